@@ -1,0 +1,64 @@
+/**
+ * The one table of errors: code → what a client is told, over HTTP and over a WebSocket.
+ * `close` is the WebSocket close code, where the error ends the connection (S4).
+ */
+export const ERRORS = {
+  INVALID_JSON: { status: 400, message: 'The message is not JSON.' },
+  INVALID_MESSAGE: { status: 400, message: 'The message has a missing or wrong field.' },
+  UNKNOWN_TYPE: { status: 400, message: 'The message type is not known.' },
+  INVALID_NAME: { status: 400, message: 'A collection name, record id or field name is not allowed.' },
+  TOO_DEEP: { status: 400, message: 'The document is nested deeper than the server allows.' },
+  WRONG_USER: { status: 403, message: 'The userId is not that of this connection.' },
+  MESSAGE_TOO_LARGE: { status: 413, close: 1009, message: 'The message is larger than the server allows.' },
+  TOO_MANY_BAD_MESSAGES: { status: 429, close: 1008, message: 'Too many bad messages in a minute.' },
+  TOO_MANY_CLOSES: { status: 429, message: 'Too many malformed updates; try again later.' },
+  MISSING_IDENTITY: { status: 400, close: 1008, message: 'Missing userId or deviceId' },
+  INVALID_IDENTITY: {
+    status: 400,
+    close: 1008,
+    message: 'userId and deviceId are 1 to 128 of A-Z a-z 0-9 . _ : @ -',
+  },
+  MALFORMED_UPDATE: { status: 400, close: 1007, message: 'The update is malformed.' },
+  MISSING_DEPENDENCIES: {
+    status: 409,
+    close: 1008,
+    message: 'The update builds on changes that the server does not have; send the whole document.',
+  },
+  NOT_SAVED: { status: 503, close: 1011, message: 'The change could not be saved; send it again later.' },
+  STORE_UNAVAILABLE: { status: 503, close: 1011, message: 'The store is not available; try again later.' },
+  DOCUMENT_CORRUPT: {
+    status: 500,
+    close: 1011,
+    message: 'The stored document of this user is damaged and was set aside; restore it from a backup.',
+  },
+  RESTARTING: { status: 503, close: 1012, message: 'The server is restarting; connect again.' },
+  OVERLOADED: { status: 503, close: 1013, message: 'The connection reads too slowly.' },
+  NOT_FOUND: { status: 404, message: 'There is nothing at this address.' },
+  INTERNAL: { status: 500, close: 1011, message: 'The server failed; the cause is in its log.' },
+} as const satisfies Record<string, { status: number; close?: number; message: string }>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/** An error that a client may be told: a code of the table, and a detail that names the cause. */
+export class SyncError extends Error {
+  readonly code: ErrorCode;
+  /** Position of the refused item in a batch (H2). */
+  readonly index: number | undefined;
+
+  constructor(code: ErrorCode, detail?: string, options?: { cause?: unknown; index?: number }) {
+    super(detail ?? ERRORS[code].message, options);
+    this.name = 'SyncError';
+    this.code = code;
+    this.index = options?.index;
+  }
+
+  get status(): number {
+    return ERRORS[this.code].status;
+  }
+
+  /** The WebSocket close code; an error that has none in the table ends a connection as a policy matter. */
+  get closeCode(): number {
+    const entry: { close?: number } = ERRORS[this.code];
+    return entry.close ?? 1008;
+  }
+}
