@@ -1,3 +1,9 @@
+interface ErrorEntry {
+  readonly status: number;
+  readonly close?: number;
+  readonly message: string;
+}
+
 /**
  * The one table of errors: code → what a client is told, over HTTP and over a WebSocket.
  * `close` is the WebSocket close code, where the error ends the connection (S4).
@@ -35,7 +41,7 @@ export const ERRORS = {
   OVERLOADED: { status: 503, close: 1013, message: 'The connection reads too slowly.' },
   NOT_FOUND: { status: 404, message: 'There is nothing at this address.' },
   INTERNAL: { status: 500, close: 1011, message: 'The server failed; the cause is in its log.' },
-} as const satisfies Record<string, { status: number; close?: number; message: string }>;
+} as const satisfies Record<string, ErrorEntry>;
 
 export type ErrorCode = keyof typeof ERRORS;
 
@@ -58,7 +64,7 @@ export class SyncError extends Error {
 
   /** The WebSocket close code; an error that has none in the table ends a connection as a policy matter. */
   get closeCode(): number {
-    const entry: { close?: number } = ERRORS[this.code];
+    const entry: ErrorEntry = ERRORS[this.code];
     return entry.close ?? 1008;
   }
 }

@@ -19,7 +19,7 @@ export const STANDARD_COLLECTIONS = [
   'consultations',
   'prescriptions',
   'medicalRecords',
-] as readonly CollectionName[];
+] as readonly string[] as readonly CollectionName[];
 
 const RESERVED = new Set(['__proto__', 'constructor', 'prototype']);
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for

@@ -1,0 +1,150 @@
+/** Puts the parts together. */
+import { randomInt, randomUUID } from 'node:crypto';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { SyncError } from '../shared/errors.js';
+import type { DeviceId, UserId } from '../shared/names.js';
+import type { Config } from './config.js';
+import { DocumentRegistry } from './documents/registry.js';
+import { createHttp } from './gateways/http.js';
+import { UpgradeGateway } from './gateways/upgrade.js';
+import type { Log } from './log.js';
+import { LevelStore } from './store/level.js';
+import type { Store } from './store/store.js';
+
+/** A running server. */
+export interface App {
+  /** Listens on `HOST` and `PORT`; resolves with the port, which is a free one where `PORT` is 0. */
+  listen(): Promise<number>;
+  /**
+   * Takes no new connections, makes everything that was received durable, closes all sockets with 1012 and the
+   * store. Resolves with whether everything could be saved in `SHUTDOWN_TIMEOUT`.
+   */
+  close(): Promise<boolean>;
+}
+
+const STATS_INTERVAL = 60_000;
+const DAY = 86_400_000;
+
+/**
+ * Opens the store in `DATA_DIR` (or takes another one) and prepares the server.
+ *
+ * @example
+ * const app = await createApp(readConfig({ PORT: '0', DATA_DIR: '/tmp/data' }), createLog({ format: 'human' }));
+ * const port = await app.listen();
+ */
+export async function createApp(config: Config, log: Log, store?: Store): Promise<App> {
+  const opened = store ?? (await openStore(config, log));
+  return new SyncServer(config, log, opened);
+}
+
+function openStore(config: Config, log: Log): Promise<Store> {
+  return LevelStore.open({
+    folder: config.dataDir,
+    onProgress: (done, total) => log('migrating', { done, total }),
+  });
+}
+
+class SyncServer implements App {
+  readonly #config: Config;
+  readonly #log: Log;
+  readonly #store: Store;
+  readonly #registry: DocumentRegistry;
+  readonly #server: Server;
+  readonly #gateway: UpgradeGateway;
+  readonly #stats: NodeJS.Timeout;
+  #takesTraffic = false;
+
+  constructor(config: Config, log: Log, store: Store) {
+    const now = Date.now;
+    const newDeviceId = () => `device-${randomUUID()}` as DeviceId;
+    this.#config = config;
+    this.#log = log;
+    this.#store = store;
+    this.#registry = createRegistry(config, log, store);
+    const isReady = () => this.#takesTraffic && store.state === 'ready';
+    const shared = { config, log, newDeviceId, registry: this.#registry };
+    this.#server = createServer(createHttp({ ...shared, isReady }));
+    this.#gateway = new UpgradeGateway(this.#server, { ...shared, now });
+    this.#stats = setInterval(() => this.#logStats(), STATS_INTERVAL).unref();
+    logStore(store, log, now);
+  }
+
+  async listen(): Promise<number> {
+    const { host, port, dataDir } = this.#config;
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen(port, host, resolve);
+    });
+    const bound = (this.#server.address() as AddressInfo).port;
+    this.#takesTraffic = true;
+    const shownHost = host.includes(':') ? `[${host}]` : host;
+    this.#log('listening', { url: `http://${shownHost}:${bound}`, dataDir });
+    return bound;
+  }
+
+  async close(): Promise<boolean> {
+    this.#takesTraffic = false;
+    clearInterval(this.#stats);
+    const stopped = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#gateway.stopReading();
+    const saved = this.#registry.flush().then(() => this.#registry.documents.every(({ isBusy }) => !isBusy));
+    const durable = await withTimeout(saved, this.#config.shutdownTimeout, false);
+    await this.#gateway.close(GOODBYE_TIMEOUT);
+    this.#server.closeAllConnections();
+    this.#registry.close();
+    await withTimeout(Promise.all([stopped, this.#store.close()]), GOODBYE_TIMEOUT, undefined);
+    return durable;
+  }
+
+  #logStats(): void {
+    const { documents } = this.#registry;
+    const entries = documents.reduce((sum, document) => sum + document.countRecords(), 0);
+    this.#log('stats', { connections: this.#gateway.connectionCount, users: documents.length, entries });
+  }
+}
+
+/** Time for clients to answer the closing handshake, in ms. */
+const GOODBYE_TIMEOUT = 500;
+
+function createRegistry(config: Config, log: Log, store: Store): DocumentRegistry {
+  return new DocumentRegistry({
+    store,
+    idleTimeout: config.idleTimeout,
+    maxDepth: config.maxDepth,
+    compactUpdates: config.compactUpdates,
+    compactBytes: config.compactBytes,
+    // Late edits come hours after, so what lost is kept for a day even where no history is.
+    keepFor: Math.max(config.historyDays, 1) * DAY,
+    now: Date.now,
+    randomId: () => randomInt(2 ** 32),
+    onFailed: (user, error) => logFailure(log, user, error),
+    onRebuilt: ({ user }, error) => log('documentRebuilt', { user, error }),
+    onCompacted: ({ user }, sizes) => log('compacted', { user, ...sizes }),
+    onUnexpected: (error) => log('unexpected', { where: 'document', error }),
+  });
+}
+
+function logFailure(log: Log, user: UserId, error: SyncError): void {
+  if (error.code === 'DOCUMENT_CORRUPT') log('documentQuarantined', { user, reason: error.message });
+}
+
+function logStore(store: Store, log: Log, now: () => number): void {
+  let failedAt = 0;
+  store.onState((state, cause) => {
+    if (state === 'reopening') {
+      failedAt = now();
+      log('storeFailed', { error: cause });
+    } else if (state === 'ready' && failedAt > 0) {
+      log('storeRecovered', { afterMs: now() - failedAt });
+    }
+  });
+}
+
+function withTimeout<T>(promise: Promise<T>, ms: number, otherwise: T): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<T>((resolve) => {
+    timer = setTimeout(() => resolve(otherwise), ms);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}

@@ -1,0 +1,142 @@
+/** Keeps the documents that are in use: each is loaded once, shared, and let go when nobody uses it. */
+import { SyncError } from '../../shared/errors.js';
+import type { UserId } from '../../shared/names.js';
+import type { Store } from '../store/store.js';
+import type { ServerClientIds } from './replica.js';
+import { type DocumentOptions, UserDocument } from './user-document.js';
+
+export interface RegistryOptions extends Omit<DocumentOptions, 'ids' | 'onFailed'> {
+  readonly store: Store;
+  /** How long a document that nobody uses stays in memory, in ms. */
+  readonly idleTimeout: number;
+  /** A random whole number from 0 to 2^32 - 1. */
+  readonly randomId: () => number;
+  readonly onFailed: (user: UserId, error: SyncError) => void;
+}
+
+/** A document in use; `release` it when done. */
+export interface Lease {
+  readonly document: UserDocument;
+  release(): void;
+}
+
+interface Entry {
+  readonly loading: Promise<UserDocument>;
+  document: UserDocument | null;
+  uses: number;
+  idle: NodeJS.Timeout | null;
+}
+
+export class DocumentRegistry {
+  readonly #options: RegistryOptions;
+  readonly #entries = new Map<UserId, Entry>();
+  #ids: { generation: number; ids: ServerClientIds } | null = null;
+
+  constructor(options: RegistryOptions) {
+    this.#options = options;
+  }
+
+  /** The documents in memory. */
+  get documents(): UserDocument[] {
+    return [...this.#entries.values()].flatMap(({ document }) => (document === null ? [] : [document]));
+  }
+
+  /**
+   * Loads the user's document, once for all who ask at the same time.
+   *
+   * @throws SyncError `STORE_UNAVAILABLE` or `DOCUMENT_CORRUPT`
+   */
+  async open(user: UserId): Promise<Lease> {
+    const entry = this.#entries.get(user) ?? this.#load(user);
+    entry.uses++;
+    if (entry.idle !== null) clearTimeout(entry.idle);
+    entry.idle = null;
+    try {
+      const document = await entry.loading;
+      if (document.failure !== null) throw document.failure;
+      return this.#lease(user, entry, document);
+    } catch (error) {
+      entry.uses--;
+      throw error;
+    }
+  }
+
+  /** Resolves when everything that was received is durable, or can't be. */
+  async flush(): Promise<void> {
+    await Promise.allSettled(this.documents.map((document) => document.durable()));
+  }
+
+  /** Lets go of everything; nothing may use a document afterwards. */
+  close(): void {
+    for (const { idle } of this.#entries.values()) if (idle !== null) clearTimeout(idle);
+    this.#entries.clear();
+  }
+
+  #load(user: UserId): Entry {
+    const loading = this.#options.store.load(user).then((stored) => {
+      const document = new UserDocument(user, stored, {
+        ...this.#options,
+        ids: () => this.#clientIds(),
+        onFailed: (_, error) => {
+          this.#drop(user, entry);
+          this.#options.onFailed(user, error);
+        },
+      });
+      entry.document = document;
+      return document;
+    });
+    const entry: Entry = { loading, document: null, uses: 0, idle: null };
+    this.#entries.set(user, entry);
+    loading.catch((error: unknown) => {
+      this.#drop(user, entry);
+      if (error instanceof SyncError) this.#options.onFailed(user, error);
+      else this.#options.onUnexpected(error);
+    });
+    return entry;
+  }
+
+  #lease(user: UserId, entry: Entry, document: UserDocument): Lease {
+    let released = false;
+    return {
+      document,
+      release: () => {
+        if (released) return;
+        released = true;
+        entry.uses--;
+        this.#restWhenUnused(user, entry, document);
+      },
+    };
+  }
+
+  #restWhenUnused(user: UserId, entry: Entry, document: UserDocument): void {
+    if (entry.uses > 0 || entry.idle !== null || this.#entries.get(user) !== entry) return;
+    entry.idle = setTimeout(() => {
+      entry.idle = null;
+      if (entry.uses > 0) return;
+      document.compact(Math.ceil(this.#options.compactUpdates / 10));
+      if (document.isBusy) document.afterDurable(() => this.#restWhenUnused(user, entry, document));
+      else this.#letGo(user, entry);
+    }, this.#options.idleTimeout);
+    entry.idle.unref();
+  }
+
+  #letGo(user: UserId, entry: Entry): void {
+    this.#drop(user, entry);
+    this.#options.store.forget(user);
+  }
+
+  #drop(user: UserId, entry: Entry): void {
+    if (entry.idle !== null) clearTimeout(entry.idle);
+    if (this.#entries.get(user) === entry) this.#entries.delete(user);
+  }
+
+  /** Fresh for each start and each reopen of the store, and the same for all documents (P6). */
+  #clientIds(): ServerClientIds {
+    const { generation } = this.#options.store;
+    if (this.#ids?.generation !== generation) {
+      const { randomId } = this.#options;
+      this.#ids = { generation, ids: { writes: randomId(), unions: randomId() } };
+    }
+    return this.#ids.ids;
+  }
+}

@@ -1,0 +1,192 @@
+/**
+ * A user's Yjs document in memory: applies what comes in, unites what was created apart, and says exactly what
+ * that changed. Knows no store and no sockets.
+ */
+import * as decoding from 'lib0/decoding';
+import * as encoding from 'lib0/encoding';
+import * as Y from 'yjs';
+import { SyncError } from '../../shared/errors.js';
+import { type CollectionName, isCollectionName, type RecordId } from '../../shared/names.js';
+import type { StoredDocument } from '../store/store.js';
+import type { SharedType } from './lost-types.js';
+import { Unifier, type UnifyMemory } from './unify.js';
+
+export interface RecordKey {
+  readonly collection: CollectionName;
+  readonly id: RecordId;
+}
+
+/** What one call changed; all of it goes into one commit. */
+export interface Written {
+  /** The new part of the update that came in, re-encoded; `null` when nothing of it was new. */
+  readonly incoming: Uint8Array | null;
+  /** What the server wrote itself, which the author of `incoming` does not have; `null` if nothing. */
+  readonly made: Uint8Array | null;
+  readonly records: readonly RecordKey[];
+  /** The document's memory, when it changed. */
+  readonly memory: Uint8Array | undefined;
+}
+
+/** Yjs client ids that this server writes with, fresh for each start and reopen (P6). */
+export interface ServerClientIds {
+  readonly writes: number;
+  readonly unions: number;
+}
+
+export interface ReplicaOptions {
+  readonly ids: () => ServerClientIds;
+  readonly now: () => number;
+  readonly maxDepth: number;
+  /** How long what lost against a concurrent creation is kept for late edits, in ms. */
+  readonly keepFor: number;
+}
+
+export class Replica {
+  readonly doc = new Y.Doc();
+  readonly #options: ReplicaOptions;
+  readonly #unifier: Unifier;
+  #roots = 0;
+  #updates: Uint8Array[] = [];
+  #changed = new Map<string, RecordKey>();
+  #onTransaction: ((transaction: Y.Transaction) => void) | null = null;
+
+  /** Applies the stored updates one by one: what Yjs collects depends on where one ends and the next begins. */
+  constructor(stored: Pick<StoredDocument, 'updates' | 'memory'>, options: ReplicaOptions) {
+    this.#options = options;
+    this.#unifier = new Unifier(this.doc, decodeMemory(stored.memory), options.now);
+    for (const update of stored.updates) Y.applyUpdate(this.doc, update);
+    this.#defineRoots();
+    this.#unifier.prune(options.now() - options.keepFor);
+    this.doc.on('update', (update: Uint8Array) => this.#updates.push(update));
+    this.doc.on('afterTransaction', (transaction: Y.Transaction) => {
+      this.#noteRecords(transaction);
+      this.#defineRoots();
+      this.#onTransaction?.(transaction);
+    });
+  }
+
+  /**
+   * Applies an update that was scanned and misses no dependencies. Throws when Yjs can't take it: then this
+   * replica is no longer to be trusted and has to be thrown away (S1).
+   *
+   * @param saw the state vector of its author before the update, where it is known
+   */
+  receive(update: Uint8Array, saw: ReadonlyMap<number, number> | null): Written {
+    let writes: ReturnType<Unifier['plan']> = [];
+    let before = new Map<number, number>();
+    this.#onTransaction = (transaction) => {
+      this.#onTransaction = null;
+      before = transaction.beforeState;
+      this.#checkDepth(transaction);
+      writes = this.#unifier.plan(transaction, { update, saw });
+    };
+    Y.applyUpdate(this.doc, update);
+    this.#onTransaction = null;
+    if (this.doc.store.pendingStructs !== null || this.doc.store.pendingDs !== null) {
+      throw new SyncError('MALFORMED_UPDATE', 'The update refers to itself in a circle.');
+    }
+    const arrived = (client: number, clock: number) => clock >= (before.get(client) ?? 0);
+    if (writes.length > 0) this.#unifier.run(writes, this.#options.ids().unions, arrived);
+    const [incoming = null, ...made] = this.#updates;
+    return this.#take(incoming, made);
+  }
+
+  /** Writes on behalf of a device that speaks JSON, which sees everything that the document has. */
+  write(change: (doc: Y.Doc) => void): Written {
+    this.doc.clientID = this.#options.ids().writes;
+    this.doc.transact(() => change(this.doc));
+    for (const { collection, id } of this.#changed.values()) {
+      if (!this.doc.getMap(collection).has(id)) this.#unifier.releaseUnder(this.doc.getMap(collection), id);
+    }
+    return this.#take(null, this.#updates);
+  }
+
+  memory(): Uint8Array {
+    return encodeMemory(this.#unifier.memory());
+  }
+
+  #take(incoming: Uint8Array | null, made: Uint8Array[]): Written {
+    const records = [...this.#changed.values()];
+    this.#updates = [];
+    this.#changed = new Map();
+    return {
+      incoming,
+      made: made.length > 1 ? Y.mergeUpdates(made) : (made[0] ?? null),
+      records,
+      memory: this.#unifier.takeChanged() ? this.memory() : undefined,
+    };
+  }
+
+  /** Yjs learns the kind of a root type only when somebody asks for it. */
+  #defineRoots(): void {
+    if (this.doc.share.size === this.#roots) return;
+    for (const name of [...this.doc.share.keys()]) this.doc.getMap(name);
+    this.#roots = this.doc.share.size;
+  }
+
+  #noteRecords(transaction: Y.Transaction): void {
+    for (const [type, keys] of transaction.changed) {
+      for (const key of recordsOf(type, keys)) this.#changed.set(JSON.stringify(key), key);
+    }
+  }
+
+  #checkDepth(transaction: Y.Transaction): void {
+    const { maxDepth } = this.#options;
+    for (const [client, after] of transaction.afterState) {
+      const before = transaction.beforeState.get(client) ?? 0;
+      const structs = this.doc.store.clients.get(client);
+      if (after === before || structs === undefined) continue;
+      for (let index = Y.findIndexSS(structs, before); index < structs.length; index++) {
+        const struct = structs[index];
+        if (
+          struct instanceof Y.Item &&
+          struct.content instanceof Y.ContentType &&
+          depthOf(struct) > maxDepth
+        ) {
+          throw new SyncError('MALFORMED_UPDATE', `The update nests deeper than ${maxDepth} levels.`);
+        }
+      }
+    }
+  }
+}
+
+function depthOf(item: Y.Item): number {
+  let depth = 0;
+  for (let at: Y.Item | null = item; at !== null; at = (at.parent as SharedType)._item) depth++;
+  return depth;
+}
+
+/** The records that a change of `type` at `keys` belongs to. */
+function recordsOf(type: SharedType, keys: ReadonlySet<string | null>): RecordKey[] {
+  let at = type;
+  let id: string | null = null;
+  while (at._item !== null) {
+    id = at._item.parentSub;
+    at = at._item.parent as SharedType;
+  }
+  const collection = Y.findRootTypeKey(at);
+  if (!isCollectionName(collection)) return [];
+  const ids = type._item === null ? [...keys] : [id];
+  return ids.flatMap((key) => (key === null ? [] : [{ collection, id: key as RecordId }]));
+}
+
+/** Counts, then pairs and triples of varuints: small, and the same bytes for the same memory. */
+function encodeMemory({ kept, unionClients }: UnifyMemory): Uint8Array {
+  return encoding.encode((encoder) => {
+    encoding.writeVarUint(encoder, unionClients.length);
+    for (const client of unionClients) encoding.writeVarUint(encoder, client);
+    encoding.writeVarUint(encoder, kept.length);
+    for (const { client, clock, at } of kept) {
+      for (const number of [client, clock, at]) encoding.writeVarUint(encoder, number);
+    }
+  });
+}
+
+function decodeMemory(bytes: Uint8Array | null): UnifyMemory {
+  if (bytes === null || bytes.length === 0) return { kept: [], unionClients: [] };
+  const decoder = decoding.createDecoder(bytes);
+  const list = <T>(read: () => T) => Array.from({ length: decoding.readVarUint(decoder) }, read);
+  const number = () => decoding.readVarUint(decoder);
+  const unionClients = list(number);
+  return { unionClients, kept: list(() => ({ client: number(), clock: number(), at: number() })) };
+}

@@ -1,0 +1,121 @@
+/** One update while it is applied: what it brings and deletes, and what its author can have known (D4, D5). */
+import * as Y from 'yjs';
+import { type SharedType, typeOf } from './lost-types.js';
+
+type DeleteSet = Parameters<typeof Y.isDeleted>[0];
+
+/** What is known of the author of an update. */
+export interface Authorship {
+  /** The update as it came; its delete set tells what the author had seen of a deleted record. */
+  readonly update: Uint8Array;
+  /** The author's state vector before the update, where it is known (SyncStep1, H3). */
+  readonly saw: ReadonlyMap<number, number> | null;
+}
+
+export class Step {
+  readonly #doc: Y.Doc;
+  readonly #transaction: Y.Transaction;
+  readonly #author: Authorship;
+  #deletedByAuthor: DeleteSet | undefined;
+
+  constructor(doc: Y.Doc, transaction: Y.Transaction, author: Authorship) {
+    this.#doc = doc;
+    this.#transaction = transaction;
+    this.#author = author;
+  }
+
+  *newItems(): Generator<Y.Item> {
+    const { beforeState, afterState } = this.#transaction;
+    for (const [client, after] of afterState) {
+      const before = beforeState.get(client) ?? 0;
+      const structs = this.#doc.store.clients.get(client);
+      if (after === before || structs === undefined) continue;
+      for (let index = Y.findIndexSS(structs, before); index < structs.length; index++) {
+        const struct = structs[index];
+        if (struct instanceof Y.Item) yield struct;
+      }
+    }
+  }
+
+  isNew(item: Y.Item): boolean {
+    return item.id.clock >= (this.#transaction.beforeState.get(item.id.client) ?? 0);
+  }
+
+  /** Deleted now, by the update or as a consequence of it. */
+  deleted(item: Y.Item): boolean {
+    return Y.isDeleted(this.#transaction.deleteSet, item.id);
+  }
+
+  /** Deleted by the update itself: its author had seen the item. */
+  deletedByAuthor(item: Y.Item): boolean {
+    this.#deletedByAuthor ??= Y.decodeUpdate(this.#author.update).ds;
+    return Y.isDeleted(this.#deletedByAuthor, item.id);
+  }
+
+  /** What the author of an item had seen at its key, by the chain of origins. */
+  ancestorsOf(item: Y.Item): Set<Y.Item> {
+    const ancestors = new Set<Y.Item>();
+    for (let id = item.origin; id !== null; ) {
+      const origin = Y.getItem(this.#doc.store, id) as Y.AbstractStruct;
+      if (!(origin instanceof Y.Item) || ancestors.has(origin)) break;
+      ancestors.add(origin);
+      id = origin.origin;
+    }
+    return ancestors;
+  }
+
+  /**
+   * Whether whoever ended `winner` knew of `lost`. The state vector tells where there is one; else the delete
+   * set does: it covers what the union had written into the winner. Where the union wrote nothing, yes: to
+   * bring back what was deleted on purpose would be the more surprising mistake.
+   */
+  authorKnew(lost: Y.Item, winner: Y.Item, unionClients: ReadonlySet<number>): boolean {
+    if (this.#author.saw !== null) return (this.#author.saw.get(lost.id.client) ?? 0) > lost.id.clock;
+    const type = typeOf(winner);
+    const marks = type === null ? [] : itemsOf(type).filter(({ id }) => unionClients.has(id.client));
+    return marks.length === 0 || marks.some((mark) => this.#coversLaterThan(mark));
+  }
+
+  /** The author deleted the item, or one that was written over it. */
+  #coversLaterThan(item: Y.Item): boolean {
+    if (item.parentSub === null) return this.deletedByAuthor(item);
+    for (let later: Y.Item | null = item; later !== null; later = later.right) {
+      if (this.deletedByAuthor(later)) return true;
+    }
+    return false;
+  }
+}
+
+/** All items in a type and in the types nested in it, overwritten ones included. */
+function itemsOf(type: SharedType): Y.Item[] {
+  const items: Y.Item[] = [];
+  for (let item = type._start; item !== null; item = item.right) items.push(item);
+  for (let item of type._map.values()) {
+    items.push(item);
+    while (item.left !== null) {
+      item = item.left;
+      items.push(item);
+    }
+  }
+  return items.flatMap((item) => [item, ...itemsOfNested(item)]);
+}
+
+function itemsOfNested(item: Y.Item): Y.Item[] {
+  const type = typeOf(item);
+  return type === null ? [] : itemsOf(type);
+}
+
+/** Keys of maps, each once. */
+export class Slots {
+  readonly #keys = new Map<SharedType, Set<string>>();
+
+  add(parent: SharedType, key: string): void {
+    const keys = this.#keys.get(parent);
+    if (keys === undefined) this.#keys.set(parent, new Set([key]));
+    else keys.add(key);
+  }
+
+  all(): { parent: SharedType; key: string }[] {
+    return [...this.#keys].flatMap(([parent, keys]) => [...keys].map((key) => ({ parent, key })));
+  }
+}

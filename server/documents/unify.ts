@@ -1,0 +1,289 @@
+/**
+ * D4, the part that watches: finds maps and arrays that were created apart at one place, keeps what lost from
+ * being collected, and unites it into what won (union.ts). Decisions are made while a transaction of Yjs ends,
+ * when everything that it deleted can still be read; the writes follow in a transaction of their own.
+ */
+import * as Y from 'yjs';
+import { elementId } from '../../shared/elements.js';
+import { contentOf, copyOf, elementsOf, jsonOf, type SharedType, typeOf } from './lost-types.js';
+import { type Authorship, Slots, Step } from './unify-step.js';
+import { authorsItem, type Source, type UnionContext, unite } from './union.js';
+
+/** A map or array that lost its place to one created apart, by the Yjs id of its item. */
+export interface KeptType {
+  readonly client: number;
+  readonly clock: number;
+  /** When it lost, in ms since 1970. */
+  readonly at: number;
+}
+
+/** What has to be remembered with the document, across restarts. */
+export interface UnifyMemory {
+  readonly kept: readonly KeptType[];
+  /** The Yjs client ids that unions of this document were written with. */
+  readonly unionClients: readonly number[];
+}
+
+type Write = (context: UnionContext) => void;
+
+const keyOf = (id: { client: number; clock: number }) => `${id.client}:${id.clock}`;
+
+export class Unifier {
+  readonly #doc: Y.Doc;
+  readonly #kept = new Map<string, KeptType>();
+  readonly #unionClients: Set<number>;
+  readonly #now: () => number;
+  #changed = false;
+
+  constructor(doc: Y.Doc, memory: UnifyMemory, now: () => number) {
+    this.#doc = doc;
+    this.#now = now;
+    this.#unionClients = new Set(memory.unionClients);
+    for (const kept of memory.kept) this.#kept.set(keyOf(kept), kept);
+    doc.gcFilter = (item) => !this.#isKept(item);
+  }
+
+  /** Whether the memory changed since the last call. */
+  takeChanged(): boolean {
+    const changed = this.#changed;
+    this.#changed = false;
+    return changed;
+  }
+
+  memory(): UnifyMemory {
+    const kept = [...this.#kept.values()];
+    return { kept, unionClients: kept.length > 0 ? [...this.#unionClients] : [] };
+  }
+
+  /** Lets go of what lost before `before`, and of what stands inside something that was deleted since. */
+  prune(before: number): void {
+    for (const kept of this.#kept.values()) {
+      const item = this.#itemOf(kept);
+      if (kept.at < before || item === null || !isLive(item.parent as SharedType)) this.#release(kept);
+    }
+  }
+
+  /** To be called while a transaction that applied an update ends; says what is to be written after it. */
+  plan(transaction: Y.Transaction, author: Authorship): Write[] {
+    const step = new Step(this.#doc, transaction, author);
+    const slots = new Slots();
+    const arrays = new Set<Y.Array<unknown>>();
+    for (const item of step.newItems()) this.#consider(item, slots, arrays);
+    for (const kept of this.#kept.values()) this.#considerDeleted(kept, slots, step);
+    const writes = slots.all().flatMap(({ parent, key }) => this.#planSlot(parent, key, step));
+    return [
+      ...writes,
+      ...[...arrays].map(
+        (array): Write =>
+          (context) =>
+            this.#joinElements(array, context),
+      ),
+    ];
+  }
+
+  /** Runs the writes of a plan with a client id of their own. */
+  run(writes: readonly Write[], client: number, arrived: UnionContext['arrived']): void {
+    const doc = this.#doc;
+    const own = doc.clientID;
+    const clients = this.#unionClients;
+    const context: UnionContext = { arrived, madeByUnion: (id) => clients.has(id) || id === client };
+    doc.clientID = client;
+    try {
+      const before = Y.getState(doc.store, client);
+      doc.transact(() => {
+        for (const write of writes) write(context);
+      });
+      if (Y.getState(doc.store, client) > before && !clients.has(client)) {
+        clients.add(client);
+        this.#changed = true;
+      }
+    } finally {
+      doc.clientID = own;
+    }
+  }
+
+  /** A deletion by someone who saw everything leaves nothing to unite. */
+  releaseUnder(parent: SharedType, key: string): void {
+    for (const kept of this.#kept.values()) {
+      const item = this.#itemOf(kept);
+      if (item !== null && item.parent === parent && item.parentSub === key) this.#release(kept);
+    }
+  }
+
+  #isKept(item: Y.Item): boolean {
+    return this.#kept.size > 0 && this.#keptAround(item) !== null;
+  }
+
+  /** The outermost kept item that `item` is or stands in. */
+  #keptAround(item: Y.Item): Y.Item | null {
+    let outermost: Y.Item | null = null;
+    for (let at: Y.Item | null = item; at !== null; at = (at.parent as SharedType)._item) {
+      if (at.deleted && this.#kept.has(keyOf(at.id))) outermost = at;
+    }
+    return outermost;
+  }
+
+  #itemOf(id: { client: number; clock: number }): Y.Item | null {
+    if (Y.getState(this.#doc.store, id.client) <= id.clock) return null;
+    const struct = Y.getItem(this.#doc.store, Y.createID(id.client, id.clock)) as Y.AbstractStruct;
+    return struct instanceof Y.Item && typeOf(struct) !== null ? struct : null;
+  }
+
+  #keep(item: Y.Item): void {
+    if (this.#kept.has(keyOf(item.id))) return;
+    this.#kept.set(keyOf(item.id), { client: item.id.client, clock: item.id.clock, at: this.#now() });
+    this.#changed = true;
+  }
+
+  #release(id: { client: number; clock: number }): void {
+    if (this.#kept.delete(keyOf(id))) this.#changed = true;
+  }
+
+  /** Notes the places that a new item may have to be united at. */
+  #consider(item: Y.Item, slots: Slots, arrays: Set<Y.Array<unknown>>): void {
+    const lost = item.deleted && this.#kept.size > 0 ? this.#keptAround(item) : null;
+    const place = lost ?? item;
+    const parent = place.parent as SharedType;
+    if (!isLive(parent)) return;
+    if (place.parentSub !== null) {
+      if (lost !== null || this.#mayCompete(item)) slots.add(parent, place.parentSub);
+    } else if (lost !== null || (parent instanceof Y.Array && bringsObjects(item))) {
+      arrays.add(parent as Y.Array<unknown>);
+    }
+  }
+
+  /** Whether a new item of a map key can have met something created apart, or the copy that a union made. */
+  #mayCompete(item: Y.Item): boolean {
+    if (item.left === null && item.right === null) return false;
+    if (item.content instanceof Y.ContentType || item.content instanceof Y.ContentDeleted) return true;
+    return item.right !== null && this.#unionClients.has(item.right.id.client);
+  }
+
+  #considerDeleted(kept: KeptType, slots: Slots, step: Step): void {
+    const item = this.#itemOf(kept);
+    if (item === null || item.parentSub === null) return;
+    const parent = item.parent as SharedType;
+    const winner = parent._map.get(item.parentSub);
+    if (winner !== undefined && step.deleted(winner) && isLive(parent)) slots.add(parent, item.parentSub);
+  }
+
+  #planSlot(parent: SharedType, key: string, step: Step): Write[] {
+    const winner = parent._map.get(key);
+    if (winner === undefined) return [];
+    const losers = this.#losers(winner, step);
+    if (losers.length === 0) return this.#planAuthorsWrite(parent, key, winner, step);
+    const type = winner.deleted ? null : typeOf(winner);
+    if (!winner.deleted && type === null) {
+      for (const { item } of losers) this.#release(item.id);
+      return [];
+    }
+    if (winner.deleted && !losers.some(({ fresh }) => fresh)) return [];
+    for (const { item } of losers) this.#keep(item);
+    const sources = losers.map(({ item, fresh }) => ({ type: typeOf(item) as SharedType, fresh }));
+    if (type !== null) return [(context) => unite(type, sources, context)];
+    return [(context) => createUnited(parent, key, sources, context)];
+  }
+
+  /** What lost at the winner's key and was not known to whoever wrote the winner; first those nearest to it. */
+  #losers(winner: Y.Item, step: Step): { item: Y.Item; fresh: boolean }[] {
+    const ancestors = step.ancestorsOf(winner);
+    const kind = winner.deleted ? null : typeOf(winner)?.constructor;
+    const ended = winner.deleted && step.deleted(winner) ? winner : replacedBy(winner, ancestors, step);
+    const losers: { item: Y.Item; fresh: boolean }[] = [];
+    for (let item = winner.left; item !== null; item = item.left) {
+      const type = typeOf(item);
+      if (!(type instanceof Y.Map || type instanceof Y.Array) || ancestors.has(item)) continue;
+      if (kind !== null && kind !== undefined && type.constructor !== kind) continue;
+      const kept = this.#kept.get(keyOf(item.id));
+      if (kept === undefined) {
+        if (step.deleted(item) && !step.deletedByAuthor(item)) losers.push({ item, fresh: true });
+      } else if (ended === null || !step.authorKnew(item, ended, this.#unionClients)) {
+        losers.push({ item, fresh: ended !== null });
+      } else this.#release(kept);
+    }
+    return losers;
+  }
+
+  /** What an author wrote wins over a concurrent write of a union, whichever client id is the higher. */
+  #planAuthorsWrite(parent: SharedType, key: string, winner: Y.Item, step: Step): Write[] {
+    if (winner.deleted || !this.#unionClients.has(winner.id.client)) return [];
+    const own = authorsItem(winner, { madeByUnion: (client) => this.#unionClients.has(client) });
+    if (own === null || !step.isNew(own) || step.ancestorsOf(winner).has(own)) return [];
+    const value = contentOf(own);
+    if (value === undefined) return [() => (parent as Y.Map<unknown>).delete(key)];
+    const copy = copyOf(value);
+    return [() => (parent as Y.Map<unknown>).set(key, copy)];
+  }
+
+  /** One id is one element (D3): unites elements that were added apart under one id, the first one stays. */
+  #joinElements(array: Y.Array<unknown>, context: UnionContext): void {
+    this.#carryToElements(array, context);
+    const first = new Map<string, unknown>();
+    for (const { client, clock, value } of elementsOf(array)) {
+      const id = elementId(jsonOf(value));
+      if (id === null) continue;
+      const existing = first.get(id);
+      if (existing === undefined) {
+        first.set(id, value);
+        continue;
+      }
+      if (existing instanceof Y.Map && value instanceof Y.Map) {
+        unite(existing, [{ type: value, fresh: true }], context);
+        const item = this.#itemOf({ client, clock });
+        if (item !== null) this.#keep(item);
+      }
+      removeElement(array, client, clock);
+    }
+  }
+
+  /** Carries late edits of elements that an earlier `joinElements` removed. */
+  #carryToElements(array: Y.Array<unknown>, context: UnionContext): void {
+    for (const kept of this.#kept.values()) {
+      const item = this.#itemOf(kept);
+      if (item === null || item.parent !== array || !item.deleted) continue;
+      const type = typeOf(item) as SharedType;
+      const id = elementId(jsonOf(type));
+      const target = elementsOf(array).find(({ value }) => id !== null && elementId(jsonOf(value)) === id);
+      if (target?.value instanceof Y.Map) unite(target.value, [{ type, fresh: false }], context);
+    }
+  }
+}
+
+function createUnited(
+  parent: SharedType,
+  key: string,
+  sources: readonly Source[],
+  context: UnionContext,
+): void {
+  const [first, ...rest] = sources;
+  if (first === undefined) return;
+  const type = copyOf(first.type) as SharedType;
+  (parent as Y.Map<unknown>).set(key, type);
+  unite(type, rest, context);
+}
+
+function removeElement(array: Y.Array<unknown>, client: number, clock: number): void {
+  const index = elementsOf(array).findIndex(
+    (element) => element.client === client && element.clock === clock,
+  );
+  if (index >= 0) array.delete(index, 1);
+}
+
+function bringsObjects(item: Y.Item): boolean {
+  return item.content.getContent().some((value) => typeof value === 'object' && value !== null);
+}
+
+function isLive(type: SharedType): boolean {
+  for (let item = type._item; item !== null; item = (item.parent as SharedType)._item) {
+    if (item.deleted) return false;
+  }
+  return true;
+}
+
+/** The earlier winner that somebody who had seen it replaced by `winner`, in this step. */
+function replacedBy(winner: Y.Item, ancestors: ReadonlySet<Y.Item>, step: Step): Y.Item | null {
+  for (let item = winner.left; item !== null; item = item.left) {
+    if (ancestors.has(item) && step.deleted(item) && typeOf(item) !== null) return item;
+  }
+  return null;
+}

@@ -1,0 +1,297 @@
+/**
+ * The funnel: the only place where a user's document changes. Whatever comes in, by whichever protocol, becomes
+ * one Yjs update, goes into one commit, and is shown to anybody only once that commit is durable (N3).
+ */
+import * as Y from 'yjs';
+import { ERRORS, SyncError } from '../../shared/errors.js';
+import type { CollectionName, UserId } from '../../shared/names.js';
+import { STANDARD_COLLECTIONS } from '../../shared/names.js';
+import { missingFrom, scanUpdate } from '../../shared/protocol/scan.js';
+import {
+  type Collections,
+  collectionNames,
+  type JsonRecord,
+  readCollection,
+  readRecord,
+  recordMap,
+} from '../../shared/records.js';
+import type { Store, StoredDocument } from '../store/store.js';
+import { AwarenessRoom } from './awareness.js';
+import type { DurableChange, Member, Origin } from './changes.js';
+import { type RecordKey, Replica, type ReplicaOptions, type Written } from './replica.js';
+
+export interface DocumentOptions extends ReplicaOptions {
+  readonly store: Store;
+  readonly compactUpdates: number;
+  readonly compactBytes: number;
+  readonly onFailed: (document: UserDocument, error: SyncError) => void;
+  readonly onRebuilt: (document: UserDocument, cause: unknown) => void;
+  readonly onCompacted: (document: UserDocument, sizes: CompactionSizes) => void;
+  readonly onUnexpected: (error: unknown) => void;
+}
+
+export interface CompactionSizes {
+  readonly updates: number;
+  readonly bytesBefore: number;
+  readonly bytesAfter: number;
+}
+
+/** What happens when a commit has become durable, or has failed. */
+interface Effect {
+  readonly done: () => void;
+  readonly failed: ((error: SyncError) => void) | undefined;
+}
+
+export interface ReceiveResult {
+  /** The update builds on changes that the document does not have; nothing was applied. */
+  readonly missing: boolean;
+}
+
+export class UserDocument {
+  readonly user: UserId;
+  readonly awareness = new AwarenessRoom();
+  readonly #options: DocumentOptions;
+  readonly #members = new Set<Member>();
+  #replica: Replica;
+  #revision: number;
+  /** One list of effects per commit that is not durable yet, in the order of the commits. */
+  readonly #pending: Effect[][] = [];
+  /** What waits for the document to be rebuilt; `null` when it is in order. */
+  #inbox: (() => void)[] | null = null;
+  #failure: SyncError | null = null;
+  #updates: number;
+  #bytes: number;
+
+  constructor(user: UserId, stored: StoredDocument, options: DocumentOptions) {
+    this.user = user;
+    this.#options = options;
+    this.#replica = new Replica(stored, options);
+    this.#revision = stored.revision;
+    this.#updates = stored.updates.length;
+    this.#bytes = stored.updates.reduce((sum, { length }) => sum + length, 0);
+  }
+
+  /** The user's change counter, commits under way included. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** Whether something of it is not durable yet. */
+  get isBusy(): boolean {
+    return this.#pending.length > 0 || this.#inbox !== null;
+  }
+
+  get failure(): SyncError | null {
+    return this.#failure;
+  }
+
+  get members(): ReadonlySet<Member> {
+    return this.#members;
+  }
+
+  join(member: Member): void {
+    this.#members.add(member);
+  }
+
+  leave(member: Member): void {
+    this.#members.delete(member);
+  }
+
+  /** Runs `task` when the document is in order: at once, or after a rebuild that is under way. */
+  enter(task: () => void): void {
+    if (this.#inbox !== null) this.#inbox.push(task);
+    else task();
+  }
+
+  /**
+   * Applies an update of a native device. Nothing of it is applied when it throws `MALFORMED_UPDATE` or misses
+   * dependencies.
+   *
+   * @param saw the author's state vector before the update, where it is known
+   */
+  receive(origin: Origin, update: Uint8Array, saw: ReadonlyMap<number, number> | null): ReceiveResult {
+    this.#mustWork();
+    const { maxDepth } = this.#options;
+    const scan = scanUpdate(update, { maxDepth });
+    if (scan.empty) return { missing: false };
+    const { store } = this.#replica.doc;
+    if (missingFrom(scan, (client) => Y.getState(store, client))) return { missing: true };
+    try {
+      this.#commit(origin, this.#replica.receive(update, saw));
+    } catch (error) {
+      this.#rebuild(error);
+      if (error instanceof SyncError) throw error;
+      throw new SyncError('MALFORMED_UPDATE', undefined, { cause: error });
+    }
+    return { missing: false };
+  }
+
+  /** Writes on behalf of a device that speaks JSON; returns the records that it changed. */
+  write(origin: Origin, change: (doc: Y.Doc) => void): readonly RecordKey[] {
+    this.#mustWork();
+    try {
+      const written = this.#replica.write(change);
+      this.#commit(origin, written);
+      return written.records;
+    } catch (error) {
+      this.#rebuild(error);
+      throw error;
+    }
+  }
+
+  /** Calls `done` once everything that the document has now is durable; in the order of the calls. */
+  afterDurable(done: () => void, failed?: (error: SyncError) => void): void {
+    const last = this.#pending.at(-1);
+    if (last === undefined) done();
+    else last.push({ done, failed });
+  }
+
+  /** The same as a promise, for a request that has to wait. */
+  durable(): Promise<void> {
+    return new Promise((resolve, reject) => this.afterDurable(resolve, reject));
+  }
+
+  stateVector(): Uint8Array {
+    return Y.encodeStateVector(this.#replica.doc);
+  }
+
+  /** What a client with this state vector lacks. */
+  diff(stateVector: Uint8Array): Uint8Array {
+    return Y.encodeStateAsUpdate(this.#replica.doc, stateVector);
+  }
+
+  /** All records: the four standard collections always, every other one that ever had a record (D7). */
+  collections(): Collections {
+    const { doc } = this.#replica;
+    const names = new Set<CollectionName>([...STANDARD_COLLECTIONS, ...collectionNames(doc)]);
+    return Object.fromEntries([...names].map((name) => [name, readCollection(doc, name)]));
+  }
+
+  record({ collection, id }: RecordKey): JsonRecord | null {
+    const map = recordMap(this.#replica.doc, collection, id);
+    return map === null ? null : readRecord(map, id);
+  }
+
+  /** Number of records, for the statistics. */
+  countRecords(): number {
+    const { doc } = this.#replica;
+    return collectionNames(doc).reduce((sum, name) => sum + doc.getMap(name).size, 0);
+  }
+
+  /** Writes the whole document as one update when enough has come together since the last time. */
+  compact(minimumUpdates: number): void {
+    if (this.#updates < Math.max(2, minimumUpdates) || this.#failure !== null || this.#inbox !== null) return;
+    const before = { updates: this.#updates, bytesBefore: this.#bytes };
+    const update = Y.encodeStateAsUpdate(this.#replica.doc);
+    this.#updates = 1;
+    this.#bytes = update.length;
+    const snapshot = {
+      update,
+      stateVector: this.stateVector(),
+      revision: this.#revision,
+      memory: this.#replica.memory(),
+    };
+    const report = () => this.#options.onCompacted(this, { ...before, bytesAfter: update.length });
+    this.#await(this.#options.store.compact(this.user, snapshot), [{ done: report, failed: undefined }]);
+  }
+
+  #mustWork(): void {
+    if (this.#failure !== null) throw this.#failure;
+    if (this.#inbox !== null) throw new SyncError('INTERNAL', 'The document is being rebuilt.');
+  }
+
+  #commit(origin: Origin, { incoming, made, records, memory }: Written): void {
+    const update = incoming !== null && made !== null ? Y.mergeUpdates([incoming, made]) : (incoming ?? made);
+    if (update === null) return;
+    this.#revision += records.length;
+    this.#updates += 1;
+    this.#bytes += update.length;
+    const change: DurableChange = {
+      origin,
+      revision: this.#revision,
+      update,
+      made,
+      records: this.#wantsRecords() ? records.map((key) => ({ ...key, record: this.record(key) })) : null,
+    };
+    const commit = this.#options.store.commit(this.user, { update, revision: this.#revision, memory });
+    this.#await(commit, [{ done: () => this.#deliver(change), failed: undefined }]);
+    if (this.#updates >= this.#options.compactUpdates || this.#isLarge(update)) this.compact(2);
+  }
+
+  /** Many bytes in many updates; one large update alone gains nothing from compaction. */
+  #isLarge(update: Uint8Array): boolean {
+    return this.#updates > 8 && this.#bytes - update.length > this.#options.compactBytes;
+  }
+
+  #wantsRecords(): boolean {
+    for (const member of this.#members) if (member.wantsRecords) return true;
+    return false;
+  }
+
+  #await(commit: Promise<void>, effects: Effect[]): void {
+    this.#pending.push(effects);
+    commit.then(
+      () => this.#settle(),
+      (error) => this.#fail(toSyncError(error)),
+    );
+  }
+
+  /** The store resolves in order, so it is always the oldest commit that became durable. */
+  #settle(): void {
+    if (this.#failure !== null) return;
+    for (const { done } of this.#pending.shift() ?? []) this.#safely(done);
+  }
+
+  #deliver(change: DurableChange): void {
+    for (const member of this.#members) this.#safely(() => member.deliver(change));
+  }
+
+  #safely(action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      this.#options.onUnexpected(error);
+    }
+  }
+
+  /** Nothing after the last durable commit may be shown to anybody: everybody has to start anew. */
+  #fail(error: SyncError): void {
+    if (this.#failure !== null) return;
+    this.#failure = error;
+    this.#options.onFailed(this, error);
+    for (const effects of this.#pending.splice(0)) {
+      for (const { failed } of effects) if (failed !== undefined) this.#safely(() => failed(error));
+    }
+    for (const member of [...this.#members]) this.#safely(() => member.fail(error));
+    this.#open();
+  }
+
+  /**
+   * Yjs may have been left halfway: the document in memory is thrown away and loaded again, when everything
+   * that was accepted is durable. What arrives meanwhile waits; other connections notice nothing (S1).
+   */
+  #rebuild(cause: unknown): void {
+    if (this.#inbox !== null || this.#failure !== null) return;
+    this.#inbox = [];
+    this.#options.onRebuilt(this, cause);
+    this.durable()
+      .then(() => this.#options.store.load(this.user))
+      .then((stored) => {
+        this.#replica = new Replica(stored, this.#options);
+        this.#open();
+      })
+      .catch((error: unknown) => this.#fail(toSyncError(error)));
+  }
+
+  #open(): void {
+    const tasks = this.#inbox ?? [];
+    this.#inbox = null;
+    for (const task of tasks) this.enter(() => this.#safely(task));
+  }
+}
+
+function toSyncError(error: unknown): SyncError {
+  return error instanceof SyncError
+    ? error
+    : new SyncError('NOT_SAVED', ERRORS.NOT_SAVED.message, { cause: error });
+}

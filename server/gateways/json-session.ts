@@ -1,0 +1,193 @@
+/** One connection of a JSON device, without its socket: messages in, messages out (L1–L3, L9–L11). */
+import { equalityDeep } from 'lib0/function';
+import { SyncError } from '../../shared/errors.js';
+import type { DeviceId } from '../../shared/names.js';
+import { type JsonMessage, jsonMessages, parseMessage, SERVER_DEVICE } from '../../shared/protocol/json.js';
+import type { DurableChange, Member, Origin, RecordChange } from '../documents/changes.js';
+import { applyMessage } from '../documents/json-changes.js';
+import type { UserDocument } from '../documents/user-document.js';
+import type { Log } from '../log.js';
+import { Receipts } from './receipts.js';
+
+/** What a session can do to its connection. */
+export interface JsonOutbox {
+  send(text: string): void;
+  /** A WebSocket ping; every client answers it with a pong of the same payload by itself. */
+  ping(payload: string): void;
+  /** Ends the connection with the error's close code. */
+  close(error: SyncError): void;
+}
+
+export interface JsonSessionOptions {
+  readonly document: UserDocument;
+  readonly device: DeviceId;
+  readonly outbox: JsonOutbox;
+  readonly now: () => number;
+  readonly log: Log;
+  readonly maxDepth: number;
+  readonly maxMessage: number;
+}
+
+const MAX_BAD_MESSAGES = 20;
+const BAD_MESSAGE_WINDOW = 60_000;
+
+/** The text of a change is made once, however many connections it goes to. */
+const texts = new WeakMap<RecordChange, string>();
+
+export class JsonSession implements Member {
+  readonly wantsRecords = true;
+  readonly #options: JsonSessionOptions;
+  readonly #origin: Origin;
+  readonly #receipts: Receipts;
+  #ended = false;
+  #fullSyncWaiting = false;
+  /** Writes that are not durable yet. */
+  #unsaved = 0;
+  #badMessages: number[] = [];
+
+  constructor(options: JsonSessionOptions) {
+    this.#options = options;
+    this.#origin = { via: 'json', device: options.device, member: this };
+    this.#receipts = new Receipts((payload) => options.outbox.ping(payload));
+  }
+
+  /** Sends everything, confirms the connection, and follows the document from here (L1). */
+  start(): void {
+    const { document, device, now } = this.#options;
+    document.join(this);
+    this.#fullSync();
+    document.afterDurable(() => this.#send(jsonMessages.connectionConfirmed(document.user, device, now())));
+  }
+
+  receive(text: string): void {
+    const { document, maxDepth, maxMessage } = this.#options;
+    document.enter(() => {
+      if (this.#ended) return;
+      try {
+        if (Buffer.byteLength(text) > maxMessage) throw new SyncError('MESSAGE_TOO_LARGE');
+        this.#handle(parseMessage(text, document.user, { maxDepth }));
+      } catch (error) {
+        if (!(error instanceof SyncError)) throw error;
+        this.refuse(error);
+      }
+    });
+  }
+
+  /** Answers a bad message; the connection stays open, unless there are too many of them (L10). */
+  refuse(error: SyncError): void {
+    const { document, device, log, now } = this.#options;
+    log('messageRefused', { user: document.user, device, via: 'json', code: error.code });
+    this.#send(jsonMessages.error(error));
+    const since = now() - BAD_MESSAGE_WINDOW;
+    this.#badMessages = [...this.#badMessages.filter((at) => at > since), now()];
+    if (this.#badMessages.length >= MAX_BAD_MESSAGES) this.#end(new SyncError('TOO_MANY_BAD_MESSAGES'));
+  }
+
+  deliver({ origin, revision, records }: DurableChange): void {
+    if (origin.member === this) return;
+    for (const change of records ?? []) this.#sendChange(change, origin.device, revision);
+  }
+
+  fail(error: SyncError): void {
+    if (this.#unsaved > 0) this.#send(jsonMessages.error(new SyncError('NOT_SAVED')));
+    this.#end(error);
+  }
+
+  pong(payload: string): void {
+    this.#receipts.confirm(payload);
+  }
+
+  /** The connection is gone. */
+  leave(): void {
+    this.#ended = true;
+    this.#options.document.leave(this);
+  }
+
+  #handle(message: JsonMessage): void {
+    const { document, device, log } = this.#options;
+    log('received', { user: document.user, device, type: message.type });
+    if (message.type === 'REQUEST_SYNC') this.#fullSync();
+    else this.#write(message);
+    const { ack } = message;
+    if (ack !== undefined) document.afterDurable(() => this.#send(jsonMessages.ack(ack)));
+  }
+
+  /**
+   * The sender gets the record too when its own store would be left with something else: when the merge differs
+   * from what it sent, or when something without its write was on its way to it (L3).
+   */
+  #write(message: Exclude<JsonMessage, { type: 'REQUEST_SYNC' }>): void {
+    const { document, log } = this.#options;
+    const key = { collection: message.collection, id: message.id };
+    const unproven = this.#receipts.isOpen(key);
+    const sentBefore = this.#receipts.count;
+    const written = document.write(this.#origin, (doc) => applyMessage(doc, message));
+    const result = { ...key, record: document.record(key) };
+    const differs = message.type === 'DATA_UPDATE' && !equalityDeep(result.record, message.document);
+    const { revision } = document;
+    this.#unsaved++;
+    document.afterDurable(() => {
+      this.#unsaved--;
+      if (written.length > 0) {
+        const event = message.type === 'DATA_UPDATE' ? 'updated' : 'deleted';
+        log(event, { user: document.user, collection: key.collection, record: key.id });
+        this.#logBroadcast();
+      }
+      const crossed = unproven || this.#receipts.sentSince(key, sentBefore);
+      if (differs || crossed) this.#sendChange(result, SERVER_DEVICE, revision);
+    });
+  }
+
+  #fullSync(): void {
+    if (this.#fullSyncWaiting) return;
+    this.#fullSyncWaiting = true;
+    const { document, device, now, log } = this.#options;
+    const data = document.collections();
+    const { revision } = document;
+    const text = jsonMessages.fullSync(data, now());
+    document.afterDurable(() => {
+      this.#fullSyncWaiting = false;
+      this.#send(text);
+      this.#receipts.sent('everything', revision);
+      const collections = Object.fromEntries(
+        Object.entries(data).map(([name, { length }]) => [name, length]),
+      );
+      log('initialData', { user: document.user, device, collections });
+    });
+  }
+
+  #sendChange(change: RecordChange, fromDevice: DeviceId, revision: number): void {
+    const isCorrection = fromDevice === SERVER_DEVICE;
+    const text = (isCorrection ? undefined : texts.get(change)) ?? this.#textOf(change, fromDevice);
+    if (!isCorrection) texts.set(change, text);
+    this.#send(text);
+    this.#receipts.sent(change, revision);
+  }
+
+  #textOf({ collection, id, record }: RecordChange, fromDevice: DeviceId): string {
+    const now = this.#options.now();
+    if (record === null) return jsonMessages.dataDelete(collection, id, fromDevice, now);
+    return jsonMessages.dataUpdate(collection, record, fromDevice, now);
+  }
+
+  #logBroadcast(): void {
+    const { document, log } = this.#options;
+    const others = [...document.members].filter((member) => member !== this);
+    const devices = others.map(({ device }) => device);
+    if (devices.length > 0) log('broadcast', { user: document.user, devices });
+  }
+
+  get device(): DeviceId {
+    return this.#options.device;
+  }
+
+  #send(text: string): void {
+    if (!this.#ended) this.#options.outbox.send(text);
+  }
+
+  #end(error: SyncError): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#options.outbox.close(error);
+  }
+}

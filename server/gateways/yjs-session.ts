@@ -1,0 +1,197 @@
+/** One native connection, without its socket: messages in, messages out (N1–N6). */
+import { SyncError } from '../../shared/errors.js';
+import type { DeviceId } from '../../shared/names.js';
+import { decodeMessage, decodeStateVector, messages, type YjsMessage } from '../../shared/protocol/yjs.js';
+import type { DurableChange, Member, Origin } from '../documents/changes.js';
+import type { UserDocument } from '../documents/user-document.js';
+
+/** What a session can do to its connection. */
+export interface YjsOutbox {
+  send(message: Uint8Array): void;
+  /** Ends the connection with the error's close code. */
+  close(error: SyncError): void;
+}
+
+export interface YjsSessionOptions {
+  readonly document: UserDocument;
+  readonly device: DeviceId;
+  readonly outbox: YjsOutbox;
+  readonly now: () => number;
+  readonly maxPending: number;
+  readonly pendingTimeout: number;
+}
+
+/** The longest silence towards a client, in ms: y-websocket reconnects after 30 s of it. */
+export const KEEP_ALIVE = 12_000;
+
+/** The frame of an update is made once, however many connections it goes to. */
+const frames = new WeakMap<Uint8Array, Uint8Array>();
+function frameOf(update: Uint8Array): Uint8Array {
+  const frame = frames.get(update) ?? messages.update(update);
+  frames.set(update, frame);
+  return frame;
+}
+
+export class YjsSession implements Member {
+  readonly wantsRecords = false;
+  readonly #options: YjsSessionOptions;
+  readonly #origin: Origin;
+  #ended = false;
+  #lastSent: number;
+  /** The client's state vector at the start, until its answer to our SyncStep1 has come. */
+  #saw: Map<number, number> | null = null;
+  #answered = false;
+  /** Updates that build on changes which are still missing, and the checkpoints that came after them. */
+  #waiting: { readonly update: Uint8Array; readonly since: number }[] = [];
+  #heldCheckpoints: number[] = [];
+
+  constructor(options: YjsSessionOptions) {
+    this.#options = options;
+    this.#origin = { via: 'yjs', device: options.device, member: this };
+    this.#lastSent = options.now();
+  }
+
+  get device(): DeviceId {
+    return this.#options.device;
+  }
+
+  /** Asks for what the client has, claiming only what is durable (N2), and follows the document from here. */
+  start(): void {
+    const { document } = this.#options;
+    document.join(this);
+    this.#askForMissing();
+    const present = document.awareness.entries();
+    if (present.length > 0) document.afterDurable(() => this.#send(messages.awareness(present)));
+  }
+
+  receive(bytes: Uint8Array): void {
+    this.#options.document.enter(() => {
+      if (this.#ended) return;
+      try {
+        this.#handle(decodeMessage(bytes));
+      } catch (error) {
+        if (!(error instanceof SyncError)) throw error;
+        this.#end(error);
+      }
+    });
+  }
+
+  deliver({ origin, update, made }: DurableChange): void {
+    const news = origin.member === this ? made : update;
+    if (news !== null) this.#send(frameOf(news));
+    if (this.#waiting.length > 0) this.#options.document.enter(() => this.#retryWaiting());
+  }
+
+  fail(error: SyncError): void {
+    this.#end(error);
+  }
+
+  /** Tells others of an awareness change. */
+  tell(frame: Uint8Array): void {
+    this.#send(frame);
+  }
+
+  /** The connection is gone. */
+  leave(): void {
+    this.#ended = true;
+    const { document } = this.#options;
+    document.leave(this);
+    this.#tellOthers(document.awareness.leave(this));
+  }
+
+  /** To be called every few seconds: keeps the connection alive, ends one that waits for too long. */
+  tick(): void {
+    if (this.#ended) return;
+    const now = this.#options.now();
+    if (now - this.#lastSent >= KEEP_ALIVE) this.#send(messages.keepAlive);
+    const oldest = this.#waiting[0];
+    if (oldest !== undefined && now - oldest.since > this.#options.pendingTimeout) {
+      this.#end(new SyncError('MISSING_DEPENDENCIES'));
+    }
+  }
+
+  #handle(message: YjsMessage): void {
+    const { document } = this.#options;
+    switch (message.type) {
+      case 'syncStep1':
+        this.#saw ??= decodeStateVector(message.stateVector);
+        this.#sendDurable(messages.syncStep2(document.diff(message.stateVector)));
+        return;
+      case 'syncStep2': {
+        const saw = this.#answered ? null : this.#saw;
+        this.#answered = true;
+        this.#apply(message.update, saw);
+        return;
+      }
+      case 'update':
+        this.#apply(message.update, null);
+        return;
+      case 'awareness':
+        this.#tellOthers(document.awareness.update(this, message.entries));
+        return;
+      case 'queryAwareness':
+        this.#send(messages.awareness(document.awareness.entries()));
+        return;
+      case 'checkpoint':
+        if (this.#waiting.length > 0) this.#heldCheckpoints.push(message.n);
+        else this.#sendDurable(messages.checkpoint(message.n));
+        return;
+      case 'auth':
+        return;
+    }
+  }
+
+  #apply(update: Uint8Array, saw: ReadonlyMap<number, number> | null): void {
+    const { missing } = this.#options.document.receive(this.#origin, update, saw);
+    if (missing) this.#wait(update);
+    else this.#retryWaiting();
+  }
+
+  /** Normal while a client still answers our SyncStep1; later, the client is asked for what is missing. */
+  #wait(update: Uint8Array): void {
+    const bytes = this.#waiting.reduce((sum, { update }) => sum + update.length, update.length);
+    if (bytes > this.#options.maxPending) throw new SyncError('MISSING_DEPENDENCIES');
+    if (this.#answered && this.#waiting.length === 0) this.#askForMissing();
+    this.#waiting.push({ update, since: this.#options.now() });
+  }
+
+  #retryWaiting(): void {
+    for (let again = this.#waiting.length > 0; again && !this.#ended; ) {
+      const before = this.#waiting;
+      this.#waiting = before.filter(
+        ({ update }) => this.#options.document.receive(this.#origin, update, null).missing,
+      );
+      again = this.#waiting.length > 0 && this.#waiting.length < before.length;
+    }
+    if (this.#waiting.length > 0) return;
+    for (const n of this.#heldCheckpoints.splice(0)) this.#sendDurable(messages.checkpoint(n));
+  }
+
+  #askForMissing(): void {
+    this.#sendDurable(messages.syncStep1(this.#options.document.stateVector()));
+  }
+
+  #tellOthers(entries: Parameters<typeof messages.awareness>[0]): void {
+    if (entries.length === 0) return;
+    const frame = messages.awareness(entries);
+    for (const member of this.#options.document.members) {
+      if (member !== this && member instanceof YjsSession) member.tell(frame);
+    }
+  }
+
+  #sendDurable(message: Uint8Array): void {
+    this.#options.document.afterDurable(() => this.#send(message));
+  }
+
+  #send(message: Uint8Array): void {
+    if (this.#ended) return;
+    this.#lastSent = this.#options.now();
+    this.#options.outbox.send(message);
+  }
+
+  #end(error: SyncError): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#options.outbox.close(error);
+  }
+}

@@ -1,0 +1,242 @@
+import { type Logger, pino } from 'pino';
+import type { ErrorCode } from '../shared/errors.js';
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+type Via = 'yjs' | 'json' | 'http';
+
+interface Who {
+  readonly user: string;
+  readonly device: string;
+}
+interface Entry<Fields> {
+  readonly level: LogLevel;
+  readonly say: (fields: Fields) => string;
+}
+const event = <Fields>(level: LogLevel, say: (fields: Fields) => string): Entry<Fields> => ({ level, say });
+
+/**
+ * The one table of events: what happened, its fields and its sentence for people. A field holds names, counts
+ * and codes, never what is in a record. Fields named `url`, `reason` and `error` are cleaned of tokens.
+ */
+const EVENTS = {
+  listening: event<{ url: string; dataDir: string }>(
+    'info',
+    (e) => `🚀 Listening on ${e.url}, data in ${e.dataDir}`,
+  ),
+  authNone: event<Record<string, never>>(
+    'warn',
+    () => '⚠️ AUTH=none: everybody who reaches this port can read and write every record',
+  ),
+  startRefused: event<{ reason: string }>('error', (e) => `❌ Cannot start: ${e.reason}`),
+  connected: event<Who & { via: Via }>(
+    'info',
+    (e) => `🔌 New WebSocket connection: User ${e.user}, Device ${e.device}`,
+  ),
+  disconnected: event<Who & { code: number; reason: string }>(
+    'info',
+    (e) => `👋 Connection closed: User ${e.user}, Device ${e.device}, ${e.code}${e.reason && ` ${e.reason}`}`,
+  ),
+  upgradeRefused: event<{ url: string; address: string; status: number; code: ErrorCode }>(
+    'warn',
+    (e) => `⛔ Refused connection from ${e.address} to ${e.url}: ${e.status} ${e.code}`,
+  ),
+  initialData: event<Who & { collections: Readonly<Record<string, number>> }>(
+    'info',
+    (e) => `📤 Sent initial data to ${e.device}: [${counts(e.collections)}]`,
+  ),
+  received: event<Who & { type: string }>('debug', (e) => `📨 Received ${e.type} from ${e.device}`),
+  updated: event<{ user: string; collection: string; record: string }>(
+    'debug',
+    (e) => `💾 Updated ${e.collection} for user ${e.user}: ${e.record}`,
+  ),
+  deleted: event<{ user: string; collection: string; record: string }>(
+    'debug',
+    (e) => `🗑️ Deleted from ${e.collection} for user ${e.user}: ${e.record}`,
+  ),
+  broadcast: event<{ user: string; devices: readonly string[] }>(
+    'debug',
+    (e) => `📤 Broadcasted update to ${e.devices.join(', ')}`,
+  ),
+  messageRefused: event<Who & { via: Via; code: ErrorCode }>(
+    'warn',
+    (e) => `⛔ Refused a message from ${e.device} of user ${e.user}: ${e.code}`,
+  ),
+  stats: event<{ connections: number; users: number; entries: number }>(
+    'info',
+    (e) => `📊 Stats: ${e.connections} connections, ${e.users} users, ${e.entries} data entries`,
+  ),
+  storeFailed: event<{ error: unknown }>(
+    'error',
+    (e) => `❌ The store failed and is reopened: ${brief(e.error)}`,
+  ),
+  storeRecovered: event<{ afterMs: number }>('info', (e) => `✅ The store works again after ${e.afterMs} ms`),
+  documentRebuilt: event<{ user: string; error: unknown }>(
+    'error',
+    (e) => `♻️ Document of user ${e.user} rebuilt from the store: ${brief(e.error)}`,
+  ),
+  documentQuarantined: event<{ user: string; reason: string }>(
+    'error',
+    (e) => `🚨 Stored document of user ${e.user} is damaged and was set aside: ${e.reason}`,
+  ),
+  compacted: event<{ user: string; updates: number; bytesBefore: number; bytesAfter: number }>(
+    'info',
+    (e) => `🧹 Compacted user ${e.user}: ${e.updates} updates, ${e.bytesBefore} → ${e.bytesAfter} bytes`,
+  ),
+  migrating: event<{ done: number; total: number }>(
+    'info',
+    (e) => `📦 Rewriting the database with checksums: ${e.done} of ${e.total} documents`,
+  ),
+  shutdownBegun: event<{ signal: string }>('info', (e) => `🛑 ${e.signal}: making everything durable`),
+  shutdownFinished: event<{ durable: boolean; afterMs: number }>('info', (e) =>
+    e.durable
+      ? `🏁 Stopped after ${e.afterMs} ms`
+      : `🏁 Stopped after ${e.afterMs} ms, not everything was saved`,
+  ),
+  unexpected: event<{ where: string; error: unknown }>(
+    'error',
+    (e) => `💥 Unexpected error in ${e.where}: ${describe(e.error).stack}`,
+  ),
+};
+
+type Events = typeof EVENTS;
+export type EventName = keyof Events;
+export type EventFields<Name extends EventName> = Parameters<Events[Name]['say']>[0];
+/** Records that something happened. */
+export type Log = <Name extends EventName>(name: Name, fields: EventFields<Name>) => void;
+
+/** Where lines go, each with its line end. */
+export interface LineStream {
+  write(line: string): unknown;
+}
+export interface LogOptions {
+  readonly format: 'human' | 'json';
+  readonly level?: LogLevel;
+  readonly stream?: LineStream;
+  /** Milliseconds since 1970. */
+  readonly now?: () => number;
+}
+
+const ENTRIES: { readonly [Name in EventName]: Entry<EventFields<Name>> } = EVENTS;
+const WEIGHT: Readonly<Record<LogLevel, number>> = { debug: 0, info: 1, warn: 2, error: 3 };
+
+/** A log that writes sentences, or the same events as JSON lines (O2). */
+export function createLog(options: LogOptions): Log {
+  const { format, level = 'debug', stream = standardOutput(), now = Date.now } = options;
+  const logger = format === 'json' ? jsonLogger(stream, now) : null;
+  return (name, fields) => {
+    const entry = ENTRIES[name];
+    if (WEIGHT[entry.level] < WEIGHT[level]) return;
+    const safe = clean(fields);
+    if (logger) logger[entry.level]({ event: name, ...safe, ...failureOf(fields) });
+    else stream.write(`${entry.say(safe)}\n`);
+  };
+}
+
+export const silentLog: Log = () => {};
+
+export interface CollectedEvent {
+  readonly name: EventName;
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+/** A log that keeps the events in a list, for tests. */
+export function collectingLog(): { readonly log: Log; readonly events: CollectedEvent[] } {
+  const events: CollectedEvent[] = [];
+  return { events, log: (name, fields) => void events.push({ name, fields: { ...fields } }) };
+}
+
+function jsonLogger(stream: LineStream, now: () => number): Logger {
+  const options = {
+    level: 'debug',
+    base: null,
+    timestamp: () => `,"time":"${new Date(now()).toISOString()}"`,
+    formatters: { level: (label: string) => ({ level: label }) },
+  };
+  return pino(options, { write: (line) => void stream.write(line) });
+}
+
+/** Standard output in one write per turn of the event loop, however many lines there are. */
+function standardOutput(): LineStream {
+  let waiting = '';
+  const flush = () => {
+    process.stdout.write(waiting);
+    waiting = '';
+  };
+  process.on('exit', () => waiting && flush());
+  return {
+    write(line) {
+      if (waiting === '') setImmediate(() => waiting && flush());
+      waiting += line;
+    },
+  };
+}
+
+/** The address without the value of a token in its query, whatever its spelling (A3). */
+export function withoutToken(url: string): string {
+  return url.replace(/([?&])([^?&=#]*)=([^&#\s]*)/g, (_, sign: string, key: string, value: string) => {
+    const secret = /^(access_)?token$/i.test(decoded(key));
+    return `${sign}${key}=${secret ? '…' : withoutToken(value)}`;
+  });
+}
+
+function decoded(key: string): string {
+  try {
+    return decodeURIComponent(key);
+  } catch {
+    return key;
+  }
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: a line end in a value would forge a line of the log
+const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g;
+const printable = (text: string): string => text.replace(CONTROL, ' ');
+const scrub = (text: string): string => withoutToken(printable(text)).replace(/\b(bearer[\s,]+)\S+/gi, '$1…');
+
+interface Failure {
+  readonly name: string;
+  readonly message: string;
+  readonly stack: string;
+}
+
+/** An error without what may be a record or a token; JSON.parse, for one, quotes its input in its message. */
+function describe(error: unknown): Failure {
+  if (!(error instanceof Error))
+    return { name: typeof error, message: 'not an Error', stack: 'not an Error' };
+  const own = error instanceof SyntaxError ? '(message withheld)' : scrub(error.message).slice(0, 500);
+  const cause = error.cause instanceof Error ? describe(error.cause) : null;
+  const stack = `${error.name}: ${own}${framesOf(error)}`;
+  return {
+    name: error.name,
+    message: cause ? `${own} ← ${cause.message}` : own,
+    stack: cause ? `${stack}\ncaused by ${cause.stack}` : stack,
+  };
+}
+
+/** The stack below its message. */
+function framesOf({ stack = '', message }: Error): string {
+  const start = stack.indexOf(message);
+  if (start < 0) return '';
+  return stack.slice(start + message.length).replace(/^[^\n]+/, '');
+}
+
+const brief = (error: unknown): string => describe(error).message;
+
+const SCRUBBED = new Set(['url', 'reason']);
+
+/** The same fields with strings that can stand in a line. */
+function clean<Fields extends object>(fields: Fields): Fields {
+  const entries = Object.entries(fields).map(([key, value]: [string, unknown]) => {
+    if (typeof value !== 'string') return [key, value];
+    return [key, SCRUBBED.has(key) ? scrub(value) : printable(value)];
+  });
+  return Object.fromEntries(entries) as Fields;
+}
+
+const failureOf = (fields: object): { error?: Failure } =>
+  'error' in fields ? { error: describe(fields.error) } : {};
+
+function counts(collections: Readonly<Record<string, number>>): string {
+  return Object.entries(collections)
+    .map(([name, count]) => `${name}: ${count}`)
+    .join(', ');
+}

@@ -1,0 +1,64 @@
+/** Environment → configuration → app; signals; exit. Nothing else reads the environment. */
+import { SyncError } from '../shared/errors.js';
+import { createApp } from './app.js';
+import { type Config, ConfigError, readConfig } from './config.js';
+import { createLog, type Log } from './log.js';
+
+const startLog = createLog({ format: 'human', stream: process.stderr });
+
+function refuseToStart(reasons: readonly string[]): void {
+  for (const reason of reasons) startLog('startRefused', { reason });
+  process.exitCode = 1;
+}
+
+function configure(): Config | null {
+  try {
+    return readConfig(process.env);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    refuseToStart(error.problems);
+    return null;
+  }
+}
+
+async function run(config: Config): Promise<void> {
+  const log = createLog({ format: config.logFormat, level: config.logLevel });
+  if (config.auth === 'none') log('authNone', {});
+  const app = await createApp(config, log);
+  stopOnSignal(app.close.bind(app), log);
+  await app.listen();
+}
+
+function stopOnSignal(close: () => Promise<boolean>, log: Log): void {
+  let stopping = false;
+  const stop = async (signal: string) => {
+    if (stopping) return;
+    stopping = true;
+    const began = Date.now();
+    log('shutdownBegun', { signal });
+    const durable = await close();
+    log('shutdownFinished', { durable, afterMs: Date.now() - began });
+    process.exit(durable ? 0 : 1);
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+}
+
+/** What keeps a server from starting, in a sentence that names the cause and the cure. */
+function reasonOf(error: unknown, { port, host, dataDir }: Config): string {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (code === 'EADDRINUSE') return `Port ${port} is taken; stop the other server or set PORT to a free one.`;
+  if (code === 'EACCES' || code === 'EADDRNOTAVAIL')
+    return `Can't listen on ${host}:${port} (${code}); set HOST or PORT.`;
+  if (error instanceof SyncError || error instanceof Error)
+    return `${error.message} (DATA_DIR is ${dataDir})`;
+  return 'Unknown error.';
+}
+
+const config = configure();
+if (config !== null) {
+  run(config).catch((error: unknown) => {
+    refuseToStart([reasonOf(error, config)]);
+    process.exit();
+  });
+}

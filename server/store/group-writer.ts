@@ -1,0 +1,77 @@
+/** Something to be written; `size` in bytes counts towards the limit of a batch. */
+export interface Job {
+  readonly size: number;
+  readonly resolve: () => void;
+  readonly reject: (cause: unknown) => void;
+}
+
+/** A batch is held in memory twice while it is written, and everybody in it waits for all of it. */
+const MAX_BATCH = 16 * 1024 * 1024;
+
+/**
+ * Group commit: one batch is written at a time, and everything that came meanwhile goes into the next one (P2).
+ * After a failure it takes nothing until `resume`.
+ */
+export class GroupWriter<J extends Job> {
+  private queue: J[] = [];
+  private running: Promise<void> | null = null;
+  private failed = false;
+  private readonly write: (jobs: readonly J[]) => Promise<void>;
+  private readonly onFailure: (jobs: readonly J[], cause: unknown) => void;
+
+  /** `onFailure` gets all that was in flight or queued; it has to reject each. */
+  constructor(
+    write: (jobs: readonly J[]) => Promise<void>,
+    onFailure: (jobs: readonly J[], cause: unknown) => void,
+  ) {
+    this.write = write;
+    this.onFailure = onFailure;
+  }
+
+  add(job: J): void {
+    this.queue.push(job);
+    this.running ??= this.run();
+  }
+
+  resume(): void {
+    this.failed = false;
+  }
+
+  /** Resolves when nothing is queued or in flight. */
+  async idle(): Promise<void> {
+    while (this.running !== null) await this.running;
+  }
+
+  private async run(): Promise<void> {
+    await Promise.resolve(); // what is added in the same tick goes into the first batch
+    while (this.queue.length > 0 && !this.failed) await this.writeNext();
+    this.running = null;
+  }
+
+  private async writeNext(): Promise<void> {
+    const jobs = this.take();
+    try {
+      await this.write(jobs);
+    } catch (cause) {
+      this.fail(jobs, cause);
+      return;
+    }
+    for (const job of jobs) job.resolve();
+  }
+
+  private fail(jobs: readonly J[], cause: unknown): void {
+    this.failed = true;
+    const all = [...jobs, ...this.queue];
+    this.queue = [];
+    this.onFailure(all, cause);
+  }
+
+  private take(): J[] {
+    let size = 0;
+    const end = this.queue.findIndex((job, index) => {
+      size += job.size;
+      return index > 0 && size > MAX_BATCH;
+    });
+    return this.queue.splice(0, end === -1 ? this.queue.length : end);
+  }
+}

@@ -1,0 +1,213 @@
+import type { BatchOperation, ClassicLevel, Snapshot } from 'classic-level';
+import * as Y from 'yjs';
+import { SyncError } from '../../shared/errors.js';
+import { updateLength } from '../../shared/protocol/scan.js';
+import * as format from './level-format.js';
+import type { StoredDocument } from './store.js';
+
+export type Database = ClassicLevel<Uint8Array, Uint8Array>;
+export type Operation = BatchOperation<Database, Uint8Array, Uint8Array>;
+
+export interface ReadDocument extends StoredDocument {
+  readonly row: format.Row;
+  /** What gives the document a row and checksums, where y-leveldb wrote some of it; nothing to do when empty. */
+  readonly adoption: readonly Operation[];
+}
+
+/** What is stored under the keys of one user, all of one moment. */
+interface Raw {
+  readonly user: string;
+  readonly row: Uint8Array | undefined;
+  readonly memory: Uint8Array | undefined;
+  readonly stateVector: Uint8Array | undefined;
+  readonly updates: readonly StoredUpdate[];
+}
+
+interface StoredUpdate {
+  readonly clock: number;
+  readonly key: Uint8Array;
+  readonly value: Uint8Array;
+}
+
+/** Reads all of a user's document or throws `DOCUMENT_CORRUPT`; never a part, and it changes nothing. */
+export async function readDocument(db: Database, user: string): Promise<ReadDocument> {
+  const raw = await readRaw(db, user);
+  const row = rowOf(raw);
+  const memory = memoryOf(raw, row);
+  if (row === undefined && raw.updates.length === 0 && raw.stateVector === undefined) {
+    return { row: format.EMPTY_ROW, updates: [], revision: 0, memory, adoption: [] };
+  }
+  checkClocks(raw, row);
+  const updates = raw.updates.map((update) => openUpdate(update, row));
+  return { ...completed(raw, row, updates), memory };
+}
+
+async function readRaw(db: Database, user: string): Promise<Raw> {
+  try {
+    const snapshot = db.snapshot();
+    return await readKeys(db, user, snapshot).finally(() => snapshot.close());
+  } catch (cause) {
+    throw readFailure(cause);
+  }
+}
+
+async function readKeys(db: Database, user: string, snapshot: Snapshot): Promise<Raw> {
+  const keys = [format.rowKey(user), format.memoryKey(user), format.stateVectorKey(user)];
+  const [row, memory, stateVector] = await db.getMany(keys, { snapshot });
+  const entries = await db.iterator({ ...format.updateRange(user), snapshot }).all();
+  const updates = entries.map(([key, value]) => ({ clock: format.clockOf(key), key, value }));
+  return { user, row, memory, stateVector, updates };
+}
+
+/** LevelDB may find the damage first. */
+const isDamage = (cause: unknown): boolean =>
+  cause instanceof Error && 'code' in cause && cause.code === 'LEVEL_CORRUPTION';
+
+function readFailure(cause: unknown): SyncError {
+  return new SyncError(isDamage(cause) ? 'DOCUMENT_CORRUPT' : 'STORE_UNAVAILABLE', undefined, { cause });
+}
+
+function corrupt(reason: string): SyncError {
+  return new SyncError('DOCUMENT_CORRUPT', undefined, { cause: new Error(reason) });
+}
+
+function rowOf(raw: Raw): format.Row | undefined {
+  if (raw.row === undefined) return undefined;
+  const row = format.decodeRow(raw.user, raw.row);
+  if (row === undefined) throw corrupt('the row of the document is damaged');
+  return row;
+}
+
+function memoryOf(raw: Raw, row: format.Row | undefined): Uint8Array | null {
+  const check = row?.memory ?? null;
+  if (check === null && raw.memory === undefined) return null;
+  const memory = raw.memory && format.unseal(raw.memory, format.memoryKey(raw.user));
+  if (memory === undefined || format.memoryCheck(memory) !== check) {
+    throw corrupt('the memory of the document is damaged or missing');
+  }
+  return memory;
+}
+
+/** The stored clocks are gapless, and begin and end where the row says, or where y-leveldb may have left them. */
+function checkClocks(raw: Raw, row: format.Row | undefined): void {
+  const first = raw.updates[0]?.clock;
+  const last = raw.updates.at(-1)?.clock;
+  if (first === undefined || last === undefined) throw corrupt('all updates are missing');
+  const gap = raw.updates.find(({ clock }, index) => clock !== first + index);
+  if (gap) throw corrupt(`the update before ${gap.clock} is missing`);
+  if (row !== undefined && first === row.first && last >= row.last) return;
+  if (row === undefined && first === 0 && raw.stateVector === undefined) return;
+  checkFlushed(raw, row, first, last);
+}
+
+/**
+ * y-leveldb merges a document in three steps: the merged update behind the last one, its clock into `v1_sv`, then
+ * the lower updates are deleted. A process that ended in the last step leaves some of these.
+ */
+function checkFlushed(raw: Raw, row: format.Row | undefined, first: number, last: number): void {
+  const merged = raw.stateVector && format.stateVectorClock(raw.stateVector);
+  if (merged === undefined) throw corrupt('the first or the last update is missing');
+  const least = row === undefined ? 0 : row.last + 1;
+  if (merged < least || merged < first || merged > last) {
+    throw corrupt(`update ${merged < first ? merged : last + 1} is missing`);
+  }
+  if (row !== undefined && first < row.first) throw corrupt(`update ${first} should have been deleted`);
+}
+
+/** Up to the row's last clock our own trailer has to be there; beyond it y-leveldb wrote, without one. */
+function openUpdate(stored: StoredUpdate, row: format.Row | undefined): Uint8Array {
+  const ours = row !== undefined && stored.clock <= row.last;
+  const update = ours ? format.unseal(stored.value, stored.key) : bareUpdate(stored.value);
+  if (update === undefined) throw corrupt(`update ${stored.clock} is damaged`);
+  return update;
+}
+
+function bareUpdate(value: Uint8Array): Uint8Array | undefined {
+  try {
+    const view = new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+    return updateLength(view) === view.length ? view : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function completed(
+  raw: Raw,
+  old: format.Row | undefined,
+  updates: Uint8Array[],
+): Omit<ReadDocument, 'memory'> {
+  const range = { first: raw.updates[0]?.clock ?? 0, last: raw.updates.at(-1)?.clock ?? -1 };
+  const row = { ...(old ?? format.EMPTY_ROW), ...range };
+  const whole = old !== undefined && old.first === row.first && old.last === row.last;
+  const adoption = whole ? [] : adoptionOf(raw, old, row, updates);
+  return { row, updates, revision: row.revision, adoption };
+}
+
+function adoptionOf(
+  raw: Raw,
+  old: format.Row | undefined,
+  row: format.Row,
+  updates: Uint8Array[],
+): Operation[] {
+  const operations = updates.flatMap((update, index): Operation[] => {
+    const clock = row.first + index;
+    if (old !== undefined && clock <= old.last) return [];
+    const key = format.updateKey(raw.user, clock);
+    return [put(key, format.seal(update, key))];
+  });
+  const [first] = updates;
+  if (raw.stateVector === undefined && first !== undefined) {
+    operations.push(putStateVector(raw.user, row.first, Y.encodeStateVectorFromUpdate(first)));
+  }
+  return [...operations, put(format.rowKey(raw.user), format.encodeRow(raw.user, row))];
+}
+
+export const put = (key: Uint8Array, value: Uint8Array): Operation => ({ type: 'put', key, value });
+export const del = (key: Uint8Array): Operation => ({ type: 'del', key });
+export const putStateVector = (user: string, clock: number, stateVector: Uint8Array): Operation =>
+  put(format.stateVectorKey(user), format.encodeStateVectorValue(clock, stateVector));
+
+/** The users that have a document, also where only one of the two keys that say so is left. */
+export async function listUsers(db: Database): Promise<string[]> {
+  const listed = await db.keys(format.STATE_VECTORS).all();
+  const rows = await db.keys(format.ROWS).all();
+  return [...new Set([...listed.map(format.userOf), ...rows.map(format.userOfRow)])];
+}
+
+export type Progress = (done: number, total: number) => void;
+
+/**
+ * Adopts what y-leveldb wrote. A part of the database that can't be read must not stop the rest (P5): whoever is
+ * not adopted here is when loaded, or is found corrupt then.
+ */
+export async function adoptDatabase(db: Database, onProgress: Progress): Promise<void> {
+  try {
+    await adoptAll(db, onProgress);
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+  }
+}
+
+/**
+ * Gives every document that y-leveldb wrote its checksums and its row, each in one atomic batch, and marks the
+ * database when all have them; after a kill the next open goes on. A damaged document stays as it is, to be found
+ * when it is loaded.
+ */
+async function adoptAll(db: Database, onProgress: Progress): Promise<void> {
+  if ((await db.get(format.FORMAT_KEY)) !== undefined) return;
+  const users = await listUsers(db);
+  for (const [index, user] of users.entries()) {
+    await adoptDocument(db, user);
+    onProgress(index + 1, users.length);
+  }
+  await db.put(format.FORMAT_KEY, format.FORMAT, { sync: true });
+}
+
+async function adoptDocument(db: Database, user: string): Promise<void> {
+  try {
+    const { adoption } = await readDocument(db, user);
+    if (adoption.length > 0) await db.batch([...adoption], { sync: true });
+  } catch (error) {
+    if (!(error instanceof SyncError) || error.code !== 'DOCUMENT_CORRUPT') throw error;
+  }
+}

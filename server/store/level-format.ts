@@ -1,0 +1,156 @@
+import { crc32 } from 'node:zlib';
+import * as decoding from 'lib0/decoding';
+import * as encoding from 'lib0/encoding';
+
+/**
+ * The bytes of the database. Updates and state vectors have the keys of y-leveldb, byte for byte, so that it
+ * can read what is written here. Keys of our own start with `!`: y-leveldb's start with 0, so none of its range
+ * scans meets one.
+ */
+const STRING = 0;
+const UINT32 = 1;
+const MAX_CLOCK = 0xffffffff;
+
+type KeyPart = string | number;
+
+function encodeKey(parts: readonly KeyPart[]): Buffer {
+  const encoder = encoding.createEncoder();
+  for (const part of parts) {
+    if (typeof part === 'string') {
+      encoding.writeUint8(encoder, STRING);
+      encoding.writeVarString(encoder, part);
+    } else {
+      encoding.writeUint8(encoder, UINT32);
+      encoding.writeUint32BigEndian(encoder, part);
+    }
+  }
+  return Buffer.from(encoding.toUint8Array(encoder));
+}
+
+export interface KeyRange {
+  readonly gte: Buffer;
+  readonly lt: Buffer;
+}
+
+export const updateKey = (user: string, clock: number): Buffer => encodeKey(['v1', user, 'update', clock]);
+export const stateVectorKey = (user: string): Buffer => encodeKey(['v1_sv', user]);
+
+/** All updates of one user; as in y-leveldb, the last clock of 32 bits is never used. */
+export const updateRange = (user: string): KeyRange => ({
+  gte: updateKey(user, 0),
+  lt: updateKey(user, MAX_CLOCK),
+});
+
+/** One key for each user that has a document, and nothing else. */
+export const STATE_VECTORS: KeyRange = { gte: encodeKey(['v1_sv']), lt: encodeKey(['v1_sw']) };
+
+export function clockOf(updateKey: Uint8Array): number {
+  return Buffer.from(updateKey.buffer, updateKey.byteOffset, updateKey.byteLength).readUInt32BE(
+    updateKey.length - 4,
+  );
+}
+
+export function userOf(stateVectorKey: Uint8Array): string {
+  const decoder = decoding.createDecoder(stateVectorKey);
+  decoder.pos = encodeKey(['v1_sv']).length + 1;
+  return decoding.readVarString(decoder);
+}
+
+/** Present once every document has its checksums. */
+export const FORMAT_KEY = Buffer.from('!sync!format');
+export const FORMAT = Buffer.from('1');
+export const PROBE_KEY = Buffer.from('!sync!probe');
+const ROW_PREFIX = '!sync!row!';
+export const rowKey = (user: string): Buffer => Buffer.from(ROW_PREFIX + user);
+export const memoryKey = (user: string): Buffer => Buffer.from(`!sync!memory!${user}`);
+/** `"` follows `!`: every row key, and nothing else. */
+export const ROWS: KeyRange = { gte: Buffer.from(ROW_PREFIX), lt: Buffer.from('!sync!row"') };
+export const userOfRow = (key: Uint8Array): string => Buffer.from(key).toString('utf8', ROW_PREFIX.length);
+
+const MAGIC = Buffer.from([0xc4, 0xc3, 0xb2, 0xc4]);
+export const TRAILER_LENGTH = 8;
+
+/**
+ * A value with its checksum behind it. Yjs ignores bytes after an update, so y-leveldb reads it as it is; and
+ * since an update says itself where it ends, one without a trailer can't pass for one with it.
+ * The checksum covers the key too: a value that turns up in another place is found.
+ */
+export function seal(value: Uint8Array, key: Uint8Array): Buffer {
+  const sealed = Buffer.allocUnsafe(value.length + TRAILER_LENGTH);
+  sealed.set(value);
+  sealed.set(MAGIC, value.length);
+  sealed.writeUInt32BE(checksum(value, key), value.length + MAGIC.length);
+  return sealed;
+}
+
+/** The value without its trailer (a view of the same memory), or `undefined` when its checksum is wrong. */
+export function unseal(sealed: Uint8Array, key: Uint8Array): Uint8Array | undefined {
+  const length = sealed.length - TRAILER_LENGTH;
+  if (length < 0) return undefined;
+  const trailer = Buffer.from(sealed.buffer, sealed.byteOffset + length, TRAILER_LENGTH);
+  const value = new Uint8Array(sealed.buffer, sealed.byteOffset, length);
+  if (!trailer.subarray(0, MAGIC.length).equals(MAGIC)) return undefined;
+  return trailer.readUInt32BE(MAGIC.length) === checksum(value, key) ? value : undefined;
+}
+
+const checksum = (value: Uint8Array, key: Uint8Array): number => crc32(value, crc32(key));
+
+/** What is known of a user's stored document beside its updates; written in each batch that changes it. */
+export interface Row {
+  /** Clocks of the first and the last update; every one between them is stored. */
+  readonly first: number;
+  readonly last: number;
+  readonly revision: number;
+  /** CRC-32 of the memory, which has a key of its own so that a commit without one need not write it again. */
+  readonly memory: number | null;
+}
+
+/** The row of a user that has no document yet. */
+export const EMPTY_ROW: Row = { first: 0, last: -1, revision: 0, memory: null };
+
+export const memoryCheck = (memory: Uint8Array): number => crc32(memory);
+
+const ROW_VERSION = 1;
+
+export function encodeRow(user: string, row: Row): Buffer {
+  const encoder = encoding.createEncoder();
+  encoding.writeVarUint(encoder, ROW_VERSION);
+  encoding.writeVarUint(encoder, row.first);
+  encoding.writeVarUint(encoder, row.last);
+  encoding.writeVarUint(encoder, row.revision);
+  encoding.writeVarUint(encoder, row.memory === null ? 0 : row.memory + 1);
+  return seal(encoding.toUint8Array(encoder), rowKey(user));
+}
+
+/** `undefined` when the checksum is wrong or the version is not known. */
+export function decodeRow(user: string, sealed: Uint8Array): Row | undefined {
+  const bytes = unseal(sealed, rowKey(user));
+  if (bytes === undefined) return undefined;
+  const decoder = decoding.createDecoder(bytes);
+  if (decoding.readVarUint(decoder) !== ROW_VERSION) return undefined;
+  const first = decoding.readVarUint(decoder);
+  const last = decoding.readVarUint(decoder);
+  const revision = decoding.readVarUint(decoder);
+  const memory = decoding.readVarUint(decoder);
+  return { first, last, revision, memory: memory === 0 ? null : memory - 1 };
+}
+
+/** A value of a `v1_sv` key as y-leveldb writes it: the clock it was taken at, and the state vector. */
+export function encodeStateVectorValue(clock: number, stateVector: Uint8Array): Buffer {
+  const encoder = encoding.createEncoder();
+  encoding.writeVarUint(encoder, clock);
+  encoding.writeVarUint8Array(encoder, stateVector);
+  return Buffer.from(encoding.toUint8Array(encoder));
+}
+
+/** The clock of a `v1_sv` value, or `undefined` when the value is not one. */
+export function stateVectorClock(value: Uint8Array): number | undefined {
+  try {
+    const decoder = decoding.createDecoder(value);
+    const clock = decoding.readVarUint(decoder);
+    decoding.readVarUint8Array(decoder);
+    return decoding.hasContent(decoder) ? undefined : clock;
+  } catch {
+    return undefined;
+  }
+}

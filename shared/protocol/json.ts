@@ -1,0 +1,146 @@
+/** Messages of JSON devices: one schema each, parsed once at the door (L10). */
+import { z } from 'zod';
+import { SyncError } from '../errors.js';
+import {
+  type CollectionName,
+  type DeviceId,
+  isCollectionName,
+  isUserId,
+  nameProblem,
+  type RecordId,
+  recordIdOf,
+  type UserId,
+} from '../names.js';
+import { type Collections, isObject, type Json, type JsonObject, type JsonRecord } from '../records.js';
+
+const timestamp = z.number().nonnegative().max(Number.MAX_SAFE_INTEGER).nullish();
+const envelope = { userId: z.string(), deviceId: z.string(), ack: z.string().max(256).optional() };
+
+const schemas = {
+  DATA_UPDATE: z.object({
+    ...envelope,
+    type: z.literal('DATA_UPDATE'),
+    data: z.object({
+      collection: z.string(),
+      document: z.custom<JsonObject>(isObject, 'must be an object'),
+      timestamp,
+    }),
+    timestamp,
+  }),
+  DATA_DELETE: z.object({
+    ...envelope,
+    type: z.literal('DATA_DELETE'),
+    data: z.object({ collection: z.string(), documentId: z.union([z.string(), z.number()]), timestamp }),
+    timestamp,
+  }),
+  REQUEST_SYNC: z.object({ ...envelope, type: z.literal('REQUEST_SYNC') }),
+};
+
+interface Target {
+  readonly collection: CollectionName;
+  readonly id: RecordId;
+  readonly ack: string | undefined;
+}
+
+/** A message of a JSON device, checked: names are allowed, depth is within the limit, the user is the right one. */
+export type JsonMessage =
+  | (Target & { readonly type: 'DATA_UPDATE'; readonly document: JsonObject })
+  | (Target & { readonly type: 'DATA_DELETE' })
+  | { readonly type: 'REQUEST_SYNC'; readonly ack: string | undefined };
+
+export interface MessageLimits {
+  readonly maxDepth: number;
+}
+
+/**
+ * Reads the text of one message.
+ *
+ * @throws SyncError that says what is wrong with it, never what is in it
+ */
+export function parseMessage(text: string, user: UserId, limits: MessageLimits): JsonMessage {
+  return checkMessage(parseJson(text), user, limits);
+}
+
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new SyncError('INVALID_JSON');
+  }
+}
+
+/** Checks a message that is already JSON, such as an item of a batch (H2). */
+export function checkMessage(value: unknown, user: UserId, limits: MessageLimits): JsonMessage {
+  const type = isObject(value) ? value.type : undefined;
+  if (type !== 'DATA_UPDATE' && type !== 'DATA_DELETE' && type !== 'REQUEST_SYNC')
+    throw new SyncError('UNKNOWN_TYPE');
+  const parsed = schemas[type].safeParse(value);
+  if (!parsed.success) throw new SyncError('INVALID_MESSAGE', whatIsWrong(parsed.error));
+  const message = parsed.data;
+  if (!isUserId(message.userId) || message.userId !== user) throw new SyncError('WRONG_USER');
+  if (message.type === 'REQUEST_SYNC') return { type: message.type, ack: message.ack };
+  const collection = checkCollection(message.data.collection);
+  if (message.type === 'DATA_DELETE') {
+    return { type: message.type, collection, id: checkId(message.data.documentId), ack: message.ack };
+  }
+  const { document } = message.data;
+  const id = checkId(document.id);
+  checkFields(document, limits.maxDepth);
+  return { type: message.type, collection, id, document, ack: message.ack };
+}
+
+function whatIsWrong(error: z.ZodError): string {
+  const issue = error.issues[0];
+  return issue === undefined
+    ? 'The message is not valid.'
+    : `${issue.path.join('.') || 'message'}: ${issue.message}`;
+}
+
+function checkCollection(name: string): CollectionName {
+  if (isCollectionName(name)) return name;
+  throw new SyncError('INVALID_NAME', `The collection name ${nameProblem(name)}.`);
+}
+
+function checkId(value: unknown): RecordId {
+  const id = recordIdOf(value);
+  if (id !== null) return id;
+  const problem = typeof value === 'string' ? nameProblem(value) : 'is not a string or a safe integer';
+  throw new SyncError('INVALID_NAME', `The record id ${value === undefined ? 'is missing' : problem}.`);
+}
+
+/** Iterative: how deep the document is must not decide how deep the stack gets. */
+function checkFields(document: JsonObject, maxDepth: number): void {
+  const open: { value: Json; depth: number }[] = [{ value: document, depth: 1 }];
+  for (let at = open.pop(); at !== undefined; at = open.pop()) {
+    const { value, depth } = at;
+    if (typeof value !== 'object' || value === null) continue;
+    if (depth > maxDepth)
+      throw new SyncError('TOO_DEEP', `The document is nested deeper than ${maxDepth} levels.`);
+    for (const [key, field] of Object.entries(value)) {
+      if (!Array.isArray(value)) checkFieldName(key);
+      open.push({ value: field, depth: depth + 1 });
+    }
+  }
+}
+
+function checkFieldName(name: string): void {
+  const problem = nameProblem(name);
+  if (problem !== null) throw new SyncError('INVALID_NAME', `A field name ${problem}.`);
+}
+
+/** The device that a correction by the server names as its author (L3). */
+export const SERVER_DEVICE = 'server' as DeviceId;
+
+/** Messages to JSON devices, as text. Timestamps are ms since 1970. */
+export const jsonMessages = {
+  fullSync: (data: Collections, now: number) => JSON.stringify({ type: 'FULL_SYNC', data, timestamp: now }),
+  connectionConfirmed: (userId: UserId, deviceId: DeviceId, now: number) =>
+    JSON.stringify({ type: 'CONNECTION_CONFIRMED', userId, deviceId, timestamp: now }),
+  dataUpdate: (collection: CollectionName, document: JsonRecord, fromDevice: DeviceId, now: number) =>
+    JSON.stringify({ type: 'DATA_UPDATE', data: { collection, document }, timestamp: now, fromDevice }),
+  dataDelete: (collection: CollectionName, documentId: RecordId, fromDevice: DeviceId, now: number) =>
+    JSON.stringify({ type: 'DATA_DELETE', data: { collection, documentId }, timestamp: now, fromDevice }),
+  ack: (ack: string) => JSON.stringify({ type: 'ACK', ack }),
+  error: ({ code, message }: SyncError, ack?: string) =>
+    JSON.stringify({ type: 'ERROR', code, message, ack }),
+};

@@ -1,0 +1,174 @@
+/**
+ * Records: Y.Map ⇄ JSON (D2). Reading gives plain JSON; writing makes the smallest change that
+ * expresses what differs, so that edits of different fields, keys and elements merge (D3).
+ */
+import { toBase64 } from 'lib0/buffer';
+import { equalityDeep } from 'lib0/function';
+import * as Y from 'yjs';
+import { matchElements } from './elements.js';
+import { type CollectionName, isCollectionName, type RecordId, recordIdOf } from './names.js';
+
+export type Json = null | boolean | number | string | Json[] | JsonObject;
+export interface JsonObject {
+  [key: string]: Json;
+}
+export type JsonRecord = JsonObject & { id: string | number };
+/** All records of a user, by collection: what a FULL_SYNC and GET /api/sync carry. */
+export type Collections = Record<string, JsonRecord[]>;
+
+export const isObject = (value: unknown): value is JsonObject =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array);
+
+/** The JSON of anything that a shared type may hold; binary values read as base64 strings. */
+export function readValue(value: unknown): Json {
+  if (value instanceof Y.Map) return readMap(value);
+  if (value instanceof Y.Array) return value.map(readValue);
+  if (value instanceof Y.Text || value instanceof Y.XmlFragment) return value.toString();
+  if (value instanceof Uint8Array) return toBase64(value);
+  if (typeof value === 'bigint') return value.toString();
+  if (typeof value === 'number') return Number.isFinite(value) ? value : null;
+  if (Array.isArray(value)) return value.map(readValue);
+  if (isObject(value)) return mapObject(value, readValue);
+  return typeof value === 'string' || typeof value === 'boolean' ? value : null;
+}
+
+function readMap(map: Y.Map<unknown>): JsonObject {
+  const object: JsonObject = {};
+  for (const [key, value] of map.entries()) if (value !== undefined) object[key] = readValue(value);
+  return object;
+}
+
+function mapObject(object: JsonObject, change: (value: Json) => Json): JsonObject {
+  return Object.fromEntries(Object.entries(object).map(([key, value]) => [key, change(value)]));
+}
+
+/** A record as JSON devices see it: its `id` always equals its key, a numeric one keeps its type (D6). */
+export function readRecord(map: Y.Map<unknown>, id: RecordId): JsonRecord {
+  const fields = readMap(map);
+  return { ...fields, id: typeof fields.id === 'number' && recordIdOf(fields.id) === id ? fields.id : id };
+}
+
+/** The record map at `id`, or `null` where there is none (a value that is no map is not a record, S3). */
+export function recordMap(doc: Y.Doc, collection: CollectionName, id: RecordId): Y.Map<unknown> | null {
+  const value = doc.share.has(collection) ? doc.getMap(collection).get(id) : undefined;
+  return value instanceof Y.Map ? value : null;
+}
+
+/** All records of a collection, in the order of their creation in the document. */
+export function readCollection(doc: Y.Doc, collection: CollectionName): JsonRecord[] {
+  const records: JsonRecord[] = [];
+  for (const [id, value] of doc.getMap(collection).entries()) {
+    if (value instanceof Y.Map) records.push(readRecord(value, id as RecordId));
+  }
+  return records;
+}
+
+/** The collections that the document has, in alphabetical order. */
+export function collectionNames(doc: Y.Doc): CollectionName[] {
+  return [...doc.share.keys()].filter(isCollectionName).sort();
+}
+
+/**
+ * Writes a JSON document over a record: fields that are equal are not written, fields that `json` lacks are
+ * kept. Creates the record where there is none.
+ *
+ * @example writeRecord(doc, appointments, id, { status: 'booked' })
+ */
+export function writeRecord(doc: Y.Doc, collection: CollectionName, id: RecordId, json: JsonObject): void {
+  const records = doc.getMap(collection);
+  const current = records.get(id);
+  if (current instanceof Y.Map) assignMap(current, json, 'keep');
+  else records.set(id, sharedMap({ ...(isObject(current) ? current : {}), ...json }));
+}
+
+/** The shared type that holds `json`: objects become Y.Map, arrays Y.Array, the rest stays as it is. */
+export function sharedValue(json: Json): unknown {
+  if (Array.isArray(json)) return sharedArray(json);
+  return isObject(json) ? sharedMap(json) : json;
+}
+
+function sharedArray(json: Json[]): Y.Array<unknown> {
+  const array = new Y.Array<unknown>();
+  array.push(json.map(sharedValue));
+  return array;
+}
+
+function sharedMap(json: JsonObject): Y.Map<unknown> {
+  return new Y.Map(Object.entries(json).map(([key, value]) => [key, sharedValue(value)]));
+}
+
+/** What becomes of keys that the incoming object lacks. */
+type Absent = 'keep' | 'remove';
+
+function assignMap(map: Y.Map<unknown>, json: JsonObject, absent: Absent): void {
+  for (const [key, value] of Object.entries(json)) {
+    if (!assignInside(map.get(key), value, absent)) {
+      map.set(key, replacement(map.get(key), value, absent));
+    }
+  }
+  if (absent === 'keep') return;
+  for (const key of [...map.keys()]) if (!Object.hasOwn(json, key)) map.delete(key);
+}
+
+/** Writes inside `current`; `false` when it has to be replaced as a whole. */
+function assignInside(current: unknown, json: Json, absent: Absent): boolean {
+  if (current instanceof Y.Map && isObject(json)) assignMap(current, json, absent);
+  else if (current instanceof Y.Array && Array.isArray(json)) assignArray(current, json);
+  else if (current instanceof Y.Text && typeof json === 'string') assignText(current, json);
+  else return current !== undefined && equalityDeep(readValue(current), json);
+  return true;
+}
+
+/** A plain object that a native client stored merges as a whole; here it becomes a Y.Map (D2). */
+function replacement(current: unknown, json: Json, absent: Absent): unknown {
+  const keeps =
+    absent === 'keep' && isObject(current) && isObject(json) && !(current instanceof Y.AbstractType);
+  return sharedValue(keeps ? { ...(readValue(current) as JsonObject), ...json } : json);
+}
+
+function assignArray(array: Y.Array<unknown>, json: Json[]): void {
+  const steps = matchElements(array.toArray().map(readValue), json);
+  let index = 0;
+  for (const step of steps) {
+    if (step.kind === 'delete') array.delete(index, 1);
+    else if (step.kind === 'insert') array.insert(index++, [sharedValue(step.value)]);
+    else assignElement(array, index++, step.value, step.sameId ? 'keep' : 'remove');
+  }
+}
+
+function assignElement(array: Y.Array<unknown>, index: number, json: Json, absent: Absent): void {
+  const current = array.get(index);
+  if (assignInside(current, json, absent)) return;
+  array.delete(index, 1);
+  array.insert(index, [replacement(current, json, absent)]);
+}
+
+/** The edit between the common start and end, without splitting a surrogate pair. */
+function assignText(text: Y.Text, target: string): void {
+  const current = text.toString();
+  if (current === target) return;
+  const edit = textEdit(current, target);
+  if (edit.remove > 0) text.delete(edit.index, edit.remove);
+  if (edit.insert !== '') text.insert(edit.index, edit.insert);
+}
+
+export interface TextEdit {
+  readonly index: number;
+  readonly remove: number;
+  readonly insert: string;
+}
+
+/** The one hunk that turns `from` into `to`. */
+export function textEdit(from: string, to: string): TextEdit {
+  const most = Math.min(from.length, to.length);
+  let start = 0;
+  while (start < most && from[start] === to[start]) start++;
+  if (start > 0 && isHighSurrogate(from, start - 1)) start--;
+  let end = 0;
+  while (end < most - start && from[from.length - 1 - end] === to[to.length - 1 - end]) end++;
+  if (end > 0 && isLowSurrogate(from, from.length - end)) end--;
+  return { index: start, remove: from.length - start - end, insert: to.slice(start, to.length - end) };
+}
+
+const isHighSurrogate = (text: string, index: number) => (text.charCodeAt(index) & 0xfc00) === 0xd800;
+const isLowSurrogate = (text: string, index: number) => (text.charCodeAt(index) & 0xfc00) === 0xdc00;

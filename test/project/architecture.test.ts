@@ -1,0 +1,126 @@
+import { basename } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { codeOf, filesBelow, type Import, importsOf, read } from './sources.js';
+
+const SOURCES = ['server', 'shared', 'client'].flatMap(filesBelow);
+const ALL = [...SOURCES, ...['test', 'bench', 'scripts'].flatMap(filesBelow)];
+
+interface House {
+  readonly from: RegExp;
+  readonly may: RegExp;
+  /** Of these only the types, which are gone once it runs. */
+  readonly types?: RegExp;
+}
+
+/** Who may import what of ours; the first row that fits a file holds for it. */
+const HOUSE: readonly House[] = [
+  { from: /^shared\//, may: /^shared\// },
+  { from: /^client\//, may: /^(shared|client)\// },
+  { from: /^server\/store\//, may: /^(shared|server\/store)\// },
+  { from: /^server\/documents\//, may: /^(shared\/|server\/documents\/|server\/store\/store\.ts$)/ },
+  {
+    from: /^server\/gateways\//,
+    may: /^(shared\/|server\/(documents|gateways)\/|server\/(access|limits|log|metrics)\.ts$)/,
+    types: /^server\/(config|store\/store)\.ts$/,
+  },
+  { from: /^server\/app\.ts$/, may: /^(shared|server)\/(?!main|index)/ },
+  {
+    from: /^server\/(main|index)\.ts$/,
+    may: /^(shared\/|server\/(app|config|log)\.ts$)/,
+    types: /^server\/store\/store\.ts$/,
+  },
+  { from: /^server\/repair\.ts$/, may: /^(shared|server\/store)\// },
+  { from: /^server\/[^/]+\.ts$/, may: /^(shared\/|server\/log\.ts$)/, types: /^server\/config\.ts$/ },
+];
+
+const OURS = /^(server|shared|client|test|bench|scripts)\//;
+
+function allowed(file: string, { target, typeOnly }: Import): boolean {
+  const house = HOUSE.find(({ from }) => from.test(file));
+  if (!OURS.test(target) || house === undefined) return house !== undefined;
+  return (
+    betweenGateways(file, target) && (house.may.test(target) || (typeOnly && !!house.types?.test(target)))
+  );
+}
+
+const GATEWAYS = ['yjs', 'json', 'http', 'upgrade', 'socket'];
+
+/**
+ * The files of one gateway share the first word of their name; only the door and the socket know the others.
+ * A file of another name is a helper that all may use.
+ */
+function betweenGateways(file: string, target: string): boolean {
+  if (!/^server\/gateways\//.test(file) || !/^server\/gateways\//.test(target)) return true;
+  const [from = '', to = ''] = [file, target].map((name) => basename(name).split(/[-.]/)[0]);
+  return from === to || !GATEWAYS.includes(to) || from === 'upgrade' || from === 'socket';
+}
+
+const forbidden = (file: string, source: string): string[] =>
+  importsOf(file, source)
+    .filter((each) => !allowed(file, each))
+    .map(({ target }) => `${file} → ${target}`);
+
+const filesWith = (files: readonly string[], pattern: RegExp): string[] =>
+  files.filter((file) => pattern.test(codeOf(read(file))));
+
+describe('the house of docs/ARCHITECTURE.md', () => {
+  test('imports go in its direction only', () => {
+    expect(SOURCES.flatMap((file) => forbidden(file, read(file)))).toEqual([]);
+  });
+
+  test.each([
+    ['shared/names.ts', "import { x } from '../server/log.js';"],
+    ['shared/names.ts', "export * from '../client/replica.js';"],
+    ['server/store/level.ts', "import type { Log } from '../log.js';"],
+    ['server/documents/registry.ts', "import { LevelStore } from '../store/level.js';"],
+    ['server/documents/registry.ts', "import {\n  a,\n  b,\n} from '../gateways/http.js';"],
+    ['server/gateways/http.ts', "const { x } = await import('../store/memory.js');"],
+    ['server/gateways/http.ts', "import { readConfig } from '../config.js';"],
+    ['server/gateways/json-session.ts', "import { x } from './yjs-session.js';"],
+    ['server/gateways/http.ts', "import './upgrade.js';"],
+    ['server/gateways/receipts.ts', "import { x } from './json-session.js';"],
+    ['server/limits.ts', "import { x } from './documents/registry.js';"],
+    ['server/main.ts', "import { LevelStore } from './store/level.js';"],
+    ['client/replica.ts', "import { x } from '../server/config.js';"],
+    ['server/app.ts', "import { x } from '../test/support/walk.js';"],
+  ])('it is noticed when %s says %j', (file, source) => {
+    expect(forbidden(file, source)).toHaveLength(1);
+  });
+
+  test.each([
+    ['server/documents/registry.ts', "import type { Store } from '../store/store.js';"],
+    [
+      'server/gateways/http.ts',
+      "import type { Config } from '../config.js';\nimport { json } from 'express';",
+    ],
+    ['server/gateways/upgrade.ts', "import { x } from './json-session.js';"],
+    ['server/gateways/json-session.ts', "import { x } from './json-write.js';"],
+    ['server/gateways/json-session.ts', "import { x } from './receipts.js';"],
+    ['server/app.ts', "import { LevelStore } from './store/level.js';"],
+    ['server/app.ts', "/**\n * import { x } from '../test/x.js';\n */"],
+  ])('it is allowed that %s says %j', (file, source) => {
+    expect(forbidden(file, source)).toEqual([]);
+  });
+});
+
+describe('habits', () => {
+  test('only main.ts reads the environment', () => {
+    expect(filesWith(SOURCES, /\bprocess\.env\b/)).toEqual(
+      SOURCES.filter((file) => file === 'server/main.ts'),
+    );
+  });
+
+  test('only log.ts, and the command for repairs, write to standard output', () => {
+    const others = SOURCES.filter((file) => !['server/log.ts', 'server/repair.ts'].includes(file));
+    expect(filesWith(others, /\bconsole\s*\.|\bprocess\.stdout\b/)).toEqual([]);
+  });
+
+  test('nothing is typed any', () => {
+    expect(filesWith(ALL, /(?::|\bas|<|\||,)\s*any\s*(?=[;,)>\]=|&[{}]|$)/m)).toEqual([]);
+  });
+
+  test('no source file is longer than 300 lines', () => {
+    const lines = (file: string) => read(file).trimEnd().split('\n').length;
+    expect(ALL.filter((file) => !file.startsWith('test/') && lines(file) > 300)).toEqual([]);
+  });
+});

@@ -1,0 +1,38 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { posix } from 'node:path';
+
+export const read = (file: string): string => readFileSync(file, 'utf8');
+
+/** The TypeScript files below a folder, from the top of the project; none if there is no such folder. */
+export function filesBelow(folder: string): string[] {
+  return readdirSync('.', { withFileTypes: true }).some((entry) => entry.name === folder)
+    ? readdirSync(folder, { recursive: true, encoding: 'utf8' })
+        .map((name) => posix.join(folder, name.replaceAll('\\', '/')))
+        .filter((name) => /\.tsx?$/.test(name))
+        .sort()
+    : [];
+}
+
+/** Without comments, which may speak of anything. */
+export const codeOf = (source: string): string =>
+  source.replace(/^\s*\/\*[\s\S]*?\*\//gm, '').replace(/(^|\s)\/\/.*$/gm, '');
+
+export interface Import {
+  /** A file of ours from the top of the project, or a package. */
+  readonly target: string;
+  readonly typeOnly: boolean;
+}
+
+const IMPORT =
+  /^\s*(?:import|export)\s+(type\s)?[^;'"]*?\bfrom\s*['"]([^'"]+)['"]|^\s*import\s*['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]/gm;
+
+/** What a file imports; `./names.js` in shared/records.ts is shared/names.ts. */
+export function importsOf(file: string, source: string): Import[] {
+  return [...codeOf(source).matchAll(IMPORT)].map(([, type, from, effect, lazy]) => {
+    const path = from ?? effect ?? lazy ?? '';
+    const target = path.startsWith('.')
+      ? posix.join(posix.dirname(file), path).replace(/\.js$/, '.ts')
+      : path;
+    return { target, typeOnly: type !== undefined };
+  });
+}

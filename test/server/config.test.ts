@@ -1,0 +1,139 @@
+import { describe, expect, expectTypeOf, test } from 'vitest';
+import { type Config, ConfigError, NEVER, OPTIONS, optionTable, readConfig } from '../../server/config.js';
+
+const MIB = 2 ** 20;
+
+function problemsOf(env: Record<string, string | undefined>): readonly string[] {
+  try {
+    readConfig(env);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+describe('defaults', () => {
+  test('[O1] the server listens on 3001 and keeps its data in ./data', () => {
+    expect(readConfig({})).toMatchObject({ port: 3001, dataDir: './data', nodeEnv: 'development' });
+  });
+
+  test('[O1] an empty value counts as not set', () => {
+    expect(readConfig({ PORT: '', DATA_DIR: '  ' })).toEqual(readConfig({}));
+  });
+
+  test('[O1] limits have the documented defaults, in bytes and milliseconds', () => {
+    expect(readConfig({})).toMatchObject({
+      maxNativeMessage: 32 * MIB,
+      maxJsonMessage: MIB,
+      maxHttpBody: 32 * MIB,
+      maxDepth: 64,
+      maxPending: 256 * 1024,
+      pendingTimeout: 30_000,
+      pingInterval: 30_000,
+      historyDays: 90,
+    });
+  });
+
+  test('[O1] types follow from the table', () => {
+    expectTypeOf<Config['port']>().toEqualTypeOf<number>();
+    expectTypeOf<Config['auth']>().toEqualTypeOf<'none'>();
+    expectTypeOf<Config['logFormat']>().toEqualTypeOf<'human' | 'json'>();
+  });
+
+  test('[O2] logs are sentences in development and JSON in production, unless set', () => {
+    expect(readConfig({}).logFormat).toBe('human');
+    expect(readConfig({ NODE_ENV: 'production', AUTH: 'none' }).logFormat).toBe('json');
+    expect(readConfig({ NODE_ENV: 'production', AUTH: 'none', LOG_FORMAT: 'human' }).logFormat).toBe('human');
+  });
+});
+
+describe('access', () => {
+  test('[A1] production refuses to start unless AUTH is set', () => {
+    expect(problemsOf({ NODE_ENV: 'production' })).toEqual([expect.stringMatching(/^AUTH must be set/)]);
+    expect(problemsOf({ NODE_ENV: 'production', AUTH: '' })).toHaveLength(1);
+    expect(readConfig({ NODE_ENV: 'production', AUTH: 'none' }).auth).toBe('none');
+  });
+
+  test('[A1] elsewhere AUTH is none unless set', () => {
+    expect(readConfig({ NODE_ENV: 'development' }).auth).toBe('none');
+    expect(readConfig({ NODE_ENV: 'test' }).auth).toBe('none');
+  });
+
+  test('[A1] AUTH=jwt is refused with a sentence that says it is not there yet', () => {
+    expect(problemsOf({ AUTH: 'jwt' })).toEqual([expect.stringContaining('not there yet')]);
+  });
+});
+
+describe('values', () => {
+  test.each([
+    ['1MiB', MIB],
+    ['32 MiB', 32 * MIB],
+    ['1.5 kib', 1536],
+    ['500 KB', 500_000],
+    ['12345', 12_345],
+    ['7b', 7],
+    ['0', Number.POSITIVE_INFINITY],
+  ])('[O1] size %s', (raw, value) => {
+    expect(readConfig({ MAX_JSON_MESSAGE: raw }).maxJsonMessage).toBe(value);
+  });
+
+  test.each([
+    ['30s', 30_000],
+    ['500ms', 500],
+    ['5 m', 300_000],
+    ['2h', 7_200_000],
+    ['15', 15_000],
+    ['0.1ms', 1],
+    ['0', NEVER],
+  ])('[O1] time %s', (raw, value) => {
+    expect(readConfig({ PING_INTERVAL: raw }).pingInterval).toBe(value);
+  });
+
+  test.each([
+    ['PORT', '65536'],
+    ['PORT', '-1'],
+    ['PORT', '3001x'],
+    ['PORT', '0x10'],
+    ['NODE_ENV', 'staging'],
+    ['LOG_FORMAT', 'xml'],
+    ['LOG_LEVEL', 'DEBUG'],
+    ['MAX_JSON_MESSAGE', '1 XB'],
+    ['MAX_JSON_MESSAGE', '1 constructor'],
+    ['MAX_JSON_MESSAGE', '-1'],
+    ['MAX_JSON_MESSAGE', '1e3'],
+    ['MAX_DEPTH', '6.5'],
+    ['PING_INTERVAL', '30 seconds'],
+    ['PING_INTERVAL', '25d'],
+    ['HISTORY_DAYS', 'forever'],
+    ['SHUTDOWN_TIMEOUT', '0'],
+    ['SHUTDOWN_TIMEOUT', '10s'],
+  ])(
+    '[O1] %s=%s stops the start with a sentence that names the option, the value and what is allowed',
+    (name, raw) => {
+      const [problem, ...rest] = problemsOf({ [name]: raw });
+      expect(rest).toEqual([]);
+      expect(problem).toMatch(new RegExp(`^${name} is "${raw}". Allowed: .+\\.$`));
+    },
+  );
+
+  test('[O1] all bad values stand in one error', () => {
+    expect(problemsOf({ PORT: 'x', MAX_DEPTH: 'y', NODE_ENV: 'production' })).toHaveLength(3);
+  });
+
+  test('[O1] every default is a value that its own option allows', () => {
+    for (const [name, { fallback }] of Object.entries(OPTIONS)) {
+      expect(() => readConfig({ [name]: fallback }), name).not.toThrow();
+    }
+  });
+
+  test('[O1] port 0 asks for any free port, 0 days of history stay 0', () => {
+    expect(readConfig({ PORT: '0', HISTORY_DAYS: '0' })).toMatchObject({ port: 0, historyDays: 0 });
+  });
+});
+
+test('[O1] the table lists every option with type, default and a line', () => {
+  const rows = optionTable().split('\n').slice(4);
+  expect(rows).toHaveLength(Object.keys(OPTIONS).length);
+  for (const row of rows) expect(row).toMatch(/^\| `[A-Z_]+` \| [^|]+ \| [^|]+ \| [^|]+\. \|$/);
+});

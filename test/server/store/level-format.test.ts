@@ -1,0 +1,77 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { keyEncoding } from 'y-leveldb';
+import * as Y from 'yjs';
+import * as format from '../../../server/store/level-format.js';
+import { updateLength } from '../../../shared/protocol/scan.js';
+import { Author } from '../../support/notes.js';
+
+const clocks = fc.integer({ min: 0, max: 0xfffffffe });
+const users = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 128 });
+
+describe('the format of the database', () => {
+  it('[P1] keys are those of y-leveldb, byte for byte', () => {
+    fc.assert(
+      fc.property(users, clocks, (user, clock) => {
+        expect(format.updateKey(user, clock)).toEqual(keyEncoding.encode(['v1', user, 'update', clock]));
+        expect(format.stateVectorKey(user)).toEqual(keyEncoding.encode(['v1_sv', user]));
+        expect(format.clockOf(format.updateKey(user, clock))).toBe(clock);
+        expect(format.userOf(format.stateVectorKey(user))).toBe(user);
+        expect(format.userOfRow(format.rowKey(user))).toBe(user);
+      }),
+    );
+  });
+
+  it('[P1] ranges are those of y-leveldb, and no key of our own lies in one', () => {
+    const range = format.updateRange('anna');
+    expect(range.gte).toEqual(keyEncoding.encode(['v1', 'anna', 'update', 0]));
+    expect(range.lt).toEqual(keyEncoding.encode(['v1', 'anna', 'update', 0xffffffff]));
+    expect(format.STATE_VECTORS.gte).toEqual(keyEncoding.encode(['v1_sv']));
+    expect(format.STATE_VECTORS.lt).toEqual(keyEncoding.encode(['v1_sw']));
+    const ours = [format.FORMAT_KEY, format.PROBE_KEY, format.rowKey('anna'), format.memoryKey('anna')];
+    for (const key of ours) expect(Buffer.compare(key, keyEncoding.encode(['v2']))).toBe(1);
+  });
+
+  it('[P1] a sealed value opens under its key, and under no other', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 64 }), users, clocks, (value, user, clock) => {
+        const key = format.updateKey(user, clock);
+        const sealed = format.seal(value, key);
+        expect(format.unseal(sealed, key)).toEqual(value);
+        expect(format.unseal(sealed, format.updateKey(user, clock + 1))).toBeUndefined();
+        expect(format.unseal(sealed, format.updateKey(`${user}x`, clock))).toBeUndefined();
+        expect(format.unseal(value, key)).toBeUndefined();
+      }),
+    );
+  });
+
+  it('[P1] Yjs and the scan read a sealed update as it was: bytes after an update are ignored', () => {
+    const update = new Author().set('name', 'value');
+    const sealed = format.seal(update, format.updateKey('anna', 0));
+    const doc = new Y.Doc();
+    Y.applyUpdate(doc, sealed);
+    expect(doc.getMap('notes').toJSON()).toEqual({ name: 'value' });
+    expect(updateLength(sealed)).toBe(update.length);
+  });
+
+  it('[P5] a row with any bit flipped is no row', () => {
+    const row = { first: 3, last: 2_000_000_000, revision: 2 ** 40, memory: 0xffffffff };
+    const sealed = format.encodeRow('anna', row);
+    expect(format.decodeRow('anna', sealed)).toEqual(row);
+    expect(format.decodeRow('anna', format.encodeRow('anna', { ...row, memory: null }))?.memory).toBeNull();
+    expect(format.decodeRow('bert', sealed)).toBeUndefined();
+    for (let bit = 0; bit < sealed.length * 8; bit += 1) {
+      const damaged = Buffer.from(sealed);
+      damaged[bit >> 3] = (damaged[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+      expect(format.decodeRow('anna', damaged)).toBeUndefined();
+    }
+  });
+
+  it('[P1] the clock of a state vector value, as y-leveldb writes it', () => {
+    const value = format.encodeStateVectorValue(700, Uint8Array.of(0));
+    expect([...value]).toEqual([188, 5, 1, 0]);
+    expect(format.stateVectorClock(value)).toBe(700);
+    expect(format.stateVectorClock(Buffer.concat([value, Buffer.of(1)]))).toBeUndefined();
+    expect(format.stateVectorClock(Buffer.of(128))).toBeUndefined();
+  });
+});

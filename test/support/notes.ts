@@ -1,0 +1,52 @@
+import * as Y from 'yjs';
+import type { Store, StoredDocument } from '../../server/store/store.js';
+import type { UserId } from '../../shared/names.js';
+
+export const user = (name: string): UserId => name as UserId;
+
+/** A writer of updates that build on one another. */
+export class Author {
+  readonly doc = new Y.Doc();
+
+  apply(updates: readonly Uint8Array[]): void {
+    for (const update of updates) Y.applyUpdate(this.doc, update);
+  }
+
+  set(key: string, value: unknown): Uint8Array {
+    const before = Y.encodeStateVector(this.doc);
+    this.doc.getMap('notes').set(key, value);
+    return Y.encodeStateAsUpdate(this.doc, before);
+  }
+
+  snapshot(): { update: Uint8Array; stateVector: Uint8Array } {
+    return { update: Y.encodeStateAsUpdate(this.doc), stateVector: Y.encodeStateVector(this.doc) };
+  }
+}
+
+export function notesOf(document: StoredDocument): Record<string, unknown> {
+  const author = new Author();
+  author.apply(document.updates);
+  return author.doc.getMap('notes').toJSON();
+}
+
+/** Stores `count` notes n0, n1, … of one user, whose document is empty and loaded. */
+export async function writeNotes(store: Store, name: UserId, count: number): Promise<Author> {
+  const author = new Author();
+  const commits = Array.from({ length: count }, (_, i) =>
+    store.commit(name, { update: author.set(`n${i}`, i), revision: i + 1 }),
+  );
+  await Promise.all(commits);
+  return author;
+}
+
+/** Resolves when the store is in that state. */
+export function stateReached(store: Store, wanted: Store['state']): Promise<void> {
+  if (store.state === wanted) return Promise.resolve();
+  return new Promise((resolve) => {
+    const off = store.onState((state) => {
+      if (state !== wanted) return;
+      off();
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,78 @@
+import * as Y from 'yjs';
+import { Replica, type ReplicaOptions, type Written } from '../../server/documents/replica.js';
+import { type Json, readValue } from '../../shared/records.js';
+
+export const options: ReplicaOptions = {
+  ids: () => ({ writes: 4_000_000_001, unions: 4_000_000_002 }),
+  now: () => 1_000,
+  maxDepth: 64,
+  keepFor: 90 * 86_400_000,
+};
+
+/** A client as unmodified y-websocket clients are: a plain Y.Doc that collects garbage. */
+export function client(clientID: number): Y.Doc {
+  const doc = new Y.Doc();
+  doc.clientID = clientID;
+  return doc;
+}
+
+/** A replica with the rows that a store would hold, so that it can be loaded again. */
+export class Server {
+  rows: Uint8Array[] = [];
+  memory: Uint8Array | null = null;
+  replica: Replica;
+  #starts = 0;
+
+  constructor() {
+    this.replica = this.#load();
+  }
+
+  #load(): Replica {
+    const start = this.#starts++;
+    const ids = { writes: 4_000_000_001 + 2 * start, unions: 4_000_000_002 + 2 * start };
+    return new Replica({ updates: this.rows, memory: this.memory }, { ...options, ids: () => ids });
+  }
+
+  #store(written: Written): Written {
+    const updates = [written.incoming, written.made].filter((update) => update !== null);
+    if (updates.length > 0) this.rows.push(Y.mergeUpdates(updates));
+    if (written.memory !== undefined) this.memory = written.memory;
+    return written;
+  }
+
+  receive(update: Uint8Array, saw: ReadonlyMap<number, number> | null = null): Written {
+    return this.#store(this.replica.receive(update, saw));
+  }
+
+  write(change: (doc: Y.Doc) => void): Written {
+    return this.#store(this.replica.write(change));
+  }
+
+  restart(): void {
+    this.replica = this.#load();
+  }
+
+  compact(): void {
+    this.rows = [Y.encodeStateAsUpdate(this.replica.doc)];
+    this.memory = this.replica.memory();
+  }
+
+  /** The handshake of y-websocket: the client's answer is encoded before it merges what the server has. */
+  sync(doc: Y.Doc): void {
+    const saw = Y.decodeStateVector(Y.encodeStateVector(doc));
+    const answer = Y.encodeStateAsUpdate(doc, Y.encodeStateVector(this.replica.doc));
+    this.receive(answer, saw);
+    Y.applyUpdate(doc, Y.encodeStateAsUpdate(this.replica.doc, Y.encodeStateVector(doc)));
+  }
+
+  json(): Json {
+    return jsonOfDoc(this.replica.doc);
+  }
+}
+
+/** The collections of a document as JSON, without those that are empty. */
+export function jsonOfDoc(doc: Y.Doc): Json {
+  const names = [...doc.share.keys()].sort();
+  const collections = names.map((name) => [name, readValue(doc.getMap(name))] as const);
+  return Object.fromEntries(collections.filter(([, records]) => Object.keys(records as object).length > 0));
+}
