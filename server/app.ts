@@ -91,9 +91,10 @@ class SyncServer implements App {
     const saved = this.#registry.flush().then(() => this.#registry.documents.every(({ isBusy }) => !isBusy));
     const durable = await withTimeout(saved, this.#config.shutdownTimeout, false);
     await this.#gateway.close(GOODBYE_TIMEOUT);
+    await withTimeout(stopped, GOODBYE_TIMEOUT, undefined);
     this.#server.closeAllConnections();
     this.#registry.close();
-    await withTimeout(Promise.all([stopped, this.#store.close()]), GOODBYE_TIMEOUT, undefined);
+    await withTimeout(this.#store.close(), GOODBYE_TIMEOUT, undefined);
     return durable;
   }
 
@@ -126,7 +127,9 @@ function createRegistry(config: Config, log: Log, store: Store): DocumentRegistr
 }
 
 function logFailure(log: Log, user: UserId, error: SyncError): void {
-  if (error.code === 'DOCUMENT_CORRUPT') log('documentQuarantined', { user, reason: error.message });
+  if (error.code !== 'DOCUMENT_CORRUPT') return;
+  const reason = error.cause instanceof Error ? error.cause.message : error.message;
+  log('documentQuarantined', { user, reason });
 }
 
 function logStore(store: Store, log: Log, now: () => number): void {

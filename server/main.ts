@@ -24,6 +24,10 @@ function configure(): Config | null {
 async function run(config: Config): Promise<void> {
   const log = createLog({ format: config.logFormat, level: config.logLevel });
   if (config.auth === 'none') log('authNone', {});
+  process.on('uncaughtException', (error) => {
+    log('unexpected', { where: 'the process, which ends', error });
+    process.exit(1);
+  });
   const app = await createApp(config, log);
   stopOnSignal(app.close.bind(app), log);
   await app.listen();

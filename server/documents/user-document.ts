@@ -211,7 +211,9 @@ export class UserDocument {
       revision: this.#revision,
       update,
       made,
-      records: this.#wantsRecords() ? records.map((key) => ({ ...key, record: this.record(key) })) : null,
+      records: this.#wantsRecords(origin)
+        ? records.map((key) => ({ ...key, record: this.record(key) }))
+        : null,
     };
     const commit = this.#options.store.commit(this.user, { update, revision: this.#revision, memory });
     this.#await(commit, [{ done: () => this.#deliver(change), failed: undefined }]);
@@ -223,8 +225,8 @@ export class UserDocument {
     return this.#updates > 8 && this.#bytes - update.length > this.#options.compactBytes;
   }
 
-  #wantsRecords(): boolean {
-    for (const member of this.#members) if (member.wantsRecords) return true;
+  #wantsRecords({ member: author }: Origin): boolean {
+    for (const member of this.#members) if (member.wantsRecords && member !== author) return true;
     return false;
   }
 

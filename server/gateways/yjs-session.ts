@@ -65,21 +65,13 @@ export class YjsSession implements Member {
   }
 
   receive(bytes: Uint8Array): void {
-    this.#options.document.enter(() => {
-      if (this.#ended) return;
-      try {
-        this.#handle(decodeMessage(bytes));
-      } catch (error) {
-        if (!(error instanceof SyncError)) throw error;
-        this.#end(error);
-      }
-    });
+    this.#enter(() => this.#handle(decodeMessage(bytes)));
   }
 
   deliver({ origin, update, made }: DurableChange): void {
     const news = origin.member === this ? made : update;
     if (news !== null) this.#send(frameOf(news));
-    if (this.#waiting.length > 0) this.#options.document.enter(() => this.#retryWaiting());
+    if (this.#waiting.length > 0) this.#enter(() => this.#retryWaiting());
   }
 
   fail(error: SyncError): void {
@@ -108,6 +100,19 @@ export class YjsSession implements Member {
     if (oldest !== undefined && now - oldest.since > this.#options.pendingTimeout) {
       this.#end(new SyncError('MISSING_DEPENDENCIES'));
     }
+  }
+
+  /** What the client is to blame for ends its connection. */
+  #enter(task: () => void): void {
+    this.#options.document.enter(() => {
+      if (this.#ended) return;
+      try {
+        task();
+      } catch (error) {
+        if (!(error instanceof SyncError)) throw error;
+        this.#end(error);
+      }
+    });
   }
 
   #handle(message: YjsMessage): void {

@@ -137,8 +137,10 @@ function completed(
   updates: Uint8Array[],
 ): Omit<ReadDocument, 'memory'> {
   const range = { first: raw.updates[0]?.clock ?? 0, last: raw.updates.at(-1)?.clock ?? -1 };
-  const row = { ...(old ?? format.EMPTY_ROW), ...range };
-  const whole = old !== undefined && old.first === row.first && old.last === row.last;
+  const whole = old !== undefined && old.first === range.first && old.last === range.last;
+  const before = old ?? format.EMPTY_ROW;
+  // What y-leveldb wrote changed records: who knows the old revision must not take it for the new content.
+  const row = { ...before, ...range, revision: whole ? before.revision : before.revision + 1 };
   const adoption = whole ? [] : adoptionOf(raw, old, row, updates);
   return { row, updates, revision: row.revision, adoption };
 }

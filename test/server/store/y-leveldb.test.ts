@@ -66,7 +66,7 @@ describe('a database that y-leveldb wrote', () => {
     const progress: [number, number][] = [];
     const store = await fixture.open({ onProgress: (done, total) => progress.push([done, total]) });
     const anna = await store.load(ANNA);
-    expect(anna).toMatchObject({ revision: 0, memory: null });
+    expect(anna).toMatchObject({ revision: 1, memory: null });
     expect(notesOf(anna)).toEqual(notes(3));
     const bert = await store.load(BERT);
     expect(bert.updates).toHaveLength(2);
@@ -75,7 +75,7 @@ describe('a database that y-leveldb wrote', () => {
       [1, 2],
       [2, 2],
     ]);
-    await store.commit(ANNA, { update: new Author().set('more', 1), revision: 1 });
+    await store.commit(ANNA, { update: new Author().set('more', 1), revision: 2 });
     await store.close();
     expect(await withYLevelDb(await fixture.copy(), (db) => db.getMeta('anna', 'note'))).toBe('kept');
     const again = await fixture.open({ onProgress: () => progress.push([0, 0]) });
@@ -140,7 +140,7 @@ describe('a database that y-leveldb wrote', () => {
 });
 
 describe('y-leveldb wrote to a database of ours', () => {
-  it('[P1] what it appended is there, with revision and memory as they were, and gets checksums', async () => {
+  it('[P1] what it appended is there, with the next revision and the memory as it was, and gets checksums', async () => {
     await writeOurs();
     await withYLevelDb(fixture.folder, async (db) => {
       await db.storeUpdate('bert', new Author().set('added', true));
@@ -149,9 +149,9 @@ describe('y-leveldb wrote to a database of ours', () => {
     const store = await fixture.open();
     const bert = await store.load(BERT);
     expect(notesOf(bert)).toEqual({ ...notes(21), added: true });
-    expect(bert).toMatchObject({ revision: 21, memory: Uint8Array.of(1) });
+    expect(bert).toMatchObject({ revision: 22, memory: Uint8Array.of(1) });
     expect(notesOf(await store.load(user('carl')))).toEqual(notes(2));
-    await store.commit(BERT, { update: new Author().set('on', 1), revision: 22 });
+    await store.commit(BERT, { update: new Author().set('on', 1), revision: 23 });
     expect(notesOf(await store.load(BERT))).toEqual({ ...notes(21), added: true, on: 1 });
     await changeByte(databaseOf(store), updateKey(BERT, 22), 5);
     await expect(store.load(BERT)).rejects.toMatchObject({ code: 'DOCUMENT_CORRUPT' });
@@ -167,7 +167,7 @@ describe('y-leveldb wrote to a database of ours', () => {
     const store = await fixture.open();
     const anna = await store.load(ANNA);
     expect(anna.updates).toHaveLength(2);
-    expect(anna.revision).toBe(10);
+    expect(anna.revision).toBe(11);
     expect(notesOf(anna)).toEqual({ ...notes(10), added: true });
     expect(notesOf(await store.load(BERT))).toEqual(notes(21));
   });
