@@ -42,6 +42,7 @@ function openStore(config: Config, log: Log): Promise<Store> {
   return LevelStore.open({
     folder: config.dataDir,
     onProgress: (done, total) => log('migrating', { done, total }),
+    onRetry: (error, delayMs) => log('storeRetry', { error, delayMs }),
   });
 }
 

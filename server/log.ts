@@ -69,6 +69,10 @@ const EVENTS = {
     'error',
     (e) => `❌ The store failed and is reopened: ${brief(e.error)}`,
   ),
+  storeRetry: event<{ error: unknown; delayMs: number }>(
+    'error',
+    (e) => `❌ The store could not be reopened, next try in ${e.delayMs} ms: ${brief(e.error)}`,
+  ),
   storeRecovered: event<{ afterMs: number }>('info', (e) => `✅ The store works again after ${e.afterMs} ms`),
   documentRebuilt: event<{ user: string; error: unknown }>(
     'error',

@@ -54,7 +54,7 @@ export function recordMap(doc: Y.Doc, collection: CollectionName, id: RecordId):
   return value instanceof Y.Map ? value : null;
 }
 
-/** All records of a collection, in the order of their creation in the document. */
+/** All records of a collection, in no particular order. */
 export function readCollection(doc: Y.Doc, collection: CollectionName): JsonRecord[] {
   const records: JsonRecord[] = [];
   for (const [id, value] of doc.getMap(collection).entries()) {

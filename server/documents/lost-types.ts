@@ -3,6 +3,7 @@
  * content is still there (the garbage collection filter keeps it), except what was removed before they lost.
  */
 import * as Y from 'yjs';
+import { elementId } from '../../shared/elements.js';
 import { type Json, readValue } from '../../shared/records.js';
 
 /** Any Y.Map, Y.Array, Y.Text …, of whichever event type. */
@@ -49,6 +50,14 @@ export function fieldsOf(type: SharedType): Map<string, unknown> {
     if (value !== undefined) fields.set(key, value);
   }
   return fields;
+}
+
+/** The id of an element of an array, live or lost, or `null`. */
+export function idOf(value: unknown): string | null {
+  if (!(value instanceof Y.Map)) return elementId(value);
+  const item = value._map.get('id');
+  const isThere = item !== undefined && (!item.deleted || value._item?.deleted === true);
+  return isThere ? elementId({ id: contentOf(item) }) : null;
 }
 
 /** Like `readValue`, for a value that may be lost. */

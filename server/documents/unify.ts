@@ -4,8 +4,7 @@
  * when everything that it deleted can still be read; the writes follow in a transaction of their own.
  */
 import * as Y from 'yjs';
-import { elementId } from '../../shared/elements.js';
-import { contentOf, copyOf, elementsOf, jsonOf, type SharedType, typeOf } from './lost-types.js';
+import { contentOf, copyOf, type Element, elementsOf, idOf, type SharedType, typeOf } from './lost-types.js';
 import { type Authorship, Slots, Step } from './unify-step.js';
 import { authorsItem, type Source, type UnionContext, unite } from './union.js';
 
@@ -71,14 +70,12 @@ export class Unifier {
     for (const item of step.newItems()) this.#consider(item, slots, arrays);
     for (const kept of this.#kept.values()) this.#considerDeleted(kept, slots, step);
     const writes = slots.all().flatMap(({ parent, key }) => this.#planSlot(parent, key, step));
-    return [
-      ...writes,
-      ...[...arrays].map(
-        (array): Write =>
-          (context) =>
-            this.#joinElements(array, context),
-      ),
-    ];
+    const joins = [...arrays].map(
+      (array): Write =>
+        (context) =>
+          this.#joinElements(array, context),
+    );
+    return [...joins, ...writes];
   }
 
   /** Runs the writes of a plan with a client id of their own. */
@@ -146,10 +143,28 @@ export class Unifier {
     const parent = place.parent as SharedType;
     if (!isLive(parent)) return;
     if (place.parentSub !== null) {
-      if (lost !== null || this.#mayCompete(item)) slots.add(parent, place.parentSub);
+      if (lost === null && !this.#mayCompete(item)) return;
+      slots.add(parent, place.parentSub);
+      if (lost === null && this.#metUnion(item)) this.#considerAround(parent, slots, arrays);
     } else if (lost !== null || (parent instanceof Y.Array && bringsObjects(item))) {
       arrays.add(parent as Y.Array<unknown>);
+      if (elementsOf(parent).some(({ client }) => this.#unionClients.has(client))) {
+        this.#considerAround(parent, slots, arrays);
+      }
     }
+  }
+
+  /** An author's map takes the place of what a union had put together there, so the union is made anew. */
+  #considerAround(type: SharedType, slots: Slots, arrays: Set<Y.Array<unknown>>): void {
+    for (let item = type._item; item !== null; item = (item.parent as SharedType)._item) {
+      if (item.parentSub !== null) slots.add(item.parent as SharedType, item.parentSub);
+      else if (item.parent instanceof Y.Array) arrays.add(item.parent);
+    }
+  }
+
+  /** Whether a union wrote at the same key. */
+  #metUnion({ left, right }: Y.Item): boolean {
+    return [left, right].some((item) => item !== null && this.#unionClients.has(item.id.client));
   }
 
   /** Whether a new item of a map key can have met something created apart, or the copy that a union made. */
@@ -215,38 +230,52 @@ export class Unifier {
     return [() => (parent as Y.Map<unknown>).set(key, copy)];
   }
 
-  /** One id is one element (D3): unites elements that were added apart under one id, the first one stays. */
+  /** One id is one element (D3): unites elements that were added apart, or are edited late, under one id. */
   #joinElements(array: Y.Array<unknown>, context: UnionContext): void {
-    this.#carryToElements(array, context);
-    const first = new Map<string, unknown>();
-    for (const { client, clock, value } of elementsOf(array)) {
-      const id = elementId(jsonOf(value));
-      if (id === null) continue;
-      const existing = first.get(id);
-      if (existing === undefined) {
-        first.set(id, value);
-        continue;
-      }
-      if (existing instanceof Y.Map && value instanceof Y.Map) {
-        unite(existing, [{ type: value, fresh: true }], context);
-        const item = this.#itemOf({ client, clock });
-        if (item !== null) this.#keep(item);
-      }
-      removeElement(array, client, clock);
+    const lost = this.#lostElements(array);
+    for (const [id, [target, ...others]] of elementsById(array, context)) {
+      const maps = others.flatMap(({ client, clock }) => this.#itemOf({ client, clock }) ?? []);
+      for (const item of maps) this.#keep(item);
+      const sources = [...(lost.get(id) ?? []), ...maps].sort(byPosition(array)).map((item) => ({
+        type: typeOf(item) as SharedType,
+        fresh: !item.deleted,
+      }));
+      if (target?.value instanceof Y.Map && sources.length > 0) unite(target.value, sources, context);
+      for (const { client, clock } of others) removeElement(array, client, clock);
     }
   }
 
-  /** Carries late edits of elements that an earlier `joinElements` removed. */
-  #carryToElements(array: Y.Array<unknown>, context: UnionContext): void {
+  /** The elements that an earlier join removed, by id. */
+  #lostElements(array: Y.Array<unknown>): Map<string, Y.Item[]> {
+    const lost = new Map<string, Y.Item[]>();
     for (const kept of this.#kept.values()) {
       const item = this.#itemOf(kept);
       if (item === null || item.parent !== array || !item.deleted) continue;
-      const type = typeOf(item) as SharedType;
-      const id = elementId(jsonOf(type));
-      const target = elementsOf(array).find(({ value }) => id !== null && elementId(jsonOf(value)) === id);
-      if (target?.value instanceof Y.Map) unite(target.value, [{ type, fresh: false }], context);
+      const id = idOf(typeOf(item));
+      if (id !== null) lost.set(id, [...(lost.get(id) ?? []), item]);
     }
+    return lost;
   }
+}
+
+/** Live elements of each id: first the one that stays, which is an author's where there is one. */
+function elementsById(array: Y.Array<unknown>, context: UnionContext): Map<string, Element[]> {
+  const elements = new Map<string, Element[]>();
+  for (const element of elementsOf(array)) {
+    const id = idOf(element.value);
+    if (id === null) continue;
+    const others = elements.get(id) ?? [];
+    const isFirst =
+      others.every(({ client }) => context.madeByUnion(client)) && !context.madeByUnion(element.client);
+    elements.set(id, isFirst ? [element, ...others] : [...others, element]);
+  }
+  return elements;
+}
+
+function byPosition(array: Y.Array<unknown>): (a: Y.Item, b: Y.Item) => number {
+  const positions = new Map<Y.Item, number>();
+  for (let item = array._start; item !== null; item = item.right) positions.set(item, positions.size);
+  return (a, b) => (positions.get(a) ?? 0) - (positions.get(b) ?? 0);
 }
 
 function createUnited(
@@ -255,11 +284,11 @@ function createUnited(
   sources: readonly Source[],
   context: UnionContext,
 ): void {
-  const [first, ...rest] = sources;
+  const first = sources[0];
   if (first === undefined) return;
   const type = copyOf(first.type) as SharedType;
   (parent as Y.Map<unknown>).set(key, type);
-  unite(type, rest, context);
+  unite(type, sources, context);
 }
 
 function removeElement(array: Y.Array<unknown>, client: number, clock: number): void {

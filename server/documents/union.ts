@@ -3,19 +3,19 @@
  *
  * What comes out depends on the maps alone, not on the order in which they arrived: per field
  * 1. what an author of the target wrote stays, unless it is still as it was created and a source edited it;
- * 2. otherwise the first source that has the field wins (sources are given in the order of precedence);
+ * 2. otherwise the first source that edited the field after creating it wins, else the first that has it
+ *    (sources are given in the order of precedence);
  * 3. a field that was removed, in the target or in a source that comes first, is not brought back.
  * Writes of earlier unions never count as an author's.
  */
 import { equalityDeep } from 'lib0/function';
 import * as Y from 'yjs';
-import { elementId } from '../../shared/elements.js';
-import { type Json, textEdit } from '../../shared/records.js';
+import { isObject, type Json, textEdit } from '../../shared/records.js';
 import {
   contentOf,
   copyOf,
-  type Element,
   elementsOf,
+  idOf,
   jsonOf,
   type SharedType,
   textOf,
@@ -55,9 +55,13 @@ function uniteMaps(target: Y.Map<unknown>, sources: readonly Source[], context: 
 interface Candidate {
   readonly item: Y.Item;
   readonly fresh: boolean;
+  readonly isEdit: boolean;
 }
 
-/** What the sources have at `key`, in order of precedence, up to the first that had removed it. */
+/**
+ * What the sources have at `key`, in order of precedence, up to the first that had removed it. A map, array or
+ * text that a union made counts too: authors may have written inside it.
+ */
 function candidatesFor(key: string, sources: readonly Source[], context: UnionContext): Candidate[] {
   const candidates: Candidate[] = [];
   for (const { type, fresh } of sources) {
@@ -65,9 +69,12 @@ function candidatesFor(key: string, sources: readonly Source[], context: UnionCo
     if (latest === undefined) continue;
     if (contentOf(latest) === undefined) break;
     const own = authorsItem(latest, context);
-    if (own !== null && contentOf(own) !== undefined) candidates.push({ item: own, fresh });
+    if (own !== null && contentOf(own) !== undefined) {
+      candidates.push({ item: own, fresh, isEdit: isEdit(own) });
+    }
+    if (own !== latest && typeOf(latest) !== null) candidates.push({ item: latest, fresh, isEdit: false });
   }
-  return candidates;
+  return [...candidates.filter(({ isEdit }) => isEdit), ...candidates.filter(({ isEdit }) => !isEdit)];
 }
 
 /** The last item of a key that an author wrote, passing over those of unions. */
@@ -90,21 +97,27 @@ function uniteField(
   if (current === undefined) put(target, key, candidates, context);
   if (current === undefined || current.deleted) return;
   const own = authorsItem(current, context);
-  const chosen = own === null ? candidates[0] : overrides(own, current, candidates);
+  // An author's map that lies under the copy that a union made of it, and of others, comes before the others.
+  const all =
+    own !== null && own !== current && typeOf(own) !== null ? [ownCandidate(own), ...candidates] : candidates;
+  const chosen =
+    own === null ? all[0] : (overrides(own, current, all) ?? (all === candidates ? undefined : all[0]));
   if (chosen === undefined) {
     uniteInside(current, candidates, context);
     return;
   }
-  const others = candidates.slice(candidates.indexOf(chosen));
+  const others = all.slice(all.indexOf(chosen));
   if (uniteInside(current, others, context)) return;
   if (!equalityDeep(jsonOf(contentOf(current)), jsonOf(contentOf(chosen.item))))
     put(target, key, others, context);
 }
 
+const ownCandidate = (item: Y.Item): Candidate => ({ item, fresh: false, isEdit: isEdit(item) });
+
 /** The candidate that takes precedence over what an author of the target wrote, if one does. */
 function overrides(own: Y.Item, current: Y.Item, candidates: readonly Candidate[]): Candidate | undefined {
   const isContainer = own === current && typeOf(own) !== null;
-  return isContainer || isEdit(own) ? undefined : candidates.find(({ item }) => isEdit(item));
+  return isContainer || isEdit(own) ? undefined : candidates.find((candidate) => candidate.isEdit);
 }
 
 function put(
@@ -113,14 +126,15 @@ function put(
   candidates: readonly Candidate[],
   context: UnionContext,
 ): void {
-  const [first, ...rest] = candidates;
+  const first = candidates[0];
   if (first === undefined) return;
   const value = copyOf(contentOf(first.item));
   target.set(key, value);
   if (!(value instanceof Y.AbstractType)) return;
+  // The first one is among the sources: what is copied counts as a union's, and would lose to the others.
   unite(
     value,
-    sourcesOf(rest).map(({ type }) => ({ type, fresh: true })),
+    sourcesOf(candidates).map(({ type }) => ({ type, fresh: true })),
     context,
   );
 }
@@ -154,56 +168,91 @@ function carryText(target: Y.Text, source: Y.Text, context: UnionContext): void 
 }
 
 function uniteArrays(target: Y.Array<unknown>, sources: readonly Source[], context: UnionContext): void {
-  sources.forEach(({ type, fresh }, precedence) => {
-    const lower = sources.slice(precedence + 1);
-    const seen: Json[] = [];
-    for (const { client, clock, value } of elementsOf(type)) {
-      const json = jsonOf(value);
-      const isNew = fresh || context.arrived(client, clock);
-      seen.push(json);
-      const existing = elementWithId(target, json);
-      if (existing !== undefined) uniteElement(existing, { value, fresh }, context);
-      else if (isNew && (elementId(json) !== null || lacks(target, json, seen))) {
-        insert(target, value, lower, context);
-      }
+  const known = new KnownElements(target);
+  sources.forEach((source, precedence) => {
+    let index = placeFor(target, sources.slice(precedence + 1), context);
+    for (const value of lacking(source, known, context)) {
+      target.insert(index++, [copyOf(value)]);
+      known.add(target.get(index - 1));
     }
   });
-}
-
-function elementWithId(target: Y.Array<unknown>, json: Json): Element | undefined {
-  const id = elementId(json);
-  if (id === null) return undefined;
-  return elementsOf(target).find(({ value }) => elementId(jsonOf(value)) === id);
-}
-
-/** One id is one element (D3): the fields of both come together in the one that is there. */
-function uniteElement(
-  existing: Element,
-  { value, fresh }: { value: unknown; fresh: boolean },
-  context: UnionContext,
-): void {
-  if (existing.value instanceof Y.Map && value instanceof Y.Map) {
-    uniteMaps(existing.value, [{ type: value, fresh }], context);
+  for (const [id, maps] of elementMaps(sources)) {
+    const existing = known.withId(id);
+    if (existing instanceof Y.Map) uniteMaps(existing, maps, context);
   }
 }
 
-/** Whether `json` stands more often in the source so far than in the target. */
-function lacks(target: Y.Array<unknown>, json: Json, seen: readonly Json[]): boolean {
-  const count = (values: readonly Json[]) => values.filter((value) => equalityDeep(value, json)).length;
-  return count(seen) > count(elementsOf(target).map(({ value }) => jsonOf(value)));
+/** The elements of the source that the target lacks. */
+function* lacking(source: Source, known: KnownElements, context: UnionContext): Generator<unknown> {
+  const seen = new Map<string, number>();
+  for (const { client, clock, value } of elementsOf(source.type)) {
+    const isNew = source.fresh || context.arrived(client, clock);
+    const id = idOf(value);
+    if (id !== null) {
+      if (isNew && known.withId(id) === undefined) yield value;
+      continue;
+    }
+    const key = canonical(jsonOf(value));
+    const count = (seen.get(key) ?? 0) + 1;
+    seen.set(key, count);
+    if (isNew && count > known.count(key)) yield value;
+  }
+}
+
+/** One id is one element (D3): all maps of each id, whose fields come together in the element that is there. */
+function elementMaps(sources: readonly Source[]): Map<string, Source[]> {
+  const maps = new Map<string, Source[]>();
+  for (const { type, fresh } of sources) {
+    for (const { value } of elementsOf(type)) {
+      const id = value instanceof Y.Map ? idOf(value) : null;
+      if (id !== null) maps.set(id, [...(maps.get(id) ?? []), { type: value as SharedType, fresh }]);
+    }
+  }
+  return maps;
+}
+
+/** What an array has: its elements by id, and how often each other value stands in it. */
+class KnownElements {
+  readonly #byId = new Map<string, unknown>();
+  readonly #counts = new Map<string, number>();
+
+  constructor(array: Y.Array<unknown>) {
+    for (const { value } of elementsOf(array)) this.add(value);
+  }
+
+  add(value: unknown): void {
+    const id = idOf(value);
+    if (id !== null) {
+      if (!this.#byId.has(id)) this.#byId.set(id, value);
+      return;
+    }
+    const key = canonical(jsonOf(value));
+    this.#counts.set(key, this.count(key) + 1);
+  }
+
+  withId(id: string): unknown {
+    return this.#byId.get(id);
+  }
+
+  count(key: string): number {
+    return this.#counts.get(key) ?? 0;
+  }
 }
 
 /** Before what earlier unions took from sources of lower precedence, else at the end. */
-function insert(
-  target: Y.Array<unknown>,
-  value: unknown,
-  lower: readonly Source[],
-  context: UnionContext,
-): void {
-  const taken = lower.flatMap(({ type }) => elementsOf(type).map((element) => jsonOf(element.value)));
-  const index = elementsOf(target).findIndex(
-    ({ client, value }) =>
-      context.madeByUnion(client) && taken.some((json) => equalityDeep(json, jsonOf(value))),
+function placeFor(target: Y.Array<unknown>, lower: readonly Source[], context: UnionContext): number {
+  const taken = new Set(
+    lower.flatMap(({ type }) => elementsOf(type).map(({ value }) => canonical(jsonOf(value)))),
   );
-  target.insert(index < 0 ? target.length : index, [copyOf(value)]);
+  const index = elementsOf(target).findIndex(
+    ({ client, value }) => context.madeByUnion(client) && taken.has(canonical(jsonOf(value))),
+  );
+  return index < 0 ? target.length : index;
+}
+
+/** The same text for equal values, whatever the order of their keys. */
+function canonical(json: Json): string {
+  return JSON.stringify(json, (_, value: Json) =>
+    isObject(value) ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))) : value,
+  );
 }

@@ -216,14 +216,15 @@ export class UserDocument {
         : null,
     };
     const commit = this.#options.store.commit(this.user, { update, revision: this.#revision, memory });
-    this.#await(commit, [{ done: () => this.#deliver(change), failed: undefined }]);
+    // Who joins from here on has this change in what it asks for; it must not come before that (N2, L1).
+    const members = [...this.#members];
+    this.#await(commit, [{ done: () => this.#deliver(change, members), failed: undefined }]);
     if (this.#updates >= this.#options.compactUpdates || this.#isLarge(update)) this.compact(2);
   }
 
   /** Many bytes in many updates; one large update alone gains nothing from compaction. */
-  #isLarge(update: Uint8Array): boolean {
-    return this.#updates > 8 && this.#bytes - update.length > this.#options.compactBytes;
-  }
+  #isLarge = ({ length }: Uint8Array): boolean =>
+    this.#updates > 8 && this.#bytes - length > this.#options.compactBytes;
 
   #wantsRecords({ member: author }: Origin): boolean {
     for (const member of this.#members) if (member.wantsRecords && member !== author) return true;
@@ -244,8 +245,8 @@ export class UserDocument {
     for (const { done } of this.#pending.shift() ?? []) this.#safely(done);
   }
 
-  #deliver(change: DurableChange): void {
-    for (const member of this.#members) this.#safely(() => member.deliver(change));
+  #deliver(change: DurableChange, to: readonly Member[]): void {
+    for (const member of to) if (this.#members.has(member)) this.#safely(() => member.deliver(change));
   }
 
   #safely(action: () => void): void {

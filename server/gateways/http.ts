@@ -1,4 +1,5 @@
 /** The HTTP side: full sync, batches and exchanges for devices without a socket, health (H1–H4). */
+import { crc32 } from 'node:zlib';
 import express, { type NextFunction, type Request, type Response } from 'express';
 import helmet from 'helmet';
 import { type ErrorCode, SyncError } from '../../shared/errors.js';
@@ -37,7 +38,7 @@ export function createHttp(options: HttpOptions): express.Express {
     response.status(isReady() ? 200 : 503).json({ status: isReady() ? 'ready' : 'not ready' });
   });
   app.get('/api/sync/:userId', (request, response) => getSync(options, request, response));
-  app.post('/api/sync/:userId', express.json({ limit }), (request, response) =>
+  app.post('/api/sync/:userId', express.json({ limit, type: () => true }), (request, response) =>
     postSync(options, request, response),
   );
   app.post('/api/yjs/:userId', express.raw({ limit, type: () => true }), (request, response) =>
@@ -95,14 +96,20 @@ async function postYjs(options: HttpOptions, request: Request, response: Respons
 }
 
 async function sendCollections(document: UserDocument, request: Request, response: Response): Promise<void> {
-  const { revision } = document;
-  const etag = `"${revision}"`;
+  const etag = etagOf(document);
   const isKnown = request.method === 'GET' && matches(request.headers['if-none-match'], etag);
   const body = isKnown ? null : document.collections();
   await document.durable();
   response.set({ ETag: etag, 'Cache-Control': 'private, no-cache' });
   if (body === null) response.status(304).end();
   else response.json(body);
+}
+
+/**
+ * The revision, and a mark of the content: after a restored backup, the same revision can stand for another one.
+ */
+function etagOf(document: UserDocument): string {
+  return `"${document.revision}.${crc32(document.stateVector()).toString(36)}"`;
 }
 
 function matches(header: string | undefined, etag: string): boolean {

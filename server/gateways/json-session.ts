@@ -41,8 +41,8 @@ export class JsonSession implements Member {
   readonly #receipts: Receipts;
   #ended = false;
   #fullSyncWaiting = false;
-  /** Writes that are not durable yet. */
-  #unsaved = 0;
+  /** The `ack` of each write that is not durable yet, in order. */
+  readonly #unsaved: (string | undefined)[] = [];
   #badMessages: number[] = [];
 
   constructor(options: JsonSessionOptions) {
@@ -59,22 +59,24 @@ export class JsonSession implements Member {
     document.afterDurable(() => this.#send(jsonMessages.connectionConfirmed(document.user, device, now())));
   }
 
-  receive(text: string): void {
+  /** Takes a message, `null` for a binary message. */
+  receive(text: string | null): void {
     const { document, maxDepth, maxMessage } = this.#options;
     document.enter(() => {
       if (this.#ended) return;
       try {
+        if (text === null) throw new SyncError('INVALID_JSON', 'A binary message where text is expected.');
         if (Buffer.byteLength(text) > maxMessage) throw new SyncError('MESSAGE_TOO_LARGE');
         this.#handle(parseMessage(text, document.user, { maxDepth }));
       } catch (error) {
         if (!(error instanceof SyncError)) throw error;
-        this.refuse(error);
+        this.#refuse(error);
       }
     });
   }
 
   /** Answers a bad message; the connection stays open, unless there are too many of them (L10). */
-  refuse(error: SyncError): void {
+  #refuse(error: SyncError): void {
     const { document, device, log, now } = this.#options;
     log('messageRefused', { user: document.user, device, via: 'json', code: error.code });
     this.#send(jsonMessages.error(error));
@@ -89,7 +91,7 @@ export class JsonSession implements Member {
   }
 
   fail(error: SyncError): void {
-    if (this.#unsaved > 0) this.#send(jsonMessages.error(new SyncError('NOT_SAVED')));
+    for (const ack of this.#unsaved) this.#send(jsonMessages.error(new SyncError('NOT_SAVED'), ack));
     this.#end(error);
   }
 
@@ -125,9 +127,9 @@ export class JsonSession implements Member {
     const result = { ...key, record: document.record(key) };
     const differs = message.type === 'DATA_UPDATE' && !equalityDeep(result.record, message.document);
     const { revision } = document;
-    this.#unsaved++;
+    this.#unsaved.push(message.ack);
     document.afterDurable(() => {
-      this.#unsaved--;
+      this.#unsaved.shift();
       if (written.length > 0) {
         const event = message.type === 'DATA_UPDATE' ? 'updated' : 'deleted';
         log(event, { user: document.user, collection: key.collection, record: key.id });

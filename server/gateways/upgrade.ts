@@ -3,13 +3,15 @@ import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type RawData, type WebSocket, WebSocketServer } from 'ws';
 import { ERRORS, type ErrorCode, SyncError } from '../../shared/errors.js';
-import { type DeviceId, isDeviceId, isUserId, type UserId } from '../../shared/names.js';
+import type { DeviceId, UserId } from '../../shared/names.js';
 import type { Config } from '../config.js';
 import type { DocumentRegistry, Lease } from '../documents/registry.js';
+import type { UserDocument } from '../documents/user-document.js';
 import type { Log } from '../log.js';
 import { JsonSession } from './json-session.js';
 import { Offences } from './offences.js';
 import { Socket } from './socket.js';
+import { addressOf, offenderOf, readRequest, type UpgradeRequest, type Via } from './upgrade-request.js';
 import { YjsSession } from './yjs-session.js';
 
 export interface UpgradeOptions {
@@ -20,19 +22,7 @@ export interface UpgradeOptions {
   readonly newDeviceId: () => DeviceId;
 }
 
-type Via = 'yjs' | 'json';
 type Session = YjsSession | JsonSession;
-
-/** Who asks to come in. */
-interface Request {
-  readonly via: Via;
-  readonly user: UserId | null;
-  /** `null` for a native device that did not name itself. */
-  readonly device: DeviceId | null;
-  /** What is wrong with the user or device as given. */
-  readonly problem: ErrorCode | null;
-  readonly address: string;
-}
 
 interface Connection {
   readonly socket: Socket;
@@ -40,6 +30,8 @@ interface Connection {
 }
 
 const TICK = 3_000;
+/** What a refused client is told to wait, in seconds. */
+const RETRY_AFTER = 60;
 /** A message of a JSON device beyond this many times the limit ends the connection (L10). */
 const JSON_LIMIT_FACTOR = 16;
 
@@ -111,13 +103,13 @@ export class UpgradeGateway {
     server.handleUpgrade(request, stream, head, (ws) => this.#admit(ws, asked));
   }
 
-  #refusalOf(asked: Request | null): ErrorCode | null {
+  #refusalOf(asked: UpgradeRequest | null): ErrorCode | null {
     if (this.#closing) return 'RESTARTING';
     if (asked === null) return 'NOT_FOUND';
     return this.#offences.isBlocked(offenderOf(asked)) ? 'TOO_MANY_CLOSES' : null;
   }
 
-  #admit(ws: WebSocket, asked: Request): void {
+  #admit(ws: WebSocket, asked: UpgradeRequest): void {
     const socket = new Socket(ws);
     ws.on('error', () => {}); // ws closes the connection by itself; 'close' follows and is logged
     const { user, problem } = asked;
@@ -128,7 +120,7 @@ export class UpgradeGateway {
   async #connect(
     ws: WebSocket,
     socket: Socket,
-    asked: Request,
+    asked: UpgradeRequest,
     user: UserId,
     device: DeviceId,
   ): Promise<void> {
@@ -141,7 +133,6 @@ export class UpgradeGateway {
       this.#connections.delete(connection);
       connection.session?.leave();
       lease?.release();
-      if (code === ERRORS.MALFORMED_UPDATE.close) this.#offences.note(offenderOf(asked));
       log('disconnected', { user, device, code, reason: reason.toString() });
     });
     ws.pause(); // what the client sends before the document is loaded waits in its socket (N2)
@@ -151,7 +142,7 @@ export class UpgradeGateway {
         lease.release();
         return;
       }
-      connection.session = this.#start(ws, socket, asked.via, lease, device);
+      connection.session = this.#start(ws, socket, asked, lease, device);
       if (!this.#closing) ws.resume();
     } catch (error) {
       ws.resume();
@@ -160,38 +151,31 @@ export class UpgradeGateway {
     }
   }
 
-  #start(ws: WebSocket, socket: Socket, via: Via, lease: Lease, device: DeviceId): Session {
+  #start(ws: WebSocket, socket: Socket, asked: UpgradeRequest, lease: Lease, device: DeviceId): Session {
     const { document } = lease;
-    if (via === 'yjs') {
-      const session = this.#yjsSession(document, socket, device);
-      ws.on('message', (data: RawData, isBinary) => {
-        socket.noteLife();
-        if (isBinary) this.#guard(socket, () => session.receive(copyOf(data)));
-        else socket.end(new SyncError('MALFORMED_UPDATE', 'A text message where bytes are expected.'));
-      });
-      session.start();
-      return session;
-    }
-    const session = this.#jsonSession(document, socket, device);
+    const session =
+      asked.via === 'yjs'
+        ? this.#yjsSession(document, socket, device, offenderOf(asked))
+        : this.#jsonSession(document, socket, device);
     ws.on('message', (data: RawData, isBinary) => {
       socket.noteLife();
       this.#guard(socket, () => {
-        if (isBinary)
-          session.refuse(new SyncError('INVALID_JSON', 'A binary message where text is expected.'));
-        else session.receive(data.toString());
+        if (session instanceof YjsSession) session.receive(isBinary ? copyOf(data) : null);
+        else session.receive(isBinary ? null : data.toString());
       });
     });
-    ws.on('pong', (payload) => session.pong(payload.toString()));
+    if (session instanceof JsonSession) ws.on('pong', (payload) => session.pong(payload.toString()));
     session.start();
     return session;
   }
 
-  #yjsSession(document: Lease['document'], socket: Socket, device: DeviceId): YjsSession {
+  #yjsSession(document: UserDocument, socket: Socket, device: DeviceId, offender: string): YjsSession {
     const { config, log, now } = this.#options;
     const outbox = {
       send: (message: Uint8Array) => socket.send(message),
       close: (error: SyncError) => {
         log('messageRefused', { user: document.user, device, via: 'yjs', code: error.code });
+        if (error.code === 'MALFORMED_UPDATE') this.#offences.note(offender);
         socket.end(error);
       },
     };
@@ -199,7 +183,7 @@ export class UpgradeGateway {
     return new YjsSession({ document, device, outbox, now, maxPending, pendingTimeout });
   }
 
-  #jsonSession(document: Lease['document'], socket: Socket, device: DeviceId): JsonSession {
+  #jsonSession(document: UserDocument, socket: Socket, device: DeviceId): JsonSession {
     const { config, log, now } = this.#options;
     const outbox = {
       send: (text: string) => socket.send(text),
@@ -239,56 +223,12 @@ function copyOf(data: RawData): Uint8Array {
   return new Uint8Array(Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data as Buffer));
 }
 
-const NATIVE_PATH = /^\/yjs\/([^/]+)$/;
-
-/** `null` for an address where there is no WebSocket. */
-function readRequest(request: IncomingMessage): Request | null {
-  const url = parseUrl(request.url ?? '');
-  if (url === null) return null;
-  const native = NATIVE_PATH.exec(url.pathname);
-  if (native === null && url.pathname !== '/sync') return null;
-  const via: Via = native === null ? 'json' : 'yjs';
-  const userParam = native === null ? url.searchParams.get('userId') : decode(native[1] ?? '');
-  const deviceParam = url.searchParams.get('deviceId');
-  return {
-    via,
-    user: isUserId(userParam) ? userParam : null,
-    device: isDeviceId(deviceParam) ? deviceParam : null,
-    problem: problemWith(via, userParam, deviceParam),
-    address: addressOf(request),
-  };
-}
-
-function problemWith(via: Via, user: string | null, device: string | null): ErrorCode | null {
-  if (via === 'json' && (!user || !device)) return 'MISSING_IDENTITY';
-  const isValid = isUserId(user) && (isDeviceId(device) || (via === 'yjs' && !device));
-  return isValid ? null : 'INVALID_IDENTITY';
-}
-
-function parseUrl(path: string): URL | null {
-  try {
-    return new URL(path, 'http://server');
-  } catch {
-    return null;
-  }
-}
-
-function decode(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return '';
-  }
-}
-
-const addressOf = (request: IncomingMessage): string => request.socket.remoteAddress ?? '';
-const offenderOf = ({ user, device, address }: Request): string => JSON.stringify([user, device, address]);
-
 function refuse(stream: Duplex, code: ErrorCode): void {
   const { status, message } = ERRORS[code];
   const body = JSON.stringify({ code, message });
+  const later = code === 'NOT_FOUND' ? '' : `Retry-After: ${RETRY_AFTER}\r\n`;
   stream.end(
     `HTTP/1.1 ${status} ${code}\r\nConnection: close\r\nContent-Type: application/json\r\n` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\nRetry-After: 30\r\n\r\n${body}`,
+      `Content-Length: ${Buffer.byteLength(body)}\r\n${later}\r\n${body}`,
   );
 }

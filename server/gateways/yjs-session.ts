@@ -64,8 +64,12 @@ export class YjsSession implements Member {
     if (present.length > 0) document.afterDurable(() => this.#send(messages.awareness(present)));
   }
 
-  receive(bytes: Uint8Array): void {
-    this.#enter(() => this.#handle(decodeMessage(bytes)));
+  /** Takes a message, `null` for a text message. */
+  receive(bytes: Uint8Array | null): void {
+    this.#enter(() => {
+      if (bytes === null) throw new SyncError('MALFORMED_UPDATE', 'A text message where bytes are expected.');
+      this.#handle(decodeMessage(bytes));
+    });
   }
 
   deliver({ origin, update, made }: DurableChange): void {

@@ -171,7 +171,7 @@ describe('a damaged database', () => {
     const log = await readFile(file);
     await flip(file, log.indexOf(updateKey(ANNA, 1)) + updateKey(ANNA, 1).length + 12);
     await expect(fixture.open()).rejects.toThrow(/\.log at byte \d+.*npm run repair/);
-    const { stdout } = spawnSync(process.execPath, ['--import', 'tsx', 'scripts/repair.ts', fixture.folder], {
+    const { stdout } = spawnSync(process.execPath, ['--import', 'tsx', 'server/repair.ts', fixture.folder], {
       encoding: 'utf8',
     });
     expect(stdout).toContain('1 of 2 documents are whole.');

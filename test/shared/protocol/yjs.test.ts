@@ -190,7 +190,7 @@ describe('messages', () => {
     expect(encoding.length(reply)).toBeGreaterThan(0);
   });
 
-  it('[N7] a refusal of permission reaches the auth handler', () => {
+  it('[N1] a refusal of permission reaches the auth handler', () => {
     const { type, decoder } = opened(messages.permissionDenied('read only'));
     expect(type).toBe(2);
     let denied = '';

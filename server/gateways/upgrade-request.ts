@@ -1,0 +1,64 @@
+/** What a WebSocket upgrade asks for: which protocol, which user, which device. */
+import type { IncomingMessage } from 'node:http';
+import type { ErrorCode } from '../../shared/errors.js';
+import { type DeviceId, isDeviceId, isUserId, type UserId } from '../../shared/names.js';
+
+export type Via = 'yjs' | 'json';
+
+/** Who asks to come in. */
+export interface UpgradeRequest {
+  readonly via: Via;
+  readonly user: UserId | null;
+  /** `null` for a native device that did not name itself. */
+  readonly device: DeviceId | null;
+  /** What is wrong with the user or device as given. */
+  readonly problem: ErrorCode | null;
+  readonly address: string;
+}
+
+const NATIVE_PATH = /^\/yjs\/([^/]+)$/;
+
+/** `null` for an address where there is no WebSocket. */
+export function readRequest(request: IncomingMessage): UpgradeRequest | null {
+  const url = parseUrl(request.url ?? '');
+  if (url === null) return null;
+  const native = NATIVE_PATH.exec(url.pathname);
+  if (native === null && url.pathname !== '/sync') return null;
+  const via: Via = native === null ? 'json' : 'yjs';
+  const userParam = native === null ? url.searchParams.get('userId') : decode(native[1] ?? '');
+  const deviceParam = url.searchParams.get('deviceId');
+  return {
+    via,
+    user: isUserId(userParam) ? userParam : null,
+    device: isDeviceId(deviceParam) ? deviceParam : null,
+    problem: problemWith(via, userParam, deviceParam),
+    address: addressOf(request),
+  };
+}
+
+function problemWith(via: Via, user: string | null, device: string | null): ErrorCode | null {
+  if (via === 'json' && (!user || !device)) return 'MISSING_IDENTITY';
+  const isValid = isUserId(user) && (isDeviceId(device) || (via === 'yjs' && !device));
+  return isValid ? null : 'INVALID_IDENTITY';
+}
+
+function parseUrl(path: string): URL | null {
+  try {
+    return new URL(path, 'http://server');
+  } catch {
+    return null;
+  }
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return '';
+  }
+}
+
+export const addressOf = (request: IncomingMessage): string => request.socket.remoteAddress ?? '';
+/** Whom offences are counted for (N8). */
+export const offenderOf = ({ user, device, address }: UpgradeRequest): string =>
+  JSON.stringify([user, device, address]);

@@ -1,0 +1,98 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { posix } from 'node:path';
+import { expect, test } from 'vitest';
+import * as Y from 'yjs';
+import { ERRORS } from '../../shared/errors.js';
+import { encodeExchange } from '../../shared/protocol/http.js';
+import { checkMessage } from '../../shared/protocol/json.js';
+import { decodeMessage, messages } from '../../shared/protocol/yjs.js';
+import { user } from '../support/notes.js';
+import { read } from './sources.js';
+
+const PROTOCOL = read('docs/PROTOCOL.md');
+const DOCUMENTS = [
+  'README.md',
+  'CHANGELOG.md',
+  'CONTRIBUTING.md',
+  ...readdirSync('docs', { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => posix.join('docs', name)),
+];
+
+const section = (title: string): string =>
+  PROTOCOL.split(/^## /m).find((part) => part.startsWith(`${title}\n`)) ?? '';
+
+test('the error table of docs/PROTOCOL.md is that of shared/errors.ts', () => {
+  const rows = [...section('Error codes').matchAll(/^\| `([A-Z_]+)` \| (\d+) \| (\d*) ?\|/gm)];
+  const listed = rows.map(([, code, status, close]) => [code, Number(status), close ? Number(close) : null]);
+  expect(listed).toEqual(
+    Object.entries(ERRORS).map(([code, entry]) => [
+      code,
+      entry.status,
+      'close' in entry ? entry.close : null,
+    ]),
+  );
+});
+
+/** The bytes of a row, or the bytes after a word in it. */
+function bytesOf(row: string, index = 0): Uint8Array {
+  const line = PROTOCOL.split('\n').find((each) => each.startsWith(`| ${row} |`)) ?? '';
+  const hex = [...line.matchAll(/`((?:[0-9a-f]{2} ?)+)`/g)].map(([, bytes = '']) => bytes);
+  return Uint8Array.from(Buffer.from((hex.at(index) ?? '').replaceAll(' ', ''), 'hex'));
+}
+
+function exampleDoc(): Y.Doc {
+  const doc = new Y.Doc();
+  doc.clientID = 1;
+  doc.transact(() => doc.getMap('appointments').set('a1', new Y.Map([['room', 4]])));
+  return doc;
+}
+
+test('[N1 N4] the bytes in docs/PROTOCOL.md are those of the code', () => {
+  const [empty, doc] = [new Y.Doc(), exampleDoc()];
+  const update = Y.encodeStateAsUpdate(doc);
+  const examples: [string, Uint8Array, number?][] = [
+    ['SyncStep1, empty document', messages.syncStep1(Y.encodeStateVector(empty))],
+    ['SyncStep1, client 1 up to clock 2', messages.syncStep1(Y.encodeStateVector(doc))],
+    ['SyncStep2 with nothing new', messages.syncStep2(Y.encodeStateAsUpdate(empty))],
+    ['Update that creates the record', messages.update(update)],
+    ['Awareness: client 1, clock 1, state `{}`', messages.awareness([{ id: 1, clock: 1, state: '{}' }])],
+    ['Awareness: client 1 left', messages.awareness([{ id: 1, clock: 2, state: 'null' }])],
+    ['Keep-alive (awareness without entries)', messages.keepAlive],
+    ['Auth, permission denied, `read only`', messages.permissionDenied('read only')],
+    ['Checkpoint 1; checkpoint 300', messages.checkpoint(1), 0],
+    ['Checkpoint 1; checkpoint 300', messages.checkpoint(300), 1],
+    ['Body', encodeExchange({ stateVector: Y.encodeStateVector(doc), update })],
+    [
+      'Answer',
+      encodeExchange({ stateVector: Y.encodeStateVector(doc), update: Y.encodeStateAsUpdate(empty) }),
+    ],
+  ];
+  for (const [row, bytes, index] of examples) expect([row, bytesOf(row, index)]).toEqual([row, bytes]);
+  expect(decodeMessage(bytesOf('Query awareness', -1))).toEqual({ type: 'queryAwareness' });
+});
+
+test('[L10] the messages of devices in docs/PROTOCOL.md are accepted', () => {
+  const part = section('JSON messages').split('### To the device')[0] ?? '';
+  const examples = [...part.matchAll(/```json\n(.*?)\n```/gs)].map(([, text = '']) => JSON.parse(text));
+  const types = examples.map((example) => checkMessage(example, user('demo'), { maxDepth: 64 }).type);
+  expect(types).toEqual(['DATA_UPDATE', 'DATA_DELETE', 'REQUEST_SYNC']);
+});
+
+test('links between the documents lead to files', () => {
+  const broken = DOCUMENTS.flatMap((file) =>
+    [...read(file).matchAll(/\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)/g)]
+      .map(([, target = '']) => posix.join(posix.dirname(file), target))
+      .filter((target) => !existsSync(target))
+      .map((target) => `${file} → ${target}`),
+  );
+  expect(broken).toEqual([]);
+});
+
+test('every npm script that the documents name exists', () => {
+  const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
+  const named = DOCUMENTS.flatMap((file) =>
+    [...read(file).matchAll(/npm run ([a-z][a-z:-]*)/g)].map(([, name = '']) => name),
+  );
+  expect(named.filter((name) => !(name in scripts))).toEqual([]);
+});
