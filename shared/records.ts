@@ -78,7 +78,7 @@ export function writeRecord(doc: Y.Doc, collection: CollectionName, id: RecordId
   const records = doc.getMap(collection);
   const current = records.get(id);
   if (current instanceof Y.Map) assignMap(current, json, 'keep');
-  else records.set(id, sharedMap({ ...(isObject(current) ? current : {}), ...json }));
+  else records.set(id, replacement(current, json, 'keep'));
 }
 
 /** The shared type that holds `json`: objects become Y.Map, arrays Y.Array, the rest stays as it is. */
@@ -119,11 +119,30 @@ function assignInside(current: unknown, json: Json, absent: Absent): boolean {
   return true;
 }
 
-/** A plain object that a native client stored merges as a whole; here it becomes a Y.Map (D2). */
+/** A plain object or array that a native client stored merges as a whole; here it becomes a shared type (D2). */
 function replacement(current: unknown, json: Json, absent: Absent): unknown {
-  const keeps =
-    absent === 'keep' && isObject(current) && isObject(json) && !(current instanceof Y.AbstractType);
-  return sharedValue(keeps ? { ...(readValue(current) as JsonObject), ...json } : json);
+  const isPlain = typeof current === 'object' && !(current instanceof Y.AbstractType);
+  return sharedValue(isPlain ? merged(readValue(current), json, absent) : json);
+}
+
+/** What a write makes of a plain value: the same as `assignInside` makes of a shared one. */
+function merged(current: Json, json: Json, absent: Absent): Json {
+  if (isObject(current) && isObject(json)) {
+    const mergeField = ([key, value]: [string, Json]) =>
+      [key, Object.hasOwn(current, key) ? merged(current[key] as Json, value, absent) : value] as const;
+    const fields = Object.fromEntries(Object.entries(json).map(mergeField));
+    return absent === 'keep' ? { ...current, ...fields } : fields;
+  }
+  return Array.isArray(current) && Array.isArray(json) ? mergedArray(current, json) : json;
+}
+
+function mergedArray(current: Json[], json: Json[]): Json[] {
+  let index = 0;
+  return matchElements(current, json).flatMap((step) => {
+    if (step.kind === 'insert') return [step.value];
+    const old = current[index++] as Json;
+    return step.kind === 'delete' ? [] : [merged(old, step.value, step.sameId ? 'keep' : 'remove')];
+  });
 }
 
 function assignArray(array: Y.Array<unknown>, json: Json[]): void {

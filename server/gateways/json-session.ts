@@ -121,8 +121,7 @@ export class JsonSession implements Member {
   #write(message: Exclude<JsonMessage, { type: 'REQUEST_SYNC' }>): void {
     const { document, log } = this.#options;
     const key = { collection: message.collection, id: message.id };
-    const unproven = this.#receipts.isOpen(key);
-    const sentBefore = this.#receipts.count;
+    const endWatch = this.#receipts.watch(key);
     const written = document.write(this.#origin, (doc) => applyMessage(doc, message));
     const result = { ...key, record: document.record(key) };
     const differs = message.type === 'DATA_UPDATE' && !equalityDeep(result.record, message.document);
@@ -135,7 +134,7 @@ export class JsonSession implements Member {
         log(event, { user: document.user, collection: key.collection, record: key.id });
         this.#logBroadcast();
       }
-      const crossed = unproven || this.#receipts.sentSince(key, sentBefore);
+      const crossed = endWatch();
       if (differs || crossed) this.#sendChange(result, SERVER_DEVICE, revision);
     });
   }

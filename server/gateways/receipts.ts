@@ -11,6 +11,7 @@ export class Receipts {
   readonly #ping: (payload: string) => void;
   /** Number of the last message that carried a record, while its receipt is not proven. */
   readonly #open = new Map<string, number>();
+  readonly #watches = new Map<string, Set<{ crossed: boolean }>>();
   #sent = 0;
   #pinged = 0;
   #revision = 0;
@@ -25,6 +26,7 @@ export class Receipts {
     this.#sent++;
     this.#revision = revision;
     this.#open.set(what === EVERYTHING ? EVERYTHING : keyOf(what), this.#sent);
+    this.#noteCrossing(what);
     if (this.#underWay === null) this.#send();
   }
 
@@ -36,20 +38,26 @@ export class Receipts {
     if (this.#open.size > 0) this.#send();
   }
 
-  /** Whether something that carried this record may not have been received yet. */
-  isOpen(key: RecordKey): boolean {
-    return this.#open.has(EVERYTHING) || this.#open.has(keyOf(key));
+  /**
+   * A write of this record came in. The function that it returns ends the watch and tells whether something that
+   * carried the record without the write may have been applied after it: it was on its way, or was sent since
+   * (its receipt may be proven by then, which makes no difference).
+   */
+  watch(key: RecordKey): () => boolean {
+    const name = keyOf(key);
+    const watch = { crossed: this.#open.has(EVERYTHING) || this.#open.has(name) };
+    const watches = this.#watches.get(name) ?? new Set();
+    this.#watches.set(name, watches.add(watch));
+    return () => {
+      watches.delete(watch);
+      if (watches.size === 0 && this.#watches.get(name) === watches) this.#watches.delete(name);
+      return watch.crossed;
+    };
   }
 
-  /** How many messages were sent that carried a record. */
-  get count(): number {
-    return this.#sent;
-  }
-
-  /** Whether something that carried this record was sent after the first `count` messages. */
-  sentSince(key: RecordKey, count: number): boolean {
-    const last = Math.max(this.#open.get(EVERYTHING) ?? 0, this.#open.get(keyOf(key)) ?? 0);
-    return last > count;
+  #noteCrossing(what: RecordKey | typeof EVERYTHING): void {
+    const hit = what === EVERYTHING ? [...this.#watches.values()] : [this.#watches.get(keyOf(what)) ?? []];
+    for (const watches of hit) for (const watch of watches) watch.crossed = true;
   }
 
   #send(): void {

@@ -37,6 +37,8 @@ export class YjsSession implements Member {
   readonly #options: YjsSessionOptions;
   readonly #origin: Origin;
   #ended = false;
+  /** The first message, SyncStep1, was sent (N2); it may have to wait for a commit. */
+  #begun = false;
   #lastSent: number;
   /** The client's state vector at the start, until its answer to our SyncStep1 has come. */
   #saw: Map<number, number> | null = null;
@@ -60,8 +62,11 @@ export class YjsSession implements Member {
     const { document } = this.#options;
     document.join(this);
     this.#askForMissing();
-    const present = document.awareness.entries();
-    if (present.length > 0) document.afterDurable(() => this.#send(messages.awareness(present)));
+    document.afterDurable(() => {
+      this.#begun = true;
+      const present = document.awareness.entries();
+      if (present.length > 0) this.#send(messages.awareness(present));
+    });
   }
 
   /** Takes a message, `null` for a text message. */
@@ -84,7 +89,7 @@ export class YjsSession implements Member {
 
   /** Tells others of an awareness change. */
   tell(frame: Uint8Array): void {
-    this.#send(frame);
+    if (this.#begun) this.#send(frame);
   }
 
   /** The connection is gone. */

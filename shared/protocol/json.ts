@@ -12,6 +12,7 @@ import {
   type UserId,
 } from '../names.js';
 import { type Collections, isObject, type Json, type JsonObject, type JsonRecord } from '../records.js';
+import { VALUE_DEPTH_CEILING } from './values.js';
 
 const timestamp = z.number().nonnegative().max(Number.MAX_SAFE_INTEGER).nullish();
 const envelope = { userId: z.string(), deviceId: z.string(), ack: z.string().max(256).optional() };
@@ -110,12 +111,13 @@ function checkId(value: unknown): RecordId {
 
 /** Iterative: how deep the document is must not decide how deep the stack gets. */
 function checkFields(document: JsonObject, maxDepth: number): void {
+  const deepest = Math.min(maxDepth, VALUE_DEPTH_CEILING); // Yjs integrates and deletes by recursion
   const open: { value: Json; depth: number }[] = [{ value: document, depth: 1 }];
   for (let at = open.pop(); at !== undefined; at = open.pop()) {
     const { value, depth } = at;
     if (typeof value !== 'object' || value === null) continue;
-    if (depth > maxDepth)
-      throw new SyncError('TOO_DEEP', `The document is nested deeper than ${maxDepth} levels.`);
+    if (depth > deepest)
+      throw new SyncError('TOO_DEEP', `The document is nested deeper than ${deepest} levels.`);
     for (const [key, field] of Object.entries(value)) {
       if (!Array.isArray(value)) checkFieldName(key);
       open.push({ value: field, depth: depth + 1 });

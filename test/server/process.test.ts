@@ -1,0 +1,188 @@
+/** The built server as a process: how it starts, what it logs, how it stops (O1, O2, O4). */
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import WebSocket from 'ws';
+import { collectingLog } from '../../server/log.js';
+import { MemoryStore } from '../../server/store/memory.js';
+import { ObservedStore } from '../support/observed-store.js';
+import { ServerProcess } from '../support/server-process.js';
+import { openJson, useJson, useNative, useRaw, useServer } from '../support/use.js';
+
+async function useProcess(options: Readonly<Record<string, string>> = {}): Promise<ServerProcess> {
+  const server = await ServerProcess.start(options);
+  onTestFinished(() => server.dispose());
+  return server;
+}
+
+describe('[O4] SIGTERM', () => {
+  test('everything received is durable, sockets close with 1012, the process ends with 0 within 10 s', async () => {
+    const server = await useProcess();
+    const tablet = await useJson(server, 'anna', 'tablet');
+    const phone = await useNative(server, 'anna', 'phone');
+    const idle = await useRaw(server, 'bert', 'idle');
+    const kept = await fetch(`${server.url}/health`); // its connection is kept open by the client
+    await kept.text();
+    for (let i = 0; i < 100; i++) phone.record('phoned', `p${i}`).set('i', i);
+    await phone.saved();
+    for (let i = 0; i < 1_000; i++) tablet.update('notes', { id: `n${i}`, i }, { ack: `${i}` });
+    await tablet.heard();
+    const began = Date.now();
+    const { code, signal } = await server.stop();
+    expect([code, signal]).toEqual([0, null]);
+    expect(Date.now() - began).toBeLessThan(10_000);
+    expect((await tablet.end()).code).toBe(1012);
+    expect((await idle.end()).code).toBe(1012);
+    await phone.until(() => phone.closes.includes(1012));
+    expect(tablet.of('ACK')).toHaveLength(1_000);
+    const begun = server.lines.indexOf('🛑 SIGTERM: making everything durable');
+    expect(begun).toBeGreaterThan(0);
+    expect(server.lines.slice(begun).at(-1)).toMatch(/^🏁 Stopped after \d+ ms$/);
+    await server.restart();
+    const again = await useJson(server, 'anna', 'tablet');
+    expect(Object.values(again.store.notes ?? {}).map(({ i }) => i)).toEqual(
+      Array.from({ length: 1_000 }, (_, i) => i),
+    );
+    expect(Object.keys(again.store.phoned ?? {})).toHaveLength(100);
+    await phone.synced();
+  });
+
+  test('what is not durable yet is waited for, and only then the sockets close', async () => {
+    const memory = new MemoryStore();
+    const store = new ObservedStore(memory);
+    const server = await useServer({}, { store });
+    const tablet = await useJson(server, 'anna', 'tablet');
+    memory.hold();
+    tablet.update('notes', { id: 'n1' }, { ack: 'saved' });
+    await store.until(() => store.commits === 1);
+    const stopping = server.app.close();
+    const refused = openJson(server, 'anna', 'late');
+    expect((await refused.end()).code).toBe(1006);
+    await expect(fetch(`${server.url}/ready`)).rejects.toThrow();
+    expect([tablet.closed, tablet.of('ACK')]).toEqual([null, []]);
+    memory.release();
+    expect(await stopping).toBe(true);
+    expect((await tablet.end()).code).toBe(1012);
+    expect(tablet.of('ACK')).toHaveLength(1);
+    expect(memory.contents.get('anna' as never)?.updates).toHaveLength(1);
+  });
+
+  test('what can not be made durable in SHUTDOWN_TIMEOUT does not keep the process; it says so', async () => {
+    const memory = new MemoryStore();
+    const store = new ObservedStore(memory);
+    const server = await useServer({ SHUTDOWN_TIMEOUT: '100ms' }, { store });
+    const tablet = await useJson(server, 'anna', 'tablet');
+    memory.hold();
+    tablet.update('notes', { id: 'n1' }, { ack: 'saved' });
+    await store.until(() => store.commits === 1);
+    expect(await server.app.close()).toBe(false);
+    await tablet.end();
+    expect(tablet.of('ACK')).toEqual([]);
+  });
+});
+
+describe('[O2] the log', () => {
+  const SECRET = 'Diagnosis-4711';
+
+  test('has the documented lines in development, and nothing of records or tokens', async () => {
+    const server = await useProcess();
+    const tablet = await useJson({ url: server.url }, 'anna', 'tablet');
+    const phone = await useNative(server, 'anna', 'phone', { params: { token: SECRET } });
+    tablet.update('appointments', { id: 'a1', text: SECRET, [SECRET]: 1 }, { timestamp: Date.now() });
+    await tablet.saved();
+    await phone.until(() => phone.json().appointments?.a1);
+    phone.record('appointments', 'a1').set('text', SECRET);
+    await phone.saved();
+    tablet.delete('appointments', 'a1');
+    tablet.ws.send(`{"type":"DATA_UPDATE","${SECRET}`);
+    tablet.update('appointments', { id: `${SECRET}\u0000` });
+    await tablet.until(() => tablet.of('ERROR').length === 2);
+    await tablet.saved();
+    const lost = new WebSocket(`${server.url.replace('http', 'ws')}/nothing?token=${SECRET}`);
+    lost.on('error', () => {});
+    await server.line(/^⛔ Refused connection from \S+ to \/nothing\?token=…: 404 NOT_FOUND$/);
+    const hostile = await useRaw({ url: server.url }, 'anna', 'hostile');
+    hostile.send(`${SECRET}`);
+    await hostile.end();
+    const stranger = await useRaw({ url: server.url }, 'anna');
+    await stranger.close();
+    await server.line(/👋 Connection closed: User anna, Device hostile, 1007/);
+    await server.line(/👋 Connection closed: User anna, Device device-/);
+    for (const line of [
+      /^⚠️ AUTH=none: /,
+      /^🚀 Listening on http:\/\/127\.0\.0\.1:\d+, data in \//,
+      /^🔌 New WebSocket connection: User anna, Device tablet$/,
+      /^🔌 New WebSocket connection: User anna, Device phone$/,
+      /^📤 Sent initial data to tablet: \[appointments: 0, consultations: 0, prescriptions: 0, medicalRecords: 0\]$/,
+      /^📨 Received DATA_UPDATE from tablet$/,
+      /^📨 Received DATA_DELETE from tablet$/,
+      /^💾 Updated appointments for user anna: a1$/,
+      /^📤 Broadcasted update to phone$/,
+      /^🗑️ Deleted from appointments for user anna: a1$/,
+      /^⛔ Refused a message from tablet of user anna: INVALID_JSON$/,
+      /^⛔ Refused a message from hostile of user anna: MALFORMED_UPDATE$/,
+    ]) {
+      expect(
+        server.lines.some((text) => line.test(text)),
+        String(line),
+      ).toBe(true);
+    }
+    expect(server.lines.join('\n')).not.toContain(SECRET);
+  });
+
+  test('has the same events as JSON lines in production', async () => {
+    const server = await useProcess({ NODE_ENV: 'production', AUTH: 'none', LOG_LEVEL: 'debug' });
+    const tablet = await useJson(server, 'anna', 'tablet');
+    tablet.update('appointments', { id: 'a1', text: SECRET });
+    await tablet.saved();
+    await tablet.close();
+    await server.line(/"event":"disconnected"/);
+    const entries = server.lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+    const seen = entries.map(({ event }) => event);
+    expect(seen).toEqual(
+      expect.arrayContaining(['authNone', 'listening', 'connected', 'initialData', 'received', 'updated']),
+    );
+    expect(entries.find(({ event }) => event === 'connected')).toMatchObject({
+      level: 'info',
+      time: expect.stringMatching(/^\d{4}-\d\d-\d\dT.*Z$/),
+      user: 'anna',
+      device: 'tablet',
+      via: 'json',
+    });
+    expect(server.lines.join('\n')).not.toContain(SECRET);
+  });
+
+  test('has a line of statistics each minute', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    try {
+      const { log, events } = collectingLog();
+      const server = await useServer({ PING_INTERVAL: '0' }, { store: new MemoryStore(), log });
+      const tablet = await useJson(server, 'anna', 'tablet');
+      await useRaw(server, 'anna', 'phone');
+      await useRaw(server, 'bert', 'phone');
+      for (let i = 0; i < 3; i++) tablet.update('notes', { id: `n${i}` });
+      tablet.delete('notes', 'n0');
+      await tablet.saved();
+      const stats = () => events.filter(({ name }) => name === 'stats').map(({ fields }) => fields);
+      vi.advanceTimersByTime(59_999);
+      expect(stats()).toEqual([]);
+      vi.advanceTimersByTime(60_001);
+      expect(stats()).toEqual([1, 2].map(() => ({ connections: 3, users: 2, entries: 2 })));
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+});
+
+describe('[O1 A1] a start that is refused', () => {
+  test.each([
+    [{ NODE_ENV: 'production' }, /❌ Cannot start: AUTH must be set in production/],
+    [{ MAX_DEPTH: 'deep' }, /❌ Cannot start: MAX_DEPTH is "deep"/],
+    [{ DATA_DIR: '/dev/null/data' }, /❌ Cannot start: .*\/dev\/null\/data/],
+  ])('%j: a sentence that names the cause', async (options, sentence) => {
+    await expect(ServerProcess.start(options)).rejects.toThrow(sentence);
+  });
+
+  test('a port that is taken', async () => {
+    const server = await useProcess();
+    await expect(ServerProcess.start({ PORT: String(server.port) })).rejects.toThrow(/is taken/);
+  });
+});

@@ -1,0 +1,27 @@
+import { onTestFinished } from 'vitest';
+import { DocumentRegistry } from '../../server/documents/registry.js';
+import type { UserDocument } from '../../server/documents/user-document.js';
+import type { Store } from '../../server/store/store.js';
+import type { UserId } from '../../shared/names.js';
+
+/** A user's document without sockets around it, for the time of one test. */
+export async function openDocument(store: Store, user = 'anna'): Promise<UserDocument> {
+  const registry = new DocumentRegistry({
+    store,
+    idleTimeout: 1_000,
+    maxDepth: 64,
+    compactUpdates: 1_000,
+    compactBytes: 1e6,
+    keepFor: 86_400_000,
+    now: () => 0,
+    randomId: () => 1_000_000,
+    onFailed: () => {},
+    onRebuilt: () => {},
+    onCompacted: () => {},
+    onUnexpected: (error) => {
+      throw error;
+    },
+  });
+  onTestFinished(() => registry.close());
+  return (await registry.open(user as UserId)).document;
+}

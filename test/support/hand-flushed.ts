@@ -1,0 +1,388 @@
+import * as decoding from 'lib0/decoding';
+import * as encoding from 'lib0/encoding';
+import * as syncProtocol from 'y-protocols/sync';
+import * as Y from 'yjs';
+import { Replica } from '../../server/documents/replica.js';
+import { type DocumentOptions, UserDocument } from '../../server/documents/user-document.js';
+import { JsonSession } from '../../server/gateways/json-session.js';
+import { YjsSession } from '../../server/gateways/yjs-session.js';
+import { MemoryStore } from '../../server/store/memory.js';
+import type { SyncError } from '../../shared/errors.js';
+import type { CollectionName, DeviceId, RecordId } from '../../shared/names.js';
+import { messages } from '../../shared/protocol/yjs.js';
+import { type JsonRecord, readRecord, recordMap } from '../../shared/records.js';
+import { user } from './notes.js';
+
+/**
+ * Devices joined to real sessions by queues that a test flushes by hand, one message at a time, so that it decides
+ * what crosses, what is lost with a connection, and what is durable when the server stops.
+ */
+const ANNA = user('anna');
+
+/** Records by collection and id; collections without records are left out. */
+export type View = Record<string, Record<string, JsonRecord>>;
+
+interface Link<Session, Message> {
+  readonly session: Session;
+  /** Sent by the device, not yet received by the server. */
+  readonly up: Message[];
+  readonly down: Message[];
+}
+
+export interface Setup {
+  /** Yjs client ids of the native devices. */
+  readonly natives: readonly number[];
+  readonly jsons: number;
+  /** Client ids that the server draws, one after the other. */
+  readonly serverIds: () => number;
+  readonly compactUpdates?: number;
+}
+
+export class HandFlushed {
+  readonly natives: QueuedNative[];
+  readonly jsons: QueuedJson[];
+  /** What must not happen in a run without hostile messages: refusals, rebuilds, faults. */
+  readonly faults: unknown[] = [];
+  store = new MemoryStore();
+  document!: UserDocument; // set by open() before anybody gets hold of it
+  readonly #setup: Setup;
+  #now = 1_000;
+
+  private constructor(setup: Setup) {
+    this.#setup = setup;
+    this.natives = setup.natives.map((id, index) => new QueuedNative(this, `native-${index}`, id));
+    this.jsons = Array.from({ length: setup.jsons }, (_, index) => new QueuedJson(this, `json-${index}`));
+  }
+
+  static async open(setup: Setup): Promise<HandFlushed> {
+    const world = new HandFlushed(setup);
+    await world.#load();
+    return world;
+  }
+
+  get devices(): (QueuedNative | QueuedJson)[] {
+    return [...this.natives, ...this.jsons];
+  }
+
+  readonly now = (): number => this.#now++;
+
+  /** Lets everything happen that waits for nothing but its turn. */
+  settle(): Promise<void> {
+    return new Promise((resolve) => setImmediate(resolve));
+  }
+
+  /** The process ends here and now: what is not durable is gone, and so is what was under way. */
+  async restart(): Promise<void> {
+    for (const device of this.devices) device.disconnect();
+    this.store = new MemoryStore(new Map(this.store.contents));
+    await this.#load();
+  }
+
+  /** Everybody comes online, and everything arrives. */
+  async quiesce(): Promise<void> {
+    this.store.release();
+    for (const device of this.devices) device.connect();
+    for (const native of this.natives) native.askCheckpoint();
+    do {
+      await this.settle();
+      for (const device of this.devices) device.flush();
+      await this.settle();
+    } while (this.devices.some(({ isQuiet }) => !isQuiet));
+  }
+
+  /** What a server that started now would know; nothing of it is running. */
+  reloaded(): Replica {
+    const stored = this.store.contents.get(ANNA) ?? { updates: [], memory: null };
+    return new Replica(stored, this.#options());
+  }
+
+  /** How many of a client's changes are on disk. */
+  durableClock(client: number): number {
+    const doc = new Y.Doc({ gc: false });
+    for (const update of this.store.contents.get(ANNA)?.updates ?? []) Y.applyUpdate(doc, update);
+    return Y.getState(doc.store, client);
+  }
+
+  async #load(): Promise<void> {
+    this.document = new UserDocument(ANNA, await this.store.load(ANNA), this.#options());
+  }
+
+  #options(): DocumentOptions {
+    const ids = { writes: this.#setup.serverIds(), unions: this.#setup.serverIds() };
+    return {
+      store: this.store,
+      ids: () => ids,
+      now: this.now,
+      maxDepth: 64,
+      keepFor: 90 * 86_400_000,
+      compactUpdates: this.#setup.compactUpdates ?? 1_000,
+      compactBytes: 1_000_000,
+      onFailed: (_, error) => this.faults.push(error),
+      onRebuilt: (_, cause) => this.faults.push(cause),
+      onCompacted: () => {},
+      onUnexpected: (error) => this.faults.push(error),
+    };
+  }
+}
+
+/** A plain Y.Doc with what y-websocket does around it. */
+export class QueuedNative {
+  readonly doc = new Y.Doc();
+  readonly name: DeviceId;
+  readonly #world: HandFlushed;
+  #link: Link<YjsSession, Uint8Array> | null = null;
+  #checkpoints = { asked: 0, confirmed: 0 };
+  /** The device's clock when it last merged something: what lies before can't be sent again as it was. */
+  #merged = 0;
+  #sawFirst = false;
+
+  constructor(world: HandFlushed, name: string, clientId: number) {
+    this.#world = world;
+    this.name = name as DeviceId;
+    this.doc.clientID = clientId;
+    this.doc.on('update', (update: Uint8Array, origin: unknown) => {
+      if (origin === this) this.#merged = Y.getState(this.doc.store, this.doc.clientID);
+      else this.#link?.up.push(messages.update(update));
+    });
+  }
+
+  get isOnline(): boolean {
+    return this.#link !== null;
+  }
+
+  get isQuiet(): boolean {
+    const { asked, confirmed } = this.#checkpoints;
+    return this.#link?.up.length === 0 && this.#link.down.length === 0 && asked === confirmed;
+  }
+
+  /** Whether everything is on disk that it had made when it last merged something. */
+  get isSafe(): boolean {
+    return this.#world.durableClock(this.doc.clientID) >= this.#merged;
+  }
+
+  connect(): void {
+    if (this.#link !== null) return;
+    const { document, now, faults } = this.#world;
+    const down: Uint8Array[] = [];
+    const outbox = {
+      send: (message: Uint8Array) => down.push(message),
+      close: (error: SyncError) => faults.push(error),
+    };
+    const limits = { maxPending: 256 * 1024, pendingTimeout: 30_000 };
+    const session = new YjsSession({ document, device: this.name, outbox, now, ...limits });
+    this.#sawFirst = false;
+    this.#link = { session, up: [messages.syncStep1(Y.encodeStateVector(this.doc))], down };
+    session.start();
+  }
+
+  /** What is still in the queues is lost. */
+  disconnect(): void {
+    this.#link?.session.leave();
+    this.#link = null;
+    this.#checkpoints = { asked: 0, confirmed: 0 };
+  }
+
+  askCheckpoint(): void {
+    this.#link?.up.push(messages.checkpoint(++this.#checkpoints.asked));
+  }
+
+  /** Queues bytes that no client sends by itself. */
+  say(message: Uint8Array): void {
+    this.#link?.up.push(message);
+  }
+
+  /** The server receives the next message of this device. */
+  sendOne(): void {
+    const message = this.#link?.up.shift();
+    if (message !== undefined) this.#link?.session.receive(message);
+  }
+
+  receiveOne(): void {
+    const message = this.#link?.down.shift();
+    if (message === undefined) return;
+    if (!this.#sawFirst && !(message[0] === 0 && message[1] === 0)) {
+      this.#world.faults.push(new Error(`[N2] ${this.name} got ${message[0]}.${message[1]} first`));
+    }
+    this.#sawFirst = true;
+    const decoder = decoding.createDecoder(message);
+    const type = decoding.readVarUint(decoder);
+    if (type === 100) this.#checkpoints.confirmed = decoding.readVarUint(decoder);
+    if (type !== 0) return;
+    const answer = encoding.encode((encoder) => {
+      encoding.writeVarUint(encoder, 0);
+      syncProtocol.readSyncMessage(decoder, encoder, this.doc, this);
+    });
+    if (answer.length > 1) this.#link?.up.push(answer);
+  }
+
+  /** Everything that is under way arrives, in both directions, without waiting for what is not durable. */
+  flush(): void {
+    const moves = () => (this.#link?.up.length ?? 0) + (this.#link?.down.length ?? 0);
+    while (moves() > 0) {
+      this.sendOne();
+      this.receiveOne();
+    }
+  }
+
+  view(): View {
+    return viewOf(this.doc);
+  }
+}
+
+type JsonFrame = { readonly text: string } | { readonly ping: string };
+interface Write {
+  readonly type: 'DATA_UPDATE' | 'DATA_DELETE';
+  readonly data: { collection: string; document?: JsonRecord; documentId?: string };
+  readonly ack: string;
+}
+
+/** A JSON device: its own records, and the writes that were not acknowledged, which it sends again. */
+export class QueuedJson {
+  readonly name: DeviceId;
+  readonly #world: HandFlushed;
+  readonly #records = new Map<string, { collection: string; record: JsonRecord }>();
+  #link: Link<JsonSession, JsonFrame> | null = null;
+  #unacknowledged: Write[] = [];
+  #confirmed = false;
+  #writes = 0;
+
+  constructor(world: HandFlushed, name: string) {
+    this.#world = world;
+    this.name = name as DeviceId;
+  }
+
+  get isOnline(): boolean {
+    return this.#link !== null;
+  }
+
+  get isQuiet(): boolean {
+    const queued = (this.#link?.up.length ?? 0) + (this.#link?.down.length ?? 0);
+    return this.#link !== null && queued === 0 && this.#confirmed && this.#unacknowledged.length === 0;
+  }
+
+  connect(): void {
+    if (this.#link !== null) return;
+    const { document, now, faults } = this.#world;
+    const down: JsonFrame[] = [];
+    const outbox = {
+      send: (text: string) => down.push({ text }),
+      ping: (ping: string) => down.push({ ping }),
+      close: (error: SyncError) => faults.push(error),
+    };
+    const limits = { log: () => {}, maxDepth: 64, maxMessage: 1_000_000 };
+    const session = new JsonSession({ document, device: this.name, outbox, now, ...limits });
+    this.#confirmed = false;
+    this.#link = { session, up: [], down };
+    session.start();
+  }
+
+  disconnect(): void {
+    this.#link?.session.leave();
+    this.#link = null;
+    this.#confirmed = false;
+  }
+
+  record(collection: string, id: string): JsonRecord | undefined {
+    return this.#records.get(`${collection}/${id}`)?.record;
+  }
+
+  update(collection: string, document: JsonRecord): void {
+    this.#write({ type: 'DATA_UPDATE', data: { collection, document }, ack: `${++this.#writes}` });
+  }
+
+  delete(collection: string, documentId: string): void {
+    this.#write({ type: 'DATA_DELETE', data: { collection, documentId }, ack: `${++this.#writes}` });
+  }
+
+  sendOne(): void {
+    const frame = this.#link?.up.shift();
+    if (frame === undefined) return;
+    if ('ping' in frame) this.#link?.session.pong(frame.ping);
+    else this.#link?.session.receive(frame.text);
+  }
+
+  receiveOne(): void {
+    const frame = this.#link?.down.shift();
+    if (frame === undefined) return;
+    if ('ping' in frame) this.#link?.up.push(frame);
+    else this.#receive(JSON.parse(frame.text));
+  }
+
+  flush(): void {
+    const moves = () => (this.#link?.up.length ?? 0) + (this.#link?.down.length ?? 0);
+    while (moves() > 0) {
+      this.sendOne();
+      this.receiveOne();
+    }
+  }
+
+  view(): View {
+    const view: View = {};
+    for (const { collection, record } of this.#records.values()) {
+      view[collection] = { ...view[collection], [String(record.id)]: record };
+    }
+    return view;
+  }
+
+  #write(write: Write): void {
+    this.#unacknowledged.push(write);
+    this.#apply(write.type, write.data);
+    if (this.#confirmed) this.#send(write);
+  }
+
+  #send(write: Write): void {
+    this.#link?.up.push({ text: JSON.stringify({ ...write, userId: ANNA, deviceId: this.name }) });
+  }
+
+  #receive(message: {
+    type: string;
+    ack?: string;
+    code?: string;
+    data: Write['data'] & Record<string, JsonRecord[]>;
+  }): void {
+    const { type, data } = message;
+    if (type === 'FULL_SYNC') this.#replaceAll(data);
+    else if (type === 'DATA_UPDATE' || type === 'DATA_DELETE') this.#apply(type, data);
+    else if (type === 'ACK')
+      this.#unacknowledged = this.#unacknowledged.filter(({ ack }) => ack !== message.ack);
+    else if (type === 'ERROR') this.#world.faults.push(new Error(`${this.name}: ${message.code}`));
+    else this.#resend();
+    if (!this.#confirmed && type !== 'FULL_SYNC' && type !== 'CONNECTION_CONFIRMED') {
+      this.#world.faults.push(new Error(`[L1] ${this.name} got ${type} first`));
+    }
+  }
+
+  #replaceAll(data: Record<string, JsonRecord[]>): void {
+    this.#records.clear();
+    for (const [collection, documents] of Object.entries(data)) {
+      for (const document of documents) this.#apply('DATA_UPDATE', { collection, document });
+    }
+  }
+
+  #resend(): void {
+    this.#confirmed = true;
+    for (const write of this.#unacknowledged) {
+      this.#apply(write.type, write.data);
+      this.#send(write);
+    }
+  }
+
+  /** As the apps do it: fields that the message lacks are kept where the app itself writes only some. */
+  #apply(type: Write['type'], { collection, document, documentId }: Write['data']): void {
+    const key = `${collection}/${document?.id ?? documentId}`;
+    if (type === 'DATA_DELETE' || document === undefined) this.#records.delete(key);
+    else this.#records.set(key, { collection, record: document });
+  }
+}
+
+/** The records of a document as JSON devices see them. */
+export function viewOf(doc: Y.Doc): View {
+  const view: View = {};
+  for (const collection of [...doc.share.keys()]) {
+    for (const id of doc.getMap(collection).keys()) {
+      const map = recordMap(doc, collection as CollectionName, id as RecordId);
+      if (map !== null) view[collection] = { ...view[collection], [id]: readRecord(map, id as RecordId) };
+    }
+  }
+  return view;
+}

@@ -1,0 +1,74 @@
+import type { Commit, Snapshot, Store, StoredDocument, StoreState } from '../../server/store/store.js';
+import type { UserId } from '../../shared/names.js';
+import { Watched } from './wait.js';
+
+/** A store that passes everything on to another one, and tells what it was asked for. */
+export class ObservedStore implements Store {
+  readonly loads: UserId[] = [];
+  readonly forgotten: UserId[] = [];
+  commits = 0;
+  compactions = 0;
+  readonly #inner: Store;
+  readonly #events = new Watched();
+  #gate: Promise<void> = Promise.resolve();
+
+  constructor(inner: Store) {
+    this.#inner = inner;
+  }
+
+  get state(): StoreState {
+    return this.#inner.state;
+  }
+
+  get generation(): number {
+    return this.#inner.generation;
+  }
+
+  /** Loads wait until the function that it returns is called. */
+  holdLoads(): () => void {
+    let release = (): void => {};
+    this.#gate = new Promise((resolve) => {
+      release = resolve;
+    });
+    return release;
+  }
+
+  /** Resolves when `look` says yes; looks at each call. */
+  async until(look: () => boolean): Promise<void> {
+    await this.#events.until(look, () => 'the store');
+  }
+
+  async load(user: UserId): Promise<StoredDocument> {
+    this.loads.push(user);
+    this.#events.changed();
+    await this.#gate;
+    return this.#inner.load(user);
+  }
+
+  commit(user: UserId, commit: Commit): Promise<void> {
+    this.commits++;
+    const done = this.#inner.commit(user, commit);
+    this.#events.changed();
+    return done;
+  }
+
+  compact(user: UserId, snapshot: Snapshot): Promise<void> {
+    this.compactions++;
+    this.#events.changed();
+    return this.#inner.compact(user, snapshot);
+  }
+
+  forget(user: UserId): void {
+    this.forgotten.push(user);
+    this.#inner.forget(user);
+    this.#events.changed();
+  }
+
+  onState(listener: (state: StoreState, cause?: unknown) => void): () => void {
+    return this.#inner.onState(listener);
+  }
+
+  close(): Promise<void> {
+    return this.#inner.close();
+  }
+}

@@ -1,0 +1,42 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type App, createApp } from '../../server/app.js';
+import { readConfig } from '../../server/config.js';
+import { type Log, silentLog } from '../../server/log.js';
+import type { Store } from '../../server/store/store.js';
+
+export interface TestServer {
+  readonly app: App;
+  readonly port: number;
+  /** `http://127.0.0.1:PORT`; the devices take it too. */
+  readonly url: string;
+  /** Stops it and removes its folder; resolves with whether everything was saved. */
+  close(): Promise<boolean>;
+}
+
+export interface ServerParts {
+  readonly store?: Store;
+  readonly log?: Log;
+}
+
+/** The server inside this process, on a free port, with a folder of its own unless `DATA_DIR` names one. */
+export async function startServer(
+  options: Readonly<Record<string, string>> = {},
+  { store, log = silentLog }: ServerParts = {},
+): Promise<TestServer> {
+  const folder = await mkdtemp(join(tmpdir(), 'server-'));
+  const config = readConfig({ HOST: '127.0.0.1', PORT: '0', DATA_DIR: folder, ...options });
+  const app = await createApp(config, log, store);
+  const port = await app.listen();
+  return {
+    app,
+    port,
+    url: `http://127.0.0.1:${port}`,
+    async close() {
+      const saved = await app.close();
+      await rm(folder, { recursive: true, force: true });
+      return saved;
+    },
+  };
+}
