@@ -4,6 +4,7 @@
  */
 import type { AwarenessEntry } from '../../shared/protocol/yjs.js';
 
+/** In bytes of its JSON text. */
 export const MAX_AWARENESS_STATE = 4 * 1024;
 /** Yjs client ids that one connection may introduce; y-websocket needs one, and a second after a new Y.Doc. */
 const MAX_STATES_PER_MEMBER = 8;
@@ -38,7 +39,7 @@ export class AwarenessRoom {
   }
 
   #accept(owner: object, { id, clock, state }: AwarenessEntry, alone: boolean): boolean {
-    if (state.length > MAX_AWARENESS_STATE) return false;
+    if (Buffer.byteLength(state) > MAX_AWARENESS_STATE) return false;
     const current = this.#states.get(id);
     if (current === undefined) return this.#introduce(owner, { id, clock, state });
     const takesOver = alone && current.owner !== owner && !this.#has(owner) && clock >= current.clock;

@@ -20,6 +20,14 @@ export function typeOf(item: Y.Item): SharedType | null {
   return item.content instanceof Y.ContentType ? (item.content.type as SharedType) : null;
 }
 
+/** Whether neither it nor anything that it stands in was deleted. */
+export function isLive(type: SharedType): boolean {
+  for (let item = type._item; item !== null; item = (item.parent as SharedType)._item) {
+    if (item.deleted) return false;
+  }
+  return true;
+}
+
 /** One element of an array, live or lost, with the Yjs id that it came with. */
 export interface Element {
   readonly client: number;
@@ -102,10 +110,21 @@ export function copyOf(value: unknown): unknown {
   }
   if (value instanceof Y.Array) {
     const array = new Y.Array<unknown>();
-    array.push(elementsOf(value).map(({ value }) => copyOf(value)));
+    array.push(withoutDoubles(elementsOf(value)).map(({ value }) => copyOf(value)));
     return array;
   }
   return value;
+}
+
+/** Of elements with the same id only the first: an array that lost still has those that were united with it. */
+function withoutDoubles(elements: readonly Element[]): Element[] {
+  const ids = new Set<string>();
+  return elements.filter(({ value }) => {
+    const id = idOf(value);
+    const isFirst = id === null || !ids.has(id);
+    if (id !== null) ids.add(id);
+    return isFirst;
+  });
 }
 
 function withChildren<T extends Y.XmlFragment>(target: T, source: SharedType): T {

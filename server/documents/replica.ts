@@ -7,6 +7,7 @@ import * as encoding from 'lib0/encoding';
 import * as Y from 'yjs';
 import { SyncError } from '../../shared/errors.js';
 import { type CollectionName, isCollectionName, type RecordId } from '../../shared/names.js';
+import { VALUE_DEPTH_CEILING } from '../../shared/protocol/values.js';
 import type { StoredDocument } from '../store/store.js';
 import type { SharedType } from './lost-types.js';
 import { Unifier, type UnifyMemory } from './unify.js';
@@ -98,6 +99,7 @@ export class Replica {
     for (const { collection, id } of this.#changed.values()) {
       if (!this.doc.getMap(collection).has(id)) this.#unifier.releaseUnder(this.doc.getMap(collection), id);
     }
+    this.#unifier.forgetRemovedElements();
     return this.#take(null, this.#updates);
   }
 
@@ -131,7 +133,7 @@ export class Replica {
   }
 
   #checkDepth(transaction: Y.Transaction): void {
-    const { maxDepth } = this.#options;
+    const maxDepth = Math.min(this.#options.maxDepth, VALUE_DEPTH_CEILING);
     for (const [client, after] of transaction.afterState) {
       const before = transaction.beforeState.get(client) ?? 0;
       const structs = this.doc.store.clients.get(client);

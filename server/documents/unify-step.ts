@@ -119,3 +119,11 @@ export class Slots {
     return [...this.#keys].flatMap(([parent, keys]) => [...keys].map((key) => ({ parent, key })));
   }
 }
+
+/** The earlier winner that somebody who had seen it replaced by `winner`, in this step. */
+export function replacedBy(winner: Y.Item, ancestors: ReadonlySet<Y.Item>, step: Step): Y.Item | null {
+  for (let item = winner.left; item !== null; item = item.left) {
+    if (ancestors.has(item) && step.deleted(item) && typeOf(item) !== null) return item;
+  }
+  return null;
+}

@@ -4,9 +4,10 @@
  * when everything that it deleted can still be read; the writes follow in a transaction of their own.
  */
 import * as Y from 'yjs';
-import { contentOf, copyOf, type Element, elementsOf, idOf, type SharedType, typeOf } from './lost-types.js';
-import { type Authorship, Slots, Step } from './unify-step.js';
-import { authorsItem, type Source, type UnionContext, unite } from './union.js';
+import { bringsObjects, byPosition, elementsById, removeElement } from './array-elements.js';
+import { contentOf, copyOf, elementsOf, idOf, isLive, type SharedType, typeOf } from './lost-types.js';
+import { type Authorship, replacedBy, Slots, Step } from './unify-step.js';
+import { authorsItem, createUnited, type UnionContext, unite } from './union.js';
 
 /** A map or array that lost its place to one created apart, by the Yjs id of its item. */
 export interface KeptType {
@@ -58,7 +59,8 @@ export class Unifier {
   prune(before: number): void {
     for (const kept of this.#kept.values()) {
       const item = this.#itemOf(kept);
-      if (kept.at < before || item === null || !isLive(item.parent as SharedType)) this.#release(kept);
+      const place = item === null ? null : this.#keptAround(item);
+      if (kept.at < before || place === null || !isLive(place.parent as SharedType)) this.#release(kept);
     }
   }
 
@@ -67,8 +69,9 @@ export class Unifier {
     const step = new Step(this.#doc, transaction, author);
     const slots = new Slots();
     const arrays = new Set<Y.Array<unknown>>();
-    for (const item of step.newItems()) this.#consider(item, slots, arrays);
+    for (const item of step.newItems()) this.#consider(item, step, slots, arrays);
     for (const kept of this.#kept.values()) this.#considerDeleted(kept, slots, step);
+    if (transaction.deleteSet.clients.size > 0) this.forgetRemovedElements();
     const writes = slots.all().flatMap(({ parent, key }) => this.#planSlot(parent, key, step));
     const joins = [...arrays].map(
       (array): Write =>
@@ -83,7 +86,11 @@ export class Unifier {
     const doc = this.#doc;
     const own = doc.clientID;
     const clients = this.#unionClients;
-    const context: UnionContext = { arrived, madeByUnion: (id) => clients.has(id) || id === client };
+    const context: UnionContext = {
+      arrived,
+      madeByUnion: (id) => clients.has(id) || id === client,
+      kept: (id, clock) => this.#kept.has(keyOf({ client: id, clock })),
+    };
     doc.clientID = client;
     try {
       const before = Y.getState(doc.store, client);
@@ -104,6 +111,18 @@ export class Unifier {
     for (const kept of this.#kept.values()) {
       const item = this.#itemOf(kept);
       if (item !== null && item.parent === parent && item.parentSub === key) this.#release(kept);
+    }
+  }
+
+  /** Where an element was removed, nothing is left to carry of those that were united with it. */
+  forgetRemovedElements(): void {
+    for (const kept of this.#kept.values()) {
+      const item = this.#itemOf(kept);
+      if (!item?.deleted || !(item.parent instanceof Y.Array) || !isLive(item.parent)) continue;
+      const id = idOf(typeOf(item));
+      if (elementsOf(item.parent).some(({ value }) => idOf(value) === id)) continue;
+      this.#release(kept);
+      item.gc(this.#doc.store, false);
     }
   }
 
@@ -137,20 +156,31 @@ export class Unifier {
   }
 
   /** Notes the places that a new item may have to be united at. */
-  #consider(item: Y.Item, slots: Slots, arrays: Set<Y.Array<unknown>>): void {
+  #consider(item: Y.Item, step: Step, slots: Slots, arrays: Set<Y.Array<unknown>>): void {
     const lost = item.deleted && this.#kept.size > 0 ? this.#keptAround(item) : null;
     const place = lost ?? item;
     const parent = place.parent as SharedType;
     if (!isLive(parent)) return;
+    if (lost !== null) this.#keepSiblings(item, step);
     if (place.parentSub !== null) {
       if (lost === null && !this.#mayCompete(item)) return;
       slots.add(parent, place.parentSub);
-      if (lost === null && this.#metUnion(item)) this.#considerAround(parent, slots, arrays);
+      if (lost !== null || this.#metUnion(item)) this.#considerAround(parent, slots, arrays);
     } else if (lost !== null || (parent instanceof Y.Array && bringsObjects(item))) {
       arrays.add(parent as Y.Array<unknown>);
       if (elementsOf(parent).some(({ client }) => this.#unionClients.has(client))) {
         this.#considerAround(parent, slots, arrays);
       }
+    }
+  }
+
+  /** Inside a map that lost, what is created apart at one key loses nothing either. */
+  #keepSiblings(item: Y.Item, step: Step): void {
+    if (item.parentSub === null || typeOf(item) === null) return;
+    const winner = (item.parent as SharedType)._map.get(item.parentSub) as Y.Item;
+    const replaced = step.ancestorsOf(winner);
+    for (let at = winner.left; at !== null; at = at.left) {
+      if (typeOf(at) !== null && !replaced.has(at)) this.#keep(at);
     }
   }
 
@@ -211,7 +241,9 @@ export class Unifier {
       if (kind !== null && kind !== undefined && type.constructor !== kind) continue;
       const kept = this.#kept.get(keyOf(item.id));
       if (kept === undefined) {
-        if (step.deleted(item) && !step.deletedByAuthor(item)) losers.push({ item, fresh: true });
+        // The winner's author has deleted it too where it heard of it before its own map got through: by conflict.
+        const byConflict = (!winner.deleted && step.isNew(winner)) || !step.deletedByAuthor(item);
+        if (step.deleted(item) && byConflict) losers.push({ item, fresh: true });
       } else if (ended === null || !step.authorKnew(item, ended, this.#unionClients)) {
         losers.push({ item, fresh: ended !== null });
       } else this.#release(kept);
@@ -256,63 +288,4 @@ export class Unifier {
     }
     return lost;
   }
-}
-
-/** Live elements of each id: first the one that stays, which is an author's where there is one. */
-function elementsById(array: Y.Array<unknown>, context: UnionContext): Map<string, Element[]> {
-  const elements = new Map<string, Element[]>();
-  for (const element of elementsOf(array)) {
-    const id = idOf(element.value);
-    if (id === null) continue;
-    const others = elements.get(id) ?? [];
-    const isFirst =
-      others.every(({ client }) => context.madeByUnion(client)) && !context.madeByUnion(element.client);
-    elements.set(id, isFirst ? [element, ...others] : [...others, element]);
-  }
-  return elements;
-}
-
-function byPosition(array: Y.Array<unknown>): (a: Y.Item, b: Y.Item) => number {
-  const positions = new Map<Y.Item, number>();
-  for (let item = array._start; item !== null; item = item.right) positions.set(item, positions.size);
-  return (a, b) => (positions.get(a) ?? 0) - (positions.get(b) ?? 0);
-}
-
-function createUnited(
-  parent: SharedType,
-  key: string,
-  sources: readonly Source[],
-  context: UnionContext,
-): void {
-  const first = sources[0];
-  if (first === undefined) return;
-  const type = copyOf(first.type) as SharedType;
-  (parent as Y.Map<unknown>).set(key, type);
-  unite(type, sources, context);
-}
-
-function removeElement(array: Y.Array<unknown>, client: number, clock: number): void {
-  const index = elementsOf(array).findIndex(
-    (element) => element.client === client && element.clock === clock,
-  );
-  if (index >= 0) array.delete(index, 1);
-}
-
-function bringsObjects(item: Y.Item): boolean {
-  return item.content.getContent().some((value) => typeof value === 'object' && value !== null);
-}
-
-function isLive(type: SharedType): boolean {
-  for (let item = type._item; item !== null; item = (item.parent as SharedType)._item) {
-    if (item.deleted) return false;
-  }
-  return true;
-}
-
-/** The earlier winner that somebody who had seen it replaced by `winner`, in this step. */
-function replacedBy(winner: Y.Item, ancestors: ReadonlySet<Y.Item>, step: Step): Y.Item | null {
-  for (let item = winner.left; item !== null; item = item.left) {
-    if (ancestors.has(item) && step.deleted(item) && typeOf(item) !== null) return item;
-  }
-  return null;
 }

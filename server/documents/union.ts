@@ -10,7 +10,8 @@
  */
 import { equalityDeep } from 'lib0/function';
 import * as Y from 'yjs';
-import { isObject, type Json, textEdit } from '../../shared/records.js';
+import { textEdit } from '../../shared/records.js';
+import { canonical, KnownElements } from './array-elements.js';
 import {
   contentOf,
   copyOf,
@@ -27,6 +28,8 @@ export interface UnionContext {
   madeByUnion(client: number): boolean;
   /** Whether this id is new: elements and characters are carried once, when they arrive. */
   arrived(client: number, clock: number): boolean;
+  /** Whether this map or array lost its place to one created apart. */
+  kept(client: number, clock: number): boolean;
 }
 
 export interface Source {
@@ -39,6 +42,20 @@ export interface Source {
 export function unite(target: SharedType, sources: readonly Source[], context: UnionContext): void {
   if (target instanceof Y.Map) uniteMaps(target, sources.filter(isMapSource), context);
   else if (target instanceof Y.Array) uniteArrays(target, sources.filter(isArraySource), context);
+}
+
+/** Puts the union of `sources` where what had won was deleted. */
+export function createUnited(
+  parent: SharedType,
+  key: string,
+  sources: readonly Source[],
+  context: UnionContext,
+): void {
+  const first = sources[0];
+  if (first === undefined) return;
+  const type = copyOf(first.type) as SharedType;
+  (parent as Y.Map<unknown>).set(key, type);
+  unite(type, sources, context);
 }
 
 const isMapSource = ({ type }: Source) => type instanceof Y.Map;
@@ -56,25 +73,45 @@ interface Candidate {
   readonly item: Y.Item;
   readonly fresh: boolean;
   readonly isEdit: boolean;
+  /** Of what the author wrote, which `item` may be a union's copy of. */
+  readonly id: Y.ID;
 }
 
 /**
  * What the sources have at `key`, in order of precedence, up to the first that had removed it. A map, array or
- * text that a union made counts too: authors may have written inside it.
+ * text that a union made counts too: authors may have written inside it. So does one that lost its place in the
+ * source itself.
  */
 function candidatesFor(key: string, sources: readonly Source[], context: UnionContext): Candidate[] {
   const candidates: Candidate[] = [];
   for (const { type, fresh } of sources) {
-    const latest = type._map.get(key);
-    if (latest === undefined) continue;
-    if (contentOf(latest) === undefined) break;
-    const own = authorsItem(latest, context);
-    if (own !== null && contentOf(own) !== undefined) {
-      candidates.push({ item: own, fresh, isEdit: isEdit(own) });
-    }
-    if (own !== latest && typeOf(latest) !== null) candidates.push({ item: latest, fresh, isEdit: false });
+    const last = type._map.get(key);
+    if (last === undefined) continue;
+    if (contentOf(last) === undefined) break;
+    candidates.push(...candidatesAt(last, fresh, context));
   }
-  return [...candidates.filter(({ isEdit }) => isEdit), ...candidates.filter(({ isEdit }) => !isEdit)];
+  const latest = candidates.filter((each) => !candidates.some(({ id }) => isOlder(each, id)));
+  return [...latest.filter(({ isEdit }) => isEdit), ...latest.filter(({ isEdit }) => !isEdit)];
+}
+
+/** Whether the author of a plain value wrote the other one later: before and after hearing of a map that won. */
+function isOlder({ item, id }: Candidate, other: Y.ID): boolean {
+  return typeOf(item) === null && id.client === other.client && id.clock < other.clock;
+}
+
+function candidatesAt(latest: Y.Item, fresh: boolean, context: UnionContext): Candidate[] {
+  const own = authorsItem(latest, context);
+  // Where the author's own item was collected, a union has written its value again.
+  const value = own !== null && contentOf(own) === undefined ? latest : own;
+  const candidates: Candidate[] =
+    own && value ? [{ item: value, fresh, isEdit: isEdit(own), id: own.id }] : [];
+  for (let item: Y.Item | null = latest; item !== null; item = item.left) {
+    const counts = item === latest || context.kept(item.id.client, item.id.clock);
+    if (counts && item !== value && typeOf(item) !== null) {
+      candidates.push({ item, fresh: fresh && item === latest, isEdit: false, id: item.id });
+    }
+  }
+  return candidates;
 }
 
 /** The last item of a key that an author wrote, passing over those of unions. */
@@ -97,13 +134,12 @@ function uniteField(
   if (current === undefined) put(target, key, candidates, context);
   if (current === undefined || current.deleted) return;
   const own = authorsItem(current, context);
-  // An author's map that lies under the copy that a union made of it, and of others, comes before the others.
-  const all =
-    own !== null && own !== current && typeOf(own) !== null ? [ownCandidate(own), ...candidates] : candidates;
-  const chosen =
-    own === null ? all[0] : (overrides(own, current, all) ?? (all === candidates ? undefined : all[0]));
+  const below = keptBelow(current, own, context);
+  const all = [...below, ...candidates];
+  const first = own === null || (own !== current && below.length > 0) ? all[0] : undefined;
+  const chosen = (own && overrides(own, current, all)) ?? first;
   if (chosen === undefined) {
-    uniteInside(current, candidates, context);
+    uniteInside(current, all, context);
     return;
   }
   const others = all.slice(all.indexOf(chosen));
@@ -112,12 +148,30 @@ function uniteField(
     put(target, key, others, context);
 }
 
-const ownCandidate = (item: Y.Item): Candidate => ({ item, fresh: false, isEdit: isEdit(item) });
+/** What lost its place at the target's own key, to the current one or to a union's: first the author's. */
+function keptBelow(current: Y.Item, own: Y.Item | null, context: UnionContext): Candidate[] {
+  const below: Candidate[] = [];
+  for (let item = current.left; item !== null; item = item.left) {
+    const { client, clock } = item.id;
+    if (typeOf(item)?.constructor !== typeOf(current)?.constructor || typeOf(item) === null) continue;
+    const candidate = {
+      item,
+      fresh: false,
+      isEdit: !context.madeByUnion(client) && isEdit(item),
+      id: item.id,
+    };
+    if (item === own) below.unshift(candidate);
+    else if (context.kept(client, clock)) below.push(candidate);
+  }
+  return below;
+}
 
 /** The candidate that takes precedence over what an author of the target wrote, if one does. */
 function overrides(own: Y.Item, current: Y.Item, candidates: readonly Candidate[]): Candidate | undefined {
   const isContainer = own === current && typeOf(own) !== null;
-  return isContainer || isEdit(own) ? undefined : candidates.find((candidate) => candidate.isEdit);
+  return isContainer || isEdit(own)
+    ? undefined
+    : candidates.find((each) => each.isEdit && !isOlder(each, own.id));
 }
 
 function put(
@@ -211,34 +265,6 @@ function elementMaps(sources: readonly Source[]): Map<string, Source[]> {
   return maps;
 }
 
-/** What an array has: its elements by id, and how often each other value stands in it. */
-class KnownElements {
-  readonly #byId = new Map<string, unknown>();
-  readonly #counts = new Map<string, number>();
-
-  constructor(array: Y.Array<unknown>) {
-    for (const { value } of elementsOf(array)) this.add(value);
-  }
-
-  add(value: unknown): void {
-    const id = idOf(value);
-    if (id !== null) {
-      if (!this.#byId.has(id)) this.#byId.set(id, value);
-      return;
-    }
-    const key = canonical(jsonOf(value));
-    this.#counts.set(key, this.count(key) + 1);
-  }
-
-  withId(id: string): unknown {
-    return this.#byId.get(id);
-  }
-
-  count(key: string): number {
-    return this.#counts.get(key) ?? 0;
-  }
-}
-
 /** Before what earlier unions took from sources of lower precedence, else at the end. */
 function placeFor(target: Y.Array<unknown>, lower: readonly Source[], context: UnionContext): number {
   const taken = new Set(
@@ -248,11 +274,4 @@ function placeFor(target: Y.Array<unknown>, lower: readonly Source[], context: U
     ({ client, value }) => context.madeByUnion(client) && taken.has(canonical(jsonOf(value))),
   );
   return index < 0 ? target.length : index;
-}
-
-/** The same text for equal values, whatever the order of their keys. */
-function canonical(json: Json): string {
-  return JSON.stringify(json, (_, value: Json) =>
-    isObject(value) ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))) : value,
-  );
 }

@@ -24,12 +24,11 @@ export interface YjsSessionOptions {
 /** The longest silence towards a client, in ms: y-websocket reconnects after 30 s of it. */
 export const KEEP_ALIVE = 12_000;
 
-/** The frame of an update is made once, however many connections it goes to. */
-const frames = new WeakMap<Uint8Array, Uint8Array>();
+/** An update goes to all connections in turn: its frame is made once, and kept no longer than to the next one. */
+let framed: { readonly update: Uint8Array; readonly frame: Uint8Array } | null = null;
 function frameOf(update: Uint8Array): Uint8Array {
-  const frame = frames.get(update) ?? messages.update(update);
-  frames.set(update, frame);
-  return frame;
+  if (framed?.update !== update) framed = { update, frame: messages.update(update) };
+  return framed.frame;
 }
 
 export class YjsSession implements Member {

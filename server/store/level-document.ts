@@ -213,3 +213,13 @@ async function adoptDocument(db: Database, user: string): Promise<void> {
     if (!(error instanceof SyncError) || error.code !== 'DOCUMENT_CORRUPT') throw error;
   }
 }
+
+/** A chained batch: an array of operations takes three times the CPU, as each one is copied and taken apart. */
+export async function writeDurably(db: Database, operations: readonly Operation[]): Promise<void> {
+  const batch = db.batch();
+  for (const operation of operations) {
+    if (operation.type === 'put') batch.put(operation.key, operation.value);
+    else batch.del(operation.key);
+  }
+  await batch.write({ sync: true });
+}

@@ -15,6 +15,7 @@ import {
   putStateVector,
   type ReadDocument,
   readDocument,
+  writeDurably,
 } from './level-document.js';
 import { openDatabase } from './level-folder.js';
 import * as format from './level-format.js';
@@ -34,6 +35,8 @@ export interface LevelStoreOptions {
 
 const FIRST_DELAY = 100;
 const LONGEST_DELAY = 5_000;
+/** From the start of a batch to the next, in ms, while there is something to write. */
+const BATCH_INTERVAL = 8;
 const PROBE_SIZE = 64 * 1024;
 /** About what a job takes in a batch beside its values. */
 const OVERHEAD = 256;
@@ -72,6 +75,7 @@ export class LevelStore implements Store {
     this.writer = new GroupWriter(
       (jobs) => this.write(operationsOf(jobs)),
       (jobs, cause) => this.fail(jobs, cause),
+      BATCH_INTERVAL,
     );
   }
 
@@ -188,7 +192,7 @@ export class LevelStore implements Store {
   }
 
   private write(operations: Operation[]): Promise<void> {
-    return this.options.write?.(this.db, operations) ?? this.db.batch(operations, { sync: true });
+    return this.options.write?.(this.db, operations) ?? writeDurably(this.db, operations);
   }
 
   private fail(jobs: readonly WriteJob[], cause: unknown): void {

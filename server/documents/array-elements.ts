@@ -1,0 +1,74 @@
+/** Elements of arrays: by their ids, since one id is one element (D3), and by their values. */
+import type * as Y from 'yjs';
+import { isObject, type Json } from '../../shared/records.js';
+import { type Element, elementsOf, idOf, jsonOf } from './lost-types.js';
+import type { UnionContext } from './union.js';
+
+/** Live elements of each id: first the one that stays, which is an author's where there is one. */
+export function elementsById(
+  array: Y.Array<unknown>,
+  context: Pick<UnionContext, 'madeByUnion'>,
+): Map<string, Element[]> {
+  const elements = new Map<string, Element[]>();
+  for (const element of elementsOf(array)) {
+    const id = idOf(element.value);
+    if (id === null) continue;
+    const others = elements.get(id) ?? [];
+    const isFirst =
+      others.every(({ client }) => context.madeByUnion(client)) && !context.madeByUnion(element.client);
+    elements.set(id, isFirst ? [element, ...others] : [...others, element]);
+  }
+  return elements;
+}
+
+export function byPosition(array: Y.Array<unknown>): (a: Y.Item, b: Y.Item) => number {
+  const positions = new Map<Y.Item, number>();
+  for (let item = array._start; item !== null; item = item.right) positions.set(item, positions.size);
+  return (a, b) => (positions.get(a) ?? 0) - (positions.get(b) ?? 0);
+}
+
+export function removeElement(array: Y.Array<unknown>, client: number, clock: number): void {
+  const index = elementsOf(array).findIndex(
+    (element) => element.client === client && element.clock === clock,
+  );
+  if (index >= 0) array.delete(index, 1);
+}
+
+export function bringsObjects(item: Y.Item): boolean {
+  return item.content.getContent().some((value) => typeof value === 'object' && value !== null);
+}
+
+/** What an array has: its elements by id, and how often each other value stands in it. */
+export class KnownElements {
+  readonly #byId = new Map<string, unknown>();
+  readonly #counts = new Map<string, number>();
+
+  constructor(array: Y.Array<unknown>) {
+    for (const { value } of elementsOf(array)) this.add(value);
+  }
+
+  add(value: unknown): void {
+    const id = idOf(value);
+    if (id !== null) {
+      if (!this.#byId.has(id)) this.#byId.set(id, value);
+      return;
+    }
+    const key = canonical(jsonOf(value));
+    this.#counts.set(key, this.count(key) + 1);
+  }
+
+  withId(id: string): unknown {
+    return this.#byId.get(id);
+  }
+
+  count(key: string): number {
+    return this.#counts.get(key) ?? 0;
+  }
+}
+
+/** The same text for equal values, whatever the order of their keys. */
+export function canonical(json: Json): string {
+  return JSON.stringify(json, (_, value: Json) =>
+    isObject(value) ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))) : value,
+  );
+}
