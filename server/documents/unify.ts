@@ -166,7 +166,10 @@ export class Unifier {
       if (lost === null && !this.#mayCompete(item)) return;
       slots.add(parent, place.parentSub);
       if (lost !== null || this.#metUnion(item)) this.#considerAround(parent, slots, arrays);
-    } else if (lost !== null || (parent instanceof Y.Array && bringsObjects(item))) {
+    } else if (
+      !arrays.has(parent as Y.Array<unknown>) &&
+      (lost !== null || (parent instanceof Y.Array && bringsObjects(item)))
+    ) {
       arrays.add(parent as Y.Array<unknown>);
       if (elementsOf(parent).some(({ client }) => this.#unionClients.has(client))) {
         this.#considerAround(parent, slots, arrays);
@@ -265,10 +268,11 @@ export class Unifier {
   /** One id is one element (D3): unites elements that were added apart, or are edited late, under one id. */
   #joinElements(array: Y.Array<unknown>, context: UnionContext): void {
     const lost = this.#lostElements(array);
+    const inOrder = byPosition(array);
     for (const [id, [target, ...others]] of elementsById(array, context)) {
       const maps = others.flatMap(({ client, clock }) => this.#itemOf({ client, clock }) ?? []);
       for (const item of maps) this.#keep(item);
-      const sources = [...(lost.get(id) ?? []), ...maps].sort(byPosition(array)).map((item) => ({
+      const sources = [...(lost.get(id) ?? []), ...maps].sort(inOrder).map((item) => ({
         type: typeOf(item) as SharedType,
         fresh: !item.deleted,
       }));

@@ -62,10 +62,9 @@ const isMapSource = ({ type }: Source) => type instanceof Y.Map;
 const isArraySource = ({ type }: Source) => type instanceof Y.Array;
 
 function uniteMaps(target: Y.Map<unknown>, sources: readonly Source[], context: UnionContext): void {
-  const keys = new Set(sources.flatMap(({ type }) => [...type._map.keys()]));
-  for (const key of [...keys].sort()) {
-    const candidates = candidatesFor(key, sources, context);
-    if (candidates.length > 0) uniteField(target, key, candidates, context);
+  const byKey = candidatesByKey(sources, context);
+  for (const key of [...byKey.keys()].sort()) {
+    uniteField(target, key, inPrecedence(byKey.get(key) ?? []), context);
   }
 }
 
@@ -78,20 +77,32 @@ interface Candidate {
 }
 
 /**
- * What the sources have at `key`, in order of precedence, up to the first that had removed it. A map, array or
- * text that a union made counts too: authors may have written inside it. So does one that lost its place in the
- * source itself.
+ * What the sources have at each key, up to the first that had removed it. A map, array or text that a union made
+ * counts too: authors may have written inside it. So does one that lost its place in the source itself.
  */
-function candidatesFor(key: string, sources: readonly Source[], context: UnionContext): Candidate[] {
-  const candidates: Candidate[] = [];
+function candidatesByKey(sources: readonly Source[], context: UnionContext): Map<string, Candidate[]> {
+  const byKey = new Map<string, Candidate[]>();
+  const removed = new Set<string>();
   for (const { type, fresh } of sources) {
-    const last = type._map.get(key);
-    if (last === undefined) continue;
-    if (contentOf(last) === undefined) break;
-    candidates.push(...candidatesAt(last, fresh, context));
+    for (const [key, last] of type._map) {
+      if (contentOf(last) === undefined) removed.add(key);
+      if (removed.has(key)) continue;
+      const candidates = byKey.get(key) ?? [];
+      candidates.push(...candidatesAt(last, fresh, context));
+      if (candidates.length > 0) byKey.set(key, candidates);
+    }
   }
-  const latest = candidates.filter((each) => !candidates.some(({ id }) => isOlder(each, id)));
-  return [...latest.filter(({ isEdit }) => isEdit), ...latest.filter(({ isEdit }) => !isEdit)];
+  return byKey;
+}
+
+/** Edits first. Of an author's plain values only the latest counts: it was written knowing of the others. */
+function inPrecedence(candidates: readonly Candidate[]): Candidate[] {
+  const latest = new Map<number, number>();
+  for (const { id } of candidates) latest.set(id.client, Math.max(id.clock, latest.get(id.client) ?? 0));
+  const counting = candidates.filter(
+    ({ item, id }) => typeOf(item) !== null || id.clock === latest.get(id.client),
+  );
+  return [...counting.filter(({ isEdit }) => isEdit), ...counting.filter(({ isEdit }) => !isEdit)];
 }
 
 /** Whether the author of a plain value wrote the other one later: before and after hearing of a map that won. */
@@ -130,6 +141,7 @@ function uniteField(
   candidates: Candidate[],
   context: UnionContext,
 ): void {
+  if (candidates.length === 0) return;
   const current = target._map.get(key);
   if (current === undefined) put(target, key, candidates, context);
   if (current === undefined || current.deleted) return;
