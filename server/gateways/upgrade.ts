@@ -220,7 +220,7 @@ function webSocketServer(limit: number): WebSocketServer {
 
 /** ws may use the buffer of a message again; what is kept has to be a copy of its own (S2). */
 function copyOf(data: RawData): Uint8Array {
-  return new Uint8Array(Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data as Buffer));
+  return new Uint8Array(Array.isArray(data) ? Buffer.concat(data) : data);
 }
 
 function refuse(stream: Duplex, code: ErrorCode): void {

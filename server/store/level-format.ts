@@ -13,8 +13,20 @@ const MAX_CLOCK = 0xffffffff;
 
 type KeyPart = string | number;
 
-function encodeKey(parts: readonly KeyPart[]): Buffer {
-  const encoder = encoding.createEncoder();
+/** For what is small and copied at once: an encoder of its own for each key would be most of its cost. */
+const scratch = encoding.createEncoder();
+
+function encoded(write: (encoder: encoding.Encoder) => void): Buffer {
+  scratch.bufs.length = 0;
+  scratch.cpos = 0;
+  write(scratch);
+  if (scratch.bufs.length > 0) return Buffer.from(encoding.toUint8Array(scratch));
+  return Buffer.from(scratch.cbuf.subarray(0, scratch.cpos));
+}
+
+const encodeKey = (parts: readonly KeyPart[]): Buffer => encoded((encoder) => writeKey(encoder, parts));
+
+function writeKey(encoder: encoding.Encoder, parts: readonly KeyPart[]): void {
   for (const part of parts) {
     if (typeof part === 'string') {
       encoding.writeUint8(encoder, STRING);
@@ -24,7 +36,6 @@ function encodeKey(parts: readonly KeyPart[]): Buffer {
       encoding.writeUint32BigEndian(encoder, part);
     }
   }
-  return Buffer.from(encoding.toUint8Array(encoder));
 }
 
 export interface KeyRange {
@@ -113,13 +124,13 @@ export const memoryCheck = (memory: Uint8Array): number => crc32(memory);
 const ROW_VERSION = 1;
 
 export function encodeRow(user: string, row: Row): Buffer {
-  const encoder = encoding.createEncoder();
-  encoding.writeVarUint(encoder, ROW_VERSION);
-  encoding.writeVarUint(encoder, row.first);
-  encoding.writeVarUint(encoder, row.last);
-  encoding.writeVarUint(encoder, row.revision);
-  encoding.writeVarUint(encoder, row.memory === null ? 0 : row.memory + 1);
-  return seal(encoding.toUint8Array(encoder), rowKey(user));
+  const memory = row.memory === null ? 0 : row.memory + 1;
+  const bytes = encoded((encoder) => {
+    for (const number of [ROW_VERSION, row.first, row.last, row.revision, memory]) {
+      encoding.writeVarUint(encoder, number);
+    }
+  });
+  return seal(bytes, rowKey(user));
 }
 
 /** `undefined` when the checksum is wrong or the version is not known. */
