@@ -1,0 +1,47 @@
+/** `npm run bench -- NAME [options]`: which benchmark to run. */
+import { fanout } from './fanout.js';
+import { firstSync } from './first-sync.js';
+import { print } from './support/print.js';
+import { withScope } from './support/scope.js';
+import type { Benchmark } from './support/types.js';
+
+const BENCHMARKS: readonly Benchmark[] = [fanout, firstSync];
+
+class UsageError extends Error {}
+
+function help(): string {
+  const lines = BENCHMARKS.flatMap(({ name, line, options }) => [
+    `  ${name}`.padEnd(18) + line,
+    ...Object.entries(options).map(([option, about]) => `    --${option}`.padEnd(18) + about),
+  ]);
+  return ['npm run bench -- NAME [options]', '', ...lines].join('\n');
+}
+
+/** The options of the command line; throws for one that the benchmark does not have. */
+function readOptions({ name, options }: Benchmark, args: readonly string[]): Set<string> {
+  const given = args.map((arg) => {
+    const option = arg.replace(/^--/, '');
+    if (!arg.startsWith('--') || !Object.hasOwn(options, option))
+      throw new UsageError(`${name} has no option ${arg}.`);
+    return option;
+  });
+  return new Set(given);
+}
+
+async function run(args: readonly string[]): Promise<number> {
+  const [name, ...rest] = args;
+  if (name === undefined || name === 'help' || name === '--help') {
+    print(help());
+    return 0;
+  }
+  const benchmark = BENCHMARKS.find((each) => each.name === name);
+  if (benchmark === undefined) throw new UsageError(`There is no benchmark ${name}.`);
+  const options = readOptions(benchmark, rest);
+  return withScope(benchmark.longest(options), (scope) => benchmark.run(options, scope));
+}
+
+process.exitCode = await run(process.argv.slice(2)).catch((error: unknown) => {
+  const message = error instanceof Error ? error.message : String(error);
+  process.stderr.write(`${message}\n${error instanceof UsageError ? `\n${help()}\n` : ''}`);
+  return 2;
+});

@@ -1,0 +1,129 @@
+/** The users of one server: each edits on its first device, and all its other devices receive it. */
+import { performance } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Edits } from './edits.js';
+import { NativeDevice } from './native-device.js';
+
+export interface CrowdOptions {
+  readonly users: number;
+  readonly devicesPerUser: number;
+  /** Whether the server speaks the y protocol, or only forwards. */
+  readonly handshake: boolean;
+  readonly edits: Edits;
+}
+
+export interface Stretch {
+  readonly edits: number;
+  /** From an edit to its arrival at each other device, in ms. */
+  readonly latencies: readonly number[];
+  /** How long the last arrivals took after the last edit, in ms. */
+  readonly drain: number;
+}
+
+/** Connections that are opened at the same time. */
+const AT_ONCE = 50;
+const ARRIVAL_TIMEOUT = 10_000;
+
+export class Crowd {
+  readonly #users: User[];
+  readonly #edits: Edits;
+
+  private constructor(users: User[], edits: Edits) {
+    this.#users = users;
+    this.#edits = edits;
+  }
+
+  /** Connects everybody and gives each user the records. */
+  static async gather(baseUrl: string, options: CrowdOptions): Promise<Crowd> {
+    const users = Array.from(
+      { length: options.users },
+      (_, index) => new User(`${baseUrl}/user-${index}`, options),
+    );
+    for (let at = 0; at < users.length; at += AT_ONCE) {
+      await Promise.all(users.slice(at, at + AT_ONCE).map((user) => user.open(options.handshake)));
+    }
+    const crowd = new Crowd(users, options.edits);
+    for (const user of users) user.send(options.edits.seed);
+    await crowd.#allArrived();
+    return crowd;
+  }
+
+  /** Edits at a fixed rate, whether the server keeps up or not, until all has arrived. */
+  async edit(perSecond: number, seconds: number): Promise<Stretch> {
+    for (const user of this.#users) user.forget();
+    const total = Math.round(perSecond * seconds);
+    const began = performance.now();
+    for (let made = 0; made < total; await sleep(1)) {
+      const due = Math.min(total, Math.floor(((performance.now() - began) / 1000) * perSecond) + 1);
+      for (; made < due; made += 1) this.#users[made % this.#users.length]?.editNext(this.#edits);
+    }
+    const last = performance.now();
+    await this.#allArrived();
+    const drain = performance.now() - last;
+    return { edits: total, latencies: this.#users.flatMap(({ latencies }) => latencies), drain };
+  }
+
+  leave(): void {
+    for (const user of this.#users) user.close();
+  }
+
+  async #allArrived(): Promise<void> {
+    const deadline = performance.now() + ARRIVAL_TIMEOUT;
+    while (this.#users.some((user) => user.awaited > 0)) {
+      if (performance.now() > deadline) {
+        const lost = this.#users.reduce((sum, { awaited }) => sum + awaited, 0);
+        throw new Error(`${lost} updates did not arrive in ${ARRIVAL_TIMEOUT / 1000} s.`);
+      }
+      await sleep(1);
+    }
+  }
+}
+
+class User {
+  /** Arrivals still to come, at all other devices together. */
+  awaited = 0;
+  latencies: number[] = [];
+  readonly #devices: NativeDevice[];
+  readonly #sentAt: number[] = [];
+  #edits = 0;
+
+  constructor(url: string, { devicesPerUser }: CrowdOptions) {
+    this.#devices = Array.from({ length: devicesPerUser }, () => new NativeDevice(url));
+    for (const device of this.#devices.slice(1)) this.#watch(device);
+  }
+
+  async open(handshake: boolean): Promise<void> {
+    await Promise.all(this.#devices.map((device) => device.open(handshake)));
+  }
+
+  send(frame: Uint8Array): void {
+    this.awaited += this.#devices.length - 1;
+    this.#sentAt.push(performance.now());
+    this.#devices[0]?.send(frame);
+  }
+
+  editNext({ frames }: Edits): void {
+    const frame = frames[this.#edits];
+    if (frame === undefined) throw new Error('There are too few prepared edits.');
+    this.#edits += 1;
+    this.send(frame);
+  }
+
+  forget(): void {
+    this.latencies = [];
+  }
+
+  close(): void {
+    for (const device of this.#devices) device.close();
+  }
+
+  /** Updates arrive in the order in which they were made. */
+  #watch(device: NativeDevice): void {
+    let next = 0;
+    device.onUpdate = () => {
+      this.awaited -= 1;
+      this.latencies.push(performance.now() - (this.#sentAt[next] ?? Number.NaN));
+      next += 1;
+    };
+  }
+}

@@ -1,0 +1,38 @@
+/** The three servers that are compared. */
+import { pathToFileURL } from 'node:url';
+import type { ServerProgram } from './server-process.js';
+
+type Program = (core: number | null) => ServerProgram;
+
+const TYPESCRIPT = ['--import', 'tsx'];
+
+/** The built server as it is started in production, but for the log: only warnings. */
+export const durableServer =
+  (folder: string, nodeOptions: readonly string[] = []): Program =>
+  (core) => ({
+    name: 'durable server',
+    args: [
+      ...nodeOptions,
+      '--import',
+      pathToFileURL('bench/servers/batches-hook.mjs').href,
+      'dist/server/main.js',
+    ],
+    env: { DATA_DIR: folder, AUTH: 'none', LOG_LEVEL: 'warn' },
+    core,
+  });
+
+export const relay: Program = (core) => ({
+  name: 'ws relay',
+  args: [...TYPESCRIPT, 'bench/servers/relay.ts'],
+  env: {},
+  core,
+});
+
+export const referenceServer =
+  (folder: string): Program =>
+  (core) => ({
+    name: '@y/websocket-server + y-leveldb',
+    args: [...TYPESCRIPT, 'bench/servers/reference.ts'],
+    env: { YPERSISTENCE: folder },
+    core,
+  });

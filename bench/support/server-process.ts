@@ -1,0 +1,115 @@
+/** A server in a process of its own: started on a free port, measured by the operating system, always ended. */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { type AddressInfo, connect, createServer } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Scope } from './scope.js';
+
+export interface ServerProgram {
+  readonly name: string;
+  /** Arguments of node. */
+  readonly args: readonly string[];
+  /** Beside `PORT` and `HOST`. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly core: number | null;
+}
+
+const START_TIMEOUT = 15_000;
+const STOP_TIMEOUT = 3_000;
+const MS_PER_TICK = 10;
+
+export class ServerProcess {
+  readonly port: number;
+  readonly #child: ChildProcess;
+
+  private constructor(port: number, child: ChildProcess) {
+    this.port = port;
+    this.#child = child;
+  }
+
+  /** Resolves once the server takes connections. */
+  static async start(program: ServerProgram, scope: Scope): Promise<ServerProcess> {
+    const port = await freePort();
+    const command = [process.execPath, ...program.args];
+    if (program.core !== null) command.unshift('taskset', '-c', String(program.core));
+    const child = spawn(command[0] as string, command.slice(1), {
+      env: { ...process.env, NODE_ENV: 'production', ...program.env, HOST: '127.0.0.1', PORT: String(port) },
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    });
+    const kill = () => child.kill('SIGKILL');
+    process.once('exit', kill);
+    scope.atEnd(() => stop(child).finally(() => process.off('exit', kill)));
+    await listening(program.name, child, port);
+    return new ServerProcess(port, child);
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  /** CPU time of the process with all its threads, in ms, in user and kernel mode. */
+  cpu(): number {
+    const stat = readFileSync(`/proc/${this.pid}/stat`, 'utf8');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return (Number(fields[11]) + Number(fields[12])) * MS_PER_TICK;
+  }
+
+  /** Asks a hook in the process (`batches-hook.mjs`). */
+  async ask<Answer>(question: string): Promise<Answer> {
+    const answer = once(this.#child, 'message');
+    this.#child.send(question);
+    const [message] = await answer;
+    return message as Answer;
+  }
+}
+
+/** Compiles the server as `npm start` does. */
+export function buildServer(): void {
+  execFileSync('npm', ['run', '--silent', 'build'], { stdio: ['ignore', 'inherit', 'inherit'] });
+}
+
+async function stop(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const gone = once(child, 'exit');
+  child.kill('SIGTERM');
+  const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT);
+  await gone;
+  clearTimeout(timer);
+}
+
+async function listening(name: string, child: ChildProcess, port: number): Promise<void> {
+  let said = '';
+  const note = (chunk: Buffer) => {
+    said = (said + chunk.toString()).slice(-2_000);
+  };
+  child.stdout?.on('data', note);
+  child.stderr?.on('data', note);
+  const deadline = Date.now() + START_TIMEOUT;
+  while (!(await takesConnections(port))) {
+    if (child.exitCode !== null || child.signalCode !== null || Date.now() > deadline)
+      throw new Error(`The ${name} did not start.\n${said}`);
+    await sleep(50);
+  }
+}
+
+function takesConnections(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1');
+    const settle = (taken: boolean) => {
+      socket.destroy();
+      resolve(taken);
+    };
+    socket.once('connect', () => settle(true));
+    socket.once('error', () => settle(false));
+  });
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
