@@ -23,13 +23,22 @@ export const isObject = (value: unknown): value is JsonObject =>
 export function readValue(value: unknown): Json {
   if (value instanceof Y.Map) return readMap(value);
   if (value instanceof Y.Array) return value.map(readValue);
-  if (value instanceof Y.Text || value instanceof Y.XmlFragment) return value.toString();
+  if (value instanceof Y.Text || value instanceof Y.XmlFragment) return textOf(value);
   if (value instanceof Uint8Array) return toBase64(value);
   if (typeof value === 'bigint') return value.toString();
   if (typeof value === 'number') return Number.isFinite(value) ? value : null;
   if (Array.isArray(value)) return value.map(readValue);
   if (isObject(value)) return mapObject(value, readValue);
   return typeof value === 'string' || typeof value === 'boolean' ? value : null;
+}
+
+/** Yjs can't print every XML that a client may store; one such value must not hide all other records. */
+function textOf(value: Y.Text | Y.XmlFragment): Json {
+  try {
+    return value.toString();
+  } catch {
+    return null;
+  }
 }
 
 function readMap(map: Y.Map<unknown>): JsonObject {

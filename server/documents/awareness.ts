@@ -2,6 +2,7 @@
  * Who is there: the awareness states of one document (N6). Nothing of it is stored. A state belongs to the
  * connection that introduced it; y-websocket re-sends the states of others, which changes nothing here.
  */
+import type { DeviceId } from '../../shared/names.js';
 import type { AwarenessEntry } from '../../shared/protocol/yjs.js';
 
 /** In bytes of its JSON text. */
@@ -12,7 +13,12 @@ const MAX_STATES_PER_MEMBER = 8;
 interface State {
   readonly clock: number;
   readonly state: string;
-  readonly owner: object;
+  readonly owner: Owner;
+}
+
+/** A connection. */
+export interface Owner {
+  readonly device: DeviceId;
 }
 
 export class AwarenessRoom {
@@ -21,12 +27,12 @@ export class AwarenessRoom {
   readonly #removed = new Map<number, number>();
 
   /** Takes what `owner` says of itself and returns what the others have to be told. */
-  update(owner: object, entries: readonly AwarenessEntry[]): AwarenessEntry[] {
+  update(owner: Owner, entries: readonly AwarenessEntry[]): AwarenessEntry[] {
     return entries.filter((entry) => this.#accept(owner, entry, entries.length === 1));
   }
 
   /** Removes the states of a connection that ended, unless a newer connection holds them. */
-  leave(owner: object): AwarenessEntry[] {
+  leave(owner: Owner): AwarenessEntry[] {
     const gone = [...this.#states].filter(([, state]) => state.owner === owner);
     return gone.map(([id, { clock }]) => {
       this.#remove(id, clock);
@@ -38,19 +44,21 @@ export class AwarenessRoom {
     return [...this.#states].map(([id, { clock, state }]) => ({ id, clock, state }));
   }
 
-  #accept(owner: object, { id, clock, state }: AwarenessEntry, alone: boolean): boolean {
+  #accept(owner: Owner, { id, clock, state }: AwarenessEntry, alone: boolean): boolean {
     if (Buffer.byteLength(state) > MAX_AWARENESS_STATE) return false;
     const current = this.#states.get(id);
     if (current === undefined) return this.#introduce(owner, { id, clock, state });
-    const takesOver = alone && current.owner !== owner && !this.#has(owner) && clock >= current.clock;
-    if (current.owner !== owner && !takesOver) return false;
+    const isOwn = current.owner === owner;
+    const takesOver =
+      !isOwn && alone && isReconnect(owner, current.owner) && !this.#has(owner) && clock >= current.clock;
+    if (!isOwn && !takesOver) return false;
     if (!takesOver && (clock < current.clock || (clock === current.clock && state !== 'null'))) return false;
     if (state === 'null') this.#remove(id, clock);
     else this.#states.set(id, { clock, state, owner });
     return true;
   }
 
-  #introduce(owner: object, { id, clock, state }: AwarenessEntry): boolean {
+  #introduce(owner: Owner, { id, clock, state }: AwarenessEntry): boolean {
     const removed = this.#removed.get(id);
     if (state === 'null' || (removed !== undefined && clock < removed)) return false;
     if (removed === clock && this.#has(owner)) return false;
@@ -67,13 +75,16 @@ export class AwarenessRoom {
     if (this.#removed.size > 1000 && oldest !== undefined) this.#removed.delete(oldest);
   }
 
-  #has(owner: object): boolean {
+  #has(owner: Owner): boolean {
     return this.#countOf(owner) > 0;
   }
 
-  #countOf(owner: object): number {
+  #countOf(owner: Owner): number {
     let count = 0;
     for (const state of this.#states.values()) if (state.owner === owner) count++;
     return count;
   }
 }
+
+/** Another connection of the same device: it came back before the server noticed that it had gone. */
+const isReconnect = (next: Owner, before: Owner): boolean => next.device === before.device;

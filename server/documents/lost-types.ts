@@ -96,7 +96,7 @@ export function textOf(text: Y.Text, only?: (client: number, clock: number) => b
 export function copyOf(value: unknown): unknown {
   if (value instanceof Y.XmlElement) {
     const element = new Y.XmlElement(value.nodeName);
-    for (const [key, attribute] of fieldsOf(value)) element.setAttribute(key, attribute as string);
+    for (const [key, attribute] of fieldsOf(value)) element.setAttribute(key, copyOf(attribute) as string);
     return withChildren(element, value);
   }
   if (value instanceof Y.XmlFragment) return withChildren(new Y.XmlFragment(), value);
@@ -110,7 +110,7 @@ export function copyOf(value: unknown): unknown {
   }
   if (value instanceof Y.Array) {
     const array = new Y.Array<unknown>();
-    array.push(withoutDoubles(elementsOf(value)).map(({ value }) => copyOf(value)));
+    array.push(withoutDoubles(elementsOf(value)).map(({ value }) => elementCopy(value)));
     return array;
   }
   return value;
@@ -125,6 +125,11 @@ function withoutDoubles(elements: readonly Element[]): Element[] {
     if (id !== null) ids.add(id);
     return isFirst;
   });
+}
+
+/** Yjs takes a bigint as a field, but not as an element. */
+export function elementCopy(value: unknown): unknown {
+  return typeof value === 'bigint' ? Number(value) : copyOf(value);
 }
 
 function withChildren<T extends Y.XmlFragment>(target: T, source: SharedType): T {

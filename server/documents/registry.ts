@@ -2,8 +2,9 @@
 import { SyncError } from '../../shared/errors.js';
 import type { UserId } from '../../shared/names.js';
 import type { Store } from '../store/store.js';
+import type { DocumentOptions } from './document-options.js';
 import type { ServerClientIds } from './replica.js';
-import { type DocumentOptions, UserDocument } from './user-document.js';
+import { UserDocument } from './user-document.js';
 
 export interface RegistryOptions extends Omit<DocumentOptions, 'ids' | 'onFailed'> {
   readonly store: Store;

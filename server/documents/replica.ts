@@ -11,6 +11,7 @@ import { VALUE_DEPTH_CEILING } from '../../shared/protocol/values.js';
 import type { StoredDocument } from '../store/store.js';
 import type { SharedType } from './lost-types.js';
 import { Unifier, type UnifyMemory } from './unify.js';
+import type { Authorship } from './unify-step.js';
 
 export interface RecordKey {
   readonly collection: CollectionName;
@@ -42,6 +43,9 @@ export interface ReplicaOptions {
   readonly keepFor: number;
 }
 
+/** Yjs refused a write of the union; the replica that it happened in can't be trusted any more. */
+export class UnionFailed extends Error {}
+
 export class Replica {
   readonly doc = new Y.Doc();
   readonly #options: ReplicaOptions;
@@ -72,24 +76,46 @@ export class Replica {
    *
    * @param saw the state vector of its author before the update, where it is known
    */
-  receive(update: Uint8Array, saw: ReadonlyMap<number, number> | null): Written {
-    let writes: ReturnType<Unifier['plan']> = [];
-    let before = new Map<number, number>();
+  receive(
+    update: Uint8Array,
+    saw: ReadonlyMap<number, number> | null,
+    how: 'unite' | 'no union' = 'unite',
+  ): Written {
+    let union = () => {};
     this.#onTransaction = (transaction) => {
       this.#onTransaction = null;
-      before = transaction.beforeState;
       this.#checkDepth(transaction);
-      writes = this.#unifier.plan(transaction, { update, saw });
+      if (how === 'unite') union = this.#planUnion(transaction, { update, saw });
     };
     Y.applyUpdate(this.doc, update);
     this.#onTransaction = null;
     if (this.doc.store.pendingStructs !== null || this.doc.store.pendingDs !== null) {
       throw new SyncError('MALFORMED_UPDATE', 'The update refers to itself in a circle.');
     }
-    const arrived = (client: number, clock: number) => clock >= (before.get(client) ?? 0);
-    if (writes.length > 0) this.#unifier.run(writes, this.#options.ids().unions, arrived);
+    union();
     const [incoming = null, ...made] = this.#updates;
     return this.#take(incoming, made);
+  }
+
+  /** What is to be written once the transaction has ended; throws `UnionFailed` where that can't be done. */
+  #planUnion(transaction: Y.Transaction, author: Authorship): () => void {
+    const { beforeState } = transaction;
+    const arrived = (client: number, clock: number) => clock >= (beforeState.get(client) ?? 0);
+    const fail = (cause: unknown): never => {
+      throw new UnionFailed('The union of what was created apart failed.', { cause });
+    };
+    try {
+      const writes = this.#unifier.plan(transaction, author);
+      return () => {
+        try {
+          if (writes.length > 0) this.#unifier.run(writes, this.#options.ids().unions, arrived);
+        } catch (cause) {
+          fail(cause);
+        }
+      };
+    } catch (cause) {
+      return () => fail(cause);
+    }
   }
 
   /** Writes on behalf of a device that speaks JSON, which sees everything that the document has. */

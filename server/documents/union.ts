@@ -15,6 +15,7 @@ import { canonical, KnownElements } from './array-elements.js';
 import {
   contentOf,
   copyOf,
+  elementCopy,
   elementsOf,
   idOf,
   jsonOf,
@@ -238,8 +239,9 @@ function uniteArrays(target: Y.Array<unknown>, sources: readonly Source[], conte
   sources.forEach((source, precedence) => {
     let index = placeFor(target, sources.slice(precedence + 1), context);
     for (const value of lacking(source, known, context)) {
-      target.insert(index++, [copyOf(value)]);
-      known.add(target.get(index - 1));
+      const copy = elementCopy(value);
+      target.insert(index++, [copy]);
+      known.add(copy);
     }
   });
   for (const [id, maps] of elementMaps(sources)) {

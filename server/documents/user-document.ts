@@ -6,7 +6,7 @@ import * as Y from 'yjs';
 import { ERRORS, SyncError } from '../../shared/errors.js';
 import type { CollectionName, UserId } from '../../shared/names.js';
 import { STANDARD_COLLECTIONS } from '../../shared/names.js';
-import { missingFrom, scanUpdate } from '../../shared/protocol/scan.js';
+import { type Dependency, firstMissing, scanUpdate, type UpdateScan } from '../../shared/protocol/scan.js';
 import {
   type Collections,
   collectionNames,
@@ -15,37 +15,12 @@ import {
   readRecord,
   recordMap,
 } from '../../shared/records.js';
-import type { Store, StoredDocument } from '../store/store.js';
+import type { StoredDocument } from '../store/store.js';
 import { AwarenessRoom } from './awareness.js';
 import type { DurableChange, Member, Origin } from './changes.js';
-import { type RecordKey, Replica, type ReplicaOptions, type Written } from './replica.js';
-
-export interface DocumentOptions extends ReplicaOptions {
-  readonly store: Store;
-  readonly compactUpdates: number;
-  readonly compactBytes: number;
-  readonly onFailed: (document: UserDocument, error: SyncError) => void;
-  readonly onRebuilt: (document: UserDocument, cause: unknown) => void;
-  readonly onCompacted: (document: UserDocument, sizes: CompactionSizes) => void;
-  readonly onUnexpected: (error: unknown) => void;
-}
-
-export interface CompactionSizes {
-  readonly updates: number;
-  readonly bytesBefore: number;
-  readonly bytesAfter: number;
-}
-
-/** What happens when a commit has become durable, or has failed. */
-interface Effect {
-  readonly done: () => void;
-  readonly failed: ((error: SyncError) => void) | undefined;
-}
-
-export interface ReceiveResult {
-  /** The update builds on changes that the document does not have; nothing was applied. */
-  readonly missing: boolean;
-}
+import { CommitQueue } from './commit-queue.js';
+import type { DocumentOptions, ReceiveResult } from './document-options.js';
+import { type RecordKey, Replica, UnionFailed, type Written } from './replica.js';
 
 export class UserDocument {
   readonly user: UserId;
@@ -54,8 +29,7 @@ export class UserDocument {
   readonly #members = new Set<Member>();
   #replica: Replica;
   #revision: number;
-  /** One list of effects per commit that is not durable yet, in the order of the commits. */
-  readonly #pending: Effect[][] = [];
+  readonly #commits = new CommitQueue((action) => this.#safely(action));
   /** What waits for the document to be rebuilt; `null` when it is in order. */
   #inbox: (() => void)[] | null = null;
   #failure: SyncError | null = null;
@@ -78,7 +52,7 @@ export class UserDocument {
 
   /** Whether something of it is not durable yet. */
   get isBusy(): boolean {
-    return this.#pending.length > 0 || this.#inbox !== null;
+    return !this.#commits.isEmpty || this.#inbox !== null;
   }
 
   get failure(): SyncError | null {
@@ -113,17 +87,24 @@ export class UserDocument {
     this.#mustWork();
     const { maxDepth } = this.#options;
     const scan = scanUpdate(update, { maxDepth });
-    if (scan.empty) return { missing: false };
-    const { store } = this.#replica.doc;
-    if (missingFrom(scan, (client) => Y.getState(store, client))) return { missing: true };
+    if (scan.empty) return { missing: null };
+    this.#refuseOwnIds(scan);
+    const missing = firstMissing(scan, (client) => this.#state(client));
+    if (missing !== null) return { missing };
     try {
       this.#commit(origin, this.#replica.receive(update, saw));
     } catch (error) {
       this.#rebuild(error);
-      if (error instanceof SyncError) throw error;
-      throw new SyncError('MALFORMED_UPDATE', undefined, { cause: error });
+      if (error instanceof UnionFailed) this.#inbox?.push(() => this.#receiveAlone(origin, update, saw));
+      else if (error instanceof SyncError) throw error;
+      else throw new SyncError('MALFORMED_UPDATE', undefined, { cause: error });
     }
-    return { missing: false };
+    return { missing: null };
+  }
+
+  /** Whether the document has this clock of this client. */
+  has({ client, clock }: Dependency): boolean {
+    return this.#state(client) > clock;
   }
 
   /** Writes on behalf of a device that speaks JSON; returns the records that it changed. */
@@ -141,9 +122,9 @@ export class UserDocument {
 
   /** Calls `done` once everything that the document has now is durable; in the order of the calls. */
   afterDurable(done: () => void, failed?: (error: SyncError) => void): void {
-    const last = this.#pending.at(-1);
-    if (last === undefined) done();
-    else last.push({ done, failed });
+    if (this.#failure !== null) failed?.(this.#failure);
+    else if (this.#inbox !== null) this.#inbox.push(() => this.afterDurable(done, failed));
+    else this.#commits.after({ done, failed });
   }
 
   /** The same as a promise, for a request that has to wait. */
@@ -192,7 +173,29 @@ export class UserDocument {
       memory: this.#replica.memory(),
     };
     const report = () => this.#options.onCompacted(this, { ...before, bytesAfter: update.length });
-    this.#await(this.#options.store.compact(this.user, snapshot), [{ done: report, failed: undefined }]);
+    this.#await(this.#options.store.compact(this.user, snapshot), report);
+  }
+
+  #state(client: number): number {
+    return Y.getState(this.#replica.doc.store, client);
+  }
+
+  /** What this server writes under its own ids nobody else can know before the server has it. */
+  #refuseOwnIds({ ranges }: UpdateScan): void {
+    const { writes, unions } = this.#options.ids();
+    const forged = ranges.some(
+      ({ client, to }) => (client === writes || client === unions) && to > this.#state(client),
+    );
+    if (forged) throw new SyncError('MALFORMED_UPDATE', 'The update writes under a client id of the server.');
+  }
+
+  /** A union that fails is not the author's fault: its update is taken as plain Yjs takes it. */
+  #receiveAlone(origin: Origin, update: Uint8Array, saw: ReadonlyMap<number, number> | null): void {
+    try {
+      this.#commit(origin, this.#replica.receive(update, saw, 'no union'));
+    } catch (error) {
+      this.#rebuild(error);
+    }
   }
 
   #mustWork(): void {
@@ -218,7 +221,7 @@ export class UserDocument {
     const commit = this.#options.store.commit(this.user, { update, revision: this.#revision, memory });
     // Who joins from here on has this change in what it asks for; it must not come before that (N2, L1).
     const members = [...this.#members];
-    this.#await(commit, [{ done: () => this.#deliver(change, members), failed: undefined }]);
+    this.#await(commit, () => this.#deliver(change, members));
     if (this.#updates >= this.#options.compactUpdates || this.#isLarge(update)) this.compact(2);
   }
 
@@ -231,18 +234,12 @@ export class UserDocument {
     return false;
   }
 
-  #await(commit: Promise<void>, effects: Effect[]): void {
-    this.#pending.push(effects);
+  #await(commit: Promise<void>, done: () => void): void {
+    this.#commits.add({ done });
     commit.then(
-      () => this.#settle(),
+      () => this.#commits.settle(),
       (error) => this.#fail(toSyncError(error)),
     );
-  }
-
-  /** The store resolves in order, so it is always the oldest commit that became durable. */
-  #settle(): void {
-    if (this.#failure !== null) return;
-    for (const { done } of this.#pending.shift() ?? []) this.#safely(done);
   }
 
   #deliver(change: DurableChange, to: readonly Member[]): void {
@@ -262,9 +259,7 @@ export class UserDocument {
     if (this.#failure !== null) return;
     this.#failure = error;
     this.#options.onFailed(this, error);
-    for (const effects of this.#pending.splice(0)) {
-      for (const { failed } of effects) if (failed !== undefined) this.#safely(() => failed(error));
-    }
+    this.#commits.fail(error);
     for (const member of [...this.#members]) this.#safely(() => member.fail(error));
     this.#open();
   }
@@ -277,7 +272,7 @@ export class UserDocument {
     if (this.#inbox !== null || this.#failure !== null) return;
     this.#inbox = [];
     this.#options.onRebuilt(this, cause);
-    this.durable()
+    new Promise<void>((done, failed) => this.#commits.after({ done, failed }))
       .then(() => this.#options.store.load(this.user))
       .then((stored) => {
         this.#replica = new Replica(stored, this.#options);

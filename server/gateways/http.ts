@@ -7,7 +7,7 @@ import { type DeviceId, isDeviceId, isUserId, type UserId } from '../../shared/n
 import { decodeExchange, encodeExchange } from '../../shared/protocol/http.js';
 import { checkMessage } from '../../shared/protocol/json.js';
 import { decodeStateVector } from '../../shared/protocol/yjs.js';
-import { isObject } from '../../shared/records.js';
+import { type Collections, isObject } from '../../shared/records.js';
 import type { Config } from '../config.js';
 import type { Origin } from '../documents/changes.js';
 import { applyMessage, type ChangeMessage } from '../documents/json-changes.js';
@@ -59,7 +59,10 @@ export function createHttp(options: HttpOptions): express.Express {
 /** All records, with an ETag of the revision that they show (H1). */
 async function getSync(options: HttpOptions, request: Request, response: Response): Promise<void> {
   deviceOf(request, options);
-  await withDocument(options, request, async (document) => sendCollections(document, request, response));
+  await withDocument(options, request, async (document) => {
+    const known = request.headers['if-none-match'];
+    await sendCollections(document, await inOrder(document, () => answerOf(document, known)), response);
+  });
 }
 
 /** Applies a list of changes in one atomic batch, then answers like GET (H2). */
@@ -68,12 +71,13 @@ async function postSync(options: HttpOptions, request: Request, response: Respon
   const device = deviceOf(request, options);
   const changes = readChanges(request.body, user, options.config.maxDepth);
   await withDocument(options, request, async (document) => {
-    await inOrder(document, () =>
+    const answer = await inOrder(document, () => {
       document.write({ via: 'http', device, member: null }, (doc) => {
         for (const change of changes) applyMessage(doc, change);
-      }),
-    );
-    await sendCollections(document, request, response);
+      });
+      return answerOf(document, undefined);
+    });
+    await sendCollections(document, answer, response);
   });
 }
 
@@ -85,7 +89,7 @@ async function postYjs(options: HttpOptions, request: Request, response: Respons
   await withDocument(options, request, async (document) => {
     const answer = await inOrder(document, () => {
       const saw = stateVector.length > 0 ? decodeStateVector(stateVector) : null;
-      const missing = update.length > 0 && document.receive(origin, update, saw).missing;
+      const missing = update.length > 0 && document.receive(origin, update, saw).missing !== null;
       if (missing) throw new SyncError('MISSING_DEPENDENCIES');
       const diff = stateVector.length > 0 ? document.diff(stateVector) : new Uint8Array(0);
       return { stateVector: document.stateVector(), update: diff };
@@ -95,14 +99,22 @@ async function postYjs(options: HttpOptions, request: Request, response: Respons
   });
 }
 
-async function sendCollections(document: UserDocument, request: Request, response: Response): Promise<void> {
+interface Answer {
+  readonly etag: string;
+  /** `null` for who has it already. */
+  readonly body: Collections | null;
+}
+
+function answerOf(document: UserDocument, known: string | undefined): Answer {
   const etag = etagOf(document);
-  const isKnown = request.method === 'GET' && matches(request.headers['if-none-match'], etag);
-  const body = isKnown ? null : document.collections();
+  return { etag, body: matches(known, etag) ? null : document.collections() };
+}
+
+async function sendCollections(document: UserDocument, answer: Answer, response: Response): Promise<void> {
   await document.durable();
-  response.set({ ETag: etag, 'Cache-Control': 'private, no-cache' });
-  if (body === null) response.status(304).end();
-  else response.json(body);
+  response.set({ ETag: answer.etag, 'Cache-Control': 'private, no-cache' });
+  if (answer.body === null) response.status(304).end();
+  else response.json(answer.body);
 }
 
 /**
@@ -188,7 +200,8 @@ const PARSER_ERRORS: Readonly<Record<string, ErrorCode>> = {
 function toSyncError(error: unknown): SyncError {
   if (error instanceof SyncError) return error;
   if (error instanceof URIError) return new SyncError('INVALID_IDENTITY');
-  const type = isObject(error) ? error.type : undefined;
-  const code = typeof type === 'string' ? PARSER_ERRORS[type] : undefined;
+  const { type, status } = isObject(error) ? error : {};
+  const code =
+    typeof type === 'string' ? PARSER_ERRORS[type] : status === 400 ? 'INVALID_MESSAGE' : undefined;
   return new SyncError(code ?? 'INTERNAL', undefined, { cause: error });
 }

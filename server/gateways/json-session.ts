@@ -53,6 +53,12 @@ export class JsonSession implements Member {
 
   /** Sends everything, confirms the connection, and follows the document from here (L1). */
   start(): void {
+    this.#options.document.enter(() => {
+      if (!this.#ended) this.#greet();
+    });
+  }
+
+  #greet(): void {
     const { document, device, now } = this.#options;
     document.join(this);
     this.#fullSync();
@@ -69,8 +75,12 @@ export class JsonSession implements Member {
         if (Buffer.byteLength(text) > maxMessage) throw new SyncError('MESSAGE_TOO_LARGE');
         this.#handle(parseMessage(text, document.user, { maxDepth }));
       } catch (error) {
-        if (!(error instanceof SyncError)) throw error;
-        this.#refuse(error);
+        if (error instanceof SyncError) {
+          this.#refuse(error);
+          return;
+        }
+        this.#end(new SyncError('INTERNAL'));
+        throw error;
       }
     });
   }

@@ -226,6 +226,7 @@ function copyOf(data: RawData): Uint8Array {
 function refuse(stream: Duplex, code: ErrorCode): void {
   const { status, message } = ERRORS[code];
   const body = JSON.stringify({ code, message });
+  stream.once('finish', () => stream.destroy());
   const later = code === 'NOT_FOUND' ? '' : `Retry-After: ${RETRY_AFTER}\r\n`;
   stream.end(
     `HTTP/1.1 ${status} ${code}\r\nConnection: close\r\nContent-Type: application/json\r\n` +

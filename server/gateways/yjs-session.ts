@@ -1,6 +1,7 @@
 /** One native connection, without its socket: messages in, messages out (N1–N6). */
 import { SyncError } from '../../shared/errors.js';
 import type { DeviceId } from '../../shared/names.js';
+import type { Dependency } from '../../shared/protocol/scan.js';
 import { decodeMessage, decodeStateVector, messages, type YjsMessage } from '../../shared/protocol/yjs.js';
 import type { DurableChange, Member, Origin } from '../documents/changes.js';
 import type { UserDocument } from '../documents/user-document.js';
@@ -20,6 +21,16 @@ export interface YjsSessionOptions {
   readonly maxPending: number;
   readonly pendingTimeout: number;
 }
+
+/** An update that builds on a change which is still missing. */
+interface Waiting {
+  readonly update: Uint8Array;
+  readonly missing: Dependency;
+  readonly since: number;
+}
+
+/** Updates that may wait on one connection; y-websocket has one or two before it answers our SyncStep1. */
+const MAX_WAITING = 1_000;
 
 /** The longest silence towards a client, in ms: y-websocket reconnects after 30 s of it. */
 export const KEEP_ALIVE = 12_000;
@@ -43,7 +54,8 @@ export class YjsSession implements Member {
   #saw: Map<number, number> | null = null;
   #answered = false;
   /** Updates that build on changes which are still missing, and the checkpoints that came after them. */
-  #waiting: { readonly update: Uint8Array; readonly since: number }[] = [];
+  #waiting: Waiting[] = [];
+  #waitingBytes = 0;
   #heldCheckpoints: number[] = [];
 
   constructor(options: YjsSessionOptions) {
@@ -58,6 +70,10 @@ export class YjsSession implements Member {
 
   /** Asks for what the client has, claiming only what is durable (N2), and follows the document from here. */
   start(): void {
+    this.#enter(() => this.#greet());
+  }
+
+  #greet(): void {
     const { document } = this.#options;
     document.join(this);
     this.#askForMissing();
@@ -117,8 +133,8 @@ export class YjsSession implements Member {
       try {
         task();
       } catch (error) {
+        this.#end(error instanceof SyncError ? error : new SyncError('INTERNAL'));
         if (!(error instanceof SyncError)) throw error;
-        this.#end(error);
       }
     });
   }
@@ -127,12 +143,13 @@ export class YjsSession implements Member {
     const { document } = this.#options;
     switch (message.type) {
       case 'syncStep1':
-        this.#saw ??= decodeStateVector(message.stateVector);
+        if (!this.#answered) this.#saw ??= decodeStateVector(message.stateVector);
         this.#sendDurable(messages.syncStep2(document.diff(message.stateVector)));
         return;
       case 'syncStep2': {
         const saw = this.#answered ? null : this.#saw;
         this.#answered = true;
+        this.#saw = null;
         this.#apply(message.update, saw);
         return;
       }
@@ -156,28 +173,34 @@ export class YjsSession implements Member {
 
   #apply(update: Uint8Array, saw: ReadonlyMap<number, number> | null): void {
     const { missing } = this.#options.document.receive(this.#origin, update, saw);
-    if (missing) this.#wait(update);
+    if (missing !== null) this.#wait(update, missing);
     else this.#retryWaiting();
   }
 
   /** Normal while a client still answers our SyncStep1; later, the client is asked for what is missing. */
-  #wait(update: Uint8Array): void {
-    const bytes = this.#waiting.reduce((sum, { update }) => sum + update.length, update.length);
-    if (bytes > this.#options.maxPending) throw new SyncError('MISSING_DEPENDENCIES');
+  #wait(update: Uint8Array, missing: Dependency): void {
+    this.#waitingBytes += update.length;
+    const tooMany = this.#waiting.length >= MAX_WAITING || this.#waitingBytes > this.#options.maxPending;
+    if (tooMany) throw new SyncError('MISSING_DEPENDENCIES');
     if (this.#answered && this.#waiting.length === 0) this.#askForMissing();
-    this.#waiting.push({ update, since: this.#options.now() });
+    this.#waiting.push({ update, missing, since: this.#options.now() });
   }
 
+  /** Tries again what has got the change that it waited for, until nothing moves any more. */
   #retryWaiting(): void {
-    for (let again = this.#waiting.length > 0; again && !this.#ended; ) {
-      const before = this.#waiting;
-      this.#waiting = before.filter(
-        ({ update }) => this.#options.document.receive(this.#origin, update, null).missing,
-      );
-      again = this.#waiting.length > 0 && this.#waiting.length < before.length;
+    const { document } = this.#options;
+    for (let next = this.#takeReady(); next !== null && !this.#ended; next = this.#takeReady()) {
+      const { missing } = document.receive(this.#origin, next.update, null);
+      if (missing !== null) this.#waiting.push({ ...next, missing });
+      else this.#waitingBytes -= next.update.length;
     }
     if (this.#waiting.length > 0) return;
     for (const n of this.#heldCheckpoints.splice(0)) this.#sendDurable(messages.checkpoint(n));
+  }
+
+  #takeReady(): Waiting | null {
+    const index = this.#waiting.findIndex(({ missing }) => this.#options.document.has(missing));
+    return index < 0 ? null : (this.#waiting.splice(index, 1)[0] ?? null);
   }
 
   #askForMissing(): void {

@@ -57,17 +57,29 @@ export function scanUpdate(bytes: Uint8Array, limits: ValueLimits): UpdateScan {
   return { structs, deleteRanges, ranges, needs, empty: ranges.length === 0 && deleteRanges === 0 };
 }
 
+/** Something that an update builds on: this clock of this client. */
+export interface Dependency {
+  readonly client: number;
+  readonly clock: number;
+}
+
 /** Whether the update builds on something that neither the document (its state vector) nor itself brings. */
-export function missingFrom(scan: UpdateScan, stateOf: (client: number) => number): boolean {
+export const missingFrom = (scan: UpdateScan, stateOf: (client: number) => number): boolean =>
+  firstMissing(scan, stateOf) !== null;
+
+/** The first thing that is missing; `null` when the update can be applied. */
+export function firstMissing(scan: UpdateScan, stateOf: (client: number) => number): Dependency | null {
   const known = new Map<number, number>();
   const knownOf = (client: number): number => known.get(client) ?? stateOf(client);
   for (const { client, from, to } of scan.ranges) {
     const state = knownOf(client);
-    if (from > state) return true;
+    if (from > state) return { client, clock: from - 1 };
     known.set(client, Math.max(state, to));
   }
-  for (const [client, clock] of scan.needs) if (clock > knownOf(client)) return true;
-  return false;
+  for (const [client, clock] of scan.needs) {
+    if (clock > knownOf(client)) return { client, clock: clock - 1 };
+  }
+  return null;
 }
 
 /** One pass over an update; a reader without limits also passes roots and sub-documents of any kind. */
@@ -208,8 +220,11 @@ class Walk {
   }
 }
 
+/** Far beyond any honest client, and far enough below 2^53 that what is written behind it stays exact. */
+const MAX_CLOCK = 2 ** 48;
+
 function advance(clock: number, length: number): number {
   if (length === 0) malformed('A struct or deletion has no length.');
   const next = clock + length;
-  return Number.isSafeInteger(next) ? next : malformed('A clock is too large.');
+  return next <= MAX_CLOCK ? next : malformed('A clock is too large.');
 }

@@ -1,11 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { AwarenessRoom, MAX_AWARENESS_STATE } from '../../../server/documents/awareness.js';
+import { AwarenessRoom, MAX_AWARENESS_STATE, type Owner } from '../../../server/documents/awareness.js';
+import type { DeviceId } from '../../../shared/names.js';
 import type { AwarenessEntry } from '../../../shared/protocol/yjs.js';
 
 const entry = (id: number, clock: number, state = '{}'): AwarenessEntry => ({ id, clock, state });
 const gone = (id: number, clock: number): AwarenessEntry => entry(id, clock, 'null');
 
-const connection = (name: string): object => ({ name });
+const connection = (device: string): Owner => ({ device: device as DeviceId });
 
 describe('[N6] awareness of one document', () => {
   test('what a connection says of itself is passed on, newer clocks only', () => {
@@ -25,6 +26,15 @@ describe('[N6] awareness of one document', () => {
     expect(room.update(bert, [entry(1, 5), entry(2, 0)])).toEqual([entry(2, 0)]);
     expect(room.update(bert, [entry(1, 9, '{"forged":1}'), gone(1, 9), entry(2, 1)])).toEqual([entry(2, 1)]);
     expect(room.entries()).toEqual([entry(1, 5), entry(2, 1)]);
+  });
+
+  test('another device does not take an id over, also with nothing to say of itself', () => {
+    const room = new AwarenessRoom();
+    const [anna, mallory] = [connection('anna'), connection('mallory')];
+    room.update(anna, [entry(1, 5)]);
+    expect(room.update(mallory, [entry(1, 9, '{"forged":1}')])).toEqual([]);
+    expect(room.leave(mallory)).toEqual([]);
+    expect(room.entries()).toEqual([entry(1, 5)]);
   });
 
   test('nobody removes the state of another, and nothing removes what never was', () => {
@@ -57,7 +67,7 @@ describe('[N6] awareness of one document', () => {
 
   test('a newer connection of the same client takes its id over; the end of the old one leaves it', () => {
     const room = new AwarenessRoom();
-    const [old, fresh] = [connection('old'), connection('fresh')];
+    const [old, fresh] = [connection('phone'), connection('phone')];
     room.update(old, [entry(1, 5)]);
     expect(room.update(fresh, [entry(1, 5, '{"again":1}')])).toEqual([entry(1, 5, '{"again":1}')]);
     expect(room.leave(old)).toEqual([]);
@@ -67,7 +77,7 @@ describe('[N6] awareness of one document', () => {
 
   test('after the end of the old connection, the same client introduces itself again with the clock it had', () => {
     const room = new AwarenessRoom();
-    const [old, fresh] = [connection('old'), connection('fresh')];
+    const [old, fresh] = [connection('phone'), connection('phone')];
     room.update(old, [entry(1, 5)]);
     room.leave(old);
     expect(room.update(fresh, [entry(1, 5)])).toEqual([entry(1, 5)]);

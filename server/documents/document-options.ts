@@ -1,0 +1,27 @@
+/** What a user's document needs from outside, and what it reports. */
+import type { SyncError } from '../../shared/errors.js';
+import type { Dependency } from '../../shared/protocol/scan.js';
+import type { Store } from '../store/store.js';
+import type { ReplicaOptions } from './replica.js';
+import type { UserDocument } from './user-document.js';
+
+export interface DocumentOptions extends ReplicaOptions {
+  readonly store: Store;
+  readonly compactUpdates: number;
+  readonly compactBytes: number;
+  readonly onFailed: (document: UserDocument, error: SyncError) => void;
+  readonly onRebuilt: (document: UserDocument, cause: unknown) => void;
+  readonly onCompacted: (document: UserDocument, sizes: CompactionSizes) => void;
+  readonly onUnexpected: (error: unknown) => void;
+}
+
+export interface CompactionSizes {
+  readonly updates: number;
+  readonly bytesBefore: number;
+  readonly bytesAfter: number;
+}
+
+export interface ReceiveResult {
+  /** What the update builds on that the document does not have: then nothing was applied. */
+  readonly missing: Dependency | null;
+}

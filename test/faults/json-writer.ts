@@ -1,0 +1,159 @@
+import WebSocket from 'ws';
+import { JsonDevice, type ServerMessage } from '../support/json-device.js';
+import { Watched } from '../support/wait.js';
+import type { Chance } from './chance.js';
+import { type Fact, FREE_FOR_ALL, recordKey } from './ledger.js';
+import type { Shared, Writer } from './writer.js';
+
+interface Change {
+  readonly ack: string;
+  readonly facts: readonly Fact[];
+  readonly send: (device: JsonDevice, ack: string) => void;
+}
+
+/** A JSON device that asks for an ACK of each change, and sends again what was not acknowledged. */
+export class JsonWriter implements Writer {
+  readonly name: string;
+  readonly errors: string[] = [];
+  device: JsonDevice | null = null;
+  readonly #events = new Watched();
+  readonly #shared: Shared;
+  readonly #chance: Chance;
+  readonly #unacknowledged = new Map<string, Change>();
+  #number = 0;
+  readonly #made: string[] = [];
+
+  constructor(name: string, shared: Shared, chance: Chance) {
+    this.name = name;
+    this.#shared = shared;
+    this.#chance = chance;
+  }
+
+  async connect(): Promise<void> {
+    const device = new JsonDevice(this.#shared.url, this.#shared.user, this.name);
+    device.ws.on('message', () => {
+      const message = device.messages.at(-1);
+      if (message !== undefined) this.#note(message);
+      this.#events.changed();
+    });
+    device.ws.on('close', () => this.#events.changed());
+    this.device = device;
+    await device.next('CONNECTION_CONFIRMED');
+    for (const { ack, send } of this.#unacknowledged.values()) send(device, ack);
+  }
+
+  async disconnect(): Promise<void> {
+    this.device?.ws.terminate();
+    await this.disconnected();
+  }
+
+  async disconnected(): Promise<void> {
+    await this.device?.end();
+    this.device = null;
+  }
+
+  edit(): void {
+    const change = this.#chance.pick([
+      [40, () => this.#settled()],
+      [15, () => this.#contested()],
+      [10, () => this.#makeShortLived()],
+      [8, () => this.#removeShortLived()],
+      [10, () => this.#free()],
+    ])();
+    for (const fact of change.facts) this.#shared.ledger.issue(fact);
+    this.#unacknowledged.set(change.ack, change);
+    if (this.device?.ws.readyState === WebSocket.OPEN) change.send(this.device, change.ack);
+  }
+
+  confirm(): void {}
+
+  get unconfirmed(): number {
+    return this.#unacknowledged.size;
+  }
+
+  async settle(): Promise<void> {
+    await this.#events.until(
+      () => this.#isAllAcknowledged(),
+      () => `the ACKs of ${this.#unacknowledged.size} changes of ${this.#shared.user} ${this.name}`,
+    );
+    await this.device?.saved();
+  }
+
+  store(): object {
+    return this.device?.store ?? {};
+  }
+
+  close(): void {
+    this.device?.ws.terminate();
+  }
+
+  #isAllAcknowledged(): boolean {
+    const { closed = null } = this.device ?? {};
+    if (closed !== null) throw new Error(`${this.name} was closed with ${closed.code} ${closed.reason}`);
+    if (this.errors.length > 0) throw new Error(`${this.name} was refused: ${this.errors}`);
+    return this.#unacknowledged.size === 0;
+  }
+
+  #note({ type, data, ack, code }: ServerMessage): void {
+    const { ledger } = this.#shared;
+    if (type === 'FULL_SYNC') ledger.sawAll(data as never);
+    else if (type === 'DATA_UPDATE') ledger.saw(data.collection, data.document);
+    else if (type === 'DATA_DELETE') ledger.sawRemoval(recordKey(data.collection, data.documentId));
+    else if (type === 'ERROR') this.errors.push(code);
+    else if (type === 'ACK') this.#acknowledged(ack);
+  }
+
+  #acknowledged(ack: string): void {
+    for (const fact of this.#unacknowledged.get(ack)?.facts ?? []) this.#shared.ledger.confirm(fact);
+    this.#unacknowledged.delete(ack);
+  }
+
+  #update(collection: string, document: { id: string }, facts: Fact[]): Change {
+    const send = (device: JsonDevice, ack: string) => device.update(collection, document, { ack });
+    return { ack: `change ${++this.#number}`, facts, send };
+  }
+
+  #settled(): Change {
+    const id = this.#shared.settled[this.#chance.below(this.#shared.settled.length)] ?? '';
+    const value = ++this.#number;
+    const record = recordKey('appointments', id);
+    if (this.#chance.happens(0.5)) {
+      const document = { id, [this.name]: value };
+      return this.#update('appointments', document, [{ kind: 'value', record, field: this.name, value }]);
+    }
+    const field = `by.${this.name}`;
+    const document = { id, by: { [this.name]: value } };
+    return this.#update('appointments', document, [{ kind: 'value', record, field, value }]);
+  }
+
+  #contested(): Change {
+    const id = this.#shared.contested(this.#chance);
+    const field = `${this.name}-${++this.#number}`;
+    const record = recordKey('consultations', id);
+    return this.#update('consultations', { id, [field]: 1 }, [{ kind: 'value', record, field, value: 1 }]);
+  }
+
+  #makeShortLived(): Change {
+    const id = `${this.name}-${++this.#number}`;
+    this.#made.push(id);
+    const record = recordKey('prescriptions', id);
+    return this.#update('prescriptions', { id, made: 1 } as { id: string }, [
+      { kind: 'value', record, field: 'made', value: 1 },
+    ]);
+  }
+
+  #removeShortLived(): Change {
+    const id = this.#made.shift();
+    if (id === undefined) return this.#makeShortLived();
+    return {
+      ack: `change ${++this.#number}`,
+      facts: [{ kind: 'removal', record: recordKey('prescriptions', id) }],
+      send: (device, ack) => device.delete('prescriptions', id, { ack }),
+    };
+  }
+
+  #free(): Change {
+    const text = `${this.name} ${++this.#number}`;
+    return this.#update(FREE_FOR_ALL, { id: 'shared', last: text, text } as { id: string }, []);
+  }
+}

@@ -1,0 +1,45 @@
+import { describe, expect, it } from 'vitest';
+import * as Y from 'yjs';
+import { runCrashes } from './faults/crash.js';
+import { client, Server } from './support/replicas.js';
+
+/** More rounds, with other seeds: `npm run test:faults`. */
+const SEEDS = [6, 77];
+
+describe('the server is killed under load, and started again on the same folder', () => {
+  it.each(SEEDS)(
+    '[N3 P6 P2] all that was seen or confirmed is there, seed %i',
+    async (seed) => {
+      const result = await runCrashes({ seed, rounds: 2 });
+      expect(result.problems).toEqual([]);
+      expect(result.rounds).toBe(2);
+      expect(result.confirmations).toBeGreaterThan(0);
+      expect(result.compactions).toBeGreaterThan(0);
+    },
+    60_000,
+  );
+
+  // Found by these rounds.
+  it.each([
+    ['wins', 20, 10, { phone: 1, laptop: 1 }],
+    // What the phone made was known to nobody, and the phone itself has collected it: the exclusion of D4.
+    ['loses', 10, 20, { laptop: 1 }],
+  ])(
+    '[D4 P6] a saved record made apart stays when one whose message was lost %s',
+    (_, phoneId, laptopId, expected) => {
+      const server = new Server();
+      const [phone, laptop] = [client(phoneId), client(laptopId)];
+      laptop.getMap('consultations').set('c', new Y.Map([['laptop', 1]]));
+      server.sync(laptop);
+      phone.getMap('consultations').set('c', new Y.Map([['phone', 1]]));
+      Y.applyUpdate(phone, Y.encodeStateAsUpdate(laptop));
+      server.restart();
+      server.sync(phone);
+      server.sync(laptop);
+      expect(server.json()).toEqual({ consultations: { c: expected } });
+      for (const device of [phone, laptop]) {
+        expect(device.getMap('consultations').toJSON()).toEqual({ c: expected });
+      }
+    },
+  );
+});
