@@ -46,11 +46,18 @@ async function listFolder(folder: string): Promise<string[]> {
     return await readdir(folder);
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return [];
-    throw unavailable(`The folder ${folder} can't be read.`, error);
+    if (hasCode(error, 'ENOTDIR'))
+      throw unavailable(`${folder} is a file; DATA_DIR has to be a folder.`, error);
+    throw unavailable(`The folder ${folder} can't be read (${(error as Error).message}).`, error);
   }
 }
 
+/** LevelDB names its second manifest only once it has a log: without one, what was saved last is gone. */
 async function checkLogs(folder: string, files: string[]): Promise<void> {
+  const current = (await readFile(join(folder, 'CURRENT'), 'utf8')).trim();
+  if (current !== 'MANIFEST-000001' && !files.some((name) => name.endsWith('.log'))) {
+    throw unavailable(`The database in ${folder} is damaged, its log file is missing: ${REPAIR}.`);
+  }
   for (const file of files.filter((name) => name.endsWith('.log'))) {
     const damage = findLogDamage(await readFile(join(folder, file)));
     if (damage === null) continue;

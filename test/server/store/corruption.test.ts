@@ -147,6 +147,13 @@ describe('a damaged database', () => {
     expect(notesOf(await store.load(ANNA))).toEqual({ n0: 0, n1: 1, n2: 2, n3: 3 });
   });
 
+  it('[P5] without its log, or as a file instead of a folder, it is refused with the cause', async () => {
+    await (await openWithNotes()).close();
+    await rm(await fileOf(/\.log$/));
+    await expect(fixture.open()).rejects.toThrow(/log file is missing.*npm run repair/);
+    await expect(LevelStore.open({ folder: await fileOf(/^CURRENT/) })).rejects.toThrow(/is a file/);
+  });
+
   it('[P5] a missing table file is refused', async () => {
     const store = await openWithNotes();
     await databaseOf(store).compactRange(Buffer.of(0), Buffer.of(255));
