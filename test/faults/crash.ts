@@ -24,8 +24,10 @@ export interface CrashResult {
 
 const USERS = ['anna', 'bert', 'carl'];
 /** Many small documents' worth of compactions, and documents that are let go while their user still writes. */
-const OPTIONS = { COMPACT_UPDATES: '15', IDLE_TIMEOUT: '200ms', LOG_FORMAT: 'json', LOG_LEVEL: 'info' };
+const OPTIONS = { COMPACT_UPDATES: '25', IDLE_TIMEOUT: '200ms', LOG_FORMAT: 'json', LOG_LEVEL: 'info' };
 const LONGEST_LOAD = 900;
+/** Rounds after which other users go on, so that documents stay small and compactions many. */
+const TERM = 20;
 
 /**
  * Kills the server under load again and again; after each restart on the same folder everything must be there
@@ -36,11 +38,10 @@ export async function runCrashes({ seed, rounds, report = () => {} }: CrashOptio
   const server = await ServerProcess.start({ ...OPTIONS, DATA_DIR: join(folder, 'data') });
   const run = new CrashRun(server, seed);
   try {
-    await run.prepare();
     for (let round = 1; round <= rounds && run.problems.length === 0; round++) {
       report(`round ${round} of ${rounds}: ${await run.round(round)}`);
     }
-    if (run.problems.length === 0) await run.settle();
+    if (run.problems.length === 0) await run.finish();
     run.noteFaults();
     return run.result();
   } catch (error) {
@@ -59,7 +60,9 @@ class CrashRun {
   readonly problems: string[] = [];
   readonly #server: ServerProcess;
   readonly #chance: Chance;
-  readonly #households: readonly Household[];
+  #households: readonly Household[] = [];
+  /** Of earlier terms: nobody writes to them any more, and at the end all is still there. */
+  readonly #retired: Household[] = [];
   #rounds = 0;
   #kills = 0;
   #onConfirmed = (): void => {};
@@ -67,19 +70,13 @@ class CrashRun {
   constructor(server: ServerProcess, seed: number) {
     this.#server = server;
     this.#chance = new Chance(seed);
-    this.#households = USERS.map(
-      (user) => new Household(server.url, user, this.#newChance, () => this.#onConfirmed()),
-    );
-  }
-
-  async prepare(): Promise<void> {
-    await this.#each((household) => household.prepare());
   }
 
   /** One load and its kill, sometimes followed by others while the server or the devices come back. */
   async round(round: number): Promise<string> {
+    if ((round - 1) % TERM === 0) await this.#beginTerm(round);
     for (const household of this.#households) household.round = round;
-    await this.settle();
+    await this.#settle();
     const before = this.#confirmations;
     const stop = startLoad(this.#households, this.#newChance);
     const when = await this.#momentToKill();
@@ -93,12 +90,10 @@ class CrashRun {
     return `killed ${when}, ${confirmed} changes confirmed by then`;
   }
 
-  /** Everybody is connected and has the same. */
-  async settle(): Promise<void> {
-    const found = await this.#each((household) => household.settle());
-    const refusals = this.#households.flatMap((household) => household.refusals());
-    this.problems.push(...found.flat(), ...refusals);
-    await this.#check();
+  async finish(): Promise<void> {
+    await this.#retire();
+    const found = await Promise.all(this.#retired.map((household) => household.problems()));
+    this.problems.push(...found.flat());
   }
 
   /** Faults of the server itself that it wrote down. */
@@ -124,10 +119,34 @@ class CrashRun {
     for (const household of this.#households) household.close();
   }
 
+  async #beginTerm(round: number): Promise<void> {
+    await this.#retire();
+    const onConfirmed = () => this.#onConfirmed();
+    this.#households = USERS.map(
+      (user) => new Household(this.#server.url, `${user}-${round}`, this.#newChance, onConfirmed),
+    );
+    await this.#each((household) => household.prepare());
+  }
+
+  async #retire(): Promise<void> {
+    await this.#settle();
+    this.close();
+    this.#retired.push(...this.#households);
+    this.#households = [];
+  }
+
+  /** Everybody is connected and has the same. */
+  async #settle(): Promise<void> {
+    const found = await this.#each((household) => household.settle());
+    const refusals = this.#households.flatMap((household) => household.refusals());
+    this.problems.push(...found.flat(), ...refusals);
+    await this.#check();
+  }
+
   readonly #newChance = (): Chance => new Chance(this.#chance.below(2 ** 32));
 
   get #confirmations(): number {
-    return this.#households.reduce((sum, { ledger }) => sum + ledger.confirmations, 0);
+    return [...this.#retired, ...this.#households].reduce((sum, { ledger }) => sum + ledger.confirmations, 0);
   }
 
   async #each<T>(action: (household: Household) => Promise<T>): Promise<T[]> {

@@ -16,6 +16,7 @@ import { ServerProcess } from '../support/server-process.js';
 import { inTime } from '../support/wait.js';
 import { Chance } from './chance.js';
 import { Household } from './household.js';
+import { read } from './http-writers.js';
 import { startEdits, startLoad } from './load.js';
 
 const { values } = parseArgs({
@@ -121,7 +122,7 @@ class FullDiskRun {
   }
 
   async #status(path: string): Promise<number> {
-    const response = await fetch(this.#server.url + path);
+    const response = await read(this.#server.url + path);
     await response.arrayBuffer();
     return response.status;
   }

@@ -18,9 +18,13 @@ async function bodyOf(response: Response): Promise<Uint8Array | null> {
   );
 }
 
+/** Reads twice where the first connection was an idle one that the server ended just then. */
+export const read = (url: string, init: RequestInit = {}): Promise<Response> =>
+  fetch(url, init).catch(() => fetch(url, init));
+
 /** GET /api/sync (H1). */
 export async function readAll({ url, user }: Shared): Promise<Collections> {
-  const response = await fetch(`${url}/api/sync/${user}`, { headers: { 'Device-ID': 'reader' } });
+  const response = await read(`${url}/api/sync/${user}`, { headers: { 'Device-ID': 'reader' } });
   if (response.status !== 200) throw new Error(`GET /api/sync answered ${response.status}`);
   return (await response.json()) as Collections;
 }
@@ -28,7 +32,7 @@ export async function readAll({ url, user }: Shared): Promise<Collections> {
 /** Everything that a fresh client gets from POST /api/yjs (H3). */
 export async function readBytes({ url, user }: Shared): Promise<Uint8Array> {
   const body = encodeExchange({ stateVector: Uint8Array.of(0), update: new Uint8Array(0) });
-  const response = await fetch(`${url}/api/yjs/${user}`, { method: 'POST', body });
+  const response = await read(`${url}/api/yjs/${user}`, { method: 'POST', body });
   if (response.status !== 200) throw new Error(`POST /api/yjs answered ${response.status}`);
   return decodeExchange(new Uint8Array(await response.arrayBuffer())).update;
 }

@@ -57,7 +57,7 @@ export class JsonWriter implements Writer {
       [40, () => this.#settled()],
       [15, () => this.#contested()],
       [10, () => this.#makeShortLived()],
-      [8, () => this.#removeShortLived()],
+      [10, () => this.#removeShortLived()],
       [10, () => this.#free()],
     ])();
     for (const fact of change.facts) this.#shared.ledger.issue(fact);

@@ -68,7 +68,7 @@ export class NativeWriter implements Writer {
       [40, () => this.#editSettled()],
       [15, () => this.#editContested()],
       [10, () => this.#makeShortLived()],
-      [8, () => this.#removeShortLived()],
+      [10, () => this.#removeShortLived()],
       [27, () => this.#editFreely()],
     ]);
     this.doc.transact(edit);
