@@ -136,7 +136,7 @@ export const OPTIONS = {
   IDLE_TIMEOUT: timeout({ fallback: '30s', line: 'How long a document that nobody uses stays in memory.' }),
   HISTORY_DAYS: integer(0, 36_500, {
     fallback: '90',
-    line: 'Days, at least 1, for which what lost against a concurrent creation is kept for late edits.',
+    line: 'Days (0 counts as 1) for which what lost against a concurrent creation is kept for late edits.',
   }),
   COMPACT_UPDATES: count({ fallback: '500', line: 'Stored updates of a user that make a compaction due.' }),
   COMPACT_BYTES: bytes({ fallback: '4 MiB', line: 'Stored bytes of updates that make a compaction due.' }),

@@ -57,9 +57,10 @@ const EVENTS = {
     'debug',
     (e) => `📤 Broadcasted update to ${e.devices.join(', ')}`,
   ),
-  messageRefused: event<Who & { via: Via; code: ErrorCode }>(
+  messageRefused: event<Who & { via: Via; code: ErrorCode; reason: string }>(
     'warn',
-    (e) => `⛔ Refused a message from ${e.device} of user ${e.user}: ${e.code}`,
+    (e) =>
+      `⛔ Refused a message from ${e.device} of user ${e.user}: ${e.code}${e.reason && ` (${e.reason})`}`,
   ),
   stats: event<{ connections: number; users: number; entries: number }>(
     'info',

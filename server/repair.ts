@@ -9,7 +9,7 @@ const say = (sentence: string): void => {
 
 async function repair(folder: string): Promise<boolean> {
   await repairDatabase(folder);
-  say(`The database in ${folder} was rebuilt. What could not be read was moved to ${folder}/lost.`);
+  say(`The database in ${folder} was rebuilt. The files that it replaced are in ${folder}/lost.`);
   const store = await LevelStore.open({ folder });
   try {
     return await report(store);

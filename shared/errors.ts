@@ -11,7 +11,10 @@ interface ErrorEntry {
 export const ERRORS = {
   INVALID_JSON: { status: 400, message: 'The message is not JSON.' },
   INVALID_MESSAGE: { status: 400, message: 'The message has a missing or wrong field.' },
-  UNKNOWN_TYPE: { status: 400, message: 'The message type is not known.' },
+  UNKNOWN_TYPE: {
+    status: 400,
+    message: 'The type is missing, or none of DATA_UPDATE, DATA_DELETE, REQUEST_SYNC.',
+  },
   INVALID_NAME: { status: 400, message: 'A collection name, record id or field name is not allowed.' },
   TOO_DEEP: { status: 400, message: 'The document is nested deeper than the server allows.' },
   WRONG_USER: { status: 403, message: 'The userId is not that of this connection.' },
@@ -39,7 +42,11 @@ export const ERRORS = {
   },
   RESTARTING: { status: 503, close: 1012, message: 'The server is restarting; connect again.' },
   OVERLOADED: { status: 503, close: 1013, message: 'The connection reads too slowly.' },
-  NOT_FOUND: { status: 404, message: 'There is nothing at this address.' },
+  NOT_FOUND: {
+    status: 404,
+    message:
+      'There is nothing at this address. WebSockets: /sync, /yjs/USER. HTTP: /api/sync/USER, /api/yjs/USER, /health, /ready.',
+  },
   INTERNAL: { status: 500, close: 1011, message: 'The server failed; the cause is in its log.' },
 } as const satisfies Record<string, ErrorEntry>;
 

@@ -19,7 +19,15 @@ const appointments = doc.getMap('appointments');
 
 function set() {
   if (!appointments.has(id)) appointments.set(id, new Y.Map());
-  appointments.get(id).set(field, JSON.parse(value));
+  appointments.get(id).set(field, parse(value));
+}
+
+function parse(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
 }
 
 function sync() {
@@ -28,18 +36,30 @@ function sync() {
     WebSocketPolyfill: WebSocket,
     disableBc: true,
   });
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
+    const hopeless = () => {
+      provider.destroy();
+      reject(new Error(`No server answers at ${server}; start it with npm start, or set SERVER.`));
+    };
+    const timer = setTimeout(hopeless, 5000);
     // A checkpoint comes back once everything that was sent before it is on disk.
     provider.once('sync', () => provider.ws.send(Uint8Array.of(CHECKPOINT, 1)));
     provider.messageHandlers[CHECKPOINT] = () => {
+      clearTimeout(timer);
       provider.destroy();
       resolve();
     };
   });
 }
 
-if (command === 'set') set();
-else if (command === 'sync') await sync();
-writeFileSync(file, Y.encodeStateAsUpdate(doc));
-process.stdout.write(`copy of the laptop: ${file}\n${JSON.stringify(appointments)}\n`);
+try {
+  if (command === 'set' && value !== undefined) set();
+  else if (command === 'sync') await sync();
+  else throw new Error('Usage: node docs/examples/native-device.mjs sync | set ID FIELD VALUE');
+  writeFileSync(file, Y.encodeStateAsUpdate(doc));
+  process.stdout.write(`copy of the laptop: ${file}\n${JSON.stringify(appointments)}\n`);
+} catch (error) {
+  process.stderr.write(`${error.message}\n`);
+  process.exitCode = 1;
+}
 doc.destroy(); // stops the timers of y-websocket, so that the process can end

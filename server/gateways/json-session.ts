@@ -72,7 +72,12 @@ export class JsonSession implements Member {
       if (this.#ended) return;
       try {
         if (text === null) throw new SyncError('INVALID_JSON', 'A binary message where text is expected.');
-        if (Buffer.byteLength(text) > maxMessage) throw new SyncError('MESSAGE_TOO_LARGE');
+        if (Buffer.byteLength(text) > maxMessage) {
+          throw new SyncError(
+            'MESSAGE_TOO_LARGE',
+            `The message is larger than MAX_JSON_MESSAGE, ${maxMessage} bytes.`,
+          );
+        }
         this.#handle(parseMessage(text, document.user, { maxDepth }));
       } catch (error) {
         if (error instanceof SyncError) {
@@ -88,7 +93,13 @@ export class JsonSession implements Member {
   /** Answers a bad message; the connection stays open, unless there are too many of them (L10). */
   #refuse(error: SyncError): void {
     const { document, device, log, now } = this.#options;
-    log('messageRefused', { user: document.user, device, via: 'json', code: error.code });
+    log('messageRefused', {
+      user: document.user,
+      device,
+      via: 'json',
+      code: error.code,
+      reason: error.message,
+    });
     this.#send(jsonMessages.error(error));
     const since = now() - BAD_MESSAGE_WINDOW;
     this.#badMessages = [...this.#badMessages.filter((at) => at > since), now()];

@@ -14,6 +14,8 @@ export interface UpgradeRequest {
   /** What is wrong with the user or device as given. */
   readonly problem: ErrorCode | null;
   readonly address: string;
+  /** As it was asked for. */
+  readonly url: string;
 }
 
 const NATIVE_PATH = /^\/yjs\/([^/]+)$/;
@@ -33,6 +35,7 @@ export function readRequest(request: IncomingMessage): UpgradeRequest | null {
     device: isDeviceId(deviceParam) ? deviceParam : null,
     problem: problemWith(via, userParam, deviceParam),
     address: addressOf(request),
+    url: request.url ?? '',
   };
 }
 

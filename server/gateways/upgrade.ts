@@ -113,8 +113,12 @@ export class UpgradeGateway {
     const socket = new Socket(ws);
     ws.on('error', () => {}); // ws closes the connection by itself; 'close' follows and is logged
     const { user, problem } = asked;
-    if (user === null || problem !== null) socket.end(new SyncError(problem ?? 'INVALID_IDENTITY'));
-    else void this.#connect(ws, socket, asked, user, asked.device ?? this.#options.newDeviceId());
+    if (user === null || problem !== null) {
+      const code = problem ?? 'INVALID_IDENTITY';
+      const { status } = ERRORS[code];
+      this.#options.log('upgradeRefused', { url: asked.url, address: asked.address, status, code });
+      socket.end(new SyncError(code));
+    } else void this.#connect(ws, socket, asked, user, asked.device ?? this.#options.newDeviceId());
   }
 
   async #connect(
@@ -133,7 +137,8 @@ export class UpgradeGateway {
       this.#connections.delete(connection);
       connection.session?.leave();
       lease?.release();
-      log('disconnected', { user, device, code, reason: reason.toString() });
+      const isQuote = code === ERRORS.MALFORMED_UPDATE.close;
+      log('disconnected', { user, device, code, reason: isQuote ? '' : reason.toString() });
     });
     ws.pause(); // what the client sends before the document is loaded waits in its socket (N2)
     try {
@@ -174,7 +179,8 @@ export class UpgradeGateway {
     const outbox = {
       send: (message: Uint8Array) => socket.send(message),
       close: (error: SyncError) => {
-        log('messageRefused', { user: document.user, device, via: 'yjs', code: error.code });
+        // The message may quote a key of the client's data, so it does not go into the log.
+        log('messageRefused', { user: document.user, device, via: 'yjs', code: error.code, reason: '' });
         if (error.code === 'MALFORMED_UPDATE') this.#offences.note(offender);
         socket.end(error);
       },

@@ -83,10 +83,17 @@ function openFailure(folder: string, error: unknown): SyncError {
   const cause = causeOf(error);
   if (hasCode(cause, 'LEVEL_LOCKED')) return locked(folder, cause);
   const reason = cause instanceof Error ? cause.message : String(cause);
-  const sentence = /no space/i.test(reason)
-    ? `There is no room on the disk to open the database in ${folder}: make room (${reason}).`
-    : `The database in ${folder} can't be opened (${reason}); if it is damaged, ${REPAIR}.`;
-  return unavailable(sentence, cause);
+  return unavailable(openSentence(folder, reason), cause);
+}
+
+function openSentence(folder: string, reason: string): string {
+  if (/no space/i.test(reason)) {
+    return `There is no room on the disk to open the database in ${folder}: make room (${reason}).`;
+  }
+  if (/permission denied|not permitted|read-only/i.test(reason)) {
+    return `No permission to write to ${folder}: give it to the user that runs the server, or set DATA_DIR (${reason}).`;
+  }
+  return `The database in ${folder} can't be opened (${reason}); if it is damaged, ${REPAIR}.`;
 }
 
 const locked = (folder: string, cause?: unknown): SyncError =>

@@ -31,7 +31,11 @@ const schemas = {
   DATA_DELETE: z.object({
     ...envelope,
     type: z.literal('DATA_DELETE'),
-    data: z.object({ collection: z.string(), documentId: z.union([z.string(), z.number()]), timestamp }),
+    data: z.object({
+      collection: z.string(),
+      documentId: z.union([z.string(), z.number()], 'must be a string or a number'),
+      timestamp,
+    }),
     timestamp,
   }),
   REQUEST_SYNC: z.object({ ...envelope, type: z.literal('REQUEST_SYNC') }),
@@ -92,9 +96,9 @@ export function checkMessage(value: unknown, user: UserId, limits: MessageLimits
 
 function whatIsWrong(error: z.ZodError): string {
   const issue = error.issues[0];
-  return issue === undefined
-    ? 'The message is not valid.'
-    : `${issue.path.join('.') || 'message'}: ${issue.message}`;
+  if (issue === undefined) return 'The message is not valid.';
+  const problem = issue.message.endsWith('received undefined') ? 'is missing' : issue.message;
+  return `${issue.path.join('.') || 'message'}: ${problem}`;
 }
 
 function checkCollection(name: string): CollectionName {

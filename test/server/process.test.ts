@@ -117,7 +117,7 @@ describe('[O2] the log', () => {
       /^💾 Updated appointments for user anna: a1$/,
       /^📤 Broadcasted update to phone$/,
       /^🗑️ Deleted from appointments for user anna: a1$/,
-      /^⛔ Refused a message from tablet of user anna: INVALID_JSON$/,
+      /^⛔ Refused a message from tablet of user anna: INVALID_JSON \(The message is not JSON\.\)$/,
       /^⛔ Refused a message from hostile of user anna: MALFORMED_UPDATE$/,
     ]) {
       expect(
