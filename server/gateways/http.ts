@@ -87,13 +87,16 @@ async function postYjs(options: HttpOptions, request: Request, response: Respons
   const body = Buffer.isBuffer(request.body) ? new Uint8Array(request.body) : new Uint8Array(0);
   const { stateVector, update } = decodeExchange(body);
   await withDocument(options, request, async (document) => {
-    const answer = await inOrder(document, () => {
+    await inOrder(document, () => {
       const saw = stateVector.length > 0 ? decodeStateVector(stateVector) : null;
       const missing = update.length > 0 && document.receive(origin, update, saw).missing !== null;
       if (missing) throw new SyncError('MISSING_DEPENDENCIES');
-      const diff = stateVector.length > 0 ? document.diff(stateVector) : new Uint8Array(0);
-      return { stateVector: document.stateVector(), update: diff };
     });
+    // Only now: a union that failed has left a document that must not be read before it is rebuilt.
+    const answer = await inOrder(document, () => ({
+      stateVector: document.stateVector(),
+      update: stateVector.length > 0 ? document.diff(stateVector) : new Uint8Array(0),
+    }));
     await document.durable();
     response.type('application/octet-stream').send(Buffer.from(encodeExchange(answer)));
   });

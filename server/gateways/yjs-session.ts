@@ -174,7 +174,7 @@ export class YjsSession implements Member {
   #apply(update: Uint8Array, saw: ReadonlyMap<number, number> | null): void {
     const { missing } = this.#options.document.receive(this.#origin, update, saw);
     if (missing !== null) this.#wait(update, missing);
-    else this.#retryWaiting();
+    else if (this.#waiting.length > 0) this.#enter(() => this.#retryWaiting());
   }
 
   /** Normal while a client still answers our SyncStep1; later, the client is asked for what is missing. */
