@@ -106,25 +106,49 @@ function sharedMap(json: JsonObject): Y.Map<unknown> {
   return new Y.Map(Object.entries(json).map(([key, value]) => [key, sharedValue(value)]));
 }
 
-/** What becomes of keys that the incoming object lacks. */
-type Absent = 'keep' | 'remove';
+/** Makes a record exactly `json`, by the smallest change: fields that `json` lacks are removed, at every depth. `id` is left as it is. */
+export function assignRecord(map: Y.Map<unknown>, json: JsonObject): void {
+  const { id: _, ...fields } = json;
+  assignFields(map, fields, 'exact');
+  removeOthers(map, { ...fields, id: null });
+}
+
+/**
+ * What becomes of keys that the incoming object lacks. Below `remove`, an element with an id keeps its own
+ * again; `exact` holds at every depth.
+ */
+type Absent = 'keep' | 'remove' | 'exact';
+
+const inElement = (sameId: boolean, absent: Absent): Absent =>
+  absent === 'exact' ? 'exact' : sameId ? 'keep' : 'remove';
 
 function assignMap(map: Y.Map<unknown>, json: JsonObject, absent: Absent): void {
+  assignFields(map, json, absent);
+  if (absent !== 'keep') removeOthers(map, json);
+}
+
+function assignFields(map: Y.Map<unknown>, json: JsonObject, absent: Absent): void {
   for (const [key, value] of Object.entries(json)) {
-    if (!assignInside(map.get(key), value, absent)) {
-      map.set(key, replacement(map.get(key), value, absent));
+    const current = map.get(key);
+    if (current === undefined || !assignInside(current, value, absent)) {
+      map.set(key, replacement(current, value, absent));
     }
   }
-  if (absent === 'keep') return;
-  for (const key of [...map.keys()]) if (!Object.hasOwn(json, key)) map.delete(key);
+}
+
+/** Removes the fields that `json` lacks; a key that holds `undefined` is no field (see `readMap`). */
+export function removeOthers(map: Y.Map<unknown>, json: JsonObject): void {
+  for (const [key, value] of [...map.entries()]) {
+    if (value !== undefined && !Object.hasOwn(json, key)) map.delete(key);
+  }
 }
 
 /** Writes inside `current`; `false` when it has to be replaced as a whole. */
 function assignInside(current: unknown, json: Json, absent: Absent): boolean {
   if (current instanceof Y.Map && isObject(json)) assignMap(current, json, absent);
-  else if (current instanceof Y.Array && Array.isArray(json)) assignArray(current, json);
-  else if (current instanceof Y.Text && typeof json === 'string') assignText(current, json);
-  else return current !== undefined && equalityDeep(readValue(current), json);
+  else if (current instanceof Y.Array && Array.isArray(json)) assignArray(current, json, absent);
+  else if (current instanceof Y.Text && typeof json === 'string') return assignText(current, json);
+  else return equalityDeep(readValue(current), json);
   return true;
 }
 
@@ -142,25 +166,25 @@ function merged(current: Json, json: Json, absent: Absent): Json {
     const fields = Object.fromEntries(Object.entries(json).map(mergeField));
     return absent === 'keep' ? { ...current, ...fields } : fields;
   }
-  return Array.isArray(current) && Array.isArray(json) ? mergedArray(current, json) : json;
+  return Array.isArray(current) && Array.isArray(json) ? mergedArray(current, json, absent) : json;
 }
 
-function mergedArray(current: Json[], json: Json[]): Json[] {
+function mergedArray(current: Json[], json: Json[], absent: Absent): Json[] {
   let index = 0;
   return matchElements(current, json).flatMap((step) => {
     if (step.kind === 'insert') return [step.value];
     const old = current[index++] as Json;
-    return step.kind === 'delete' ? [] : [merged(old, step.value, step.sameId ? 'keep' : 'remove')];
+    return step.kind === 'delete' ? [] : [merged(old, step.value, inElement(step.sameId, absent))];
   });
 }
 
-function assignArray(array: Y.Array<unknown>, json: Json[]): void {
+function assignArray(array: Y.Array<unknown>, json: Json[], absent: Absent): void {
   const steps = matchElements(array.toArray().map(readValue), json);
   let index = 0;
   for (const step of steps) {
     if (step.kind === 'delete') array.delete(index, 1);
     else if (step.kind === 'insert') array.insert(index++, [sharedValue(step.value)]);
-    else assignElement(array, index++, step.value, step.sameId ? 'keep' : 'remove');
+    else assignElement(array, index++, step.value, inElement(step.sameId, absent));
   }
 }
 
@@ -171,13 +195,32 @@ function assignElement(array: Y.Array<unknown>, index: number, json: Json, absen
   array.insert(index, [replacement(current, json, absent)]);
 }
 
-/** The edit between the common start and end, without splitting a surrogate pair. */
-function assignText(text: Y.Text, target: string): void {
-  const current = text.toString();
-  if (current === target) return;
-  const edit = textEdit(current, target);
-  if (edit.remove > 0) text.delete(edit.index, edit.remove);
-  if (edit.insert !== '') text.insert(edit.index, edit.insert);
+/** The edit between the common start and end, without splitting a surrogate pair; `false` where none can be made. */
+function assignText(text: Y.Text, target: string): boolean {
+  const current = readValue(text);
+  if (current === target) return true;
+  const characters = Y.Text.prototype.toString.call(text);
+  if (current !== characters) return false; // XML: what reads as a string has markup
+  const { index, remove, insert } = textEdit(characters, target);
+  const start = placeOf(text, index);
+  if (remove > 0) text.delete(start, placeOf(text, index + remove - 1) + 1 - start);
+  if (insert !== '') text.insert(start, insert);
+  return true;
+}
+
+/** Where the character at `index` of the string stands in the text: what is embedded takes a place as well. */
+function placeOf(text: Y.Text, index: number): number {
+  if (text.length === Y.Text.prototype.toString.call(text).length) return index;
+  let [place, left] = [0, index];
+  for (const { insert } of text.toDelta() as { insert: unknown }[]) {
+    if (typeof insert !== 'string') place++;
+    else if (insert.length > left) return place + left;
+    else {
+      place += insert.length;
+      left -= insert.length;
+    }
+  }
+  return place;
 }
 
 export interface TextEdit {

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
 import type { CollectionName, RecordId } from '../../shared/names.js';
 import {
+  assignRecord,
   collectionNames,
   type Json,
   type JsonObject,
@@ -13,6 +14,7 @@ import {
   textEdit,
   writeRecord,
 } from '../../shared/records.js';
+import { docsOf, edits } from '../support/edited-docs.js';
 
 const NOTES = 'notes' as CollectionName;
 const N1 = 'n1' as RecordId;
@@ -437,5 +439,85 @@ describe('[D2 D3] any write over any record', () => {
       }),
       { numRuns: 500 },
     );
+  });
+
+  const withoutId = ({ id: _, ...fields }: JsonObject): JsonObject => fields;
+
+  /** Afterwards the record is `json`, and to write it once more is no change. */
+  function expectExact(map: Y.Map<unknown>, json: JsonObject): void {
+    const doc = map.doc as Y.Doc;
+    const id = map.get('id');
+    const assign = () => doc.transact(() => assignRecord(map, json));
+    assign();
+    expect(withoutId(readRecord(map, N1))).toEqual(withoutId(json));
+    expect(map.get('id')).toBe(id);
+    let updates = 0;
+    doc.on('update', () => updates++);
+    assign();
+    expect(updates, 'a second time it is no change').toBe(0);
+  }
+
+  test('assigned, the record is exactly that, at every depth', () => {
+    fc.assert(
+      fc.property(record, record, fc.boolean(), (before, after, plain) => {
+        const sheet = new Sheet({ id: 'n1', ...(plain ? {} : before) });
+        if (plain) for (const [key, field] of Object.entries(before)) sheet.map.set(key, field);
+        expectExact(sheet.map, after);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  test('assigned over whatever native devices made, or what another one has', () => {
+    fc.assert(
+      fc.property(edits, record, (made, after) => {
+        const maps = docsOf(made).flatMap((doc) => [...doc.getMap<Y.Map<unknown>>('patients').values()]);
+        const others = maps.map((map) => readRecord(map, N1));
+        maps.forEach((map, index) => {
+          let updates = 0;
+          map.doc?.on('update', () => updates++);
+          map.doc?.transact(() => assignRecord(map, readRecord(map, N1)));
+          expect(updates, 'what it has is no change').toBe(0);
+          expectExact(map, others[index - 1] ?? after);
+          expectExact(map, after);
+        });
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test('assigned, elements with an id lose what the write lacks, and stay the same elements', () => {
+    const sheet = new Sheet({
+      id: 'n1',
+      list: [{ id: 'a', x: 1, deep: [{ id: 'b', y: 1, z: 2 }] }],
+      gone: 1,
+    });
+    const element = (sheet.map.get('list') as Y.Array<unknown>).get(0);
+    expectExact(sheet.map, { id: 'other', list: [{ id: 'a', deep: [{ id: 'b', z: 2 }] }] });
+    expect((sheet.map.get('list') as Y.Array<unknown>).get(0)).toBe(element);
+    expect(sheet.json.id).toBe('n1');
+  });
+
+  test('a string over a text in which something is embedded becomes its characters', () => {
+    const sheet = new Sheet({ id: 'n1' });
+    const text = new Y.Text('ab');
+    sheet.map.set('text', text);
+    text.insertEmbed(1, { image: 1 });
+    sheet.write({ text: 'abX' });
+    expect(sheet.json.text).toBe('abX');
+    sheet.write({ text: 'aYX' });
+    expect(sheet.json.text).toBe('aYX');
+    expect(text.toDelta()).toEqual([{ insert: 'a' }, { insert: { image: 1 } }, { insert: 'YX' }]);
+  });
+
+  test('another string over formatted XML text replaces it', () => {
+    const sheet = new Sheet({ id: 'n1' });
+    const text = new Y.XmlText('bold');
+    sheet.map.set('text', text);
+    text.format(0, 4, { b: {} });
+    sheet.write({ text: '<b>bold</b>' });
+    expect(sheet.map.get('text')).toBe(text);
+    sheet.write({ text: '<b>bolder</b>' });
+    expect(sheet.map.get('text')).toBe('<b>bolder</b>');
   });
 });

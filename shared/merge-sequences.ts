@@ -1,0 +1,168 @@
+/** Lines up sequences of tokens: what stayed, what is gone, what came, and between which neighbours. */
+
+export type Tokens = readonly string[];
+type Pair = readonly [from: number, to: number];
+
+/** Above this many comparisons, tokens that occur once are paired first, and only what is between them is aligned. */
+const MAX_COMPARISONS = 250_000;
+
+/** How often what is between them is searched for tokens that occur once there. */
+const MAX_ROUNDS = 3;
+
+/**
+ * For each token of `from` its place in `to`, -1 where it is gone; places only grow. Of equal neighbours the
+ * first ones stay, so that two sides that remove one of them are taken to remove the same.
+ *
+ * @example align(['a', 'b', 'c'], ['x', 'a', 'c']) // [1, -1, 2]
+ */
+export function align(from: Tokens, to: Tokens, rounds = MAX_ROUNDS): number[] {
+  const most = Math.min(from.length, to.length);
+  let start = 0;
+  while (start < most && from[start] === to[start]) start++;
+  let end = 0;
+  while (end < most - start && from[from.length - 1 - end] === to[to.length - 1 - end]) end++;
+  const tail = from.length - end;
+  const places = from.map((_, k) => (k < start ? k : k < tail ? -1 : k + to.length - from.length));
+  for (const [a, b] of pairs(from.slice(start, tail), to.slice(start, to.length - end), rounds)) {
+    places[start + a] = start + b;
+  }
+  return firstOfEquals(from, places);
+}
+
+function firstOfEquals(from: Tokens, places: number[]): number[] {
+  let free = 0;
+  for (const [k, place] of places.entries()) {
+    if (k > 0 && from[k] !== from[k - 1]) free = k;
+    if (place === -1) continue;
+    places[k] = -1;
+    places[free++] = place;
+  }
+  return places;
+}
+
+function pairs(from: Tokens, to: Tokens, rounds: number): Pair[] {
+  if (from.length === 0 || to.length === 0) return [];
+  if (from.length * to.length <= MAX_COMPARISONS) return longestPairs(from, to);
+  return rounds > 0 ? pairsByAnchors(from, to, rounds) : risingPairs(from, to, 'often');
+}
+
+function longestPairs(from: Tokens, to: Tokens): Pair[] {
+  const width = to.length + 1;
+  const lengths = new Uint32Array((from.length + 1) * width);
+  const length = (i: number, j: number): number => lengths[i * width + j] ?? 0;
+  for (let i = from.length - 1; i >= 0; i--) {
+    for (let j = to.length - 1; j >= 0; j--) {
+      lengths[i * width + j] =
+        from[i] === to[j] ? length(i + 1, j + 1) + 1 : Math.max(length(i + 1, j), length(i, j + 1));
+    }
+  }
+  const found: Pair[] = [];
+  for (let i = 0, j = 0; i < from.length && j < to.length; ) {
+    if (from[i] === to[j]) found.push([i++, j++]);
+    else if (length(i + 1, j) >= length(i, j + 1)) i++;
+    else j++;
+  }
+  return found;
+}
+
+/** Tokens that both have once come first, then what stands between them. */
+function pairsByAnchors(from: Tokens, to: Tokens, rounds: number): Pair[] {
+  const anchors = risingPairs(from, to, 'once');
+  if (anchors.length === 0) return risingPairs(from, to, 'often');
+  const found: Pair[] = [];
+  let [i, j] = [0, 0];
+  for (const [a, b] of [...anchors, [from.length, to.length] as const]) {
+    for (const [k, place] of align(from.slice(i, a), to.slice(j, b), rounds - 1).entries()) {
+      if (place !== -1) found.push([i + k, j + place]);
+    }
+    if (a < from.length) found.push([a, b]);
+    [i, j] = [a + 1, b + 1];
+  }
+  return found;
+}
+
+/** Pairs the n-th occurrence of a token with its n-th on the other side. */
+function risingPairs(from: Tokens, to: Tokens, occurs: 'once' | 'often'): Pair[] {
+  const others = occurrences(to);
+  const found = [...occurrences(from)].flatMap(([token, places]) => {
+    const there = others.get(token) ?? [];
+    if (occurs === 'once' && (places.length > 1 || there.length > 1)) return [];
+    return places.slice(0, there.length).map((place, n): Pair => [place, there[n] ?? 0]);
+  });
+  return longestRising(found.sort(([a], [b]) => a - b));
+}
+
+function occurrences(tokens: Tokens): Map<string, number[]> {
+  const found = new Map<string, number[]>();
+  for (const [place, token] of tokens.entries()) {
+    const places = found.get(token);
+    if (places === undefined) found.set(token, [place]);
+    else places.push(place);
+  }
+  return found;
+}
+
+interface Link {
+  readonly pair: Pair;
+  readonly before: Link | undefined;
+}
+
+/** The most pairs whose second members rise, too. */
+function longestRising(all: readonly Pair[]): Pair[] {
+  /** At n the chain of n + 1 pairs with the smallest end. */
+  const chains: Link[] = [];
+  for (const pair of all) {
+    const at = firstEndingAfter(chains, pair[1]);
+    chains[at] = { pair, before: chains[at - 1] };
+  }
+  const rising: Pair[] = [];
+  for (let link = chains.at(-1); link !== undefined; link = link.before) rising.push(link.pair);
+  return rising.reverse();
+}
+
+function firstEndingAfter(chains: readonly Link[], place: number): number {
+  let low = 0;
+  let high = chains.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((chains[middle]?.pair[1] ?? 0) < place) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/**
+ * What a side inserted, by gap: at n the places right after the n-th token of the base that stayed or before
+ * all of them.
+ *
+ * @example insertions([1, -1, 2], 3) // [[0], [], [], []]
+ */
+export function insertions(places: readonly number[], length: number): number[][] {
+  const gaps: number[][] = Array.from({ length: places.length + 1 }, () => []);
+  let gap = gaps[0];
+  let at = 0;
+  for (const [k, place] of [...places, length].entries()) {
+    if (place === -1) continue;
+    while (at < place) gap?.push(at++);
+    at++;
+    gap = gaps[k + 1];
+  }
+  return gaps;
+}
+
+/**
+ * Of several bases the one from which the fewest insertions and removals lead to `to`; the last one on ties.
+ *
+ * @example nearest([['a'], ['a', 'b']], ['a', 'b', 'x']) // ['a', 'b']
+ */
+export function nearest(bases: readonly Tokens[], to: Tokens): Tokens {
+  if (bases.length === 1) return bases[0] ?? [];
+  let best: Tokens = [];
+  let least = Number.POSITIVE_INFINITY;
+  for (const base of bases) {
+    const stayed = align(base, to).filter((place) => place !== -1).length;
+    const distance = base.length + to.length - 2 * stayed;
+    if (distance <= least) [best, least] = [base, distance];
+  }
+  return best;
+}
