@@ -1,14 +1,14 @@
-import type { BatchOperation, ClassicLevel, Snapshot } from 'classic-level';
+import type { Snapshot } from 'classic-level';
 import * as Y from 'yjs';
 import { SyncError } from '../../shared/errors.js';
 import { updateLength } from '../../shared/protocol/scan.js';
+import { corrupt, type Database, isDamage, type Operation, put, readFailure } from './level-database.js';
 import * as format from './level-format.js';
+import { historyRemoval, readDevices } from './level-history.js';
 import type { StoredDocument } from './store.js';
 
-export type Database = ClassicLevel<Uint8Array, Uint8Array>;
-export type Operation = BatchOperation<Database, Uint8Array, Uint8Array>;
-
-export interface ReadDocument extends StoredDocument {
+export interface ReadDocument {
+  readonly stored: StoredDocument;
   readonly row: format.Row;
   /** What gives the document a row and checksums, where y-leveldb wrote some of it; nothing to do when empty. */
   readonly adoption: readonly Operation[];
@@ -21,6 +21,7 @@ interface Raw {
   readonly memory: Uint8Array | undefined;
   readonly stateVector: Uint8Array | undefined;
   readonly updates: readonly StoredUpdate[];
+  readonly devices: StoredDocument['devices'];
 }
 
 interface StoredUpdate {
@@ -32,14 +33,20 @@ interface StoredUpdate {
 /** Reads all of a user's document or throws `DOCUMENT_CORRUPT`; never a part, and it changes nothing. */
 export async function readDocument(db: Database, user: string): Promise<ReadDocument> {
   const raw = await readRaw(db, user);
-  const row = rowOf(raw);
-  const memory = memoryOf(raw, row);
-  if (row === undefined && raw.updates.length === 0 && raw.stateVector === undefined) {
-    return { row: format.EMPTY_ROW, updates: [], revision: 0, memory, adoption: [] };
-  }
+  const old = rowOf(raw);
+  const memory = memoryOf(raw, old);
+  const updates = updatesOf(raw, old);
+  const row = completed(raw, old);
+  const adoption = row === old || updates.length === 0 ? [] : adoptionOf(raw, old, row, updates);
+  const { revision, historyFrom } = row;
+  return { stored: { updates, revision, memory, devices: raw.devices, historyFrom }, row, adoption };
+}
+
+function updatesOf(raw: Raw, row: format.Row | undefined): Uint8Array[] {
+  const never = row === undefined || row.last < row.first;
+  if (never && raw.updates.length === 0 && raw.stateVector === undefined) return [];
   checkClocks(raw, row);
-  const updates = raw.updates.map((update) => openUpdate(update, row));
-  return { ...completed(raw, row, updates), memory };
+  return raw.updates.map((update) => openUpdate(update, row));
 }
 
 async function readRaw(db: Database, user: string): Promise<Raw> {
@@ -56,19 +63,8 @@ async function readKeys(db: Database, user: string, snapshot: Snapshot): Promise
   const [row, memory, stateVector] = await db.getMany(keys, { snapshot });
   const entries = await db.iterator({ ...format.updateRange(user), snapshot }).all();
   const updates = entries.map(([key, value]) => ({ clock: format.clockOf(key), key, value }));
-  return { user, row, memory, stateVector, updates };
-}
-
-/** LevelDB may find the damage first. */
-const isDamage = (cause: unknown): boolean =>
-  cause instanceof Error && 'code' in cause && cause.code === 'LEVEL_CORRUPTION';
-
-function readFailure(cause: unknown): SyncError {
-  return new SyncError(isDamage(cause) ? 'DOCUMENT_CORRUPT' : 'STORE_UNAVAILABLE', undefined, { cause });
-}
-
-function corrupt(reason: string): SyncError {
-  return new SyncError('DOCUMENT_CORRUPT', undefined, { cause: new Error(reason) });
+  const devices = await readDevices(db, user, snapshot);
+  return { user, row, memory, stateVector, updates, devices };
 }
 
 function rowOf(raw: Raw): format.Row | undefined {
@@ -131,18 +127,15 @@ function bareUpdate(value: Uint8Array): Uint8Array | undefined {
   }
 }
 
-function completed(
-  raw: Raw,
-  old: format.Row | undefined,
-  updates: Uint8Array[],
-): Omit<ReadDocument, 'memory'> {
-  const range = { first: raw.updates[0]?.clock ?? 0, last: raw.updates.at(-1)?.clock ?? -1 };
-  const whole = old !== undefined && old.first === range.first && old.last === range.last;
+/** The row as it has to be: the old one, unless y-leveldb wrote something. */
+function completed(raw: Raw, old: format.Row | undefined): format.Row {
   const before = old ?? format.EMPTY_ROW;
+  const first = raw.updates[0]?.clock ?? before.first;
+  const last = raw.updates.at(-1)?.clock ?? before.last;
+  if (before.first === first && before.last === last) return before;
   // What y-leveldb wrote changed records: who knows the old revision must not take it for the new content.
-  const row = { ...before, ...range, revision: whole ? before.revision : before.revision + 1 };
-  const adoption = whole ? [] : adoptionOf(raw, old, row, updates);
-  return { row, updates, revision: row.revision, adoption };
+  const revision = before.revision + 1;
+  return { ...before, first, last, revision, historyFrom: revision };
 }
 
 function adoptionOf(
@@ -161,11 +154,13 @@ function adoptionOf(
   if (raw.stateVector === undefined && first !== undefined) {
     operations.push(putStateVector(raw.user, row.first, Y.encodeStateVectorFromUpdate(first)));
   }
-  return [...operations, put(format.rowKey(raw.user), format.encodeRow(raw.user, row))];
+  return [
+    ...operations,
+    ...historyRemoval(raw.user, old ?? format.EMPTY_ROW, row),
+    put(format.rowKey(raw.user), format.encodeRow(raw.user, row)),
+  ];
 }
 
-export const put = (key: Uint8Array, value: Uint8Array): Operation => ({ type: 'put', key, value });
-export const del = (key: Uint8Array): Operation => ({ type: 'del', key });
 export const putStateVector = (user: string, clock: number, stateVector: Uint8Array): Operation =>
   put(format.stateVectorKey(user), format.encodeStateVectorValue(clock, stateVector));
 
@@ -212,14 +207,4 @@ async function adoptDocument(db: Database, user: string): Promise<void> {
   } catch (error) {
     if (!(error instanceof SyncError) || error.code !== 'DOCUMENT_CORRUPT') throw error;
   }
-}
-
-/** A chained batch: an array of operations takes three times the CPU, as each one is copied and taken apart. */
-export async function writeDurably(db: Database, operations: readonly Operation[]): Promise<void> {
-  const batch = db.batch();
-  for (const operation of operations) {
-    if (operation.type === 'put') batch.put(operation.key, operation.value);
-    else batch.del(operation.key);
-  }
-  await batch.write({ sync: true });
 }

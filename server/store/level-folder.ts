@@ -2,7 +2,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ClassicLevel } from 'classic-level';
 import { SyncError } from '../../shared/errors.js';
-import type { Database } from './level-document.js';
+import type { Database } from './level-database.js';
 import { findLogDamage } from './level-log.js';
 
 const DATABASE_FILE = /^(CURRENT|MANIFEST-\d+|\d+\.(log|ldb|sst|dbtmp))$/;

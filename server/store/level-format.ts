@@ -1,6 +1,7 @@
 import { crc32 } from 'node:zlib';
 import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
+import type { Deletion } from './store.js';
 
 /**
  * The bytes of the database. Updates and state vectors have the keys of y-leveldb, byte for byte, so that it
@@ -78,6 +79,39 @@ export const memoryKey = (user: string): Buffer => Buffer.from(`!sync!memory!${u
 export const ROWS: KeyRange = { gte: Buffer.from(ROW_PREFIX), lt: Buffer.from('!sync!row"') };
 export const userOfRow = (key: Uint8Array): string => Buffer.from(key).toString('utf8', ROW_PREFIX.length);
 
+/** User ids have no `!`, so no user's range holds a key of another one whose name begins like it. */
+const ownKey = (kind: string, user: string, rest = ''): Buffer =>
+  Buffer.from(`!sync!${kind}!${user}!${rest}`);
+const ownRange = (kind: string, user: string): KeyRange => ({
+  gte: ownKey(kind, user),
+  lt: Buffer.from(`!sync!${kind}!${user}"`),
+});
+const restOf = (key: Uint8Array, kind: string, user: string): string =>
+  Buffer.from(key).toString('utf8', ownKey(kind, user).length);
+
+/** 2^48 revisions are enough, and each entry pays for every byte of its key. */
+const REVISION_BYTES = 6;
+
+export function historyKey(user: string, revision: number): Buffer {
+  const prefix = ownKey('history', user);
+  const key = Buffer.allocUnsafe(prefix.length + REVISION_BYTES);
+  key.set(prefix);
+  key.writeUIntBE(revision, prefix.length, REVISION_BYTES);
+  return key;
+}
+
+export const historyRange = (user: string): KeyRange => ownRange('history', user);
+export const revisionOf = (historyKey: Uint8Array): number =>
+  Buffer.from(historyKey).readUIntBE(historyKey.length - REVISION_BYTES, REVISION_BYTES);
+
+export const deviceKey = (user: string, device: string): Buffer => ownKey('device', user, device);
+export const deviceRange = (user: string): KeyRange => ownRange('device', user);
+export const deviceOf = (key: Uint8Array, user: string): string => restOf(key, 'device', user);
+
+export const deletionKey = (user: string, collection: string, id: string): Buffer =>
+  ownKey('deleted', user, JSON.stringify([collection, id]));
+export const deletionRange = (user: string): KeyRange => ownRange('deleted', user);
+
 const MAGIC = Buffer.from([0xc4, 0xc3, 0xb2, 0xc4]);
 export const TRAILER_LENGTH = 8;
 
@@ -114,19 +148,24 @@ export interface Row {
   readonly revision: number;
   /** CRC-32 of the memory, which has a key of its own so that a commit without one need not write it again. */
   readonly memory: number | null;
+  /** The entries of the revisions after this one, up to `revision`, are stored. */
+  readonly historyFrom: number;
 }
 
 /** The row of a user that has no document yet. */
-export const EMPTY_ROW: Row = { first: 0, last: -1, revision: 0, memory: null };
+export const EMPTY_ROW: Row = { first: 0, last: -1, revision: 0, memory: null, historyFrom: 0 };
 
 export const memoryCheck = (memory: Uint8Array): number => crc32(memory);
 
-const ROW_VERSION = 1;
+const ROW_VERSION = 2;
+/** From before there was a history. */
+const ROW_WITHOUT_HISTORY = 1;
 
 export function encodeRow(user: string, row: Row): Buffer {
   const memory = row.memory === null ? 0 : row.memory + 1;
+  const updates = row.last - row.first + 1;
   const bytes = encoded((encoder) => {
-    for (const number of [ROW_VERSION, row.first, row.last, row.revision, memory]) {
+    for (const number of [ROW_VERSION, row.first, updates, row.revision, memory, row.historyFrom]) {
       encoding.writeVarUint(encoder, number);
     }
   });
@@ -138,12 +177,15 @@ export function decodeRow(user: string, sealed: Uint8Array): Row | undefined {
   const bytes = unseal(sealed, rowKey(user));
   if (bytes === undefined) return undefined;
   const decoder = decoding.createDecoder(bytes);
-  if (decoding.readVarUint(decoder) !== ROW_VERSION) return undefined;
+  const version = decoding.readVarUint(decoder);
+  if (version !== ROW_VERSION && version !== ROW_WITHOUT_HISTORY) return undefined;
   const first = decoding.readVarUint(decoder);
-  const last = decoding.readVarUint(decoder);
+  const end = decoding.readVarUint(decoder);
+  const last = version === ROW_VERSION ? first + end - 1 : end;
   const revision = decoding.readVarUint(decoder);
-  const memory = decoding.readVarUint(decoder);
-  return { first, last, revision, memory: memory === 0 ? null : memory - 1 };
+  const check = decoding.readVarUint(decoder);
+  const historyFrom = version === ROW_VERSION ? decoding.readVarUint(decoder) : revision;
+  return { first, last, revision, memory: check === 0 ? null : check - 1, historyFrom };
 }
 
 /** A value of a `v1_sv` key as y-leveldb writes it: the clock it was taken at, and the state vector. */
@@ -164,4 +206,18 @@ export function stateVectorClock(value: Uint8Array): number | undefined {
   } catch {
     return undefined;
   }
+}
+
+export function encodeDeletion(revision: number, at: number): Uint8Array {
+  const encoder = encoding.createEncoder();
+  encoding.writeVarUint(encoder, revision);
+  encoding.writeFloat64(encoder, at);
+  return encoding.toUint8Array(encoder);
+}
+
+/** What a key and an unsealed value of a deletion say together. */
+export function decodeDeletion(user: string, key: Uint8Array, value: Uint8Array): Deletion {
+  const [collection, id] = JSON.parse(restOf(key, 'deleted', user)) as [string, string];
+  const decoder = decoding.createDecoder(value);
+  return { collection, id, revision: decoding.readVarUint(decoder), at: decoding.readFloat64(decoder) };
 }

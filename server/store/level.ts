@@ -1,25 +1,29 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import * as Y from 'yjs';
 import { SyncError } from '../../shared/errors.js';
 import type { UserId } from '../../shared/names.js';
-import { GroupWriter, type Job } from './group-writer.js';
+import { GroupWriter } from './group-writer.js';
+import { type Database, del, type Operation, put, writeDurably } from './level-database.js';
 import {
   adoptDatabase,
-  type Database,
-  del,
   listUsers,
-  type Operation,
   type Progress,
-  put,
-  putStateVector,
   type ReadDocument,
   readDocument,
-  writeDurably,
 } from './level-document.js';
 import { openDatabase } from './level-folder.js';
 import * as format from './level-format.js';
-import type { Commit, Snapshot, Store, StoredDocument, StoreState } from './store.js';
+import { readDeletions, readHistory } from './level-history.js';
+import {
+  operationsOf,
+  type Plan,
+  planCommit,
+  planCompaction,
+  planPruning,
+  sizeOf,
+  type WriteJob,
+} from './level-plan.js';
+import type { Commit, Deletion, HistoryRow, Snapshot, Store, StoredDocument, StoreState } from './store.js';
 
 export interface LevelStoreOptions {
   readonly folder: string;
@@ -38,20 +42,6 @@ const LONGEST_DELAY = 5_000;
 /** From the start of a batch to the next, in ms, while there is something to write. */
 const BATCH_INTERVAL = 8;
 const PROBE_SIZE = 64 * 1024;
-/** About what a job takes in a batch beside its values. */
-const OVERHEAD = 256;
-
-/** What a commit or a compaction writes; the row comes last, once per user and batch. */
-interface Plan {
-  readonly operations: readonly Operation[];
-  readonly row: format.Row;
-  readonly memory?: Uint8Array | undefined;
-}
-
-interface WriteJob extends Plan, Job {
-  readonly user: UserId;
-}
-
 /** Documents in a LevelDB of y-leveldb's layout, with checksums. Bytes that are handed over are copied at once. */
 export class LevelStore implements Store {
   state: StoreState = 'ready';
@@ -110,6 +100,20 @@ export class LevelStore implements Store {
     return this.change(user, (row) => planCompaction(user, row, snapshot));
   }
 
+  async history(user: UserId, range: { below: number; limit: number }): Promise<readonly HistoryRow[]> {
+    await this.settled(user);
+    return readHistory(this.db, user, range);
+  }
+
+  prune(user: UserId, upTo: number, deletions: readonly Deletion[]): Promise<void> {
+    return this.change(user, (row) => planPruning(user, row, upTo, deletions));
+  }
+
+  async deletions(user: UserId): Promise<readonly Deletion[]> {
+    await this.settled(user);
+    return readDeletions(this.db, user);
+  }
+
   forget(user: UserId): void {
     // A load that began with the row known must not answer one that has to bring the row back.
     if (this.rows.delete(user)) this.loads.delete(user);
@@ -134,14 +138,21 @@ export class LevelStore implements Store {
   private async read(user: UserId): Promise<StoredDocument> {
     const known = this.rows.has(user);
     const { generation } = this;
-    await this.pending.get(user)?.catch(() => {});
-    this.checkStill(generation);
+    await this.settled(user);
     const document = await readDocument(this.db, user);
     await this.adopt(user, document);
     this.checkStill(generation);
     // Changes need the row, so where it was not known none can have been made since.
     if (!known) this.rows.set(user, document.row);
-    return { updates: document.updates, revision: document.revision, memory: document.memory };
+    return document.stored;
+  }
+
+  /** Resolves when everything of this user that was handed over is written. */
+  private async settled(user: UserId): Promise<void> {
+    const { generation } = this;
+    this.checkStill(generation);
+    await this.pending.get(user)?.catch(() => {});
+    this.checkStill(generation);
   }
 
   private checkStill(generation: number): void {
@@ -163,7 +174,7 @@ export class LevelStore implements Store {
     if (this.state === 'closed') return Promise.reject(new SyncError('STORE_UNAVAILABLE'));
     try {
       const planned = plan(this.rowToChange(user));
-      this.rows.set(user, planned.row);
+      if (planned.row !== null) this.rows.set(user, planned.row);
       this.loads.delete(user);
       return this.add(user, planned);
     } catch (cause) {
@@ -245,52 +256,3 @@ export class LevelStore implements Store {
 /** Ends early, without an error, when the store closes. */
 const pause = (delay: number, signal: AbortSignal): Promise<void> =>
   sleep(delay, undefined, { signal }).catch(() => {});
-
-function planCommit(user: UserId, row: format.Row, commit: Commit): Plan {
-  const clock = row.last + 1;
-  const operations = [putUpdate(user, clock, commit.update)];
-  // y-leveldb lists a document by its state vector; compaction brings it up to date.
-  if (row.last === -1) {
-    operations.push(putStateVector(user, clock, Y.encodeStateVectorFromUpdate(commit.update)));
-  }
-  return { operations, ...rest({ ...row, last: clock }, commit) };
-}
-
-function planCompaction(user: UserId, row: format.Row, snapshot: Snapshot): Plan {
-  const clock = row.last + 1;
-  const operations = [
-    putUpdate(user, clock, snapshot.update),
-    putStateVector(user, clock, snapshot.stateVector),
-  ];
-  for (let old = row.first; old < clock; old += 1) operations.push(del(format.updateKey(user, old)));
-  return { operations, ...rest({ ...row, first: clock, last: clock }, snapshot) };
-}
-
-function putUpdate(user: UserId, clock: number, update: Uint8Array): Operation {
-  const key = format.updateKey(user, clock);
-  return put(key, format.seal(update, key));
-}
-
-function rest(row: format.Row, { revision, memory }: Commit): Pick<Plan, 'row' | 'memory'> {
-  if (memory === undefined) return { row: { ...row, revision } };
-  return { row: { ...row, revision, memory: format.memoryCheck(memory) }, memory: new Uint8Array(memory) };
-}
-
-function sizeOf({ operations, memory }: Plan): number {
-  const values = operations.reduce((sum, op) => sum + (op.type === 'put' ? op.value.length : 0), 0);
-  return values + (memory?.length ?? 0) + OVERHEAD * operations.length;
-}
-
-/** In the order of the jobs; of each user's rows and memories only the last matters. */
-function operationsOf(jobs: readonly WriteJob[]): Operation[] {
-  const operations = jobs.flatMap((job) => [...job.operations]);
-  const rows = new Map(jobs.map((job) => [job.user, job.row]));
-  const memories = new Map<UserId, Uint8Array>();
-  for (const job of jobs) if (job.memory !== undefined) memories.set(job.user, job.memory);
-  for (const [user, row] of rows) operations.push(put(format.rowKey(user), format.encodeRow(user, row)));
-  for (const [user, memory] of memories) {
-    const key = format.memoryKey(user);
-    operations.push(put(key, format.seal(memory, key)));
-  }
-  return operations;
-}

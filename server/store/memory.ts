@@ -1,11 +1,20 @@
 import { SyncError } from '../../shared/errors.js';
 import type { UserId } from '../../shared/names.js';
 import { GroupWriter, type Job } from './group-writer.js';
-import type { Commit, Snapshot, Store, StoredDocument, StoreState } from './store.js';
+import {
+  type Change,
+  committing,
+  compacting,
+  EMPTY,
+  historyPage,
+  type MemoryDocument,
+  pruning,
+} from './memory-document.js';
+import type { Commit, Deletion, HistoryRow, Snapshot, Store, StoredDocument, StoreState } from './store.js';
 
 interface ChangeJob extends Job {
   readonly user: UserId;
-  readonly change: (document: StoredDocument) => StoredDocument;
+  readonly change: Change;
 }
 
 export interface Failure {
@@ -16,9 +25,7 @@ export interface Failure {
 }
 
 /** What outlives a store: give it to another one, as a folder is opened again. */
-export type MemoryContents = Map<UserId, StoredDocument>;
-
-const EMPTY: StoredDocument = { updates: [], revision: 0, memory: null };
+export type MemoryContents = Map<UserId, MemoryDocument>;
 
 /** The contract of the store without a disk, for tests, with means to stop and to break it. Copies what it gets. */
 export class MemoryStore implements Store {
@@ -76,23 +83,32 @@ export class MemoryStore implements Store {
   }
 
   async load(user: UserId): Promise<StoredDocument> {
-    const { generation } = this;
-    this.checkStill(generation);
-    await this.pending.get(user)?.catch(() => {});
-    this.checkStill(generation);
+    const { updates, revision, memory, devices, historyFrom } = await this.settled(user);
     if (this.damaged.has(user)) throw new SyncError('DOCUMENT_CORRUPT');
     this.loaded.add(user);
-    return this.contents.get(user) ?? EMPTY;
+    return { updates, revision, memory, devices, historyFrom };
   }
 
   commit(user: UserId, commit: Commit): Promise<void> {
-    const copy = copyOf(commit);
-    return this.change(user, (old) => changed(old, [...old.updates, copy.update], copy));
+    return this.change(user, committing(commit));
   }
 
   compact(user: UserId, snapshot: Snapshot): Promise<void> {
-    const copy = copyOf(snapshot);
-    return this.change(user, (old) => changed(old, [copy.update], copy));
+    return this.change(user, compacting(snapshot));
+  }
+
+  async history(user: UserId, range: { below: number; limit: number }): Promise<readonly HistoryRow[]> {
+    const rows = historyPage(await this.settled(user), range);
+    if (rows === null) throw new SyncError('DOCUMENT_CORRUPT');
+    return rows;
+  }
+
+  prune(user: UserId, upTo: number, deletions: readonly Deletion[]): Promise<void> {
+    return this.change(user, pruning(upTo, deletions));
+  }
+
+  async deletions(user: UserId): Promise<readonly Deletion[]> {
+    return [...(await this.settled(user)).deletions.values()];
   }
 
   forget(user: UserId): void {
@@ -108,6 +124,15 @@ export class MemoryStore implements Store {
     if (this.state !== 'closed') this.setState('closed');
     this.release();
     await this.writer.idle();
+  }
+
+  /** What is there once everything that was handed over before is. */
+  private async settled(user: UserId): Promise<MemoryDocument> {
+    const { generation } = this;
+    this.checkStill(generation);
+    await this.pending.get(user)?.catch(() => {});
+    this.checkStill(generation);
+    return this.contents.get(user) ?? EMPTY;
   }
 
   private checkStill(generation: number): void {
@@ -157,12 +182,4 @@ export class MemoryStore implements Store {
     this.state = state;
     for (const listener of this.listeners) listener(state, cause);
   }
-}
-
-function copyOf({ update, revision, memory }: Commit): Commit {
-  return { update: new Uint8Array(update), revision, memory: memory && new Uint8Array(memory) };
-}
-
-function changed(old: StoredDocument, updates: Uint8Array[], { revision, memory }: Commit): StoredDocument {
-  return { updates, revision, memory: memory === undefined ? old.memory : memory };
 }

@@ -1,6 +1,6 @@
-import type { UserId } from '../../shared/names.js';
+import type { DeviceId, UserId } from '../../shared/names.js';
 
-/** What the store holds of one user. */
+/** What the store holds of one user and gives at a load. */
 export interface StoredDocument {
   /** Yjs V1 updates in the order of their commits; empty for a user never met. Apply them one by one. */
   readonly updates: readonly Uint8Array[];
@@ -8,21 +8,50 @@ export interface StoredDocument {
   readonly revision: number;
   /** What the document has to remember beside its content (opaque to the store); `null` if nothing yet. */
   readonly memory: Uint8Array | null;
+  /** What is known of each device of the user (opaque to the store). One whose bytes are damaged is left out. */
+  readonly devices: ReadonlyMap<DeviceId, Uint8Array>;
+  /** The history reaches back to the state at this revision: the entries of all later ones are there. */
+  readonly historyFrom: number;
 }
 
 /** One change of a document; its parts become durable together or not at all. */
 export interface Commit {
-  /** One Yjs V1 update. */
-  readonly update: Uint8Array;
+  /** One Yjs V1 update; `null` where only devices change. */
+  readonly update: Uint8Array | null;
   readonly revision: number;
   /** Replaces the document's memory; `undefined` leaves it as it is. */
   readonly memory?: Uint8Array | undefined;
+  /**
+   * The entries (opaque) of the last revisions, the last one being that of `revision`. A revision without an entry
+   * ends what the history reaches back to.
+   */
+  readonly history?: readonly Uint8Array[] | undefined;
+  /** Replaces the states of these devices; `null` removes one. */
+  readonly devices?: ReadonlyMap<DeviceId, Uint8Array | null> | undefined;
 }
 
 /** The whole document as one update, taken after all commits that were handed over before. */
-export interface Snapshot extends Commit {
+export interface Snapshot {
+  readonly update: Uint8Array;
   /** The Yjs state vector of `update`. */
   readonly stateVector: Uint8Array;
+  readonly revision: number;
+  readonly memory?: Uint8Array | undefined;
+}
+
+/** What one revision changed, as it was handed over. */
+export interface HistoryRow {
+  readonly revision: number;
+  readonly entry: Uint8Array;
+}
+
+/** A record that was deleted, and is remembered as such when its history is gone. */
+export interface Deletion {
+  readonly collection: string;
+  readonly id: string;
+  readonly revision: number;
+  /** Milliseconds since 1970. */
+  readonly at: number;
 }
 
 export type StoreState = 'ready' | 'reopening' | 'closed';
@@ -31,15 +60,16 @@ export type StoreState = 'ready' | 'reopening' | 'closed';
  * Where documents are kept. What an implementation promises (the contract suite in
  * test/contract/store-contract.ts holds each of them to it):
  *
- * - `commit` and `compact` take effect in the order of the calls, and resolve in that order per user. A promise
- *   resolves only once its change is durable, and rejects with `NOT_SAVED` otherwise; nothing is retried.
+ * - `commit`, `compact` and `prune` take effect in the order of the calls, and resolve in that order per user. A
+ *   promise resolves only once its change is durable, and rejects with `NOT_SAVED` otherwise; nothing is retried.
  * - Commits of all users that arrive while one batch is written go into the next batch together.
  * - After a rejection the user must be loaded again before its next commit (a commit before that rejects too):
  *   the failed change may or may not be in the store, and a load tells which.
  * - A store that failed reopens by itself; meanwhile `state` is `reopening`, loads and commits reject with
  *   `STORE_UNAVAILABLE` / `NOT_SAVED`, and users without a change in flight need no reload afterwards.
- * - `load` rejects with `DOCUMENT_CORRUPT` if any stored byte of this user is damaged or missing, and never
- *   returns a part. Other users are not affected, and the damaged bytes are left as they are.
+ * - `load` rejects with `DOCUMENT_CORRUPT` if any stored byte of this user's document is damaged or missing, and
+ *   never returns a part. Other users are not affected, and the damaged bytes are left as they are. Damage in a
+ *   device's state or in the history never keeps a document from being loaded.
  */
 export interface Store {
   readonly state: StoreState;
@@ -49,6 +79,19 @@ export interface Store {
   commit(user: UserId, commit: Commit): Promise<void>;
   /** Replaces all earlier updates of the user by one, in one atomic step. */
   compact(user: UserId, snapshot: Snapshot): Promise<void>;
+  /**
+   * Entries of revisions below `below`, newest first, at most `limit` of them; ends early at `historyFrom`. Sees all
+   * that was committed before the call. Rejects with `DOCUMENT_CORRUPT` where an entry is damaged or missing that
+   * should be there (nothing newer is affected: ask for fewer).
+   */
+  history(user: UserId, range: { below: number; limit: number }): Promise<readonly HistoryRow[]>;
+  /**
+   * Removes the entries up to and including revision `upTo`, and remembers these deletions for good, in one atomic
+   * step; the same record again replaces. The user must be loaded. Ordered like a commit.
+   */
+  prune(user: UserId, upTo: number, deletions: readonly Deletion[]): Promise<void>;
+  /** The deletions that prune was told to remember, in no order. */
+  deletions(user: UserId): Promise<readonly Deletion[]>;
   /** The user's document is no longer in use; drops what the store holds for it in memory. */
   forget(user: UserId): void;
   /** Calls back at each change of `state`; returns the unsubscribe function. */

@@ -1,12 +1,15 @@
 import { writeSync } from 'node:fs';
 import { LevelStore } from '../../server/store/level.js';
-import { Author, user } from './notes.js';
+import type { DeviceId } from '../../shared/names.js';
+import { Author, entry, user } from './notes.js';
 
 /**
  * Writes for several users until it is killed, and prints `USER NUMBER` for each note that was acknowledged, and
  * `USER compacted` for each compaction: `node --import tsx kill-writer.ts FOLDER`.
  */
 const USERS = ['anna', 'bert', 'carl'].map(user);
+const DEVICE = 'phone' as DeviceId;
+const KEPT = 10;
 const [folder = ''] = process.argv.slice(2);
 /** To the pipe at once, so that nothing acknowledged is held back when the process dies. */
 const say = (line: string): void => {
@@ -22,12 +25,25 @@ async function write(store: LevelStore, name: (typeof USERS)[number], burst: num
     const commits = Array.from({ length: burst }, async (_, j) => {
       revision += 1;
       const update = author.set(`n${i + j}`, `${i + j}`);
-      await store.commit(name, { update, revision, memory: Buffer.from(`${revision}`) });
+      const bytes = Buffer.from(`${revision}`);
+      const devices = new Map([[DEVICE, bytes]]);
+      await store.commit(name, {
+        update,
+        revision,
+        memory: bytes,
+        history: [entry(name, revision)],
+        devices,
+      });
       say(`${name} ${i + j}`);
     });
     const compaction = compact(store, name, author, revision, Buffer.from(`${revision}`));
-    await Promise.all([...commits, compaction]);
+    const pruning = prune(store, name, revision - KEPT);
+    await Promise.all([...commits, compaction, pruning]);
   }
+}
+
+async function prune(store: LevelStore, name: (typeof USERS)[number], upTo: number): Promise<void> {
+  if (upTo > 0) await store.prune(name, upTo, [{ collection: 'notes', id: 'n', revision: upTo, at: upTo }]);
 }
 
 async function compact(

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ClassicLevel } from 'classic-level';
 import { LevelStore, type LevelStoreOptions } from '../../server/store/level.js';
-import type { Database, Operation } from '../../server/store/level-document.js';
+import type { Database, Operation } from '../../server/store/level-database.js';
 
 export const temporaryFolder = (): Promise<string> => mkdtemp(join(tmpdir(), 'store-'));
 

@@ -1,5 +1,5 @@
 import * as Y from 'yjs';
-import type { Store, StoredDocument } from '../../server/store/store.js';
+import type { HistoryRow, Store, StoredDocument } from '../../server/store/store.js';
 import type { UserId } from '../../shared/names.js';
 
 export const user = (name: string): UserId => name as UserId;
@@ -34,6 +34,26 @@ export async function writeNotes(store: Store, name: UserId, count: number): Pro
   const author = new Author();
   const commits = Array.from({ length: count }, (_, i) =>
     store.commit(name, { update: author.set(`n${i}`, i), revision: i + 1 }),
+  );
+  await Promise.all(commits);
+  return author;
+}
+
+/** The entry of a revision, as `writeHistory` stores it. */
+export const entry = (name: UserId, revision: number): Buffer => Buffer.from(`${name} ${revision}`);
+export const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString();
+export const entriesOf = (rows: readonly HistoryRow[]): string[] => rows.map((row) => text(row.entry));
+export const revisionsOf = (rows: readonly HistoryRow[]): number[] => rows.map(({ revision }) => revision);
+
+/** As `writeNotes`, each note with its entry. */
+export async function writeHistory(store: Store, name: UserId, count: number): Promise<Author> {
+  const author = new Author();
+  const commits = Array.from({ length: count }, (_, i) =>
+    store.commit(name, {
+      update: author.set(`n${i}`, i),
+      revision: i + 1,
+      history: [entry(name, i + 1)],
+    }),
   );
   await Promise.all(commits);
   return author;

@@ -1,4 +1,12 @@
-import type { Commit, Snapshot, Store, StoredDocument, StoreState } from '../../server/store/store.js';
+import type {
+  Commit,
+  Deletion,
+  HistoryRow,
+  Snapshot,
+  Store,
+  StoredDocument,
+  StoreState,
+} from '../../server/store/store.js';
 import type { UserId } from '../../shared/names.js';
 import { Watched } from './wait.js';
 
@@ -8,6 +16,7 @@ export class ObservedStore implements Store {
   readonly forgotten: UserId[] = [];
   commits = 0;
   compactions = 0;
+  prunes = 0;
   readonly #inner: Store;
   readonly #events = new Watched();
   #gate: Promise<void> = Promise.resolve();
@@ -56,6 +65,20 @@ export class ObservedStore implements Store {
     this.compactions++;
     this.#events.changed();
     return this.#inner.compact(user, snapshot);
+  }
+
+  history(user: UserId, range: { below: number; limit: number }): Promise<readonly HistoryRow[]> {
+    return this.#inner.history(user, range);
+  }
+
+  prune(user: UserId, upTo: number, deletions: readonly Deletion[]): Promise<void> {
+    this.prunes++;
+    this.#events.changed();
+    return this.#inner.prune(user, upTo, deletions);
+  }
+
+  deletions(user: UserId): Promise<readonly Deletion[]> {
+    return this.#inner.deletions(user);
   }
 
   forget(user: UserId): void {

@@ -1,7 +1,11 @@
 import { afterEach, expect, it } from 'vitest';
+import type { LevelStore } from '../../../server/store/level.js';
+import { historyRange } from '../../../server/store/level-format.js';
+import type { StoredDocument } from '../../../server/store/store.js';
+import type { UserId } from '../../../shared/names.js';
 import { ended, onLine, startProgram } from '../../support/child.js';
-import { LevelFixture } from '../../support/level-fixture.js';
-import { notesOf, user } from '../../support/notes.js';
+import { databaseOf, LevelFixture } from '../../support/level-fixture.js';
+import { entriesOf, notesOf, text, user } from '../../support/notes.js';
 
 const ROUNDS = 5;
 let fixture: LevelFixture | null = null;
@@ -31,7 +35,19 @@ async function writeAndKill(folder: string, lines: number): Promise<Round> {
   return { acknowledged, compactions };
 }
 
-it('[P2] [P4] [P6] a process killed at random moments loses nothing that it acknowledged', async () => {
+/** Each revision has its entry, no other one is stored, and the rest is that of the same moment. */
+async function checkHistory(store: LevelStore, name: UserId, stored: StoredDocument): Promise<void> {
+  const { revision, historyFrom, devices } = stored;
+  const wanted = Array.from({ length: revision - historyFrom }, (_, i) => `${name} ${revision - i}`);
+  const range = { below: Number.POSITIVE_INFINITY, limit: Number.POSITIVE_INFINITY };
+  expect(entriesOf(await store.history(name, range))).toEqual(wanted);
+  expect(await databaseOf(store).keys(historyRange(name)).all()).toHaveLength(wanted.length);
+  expect([...devices.values()].map(text)).toEqual([`${revision}`]);
+  const [deletion] = await store.deletions(name);
+  expect(deletion?.revision ?? 0).toBe(historyFrom);
+}
+
+it('[P2] [P4] [P6] [H5] [H7] a process killed at random moments loses nothing that it acknowledged', async () => {
   fixture = await LevelFixture.create();
   const expected = new Map<string, number>();
   let compactions = 0;
@@ -51,6 +67,7 @@ it('[P2] [P4] [P6] a process killed at random moments loses nothing that it ackn
       ).toEqual([]);
       expect(Object.keys(notes), 'each change is there whole').toHaveLength(stored.revision);
       expect(Buffer.from(stored.memory ?? []).toString()).toBe(`${stored.revision}`);
+      await checkHistory(store, user(name), stored);
     }
     await store.close();
   }

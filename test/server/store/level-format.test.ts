@@ -8,6 +8,8 @@ import { Author } from '../../support/notes.js';
 
 const clocks = fc.integer({ min: 0, max: 0xfffffffe });
 const users = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 128 });
+const isIn = (key: Buffer, { gte, lt }: format.KeyRange): boolean =>
+  Buffer.compare(key, gte) >= 0 && Buffer.compare(key, lt) < 0;
 
 describe('the format of the database', () => {
   it('[P1] keys are those of y-leveldb, byte for byte', () => {
@@ -28,8 +30,48 @@ describe('the format of the database', () => {
     expect(range.lt).toEqual(keyEncoding.encode(['v1', 'anna', 'update', 0xffffffff]));
     expect(format.STATE_VECTORS.gte).toEqual(keyEncoding.encode(['v1_sv']));
     expect(format.STATE_VECTORS.lt).toEqual(keyEncoding.encode(['v1_sw']));
-    const ours = [format.FORMAT_KEY, format.PROBE_KEY, format.rowKey('anna'), format.memoryKey('anna')];
+    const ours = [
+      format.FORMAT_KEY,
+      format.PROBE_KEY,
+      format.rowKey('anna'),
+      format.memoryKey('anna'),
+      format.historyKey('anna', 1),
+      format.deviceKey('anna', 'phone'),
+      format.deletionKey('anna', 'notes', 'n1'),
+    ];
     for (const key of ours) expect(Buffer.compare(key, keyEncoding.encode(['v2']))).toBe(1);
+  });
+
+  it('[P1] [H5] a range of one user holds no key of another one, and keys say what they are for', () => {
+    const names = fc.stringMatching(/^[A-Za-z0-9._:@-]{1,6}$/);
+    const texts = fc.string({ unit: 'binary' });
+    const revisions = fc.integer({ min: 0, max: 2 ** 48 - 1 });
+    fc.assert(
+      fc.property(names, names, texts, revisions, (user, other, text, revision) => {
+        const device = format.deviceKey(user, other);
+        expect(format.deviceOf(device, user)).toBe(other);
+        const deletion = format.deletionKey(user, text, text);
+        const decoded = format.decodeDeletion(user, deletion, format.encodeDeletion(revision, 1.5));
+        expect(decoded).toEqual({ collection: text, id: text, revision, at: 1.5 });
+        const entry = format.historyKey(user, revision);
+        expect(format.revisionOf(entry)).toBe(revision);
+        expect(isIn(entry, format.historyRange(user))).toBe(true);
+        expect(isIn(entry, format.historyRange(other))).toBe(user === other);
+        expect(isIn(device, format.deviceRange(user))).toBe(true);
+        expect(isIn(deletion, format.deletionRange(user))).toBe(true);
+        expect(isIn(device, format.deviceRange(other))).toBe(user === other);
+        expect(isIn(deletion, format.deletionRange(other))).toBe(user === other);
+        for (const key of [device, deletion, entry]) {
+          expect(isIn(key, format.ROWS)).toBe(false);
+        }
+      }),
+    );
+  });
+
+  it('[H5] keys of the history are in the order of the revisions', () => {
+    const revisions = [0, 1, 255, 256, 65_535, 2 ** 32 - 1, 2 ** 32, 2 ** 48 - 1];
+    const keys = revisions.map((revision) => format.historyKey('anna', revision));
+    expect([...keys].reverse().sort(Buffer.compare)).toEqual(keys);
   });
 
   it('[P1] a sealed value opens under its key, and under no other', () => {
@@ -55,10 +97,17 @@ describe('the format of the database', () => {
   });
 
   it('[P5] a row with any bit flipped is no row', () => {
-    const row = { first: 3, last: 2_000_000_000, revision: 2 ** 40, memory: 0xffffffff };
+    const row = {
+      first: 3,
+      last: 2_000_000_000,
+      revision: 2 ** 40,
+      memory: 0xffffffff,
+      historyFrom: 2 ** 33,
+    };
     const sealed = format.encodeRow('anna', row);
     expect(format.decodeRow('anna', sealed)).toEqual(row);
     expect(format.decodeRow('anna', format.encodeRow('anna', { ...row, memory: null }))?.memory).toBeNull();
+    expect(format.decodeRow('anna', format.encodeRow('anna', format.EMPTY_ROW))).toEqual(format.EMPTY_ROW);
     expect(format.decodeRow('bert', sealed)).toBeUndefined();
     for (let bit = 0; bit < sealed.length * 8; bit += 1) {
       const damaged = Buffer.from(sealed);

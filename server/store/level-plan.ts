@@ -1,0 +1,130 @@
+import * as Y from 'yjs';
+import type { DeviceId, UserId } from '../../shared/names.js';
+import type { Job } from './group-writer.js';
+import { historyFromAfter, historyFromPruned, numbered } from './history-range.js';
+import { del, type Operation, put } from './level-database.js';
+import { putStateVector } from './level-document.js';
+import * as format from './level-format.js';
+import { historyRemoval } from './level-history.js';
+import type { Commit, Deletion, Snapshot } from './store.js';
+
+/** What a change writes. Of one user's rows, memories and devices only the last of a batch is written. */
+export interface Plan {
+  readonly operations: readonly Operation[];
+  /** The row after the change; `null` where it stays as it is. */
+  readonly row: format.Row | null;
+  readonly memory?: Uint8Array | undefined;
+  readonly devices?: ReadonlyMap<DeviceId, Uint8Array | null> | undefined;
+}
+
+export interface WriteJob extends Plan, Job {
+  readonly user: UserId;
+}
+
+/** About what a job takes in a batch beside its values. */
+const OVERHEAD = 256;
+
+export function planCommit(user: UserId, row: format.Row, commit: Commit): Plan {
+  const { update, history = [], devices } = commit;
+  const last = update === null ? row.last : row.last + 1;
+  const after = { ...rowAfter(row, commit, history.length), last };
+  const operations = [
+    ...(update === null ? [] : updateOperations(user, row, update)),
+    ...historyRemoval(user, row, after),
+    ...numbered(history, after.revision, after.historyFrom).map(({ revision, entry }) =>
+      putSealed(format.historyKey(user, revision), entry),
+    ),
+  ];
+  return {
+    operations,
+    row: isSame(row, after) ? null : after,
+    memory: copied(commit.memory),
+    devices: devices && new Map([...devices].map(([device, state]) => [device, copied(state)])),
+  };
+}
+
+function updateOperations(user: UserId, row: format.Row, update: Uint8Array): Operation[] {
+  const operation = putSealed(format.updateKey(user, row.last + 1), update);
+  if (row.last !== -1) return [operation];
+  // y-leveldb lists a document by its state vector; compaction brings it up to date.
+  return [operation, putStateVector(user, 0, Y.encodeStateVectorFromUpdate(update))];
+}
+
+export function planCompaction(user: UserId, row: format.Row, snapshot: Snapshot): Plan {
+  const clock = row.last + 1;
+  const after = { ...rowAfter(row, snapshot, 0), first: clock, last: clock };
+  const operations = [
+    putSealed(format.updateKey(user, clock), snapshot.update),
+    putStateVector(user, clock, snapshot.stateVector),
+    ...historyRemoval(user, row, after),
+  ];
+  for (let old = row.first; old < clock; old += 1) operations.push(del(format.updateKey(user, old)));
+  return { operations, row: after, memory: copied(snapshot.memory) };
+}
+
+export function planPruning(
+  user: UserId,
+  row: format.Row,
+  upTo: number,
+  deletions: readonly Deletion[],
+): Plan {
+  const after = { ...row, historyFrom: historyFromPruned(row, upTo) };
+  const remembered = deletions.map(({ collection, id, revision, at }) =>
+    putSealed(format.deletionKey(user, collection, id), format.encodeDeletion(revision, at)),
+  );
+  return {
+    operations: [...historyRemoval(user, row, after), ...remembered],
+    row: isSame(row, after) ? null : after,
+  };
+}
+
+function rowAfter(row: format.Row, { revision, memory }: Commit | Snapshot, entries: number): format.Row {
+  return {
+    ...row,
+    revision,
+    memory: memory === undefined ? row.memory : format.memoryCheck(memory),
+    historyFrom: historyFromAfter(row, revision, entries),
+  };
+}
+
+const isSame = (one: format.Row, two: format.Row): boolean =>
+  one.first === two.first &&
+  one.last === two.last &&
+  one.revision === two.revision &&
+  one.memory === two.memory &&
+  one.historyFrom === two.historyFrom;
+
+function copied<T extends null | undefined>(bytes: Uint8Array | T): Uint8Array | T {
+  return bytes instanceof Uint8Array ? new Uint8Array(bytes) : bytes;
+}
+
+const putSealed = (key: Uint8Array, value: Uint8Array): Operation => put(key, format.seal(value, key));
+
+export function sizeOf({ operations, memory, devices }: Plan): number {
+  let size = (memory?.length ?? 0) + OVERHEAD * operations.length;
+  for (const operation of operations) if (operation.type === 'put') size += operation.value.length;
+  for (const state of devices?.values() ?? []) size += OVERHEAD + (state?.length ?? 0);
+  return size;
+}
+
+/** In the order of the jobs. */
+export function operationsOf(jobs: readonly WriteJob[]): Operation[] {
+  const operations = jobs.flatMap((job) => [...job.operations]);
+  const rows = new Map<UserId, format.Row>();
+  const memories = new Map<UserId, Uint8Array>();
+  const devices = new Map<UserId, Map<DeviceId, Uint8Array | null>>();
+  for (const { user, row, memory, devices: states } of jobs) {
+    if (row !== null) rows.set(user, row);
+    if (memory !== undefined) memories.set(user, memory);
+    if (states !== undefined) devices.set(user, new Map([...(devices.get(user) ?? []), ...states]));
+  }
+  for (const [user, row] of rows) operations.push(put(format.rowKey(user), format.encodeRow(user, row)));
+  for (const [user, memory] of memories) operations.push(putSealed(format.memoryKey(user), memory));
+  for (const [user, states] of devices) {
+    for (const [device, state] of states) {
+      const key = format.deviceKey(user, device);
+      operations.push(state === null ? del(key) : putSealed(key, state));
+    }
+  }
+  return operations;
+}
