@@ -65,7 +65,7 @@ class SyncServer implements App {
     this.#registry = createRegistry(config, log, store);
     const isReady = () => this.#takesTraffic && store.state === 'ready';
     const shared = { config, log, newDeviceId, registry: this.#registry };
-    this.#server = createServer(createHttp({ ...shared, isReady }));
+    this.#server = createServer(createHttp({ ...shared, now, isReady }));
     this.#gateway = new UpgradeGateway(this.#server, { ...shared, now });
     this.#stats = setInterval(() => this.#logStats(), STATS_INTERVAL).unref();
     logStore(store, log, now);
@@ -94,6 +94,8 @@ class SyncServer implements App {
     await this.#gateway.close(GOODBYE_TIMEOUT);
     await withTimeout(stopped, GOODBYE_TIMEOUT, undefined);
     this.#server.closeAllConnections();
+    // What the devices had received is known only now; without it, more is taken for seen after the next start.
+    await withTimeout(this.#registry.flush(), GOODBYE_TIMEOUT, undefined);
     this.#registry.close();
     await withTimeout(this.#store.close(), GOODBYE_TIMEOUT, undefined);
     return durable;
@@ -118,10 +120,12 @@ function createRegistry(config: Config, log: Log, store: Store): DocumentRegistr
     compactBytes: config.compactBytes,
     // Late edits come hours after, so what lost is kept for a day even where no history is.
     keepFor: Math.max(config.historyDays, 1) * DAY,
+    historyDays: config.historyDays,
     now: Date.now,
     randomId: () => randomInt(2 ** 32),
     onFailed: (user, error) => logFailure(log, user, error),
     onRebuilt: ({ user }, error) => log('documentRebuilt', { user, error }),
+    onHistoryDamaged: ({ user }, revision) => log('historyDamaged', { user, revision }),
     onCompacted: ({ user }, sizes) => log('compacted', { user, ...sizes }),
     onUnexpected: (error) => log('unexpected', { where: 'document', error }),
   });

@@ -83,6 +83,10 @@ const EVENTS = {
     'error',
     (e) => `🚨 Stored document of user ${e.user} is damaged and was set aside: ${e.reason}`,
   ),
+  historyDamaged: event<{ user: string; revision: number }>(
+    'error',
+    (e) => `🚨 History of user ${e.user} before revision ${e.revision} is damaged; the records are not`,
+  ),
   compacted: event<{ user: string; updates: number; bytesBefore: number; bytesAfter: number }>(
     'info',
     (e) => `🧹 Compacted user ${e.user}: ${e.updates} updates, ${e.bytesBefore} → ${e.bytesAfter} bytes`,

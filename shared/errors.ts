@@ -47,6 +47,7 @@ export const ERRORS = {
     message:
       'There is nothing at this address. WebSockets: /sync, /yjs/USER. HTTP: /api/sync/USER, /api/yjs/USER, /health, /ready.',
   },
+  NOT_IN_HISTORY: { status: 404, message: 'The record did not exist at this revision.' },
   INTERNAL: { status: 500, close: 1011, message: 'The server failed; the cause is in its log.' },
 } as const satisfies Record<string, ErrorEntry>;
 
@@ -75,3 +76,7 @@ export class SyncError extends Error {
     return entry.close ?? 1008;
   }
 }
+
+/** What a failure of the store is to a client. */
+export const notSaved = (cause: unknown): SyncError =>
+  cause instanceof SyncError ? cause : new SyncError('NOT_SAVED', undefined, { cause });

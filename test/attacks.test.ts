@@ -16,7 +16,7 @@ import { openDocument } from './support/document.js';
 import { overlapOfCollected } from './support/hostile.js';
 import { useServer } from './support/use.js';
 
-const origin: Origin = { via: 'yjs', device: 'phone' as DeviceId, member: null };
+const origin: Origin = { via: 'yjs', device: 'phone' as DeviceId, actor: null, member: null };
 const appointments = 'appointments' as CollectionName;
 
 function updateOf(fill: (records: Y.Map<unknown>) => void, clientID = 77): Uint8Array {
@@ -45,7 +45,7 @@ test('[N3 H2 H3] a write over HTTP while the store is being reopened is refused,
   const store = new MemoryStore();
   const server = await useServer({}, { store });
   const post = (user: string, v: number) => {
-    const data = { collection: appointments, document: { id: 'x', v } };
+    const data = { collection: appointments, document: { id: 'x', v }, timestamp: Date.now() + 1 };
     const message = { type: 'DATA_UPDATE', userId: user, deviceId: 'd', data };
     return fetch(`${server.url}/api/sync/${user}`, {
       method: 'POST',

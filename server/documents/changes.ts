@@ -2,12 +2,16 @@
 import type { SyncError } from '../../shared/errors.js';
 import type { DeviceId } from '../../shared/names.js';
 import type { JsonRecord } from '../../shared/records.js';
-import type { RecordKey } from './replica.js';
+import type { HistoryEntry, Via } from './history-entry.js';
+import type { RecordKey } from './record-key.js';
+import type { Written } from './replica.js';
 
 /** Where a change comes from. */
 export interface Origin {
-  readonly via: 'yjs' | 'json' | 'http';
+  readonly via: Via;
   readonly device: DeviceId;
+  /** Who the device acts for, where that is known. */
+  readonly actor: string | null;
   /** The connection, which does not get its own change back (N5); `null` for an HTTP request. */
   readonly member: Member | null;
 }
@@ -26,15 +30,27 @@ export interface DurableChange {
   readonly update: Uint8Array;
   /** The part that the origin does not have; `null` when it has everything. */
   readonly made: Uint8Array | null;
-  /** The records that it changed; left out (`null`) when no connected device wants them. */
-  readonly records: readonly RecordChange[] | null;
+  /** The records that it changed. */
+  readonly records: readonly RecordChange[];
+}
+
+export function durableChange(
+  origin: Origin,
+  revision: number,
+  { update, made }: Written,
+  entries: readonly HistoryEntry[],
+): DurableChange {
+  const records = entries.map(({ collection, id, after }) => ({
+    collection,
+    id,
+    record: after?.json ?? null,
+  }));
+  return { origin, revision, update: update ?? new Uint8Array(0), made, records };
 }
 
 /** A connection that follows the document. */
 export interface Member {
   readonly device: DeviceId;
-  /** Whether it wants changed records as JSON. */
-  readonly wantsRecords: boolean;
   deliver(change: DurableChange): void;
   /** The document can't go on; the connection has to end. */
   fail(error: SyncError): void;

@@ -12,6 +12,10 @@ export interface DocumentOptions extends ReplicaOptions {
   readonly onFailed: (document: UserDocument, error: SyncError) => void;
   readonly onRebuilt: (document: UserDocument, cause: unknown) => void;
   readonly onCompacted: (document: UserDocument, sizes: CompactionSizes) => void;
+  /** How long history is kept, in days; 0 keeps only what merges need (H7). */
+  readonly historyDays: number;
+  /** History before this revision can't be read. */
+  readonly onHistoryDamaged: (document: UserDocument, revision: number) => void;
   readonly onUnexpected: (error: unknown) => void;
 }
 

@@ -62,8 +62,9 @@ export class DocumentRegistry {
     }
   }
 
-  /** Resolves when everything that was received is durable, or can't be. */
+  /** Resolves when everything that was received, and what is known of devices, is durable, or can't be. */
   async flush(): Promise<void> {
+    for (const document of this.documents) document.saveDevices('all');
     await Promise.allSettled(this.documents.map((document) => document.durable()));
   }
 
@@ -84,6 +85,7 @@ export class DocumentRegistry {
         },
       });
       entry.document = document;
+      this.#prune(document);
       return document;
     });
     const entry: Entry = { loading, document: null, uses: 0, idle: null };
@@ -94,6 +96,13 @@ export class DocumentRegistry {
       else this.#options.onUnexpected(error);
     });
     return entry;
+  }
+
+  /** History that has become too old goes when its user comes; a failure shows at the next commit as well. */
+  #prune(document: UserDocument): void {
+    document.archive.prune(document.history, document.devices).catch((error: unknown) => {
+      if (document.failure === null) this.#options.onUnexpected(error);
+    });
   }
 
   #lease(user: UserId, entry: Entry, document: UserDocument): Lease {
@@ -115,6 +124,7 @@ export class DocumentRegistry {
       entry.idle = null;
       if (entry.uses > 0) return;
       document.compact(Math.ceil(this.#options.compactUpdates / 10));
+      document.saveDevices('all');
       if (document.isBusy) document.afterDurable(() => this.#restWhenUnused(user, entry, document));
       else this.#letGo(user, entry);
     }, this.#options.idleTimeout);

@@ -6,25 +6,26 @@ import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
 import * as Y from 'yjs';
 import { SyncError } from '../../shared/errors.js';
-import { type CollectionName, isCollectionName, type RecordId } from '../../shared/names.js';
+import { isCollectionName, type RecordId } from '../../shared/names.js';
+import { type Dependency, firstMissing, scanUpdate, type UpdateScan } from '../../shared/protocol/scan.js';
 import { VALUE_DEPTH_CEILING } from '../../shared/protocol/values.js';
 import type { StoredDocument } from '../store/store.js';
 import type { SharedType } from './lost-types.js';
+import { type ImageChange, RecordImages, type Touched } from './record-images.js';
+import { keyOf } from './record-key.js';
 import { Unifier, type UnifyMemory } from './unify.js';
 import type { Authorship } from './unify-step.js';
-
-export interface RecordKey {
-  readonly collection: CollectionName;
-  readonly id: RecordId;
-}
 
 /** What one call changed; all of it goes into one commit. */
 export interface Written {
   /** The new part of the update that came in, re-encoded; `null` when nothing of it was new. */
   readonly incoming: Uint8Array | null;
+  /** Both together, as one update. */
+  readonly update: Uint8Array | null;
   /** What the server wrote itself, which the author of `incoming` does not have; `null` if nothing. */
   readonly made: Uint8Array | null;
-  readonly records: readonly RecordKey[];
+  /** The records that are not what they were. */
+  readonly records: readonly ImageChange[];
   /** The document's memory, when it changed. */
   readonly memory: Uint8Array | undefined;
 }
@@ -48,11 +49,14 @@ export class UnionFailed extends Error {}
 
 export class Replica {
   readonly doc = new Y.Doc();
+  /** The records as they were after the last change that was taken. */
+  readonly images = new RecordImages(this.doc);
   readonly #options: ReplicaOptions;
   readonly #unifier: Unifier;
   #roots = 0;
   #updates: Uint8Array[] = [];
-  #changed = new Map<string, RecordKey>();
+  #touched = new Map<string, Touched>();
+
   #onTransaction: ((transaction: Y.Transaction) => void) | null = null;
 
   /** Applies the stored updates one by one: what Yjs collects depends on where one ends and the next begins. */
@@ -71,6 +75,36 @@ export class Replica {
   }
 
   /**
+   * Looks at an update before it is applied: whether it brings anything, and what it builds on that is missing.
+   *
+   * @throws SyncError `MALFORMED_UPDATE`
+   */
+  check(update: Uint8Array): 'new' | 'empty' | Dependency {
+    const scan = scanUpdate(update, { maxDepth: this.#options.maxDepth });
+    if (scan.empty) return 'empty';
+    this.#refuseOwnIds(scan);
+    return firstMissing(scan, (client) => this.#state(client)) ?? 'new';
+  }
+
+  /** Whether the document has this clock of this client. */
+  has({ client, clock }: Dependency): boolean {
+    return this.#state(client) > clock;
+  }
+
+  #state(client: number): number {
+    return Y.getState(this.doc.store, client);
+  }
+
+  /** What this server writes under its own ids nobody else can know before the server has it. */
+  #refuseOwnIds({ ranges }: UpdateScan): void {
+    const { writes, unions } = this.#options.ids();
+    const forged = ranges.some(
+      ({ client, to }) => (client === writes || client === unions) && to > this.#state(client),
+    );
+    if (forged) throw new SyncError('MALFORMED_UPDATE', 'The update writes under a client id of the server.');
+  }
+
+  /**
    * Applies an update that was scanned and misses no dependencies. Throws when Yjs can't take it: then this
    * replica is no longer to be trusted and has to be thrown away (S1).
    *
@@ -81,6 +115,7 @@ export class Replica {
     saw: ReadonlyMap<number, number> | null,
     how: 'unite' | 'no union' = 'unite',
   ): Written {
+    this.images.complete();
     let union = () => {};
     this.#onTransaction = (transaction) => {
       this.#onTransaction = null;
@@ -120,9 +155,10 @@ export class Replica {
 
   /** Writes on behalf of a device that speaks JSON, which sees everything that the document has. */
   write(change: (doc: Y.Doc) => void): Written {
+    this.images.complete();
     this.doc.clientID = this.#options.ids().writes;
     this.doc.transact(() => change(this.doc));
-    for (const { collection, id } of this.#changed.values()) {
+    for (const { collection, id } of this.#touched.values()) {
       if (!this.doc.getMap(collection).has(id)) this.#unifier.releaseUnder(this.doc.getMap(collection), id);
     }
     this.#unifier.forgetRemovedElements();
@@ -134,12 +170,13 @@ export class Replica {
   }
 
   #take(incoming: Uint8Array | null, made: Uint8Array[]): Written {
-    const records = [...this.#changed.values()];
+    const records = this.images.refresh(this.#touched.values());
     this.#updates = [];
-    this.#changed = new Map();
+    this.#touched = new Map();
     return {
+      update: joined([...(incoming === null ? [] : [incoming]), ...made]),
       incoming,
-      made: made.length > 1 ? Y.mergeUpdates(made) : (made[0] ?? null),
+      made: joined(made),
       records,
       memory: this.#unifier.takeChanged() ? this.memory() : undefined,
     };
@@ -154,7 +191,12 @@ export class Replica {
 
   #noteRecords(transaction: Y.Transaction): void {
     for (const [type, keys] of transaction.changed) {
-      for (const key of recordsOf(type, keys)) this.#changed.set(JSON.stringify(key), key);
+      for (const record of recordsOf(type, keys)) {
+        const known = this.#touched.get(keyOf(record));
+        if (known === undefined) this.#touched.set(keyOf(record), record);
+        else
+          this.#touched.set(keyOf(record), { ...known, fields: joinedFields(known.fields, record.fields) });
+      }
     }
   }
 
@@ -184,19 +226,30 @@ function depthOf(item: Y.Item): number {
   return depth;
 }
 
-/** The records that a change of `type` at `keys` belongs to. */
-function recordsOf(type: SharedType, keys: ReadonlySet<string | null>): RecordKey[] {
+const joined = (updates: Uint8Array[]): Uint8Array | null =>
+  updates.length > 1 ? Y.mergeUpdates(updates) : (updates[0] ?? null);
+
+/** The records that a change of `type` at `keys` belongs to, and which of their fields. */
+function recordsOf(type: SharedType, keys: ReadonlySet<string | null>): Touched[] {
+  const path: (string | null)[] = []; // from the innermost key to the id of the record
   let at = type;
-  let id: string | null = null;
   while (at._item !== null) {
-    id = at._item.parentSub;
+    path.push(at._item.parentSub);
     at = at._item.parent as SharedType;
   }
   const collection = Y.findRootTypeKey(at);
   if (!isCollectionName(collection)) return [];
-  const ids = type._item === null ? [...keys] : [id];
-  return ids.flatMap((key) => (key === null ? [] : [{ collection, id: key as RecordId }]));
+  const touched = (id: string | null | undefined, fields: Touched['fields']): Touched[] =>
+    typeof id === 'string' ? [{ collection, id: id as RecordId, fields }] : [];
+  const id = path.at(-1);
+  if (id === undefined) return [...keys].flatMap((key) => touched(key, null));
+  const field = path.at(-2);
+  if (field === undefined) return touched(id, keys.has(null) ? null : (keys as ReadonlySet<string>));
+  return touched(id, field === null ? null : new Set([field]));
 }
+
+const joinedFields = (a: Touched['fields'], b: Touched['fields']): Touched['fields'] =>
+  a === null || b === null ? null : new Set([...a, ...b]);
 
 /** Counts, then pairs and triples of varuints: small, and the same bytes for the same memory. */
 function encodeMemory({ kept, unionClients }: UnifyMemory): Uint8Array {

@@ -1,58 +1,66 @@
 /**
  * The funnel: the only place where a user's document changes. Whatever comes in, by whichever protocol, becomes
- * one Yjs update, goes into one commit, and is shown to anybody only once that commit is durable (N3).
+ * one Yjs update, goes into one commit with its history, and is shown to anybody only once that commit is durable
+ * (N3).
  */
 import * as Y from 'yjs';
-import { ERRORS, SyncError } from '../../shared/errors.js';
-import type { CollectionName, UserId } from '../../shared/names.js';
-import { STANDARD_COLLECTIONS } from '../../shared/names.js';
-import { type Dependency, firstMissing, scanUpdate, type UpdateScan } from '../../shared/protocol/scan.js';
-import {
-  type Collections,
-  collectionNames,
-  type JsonRecord,
-  readCollection,
-  readRecord,
-  recordMap,
-} from '../../shared/records.js';
+import { notSaved, SyncError } from '../../shared/errors.js';
+import type { UserId } from '../../shared/names.js';
+import type { Dependency } from '../../shared/protocol/scan.js';
+import type { Collections, JsonRecord } from '../../shared/records.js';
 import type { StoredDocument } from '../store/store.js';
+import { Archive, type HistoryHead } from './archive.js';
 import { AwarenessRoom } from './awareness.js';
-import type { DurableChange, Member, Origin } from './changes.js';
+import { durableChange, type Member, type Origin } from './changes.js';
 import { CommitQueue } from './commit-queue.js';
+import { DeviceStates } from './device-states.js';
 import type { DocumentOptions, ReceiveResult } from './document-options.js';
-import { type RecordKey, Replica, UnionFailed, type Written } from './replica.js';
+import { History, type TimesMade } from './history.js';
+import { encodeEntry, type HistoryEntry } from './history-entry.js';
+import { Inbox } from './inbox.js';
+import { Members } from './members.js';
+import type { RecordKey } from './record-key.js';
+import { Replica, UnionFailed, type Written } from './replica.js';
+import { StoredSize } from './stored-size.js';
+
+/** How long what was read of the history stays in memory at least, in ms. */
+const HISTORY_REST = 60_000;
 
 export class UserDocument {
   readonly user: UserId;
   readonly awareness = new AwarenessRoom();
+  readonly devices: DeviceStates;
+  /** The last part of the history, in memory. */
+  readonly history: History;
+  /** All of it, as it is stored. */
+  readonly archive: Archive;
   readonly #options: DocumentOptions;
-  readonly #members = new Set<Member>();
+  readonly #members = new Members((action) => this.#safely(action));
   #replica: Replica;
-  #revision: number;
   readonly #commits = new CommitQueue((action) => this.#safely(action));
-  /** What waits for the document to be rebuilt; `null` when it is in order. */
-  #inbox: (() => void)[] | null = null;
+  readonly #inbox = new Inbox((task) => this.#safely(task));
   #failure: SyncError | null = null;
-  #updates: number;
-  #bytes: number;
+  readonly #size: StoredSize;
+  #readHistoryAt = Number.NEGATIVE_INFINITY;
 
   constructor(user: UserId, stored: StoredDocument, options: DocumentOptions) {
     this.user = user;
     this.#options = options;
     this.#replica = new Replica(stored, options);
-    this.#revision = stored.revision;
-    this.#updates = stored.updates.length;
-    this.#bytes = stored.updates.reduce((sum, { length }) => sum + length, 0);
+    this.devices = new DeviceStates(stored.devices, stored.revision);
+    this.history = new History(stored.revision, stored.historyFrom, (key) => this.#replica.images.get(key));
+    this.archive = new Archive(user, options);
+    this.#size = new StoredSize(stored.updates);
   }
 
   /** The user's change counter, commits under way included. */
   get revision(): number {
-    return this.#revision;
+    return this.history.revision;
   }
 
   /** Whether something of it is not durable yet. */
   get isBusy(): boolean {
-    return !this.#commits.isEmpty || this.#inbox !== null;
+    return !this.#commits.isEmpty || this.#inbox.isClosed;
   }
 
   get failure(): SyncError | null {
@@ -60,7 +68,7 @@ export class UserDocument {
   }
 
   get members(): ReadonlySet<Member> {
-    return this.#members;
+    return this.#members.all;
   }
 
   join(member: Member): void {
@@ -73,8 +81,18 @@ export class UserDocument {
 
   /** Runs `task` when the document is in order: at once, or after a rebuild that is under way. */
   enter(task: () => void): void {
-    if (this.#inbox !== null) this.#inbox.push(task);
-    else task();
+    this.#inbox.enter(task);
+  }
+
+  /**
+   * Runs `task` when the history since `revision` is in memory: at once, or after it was read, and then before
+   * anything that came in later.
+   */
+  withHistory(revision: number, task: () => void): void {
+    this.#inbox.enter(() => {
+      if (this.history.covers(revision)) task();
+      else this.#readHistory(revision, task);
+    });
   }
 
   /**
@@ -85,17 +103,13 @@ export class UserDocument {
    */
   receive(origin: Origin, update: Uint8Array, saw: ReadonlyMap<number, number> | null): ReceiveResult {
     this.#mustWork();
-    const { maxDepth } = this.#options;
-    const scan = scanUpdate(update, { maxDepth });
-    if (scan.empty) return { missing: null };
-    this.#refuseOwnIds(scan);
-    const missing = firstMissing(scan, (client) => this.#state(client));
-    if (missing !== null) return { missing };
+    const checked = this.#replica.check(update);
+    if (checked !== 'new') return { missing: checked === 'empty' ? null : checked };
     try {
       this.#commit(origin, this.#replica.receive(update, saw));
     } catch (error) {
       this.#rebuild(error);
-      if (error instanceof UnionFailed) this.#inbox?.push(() => this.#receiveAlone(origin, update, saw));
+      if (error instanceof UnionFailed) this.#inbox.enter(() => this.#receiveAlone(origin, update));
       else if (error instanceof SyncError) throw error;
       else throw new SyncError('MALFORMED_UPDATE', undefined, { cause: error });
     }
@@ -103,27 +117,40 @@ export class UserDocument {
   }
 
   /** Whether the document has this clock of this client. */
-  has({ client, clock }: Dependency): boolean {
-    return this.#state(client) > clock;
+  has(dependency: Dependency): boolean {
+    return this.#replica.has(dependency);
   }
 
-  /** Writes on behalf of a device that speaks JSON; returns the records that it changed. */
-  write(origin: Origin, change: (doc: Y.Doc) => void): readonly RecordKey[] {
+  /**
+   * Writes on behalf of a device that speaks JSON; returns the changes of records that came of it.
+   *
+   * @param made when the changes were made, where it was not now
+   */
+  write(origin: Origin, change: (doc: Y.Doc) => void, made?: TimesMade): readonly HistoryEntry[] {
     this.#mustWork();
     try {
-      const written = this.#replica.write(change);
-      this.#commit(origin, written);
-      return written.records;
+      return this.#commit(origin, this.#replica.write(change), made);
     } catch (error) {
       this.#rebuild(error);
       throw error;
     }
   }
 
+  /** Makes durable what must not wait for the next change, or all that is not durable yet, of the devices. */
+  saveDevices(which: 'urgent' | 'all'): void {
+    // Where there is nothing to be seen, nothing has to be remembered of who saw it.
+    if (this.#failure !== null || this.revision === 0) return;
+    if (which === 'urgent' && !this.devices.hasUrgent) return;
+    const devices = this.devices.take(this.#options.now(), which === 'all' ? 'all' : 'due');
+    if (devices === undefined) return;
+    const { revision } = this;
+    this.#await(this.#options.store.commit(this.user, { update: null, revision, devices }));
+  }
+
   /** Calls `done` once everything that the document has now is durable; in the order of the calls. */
   afterDurable(done: () => void, failed?: (error: SyncError) => void): void {
     if (this.#failure !== null) failed?.(this.#failure);
-    else if (this.#inbox !== null) this.#inbox.push(() => this.afterDurable(done, failed));
+    else if (this.#inbox.isClosed) this.#inbox.enter(() => this.afterDurable(done, failed));
     else this.#commits.after({ done, failed });
   }
 
@@ -132,67 +159,54 @@ export class UserDocument {
     return new Promise((resolve, reject) => this.afterDurable(resolve, reject));
   }
 
-  stateVector(): Uint8Array {
-    return Y.encodeStateVector(this.#replica.doc);
-  }
+  stateVector = (): Uint8Array => Y.encodeStateVector(this.#replica.doc);
 
   /** What a client with this state vector lacks. */
   diff(stateVector: Uint8Array): Uint8Array {
     return Y.encodeStateAsUpdate(this.#replica.doc, stateVector);
   }
 
+  /** The Yjs document, to be read only. */
+  get doc(): Y.Doc {
+    return this.#replica.doc;
+  }
+
   /** All records: the four standard collections always, every other one that ever had a record (D7). */
   collections(): Collections {
-    const { doc } = this.#replica;
-    const names = new Set<CollectionName>([...STANDARD_COLLECTIONS, ...collectionNames(doc)]);
-    return Object.fromEntries([...names].map((name) => [name, readCollection(doc, name)]));
+    return this.#replica.images.collections();
   }
 
-  record({ collection, id }: RecordKey): JsonRecord | null {
-    const map = recordMap(this.#replica.doc, collection, id);
-    return map === null ? null : readRecord(map, id);
+  record(key: RecordKey): JsonRecord | null {
+    return this.#replica.images.get(key)?.json ?? null;
   }
 
-  /** Number of records, for the statistics. */
+  /** The document as it is, to read the history back from; that has to be durable first. */
+  historyHead(): HistoryHead {
+    const { revision, floor } = this.history;
+    return { revision, floor, images: new Map(this.#replica.images.complete()) };
+  }
+
   countRecords(): number {
-    const { doc } = this.#replica;
-    return collectionNames(doc).reduce((sum, name) => sum + doc.getMap(name).size, 0);
+    return this.#replica.images.complete().size;
   }
 
   /** Writes the whole document as one update when enough has come together since the last time. */
   compact(minimumUpdates: number): void {
-    if (this.#updates < Math.max(2, minimumUpdates) || this.#failure !== null || this.#inbox !== null) return;
-    const before = { updates: this.#updates, bytesBefore: this.#bytes };
+    const isDue = this.#size.updates >= Math.max(2, minimumUpdates);
+    if (!isDue || this.#failure !== null || this.#inbox.isClosed) return;
     const update = Y.encodeStateAsUpdate(this.#replica.doc);
-    this.#updates = 1;
-    this.#bytes = update.length;
-    const snapshot = {
-      update,
-      stateVector: this.stateVector(),
-      revision: this.#revision,
-      memory: this.#replica.memory(),
-    };
-    const report = () => this.#options.onCompacted(this, { ...before, bytesAfter: update.length });
-    this.#await(this.#options.store.compact(this.user, snapshot), report);
-  }
-
-  #state(client: number): number {
-    return Y.getState(this.#replica.doc.store, client);
-  }
-
-  /** What this server writes under its own ids nobody else can know before the server has it. */
-  #refuseOwnIds({ ranges }: UpdateScan): void {
-    const { writes, unions } = this.#options.ids();
-    const forged = ranges.some(
-      ({ client, to }) => (client === writes || client === unions) && to > this.#state(client),
+    const sizes = this.#size.replaceBy(update);
+    const stateVector = this.stateVector();
+    const snapshot = { update, stateVector, revision: this.history.revision, memory: this.#replica.memory() };
+    this.#await(this.#options.store.compact(this.user, snapshot), () =>
+      this.#options.onCompacted(this, sizes),
     );
-    if (forged) throw new SyncError('MALFORMED_UPDATE', 'The update writes under a client id of the server.');
   }
 
   /** A union that fails is not the author's fault: its update is taken as plain Yjs takes it. */
-  #receiveAlone(origin: Origin, update: Uint8Array, saw: ReadonlyMap<number, number> | null): void {
+  #receiveAlone(origin: Origin, update: Uint8Array): void {
     try {
-      this.#commit(origin, this.#replica.receive(update, saw, 'no union'));
+      this.#commit(origin, this.#replica.receive(update, null, 'no union'));
     } catch (error) {
       this.#rebuild(error);
     }
@@ -200,50 +214,34 @@ export class UserDocument {
 
   #mustWork(): void {
     if (this.#failure !== null) throw this.#failure;
-    if (this.#inbox !== null) throw new SyncError('INTERNAL', 'The document is being rebuilt.');
+    if (this.#inbox.isClosed) throw new SyncError('INTERNAL', 'The document is being rebuilt.');
   }
 
-  #commit(origin: Origin, { incoming, made, records, memory }: Written): void {
-    const update = incoming !== null && made !== null ? Y.mergeUpdates([incoming, made]) : (incoming ?? made);
-    if (update === null) return;
-    this.#revision += records.length;
-    this.#updates += 1;
-    this.#bytes += update.length;
-    const change: DurableChange = {
-      origin,
-      revision: this.#revision,
-      update,
-      made,
-      records: this.#wantsRecords(origin)
-        ? records.map((key) => ({ ...key, record: this.record(key) }))
-        : null,
-    };
-    const commit = this.#options.store.commit(this.user, { update, revision: this.#revision, memory });
+  #commit(origin: Origin, written: Written, made?: TimesMade): readonly HistoryEntry[] {
+    const { update, memory } = written;
+    if (update === null) return [];
+    const now = this.#options.now();
+    const entries = this.history.enter(written.records, origin, now, made);
+    if (now - this.#readHistoryAt > HISTORY_REST) this.history.trim(() => this.devices.liveFrom(now));
+    this.#size.add(update);
+    const { revision } = this;
+    const history = entries.map(encodeEntry);
+    const devices = this.devices.take(now, 'due');
+    const commit = this.#options.store.commit(this.user, { update, revision, memory, history, devices });
+    const change = durableChange(origin, revision, written, entries);
     // Who joins from here on has this change in what it asks for; it must not come before that (N2, L1).
-    const members = [...this.#members];
-    this.#await(commit, () => this.#deliver(change, members));
-    if (this.#updates >= this.#options.compactUpdates || this.#isLarge(update)) this.compact(2);
+    const members = [...this.#members.all];
+    this.#await(commit, () => this.#members.deliver(change, members));
+    if (this.#size.isDue(this.#options)) this.compact(2);
+    return entries;
   }
 
-  /** Many bytes in many updates; one large update alone gains nothing from compaction. */
-  #isLarge = ({ length }: Uint8Array): boolean =>
-    this.#updates > 8 && this.#bytes - length > this.#options.compactBytes;
-
-  #wantsRecords({ member: author }: Origin): boolean {
-    for (const member of this.#members) if (member.wantsRecords && member !== author) return true;
-    return false;
-  }
-
-  #await(commit: Promise<void>, done: () => void): void {
+  #await(commit: Promise<void>, done: () => void = () => {}): void {
     this.#commits.add({ done });
     commit.then(
       () => this.#commits.settle(),
-      (error) => this.#fail(toSyncError(error)),
+      (error) => this.#fail(notSaved(error)),
     );
-  }
-
-  #deliver(change: DurableChange, to: readonly Member[]): void {
-    for (const member of to) if (this.#members.has(member)) this.#safely(() => member.deliver(change));
   }
 
   #safely(action: () => void): void {
@@ -260,8 +258,26 @@ export class UserDocument {
     this.#failure = error;
     this.#options.onFailed(this, error);
     this.#commits.fail(error);
-    for (const member of [...this.#members]) this.#safely(() => member.fail(error));
-    this.#open();
+    this.#members.fail(error);
+    this.#inbox.open();
+  }
+
+  /** Everything that was accepted so far is durable; also while the inbox is closed. */
+  #settled(): Promise<void> {
+    return new Promise((done, failed) => this.#commits.after({ done, failed }));
+  }
+
+  #readHistory(since: number, task: () => void): void {
+    this.#inbox.close();
+    this.#inbox.enter(task);
+    this.#settled()
+      .then(() => this.archive.reachBack(this.history, since))
+      .then((complete) => {
+        this.#readHistoryAt = this.#options.now();
+        if (!complete) this.#options.onHistoryDamaged(this, this.history.floor);
+        this.#inbox.open();
+      })
+      .catch((error: unknown) => this.#fail(notSaved(error)));
   }
 
   /**
@@ -269,27 +285,15 @@ export class UserDocument {
    * that was accepted is durable. What arrives meanwhile waits; other connections notice nothing (S1).
    */
   #rebuild(cause: unknown): void {
-    if (this.#inbox !== null || this.#failure !== null) return;
-    this.#inbox = [];
+    if (this.#inbox.isClosed || this.#failure !== null) return;
+    this.#inbox.close();
     this.#options.onRebuilt(this, cause);
-    new Promise<void>((done, failed) => this.#commits.after({ done, failed }))
+    this.#settled()
       .then(() => this.#options.store.load(this.user))
       .then((stored) => {
         this.#replica = new Replica(stored, this.#options);
-        this.#open();
+        this.#inbox.open();
       })
-      .catch((error: unknown) => this.#fail(toSyncError(error)));
+      .catch((error: unknown) => this.#fail(notSaved(error)));
   }
-
-  #open(): void {
-    const tasks = this.#inbox ?? [];
-    this.#inbox = null;
-    for (const task of tasks) this.enter(() => this.#safely(task));
-  }
-}
-
-function toSyncError(error: unknown): SyncError {
-  return error instanceof SyncError
-    ? error
-    : new SyncError('NOT_SAVED', ERRORS.NOT_SAVED.message, { cause: error });
 }

@@ -1,10 +1,19 @@
-/** One connection of a JSON device, without its socket: messages in, messages out (L1–L3, L9–L11). */
-import { equalityDeep } from 'lib0/function';
+/** One connection of a JSON device, without its socket: messages in, messages out (L1–L11). */
+import type * as Y from 'yjs';
 import { SyncError } from '../../shared/errors.js';
 import type { DeviceId } from '../../shared/names.js';
-import { type JsonMessage, jsonMessages, parseMessage, SERVER_DEVICE } from '../../shared/protocol/json.js';
+import {
+  type ChangeMessage,
+  isAnswered,
+  type JsonMessage,
+  jsonMessages,
+  parseMessage,
+  SERVER_DEVICE,
+} from '../../shared/protocol/json.js';
 import type { DurableChange, Member, Origin, RecordChange } from '../documents/changes.js';
-import { applyMessage } from '../documents/json-changes.js';
+import type { DeviceView, Judged } from '../documents/device-view.js';
+import { applyMessage, neededFrom } from '../documents/json-changes.js';
+import { keyOf } from '../documents/record-key.js';
 import type { UserDocument } from '../documents/user-document.js';
 import type { Log } from '../log.js';
 import { Receipts } from './receipts.js';
@@ -35,10 +44,14 @@ const BAD_MESSAGE_WINDOW = 60_000;
 const texts = new WeakMap<RecordChange, string>();
 
 export class JsonSession implements Member {
-  readonly wantsRecords = true;
   readonly #options: JsonSessionOptions;
   readonly #origin: Origin;
   readonly #receipts: Receipts;
+  /** What the device may be looking at; from the first full sync on. */
+  #view: DeviceView | null = null;
+  /** The connection is gone. */
+  #left = false;
+  /** It is gone, or was told to go. */
   #ended = false;
   #fullSyncWaiting = false;
   /** The `ack` of each write that is not durable yet, in order. */
@@ -47,7 +60,7 @@ export class JsonSession implements Member {
 
   constructor(options: JsonSessionOptions) {
     this.#options = options;
-    this.#origin = { via: 'json', device: options.device, member: this };
+    this.#origin = { via: 'json', device: options.device, actor: null, member: this };
     this.#receipts = new Receipts((payload) => options.outbox.ping(payload));
   }
 
@@ -60,6 +73,8 @@ export class JsonSession implements Member {
 
   #greet(): void {
     const { document, device, now } = this.#options;
+    this.#view = document.devices.connect(device, now(), document.revision);
+    document.saveDevices('urgent');
     document.join(this);
     this.#fullSync();
     document.afterDurable(() => this.#send(jsonMessages.connectionConfirmed(document.user, device, now())));
@@ -69,8 +84,9 @@ export class JsonSession implements Member {
   receive(text: string | null): void {
     const { document, maxDepth, maxMessage } = this.#options;
     document.enter(() => {
-      if (this.#ended) return;
-      try {
+      // What came before the connection was lost counts all the same.
+      if (this.#ended && !this.#left) return;
+      this.#guard(() => {
         if (text === null) throw new SyncError('INVALID_JSON', 'A binary message where text is expected.');
         if (Buffer.byteLength(text) > maxMessage) {
           throw new SyncError(
@@ -79,15 +95,21 @@ export class JsonSession implements Member {
           );
         }
         this.#handle(parseMessage(text, document.user, { maxDepth }));
-      } catch (error) {
-        if (error instanceof SyncError) {
-          this.#refuse(error);
-          return;
-        }
-        this.#end(new SyncError('INTERNAL'));
-        throw error;
-      }
+      });
     });
+  }
+
+  #guard(action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      if (error instanceof SyncError) {
+        this.#refuse(error);
+        return;
+      }
+      this.#end(new SyncError('INTERNAL'));
+      throw error;
+    }
   }
 
   /** Answers a bad message; the connection stays open, unless there are too many of them (L10). */
@@ -108,7 +130,7 @@ export class JsonSession implements Member {
 
   deliver({ origin, revision, records }: DurableChange): void {
     if (origin.member === this) return;
-    for (const change of records ?? []) this.#sendChange(change, origin.device, revision);
+    for (const change of records) this.#sendChange(change, origin.device, revision);
   }
 
   fail(error: SyncError): void {
@@ -117,46 +139,80 @@ export class JsonSession implements Member {
   }
 
   pong(payload: string): void {
-    this.#receipts.confirm(payload);
+    const revision = this.#receipts.confirm(payload);
+    if (revision !== null) this.#view?.acknowledged(revision, this.#options.now());
   }
 
   /** The connection is gone. */
   leave(): void {
+    const { document, now } = this.#options;
+    this.#left = !this.#ended;
     this.#ended = true;
-    this.#options.document.leave(this);
+    document.leave(this);
+    document.enter(() => {
+      if (this.#view !== null) document.devices.disconnect(this.#view, now());
+    });
   }
 
   #handle(message: JsonMessage): void {
     const { document, device, log } = this.#options;
     log('received', { user: document.user, device, type: message.type });
-    if (message.type === 'REQUEST_SYNC') this.#fullSync();
-    else this.#write(message);
-    const { ack } = message;
-    if (ack !== undefined) document.afterDurable(() => this.#send(jsonMessages.ack(ack)));
+    if (message.type !== 'REQUEST_SYNC') {
+      this.#change(message);
+      return;
+    }
+    this.#view?.device.timeOf(null, message.sentAt, this.#options.now());
+    this.#fullSync();
+    this.#acknowledge(message);
+  }
+
+  /** Compares the write with what the device may have been looking at, which may have to be read first (L4–L9). */
+  #change(message: ChangeMessage): void {
+    const { document, now } = this.#options;
+    const judged = this.#view?.judge(message, now());
+    if (judged === undefined) return;
+    document.withHistory(neededFrom(document.doc, message, judged), () =>
+      this.#guard(() => {
+        this.#write(message, judged);
+        this.#acknowledge(message);
+      }),
+    );
+  }
+
+  #acknowledge({ ack }: JsonMessage): void {
+    if (ack === undefined) return;
+    this.#options.document.afterDurable(() => this.#send(jsonMessages.ack(ack)));
   }
 
   /**
    * The sender gets the record too when its own store would be left with something else: when the merge differs
    * from what it sent, or when something without its write was on its way to it (L3).
    */
-  #write(message: Exclude<JsonMessage, { type: 'REQUEST_SYNC' }>): void {
-    const { document, log } = this.#options;
-    const key = { collection: message.collection, id: message.id };
-    const endWatch = this.#receipts.watch(key);
-    const written = document.write(this.#origin, (doc) => applyMessage(doc, message));
-    const result = { ...key, record: document.record(key) };
-    const differs = message.type === 'DATA_UPDATE' && !equalityDeep(result.record, message.document);
+  #write(message: ChangeMessage, judged: Judged): void {
+    const { document, log, now } = this.#options;
+    const { collection, id } = message;
+    const made = new Map(judged.madeAt === null ? [] : [[keyOf(message), judged.madeAt]]);
+    const endWatch = this.#receipts.watch(message);
+    const apply = (doc: Y.Doc) => applyMessage(doc, message, judged, document.history);
+    const entries = document.write(this.#origin, apply, made);
+    const record = document.record(message);
+    const corrected = !isAnswered(message, record);
     const { revision } = document;
+    const outcome = { revision: entries.at(-1)?.revision ?? null, record, corrected };
+    this.#view?.wrote(message, judged, outcome, document.history, now());
+    document.saveDevices('urgent'); // in one batch with the write
     this.#unsaved.push(message.ack);
     document.afterDurable(() => {
       this.#unsaved.shift();
-      if (written.length > 0) {
+      if (entries.length > 0) {
         const event = message.type === 'DATA_UPDATE' ? 'updated' : 'deleted';
-        log(event, { user: document.user, collection: key.collection, record: key.id });
+        log(event, { user: document.user, collection, record: id });
         this.#logBroadcast();
       }
       const crossed = endWatch();
-      if (differs || crossed) this.#sendChange(result, SERVER_DEVICE, revision);
+      if (!corrected && !crossed) return;
+      this.#view?.sentBack(message, outcome.revision);
+      this.#sendChange({ collection, id, record }, SERVER_DEVICE, revision);
     });
   }
 
@@ -170,6 +226,7 @@ export class JsonSession implements Member {
     document.afterDurable(() => {
       this.#fullSyncWaiting = false;
       this.#send(text);
+      this.#view?.sentFullSync(revision, now());
       this.#receipts.sent('everything', revision);
       const collections = Object.fromEntries(
         Object.entries(data).map(([name, { length }]) => [name, length]),
@@ -183,6 +240,7 @@ export class JsonSession implements Member {
     const text = (isCorrection ? undefined : texts.get(change)) ?? this.#textOf(change, fromDevice);
     if (!isCorrection) texts.set(change, text);
     this.#send(text);
+    this.#view?.sent(revision);
     this.#receipts.sent(change, revision);
   }
 

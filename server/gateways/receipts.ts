@@ -2,7 +2,7 @@
  * What a JSON device may not have received yet. After what is sent goes a ping whose payload says how far; the
  * pong, which every WebSocket client answers by itself, proves receipt. At most one ping is under way.
  */
-import type { RecordKey } from '../documents/replica.js';
+import type { RecordKey } from '../documents/record-key.js';
 
 const EVERYTHING = 'everything';
 const keyOf = ({ collection, id }: RecordKey) => JSON.stringify([collection, id]);
@@ -15,6 +15,7 @@ export class Receipts {
   #sent = 0;
   #pinged = 0;
   #revision = 0;
+  #pingedRevision = 0;
   #underWay: string | null = null;
 
   constructor(ping: (payload: string) => void) {
@@ -24,18 +25,23 @@ export class Receipts {
   /** A message with this record, or with everything, was sent; it showed the state at `revision`. */
   sent(what: RecordKey | typeof EVERYTHING, revision: number): void {
     this.#sent++;
-    this.#revision = revision;
+    this.#revision = Math.max(this.#revision, revision);
     this.#open.set(what === EVERYTHING ? EVERYTHING : keyOf(what), this.#sent);
     this.#noteCrossing(what);
     if (this.#underWay === null) this.#send();
   }
 
-  /** A pong arrived; any other payload than that of the ping under way is the socket's own business. */
-  confirm(payload: string): void {
-    if (payload !== this.#underWay) return;
+  /**
+   * A pong arrived: returns the revision up to which it proves receipt. Any other payload than that of the ping
+   * under way is the socket's own business (`null`).
+   */
+  confirm(payload: string): number | null {
+    if (payload !== this.#underWay) return null;
     this.#underWay = null;
+    const revision = this.#pingedRevision;
     for (const [key, number] of this.#open) if (number <= this.#pinged) this.#open.delete(key);
     if (this.#open.size > 0) this.#send();
+    return revision;
   }
 
   /**
@@ -62,6 +68,7 @@ export class Receipts {
 
   #send(): void {
     this.#pinged = this.#sent;
+    this.#pingedRevision = this.#revision;
     this.#underWay = `${this.#revision}.${this.#sent}`;
     this.#ping(this.#underWay);
   }

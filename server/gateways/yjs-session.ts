@@ -43,7 +43,6 @@ function frameOf(update: Uint8Array): Uint8Array {
 }
 
 export class YjsSession implements Member {
-  readonly wantsRecords = false;
   readonly #options: YjsSessionOptions;
   readonly #origin: Origin;
   #ended = false;
@@ -60,7 +59,7 @@ export class YjsSession implements Member {
 
   constructor(options: YjsSessionOptions) {
     this.#options = options;
-    this.#origin = { via: 'yjs', device: options.device, member: this };
+    this.#origin = { via: 'yjs', device: options.device, actor: null, member: this };
     this.#lastSent = options.now();
   }
 

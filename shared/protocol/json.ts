@@ -1,4 +1,5 @@
 /** Messages of JSON devices: one schema each, parsed once at the door (L10). */
+import { equalityDeep } from 'lib0/function';
 import { z } from 'zod';
 import { SyncError } from '../errors.js';
 import {
@@ -15,7 +16,12 @@ import { type Collections, isObject, type Json, type JsonObject, type JsonRecord
 import { VALUE_DEPTH_CEILING } from './values.js';
 
 const timestamp = z.number().nonnegative().max(Number.MAX_SAFE_INTEGER).nullish();
-const envelope = { userId: z.string(), deviceId: z.string(), ack: z.string().max(256).optional() };
+const envelope = {
+  userId: z.string(),
+  deviceId: z.string(),
+  ack: z.string().max(256).optional(),
+  timestamp,
+};
 
 const schemas = {
   DATA_UPDATE: z.object({
@@ -26,7 +32,6 @@ const schemas = {
       document: z.custom<JsonObject>(isObject, 'must be an object'),
       timestamp,
     }),
-    timestamp,
   }),
   DATA_DELETE: z.object({
     ...envelope,
@@ -36,22 +41,36 @@ const schemas = {
       documentId: z.union([z.string(), z.number()], 'must be a string or a number'),
       timestamp,
     }),
-    timestamp,
   }),
-  REQUEST_SYNC: z.object({ ...envelope, type: z.literal('REQUEST_SYNC') }),
+  // Its time only helps to know the device's clock: a bad one is no reason to refuse.
+  REQUEST_SYNC: z.object({
+    ...envelope,
+    type: z.literal('REQUEST_SYNC'),
+    timestamp: timestamp.catch(null),
+  }),
 };
 
-interface Target {
+interface Envelope {
+  readonly ack: string | undefined;
+  /** When the device says that it sent the message, in ms since 1970; queues store an older time. */
+  readonly sentAt: number | null;
+}
+
+interface Target extends Envelope {
   readonly collection: CollectionName;
   readonly id: RecordId;
-  readonly ack: string | undefined;
+  /** When the change was made, by the clock of the device, in ms since 1970. */
+  readonly madeAt: number | null;
 }
 
 /** A message of a JSON device, checked: names are allowed, depth is within the limit, the user is the right one. */
 export type JsonMessage =
   | (Target & { readonly type: 'DATA_UPDATE'; readonly document: JsonObject })
   | (Target & { readonly type: 'DATA_DELETE' })
-  | { readonly type: 'REQUEST_SYNC'; readonly ack: string | undefined };
+  | (Envelope & { readonly type: 'REQUEST_SYNC' });
+
+/** A message that changes a record. */
+export type ChangeMessage = Exclude<JsonMessage, { type: 'REQUEST_SYNC' }>;
 
 export interface MessageLimits {
   readonly maxDepth: number;
@@ -83,15 +102,18 @@ export function checkMessage(value: unknown, user: UserId, limits: MessageLimits
   if (!parsed.success) throw new SyncError('INVALID_MESSAGE', whatIsWrong(parsed.error));
   const message = parsed.data;
   if (!isUserId(message.userId) || message.userId !== user) throw new SyncError('WRONG_USER');
-  if (message.type === 'REQUEST_SYNC') return { type: message.type, ack: message.ack };
+  const envelope = { ack: message.ack, sentAt: message.timestamp ?? null };
+  if (message.type === 'REQUEST_SYNC') return { type: message.type, ...envelope };
   const collection = checkCollection(message.data.collection);
+  const madeAt = message.data.timestamp ?? null;
   if (message.type === 'DATA_DELETE') {
-    return { type: message.type, collection, id: checkId(message.data.documentId), ack: message.ack };
+    const id = checkId(message.data.documentId);
+    return { type: message.type, collection, id, madeAt, ...envelope };
   }
   const { document } = message.data;
   const id = checkId(document.id);
   checkFields(document, limits.maxDepth);
-  return { type: message.type, collection, id, document, ack: message.ack };
+  return { type: message.type, collection, id, document, madeAt, ...envelope };
 }
 
 function whatIsWrong(error: z.ZodError): string {
@@ -132,6 +154,12 @@ function checkFields(document: JsonObject, maxDepth: number): void {
 function checkFieldName(name: string): void {
   const problem = nameProblem(name);
   if (problem !== null) throw new SyncError('INVALID_NAME', `A field name ${problem}.`);
+}
+
+/** Whether the device has, after what it sent, the very record that there is; otherwise it needs a correction (L3). */
+export function isAnswered(message: ChangeMessage, record: JsonRecord | null): boolean {
+  if (message.type === 'DATA_DELETE') return record === null;
+  return record !== null && equalityDeep(record, message.document);
 }
 
 /** The device that a correction by the server names as its author (L3). */

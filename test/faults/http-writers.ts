@@ -45,6 +45,9 @@ export class BatchWriter {
   readonly #shared: Shared;
   readonly #chance: Chance;
   #number = 0;
+  /** What the last answer said, by id. */
+  #copy = new Map<string, object>();
+  #etag = '';
 
   constructor(name: string, shared: Shared, chance: Chance) {
     this.name = name;
@@ -61,11 +64,18 @@ export class BatchWriter {
       return { kind: 'value', record, field: this.name, value: ++this.#number };
     });
     for (const fact of facts) ledger.issue(fact);
-    const documents = ids.map((id, index) => ({ id, [this.name]: facts[index]?.value }));
+    const documents = ids.map((id, index) => this.#changed(id, facts[index]?.value));
     const answer = await this.post(documents.map((document) => ['appointments', document] as const));
     if (answer === null) return;
     for (const fact of facts) ledger.confirm(fact);
     ledger.sawAll(answer);
+  }
+
+  /** The whole record as the last answer had it, with the change in it. */
+  #changed(id: string, value: unknown): object {
+    const document = { ...this.#copy.get(id), id, [this.name]: value };
+    this.#copy.set(id, document);
+    return document;
   }
 
   /** The collections that the server answers; `null` where it refused or went away. */
@@ -73,17 +83,25 @@ export class BatchWriter {
     const { url, user: userId } = this.#shared;
     const changes = writes.map(([collection, document]) => ({
       type: 'DATA_UPDATE',
-      data: { collection, document },
+      data: { collection, document, timestamp: Date.now() },
       userId,
       deviceId: this.name,
     }));
-    const headers = { 'Device-ID': this.name, 'Content-Type': 'application/json' };
+    const headers = {
+      'Device-ID': this.name,
+      'Content-Type': 'application/json',
+      'If-None-Match': this.#etag,
+    };
     const body = JSON.stringify({ changes });
     const response = await ask(`${url}/api/sync/${userId}`, { method: 'POST', headers, body });
     if (response !== null && response.status !== 200) this.refusals.push(response.status);
     if (response?.status !== 200) return null;
     const text = await bodyOf(response);
-    return text === null ? null : JSON.parse(Buffer.from(text).toString());
+    if (text === null) return null;
+    const collections = JSON.parse(Buffer.from(text).toString()) as Collections;
+    this.#etag = response.headers.get('ETag') ?? '';
+    this.#copy = new Map((collections.appointments ?? []).map((record) => [String(record.id), record]));
+    return collections;
   }
 }
 

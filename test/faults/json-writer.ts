@@ -1,4 +1,6 @@
 import WebSocket from 'ws';
+import { isObject, type JsonRecord } from '../../shared/records.js';
+import type { ById } from '../support/clinic.js';
 import { JsonDevice, type ServerMessage } from '../support/json-device.js';
 import { Watched } from '../support/wait.js';
 import type { Chance } from './chance.js';
@@ -21,6 +23,9 @@ export class JsonWriter implements Writer {
   readonly #chance: Chance;
   readonly #unacknowledged = new Map<string, Change>();
   #number = 0;
+  #lastTime = 0;
+  /** The device's own records, which outlive a connection. */
+  #copy: ById = {};
   readonly #made: string[] = [];
 
   constructor(name: string, shared: Shared, chance: Chance) {
@@ -40,6 +45,7 @@ export class JsonWriter implements Writer {
     this.device = device;
     await device.next('CONNECTION_CONFIRMED');
     for (const { ack, send } of this.#unacknowledged.values()) send(device, ack);
+    this.#copy = device.store; // with what is still in the queue written over it
   }
 
   async disconnect(): Promise<void> {
@@ -108,9 +114,23 @@ export class JsonWriter implements Writer {
     this.#unacknowledged.delete(ack);
   }
 
-  #update(collection: string, document: { id: string }, facts: Fact[]): Change {
-    const send = (device: JsonDevice, ack: string) => device.update(collection, document, { ack });
+  /** As apps do it: the whole record as the device has it, with the change in it; a queue sends the same again. */
+  #update(collection: string, change: { id: string; by?: object }, facts: Fact[]): Change {
+    const records = this.#copy[collection] ?? {};
+    this.#copy[collection] = records;
+    const old = records[change.id];
+    const by = change.by === undefined ? {} : { by: { ...(isObject(old?.by) ? old.by : {}), ...change.by } };
+    const document = { ...old, ...change, ...by } as JsonRecord;
+    records[change.id] = document;
+    const data = { collection, document, timestamp: this.#now() };
+    const send = (device: JsonDevice, ack: string) => device.update(collection, document, { data, ack });
     return { ack: `change ${++this.#number}`, facts, send };
+  }
+
+  /** No two changes of a device at one moment, which nobody makes by hand. */
+  #now(): number {
+    this.#lastTime = Math.max(Date.now(), this.#lastTime + 1);
+    return this.#lastTime;
   }
 
   #settled(): Change {
@@ -145,10 +165,11 @@ export class JsonWriter implements Writer {
   #removeShortLived(): Change {
     const id = this.#made.shift();
     if (id === undefined) return this.#makeShortLived();
+    const data = { collection: 'prescriptions', documentId: id, timestamp: this.#now() };
     return {
       ack: `change ${++this.#number}`,
       facts: [{ kind: 'removal', record: recordKey('prescriptions', id) }],
-      send: (device, ack) => device.delete('prescriptions', id, { ack }),
+      send: (device, ack) => device.delete('prescriptions', id, { data, ack }),
     };
   }
 

@@ -13,6 +13,8 @@ export async function openDocument(store: Store, user = 'anna'): Promise<UserDoc
     compactUpdates: 1_000,
     compactBytes: 1e6,
     keepFor: 86_400_000,
+    historyDays: 90,
+    onHistoryDamaged: () => {},
     now: () => 0,
     randomId: () => 1_000_000,
     onFailed: () => {},

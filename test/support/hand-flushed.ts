@@ -116,6 +116,8 @@ export class HandFlushed {
       now: this.now,
       maxDepth: 64,
       keepFor: 90 * 86_400_000,
+      historyDays: 90,
+      onHistoryDamaged: () => {},
       compactUpdates: this.#setup.compactUpdates ?? 1_000,
       compactBytes: 1_000_000,
       onFailed: (_, error) => this.faults.push(error),
@@ -233,7 +235,7 @@ export class QueuedNative {
 type JsonFrame = { readonly text: string } | { readonly ping: string };
 interface Write {
   readonly type: 'DATA_UPDATE' | 'DATA_DELETE';
-  readonly data: { collection: string; document?: JsonRecord; documentId?: string };
+  readonly data: { collection: string; document?: JsonRecord; documentId?: string; timestamp?: number };
   readonly ack: string;
 }
 
@@ -288,11 +290,13 @@ export class QueuedJson {
   }
 
   update(collection: string, document: JsonRecord): void {
-    this.#write({ type: 'DATA_UPDATE', data: { collection, document }, ack: `${++this.#writes}` });
+    const data = { collection, document, timestamp: this.#world.now() };
+    this.#write({ type: 'DATA_UPDATE', data, ack: `${++this.#writes}` });
   }
 
   delete(collection: string, documentId: string): void {
-    this.#write({ type: 'DATA_DELETE', data: { collection, documentId }, ack: `${++this.#writes}` });
+    const data = { collection, documentId, timestamp: this.#world.now() };
+    this.#write({ type: 'DATA_DELETE', data, ack: `${++this.#writes}` });
   }
 
   sendOne(): void {
@@ -332,7 +336,8 @@ export class QueuedJson {
   }
 
   #send(write: Write): void {
-    this.#link?.up.push({ text: JSON.stringify({ ...write, userId: ANNA, deviceId: this.name }) });
+    const message = { ...write, userId: ANNA, deviceId: this.name, timestamp: this.#world.now() };
+    this.#link?.up.push({ text: JSON.stringify(message) });
   }
 
   #receive(message: {

@@ -66,16 +66,21 @@ export class JsonDevice {
     this.ws.send(JSON.stringify(message));
   }
 
+  /** Writes a record now, by a clock that goes right. */
   update(collection: string, document: object, more: object = {}): void {
     const { user: userId, device: deviceId } = this;
+    const timestamp = Date.now();
     this.#write(collection, document as JsonRecord);
-    this.send({ type: 'DATA_UPDATE', data: { collection, document }, userId, deviceId, ...more });
+    const data = { collection, document, timestamp };
+    this.send({ type: 'DATA_UPDATE', data, userId, deviceId, timestamp, ...more });
   }
 
   delete(collection: string, documentId: string | number, more: object = {}): void {
     const { user: userId, device: deviceId } = this;
+    const timestamp = Date.now();
     delete this.store[collection]?.[String(documentId)];
-    this.send({ type: 'DATA_DELETE', data: { collection, documentId }, userId, deviceId, ...more });
+    const data = { collection, documentId, timestamp };
+    this.send({ type: 'DATA_DELETE', data, userId, deviceId, timestamp, ...more });
   }
 
   requestSync(more: object = {}): void {

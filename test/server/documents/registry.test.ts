@@ -14,17 +14,16 @@ const ANNA = user('anna');
 const BERT = user('bert');
 const IDLE = 30_000;
 const VISITS = 'visits' as CollectionName;
-const origin: Origin = { via: 'http', device: 'phone' as DeviceId, member: null };
+const origin: Origin = { via: 'http', device: 'phone' as DeviceId, actor: null, member: null };
 
 /** A connection that notes what it is told. */
 class Listener implements Member {
   readonly device = 'tablet' as DeviceId;
-  readonly wantsRecords = true;
   readonly ids: string[] = [];
   readonly failures: string[] = [];
 
   deliver({ records }: DurableChange): void {
-    for (const { id } of records ?? []) this.ids.push(id);
+    for (const { id } of records) this.ids.push(id);
   }
 
   fail({ code }: SyncError): void {
@@ -45,6 +44,8 @@ function registryOf(options: Partial<RegistryOptions> = {}): DocumentRegistry {
     compactUpdates: 500,
     compactBytes: 4_000_000,
     keepFor: 86_400_000,
+    historyDays: 90,
+    onHistoryDamaged: () => {},
     now: () => 1_000,
     randomId: () => Math.floor(random() * 2 ** 32),
     onFailed: (name, { code }) => failures.push([name, code]),

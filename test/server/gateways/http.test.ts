@@ -100,7 +100,7 @@ describe('[H2] POST /api/sync/:userId', () => {
     const response = await post(server, {
       changes: [
         update({ id: 'n1', text: 'x' }),
-        update({ id: 'n1', by: 'me' }),
+        update({ id: 'n1', text: 'x', by: 'me' }),
         update({ id: 'n2' }),
         remove('n2'),
         update({ id: 7 }, 'appointments'),

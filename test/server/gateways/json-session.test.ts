@@ -48,7 +48,9 @@ class Line {
 
   write(document: object): void {
     const message = { type: 'DATA_UPDATE', userId: 'anna', deviceId: this.#device };
-    this.session.receive(JSON.stringify({ ...message, data: { collection: 'notes', document } }));
+    this.session.receive(
+      JSON.stringify({ ...message, data: { collection: 'notes', document, timestamp: this.now } }),
+    );
   }
 
   pong(): void {

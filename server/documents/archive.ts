@@ -1,0 +1,167 @@
+/** A user's history where it is stored: read as far back as a write needs, shown page by page, and pruned. */
+import { SyncError } from '../../shared/errors.js';
+import type { CollectionName, RecordId, UserId } from '../../shared/names.js';
+import type { Deletion, HistoryRow } from '../store/store.js';
+import type { DeviceStates } from './device-states.js';
+import type { DocumentOptions } from './document-options.js';
+import type { History } from './history.js';
+import { decodeEntry, type HistoryEntry } from './history-entry.js';
+import type { RecordImage } from './record-image.js';
+import { keyOf, type RecordKey } from './record-key.js';
+
+/** Entries that are read at a time. */
+const PAGE = 500;
+const DAY = 86_400_000;
+/** For how long what a device may need for a merge is kept where no history is (`HISTORY_DAYS=0`). */
+const DEVICE_DAYS = 90;
+
+type ArchiveOptions = Pick<DocumentOptions, 'store' | 'historyDays' | 'now'>;
+
+export interface HistoryQuery {
+  readonly collection: CollectionName | null;
+  readonly id: RecordId | null;
+  readonly limit: number;
+  /** Only entries of earlier revisions; `null` for the newest. */
+  readonly before: number | null;
+}
+
+export interface HistoryPage {
+  /** Newest first. */
+  readonly entries: readonly HistoryEntry[];
+  /** What to ask for as `before` to go on; `null` at the end of what is kept. */
+  readonly next: number | null;
+}
+
+/** The document at one revision, to read back from. */
+export interface HistoryHead {
+  readonly revision: number;
+  readonly floor: number;
+  readonly images: ReadonlyMap<string, RecordImage>;
+}
+
+export class Archive {
+  readonly #user: UserId;
+  readonly #options: ArchiveOptions;
+
+  constructor(user: UserId, options: ArchiveOptions) {
+    this.#user = user;
+    this.#options = options;
+  }
+
+  /** Reads what a write needs that looks back to `from` into memory; returns whether it could. */
+  async reachBack(history: History, from: number): Promise<boolean> {
+    const downTo = Math.max(from, history.floor);
+    for await (const rows of this.#rowsBelow(history.from + 1, downTo)) history.prepend(rows);
+    const complete = history.from <= downTo;
+    if (!complete) history.raiseFloor(history.from);
+    if (from < history.floor) history.remember(await this.#options.store.deletions(this.#user));
+    return complete;
+  }
+
+  /** One page, read back from the document as it is: each entry says how the record was before it. */
+  async page(head: HistoryHead, query: HistoryQuery): Promise<HistoryPage> {
+    const images = new Map(head.images);
+    const entries: HistoryEntry[] = [];
+    for await (const rows of this.#rowsBelow(head.revision + 1, head.floor)) {
+      for (const row of rows) {
+        const entry = stepBack(images, row);
+        if (!isAskedFor(entry, query)) continue;
+        if (entries.length === query.limit) return { entries, next: entries.at(-1)?.revision ?? null };
+        entries.push(entry);
+      }
+    }
+    return { entries, next: null };
+  }
+
+  /** A record as it was after a revision; throws `NOT_IN_HISTORY` where there was none, or it can't be told. */
+  async imageAt(head: HistoryHead, key: RecordKey, revision: number): Promise<RecordImage> {
+    if (revision > head.revision) throw new SyncError('NOT_IN_HISTORY', 'There is no such revision yet.');
+    const images = new Map(head.images);
+    let reached = head.revision;
+    for await (const rows of this.#rowsBelow(head.revision + 1, revision)) {
+      for (const row of rows) reached = stepBack(images, row).revision - 1;
+    }
+    if (reached > revision) {
+      throw new SyncError('NOT_IN_HISTORY', 'The history does not reach back so far.');
+    }
+    const image = images.get(keyOf(key));
+    if (image === undefined) throw new SyncError('NOT_IN_HISTORY');
+    return image;
+  }
+
+  /**
+   * Removes what is older than the history is kept, but nothing that a device may still need for a merge (H7), and
+   * remembers which records were deleted.
+   */
+  async prune(history: History, devices: DeviceStates): Promise<void> {
+    const { store, historyDays, now } = this.#options;
+    const needed = devices.neededFrom(now() - (historyDays || DEVICE_DAYS) * DAY);
+    const old = await this.#lastBefore(history, now() - historyDays * DAY);
+    const upTo = Math.min(old, needed);
+    if (upTo <= history.floor) return;
+    await store.prune(this.#user, upTo, await this.#deletions(history.floor, upTo));
+    history.raiseFloor(upTo);
+  }
+
+  /** The last revision that was made before `time`; entries are in the order of their times. */
+  async #lastBefore({ revision, floor }: History, time: number): Promise<number> {
+    let [low, high] = [floor, revision];
+    while (low < high) {
+      // The first look is at the oldest entry: nearly always there is nothing to remove.
+      const middle = low === floor ? low + 1 : Math.ceil((low + high) / 2);
+      const [row] = await this.#options.store.history(this.#user, { below: middle + 1, limit: 1 });
+      if (row === undefined || decodeEntry(row.entry).at < time) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+
+  async #deletions(floor: number, upTo: number): Promise<readonly Deletion[]> {
+    const deletions = new Map<string, Deletion>();
+    for await (const rows of this.#rowsBelow(upTo + 1, floor)) {
+      for (const { revision, entry } of rows) {
+        const stored = decodeEntry(entry);
+        if (!stored.removed || deletions.has(keyOf(stored))) continue;
+        const { collection, id, madeAt: at } = stored;
+        deletions.set(keyOf(stored), { collection, id, revision, at });
+      }
+    }
+    return [...deletions.values()];
+  }
+
+  /**
+   * All rows below a revision down to `downTo`, newest first, some at a time. It ends early where an entry is
+   * damaged: what is older can't be told any more.
+   */
+  async *#rowsBelow(below: number, downTo: number): AsyncGenerator<readonly HistoryRow[]> {
+    let limit = PAGE;
+    for (let at = below; at - 1 > downTo && limit > 0; ) {
+      const rows = await this.#options.store.history(this.#user, { below: at, limit }).catch(notDamaged);
+      if (rows === null) limit = Math.floor(limit / 2);
+      else if (rows.length === 0) return;
+      else yield rows.filter(({ revision }) => revision > downTo);
+      at = rows?.at(-1)?.revision ?? at;
+    }
+  }
+}
+
+function notDamaged(error: unknown): null {
+  if (error instanceof SyncError && error.code === 'DOCUMENT_CORRUPT') return null;
+  throw error;
+}
+
+function stepBack(images: Map<string, RecordImage>, { revision, entry: bytes }: HistoryRow): HistoryEntry {
+  const stored = decodeEntry(bytes);
+  const key = keyOf(stored);
+  const after = images.get(key) ?? null;
+  const before = stored.before(after);
+  if (before === null) images.delete(key);
+  else images.set(key, before);
+  const { collection, id, device, actor, via, at, madeAt } = stored;
+  return { revision, collection, id, before, after, device, actor, via, at, madeAt };
+}
+
+function isAskedFor({ revision, collection, id }: HistoryEntry, query: HistoryQuery): boolean {
+  if (query.before !== null && revision >= query.before) return false;
+  return (query.collection ?? collection) === collection && (query.id ?? id) === id;
+}

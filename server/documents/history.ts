@@ -1,0 +1,193 @@
+/**
+ * The last part of a user's history in memory: what a merge compares with (L4–L9). It reaches back as far as
+ * somebody asked for, and is read from the store when a write needs more.
+ */
+import { equalityDeep } from 'lib0/function';
+import { elementId } from '../../shared/elements.js';
+import type { Path, PathStep } from '../../shared/merge.js';
+import { isObject, type Json, type JsonRecord } from '../../shared/records.js';
+import type { Deletion, HistoryRow } from '../store/store.js';
+import type { Origin } from './changes.js';
+import { decodeEntry, type HistoryEntry } from './history-entry.js';
+import type { RecordImage } from './record-image.js';
+import type { ImageChange } from './record-images.js';
+import { keyOf, type RecordKey } from './record-key.js';
+
+/** Revisions, both included. */
+export interface RevisionRange {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** So many of the last entries stay in memory in any case. */
+const MIN_ENTRIES = 100;
+
+/** When the changes of records were made, by their keys, where that is not when they came in. */
+export type TimesMade = ReadonlyMap<string, number>;
+
+export class History {
+  /** The user's change counter: the revision of the last entry. */
+  revision: number;
+  /** The entries in memory are those of all revisions after this one. */
+  #from: number;
+  /** The oldest revision whose state can be told at all. */
+  #floor: number;
+  /** In the order of their revisions. */
+  #entries: HistoryEntry[] = [];
+  #byRecord = new Map<string, HistoryEntry[]>();
+  /** Deletions older than the history that is kept; `null` while they were not read. */
+  #deletions: Map<string, Deletion> | null = null;
+  readonly #current: (key: RecordKey) => RecordImage | null;
+
+  /** @param current the record after the last entry */
+  constructor(revision: number, floor: number, current: (key: RecordKey) => RecordImage | null) {
+    this.revision = revision;
+    this.#from = revision;
+    this.#floor = floor;
+    this.#current = current;
+  }
+
+  /** The oldest revision whose state is known without reading the store. */
+  get from(): number {
+    return this.#from;
+  }
+
+  get floor(): number {
+    return this.#floor;
+  }
+
+  /** Whether everything that can be told about revisions from `from` on is in memory. */
+  covers(from: number): boolean {
+    if (from >= this.#from) return true;
+    return this.#from <= this.#floor && this.#deletions !== null;
+  }
+
+  /** Enters the changes that came of one update, each under a revision of its own (H5). */
+  enter(
+    changes: readonly ImageChange[],
+    { device, actor, via }: Pick<Origin, 'device' | 'actor' | 'via'>,
+    at: number,
+    made?: TimesMade,
+  ): readonly HistoryEntry[] {
+    return changes.map((change) => {
+      const madeAt = made?.get(keyOf(change)) ?? at;
+      const entry = { ...change, revision: ++this.revision, device, actor, via, at, madeAt };
+      this.#entries.push(entry);
+      const others = this.#byRecord.get(keyOf(entry));
+      if (others === undefined) this.#byRecord.set(keyOf(entry), [entry]);
+      else others.push(entry);
+      return entry;
+    });
+  }
+
+  /** Rows of the store that come before what is in memory, newest first. Throws where one can't be read. */
+  prepend(rows: readonly HistoryRow[]): void {
+    const older: HistoryEntry[] = [];
+    for (const { revision, entry: bytes } of rows) {
+      const stored = decodeEntry(bytes);
+      const { collection, id, device, actor, via, at, madeAt } = stored;
+      const later = this.#byRecord.get(keyOf(stored));
+      const after = later?.[0] === undefined ? this.#current(stored) : later[0].before;
+      const before = stored.before(after);
+      const entry = { revision, collection, id, before, after, device, actor, via, at, madeAt };
+      older.push(entry);
+      if (later === undefined) this.#byRecord.set(keyOf(stored), [entry]);
+      else later.unshift(entry);
+      this.#from = revision - 1;
+    }
+    this.#entries = [...older.reverse(), ...this.#entries];
+  }
+
+  /** Nothing before this revision can be told any more. */
+  raiseFloor(revision: number): void {
+    this.#floor = Math.max(this.#floor, revision);
+    this.#drop(this.#floor);
+  }
+
+  remember(deletions: readonly Deletion[]): void {
+    this.#deletions = new Map(
+      deletions.map((deletion) => [keyOf(deletion as Deletion & RecordKey), deletion]),
+    );
+  }
+
+  /** Lets go of what nobody needs in memory, now and then; it can be read again. */
+  trim(neededFrom: () => number): void {
+    if (this.#entries.length < 2 * MIN_ENTRIES) return;
+    const last = this.#entries.at(-MIN_ENTRIES)?.revision ?? 0;
+    this.#deletions = null;
+    this.#drop(Math.min(last, neededFrom()));
+  }
+
+  /** The states of a record at these revisions, the oldest first. */
+  versions(key: RecordKey, { from, to }: RevisionRange): (RecordImage | null)[] {
+    const entries = this.#of(key);
+    const first = entries.findIndex(({ revision }) => revision > from);
+    const oldest = first < 0 ? this.#current(key) : entries[first]?.before;
+    const later = first < 0 ? [] : entries.slice(first).filter(({ revision }) => revision <= to);
+    return [oldest ?? null, ...later.map(({ after }) => after)];
+  }
+
+  /** The entries of a record after `since`, up to and including `to`. */
+  changes(key: RecordKey, since: number, to: number): HistoryEntry[] {
+    return this.#of(key).filter(({ revision }) => revision > since && revision <= to);
+  }
+
+  /** The last deletion of a record, as far as it is known. */
+  deletion(key: RecordKey): { readonly revision: number; readonly at: number } | null {
+    const last = this.#of(key).findLast(({ after }) => after === null);
+    return last === undefined
+      ? (this.#deletions?.get(keyOf(key)) ?? null)
+      : { revision: last.revision, at: last.madeAt };
+  }
+
+  /** When the value at `path` was last changed; where no entry in memory tells, `otherwise`. */
+  changedAt(key: RecordKey, path: Path, otherwise: () => number): number {
+    const entries = this.#of(key);
+    for (let index = entries.length - 1; index >= 0; index--) {
+      const entry = entries[index] as HistoryEntry;
+      if (differsAt(entry, path)) return entry.madeAt;
+    }
+    return entries[0]?.before === null ? Number.NEGATIVE_INFINITY : otherwise();
+  }
+
+  /** Before this, the last change of what no entry in memory tells was made; now, if there is no entry. */
+  oldestTime(): number {
+    return this.#entries[0]?.at ?? Number.POSITIVE_INFINITY;
+  }
+
+  #of(key: RecordKey): readonly HistoryEntry[] {
+    return this.#byRecord.get(keyOf(key)) ?? [];
+  }
+
+  #drop(upTo: number): void {
+    if (upTo <= this.#from) return;
+    const gone = this.#entries.findIndex(({ revision }) => revision > upTo);
+    const dropped = this.#entries.splice(0, gone < 0 ? this.#entries.length : gone);
+    for (const entry of dropped) this.#dropFromRecord(keyOf(entry));
+    this.#from = upTo;
+  }
+
+  #dropFromRecord(key: string): void {
+    const entries = this.#byRecord.get(key);
+    entries?.shift();
+    if (entries?.length === 0) this.#byRecord.delete(key);
+  }
+}
+
+function differsAt({ before, after }: HistoryEntry, path: Path): boolean {
+  const [old, now] = [at(before?.json, path), at(after?.json, path)];
+  return old !== now && !(old !== undefined && now !== undefined && equalityDeep(old, now));
+}
+
+function at(record: JsonRecord | undefined, path: Path): Json | undefined {
+  let value: Json | undefined = record;
+  for (const step of path) value = value === undefined ? undefined : inside(value, step);
+  return value;
+}
+
+function inside(value: Json, step: PathStep): Json | undefined {
+  if (typeof step === 'string') {
+    return isObject(value) && Object.hasOwn(value, step) ? value[step] : undefined;
+  }
+  return Array.isArray(value) ? value.find((element) => elementId(element) === step.id) : undefined;
+}

@@ -1,0 +1,88 @@
+/** The history of a user's records, and bringing one back (H6). */
+import type { Request, Response } from 'express';
+import { z } from 'zod';
+import { SyncError } from '../../shared/errors.js';
+import { isCollectionName, isRecordId, recordIdOf } from '../../shared/names.js';
+import type { HistoryHead } from '../documents/archive.js';
+import type { HistoryEntry } from '../documents/history-entry.js';
+import { writeImage } from '../documents/record-image.js';
+import type { UserDocument } from '../documents/user-document.js';
+import { type HttpOptions, inOrder, namedDevice, withDocument } from './http-request.js';
+
+const DEFAULT_LIMIT = 50;
+const MAX_LIMIT = 500;
+
+const whole = z
+  .string()
+  .regex(/^\d{1,15}$/, 'must be a whole number')
+  .transform(Number);
+const collection = z.string().refine(isCollectionName, 'is not a name');
+const recordId = z.string().refine(isRecordId, 'is not an id');
+
+const querySchema = z.object({
+  collection: collection.nullable().default(null),
+  id: recordId.nullable().default(null),
+  limit: whole
+    .refine((n) => n >= 1 && n <= MAX_LIMIT, `must be from 1 to ${MAX_LIMIT}`)
+    .default(DEFAULT_LIMIT),
+  before: whole.nullable().default(null),
+});
+
+const restoreSchema = z.object({
+  collection,
+  id: z.union([z.string(), z.number()]).transform((id, context) => {
+    const key = recordIdOf(id);
+    if (key === null) context.addIssue({ code: 'custom', message: 'is not an id' });
+    return key ?? z.NEVER;
+  }),
+  revision: z.number().int().nonnegative(),
+});
+
+/** Changes of records, newest first, a page at a time. */
+export async function getHistory(options: HttpOptions, request: Request, response: Response): Promise<void> {
+  const query = read(querySchema, request.query);
+  await withDocument(options, request, async (document) => {
+    const { entries, next } = await document.archive.page(await durableHead(document), query);
+    response.set('Cache-Control', 'private, no-store');
+    response.json({ entries: entries.map(shown), next });
+  });
+}
+
+/** Brings a record back as it was after a revision, as a new change. */
+export async function postRestore(options: HttpOptions, request: Request, response: Response): Promise<void> {
+  const device = namedDevice(request) ?? options.newDeviceId();
+  const wanted = read(restoreSchema, request.body);
+  await withDocument(options, request, async (document) => {
+    const image = await document.archive.imageAt(await durableHead(document), wanted, wanted.revision);
+    const origin = { via: 'restore', device, actor: null, member: null } as const;
+    const restored = await inOrder(document, () => {
+      document.write(origin, (doc) => writeImage(doc, wanted.collection, wanted.id, image));
+      return {
+        collection: wanted.collection,
+        document: document.record(wanted),
+        revision: document.revision,
+      };
+    });
+    await document.durable();
+    response.json(restored);
+  });
+}
+
+async function durableHead(document: UserDocument): Promise<HistoryHead> {
+  const head = await inOrder(document, () => document.historyHead());
+  await document.durable();
+  return head;
+}
+
+function shown({ revision, collection, id, before, after, device, actor, via, at, madeAt }: HistoryEntry) {
+  const record = { before: before?.json ?? null, after: after?.json ?? null };
+  return { revision, collection, id, ...record, deviceId: device, actor, via, at, madeAt };
+}
+
+function read<Schema extends z.ZodType>(schema: Schema, value: unknown): z.output<Schema> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  const field = issue?.path.join('.') || 'body';
+  throw new SyncError('INVALID_MESSAGE', `${field}: ${issue?.message ?? 'is not valid'}`);
+}

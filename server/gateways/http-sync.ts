@@ -1,0 +1,139 @@
+/** Full sync and batches of changes for devices without a socket (H1, H2). */
+import { crc32 } from 'node:zlib';
+import type { Request, Response } from 'express';
+import { SyncError } from '../../shared/errors.js';
+import type { UserId } from '../../shared/names.js';
+import { type ChangeMessage, checkMessage, isAnswered } from '../../shared/protocol/json.js';
+import { type Collections, isObject } from '../../shared/records.js';
+import type { Judged } from '../documents/device-view.js';
+import type { HttpDeviceView } from '../documents/http-device-view.js';
+import { applyMessage, neededFrom } from '../documents/json-changes.js';
+import { keyOf } from '../documents/record-key.js';
+import type { UserDocument } from '../documents/user-document.js';
+import { type HttpOptions, inOrder, namedDevice, userOf, withDocument } from './http-request.js';
+
+const MAX_CHANGES = 1_000;
+
+/** All records, with an ETag of the revision that they show (H1). */
+export async function getSync(options: HttpOptions, request: Request, response: Response): Promise<void> {
+  const device = namedDevice(request);
+  await withDocument(options, request, async (document) => {
+    const view = device === null ? null : document.devices.overHttp(device, document.revision);
+    const answer = await inOrder(document, () => answerOf(options, document, view, request));
+    await sendCollections(document, answer, response);
+  });
+}
+
+/** Applies a list of changes in one atomic batch, then answers like GET (H2). */
+export async function postSync(options: HttpOptions, request: Request, response: Response): Promise<void> {
+  const changes = readChanges(request.body, userOf(request), options.config.maxDepth);
+  const named = namedDevice(request);
+  await withDocument(options, request, async (document) => {
+    const device = named ?? options.newDeviceId();
+    const view = document.devices.overHttp(device, document.revision, named !== null);
+    confirm(options, document, view, request);
+    const needed = changes.map((each) => neededFrom(document.doc, each, view.judge(each, options.now())));
+    const apply = () => {
+      applyBatch(document, changes, view, options.now());
+      return answerOf(options, document, named === null ? null : view, null);
+    };
+    await sendCollections(document, await inOrder(document, apply, Math.min(...needed)), response);
+  });
+}
+
+/** Each change is compared with what the device may have been looking at, the ones before it included (L4–L9). */
+function applyBatch(
+  document: UserDocument,
+  changes: readonly ChangeMessage[],
+  view: HttpDeviceView,
+  now: number,
+): void {
+  const { device } = view;
+  const applied: [ChangeMessage, Judged][] = [];
+  const made = new Map<string, number>();
+  const entries = document.write(
+    { via: 'http', device: device.id, actor: null, member: null },
+    (doc) => {
+      for (const message of changes) {
+        const judged = view.judge(message, now);
+        applyMessage(doc, message, judged, document.history);
+        view.applied(message, judged, document.revision);
+        applied.push([message, judged]);
+        if (judged.madeAt !== null) made.set(keyOf(message), judged.madeAt);
+      }
+    },
+    made,
+  );
+  for (const [message, judged] of applied) {
+    const record = document.record(message);
+    const revision = entries.find((entry) => keyOf(entry) === keyOf(message))?.revision ?? null;
+    const outcome = { revision, record, corrected: !isAnswered(message, record) };
+    view.wrote(message, judged, outcome, document.revision);
+  }
+  document.saveDevices('urgent'); // in one batch with the changes
+}
+
+interface Answer {
+  readonly etag: string;
+  /** `null` for who has it already. */
+  readonly body: Collections | null;
+}
+
+/** What a named device is sent, and what it says that it has, is remembered (L4). */
+function answerOf(
+  options: HttpOptions,
+  document: UserDocument,
+  view: HttpDeviceView | null,
+  request: Request | null,
+): Answer {
+  const etag = etagOf(document);
+  if (view !== null) {
+    if (request !== null) confirm(options, document, view, request);
+    view.sent(document.revision, options.now());
+  }
+  const known = tagsOf(request);
+  return { etag, body: known.includes(etag) || known.includes('*') ? null : document.collections() };
+}
+
+async function sendCollections(document: UserDocument, answer: Answer, response: Response): Promise<void> {
+  await document.durable();
+  response.set({ ETag: answer.etag, 'Cache-Control': 'private, no-cache' });
+  if (answer.body === null) response.status(304).end();
+  else response.json(answer.body);
+}
+
+/**
+ * The revision, and a mark of the content: after a restored backup, the same revision can stand for another one.
+ */
+function etagOf(document: UserDocument): string {
+  return `"${document.revision}.${crc32(document.stateVector()).toString(36)}"`;
+}
+
+const tagsOf = (request: Request | null): string[] =>
+  (request?.get('If-None-Match') ?? '').split(',').map((tag) => tag.trim().replace(/^W\//, ''));
+
+/** The ETag that a request brings along says what its device has. */
+function confirm({ now }: HttpOptions, document: UserDocument, view: HttpDeviceView, request: Request): void {
+  const revisions = tagsOf(request).map((tag) => Number(/^"(\d{1,15})\.[0-9a-z]+"$/.exec(tag)?.[1] ?? -1));
+  const known = revisions.filter((revision) => revision >= 0 && revision <= document.revision);
+  if (known.length > 0) view.confirmed(Math.max(...known), now());
+}
+
+function readChanges(body: unknown, user: UserId, maxDepth: number): ChangeMessage[] {
+  const changes = isObject(body) ? body.changes : undefined;
+  if (!Array.isArray(changes))
+    throw new SyncError('INVALID_MESSAGE', 'changes: must be an array of messages');
+  if (changes.length > MAX_CHANGES) {
+    throw new SyncError('INVALID_MESSAGE', `changes: must have at most ${MAX_CHANGES} messages`);
+  }
+  return changes.map((change, index) => {
+    try {
+      const message = checkMessage(change, user, { maxDepth });
+      if (message.type === 'REQUEST_SYNC') throw new SyncError('UNKNOWN_TYPE');
+      return message;
+    } catch (error) {
+      if (!(error instanceof SyncError)) throw error;
+      throw new SyncError(error.code, error.message, { index });
+    }
+  });
+}

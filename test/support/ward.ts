@@ -1,0 +1,317 @@
+/** The documents of one user without sockets, over a store that can be started again, by a clock that tests move. */
+import { onTestFinished, vi } from 'vitest';
+import * as Y from 'yjs';
+import { Archive, type HistoryPage, type HistoryQuery } from '../../server/documents/archive.js';
+import type { Origin } from '../../server/documents/changes.js';
+import type { HistoryEntry, Via } from '../../server/documents/history-entry.js';
+import { type RecordImage, readImage } from '../../server/documents/record-image.js';
+import { keyOf, type RecordKey } from '../../server/documents/record-key.js';
+import { DocumentRegistry, type Lease, type RegistryOptions } from '../../server/documents/registry.js';
+import type { UserDocument } from '../../server/documents/user-document.js';
+import { JsonSession } from '../../server/gateways/json-session.js';
+import { silentLog } from '../../server/log.js';
+import { MemoryStore } from '../../server/store/memory.js';
+import type { Store } from '../../server/store/store.js';
+import type { CollectionName, DeviceId, RecordId, UserId } from '../../shared/names.js';
+import { collectionNames, recordMap } from '../../shared/records.js';
+import { seededRandom } from './hostile.js';
+import { LevelFixture } from './level-fixture.js';
+import { Watched } from './wait.js';
+
+export const DAY = 86_400_000;
+
+/** Something that stores: `open` gives what is on it, as after a start of the server. */
+export interface Shelf {
+  open(): Promise<Store>;
+  close(): Promise<void>;
+}
+
+export function memoryShelf(): Shelf & { store: MemoryStore } {
+  const shelf = {
+    store: new MemoryStore(),
+    open: async () => {
+      shelf.store = new MemoryStore(shelf.store.contents);
+      return shelf.store;
+    },
+    close: () => shelf.store.close(),
+  };
+  return shelf;
+}
+
+export async function levelShelf(): Promise<Shelf & { fixture: LevelFixture }> {
+  const fixture = await LevelFixture.create();
+  onTestFinished(() => fixture.remove());
+  return { fixture, open: () => fixture.open(), close: async () => fixture.store?.close() };
+}
+
+export type WardOptions = Partial<RegistryOptions> & {
+  /** What stands between the documents and the store. */
+  readonly around?: (store: Store) => Store;
+};
+
+/** One user's document and the server around it; `restart` is a stop and a start on the same shelf. */
+export class Ward {
+  static readonly USER = 'anna' as UserId;
+  now = Date.UTC(2025, 0, 31);
+  /** Revisions before which the history was said to be damaged. */
+  readonly damaged: number[] = [];
+  readonly unexpected: unknown[] = [];
+  readonly failures: string[] = [];
+  rebuilt = 0;
+  document!: UserDocument;
+  readonly #shelf: Shelf;
+  readonly #options: WardOptions;
+  readonly #prune = vi.spyOn(Archive.prototype, 'prune');
+  readonly #random = seededRandom(11);
+  #registry: DocumentRegistry | null = null;
+  #lease: Lease | null = null;
+  #store: Store | null = null;
+
+  private constructor(shelf: Shelf, options: WardOptions) {
+    this.#shelf = shelf;
+    this.#options = options;
+    onTestFinished(() => this.#prune.mockRestore());
+  }
+
+  static async open(shelf: Shelf = memoryShelf(), options: WardOptions = {}): Promise<Ward> {
+    const ward = new Ward(shelf, options);
+    onTestFinished(() => ward.stop());
+    await ward.start();
+    return ward;
+  }
+
+  /** Resolves when the document is loaded and what is too old of its history is gone. */
+  async start(): Promise<void> {
+    await this.load();
+    await this.pruned();
+  }
+
+  /** Resolves when the document is loaded. */
+  async load(): Promise<void> {
+    const store = await this.#shelf.open();
+    this.#store = store;
+    this.#registry = new DocumentRegistry({
+      store: this.#options.around?.(store) ?? store,
+      idleTimeout: DAY,
+      maxDepth: 64,
+      compactUpdates: 1_000,
+      compactBytes: 1e6,
+      keepFor: 90 * DAY,
+      historyDays: 90,
+      now: () => this.now,
+      randomId: () => Math.floor(this.#random() * 2 ** 32),
+      onHistoryDamaged: (_, revision) => void this.damaged.push(revision),
+      onFailed: (_, { code }) => void this.failures.push(code),
+      onRebuilt: () => void this.rebuilt++,
+      onCompacted: () => {},
+      onUnexpected: (error) => void this.unexpected.push(error),
+      ...this.#options,
+    });
+    this.#lease = await this.#registry.open(Ward.USER);
+    this.document = this.#lease.document;
+  }
+
+  /** Resolves when the prunings that loads began have ended. */
+  async pruned(): Promise<void> {
+    await Promise.allSettled(this.#prune.mock.results.map(({ value }) => value));
+  }
+
+  async stop(): Promise<void> {
+    await this.#registry?.flush();
+    this.#registry?.close();
+    this.#registry = null;
+    await this.#shelf.close();
+  }
+
+  /** The document is let go, as an idle one is. */
+  async forget(): Promise<void> {
+    await this.#registry?.flush();
+    this.#registry?.close();
+    this.#registry = null;
+    this.#store?.forget(Ward.USER);
+  }
+
+  async restart(): Promise<void> {
+    await this.stop();
+    await this.start();
+  }
+
+  /** A change by a device that speaks JSON, as what it sent leads to it. */
+  write(device: string, change: (doc: Y.Doc) => void, via: Via = 'json'): readonly HistoryEntry[] {
+    return this.document.write(originOf(device, via), change);
+  }
+
+  /** An update of a native device. */
+  receive(device: string, update: Uint8Array, saw: ReadonlyMap<number, number> | null = null): void {
+    const { missing } = this.document.receive(originOf(device, 'yjs'), update, saw);
+    if (missing !== null) throw new Error('the update misses what it builds on');
+  }
+
+  /** The handshake of y-websocket, both ways. */
+  sync(device: string, doc: Y.Doc): void {
+    const saw = Y.decodeStateVector(Y.encodeStateVector(doc));
+    this.receive(device, Y.encodeStateAsUpdate(doc, this.document.stateVector()), saw);
+    Y.applyUpdate(doc, this.document.diff(Y.encodeStateVector(doc)), 'server');
+  }
+
+  async page(query: Partial<HistoryQuery> = {}): Promise<HistoryPage> {
+    const head = this.document.historyHead();
+    await this.document.durable();
+    const all = { collection: null, id: null, limit: Number.POSITIVE_INFINITY, before: null };
+    return this.document.archive.page(head, { ...all, ...query });
+  }
+
+  /** All entries that are stored, the oldest first. */
+  async entries(query: Partial<HistoryQuery> = {}): Promise<HistoryEntry[]> {
+    return [...(await this.page(query)).entries].reverse();
+  }
+
+  async revisions(): Promise<number[]> {
+    return (await this.entries()).map(({ revision }) => revision);
+  }
+
+  /** Brings a record back as it was after a revision, as a request does. */
+  async restore(key: RecordKey, revision: number, device = 'desk'): Promise<void> {
+    const head = this.document.historyHead();
+    await this.document.durable();
+    const image = await this.document.archive.imageAt(head, key, revision);
+    this.document.restore(originOf(device, 'restore'), key, image);
+  }
+
+  /** What the document has, read anew, not as the server remembers it. */
+  images(): Map<string, RecordImage> {
+    return imagesOf(this.document.doc);
+  }
+
+  json(collection: string, id: string): unknown {
+    return this.document.record(record(collection, id));
+  }
+
+  /** A JSON device connects. */
+  line(device: string, options: LineOptions = {}): JsonLine {
+    return new JsonLine(this, device, options);
+  }
+}
+
+export const originOf = (device: string, via: Via): Origin => ({
+  via,
+  device: device as DeviceId,
+  actor: null,
+  member: null,
+});
+
+export const record = (collection: string, id: string): RecordKey => ({
+  collection: collection as CollectionName,
+  id: id as RecordId,
+});
+
+export function imagesOf(doc: Y.Doc): Map<string, RecordImage> {
+  const images = new Map<string, RecordImage>();
+  for (const collection of collectionNames(doc)) {
+    for (const id of doc.getMap(collection).keys()) {
+      const map = recordMap(doc, collection, id as RecordId);
+      if (map !== null) images.set(keyOf(record(collection, id)), readImage(map, id as RecordId));
+    }
+  }
+  return images;
+}
+
+interface LineOptions {
+  /** Whether it answers pings, as every socket does that is not lost. */
+  readonly answers?: boolean;
+}
+
+interface Sent {
+  readonly type: string;
+  readonly code?: string;
+  readonly ack?: string;
+  readonly data?: { readonly document?: object; readonly documentId?: string };
+}
+
+/** A connection of a JSON device, without a socket. */
+export class JsonLine {
+  readonly sent: Sent[] = [];
+  closed: string | null = null;
+  readonly #ward: Ward;
+  readonly #device: string;
+  readonly #session: JsonSession;
+  readonly #events = new Watched();
+  #acks = 0;
+
+  constructor(ward: Ward, device: string, { answers = true }: LineOptions) {
+    this.#ward = ward;
+    this.#device = device;
+    this.#session = new JsonSession({
+      document: ward.document,
+      device: device as DeviceId,
+      now: () => ward.now,
+      log: silentLog,
+      maxDepth: 64,
+      maxMessage: 100_000,
+      outbox: {
+        send: (text) => {
+          this.sent.push(JSON.parse(text));
+          this.#events.changed();
+        },
+        ping: (payload) => {
+          if (answers) queueMicrotask(() => this.#session.pong(payload));
+        },
+        close: ({ code }) => {
+          this.closed = code;
+          this.#events.changed();
+        },
+      },
+    });
+    this.#session.start();
+  }
+
+  /** Resolves when it has the full sync. */
+  async ready(): Promise<this> {
+    await this.#until(() => this.sent.some(({ type }) => type === 'CONNECTION_CONFIRMED'));
+    return this;
+  }
+
+  /** Sends a record; resolves when it is durable. `madeAt` is earlier than the connection in a queue. */
+  async update(collection: string, document: object, madeAt: number | null = this.#ward.now): Promise<void> {
+    await this.#send('DATA_UPDATE', { collection, document, timestamp: madeAt });
+  }
+
+  async delete(
+    collection: string,
+    documentId: string,
+    madeAt: number | null = this.#ward.now,
+  ): Promise<void> {
+    await this.#send('DATA_DELETE', { collection, documentId, timestamp: madeAt });
+  }
+
+  /** As `update`, with the time that the device's clock shows at sending. */
+  async updateAt(collection: string, document: object, madeAt: number, sentAt: number): Promise<void> {
+    await this.#send('DATA_UPDATE', { collection, document, timestamp: madeAt }, { timestamp: sentAt });
+  }
+
+  /** The deletions that it was told. */
+  get deletions(): unknown[] {
+    return this.sent.filter(({ type }) => type === 'DATA_DELETE').map(({ data }) => data?.documentId);
+  }
+
+  leave(): void {
+    this.#session.leave();
+  }
+
+  async #send(type: string, data: object, more: object = {}): Promise<void> {
+    const ack = `ack ${++this.#acks}`;
+    const envelope = { userId: Ward.USER, deviceId: this.#device, ack };
+    this.#session.receive(JSON.stringify({ type, ...envelope, data, ...more }));
+    await this.#until(() => this.sent.some((message) => message.type === 'ACK' && message.ack === ack));
+  }
+
+  #until(look: () => boolean): Promise<boolean> {
+    const check = () => {
+      if (this.closed !== null) throw new Error(`${this.#device} was closed with ${this.closed}`);
+      const error = this.sent.find(({ type }) => type === 'ERROR');
+      if (error !== undefined) throw new Error(`${this.#device} was refused with ${error.code}`);
+      return look();
+    };
+    return this.#events.until(check, () => `what ${this.#device} waits for`, 5_000);
+  }
+}
