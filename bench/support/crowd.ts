@@ -2,14 +2,22 @@
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Edits } from './edits.js';
-import { NativeDevice } from './native-device.js';
 
-export interface CrowdOptions {
+/** One connection, whatever it speaks. */
+export interface Device<Frame> {
+  /** Called for each update of another device. */
+  onUpdate: () => void;
+  /** Resolves when it may send. */
+  open(): Promise<void>;
+  send(frame: Frame): void;
+  close(): void;
+}
+
+export interface CrowdOptions<Frame> {
   readonly users: number;
   readonly devicesPerUser: number;
-  /** Whether the server speaks the y protocol, or only forwards. */
-  readonly handshake: boolean;
-  readonly edits: Edits;
+  readonly device: (user: string, index: number) => Device<Frame>;
+  readonly edits: Edits<Frame>;
 }
 
 export interface Stretch {
@@ -24,26 +32,23 @@ export interface Stretch {
 const AT_ONCE = 50;
 const ARRIVAL_TIMEOUT = 10_000;
 
-export class Crowd {
-  readonly #users: User[];
-  readonly #edits: Edits;
+export class Crowd<Frame> {
+  readonly #users: User<Frame>[];
+  readonly #edits: Edits<Frame>;
 
-  private constructor(users: User[], edits: Edits) {
+  private constructor(users: User<Frame>[], edits: Edits<Frame>) {
     this.#users = users;
     this.#edits = edits;
   }
 
   /** Connects everybody and gives each user the records. */
-  static async gather(baseUrl: string, options: CrowdOptions): Promise<Crowd> {
-    const users = Array.from(
-      { length: options.users },
-      (_, index) => new User(`${baseUrl}/user-${index}`, options),
-    );
+  static async gather<Frame>(options: CrowdOptions<Frame>): Promise<Crowd<Frame>> {
+    const users = Array.from({ length: options.users }, (_, index) => new User(`user-${index}`, options));
     for (let at = 0; at < users.length; at += AT_ONCE) {
-      await Promise.all(users.slice(at, at + AT_ONCE).map((user) => user.open(options.handshake)));
+      await Promise.all(users.slice(at, at + AT_ONCE).map((user) => user.open()));
     }
     const crowd = new Crowd(users, options.edits);
-    for (const user of users) user.send(options.edits.seed);
+    for (const user of users) for (const frame of options.edits.seed) user.send(frame);
     await crowd.#allArrived();
     return crowd;
   }
@@ -79,30 +84,30 @@ export class Crowd {
   }
 }
 
-class User {
+class User<Frame> {
   /** Arrivals still to come, at all other devices together. */
   awaited = 0;
   latencies: number[] = [];
-  readonly #devices: NativeDevice[];
+  readonly #devices: Device<Frame>[];
   readonly #sentAt: number[] = [];
   #edits = 0;
 
-  constructor(url: string, { devicesPerUser }: CrowdOptions) {
-    this.#devices = Array.from({ length: devicesPerUser }, () => new NativeDevice(url));
+  constructor(name: string, { devicesPerUser, device }: CrowdOptions<Frame>) {
+    this.#devices = Array.from({ length: devicesPerUser }, (_, index) => device(name, index));
     for (const device of this.#devices.slice(1)) this.#watch(device);
   }
 
-  async open(handshake: boolean): Promise<void> {
-    await Promise.all(this.#devices.map((device) => device.open(handshake)));
+  async open(): Promise<void> {
+    await Promise.all(this.#devices.map((device) => device.open()));
   }
 
-  send(frame: Uint8Array): void {
+  send(frame: Frame): void {
     this.awaited += this.#devices.length - 1;
     this.#sentAt.push(performance.now());
     this.#devices[0]?.send(frame);
   }
 
-  editNext({ frames }: Edits): void {
+  editNext({ frames }: Edits<Frame>): void {
     const frame = frames[this.#edits];
     if (frame === undefined) throw new Error('There are too few prepared edits.');
     this.#edits += 1;
@@ -118,7 +123,7 @@ class User {
   }
 
   /** Updates arrive in the order in which they were made. */
-  #watch(device: NativeDevice): void {
+  #watch(device: Device<Frame>): void {
     let next = 0;
     device.onUpdate = () => {
       this.awaited -= 1;

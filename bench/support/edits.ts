@@ -30,15 +30,16 @@ export function isComplete(doc: Y.Doc): boolean {
   return records.length === RECORDS && records.every((record) => Object.keys(record).length > FIELDS.length);
 }
 
-export interface Edits {
-  /** The message that brings the records. */
-  readonly seed: Uint8Array;
-  /** Messages that change one field of one record each; every document can take them in this order. */
-  readonly frames: readonly Uint8Array[];
+/** What devices send; `Frame` is what they take. */
+export interface Edits<Frame> {
+  /** Brings the records. */
+  readonly seed: readonly Frame[];
+  /** Each changes one field of one record; every document can take them in this order. */
+  readonly frames: readonly Frame[];
 }
 
 /** All users make the same edits, each in a document of their own. */
-export function prepareEdits(count: number): Edits {
+export function prepareEdits(count: number): Edits<Uint8Array> {
   const seed = Y.mergeUpdates(recordUpdates(1_000_000_001));
   const doc = new Y.Doc();
   doc.clientID = 2_000_000_002;
@@ -50,5 +51,5 @@ export function prepareEdits(count: number): Edits {
     const field = FIELDS[Math.floor(index / RECORDS) % FIELDS.length] ?? 'notes';
     record.set(field, `${field} as edited the ${index}th time`);
   }
-  return { seed: updateFrame(seed), frames };
+  return { seed: [updateFrame(seed)], frames };
 }

@@ -1,4 +1,4 @@
-/** The three servers that are compared. */
+/** The servers that are compared. */
 import { pathToFileURL } from 'node:url';
 import type { ServerProgram } from './server-process.js';
 
@@ -24,6 +24,13 @@ export const durableServer =
 export const relay: Program = (core) => ({
   name: 'ws relay',
   args: [...TYPESCRIPT, 'bench/servers/relay.ts'],
+  env: {},
+  core,
+});
+
+export const jsonRelay: Program = (core) => ({
+  name: 'JSON relay',
+  args: [...TYPESCRIPT, 'bench/servers/json-relay.ts'],
   env: {},
   core,
 });

@@ -48,6 +48,12 @@ export class ServerProcess {
     return this.#child.pid ?? 0;
   }
 
+  /** Ends it by SIGTERM; throws unless it ended in order. */
+  async close(): Promise<void> {
+    await stop(this.#child);
+    if (this.#child.exitCode !== 0) throw new Error('The server did not end in order.');
+  }
+
   /** CPU time of the process with all its threads, in ms, in user and kernel mode. */
   cpu(): number {
     const stat = readFileSync(`/proc/${this.pid}/stat`, 'utf8');

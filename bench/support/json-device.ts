@@ -1,0 +1,73 @@
+/** A JSON device without a store: sends whole records, and knows of a message only its type. */
+import { WebSocket } from 'ws';
+import type { Device } from './crowd.js';
+import { COLLECTION } from './json-edits.js';
+import { print } from './print.js';
+
+/** Every message of a server begins with its type; the rest of it is not read, so that the load is light. */
+const TYPE_AT = '{"type":"'.length;
+const QUOTE = '"'.charCodeAt(0);
+const typeOf = (message: Buffer): string =>
+  message.toString('latin1', TYPE_AT, message.indexOf(QUOTE, TYPE_AT));
+
+export class JsonDevice implements Device<string> {
+  onUpdate: () => void = () => {};
+  readonly #url: string;
+  /** A `DATA_UPDATE` up to its document. */
+  readonly #head: string;
+  #ws: WebSocket | null = null;
+  #answered: () => void = () => {};
+  #lost: (error: Error) => void = () => {};
+
+  constructor(port: number, userId: string, deviceId: string) {
+    this.#url = `ws://127.0.0.1:${port}/sync?${new URLSearchParams({ userId, deviceId })}`;
+    const envelope = JSON.stringify({ type: 'DATA_UPDATE', userId, deviceId });
+    this.#head = `${envelope.slice(0, -1)},"data":{"collection":"${COLLECTION}","document":`;
+  }
+
+  /** Resolves when the server has confirmed the connection; pings are answered by `ws` itself. */
+  async open(): Promise<void> {
+    const confirmed = this.#answer();
+    const ws = new WebSocket(this.#url, { perMessageDeflate: false, skipUTF8Validation: true });
+    this.#ws = ws;
+    ws.on('message', (data: Buffer) => this.#receive(data));
+    ws.on('error', (error) => this.#lost(error));
+    ws.on('close', () => this.#lost(new Error('The server closed a connection.')));
+    await confirmed;
+  }
+
+  /** Sends a record, given as JSON. */
+  send(record: string): void {
+    this.#write(record, '');
+  }
+
+  /** The same; resolves when it is durable. */
+  save(record: string): Promise<void> {
+    const saved = this.#answer();
+    this.#write(record, ',"ack":"saved"');
+    return saved;
+  }
+
+  close(): void {
+    this.#ws?.terminate();
+  }
+
+  #write(record: string, more: string): void {
+    const now = Date.now();
+    this.#ws?.send(`${this.#head}${record},"timestamp":${now}},"timestamp":${now}${more}}`);
+  }
+
+  #answer(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#answered = resolve;
+      this.#lost = reject;
+    });
+  }
+
+  #receive(message: Buffer): void {
+    const type = typeOf(message);
+    if (type === 'DATA_UPDATE') this.onUpdate();
+    else if (type === 'ACK' || type === 'CONNECTION_CONFIRMED') this.#answered();
+    else if (type === 'ERROR') print(`The server refused a message: ${message}`);
+  }
+}
