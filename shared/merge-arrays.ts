@@ -29,10 +29,8 @@ export interface ArraysToMerge {
 export function mergeArrays({ seen, incoming, current }: ArraysToMerge, merge: MergeElement): Json[] {
   const lists = seen.map((value) => listOf(Array.isArray(value) ? value : []));
   const [i, c] = [listOf(incoming, 'last'), listOf(current)];
-  const isSeen = seen.some((value) => equalityDeep(value, current));
-  const base = isSeen
-    ? c.tokens
-    : nearest(distinct(lists.filter((_, k) => Array.isArray(seen[k]))), i.tokens);
+  const versionsSeen = distinct(lists.filter((_, k) => Array.isArray(seen[k])));
+  const base = nearest(currentLast(versionsSeen, c.tokens), i.tokens);
   const values = new Map<string, Value>([...i.values, ...c.values]);
   for (const [token, value] of values) {
     if (!isElement(token)) continue;
@@ -87,6 +85,12 @@ function distinct(lists: readonly List[]): Tokens[] {
   }
   return [...latest.values()];
 }
+
+/** Of versions that are equally near, the last one counts: the array as it is, if that was seen. */
+const currentLast = (bases: readonly Tokens[], current: Tokens): Tokens[] => {
+  const isCurrent = (tokens: Tokens) => equalityDeep(tokens, current);
+  return [...bases.filter((tokens) => !isCurrent(tokens)), ...bases.filter(isCurrent)];
+};
 
 const versions = (lists: readonly List[], token: string): Value[] =>
   lists.map(({ values }) => values.get(token));

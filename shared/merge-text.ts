@@ -19,7 +19,8 @@ const IS_WORD = new RegExp(`^${LETTER}`, 'u');
  */
 export function mergeText(seen: readonly string[], incoming: string, current: string): string {
   const [i, c] = [tokensOf(incoming), tokensOf(current)];
-  const latestFirst = new Set([...seen].reverse());
+  // Of versions that are equally near, the last one counts: the text as it is, if that was seen.
+  const latestFirst = new Set([...(seen.includes(current) ? [current] : []), ...[...seen].reverse()]);
   const base = nearest([...latestFirst].reverse().map(tokensOf), i);
   return joined(mergeTokens(base, i, c));
 }

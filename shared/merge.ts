@@ -80,12 +80,12 @@ function mergeValue(write: WriteToMerge, path: Path, i: Value, c: Value, seen: r
   if (seen.some((version) => isUntouched(write, path, i, version))) return c;
   if (isObject(i) && isObject(c)) return mergeObjects(write, path, i, c, seen);
   if (Array.isArray(i) && Array.isArray(c)) return mergeElements(write, path, i, c, seen);
-  if (seen.some((version) => equalityDeep(version, c))) return i;
-  if (equalityDeep(i, c)) return c;
   const texts = seen.filter((version) => typeof version === 'string');
   if (typeof i === 'string' && typeof c === 'string' && texts.length > 0 && write.isText(path)) {
-    return mergeText(texts, i, c);
+    return i === c ? c : mergeText(texts, i, c);
   }
+  if (seen.some((version) => equalityDeep(version, c))) return i;
+  if (equalityDeep(i, c)) return c;
   return (write.madeAt ?? Number.POSITIVE_INFINITY) >= write.changedAt(path) ? i : c;
 }
 

@@ -106,11 +106,17 @@ function sharedMap(json: JsonObject): Y.Map<unknown> {
   return new Y.Map(Object.entries(json).map(([key, value]) => [key, sharedValue(value)]));
 }
 
-/** Makes a record exactly `json`, by the smallest change: fields that `json` lacks are removed, at every depth. `id` is left as it is. */
-export function assignRecord(map: Y.Map<unknown>, json: JsonObject): void {
-  const { id: _, ...fields } = json;
-  assignFields(map, fields, 'exact');
-  removeOthers(map, { ...fields, id: null });
+/**
+ * Makes a record exactly `json`, by the smallest change: fields that `json` lacks are removed, at every depth.
+ * `id` is left as it is.
+ *
+ * @param known the record as it is, where that is at hand: values that are the very same need no look
+ */
+export function assignRecord(map: Y.Map<unknown>, json: JsonObject, known: JsonObject = {}): void {
+  for (const [key, value] of Object.entries(json)) {
+    if (key !== 'id' && value !== known[key]) assignField(map, key, value, 'exact');
+  }
+  removeOthers(map, Object.hasOwn(json, 'id') ? json : { ...json, id: null });
 }
 
 /**
@@ -128,18 +134,20 @@ function assignMap(map: Y.Map<unknown>, json: JsonObject, absent: Absent): void 
 }
 
 function assignFields(map: Y.Map<unknown>, json: JsonObject, absent: Absent): void {
-  for (const [key, value] of Object.entries(json)) {
-    const current = map.get(key);
-    if (current === undefined || !assignInside(current, value, absent)) {
-      map.set(key, replacement(current, value, absent));
-    }
+  for (const [key, value] of Object.entries(json)) assignField(map, key, value, absent);
+}
+
+function assignField(map: Y.Map<unknown>, key: string, value: Json, absent: Absent): void {
+  const current = map.get(key);
+  if (current === undefined || !assignInside(current, value, absent)) {
+    map.set(key, replacement(current, value, absent));
   }
 }
 
 /** Removes the fields that `json` lacks; a key that holds `undefined` is no field (see `readMap`). */
 export function removeOthers(map: Y.Map<unknown>, json: JsonObject): void {
-  for (const [key, value] of [...map.entries()]) {
-    if (value !== undefined && !Object.hasOwn(json, key)) map.delete(key);
+  for (const key of [...map.keys()]) {
+    if (!Object.hasOwn(json, key) && map.get(key) !== undefined) map.delete(key);
   }
 }
 

@@ -7,9 +7,10 @@ import { equalityDeep } from 'lib0/function';
 import type { Path } from '../../shared/merge.js';
 import type { CollectionName, DeviceId } from '../../shared/names.js';
 import type { ChangeMessage } from '../../shared/protocol/json.js';
-import { isObject, type Json, type JsonObject } from '../../shared/records.js';
+import type { Json, JsonObject } from '../../shared/records.js';
 import type { Made } from './device-view.js';
 import type { RevisionRange } from './history.js';
+import { KnownFields } from './known-fields.js';
 import { keyOf, type RecordKey } from './record-key.js';
 
 /** A connection that has ended, and what the device may have been looking at then. */
@@ -45,7 +46,6 @@ export interface SeenRange extends RevisionRange {
 const MAX_ENDED = 8;
 /** A device whose queue may not have been flushed yet when its connection ended: as long as L5 waits for it. */
 export const FLUSH_TIME = 30_000;
-const MAX_FIELDS = 4_096;
 const MAX_UNSETTLED = 256;
 /** How long a change that can wait may wait for the next commit of the user, in ms. */
 const LAZY = 60_000;
@@ -59,7 +59,7 @@ export class DeviceState {
   #ended: Ended[] = [];
   #open: { startedAt: number; from: number } | null = null;
   #connections = 0;
-  readonly #fields = new Set<string>();
+  #fields = new KnownFields();
   #unsettled = new Map<string, OwnWrite>();
   /** What it confirmed to have received over HTTP. */
   httpFrom: number | null = null;
@@ -152,7 +152,9 @@ export class DeviceState {
 
   /** A change came in: returns when it was made, and learns of the device's clock and of what its app knows. */
   hear(message: ChangeMessage, now: number): number | null {
-    if (message.type === 'DATA_UPDATE') this.#learn(message.collection, message.document);
+    if (message.type === 'DATA_UPDATE' && this.#fields.learn(message.collection, message.document)) {
+      this.#urgent = true;
+    }
     return this.timeOf(message.madeAt, message.sentAt, now);
   }
 
@@ -169,18 +171,8 @@ export class DeviceState {
     return Math.min(now, madeAt + offset);
   }
 
-  /** Remembers which fields the app of this device knows. */
-  #learn(collection: CollectionName, document: JsonObject): void {
-    for (const field of fieldsOf(document, collection)) {
-      if (this.#fields.has(field) || this.#fields.size >= MAX_FIELDS) continue;
-      this.#fields.add(field);
-      this.#urgent = true;
-    }
-  }
-
   knows(collection: CollectionName, path: Path): boolean {
-    const steps = path.map((step) => (typeof step === 'string' ? step : ELEMENT));
-    return this.#fields.has([collection, ...steps].join(SEPARATOR));
+    return this.#fields.knows(collection, path);
   }
 
   unsettled(key: RecordKey): OwnWrite | null {
@@ -242,7 +234,7 @@ export class DeviceState {
       offset: this.clockOffset,
       open: this.#open,
       ended: this.#ended.map(({ startedAt, at, from, to }) => [startedAt, at, from, to]),
-      fields: [...this.#fields],
+      fields: this.#fields.toJSON(),
       unsettled: [...this.#unsettled],
       http: this.httpFrom,
     };
@@ -257,7 +249,7 @@ export class DeviceState {
     state.clockOffset = saved.offset;
     state.httpFrom = saved.http;
     state.#ended = saved.ended.map(([startedAt, at, from, to]) => ({ startedAt, at, from, to }));
-    for (const field of saved.fields) state.#fields.add(field);
+    state.#fields = KnownFields.fromJSON(saved.fields);
     state.#unsettled = new Map(saved.unsettled);
     if (saved.open !== null) {
       const { startedAt, from } = saved.open;
@@ -272,24 +264,7 @@ interface Saved {
   readonly offset: number | null;
   readonly open: { startedAt: number; from: number } | null;
   readonly ended: readonly (readonly [number, number | null, number, number])[];
-  readonly fields: readonly string[];
+  readonly fields: Json;
   readonly unsettled: readonly (readonly [string, OwnWrite])[];
   readonly http: number | null;
-}
-
-/** Neither can be in a name (D6). */
-const SEPARATOR = '\n';
-const ELEMENT = '\t';
-
-/** The paths of all fields of a document; every element of a list shares one step. */
-function* fieldsOf(value: Json, path: string): Generator<string> {
-  if (Array.isArray(value)) {
-    for (const element of value) yield* fieldsOf(element, path + SEPARATOR + ELEMENT);
-  } else if (isObject(value)) {
-    for (const [name, field] of Object.entries(value)) {
-      const at = path + SEPARATOR + name;
-      yield at;
-      yield* fieldsOf(field, at);
-    }
-  }
 }

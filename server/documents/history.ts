@@ -20,7 +20,7 @@ export interface RevisionRange {
 }
 
 /** So many of the last entries stay in memory in any case. */
-const MIN_ENTRIES = 100;
+const MIN_ENTRIES = 20;
 
 /** When the changes of records were made, by their keys, where that is not when they came in. */
 export type TimesMade = ReadonlyMap<string, number>;

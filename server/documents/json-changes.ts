@@ -6,7 +6,13 @@ import * as Y from 'yjs';
 import { elementId } from '../../shared/elements.js';
 import { mayDelete, mergeWrite, type Path } from '../../shared/merge.js';
 import type { ChangeMessage } from '../../shared/protocol/json.js';
-import { assignRecord, type JsonObject, readRecord, recordMap, writeRecord } from '../../shared/records.js';
+import {
+  assignRecord,
+  type JsonObject,
+  type JsonRecord,
+  recordMap,
+  writeRecord,
+} from '../../shared/records.js';
 import type { OwnWrite } from './device-state.js';
 import type { Judged } from './device-view.js';
 import type { History } from './history.js';
@@ -21,10 +27,20 @@ export function neededFrom(doc: Y.Doc, message: ChangeMessage, { range }: Judged
   return range === null ? 0 : range.from;
 }
 
-/** Applies a message inside a transaction. */
-export function applyMessage(doc: Y.Doc, message: ChangeMessage, judged: Judged, history: History): void {
+/**
+ * Applies a message inside a transaction.
+ *
+ * @param current the record as it is in the transaction
+ */
+export function applyMessage(
+  doc: Y.Doc,
+  message: ChangeMessage,
+  current: JsonRecord | null,
+  judged: Judged,
+  history: History,
+): void {
   const map = recordMap(doc, message.collection, message.id);
-  if (message.type === 'DATA_UPDATE') update(doc, map, message, judged, history);
+  if (message.type === 'DATA_UPDATE') update(doc, map, message, current, judged, history);
   else if (map !== null && mayRemove(message, judged, history)) {
     doc.getMap(message.collection).delete(message.id);
   }
@@ -34,11 +50,11 @@ function update(
   doc: Y.Doc,
   map: Y.Map<unknown> | null,
   message: Update,
+  current: JsonRecord | null,
   judged: Judged,
   history: History,
 ): void {
   const { collection, id, document } = message;
-  const current = map === null ? null : readRecord(map, id);
   const merged = mergeWrite({
     seen: seenVersions(message, judged, history),
     incoming: current === null ? document : { ...document, id: current.id },
@@ -51,7 +67,7 @@ function update(
   });
   if (merged === null || merged === current) return;
   if (map === null) writeRecord(doc, collection, id, merged);
-  else assignRecord(map, merged);
+  else assignRecord(map, merged, current ?? {});
 }
 
 /**

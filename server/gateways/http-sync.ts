@@ -1,10 +1,11 @@
 /** Full sync and batches of changes for devices without a socket (H1, H2). */
 import { crc32 } from 'node:zlib';
 import type { Request, Response } from 'express';
+import type * as Y from 'yjs';
 import { SyncError } from '../../shared/errors.js';
 import type { UserId } from '../../shared/names.js';
 import { type ChangeMessage, checkMessage, isAnswered } from '../../shared/protocol/json.js';
-import { type Collections, isObject } from '../../shared/records.js';
+import { type Collections, isObject, type JsonRecord, readRecord, recordMap } from '../../shared/records.js';
 import type { Judged } from '../documents/device-view.js';
 import type { HttpDeviceView } from '../documents/http-device-view.js';
 import { applyMessage, neededFrom } from '../documents/json-changes.js';
@@ -56,7 +57,7 @@ function applyBatch(
     (doc) => {
       for (const message of changes) {
         const judged = view.judge(message, now);
-        applyMessage(doc, message, judged, document.history);
+        applyMessage(doc, message, currentOf(doc, message), judged, document.history);
         view.applied(message, judged, document.revision);
         applied.push([message, judged]);
         if (judged.madeAt !== null) made.set(keyOf(message), judged.madeAt);
@@ -71,6 +72,11 @@ function applyBatch(
     view.wrote(message, judged, outcome, document.revision);
   }
   document.saveDevices('urgent'); // in one batch with the changes
+}
+
+function currentOf(doc: Y.Doc, { collection, id }: ChangeMessage): JsonRecord | null {
+  const map = recordMap(doc, collection, id);
+  return map === null ? null : readRecord(map, id);
 }
 
 interface Answer {

@@ -20,7 +20,7 @@ import { Receipts } from './receipts.js';
 
 /** What a session can do to its connection. */
 export interface JsonOutbox {
-  send(text: string): void;
+  send(text: string | Buffer): void;
   /** A WebSocket ping; every client answers it with a pong of the same payload by itself. */
   ping(payload: string): void;
   /** Ends the connection with the error's close code. */
@@ -40,8 +40,8 @@ export interface JsonSessionOptions {
 const MAX_BAD_MESSAGES = 20;
 const BAD_MESSAGE_WINDOW = 60_000;
 
-/** The text of a change is made once, however many connections it goes to. */
-const texts = new WeakMap<RecordChange, string>();
+/** The text of a change is made once, and encoded once, however many connections it goes to. */
+const texts = new WeakMap<RecordChange, Buffer>();
 
 export class JsonSession implements Member {
   readonly #options: JsonSessionOptions;
@@ -193,7 +193,8 @@ export class JsonSession implements Member {
     const { collection, id } = message;
     const made = new Map(judged.madeAt === null ? [] : [[keyOf(message), judged.madeAt]]);
     const endWatch = this.#receipts.watch(message);
-    const apply = (doc: Y.Doc) => applyMessage(doc, message, judged, document.history);
+    const current = document.record(message);
+    const apply = (doc: Y.Doc) => applyMessage(doc, message, current, judged, document.history);
     const entries = document.write(this.#origin, apply, made);
     const record = document.record(message);
     const corrected = !isAnswered(message, record);
@@ -236,9 +237,8 @@ export class JsonSession implements Member {
   }
 
   #sendChange(change: RecordChange, fromDevice: DeviceId, revision: number): void {
-    const isCorrection = fromDevice === SERVER_DEVICE;
-    const text = (isCorrection ? undefined : texts.get(change)) ?? this.#textOf(change, fromDevice);
-    if (!isCorrection) texts.set(change, text);
+    const text = texts.get(change) ?? Buffer.from(this.#textOf(change, fromDevice));
+    texts.set(change, text);
     this.#send(text);
     this.#view?.sent(revision);
     this.#receipts.sent(change, revision);
@@ -261,7 +261,7 @@ export class JsonSession implements Member {
     return this.#options.device;
   }
 
-  #send(text: string): void {
+  #send(text: string | Buffer): void {
     if (!this.#ended) this.#options.outbox.send(text);
   }
 

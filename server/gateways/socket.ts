@@ -14,8 +14,13 @@ export class Socket {
     ws.on('pong', () => this.noteLife());
   }
 
-  send(message: Uint8Array | string): void {
+  send(message: Uint8Array): void {
     if (this.#ws.readyState === this.#ws.OPEN) this.#ws.send(message);
+  }
+
+  /** A text message, which may be encoded already. */
+  sendText(text: string | Buffer): void {
+    if (this.#ws.readyState === this.#ws.OPEN) this.#ws.send(text, { binary: false });
   }
 
   ping(payload: string): void {

@@ -192,7 +192,7 @@ export class UpgradeGateway {
   #jsonSession(document: UserDocument, socket: Socket, device: DeviceId): JsonSession {
     const { config, log, now } = this.#options;
     const outbox = {
-      send: (text: string) => socket.send(text),
+      send: (text: string | Buffer) => socket.sendText(text),
       ping: (payload: string) => socket.ping(payload),
       close: (error: SyncError) => socket.end(error),
     };

@@ -203,9 +203,9 @@ describe('arrays of values', () => {
     expect(merged([['a'], ['b'], ['a']], ['x'], ['a', 'b', 'y'])).toEqual(['x', 'b', 'y']);
   });
 
-  test('[L6] where the array is as in one of the versions seen, what the device sent is taken', () => {
-    expect(merged([['a'], ['a', 'b']], ['a', 'x'], ['a', 'b'])).toEqual(['a', 'x']);
-    expect(merged([['a', 'b'], ['a']], ['a', 'b', 'x'], ['a'])).toEqual(['a', 'b', 'x']);
+  test('[L4 L6] what the device was sent but may not have read yet is not taken for removed', () => {
+    expect(merged([['a'], ['a', 'b']], ['a', 'x'], ['a', 'b'])).toEqual(['a', 'b', 'x']);
+    expect(merged([['a', 'b'], ['a']], ['a', 'b', 'x'], ['a'])).toEqual(['a', 'x']);
   });
 
   test('[L6] what was no array before counts as an empty one', () => {

@@ -268,7 +268,7 @@ export class QueuedJson {
     const { document, now, faults } = this.#world;
     const down: JsonFrame[] = [];
     const outbox = {
-      send: (text: string) => down.push({ text }),
+      send: (text: string | Buffer) => down.push({ text: text.toString() }),
       ping: (ping: string) => down.push({ ping }),
       close: (error: SyncError) => faults.push(error),
     };

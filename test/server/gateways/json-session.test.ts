@@ -33,7 +33,7 @@ class Line {
       maxDepth: 64,
       maxMessage: 10_000,
       outbox: {
-        send: (text) => this.sent.push(JSON.parse(text)),
+        send: (text) => this.sent.push(JSON.parse(text.toString())),
         ping: (payload) => {
           this.pings.push(payload);
           if (this.answersAtOnce) this.pong();
