@@ -5,7 +5,7 @@ import type { Deletion, HistoryRow } from '../store/store.js';
 import type { DeviceStates } from './device-states.js';
 import type { DocumentOptions } from './document-options.js';
 import type { History } from './history.js';
-import { decodeEntry, type HistoryEntry } from './history-entry.js';
+import { earlierImage, type HistoryEntry, readEntry } from './history-entry.js';
 import type { RecordImage } from './record-image.js';
 import { keyOf, type RecordKey } from './record-key.js';
 
@@ -51,11 +51,15 @@ export class Archive {
   /** Reads what a write needs that looks back to `from` into memory; returns whether it could. */
   async reachBack(history: History, from: number): Promise<boolean> {
     const downTo = Math.max(from, history.floor);
-    for await (const rows of this.#rowsBelow(history.from + 1, downTo)) history.prepend(rows);
-    const complete = history.from <= downTo;
-    if (!complete) history.raiseFloor(history.from);
+    let isSound = true;
+    for await (const rows of this.#rowsBelow(history.from + 1, downTo)) {
+      isSound = history.prepend(rows);
+      if (!isSound) break;
+    }
+    const isComplete = isSound && history.from <= downTo;
+    if (!isComplete) history.raiseFloor(history.from);
     if (from < history.floor) history.remember(await this.#options.store.deletions(this.#user));
-    return complete;
+    return isComplete;
   }
 
   /** One page, read back from the document as it is: each entry says how the record was before it. */
@@ -65,6 +69,7 @@ export class Archive {
     for await (const rows of this.#rowsBelow(head.revision + 1, head.floor)) {
       for (const row of rows) {
         const entry = stepBack(images, row);
+        if (entry === null) return { entries, next: null };
         if (!isAskedFor(entry, query)) continue;
         if (entries.length === query.limit) return { entries, next: entries.at(-1)?.revision ?? null };
         entries.push(entry);
@@ -79,7 +84,11 @@ export class Archive {
     const images = new Map(head.images);
     let reached = head.revision;
     for await (const rows of this.#rowsBelow(head.revision + 1, revision)) {
-      for (const row of rows) reached = stepBack(images, row).revision - 1;
+      for (const row of rows) {
+        const entry = stepBack(images, row);
+        if (entry === null) throw new SyncError('NOT_IN_HISTORY', 'The history does not reach back so far.');
+        reached = entry.revision - 1;
+      }
     }
     if (reached > revision) {
       throw new SyncError('NOT_IN_HISTORY', 'The history does not reach back so far.');
@@ -89,17 +98,17 @@ export class Archive {
     return image;
   }
 
-  /**
-   * Removes what is older than the history is kept, but nothing that a device may still need for a merge (H7), and
-   * remembers which records were deleted.
-   */
-  async prune(history: History, devices: DeviceStates): Promise<void> {
-    const { store, historyDays, now } = this.#options;
+  /** Up to which revision history is not kept any more: nothing that a device may need for a merge (H7). */
+  async outdated(history: History, devices: DeviceStates): Promise<number> {
+    const { historyDays, now } = this.#options;
     const needed = devices.neededFrom(now() - (historyDays || DEVICE_DAYS) * DAY);
-    const old = await this.#lastBefore(history, now() - historyDays * DAY);
-    const upTo = Math.min(old, needed);
+    return Math.min(await this.#lastBefore(history, now() - historyDays * DAY), needed);
+  }
+
+  /** Removes history, and remembers which records were deleted. */
+  async prune(history: History, upTo: number): Promise<void> {
     if (upTo <= history.floor) return;
-    await store.prune(this.#user, upTo, await this.#deletions(history.floor, upTo));
+    await this.#options.store.prune(this.#user, upTo, await this.#deletions(history.floor, upTo));
     history.raiseFloor(upTo);
   }
 
@@ -109,8 +118,10 @@ export class Archive {
     while (low < high) {
       // The first look is at the oldest entry: nearly always there is nothing to remove.
       const middle = low === floor ? low + 1 : Math.ceil((low + high) / 2);
-      const [row] = await this.#options.store.history(this.#user, { below: middle + 1, limit: 1 });
-      if (row === undefined || decodeEntry(row.entry).at < time) low = middle;
+      const range = { below: middle + 1, limit: 1 };
+      const rows = await this.#options.store.history(this.#user, range).catch(notDamaged);
+      const entry = rows?.[0] === undefined ? null : readEntry(rows[0].entry);
+      if (entry === null || entry.at < time) low = middle;
       else high = middle - 1;
     }
     return low;
@@ -120,8 +131,8 @@ export class Archive {
     const deletions = new Map<string, Deletion>();
     for await (const rows of this.#rowsBelow(upTo + 1, floor)) {
       for (const { revision, entry } of rows) {
-        const stored = decodeEntry(entry);
-        if (!stored.removed || deletions.has(keyOf(stored))) continue;
+        const stored = readEntry(entry);
+        if (!stored?.removed || deletions.has(keyOf(stored))) continue;
         const { collection, id, madeAt: at } = stored;
         deletions.set(keyOf(stored), { collection, id, revision, at });
       }
@@ -150,11 +161,13 @@ function notDamaged(error: unknown): null {
   throw error;
 }
 
-function stepBack(images: Map<string, RecordImage>, { revision, entry: bytes }: HistoryRow): HistoryEntry {
-  const stored = decodeEntry(bytes);
-  const key = keyOf(stored);
+/** `null` where an entry can't be read, or does not fit: what is older can't be told. */
+function stepBack(images: Map<string, RecordImage>, { revision, entry }: HistoryRow): HistoryEntry | null {
+  const stored = readEntry(entry);
+  const key = stored === null ? '' : keyOf(stored);
   const after = images.get(key) ?? null;
-  const before = stored.before(after);
+  const before = stored === null ? undefined : earlierImage(stored, after);
+  if (stored === null || before === undefined) return null;
   if (before === null) images.delete(key);
   else images.set(key, before);
   const { collection, id, device, actor, via, at, madeAt } = stored;

@@ -5,7 +5,8 @@
 import { equalityDeep } from 'lib0/function';
 import type { ChangeMessage } from '../../shared/protocol/json.js';
 import type { JsonObject, JsonRecord } from '../../shared/records.js';
-import { type DeviceState, FLUSH_TIME, type OwnWrite, type SeenRange } from './device-state.js';
+import { FLUSH_TIME, type SeenRange } from './device-connections.js';
+import type { DeviceState, Heard, OwnWrite } from './device-state.js';
 import type { History, RevisionRange } from './history.js';
 import type { HistoryEntry } from './history-entry.js';
 import { keyOf, type RecordKey } from './record-key.js';
@@ -17,6 +18,7 @@ export interface Judged {
   readonly replay: boolean;
   /** When it was made by the server's clock; `null` if it does not say. */
   readonly madeAt: number | null;
+  readonly heard: Heard;
   /** The revisions that the device may have been looking at; `null`: not known (L8). */
   readonly range: RevisionRange | null;
   /** The device's own last write of the record, where it is later than the beginning of `range`. */
@@ -26,7 +28,15 @@ export interface Judged {
    * it, it may be that of another connection, or something may have crossed it.
    */
   readonly ownUpTo: number;
+  /** Up to here, writes of its own may be sent again. */
+  readonly repeatedUpTo: number;
 }
+
+/** Times tell what is sent again; without them it may be anything that the device may not know to have arrived. */
+export const ownBounds = (range: SeenRange | null, madeAt: number | null) => ({
+  ownUpTo: range?.isComplete ? LATEST : NONE,
+  repeatedUpTo: madeAt === null ? (range?.repeatedUpTo ?? NONE) : NONE,
+});
 
 /** What a queue sends was there before anything that was received meanwhile. */
 export const NOTHING_LATER = Number.MAX_SAFE_INTEGER;
@@ -38,133 +48,206 @@ const LATEST = Number.POSITIVE_INFINITY;
 /** A pong is the socket's word: the app has read the message by so many ms later (L4). */
 const APP_LAG = 2_000;
 
+/** The device's own last write of a record in this connection. */
+interface LiveWrite extends OwnWrite {
+  readonly at: number;
+  /** Number of the first message with the record that was sent since. */
+  readonly shownBy: number | null;
+}
+
+/** What the device may have missed when it wrote. */
+interface Acknowledgement {
+  readonly at: number;
+  /** The last message that was received, counted from 1. */
+  readonly number: number;
+  readonly revision: number;
+}
+
 /** One connection over a WebSocket. */
 export class DeviceView {
   readonly device: DeviceState;
   readonly #startedAt: number;
   readonly #lastSeen: number;
   readonly #before: SeenRange | null;
+  #messages = 0;
+  #replayedUpTo = NONE;
   #firstSent: number | null = null;
-  #sent: number | null = null;
-  #acknowledged: { at: number; revision: number }[] = [];
+  #sent = 0;
+  #acknowledged: Acknowledgement[] = [];
   #fullSyncAt: number | null = null;
-  #isSynced = false;
-  readonly #own = new Map<string, OwnWrite & { readonly at: number }>();
+  readonly #own = new Map<string, LiveWrite>();
   readonly #replayed = new Map<string, OwnWrite>();
 
   constructor(device: DeviceState, now: number) {
     this.device = device;
     this.#startedAt = now;
-    this.#before = device.seenBefore(null);
+    this.#before = device.seenBefore({ madeAt: null, isCertain: false });
     this.#lastSeen = device.lastSeen;
   }
 
-  /** Something was sent that shows the state at `revision`. */
-  sent(revision: number): void {
+  /** A message goes out that shows this record, or all, as of `revision`. */
+  sent(what: RecordKey | 'everything', revision: number): void {
+    this.#messages++;
     this.#firstSent ??= revision;
-    this.#sent = Math.max(this.#sent ?? 0, revision);
-  }
-
-  /** A full sync goes out: it shows every record as it is at `revision`. */
-  sentFullSync(revision: number, now: number): void {
-    this.#fullSyncAt ??= now;
-    this.sent(revision);
-    for (const [name, own] of this.#own) {
-      if (own.revision <= revision) this.#own.set(name, { ...own, isShown: true });
+    this.#sent = Math.max(this.#sent, revision);
+    const names = what === 'everything' ? [...this.#own.keys()] : [keyOf(what)];
+    for (const name of names) {
+      const own = this.#own.get(name);
+      if (own?.shownBy === null && own.revision <= revision) {
+        this.#own.set(name, { ...own, shownBy: this.#messages });
+      }
     }
   }
 
-  /** A pong proves that everything up to `revision` was received. */
-  acknowledged(revision: number, now: number): void {
-    this.#isSynced ||= this.#fullSyncAt !== null;
-    this.#acknowledged.push({ at: now, revision });
+  /** The first full sync goes out, or another one. */
+  sentFullSync(revision: number, now: number): void {
+    this.#fullSyncAt ??= now;
+    this.sent('everything', revision);
+    for (const [name, own] of this.#own) {
+      // One that was made before the write shows the record without it.
+      const isOlder = revision < own.revision;
+      const crossing = { since: Math.min(own.since, revision), withBase: true };
+      this.#own.set(name, isOlder ? { ...own, ...crossing } : { ...own, isShown: true });
+    }
+  }
+
+  /** The record as it is after the device's own write goes out to it. */
+  sentBack(key: RecordKey, written: number | null, revision: number): void {
+    this.sent(key, revision);
+    const own = this.#own.get(keyOf(key));
+    if (own === undefined) return;
+    const replaced = own.replaced.filter((each) => each !== written);
+    this.#own.set(keyOf(key), { ...own, replaced, isShown: true });
+  }
+
+  /** A pong proves that as many messages were received, and with them everything up to `revision`. */
+  acknowledged(number: number, revision: number, now: number): void {
+    this.#acknowledged.push({ at: now, number, revision });
   }
 
   /** The oldest revision that a live write may have to be compared with. */
   from(now: number): number | null {
-    const settled = this.#acknowledged.findLastIndex(({ at }) => at <= now - APP_LAG);
-    if (settled > 0) this.#acknowledged.splice(0, settled);
-    const oldest = settled < 0 ? undefined : this.#acknowledged[0];
-    if (oldest !== undefined) this.device.advance(oldest.revision);
+    const oldest = this.#read(now);
+    if (oldest !== null) this.device.advance(oldest.revision);
     return oldest?.revision ?? this.#before?.from ?? this.#firstSent;
+  }
+
+  /** What the app has read for certain. */
+  #read(now: number): Acknowledgement | null {
+    const last = this.#acknowledged.findLastIndex(({ at }) => at <= now - APP_LAG);
+    if (last > 0) this.#acknowledged.splice(0, last);
+    return last < 0 ? null : (this.#acknowledged[0] ?? null);
+  }
+
+  hearClock(sentAt: number | null, now: number): void {
+    this.device.hearClock(sentAt, null, true, now);
   }
 
   judge(message: ChangeMessage, now: number): Judged {
     const { device } = this;
-    const madeAt = device.hear(message, now);
-    const replay = this.#isReplay(madeAt, now);
-    const key = keyOf(message);
-    const ownUpTo = this.#before?.isComplete ? this.#lastSeen : NONE;
-    if (!replay)
-      return { device, replay, madeAt, range: this.#range(now), own: this.#own.get(key) ?? null, ownUpTo };
-    const range = device.seenBefore(madeAt);
-    const own = this.#replayed.get(key) ?? null;
-    return { device, replay, madeAt, range, own, ownUpTo: range?.isComplete ? LATEST : NONE };
+    const isSettled = this.#acknowledged.length > 0;
+    const heard = device.hear(message, isSettled && now - this.#startedAt >= FLUSH_TIME, now);
+    const replay = !isSettled || this.#mayBeQueued(heard, now);
+    const { madeAt } = heard;
+    if (!replay) {
+      const own = this.#ownWrite(message, now);
+      // As long as the clock is not known, a queue can look like something new.
+      const mayBeOld = !heard.isCertain && now - this.#startedAt < FLUSH_TIME;
+      const range = this.#range(now, mayBeOld ? this.#before?.from : undefined);
+      return { device, replay, madeAt, heard, range, own, ownUpTo: this.#lastSeen, repeatedUpTo: NONE };
+    }
+    const range = device.seenBefore(heard);
+    const isNew = madeAt !== null && madeAt >= this.#startedAt;
+    const own = isNew ? this.#ownWrite(message, now) : (this.#replayed.get(keyOf(message)) ?? null);
+    return { device, replay, madeAt, heard, range, own, ...ownBounds(range, madeAt) };
   }
 
-  #range(now: number): RevisionRange | null {
-    const from = this.from(now);
-    return from === null || this.#sent === null ? null : { from, to: Math.max(from, this.#sent) };
+  #mayBeQueued({ madeAt }: Heard, now: number): boolean {
+    if (madeAt === null || this.#fullSyncAt === null) return now - this.#startedAt < FLUSH_TIME;
+    return madeAt < this.#fullSyncAt;
   }
 
-  #isReplay(madeAt: number | null, now: number): boolean {
-    if (!this.#isSynced || this.#fullSyncAt === null) return true;
-    return madeAt === null ? now - this.#startedAt < FLUSH_TIME : madeAt < this.#fullSyncAt;
+  #range(now: number, before?: number): RevisionRange | null {
+    const from = before ?? this.from(now);
+    return from === null ? null : { from, to: Math.max(from, this.#sent) };
   }
 
-  /** What the device has of this record from now on, until something else reaches it. */
-  wrote(message: ChangeMessage, judged: Judged, made: Made, history: History, now: number): void {
+  /** Its own last write of the record, unless it has certainly read what came after it. */
+  #ownWrite(key: RecordKey, now: number): OwnWrite | null {
+    const own = this.#own.get(keyOf(key));
+    const read = this.#read(now)?.number ?? 0;
+    if (own !== undefined && (own.shownBy === null || own.shownBy > read)) return own;
+    if (own !== undefined) {
+      this.#own.delete(keyOf(key));
+      this.device.settle(key);
+    }
+    // Of an earlier connection, until the first full sync was read.
+    const before = own === undefined && read === 0 ? this.device.unsettled(key) : null;
+    return before === null ? null : { ...before, isShown: true };
+  }
+
+  /**
+   * What the device has of this record from now on, until something else reaches it.
+   *
+   * @param crossed whether something with the record was on its way to the device
+   */
+  wrote(
+    message: ChangeMessage,
+    judged: Judged,
+    made: Made,
+    crossed: boolean,
+    history: History,
+    now: number,
+  ): void {
     const name = keyOf(message);
-    const sent = message.type === 'DATA_UPDATE' ? message.document : null;
-    const { revision } = history;
     const { madeAt, range } = judged;
+    const { revision } = history;
+    const sent = message.type === 'DATA_UPDATE' ? message.document : null;
     const isOther = (entry: HistoryEntry) => entry.device !== this.device.id;
+    const isRepeat = judged.replay && made.revision === null;
+    const common = { sent, madeAt, revision };
     if (judged.replay) {
+      this.#replayedUpTo = made.revision ?? this.#replayedUpTo;
       const others = range === null ? [] : history.changes(message, range.from, range.to).filter(isOther);
       const seen = others.findLast((entry) => reflects(sent, entry))?.revision ?? range?.from;
-      const since = this.#wasOffline(madeAt) ? NOTHING_LATER : (seen ?? NOTHING_LATER);
-      this.#replayed.set(name, { sent, madeAt, revision, since, replaced: [], isShown: false });
+      const since = this.device.wasOffline(judged.heard) ? NOTHING_LATER : (seen ?? NOTHING_LATER);
+      this.#replayed.set(name, { ...common, since, withBase: false, replaced: [], isShown: false, isRepeat });
     }
     const from = this.from(now) ?? 0;
-    const old = this.#own.get(name)?.replaced ?? [];
-    const replaced = made.revision === null || made.corrected ? old : [...old, made.revision];
     const acknowledged = this.#acknowledged.at(-1)?.revision ?? 0;
     const wasRead = (entry: HistoryEntry): boolean =>
       isOther(entry) ? reflects(sent, entry) : entry.revision <= acknowledged;
-    const before = history.changes(message, from, (made.revision ?? Number.POSITIVE_INFINITY) - 1);
+    const before = history.changes(message, from, (made.revision ?? LATEST) - 1);
     const since = before.findLast(wasRead)?.revision ?? from;
+    const old = this.#own.get(name)?.replaced ?? [];
+    const replaced = made.revision === null || made.corrected ? old : [...old, made.revision];
     const own = {
-      sent,
-      madeAt,
-      revision,
+      ...common,
       since,
+      withBase: crossed,
       replaced: replaced.filter((each) => each > since),
       isShown: made.corrected,
+      isRepeat: false,
     };
-    this.#own.set(name, { ...own, at: now });
+    this.#own.set(name, { ...own, at: now, shownBy: null });
     this.device.noteWrite(message, own, made);
-  }
-
-  /** The record as it was after the device's own write goes out to it: it may be looking at that again. */
-  sentBack(key: RecordKey, revision: number | null): void {
-    const own = this.#own.get(keyOf(key));
-    if (own === undefined) return;
-    const replaced = own.replaced.filter((each) => each !== revision);
-    this.#own.set(keyOf(key), { ...own, replaced, isShown: true });
-  }
-
-  /** Made after the last connection had ended, so that nothing can have crossed it. */
-  #wasOffline(madeAt: number | null): boolean {
-    return madeAt !== null && this.device.isOfflineAt(madeAt);
   }
 
   /** The connection is gone. */
   end(now: number): void {
-    for (const [name, { at, ...own }] of this.#own) {
+    const read = this.#read(now)?.number ?? 0;
+    for (const [name, { at, shownBy, ...own }] of this.#own) {
       const [collection, id] = name.split('\n') as [RecordKey['collection'], RecordKey['id']];
-      if (at > now - APP_LAG) this.device.keepUnsettled({ collection, id }, own);
+      const isOpen = at > now - APP_LAG || (shownBy !== null && shownBy > read);
+      if (isOpen) this.device.keepUnsettled({ collection, id }, own);
+      else this.device.settle({ collection, id });
     }
-    this.device.disconnect(this.#range(now), this.#startedAt, now);
+    this.device.disconnect(
+      this.#firstSent === null ? null : this.#range(now),
+      this.#startedAt,
+      this.#replayedUpTo,
+      now,
+    );
   }
 }
 

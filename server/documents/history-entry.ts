@@ -127,3 +127,21 @@ function imageBefore(back: Back | null, removed: boolean, after: RecordImage | n
     types: types === null ? after.types : (applyPatch(after.types, types) as TypeMarks | null),
   };
 }
+
+/** The entry of these bytes; `null` where they can't be read. */
+export function readEntry(bytes: Uint8Array): StoredEntry | null {
+  try {
+    return decodeEntry(bytes);
+  } catch {
+    return null;
+  }
+}
+
+/** The record before an entry; `undefined` where the entry does not fit what was after it. */
+export function earlierImage(entry: StoredEntry, after: RecordImage | null): RecordImage | null | undefined {
+  try {
+    return entry.before(after);
+  } catch {
+    return undefined;
+  }
+}

@@ -8,7 +8,7 @@ import type { Path, PathStep } from '../../shared/merge.js';
 import { isObject, type Json, type JsonRecord } from '../../shared/records.js';
 import type { Deletion, HistoryRow } from '../store/store.js';
 import type { Origin } from './changes.js';
-import { decodeEntry, type HistoryEntry } from './history-entry.js';
+import { earlierImage, type HistoryEntry, readEntry, type StoredEntry } from './history-entry.js';
 import type { RecordImage } from './record-image.js';
 import type { ImageChange } from './record-images.js';
 import { keyOf, type RecordKey } from './record-key.js';
@@ -80,28 +80,48 @@ export class History {
     });
   }
 
-  /** Rows of the store that come before what is in memory, newest first. Throws where one can't be read. */
-  prepend(rows: readonly HistoryRow[]): void {
+  /** Rows of the store that come before what is in memory, newest first; `false` where one is not sound. */
+  prepend(rows: readonly HistoryRow[]): boolean {
     const older: HistoryEntry[] = [];
     for (const { revision, entry: bytes } of rows) {
-      const stored = decodeEntry(bytes);
-      const { collection, id, device, actor, via, at, madeAt } = stored;
-      const later = this.#byRecord.get(keyOf(stored));
-      const after = later?.[0] === undefined ? this.#current(stored) : later[0].before;
-      const before = stored.before(after);
-      const entry = { revision, collection, id, before, after, device, actor, via, at, madeAt };
+      const stored = readEntry(bytes);
+      const entry = stored === null ? null : this.#earlier(revision, stored);
+      if (entry === null || revision !== this.#from) break;
       older.push(entry);
-      if (later === undefined) this.#byRecord.set(keyOf(stored), [entry]);
+      const later = this.#byRecord.get(keyOf(entry));
+      if (later === undefined) this.#byRecord.set(keyOf(entry), [entry]);
       else later.unshift(entry);
       this.#from = revision - 1;
     }
     this.#entries = [...older.reverse(), ...this.#entries];
+    return older.length === rows.length;
+  }
+
+  #earlier(revision: number, stored: StoredEntry): HistoryEntry | null {
+    const [later] = this.#of(stored);
+    const after = later === undefined ? this.#current(stored) : later.before;
+    const before = earlierImage(stored, after);
+    if (before === undefined) return null;
+    const { collection, id, device, actor, via, at, madeAt } = stored;
+    return { revision, collection, id, before, after, device, actor, via, at, madeAt };
+  }
+
+  /** What came after this revision was never saved. */
+  backTo(revision: number): void {
+    while (this.#entries.length > 0 && this.revision > revision) {
+      const entry = this.#entries.pop();
+      if (entry !== undefined) this.#byRecord.get(keyOf(entry))?.pop();
+      this.revision--;
+    }
+    this.revision = revision;
   }
 
   /** Nothing before this revision can be told any more. */
   raiseFloor(revision: number): void {
-    this.#floor = Math.max(this.#floor, revision);
-    this.#drop(this.#floor);
+    if (revision <= this.#floor) return;
+    this.#floor = revision;
+    this.#deletions = null;
+    this.#drop(revision);
   }
 
   remember(deletions: readonly Deletion[]): void {

@@ -1,8 +1,7 @@
 /** What a device that comes over HTTP may be looking at: it confirms by the ETag that it has (H1, H2). */
 import type { ChangeMessage } from '../../shared/protocol/json.js';
 import type { DeviceState, OwnWrite } from './device-state.js';
-import { type Judged, type Made, NOTHING_LATER } from './device-view.js';
-import type { RevisionRange } from './history.js';
+import { type Judged, type Made, NOTHING_LATER, ownBounds } from './device-view.js';
 import { keyOf } from './record-key.js';
 
 export class HttpDeviceView {
@@ -16,35 +15,30 @@ export class HttpDeviceView {
     this.#sent = revision;
   }
 
-  /** An answer with the state at `revision` goes out. */
-  sent(revision: number, now: number): void {
+  /** An answer with the state at `revision` goes out; that it arrived only the next request can say. */
+  sent(revision: number): void {
     this.#sent = Math.max(this.#sent, revision);
-    if (this.device.httpFrom === null) this.device.confirmHttp(revision, now);
   }
 
   /** The device named what it has. */
   confirmed(revision: number, now: number): void {
-    this.device.confirmHttp(revision, now);
-    this.#sent = Math.max(this.#sent, revision);
+    this.device.confirm(revision, now);
+    this.sent(revision);
     for (const [name, own] of this.#own) if (own.revision <= revision) this.#own.delete(name);
   }
 
   /** Nothing tells whether a request waited in a queue, so each counts as a replay. */
   judge(message: ChangeMessage, now: number): Judged {
     const { device } = this;
-    const madeAt = device.hear(message, now);
-    const range = this.#range();
+    const heard = device.hear(message, false, now);
+    const { madeAt } = heard;
+    const seen = device.seenBefore(heard);
+    const range = seen === null ? null : { from: seen.from, to: Math.max(seen.to, this.#sent) };
     const last = this.#own.get(keyOf(message)) ?? null;
     // A request that is sent again after the answer was lost may bring an older write.
     const isOlder = madeAt !== null && (last?.madeAt ?? madeAt) > madeAt;
     const own = isOlder ? null : last;
-    return { device, replay: true, madeAt, range, own, ownUpTo: range?.to ?? -1 };
-  }
-
-  #range(): RevisionRange | null {
-    const from = this.device.httpFrom;
-    if (from !== null) return { from, to: Math.max(from, this.#sent) };
-    return this.device.seenBefore(null);
+    return { device, replay: true, madeAt, heard, range, own, ...ownBounds(seen, madeAt) };
   }
 
   /** A change of a batch was applied: until the batch is done, the next one is compared with this. */
@@ -54,15 +48,26 @@ export class HttpDeviceView {
       madeAt,
       revision,
       since: NOTHING_LATER,
+      withBase: false,
       replaced: [],
       isShown: false,
+      isRepeat: false,
     });
   }
 
   /** The device has now what it sent, or the answer, which shows the state at `revision`. */
   wrote(message: ChangeMessage, { range, madeAt }: Judged, made: Made, revision: number): void {
     const since = made.revision === null ? (range?.to ?? revision) : made.revision - 1;
-    const own = { sent: sentBy(message), madeAt, revision, since, replaced: [], isShown: true };
+    const own = {
+      sent: sentBy(message),
+      madeAt,
+      revision,
+      since,
+      withBase: false,
+      replaced: [],
+      isShown: true,
+      isRepeat: false,
+    };
     this.#own.set(keyOf(message), own);
     this.device.noteWrite(message, own, made);
   }

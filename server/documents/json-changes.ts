@@ -15,16 +15,17 @@ import {
 } from '../../shared/records.js';
 import type { OwnWrite } from './device-state.js';
 import type { Judged } from './device-view.js';
-import type { History } from './history.js';
+import type { History, RevisionRange } from './history.js';
 import type { HistoryEntry } from './history-entry.js';
 import type { RecordKey } from './record-key.js';
 
 type Update = Extract<ChangeMessage, { type: 'DATA_UPDATE' }>;
 
 /** The oldest revision that a write has to be compared with; the history has to be in memory from there. */
-export function neededFrom(doc: Y.Doc, message: ChangeMessage, { range }: Judged): number {
-  if (neverExisted(doc, message)) return Number.POSITIVE_INFINITY;
-  return range === null ? 0 : range.from;
+export function neededFrom(doc: Y.Doc, message: ChangeMessage, { device, own, range }: Judged): number {
+  if (neverExisted(doc, message)) return LATEST;
+  const since = [own?.since, device.unsettled(message)?.since].map((revision) => revision ?? LATEST);
+  return Math.min(range?.from ?? 0, ...since);
 }
 
 /**
@@ -59,7 +60,7 @@ function update(
     seen: seenVersions(message, judged, history),
     incoming: current === null ? document : { ...document, id: current.id },
     current,
-    deletion: deletionOf(message, judged, history),
+    deletion: map === null ? deletionOf(doc, message, judged, history) : null,
     madeAt: judged.madeAt,
     changedAt: (path) => history.changedAt(message, path, () => history.oldestTime()),
     knows: (path) => judged.device.knows(collection, path),
@@ -75,42 +76,59 @@ function update(
  * that; or those of the revisions that it may have seen. Empty where that is not known any more (L8).
  */
 function seenVersions(key: RecordKey, judged: Judged, history: History): (JsonObject | null)[] {
-  const { device, madeAt, replay, range } = judged;
-  const unsettled = device.unsettled(key);
-  const isBase = replay && unsettled !== null && isInOrder(unsettled.madeAt, madeAt);
-  const own = judged.own ?? (isBase ? unsettled : null);
-  if (own !== null) return [own.sent, ...versionsAfter(own, key, range?.to ?? 0, history)];
-  if (range === null || range.from < history.floor) return [];
-  const ownEntries = history.changes(key, range.from, LATEST).filter((entry) => entry.device === device.id);
+  const { range } = judged;
+  const own = judged.own ?? ownBefore(key, judged);
+  const after = own === null ? [] : [own.sent, ...versionsAfter(own, key, range?.to ?? 0, history)];
+  if (own !== null && !own.isRepeat) return after;
+  if (range === null || range.from < history.floor) return after;
+  return [...after, ...versionsOf(key, judged, range, history)];
+}
+
+/** A queue is built on what the device wrote before it, if that is known and was before it. */
+function ownBefore(key: RecordKey, judged: Judged): OwnWrite | null {
+  const { device, madeAt, replay, repeatedUpTo } = judged;
+  const unsettled = replay ? device.unsettled(key) : null;
+  if (unsettled === null || unsettled.revision <= repeatedUpTo) return null;
+  return (madeAt ?? LATEST) >= (unsettled.madeAt ?? 0) ? unsettled : null;
+}
+
+function versionsOf(
+  key: RecordKey,
+  { device, madeAt, replay, ownUpTo, repeatedUpTo }: Judged,
+  range: RevisionRange,
+  history: History,
+): (JsonObject | null)[] {
+  const own = history.changes(key, range.from, LATEST).filter((entry) => entry.device === device.id);
   // What a queue sends again may be older than what the device wrote since.
-  const later = replay && madeAt !== null ? ownEntries.find((entry) => entry.madeAt >= madeAt) : undefined;
-  const to = later === undefined ? range.to : Math.min(range.to, later.revision - 1);
-  const isCertain = unsettled === null && later === undefined && (madeAt !== null || !replay);
-  const last = isCertain ? ownEntries.findLast(({ revision }) => revision <= judged.ownUpTo) : undefined;
-  if (last !== undefined) return [last, ...history.changes(key, last.revision, to)].map(jsonAfter);
+  const isLater = (entry: HistoryEntry) => replay && madeAt !== null && entry.madeAt >= madeAt;
+  const to = Math.min(range.to, (own.find(isLater)?.revision ?? LATEST) - 1);
+  const last = own.some(isLater) ? undefined : own.findLast(({ revision }) => revision <= ownUpTo);
+  if (last !== undefined && last.revision > repeatedUpTo)
+    return [last, ...history.changes(key, last.revision, to)].map(jsonAfter);
   const versions = history.versions(key, { from: range.from, to }).map((image) => image?.json ?? null);
-  const isLater = replay && unsettled !== null && isInOrder(madeAt, unsettled.madeAt);
-  return unsettled === null || isLater ? versions : [unsettled.sent, ...versions];
+  // Its own writes were never sent to it, but it has them.
+  const unsent = replay ? own.filter((entry) => entry.revision > to && !isLater(entry)) : [];
+  const unsettled = replay && madeAt === null ? device.unsettled(key) : null;
+  return [...versions, ...unsent.map(jsonAfter), ...(unsettled === null ? [] : [unsettled.sent])];
 }
 
 const LATEST = Number.POSITIVE_INFINITY;
 
 const jsonAfter = ({ after }: HistoryEntry): JsonObject | null => after?.json ?? null;
 
-const isInOrder = (first: number | null, second: number | null): boolean =>
-  first !== null && second !== null && first <= second;
-
 function versionsAfter(own: OwnWrite, key: RecordKey, to: number, history: History) {
   const changes = history
     .changes(key, own.since, to)
     .filter(({ revision }) => !own.replaced.includes(revision));
-  const shown = own.isShown ? history.versions(key, { from: own.revision, to: own.revision }) : [];
+  const at = [...(own.withBase ? [own.since] : []), ...(own.isShown ? [own.revision] : [])];
+  const shown = at.flatMap((revision) => history.versions(key, { from: revision, to: revision }));
   return [...changes.map(jsonAfter), ...shown.map((image) => image?.json ?? null)];
 }
 
-function deletionOf(key: RecordKey, { device, range }: Judged, history: History) {
+/** The deletion of a record that is not there; one of which nothing is known was before everything that is. */
+function deletionOf(doc: Y.Doc, key: RecordKey, { device, range }: Judged, history: History) {
   const deletion = history.deletion(key);
-  if (deletion === null) return null;
+  if (deletion === null) return neverExisted(doc, key) ? null : { at: history.oldestTime(), unseen: false };
   const seenUpTo = range === null ? device.lastSeen : range.to;
   return { at: deletion.at, unseen: seenUpTo >= 0 && deletion.revision > seenUpTo };
 }

@@ -85,7 +85,7 @@ export class DocumentRegistry {
         },
       });
       entry.document = document;
-      this.#prune(document);
+      void this.#prune(document);
       return document;
     });
     const entry: Entry = { loading, document: null, uses: 0, idle: null };
@@ -98,11 +98,12 @@ export class DocumentRegistry {
     return entry;
   }
 
-  /** History that has become too old goes when its user comes; a failure shows at the next commit as well. */
-  #prune(document: UserDocument): void {
-    document.archive.prune(document.history, document.devices).catch((error: unknown) => {
-      if (document.failure === null) this.#options.onUnexpected(error);
-    });
+  /** History that has become too old goes when its user comes. What can't be read now shows elsewhere. */
+  async #prune(document: UserDocument): Promise<void> {
+    const { archive, history, devices } = document;
+    const upTo = await archive.outdated(history, devices).catch(() => 0);
+    const isInUse = this.#entries.get(document.user)?.document === document;
+    if (isInUse && upTo > history.floor) document.forgetHistory(upTo);
   }
 
   #lease(user: UserId, entry: Entry, document: UserDocument): Lease {

@@ -90,9 +90,13 @@ export class UserDocument {
    */
   withHistory(revision: number, task: () => void): void {
     this.#inbox.enter(() => {
-      if (this.history.covers(revision)) task();
-      else this.#readHistory(revision, task);
+      if (!this.history.covers(revision)) this.#pause(() => this.#readHistory(revision));
+      this.#inbox.enter(task);
     });
+  }
+
+  forgetHistory(upTo: number): void {
+    this.#inbox.enter(() => this.#pause(() => this.archive.prune(this.history, upTo)));
   }
 
   /**
@@ -262,22 +266,19 @@ export class UserDocument {
     this.#inbox.open();
   }
 
-  /** Everything that was accepted so far is durable; also while the inbox is closed. */
-  #settled(): Promise<void> {
-    return new Promise((done, failed) => this.#commits.after({ done, failed }));
+  /** Lets what comes in wait until everything so far is durable and `work` is done. */
+  #pause(work: () => Promise<void>): void {
+    this.#inbox.close();
+    new Promise<void>((done, failed) => this.#commits.after({ done, failed }))
+      .then(work)
+      .then(() => this.#inbox.open())
+      .catch((error: unknown) => this.#fail(notSaved(error)));
   }
 
-  #readHistory(since: number, task: () => void): void {
-    this.#inbox.close();
-    this.#inbox.enter(task);
-    this.#settled()
-      .then(() => this.archive.reachBack(this.history, since))
-      .then((complete) => {
-        this.#readHistoryAt = this.#options.now();
-        if (!complete) this.#options.onHistoryDamaged(this, this.history.floor);
-        this.#inbox.open();
-      })
-      .catch((error: unknown) => this.#fail(notSaved(error)));
+  async #readHistory(since: number): Promise<void> {
+    const isComplete = await this.archive.reachBack(this.history, since);
+    this.#readHistoryAt = this.#options.now();
+    if (!isComplete) this.#options.onHistoryDamaged(this, this.history.floor);
   }
 
   /**
@@ -286,14 +287,11 @@ export class UserDocument {
    */
   #rebuild(cause: unknown): void {
     if (this.#inbox.isClosed || this.#failure !== null) return;
-    this.#inbox.close();
     this.#options.onRebuilt(this, cause);
-    this.#settled()
-      .then(() => this.#options.store.load(this.user))
-      .then((stored) => {
-        this.#replica = new Replica(stored, this.#options);
-        this.#inbox.open();
-      })
-      .catch((error: unknown) => this.#fail(notSaved(error)));
+    this.#pause(async () => {
+      const stored = await this.#options.store.load(this.user);
+      this.#replica = new Replica(stored, this.#options);
+      this.history.backTo(stored.revision);
+    });
   }
 }

@@ -95,7 +95,7 @@ function answerOf(
   const etag = etagOf(document);
   if (view !== null) {
     if (request !== null) confirm(options, document, view, request);
-    view.sent(document.revision, options.now());
+    view.sent(document.revision);
   }
   const known = tagsOf(request);
   return { etag, body: known.includes(etag) || known.includes('*') ? null : document.collections() };

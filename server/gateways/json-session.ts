@@ -139,8 +139,9 @@ export class JsonSession implements Member {
   }
 
   pong(payload: string): void {
-    const revision = this.#receipts.confirm(payload);
-    if (revision !== null) this.#view?.acknowledged(revision, this.#options.now());
+    const received = this.#receipts.confirm(payload);
+    if (received === null) return;
+    this.#view?.acknowledged(received.number, received.revision, this.#options.now());
   }
 
   /** The connection is gone. */
@@ -161,7 +162,7 @@ export class JsonSession implements Member {
       this.#change(message);
       return;
     }
-    this.#view?.device.timeOf(null, message.sentAt, this.#options.now());
+    this.#view?.hearClock(message.sentAt, this.#options.now());
     this.#fullSync();
     this.#acknowledge(message);
   }
@@ -192,6 +193,7 @@ export class JsonSession implements Member {
     const { document, log, now } = this.#options;
     const { collection, id } = message;
     const made = new Map(judged.madeAt === null ? [] : [[keyOf(message), judged.madeAt]]);
+    const isCrossed = this.#receipts.isOpen(message);
     const endWatch = this.#receipts.watch(message);
     const current = document.record(message);
     const apply = (doc: Y.Doc) => applyMessage(doc, message, current, judged, document.history);
@@ -200,7 +202,7 @@ export class JsonSession implements Member {
     const corrected = !isAnswered(message, record);
     const { revision } = document;
     const outcome = { revision: entries.at(-1)?.revision ?? null, record, corrected };
-    this.#view?.wrote(message, judged, outcome, document.history, now());
+    this.#view?.wrote(message, judged, outcome, isCrossed, document.history, now());
     document.saveDevices('urgent'); // in one batch with the write
     this.#unsaved.push(message.ack);
     document.afterDurable(() => {
@@ -212,7 +214,7 @@ export class JsonSession implements Member {
       }
       const crossed = endWatch();
       if (!corrected && !crossed) return;
-      this.#view?.sentBack(message, outcome.revision);
+      this.#view?.sentBack(message, outcome.revision, revision);
       this.#sendChange({ collection, id, record }, SERVER_DEVICE, revision);
     });
   }
@@ -240,7 +242,7 @@ export class JsonSession implements Member {
     const text = texts.get(change) ?? Buffer.from(this.#textOf(change, fromDevice));
     texts.set(change, text);
     this.#send(text);
-    this.#view?.sent(revision);
+    if (fromDevice !== SERVER_DEVICE) this.#view?.sent(change, revision);
     this.#receipts.sent(change, revision);
   }
 

@@ -2,10 +2,9 @@
  * What a JSON device may not have received yet. After what is sent goes a ping whose payload says how far; the
  * pong, which every WebSocket client answers by itself, proves receipt. At most one ping is under way.
  */
-import type { RecordKey } from '../documents/record-key.js';
+import { keyOf, type RecordKey } from '../documents/record-key.js';
 
 const EVERYTHING = 'everything';
-const keyOf = ({ collection, id }: RecordKey) => JSON.stringify([collection, id]);
 
 export class Receipts {
   readonly #ping: (payload: string) => void;
@@ -32,16 +31,21 @@ export class Receipts {
   }
 
   /**
-   * A pong arrived: returns the revision up to which it proves receipt. Any other payload than that of the ping
-   * under way is the socket's own business (`null`).
+   * A pong arrived: says how many messages, and which revision, it proves the receipt of. Any other payload than
+   * that of the ping under way is the socket's own business (`null`).
    */
-  confirm(payload: string): number | null {
+  confirm(payload: string): { readonly number: number; readonly revision: number } | null {
     if (payload !== this.#underWay) return null;
     this.#underWay = null;
-    const revision = this.#pingedRevision;
+    const received = { number: this.#pinged, revision: this.#pingedRevision };
     for (const [key, number] of this.#open) if (number <= this.#pinged) this.#open.delete(key);
     if (this.#open.size > 0) this.#send();
-    return revision;
+    return received;
+  }
+
+  /** Whether something with this record is on its way. */
+  isOpen(key: RecordKey): boolean {
+    return this.#open.has(EVERYTHING) || this.#open.has(keyOf(key));
   }
 
   /**
@@ -51,7 +55,7 @@ export class Receipts {
    */
   watch(key: RecordKey): () => boolean {
     const name = keyOf(key);
-    const watch = { crossed: this.#open.has(EVERYTHING) || this.#open.has(name) };
+    const watch = { crossed: this.isOpen(key) };
     const watches = this.#watches.get(name) ?? new Set();
     this.#watches.set(name, watches.add(watch));
     return () => {

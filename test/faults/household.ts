@@ -2,6 +2,7 @@ import { equalityDeep } from 'lib0/function';
 import { byId } from '../support/clinic.js';
 import { inTime } from '../support/wait.js';
 import type { Chance } from './chance.js';
+import { HistoryCheck } from './history-check.js';
 import { BatchWriter, ExchangeWriter, readAll, readBytes } from './http-writers.js';
 import { JsonWriter } from './json-writer.js';
 import { FREE_FOR_ALL, Ledger } from './ledger.js';
@@ -18,6 +19,7 @@ export class Household {
   readonly user: string;
   readonly ledger: Ledger;
   readonly witness = new Witness();
+  readonly #history: HistoryCheck;
   readonly json: JsonWriter;
   readonly natives: readonly NativeWriter[];
   readonly batch: BatchWriter;
@@ -28,6 +30,7 @@ export class Household {
   constructor(url: string, user: string, chance: () => Chance, onConfirmed: () => void) {
     this.user = user;
     this.ledger = new Ledger(onConfirmed);
+    this.#history = new HistoryCheck(url, user);
     const contested = (each: Chance) => `c${this.round}-${each.below(CONTESTED)}`;
     const { ledger, witness } = this;
     this.#shared = { url, user, ledger, witness, settled: SETTLED, contested };
@@ -78,6 +81,7 @@ export class Household {
       ...this.ledger.missingFrom(collections),
       ...this.ledger.invented.map((what) => `never written: ${what}`),
       ...this.witness.problemsWith(bytes),
+      ...(await this.#history.problems()),
     ];
     this.witness.saw(bytes);
     this.ledger.sawAll(collections);

@@ -1,8 +1,12 @@
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
 import * as Y from 'yjs';
+import { readConfig } from '../../server/config.js';
 import type { Origin } from '../../server/documents/changes.js';
 import { DocumentRegistry } from '../../server/documents/registry.js';
 import type { UserDocument } from '../../server/documents/user-document.js';
+import { createHttp } from '../../server/gateways/http.js';
 import { JsonSession } from '../../server/gateways/json-session.js';
 import { silentLog } from '../../server/log.js';
 import { MemoryStore } from '../../server/store/memory.js';
@@ -62,6 +66,8 @@ export class Practice {
   document!: UserDocument; // set by open() before anybody gets hold of it
   #registry!: DocumentRegistry;
   readonly #apps = new Set<App>();
+  #http: Server | null = null;
+  #strangers = 0;
 
   static async open(): Promise<Practice> {
     const practice = new Practice();
@@ -105,6 +111,12 @@ export class Practice {
     for (const app of this.#apps) if (app.isConnected) await app.catchUp();
   }
 
+  /** Where the HTTP routes are; they know the same documents and the same clock. */
+  async url(): Promise<string> {
+    this.#http ??= await this.#listen();
+    return `http://127.0.0.1:${(this.#http.address() as AddressInfo).port}/api/sync/${ANNA}`;
+  }
+
   /** The record as it is on the server. */
   record(id: string, collection = VISITS): JsonRecord | null {
     return this.document.record({ collection: collection as CollectionName, id: id as RecordId });
@@ -126,13 +138,12 @@ export class Practice {
     await this.settle();
   }
 
-  /** The last revision of a record in the history; brings it back as it was then. */
+  /** Brings a record back as it was after a revision (H6). */
   async restore(id: string, revision: number, collection = VISITS): Promise<void> {
-    await this.settle();
-    const key = { collection: collection as CollectionName, id: id as RecordId };
-    const image = await this.document.archive.imageAt(this.document.historyHead(), key, revision);
-    const origin: Origin = { via: 'restore', device: 'admin' as DeviceId, actor: null, member: null };
-    this.document.restore(origin, key, image);
+    const url = (await this.url()).replace('/api/sync/', '/api/history/');
+    const body = JSON.stringify({ collection, id, revision });
+    const response = await fetch(`${url}/restore`, { method: 'POST', body });
+    if (response.status !== 200) throw new Error(`restore got ${response.status}: ${await response.text()}`);
     await this.settle();
   }
 
@@ -145,6 +156,28 @@ export class Practice {
     this.#registry.close();
     this.store = new MemoryStore(new Map(this.store.contents));
     await this.#load();
+  }
+
+  async #listen(): Promise<Server> {
+    const practice = this;
+    const http = createHttp({
+      config: readConfig({}),
+      get registry() {
+        return practice.#registry;
+      },
+      log: silentLog,
+      now: () => this.now,
+      newDeviceId: () => `device-${++this.#strangers}` as DeviceId,
+      isReady: () => true,
+    });
+    const server = await new Promise<Server>((resolve) => {
+      const listening = http.listen(0, '127.0.0.1', () => resolve(listening));
+    });
+    onTestFinished(() => {
+      server.closeAllConnections();
+      return new Promise((resolve) => server.close(() => resolve()));
+    });
+    return server;
   }
 
   async #load(): Promise<void> {
@@ -185,6 +218,8 @@ export class App {
   readonly #practice: Practice;
   readonly #clock: number;
   readonly #stamps: Stamps;
+  /** Of the last answer over HTTP that arrived. */
+  #etag: string | null = null;
   #session: JsonSession | null = null;
   #inbox: Received[] = [];
   #pings: string[] = [];
@@ -218,7 +253,7 @@ export class App {
       maxDepth: 64,
       maxMessage: 1_000_000,
       outbox: {
-        send: (text) => inbox.push(JSON.parse(text)),
+        send: (text) => inbox.push(JSON.parse(text.toString())),
         ping: (payload) => pings.push(payload),
         close: fault,
       },
@@ -306,7 +341,45 @@ export class App {
 
   requestSync(): void {
     const timestamp = this.#stamps === 'none' ? {} : { timestamp: this.#time() };
-    this.#deliver({ type: 'REQUEST_SYNC', ...timestamp });
+    this.#deliver({ type: 'REQUEST_SYNC', userId: ANNA, deviceId: this.device, ...timestamp });
+  }
+
+  /** GET: with the tag of what it has, where it has been told one. The answer replaces its copy, unless it is lost. */
+  async get(fate: 'arrives' | 'is lost' = 'arrives'): Promise<number> {
+    await this.#practice.settle();
+    const headers = { 'Device-ID': this.device, ...(this.#etag !== null && { 'If-None-Match': this.#etag }) };
+    const response = await fetch(await this.#practice.url(), { headers });
+    return this.#answer(response, fate);
+  }
+
+  /**
+   * POST of what is queued, which it forgets, unless the answer is lost.
+   *
+   * @param tag whether it tells what it has, as with GET
+   */
+  async post(
+    fate: 'arrives' | 'is lost' = 'arrives',
+    tag: 'tagged' | 'untagged' = 'untagged',
+  ): Promise<number> {
+    await this.#practice.settle();
+    const changes = this.queue.map((change) => this.#message(change));
+    const headers = {
+      'Device-ID': this.device,
+      ...(tag === 'tagged' && this.#etag !== null && { 'If-None-Match': this.#etag }),
+    };
+    const body = JSON.stringify({ changes });
+    const response = await fetch(await this.#practice.url(), { method: 'POST', headers, body });
+    if (response.status !== 200) throw new Error(`POST got ${response.status}: ${await response.text()}`);
+    if (fate === 'arrives') this.queue = [];
+    return this.#answer(response, fate);
+  }
+
+  async #answer(response: Response, fate: 'arrives' | 'is lost'): Promise<number> {
+    const text = await response.text();
+    if (fate === 'is lost') return response.status;
+    this.#etag = response.headers.get('etag');
+    if (response.status === 200) this.copy = byId(JSON.parse(text) as Collections);
+    return response.status;
   }
 
   #time(): number {
@@ -319,17 +392,19 @@ export class App {
     else this.#send(change);
   }
 
-  #send({ madeAt, type, ...data }: Change): void {
-    if (this.#stamps === 'none') {
-      this.#deliver({ type, data });
-      return;
-    }
+  #send(change: Change): void {
+    this.#deliver(this.#message(change));
+  }
+
+  #message({ madeAt, type, ...data }: Change): object {
+    const envelope = { type, userId: ANNA, deviceId: this.device };
+    if (this.#stamps === 'none') return { ...envelope, data };
     const timestamp = this.#stamps === 'stored' ? madeAt : this.#time();
-    this.#deliver({ type, data: { ...data, timestamp: madeAt }, timestamp });
+    return { ...envelope, data: { ...data, timestamp: madeAt }, timestamp };
   }
 
   #deliver(message: object): void {
-    this.#session?.receive(JSON.stringify({ ...message, userId: ANNA, deviceId: this.device }));
+    this.#session?.receive(JSON.stringify(message));
   }
 
   #take(message: Received): void {

@@ -4,7 +4,7 @@ import * as Y from 'yjs';
 import { Archive, type HistoryPage, type HistoryQuery } from '../../server/documents/archive.js';
 import type { Origin } from '../../server/documents/changes.js';
 import type { HistoryEntry, Via } from '../../server/documents/history-entry.js';
-import { type RecordImage, readImage } from '../../server/documents/record-image.js';
+import { type RecordImage, readImage, writeImage } from '../../server/documents/record-image.js';
 import { keyOf, type RecordKey } from '../../server/documents/record-key.js';
 import { DocumentRegistry, type Lease, type RegistryOptions } from '../../server/documents/registry.js';
 import type { UserDocument } from '../../server/documents/user-document.js';
@@ -61,16 +61,15 @@ export class Ward {
   document!: UserDocument;
   readonly #shelf: Shelf;
   readonly #options: WardOptions;
-  readonly #prune = vi.spyOn(Archive.prototype, 'prune');
+  readonly #outdated = vi.spyOn(Archive.prototype, 'outdated');
   readonly #random = seededRandom(11);
   #registry: DocumentRegistry | null = null;
   #lease: Lease | null = null;
-  #store: Store | null = null;
 
   private constructor(shelf: Shelf, options: WardOptions) {
     this.#shelf = shelf;
     this.#options = options;
-    onTestFinished(() => this.#prune.mockRestore());
+    onTestFinished(() => this.#outdated.mockRestore());
   }
 
   static async open(shelf: Shelf = memoryShelf(), options: WardOptions = {}): Promise<Ward> {
@@ -89,7 +88,6 @@ export class Ward {
   /** Resolves when the document is loaded. */
   async load(): Promise<void> {
     const store = await this.#shelf.open();
-    this.#store = store;
     this.#registry = new DocumentRegistry({
       store: this.#options.around?.(store) ?? store,
       idleTimeout: DAY,
@@ -113,7 +111,9 @@ export class Ward {
 
   /** Resolves when the prunings that loads began have ended. */
   async pruned(): Promise<void> {
-    await Promise.allSettled(this.#prune.mock.results.map(({ value }) => value));
+    await Promise.allSettled(this.#outdated.mock.results.map(({ value }) => value));
+    await new Promise((resolve) => setImmediate(resolve)); // from here on it stands in the document's queue
+    await this.document.durable().catch(() => {});
   }
 
   async stop(): Promise<void> {
@@ -121,14 +121,6 @@ export class Ward {
     this.#registry?.close();
     this.#registry = null;
     await this.#shelf.close();
-  }
-
-  /** The document is let go, as an idle one is. */
-  async forget(): Promise<void> {
-    await this.#registry?.flush();
-    this.#registry?.close();
-    this.#registry = null;
-    this.#store?.forget(Ward.USER);
   }
 
   async restart(): Promise<void> {
@@ -174,8 +166,12 @@ export class Ward {
   async restore(key: RecordKey, revision: number, device = 'desk'): Promise<void> {
     const head = this.document.historyHead();
     await this.document.durable();
-    const image = await this.document.archive.imageAt(head, key, revision);
-    this.document.restore(originOf(device, 'restore'), key, image);
+    this.bringBack(key, await this.document.archive.imageAt(head, key, revision), device);
+  }
+
+  /** The second half of that, in one go. */
+  bringBack({ collection, id }: RecordKey, image: RecordImage, device = 'desk'): void {
+    this.write(device, (doc) => writeImage(doc, collection, id, image), 'restore');
   }
 
   /** What the document has, read anew, not as the server remembers it. */
@@ -250,7 +246,7 @@ export class JsonLine {
       maxMessage: 100_000,
       outbox: {
         send: (text) => {
-          this.sent.push(JSON.parse(text));
+          this.sent.push(JSON.parse(text.toString()));
           this.#events.changed();
         },
         ping: (payload) => {

@@ -1,0 +1,57 @@
+/** How the clock of a device goes, told by the times that its messages name (L5). */
+
+interface Period {
+  readonly since: number;
+  /** The smallest difference between arrival and the time named, in ms. */
+  readonly least: number;
+}
+
+/** A clock that was set right has its old difference forgotten after two of these. */
+const PERIOD = 7 * 86_400_000;
+/** So far apart, the time of sending was not stored together with that of the change. */
+const APART = 1_000;
+/** So near to the arrival, or after it, no queue can have stored it. */
+const NEAR = 60_000;
+
+export class DeviceClock {
+  #periods: Period[];
+
+  constructor(periods: readonly Period[] = []) {
+    this.#periods = [...periods];
+  }
+
+  /** What is to be added to a time of the device; `null` while nothing reliable was heard. */
+  get offset(): number | null {
+    if (this.#periods.length === 0) return null;
+    return Math.min(...this.#periods.map(({ least }) => least));
+  }
+
+  /**
+   * A message arrived; returns whether that changed anything. A queue may store the time of sending, too: then it
+   * says nothing about the clock.
+   *
+   * @param isLive whether the message can't come from a queue
+   */
+  hear(sentAt: number | null, madeAt: number | null, isLive: boolean, now: number): boolean {
+    if (sentAt === null) return false;
+    const difference = now - sentAt;
+    const isReliable = isLive || difference < NEAR || (madeAt !== null && sentAt - madeAt >= APART);
+    const last = this.#periods.at(-1);
+    if (isReliable && (last === undefined || now - last.since >= PERIOD)) {
+      this.#periods = [...this.#periods.slice(-1), { since: now, least: difference }];
+      return true;
+    }
+    if (last === undefined || difference >= last.least) return false;
+    this.#periods[this.#periods.length - 1] = { ...last, least: difference };
+    return true;
+  }
+
+  /** A time of the device by the server's clock, at most now; whatever was sent, it is a time. */
+  correct(time: number, now: number): number {
+    return Math.max(0, Math.min(now, Math.floor(time + (this.offset ?? 0))));
+  }
+
+  toJSON(): readonly Period[] {
+    return this.#periods;
+  }
+}
