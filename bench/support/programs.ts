@@ -6,13 +6,14 @@ type Program = (core: number | null) => ServerProgram;
 
 const TYPESCRIPT = ['--import', 'tsx'];
 
-/** The built server as it is started in production, but for the log: only warnings. */
+/** The built server as `npm start` starts it, in production, but for the log: only warnings. */
 export const durableServer =
   (folder: string, nodeOptions: readonly string[] = []): Program =>
   (core) => ({
     name: 'durable server',
     args: [
       ...nodeOptions,
+      '--max-semi-space-size=32',
       '--import',
       pathToFileURL('bench/servers/batches-hook.mjs').href,
       'dist/server/main.js',
