@@ -123,6 +123,7 @@ export class DeviceView {
   /** A pong proves that as many messages were received, and with them everything up to `revision`. */
   acknowledged(number: number, revision: number, now: number): void {
     this.#acknowledged.push({ at: now, number, revision });
+    this.from(now);
   }
 
   /** The oldest revision that a live write may have to be compared with. */
@@ -211,7 +212,14 @@ export class DeviceView {
       const others = range === null ? [] : history.changes(message, range.from, range.to).filter(isOther);
       const seen = others.findLast((entry) => reflects(sent, entry))?.revision ?? range?.from;
       const since = this.device.wasOffline(judged.heard) ? NOTHING_LATER : (seen ?? NOTHING_LATER);
-      this.#replayed.set(name, { ...common, since, withBase: false, replaced: [], isShown: false, isRepeat });
+      remember(this.#replayed, name, {
+        ...common,
+        since,
+        withBase: false,
+        replaced: [],
+        isShown: false,
+        isRepeat,
+      });
     }
     const from = this.from(now) ?? 0;
     const acknowledged = this.#acknowledged.at(-1)?.revision ?? 0;
@@ -229,7 +237,7 @@ export class DeviceView {
       isShown: made.corrected,
       isRepeat: false,
     };
-    this.#own.set(name, { ...own, at: now, shownBy: null });
+    remember(this.#own, name, { ...own, at: now, shownBy: null });
     this.device.noteWrite(message, own, made);
   }
 
@@ -249,6 +257,17 @@ export class DeviceView {
       now,
     );
   }
+}
+
+/** So many records' last writes are remembered for a connection. */
+const MAX_WRITES = 1_000;
+
+/** The last ones written count; of the others, the history has what the record became. */
+export function remember<Write>(writes: Map<string, Write>, name: string, write: Write): void {
+  writes.delete(name);
+  writes.set(name, write);
+  const [oldest] = writes.keys();
+  if (writes.size > MAX_WRITES && oldest !== undefined) writes.delete(oldest);
 }
 
 /** What became of a write. */
