@@ -2,7 +2,6 @@
  * Three-way merge of arrays. An object with an id is the element of that id, whatever else it holds; any other
  * element is a value, equal to those of the same content.
  */
-import { equalityDeep } from 'lib0/function';
 import { elementId } from './elements.js';
 import { mergeOrder } from './merge-order.js';
 import { nearest, type Tokens } from './merge-sequences.js';
@@ -29,8 +28,7 @@ export interface ArraysToMerge {
 export function mergeArrays({ seen, incoming, current }: ArraysToMerge, merge: MergeElement): Json[] {
   const lists = seen.map((value) => listOf(Array.isArray(value) ? value : []));
   const [i, c] = [listOf(incoming, 'last'), listOf(current)];
-  const versionsSeen = distinct(lists.filter((_, k) => Array.isArray(seen[k])));
-  const base = nearest(currentLast(versionsSeen, c.tokens), i.tokens);
+  const base = nearest(distinct(lists), i.tokens, c.tokens);
   const values = new Map<string, Value>([...i.values, ...c.values]);
   for (const [token, value] of values) {
     if (!isElement(token)) continue;
@@ -85,12 +83,6 @@ function distinct(lists: readonly List[]): Tokens[] {
   }
   return [...latest.values()];
 }
-
-/** Of versions that are equally near, the last one counts: the array as it is, if that was seen. */
-const currentLast = (bases: readonly Tokens[], current: Tokens): Tokens[] => {
-  const isCurrent = (tokens: Tokens) => equalityDeep(tokens, current);
-  return [...bases.filter((tokens) => !isCurrent(tokens)), ...bases.filter(isCurrent)];
-};
 
 const versions = (lists: readonly List[], token: string): Value[] =>
   lists.map(({ values }) => values.get(token));

@@ -151,18 +151,24 @@ export function insertions(places: readonly number[], length: number): number[][
 }
 
 /**
- * Of several bases the one from which the fewest insertions and removals lead to `to`; the last one on ties.
+ * Of several bases the one from which the fewest insertions and removals lead to `to`; on ties the one that makes
+ * least of `current` a removal, then the last one.
  *
  * @example nearest([['a'], ['a', 'b']], ['a', 'b', 'x']) // ['a', 'b']
  */
-export function nearest(bases: readonly Tokens[], to: Tokens): Tokens {
-  if (bases.length === 1) return bases[0] ?? [];
-  let best: Tokens = [];
-  let least = Number.POSITIVE_INFINITY;
-  for (const base of bases) {
-    const stayed = align(base, to).filter((place) => place !== -1).length;
-    const distance = base.length + to.length - 2 * stayed;
-    if (distance <= least) [best, least] = [base, distance];
-  }
-  return best;
+export function nearest(bases: readonly Tokens[], to: Tokens, current: Tokens = []): Tokens {
+  if (bases.length <= 1) return bases[0] ?? [];
+  const measured = bases.map((base) => {
+    const places = align(base, to);
+    const stayed = places.filter((place) => place !== -1).length;
+    return { base, places, distance: base.length + to.length - 2 * stayed };
+  });
+  const least = Math.min(...measured.map(({ distance }) => distance));
+  const best = measured.filter(({ distance }) => distance === least);
+  if (best.length === 1) return best[0]?.base ?? [];
+  const removed = best.map(({ base, places }) =>
+    align(base, current).filter((place, k) => place !== -1 && places[k] === -1),
+  );
+  const fewest = Math.min(...removed.map(({ length }) => length));
+  return best[removed.findLastIndex(({ length }) => length === fewest)]?.base ?? [];
 }

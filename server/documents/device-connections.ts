@@ -13,6 +13,8 @@ export interface Ended extends RevisionRange {
 
 /** What a device may have been looking at when a connection ended. */
 export interface SeenRange extends RevisionRange {
+  /** When the device's copy was last made anew. */
+  readonly startedAt: number;
   /** Whether the connection ended in order, so that everything of the device's own last writes is known. */
   readonly isComplete: boolean;
   /** Up to here the device's own writes may be sent again. */
@@ -127,7 +129,7 @@ export class DeviceConnections {
     // Made while that connection was there: on what was seen before, or on what came over it.
     const isDuring = found.at !== null && madeAt < found.at;
     const from = isDuring ? (this.#ended[index - 1]?.from ?? found.from) : found.from;
-    return { ...found, from, isComplete: found.at !== null && !isDuring };
+    return { ...found, from, isComplete: found.at !== null };
   }
 
   /** Whether it certainly had no connection at that time. */
@@ -140,7 +142,7 @@ export class DeviceConnections {
     const flushed = this.#ended.findLast(({ startedAt, at }) => at !== null && at - startedAt >= FLUSH_TIME);
     const { from } = flushed ?? this.#ended[0] ?? last;
     const repeatedUpTo = Math.max(...this.#ended.map((each) => each.repeatedUpTo));
-    return { from, to: last.to, isComplete: last.at !== null, repeatedUpTo };
+    return { ...last, from, isComplete: last.at !== null, repeatedUpTo };
   }
 
   /** An old connection of the device may be noticed to be dead after a newer one has ended. */

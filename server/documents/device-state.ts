@@ -9,8 +9,8 @@ import type { ChangeMessage } from '../../shared/protocol/json.js';
 import type { Json, JsonObject } from '../../shared/records.js';
 import { DeviceClock } from './device-clock.js';
 import { DeviceConnections, type SavedConnections, type SeenRange } from './device-connections.js';
-import type { Made } from './device-view.js';
 import type { RevisionRange } from './history.js';
+import type { Made } from './judged.js';
 import { KnownFields } from './known-fields.js';
 import { keyOf, type RecordKey } from './record-key.js';
 

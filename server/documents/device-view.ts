@@ -2,48 +2,21 @@
  * What the device behind one connection may be looking at (L4), and which of its writes come from an offline
  * queue (L5).
  */
-import { equalityDeep } from 'lib0/function';
 import type { ChangeMessage } from '../../shared/protocol/json.js';
-import type { JsonObject, JsonRecord } from '../../shared/records.js';
 import { FLUSH_TIME, type SeenRange } from './device-connections.js';
 import type { DeviceState, Heard, OwnWrite } from './device-state.js';
 import type { History, RevisionRange } from './history.js';
-import type { HistoryEntry } from './history-entry.js';
+import {
+  type Judged,
+  LATEST,
+  type Made,
+  NONE,
+  NOTHING_LATER,
+  ownBounds,
+  readUpTo,
+  remember,
+} from './judged.js';
 import { keyOf, type RecordKey } from './record-key.js';
-
-/** What is known of a write before it is compared with the record. */
-export interface Judged {
-  readonly device: DeviceState;
-  /** Whether it comes from a queue that may be older than what the device has received (L5). */
-  readonly replay: boolean;
-  /** When it was made by the server's clock; `null` if it does not say. */
-  readonly madeAt: number | null;
-  readonly heard: Heard;
-  /** The revisions that the device may have been looking at; `null`: not known (L8). */
-  readonly range: RevisionRange | null;
-  /** The device's own last write of the record, where it is later than the beginning of `range`. */
-  readonly own: OwnWrite | null;
-  /**
-   * Up to here, the last entry of this device in the history is a write of its own that it was looking at; beyond
-   * it, it may be that of another connection, or something may have crossed it.
-   */
-  readonly ownUpTo: number;
-  /** Up to here, writes of its own may be sent again. */
-  readonly repeatedUpTo: number;
-}
-
-/** Times tell what is sent again; without them it may be anything that the device may not know to have arrived. */
-export const ownBounds = (range: SeenRange | null, madeAt: number | null) => ({
-  ownUpTo: range?.isComplete ? LATEST : NONE,
-  repeatedUpTo: madeAt === null ? (range?.repeatedUpTo ?? NONE) : NONE,
-});
-
-/** What a queue sends was there before anything that was received meanwhile. */
-export const NOTHING_LATER = Number.MAX_SAFE_INTEGER;
-
-/** Below and above all revisions. */
-const NONE = -1;
-const LATEST = Number.POSITIVE_INFINITY;
 
 /** A pong is the socket's word: the app has read the message by so many ms later (L4). */
 const APP_LAG = 2_000;
@@ -51,6 +24,7 @@ const APP_LAG = 2_000;
 /** The device's own last write of a record in this connection. */
 interface LiveWrite extends OwnWrite {
   readonly at: number;
+  readonly isReplay: boolean;
   /** Number of the first message with the record that was sent since. */
   readonly shownBy: number | null;
 }
@@ -151,15 +125,16 @@ export class DeviceView {
     const replay = !isSettled || this.#mayBeQueued(heard, now);
     const { madeAt } = heard;
     if (!replay) {
-      const own = this.#ownWrite(message, now);
+      const own = this.#ownWrite(message, madeAt, now);
       // As long as the clock is not known, a queue can look like something new.
       const mayBeOld = !heard.isCertain && now - this.#startedAt < FLUSH_TIME;
       const range = this.#range(now, mayBeOld ? this.#before?.from : undefined);
-      return { device, replay, madeAt, heard, range, own, ownUpTo: this.#lastSeen, repeatedUpTo: NONE };
+      const bounds = { base: null, ownUpTo: this.#lastSeen, repeatedUpTo: NONE };
+      return { device, replay, madeAt, heard, range, own, ...bounds };
     }
     const range = device.seenBefore(heard);
     const isNew = madeAt !== null && madeAt >= this.#startedAt;
-    const own = isNew ? this.#ownWrite(message, now) : (this.#replayed.get(keyOf(message)) ?? null);
+    const own = isNew ? this.#ownWrite(message, madeAt, now) : (this.#replayed.get(keyOf(message)) ?? null);
     return { device, replay, madeAt, heard, range, own, ...ownBounds(range, madeAt) };
   }
 
@@ -174,10 +149,14 @@ export class DeviceView {
   }
 
   /** Its own last write of the record, unless it has certainly read what came after it. */
-  #ownWrite(key: RecordKey, now: number): OwnWrite | null {
+  #ownWrite(key: RecordKey, madeAt: number | null, now: number): OwnWrite | null {
     const own = this.#own.get(keyOf(key));
     const read = this.#read(now)?.number ?? 0;
-    if (own !== undefined && (own.shownBy === null || own.shownBy > read)) return own;
+    if (own !== undefined && (own.shownBy === null || own.shownBy > read)) {
+      // Made between the full sync and the replay: on what the full sync showed.
+      const isBetween = own.isReplay && madeAt !== null && madeAt <= own.at && this.#firstSent !== null;
+      return isBetween ? { ...own, since: Math.min(own.since, this.#firstSent ?? 0), withBase: true } : own;
+    }
     if (own !== undefined) {
       this.#own.delete(keyOf(key));
       this.device.settle(key);
@@ -204,13 +183,11 @@ export class DeviceView {
     const { madeAt, range } = judged;
     const { revision } = history;
     const sent = message.type === 'DATA_UPDATE' ? message.document : null;
-    const isOther = (entry: HistoryEntry) => entry.device !== this.device.id;
     const isRepeat = judged.replay && made.revision === null;
     const common = { sent, madeAt, revision };
     if (judged.replay) {
       this.#replayedUpTo = made.revision ?? this.#replayedUpTo;
-      const others = range === null ? [] : history.changes(message, range.from, range.to).filter(isOther);
-      const seen = others.findLast((entry) => reflects(sent, entry))?.revision ?? range?.from;
+      const seen = range === null ? undefined : readUpTo(message, sent, range, this.device.id, NONE, history);
       const since = this.device.wasOffline(judged.heard) ? NOTHING_LATER : (seen ?? NOTHING_LATER);
       remember(this.#replayed, name, {
         ...common,
@@ -223,10 +200,8 @@ export class DeviceView {
     }
     const from = this.from(now) ?? 0;
     const acknowledged = this.#acknowledged.at(-1)?.revision ?? 0;
-    const wasRead = (entry: HistoryEntry): boolean =>
-      isOther(entry) ? reflects(sent, entry) : entry.revision <= acknowledged;
-    const before = history.changes(message, from, (made.revision ?? LATEST) - 1);
-    const since = before.findLast(wasRead)?.revision ?? from;
+    const to = (made.revision ?? LATEST) - 1;
+    const since = readUpTo(message, sent, { from, to }, this.device.id, acknowledged, history);
     const old = this.#own.get(name)?.replaced ?? [];
     const replaced = made.revision === null || made.corrected ? old : [...old, made.revision];
     const own = {
@@ -237,14 +212,14 @@ export class DeviceView {
       isShown: made.corrected,
       isRepeat: false,
     };
-    remember(this.#own, name, { ...own, at: now, shownBy: null });
+    remember(this.#own, name, { ...own, at: now, isReplay: judged.replay, shownBy: null });
     this.device.noteWrite(message, own, made);
   }
 
   /** The connection is gone. */
   end(now: number): void {
     const read = this.#read(now)?.number ?? 0;
-    for (const [name, { at, shownBy, ...own }] of this.#own) {
+    for (const [name, { at, shownBy, isReplay: _, ...own }] of this.#own) {
       const [collection, id] = name.split('\n') as [RecordKey['collection'], RecordKey['id']];
       const isOpen = at > now - APP_LAG || (shownBy !== null && shownBy > read);
       if (isOpen) this.device.keepUnsettled({ collection, id }, own);
@@ -257,37 +232,4 @@ export class DeviceView {
       now,
     );
   }
-}
-
-/** So many records' last writes are remembered for a connection. */
-const MAX_WRITES = 1_000;
-
-/** The last ones written count; of the others, the history has what the record became. */
-export function remember<Write>(writes: Map<string, Write>, name: string, write: Write): void {
-  writes.delete(name);
-  writes.set(name, write);
-  const [oldest] = writes.keys();
-  if (writes.size > MAX_WRITES && oldest !== undefined) writes.delete(oldest);
-}
-
-/** What became of a write. */
-export interface Made {
-  /** Of the change; `null` if there was none. */
-  readonly revision: number | null;
-  /** What the record is now. */
-  readonly record: JsonRecord | null;
-  /** Whether the device is sent the record, since it is not what the device sent. */
-  readonly corrected: boolean;
-}
-
-/** Whether who sent this had the change in front of it: what it sent has what the change made. */
-function reflects(sent: JsonObject | null, { before, after }: HistoryEntry): boolean {
-  if (sent === null || after === null) return sent === after;
-  const made = after.json;
-  if (before === null) return Object.keys(made).every((name) => Object.hasOwn(sent, name));
-  const names = new Set([...Object.keys(before.json), ...Object.keys(made)]);
-  return [...names].every((name) => {
-    const [old, now] = [before.json[name], made[name]];
-    return old === now || equalityDeep(old, now) || equalityDeep(sent[name], now);
-  });
 }

@@ -5,6 +5,7 @@
 import { equalityDeep } from 'lib0/function';
 import { elementId } from '../../shared/elements.js';
 import type { Path, PathStep } from '../../shared/merge.js';
+import type { DeviceId } from '../../shared/names.js';
 import { isObject, type Json, type JsonRecord } from '../../shared/records.js';
 import type { Deletion, HistoryRow } from '../store/store.js';
 import type { Origin } from './changes.js';
@@ -17,6 +18,13 @@ import { keyOf, type RecordKey } from './record-key.js';
 export interface RevisionRange {
   readonly from: number;
   readonly to: number;
+}
+
+export interface KnownDeletion {
+  readonly revision: number;
+  readonly at: number;
+  /** `null` where it is not known any more. */
+  readonly device: DeviceId | null;
 }
 
 /** So many of the last entries stay in memory in any case. */
@@ -153,11 +161,11 @@ export class History {
   }
 
   /** The last deletion of a record, as far as it is known. */
-  deletion(key: RecordKey): { readonly revision: number; readonly at: number } | null {
+  deletion(key: RecordKey): KnownDeletion | null {
     const last = this.#of(key).findLast(({ after }) => after === null);
-    return last === undefined
-      ? (this.#deletions?.get(keyOf(key)) ?? null)
-      : { revision: last.revision, at: last.madeAt };
+    if (last !== undefined) return { revision: last.revision, at: last.madeAt, device: last.device };
+    const remembered = this.#deletions?.get(keyOf(key));
+    return remembered === undefined ? null : { ...remembered, device: null };
   }
 
   /** When the value at `path` was last changed; where no entry in memory tells, `otherwise`. */

@@ -1,7 +1,7 @@
 /** What a device that comes over HTTP may be looking at: it confirms by the ETag that it has (H1, H2). */
 import type { ChangeMessage } from '../../shared/protocol/json.js';
 import type { DeviceState, OwnWrite } from './device-state.js';
-import { type Judged, type Made, NOTHING_LATER, ownBounds, remember } from './device-view.js';
+import { type Judged, type Made, NOTHING_LATER, ownBounds, remember } from './judged.js';
 import { keyOf } from './record-key.js';
 
 export class HttpDeviceView {

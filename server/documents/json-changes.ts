@@ -14,9 +14,9 @@ import {
   writeRecord,
 } from '../../shared/records.js';
 import type { OwnWrite } from './device-state.js';
-import type { Judged } from './device-view.js';
 import type { History, RevisionRange } from './history.js';
 import type { HistoryEntry } from './history-entry.js';
+import { type Judged, LATEST } from './judged.js';
 import type { RecordKey } from './record-key.js';
 
 type Update = Extract<ChangeMessage, { type: 'DATA_UPDATE' }>;
@@ -79,9 +79,17 @@ function seenVersions(key: RecordKey, judged: Judged, history: History): (JsonOb
   const { range } = judged;
   const own = judged.own ?? ownBefore(key, judged);
   const after = own === null ? [] : [own.sent, ...versionsAfter(own, key, range?.to ?? 0, history)];
-  if (own !== null && !own.isRepeat) return after;
+  if (own !== null && !isOnOther(own, judged)) return after;
   if (range === null || range.from < history.floor) return after;
   return [...after, ...versionsOf(key, judged, range, history)];
+}
+
+/** Whether the write may be built on something else than the own write before it. */
+function isOnOther(own: OwnWrite, { heard, replay, base }: Judged): boolean {
+  if (!replay) return false;
+  // Where the times are known, a copy that was made anew between the two; else, a queue that is sent again.
+  if (own.madeAt === null || !heard.isCertain) return own.isRepeat;
+  return base !== null && base.startedAt > own.madeAt;
 }
 
 /** A queue is built on what the device wrote before it, if that is known and was before it. */
@@ -94,7 +102,7 @@ function ownBefore(key: RecordKey, judged: Judged): OwnWrite | null {
 
 function versionsOf(
   key: RecordKey,
-  { device, madeAt, replay, ownUpTo, repeatedUpTo }: Judged,
+  { device, base, madeAt, replay, ownUpTo, repeatedUpTo }: Judged,
   range: RevisionRange,
   history: History,
 ): (JsonObject | null)[] {
@@ -102,7 +110,11 @@ function versionsOf(
   // What a queue sends again may be older than what the device wrote since.
   const isLater = (entry: HistoryEntry) => replay && madeAt !== null && entry.madeAt >= madeAt;
   const to = Math.min(range.to, (own.find(isLater)?.revision ?? LATEST) - 1);
-  const last = own.some(isLater) ? undefined : own.findLast(({ revision }) => revision <= ownUpTo);
+  // Its copy was made anew when the connection began: what it had written before was only in it if it had arrived.
+  const isInCopy = (entry: HistoryEntry) =>
+    entry.revision <= range.to || base === null || entry.madeAt >= base.startedAt;
+  const isBound = (entry: HistoryEntry) => entry.revision <= ownUpTo && isInCopy(entry);
+  const last = own.some(isLater) ? undefined : own.findLast(isBound);
   if (last !== undefined && last.revision > repeatedUpTo)
     return [last, ...history.changes(key, last.revision, to)].map(jsonAfter);
   const versions = history.versions(key, { from: range.from, to }).map((image) => image?.json ?? null);
@@ -111,8 +123,6 @@ function versionsOf(
   const unsettled = replay && madeAt === null ? device.unsettled(key) : null;
   return [...versions, ...unsent.map(jsonAfter), ...(unsettled === null ? [] : [unsettled.sent])];
 }
-
-const LATEST = Number.POSITIVE_INFINITY;
 
 const jsonAfter = ({ after }: HistoryEntry): JsonObject | null => after?.json ?? null;
 
@@ -130,7 +140,8 @@ function deletionOf(doc: Y.Doc, key: RecordKey, { device, range }: Judged, histo
   const deletion = history.deletion(key);
   if (deletion === null) return neverExisted(doc, key) ? null : { at: history.oldestTime(), unseen: false };
   const seenUpTo = range === null ? device.lastSeen : range.to;
-  return { at: deletion.at, unseen: seenUpTo >= 0 && deletion.revision > seenUpTo };
+  const isSeen = deletion.device === device.id || seenUpTo < 0 || deletion.revision <= seenUpTo;
+  return { at: deletion.at, unseen: !isSeen };
 }
 
 function mayRemove(message: ChangeMessage, judged: Judged, history: History): boolean {

@@ -11,8 +11,9 @@ import {
   SERVER_DEVICE,
 } from '../../shared/protocol/json.js';
 import type { DurableChange, Member, Origin, RecordChange } from '../documents/changes.js';
-import type { DeviceView, Judged } from '../documents/device-view.js';
+import type { DeviceView } from '../documents/device-view.js';
 import { applyMessage, neededFrom } from '../documents/json-changes.js';
+import type { Judged } from '../documents/judged.js';
 import { keyOf } from '../documents/record-key.js';
 import type { UserDocument } from '../documents/user-document.js';
 import type { Log } from '../log.js';

@@ -22,6 +22,8 @@ interface Kind {
   readonly path: (both: boolean) => Path;
   /** What becomes of two values that differ, where it isn't the later one. */
   readonly both?: (incoming: Letter, current: Letter, seen: readonly Letter[]) => Json | null;
+  /** What the device may not have read stays: it can't be told from what the device put in its place. */
+  readonly keepsUnread?: boolean;
   readonly isText?: boolean;
 }
 
@@ -53,6 +55,7 @@ const KINDS: readonly Kind[] = [
     record: (value) => ({ rest: 1, ...optional('tags', value) }),
     path: () => ['tags'],
     both: (incoming, current) => [current, incoming],
+    keepsUnread: true,
   },
   {
     name: 'a shared text',
@@ -159,12 +162,20 @@ function settled(kind: Kind, [seen, i, c]: Row, madeAt: number | null): JsonObje
   return recordOf(kind, madeAt === null || madeAt >= CHANGED ? i : c);
 }
 
+/** It wrote something of its own, with or without having read what is there now. */
+function mayBeUnread([seen, i, c]: Row): boolean {
+  const versions = lettersOf(seen);
+  return versions.some((letter) => letter !== c) && versions.includes(c) && ![...versions, '-'].includes(i);
+}
+
 describe.each(KINDS.map((kind) => [kind.name, kind] as const))('%s', (_, kind) => {
   const cases = ROWS.flatMap((row) => TIMES.map(([time, madeAt]) => ({ row, time, madeAt })));
   const named = cases.map(({ row, time, madeAt }) => {
     const [seen, i, c, outcome] = row;
-    const expected = outcome === 'time' ? settled(kind, row, madeAt) : recordOf(kind, outcome);
-    const result = outcome === 'time' ? JSON.stringify(expected) : outcome;
+    const isBoth = kind.keepsUnread && c !== '-' && mayBeUnread(row);
+    const isSettled = outcome === 'time' || isBoth;
+    const expected = isSettled ? settled(kind, row, madeAt) : recordOf(kind, outcome);
+    const result = isSettled ? JSON.stringify(expected) : outcome;
     return [`seen ${seen}, incoming ${i}, current ${c}, ${time} → ${result}`, row, madeAt, expected] as const;
   });
 
