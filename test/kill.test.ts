@@ -8,7 +8,7 @@ const SEEDS = [6, 77];
 
 describe('the server is killed under load, and started again on the same folder', () => {
   it.each(SEEDS)(
-    '[N3 P6 P2] all that was seen or confirmed is there, seed %i',
+    '[N3 P6 P2 H5] all that was seen or confirmed is there, seed %i',
     async (seed) => {
       const result = await runCrashes({ seed, rounds: 2 });
       expect(result.problems).toEqual([]);
