@@ -136,7 +136,7 @@ export const OPTIONS = {
   IDLE_TIMEOUT: timeout({ fallback: '30s', line: 'How long a document that nobody uses stays in memory.' }),
   HISTORY_DAYS: integer(0, 36_500, {
     fallback: '90',
-    line: 'Days (0 counts as 1) for which what lost against a concurrent creation is kept for late edits.',
+    line: 'Days for which history is kept; 0 keeps only what merges need. What lost against a concurrent creation is kept as long, at least one day.',
   }),
   COMPACT_UPDATES: count({ fallback: '500', line: 'Stored updates of a user that make a compaction due.' }),
   COMPACT_BYTES: bytes({ fallback: '4 MiB', line: 'Stored bytes of updates that make a compaction due.' }),

@@ -45,7 +45,7 @@ export const ERRORS = {
   NOT_FOUND: {
     status: 404,
     message:
-      'There is nothing at this address. WebSockets: /sync, /yjs/USER. HTTP: /api/sync/USER, /api/yjs/USER, /health, /ready.',
+      'There is nothing at this address. WebSockets: /sync, /yjs/USER. HTTP: /api/sync/USER, /api/history/USER, /api/yjs/USER, /health, /ready.',
   },
   NOT_IN_HISTORY: { status: 404, message: 'The record did not exist at this revision.' },
   INTERNAL: { status: 500, close: 1011, message: 'The server failed; the cause is in its log.' },

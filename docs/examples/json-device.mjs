@@ -12,9 +12,12 @@ const say = (line) => process.stdout.write(`${line}\n`);
 const socket = new WebSocket(`${server}/sync?userId=${userId}&deviceId=${deviceId}`);
 
 function send(document) {
-  const data = { collection: 'appointments', document, timestamp: Date.now() };
+  const now = Date.now();
+  // The first time says when the change was made, the second one when it was sent: an app with a queue has two.
+  const data = { collection: 'appointments', document, timestamp: now };
+  const message = { type: 'DATA_UPDATE', data, userId, deviceId, timestamp: now };
   // "ack" is optional: the server answers it once the change is on disk.
-  socket.send(JSON.stringify({ type: 'DATA_UPDATE', data, userId, deviceId, ack: 'saved' }));
+  socket.send(JSON.stringify({ ...message, ack: 'saved' }));
 }
 
 socket.on('message', (text) => {

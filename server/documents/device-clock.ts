@@ -36,6 +36,8 @@ export class DeviceClock {
     if (sentAt === null) return false;
     const difference = now - sentAt;
     const isReliable = isLive || difference < NEAR || (madeAt !== null && sentAt - madeAt >= APART);
+    // It was ahead, and was set right: what it said before does not count any more.
+    if (difference >= 0 && difference < NEAR && (this.offset ?? 0) <= -NEAR) this.#periods = [];
     const last = this.#periods.at(-1);
     if (isReliable && (last === undefined || now - last.since >= PERIOD)) {
       this.#periods = [...this.#periods.slice(-1), { since: now, least: difference }];

@@ -9,6 +9,8 @@ export interface Ended extends RevisionRange {
   readonly isHttp: boolean;
   /** Up to here the device's own writes may be sent again: it may not know that they have arrived. */
   readonly repeatedUpTo: number;
+  /** What it may have been looking at when the connection began. */
+  readonly begins: number;
 }
 
 /** What a device may have been looking at when a connection ended. */
@@ -27,7 +29,7 @@ interface Open {
 }
 
 /** So many are kept, to find the one that a queued write was made after. */
-const MAX_ENDED = 8;
+const MAX_ENDED = 16;
 /** A device may not have flushed its queue yet when its connection ended: as long as L5 waits for it. */
 export const FLUSH_TIME = 30_000;
 
@@ -44,14 +46,10 @@ export class DeviceConnections {
   /** @param revision the user's revision at load: what did not end may have received all up to it */
   constructor({ ended, open }: SavedConnections = { ended: [], open: null }, revision = 0) {
     this.#ended = ended.map((each) => (each.isHttp ? { ...each, to: Math.max(each.to, revision) } : each));
-    if (open !== null)
-      this.#push({
-        ...open,
-        at: null,
-        to: Math.max(open.from, revision),
-        isHttp: false,
-        repeatedUpTo: revision,
-      });
+    if (open === null) return;
+    const to = Math.max(open.from, revision);
+    const { from, startedAt } = open;
+    this.#push({ startedAt, at: null, from, to, isHttp: false, repeatedUpTo: revision, begins: from });
   }
 
   get isConnected(): boolean {
@@ -93,18 +91,17 @@ export class DeviceConnections {
     if (this.#count === 0) this.#open = null;
     if (range === null) return;
     const repeatedUpTo = now - startedAt < FLUSH_TIME ? replayedUpTo : -1;
-    this.#push({ ...range, startedAt, at: now, isHttp: false, repeatedUpTo });
+    const begins = this.#ended.at(-1)?.from ?? range.from;
+    this.#push({ ...range, startedAt, at: now, isHttp: false, repeatedUpTo, begins });
   }
 
-  /** The device said over HTTP what it has. */
-  confirm(revision: number, now: number): void {
+  /** The device said over HTTP what it has, from an answer that was sent at this time. */
+  confirm(revision: number, sentAt: number): void {
     const last = this.#ended.at(-1);
-    if (!last?.isHttp) {
-      this.#push({ startedAt: now, at: now, from: revision, to: revision, isHttp: true, repeatedUpTo: -1 });
-    } else if (revision > last.from) {
-      const to = Math.max(last.to, revision);
-      this.#ended[this.#ended.length - 1] = { ...last, at: now, from: revision, to };
-    }
+    if (last?.isHttp && last.from >= revision) return;
+    const begins = last?.from ?? revision;
+    const range = { from: revision, to: Math.max(last?.isHttp ? last.to : 0, revision) };
+    this.#push({ ...range, startedAt: sentAt, at: sentAt, isHttp: true, repeatedUpTo: -1, begins });
   }
 
   /** Forgets connections that ended before this time. */
@@ -119,17 +116,17 @@ export class DeviceConnections {
    * @param madeAt by the server's clock; `null` where that is not known: then a connection that was too short to
    *   flush a queue may have come after the write
    */
-  seenBefore(madeAt: number | null): SeenRange | null {
+  seenBefore(madeAt: number | null, now: number): SeenRange | null {
     const last = this.#ended.at(-1);
     if (last === undefined) return null;
-    if (madeAt === null) return this.#sinceLastFlush(last);
-    const index = this.#ended.findLastIndex(({ startedAt }) => startedAt <= madeAt);
-    const found = this.#ended[index];
+    if (madeAt === null) return this.#sinceLastFlush(last, now);
+    // Older ones were forgotten, so the oldest stands for them.
+    const oldest = this.#ended.length === MAX_ENDED ? this.#ended[0] : undefined;
+    const found = this.#ended.findLast(({ startedAt }) => startedAt <= madeAt) ?? oldest;
     if (found === undefined) return null;
     // Made while that connection was there: on what was seen before, or on what came over it.
     const isDuring = found.at !== null && madeAt < found.at;
-    const from = isDuring ? (this.#ended[index - 1]?.from ?? found.from) : found.from;
-    return { ...found, from, isComplete: found.at !== null };
+    return { ...found, from: isDuring ? found.begins : found.from, isComplete: found.at !== null };
   }
 
   /** Whether it certainly had no connection at that time. */
@@ -138,15 +135,24 @@ export class DeviceConnections {
     return last === undefined || (last.at !== null && last.at <= time);
   }
 
-  #sinceLastFlush(last: Ended): SeenRange {
-    const flushed = this.#ended.findLast(({ startedAt, at }) => at !== null && at - startedAt >= FLUSH_TIME);
-    const { from } = flushed ?? this.#ended[0] ?? last;
+  #sinceLastFlush(last: Ended, now: number): SeenRange {
+    const isLong = ({ startedAt, at, isHttp }: Ended) =>
+      at !== null && (isHttp ? now : at) - startedAt >= FLUSH_TIME;
+    const from = this.#ended.findLast(isLong)?.from ?? this.#ended[0]?.begins ?? last.from;
     const repeatedUpTo = Math.max(...this.#ended.map((each) => each.repeatedUpTo));
     return { ...last, from, isComplete: last.at !== null, repeatedUpTo };
   }
 
   /** An old connection of the device may be noticed to be dead after a newer one has ended. */
   #push(ended: Ended): void {
+    const last = this.#ended.at(-1);
+    // Of connections that break off one after the other, none says what a queued write was made on.
+    if (last !== undefined && isFlaky(last) && isFlaky(ended)) {
+      this.#ended.pop();
+      const { startedAt, from, begins } = last;
+      this.#ended.push({ ...ended, startedAt, from, begins, to: Math.max(last.to, ended.to) });
+      return;
+    }
     this.#ended.push(ended);
     this.#ended.sort((a, b) => a.from - b.from || a.startedAt - b.startedAt);
     this.#ended.splice(0, this.#ended.length - MAX_ENDED);
@@ -156,3 +162,7 @@ export class DeviceConnections {
     return { ended: this.#ended, open: this.#open };
   }
 }
+
+/** Too short for a queue to be flushed, and nothing was. */
+const isFlaky = ({ startedAt, at, isHttp, repeatedUpTo }: Ended): boolean =>
+  !isHttp && at !== null && at - startedAt < FLUSH_TIME && repeatedUpTo < 0;

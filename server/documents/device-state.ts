@@ -89,9 +89,9 @@ export class DeviceState {
   }
 
   /** It said over HTTP what it has: nothing older is of any account any more. */
-  confirm(revision: number, now: number): void {
+  confirm(revision: number, sentAt: number, now: number): void {
     this.metAt = now;
-    this.#connections.confirm(revision, now);
+    this.#connections.confirm(revision, sentAt);
     for (const [key, own] of this.#unsettled) if (own.revision <= revision) this.#unsettled.delete(key);
     this.#changed = true;
   }
@@ -101,8 +101,8 @@ export class DeviceState {
     this.#connections.forgetBefore(time);
   }
 
-  seenBefore({ madeAt, isCertain }: Heard): SeenRange | null {
-    return this.#connections.seenBefore(isCertain ? madeAt : null);
+  seenBefore({ madeAt, isCertain }: Heard, now: number): SeenRange | null {
+    return this.#connections.seenBefore(isCertain ? madeAt : null, now);
   }
 
   /** Whether it certainly had no connection when it made a write. */

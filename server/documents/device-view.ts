@@ -55,7 +55,7 @@ export class DeviceView {
   constructor(device: DeviceState, now: number) {
     this.device = device;
     this.#startedAt = now;
-    this.#before = device.seenBefore({ madeAt: null, isCertain: false });
+    this.#before = device.seenBefore({ madeAt: null, isCertain: false }, now);
     this.#lastSeen = device.lastSeen;
   }
 
@@ -132,7 +132,7 @@ export class DeviceView {
       const bounds = { base: null, ownUpTo: this.#lastSeen, repeatedUpTo: NONE };
       return { device, replay, madeAt, heard, range, own, ...bounds };
     }
-    const range = device.seenBefore(heard);
+    const range = device.seenBefore(heard, now);
     const isNew = madeAt !== null && madeAt >= this.#startedAt;
     const own = isNew ? this.#ownWrite(message, madeAt, now) : (this.#replayed.get(keyOf(message)) ?? null);
     return { device, replay, madeAt, heard, range, own, ...ownBounds(range, madeAt) };

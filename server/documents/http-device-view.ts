@@ -4,10 +4,14 @@ import type { DeviceState, OwnWrite } from './device-state.js';
 import { type Judged, type Made, NOTHING_LATER, ownBounds, remember } from './judged.js';
 import { keyOf } from './record-key.js';
 
+const MAX_ANSWERS = 16;
+
 export class HttpDeviceView {
   readonly device: DeviceState;
   /** Up to here it may have got answers; at load, everything. */
   #sent: number;
+  /** When an answer with a revision was first sent. */
+  readonly #answered = new Map<number, number>();
   readonly #own = new Map<string, OwnWrite>();
 
   constructor(device: DeviceState, revision: number) {
@@ -16,14 +20,15 @@ export class HttpDeviceView {
   }
 
   /** An answer with the state at `revision` goes out; that it arrived only the next request can say. */
-  sent(revision: number): void {
+  sent(revision: number, now: number): void {
     this.#sent = Math.max(this.#sent, revision);
+    if (!this.#answered.has(revision)) remember(this.#answered, revision, now, MAX_ANSWERS);
   }
 
-  /** The device named what it has. */
+  /** The device named what it has: from an answer that it got, at the earliest, when that was sent. */
   confirmed(revision: number, now: number): void {
-    this.device.confirm(revision, now);
-    this.sent(revision);
+    this.device.confirm(revision, this.#answered.get(revision) ?? now, now);
+    this.#sent = Math.max(this.#sent, revision);
     for (const [name, own] of this.#own) if (own.revision <= revision) this.#own.delete(name);
   }
 
@@ -32,7 +37,7 @@ export class HttpDeviceView {
     const { device } = this;
     const heard = device.hear(message, false, now);
     const { madeAt } = heard;
-    const seen = device.seenBefore(heard);
+    const seen = device.seenBefore(heard, now);
     const range = seen === null ? null : { from: seen.from, to: Math.max(seen.to, this.#sent) };
     const last = this.#own.get(keyOf(message)) ?? null;
     // A request that is sent again after the answer was lost may bring an older write.

@@ -149,7 +149,7 @@ function mayRemove(message: ChangeMessage, judged: Judged, history: History): bo
   if (!replay) return true;
   const seen = seenVersions(message, judged, history);
   const since = own?.revision ?? range?.to ?? 0;
-  const again = history.changes(message, since, Number.POSITIVE_INFINITY).findLast(isCreatedByOther(judged));
+  const again = history.changes(message, since, Number.POSITIVE_INFINITY).findLast(isMadeAnew(judged));
   if (seen.length > 0) return mayDelete({ replay, seen, createdAgain: again !== undefined });
   // Not known what it was looking at: it must not delete what was made anew after a deletion.
   const deletion = history.deletion(message);
@@ -157,10 +157,10 @@ function mayRemove(message: ChangeMessage, judged: Judged, history: History): bo
   return madeAt !== null && again.madeAt <= madeAt;
 }
 
-const isCreatedByOther =
+const isMadeAnew =
   ({ device }: Judged) =>
   (entry: HistoryEntry): boolean =>
-    entry.before === null && entry.device !== device.id;
+    entry.before === null && (entry.device !== device.id || entry.via === 'restore');
 
 /** A key that a map ever had stays known to Yjs, so this needs no history. */
 const neverExisted = (doc: Y.Doc, { collection, id }: RecordKey): boolean =>

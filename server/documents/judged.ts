@@ -48,12 +48,12 @@ export const LATEST = Number.POSITIVE_INFINITY;
 /** So many records' last writes are remembered for a connection. */
 const MAX_WRITES = 1_000;
 
-/** The last ones written count; of the others, the history has what the record became. */
-export function remember<Write>(writes: Map<string, Write>, name: string, write: Write): void {
-  writes.delete(name);
-  writes.set(name, write);
-  const [oldest] = writes.keys();
-  if (writes.size > MAX_WRITES && oldest !== undefined) writes.delete(oldest);
+/** The last ones count; of other writes, the history has what the record became. */
+export function remember<Key, Value>(map: Map<Key, Value>, key: Key, value: Value, most = MAX_WRITES): void {
+  map.delete(key);
+  map.set(key, value);
+  const [oldest] = map.keys();
+  if (map.size > most && oldest !== undefined) map.delete(oldest);
 }
 
 /** What became of a write. */

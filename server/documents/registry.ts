@@ -28,13 +28,21 @@ interface Entry {
   idle: NodeJS.Timeout | null;
 }
 
+/** How often documents that stay in use are looked through for history that has become too old. */
+const PRUNE_INTERVAL = 3_600_000;
+
 export class DocumentRegistry {
   readonly #options: RegistryOptions;
   readonly #entries = new Map<UserId, Entry>();
   #ids: { generation: number; ids: ServerClientIds } | null = null;
 
+  readonly #pruning: NodeJS.Timeout;
+
   constructor(options: RegistryOptions) {
     this.#options = options;
+    this.#pruning = setInterval(() => {
+      for (const document of this.documents) void this.#prune(document);
+    }, PRUNE_INTERVAL).unref();
   }
 
   /** The documents in memory. */
@@ -70,6 +78,7 @@ export class DocumentRegistry {
 
   /** Lets go of everything; nothing may use a document afterwards. */
   close(): void {
+    clearInterval(this.#pruning);
     for (const { idle } of this.#entries.values()) if (idle !== null) clearTimeout(idle);
     this.#entries.clear();
   }
@@ -98,7 +107,7 @@ export class DocumentRegistry {
     return entry;
   }
 
-  /** History that has become too old goes when its user comes. What can't be read now shows elsewhere. */
+  /** History that has become too old goes when its user comes, and now and then. What can't be read now shows elsewhere. */
   async #prune(document: UserDocument): Promise<void> {
     const { archive, history, devices } = document;
     const upTo = await archive.outdated(history, devices).catch(() => 0);

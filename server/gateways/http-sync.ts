@@ -95,7 +95,7 @@ function answerOf(
   const etag = etagOf(document);
   if (view !== null) {
     if (request !== null) confirm(options, document, view, request);
-    view.sent(document.revision);
+    view.sent(document.revision, options.now());
   }
   const known = tagsOf(request);
   return { etag, body: known.includes(etag) || known.includes('*') ? null : document.collections() };
@@ -120,8 +120,13 @@ const tagsOf = (request: Request | null): string[] =>
 
 /** The ETag that a request brings along says what its device has. */
 function confirm({ now }: HttpOptions, document: UserDocument, view: HttpDeviceView, request: Request): void {
-  const revisions = tagsOf(request).map((tag) => Number(/^"(\d{1,15})\.[0-9a-z]+"$/.exec(tag)?.[1] ?? -1));
-  const known = revisions.filter((revision) => revision >= 0 && revision <= document.revision);
+  const current = etagOf(document);
+  const known = tagsOf(request).flatMap((tag) => {
+    const revision = Number(/^"(\d{1,15})\.[0-9a-z]+"$/.exec(tag)?.[1] ?? -1);
+    // One of another content is from before a backup was restored.
+    const isKnown = revision < document.revision || tag === current;
+    return revision >= 0 && isKnown ? [revision] : [];
+  });
   if (known.length > 0) view.confirmed(Math.max(...known), now());
 }
 
