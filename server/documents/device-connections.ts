@@ -11,7 +11,11 @@ export interface Ended extends RevisionRange {
   readonly repeatedUpTo: number;
   /** What it may have been looking at when the connection began. */
   readonly begins: number;
+  /** From when on which revisions had been read for certain; some, the last ones among them. */
+  readonly read: readonly Read[];
 }
+
+export type Read = readonly [at: number, revision: number];
 
 /** What a device may have been looking at when a connection ended. */
 export interface SeenRange extends RevisionRange {
@@ -21,6 +25,16 @@ export interface SeenRange extends RevisionRange {
   readonly isComplete: boolean;
   /** Up to here the device's own writes may be sent again. */
   readonly repeatedUpTo: number;
+}
+
+/** A connection that ends now. */
+export interface EndedNow {
+  /** `null` if nothing was sent over it. */
+  readonly range: RevisionRange | null;
+  readonly startedAt: number;
+  /** Revision of the last write that came from a queue. */
+  readonly replayedUpTo: number;
+  readonly read: readonly Read[];
 }
 
 interface Open {
@@ -49,7 +63,16 @@ export class DeviceConnections {
     if (open === null) return;
     const to = Math.max(open.from, revision);
     const { from, startedAt } = open;
-    this.#push({ startedAt, at: null, from, to, isHttp: false, repeatedUpTo: revision, begins: from });
+    this.#push({
+      startedAt,
+      at: null,
+      from,
+      to,
+      isHttp: false,
+      repeatedUpTo: revision,
+      begins: from,
+      read: [],
+    });
   }
 
   get isConnected(): boolean {
@@ -85,23 +108,27 @@ export class DeviceConnections {
     return true;
   }
 
-  /** @param replayedUpTo revision of the last write that came from a queue */
-  end(range: RevisionRange | null, startedAt: number, replayedUpTo: number, now: number): void {
+  end(ended: EndedNow, now: number): void {
+    const { range, startedAt, replayedUpTo, read } = ended;
     this.#count--;
     if (this.#count === 0) this.#open = null;
     if (range === null) return;
     const repeatedUpTo = now - startedAt < FLUSH_TIME ? replayedUpTo : -1;
     const begins = this.#ended.at(-1)?.from ?? range.from;
-    this.#push({ ...range, startedAt, at: now, isHttp: false, repeatedUpTo, begins });
+    this.#push({ ...range, startedAt, at: now, isHttp: false, repeatedUpTo, begins, read });
   }
 
-  /** The device said over HTTP what it has, from an answer that was sent at this time. */
-  confirm(revision: number, sentAt: number): void {
+  /**
+   * The device said over HTTP what it has, from an answer that was sent at this time. Returns whether that is to
+   * be saved at once: without a later one, more is taken for seen than was.
+   */
+  confirm(revision: number, sentAt: number): boolean {
     const last = this.#ended.at(-1);
-    if (last?.isHttp && last.from >= revision) return;
+    if (last?.isHttp && last.from >= revision) return false;
     const begins = last?.from ?? revision;
     const range = { from: revision, to: Math.max(last?.isHttp ? last.to : 0, revision) };
-    this.#push({ ...range, startedAt: sentAt, at: sentAt, isHttp: true, repeatedUpTo: -1, begins });
+    this.#push({ ...range, startedAt: sentAt, at: sentAt, isHttp: true, repeatedUpTo: -1, begins, read: [] });
+    return !last?.isHttp;
   }
 
   /** Forgets connections that ended before this time. */
@@ -124,9 +151,10 @@ export class DeviceConnections {
     const oldest = this.#ended.length === MAX_ENDED ? this.#ended[0] : undefined;
     const found = this.#ended.findLast(({ startedAt }) => startedAt <= madeAt) ?? oldest;
     if (found === undefined) return null;
-    // Made while that connection was there: on what was seen before, or on what came over it.
+    // Made while that connection was there, or nobody had noticed yet that it was gone.
     const isDuring = found.at !== null && madeAt < found.at;
-    return { ...found, from: isDuring ? found.begins : found.from, isComplete: found.at !== null };
+    const read = found.read.findLast(([at]) => at <= madeAt)?.[1] ?? found.begins;
+    return { ...found, from: isDuring ? read : found.from, isComplete: found.at !== null };
   }
 
   /** Whether it certainly had no connection at that time. */

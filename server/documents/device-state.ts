@@ -8,8 +8,12 @@ import type { CollectionName, DeviceId } from '../../shared/names.js';
 import type { ChangeMessage } from '../../shared/protocol/json.js';
 import type { Json, JsonObject } from '../../shared/records.js';
 import { DeviceClock } from './device-clock.js';
-import { DeviceConnections, type SavedConnections, type SeenRange } from './device-connections.js';
-import type { RevisionRange } from './history.js';
+import {
+  DeviceConnections,
+  type EndedNow,
+  type SavedConnections,
+  type SeenRange,
+} from './device-connections.js';
 import type { Made } from './judged.js';
 import { KnownFields } from './known-fields.js';
 import { keyOf, type RecordKey } from './record-key.js';
@@ -78,9 +82,9 @@ export class DeviceState {
     if (this.#connections.begin(now, revision)) this.#urgent = true;
   }
 
-  disconnect(range: RevisionRange | null, startedAt: number, replayedUpTo: number, now: number): void {
+  disconnect(ended: EndedNow, now: number): void {
     this.metAt = now;
-    this.#connections.end(range, startedAt, replayedUpTo, now);
+    this.#connections.end(ended, now);
     this.#changed = true;
   }
 
@@ -91,7 +95,7 @@ export class DeviceState {
   /** It said over HTTP what it has: nothing older is of any account any more. */
   confirm(revision: number, sentAt: number, now: number): void {
     this.metAt = now;
-    this.#connections.confirm(revision, sentAt);
+    if (this.#connections.confirm(revision, sentAt)) this.#urgent = true;
     for (const [key, own] of this.#unsettled) if (own.revision <= revision) this.#unsettled.delete(key);
     this.#changed = true;
   }

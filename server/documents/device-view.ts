@@ -3,7 +3,7 @@
  * queue (L5).
  */
 import type { ChangeMessage } from '../../shared/protocol/json.js';
-import { FLUSH_TIME, type SeenRange } from './device-connections.js';
+import { FLUSH_TIME, type Read, type SeenRange } from './device-connections.js';
 import type { DeviceState, Heard, OwnWrite } from './device-state.js';
 import type { History, RevisionRange } from './history.js';
 import {
@@ -20,6 +20,8 @@ import { keyOf, type RecordKey } from './record-key.js';
 
 /** A pong is the socket's word: the app has read the message by so many ms later (L4). */
 const APP_LAG = 2_000;
+/** Moments that are kept of what the device had read by then. */
+const MAX_READS = 12;
 
 /** The device's own last write of a record in this connection. */
 interface LiveWrite extends OwnWrite {
@@ -48,6 +50,8 @@ export class DeviceView {
   #firstSent: number | null = null;
   #sent = 0;
   #acknowledged: Acknowledgement[] = [];
+  /** From when on it had read what, thinned out. */
+  #reads: Read[] = [];
   #fullSyncAt: number | null = null;
   readonly #own = new Map<string, LiveWrite>();
   readonly #replayed = new Map<string, OwnWrite>();
@@ -97,6 +101,10 @@ export class DeviceView {
   /** A pong proves that as many messages were received, and with them everything up to `revision`. */
   acknowledged(number: number, revision: number, now: number): void {
     this.#acknowledged.push({ at: now, number, revision });
+    this.#reads.push([now + APP_LAG, revision]);
+    // Every other one of the older ones: the further back, the less exact.
+    if (this.#reads.length > MAX_READS)
+      this.#reads = this.#reads.filter((_, k) => k % 2 === 0 || k > MAX_READS / 2);
     this.from(now);
   }
 
@@ -225,11 +233,12 @@ export class DeviceView {
       if (isOpen) this.device.keepUnsettled({ collection, id }, own);
       else this.device.settle({ collection, id });
     }
-    this.device.disconnect(
-      this.#firstSent === null ? null : this.#range(now),
-      this.#startedAt,
-      this.#replayedUpTo,
-      now,
-    );
+    const ended = {
+      range: this.#firstSent === null ? null : this.#range(now),
+      startedAt: this.#startedAt,
+      replayedUpTo: this.#replayedUpTo,
+      read: this.#reads,
+    };
+    this.device.disconnect(ended, now);
   }
 }

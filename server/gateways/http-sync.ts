@@ -21,6 +21,7 @@ export async function getSync(options: HttpOptions, request: Request, response: 
   await withDocument(options, request, async (document) => {
     const view = device === null ? null : document.devices.overHttp(device, document.revision);
     const answer = await inOrder(document, () => answerOf(options, document, view, request));
+    document.saveDevices('urgent');
     await sendCollections(document, answer, response);
   });
 }
