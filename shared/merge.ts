@@ -44,7 +44,9 @@ export function mergeWrite(write: WriteToMerge): JsonObject | null {
   const { seen, incoming, current } = write;
   if (current === null) return mayCreate(write) ? incoming : null;
   if (seen.length === 0) return addFields(write, [], incoming, current);
-  const versions = seen.map((version) => version ?? {});
+  const likeness = (version: JsonObject): number =>
+    Object.keys(version).filter((name) => equalityDeep(version[name], incoming[name])).length;
+  const versions = seen.map((version) => version ?? {}).sort((x, y) => likeness(x) - likeness(y));
   return mergeObjects(write, [], incoming, current, versions);
 }
 

@@ -50,9 +50,11 @@ export class DeviceView {
   #firstSent: number | null = null;
   #sent = 0;
   #acknowledged: Acknowledgement[] = [];
+  #unread: { readonly number: number; readonly revision: number }[] = [];
   /** From when on it had read what, thinned out. */
   #reads: Read[] = [];
   #fullSyncAt: number | null = null;
+  #settledAt: number | null = null;
   readonly #own = new Map<string, LiveWrite>();
   readonly #replayed = new Map<string, OwnWrite>();
 
@@ -67,6 +69,7 @@ export class DeviceView {
   sent(what: RecordKey | 'everything', revision: number): void {
     this.#messages++;
     this.#firstSent ??= revision;
+    this.#unread.push({ number: this.#messages, revision });
     this.#sent = Math.max(this.#sent, revision);
     const names = what === 'everything' ? [...this.#own.keys()] : [keyOf(what)];
     for (const name of names) {
@@ -85,7 +88,9 @@ export class DeviceView {
       // One that was made before the write shows the record without it.
       const isOlder = revision < own.revision;
       const crossing = { since: Math.min(own.since, revision), withBase: true };
-      this.#own.set(name, isOlder ? { ...own, ...crossing } : { ...own, isShown: true });
+      const shown = Math.max(-1, ...own.replaced.filter((each) => each <= revision));
+      const replaced = own.replaced.filter((each) => each !== shown);
+      this.#own.set(name, isOlder ? { ...own, ...crossing, replaced } : { ...own, replaced, isShown: true });
     }
   }
 
@@ -100,12 +105,21 @@ export class DeviceView {
 
   /** A pong proves that as many messages were received, and with them everything up to `revision`. */
   acknowledged(number: number, revision: number, now: number): void {
+    this.#settledAt ??= now;
     this.#acknowledged.push({ at: now, number, revision });
     this.#reads.push([now + APP_LAG, revision]);
     // Every other one of the older ones: the further back, the less exact.
     if (this.#reads.length > MAX_READS)
       this.#reads = this.#reads.filter((_, k) => k % 2 === 0 || k > MAX_READS / 2);
     this.from(now);
+    this.#unreadFrom(now);
+  }
+
+  /** Its own writes before the oldest message that it may not have read are older than what may cross them. */
+  #unreadFrom(now: number): number {
+    const read = this.#read(now)?.number ?? 0;
+    this.#unread = this.#unread.filter(({ number }) => number > read);
+    return this.#firstSent === null ? 0 : Math.min(LATEST, ...this.#unread.map(({ revision }) => revision));
   }
 
   /** The oldest revision that a live write may have to be compared with. */
@@ -162,7 +176,9 @@ export class DeviceView {
     const read = this.#read(now)?.number ?? 0;
     if (own !== undefined && (own.shownBy === null || own.shownBy > read)) {
       // Made between the full sync and the replay: on what the full sync showed.
-      const isBetween = own.isReplay && madeAt !== null && madeAt <= own.at && this.#firstSent !== null;
+      const isEarly =
+        own.isReplay || (own.madeAt !== null && this.#settledAt !== null && own.madeAt < this.#settledAt);
+      const isBetween = isEarly && madeAt !== null && madeAt <= own.at && this.#firstSent !== null;
       return isBetween ? { ...own, since: Math.min(own.since, this.#firstSent ?? 0), withBase: true } : own;
     }
     if (own !== undefined) {
@@ -207,7 +223,7 @@ export class DeviceView {
       });
     }
     const from = this.from(now) ?? 0;
-    const acknowledged = this.#acknowledged.at(-1)?.revision ?? 0;
+    const acknowledged = Math.max(this.#acknowledged.at(-1)?.revision ?? 0, this.#unreadFrom(now));
     const to = (made.revision ?? LATEST) - 1;
     const since = readUpTo(message, sent, { from, to }, this.device.id, acknowledged, history);
     const old = this.#own.get(name)?.replaced ?? [];

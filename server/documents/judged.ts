@@ -88,7 +88,11 @@ export function readUpTo(
 function reflects(sent: JsonObject | null, { before, after }: HistoryEntry): boolean {
   if (sent === null || after === null) return sent === after;
   const made = after.json;
-  if (before === null) return Object.keys(made).every((name) => Object.hasOwn(sent, name));
+  if (before === null) {
+    const names = Object.keys(made).filter((name) => name !== 'id');
+    const isEqual = (name: string) => equalityDeep(sent[name], made[name]);
+    return names.every((name) => Object.hasOwn(sent, name)) && (names.length === 0 || names.some(isEqual));
+  }
   const names = new Set([...Object.keys(before.json), ...Object.keys(made)]);
   return [...names].every((name) => {
     const [old, now] = [before.json[name], made[name]];

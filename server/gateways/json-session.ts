@@ -140,6 +140,11 @@ export class JsonSession implements Member {
   }
 
   pong(payload: string): void {
+    // Not before the messages that came before it.
+    this.#options.document.enter(() => this.#pong(payload));
+  }
+
+  #pong(payload: string): void {
     const received = this.#receipts.confirm(payload);
     if (received === null) return;
     this.#view?.acknowledged(received.number, received.revision, this.#options.now());
