@@ -7,6 +7,8 @@ export interface Ended extends RevisionRange {
   /** `null` where the server ended first, without a word. */
   readonly at: number | null;
   readonly isHttp: boolean;
+  /** When the device had its first full sync. */
+  readonly syncedAt: number;
   /** Up to here the device's own writes may be sent again: it may not know that they have arrived. */
   readonly repeatedUpTo: number;
   /** What it may have been looking at when the connection began. */
@@ -19,8 +21,8 @@ export type Read = readonly [at: number, revision: number];
 
 /** What a device may have been looking at when a connection ended. */
 export interface SeenRange extends RevisionRange {
-  /** When the device's copy was last made anew. */
-  readonly startedAt: number;
+  /** When the device's copy had been made anew by the full sync. */
+  readonly syncedAt: number;
   /** Whether the connection ended in order, so that everything of the device's own last writes is known. */
   readonly isComplete: boolean;
   /** Up to here the device's own writes may be sent again. */
@@ -32,6 +34,8 @@ export interface EndedNow {
   /** `null` if nothing was sent over it. */
   readonly range: RevisionRange | null;
   readonly startedAt: number;
+  /** When its first full sync was received; `null` if that is not known. */
+  readonly syncedAt: number | null;
   /** Revision of the last write that came from a queue. */
   readonly replayedUpTo: number;
   readonly read: readonly Read[];
@@ -63,16 +67,8 @@ export class DeviceConnections {
     if (open === null) return;
     const to = Math.max(open.from, revision);
     const { from, startedAt } = open;
-    this.#push({
-      startedAt,
-      at: null,
-      from,
-      to,
-      isHttp: false,
-      repeatedUpTo: revision,
-      begins: from,
-      read: [],
-    });
+    const rest = { isHttp: false, repeatedUpTo: revision, begins: from, read: [] };
+    this.#push({ startedAt, at: null, syncedAt: startedAt, from, to, ...rest });
   }
 
   get isConnected(): boolean {
@@ -109,13 +105,18 @@ export class DeviceConnections {
   }
 
   end(ended: EndedNow, now: number): void {
-    const { range, startedAt, replayedUpTo, read } = ended;
     this.#count--;
     if (this.#count === 0) this.#open = null;
+    this.note(ended, now);
+  }
+
+  /** What was seen over a connection until now. */
+  note({ range, startedAt, syncedAt, replayedUpTo, read }: EndedNow, now: number): void {
     if (range === null) return;
     const repeatedUpTo = now - startedAt < FLUSH_TIME ? replayedUpTo : -1;
     const begins = this.#ended.at(-1)?.from ?? range.from;
-    this.#push({ ...range, startedAt, at: now, isHttp: false, repeatedUpTo, begins, read });
+    const times = { startedAt, at: now, syncedAt: syncedAt ?? now };
+    this.#push({ ...range, ...times, isHttp: false, repeatedUpTo, begins, read });
   }
 
   /**
@@ -127,7 +128,16 @@ export class DeviceConnections {
     if (last?.isHttp && last.from >= revision) return false;
     const begins = last?.from ?? revision;
     const range = { from: revision, to: Math.max(last?.isHttp ? last.to : 0, revision) };
-    this.#push({ ...range, startedAt: sentAt, at: sentAt, isHttp: true, repeatedUpTo: -1, begins, read: [] });
+    this.#push({
+      ...range,
+      startedAt: sentAt,
+      at: sentAt,
+      syncedAt: sentAt,
+      isHttp: true,
+      repeatedUpTo: -1,
+      begins,
+      read: [],
+    });
     return !last?.isHttp;
   }
 

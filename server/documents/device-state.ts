@@ -88,6 +88,12 @@ export class DeviceState {
     this.#changed = true;
   }
 
+  /** What it may have been looking at by now, over a connection that is not known to be gone. */
+  noteEnd(ended: EndedNow, now: number): void {
+    this.#connections.note(ended, now);
+    this.#changed = true;
+  }
+
   advance(from: number): void {
     if (this.#connections.advance(from)) this.#changed = true;
   }

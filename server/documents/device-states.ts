@@ -17,6 +17,8 @@ export class DeviceStates {
 
   /** A device connects over a WebSocket. */
   connect(id: DeviceId, now: number, revision: number): DeviceView {
+    // One that is there still may be dead without anybody having noticed: what it had seen counts from now on.
+    for (const other of this.#views) if (other.device.id === id) other.supersede(now);
     const view = new DeviceView(this.#state(id), now);
     view.device.connect(now, revision);
     this.#views.add(view);

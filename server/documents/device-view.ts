@@ -3,7 +3,7 @@
  * queue (L5).
  */
 import type { ChangeMessage } from '../../shared/protocol/json.js';
-import { FLUSH_TIME, type Read, type SeenRange } from './device-connections.js';
+import { type EndedNow, FLUSH_TIME, type Read, type SeenRange } from './device-connections.js';
 import type { DeviceState, Heard, OwnWrite } from './device-state.js';
 import type { History, RevisionRange } from './history.js';
 import {
@@ -54,6 +54,8 @@ export class DeviceView {
   /** From when on it had read what, thinned out. */
   #reads: Read[] = [];
   #fullSyncAt: number | null = null;
+  /** When a newer connection of the device began. */
+  #supersededAt: number | null = null;
   #settledAt: number | null = null;
   readonly #own = new Map<string, LiveWrite>();
   readonly #replayed = new Map<string, OwnWrite>();
@@ -242,6 +244,19 @@ export class DeviceView {
 
   /** The connection is gone. */
   end(now: number): void {
+    this.#settleWrites(now);
+    const isDead = this.#supersededAt !== null && (this.#acknowledged.at(-1)?.at ?? 0) <= this.#supersededAt;
+    this.device.disconnect(isDead ? { ...this.#ended(now), range: null } : this.#ended(now), now);
+  }
+
+  /** A newer connection of the device begins. */
+  supersede(now: number): void {
+    this.#supersededAt = now;
+    this.#settleWrites(now);
+    this.device.noteEnd(this.#ended(now), now);
+  }
+
+  #settleWrites(now: number): void {
     const read = this.#read(now)?.number ?? 0;
     for (const [name, { at, shownBy, isReplay: _, ...own }] of this.#own) {
       const [collection, id] = name.split('\n') as [RecordKey['collection'], RecordKey['id']];
@@ -249,12 +264,15 @@ export class DeviceView {
       if (isOpen) this.device.keepUnsettled({ collection, id }, own);
       else this.device.settle({ collection, id });
     }
-    const ended = {
+  }
+
+  #ended(now: number): EndedNow {
+    return {
       range: this.#firstSent === null ? null : this.#range(now),
       startedAt: this.#startedAt,
+      syncedAt: this.#settledAt,
       replayedUpTo: this.#replayedUpTo,
       read: this.#reads,
     };
-    this.device.disconnect(ended, now);
   }
 }

@@ -13,6 +13,7 @@ import {
   recordMap,
   writeRecord,
 } from '../../shared/records.js';
+import { FLUSH_TIME } from './device-connections.js';
 import type { OwnWrite } from './device-state.js';
 import type { History, RevisionRange } from './history.js';
 import type { HistoryEntry } from './history-entry.js';
@@ -89,7 +90,7 @@ function isOnOther(own: OwnWrite, { heard, replay, base }: Judged): boolean {
   if (!replay) return false;
   // Where the times are known, a copy that was made anew between the two; else, a queue that is sent again.
   if (own.madeAt === null || !heard.isCertain) return own.isRepeat;
-  return base !== null && base.startedAt > own.madeAt;
+  return base !== null && base.syncedAt >= own.madeAt;
 }
 
 /** A queue is built on what the device wrote before it, if that is known and was before it. */
@@ -102,7 +103,7 @@ function ownBefore(key: RecordKey, judged: Judged): OwnWrite | null {
 
 function versionsOf(
   key: RecordKey,
-  { device, base, madeAt, replay, ownUpTo, repeatedUpTo }: Judged,
+  { device, base, heard, madeAt, replay, ownUpTo, repeatedUpTo }: Judged,
   range: RevisionRange,
   history: History,
 ): (JsonObject | null)[] {
@@ -112,8 +113,11 @@ function versionsOf(
   const to = Math.min(range.to, (own.find(isLater)?.revision ?? LATEST) - 1);
   // Its copy was made anew when the connection began: what it had written before was only in it if it had arrived.
   const isInCopy = (entry: HistoryEntry) =>
-    entry.revision <= range.to || base === null || entry.madeAt >= base.startedAt;
-  const isBound = (entry: HistoryEntry) => entry.revision <= ownUpTo && isInCopy(entry);
+    entry.revision <= range.to || base === null || entry.madeAt > base.syncedAt;
+  // Long after its own write, nothing is left on its way to it, however the server ended.
+  const longBefore = heard.isCertain && madeAt !== null ? madeAt - FLUSH_TIME : 0;
+  const isBound = (entry: HistoryEntry) =>
+    isInCopy(entry) && (entry.revision <= ownUpTo || (replay && entry.madeAt <= longBefore));
   const last = own.some(isLater) ? undefined : own.findLast(isBound);
   if (last !== undefined && last.revision > repeatedUpTo)
     return [last, ...history.changes(key, last.revision, to)].map(jsonAfter);
