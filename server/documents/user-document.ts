@@ -144,6 +144,8 @@ export class UserDocument {
   saveDevices(which: 'urgent' | 'all'): void {
     // Where there is nothing to be seen, nothing has to be remembered of who saw it.
     if (this.#failure !== null || this.revision === 0) return;
+    // While nothing can be saved, whoever only reads goes on; it is saved with the next change.
+    if (this.#options.store.state !== 'ready') return;
     if (which === 'urgent' && !this.devices.hasUrgent) return;
     const devices = this.devices.take(this.#options.now(), which === 'all' ? 'all' : 'due');
     if (devices === undefined) return;

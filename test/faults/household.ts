@@ -71,8 +71,12 @@ export class Household {
     await inTime(all, () => `the end of the connections of ${this.user}`);
   }
 
-  /** What was seen or confirmed, and is not in the server, or not as it was. */
-  async problems(): Promise<string[]> {
+  /**
+   * What was seen or confirmed, and is not in the server, or not as it was.
+   *
+   * @param history whether that can be read: it is not kept in memory
+   */
+  async problems(history = true): Promise<string[]> {
     const bytes = await readBytes(this.#shared);
     const collections = await readAll(this.#shared);
     const [native, json] = [jsonOf(bytes), withoutEmpty(byId(collections))];
@@ -81,7 +85,7 @@ export class Household {
       ...this.ledger.missingFrom(collections),
       ...this.ledger.invented.map((what) => `never written: ${what}`),
       ...this.witness.problemsWith(bytes),
-      ...(await this.#history.problems()),
+      ...(history ? await this.#history.problems() : []),
     ];
     this.witness.saw(bytes);
     this.ledger.sawAll(collections);

@@ -203,3 +203,23 @@ test('[P5 S4] a damaged document: 1011 and 500 for its user, nobody else notices
   await useJson(server, 'bert', 'tablet');
   expect(await status(`${server.url}/ready`)).toBe(200);
 });
+
+test('[N3 L1 L4] while nothing can be saved, a JSON device that only reads comes in, and nobody is sent away for it', async () => {
+  const { memory, server } = await useMemory();
+  const tablet = await useJson(server, USER, 'tablet');
+  tablet.update('notes', { id: 'n1', text: 'x' });
+  await tablet.saved();
+  const writer = await useJson(server, 'bert', 'writer');
+  memory.failNext({ kept: false, stayDown: true });
+  writer.update('notes', { id: 'n1' });
+  await writer.end();
+  expect(await status(`${server.url}/ready`)).toBe(503);
+  const desk = await useJson(server, USER, 'desk');
+  expect(desk.store.notes).toEqual({ n1: { id: 'n1', text: 'x' } });
+  const tag = (await fetch(`${server.url}/api/sync/${USER}`)).headers.get('etag') ?? '';
+  const headers = { 'Device-ID': 'fetcher', 'If-None-Match': tag };
+  expect((await fetch(`${server.url}/api/sync/${USER}`, { headers })).status).toBe(304);
+  await desk.close();
+  expect(tablet.closed).toBeNull();
+  memory.recover();
+});
