@@ -45,7 +45,8 @@ export interface Heard {
   readonly isCertain: boolean;
 }
 
-const MAX_UNSETTLED = 256;
+/** All of them together, in characters: they are saved with each change of one of them. */
+const MAX_UNSETTLED = 262_144;
 /** How long a change that can wait may wait for the next commit of the user, in ms. */
 const LAZY = 60_000;
 
@@ -149,12 +150,15 @@ export class DeviceState {
     return this.#unsettled.get(keyOf(key)) ?? null;
   }
 
-  /** It has to outlive this process too. */
+  /** It has to outlive this process too. The last ones are kept, as far as they are not too large. */
   keepUnsettled(key: RecordKey, write: OwnWrite): void {
     this.#unsettled.delete(keyOf(key));
     this.#unsettled.set(keyOf(key), write);
-    const [oldest] = this.#unsettled.keys();
-    if (this.#unsettled.size > MAX_UNSETTLED && oldest !== undefined) this.#unsettled.delete(oldest);
+    let size = 0;
+    for (const [name, { sent }] of [...this.#unsettled].reverse()) {
+      size += JSON.stringify(sent).length;
+      if (size > MAX_UNSETTLED) this.#unsettled.delete(name);
+    }
     this.#urgent = true;
   }
 
