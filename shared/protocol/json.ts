@@ -12,7 +12,8 @@ import {
   recordIdOf,
   type UserId,
 } from '../names.js';
-import { type Collections, isObject, type Json, type JsonObject, type JsonRecord } from '../records.js';
+import { fieldsProblem } from '../record-fields.js';
+import { type Collections, isObject, type JsonObject, type JsonRecord } from '../records.js';
 import { VALUE_DEPTH_CEILING } from './values.js';
 
 const timestamp = z.number().nonnegative().max(Number.MAX_SAFE_INTEGER).nullish();
@@ -135,25 +136,10 @@ function checkId(value: unknown): RecordId {
   throw new SyncError('INVALID_NAME', `The record id ${value === undefined ? 'is missing' : problem}.`);
 }
 
-/** Iterative: how deep the document is must not decide how deep the stack gets. */
 function checkFields(document: JsonObject, maxDepth: number): void {
   const deepest = Math.min(maxDepth, VALUE_DEPTH_CEILING); // Yjs integrates and deletes by recursion
-  const open: { value: Json; depth: number }[] = [{ value: document, depth: 1 }];
-  for (let at = open.pop(); at !== undefined; at = open.pop()) {
-    const { value, depth } = at;
-    if (typeof value !== 'object' || value === null) continue;
-    if (depth > deepest)
-      throw new SyncError('TOO_DEEP', `The document is nested deeper than ${deepest} levels.`);
-    for (const [key, field] of Object.entries(value)) {
-      if (!Array.isArray(value)) checkFieldName(key);
-      open.push({ value: field, depth: depth + 1 });
-    }
-  }
-}
-
-function checkFieldName(name: string): void {
-  const problem = nameProblem(name);
-  if (problem !== null) throw new SyncError('INVALID_NAME', `A field name ${problem}.`);
+  const problem = fieldsProblem(document, deepest);
+  if (problem !== null) throw new SyncError(problem.code, problem.message);
 }
 
 /** Whether the device has, after what it sent, the very record that there is; otherwise it needs a correction (L3). */

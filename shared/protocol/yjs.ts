@@ -1,26 +1,18 @@
-import * as encoding from 'lib0/encoding';
 import { ByteReader, malformed, parseJson } from './bytes.js';
+import {
+  AUTH,
+  AWARENESS,
+  type AwarenessEntry,
+  CHECKPOINT,
+  PERMISSION_DENIED,
+  QUERY_AWARENESS,
+  SYNC,
+  SYNC_STEP_1,
+  SYNC_STEP_2,
+  UPDATE,
+} from './yjs-messages.js';
 
-/** Message types of y-protocols; 100 is our own (N4). */
-const SYNC = 0;
-const AWARENESS = 1;
-const AUTH = 2;
-const QUERY_AWARENESS = 3;
-const CHECKPOINT = 100;
-
-const SYNC_STEP_1 = 0;
-const SYNC_STEP_2 = 1;
-const UPDATE = 2;
-
-const PERMISSION_DENIED = 0;
-
-export interface AwarenessEntry {
-  /** Yjs client id that the state belongs to. */
-  readonly id: number;
-  readonly clock: number;
-  /** JSON text as it came, `null` for a client that left. It parses, nothing else is known of it. */
-  readonly state: string;
-}
+export { type AwarenessEntry, messages } from './yjs-messages.js';
 
 export type YjsMessage =
   | { readonly type: 'syncStep1'; readonly stateVector: Uint8Array }
@@ -54,27 +46,6 @@ export function decodeStateVector(bytes: Uint8Array): Map<number, number> {
   reader.end();
   return clocks.size === count ? clocks : malformed('A state vector names a client twice.');
 }
-
-/** Encoders of the messages that a server sends; a client's are among them. */
-export const messages = {
-  syncStep1: (stateVector: Uint8Array): Uint8Array => syncMessage(SYNC_STEP_1, stateVector),
-  syncStep2: (update: Uint8Array): Uint8Array => syncMessage(SYNC_STEP_2, update),
-  update: (update: Uint8Array): Uint8Array => syncMessage(UPDATE, update),
-  awareness: (entries: readonly AwarenessEntry[]): Uint8Array => awarenessMessage(entries),
-  permissionDenied: (reason: string): Uint8Array =>
-    encoding.encode((encoder) => {
-      encoding.writeVarUint(encoder, AUTH);
-      encoding.writeVarUint(encoder, PERMISSION_DENIED);
-      encoding.writeVarString(encoder, reason);
-    }),
-  checkpoint: (n: number): Uint8Array =>
-    encoding.encode((encoder) => {
-      encoding.writeVarUint(encoder, CHECKPOINT);
-      encoding.writeVarUint(encoder, n);
-    }),
-  /** Says nothing; y-websocket reconnects when it hears nothing for 30 s (N6). */
-  keepAlive: awarenessMessage([]),
-} as const;
 
 function readMessage(reader: ByteReader): YjsMessage {
   const type = reader.uint();
@@ -126,27 +97,4 @@ function decodeAwareness(bytes: Uint8Array): AwarenessEntry[] {
   }
   reader.end();
   return entries;
-}
-
-function syncMessage(step: number, body: Uint8Array): Uint8Array {
-  return encoding.encode((encoder) => {
-    encoding.writeVarUint(encoder, SYNC);
-    encoding.writeVarUint(encoder, step);
-    encoding.writeVarUint8Array(encoder, body);
-  });
-}
-
-function awarenessMessage(entries: readonly AwarenessEntry[]): Uint8Array {
-  const body = encoding.encode((encoder) => {
-    encoding.writeVarUint(encoder, entries.length);
-    for (const { id, clock, state } of entries) {
-      encoding.writeVarUint(encoder, id);
-      encoding.writeVarUint(encoder, clock);
-      encoding.writeVarString(encoder, state);
-    }
-  });
-  return encoding.encode((encoder) => {
-    encoding.writeVarUint(encoder, AWARENESS);
-    encoding.writeVarUint8Array(encoder, body);
-  });
 }

@@ -18,6 +18,10 @@ async function bodyOf(response: Response): Promise<Uint8Array | null> {
   );
 }
 
+/** A copy, since a body must not lie in memory that could be shared. */
+const bodyFor = (exchange: Parameters<typeof encodeExchange>[0]): Uint8Array<ArrayBuffer> =>
+  new Uint8Array(encodeExchange(exchange));
+
 /** Reads twice where the first connection was an idle one that the server ended just then. */
 export const read = (url: string, init: RequestInit = {}): Promise<Response> =>
   fetch(url, init).catch(() => fetch(url, init));
@@ -31,7 +35,7 @@ export async function readAll({ url, user }: Shared): Promise<Collections> {
 
 /** Everything that a fresh client gets from POST /api/yjs (H3). */
 export async function readBytes({ url, user }: Shared): Promise<Uint8Array> {
-  const body = encodeExchange({ stateVector: Uint8Array.of(0), update: new Uint8Array(0) });
+  const body = bodyFor({ stateVector: Uint8Array.of(0), update: new Uint8Array(0) });
   const response = await read(`${url}/api/yjs/${user}`, { method: 'POST', body });
   if (response.status !== 200) throw new Error(`POST /api/yjs answered ${response.status}`);
   return decodeExchange(new Uint8Array(await response.arrayBuffer())).update;
@@ -128,7 +132,7 @@ export class ExchangeWriter {
     const { url, user, ledger, witness } = this.#shared;
     const given = Y.encodeStateAsUpdate(this.#doc, this.#known);
     const facts = [...this.#waiting];
-    const body = encodeExchange({ stateVector: Y.encodeStateVector(this.#doc), update: given });
+    const body = bodyFor({ stateVector: Y.encodeStateVector(this.#doc), update: given });
     const headers = { 'Device-ID': this.name };
     const response = await ask(`${url}/api/yjs/${user}`, { method: 'POST', headers, body });
     if (response !== null && response.status !== 200) this.refusals.push(response.status);

@@ -80,7 +80,7 @@ export class NativeWriter implements Writer {
     const { provider } = this.device;
     if (!provider.synced || provider.ws?.readyState !== WebSocket.OPEN) return;
     this.#marks.set(++this.#checkpoint, this.#confirmed + this.#journal.length);
-    provider.ws.send(messages.checkpoint(this.#checkpoint));
+    provider.ws.send(new Uint8Array(messages.checkpoint(this.#checkpoint)));
   }
 
   get unconfirmed(): number {

@@ -8,7 +8,7 @@ export function filesBelow(folder: string): string[] {
   return readdirSync('.', { withFileTypes: true }).some((entry) => entry.name === folder)
     ? readdirSync(folder, { recursive: true, encoding: 'utf8' })
         .map((name) => posix.join(folder, name.replaceAll('\\', '/')))
-        .filter((name) => /\.tsx?$/.test(name))
+        .filter((name) => /\.c?tsx?$/.test(name))
         .sort()
     : [];
 }
@@ -24,7 +24,7 @@ export interface Import {
 }
 
 const IMPORT =
-  /^\s*(?:import|export)\s+(type\s)?[^;'"]*?\bfrom\s*['"]([^'"]+)['"]|^\s*import\s*['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]/gm;
+  /^\s*(?:import|export)\s+(type\s)?[^;'"]*?\bfrom\s*['"]([^'"]+)['"]|^\s*import\s*['"]([^'"]+)['"]|\b(?:import|require)\(\s*['"]([^'"]+)['"]/gm;
 
 /** What a file imports; `./names.js` in shared/records.ts is shared/names.ts. */
 export function importsOf(file: string, source: string): Import[] {

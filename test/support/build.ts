@@ -2,21 +2,35 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
-const SOURCES = ['server', 'shared'];
-const MAIN = 'dist/server/main.js';
+/** What is built, of what, and how. */
+const OUTPUTS = [
+  {
+    file: 'dist/server/main.js',
+    sources: ['tsconfig.build.json', 'server', 'shared', 'client'],
+    command: ['tsc', '-p', 'tsconfig.build.json'],
+  },
+  {
+    file: 'dist/demo/index.html',
+    sources: ['demo', 'shared', 'client'],
+    command: ['vite', 'build', 'demo', '--logLevel', 'warn'],
+  },
+] as const;
 
-/** Builds `dist` unless it is newer than every source; vitest calls it once before all tests. */
+/** Builds what in `dist` is not newer than every source of it; vitest calls it once before all tests. */
 export function buildIfOld(): void {
-  const newest = Math.max(timeOf('tsconfig.build.json'), ...SOURCES.flatMap(timesBelow));
-  if (timeOf(MAIN) > newest) return;
-  execFileSync('npm', ['run', '--silent', 'build'], { stdio: 'inherit' });
+  for (const { file, sources, command } of OUTPUTS) {
+    if (timeOf(file) > Math.max(...sources.flatMap(timesBelow))) continue;
+    execFileSync('npx', ['--no-install', ...command], { stdio: 'inherit' });
+  }
 }
 
 const timeOf = (file: string): number => statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 
-const timesBelow = (folder: string): number[] =>
-  readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.ts'))
-    .map((name) => timeOf(join(folder, name)));
+function timesBelow(source: string): number[] {
+  if (!statSync(source).isDirectory()) return [timeOf(source)];
+  return readdirSync(source, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map(({ parentPath, name }) => timeOf(join(parentPath, name)));
+}
 
 export default buildIfOld;

@@ -92,7 +92,7 @@ export class NativeDevice {
   /** Resolves when everything that was edited before is durable on the server (N4). */
   async saved(): Promise<void> {
     const n = ++this.#lastCheckpoint;
-    this.provider.ws?.send(messages.checkpoint(n));
+    this.provider.ws?.send(new Uint8Array(messages.checkpoint(n)));
     await this.until(() => this.checkpoints.includes(n));
   }
 

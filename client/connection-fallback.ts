@@ -1,0 +1,87 @@
+import { askToken } from './connection-token.js';
+import type { ConnectionOptions } from './connection-types.js';
+import { HttpExchange } from './http-exchange.js';
+
+/** The shortest time from one exchange to the next that nobody waits for, in ms. */
+export const EXCHANGE_PAUSE = 30_000;
+
+export interface FallbackEvents {
+  exchanged(): void;
+  failed(error: unknown): void;
+}
+
+/** Exchanges over HTTP, one at a time, while no socket gets through (C6, H3). */
+export class Fallback {
+  readonly #options: ConnectionOptions;
+  readonly #events: FallbackEvents;
+  readonly #exchange: HttpExchange;
+  #current: Promise<void> | null = null;
+  #next: Promise<void> | null = null;
+  /** Changes when it is stopped: what was under way then is of no interest any more. */
+  #run = {};
+  #endPause: (() => void) | null = null;
+
+  constructor(options: ConnectionOptions, events: FallbackEvents) {
+    this.#options = options;
+    this.#events = events;
+    this.#exchange = new HttpExchange(options);
+  }
+
+  /** Exchanges unless the last one began a short time ago. */
+  ifDue(): void {
+    if (this.#endPause === null) this.now().catch(() => {});
+  }
+
+  /** Settles with the first exchange that begins after the call. */
+  now(): Promise<void> {
+    if (this.#current === null) return this.#start();
+    const run = this.#run;
+    this.#next ??= this.#current
+      .catch(() => {})
+      .then(() => {
+        if (run !== this.#run) throw new Error('The exchange was ended.');
+        this.#next = null;
+        return this.#start();
+      });
+    return this.#next;
+  }
+
+  stop(): void {
+    this.#run = {};
+    this.#exchange.abort();
+    this.#endPause?.();
+    this.#endPause = null;
+    this.#current = null;
+    this.#next = null;
+  }
+
+  #start(): Promise<void> {
+    const run = this.#run;
+    this.#pause();
+    const current = this.#exchangeOnce(run).finally(() => {
+      if (this.#current === current) this.#current = null;
+    });
+    this.#current = current;
+    return current;
+  }
+
+  async #exchangeOnce(run: object): Promise<void> {
+    const { getToken, platform } = this.#options;
+    try {
+      const token = await askToken(getToken, platform.clock);
+      if (run !== this.#run) throw new Error('The exchange was ended.');
+      await this.#exchange.run(token);
+    } catch (error) {
+      if (run === this.#run) this.#events.failed(error);
+      throw error;
+    }
+    if (run === this.#run) this.#events.exchanged();
+  }
+
+  #pause(): void {
+    this.#endPause?.();
+    this.#endPause = this.#options.platform.clock.after(EXCHANGE_PAUSE, () => {
+      this.#endPause = null;
+    });
+  }
+}

@@ -1,0 +1,69 @@
+import { ClientError } from './errors.js';
+import { HttpStatus } from './http-exchange.js';
+import type { LinkEnd } from './socket-link.js';
+
+/** What follows from a failed attempt or a lost connection. */
+export interface Verdict {
+  /**
+   * - `again`: after a pause that grows
+   * - `busy`: the same, beginning with a longer one
+   * - `slowest`: after the longest pause: the same thing would be refused again
+   * - `token`: with another token
+   * - `refused`: not by itself
+   */
+  readonly next: 'again' | 'busy' | 'slowest' | 'token' | 'refused';
+  readonly reason: string;
+  readonly error: ClientError | null;
+  /** The server lacks what the pending changes build on. */
+  readonly lacksBase?: boolean;
+}
+
+const LOST = 'There is no connection to the server; it is tried again by itself.';
+
+const NEXT: Readonly<Record<number, Verdict['next']>> = {
+  1007: 'slowest',
+  1008: 'slowest',
+  1009: 'slowest',
+  1013: 'busy',
+  4401: 'token',
+  4403: 'refused',
+  4410: 'refused',
+  // Over HTTP.
+  400: 'slowest',
+  401: 'token',
+  403: 'refused',
+  409: 'slowest',
+  410: 'refused',
+  413: 'slowest',
+  429: 'busy',
+};
+
+/** Where the server gives no reason of its own. */
+const REASONS: Readonly<Record<Verdict['next'], string>> = {
+  again: LOST,
+  busy: 'The server has too much to do; it is tried again by itself.',
+  slowest: 'The server refused what this device sent; it is tried again from time to time.',
+  token: 'The server wants a valid token.',
+  refused: 'The server refused this device.',
+};
+
+/** What follows from the end of a socket. */
+export function verdictOfEnd({ code, reason, cause }: LinkEnd): Verdict {
+  // It may come again at once: every new connection begins with all that the server has.
+  if (cause !== undefined)
+    return { next: 'busy', reason, error: new ClientError('OFFLINE', reason, { cause }) };
+  return { ...verdictOf(code, reason), lacksBase: code === 1008 };
+}
+
+/** What follows from an HTTP exchange that failed. */
+export function verdictOfFailure(error: unknown): Verdict {
+  if (error instanceof HttpStatus) return verdictOf(error.status, '');
+  const reason = error instanceof Error ? error.message : String(error);
+  return { next: 'again', reason: `${LOST} (${reason})`, error: null };
+}
+
+function verdictOf(code: number | null, said: string): Verdict {
+  const next = (code === null ? undefined : NEXT[code]) ?? 'again';
+  const reason = said === '' ? REASONS[next] : said;
+  return { next, reason, error: next === 'slowest' ? new ClientError('REFUSED', reason) : null };
+}

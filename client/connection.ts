@@ -1,0 +1,296 @@
+import { Backoff } from './backoff.js';
+import { EXCHANGE_PAUSE, Fallback } from './connection-fallback.js';
+import { failureOf, type Waiter, Waiters } from './connection-flush.js';
+import { askToken, Renewals } from './connection-token.js';
+import type { ConnectionOptions, ConnectionReport } from './connection-types.js';
+import { socketUrl } from './connection-url.js';
+import { type Verdict, verdictOfEnd, verdictOfFailure } from './connection-verdict.js';
+import { ClientError } from './errors.js';
+import { ObservableValue } from './observable.js';
+import { type LinkEvents, SocketLink } from './socket-link.js';
+
+export type { ConnectionOptions, ConnectionReport } from './connection-types.js';
+
+const NOT_CONNECTED = 'Not connected.';
+const NO_NETWORK = 'This device is not on a network.';
+const BY_HTTP = 'No WebSocket gets through to the server; changes are exchanged over HTTP from time to time.';
+
+/** Hints that come together are about one thing, in ms. */
+const BURST = 1_000;
+/** Where the window of pauses begins for a server that has too much to do, in ms. */
+const BUSY = 8_000;
+
+/** Keeps a source in step with the server: over a socket, or over HTTP while no socket gets through. */
+export class Connection {
+  readonly #options: ConnectionOptions;
+  readonly #report: ObservableValue<ConnectionReport>;
+  readonly #backoff: Backoff;
+  readonly #waiters: Waiters;
+  readonly #fallback: Fallback;
+  readonly #renewals: Renewals;
+  #running = false;
+  #endHints = (): void => {};
+  /** An attempt that waits for its token. */
+  #attempt: object | null = null;
+  #link: SocketLink | null = null;
+  #cancelRetry: (() => void) | null = null;
+  /** Attempts that failed in a row. */
+  #failures = 0;
+  #lacksBase = false;
+  #hintedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+    this.#report = new ObservableValue<ConnectionReport>({
+      connection: 'offline',
+      reason: NOT_CONNECTED,
+      error: null,
+    });
+    this.#report.subscribe(options.onChange);
+    this.#backoff = new Backoff(options.platform.random);
+    this.#waiters = new Waiters(options.platform.clock);
+    this.#renewals = new Renewals(options.platform.clock);
+    this.#fallback = new Fallback(options, {
+      exchanged: () => this.#exchanged(),
+      failed: (error) => this.#exchangeFailed(verdictOfFailure(error)),
+    });
+  }
+
+  start(): void {
+    if (this.#running) return;
+    this.#running = true;
+    this.#endHints = this.#options.platform.connectivity.subscribe((hint) => this.#hint(hint));
+    this.#startOver();
+  }
+
+  /** Ends it; it can be started again. */
+  stop(): void {
+    if (!this.#running) return;
+    this.#running = false;
+    this.#endHints();
+    this.#idle();
+    this.#fallback.stop();
+    this.#waiters.rejectAll(new ClientError('OFFLINE', NOT_CONNECTED));
+    this.#tell({ connection: 'offline', reason: NOT_CONNECTED, error: null });
+  }
+
+  /** Tries at once unless it is trying or connected: there is a new token, or the user asked for it. */
+  retryNow(): void {
+    if (!this.#running || this.#attempt !== null) return;
+    if (this.#link !== null && !this.#link.session.isDenied) return;
+    this.#startOver();
+  }
+
+  /**
+   * Resolves when the server has everything that is pending now, and has been heard since. Rejects with a
+   * `ClientError` (`OFFLINE`, `NEEDS_TOKEN`, `REFUSED`) where that fails.
+   */
+  flush(): Promise<void> {
+    if (!this.#running) return Promise.reject(new ClientError('OFFLINE', NOT_CONNECTED));
+    if (this.#link?.session.isDenied) return Promise.reject(failureOf(this.#report.current));
+    return this.#waiters.add((waiter) => {
+      this.#link?.session.round(waiter.resolve);
+      if (this.#isOnline) return;
+      if (this.#hasSockets) this.retryNow();
+      this.#exchangeFor(waiter);
+    });
+  }
+
+  get #hasSockets(): boolean {
+    return this.#options.platform.WebSocket !== undefined;
+  }
+
+  get #isOnline(): boolean {
+    return this.#link?.session.isOnline ?? false;
+  }
+
+  #tell(change: Partial<ConnectionReport>): void {
+    this.#report.set({ ...this.#report.current, ...change });
+  }
+
+  #idle(): void {
+    this.#attempt = null;
+    this.#cancelRetry?.();
+    this.#cancelRetry = null;
+    this.#link?.close();
+    this.#link = null;
+  }
+
+  #startOver(): void {
+    this.#backoff.reset();
+    this.#renewals.reset();
+    this.#tell({ connection: 'connecting', reason: null });
+    this.#connect();
+  }
+
+  #connect(): void {
+    this.#idle();
+    if (this.#report.current.connection !== 'needs-token') this.#tell({ connection: 'connecting' });
+    if (!this.#running) return;
+    if (this.#hasSockets) void this.#dial();
+    else this.#fallback.now().catch(() => {});
+  }
+
+  async #dial(): Promise<void> {
+    const attempt = {};
+    this.#attempt = attempt;
+    try {
+      const token = await askToken(this.#options.getToken, this.#options.platform.clock);
+      if (this.#attempt !== attempt) return;
+      this.#attempt = null;
+      this.#open(token);
+    } catch (error) {
+      if (this.#attempt === attempt) this.#failed(verdictOfFailure(error));
+    }
+  }
+
+  #open(token: string | null): void {
+    const { source, presence, platform } = this.#options;
+    const { WebSocket, clock } = platform;
+    if (WebSocket === undefined) return;
+    const link = new SocketLink({
+      source,
+      presence,
+      WebSocket,
+      clock,
+      url: socketUrl(this.#options, token),
+      whole: this.#lacksBase,
+      events: this.#events(),
+    });
+    this.#link = link;
+    for (const { resolve } of this.#waiters.all) link.session.round(resolve);
+    link.open();
+  }
+
+  #events(): LinkEvents {
+    return {
+      online: () => this.#wentOnline(),
+      confirmed: () => {
+        if (this.#isOnline) this.#tellSynced();
+      },
+      denied: (reason) => this.#denied(reason),
+      ended: (end) => this.#failed(verdictOfEnd(end)),
+    };
+  }
+
+  #wentOnline(): void {
+    this.#failures = 0;
+    this.#lacksBase = false;
+    this.#renewals.worked();
+    this.#backoff.reset();
+    const error = this.#link?.session.isDenied ? this.#report.current.error : null;
+    this.#tell({ connection: 'online', reason: null, error });
+    this.#tellSynced();
+  }
+
+  #denied(reason: string): void {
+    const error = new ClientError('REFUSED', reason);
+    this.#tell({ error });
+    this.#waiters.rejectAll(error);
+  }
+
+  #tellSynced(): void {
+    const { source, platform } = this.#options;
+    const isDenied = this.#link?.session.isDenied ?? false;
+    if (!isDenied && source.pendingAfter(0).length === 0) this.#tell({ lastSyncedAt: platform.clock.now() });
+  }
+
+  /** An attempt failed, or the connection was lost. */
+  #failed(verdict: Verdict): void {
+    this.#failures = this.#isOnline ? 0 : this.#failures + 1;
+    this.#idle();
+    this.#lacksBase ||= verdict.lacksBase ?? false;
+    if (verdict.next === 'refused') this.#refused(verdict.reason);
+    else if (verdict.next === 'token') this.#wantsToken(verdict.reason);
+    else this.#pause(verdict);
+    this.#settleWaiters();
+  }
+
+  #refused(reason: string): void {
+    this.#idle();
+    this.#tell({ connection: 'refused', reason });
+  }
+
+  #wantsToken(reason: string): void {
+    if (this.#options.getToken === undefined) {
+      this.#idle();
+      this.#tell({ connection: 'needs-token', reason });
+    } else if (this.#renewals.take()) {
+      this.#connect();
+    } else {
+      this.#tell({ connection: 'needs-token', reason });
+      this.#retryAfter(this.#backoff.next());
+    }
+  }
+
+  #pause({ next, reason, error }: Verdict): void {
+    if (next === 'slowest') this.#backoff.slow();
+    if (next === 'busy') this.#backoff.atLeast(BUSY);
+    const needsToken = this.#report.current.connection === 'needs-token';
+    if (!needsToken) this.#tell({ connection: 'offline', reason });
+    if (error !== null) this.#tell({ error });
+    this.#retryAfter(this.#backoff.next());
+    if (this.#running && this.#failures >= 2 && this.#hasSockets) this.#fallback.ifDue();
+  }
+
+  #retryAfter(ms: number): void {
+    this.#cancelRetry?.();
+    if (!this.#running) return;
+    this.#cancelRetry = this.#options.platform.clock.after(ms, () => {
+      this.#cancelRetry = null;
+      this.#connect();
+    });
+  }
+
+  #hint(hint: 'online' | 'offline' | 'foreground'): void {
+    if (hint === 'offline') this.#tellNetwork(NO_NETWORK);
+    else this.#tryAtOnce();
+  }
+
+  #tryAtOnce(): void {
+    if (this.#report.current.reason === NO_NETWORK) this.#tellNetwork(null);
+    const now = this.#options.platform.clock.now();
+    if (this.#cancelRetry === null || Math.abs(now - this.#hintedAt) < BURST) return;
+    this.#hintedAt = now;
+    this.#backoff.reset();
+    this.#connect();
+  }
+
+  #tellNetwork(reason: string | null): void {
+    const { connection } = this.#report.current;
+    if (connection === 'offline' || connection === 'connecting') this.#tell({ reason });
+  }
+
+  #exchanged(): void {
+    this.#tellSynced();
+    if (this.#isOnline) return;
+    this.#tell({ connection: this.#link === null ? 'offline' : 'connecting', reason: BY_HTTP, error: null });
+    if (!this.#hasSockets) this.#retryAfter(EXCHANGE_PAUSE);
+  }
+
+  #exchangeFailed(verdict: Verdict): void {
+    if (this.#isOnline) return;
+    const { next } = verdict;
+    if (!this.#hasSockets || next === 'refused' || next === 'token') this.#failed(verdict);
+    else if (next === 'slowest') this.#backoff.slow();
+    // A fresh token is under way: sockets may fail for another reason.
+    if (next === 'token' && this.#attempt !== null) this.#fallback.now().catch(() => {});
+  }
+
+  #exchangeFor(waiter: Waiter): void {
+    waiter.exchange = 'under way';
+    this.#fallback.now().then(waiter.resolve, () => {
+      waiter.exchange = 'failed';
+      this.#settleWaiters();
+    });
+  }
+
+  /** Who waits is told that it failed once both ways have failed. */
+  #settleWaiters(): void {
+    if (this.#attempt !== null || this.#link !== null) return;
+    for (const waiter of this.#waiters.all) {
+      if (waiter.exchange === 'failed') waiter.reject(failureOf(this.#report.current));
+      else if (waiter.exchange === 'none') this.#exchangeFor(waiter);
+    }
+  }
+}

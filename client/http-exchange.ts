@@ -1,0 +1,121 @@
+/** One exchange over HTTP (H3), for where no socket gets through. */
+import * as Y from 'yjs';
+import { type Exchange, encodeExchange } from '../shared/protocol/exchange.js';
+import { withLimit } from './connection-token.js';
+import type { ConnectionOptions } from './connection-types.js';
+import { countIn, lacks, lastNumber, mergedChunks } from './connection-upload.js';
+import { exchangeUrl } from './connection-url.js';
+import { readExchange } from './messages.js';
+import type { PendingChange } from './sync-source.js';
+
+const TIMEOUT = 30_000;
+const NOTHING = new Uint8Array(0);
+const EMPTY_DOCUMENT = Uint8Array.of(0);
+const MISSING_DEPENDENCIES = 409;
+
+/** The server answered with an error. */
+export class HttpStatus extends Error {
+  readonly status: number;
+
+  constructor(status: number) {
+    super(`The server answered with HTTP status ${status}.`);
+    this.name = 'HttpStatus';
+    this.status = status;
+  }
+}
+
+type Post = (exchange: Exchange) => Promise<Exchange>;
+
+export class HttpExchange {
+  readonly #options: ConnectionOptions;
+  #abort = (): void => {};
+  /** A server of an older backup may lack deletions, which no state vector shows: it gets them once. */
+  #deletionsGiven = false;
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+  }
+
+  /** Gives what is pending and takes what is new. Rejects with `HttpStatus` where the server refuses it. */
+  async run(token: string | null): Promise<void> {
+    const { source } = this.#options;
+    const post = this.#begin(token);
+    const pending = source.pendingAfter(0);
+    const answer = await this.#give(post, pending, merged(mergedChunks(pending)), source.stateVector());
+    if (answer.update.length > 0) await source.receive(answer.update);
+    await this.#giveRest(post, lastNumber(pending, 0), answer.stateVector);
+  }
+
+  /** Ends what is under way: nothing comes of it any more. */
+  abort(): void {
+    this.#abort();
+  }
+
+  async #giveRest(post: Post, givenUpTo: number, serverHas: Uint8Array): Promise<void> {
+    const { source } = this.#options;
+    const later = source.pendingAfter(givenUpTo);
+    const chunks = mergedChunks(later);
+    const willHave = countIn(serverHas, chunks);
+    if (this.#deletionsGiven && !lacks(willHave, source.stateVector())) return;
+    await this.#give(post, later, merged([...chunks, source.diff(willHave)]), NOTHING);
+    this.#deletionsGiven = true;
+  }
+
+  async #give(
+    post: Post,
+    pending: readonly PendingChange[],
+    update: Uint8Array,
+    stateVector: Uint8Array,
+  ): Promise<Exchange> {
+    const { source } = this.#options;
+    const answer = await post({ stateVector, update }).catch((error: unknown) => {
+      if (!(error instanceof HttpStatus && error.status === MISSING_DEPENDENCIES)) throw error;
+      return post({ stateVector, update: source.diff(EMPTY_DOCUMENT) });
+    });
+    source.confirm(lastNumber(pending, 0));
+    return answer;
+  }
+
+  #begin(token: string | null): Post {
+    const controller = typeof AbortController === 'undefined' ? null : new AbortController();
+    let aborted = false;
+    this.#abort = () => {
+      aborted = true;
+      controller?.abort();
+    };
+    const abort = this.#abort;
+    return async (exchange) => {
+      if (aborted) throw new Error('The exchange was ended.');
+      const request = this.#post(token, exchange, controller?.signal);
+      const sentence = 'The server did not answer in time.';
+      const answer = await withLimit(this.#options.platform.clock, TIMEOUT, sentence, request).catch(
+        (error) => {
+          if (!(error instanceof HttpStatus)) abort();
+          throw error;
+        },
+      );
+      if (aborted) throw new Error('The exchange was ended.');
+      return answer;
+    };
+  }
+
+  async #post(token: string | null, exchange: Exchange, signal: AbortSignal | undefined): Promise<Exchange> {
+    const { platform, deviceId } = this.#options;
+    const { fetch } = platform;
+    const response = await fetch(exchangeUrl(this.#options), {
+      method: 'POST',
+      headers: {
+        'Device-ID': deviceId,
+        'Content-Type': 'application/octet-stream',
+        ...(token !== null && { Authorization: `Bearer ${token}` }),
+      },
+      body: encodeExchange(exchange),
+      ...(signal !== undefined && { signal }),
+    });
+    if (!response.ok) throw new HttpStatus(response.status);
+    return readExchange(new Uint8Array(await response.arrayBuffer()));
+  }
+}
+
+const merged = (updates: readonly Uint8Array[]): Uint8Array =>
+  updates.length === 0 ? NOTHING : Y.mergeUpdates([...updates]);

@@ -1,0 +1,176 @@
+import type { AsyncStorageLike } from './async-storage.js';
+import { fromBase64, toBase64 } from './base64.js';
+import { corrupt, unavailable } from './failures.js';
+import type { Rows, RowsWrite } from './sole-store.js';
+import type { StoredChange } from './store.js';
+
+/** Characters of an item: Android reads none that are longer than 2 MB, and SQLite below it may take two bytes. */
+const CHUNK = 500_000;
+/** Items that are read or written at the same time. */
+const AT_ONCE = 32;
+
+interface Entry {
+  readonly pending: boolean;
+  readonly chunks: number;
+}
+type Entries = ReadonlyMap<number, Entry>;
+
+/**
+ * The changes of one user in AsyncStorage: each in one or more items, and an item `head` that says which of them
+ * count, and which are pending. A write puts its items first and the head last, so that the head makes all of it
+ * valid at once; items that no head names are left over from a crash.
+ */
+export class AsyncStorageRows implements Rows {
+  readonly #items: AsyncStorageLike;
+  readonly #place: string;
+  #entries: Entries;
+
+  private constructor(items: AsyncStorageLike, place: string, entries: Entries) {
+    this.#items = items;
+    this.#place = place;
+    this.#entries = entries;
+  }
+
+  static async open(items: AsyncStorageLike, place: string): Promise<AsyncStorageRows> {
+    const head = await items.getItem(`${place}head`);
+    const rows = new AsyncStorageRows(items, place, head === null ? new Map() : decodeHead(head));
+    await rows.#removeLeftovers();
+    return rows;
+  }
+
+  async read(): Promise<readonly StoredChange[]> {
+    const names = [...this.#entries].flatMap(([key, entry]) => this.#namesOf(key, entry));
+    const texts = await inBatches(names, (name) => this.#items.getItem(name));
+    const byName = new Map(names.map((name, i) => [name, texts[i] ?? null]));
+    return [...this.#entries].map(([key, entry]) => {
+      const chunks = this.#namesOf(key, entry).map((name) => byName.get(name) ?? null);
+      return { key, bytes: decodeChange(key, chunks), pending: entry.pending };
+    });
+  }
+
+  async write(write: RowsWrite): Promise<void> {
+    const items = write.add.map((change) => ({ change, chunks: encodeChange(change.bytes) }));
+    const entries = new Map(this.#entries);
+    for (const key of write.confirm)
+      entries.set(key, { chunks: entries.get(key)?.chunks ?? 0, pending: false });
+    for (const key of write.remove) entries.delete(key);
+    for (const { change, chunks } of items) {
+      entries.set(change.key, { pending: change.pending, chunks: chunks.length });
+    }
+    const named = items.flatMap(({ change, chunks }) =>
+      chunks.map((text, i) => ({ name: this.#nameOf(change.key, i), text })),
+    );
+    await this.#writeChunks(named);
+    await this.#writeHead(encodeHead(entries));
+    const removed = write.remove.flatMap((key) => this.#namesOf(key, this.#entries.get(key)));
+    this.#entries = entries;
+    await this.#tryRemove(removed);
+  }
+
+  async close(): Promise<void> {}
+
+  async remove(): Promise<void> {
+    await this.#items.removeItem(`${this.#place}head`);
+    await inBatches(await this.#allNames(), (name) => this.#items.removeItem(name));
+  }
+
+  async #writeChunks(chunks: readonly { name: string; text: string }[]): Promise<void> {
+    try {
+      await inBatches(chunks, ({ name, text }) => this.#items.setItem(name, text));
+    } catch (error) {
+      await this.#tryRemove(chunks.map(({ name }) => name)); // no head names them, and room may be scarce
+      throw error;
+    }
+  }
+
+  /** A write that fails may have been carried out all the same. */
+  async #writeHead(text: string): Promise<void> {
+    const name = `${this.#place}head`;
+    try {
+      await this.#items.setItem(name, text);
+    } catch (error) {
+      const found = await this.#items.getItem(name).catch((cause) => {
+        throw unavailable('AsyncStorage does not tell whether it stored a change.', cause);
+      });
+      if (found !== text) throw error;
+    }
+  }
+
+  async #removeLeftovers(): Promise<void> {
+    const named = new Set([...this.#entries].flatMap(([key, entry]) => this.#namesOf(key, entry)));
+    named.add(`${this.#place}head`);
+    await this.#tryRemove((await this.#allNames()).filter((name) => !named.has(name)));
+  }
+
+  /** What stays behind is removed when the store is opened the next time. */
+  async #tryRemove(names: readonly string[]): Promise<void> {
+    await inBatches(names, (name) => this.#items.removeItem(name).catch(() => {}));
+  }
+
+  async #allNames(): Promise<string[]> {
+    return (await this.#items.getAllKeys()).filter((name) => name.startsWith(this.#place));
+  }
+
+  #nameOf(key: number, chunk: number): string {
+    return `${this.#place}${key}.${chunk}`;
+  }
+
+  #namesOf(key: number, entry: Entry | undefined): string[] {
+    return Array.from({ length: entry?.chunks ?? 0 }, (_, i) => this.#nameOf(key, i));
+  }
+}
+
+/** Rejects with the first failure once none is under way any more. */
+async function inBatches<T, R>(all: readonly T[], task: (each: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  for (let i = 0; i < all.length; i += AT_ONCE) {
+    const batch = all.slice(i, i + AT_ONCE).map(async (each) => task(each));
+    await Promise.allSettled(batch);
+    results.push(...(await Promise.all(batch)));
+  }
+  return results;
+}
+
+/** The length stands in front, so that a chunk that was cut off is found. */
+function encodeChange(bytes: Uint8Array): string[] {
+  const text = `${bytes.length}:${toBase64(bytes)}`;
+  return Array.from({ length: Math.ceil(text.length / CHUNK) }, (_, i) =>
+    text.slice(i * CHUNK, (i + 1) * CHUNK),
+  );
+}
+
+function decodeChange(key: number, chunks: readonly (string | null)[]): Uint8Array {
+  const text = chunks.includes(null) ? '' : chunks.join('');
+  const colon = text.indexOf(':');
+  const bytes = fromBase64(text.slice(colon + 1));
+  if (bytes === null || colon < 0 || bytes.length !== Number(text.slice(0, colon))) {
+    throw corrupt(`The stored change ${key} is damaged.`);
+  }
+  return bytes;
+}
+
+/** Neighbours that are alike share a run of four numbers: first key, how many, pending, chunks of each. */
+function encodeHead(entries: Entries): string {
+  const runs: [number, number, number, number][] = [];
+  for (const [key, { pending, chunks }] of entries) {
+    const run = runs.at(-1);
+    const continues = run && key === run[0] + run[1] && Number(pending) === run[2] && chunks === run[3];
+    if (continues) run[1] += 1;
+    else runs.push([key, 1, Number(pending), chunks]);
+  }
+  return JSON.stringify({ version: 1, runs });
+}
+
+function decodeHead(text: string): Entries {
+  try {
+    const { version, runs } = JSON.parse(text) as { version: number; runs: number[][] };
+    if (version !== 1) throw new Error(`written by a newer version (${version})`);
+    return new Map(
+      runs.flatMap(([first = 0, count = 0, pending, chunks = 0]) =>
+        Array.from({ length: count }, (_, i) => [first + i, { pending: pending === 1, chunks }] as const),
+      ),
+    );
+  } catch (error) {
+    throw corrupt('The list of stored changes is damaged.', error);
+  }
+}

@@ -1,0 +1,58 @@
+import { AsyncStorageRows } from './async-storage-rows.js';
+import { asStorageError, toStorageError, unavailable } from './failures.js';
+import { safeName } from './safe-name.js';
+import { openSole } from './sole-store.js';
+import type { DeviceStorage } from './store.js';
+
+/** What is used of `@react-native-async-storage/async-storage`: the same in its versions 1 to 3. */
+export interface AsyncStorageLike {
+  getItem(key: string): Promise<string | null>;
+  setItem(key: string, value: string): Promise<void>;
+  removeItem(key: string): Promise<void>;
+  getAllKeys(): Promise<readonly string[]>;
+}
+
+export interface AsyncStorageOptions {
+  /** Keys begin with it and a slash. */
+  readonly prefix?: string;
+}
+
+/**
+ * Keeps data in React Native's AsyncStorage. Apps that expect many records do better with SQLite: on Android,
+ * AsyncStorage holds 6 MB unless it is told otherwise.
+ *
+ * @example
+ * import AsyncStorage from '@react-native-async-storage/async-storage';
+ * const storage = asyncStorage(AsyncStorage);
+ */
+export function asyncStorage(items: AsyncStorageLike, options: AsyncStorageOptions = {}): DeviceStorage {
+  const prefix = options.prefix ?? 'telemed-sync';
+  const settingKey = (name: string): string => `${prefix}/setting/${safe(name)}`;
+  return {
+    name: 'AsyncStorage',
+    durable: true,
+    async open(name) {
+      const place = `${prefix}/user/${safe(name)}/`;
+      return openSole(items, place, 'AsyncStorage', () => AsyncStorageRows.open(items, place));
+    },
+    readSetting: (name) => orStorageError(() => items.getItem(settingKey(name))),
+    writeSetting: (name, value) =>
+      orStorageError(() =>
+        value === null ? items.removeItem(settingKey(name)) : items.setItem(settingKey(name), value),
+      ),
+  };
+}
+
+async function orStorageError<T>(task: () => Promise<T>): Promise<T> {
+  try {
+    return await task();
+  } catch (error) {
+    throw asStorageError(error, toStorageError('AsyncStorage'));
+  }
+}
+
+function safe(name: string): string {
+  const key = safeName(name);
+  if (key === null) throw unavailable('The name is too long for a key.');
+  return key;
+}

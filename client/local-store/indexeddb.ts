@@ -1,0 +1,46 @@
+import type { Clock } from '../platform.js';
+import { systemClock } from '../standard-platform.js';
+import { withSettings } from './indexeddb-database.js';
+import { IndexedDbStore } from './indexeddb-store.js';
+import type { DeviceStorage } from './store.js';
+
+export interface IndexedDbOptions {
+  /** Names of databases begin with it. */
+  readonly prefix?: string;
+  /** How long opening or deleting may wait for other tabs, in ms; then it is BLOCKED. */
+  readonly openTimeout?: number;
+  /** How long a transaction may take, in ms; then the store is UNAVAILABLE. */
+  readonly answerTimeout?: number;
+  readonly clock?: Clock;
+}
+
+export type IndexedDbLimits = Required<IndexedDbOptions>;
+
+/**
+ * Keeps data in the browser's IndexedDB: one database for each user, shared by all tabs, and one for settings.
+ * Nothing is touched before the first call, so it may be made where pages are rendered on a server.
+ *
+ * @example
+ * const storage = indexedDbStorage();
+ * const store = await storage.open('anna', { onNews() {}, onGone() {}, onError() {} });
+ */
+export function indexedDbStorage(options: IndexedDbOptions = {}): DeviceStorage {
+  const limits: IndexedDbLimits = {
+    prefix: 'telemed-sync',
+    openTimeout: 5_000,
+    answerTimeout: 30_000,
+    clock: systemClock,
+    ...options,
+  };
+  return {
+    name: 'IndexedDB',
+    durable: true,
+    open: (name, events) => IndexedDbStore.open(`${limits.prefix}/user/${name}`, events, limits),
+    readSetting: (name) => withSettings(limits, async (db) => (await db.get('settings', name)) ?? null),
+    writeSetting: (name, value) =>
+      withSettings(limits, async (db) => {
+        const tx = db.transaction('settings', 'readwrite', { durability: 'strict' });
+        await Promise.all([value === null ? tx.store.delete(name) : tx.store.put(value, name), tx.done]);
+      }),
+  };
+}

@@ -1,0 +1,47 @@
+/**
+ * The client for Node: services, scripts and tests. Data is kept by LevelDB in a folder.
+ *
+ * The process lives as long as its client is connected or tries to be; `close()` ends that. What is not sent by
+ * then is sent the next time.
+ *
+ * @example
+ * import { syncManager } from 'telemed-sync/node';
+ * await syncManager.initialize({ serverUrl: 'http://localhost:3001', userId: 'demo' });
+ * await syncManager.addData('appointments', { status: 'booked' });
+ * await syncManager.whenSynced();
+ * await syncManager.close();
+ */
+import { WebSocket } from 'ws';
+import type { SyncClient } from './api.js';
+import { noConnectivity } from './connectivity.js';
+import { registerDefaultClient } from './default-client.js';
+import { levelStorage } from './local-store/level.js';
+import type { Platform, WebSocketConstructor } from './platform.js';
+import { standardParts } from './standard-platform.js';
+import { SyncManager } from './sync-manager.js';
+
+export { levelStorage } from './local-store/level.js';
+export * from './public.js';
+
+export interface NodeClientOptions {
+  /** Where it keeps its data. Default: `./telemed-sync-data`. */
+  readonly folder?: string;
+}
+
+const DEFAULT_FOLDER = './telemed-sync-data';
+
+const platform = (folder: string): Platform => ({
+  ...standardParts,
+  WebSocket: WebSocket as unknown as WebSocketConstructor,
+  storage: levelStorage(folder),
+  connectivity: noConnectivity,
+});
+
+/** Another client beside `syncManager`, with a folder of its own; nothing is opened before `initialize`. */
+export function createSyncClient({ folder = DEFAULT_FOLDER }: NodeClientOptions = {}): SyncClient {
+  return new SyncManager(platform(folder));
+}
+
+/** The client of the process, which keeps its data in `./telemed-sync-data` unless `storage` says otherwise. */
+export const syncManager: SyncClient = createSyncClient();
+registerDefaultClient(syncManager);

@@ -1,0 +1,34 @@
+/** What every entry exports, whatever the platform. */
+export type {
+  ChangeEvent,
+  CollectionKey,
+  CollectionView,
+  LegacySyncStatus,
+  NewRecord,
+  RecordOf,
+  SavedConfig,
+  Schemas,
+  SyncClient,
+  SyncOptions,
+  SyncRecord,
+} from './api.js';
+export {
+  ClientError,
+  type ClientErrorCode,
+  RecordError,
+  type RecordIssue,
+  StorageError,
+  type StorageErrorCode,
+  UnsyncedChangesError,
+} from './errors.js';
+export type {
+  DeviceStorage,
+  LocalStore,
+  LocalStoreEvents,
+  NewChange,
+  StoredChange,
+  StoreNews,
+} from './local-store/store.js';
+export type { Connectivity, Fetch, WebSocketConstructor, WebSocketLike } from './platform.js';
+export type { Presence, PresenceEntry } from './presence.js';
+export type { ConnectionState, Observable, SyncStatus } from './status.js';

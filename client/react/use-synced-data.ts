@@ -1,0 +1,142 @@
+import { useCallback, useMemo, useRef, useState, useSyncExternalStore } from 'react';
+import type { CollectionKey, LegacySyncStatus, NewRecord, RecordOf, SyncClient, SyncRecord } from '../api.js';
+import { ClientError } from '../errors.js';
+import { useSyncClient } from './client-context.js';
+import { type Query, QueryResult } from './query.js';
+
+export interface SyncedDataOptions<Row> extends Query<Row> {
+  /** Shown until local data is loaded. */
+  readonly initial?: readonly Row[];
+}
+
+export interface SyncedData<Row> {
+  /** The records, in the order of their ids unless `orderBy` says otherwise: the same array until one changes. */
+  readonly data: Row[];
+  /** Local data is not loaded yet. */
+  readonly isLoading: boolean;
+  /** The last failure of one of the calls below, which rejects as well, or of local storage. */
+  readonly error: Error | null;
+  /** A component that reads it renders again whenever it changes. */
+  readonly syncStatus: LegacySyncStatus;
+  /** Resolves with the id. */
+  readonly addData: (record: NewRecord<Row>) => Promise<string>;
+  readonly updateData: (id: string | number, changes: Partial<Row>) => Promise<void>;
+  readonly deleteData: (id: string | number) => Promise<void>;
+  /** Asks the server at once; resolves, too, where it can't be reached. */
+  readonly refreshData: () => Promise<void>;
+}
+
+const NOTHING: readonly SyncRecord[] = [];
+
+/**
+ * A collection, live: renders again when the result changes, and only then.
+ *
+ * @param initialOrOptions records to show until local data is loaded, or `{ where, orderBy, limit, initial }`
+ * @example
+ * const { data, addData } = useSyncedData('appointments', { where: { status: 'booked' }, orderBy: 'start' });
+ */
+export function useSyncedData<Name extends CollectionKey>(
+  collection: Name,
+  initialOrOptions?: readonly RecordOf<Name>[] | SyncedDataOptions<RecordOf<Name>>,
+): SyncedData<RecordOf<Name>>;
+export function useSyncedData<Row extends object>(
+  collection: string,
+  initialOrOptions?: readonly Row[] | SyncedDataOptions<Row>,
+): SyncedData<Row>;
+export function useSyncedData(
+  collection: string,
+  initialOrOptions: readonly SyncRecord[] | SyncedDataOptions<SyncRecord> = {},
+): SyncedData<SyncRecord> {
+  const client = useSyncClient();
+  const { initial, ...query } = optionsOf(initialOrOptions);
+  const { data, isLoading } = useResult(client, collection, query, initial ?? NOTHING);
+  const [failure, setFailure] = useState<Error | null>(null);
+  const calls = useMemo(() => callsOf(client, collection, setFailure), [client, collection]);
+  const storageError = useStorageError(client);
+  const readStatus = useStatusIfRead(client);
+  return {
+    data: data as SyncRecord[],
+    isLoading,
+    error: failure ?? storageError,
+    get syncStatus() {
+      return readStatus();
+    },
+    ...calls,
+  };
+}
+
+const optionsOf = (
+  given: readonly SyncRecord[] | SyncedDataOptions<SyncRecord>,
+): SyncedDataOptions<SyncRecord> =>
+  Array.isArray(given) ? { initial: given } : (given as SyncedDataOptions<SyncRecord>);
+
+function useResult(
+  client: SyncClient,
+  collection: string,
+  query: Query<SyncRecord>,
+  initial: readonly SyncRecord[],
+): { readonly data: readonly SyncRecord[]; readonly isLoading: boolean } {
+  const view = client.collection(collection);
+  const result = useMemo(() => ({ view, of: new QueryResult() }), [view]).of;
+  const first = useRef(initial).current;
+  const subscribe = useCallback((onChange: () => void) => view.subscribe(onChange), [view]);
+  const isLoading = useSyncExternalStore(
+    subscribe,
+    () => !view.loaded,
+    () => true,
+  );
+  const data = useSyncExternalStore(
+    subscribe,
+    () => (view.loaded ? result.read(view, query) : first),
+    () => first,
+  );
+  return { data, isLoading };
+}
+
+type Calls = Pick<SyncedData<SyncRecord>, 'addData' | 'updateData' | 'deleteData' | 'refreshData'>;
+
+function callsOf(client: SyncClient, collection: string, told: (failure: Error | null) => void): Calls {
+  const telling = async <T>(call: Promise<T>): Promise<T> => {
+    try {
+      const result = await call;
+      told(null);
+      return result;
+    } catch (error) {
+      told(error instanceof Error ? error : new Error(String(error)));
+      throw error;
+    }
+  };
+  return {
+    addData: (record) => telling(client.addData(collection, record)),
+    updateData: (id, changes) => telling(client.updateData(collection, id, changes)),
+    deleteData: (id) => telling(client.deleteData(collection, id)),
+    refreshData: () => telling(client.forceSync().catch(ignoreOffline)),
+  };
+}
+
+/** The status tells that there is no connection; that is no failure of the call. */
+function ignoreOffline(error: unknown): void {
+  if (!(error instanceof ClientError && error.code === 'OFFLINE')) throw error;
+}
+
+function useStorageError({ status }: SyncClient): Error | null {
+  const subscribe = useCallback((onChange: () => void) => status.subscribe(onChange), [status]);
+  const read = (): Error | null =>
+    status.current.error?.name === 'StorageError' ? status.current.error : null;
+  return useSyncExternalStore(subscribe, read, read);
+}
+
+/** Most components never look at the status: they are not to render again when it changes. */
+function useStatusIfRead(client: SyncClient): () => LegacySyncStatus {
+  const { status } = client;
+  const isRead = useRef(false);
+  const subscribe = useCallback((onChange: () => void) => status.subscribe(onChange), [status]);
+  const read = () => (isRead.current ? status.current : null);
+  useSyncExternalStore(subscribe, read, read);
+  const { current } = status;
+  const legacy = useMemo(() => ({ ...current, connected: current.connection === 'online' }), [current]);
+  return () => {
+    isRead.current = true;
+    return legacy;
+  };
+}

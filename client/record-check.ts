@@ -1,0 +1,70 @@
+/** What the app hands in, checked before anything changes: by the server's rules (C1), and by the app's schemas. */
+import type { StandardSchemaV1 } from '@standard-schema/spec';
+import {
+  type CollectionName,
+  isCollectionName,
+  nameProblem,
+  type RecordId,
+  recordIdOf,
+} from '../shared/names.js';
+import { DEFAULT_MAX_DEPTH, fieldsProblem } from '../shared/record-fields.js';
+import { isObject, type JsonObject } from '../shared/records.js';
+import { RecordError } from './errors.js';
+
+export function checkCollection(name: string): CollectionName {
+  if (isCollectionName(name)) return name;
+  const problem = typeof name === 'string' ? nameProblem(name) : 'is no string';
+  throw new RecordError('INVALID_NAME', String(name), [
+    { message: `The collection name ${problem}.`, path: [] },
+  ]);
+}
+
+export function checkId(collection: string, value: unknown): RecordId {
+  const id = recordIdOf(value);
+  if (id !== null) return id;
+  const problem = typeof value === 'string' ? nameProblem(value) : 'is no string and no safe integer';
+  throw new RecordError('INVALID_NAME', collection, [{ message: `The record id ${problem}.`, path: ['id'] }]);
+}
+
+/**
+ * The JSON of a record, as `JSON.stringify` makes it: dates become text, what is undefined is left out. Names and
+ * depth are within what every server takes.
+ */
+export function checkRecord(collection: string, record: unknown): JsonObject {
+  const json = toJson(collection, record);
+  const problem = fieldsProblem(json, DEFAULT_MAX_DEPTH);
+  if (problem !== null)
+    throw new RecordError(problem.code, collection, [{ message: problem.message, path: [] }]);
+  return json;
+}
+
+function toJson(collection: string, record: unknown): JsonObject {
+  let json: unknown;
+  try {
+    json = JSON.parse(JSON.stringify(record) ?? 'null');
+  } catch (error) {
+    throw invalid(collection, `The record is no JSON: ${error instanceof Error ? error.message : error}`);
+  }
+  if (!isObject(json)) throw invalid(collection, 'The record is no object.');
+  return json;
+}
+
+const invalid = (collection: string, message: string) =>
+  new RecordError('INVALID_RECORD', collection, [{ message, path: [] }]);
+
+/** Asks the schema of the app; it only checks, what it makes of the record is not stored. */
+export async function checkSchema(
+  schema: StandardSchemaV1 | undefined,
+  collection: string,
+  record: JsonObject,
+): Promise<void> {
+  const result = await schema?.['~standard'].validate(record);
+  if (result?.issues === undefined) return;
+  const issues = result.issues.map(({ message, path = [] }) => ({ message, path: path.map(keyOf) }));
+  throw new RecordError('SCHEMA', collection, issues);
+}
+
+function keyOf(segment: PropertyKey | StandardSchemaV1.PathSegment): string | number {
+  const key = typeof segment === 'object' ? segment.key : segment;
+  return typeof key === 'number' ? key : String(key);
+}

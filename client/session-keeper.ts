@@ -1,0 +1,277 @@
+/** Which user's data is open, and how it came to be: the life of a client, one step after the other. */
+import type { SavedConfig, SyncOptions } from './api.js';
+import { DeviceSettings } from './device-settings.js';
+import { ClientError, type StorageError } from './errors.js';
+import { ObservableValue } from './observable.js';
+import type { Platform } from './platform.js';
+import type { SyncStatus } from './status.js';
+import { checkOptions } from './sync-options.js';
+import { UserSession } from './user-session.js';
+
+const NOTHING: SyncStatus = {
+  connection: 'offline',
+  reason: 'Not initialized yet.',
+  pendingChanges: 0,
+  lastSyncedAt: null,
+  durable: false,
+  error: null,
+};
+
+export class SessionKeeper {
+  readonly status = new ObservableValue<SyncStatus>(NOTHING);
+  readonly #platform: Platform;
+  readonly #onSession: (session: UserSession | null) => void;
+  #options: SyncOptions | null = null;
+  #config: SavedConfig | null = null;
+  #session: UserSession | null = null;
+  #isConnected = false;
+  /** The last step; the next one begins when it has ended. */
+  #steps: Promise<unknown> = Promise.resolve();
+
+  constructor(platform: Platform, onSession: (session: UserSession | null) => void) {
+    this.#platform = platform;
+    this.#onSession = onSession;
+  }
+
+  get session(): UserSession | null {
+    return this.#session;
+  }
+
+  get options(): SyncOptions | null {
+    return this.#options;
+  }
+
+  get config(): SavedConfig | null {
+    return this.#config;
+  }
+
+  /** The open session; waits for an `initialize` that is under way. */
+  async ready(): Promise<UserSession> {
+    if (this.#session === null) await this.#steps.catch(() => {}); // told to who asked for it
+    if (this.#session === null) throw new ClientError('NOT_INITIALIZED');
+    return this.#session;
+  }
+
+  initialize(options: SyncOptions): Promise<void> {
+    return this.#step(async () => {
+      const { autoConnect = true } = options;
+      await this.#open(checkOptions(options));
+      if (autoConnect) this.#connect();
+    });
+  }
+
+  connect(userId?: string): Promise<void> {
+    return this.#step(async () => {
+      const options = this.#initialized();
+      if (userId !== undefined && userId !== options.userId)
+        await this.#open(checkOptions({ ...options, userId }));
+      this.#connect();
+    });
+  }
+
+  reconnect(userId: string): Promise<void> {
+    return this.#step(async () => {
+      const options = this.#initialized();
+      if (userId === options.userId) this.#session?.connection.stop();
+      else await this.#open(checkOptions({ ...options, userId }));
+      this.#connect();
+    });
+  }
+
+  disconnect(): Promise<void> {
+    return this.#step(async () => {
+      this.#initialized();
+      this.#stop();
+    });
+  }
+
+  /** Whether it connects by itself, now and after the next start. */
+  setAutoConnect(autoConnect: boolean): Promise<void> {
+    return this.update({ autoConnect });
+  }
+
+  /** Once, where it does not connect by itself. */
+  async flush(): Promise<void> {
+    const { connection } = await this.ready();
+    connection.start();
+    await connection.flush().finally(() => {
+      if (!this.#isConnected) connection.stop();
+    });
+  }
+
+  update(changes: Partial<SyncOptions>): Promise<void> {
+    return this.#step(async () => {
+      const connects = changes.autoConnect ?? this.#isConnected;
+      await this.#open(checkOptions({ ...this.#initialized(), ...changes }));
+      if (connects) this.#connect();
+      else this.#stop();
+      if (changes.getToken !== undefined) this.#session?.connection.retryNow();
+    });
+  }
+
+  close(): Promise<void> {
+    return this.#step(() => this.#end('Closed.'));
+  }
+
+  logout(force: boolean): Promise<void> {
+    return this.#step(async () => {
+      const { userId } = this.#initialized();
+      if (!force) this.#session?.checkSynced();
+      await this.#clear(userId);
+      await this.#end('Logged out.');
+    });
+  }
+
+  clearSyncData(force: boolean): Promise<void> {
+    return this.#step(async () => {
+      const options = this.#initialized();
+      const wasConnected = this.#isConnected;
+      if (!force) this.#session?.checkSynced();
+      await this.#clear(options.userId);
+      await this.#open(options);
+      if (wasConnected) this.#connect();
+    });
+  }
+
+  async loadSavedConfig(): Promise<SavedConfig | null> {
+    await this.#steps.catch(() => {}); // told to who asked for it
+    this.#config ??= await this.#settings(this.#options).config();
+    return this.#config;
+  }
+
+  #step<T>(task: () => Promise<T>): Promise<T> {
+    const step = this.#steps.then(task, task);
+    this.#steps = step;
+    return step;
+  }
+
+  #initialized(): SyncOptions {
+    if (this.#options === null) throw new ClientError('NOT_INITIALIZED');
+    return this.#options;
+  }
+
+  #settings(options: SyncOptions | null): DeviceSettings {
+    return new DeviceSettings(options?.storage ?? this.#platform.storage);
+  }
+
+  /** Opens what the options ask for; where the same is open already, it stays. */
+  async #open(options: SyncOptions): Promise<void> {
+    const settings = this.#settings(options);
+    const deviceId = await this.#deviceId(settings, options);
+    const isOpen = this.#session !== null && this.#isSame(options, deviceId);
+    this.#options = options;
+    const { serverUrl, userId, autoConnect = true } = options;
+    this.#config = { serverUrl, userId, deviceId, autoConnect };
+    await this.#saveConfig();
+    if (isOpen) return;
+    await this.#closeSession();
+    const lastSyncedAt = await settings.lastSyncedAt(userId).catch(() => null); // storage tells when it is opened
+    this.#session = await UserSession.open(this.#sessionOptions(options, deviceId, lastSyncedAt));
+    this.#onSession(this.#session);
+  }
+
+  #isSame(options: SyncOptions, deviceId: string): boolean {
+    const { serverUrl, userId, storage } = options;
+    const { config } = this;
+    if ((options.getToken === undefined) !== (this.#options?.getToken === undefined)) return false;
+    const isSameDevice = config?.userId === userId && config.deviceId === deviceId;
+    return isSameDevice && config.serverUrl === serverUrl && this.#options?.storage === storage;
+  }
+
+  async #deviceId(settings: DeviceSettings, { deviceId }: SyncOptions): Promise<string> {
+    try {
+      return await settings.deviceId(deviceId, this.#platform.newId);
+    } catch {
+      return deviceId ?? this.#config?.deviceId ?? this.#platform.newId(); // storage tells when it is opened
+    }
+  }
+
+  #sessionOptions(options: SyncOptions, deviceId: string, lastSyncedAt: number | null) {
+    const { storage, WebSocket, fetch, connectivity } = { ...this.#platform, ...withoutUndefined(options) };
+    return {
+      serverUrl: options.serverUrl,
+      userId: options.userId,
+      deviceId,
+      getToken: options.getToken && (() => this.#options?.getToken?.() ?? null),
+      lastSyncedAt,
+      platform: { ...this.#platform, storage, WebSocket, fetch, connectivity },
+      onStatus: (status: SyncStatus) => this.#statusIs(status),
+      onStorage: (error: StorageError | null) => this.#options?.onStorageError?.(error),
+      onCleared: () => void this.#step(() => this.#end('Logged out in another tab.')),
+      onBroken: () => void this.#step(() => this.#reopen()),
+    };
+  }
+
+  #statusIs(status: SyncStatus): void {
+    const { lastSyncedAt, connection } = this.status.current;
+    this.status.set(status);
+    const isNews = status.lastSyncedAt !== lastSyncedAt && status.connection !== connection;
+    if (isNews) this.#saveLastSyncedAt();
+  }
+
+  #saveLastSyncedAt(): void {
+    const { lastSyncedAt } = this.status.current;
+    const { userId } = this.#config ?? {};
+    if (userId === undefined || lastSyncedAt === null) return;
+    void this.#settings(this.#options)
+      .saveLastSyncedAt(userId, lastSyncedAt)
+      .catch(() => {}); // nice to have
+  }
+
+  #stop(): void {
+    this.#isConnected = false;
+    this.#session?.connection.stop();
+  }
+
+  #connect(): void {
+    this.#isConnected = true;
+    this.#session?.connection.start();
+  }
+
+  /** The document in memory may be broken: what is stored is not. */
+  async #reopen(): Promise<void> {
+    const options = this.#initialized();
+    await this.#closeSession();
+    await this.#open(options);
+    if (this.#isConnected) this.#connect();
+  }
+
+  async #clear(userId: string): Promise<void> {
+    const session = this.#session;
+    const settings = this.#settings(this.#options);
+    this.#session = null;
+    this.#onSession(null);
+    await session?.clear();
+    await settings.saveConfig(null);
+    await settings.saveLastSyncedAt(userId, null);
+  }
+
+  async #end(reason: string): Promise<void> {
+    this.#isConnected = false;
+    await this.#closeSession();
+    this.#options = null;
+    this.#config = null;
+    this.status.set({ ...this.status.current, connection: 'closed', reason });
+  }
+
+  async #closeSession(): Promise<void> {
+    const session = this.#session;
+    if (session === null) return;
+    this.#saveLastSyncedAt();
+    this.#session = null;
+    this.#onSession(null);
+    await session.close();
+  }
+
+  async #saveConfig(): Promise<void> {
+    if (this.#config === null) return;
+    await this.#settings(this.#options)
+      .saveConfig(this.#config)
+      .catch(() => {}); // storage told already
+  }
+}
+
+/** An option that is given as undefined is one that is not given. */
+function withoutUndefined<T extends object>(options: T): T {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T;
+}

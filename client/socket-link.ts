@@ -1,0 +1,122 @@
+import type { Clock, WebSocketConstructor, WebSocketLike } from './platform.js';
+import { type SessionEvents, SocketSession, type SocketSessionOptions } from './socket-session.js';
+
+/** Why a socket is gone. */
+export interface LinkEnd {
+  /** The close code; null where this side gave up, or it never came to be. */
+  readonly code: number | null;
+  readonly reason: string;
+  /** What could not be taken of what the server sent. */
+  readonly cause?: unknown;
+}
+
+export interface LinkEvents extends SessionEvents {
+  /** Once, and never after `close`. */
+  ended(end: LinkEnd): void;
+}
+
+export interface SocketLinkOptions extends Omit<SocketSessionOptions, 'send' | 'events'> {
+  readonly WebSocket: WebSocketConstructor;
+  readonly url: string;
+  readonly clock: Clock;
+  readonly events: LinkEvents;
+}
+
+const CONNECT_TIMEOUT = 10_000;
+/** The server speaks at least every 15 s (N6). */
+const SILENCE = 30_000;
+
+/** One socket, from the attempt to its end. */
+export class SocketLink {
+  readonly session: SocketSession;
+  readonly #options: SocketLinkOptions;
+  #socket: WebSocketLike | null = null;
+  #ended = false;
+  #stopTimer = (): void => {};
+
+  constructor(options: SocketLinkOptions) {
+    this.#options = options;
+    this.session = new SocketSession({ ...options, send: (message) => this.#send(message) });
+  }
+
+  open(): void {
+    const { WebSocket, url } = this.#options;
+    this.#giveUpAfter(CONNECT_TIMEOUT, 'The server did not answer in time.');
+    try {
+      this.#socket = new WebSocket(url);
+      this.#listen(this.#socket);
+    } catch (cause) {
+      this.#end({ code: null, reason: `No connection can be made: ${String(cause)}` });
+    }
+  }
+
+  /** Ends it without a word to the owner. */
+  close(): void {
+    this.#finish();
+  }
+
+  #listen(socket: WebSocketLike): void {
+    socket.binaryType = 'arraybuffer';
+    socket.onopen = () => this.#heard();
+    socket.onmessage = ({ data }) => this.#receive(data);
+    // Stays when all others are taken off: some sockets throw where nobody listens to their errors.
+    socket.onerror = () => {};
+    socket.onclose = ({ code, reason }) => this.#end({ code, reason });
+  }
+
+  #heard(): void {
+    this.#giveUpAfter(SILENCE, 'The server has gone silent.');
+  }
+
+  #receive(data: unknown): void {
+    if (this.#ended) return;
+    this.#heard();
+    const fail = (cause: unknown): void =>
+      this.#end({ code: null, reason: 'What the server sent could not be taken.', cause });
+    const bytes = bytesOf(data);
+    if (bytes === null) fail(new Error('A text message where bytes are expected.'));
+    else this.session.receive(bytes).catch(fail);
+  }
+
+  #send(message: Uint8Array): void {
+    try {
+      this.#socket?.send(message);
+    } catch {
+      this.#end({ code: null, reason: 'The connection broke off.' });
+    }
+  }
+
+  #giveUpAfter(ms: number, reason: string): void {
+    this.#stopTimer();
+    this.#stopTimer = this.#options.clock.after(ms, () => this.#end({ code: null, reason }));
+  }
+
+  #end(end: LinkEnd): void {
+    if (this.#ended) return;
+    this.#finish();
+    this.#options.events.ended(end);
+  }
+
+  #finish(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#stopTimer();
+    this.session.end();
+    const socket = this.#socket;
+    if (socket === null) return;
+    socket.onopen = null;
+    socket.onmessage = null;
+    socket.onclose = null;
+    try {
+      socket.close(1000);
+    } catch {
+      // It is closed already.
+    }
+  }
+}
+
+/** Not by `instanceof`: a socket may come from another realm. */
+function bytesOf(data: unknown): Uint8Array | null {
+  if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  return typeof data === 'object' && data !== null ? new Uint8Array(data as ArrayBuffer) : null;
+}

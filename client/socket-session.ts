@@ -1,0 +1,182 @@
+/** One connection to the native endpoint, without its socket: messages in, messages out. */
+import { messages } from '../shared/protocol/yjs-messages.js';
+import { countIn, lastNumber, mergedChunks } from './connection-upload.js';
+import { readServerMessage, type ServerMessage } from './messages.js';
+import type { PresenceLink } from './presence.js';
+import type { SyncSource } from './sync-source.js';
+
+export interface SessionEvents {
+  /** What the server had is here and stored, and what was pending at the start is on its disk. */
+  online(): void;
+  /** The server answered a checkpoint. */
+  confirmed(): void;
+  /** The server refused a change: it takes none from this token. */
+  denied(reason: string): void;
+}
+
+export interface SocketSessionOptions {
+  readonly source: SyncSource;
+  readonly presence: PresenceLink | undefined;
+  /** Everything that the server lacks goes in one update: it could not follow the pending changes alone. */
+  readonly whole: boolean;
+  readonly send: (message: Uint8Array) => void;
+  readonly events: SessionEvents;
+}
+
+interface Asked {
+  readonly n: number;
+  readonly rounds: readonly (() => void)[];
+}
+
+export class SocketSession {
+  readonly #options: SocketSessionOptions;
+  #tail: Promise<unknown> = Promise.resolve();
+  #ended = false;
+  #greeted = false;
+  #synced = false;
+  /** The first checkpoint was answered, or will never be. */
+  #settled = false;
+  #online = false;
+  #denied = false;
+  /** The newest pending change that was sent on this connection, and that was confirmed on it. */
+  #sentUpTo = 0;
+  #confirmedUpTo = 0;
+  /** The checkpoint that the server has not answered. */
+  #asked: Asked | null = null;
+  #nextRounds: (() => void)[] = [];
+  #endPending = (): void => {};
+
+  constructor(options: SocketSessionOptions) {
+    this.#options = options;
+  }
+
+  get isOnline(): boolean {
+    return this.#online;
+  }
+
+  get isDenied(): boolean {
+    return this.#denied;
+  }
+
+  /** Handles a message once those before it are handled; rejects where it can't be. */
+  receive(bytes: Uint8Array): Promise<void> {
+    const handled = this.#tail.then(() => this.#handle(bytes));
+    this.#tail = handled.catch(() => this.end());
+    return handled;
+  }
+
+  /** Calls once the server has what is pending now and has answered since. */
+  round(done: () => void): void {
+    this.#nextRounds.push(done);
+    this.#sendPending();
+  }
+
+  /** Nothing is sent or told from here on. */
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#endPending();
+    this.#options.presence?.disconnected();
+  }
+
+  async #handle(bytes: Uint8Array): Promise<void> {
+    if (this.#ended) return;
+    const message = readServerMessage(bytes);
+    if (message?.type === 'syncStep2' || message?.type === 'update') {
+      await this.#options.source.receive(message.update);
+      if (message.type === 'syncStep2') this.#synced = true;
+      this.#tellOnline();
+    } else if (message !== null) {
+      this.#answer(message);
+    }
+  }
+
+  #answer(message: Exclude<ServerMessage, { update: Uint8Array }>): void {
+    switch (message.type) {
+      case 'syncStep1':
+        this.#give(message.stateVector);
+        return;
+      case 'awareness':
+        this.#options.presence?.receive(message.entries);
+        return;
+      case 'checkpoint':
+        this.#confirm(message.n);
+        return;
+      case 'denied':
+        this.#denied = true;
+        this.#settled = true;
+        this.#options.events.denied(message.reason);
+        this.#tellOnline();
+        return;
+    }
+  }
+
+  #give(serverHas: Uint8Array): void {
+    const { source, send } = this.#options;
+    if (this.#greeted) send(messages.syncStep2(source.diff(serverHas)));
+    else this.#greet(serverHas);
+  }
+
+  /**
+   * The pending changes go first, as they were made: what lost against a concurrent creation is gone from the
+   * document, and the server unites only what reaches it (D4).
+   */
+  #greet(serverHas: Uint8Array): void {
+    const { source, presence, send, whole } = this.#options;
+    const pending = source.pendingAfter(0);
+    const chunks = whole ? [] : mergedChunks(pending);
+    this.#greeted = true;
+    this.#sentUpTo = lastNumber(pending, 0);
+    for (const chunk of chunks) send(messages.update(chunk));
+    send(messages.syncStep1(source.stateVector()));
+    send(messages.syncStep2(source.diff(countIn(serverHas, chunks))));
+    this.#ask();
+    if (this.#ended) return;
+    this.#endPending = source.onPending(() => this.#sendPending());
+    presence?.connected((entries) => this.#send(messages.awareness(entries)));
+  }
+
+  #sendPending(): void {
+    if (!this.#greeted || this.#ended) return;
+    for (const { number, update } of this.#options.source.pendingAfter(this.#sentUpTo)) {
+      this.#sentUpTo = number;
+      this.#send(messages.update(update));
+    }
+    this.#askIfNeeded();
+  }
+
+  #send(message: Uint8Array): void {
+    if (!this.#ended) this.#options.send(message);
+  }
+
+  /** At most one is under way: the answer to it says nothing of what was sent later. */
+  #ask(): void {
+    this.#asked = { n: this.#sentUpTo, rounds: this.#nextRounds.splice(0) };
+    this.#send(messages.checkpoint(this.#sentUpTo));
+  }
+
+  #askIfNeeded(): void {
+    const isNeeded = this.#sentUpTo > this.#confirmedUpTo || this.#nextRounds.length > 0;
+    if (isNeeded && this.#asked === null) this.#ask();
+  }
+
+  #confirm(n: number): void {
+    const { source, events } = this.#options;
+    const asked = this.#asked;
+    if (asked === null || asked.n !== n) return;
+    this.#asked = null;
+    this.#settled = true;
+    this.#confirmedUpTo = n;
+    source.confirm(n);
+    for (const done of asked.rounds) done();
+    this.#tellOnline();
+    events.confirmed();
+    this.#askIfNeeded();
+  }
+
+  #tellOnline(): void {
+    if (this.#online || this.#ended || !this.#synced || !this.#settled) return;
+    this.#online = true;
+    this.#options.events.online();
+  }
+}

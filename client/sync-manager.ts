@@ -1,0 +1,217 @@
+/** The documented API (C1, C2): a client of one user at a time. */
+import { assignRecord, type JsonObject, readRecord, recordMap, writeRecord } from '../shared/records.js';
+import type {
+  ChangeEvent,
+  CollectionKey,
+  CollectionView,
+  LegacySyncStatus,
+  NewRecord,
+  RecordOf,
+  SavedConfig,
+  SyncClient,
+  SyncOptions,
+  SyncRecord,
+} from './api.js';
+import { ChangeEvents } from './change-events.js';
+import { LiveCollection } from './collection-view.js';
+import { ClientError } from './errors.js';
+import type { Platform } from './platform.js';
+import { PresenceRelay } from './presence-relay.js';
+import { checkCollection, checkId, checkRecord, checkSchema } from './record-check.js';
+import { SessionKeeper } from './session-keeper.js';
+import type { Observable, SyncStatus } from './status.js';
+import { untilStatus } from './until-status.js';
+import type { UserSession } from './user-session.js';
+
+export class SyncManager implements SyncClient {
+  readonly presence = new PresenceRelay();
+  readonly #platform: Platform;
+  readonly #keeper: SessionKeeper;
+  readonly #views = new Map<string, LiveCollection>();
+  readonly #events = new Set<ChangeEvents>();
+  #wasOnline = false;
+
+  constructor(platform: Platform) {
+    this.#platform = platform;
+    this.#keeper = new SessionKeeper(platform, (session) => this.#attach(session));
+    this.#keeper.status.subscribe(({ connection }) => this.#connectionIs(connection === 'online'));
+  }
+
+  get status(): Observable<SyncStatus> {
+    return this.#keeper.status;
+  }
+
+  initialize(options: SyncOptions): Promise<void> {
+    return this.#keeper.initialize(options);
+  }
+
+  connect(userId?: string): Promise<void> {
+    return this.#keeper.connect(userId);
+  }
+
+  disconnect(): Promise<void> {
+    return this.#keeper.disconnect();
+  }
+
+  reconnect(userId: string): Promise<void> {
+    return this.#keeper.reconnect(userId);
+  }
+
+  close(): Promise<void> {
+    return this.#keeper.close();
+  }
+
+  logout({ force = false }: { readonly force?: boolean } = {}): Promise<void> {
+    return this.#keeper.logout(force);
+  }
+
+  clearSyncData({ force = false }: { readonly force?: boolean } = {}): Promise<void> {
+    return this.#keeper.clearSyncData(force);
+  }
+
+  updateConfig(changes: Partial<SyncOptions>): Promise<void> {
+    return this.#keeper.update(changes);
+  }
+
+  setAutoSync(enabled: boolean): Promise<void> {
+    return this.#keeper.setAutoConnect(enabled);
+  }
+
+  loadSavedConfig(): Promise<SavedConfig | null> {
+    return this.#keeper.loadSavedConfig();
+  }
+
+  getConfig(): SavedConfig | null {
+    return this.#keeper.config;
+  }
+
+  isReady(): boolean {
+    return this.#keeper.session !== null;
+  }
+
+  forceSync(): Promise<void> {
+    return this.#keeper.flush();
+  }
+
+  async whenSynced({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    await this.#keeper.ready();
+    const from = this.#platform.clock.now();
+    const isSynced = ({ connection, pendingChanges, lastSyncedAt }: SyncStatus): boolean =>
+      pendingChanges === 0 && (connection === 'online' || (lastSyncedAt ?? 0) > from);
+    await untilStatus(this.status, isSynced, signal);
+  }
+
+  getSyncStatus(): LegacySyncStatus {
+    return { ...this.status.current, connected: this.status.current.connection === 'online' };
+  }
+
+  async addData<Name extends CollectionKey>(name: Name, record: NewRecord<RecordOf<Name>>): Promise<string> {
+    const collection = checkCollection(name);
+    const fields = checkRecord(collection, record);
+    const id = fields.id ?? this.#platform.newId();
+    const key = checkId(collection, id);
+    await this.#checkSchema(collection, { ...fields, id });
+    const { replica } = await this.#keeper.ready();
+    await replica.write((doc) => writeRecord(doc, collection, key, { ...fields, id }));
+    return key;
+  }
+
+  async updateData<Name extends CollectionKey>(
+    name: Name,
+    id: string | number,
+    changes: Partial<RecordOf<Name>>,
+  ): Promise<void> {
+    const collection = checkCollection(name);
+    const key = checkId(collection, id);
+    const fields = checkRecord(collection, changes);
+    if (fields.id !== undefined && checkId(collection, fields.id) !== key) {
+      throw new ClientError('INVALID_RECORD', `The id of a record can't be changed (from ${key}).`);
+    }
+    const removed = Object.keys(changes).filter((field) => !Object.hasOwn(fields, field));
+    const changed = <Row extends object>(record: Row): Row => {
+      const next = { ...record, ...fields };
+      for (const field of removed) delete next[field as keyof Row];
+      return next;
+    };
+    const { replica } = await this.#keeper.ready();
+    const missing = (): ClientError =>
+      new ClientError('NOT_FOUND', `There is no ${collection} record ${key}.`);
+    const before = this.#view(collection).read(key);
+    if (before === null) throw missing();
+    await this.#checkSchema(collection, changed(before));
+    await replica.write((doc) => {
+      const map = recordMap(doc, collection, key);
+      if (map === null) throw missing();
+      const current = readRecord(map, key);
+      assignRecord(map, changed(current), current);
+    });
+  }
+
+  async deleteData(name: CollectionKey, id: string | number): Promise<void> {
+    const collection = checkCollection(name);
+    const key = checkId(collection, id);
+    const { replica } = await this.#keeper.ready();
+    await replica.write((doc) => doc.getMap(collection).delete(key));
+  }
+
+  async getData<Name extends CollectionKey>(name: Name): Promise<RecordOf<Name>[]> {
+    const view = this.#view(name);
+    await this.#keeper.ready();
+    return view.copies() as RecordOf<Name>[];
+  }
+
+  async getLocalData<Name extends CollectionKey>(
+    name: Name,
+    id: string | number,
+  ): Promise<RecordOf<Name> | null> {
+    const view = this.#view(name);
+    await this.#keeper.ready();
+    return view.read(checkId(name, id)) as RecordOf<Name> | null;
+  }
+
+  getRecord<Name extends CollectionKey>(name: Name, id: string | number): RecordOf<Name> | null {
+    return this.#view(name).get(id) as RecordOf<Name> | null;
+  }
+
+  subscribe<Name extends CollectionKey>(
+    name: Name,
+    callback: (event: ChangeEvent<RecordOf<Name>>) => void,
+  ): () => void {
+    const view = this.#view(name);
+    const events = new ChangeEvents(name, view, callback as (event: ChangeEvent<SyncRecord>) => void);
+    this.#events.add(events);
+    return () => {
+      events.end();
+      this.#events.delete(events);
+    };
+  }
+
+  collection(name: CollectionKey): CollectionView {
+    return this.#view(name);
+  }
+
+  #view(name: string): LiveCollection {
+    const known = this.#views.get(name);
+    if (known !== undefined) return known;
+    const view = new LiveCollection(checkCollection(name));
+    view.attach(this.#keeper.session?.replica.doc ?? null);
+    this.#views.set(name, view);
+    return view;
+  }
+
+  #checkSchema(collection: string, record: JsonObject): Promise<void> {
+    return checkSchema(this.#keeper.options?.schemas?.[collection], collection, record);
+  }
+
+  #attach(session: UserSession | null): void {
+    this.presence.attach(session?.presence ?? null);
+    for (const view of this.#views.values()) view.attach(session?.replica.doc ?? null);
+  }
+
+  /** Screens of the JSON client expect everything once more when they are connected. */
+  #connectionIs(isOnline: boolean): void {
+    const isNew = isOnline && !this.#wasOnline;
+    this.#wasOnline = isOnline;
+    if (isNew) for (const events of this.#events) events.tellAll();
+  }
+}

@@ -1,0 +1,20 @@
+import { isDeviceId, isUserId } from '../shared/names.js';
+import type { SyncOptions } from './api.js';
+import { ClientError } from './errors.js';
+
+const NAME_FORM = 'is 1 to 128 of A-Z a-z 0-9 . _ : @ -';
+
+/** What is wrong with one of the options is told before anything is opened. */
+export function checkOptions(options: SyncOptions): SyncOptions {
+  const serverUrl = checkServerUrl(options.serverUrl);
+  if (!isUserId(options.userId)) throw wrong(`userId ${NAME_FORM}`);
+  if (options.deviceId !== undefined && !isDeviceId(options.deviceId)) throw wrong(`deviceId ${NAME_FORM}`);
+  return { ...options, serverUrl };
+}
+
+function checkServerUrl(url: unknown): string {
+  if (typeof url === 'string' && /^https?:\/\/[^/?#\s]+[^?#\s]*$/i.test(url)) return url.replace(/\/+$/, '');
+  throw wrong("serverUrl is an address such as 'http://host:3001' or 'https://sync.example.org'");
+}
+
+const wrong = (what: string) => new ClientError('INVALID_OPTIONS', `${what}.`);

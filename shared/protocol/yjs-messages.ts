@@ -1,0 +1,69 @@
+/** The native messages: their numbers, and how they are written. A client can have this without the checks of a server. */
+import * as encoding from 'lib0/encoding';
+
+/** Message types of y-protocols; 100 is our own (N4). */
+export const SYNC = 0;
+export const AWARENESS = 1;
+export const AUTH = 2;
+export const QUERY_AWARENESS = 3;
+export const CHECKPOINT = 100;
+
+/** Kinds of sync messages. */
+export const SYNC_STEP_1 = 0;
+export const SYNC_STEP_2 = 1;
+export const UPDATE = 2;
+
+/** The only kind of auth message. */
+export const PERMISSION_DENIED = 0;
+
+export interface AwarenessEntry {
+  /** Yjs client id that the state belongs to. */
+  readonly id: number;
+  readonly clock: number;
+  /** JSON text as it came, `null` for a client that left. It parses, nothing else is known of it. */
+  readonly state: string;
+}
+
+/** Encoders of the messages that a server sends; a client's are among them. */
+export const messages = {
+  syncStep1: (stateVector: Uint8Array): Uint8Array => syncMessage(SYNC_STEP_1, stateVector),
+  syncStep2: (update: Uint8Array): Uint8Array => syncMessage(SYNC_STEP_2, update),
+  update: (update: Uint8Array): Uint8Array => syncMessage(UPDATE, update),
+  awareness: (entries: readonly AwarenessEntry[]): Uint8Array => awarenessMessage(entries),
+  permissionDenied: (reason: string): Uint8Array =>
+    encoding.encode((encoder) => {
+      encoding.writeVarUint(encoder, AUTH);
+      encoding.writeVarUint(encoder, PERMISSION_DENIED);
+      encoding.writeVarString(encoder, reason);
+    }),
+  checkpoint: (n: number): Uint8Array =>
+    encoding.encode((encoder) => {
+      encoding.writeVarUint(encoder, CHECKPOINT);
+      encoding.writeVarUint(encoder, n);
+    }),
+  /** Says nothing; y-websocket reconnects when it hears nothing for 30 s (N6). */
+  keepAlive: awarenessMessage([]),
+} as const;
+
+function syncMessage(step: number, body: Uint8Array): Uint8Array {
+  return encoding.encode((encoder) => {
+    encoding.writeVarUint(encoder, SYNC);
+    encoding.writeVarUint(encoder, step);
+    encoding.writeVarUint8Array(encoder, body);
+  });
+}
+
+function awarenessMessage(entries: readonly AwarenessEntry[]): Uint8Array {
+  const body = encoding.encode((encoder) => {
+    encoding.writeVarUint(encoder, entries.length);
+    for (const { id, clock, state } of entries) {
+      encoding.writeVarUint(encoder, id);
+      encoding.writeVarUint(encoder, clock);
+      encoding.writeVarString(encoder, state);
+    }
+  });
+  return encoding.encode((encoder) => {
+    encoding.writeVarUint(encoder, AWARENESS);
+    encoding.writeVarUint8Array(encoder, body);
+  });
+}

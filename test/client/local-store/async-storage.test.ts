@@ -1,0 +1,179 @@
+import { describe, expect, it } from 'vitest';
+import { asyncStorage } from '../../../client/local-store/async-storage.js';
+import { fromBase64, toBase64 } from '../../../client/local-store/base64.js';
+import type { LocalStore } from '../../../client/local-store/store.js';
+import { localStoreContract } from '../../contract/local-store-contract.js';
+import { AsyncItems } from '../../support/async-items.js';
+import { bytes, Listener, put, putPending, read } from '../../support/local-store.js';
+
+const full = (): Error => new Error('database or disk is full (code 13 SQLITE_FULL)');
+
+localStoreContract(
+  'AsyncStorage, over a stand-in',
+  async () => {
+    const items = new AsyncItems();
+    return {
+      storage: () => asyncStorage(items),
+      fillUp: () => {
+        items.failure = full();
+      },
+      remove: async () => {},
+    };
+  },
+  { secondStore: 'refused', canBeFull: true, runs: 100 },
+);
+
+const open = (items: AsyncItems): Promise<LocalStore> => asyncStorage(items).open('anna', new Listener());
+const large = (character: string): string => character.repeat(600_000);
+const shorten = (texts: readonly string[]): string[] => texts.map((text) => text.slice(0, 2));
+
+interface Scene {
+  readonly before: (store: LocalStore) => Promise<unknown>;
+  readonly call: (store: LocalStore) => Promise<unknown>;
+  /** What may be there afterwards: nothing of the call, or all of it. */
+  readonly either: readonly string[];
+  readonly or: readonly string[];
+}
+
+const SCENES: Readonly<Record<string, Scene>> = {
+  append: {
+    before: (store) => putPending(store, 'a'),
+    call: (store) => putPending(store, 'b', large('c')),
+    either: ['a!'],
+    or: ['a!', 'b!', 'cc'],
+  },
+  confirm: {
+    before: (store) => putPending(store, 'a', 'b'),
+    call: (store) => store.confirm([1, 2]),
+    either: ['a!', 'b!'],
+    or: ['a', 'b'],
+  },
+  compact: {
+    before: async (store) => [await put(store, 'a', large('b')), await putPending(store, 'm')],
+    call: (store) => store.compact(3, bytes(large('s'))),
+    either: ['a', 'bb', 'm!'],
+    or: ['m!', 'ss'],
+  },
+  clear: {
+    before: (store) => put(store, 'a', large('b')),
+    call: (store) => store.clear(),
+    either: ['a', 'bb'],
+    or: [],
+  },
+};
+
+describe('AsyncStorage, over a stand-in', () => {
+  for (const [name, scene] of Object.entries(SCENES)) {
+    it.each([false, true])(
+      `[C5] a process that ends at any write of ${name} leaves all of it or nothing (last write carried out: %s)`,
+      async (carriedOut) => {
+        const outcomes = new Set<string>();
+        for (let endsAt = -1; ; endsAt += 1) {
+          const items = new AsyncItems();
+          const store = await open(items);
+          await scene.before(store);
+          items.restart();
+          items.endsAt = endsAt;
+          items.lastIsCarriedOut = carriedOut;
+          const done = await scene.call(store).then(
+            () => true,
+            () => false,
+          );
+          const survived = items.writes <= endsAt;
+          items.restart();
+          await store.close();
+          const again = await open(items);
+          const texts = shorten(await read(again));
+          outcomes.add(JSON.stringify(texts));
+          expect([scene.either, scene.or]).toContainEqual(texts);
+          if (done) expect(texts).toEqual(scene.or);
+          await again.close();
+          expect(leftovers(items)).toEqual([]);
+          if (survived) break;
+        }
+        expect(outcomes).toEqual(new Set([JSON.stringify(scene.either), JSON.stringify(scene.or)]));
+      },
+    );
+  }
+
+  it('[C5] no item is longer than Android reads, and no other than the store of the user is touched', async () => {
+    const items = new AsyncItems();
+    items.items.set('telemed-sync/user/n-annabel/head', 'of another user');
+    const store = await open(items);
+    await store.append(() => [{ bytes: new Uint8Array(2_000_000), pending: false }]);
+    expect(items.longest).toBeGreaterThan(400_000);
+    expect(items.longest).toBeLessThan(1_000_000);
+    await store.clear();
+    expect([...items.items.keys()]).toEqual(['telemed-sync/user/n-annabel/head']);
+  });
+
+  it('[C5] a thousand changes of a long time offline keep the head short', async () => {
+    const items = new AsyncItems();
+    const store = await open(items);
+    for (let i = 0; i < 1_000; i += 1) await putPending(store, `${i}`);
+    expect(items.items.get('telemed-sync/user/n-anna/head')?.length).toBeLessThan(100);
+    await store.close();
+    expect(await read(await open(items))).toHaveLength(1_000);
+  });
+
+  it('[C7] a head that was stored although the call failed counts; one that nobody can read back ends the store', async () => {
+    const items = new AsyncItems();
+    const store = await open(items);
+    const { setItem } = items;
+    items.setItem = async (key, value) => {
+      await setItem.call(items, key, value);
+      if (key.endsWith('head')) throw full();
+    };
+    await put(store, 'a');
+    items.getItem = () => Promise.reject(new Error('gone'));
+    await expect(put(store, 'b')).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    await expect(put(store, 'c')).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    await store.close();
+    const next = new AsyncItems();
+    for (const [key, value] of items.items) next.items.set(key, value);
+    expect(await read(await open(next))).toEqual(['a', 'b']);
+  });
+
+  it.each<[string, (items: Map<string, string>) => void]>([
+    ['a chunk is missing', (items) => items.delete('telemed-sync/user/n-anna/1.0')],
+    ['a chunk is cut off', (items) => items.set('telemed-sync/user/n-anna/1.0', '4:YWJj')],
+    ['the head is cut off', (items) => items.set('telemed-sync/user/n-anna/head', '{"version":1,"ru')],
+    [
+      'the head is of another version',
+      (items) => items.set('telemed-sync/user/n-anna/head', '{"version":2}'),
+    ],
+  ])('[C7] CORRUPT when %s', async (_, damage) => {
+    const items = new AsyncItems();
+    const store = await open(items);
+    await put(store, 'abcd');
+    await store.close();
+    damage(items.items);
+    await expect(open(items)).rejects.toMatchObject({ code: 'CORRUPT' });
+  });
+
+  it('[C5] base64 is that of everyone else, without btoa and Buffer', () => {
+    for (let length = 0; length < 70; length += 1) {
+      const data = Uint8Array.from({ length }, (_, i) => (i * 83 + length * 7) & 255);
+      const text = Buffer.from(data).toString('base64');
+      const [btoa, buffer] = [globalThis.btoa, globalThis.Buffer];
+      Object.assign(globalThis, { btoa: undefined, Buffer: undefined });
+      const coded = toBase64(data);
+      const decoded = fromBase64(text);
+      Object.assign(globalThis, { btoa, Buffer: buffer });
+      expect(coded).toBe(text);
+      expect(decoded).toEqual(data);
+    }
+    expect(['A', 'AB', 'AB=', 'A===', '====', 'AB*=', 'äöüß'].map(fromBase64)).toEqual(Array(7).fill(null));
+  });
+});
+
+/** Items of the store that its head does not name. */
+function leftovers({ items }: AsyncItems): string[] {
+  const head = items.get('telemed-sync/user/n-anna/head');
+  const runs: number[][] = head === undefined ? [] : JSON.parse(head).runs;
+  const named = runs.flatMap(([first = 0, count = 0, , chunks = 0]) =>
+    Array.from({ length: count * chunks }, (_, i) => `${first + Math.floor(i / chunks)}.${i % chunks}`),
+  );
+  const there = [...items.keys()].map((key) => key.split('/').at(-1) ?? '').filter((key) => key !== 'head');
+  return there.filter((key) => !named.includes(key));
+}

@@ -1,0 +1,198 @@
+import { setImmediate } from 'node:timers/promises';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { SyncManager } from '../../client/sync-manager.js';
+import { Chance } from '../faults/chance.js';
+import { BreakableStorage } from '../support/breakable-storage.js';
+import { FaultyNetwork } from '../support/faulty-network.js';
+import { ServerProcess } from '../support/server-process.js';
+import { closeClients, synced, testClient } from '../support/test-client.js';
+import { PATIENCE, Watched } from '../support/wait.js';
+
+const SEEDS = [1, 2, 3, 6];
+const STEPS = 120;
+
+let server: ServerProcess;
+beforeEach(async () => {
+  server = await ServerProcess.start();
+});
+afterEach(async () => {
+  await closeClients();
+  await server.dispose();
+});
+
+/**
+ * What the count has to be. Changes are numbered as the client numbers them: in the order in which the calls
+ * resolve, in each session from 1, what was pending at its start first.
+ */
+class Model {
+  #pending: number[] = [];
+  #last = 0;
+
+  get count(): number {
+    return this.#pending.length;
+  }
+
+  changed(): void {
+    this.#pending.push(++this.#last);
+  }
+
+  confirmed(upTo: number): void {
+    this.#pending = this.#pending.filter((number) => number > upTo);
+  }
+
+  restarted(): void {
+    this.#pending = this.#pending.map((_, index) => index + 1);
+    this.#last = this.#pending.length;
+  }
+}
+
+/** A device whose app is killed and started again. */
+class Device {
+  readonly network = new FaultyNetwork();
+  readonly model = new Model();
+  readonly watched = new Watched();
+  readonly wrong: string[] = [];
+  /** What the app did, and has to be there in the end. */
+  readonly records = new Map<string, number>();
+  readonly #storage = new BreakableStorage();
+  #client!: SyncManager;
+  #ids = 0;
+
+  async start(): Promise<void> {
+    const client = testClient({ storage: this.#storage, WebSocket: this.network.WebSocket });
+    this.#client = client;
+    this.network.onConfirm = (n) => this.model.confirmed(n);
+    client.status.subscribe(({ pendingChanges }) => {
+      if (this.#client === client && pendingChanges < this.model.count) {
+        this.wrong.push(`${pendingChanges} pending where ${this.model.count} are not confirmed`);
+      }
+      this.watched.changed();
+    });
+    await client.initialize({ serverUrl: server.url, userId: 'anna', deviceId: 'phone', fetch: noHttp });
+  }
+
+  /** The app is gone without a word; what was stored is stored. */
+  async kill(): Promise<void> {
+    this.network.onConfirm = () => {};
+    const old = this.#client;
+    this.#storage.kill();
+    this.network.cut();
+    this.network.mend();
+    this.model.restarted();
+    await this.start();
+    await old.close();
+  }
+
+  async add(): Promise<void> {
+    const id = `r${++this.#ids}`;
+    await this.#client.addData('notes', { id, value: 0 });
+    this.model.changed();
+    this.records.set(id, 0);
+  }
+
+  /** With answers of the server coming in between. */
+  async addOneByOne(count: number): Promise<void> {
+    for (let added = 0; added < count; added++) {
+      await this.add();
+      await setImmediate();
+    }
+  }
+
+  async update(id: string, value: number): Promise<void> {
+    const isNews = this.records.get(id) !== value;
+    await this.#client.updateData('notes', id, { value });
+    if (isNews) this.model.changed();
+    this.records.set(id, value);
+  }
+
+  async delete(id: string): Promise<void> {
+    await this.#client.deleteData('notes', id);
+    this.model.changed();
+    this.records.delete(id);
+  }
+
+  /** Resolves once the count is what it has to be. */
+  async isExact(): Promise<void> {
+    const said = () =>
+      `${this.#client.getSyncStatus().pendingChanges} pending, ${this.model.count} unconfirmed`;
+    await this.watched.until(() => this.#client.getSyncStatus().pendingChanges === this.model.count, said);
+  }
+
+  connection(on: boolean): Promise<void> {
+    return on ? this.#client.connect() : this.#client.disconnect();
+  }
+
+  /** At once, and not after the pause of a failed attempt. */
+  async comeOnline(): Promise<void> {
+    this.network.mend();
+    if (this.#client.getSyncStatus().connected) return;
+    await this.#client.disconnect();
+    this.network.loseNone();
+    await this.#client.connect();
+    await this.watched.until(
+      () => this.#client.getSyncStatus().connected,
+      () => 'a connection',
+    );
+  }
+
+  synced(): Promise<void> {
+    return synced(this.#client);
+  }
+
+  get pending(): number {
+    return this.#client.getSyncStatus().pendingChanges;
+  }
+}
+
+/** Checkpoints are to confirm everything here: HTTP would confirm as well. */
+const noHttp = () => Promise.reject(new Error('there is no HTTP in this test'));
+
+async function restartServer(): Promise<void> {
+  await server.kill();
+  await server.restart();
+}
+
+async function records(): Promise<Map<string, number>> {
+  const answer = await fetch(`${server.url}/api/sync/anna`);
+  const { notes = [] } = (await answer.json()) as { notes?: { id: string; value: number }[] };
+  return new Map(notes.map(({ id, value }) => [id, value]));
+}
+
+test.each(SEEDS)(
+  '[C4] the count is that of unconfirmed changes at every step, seed %i',
+  async (seed) => {
+    const chance = new Chance(seed);
+    const device = new Device();
+    await device.start();
+    const some = () => [...device.records.keys()][chance.below(device.records.size)] ?? '';
+    const steps: readonly (readonly [number, () => unknown])[] = [
+      [30, () => device.add()],
+      [20, () => Promise.all([device.add(), device.add(), device.add()])],
+      [20, () => device.addOneByOne(12)],
+      [25, () => device.records.size > 0 && device.update(some(), chance.below(3))],
+      [15, () => device.records.size > 0 && device.delete(some())],
+      [8, () => device.network.cut()],
+      [24, () => device.comeOnline()],
+      [6, () => device.connection(false)],
+      [6, () => device.connection(true)],
+      [6, () => device.network.loseSome()],
+      [6, () => device.network.doubleSome()],
+      [6, () => device.kill()],
+      [3, () => restartServer()],
+    ];
+    for (let step = 0; step < STEPS; step++) {
+      await chance.pick(steps)();
+      await device.isExact();
+      expect(device.wrong).toEqual([]);
+    }
+    device.network.mend();
+    device.network.loseNone();
+    await device.connection(false);
+    await device.connection(true);
+    await device.synced();
+    expect([device.pending, device.model.count]).toEqual([0, 0]);
+    await restartServer();
+    expect(await records()).toEqual(device.records);
+  },
+  4 * PATIENCE,
+);

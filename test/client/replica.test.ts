@@ -1,0 +1,288 @@
+import { describe, expect, test } from 'vitest';
+import * as Y from 'yjs';
+import { StorageError } from '../../client/errors.js';
+import { Replica } from '../../client/replica.js';
+import { BreakableStorage } from '../support/breakable-storage.js';
+import { ManualClock } from '../support/manual-clock.js';
+import { Watched } from '../support/wait.js';
+
+/** One tab, or one start of an app: a replica, and what it said. */
+class Tab {
+  readonly said: string[] = [];
+  readonly watched = new Watched();
+  counts: number[] = [];
+  replica!: Replica;
+
+  static async open(storage: BreakableStorage, clock = new ManualClock()): Promise<Tab> {
+    const tab = new Tab();
+    tab.replica = await Replica.open({
+      storage,
+      name: 'anna',
+      clock,
+      onChange: () => {
+        if (tab.replica !== undefined) tab.counts.push(tab.replica.pendingCount);
+        tab.watched.changed();
+      },
+      onStorage: (error) => {
+        tab.said.push(error?.code ?? 'mended');
+        tab.watched.changed();
+      },
+      onCleared: () => {
+        tab.said.push('cleared');
+        tab.watched.changed();
+      },
+      onBroken: () => tab.said.push('broken'),
+    });
+    return tab;
+  }
+
+  get count(): number {
+    return this.replica.pendingCount;
+  }
+
+  set(key: string, value: unknown): Promise<unknown> {
+    return this.replica.write((doc) => doc.getMap('notes').set(key, value));
+  }
+
+  notes(): unknown {
+    return this.replica.doc.getMap('notes').toJSON();
+  }
+
+  last(): number {
+    return this.replica.pendingAfter(0).at(-1)?.number ?? 0;
+  }
+
+  until(look: () => boolean, what: string): Promise<true> {
+    return this.watched.until(look, () => what) as Promise<true>;
+  }
+}
+
+const failure = () => new StorageError('QUOTA', 'The device is full.');
+
+describe('what is pending', () => {
+  test('[C4] each resolved write counts once, a deletion and many at once as well', async () => {
+    const tab = await Tab.open(new BreakableStorage());
+    await tab.set('a', 1);
+    await Promise.all([tab.set('b', 2), tab.set('c', 3)]);
+    await tab.replica.write((doc) => doc.getMap('notes').delete('a'));
+    expect(tab.count).toBe(4);
+    expect(tab.replica.pendingAfter(0)).toHaveLength(4);
+  });
+
+  test('[C4] a write that changes nothing is no change', async () => {
+    const tab = await Tab.open(new BreakableStorage());
+    await tab.replica.write((doc) => doc.getMap('notes').delete('nothing'));
+    expect(tab.count).toBe(0);
+  });
+
+  test('[C4] it survives a restart, and so does a confirmation', async () => {
+    const storage = new BreakableStorage();
+    const first = await Tab.open(storage);
+    for (const key of ['a', 'b', 'c']) await first.set(key, 1);
+    const [, second] = first.replica.pendingAfter(0);
+    first.replica.confirm(second?.number ?? 0);
+    await first.until(() => first.count === 1, 'one is left');
+    await first.replica.close();
+    const again = await Tab.open(storage);
+    expect(again.count).toBe(1);
+    expect(again.notes()).toEqual({ a: 1, b: 1, c: 1 });
+  });
+
+  test('[C4] a confirmed change is sent no more, and counts until its mark is off in the store', async () => {
+    const tab = await Tab.open(new BreakableStorage());
+    await tab.set('a', 1);
+    tab.replica.confirm(tab.last());
+    expect(tab.replica.pendingAfter(0)).toEqual([]);
+    expect(tab.count).toBe(1);
+    await tab.until(() => tab.count === 0, 'nothing is pending');
+    tab.replica.confirm(tab.last() + 1); // a doubled checkpoint
+    expect(tab.count).toBe(0);
+  });
+
+  test('[C4] what the server sends is stored, and does not count', async () => {
+    const storage = new BreakableStorage();
+    const tab = await Tab.open(storage);
+    const other = new Y.Doc();
+    other.getMap('notes').set('x', 'from afar');
+    await tab.replica.receive(Y.encodeStateAsUpdate(other));
+    await tab.replica.receive(Y.encodeStateAsUpdate(other));
+    expect(tab.count).toBe(0);
+    await tab.replica.close();
+    const again = await Tab.open(storage);
+    expect(again.notes()).toEqual({ x: 'from afar' });
+    expect(again.count).toBe(0);
+  });
+
+  test('[D4 C4] what lost against a concurrent creation can still be sent, after a restart too', async () => {
+    const storage = new BreakableStorage();
+    const tab = await Tab.open(storage);
+    await tab.replica.write((doc) => doc.getMap('notes').set('x', new Y.Map([['mine', 1]])));
+    // The map with the higher client id wins; one of these has one.
+    for (const client of [1, 2 ** 32 - 1]) {
+      const other = new Y.Doc();
+      other.clientID = client;
+      other.getMap('notes').set('x', new Y.Map([['theirs', 2]]));
+      await tab.replica.receive(Y.encodeStateAsUpdate(other));
+    }
+    await tab.replica.close();
+    const again = await Tab.open(storage);
+    expect(again.notes()).toEqual({ x: { theirs: 2 } });
+    const server = new Y.Doc();
+    for (const { update } of again.replica.pendingAfter(0)) Y.applyUpdate(server, update);
+    expect(server.getMap('notes').toJSON()).toEqual({ x: { mine: 1 } });
+  });
+
+  test('[C3] a write that throws is refused, changes nothing and does not count', async () => {
+    const tab = await Tab.open(new BreakableStorage());
+    const write = tab.replica.write(() => {
+      throw new Error('no such record');
+    });
+    await expect(write).rejects.toThrow('no such record');
+    expect(tab.count).toBe(0);
+  });
+
+  test('a write in a listener of a write is carried out', async () => {
+    const tab = await Tab.open(new BreakableStorage());
+    let inner: Promise<unknown> | undefined;
+    tab.replica.doc.getMap('notes').observe((event) => {
+      if (event.keysChanged.has('a')) inner = tab.set('b', 2);
+    });
+    await tab.set('a', 1);
+    await inner;
+    expect(tab.notes()).toEqual({ a: 1, b: 2 });
+    expect(tab.count).toBe(2);
+  });
+});
+
+describe('several tabs', () => {
+  test('[C9] share what each writes and what is pending, under client ids of their own', async () => {
+    const storage = new BreakableStorage();
+    const [one, two] = [await Tab.open(storage), await Tab.open(storage)];
+    expect(one.replica.doc.clientID).not.toBe(two.replica.doc.clientID);
+    await one.set('a', 1);
+    await two.until(() => two.count === 1, 'the other tab knows');
+    expect(two.notes()).toEqual({ a: 1 });
+    two.replica.confirm(two.last());
+    await one.until(() => one.count === 0, 'the first tab knows that it is confirmed');
+  });
+
+  test('[C9 D4] a record that two tabs create at once is one record with the fields of both', async () => {
+    const storage = new BreakableStorage();
+    const [one, two] = [await Tab.open(storage), await Tab.open(storage)];
+    const put = (tab: Tab, field: string) =>
+      tab.replica.write((doc) => {
+        const notes = doc.getMap('notes');
+        const record = notes.get('x');
+        if (record instanceof Y.Map) record.set(field, 1);
+        else notes.set('x', new Y.Map([[field, 1]]));
+      });
+    await Promise.all([put(one, 'mine'), put(two, 'yours')]);
+    await one.until(() => one.count === 2, 'one knows both');
+    await two.until(() => two.count === 2, 'two knows both');
+    expect(one.notes()).toEqual({ x: { mine: 1, yours: 1 } });
+    expect(two.notes()).toEqual(one.notes());
+  });
+
+  test('[C9] one that deletes everything ends the others', async () => {
+    const storage = new BreakableStorage();
+    const [one, two] = [await Tab.open(storage), await Tab.open(storage)];
+    await one.set('a', 1);
+    await one.replica.clear();
+    await two.until(() => two.said.includes('cleared'), 'the other tab is told');
+    expect(two.said).toEqual(['cleared']);
+    const again = await Tab.open(storage);
+    expect(again.notes()).toEqual({});
+  });
+});
+
+describe('storage that fails', () => {
+  test('[C7] writes go on in memory, say so, and are stored once it works again', async () => {
+    const [storage, clock] = [new BreakableStorage(), new ManualClock()];
+    const tab = await Tab.open(storage, clock);
+    await tab.set('a', 1);
+    storage.failure = failure();
+    await tab.set('b', 2);
+    await tab.set('c', 3);
+    expect(tab.said).toEqual(['QUOTA']);
+    expect(tab.replica.durable).toBe(false);
+    expect(tab.count).toBe(3);
+    storage.failure = null;
+    clock.pass(60_000);
+    await tab.until(() => tab.replica.durable, 'it is durable again');
+    expect(tab.said).toEqual(['QUOTA', 'mended']);
+    await tab.replica.close();
+    const again = await Tab.open(storage);
+    expect(again.notes()).toEqual({ a: 1, b: 2, c: 3 });
+    expect(again.count).toBe(3);
+  });
+
+  test('[C7] where it can never be opened, everything works in memory', async () => {
+    const storage = new BreakableStorage();
+    storage.failure = new StorageError('UNAVAILABLE', 'There is no storage.');
+    const tab = await Tab.open(storage);
+    await tab.set('a', 1);
+    expect(tab.said).toEqual(['UNAVAILABLE']);
+    expect(tab.notes()).toEqual({ a: 1 });
+    expect(tab.count).toBe(1);
+    tab.replica.confirm(tab.last());
+    expect(tab.count).toBe(0);
+  });
+
+  test('[C7] a database that is deleted under two running tabs is written anew by both', async () => {
+    const [storage, clock] = [new BreakableStorage(), new ManualClock()];
+    const [one, two] = [await Tab.open(storage, clock), await Tab.open(storage, clock)];
+    await one.set('a', 1);
+    await two.set('b', 2);
+    await one.until(() => one.count === 2, 'both are known');
+    storage.loseEverything();
+    await one.set('c', 3);
+    clock.pass(60_000);
+    await one.until(() => one.replica.durable, 'one is durable again');
+    await two.until(() => two.replica.durable, 'two is durable again');
+    await two.until(() => two.count === 3, 'all three are pending');
+    await Promise.all([one.replica.close(), two.replica.close()]);
+    const again = await Tab.open(storage);
+    expect(again.notes()).toEqual({ a: 1, b: 2, c: 3 });
+    expect(again.count).toBe(3);
+  });
+
+  test('[C7] a damaged change is named, and the others are used', async () => {
+    const storage = new BreakableStorage();
+    const first = await Tab.open(storage);
+    for (const key of ['a', 'b']) await first.set(key, 1);
+    await first.replica.close();
+    storage.onRead = (change) =>
+      change.key === 1
+        ? { ...change, bytes: change.bytes.map((byte, at) => (at === 9 ? byte ^ 1 : byte)) }
+        : change;
+    const again = await Tab.open(storage);
+    expect(again.said).toEqual(['CORRUPT']);
+    expect(again.replica.durable).toBe(true);
+  });
+
+  test('[C7] an update that can not be applied is reported, so that the document is opened anew', async () => {
+    const tab = await Tab.open(new BreakableStorage());
+    await expect(tab.replica.receive(new Uint8Array([1, 200, 200]))).rejects.toThrow();
+    expect(tab.said).toEqual(['broken']);
+  });
+});
+
+test('[C5] what is stored is compacted, and what is pending stays as it was made', async () => {
+  const storage = new BreakableStorage();
+  const first = await Tab.open(storage);
+  for (let value = 0; value < 1_200; value++) await first.set('a', value);
+  first.replica.confirm(first.last() - 3);
+  await first.until(() => first.count === 3, 'three are left');
+  for (let value = 0; value < 600; value++) await first.set('b', value);
+  const pending = first.replica.pendingAfter(0).map(({ update }) => update);
+  await first.replica.close();
+  let read = 0;
+  storage.onRead = (change) => {
+    read++;
+    return change;
+  };
+  const again = await Tab.open(storage);
+  expect(read).toBeLessThan(1_100);
+  expect(again.notes()).toEqual({ a: 1_199, b: 599 });
+  expect(again.replica.pendingAfter(0).map(({ update }) => update)).toEqual(pending);
+});

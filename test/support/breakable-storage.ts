@@ -1,0 +1,78 @@
+import { StorageError } from '../../client/errors.js';
+import { memoryStorage } from '../../client/local-store/memory.js';
+import type {
+  DeviceStorage,
+  LocalStore,
+  LocalStoreEvents,
+  StoredChange,
+} from '../../client/local-store/store.js';
+
+/** Memory that claims to be durable, and fails on demand. It stands for a device whose storage breaks. */
+export class BreakableStorage implements DeviceStorage {
+  readonly name = 'breakable';
+  readonly durable = true;
+  /** While it is set, every call rejects with it and does nothing. */
+  failure: StorageError | null = null;
+  /** Before a change is handed out; to damage it. */
+  onRead: (change: StoredChange) => StoredChange = (change) => change;
+  /** Calls of `append` that wait here until it resolves. */
+  gate: Promise<void> = Promise.resolve();
+  #inner = memoryStorage();
+  readonly #open = new Set<LocalStoreEvents>();
+  #starts = 0;
+
+  async open(name: string, events: LocalStoreEvents): Promise<LocalStore> {
+    this.#check();
+    this.#open.add(events);
+    const alive = { onNews: () => this.#open.has(events) && events.onNews() };
+    return this.#breakable(await this.#inner.open(name, { ...events, ...alive }));
+  }
+
+  /** As when someone deletes the database under the running app. */
+  loseEverything(): void {
+    this.#inner = memoryStorage();
+    for (const events of [...this.#open]) events.onGone('lost');
+    this.#open.clear();
+  }
+
+  /** The app is killed: stores that are open do nothing more; what they stored is there at the next start. */
+  kill(): void {
+    this.#starts++;
+    this.#open.clear();
+  }
+
+  async readSetting(name: string): Promise<string | null> {
+    this.#check();
+    return this.#inner.readSetting(name);
+  }
+
+  async writeSetting(name: string, value: string | null): Promise<void> {
+    this.#check();
+    await this.#inner.writeSetting(name, value);
+  }
+
+  #check(): void {
+    if (this.failure !== null) throw this.failure;
+  }
+
+  #breakable(store: LocalStore): LocalStore {
+    const start = this.#starts;
+    const guarded =
+      <Args extends unknown[], Result>(call: (...args: Args) => Promise<Result>) =>
+      async (...args: Args): Promise<Result> => {
+        if (start !== this.#starts) throw new StorageError('UNAVAILABLE', 'The app was killed.');
+        this.#check();
+        return call(...args);
+      };
+    return {
+      append: guarded(async (step) => {
+        await this.gate;
+        return store.append((news) => step({ ...news, changes: news.changes.map(this.onRead) }));
+      }),
+      confirm: guarded((keys) => store.confirm(keys)),
+      compact: guarded((key, snapshot) => store.compact(key, snapshot)),
+      clear: guarded(() => store.clear()),
+      close: () => store.close(),
+    };
+  }
+}

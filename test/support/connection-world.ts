@@ -1,0 +1,117 @@
+import { Connection, type ConnectionOptions, type ConnectionReport } from '../../client/connection.js';
+import type { Connectivity, Fetch } from '../../client/platform.js';
+import { type Exchange, encodeExchange } from '../../shared/protocol/exchange.js';
+import { decodeExchange } from '../../shared/protocol/http.js';
+import { FakeSockets } from './fake-sockets.js';
+import { ManualClock } from './manual-clock.js';
+import { PlainSource } from './plain-source.js';
+
+type Hint = 'online' | 'offline' | 'foreground';
+
+/** What the server answers to an exchange: a status, or the two parts; it may wait, or throw: no network. */
+export type HttpServer = (exchange: Exchange) => number | Exchange | Promise<number | Exchange>;
+
+const noNetwork: HttpServer = () => {
+  throw new TypeError('fetch failed');
+};
+
+/** Lets everything happen that waits for nothing but its turn. */
+export const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** A connection in a world without a network: sockets, HTTP, time and chance are the test's. */
+export class ConnectionWorld {
+  readonly clock = new ManualClock();
+  readonly sockets = new FakeSockets();
+  readonly source = new PlainSource(7);
+  readonly reports: ConnectionReport[] = [];
+  readonly requests: { readonly url: string; readonly headers: Record<string, string> }[] = [];
+  readonly exchanges: Exchange[] = [];
+  readonly connection: Connection;
+  readonly platform: ConnectionOptions['platform'];
+  http: HttpServer = noNetwork;
+  /** Drawn for each pause. */
+  chance = 0.5;
+  readonly #hints = new Set<(hint: Hint) => void>();
+
+  constructor({ sockets, ...options }: Partial<ConnectionOptions> & { readonly sockets?: 'none' } = {}) {
+    this.platform = {
+      WebSocket: sockets === 'none' ? undefined : this.sockets.WebSocket,
+      fetch: this.#fetch,
+      clock: this.clock,
+      connectivity: this.#connectivity,
+      random: () => this.chance,
+    };
+    this.connection = new Connection({
+      source: this.source,
+      serverUrl: 'http://sync.test:3001/base/',
+      userId: 'anna@home',
+      deviceId: 'phone:1',
+      platform: this.platform,
+      onChange: (report) => this.reports.push(report),
+      ...options,
+    });
+  }
+
+  /** Starts, and lets the first socket come to be. */
+  async started(): Promise<this> {
+    this.connection.start();
+    await settle();
+    return this;
+  }
+
+  /** Started, and taken in by a server that has nothing. */
+  async online(): Promise<this> {
+    await this.started();
+    await this.welcomed();
+    return this;
+  }
+
+  async welcomed(): Promise<void> {
+    const { last } = this.sockets;
+    last.welcomes();
+    await settle();
+    last.answers(last.checkpoints[0] ?? -1);
+    await settle();
+  }
+
+  get report(): ConnectionReport | undefined {
+    return this.reports[this.reports.length - 1];
+  }
+
+  hint(hint: Hint): void {
+    for (const listener of [...this.#hints]) listener(hint);
+  }
+
+  async pass(ms: number): Promise<void> {
+    this.clock.pass(ms);
+    await settle();
+  }
+
+  async drop(code?: number, reason?: string): Promise<void> {
+    this.sockets.last.drops(code, reason);
+    await settle();
+  }
+
+  get #connectivity(): Connectivity {
+    return {
+      subscribe: (listener) => {
+        this.#hints.add(listener);
+        return () => void this.#hints.delete(listener);
+      },
+    };
+  }
+
+  readonly #fetch: Fetch = async (url, { headers, body, signal }) => {
+    this.requests.push({ url, headers });
+    const exchange = decodeExchange(body.slice());
+    this.exchanges.push(exchange);
+    const aborted = new Promise<never>((_, reject) => {
+      signal?.addEventListener('abort', () => reject(new Error('aborted')));
+    });
+    const answer = await Promise.race([aborted, Promise.resolve(exchange).then(this.http)]);
+    const bytes = typeof answer === 'number' ? new Uint8Array(0) : encodeExchange(answer);
+    const status = typeof answer === 'number' ? answer : 200;
+    const arrayBuffer = async (): Promise<ArrayBuffer> => bytes.slice().buffer;
+    return { ok: status === 200, status, arrayBuffer };
+  };
+}

@@ -1,0 +1,81 @@
+import type { WebSocketConstructor, WebSocketLike } from '../../client/platform.js';
+import { decodeMessage, type YjsMessage } from '../../shared/protocol/yjs.js';
+import { messages } from '../../shared/protocol/yjs-messages.js';
+
+/** A socket that a test drives by hand: the network and the server are what the test says. */
+export class FakeSocket implements WebSocketLike {
+  binaryType = 'blob';
+  onopen: (() => void) | null = null;
+  onmessage: ((event: { data: unknown }) => void) | null = null;
+  onclose: ((event: { code: number; reason: string }) => void) | null = null;
+  onerror: ((event: unknown) => void) | null = null;
+  readonly url: URL;
+  readonly sent: YjsMessage[] = [];
+  /** The code that the client closed it with. */
+  closedWith: number | null = null;
+
+  constructor(url: string) {
+    this.url = new URL(url);
+  }
+
+  send(data: Uint8Array): void {
+    this.sent.push(decodeMessage(data.slice()));
+  }
+
+  close(code?: number): void {
+    this.closedWith ??= code ?? 1005;
+  }
+
+  /** The connection comes to be. */
+  open(): void {
+    this.onopen?.();
+  }
+
+  says(message: Uint8Array): void {
+    this.onmessage?.({ data: message.slice().buffer });
+  }
+
+  drops(code = 1006, reason = ''): void {
+    this.onclose?.({ code, reason });
+  }
+
+  /** The server takes the client in: its state, all that the client lacks, and the answer to the checkpoint. */
+  welcomes(stateVector: Uint8Array = Uint8Array.of(0), update: Uint8Array = Uint8Array.of(0, 0)): void {
+    this.open();
+    this.says(messages.syncStep1(stateVector));
+    this.says(messages.syncStep2(update));
+  }
+
+  answers(n: number): void {
+    this.says(messages.checkpoint(n));
+  }
+
+  get types(): string[] {
+    return this.sent.map(({ type }) => type);
+  }
+
+  get checkpoints(): number[] {
+    return this.sent.flatMap((message) => (message.type === 'checkpoint' ? [message.n] : []));
+  }
+}
+
+/** Every socket that a client opened. */
+export class FakeSockets {
+  readonly all: FakeSocket[] = [];
+
+  get WebSocket(): WebSocketConstructor {
+    const { all } = this;
+    return class extends FakeSocket {
+      constructor(url: string) {
+        super(url);
+        all.push(this);
+      }
+    };
+  }
+
+  get last(): FakeSocket {
+    const socket = this.all[this.all.length - 1];
+    if (socket === undefined) throw new Error('no socket was opened');
+    return socket;
+  }
+}

@@ -1,0 +1,41 @@
+import type { Clock } from '../../client/platform.js';
+
+interface Timer {
+  readonly at: number;
+  readonly task: () => void;
+}
+
+/** Time that passes when a test says so. */
+export class ManualClock implements Clock {
+  #now = 1_700_000_000_000;
+  readonly #timers = new Set<Timer>();
+
+  readonly now = (): number => this.#now;
+
+  after(ms: number, task: () => void): () => void {
+    const timer = { at: this.#now + ms, task };
+    this.#timers.add(timer);
+    return () => void this.#timers.delete(timer);
+  }
+
+  /** How many timers wait. */
+  get waiting(): number {
+    return this.#timers.size;
+  }
+
+  /** Lets time pass; timers that are due run in their order. */
+  pass(ms: number): void {
+    const end = this.#now + ms;
+    for (let next = this.#next(end); next !== null; next = this.#next(end)) {
+      this.#timers.delete(next);
+      this.#now = next.at;
+      next.task();
+    }
+    this.#now = end;
+  }
+
+  #next(end: number): Timer | null {
+    const due = [...this.#timers].filter(({ at }) => at <= end).sort((a, b) => a.at - b.at);
+    return due[0] ?? null;
+  }
+}

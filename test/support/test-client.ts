@@ -1,0 +1,47 @@
+import { WebSocket } from 'ws';
+import { noConnectivity } from '../../client/connectivity.js';
+import { memoryStorage } from '../../client/local-store/memory.js';
+import type { DeviceStorage } from '../../client/local-store/store.js';
+import type { Platform, WebSocketConstructor } from '../../client/platform.js';
+import { standardParts } from '../../client/standard-platform.js';
+import { SyncManager } from '../../client/sync-manager.js';
+
+import { PATIENCE } from './wait.js';
+
+/** Node with memory for storage, and nothing that says whether the network is there. */
+export function testPlatform(parts: Partial<Platform> = {}): Platform {
+  return {
+    ...standardParts,
+    storage: memoryStorage(),
+    WebSocket: WebSocket as unknown as WebSocketConstructor,
+    connectivity: noConnectivity,
+    ...parts,
+  };
+}
+
+const clients = new Set<SyncManager>();
+
+/** A client; `closeClients` ends it. */
+export function testClient(parts: Partial<Platform> = {}): SyncManager {
+  const client = new SyncManager(testPlatform(parts));
+  clients.add(client);
+  return client;
+}
+
+export async function closeClients(): Promise<void> {
+  await Promise.all([...clients].map((client) => client.close()));
+  clients.clear();
+}
+
+/** A client of a user that is not connected. */
+export async function offlineClient(
+  userId = 'anna',
+  storage: DeviceStorage = memoryStorage(),
+): Promise<SyncManager> {
+  const client = testClient({ storage });
+  await client.initialize({ serverUrl: 'http://127.0.0.1:1', userId, autoConnect: false });
+  return client;
+}
+
+export const synced = (client: SyncManager): Promise<void> =>
+  client.whenSynced({ signal: AbortSignal.timeout(PATIENCE) });
