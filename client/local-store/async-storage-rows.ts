@@ -125,7 +125,7 @@ async function inBatches<T, R>(all: readonly T[], task: (each: T) => Promise<R>)
   const results: R[] = [];
   for (let i = 0; i < all.length; i += AT_ONCE) {
     const batch = all.slice(i, i + AT_ONCE).map(async (each) => task(each));
-    await Promise.allSettled(batch);
+    await Promise.all(batch.map((each) => each.catch(() => {})));
     results.push(...(await Promise.all(batch)));
   }
   return results;
@@ -153,7 +153,7 @@ function decodeChange(key: number, chunks: readonly (string | null)[]): Uint8Arr
 function encodeHead(entries: Entries): string {
   const runs: [number, number, number, number][] = [];
   for (const [key, { pending, chunks }] of entries) {
-    const run = runs.at(-1);
+    const run = runs[runs.length - 1];
     const continues = run && key === run[0] + run[1] && Number(pending) === run[2] && chunks === run[3];
     if (continues) run[1] += 1;
     else runs.push([key, 1, Number(pending), chunks]);

@@ -77,7 +77,7 @@ class SoleStore implements LocalStore {
     this.#calls = calls;
     this.#stored = new Map(stored.map(({ key, pending }) => [key, pending]));
     this.#untold = stored;
-    this.#lastKey = stored.at(-1)?.key ?? 0;
+    this.#lastKey = stored[stored.length - 1]?.key ?? 0;
   }
 
   append(step: Step): Promise<readonly number[]> {

@@ -1,0 +1,195 @@
+/**
+ * The package as apps get it: packed, installed into empty projects outside the checkout, and used there by
+ * TypeScript, Node, Vite, and a bundler for phones. Everything it makes is removed at the end.
+ */
+import { execFile } from 'node:child_process';
+import { cp, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { build as buildPage } from 'vite';
+import { buildIfOld } from '../test/support/build.js';
+import { bundleForPhones, startApp } from '../test/support/phone-bundle.js';
+
+const CHECKOUT = resolve('.');
+const FIXTURES = join(CHECKOUT, 'test/package');
+const BIN = join(CHECKOUT, 'node_modules/.bin');
+const SERVER_PACKAGES = ['classic-level', 'express', 'helmet', 'pino', 'ws', 'zod'];
+/** Tools that the projects take from the checkout: nothing of them is part of the package. */
+const TOOLS = ['@types/node', '@types/react', '@types/react-dom', 'react', 'react-dom', 'undici-types'];
+const PHONE_FILES = ['appointment.ts', 'web.ts', 'phone.ts'];
+const LONGEST = 120_000; // ms, for one command
+
+/** Runs a program of the checkout, or of the system; what it said is the error if it fails. */
+async function run(folder: string, program: string, ...args: string[]): Promise<string> {
+  const path = `${BIN}:${process.env.PATH ?? ''}`;
+  const options = { cwd: folder, timeout: LONGEST, env: { ...process.env, PATH: path } };
+  try {
+    return (await promisify(execFile)(program, args, options)).stdout;
+  } catch (error) {
+    const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string };
+    throw new Error(`${program} ${args.join(' ')}\n${stdout}${stderr}`, { cause: error });
+  }
+}
+
+async function step<T>(what: string, task: () => Promise<T>): Promise<T> {
+  const start = performance.now();
+  const result = await task();
+  const seconds = ((performance.now() - start) / 1_000).toFixed(1);
+  process.stdout.write(`ok ${what} (${seconds} s)\n`);
+  return result;
+}
+
+function expect(holds: boolean, what: string): void {
+  if (!holds) throw new Error(what);
+}
+
+async function pack(work: string): Promise<string> {
+  const told = await run(CHECKOUT, 'npm', 'pack', '--json', '--ignore-scripts', '--pack-destination', work);
+  const [file] = (await readdir(work)).filter((name) => name.endsWith('.tgz'));
+  expect(file !== undefined, `npm pack made nothing: ${told}`);
+  return join(work, file ?? '');
+}
+
+/** An empty project with the package in it. */
+async function project(folder: string, tarball: string, ...options: string[]): Promise<string> {
+  await mkdir(folder);
+  await writeFile(join(folder, 'package.json'), JSON.stringify({ private: true, type: 'module' }));
+  const quiet = ['--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error'];
+  await run(folder, 'npm', 'install', ...quiet, ...options, tarball);
+  for (const name of TOOLS) {
+    await mkdir(dirname(join(folder, 'node_modules', name)), { recursive: true });
+    await symlink(join(CHECKOUT, 'node_modules', name), join(folder, 'node_modules', name));
+  }
+  return folder;
+}
+
+async function use(folder: string, files: readonly string[]): Promise<void> {
+  for (const file of files) await cp(join(FIXTURES, file), join(folder, file));
+}
+
+const RESOLUTIONS = [
+  { module: 'node16', moduleResolution: 'node16' },
+  { module: 'esnext', moduleResolution: 'bundler' },
+  { module: 'esnext', moduleResolution: 'bundler', customConditions: ['react-native'] },
+];
+
+/** With the types of all packages checked too, as an app does without `skipLibCheck`. */
+async function checkTypes(folder: string): Promise<void> {
+  for (const resolution of RESOLUTIONS) {
+    const compilerOptions = {
+      ...resolution,
+      target: 'es2022',
+      lib: ['es2023', 'dom', 'dom.iterable'],
+      types: ['node'],
+      jsx: 'react-jsx',
+      strict: true,
+      exactOptionalPropertyTypes: true,
+      noEmit: true,
+    };
+    await writeFile(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions }));
+    await run(folder, 'tsc', '-p', '.');
+  }
+}
+
+async function runOnNode(folder: string): Promise<void> {
+  await run(folder, 'tsx', 'node.ts');
+  const required = "require('telemed-sync/metro').withTelemedSync({}).resolver.resolveRequest";
+  await run(
+    folder,
+    'node',
+    '--input-type=commonjs',
+    '--eval',
+    `if (typeof ${required} !== 'function') process.exit(1)`,
+  );
+}
+
+/** The packages that a list of files is of. */
+const packagesOf = (files: readonly string[]): Set<string> =>
+  new Set(
+    files.flatMap((file) =>
+      [...file.matchAll(/node_modules\/((?:@[^/]+\/)?[^/]+)/g)].map(([, name = '']) => name),
+    ),
+  );
+
+function expectNoServer(files: readonly string[]): void {
+  const packages = packagesOf(files);
+  const found = SERVER_PACKAGES.filter((name) => packages.has(name));
+  const ours = files.filter(
+    (file) => file.includes('telemed-sync/dist/server/') || file.includes('browser-external'),
+  );
+  expect(
+    found.length + ours.length === 0,
+    `The bundle has parts of the server: ${[...found, ...ours].join(', ')}`,
+  );
+  expect(packages.has('yjs') && packages.has('telemed-sync'), 'The bundle lacks the client.');
+}
+
+async function buildWithVite(folder: string): Promise<void> {
+  const result = await buildPage({
+    root: folder,
+    logLevel: 'error',
+    configFile: false,
+    build: { write: false },
+  });
+  const outputs = [result].flat().flatMap((each) => ('output' in each ? each.output : []));
+  const modules = outputs.flatMap((each) => (each.type === 'chunk' ? Object.entries(each.modules) : []));
+  const rendered = modules.filter(([, { renderedLength }]) => renderedLength > 0).map(([id]) => id);
+  expectNoServer(rendered);
+  const entry = 'telemed-sync/dist/client/index.js';
+  expect(
+    rendered.some((id) => id.endsWith(entry)),
+    'The page lacks the default client.',
+  );
+}
+
+type Resolve = (context: object, name: string, platform: string) => { filePath: string };
+interface MetroHelper {
+  withTelemedSync(config: object): { resolver: { resolveRequest: Resolve } };
+}
+
+async function bundleForPhone(folder: string): Promise<void> {
+  const { withTelemedSync } = createRequire(join(folder, 'x.js'))('telemed-sync/metro') as MetroHelper;
+  const { resolveRequest } = withTelemedSync({}).resolver;
+  const { filePath } = resolveRequest({}, 'isomorphic-webcrypto/src/react-native', 'ios');
+  const entries = ['telemed-sync', 'telemed-sync/react'].map((entry) => `export * from '${entry}';`);
+  await writeFile(join(folder, 'phone-entry.js'), entries.join('\n'));
+  const bundle = await bundleForPhones(join(folder, 'phone-entry.js'), filePath);
+  const inputs = Object.keys(bundle.meta.inputs);
+  expectNoServer(inputs);
+  expect(!packagesOf(inputs).has('idb'), 'The hooks brought the client of browsers to a phone.');
+  const { app } = startApp<typeof import('../client/index.js')>(bundle, {
+    items: new Map(),
+    decoder: 'none',
+  });
+  await app.syncManager.initialize({ serverUrl: 'http://127.0.0.1:1', userId: 'demo', autoConnect: false });
+  const id = await app.syncManager.addData('appointments', { status: 'booked' });
+  expect((await app.syncManager.getLocalData('appointments', id)) !== null, 'The phone lost a record.');
+}
+
+async function phoneOnly(folder: string, tarball: string): Promise<void> {
+  await project(folder, tarball, '--omit=optional');
+  const installed = await readdir(join(folder, 'node_modules'));
+  const found = SERVER_PACKAGES.filter((name) => installed.includes(name));
+  expect(found.length === 0, `--omit=optional installed ${found.join(', ')}`);
+  await use(folder, PHONE_FILES);
+  await checkTypes(folder);
+}
+
+const work = await mkdtemp(join(tmpdir(), 'package-'));
+try {
+  buildIfOld();
+  const tarball = await step('npm pack', () => pack(work));
+  await step('publint', () => run(CHECKOUT, 'publint', 'run', tarball, '--strict'));
+  await step('types for every resolution', () => run(CHECKOUT, 'attw', tarball, '--profile', 'esm-only'));
+  const app = await step('an install', () => project(join(work, 'app'), tarball));
+  await use(app, await readdir(FIXTURES));
+  await step('types of every entry, collections declared once', () => checkTypes(app));
+  await step("'telemed-sync/node' and 'telemed-sync/server' together", () => runOnNode(app));
+  await step('a page by Vite without the server', () => buildWithVite(app));
+  await step('a bundle for phones without the server', () => bundleForPhone(app));
+  await step('an install for phones without the server', () => phoneOnly(join(work, 'phone'), tarball));
+} finally {
+  await rm(work, { recursive: true, force: true });
+}
