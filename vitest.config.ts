@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
@@ -12,14 +13,31 @@ class LongestFirst extends BaseSequencer {
   }
 }
 
+const REACT_18 = fileURLToPath(new URL('test/react-18/node_modules/', import.meta.url));
+const MODULES = [
+  'react',
+  'react/jsx-runtime',
+  'react/jsx-dev-runtime',
+  'react-dom/client',
+  'react-dom/server',
+];
+const react18 = MODULES.map((name) => ({ find: new RegExp(`^${name}$`), replacement: REACT_18 + name }));
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
     globalSetup: 'test/support/build.ts',
     pool: 'forks',
     maxWorkers: '100%',
     sequence: { sequencer: LongestFirst },
     testTimeout: 30_000,
     hookTimeout: 30_000,
+    projects: [
+      { extends: true, test: { name: 'all', include: ['test/**/*.test.{ts,tsx}'] } },
+      {
+        extends: true,
+        resolve: { alias: react18 },
+        test: { name: 'react-18', include: ['test/client/react/*.test.tsx'], env: { REACT: '18' } },
+      },
+    ],
   },
 });

@@ -38,7 +38,7 @@ export async function offlineClient(
   userId = 'anna',
   storage: DeviceStorage = memoryStorage(),
 ): Promise<SyncManager> {
-  const client = testClient({ storage });
+  const client = testClient({ storage, fetch: () => Promise.reject(new Error('There is no network here.')) });
   await client.initialize({ serverUrl: 'http://127.0.0.1:1', userId, autoConnect: false });
   return client;
 }

@@ -1,0 +1,54 @@
+import { act, type ReactNode } from 'react';
+import { createRoot, type Root } from 'react-dom/client';
+import { afterEach, beforeEach, expect, type MockInstance, vi } from 'vitest';
+
+Reflect.set(globalThis, 'IS_REACT_ACT_ENVIRONMENT', true);
+
+const roots = new Set<Rendered>();
+
+/** What is on the screen, and what may be done to it. */
+export class Rendered {
+  readonly container: HTMLElement;
+  readonly #root: Root;
+
+  constructor(container: HTMLElement, root: Root) {
+    this.container = container;
+    this.#root = root;
+    roots.add(this);
+  }
+
+  get text(): string {
+    return this.container.textContent ?? '';
+  }
+
+  render(node: ReactNode): Promise<void> {
+    return act(async () => this.#root.render(node));
+  }
+
+  async unmount(): Promise<void> {
+    roots.delete(this);
+    await act(async () => this.#root.unmount());
+  }
+}
+
+export async function render(node: ReactNode): Promise<Rendered> {
+  const container = document.createElement('div');
+  document.body.append(container);
+  const rendered = new Rendered(container, createRoot(container));
+  await rendered.render(node);
+  return rendered;
+}
+
+/** React complains on the console; whatever it says there fails the test. */
+export function cleanScreens(): void {
+  let complaints: MockInstance<Console['error']> | undefined;
+  beforeEach(() => {
+    complaints = vi.spyOn(console, 'error');
+  });
+  afterEach(async () => {
+    for (const rendered of [...roots]) await rendered.unmount();
+    const said = complaints?.mock.calls;
+    complaints?.mockRestore();
+    expect(said).toEqual([]);
+  });
+}
