@@ -72,15 +72,16 @@ class SyncServer implements App {
   }
 
   async listen(): Promise<number> {
-    const { host, port, dataDir } = this.#config;
+    const { host, port, dataDir, demo } = this.#config;
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject);
       this.#server.listen(port, host, resolve);
     });
     const bound = (this.#server.address() as AddressInfo).port;
     this.#takesTraffic = true;
-    const shownHost = host.includes(':') ? `[${host}]` : host;
-    this.#log('listening', { url: `http://${shownHost}:${bound}`, dataDir });
+    this.#log('listening', { url: `http://${inUrl(host)}:${bound}`, dataDir });
+    if (demo)
+      this.#log('demo', { url: `http://${ANY_HOST.has(host) ? 'localhost' : inUrl(host)}:${bound}/` });
     return bound;
   }
 
@@ -107,6 +108,10 @@ class SyncServer implements App {
     this.#log('stats', { connections: this.#gateway.connectionCount, users: documents.length, entries });
   }
 }
+
+/** Addresses that stand for all of the machine: no browser opens them. */
+const ANY_HOST: ReadonlySet<string> = new Set(['0.0.0.0', '::']);
+const inUrl = (host: string): string => (host.includes(':') ? `[${host}]` : host);
 
 /** Time for clients to answer the closing handshake, in ms. */
 const GOODBYE_TIMEOUT = 500;

@@ -58,6 +58,13 @@ const choice = <const Value extends string>(
   parse: (raw) => values.find((value) => value === raw),
 });
 
+const flag = (about: Describe): Option<boolean> => ({
+  ...about,
+  type: '`true` or `false`',
+  allowed: 'true or false',
+  parse: (raw) => (raw === 'true' ? true : raw === 'false' ? false : undefined),
+});
+
 const unlessZero = (value: number | undefined, unlimited: number): number | undefined =>
   value === 0 ? unlimited : value;
 
@@ -111,6 +118,11 @@ export const OPTIONS = {
     },
     ' (jwt, access by token, is not there yet)',
   ),
+  DEMO: flag({
+    fallback: 'true',
+    inProduction: 'false',
+    line: 'Serves the demo at `/`: devices to try the sync with, in a browser.',
+  }),
   LOG_FORMAT: choice(['human', 'json'], {
     fallback: 'human',
     inProduction: 'json',

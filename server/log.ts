@@ -23,6 +23,7 @@ const EVENTS = {
     'info',
     (e) => `🚀 Listening on ${e.url}, data in ${e.dataDir}`,
   ),
+  demo: event<{ url: string }>('info', (e) => `🩺 Demo: ${e.url}`),
   authNone: event<Record<string, never>>(
     'warn',
     () => '⚠️ AUTH=none: everybody who reaches this port can read and write every record',

@@ -55,7 +55,7 @@ export function useSyncedData(
   const storageError = useStorageError(client);
   const readStatus = useStatusIfRead(client);
   return {
-    data: data as SyncRecord[],
+    data,
     isLoading,
     error: failure ?? storageError,
     get syncStatus() {
@@ -75,7 +75,7 @@ function useResult(
   collection: string,
   query: Query<SyncRecord>,
   initial: readonly SyncRecord[],
-): { readonly data: readonly SyncRecord[]; readonly isLoading: boolean } {
+): { readonly data: SyncRecord[]; readonly isLoading: boolean } {
   const view = client.collection(collection);
   const result = useMemo(() => ({ view, of: new QueryResult() }), [view]).of;
   const first = useRef(initial).current;
@@ -90,7 +90,9 @@ function useResult(
     () => (view.loaded ? result.read(view, query) : first),
     () => first,
   );
-  return { data, isLoading };
+  // Screens may sort what they get in place; the list that others read stays as it is.
+  const own = useMemo(() => [...data], [data]);
+  return { data: own, isLoading };
 }
 
 type Calls = Pick<SyncedData<SyncRecord>, 'addData' | 'updateData' | 'deleteData' | 'refreshData'>;

@@ -3,6 +3,7 @@ import express, { type NextFunction, type Request, type Response } from 'express
 import helmet from 'helmet';
 import { type ErrorCode, SyncError } from '../../shared/errors.js';
 import { isObject } from '../../shared/records.js';
+import { serveDemo } from './http-demo.js';
 import { postYjs } from './http-exchange.js';
 import { getHistory, postRestore } from './http-history.js';
 import type { HttpOptions } from './http-request.js';
@@ -30,6 +31,7 @@ export function createHttp(options: HttpOptions): express.Express {
   app.post('/api/history/:userId/restore', express.json({ limit, type: () => true }), (request, response) =>
     postRestore(options, request, response),
   );
+  if (config.demo) app.use(serveDemo());
   app.use(() => {
     throw new SyncError('NOT_FOUND');
   });

@@ -48,6 +48,16 @@ describe('defaults', () => {
   });
 });
 
+describe('demo', () => {
+  test('[O1] it is there unless the server runs in production', () => {
+    expect([readConfig({}).demo, readConfig({ NODE_ENV: 'test' }).demo]).toEqual([true, true]);
+    expect(readConfig({ NODE_ENV: 'production', AUTH: 'none' }).demo).toBe(false);
+    expect(readConfig({ NODE_ENV: 'production', AUTH: 'none', DEMO: 'true' }).demo).toBe(true);
+    expect(readConfig({ DEMO: 'false' }).demo).toBe(false);
+    expect(problemsOf({ DEMO: 'yes' })).toEqual(['DEMO is "yes". Allowed: true or false.']);
+  });
+});
+
 describe('access', () => {
   test('[A1] production refuses to start unless AUTH is set', () => {
     expect(problemsOf({ NODE_ENV: 'production' })).toEqual([expect.stringMatching(/^AUTH must be set/)]);

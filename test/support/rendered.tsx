@@ -2,7 +2,11 @@ import { act, type ReactNode } from 'react';
 import { createRoot, type Root } from 'react-dom/client';
 import { afterEach, beforeEach, expect, type MockInstance, vi } from 'vitest';
 
-Reflect.set(globalThis, 'IS_REACT_ACT_ENVIRONMENT', true);
+const inAct = (yes: boolean): boolean => Reflect.set(globalThis, 'IS_REACT_ACT_ENVIRONMENT', yes);
+inAct(true);
+
+/** From now on until the test ends, React renders by itself, as it does in an app. */
+export const renderByItself = (): void => void inAct(false);
 
 const roots = new Set<Rendered>();
 
@@ -46,6 +50,7 @@ export function cleanScreens(): void {
     complaints = vi.spyOn(console, 'error');
   });
   afterEach(async () => {
+    inAct(true);
     for (const rendered of [...roots]) await rendered.unmount();
     const said = complaints?.mock.calls;
     complaints?.mockRestore();

@@ -3,7 +3,13 @@ import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 
 import { type IndexedDbOptions, indexedDbStorage } from '../../../client/local-store/indexeddb.js';
 import type { LocalStore } from '../../../client/local-store/store.js';
 import { localStoreContract } from '../../contract/local-store-contract.js';
-import { emptyIndexedDb, fillIndexedDb, holdTransaction, rawOpen, settled } from '../../support/browser.js';
+import {
+  emptyIndexedDb,
+  fillIndexedDb,
+  holdTransaction,
+  rawOpen,
+  settled,
+} from '../../support/fake-indexeddb.js';
 import { bytes, Listener, newsOf, put, putPending, read } from '../../support/local-store.js';
 import { ManualClock } from '../../support/manual-clock.js';
 

@@ -301,7 +301,7 @@ test('[H4] /health says that the process is up, /ready that it takes traffic', a
   }
 });
 
-test.each(['/', '/api', '/api/sync', '/api/sync/a/b', '/api/yjs/anna', '/%'])(
+test.each(['/nothing', '/api', '/api/sync', '/api/sync/a/b', '/api/yjs/anna', '/%'])(
   'there is nothing at %s: 404 and a code',
   async (path) => {
     const server = await useServer();

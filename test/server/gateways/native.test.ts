@@ -64,7 +64,7 @@ describe('[N1] the y-websocket protocol', () => {
   test.each(['/yjs', '/yjs/', '/yjs/anna/more', '/', '/other?userId=anna&deviceId=d'])(
     'there is no WebSocket at %s',
     async (path) => {
-      const server = await useServer();
+      const server = await useServer({ DEMO: 'false' });
       const response = await fetch(`${server.url}${path}`);
       expect(response.status).toBe(404);
       const ws = new WebSocket(`${server.url.replace('http', 'ws')}${path}`);

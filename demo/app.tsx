@@ -1,0 +1,77 @@
+import { useCallback, useRef, useState } from 'react';
+import { COLLECTION, sampleAppointments, today } from './appointments.js';
+import type { Device } from './device.js';
+import { DevicePane } from './device-pane.js';
+import { HistoryPanel } from './history-panel.js';
+import type { JsonDevice } from './json-device.js';
+import { JsonPane } from './json-pane.js';
+import { PaneTabs } from './pane-tabs.js';
+import { Scenarios } from './scenarios.js';
+import { useMedia } from './theme.js';
+import { TopBar } from './top-bar.js';
+
+interface AppProps {
+  readonly devices: readonly [Device, Device];
+  readonly oldApp: JsonDevice;
+}
+
+/** Null: closed; an id of null: the history of all appointments. */
+type OpenHistory = { readonly id: string | null } | null;
+
+/** Where three panes have no room beside each other. */
+const NARROW = matchMedia('(max-width: 759px)');
+
+export function App({ devices, oldApp }: AppProps) {
+  const [history, setHistory] = useState<OpenHistory>(null);
+  const opener = useRef<Element>(null);
+  const narrow = useMedia(NARROW);
+  const open = (id: string | null) => {
+    if (history === null) opener.current = document.activeElement;
+    setHistory({ id });
+  };
+  const close = () => {
+    setHistory(null);
+    if (opener.current instanceof HTMLElement) opener.current.focus();
+  };
+  const onChange = useCallback((call: () => void) => onAnyChange(devices, oldApp, call), [devices, oldApp]);
+  const shared = { selected: history?.id ?? null, onHistory: open };
+  return (
+    <div className="page" data-history={history !== null || undefined}>
+      <TopBar onSample={() => addSamples(devices[0])} onHistory={() => open(null)} />
+      <Scenarios open={!narrow} />
+      <div className="stage">
+        <PaneTabs narrow={narrow}>
+          {devices.map((device) => (
+            <DevicePane key={device.name} {...{ device, ...shared }} onSample={() => addSamples(device)} />
+          ))}
+          <JsonPane device={oldApp} {...shared} />
+        </PaneTabs>
+        {history !== null && (
+          <HistoryPanel
+            id={history.id}
+            onSelect={(id) => setHistory({ id })}
+            onClose={close}
+            onChange={onChange}
+          />
+        )}
+      </div>
+    </div>
+  );
+}
+
+function addSamples({ client }: Device): void {
+  const missing = sampleAppointments(today()).filter(({ id }) => client.getRecord(COLLECTION, id) === null);
+  for (const record of missing) void client.addData(COLLECTION, record);
+}
+
+/** Calls whenever the server may have something new in its history. */
+function onAnyChange(devices: readonly Device[], oldApp: JsonDevice, call: () => void): () => void {
+  const stops = devices.flatMap(({ client }) => [
+    client.status.subscribe(call),
+    client.collection(COLLECTION).subscribe(call),
+  ]);
+  stops.push(oldApp.subscribe(call));
+  return () => {
+    for (const stop of stops) stop();
+  };
+}

@@ -1,0 +1,38 @@
+/** Who looks at this page: visitors don't see each other's data, unless they share an address. */
+import { type Place, readSetting, writeSetting } from './settings.js';
+
+const NAME = /^[A-Za-z0-9._:@-]{1,128}$/;
+const LETTERS = 'abcdefghjkmnpqrstuvwxyz23456789';
+
+const randomName = (length: number): string =>
+  Array.from(crypto.getRandomValues(new Uint8Array(length)), (n) => LETTERS[n % LETTERS.length]).join('');
+
+function kept(name: string, length: number, place: Place): string {
+  const value = readSetting(name, place) ?? randomName(length);
+  writeSetting(name, value, place);
+  return value;
+}
+
+const asked = new URLSearchParams(location.search).get('user');
+const browser = kept('browser', 4, 'browser');
+
+/** The user in the address, else one for this browser. */
+export const USER = asked !== null && NAME.test(asked) ? asked : `demo-${kept('visitor', 6, 'browser')}`;
+
+export const DEVICE_IDS = {
+  phone: `phone-${browser}`,
+  tablet: `tablet-${browser}`,
+  // Each tab is an old app of its own: it keeps its queue where other tabs don't see it.
+  oldApp: `old-app-${kept('tab', 4, 'session')}`,
+  history: 'demo-history',
+} as const;
+
+const NAMES: Readonly<Record<string, string>> = {
+  [DEVICE_IDS.phone]: 'Phone',
+  [DEVICE_IDS.tablet]: 'Tablet',
+  [DEVICE_IDS.oldApp]: 'Old app',
+  [DEVICE_IDS.history]: 'History panel',
+};
+
+/** As people call a device; others go by their id. */
+export const nameOfDevice = (deviceId: string): string => NAMES[deviceId] ?? deviceId;

@@ -1,0 +1,45 @@
+/** Keeps the page's own files, so that a reload works without the server. What the devices hold is not its business. */
+const CACHE = 'telemed-sync-demo';
+const PAGE = './';
+
+/** The hashed files that a page names. */
+const assetsOf = (html) => [...html.matchAll(/(?:src|href)="(\.\/[^"]+)"/g)].map(([, path]) => path);
+
+async function keep(response) {
+  const cache = await caches.open(CACHE);
+  const assets = assetsOf(await response.clone().text());
+  const missing = await Promise.all(assets.map(async (path) => ((await cache.match(path)) ? null : path)));
+  await cache.addAll(missing.filter((path) => path !== null));
+  await cache.put(PAGE, response);
+  await forget(cache, new Set([PAGE, ...assets].map((path) => new URL(path, self.registration.scope).href)));
+}
+
+async function forget(cache, kept) {
+  const old = (await cache.keys()).filter(({ url }) => !kept.has(url));
+  await Promise.all(old.map((request) => cache.delete(request)));
+}
+
+async function page(event) {
+  try {
+    const response = await fetch(event.request);
+    if (response.ok) event.waitUntil(keep(response.clone()));
+    return response;
+  } catch (error) {
+    const kept = await caches.match(PAGE);
+    if (kept) return kept;
+    throw error;
+  }
+}
+
+self.addEventListener('install', (event) => {
+  self.skipWaiting();
+  event.waitUntil(fetch(PAGE, { cache: 'no-cache' }).then(keep));
+});
+self.addEventListener('activate', (event) => event.waitUntil(self.clients.claim()));
+self.addEventListener('fetch', (event) => {
+  const { request } = event;
+  const { origin, pathname } = new URL(request.url);
+  if (request.method !== 'GET' || origin !== self.location.origin || pathname.startsWith('/api/')) return;
+  if (request.mode === 'navigate') event.respondWith(page(event));
+  else event.respondWith(caches.match(request).then((kept) => kept ?? fetch(request)));
+});

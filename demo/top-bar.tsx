@@ -1,0 +1,52 @@
+import { Icon } from './icons.js';
+import { USER } from './identity.js';
+import { useTheme } from './theme.js';
+
+interface TopBarProps {
+  readonly onSample: () => void;
+  readonly onHistory: () => void;
+}
+
+export function TopBar({ onSample, onHistory }: TopBarProps) {
+  const { theme, toggle } = useTheme();
+  const other = theme === 'dark' ? 'light' : 'dark';
+  return (
+    <header className="top">
+      <div className="top-name">
+        <img src="./icon.svg" alt="" width="36" height="36" />
+        <div>
+          <h1>telemed-sync</h1>
+          <p>
+            Switch both devices offline, edit the same appointment on each, and switch them on again: nothing
+            is lost.
+          </p>
+        </div>
+      </div>
+      <div className="top-actions">
+        <a
+          className="user"
+          href={`?user=${encodeURIComponent(USER)}`}
+          data-testid="user"
+          title="Open this address in another browser to share these appointments"
+        >
+          <span>User</span> {USER}
+        </a>
+        <button type="button" className="button primary" data-testid="sample" onClick={onSample}>
+          Sample data
+        </button>
+        <button type="button" className="button" data-testid="all-history" onClick={onHistory}>
+          <Icon name="history" size={16} /> History
+        </button>
+        <button
+          type="button"
+          className="button icon-only"
+          data-testid="theme"
+          aria-label={`Switch to the ${other} theme`}
+          onClick={toggle}
+        >
+          <Icon name={other === 'dark' ? 'moon' : 'sun'} />
+        </button>
+      </div>
+    </header>
+  );
+}
