@@ -1,12 +1,13 @@
 /** `npm run bench -- NAME [options]`: which benchmark to run. */
 import { fanout } from './fanout.js';
 import { firstSync } from './first-sync.js';
+import { hooks } from './hooks.js';
 import { legacy } from './legacy.js';
 import { print } from './support/print.js';
 import { withScope } from './support/scope.js';
 import type { Benchmark } from './support/types.js';
 
-const BENCHMARKS: readonly Benchmark[] = [fanout, firstSync, legacy];
+const BENCHMARKS: readonly Benchmark[] = [fanout, firstSync, legacy, hooks];
 
 class UsageError extends Error {}
 
