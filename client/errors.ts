@@ -1,16 +1,9 @@
 /** Errors that an app can tell apart: by class, and by `code`. */
 
-/** One table: code → what the app is told when the cause has no better words. */
-const CLIENT_ERRORS = {
+/** What the app is told when the cause has no better words; the other codes always come with words of their own. */
+const MESSAGES = {
   NOT_INITIALIZED: 'Call and await initialize({ serverUrl, userId }) first.',
-  INVALID_OPTIONS: 'An option is missing or wrong.',
-  INVALID_NAME: 'A collection name, record id or field name is not allowed.',
-  INVALID_RECORD: 'The record is no plain JSON object.',
-  TOO_DEEP: 'The record is nested deeper than a server allows.',
   SCHEMA: 'The record does not fit the schema of its collection.',
-  NOT_FOUND: 'There is no such record.',
-  UNSYNCED_CHANGES:
-    'There are changes that the server does not have yet. Wait for whenSynced(), or pass { force: true } to lose them.',
   OFFLINE: 'The server could not be reached; changes are kept and sent later.',
   NEEDS_TOKEN: 'The server wants a valid token.',
   REFUSED: 'The server refused this device.',
@@ -18,14 +11,22 @@ const CLIENT_ERRORS = {
   ABORTED: 'Waiting was given up.',
 } as const;
 
-export type ClientErrorCode = keyof typeof CLIENT_ERRORS;
+type Unexplained = keyof typeof MESSAGES;
+type Explained =
+  | 'INVALID_OPTIONS'
+  | 'INVALID_NAME'
+  | 'INVALID_RECORD'
+  | 'TOO_DEEP'
+  | 'NOT_FOUND'
+  | 'UNSYNCED_CHANGES';
+export type ClientErrorCode = Unexplained | Explained;
 
 /** An error of the client. `code` is a code of the documented table; `message` names the cause and the cure. */
 export class ClientError extends Error {
   readonly code: ClientErrorCode;
 
   constructor(code: ClientErrorCode, detail?: string, options?: { cause?: unknown }) {
-    super(detail ?? CLIENT_ERRORS[code], options);
+    super(detail ?? MESSAGES[code as Unexplained], options);
     this.name = 'ClientError';
     this.code = code;
   }

@@ -1,8 +1,8 @@
-import { type DBSchema, deleteDB, type IDBPDatabase, type IDBPObjectStore, openDB } from 'idb';
 import { StorageError } from '../errors.js';
 import { withDeadline } from './deadline.js';
 import { asStorageError, toStorageError, unavailable } from './failures.js';
 import type { IndexedDbLimits } from './indexeddb.js';
+import { answerOf, committed, openDatabase } from './indexeddb-requests.js';
 
 export interface Row {
   /** Given by the database. */
@@ -12,16 +12,6 @@ export interface Row {
   readonly pending?: 1;
 }
 
-export interface ChangesSchema extends DBSchema {
-  changes: { key: number; value: Row; indexes: { pending: number } };
-}
-
-export interface SettingsSchema extends DBSchema {
-  settings: { key: string; value: string };
-}
-
-export type Changes = IDBPObjectStore<ChangesSchema, ['changes'], 'changes', 'readwrite'>;
-
 export interface Connection {
   /** `null`: the database is to be deleted; else the version that a newer app wants. */
   onVersionChange(version: number | null): void;
@@ -30,6 +20,8 @@ export interface Connection {
 }
 
 const VERSION = 1;
+const CHANGES = 'changes';
+const SETTINGS = 'settings';
 const WAITED = {
   open: 'IndexedDB did not open in time: another tab holds an older version open, or the browser does not answer.',
   delete: 'The database is emptied, but could not be deleted in time: another tab holds it open.',
@@ -48,31 +40,28 @@ export async function openChanges(
   name: string,
   limits: IndexedDbLimits,
   connection: Connection,
-): Promise<IDBPDatabase<ChangesSchema>> {
-  return inTime(limits, () =>
-    openDB<ChangesSchema>(name, VERSION, {
-      upgrade(db) {
-        const changes = db.createObjectStore('changes', { keyPath: 'key', autoIncrement: true });
-        changes.createIndex('pending', 'pending');
-      },
-      blocking: (_current, wanted) => connection.onVersionChange(wanted),
-      terminated: () => connection.onTerminated(),
-    }),
-  );
+): Promise<IDBDatabase> {
+  const create = (db: IDBDatabase): void => {
+    db.createObjectStore(CHANGES, { keyPath: 'key', autoIncrement: true }).createIndex('pending', 'pending');
+  };
+  return inTime(limits, () => openDatabase(name, VERSION, { create, ...connection }));
 }
 
 /** Settings are read and written rarely, so that their database is closed again each time. */
 export async function withSettings<T>(
   limits: IndexedDbLimits,
-  work: (db: IDBPDatabase<SettingsSchema>) => Promise<T>,
+  mode: IDBTransactionMode,
+  work: (settings: IDBObjectStore) => Promise<T>,
 ): Promise<T> {
-  const db = await inTime(limits, () =>
-    openDB<SettingsSchema>(`${limits.prefix}/settings`, VERSION, {
-      upgrade: (opened) => void opened.createObjectStore('settings'),
-    }),
-  );
+  const create = (opened: IDBDatabase) => void opened.createObjectStore(SETTINGS);
+  const db = await inTime(limits, () => openDatabase(`${limits.prefix}/settings`, VERSION, { create }));
+  const carryOut = async (): Promise<T> => {
+    const tx = db.transaction(SETTINGS, mode, { durability: 'strict' });
+    const [answer] = await Promise.all([work(tx.objectStore(SETTINGS)), committed(tx)]);
+    return answer;
+  };
   try {
-    return await withDeadline(limits.clock, limits.answerTimeout, work(db), noAnswer);
+    return await withDeadline(limits.clock, limits.answerTimeout, carryOut(), noAnswer);
   } catch (error) {
     throw toIndexedDbError(error);
   } finally {
@@ -81,13 +70,12 @@ export async function withSettings<T>(
 }
 
 export async function deleteDatabase(name: string, limits: IndexedDbLimits): Promise<void> {
-  await withDeadline(limits.clock, limits.openTimeout, deleteDB(name), () => blocked(WAITED.delete));
+  await withDeadline(limits.clock, limits.openTimeout, answerOf(indexedDB.deleteDatabase(name)), () =>
+    blocked(WAITED.delete),
+  );
 }
 
-async function inTime<T>(
-  limits: IndexedDbLimits,
-  open: () => Promise<IDBPDatabase<T>>,
-): Promise<IDBPDatabase<T>> {
+async function inTime(limits: IndexedDbLimits, open: () => Promise<IDBDatabase>): Promise<IDBDatabase> {
   try {
     if (!globalThis.indexedDB) throw unavailable('There is no IndexedDB here.');
     const opening = open();
@@ -108,16 +96,13 @@ const noAnswer = (): StorageError => unavailable('IndexedDB does not answer any 
  * can't be, nothing of it is stored, and the reason is that of the transaction: its requests know less.
  */
 export function transact<T>(
-  db: IDBPDatabase<ChangesSchema>,
+  db: IDBDatabase,
   limits: IndexedDbLimits,
-  work: (changes: Changes) => Promise<T>,
+  work: (changes: IDBObjectStore) => Promise<T>,
 ): Promise<T> {
-  const tx = db.transaction('changes', 'readwrite', { durability: 'strict' });
-  tx.done.catch(() => {}); // `ended` tells more
-  const ended = new Promise<void>((resolve) => {
-    tx.addEventListener('complete', () => resolve());
-    tx.addEventListener('abort', () => resolve());
-  });
+  const tx = db.transaction(CHANGES, 'readwrite', { durability: 'strict' });
+  const ended = committed(tx);
+  ended.catch(() => {}); // awaited below
   const abort = (): void => {
     try {
       tx.abort();
@@ -125,13 +110,12 @@ export function transact<T>(
   };
   const carryOut = async (): Promise<T> => {
     try {
-      const result = await work(tx.store);
+      const result = await work(tx.objectStore(CHANGES));
       await ended;
-      await tx.done;
       return result;
     } catch (error) {
       abort();
-      await ended;
+      await ended.catch(() => {}); // `tx.error` tells why
       throw tx.error ?? error;
     }
   };

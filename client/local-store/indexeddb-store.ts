@@ -1,16 +1,8 @@
-import type { IDBPDatabase } from 'idb';
 import { Calls, callStep, type Step } from './calls.js';
 import { corrupt, unavailable } from './failures.js';
 import type { IndexedDbLimits } from './indexeddb.js';
-import {
-  type Changes,
-  type ChangesSchema,
-  deleteDatabase,
-  openChanges,
-  type Row,
-  toIndexedDbError,
-  transact,
-} from './indexeddb-database.js';
+import { deleteDatabase, openChanges, type Row, toIndexedDbError, transact } from './indexeddb-database.js';
+import { answerOf } from './indexeddb-requests.js';
 import type { LocalStore, LocalStoreEvents, NewChange, StoredChange, StoreNews } from './store.js';
 
 /** How long to wait for the tab that deleted the database to say that it was on purpose, in ms. */
@@ -23,7 +15,7 @@ export class IndexedDbStore implements LocalStore {
   readonly #limits: IndexedDbLimits;
   readonly #calls = new Calls(toIndexedDbError, async () => this.#release());
   readonly #channel: BroadcastChannel | null;
-  #db: IDBPDatabase<ChangesSchema> | null = null;
+  #db: IDBDatabase | null = null;
   #isGone = false;
   #stopWaiting = (): void => {};
   /** Up to this key, and for these keys above it, there is no news. */
@@ -61,7 +53,7 @@ export class IndexedDbStore implements LocalStore {
       const keys = await this.#transact(async (changes) => {
         const news = await this.#readNews(changes);
         const added = callStep(step, news);
-        return Promise.all(added.map(async (change) => changes.add(rowOf(change))));
+        return Promise.all(added.map((change) => add(changes, change)));
       });
       this.#stored(keys);
       return keys;
@@ -78,10 +70,11 @@ export class IndexedDbStore implements LocalStore {
   compact(key: number, snapshot: Uint8Array): Promise<number> {
     return this.#calls.run(async () => {
       const added = await this.#transact(async (changes) => {
-        const old = await changes.getAllKeys(IDBKeyRange.upperBound(key));
-        const pending = new Set(await changes.index('pending').getAllKeys());
-        await Promise.all(old.filter((each) => !pending.has(each)).map(async (each) => changes.delete(each)));
-        return changes.add(rowOf({ bytes: snapshot, pending: false }));
+        const old = await answerOf(changes.getAllKeys(IDBKeyRange.upperBound(key)));
+        const pending = await pendingKeys(changes);
+        const settled = old.filter((each) => !pending.has(each as number));
+        await Promise.all(settled.map((each) => answerOf(changes.delete(each))));
+        return add(changes, { bytes: snapshot, pending: false });
       });
       this.#stored([added]);
       return added;
@@ -90,7 +83,7 @@ export class IndexedDbStore implements LocalStore {
 
   clear(): Promise<void> {
     return this.#calls.runLast(async () => {
-      await this.#transact((changes) => changes.clear());
+      await this.#transact((changes) => answerOf(changes.clear()));
       this.#tell('cleared');
       this.#db?.close();
       // The rows are gone: that the empty database stays for now is no failure of the call.
@@ -104,14 +97,14 @@ export class IndexedDbStore implements LocalStore {
     return this.#calls.close();
   }
 
-  async #transact<T>(work: (changes: Changes) => Promise<T>): Promise<T> {
+  async #transact<T>(work: (changes: IDBObjectStore) => Promise<T>): Promise<T> {
     if (!this.#db) throw unavailable('The local database is not open.');
     return transact(this.#db, this.#limits, work);
   }
 
-  async #readNews(changes: Changes): Promise<StoreNews> {
-    const rows = await changes.getAll(IDBKeyRange.lowerBound(this.#told, true));
-    const pending = new Set(await changes.index('pending').getAllKeys());
+  async #readNews(changes: IDBObjectStore): Promise<StoreNews> {
+    const rows: Row[] = await answerOf(changes.getAll(IDBKeyRange.lowerBound(this.#told, true)));
+    const pending = await pendingKeys(changes);
     const news = rows.map(changeOf).filter(({ key }) => !this.#own.has(key));
     this.#told = rows.at(-1)?.key ?? this.#told;
     this.#own.clear();
@@ -165,9 +158,19 @@ const GONE = {
   lost: 'The local database was deleted, or taken by a newer version of the app.',
 };
 
-async function confirmRow(changes: Changes, key: number): Promise<void> {
-  const row = await changes.get(key);
-  if (row?.pending) await changes.put({ key, bytes: row.bytes });
+async function pendingKeys(changes: IDBObjectStore): Promise<Set<number>> {
+  const keys = await answerOf(changes.index('pending').getAllKeys());
+  return new Set(keys as number[]);
+}
+
+async function confirmRow(changes: IDBObjectStore, key: number): Promise<void> {
+  const row: Row | undefined = await answerOf(changes.get(key));
+  if (row?.pending) await answerOf(changes.put({ key, bytes: row.bytes }));
+}
+
+/** Async, so that what the call itself throws rejects, too. */
+async function add(changes: IDBObjectStore, change: NewChange): Promise<number> {
+  return (await answerOf(changes.add(rowOf(change)))) as number;
 }
 
 const rowOf = ({ bytes, pending }: NewChange): Row => ({

@@ -1,6 +1,7 @@
 import type { Clock } from '../platform.js';
 import { systemClock } from '../standard-platform.js';
 import { withSettings } from './indexeddb-database.js';
+import { answerOf } from './indexeddb-requests.js';
 import { IndexedDbStore } from './indexeddb-store.js';
 import type { DeviceStorage } from './store.js';
 
@@ -36,11 +37,11 @@ export function indexedDbStorage(options: IndexedDbOptions = {}): DeviceStorage 
     name: 'IndexedDB',
     durable: true,
     open: (name, events) => IndexedDbStore.open(`${limits.prefix}/user/${name}`, events, limits),
-    readSetting: (name) => withSettings(limits, async (db) => (await db.get('settings', name)) ?? null),
+    readSetting: (name) =>
+      withSettings(limits, 'readonly', async (settings) => (await answerOf(settings.get(name))) ?? null),
     writeSetting: (name, value) =>
-      withSettings(limits, async (db) => {
-        const tx = db.transaction('settings', 'readwrite', { durability: 'strict' });
-        await Promise.all([value === null ? tx.store.delete(name) : tx.store.put(value, name), tx.done]);
+      withSettings(limits, 'readwrite', async (settings) => {
+        await (value === null ? answerOf(settings.delete(name)) : answerOf(settings.put(value, name)));
       }),
   };
 }

@@ -1,4 +1,4 @@
-import 'fake-indexeddb/auto'; // idb looks for its classes when it is first used
+import 'fake-indexeddb/auto'; // the classes of its keys and requests
 import { IDBFactory, IDBObjectStore } from 'fake-indexeddb';
 
 /** An IndexedDB with nothing in it takes the place of the last one. */
