@@ -1,6 +1,7 @@
 /** Reads what a server sends. It is trusted more than a client is: only lengths are checked here, the rest by Yjs. */
 import * as decoding from 'lib0/decoding';
 import { decodeUtf8 } from 'lib0/string';
+import * as Y from 'yjs';
 import type { Exchange } from '../shared/protocol/exchange.js';
 import {
   AUTH,
@@ -41,10 +42,16 @@ export function readServerMessage(bytes: Uint8Array): ServerMessage | null {
   }
 }
 
-/** Reads the answer of an HTTP exchange (H3). Throws where the bytes are none. */
+/**
+ * Reads the answer of an HTTP exchange (H3). Throws where the bytes are none: it confirms changes, and the page of
+ * a hotel's network, which answers everything with 200, must not.
+ */
 export function readExchange(bytes: Uint8Array): Exchange {
   const decoder = decoding.createDecoder(bytes);
-  return { stateVector: block(decoder), update: block(decoder) };
+  const answer = { stateVector: block(decoder), update: block(decoder) };
+  if (decoding.hasContent(decoder)) throw new Error('The answer is too long.');
+  Y.decodeStateVector(answer.stateVector);
+  return answer;
 }
 
 function readSync(decoder: decoding.Decoder): ServerMessage | null {

@@ -46,7 +46,8 @@ export class PendingChanges {
   /** Notes a change that was found in the store; after `forgetKeys` it may be one that is known. */
   found(update: Uint8Array, key: number): void {
     if (this.#byKey.has(key)) return;
-    const known = this.unstored().find((entry) => equalityDeep(entry.update, update));
+    // One that is confirmed as well: its mark is yet to be taken off.
+    const known = [...this.#unstored].find((entry) => equalityDeep(entry.update, update));
     this.settle(known?.number ?? this.begin(update), key);
   }
 
@@ -65,11 +66,15 @@ export class PendingChanges {
   }
 
   /** Marks what the server has up to this number; it is no longer sent, and counts until it is removed. */
-  confirm(upTo: number): { readonly numbers: number[]; readonly keys: number[] } {
+  confirm(upTo: number): number[] {
     const confirmed = this.#open(0).filter(({ number }) => number <= upTo);
     for (const entry of confirmed) entry.confirmed = true;
-    const keys = confirmed.flatMap(({ key }) => (key === null ? [] : [key]));
-    return { numbers: confirmed.map(({ number }) => number), keys };
+    return confirmed.map(({ number }) => number);
+  }
+
+  /** Where those of them are stored that are. */
+  keysOf(numbers: readonly number[]): number[] {
+    return numbers.flatMap((number) => this.#entries.get(number)?.key ?? []);
   }
 
   remove(numbers: readonly number[]): void {

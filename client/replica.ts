@@ -53,6 +53,7 @@ export class Replica implements SyncSource {
     this.#options = options;
     this.#keeper = new StoreKeeper({
       ...options,
+      fill: (store) => this.#fill(store),
       onNews: () => this.#drain(true),
       onReopened: () => this.#drain(),
     });
@@ -64,11 +65,7 @@ export class Replica implements SyncSource {
   /** Resolves when everything stored is loaded; where storage fails, it goes on in memory and says so. */
   static async open(options: ReplicaOptions): Promise<Replica> {
     const replica = new Replica(options);
-    try {
-      await replica.#adopt(await replica.#keeper.open());
-    } catch (error) {
-      replica.#keeper.lose(error);
-    }
+    await replica.#keeper.open();
     return replica;
   }
 
@@ -120,21 +117,25 @@ export class Replica implements SyncSource {
 
   /** The count goes down once the mark is off in the store too, so that it is the same after a restart. */
   confirm(upTo: number): void {
-    const { store } = this.#keeper;
-    const { numbers, keys } = this.#pending.confirm(upTo);
-    if (numbers.length === 0) return;
+    const numbers = this.#pending.confirm(upTo);
+    if (numbers.length > 0) this.#unmark(numbers);
+  }
+
+  /** Where the marks are is not known while a store is read and filled. */
+  #unmark(numbers: readonly number[]): void {
+    const { store, adopting } = this.#keeper;
+    const keys = this.#pending.keysOf(numbers);
     const forget = (): void => {
       this.#pending.remove(numbers);
       this.#options.onChange();
     };
-    if (store === null || keys.length === 0) {
-      forget();
-      return;
-    }
-    void store.confirm(keys).then(forget, (error: unknown) => {
-      forget();
-      this.#failed(store, error);
-    });
+    if (adopting !== null) void adopting.then(() => this.#unmark(numbers));
+    else if (store === null || keys.length === 0) forget();
+    else
+      void store.confirm(keys).then(forget, (error: unknown) => {
+        this.#failed(store, error);
+        this.#unmark(numbers);
+      });
   }
 
   /** Waits for what was asked for, and closes the store. What is pending stays so. */
@@ -181,8 +182,7 @@ export class Replica implements SyncSource {
 
   async #drainAll(): Promise<void> {
     while (this.#hasWork()) {
-      const reopened = this.#keeper.takeReopened();
-      if (reopened !== null) await this.#adopt(reopened).catch((error) => this.#keeper.lose(error));
+      if (this.#keeper.hasReopened) await this.#keeper.adoptReopened();
       this.#hasNews = false;
       await this.#process(this.#tasks.splice(0));
       await this.#compactIfDue();
@@ -245,7 +245,8 @@ export class Replica implements SyncSource {
     }, 'stored' satisfies Origin);
     if (pending !== null) this.#pending.keepOnly(pending);
     if (unreadable > 0) this.#options.onStorage(unreadableChanges(unreadable));
-    if (this.#pending.count !== before) this.#tellPending();
+    // News may bring as many as it takes away.
+    if (this.#pending.count !== before || changes.some(({ pending }) => pending)) this.#tellPending();
     return then();
   }
 
@@ -281,7 +282,7 @@ export class Replica implements SyncSource {
   }
 
   /** Reads all of a store that was just opened; after a failure, writes to it what it lacks. */
-  async #adopt(store: LocalStore): Promise<void> {
+  async #fill(store: LocalStore): Promise<void> {
     let missing: readonly PendingChange[] = [];
     const fill = (): NewChange[] => {
       if (this.#keeper.error === null) return [];
@@ -292,9 +293,6 @@ export class Replica implements SyncSource {
     this.#pending.forgetKeys();
     this.#size.reset(0);
     const keys = await store.append(({ changes }) => this.#learn({ changes, pending: null }, fill));
-    for (const [index, { number }] of missing.entries()) {
-      this.#pending.settle(number, keys[index + 1] ?? null);
-    }
-    this.#keeper.use(store);
+    for (const [i, { number }] of missing.entries()) this.#pending.settle(number, keys[i + 1] ?? null);
   }
 }

@@ -7,13 +7,15 @@ export interface StoreKeeperOptions {
   /** Name of the store: that of the user. */
   readonly name: string;
   readonly clock: Clock;
+  /** Reads all of a store that was just opened; after a failure, writes to it what it lacks. */
+  readonly fill: (store: LocalStore) => Promise<void>;
   /** Storage failed (C7), or works again (null). */
   readonly onStorage: (error: StorageError | null) => void;
   /** Another tab deleted everything on purpose. */
   readonly onCleared: () => void;
   /** Another tab stored something. */
   readonly onNews: () => void;
-  /** A store was opened after a failure: `takeReopened` gives it. */
+  /** A store was opened after a failure: `adoptReopened` is to be called. */
   readonly onReopened: () => void;
 }
 
@@ -26,6 +28,7 @@ export class StoreKeeper {
   readonly #options: StoreKeeperOptions;
   #store: LocalStore | null = null;
   #reopened: LocalStore | null = null;
+  #adopting: Promise<void> | null = null;
   #error: StorageError | null = null;
   #closed = false;
   #delay = FIRST_RETRY;
@@ -49,30 +52,29 @@ export class StoreKeeper {
     return this.#reopened !== null && !this.#closed;
   }
 
-  /** A store that was opened after a failure and is to be filled, then handed to `use`. */
-  takeReopened(): LocalStore | null {
-    const store = this.#reopened;
-    this.#reopened = null;
-    return store;
+  /** While a store is filled: settles when that is done, or has failed. */
+  get adopting(): Promise<void> | null {
+    return this.#adopting;
   }
 
-  open(): Promise<LocalStore> {
-    return this.#options.storage.open(this.#options.name, this.#events());
+  /** For the first time. Never rejects. */
+  open(): Promise<void> {
+    return this.#open().then(
+      (store) => this.#adopt(store),
+      (error: unknown) => this.lose(error),
+    );
   }
 
-  /** From here changes are stored. */
-  use(store: LocalStore): void {
-    this.#store = store;
-    this.#delay = FIRST_RETRY;
-    if (this.#error === null) return;
-    this.#error = null;
-    this.#options.onStorage(null);
+  /** Fills what was opened after a failure, and goes on with it. Never rejects. */
+  async adoptReopened(): Promise<void> {
+    const store = this.#takeReopened();
+    if (store !== null) await this.#adopt(store);
   }
 
   /** From here changes live in memory; storage is tried again until it works. */
-  lose(cause: unknown): void {
+  lose(cause: unknown, failed = this.#store): void {
     const error = toStorageError(cause);
-    letGo(this.#store);
+    letGo(failed); // while it is open, some storages open no other one of its name
     this.#store = null;
     this.#error = error;
     this.#cancelRetry();
@@ -85,7 +87,7 @@ export class StoreKeeper {
   stop(): void {
     this.#closed = true;
     this.#cancelRetry();
-    letGo(this.takeReopened());
+    letGo(this.#takeReopened());
   }
 
   async close(): Promise<void> {
@@ -97,9 +99,41 @@ export class StoreKeeper {
     await store.clear();
   }
 
+  #open(): Promise<LocalStore> {
+    return this.#options.storage.open(this.#options.name, this.#events());
+  }
+
+  #takeReopened(): LocalStore | null {
+    const store = this.#reopened;
+    this.#reopened = null;
+    return store;
+  }
+
+  #adopt(store: LocalStore): Promise<void> {
+    this.#adopting = this.#options
+      .fill(store)
+      .then(
+        () => this.#use(store),
+        (error: unknown) => this.lose(error, store),
+      )
+      .finally(() => {
+        this.#adopting = null;
+      });
+    return this.#adopting;
+  }
+
+  /** From here changes are stored. */
+  #use(store: LocalStore): void {
+    this.#store = store;
+    this.#delay = FIRST_RETRY;
+    if (this.#error === null) return;
+    this.#error = null;
+    this.#options.onStorage(null);
+  }
+
   async #retry(): Promise<void> {
     try {
-      const store = await this.open();
+      const store = await this.#open();
       if (this.#closed) return letGo(store);
       this.#reopened = store;
       this.#options.onReopened();

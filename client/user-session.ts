@@ -85,7 +85,7 @@ export class UserSession {
 
   /** Throws an `UnsyncedChangesError` while the server lacks something. */
   checkSynced(): void {
-    const count = this.replica.pendingCount;
+    const count = this.replica.pendingAfter(0).length; // not what only waits for its mark to be taken off
     if (count > 0) throw new UnsyncedChangesError(count);
   }
 

@@ -1,61 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
 import { StorageError } from '../../client/errors.js';
-import { Replica } from '../../client/replica.js';
 import { BreakableStorage } from '../support/breakable-storage.js';
 import { ManualClock } from '../support/manual-clock.js';
-import { Watched } from '../support/wait.js';
-
-/** One tab, or one start of an app: a replica, and what it said. */
-class Tab {
-  readonly said: string[] = [];
-  readonly watched = new Watched();
-  counts: number[] = [];
-  replica!: Replica;
-
-  static async open(storage: BreakableStorage, clock = new ManualClock()): Promise<Tab> {
-    const tab = new Tab();
-    tab.replica = await Replica.open({
-      storage,
-      name: 'anna',
-      clock,
-      onChange: () => {
-        if (tab.replica !== undefined) tab.counts.push(tab.replica.pendingCount);
-        tab.watched.changed();
-      },
-      onStorage: (error) => {
-        tab.said.push(error?.code ?? 'mended');
-        tab.watched.changed();
-      },
-      onCleared: () => {
-        tab.said.push('cleared');
-        tab.watched.changed();
-      },
-      onBroken: () => tab.said.push('broken'),
-    });
-    return tab;
-  }
-
-  get count(): number {
-    return this.replica.pendingCount;
-  }
-
-  set(key: string, value: unknown): Promise<unknown> {
-    return this.replica.write((doc) => doc.getMap('notes').set(key, value));
-  }
-
-  notes(): unknown {
-    return this.replica.doc.getMap('notes').toJSON();
-  }
-
-  last(): number {
-    return this.replica.pendingAfter(0).at(-1)?.number ?? 0;
-  }
-
-  until(look: () => boolean, what: string): Promise<true> {
-    return this.watched.until(look, () => what) as Promise<true>;
-  }
-}
+import { Tab } from '../support/tab.js';
 
 const failure = () => new StorageError('QUOTA', 'The device is full.');
 

@@ -17,6 +17,8 @@ export class BreakableStorage implements DeviceStorage {
   onRead: (change: StoredChange) => StoredChange = (change) => change;
   /** Calls of `append` that wait here until it resolves. */
   gate: Promise<void> = Promise.resolve();
+  /** As `gate`, for calls of `confirm`. */
+  confirmGate: Promise<void> = Promise.resolve();
   #inner = memoryStorage();
   readonly #open = new Set<LocalStoreEvents>();
   #starts = 0;
@@ -69,7 +71,10 @@ export class BreakableStorage implements DeviceStorage {
         await this.gate;
         return store.append((news) => step({ ...news, changes: news.changes.map(this.onRead) }));
       }),
-      confirm: guarded((keys) => store.confirm(keys)),
+      confirm: guarded(async (keys) => {
+        await this.confirmGate;
+        return store.confirm(keys);
+      }),
       compact: guarded((key, snapshot) => store.compact(key, snapshot)),
       clear: guarded(() => store.clear()),
       close: () => store.close(),

@@ -8,8 +8,11 @@ import { PlainSource } from './plain-source.js';
 
 type Hint = 'online' | 'offline' | 'foreground';
 
-/** What the server answers to an exchange: a status, or the two parts; it may wait, or throw: no network. */
-export type HttpServer = (exchange: Exchange) => number | Exchange | Promise<number | Exchange>;
+/** A status, or what comes with 200: the two parts, or bytes that may be anything. */
+type HttpAnswer = number | Exchange | Uint8Array;
+
+/** What the server answers to an exchange; it may wait, or throw: no network. */
+export type HttpServer = (exchange: Exchange) => HttpAnswer | Promise<HttpAnswer>;
 
 const noNetwork: HttpServer = () => {
   throw new TypeError('fetch failed');
@@ -109,9 +112,14 @@ export class ConnectionWorld {
       signal?.addEventListener('abort', () => reject(new Error('aborted')));
     });
     const answer = await Promise.race([aborted, Promise.resolve(exchange).then(this.http)]);
-    const bytes = typeof answer === 'number' ? new Uint8Array(0) : encodeExchange(answer);
+    const bytes = bytesOf(answer);
     const status = typeof answer === 'number' ? answer : 200;
     const arrayBuffer = async (): Promise<ArrayBuffer> => bytes.slice().buffer;
     return { ok: status === 200, status, arrayBuffer };
   };
+}
+
+function bytesOf(answer: HttpAnswer): Uint8Array {
+  if (typeof answer === 'number') return new Uint8Array(0);
+  return answer instanceof Uint8Array ? answer : encodeExchange(answer);
 }
