@@ -30,67 +30,82 @@ export function AppointmentCard({ record, isSelected, onChange, onDelete, onHist
       data-testid="card"
       data-id={record.id}
       data-selected={isSelected || undefined}
+      data-viewed={viewers.length > 0 || undefined}
       onFocus={onEnter}
       onBlur={onLeave}
     >
-      <Editable {...field('time')} shown={<Time value={textOf(record, 'time')} />} />
-      <div className="card-main">
-        <Editable {...field('patient')} />
-        <p className="card-line">
-          <Editable {...field('reason')} />
-          <span aria-hidden="true">·</span>
-          <Editable {...field('doctor')} />
-        </p>
-        <p className="card-line">
-          <span className="card-label">Room</span>
-          <Editable {...field('room')} />
-        </p>
-        <Editable {...field('notes')} />
-      </div>
+      {viewers.length > 0 && (
+        <span className="viewers" data-testid="viewers">
+          <span className="dot" /> {viewers.join(', ')} here
+        </span>
+      )}
+      <Editable {...field('time')} {...timeShown(textOf(record, 'time'))} />
+      <Editable {...field('patient')} />
       <StatusSelect
         title={title}
         value={textOf(record, 'status')}
         onChange={(status) => onChange({ status })}
       />
-      <div className="card-actions">
-        {viewers.length > 0 && (
-          <span className="viewers" data-testid="viewers">
-            <span className="dot" /> {viewers.join(', ')} here
-          </span>
-        )}
-        <button
-          type="button"
-          className="button icon-only"
-          data-testid="open-history"
-          aria-label={`History of ${title}`}
-          aria-pressed={isSelected}
-          onClick={onHistory}
-        >
-          <Icon name="history" size={17} />
-        </button>
-        <button
-          type="button"
-          className="button icon-only"
-          data-testid="delete"
-          aria-label={`Delete ${title}`}
-          onClick={onDelete}
-        >
-          <Icon name="trash" size={17} />
-        </button>
+      <div className="card-line">
+        <span className="card-part">
+          <Editable {...field('reason')} />
+        </span>
+        <span className="card-part">
+          <Editable {...field('doctor')} />
+        </span>
+        <span className="card-part">
+          <span className="card-label">Room</span>
+          <Editable {...field('room')} />
+        </span>
+      </div>
+      <div className="card-foot">
+        <Editable {...field('notes')} />
+        <CardActions {...{ title, isSelected, onDelete, onHistory }} />
       </div>
     </li>
   );
 }
 
-function Time({ value }: { readonly value: string }) {
-  const words = timeInWords(value);
-  if (words === null) return value;
+interface CardActionsProps extends Pick<AppointmentCardProps, 'isSelected' | 'onDelete' | 'onHistory'> {
+  readonly title: string;
+}
+
+function CardActions({ title, isSelected, onDelete, onHistory }: CardActionsProps) {
   return (
+    <div className="card-actions">
+      <button
+        type="button"
+        className="button icon-only"
+        data-testid="open-history"
+        aria-label={`History of ${title}`}
+        aria-pressed={isSelected}
+        onClick={onHistory}
+      >
+        <Icon name="history" size={17} />
+      </button>
+      <button
+        type="button"
+        className="button icon-only"
+        data-testid="delete"
+        aria-label={`Delete ${title}`}
+        onClick={onDelete}
+      >
+        <Icon name="trash" size={17} />
+      </button>
+    </div>
+  );
+}
+
+function timeShown(value: string) {
+  const time = timeInWords(value);
+  if (time === null) return {};
+  const { clock, day } = time;
+  const shown = (
     <>
-      <span className="clock">{words.clock}</span>
-      <span className="day">{words.day}</span>
+      <span className="clock">{clock}</span> <span className="day">{day}</span>
     </>
   );
+  return { words: `${clock} ${day}`, shown };
 }
 
 interface StatusSelectProps {

@@ -17,7 +17,7 @@ export const FIELDS = [
   { name: 'time', label: 'Time', type: 'datetime-local', hint: 'Set a time' },
   { name: 'reason', label: 'Reason', type: 'text', hint: 'Reason' },
   { name: 'doctor', label: 'Doctor', type: 'text', hint: 'Doctor' },
-  { name: 'room', label: 'Room', type: 'text', hint: 'Room' },
+  { name: 'room', label: 'Room', type: 'text', hint: 'not set' },
   { name: 'notes', label: 'Notes', type: 'text', hint: 'Add a note' },
 ] as const satisfies readonly Field[];
 

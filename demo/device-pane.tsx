@@ -28,7 +28,7 @@ export function DevicePane(props: DevicePaneProps) {
 }
 
 function DeviceContent(props: DevicePaneProps) {
-  const { name, title } = props.device;
+  const { name, title, client } = props.device;
   const status = useSyncStatus();
   const online = useSetting(networkSetting(name)) !== 'off';
   return (
@@ -46,7 +46,7 @@ function DeviceContent(props: DevicePaneProps) {
         </>
       }
     >
-      <StatusNotices status={status} name={name} online={online} />
+      {client.isReady() && <StatusNotices status={status} name={name} online={online} />}
       <Appointments {...props} />
     </Pane>
   );
@@ -62,15 +62,15 @@ function StatusNotices({ status, name, online }: StatusNoticesProps) {
   const { durable, error, connection, reason } = status;
   return (
     <>
-      {!durable && (
+      {!durable && error !== null && (
         <Notice kind="error" testId={`${name}-storage-error`}>
-          <strong>This device can’t store its data.</strong> {error?.message} It goes on in memory: nothing is
+          <strong>This device can’t store its data.</strong> {error.message} It goes on in memory: nothing is
           lost while this page stays open.
         </Notice>
       )}
-      {online && connection === 'offline' && (
+      {online && connection !== 'online' && reason !== null && (
         <Notice kind="info" testId={`${name}-reason`}>
-          {reason ?? 'The server can’t be reached; it is tried again.'}
+          {reason}
         </Notice>
       )}
     </>
@@ -89,7 +89,8 @@ function Appointments({ device, selected, onHistory, onSample }: DevicePaneProps
     attempt(deleteData(record.id));
     setDeleted(record);
   };
-  const problem = failure ?? error?.message;
+  const isDurable = useSyncStatus(({ durable }) => durable);
+  const problem = failure ?? (isDurable ? error?.message : undefined); // what storage says is told above
   if (isLoading) return <Loading name={device.name} />;
   return (
     <>

@@ -9,8 +9,6 @@ export interface Device {
   readonly name: DeviceName;
   readonly title: string;
   readonly client: SyncClient;
-  /** Why it could not start; null otherwise. */
-  readonly started: Promise<void>;
 }
 
 export const networkSetting = (name: DeviceName): string => `${name}:network`;
@@ -22,22 +20,25 @@ export const setNetwork = (name: DeviceName, on: boolean): void =>
 
 export function openDevice(name: DeviceName, title: string): Device {
   const client = createSyncClient();
+  const autoConnect = wantsNetwork(name);
   const started = client.initialize({
     serverUrl: location.origin,
     userId: USER,
     deviceId: DEVICE_IDS[name],
     storage: indexedDbStorage({ prefix: `demo-${name}` }),
-    autoConnect: wantsNetwork(name),
+    autoConnect,
   });
-  void started.then(() => followNetwork(client, name));
-  return { name, title, client, started };
+  void started.then(() => followNetwork(client, name, autoConnect));
+  return { name, title, client };
 }
 
-function followNetwork(client: SyncClient, name: DeviceName): void {
-  let on = wantsNetwork(name);
-  onSettings(() => {
+function followNetwork(client: SyncClient, name: DeviceName, isOn: boolean): void {
+  let on = isOn;
+  const follow = (): void => {
     if (on === wantsNetwork(name)) return;
     on = !on;
     void (on ? client.connect() : client.disconnect());
-  });
+  };
+  follow();
+  onSettings(follow);
 }

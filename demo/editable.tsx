@@ -5,8 +5,11 @@ interface EditableProps {
   readonly value: string;
   readonly onSave: (value: string) => void;
   readonly type?: 'text' | 'datetime-local';
-  readonly hint?: string;
-  /** How the value is shown while it is not edited. */
+  /** Stands where there is no value. */
+  readonly hint: string;
+  /** The value in words. */
+  readonly words?: string;
+  /** The same words, set in type. */
   readonly shown?: ReactNode;
   readonly className?: string;
   readonly testId: string;
@@ -14,7 +17,8 @@ interface EditableProps {
 
 /** A value that becomes an input where it stands: Enter or leaving it saves, Escape does not. */
 export function Editable(props: EditableProps) {
-  const { label, value, shown, hint, className = '', testId } = props;
+  const { label, value, hint, words = value, shown = words, className = '', testId } = props;
+  const isEmpty = value === '';
   const [editing, setEditing] = useState(false);
   const button = useRef<HTMLButtonElement>(null);
   const hadFocus = useRef(false);
@@ -34,12 +38,12 @@ export function Editable(props: EditableProps) {
       type="button"
       className={`cell ${className}`}
       data-testid={testId}
-      data-empty={value === '' || undefined}
-      aria-label={`${label}: ${value || 'empty'}. Edit`}
+      data-empty={isEmpty || undefined}
+      aria-label={`${label}: ${isEmpty ? hint : words}. Edit`}
       onClick={() => setEditing(true)}
     >
       <span key={flashes} className={flashes > 0 ? 'flash' : undefined}>
-        {value === '' ? (hint ?? '—') : (shown ?? value)}
+        {isEmpty ? hint : shown}
       </span>
     </button>
   );

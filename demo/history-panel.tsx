@@ -44,16 +44,18 @@ export function HistoryPanel({ id, onSelect, onClose, onChange }: HistoryPanelPr
       {error !== null && <HistoryError error={error} onRetry={reload} />}
       {error === null && entries === null && <p className="quiet">Asking the server…</p>}
       {entries?.length === 0 && <HistoryEmpty />}
-      <ol className="history-list">
-        {entries?.map((entry, index) => (
-          <Entry
-            key={entry.revision}
-            entry={entry}
-            isCurrent={id !== null && index === 0}
-            onSelect={id === null ? onSelect : null}
-          />
-        ))}
-      </ol>
+      {entries !== null && entries.length > 0 && (
+        <ol className="history-list">
+          {entries.map((entry, index) => (
+            <Entry
+              key={entry.revision}
+              entry={entry}
+              isCurrent={id !== null && index === 0}
+              onSelect={id === null ? onSelect : null}
+            />
+          ))}
+        </ol>
+      )}
     </aside>
   );
 }

@@ -33,6 +33,11 @@ const NAMES: Readonly<Record<string, string>> = {
   [DEVICE_IDS.oldApp]: 'Old app',
   [DEVICE_IDS.history]: 'History panel',
 };
+const ELSEWHERE = /^(phone|tablet|old-app)-(\w{4})$/;
+const KINDS: Readonly<Record<string, string>> = { phone: 'Phone', tablet: 'Tablet', 'old-app': 'Old app' };
 
-/** As people call a device; others go by their id. */
-export const nameOfDevice = (deviceId: string): string => NAMES[deviceId] ?? deviceId;
+/** As people call a device; `Phone k3m9` is one of another browser, and strangers go by their id. */
+export function nameOfDevice(deviceId: string): string {
+  const [, kind = '', place] = ELSEWHERE.exec(deviceId) ?? [];
+  return NAMES[deviceId] ?? (place === undefined ? deviceId : `${KINDS[kind]} ${place}`);
+}

@@ -115,7 +115,7 @@ function JsonField({ record, device, field, value }: JsonFieldProps) {
           <Editable
             label={field}
             value={inWords(value)}
-            shown={JSON.stringify(value)}
+            words={JSON.stringify(value)}
             hint={JSON.stringify(value)}
             onSave={save}
             className="mono"

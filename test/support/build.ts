@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readdirSync, statSync } from 'node:fs';
+import { readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** What is built, of what, and how. */
@@ -22,7 +22,12 @@ export function buildIfOld(): void {
     if (timeOf(file) > Math.max(...sources.flatMap(timesBelow))) continue;
     // What vitest sets it to would bring the React of developers into the demo.
     const env = { ...process.env, NODE_ENV: 'production' };
-    execFileSync('npx', ['--no-install', ...command], { stdio: 'inherit', env });
+    try {
+      execFileSync('npx', ['--no-install', ...command], { stdio: 'inherit', env });
+    } catch (error) {
+      rmSync(file, { force: true }); // half a build is not to be taken for one
+      throw error;
+    }
   }
 }
 
