@@ -10,6 +10,9 @@ export const MAX_AWARENESS_STATE = 4 * 1024;
 /** Yjs client ids that one connection may introduce; y-websocket needs one, and a second after a new Y.Doc. */
 const MAX_STATES_PER_MEMBER = 8;
 
+/** Others would have to count beyond what is exact; y-websocket counts from 0. */
+const MAX_CLOCK = 2 ** 32;
+
 interface State {
   readonly clock: number;
   readonly state: string;
@@ -45,7 +48,7 @@ export class AwarenessRoom {
   }
 
   #accept(owner: Owner, { id, clock, state }: AwarenessEntry, alone: boolean): boolean {
-    if (Buffer.byteLength(state) > MAX_AWARENESS_STATE) return false;
+    if (Buffer.byteLength(state) > MAX_AWARENESS_STATE || clock > MAX_CLOCK) return false;
     const current = this.#states.get(id);
     if (current === undefined) return this.#introduce(owner, { id, clock, state });
     const isOwn = current.owner === owner;
