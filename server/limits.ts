@@ -3,6 +3,9 @@
 /** Milliseconds; from any moment on. */
 type Now = () => number;
 
+/** Sums of fractions are off by less, in ms. */
+const ROUNDING = 1e-6;
+
 export interface Rate {
   /** Per second. */
   readonly rate: number;
@@ -37,19 +40,25 @@ export class TokenBucket {
   /** How long until there is no debt, in ms. */
   get wait(): number {
     this.#refill();
-    return this.#tokens >= 0 ? 0 : Math.ceil((-this.#tokens / this.#rate.rate) * 1_000);
+    return this.#timeUntil(0);
   }
 
   /** How long until a whole token is there, in ms. */
   get waitForOne(): number {
     this.#refill();
-    return this.#tokens >= 1 ? 0 : Math.ceil(((1 - this.#tokens) / this.#rate.rate) * 1_000);
+    return this.#timeUntil(1);
   }
 
   /** As if nothing had ever been taken. */
   get isFull(): boolean {
     this.#refill();
     return this.#tokens >= this.#rate.burst;
+  }
+
+  #timeUntil(tokens: number): number {
+    if (this.#tokens >= tokens) return 0;
+    const exact = ((tokens - this.#tokens) / this.#rate.rate) * 1_000;
+    return Math.max(0, Math.ceil(exact - ROUNDING));
   }
 
   #refill(): void {
