@@ -22,6 +22,8 @@ export interface Growth {
   readonly structs: number;
 }
 
+/** An update with nothing in it, in bytes. */
+const EMPTY = 2;
 /** No struct of an update takes less, in bytes. */
 const SMALLEST_STRUCT = 2;
 /** Bytes of a document whose measuring is worth a millisecond of waiting until the next one. */
@@ -47,7 +49,7 @@ export class DocumentRoom {
     this.#size = size;
     this.#limits = limits;
     this.#now = now;
-    this.#bytes = size.bytes;
+    this.#bytes = Math.max(size.bytes, EMPTY);
   }
 
   /** @throws SyncError `DOCUMENT_FULL` when the update, which was checked, does not fit */
