@@ -3,10 +3,8 @@
  * connection that introduced it; y-websocket re-sends the states of others, which changes nothing here.
  */
 import type { DeviceId } from '../../shared/names.js';
-import type { AwarenessEntry } from '../../shared/protocol/yjs.js';
+import { type AwarenessEntry, MAX_AWARENESS_STATE } from '../../shared/protocol/yjs.js';
 
-/** In bytes of its JSON text. */
-export const MAX_AWARENESS_STATE = 4 * 1024;
 /** Yjs client ids that one connection may introduce; y-websocket needs one, and a second after a new Y.Doc. */
 const MAX_STATES_PER_MEMBER = 8;
 

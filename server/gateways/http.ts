@@ -4,6 +4,7 @@ import helmet from 'helmet';
 import { type ErrorCode, SyncError } from '../../shared/errors.js';
 import { isObject } from '../../shared/records.js';
 import { adminOnly } from './admin-guard.js';
+import { checkBody } from './http-body.js';
 import { serveDemo } from './http-demo.js';
 import { postYjs } from './http-exchange.js';
 import { getHistory, postRestore } from './http-history.js';
@@ -19,6 +20,7 @@ export function createHttp(options: HttpOptions): express.Express {
   const limit = Number.isFinite(config.maxHttpBody) ? config.maxHttpBody : Number.MAX_SAFE_INTEGER;
   // Decompression stays off: a small body could become a large one.
   const body = { limit, type: () => true, inflate: false };
+  const json = { ...body, verify: checkBody(config.maxDepth) };
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
@@ -32,7 +34,7 @@ export function createHttp(options: HttpOptions): express.Express {
   app.get('/api/sync/:userId', admit(options, COST.read), (request, response) =>
     getSync(options, request, response),
   );
-  app.post('/api/sync/:userId', admit(options, COST.write), express.json(body), (request, response) =>
+  app.post('/api/sync/:userId', admit(options, COST.write), express.json(json), (request, response) =>
     postSync(options, request, response),
   );
   app.post('/api/yjs/:userId', admit(options, COST.exchange), express.raw(body), (request, response) =>
@@ -44,7 +46,7 @@ export function createHttp(options: HttpOptions): express.Express {
   app.post(
     '/api/history/:userId/restore',
     admit(options, COST.history),
-    express.json(body),
+    express.json(json),
     (request, response) => postRestore(options, request, response),
   );
   if (config.demo) app.use(serveDemo());
@@ -65,6 +67,8 @@ export function createHttp(options: HttpOptions): express.Express {
 const PARSER_ERRORS: Readonly<Record<string, ErrorCode>> = {
   'entity.parse.failed': 'INVALID_JSON',
   'entity.too.large': 'MESSAGE_TOO_LARGE',
+  'entity.too.many': 'MESSAGE_TOO_LARGE',
+  'entity.too.deep': 'TOO_DEEP',
   'charset.unsupported': 'INVALID_JSON',
   'encoding.unsupported': 'INVALID_MESSAGE',
   'request.aborted': 'INVALID_MESSAGE',

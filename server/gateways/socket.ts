@@ -11,6 +11,9 @@ const LAST_WORDS = 5_000;
 /** Why nothing is read from a socket: the document loads, the rate is used up, it reads too slowly, we stop. */
 export type Hold = 'loading' | 'rate' | 'reader' | 'stopping';
 
+const BINARY = { binary: true } as const;
+const TEXT = { binary: false } as const;
+
 export interface SocketOptions {
   /** Bytes that may wait to be sent before nothing more is read. */
   readonly bufferPause: number;
@@ -38,7 +41,6 @@ export class Socket {
     this.#stream = stream;
     this.#options = options;
     ws.on('pong', () => this.noteLife());
-    stream.on('drain', () => this.#releaseReader());
   }
 
   send(message: Uint8Array): void {
@@ -135,12 +137,14 @@ export class Socket {
     }
     this.#sent += size;
     this.#options.onSent?.(size);
-    this.#ws.send(message, { binary }, sent);
-    if (this.waiting > this.#options.bufferPause) this.hold('reader');
-  }
-
-  #releaseReader(): void {
-    if (this.waiting <= this.#options.bufferPause) this.release('reader');
+    const mayWait = this.waiting + size > this.#options.bufferPause;
+    const left = () => {
+      sent?.();
+      if (this.waiting <= this.#options.bufferPause) this.release('reader');
+    };
+    // Most messages are small and need none of this.
+    this.#ws.send(message, binary ? BINARY : TEXT, mayWait || sent ? left : undefined);
+    if (mayWait && this.waiting > this.#options.bufferPause) this.hold('reader');
   }
 }
 

@@ -12,6 +12,8 @@ import {
   UPDATE,
 } from './yjs-messages.js';
 
+/** In bytes of its JSON text; a larger one is passed over, and so it is not parsed. */
+export const MAX_AWARENESS_STATE = 4 * 1024;
 /** Entries of an awareness message: y-websocket sends those of all who are there. */
 export const MAX_AWARENESS_ENTRIES = 1_000;
 /** Clients that a state vector may name: each session of each tab that ever wrote is one. */
@@ -100,7 +102,7 @@ function decodeAwareness(bytes: Uint8Array): AwarenessEntry[] {
   if (count > MAX_AWARENESS_ENTRIES) malformed('An awareness message has too many entries.');
   for (let left = count; left > 0; left--) {
     const entry = { id: reader.uint(), clock: reader.uint(), state: reader.text() };
-    parseJson(entry.state);
+    if (entry.state.length <= MAX_AWARENESS_STATE) parseJson(entry.state);
     entries.push(entry);
   }
   reader.end();

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import WebSocket from 'ws';
+import { MAX_CONTAINERS } from '../../../server/gateways/http-body.js';
 import { collectingLog } from '../../../server/log.js';
 import { MemoryStore } from '../../../server/store/memory.js';
 import { messages } from '../../../shared/protocol/yjs.js';
@@ -252,6 +253,22 @@ describe('[S4] what must not grow', () => {
     expect(ws.extensions).toBe('');
   });
 
+  test('[H2] a body that would become many times as large in memory is refused before it is parsed', async () => {
+    const server = await useServer();
+    const post = async (changes: string) => {
+      const response = await fetch(`${server.url}/api/sync/anna`, {
+        method: 'POST',
+        body: `{"changes":[${changes}]}`,
+      });
+      return [response.status, ((await response.json()) as { code: string }).code];
+    };
+    expect(await post('['.repeat(100_000) + ']'.repeat(100_000))).toEqual([400, 'TOO_DEEP']);
+    const most = MAX_CONTAINERS - 2;
+    expect(await post(`${'[],'.repeat(most - 1)}[]`)).toEqual([400, 'INVALID_MESSAGE']); // more than 1,000 changes
+    expect(await post(`${'[],'.repeat(most)}[]`)).toEqual([413, 'MESSAGE_TOO_LARGE']);
+    expect(await post(`"${'[{\\"'.repeat(300_000)}"`)).toEqual([400, 'UNKNOWN_TYPE']); // all in one string
+  });
+
   test('a message in 20,000 pieces closes with 1008, one in 1,000 is read', async () => {
     const server = await useServer();
     const raw = await useRaw(server, 'anna');
@@ -285,6 +302,7 @@ describe('[S4] what must not grow', () => {
     raw.send(stateVector(100_000));
     await raw.next('syncStep2');
     raw.send(messages.awareness([{ id: 7, clock: Number.MAX_SAFE_INTEGER, state: '{"forged":1}' }]));
+    raw.send(messages.awareness([{ id: 8, clock: 1, state: '['.repeat(1_000_000) }])); // not even parsed
     raw.send(awareness(1_000));
     const { entries } = await other.next('awareness');
     expect(entries.map(({ id, state }) => [id, state])).toEqual(
