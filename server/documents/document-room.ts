@@ -27,7 +27,7 @@ const EMPTY = 2;
 /** No struct of an update takes less, in bytes. */
 const SMALLEST_STRUCT = 2;
 /** Bytes of a document whose measuring is worth a millisecond of waiting until the next one. */
-const MEASURED_PER_MS = 8_192;
+const MEASURED_PER_MS = 1_024;
 /** What a value takes beside itself and its key, at most: client, clock, parent, neighbours. */
 const OVERHEAD = 32;
 

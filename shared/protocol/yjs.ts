@@ -17,7 +17,7 @@ export const MAX_AWARENESS_STATE = 4 * 1024;
 /** Entries of an awareness message: y-websocket sends those of all who are there. */
 export const MAX_AWARENESS_ENTRIES = 1_000;
 /** Clients that a state vector may name: each session of each tab that ever wrote is one. */
-export const MAX_STATE_VECTOR = 100_000;
+export const MAX_STATE_VECTOR = 50_000;
 
 export { type AwarenessEntry, messages } from './yjs-messages.js';
 
