@@ -1,16 +1,18 @@
 /** Puts the parts together. */
 import { randomInt, randomUUID } from 'node:crypto';
-import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { SyncError } from '../shared/errors.js';
 import type { DeviceId, UserId } from '../shared/names.js';
 import type { Config } from './config.js';
 import { DocumentRegistry } from './documents/registry.js';
+import { Admission } from './gateways/admission.js';
 import { createHttp } from './gateways/http.js';
 import { UpgradeGateway } from './gateways/upgrade.js';
 import type { Log } from './log.js';
+import { Metrics } from './metrics.js';
 import { LevelStore } from './store/level.js';
-import type { Store } from './store/store.js';
+import type { Store, StoreState } from './store/store.js';
+import { createListener, type Listener } from './tls.js';
 
 /** A running server. */
 export interface App {
@@ -51,55 +53,79 @@ class SyncServer implements App {
   readonly #log: Log;
   readonly #store: Store;
   readonly #registry: DocumentRegistry;
-  readonly #server: Server;
+  readonly #listener: Listener;
+  readonly #metrics = new Metrics();
   readonly #gateway: UpgradeGateway;
   readonly #stats: NodeJS.Timeout;
   #takesTraffic = false;
 
-  constructor(config: Config, log: Log, store: Store) {
+  constructor(config: Config, given: Log, opened: Store) {
     const now = Date.now;
+    const log = countRefusals(given, this.#metrics);
+    const store = measureCommits(opened, this.#metrics);
     const newDeviceId = () => `device-${randomUUID()}` as DeviceId;
     this.#config = config;
     this.#log = log;
     this.#store = store;
     this.#registry = createRegistry(config, log, store);
     const isReady = () => this.#takesTraffic && store.state === 'ready';
-    const shared = { config, log, newDeviceId, registry: this.#registry };
-    this.#server = createServer(createHttp({ ...shared, now, isReady }));
-    this.#gateway = new UpgradeGateway(this.#server, { ...shared, now });
+    const admission = new Admission(config, log, now);
+    const metrics = this.#metrics;
+    const shared = { config, log, now, newDeviceId, registry: this.#registry, admission, metrics };
+    this.#listener = createListener(config, log, createHttp({ ...shared, isReady }));
+    this.#gateway = new UpgradeGateway(this.#listener.server, shared);
+    this.#describeState();
     this.#stats = setInterval(() => this.#logStats(), STATS_INTERVAL).unref();
     logStore(store, log, now);
   }
 
   async listen(): Promise<number> {
     const { host, port, dataDir, demo } = this.#config;
+    const { server, isSecure } = this.#listener;
     await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject);
-      this.#server.listen(port, host, resolve);
+      server.once('error', reject);
+      server.listen(port, host, resolve);
     });
-    const bound = (this.#server.address() as AddressInfo).port;
+    const bound = (server.address() as AddressInfo).port;
+    const scheme = isSecure ? 'https' : 'http';
     this.#takesTraffic = true;
-    this.#log('listening', { url: `http://${inUrl(host)}:${bound}`, dataDir });
+    this.#log('listening', { url: `${scheme}://${inUrl(host)}:${bound}`, dataDir });
     if (demo)
-      this.#log('demo', { url: `http://${ANY_HOST.has(host) ? 'localhost' : inUrl(host)}:${bound}/` });
+      this.#log('demo', { url: `${scheme}://${ANY_HOST.has(host) ? 'localhost' : inUrl(host)}:${bound}/` });
     return bound;
   }
 
   async close(): Promise<boolean> {
     this.#takesTraffic = false;
     clearInterval(this.#stats);
-    const stopped = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    const { server } = this.#listener;
+    this.#listener.close();
+    const stopped = new Promise<void>((resolve) => server.close(() => resolve()));
     this.#gateway.stopReading();
     const saved = this.#registry.flush().then(() => this.#registry.documents.every(({ isBusy }) => !isBusy));
     const durable = await withTimeout(saved, this.#config.shutdownTimeout, false);
     await this.#gateway.close(GOODBYE_TIMEOUT);
     await withTimeout(stopped, GOODBYE_TIMEOUT, undefined);
-    this.#server.closeAllConnections();
+    server.closeAllConnections();
     // What the devices had received is known only now; without it, more is taken for seen after the next start.
     await withTimeout(this.#registry.flush(), GOODBYE_TIMEOUT, undefined);
     this.#registry.close();
     await withTimeout(this.#store.close(), GOODBYE_TIMEOUT, undefined);
+    this.#metrics.close();
     return durable;
+  }
+
+  #describeState(): void {
+    const metrics = this.#metrics;
+    const states: readonly StoreState[] = ['ready', 'reopening', 'closed'];
+    metrics.gauge({ name: 'connections', help: 'Open WebSockets.', label: 'protocol' }, () => ({
+      ...this.#gateway.connections,
+    }));
+    metrics.gauge({ name: 'documents', help: 'Documents in memory.' }, () => this.#registry.documents.length);
+    metrics.gauge(
+      { name: 'store_state', help: '1 for the state that the store is in.', label: 'state' },
+      () => Object.fromEntries(states.map((state) => [state, state === this.#store.state ? 1 : 0])),
+    );
   }
 
   #logStats(): void {
@@ -121,6 +147,7 @@ function createRegistry(config: Config, log: Log, store: Store): DocumentRegistr
     store,
     idleTimeout: config.idleTimeout,
     maxDepth: config.maxDepth,
+    limits: config,
     compactUpdates: config.compactUpdates,
     compactBytes: config.compactBytes,
     // Late edits come hours after, so what lost is kept for a day even where no history is.
@@ -133,6 +160,39 @@ function createRegistry(config: Config, log: Log, store: Store): DocumentRegistr
     onHistoryDamaged: ({ user }, revision) => log('historyDamaged', { user, revision }),
     onCompacted: ({ user }, sizes) => log('compacted', { user, ...sizes }),
     onUnexpected: (error) => log('unexpected', { where: 'document', error }),
+  });
+}
+
+/** Every refusal of a socket is logged with its code. */
+function countRefusals(log: Log, metrics: Metrics): Log {
+  return (name, fields) => {
+    if (name === 'messageRefused' || name === 'upgradeRefused') metrics.refused.add(codeOf(fields));
+    log(name, fields);
+  };
+}
+
+const codeOf = (fields: object): string => ('code' in fields ? String(fields.code) : '');
+
+/** The same store, whose commits are counted and timed; its promises stay the same, since their order counts. */
+function measureCommits(store: Store, metrics: Metrics): Store {
+  const commit: Store['commit'] = (user, change) => {
+    const began = performance.now();
+    const committed = store.commit(user, change);
+    committed.then(
+      () => {
+        metrics.commits.add('saved');
+        metrics.commitTime.observe((performance.now() - began) / 1_000);
+      },
+      () => metrics.commits.add('failed'),
+    );
+    return committed;
+  };
+  return new Proxy(store, {
+    get(target, name) {
+      if (name === 'commit') return commit;
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
   });
 }
 

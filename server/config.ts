@@ -1,104 +1,18 @@
-interface Option<Value> {
-  readonly type: string;
-  /** The default, as one would write it in the environment. */
-  readonly fallback: string;
-  /** Where production has another default; `null` if the option has to be set there. */
-  readonly inProduction?: string | null;
-  readonly line: string;
-  /** What is allowed, as it stands in the sentence about a bad value. */
-  readonly allowed: string;
-  /** `undefined` for a value that is not allowed. */
-  readonly parse: (raw: string) => Value | undefined;
-}
+import { parseTrust, type Trust } from './client-address.js';
+import {
+  bytes,
+  choice,
+  count,
+  duration,
+  flag,
+  integer,
+  type Option,
+  parsed,
+  text,
+  timeout,
+} from './option-kinds.js';
 
-type Describe = Pick<Option<unknown>, 'fallback' | 'inProduction' | 'line'>;
-
-/** The longest time that a Node timer can wait: setTimeout(fn, Infinity) would fire at once. */
-export const NEVER = 2 ** 31 - 1;
-
-const BYTES = { b: 1, kb: 1e3, mb: 1e6, gb: 1e9, kib: 2 ** 10, mib: 2 ** 20, gib: 2 ** 30 } as const;
-const MILLISECONDS = { ms: 1, s: 1e3, m: 60e3, h: 3600e3, d: 86_400e3 } as const;
-
-/** '1.5 MiB' → 1572864; a positive value never becomes 0, which would mean "no limit". */
-function quantity(raw: string, units: Readonly<Record<string, number>>, plain: string): number | undefined {
-  const match = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(raw);
-  const unit = match?.[2]?.toLowerCase() || plain;
-  const factor = Object.hasOwn(units, unit) ? units[unit] : undefined;
-  if (match === null || factor === undefined) return undefined;
-  const exact = Number(match[1]) * factor;
-  const value = exact > 0 ? Math.max(1, Math.round(exact)) : 0;
-  return Number.isSafeInteger(value) ? value : undefined;
-}
-
-const within = (value: number | undefined, from: number, to: number): number | undefined =>
-  value !== undefined && value >= from && value <= to ? value : undefined;
-
-const text = (about: Describe): Option<string> => ({
-  ...about,
-  type: 'text',
-  allowed: 'any text',
-  parse: (raw) => raw,
-});
-
-const integer = (from: number, to: number, about: Describe): Option<number> => ({
-  ...about,
-  type: 'integer',
-  allowed: `a whole number from ${from} to ${to}`,
-  parse: (raw) => (/^\d{1,15}$/.test(raw) ? within(Number(raw), from, to) : undefined),
-});
-
-const choice = <const Value extends string>(
-  values: readonly Value[],
-  about: Describe,
-  hint = '',
-): Option<Value> => ({
-  ...about,
-  type: values.map((value) => `\`${value}\``).join(' or '),
-  allowed: values.join(' or ') + hint,
-  parse: (raw) => values.find((value) => value === raw),
-});
-
-const flag = (about: Describe): Option<boolean> => ({
-  ...about,
-  type: '`true` or `false`',
-  allowed: 'true or false',
-  parse: (raw) => (raw === 'true' ? true : raw === 'false' ? false : undefined),
-});
-
-const unlessZero = (value: number | undefined, unlimited: number): number | undefined =>
-  value === 0 ? unlimited : value;
-
-/** A limit in bytes: 0 becomes Infinity, so that `size > limit` needs no special case. */
-const bytes = (about: Describe): Option<number> => ({
-  ...about,
-  type: 'size',
-  allowed: "a size such as '32 MiB', '500 KB' or plain bytes; 0 for no limit",
-  parse: (raw) => unlessZero(quantity(raw, BYTES, 'b'), Number.POSITIVE_INFINITY),
-});
-
-/** A limit that is a count: 0 becomes Infinity. */
-const count = (about: Describe): Option<number> => ({
-  ...about,
-  type: 'count',
-  allowed: 'a whole number; 0 for no limit',
-  parse: (raw) => (/^\d{1,15}$/.test(raw) ? unlessZero(Number(raw), Number.POSITIVE_INFINITY) : undefined),
-});
-
-/** A time in milliseconds, never above what a timer can wait. */
-const duration = (from: number, to: number, about: Describe): Option<number> => ({
-  ...about,
-  type: 'time',
-  allowed: `a time such as '500ms', '30s', '5m' or plain seconds, from ${from} ms to ${to / 1000} s`,
-  parse: (raw) => within(quantity(raw, MILLISECONDS, 's'), from, to),
-});
-
-/** A time that 0 switches off. */
-const timeout = (about: Describe): Option<number> => ({
-  ...about,
-  type: 'time',
-  allowed: "a time such as '500ms', '30s', '5m' or plain seconds, at most 24 days; 0 for no limit",
-  parse: (raw) => unlessZero(within(quantity(raw, MILLISECONDS, 's'), 0, 24 * MILLISECONDS.d), NEVER),
-});
+export { NEVER } from './option-kinds.js';
 
 /** The one table of options. An option that is not here does not exist. */
 export const OPTIONS = {
@@ -135,6 +49,18 @@ export const OPTIONS = {
   MAX_NATIVE_MESSAGE: bytes({ fallback: '32 MiB', line: 'Largest message of a native device.' }),
   MAX_JSON_MESSAGE: bytes({ fallback: '1 MiB', line: 'Largest message of a JSON device.' }),
   MAX_HTTP_BODY: bytes({ fallback: '32 MiB', line: 'Largest body of an HTTP request.' }),
+  MAX_DOCUMENT: bytes({
+    fallback: '32 MiB',
+    line: 'Largest document of a user; what would exceed it is refused, deletions never are.',
+  }),
+  MAX_DOCUMENT_STRUCTS: count({
+    fallback: '1000000',
+    line: 'The same in structs of Yjs: about one for each field that was ever written.',
+  }),
+  MAX_DEVICES: count({
+    fallback: '100',
+    line: 'JSON devices that are remembered of a user; the one that was away longest is forgotten first.',
+  }),
   MAX_DEPTH: count({ fallback: '64', line: 'Deepest nesting of objects and arrays in a record.' }),
   MAX_PENDING: bytes({
     fallback: '256 KiB',
@@ -144,6 +70,52 @@ export const OPTIONS = {
   PING_INTERVAL: timeout({
     fallback: '30s',
     line: 'Time between pings; a connection that misses one is closed.',
+  }),
+  MESSAGE_RATE: count({
+    fallback: '100',
+    line: 'Messages a second of a connection, once `MESSAGE_BURST` is used up; requests a second of a user at an address.',
+  }),
+  MESSAGE_BURST: count({ fallback: '1000', line: 'Messages that may come at once.' }),
+  BYTE_RATE: bytes({
+    fallback: '4 MiB',
+    line: 'Bytes a second of a connection, once `BYTE_BURST` is used up; whole documents that it asks for count, too.',
+  }),
+  BYTE_BURST: bytes({ fallback: '64 MiB', line: 'Bytes that may come at once.' }),
+  MAX_SOCKETS_PER_USER: count({ fallback: '20', line: 'Connections to one document at a time.' }),
+  MAX_SOCKETS_PER_ADDRESS: count({
+    fallback: '1000',
+    line: 'Connections and requests of one address at a time; of IPv6, one /64 network.',
+  }),
+  UPGRADE_TIMEOUT: timeout({
+    fallback: '5s',
+    line: 'Time from an upgrade to the first message of the server.',
+  }),
+  HEADERS_TIMEOUT: timeout({ fallback: '5s', line: 'Time for a client to send the headers of a request.' }),
+  BUFFER_PAUSE: bytes({
+    fallback: '1 MiB',
+    line: 'What may wait for a slow reader before nothing more is read from it.',
+  }),
+  BUFFER_CLOSE: bytes({
+    fallback: '16 MiB',
+    line: 'What may wait for a slow reader before its connection is closed; the first sync does not count.',
+  }),
+  TRUST_PROXY: parsed<Trust>(
+    {
+      type: 'number or list',
+      fallback: '0',
+      allowed: "a number of proxies, or addresses and networks such as '127.0.0.1, 10.0.0.0/8'; 0 for none",
+      line: 'Proxies whose `X-Forwarded-For` is believed: how many stand before the server, or their addresses.',
+    },
+    parseTrust,
+  ),
+  TLS_CERT: text({
+    fallback: '',
+    line: 'File with the certificate chain (PEM), for https and wss without a proxy; read again when it changes.',
+  }),
+  TLS_KEY: text({ fallback: '', line: 'File with the private key (PEM) of `TLS_CERT`.' }),
+  ADMIN_TOKEN: text({
+    fallback: '',
+    line: 'Bearer token for `/metrics`; without it, only this machine gets in.',
   }),
   IDLE_TIMEOUT: timeout({ fallback: '30s', line: 'How long a document that nobody uses stays in memory.' }),
   HISTORY_DAYS: integer(0, 36_500, {
@@ -195,9 +167,25 @@ export function readConfig(env: Environment): Config {
     if (value instanceof Problem) problems.push(value.sentence);
     return [camel(name), value];
   });
-  if (problems.length > 0) throw new ConfigError(problems);
   // The keys and values come from the table that `Config` is derived from.
-  return Object.freeze(Object.fromEntries(entries)) as Config;
+  const config = Object.freeze(Object.fromEntries(entries)) as Config;
+  if (problems.length === 0) problems.push(...contradictionsIn(config));
+  if (problems.length > 0) throw new ConfigError(problems);
+  return config;
+}
+
+/** What is wrong with options that are right one by one. */
+function contradictionsIn({ maxNativeMessage, maxDocument, tlsCert, tlsKey }: Config): string[] {
+  const tooSmall = maxNativeMessage < maxDocument;
+  const halfTls = (tlsCert === '') !== (tlsKey === '');
+  return [
+    ...(tooSmall
+      ? [
+          'MAX_NATIVE_MESSAGE must not be smaller than MAX_DOCUMENT: y-websocket sends a document in one message.',
+        ]
+      : []),
+    ...(halfTls ? ['TLS_CERT and TLS_KEY need each other: set both, or none.'] : []),
+  ];
 }
 
 class Problem {
@@ -229,6 +217,7 @@ const UNITS =
   '`0` switches a limit off.';
 
 function shownDefault({ fallback, inProduction }: Option<unknown>): string {
+  if (fallback === '') return 'none';
   if (inProduction === undefined) return `\`${fallback}\``;
   return `\`${fallback}\`; in production ${inProduction === null ? 'it must be set' : `\`${inProduction}\``}`;
 }

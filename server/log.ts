@@ -63,6 +63,16 @@ const EVENTS = {
     (e) =>
       `⛔ Refused a message from ${e.device} of user ${e.user}: ${e.code}${e.reason && ` (${e.reason})`}`,
   ),
+  proxyNotTrusted: event<{ address: string }>(
+    'warn',
+    (e) =>
+      `⚠️ ${e.address} sends X-Forwarded-For and is not trusted, so all behind it count as one address: set TRUST_PROXY`,
+  ),
+  tlsReloaded: event<{ path: string }>('info', (e) => `🔐 New certificate read from ${e.path}`),
+  tlsFailed: event<{ path: string; error: unknown }>(
+    'error',
+    (e) => `❌ The certificate in ${e.path} can't be used, the old one stays: ${brief(e.error)}`,
+  ),
   stats: event<{ connections: number; users: number; entries: number }>(
     'info',
     (e) => `📊 Stats: ${e.connections} connections, ${e.users} users, ${e.entries} data entries`,

@@ -20,6 +20,8 @@ export const ERRORS = {
   WRONG_USER: { status: 403, message: 'The userId is not that of this connection.' },
   MESSAGE_TOO_LARGE: { status: 413, close: 1009, message: 'The message is larger than the server allows.' },
   TOO_MANY_BAD_MESSAGES: { status: 429, close: 1008, message: 'Too many bad messages in a minute.' },
+  TOO_MANY_SOCKETS: { status: 429, message: 'Too many connections at once; close some, or try again later.' },
+  TOO_MANY_REQUESTS: { status: 429, message: 'Too many requests; try again later.' },
   TOO_MANY_CLOSES: { status: 429, message: 'Too many malformed updates; try again later.' },
   MISSING_IDENTITY: { status: 400, close: 1008, message: 'Missing userId or deviceId' },
   INVALID_IDENTITY: {
@@ -33,6 +35,11 @@ export const ERRORS = {
     close: 1008,
     message: 'The update builds on changes that the server does not have; send the whole document.',
   },
+  DOCUMENT_FULL: {
+    status: 413,
+    close: 1009,
+    message: 'The document is as large as the server allows; delete something first.',
+  },
   NOT_SAVED: { status: 503, close: 1011, message: 'The change could not be saved; send it again later.' },
   STORE_UNAVAILABLE: { status: 503, close: 1011, message: 'The store is not available; try again later.' },
   DOCUMENT_CORRUPT: {
@@ -42,6 +49,7 @@ export const ERRORS = {
   },
   RESTARTING: { status: 503, close: 1012, message: 'The server is restarting; connect again.' },
   OVERLOADED: { status: 503, close: 1013, message: 'The connection reads too slowly.' },
+  ADMIN_ONLY: { status: 403, message: 'This is for the operator of the server.' },
   NOT_FOUND: {
     status: 404,
     message:

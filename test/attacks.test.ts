@@ -14,6 +14,7 @@ import { decodeMessage, decodeStateVector, messages, type YjsMessage } from '../
 import { sharedValue } from '../shared/records.js';
 import { openDocument } from './support/document.js';
 import { overlapOfCollected } from './support/hostile.js';
+import { yjsOutbox } from './support/outbox.js';
 import { useServer } from './support/use.js';
 
 const origin: Origin = { via: 'yjs', device: 'phone' as DeviceId, actor: null, member: null };
@@ -32,10 +33,10 @@ const recordOf = (document: UserDocument, id: string) =>
 function session(document: UserDocument) {
   const sent: YjsMessage[] = [];
   const closed: SyncError[] = [];
-  const outbox = {
+  const outbox = yjsOutbox({
     send: (bytes: Uint8Array) => sent.push(decodeMessage(bytes)),
     close: (error: SyncError) => closed.push(error),
-  };
+  });
   const limits = { maxPending: 256 * 1024, pendingTimeout: 30_000 };
   const device = 'tablet' as DeviceId;
   return { sent, closed, session: new YjsSession({ document, device, outbox, now: () => 0, ...limits }) };

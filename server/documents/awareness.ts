@@ -3,12 +3,13 @@
  * connection that introduced it; y-websocket re-sends the states of others, which changes nothing here.
  */
 import type { DeviceId } from '../../shared/names.js';
-import type { AwarenessEntry } from '../../shared/protocol/yjs.js';
+import { type AwarenessEntry, MAX_AWARENESS_STATE } from '../../shared/protocol/yjs.js';
 
-/** In bytes of its JSON text. */
-export const MAX_AWARENESS_STATE = 4 * 1024;
 /** Yjs client ids that one connection may introduce; y-websocket needs one, and a second after a new Y.Doc. */
 const MAX_STATES_PER_MEMBER = 8;
+
+/** Others would have to count beyond what is exact; y-websocket counts from 0. */
+const MAX_CLOCK = 2 ** 32;
 
 interface State {
   readonly clock: number;
@@ -45,7 +46,7 @@ export class AwarenessRoom {
   }
 
   #accept(owner: Owner, { id, clock, state }: AwarenessEntry, alone: boolean): boolean {
-    if (Buffer.byteLength(state) > MAX_AWARENESS_STATE) return false;
+    if (Buffer.byteLength(state) > MAX_AWARENESS_STATE || clock > MAX_CLOCK) return false;
     const current = this.#states.get(id);
     if (current === undefined) return this.#introduce(owner, { id, clock, state });
     const isOwn = current.owner === owner;

@@ -8,10 +8,15 @@ export class DeviceStates {
   readonly #states = new Map<DeviceId, DeviceState>();
   readonly #views = new Set<DeviceView>();
   readonly #http = new Map<DeviceId, HttpDeviceView>();
+  readonly #max: number;
   #gone: DeviceId[] = [];
 
-  /** @param revision the user's revision at load */
-  constructor(saved: ReadonlyMap<DeviceId, Uint8Array>, revision: number) {
+  /**
+   * @param revision the user's revision at load
+   * @param max devices that are remembered
+   */
+  constructor(saved: ReadonlyMap<DeviceId, Uint8Array>, revision: number, max = Number.POSITIVE_INFINITY) {
+    this.#max = max;
     for (const [id, bytes] of saved) this.#states.set(id, DeviceState.decode(id, bytes, revision));
   }
 
@@ -65,17 +70,33 @@ export class DeviceStates {
   neededFrom(metSince: number): number {
     for (const state of this.#states.values()) {
       state.forgetBefore(metSince);
-      if (state.isConnected || state.metAt >= metSince) continue;
-      this.#states.delete(state.id);
-      this.#http.delete(state.id);
-      this.#gone.push(state.id);
+      if (!state.isConnected && state.metAt < metSince) this.#forget(state);
     }
     return Math.min(...[...this.#states.values()].map(({ neededFrom }) => neededFrom));
   }
 
   #state(id: DeviceId): DeviceState {
-    const state = this.#states.get(id) ?? new DeviceState(id);
+    const known = this.#states.get(id);
+    if (known !== undefined) return known;
+    while (this.#states.size >= this.#max && this.#forgetOne()) {}
+    const state = new DeviceState(id);
     this.#states.set(id, state);
     return state;
+  }
+
+  /** The one that was away longest; when it comes again, it is a device that was never met (L8). */
+  #forgetOne(): boolean {
+    let oldest: DeviceState | null = null;
+    for (const state of this.#states.values()) {
+      if (!state.isConnected && (oldest === null || state.metAt < oldest.metAt)) oldest = state;
+    }
+    if (oldest !== null) this.#forget(oldest);
+    return oldest !== null;
+  }
+
+  #forget({ id }: DeviceState): void {
+    this.#states.delete(id);
+    this.#http.delete(id);
+    this.#gone.push(id);
   }
 }

@@ -16,6 +16,7 @@ import {
   readUpTo,
   remember,
 } from './judged.js';
+import { RecentWrites } from './recent-writes.js';
 import { keyOf, type RecordKey } from './record-key.js';
 
 /** A pong is the socket's word: the app has read the message by so many ms later (L4). */
@@ -57,8 +58,8 @@ export class DeviceView {
   /** When a newer connection of the device began. */
   #supersededAt: number | null = null;
   #settledAt: number | null = null;
-  readonly #own = new Map<string, LiveWrite>();
-  readonly #replayed = new Map<string, OwnWrite>();
+  readonly #own = new RecentWrites<LiveWrite>();
+  readonly #replayed = new RecentWrites<OwnWrite>();
 
   constructor(device: DeviceState, now: number) {
     this.device = device;

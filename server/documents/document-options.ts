@@ -2,6 +2,7 @@
 import type { SyncError } from '../../shared/errors.js';
 import type { Dependency } from '../../shared/protocol/scan.js';
 import type { Store } from '../store/store.js';
+import type { RoomLimits } from './document-room.js';
 import type { ReplicaOptions } from './replica.js';
 import type { UserDocument } from './user-document.js';
 
@@ -17,7 +18,20 @@ export interface DocumentOptions extends ReplicaOptions {
   /** History before this revision can't be read. */
   readonly onHistoryDamaged: (document: UserDocument, revision: number) => void;
   readonly onUnexpected: (error: unknown) => void;
+  /** What a user may make the server keep; without it, anything. */
+  readonly limits?: DocumentLimits;
 }
+
+export interface DocumentLimits extends RoomLimits {
+  /** Devices of which something is remembered. */
+  readonly maxDevices: number;
+}
+
+export const NO_LIMITS: DocumentLimits = {
+  maxDocument: Number.POSITIVE_INFINITY,
+  maxDocumentStructs: Number.POSITIVE_INFINITY,
+  maxDevices: Number.POSITIVE_INFINITY,
+};
 
 export interface CompactionSizes {
   readonly updates: number;

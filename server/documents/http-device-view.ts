@@ -2,6 +2,7 @@
 import type { ChangeMessage } from '../../shared/protocol/json.js';
 import type { DeviceState, OwnWrite } from './device-state.js';
 import { type Judged, type Made, NOTHING_LATER, ownBounds, remember } from './judged.js';
+import { RecentWrites } from './recent-writes.js';
 import { keyOf } from './record-key.js';
 
 const MAX_ANSWERS = 16;
@@ -12,7 +13,7 @@ export class HttpDeviceView {
   #sent: number;
   /** When an answer with a revision was first sent. */
   readonly #answered = new Map<number, number>();
-  readonly #own = new Map<string, OwnWrite>();
+  readonly #own = new RecentWrites<OwnWrite>();
 
   constructor(device: DeviceState, revision: number) {
     this.device = device;

@@ -3,6 +3,8 @@ import type { CompactionSizes } from './document-options.js';
 /** How much of a document is stored in single updates, to know when a compaction is due. */
 export class StoredSize {
   updates: number;
+  /** Bytes that were ever added since the document was loaded. */
+  added = 0;
   #bytes: number;
   #last = 0;
 
@@ -11,8 +13,14 @@ export class StoredSize {
     this.#bytes = updates.reduce((sum, { length }) => sum + length, 0);
   }
 
+  /** At least what the document takes, encoded as one update. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   add({ length }: Uint8Array): void {
     this.updates += 1;
+    this.added += length;
     this.#bytes += length;
     this.#last = length;
   }

@@ -14,7 +14,8 @@ import { AwarenessRoom } from './awareness.js';
 import { durableChange, type Member, type Origin } from './changes.js';
 import { CommitQueue } from './commit-queue.js';
 import { DeviceStates } from './device-states.js';
-import type { DocumentOptions, ReceiveResult } from './document-options.js';
+import { type DocumentOptions, NO_LIMITS, type ReceiveResult } from './document-options.js';
+import { DocumentRoom } from './document-room.js';
 import { History, type TimesMade } from './history.js';
 import { encodeEntry, type HistoryEntry } from './history-entry.js';
 import { Inbox } from './inbox.js';
@@ -34,6 +35,7 @@ export class UserDocument {
   readonly history: History;
   /** All of it, as it is stored. */
   readonly archive: Archive;
+  readonly room: DocumentRoom;
   readonly #options: DocumentOptions;
   readonly #members = new Members((action) => this.#safely(action));
   #replica: Replica;
@@ -47,10 +49,12 @@ export class UserDocument {
     this.user = user;
     this.#options = options;
     this.#replica = new Replica(stored, options);
-    this.devices = new DeviceStates(stored.devices, stored.revision);
+    const limits = options.limits ?? NO_LIMITS;
+    this.devices = new DeviceStates(stored.devices, stored.revision, limits.maxDevices);
     this.history = new History(stored.revision, stored.historyFrom, (key) => this.#replica.images.get(key));
     this.archive = new Archive(user, options);
     this.#size = new StoredSize(stored.updates);
+    this.room = new DocumentRoom(() => this.#replica.doc, this.#size, limits, options.now);
   }
 
   /** The user's change counter, commits under way included. */
@@ -84,10 +88,7 @@ export class UserDocument {
     this.#inbox.enter(task);
   }
 
-  /**
-   * Runs `task` when the history since `revision` is in memory: at once, or after it was read, and then before
-   * anything that came in later.
-   */
+  /** Runs `task` when the history since `revision` is in memory: now, or after it was read, before what came later. */
   withHistory(revision: number, task: () => void): void {
     this.#inbox.enter(() => {
       if (!this.history.covers(revision)) this.#pause(() => this.#readHistory(revision));
@@ -100,8 +101,8 @@ export class UserDocument {
   }
 
   /**
-   * Applies an update of a native device. Nothing of it is applied when it throws `MALFORMED_UPDATE` or misses
-   * dependencies.
+   * Applies an update of a native device. Nothing of it is applied when it throws `MALFORMED_UPDATE` or
+   * `DOCUMENT_FULL`, or misses dependencies.
    *
    * @param saw the author's state vector before the update, where it is known
    */
@@ -109,6 +110,7 @@ export class UserDocument {
     this.#mustWork();
     const checked = this.#replica.check(update);
     if (checked !== 'new') return { missing: checked === 'empty' ? null : checked };
+    this.room.mustTakeUpdate(update);
     try {
       this.#commit(origin, this.#replica.receive(update, saw));
     } catch (error) {
@@ -149,8 +151,7 @@ export class UserDocument {
     if (which === 'urgent' && !this.devices.hasUrgent) return;
     const devices = this.devices.take(this.#options.now(), which === 'all' ? 'all' : 'due');
     if (devices === undefined) return;
-    const { revision } = this;
-    this.#await(this.#options.store.commit(this.user, { update: null, revision, devices }));
+    this.#await(this.#options.store.commit(this.user, { update: null, revision: this.revision, devices }));
   }
 
   /** Calls `done` once everything that the document has now is durable; in the order of the calls. */

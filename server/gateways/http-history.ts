@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { SyncError } from '../../shared/errors.js';
 import { isCollectionName, isRecordId, recordIdOf } from '../../shared/names.js';
 import type { HistoryHead } from '../documents/archive.js';
+import { growthOfRecord } from '../documents/document-room.js';
 import type { HistoryEntry } from '../documents/history-entry.js';
 import { writeImage } from '../documents/record-image.js';
 import type { UserDocument } from '../documents/user-document.js';
@@ -56,6 +57,7 @@ export async function postRestore(options: HttpOptions, request: Request, respon
     const image = await document.archive.imageAt(await durableHead(document), wanted, wanted.revision);
     const origin = { via: 'restore', device, actor: null, member: null } as const;
     const restored = await inOrder(document, () => {
+      document.room.mustTake(growthOfRecord(document.record(wanted), image.json));
       document.write(origin, (doc) => writeImage(doc, wanted.collection, wanted.id, image));
       return {
         collection: wanted.collection,

@@ -1,11 +1,13 @@
 /** What every request names: a user, perhaps a device; and the user's document, while the request lasts. */
-import type { Request } from 'express';
+import type { Request, RequestHandler } from 'express';
 import { SyncError } from '../../shared/errors.js';
 import { type DeviceId, isDeviceId, isUserId, type UserId } from '../../shared/names.js';
 import type { Config } from '../config.js';
 import type { DocumentRegistry } from '../documents/registry.js';
 import type { UserDocument } from '../documents/user-document.js';
 import type { Log } from '../log.js';
+import type { Metrics } from '../metrics.js';
+import type { Admission, Visitor } from './admission.js';
 
 export interface HttpOptions {
   readonly config: Config;
@@ -15,6 +17,45 @@ export interface HttpOptions {
   readonly newDeviceId: () => DeviceId;
   /** Whether the store works and the server takes traffic (H4). */
   readonly isReady: () => boolean;
+  readonly admission: Admission;
+  readonly metrics: Metrics;
+}
+
+/**
+ * Refuses a request for whom there is no place or no allowance, before its body is read; counts what comes and goes.
+ *
+ * @param cost in messages: what dear requests cost besides their bytes
+ */
+export function admit({ admission, metrics }: HttpOptions, cost: number): RequestHandler {
+  return (request, response, next) => {
+    const visitor = visitorOf(admission, request);
+    const refusal = admission.refuseRequest(visitor);
+    if (refusal !== null) {
+      // What of the body is still to come is not worth reading.
+      response.set({ 'Retry-After': String(refusal.retryAfter), Connection: 'close' });
+      next(new SyncError(refusal.code));
+      return;
+    }
+    const { socket } = request;
+    const before = socket.bytesRead + socket.bytesWritten;
+    const leave = admission.enterRequest(visitor, cost);
+    response.once('close', () => {
+      leave();
+      admission.sharedOf(visitor).take(0, socket.bytesRead + socket.bytesWritten - before);
+      metrics.requests.add(String(response.statusCode));
+    });
+    next();
+  };
+}
+
+/** Charges for more than `admit` could know of. */
+export function charge({ admission }: HttpOptions, request: Request, cost: number): void {
+  admission.sharedOf(visitorOf(admission, request)).take(cost, 0);
+}
+
+function visitorOf(admission: Admission, request: Request): Visitor {
+  const { userId } = request.params;
+  return { user: isUserId(userId) ? userId : null, address: admission.addressOf(request) };
 }
 
 export function userOf(request: Request): UserId {

@@ -6,12 +6,13 @@ import { SyncError } from '../../shared/errors.js';
 import type { UserId } from '../../shared/names.js';
 import { type ChangeMessage, checkMessage, isAnswered } from '../../shared/protocol/json.js';
 import { type Collections, isObject, type JsonRecord, readRecord, recordMap } from '../../shared/records.js';
+import { growthOfDeletion, growthOfRecord } from '../documents/document-room.js';
 import type { HttpDeviceView } from '../documents/http-device-view.js';
 import { applyMessage, neededFrom } from '../documents/json-changes.js';
 import type { Judged } from '../documents/judged.js';
 import { keyOf } from '../documents/record-key.js';
 import type { UserDocument } from '../documents/user-document.js';
-import { type HttpOptions, inOrder, namedDevice, userOf, withDocument } from './http-request.js';
+import { charge, type HttpOptions, inOrder, namedDevice, userOf, withDocument } from './http-request.js';
 
 const MAX_CHANGES = 1_000;
 
@@ -29,6 +30,7 @@ export async function getSync(options: HttpOptions, request: Request, response: 
 /** Applies a list of changes in one atomic batch, then answers like GET (H2). */
 export async function postSync(options: HttpOptions, request: Request, response: Response): Promise<void> {
   const changes = readChanges(request.body, userOf(request), options.config.maxDepth);
+  charge(options, request, changes.length);
   const named = namedDevice(request);
   await withDocument(options, request, async (document) => {
     const device = named ?? options.newDeviceId();
@@ -50,6 +52,7 @@ function applyBatch(
   view: HttpDeviceView,
   now: number,
 ): void {
+  mustFit(document, changes);
   const { device } = view;
   const applied: [ChangeMessage, Judged][] = [];
   const made = new Map<string, number>();
@@ -73,6 +76,19 @@ function applyBatch(
     view.wrote(message, judged, outcome, document.revision);
   }
   document.saveDevices('urgent'); // in one batch with the changes
+}
+
+/** All of a batch, or nothing. */
+function mustFit(document: UserDocument, changes: readonly ChangeMessage[]): void {
+  const sum = { bytes: 0, structs: 0 };
+  for (const [index, message] of changes.entries()) {
+    const current = document.record(message);
+    const isUpdate = message.type === 'DATA_UPDATE';
+    const growth = isUpdate ? growthOfRecord(current, message.document) : growthOfDeletion(current);
+    sum.bytes += growth.bytes;
+    sum.structs += growth.structs;
+    if (isUpdate) document.room.mustTake(sum, index);
+  }
 }
 
 function currentOf(doc: Y.Doc, { collection, id }: ChangeMessage): JsonRecord | null {

@@ -12,6 +12,7 @@ import {
 } from '../../shared/protocol/json.js';
 import type { DurableChange, Member, Origin, RecordChange } from '../documents/changes.js';
 import type { DeviceView } from '../documents/device-view.js';
+import { growthOfRecord } from '../documents/document-room.js';
 import { applyMessage, neededFrom } from '../documents/json-changes.js';
 import type { Judged } from '../documents/judged.js';
 import { keyOf } from '../documents/record-key.js';
@@ -22,6 +23,8 @@ import { Receipts } from './receipts.js';
 /** What a session can do to its connection. */
 export interface JsonOutbox {
   send(text: string | Buffer): void;
+  /** Sends what the device asked for; `sent` is called when it has left. */
+  answer(text: string, sent: () => void): void;
   /** A WebSocket ping; every client answers it with a pong of the same payload by itself. */
   ping(payload: string): void;
   /** Ends the connection with the error's close code. */
@@ -100,12 +103,12 @@ export class JsonSession implements Member {
     });
   }
 
-  #guard(action: () => void): void {
+  #guard(action: () => void, ack?: string): void {
     try {
       action();
     } catch (error) {
       if (error instanceof SyncError) {
-        this.#refuse(error);
+        this.#refuse(error, ack);
         return;
       }
       this.#end(new SyncError('INTERNAL'));
@@ -114,7 +117,7 @@ export class JsonSession implements Member {
   }
 
   /** Answers a bad message; the connection stays open, unless there are too many of them (L10). */
-  #refuse(error: SyncError): void {
+  #refuse(error: SyncError, ack?: string): void {
     const { document, device, log, now } = this.#options;
     log('messageRefused', {
       user: document.user,
@@ -123,7 +126,9 @@ export class JsonSession implements Member {
       code: error.code,
       reason: error.message,
     });
-    this.#send(jsonMessages.error(error));
+    this.#send(jsonMessages.error(error, ack));
+    // There is nothing wrong with the message, and a queue may hold many of them.
+    if (error.code === 'DOCUMENT_FULL') return;
     const since = now() - BAD_MESSAGE_WINDOW;
     this.#badMessages = [...this.#badMessages.filter((at) => at > since), now()];
     if (this.#badMessages.length >= MAX_BAD_MESSAGES) this.#end(new SyncError('TOO_MANY_BAD_MESSAGES'));
@@ -182,7 +187,7 @@ export class JsonSession implements Member {
       this.#guard(() => {
         this.#write(message, judged);
         this.#acknowledge(message);
-      }),
+      }, message.ack),
     );
   }
 
@@ -202,6 +207,7 @@ export class JsonSession implements Member {
     const isCrossed = this.#receipts.isOpen(message);
     const endWatch = this.#receipts.watch(message);
     const current = document.record(message);
+    if (message.type === 'DATA_UPDATE') document.room.mustTake(growthOfRecord(current, message.document));
     const apply = (doc: Y.Doc) => applyMessage(doc, message, current, judged, document.history);
     const entries = document.write(this.#origin, apply, made);
     const record = document.record(message);
@@ -233,8 +239,7 @@ export class JsonSession implements Member {
     const { revision } = document;
     const text = jsonMessages.fullSync(data, now());
     document.afterDurable(() => {
-      this.#fullSyncWaiting = false;
-      this.#send(text);
+      if (!this.#ended) this.#options.outbox.answer(text, () => this.#fullSyncSent());
       this.#view?.sentFullSync(revision, now());
       this.#receipts.sent('everything', revision);
       const collections = Object.fromEntries(
@@ -242,6 +247,11 @@ export class JsonSession implements Member {
       );
       log('initialData', { user: document.user, device, collections });
     });
+  }
+
+  /** One that was asked for meanwhile is answered by it. */
+  #fullSyncSent(): void {
+    this.#fullSyncWaiting = false;
   }
 
   #sendChange(change: RecordChange, fromDevice: DeviceId, revision: number): void {

@@ -21,7 +21,7 @@ export interface UpgradeRequest {
 const NATIVE_PATH = /^\/yjs\/([^/]+)$/;
 
 /** `null` for an address where there is no WebSocket. */
-export function readRequest(request: IncomingMessage): UpgradeRequest | null {
+export function readRequest(request: IncomingMessage, address: string): UpgradeRequest | null {
   const url = parseUrl(request.url ?? '');
   if (url === null) return null;
   const native = NATIVE_PATH.exec(url.pathname);
@@ -34,7 +34,7 @@ export function readRequest(request: IncomingMessage): UpgradeRequest | null {
     user: isUserId(userParam) ? userParam : null,
     device: isDeviceId(deviceParam) ? deviceParam : null,
     problem: problemWith(via, userParam, deviceParam),
-    address: addressOf(request),
+    address,
     url: request.url ?? '',
   };
 }
@@ -61,7 +61,6 @@ function decode(text: string): string {
   }
 }
 
-export const addressOf = (request: IncomingMessage): string => request.socket.remoteAddress ?? '';
 /** Whom offences are counted for (N8). */
 export const offenderOf = ({ user, device, address }: UpgradeRequest): string =>
   JSON.stringify([user, device, address]);

@@ -1,37 +1,41 @@
 /** The WebSocket door: which user, which device, which protocol; from there on, a session. */
 import type { IncomingMessage, Server } from 'node:http';
+import type { Socket as Stream } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { type RawData, type WebSocket, WebSocketServer } from 'ws';
+import type { WebSocket, WebSocketServer } from 'ws';
 import { ERRORS, type ErrorCode, SyncError } from '../../shared/errors.js';
 import type { DeviceId, UserId } from '../../shared/names.js';
-import type { Config } from '../config.js';
 import type { DocumentRegistry, Lease } from '../documents/registry.js';
 import type { UserDocument } from '../documents/user-document.js';
 import type { Log } from '../log.js';
+import type { Refusal } from './admission.js';
 import { JsonSession } from './json-session.js';
 import { Offences } from './offences.js';
-import { Socket } from './socket.js';
-import { addressOf, offenderOf, readRequest, type UpgradeRequest, type Via } from './upgrade-request.js';
+import type { Socket } from './socket.js';
+import { offenderOf, readRequest, type UpgradeRequest, type Via } from './upgrade-request.js';
+import { type Wire, type WireOptions, webSocketServer, wire } from './upgrade-wire.js';
 import { YjsSession } from './yjs-session.js';
 
-export interface UpgradeOptions {
-  readonly config: Config;
+export interface UpgradeOptions extends WireOptions {
   readonly registry: DocumentRegistry;
   readonly log: Log;
-  readonly now: () => number;
   readonly newDeviceId: () => DeviceId;
 }
 
 type Session = YjsSession | JsonSession;
 
 interface Connection {
-  readonly socket: Socket;
+  readonly wire: Wire;
   session: Session | null;
 }
 
 const TICK = 3_000;
 /** What a refused client is told to wait, in seconds. */
 const RETRY_AFTER = 60;
+const NOTHING_HERE: Refusal = { code: 'NOT_FOUND', retryAfter: 0 };
+const TOO_LATE = 'The document could not be loaded in time; connect again.';
+/** What y-websocket would send again at once after a close. */
+const OFFENCES: ReadonlySet<ErrorCode> = new Set(['MALFORMED_UPDATE', 'DOCUMENT_FULL']);
 /** A message of a JSON device beyond this many times the limit ends the connection (L10). */
 const JSON_LIMIT_FACTOR = 16;
 
@@ -62,126 +66,146 @@ export class UpgradeGateway {
     return this.#connections.size;
   }
 
+  /** Connections by their protocol. */
+  get connections(): Readonly<Record<Via, number>> {
+    const counts = { yjs: 0, json: 0 };
+    for (const { wire } of this.#connections) counts[wire.via]++;
+    return counts;
+  }
+
   /** Takes no new connections and reads no more from those that are open. */
   stopReading(): void {
     this.#closing = true;
     for (const timer of this.#timers) clearInterval(timer);
-    for (const { socket } of this.#connections) socket.pause();
+    for (const { wire } of this.#connections) {
+      wire.socket.hold('stopping');
+      wire.flow.drain();
+    }
   }
 
   /** Tells every client to come back later (1012), and waits until they are gone or `timeout` ms have passed. */
   async close(timeout: number): Promise<void> {
     const error = new SyncError('RESTARTING');
-    for (const { socket } of this.#connections) {
-      socket.resume();
-      socket.end(error);
-    }
+    for (const { wire } of this.#connections) wire.socket.end(error);
     const deadline = this.#options.now() + timeout;
     while (this.#connections.size > 0 && this.#options.now() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
-    for (const { socket } of this.#connections) socket.terminate();
+    for (const { wire } of this.#connections) wire.socket.terminate();
   }
 
   #onUpgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {
     stream.on('error', () => stream.destroy());
-    const asked = readRequest(request);
+    const { admission } = this.#options;
+    const asked = readRequest(request, admission.addressOf(request));
     const refusal = this.#refusalOf(asked);
     if (asked === null || refusal !== null) {
-      const code = refusal ?? 'NOT_FOUND';
-      const { status } = ERRORS[code];
-      this.#options.log('upgradeRefused', {
-        url: request.url ?? '',
-        address: addressOf(request),
-        status,
-        code,
-      });
-      refuse(stream, code);
+      this.#refuse(request, stream, refusal ?? NOTHING_HERE);
       return;
     }
+    stream.once('close', admission.enterSocket(asked));
     const server = this.#servers[asked.via];
-    server.handleUpgrade(request, stream, head, (ws) => this.#admit(ws, asked));
+    server.handleUpgrade(request, stream, head, (ws) => this.#admit(ws, request.socket, asked));
   }
 
-  #refusalOf(asked: UpgradeRequest | null): ErrorCode | null {
-    if (this.#closing) return 'RESTARTING';
-    if (asked === null) return 'NOT_FOUND';
-    return this.#offences.isBlocked(offenderOf(asked)) ? 'TOO_MANY_CLOSES' : null;
+  #refuse(request: IncomingMessage, stream: Duplex, { code, retryAfter }: Refusal): void {
+    const { log, admission } = this.#options;
+    const address = admission.addressOf(request);
+    log('upgradeRefused', { url: request.url ?? '', address, status: ERRORS[code].status, code });
+    refuse(stream, code, retryAfter);
   }
 
-  #admit(ws: WebSocket, asked: UpgradeRequest): void {
-    const socket = new Socket(ws);
+  #refusalOf(asked: UpgradeRequest | null): Refusal | null {
+    if (this.#closing) return { code: 'RESTARTING', retryAfter: RETRY_AFTER };
+    if (asked === null) return NOTHING_HERE;
+    if (this.#offences.isBlocked(offenderOf(asked)))
+      return { code: 'TOO_MANY_CLOSES', retryAfter: RETRY_AFTER };
+    return this.#options.admission.refuseSocket(asked);
+  }
+
+  #admit(ws: WebSocket, stream: Stream, asked: UpgradeRequest): void {
+    const opened = wire(ws, stream, asked.via, asked, this.#options);
     ws.on('error', () => {}); // ws closes the connection by itself; 'close' follows and is logged
     const { user, problem } = asked;
     if (user === null || problem !== null) {
       const code = problem ?? 'INVALID_IDENTITY';
       const { status } = ERRORS[code];
       this.#options.log('upgradeRefused', { url: asked.url, address: asked.address, status, code });
-      socket.end(new SyncError(code));
-    } else void this.#connect(ws, socket, asked, user, asked.device ?? this.#options.newDeviceId());
+      opened.socket.end(new SyncError(code));
+    } else void this.#connect(ws, opened, asked, user, asked.device ?? this.#options.newDeviceId());
   }
 
   async #connect(
     ws: WebSocket,
-    socket: Socket,
+    wire: Wire,
     asked: UpgradeRequest,
     user: UserId,
     device: DeviceId,
   ): Promise<void> {
-    const { log, registry } = this.#options;
-    const connection: Connection = { socket, session: null };
+    const { config, log, registry } = this.#options;
+    const { socket, flow } = wire;
+    const connection: Connection = { wire, session: null };
     let lease: Lease | null = null;
     this.#connections.add(connection);
     log('connected', { user, device, via: asked.via });
+    socket.hold('loading'); // what the client sends before the document is loaded waits in its socket (N2)
+    const late = setTimeout(() => socket.end(new SyncError('OVERLOADED', TOO_LATE)), config.upgradeTimeout);
     ws.on('close', (code, reason) => {
+      clearTimeout(late);
+      flow.drain();
       this.#connections.delete(connection);
       connection.session?.leave();
       lease?.release();
       const isQuote = code === ERRORS.MALFORMED_UPDATE.close;
       log('disconnected', { user, device, code, reason: isQuote ? '' : reason.toString() });
     });
-    ws.pause(); // what the client sends before the document is loaded waits in its socket (N2)
     try {
       lease = await registry.open(user);
-      if (!this.#connections.has(connection)) {
+      clearTimeout(late);
+      if (!this.#connections.has(connection) || ws.readyState !== ws.OPEN) {
         lease.release();
         return;
       }
-      connection.session = this.#start(ws, socket, asked, lease, device);
-      if (!this.#closing) ws.resume();
+      connection.session = this.#start(wire, asked, lease, device);
+      socket.release('loading');
     } catch (error) {
-      ws.resume();
       if (!(error instanceof SyncError)) log('unexpected', { where: 'connection', error });
       socket.end(error instanceof SyncError ? error : new SyncError('INTERNAL'));
     }
   }
 
-  #start(ws: WebSocket, socket: Socket, asked: UpgradeRequest, lease: Lease, device: DeviceId): Session {
+  #start(wire: Wire, asked: UpgradeRequest, lease: Lease, device: DeviceId): Session {
     const { document } = lease;
     const session =
       asked.via === 'yjs'
-        ? this.#yjsSession(document, socket, device, offenderOf(asked))
-        : this.#jsonSession(document, socket, device);
-    ws.on('message', (data: RawData, isBinary) => {
-      socket.noteLife();
-      this.#guard(socket, () => {
-        if (session instanceof YjsSession) session.receive(isBinary ? copyOf(data) : null);
-        else session.receive(isBinary ? null : data.toString());
-      });
-    });
-    if (session instanceof JsonSession) ws.on('pong', (payload) => session.pong(payload.toString()));
+        ? this.#yjsSession(document, wire, device, asked)
+        : this.#jsonSession(document, wire, device);
+    const receive = (message: Uint8Array | string) => {
+      if (session instanceof YjsSession) session.receive(typeof message === 'string' ? null : message);
+      else session.receive(typeof message === 'string' ? message : null);
+    };
+    wire.follow(
+      (message) => this.#guard(wire.socket, () => receive(message)),
+      (payload) => session instanceof JsonSession && session.pong(payload),
+    );
     session.start();
     return session;
   }
 
-  #yjsSession(document: UserDocument, socket: Socket, device: DeviceId, offender: string): YjsSession {
+  #yjsSession(
+    document: UserDocument,
+    { socket, answer }: Wire,
+    device: DeviceId,
+    asked: UpgradeRequest,
+  ): YjsSession {
     const { config, log, now } = this.#options;
     const outbox = {
       send: (message: Uint8Array) => socket.send(message),
+      answer,
       close: (error: SyncError) => {
         // The message may quote a key of the client's data, so it does not go into the log.
         log('messageRefused', { user: document.user, device, via: 'yjs', code: error.code, reason: '' });
-        if (error.code === 'MALFORMED_UPDATE') this.#offences.note(offender);
+        if (OFFENCES.has(error.code)) this.#offences.note(offenderOf(asked));
         socket.end(error);
       },
     };
@@ -189,9 +213,10 @@ export class UpgradeGateway {
     return new YjsSession({ document, device, outbox, now, maxPending, pendingTimeout });
   }
 
-  #jsonSession(document: UserDocument, socket: Socket, device: DeviceId): JsonSession {
+  #jsonSession(document: UserDocument, { socket, answer }: Wire, device: DeviceId): JsonSession {
     const { config, log, now } = this.#options;
     const outbox = {
+      answer,
       send: (text: string | Buffer) => socket.sendText(text),
       ping: (payload: string) => socket.ping(payload),
       close: (error: SyncError) => socket.end(error),
@@ -211,29 +236,20 @@ export class UpgradeGateway {
   }
 
   #tick(): void {
+    this.#options.admission.sweep();
     for (const { session } of this.#connections) if (session instanceof YjsSession) session.tick();
   }
 
   #checkLife(): void {
-    for (const { socket } of this.#connections) socket.checkLife();
+    for (const { wire } of this.#connections) wire.socket.checkLife();
   }
 }
 
-function webSocketServer(limit: number): WebSocketServer {
-  const maxPayload = Number.isFinite(limit) ? limit : 0;
-  return new WebSocketServer({ noServer: true, maxPayload, perMessageDeflate: false });
-}
-
-/** ws may use the buffer of a message again; what is kept has to be a copy of its own (S2). */
-function copyOf(data: RawData): Uint8Array {
-  return new Uint8Array(Array.isArray(data) ? Buffer.concat(data) : data);
-}
-
-function refuse(stream: Duplex, code: ErrorCode): void {
+function refuse(stream: Duplex, code: ErrorCode, retryAfter: number): void {
   const { status, message } = ERRORS[code];
   const body = JSON.stringify({ code, message });
   stream.once('finish', () => stream.destroy());
-  const later = code === 'NOT_FOUND' ? '' : `Retry-After: ${RETRY_AFTER}\r\n`;
+  const later = retryAfter === 0 ? '' : `Retry-After: ${retryAfter}\r\n`;
   stream.end(
     `HTTP/1.1 ${status} ${code}\r\nConnection: close\r\nContent-Type: application/json\r\n` +
       `Content-Length: ${Buffer.byteLength(body)}\r\n${later}\r\n${body}`,

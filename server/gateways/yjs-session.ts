@@ -9,6 +9,8 @@ import type { UserDocument } from '../documents/user-document.js';
 /** What a session can do to its connection. */
 export interface YjsOutbox {
   send(message: Uint8Array): void;
+  /** Sends what the client asked for; `sent` is called when it has left. */
+  answer(message: Uint8Array, sent: () => void): void;
   /** Ends the connection with the error's close code. */
   close(error: SyncError): void;
 }
@@ -52,6 +54,10 @@ export class YjsSession implements Member {
   /** The client's state vector at the start, until its answer to our SyncStep1 has come. */
   #saw: Map<number, number> | null = null;
   #answered = false;
+  /** Something that was asked for is on its way; what was asked for since, the last of each kind. */
+  #isAnswering = false;
+  #stateVector: Uint8Array | null = null;
+  #asksForAwareness = false;
   /** Updates that build on changes which are still missing, and the checkpoints that came after them. */
   #waiting: Waiting[] = [];
   #waitingBytes = 0;
@@ -143,7 +149,8 @@ export class YjsSession implements Member {
     switch (message.type) {
       case 'syncStep1':
         if (!this.#answered) this.#saw ??= decodeStateVector(message.stateVector);
-        this.#sendDurable(messages.syncStep2(document.diff(message.stateVector)));
+        this.#stateVector = message.stateVector;
+        this.#answerNext();
         return;
       case 'syncStep2': {
         const saw = this.#answered ? null : this.#saw;
@@ -159,7 +166,8 @@ export class YjsSession implements Member {
         this.#tellOthers(document.awareness.update(this, message.entries));
         return;
       case 'queryAwareness':
-        this.#send(messages.awareness(document.awareness.entries()));
+        this.#asksForAwareness = true;
+        this.#answerNext();
         return;
       case 'checkpoint':
         if (this.#waiting.length > 0) this.#heldCheckpoints.push(message.n);
@@ -168,6 +176,32 @@ export class YjsSession implements Member {
       case 'auth':
         return;
     }
+  }
+
+  /** One answer at a time: each may cost an encoding of the whole document, and wait for a slow reader. */
+  #answerNext(): void {
+    if (this.#isAnswering || this.#ended) return;
+    const { document } = this.#options;
+    const stateVector = this.#stateVector;
+    if (stateVector !== null) {
+      this.#stateVector = null;
+      this.#answer(messages.syncStep2(document.diff(stateVector)));
+    } else if (this.#asksForAwareness) {
+      this.#asksForAwareness = false;
+      this.#answer(messages.awareness(document.awareness.entries()));
+    }
+  }
+
+  #answer(message: Uint8Array): void {
+    this.#isAnswering = true;
+    this.#options.document.afterDurable(() => {
+      if (this.#ended) return;
+      this.#lastSent = this.#options.now();
+      this.#options.outbox.answer(message, () => {
+        this.#isAnswering = false;
+        this.#enter(() => this.#answerNext());
+      });
+    });
   }
 
   #apply(update: Uint8Array, saw: ReadonlyMap<number, number> | null): void {

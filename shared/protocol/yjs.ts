@@ -12,6 +12,13 @@ import {
   UPDATE,
 } from './yjs-messages.js';
 
+/** In bytes of its JSON text; a larger one is passed over, and so it is not parsed. */
+export const MAX_AWARENESS_STATE = 4 * 1024;
+/** Entries of an awareness message: y-websocket sends those of all who are there. */
+export const MAX_AWARENESS_ENTRIES = 1_000;
+/** Clients that a state vector may name: each session of each tab that ever wrote is one. */
+export const MAX_STATE_VECTOR = 50_000;
+
 export { type AwarenessEntry, messages } from './yjs-messages.js';
 
 export type YjsMessage =
@@ -42,6 +49,7 @@ export function decodeStateVector(bytes: Uint8Array): Map<number, number> {
   const reader = new ByteReader(bytes);
   const clocks = new Map<number, number>();
   const count = reader.count();
+  if (count > MAX_STATE_VECTOR) malformed('A state vector names too many clients.');
   for (let left = count; left > 0; left--) clocks.set(reader.uint(), reader.uint());
   reader.end();
   return clocks.size === count ? clocks : malformed('A state vector names a client twice.');
@@ -90,9 +98,11 @@ function readAuth(reader: ByteReader): YjsMessage {
 function decodeAwareness(bytes: Uint8Array): AwarenessEntry[] {
   const reader = new ByteReader(bytes);
   const entries: AwarenessEntry[] = [];
-  for (let left = reader.count(); left > 0; left--) {
+  const count = reader.count();
+  if (count > MAX_AWARENESS_ENTRIES) malformed('An awareness message has too many entries.');
+  for (let left = count; left > 0; left--) {
     const entry = { id: reader.uint(), clock: reader.uint(), state: reader.text() };
-    parseJson(entry.state);
+    if (entry.state.length <= MAX_AWARENESS_STATE) parseJson(entry.state);
     entries.push(entry);
   }
   reader.end();

@@ -20,7 +20,7 @@ const HOUSE: readonly House[] = [
   { from: /^server\/documents\//, may: /^(shared\/|server\/documents\/|server\/store\/store\.ts$)/ },
   {
     from: /^server\/gateways\//,
-    may: /^(shared\/|server\/(documents|gateways)\/|server\/(access|limits|log|metrics)\.ts$)/,
+    may: /^(shared\/|server\/(documents|gateways)\/|server\/(access|client-address|limits|log|metrics)\.ts$)/,
     types: /^server\/(config|store\/store)\.ts$/,
   },
   { from: /^server\/app\.ts$/, may: /^(shared|server)\/(?!main|index)/ },
@@ -30,6 +30,7 @@ const HOUSE: readonly House[] = [
     types: /^server\/store\/store\.ts$/,
   },
   { from: /^server\/repair\.ts$/, may: /^(shared|server\/store)\// },
+  { from: /^server\/config\.ts$/, may: /^server\/(option-kinds|client-address)\.ts$/ },
   { from: /^server\/[^/]+\.ts$/, may: /^(shared\/|server\/log\.ts$)/, types: /^server\/config\.ts$/ },
 ];
 

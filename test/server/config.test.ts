@@ -32,6 +32,19 @@ describe('defaults', () => {
       pendingTimeout: 30_000,
       pingInterval: 30_000,
       historyDays: 90,
+      maxDocument: 32 * MIB,
+      maxDocumentStructs: 1_000_000,
+      maxDevices: 100,
+      messageRate: 100,
+      messageBurst: 1_000,
+      byteRate: 4 * MIB,
+      byteBurst: 64 * MIB,
+      maxSocketsPerUser: 20,
+      maxSocketsPerAddress: 1_000,
+      upgradeTimeout: 5_000,
+      headersTimeout: 5_000,
+      bufferPause: MIB,
+      bufferClose: 16 * MIB,
     });
   });
 
@@ -72,6 +85,24 @@ describe('access', () => {
 
   test('[A1] AUTH=jwt is refused with a sentence that says it is not there yet', () => {
     expect(problemsOf({ AUTH: 'jwt' })).toEqual([expect.stringContaining('not there yet')]);
+  });
+});
+
+describe('options that need each other', () => {
+  test('[S4] a native message must be able to hold a document', () => {
+    const sentence = expect.stringMatching(/^MAX_NATIVE_MESSAGE must not be smaller than MAX_DOCUMENT/);
+    const env = (message: string, document: string) => ({
+      MAX_NATIVE_MESSAGE: message,
+      MAX_DOCUMENT: document,
+    });
+    expect(problemsOf(env('5000', '5000'))).toEqual([]);
+    expect(problemsOf(env('4999', '5000'))).toEqual([sentence]);
+    expect(problemsOf(env('32 MiB', '0'))).toEqual([sentence]);
+    expect(problemsOf(env('0', '0'))).toEqual([]);
+  });
+
+  test('[S4] a proxy that is none is told of', () => {
+    expect(problemsOf({ TRUST_PROXY: 'nginx' })).toEqual([expect.stringMatching(/^TRUST_PROXY is "nginx"/)]);
   });
 });
 

@@ -13,6 +13,7 @@ import type { CollectionName, DeviceId, RecordId } from '../../shared/names.js';
 import { messages } from '../../shared/protocol/yjs.js';
 import { type JsonRecord, readRecord, recordMap } from '../../shared/records.js';
 import { user } from './notes.js';
+import { jsonOutbox, yjsOutbox } from './outbox.js';
 
 /**
  * Devices joined to real sessions by queues that a test flushes by hand, one message at a time, so that it decides
@@ -167,10 +168,10 @@ export class QueuedNative {
     if (this.#link !== null) return;
     const { document, now, faults } = this.#world;
     const down: Uint8Array[] = [];
-    const outbox = {
+    const outbox = yjsOutbox({
       send: (message: Uint8Array) => down.push(message),
       close: (error: SyncError) => faults.push(error),
-    };
+    });
     const limits = { maxPending: 256 * 1024, pendingTimeout: 30_000 };
     const session = new YjsSession({ document, device: this.name, outbox, now, ...limits });
     this.#sawFirst = false;
@@ -267,11 +268,11 @@ export class QueuedJson {
     if (this.#link !== null) return;
     const { document, now, faults } = this.#world;
     const down: JsonFrame[] = [];
-    const outbox = {
+    const outbox = jsonOutbox({
       send: (text: string | Buffer) => down.push({ text: text.toString() }),
       ping: (ping: string) => down.push({ ping }),
       close: (error: SyncError) => faults.push(error),
-    };
+    });
     const limits = { log: () => {}, maxDepth: 64, maxMessage: 1_000_000 };
     const session = new JsonSession({ document, device: this.name, outbox, now, ...limits });
     this.#confirmed = false;

@@ -6,14 +6,17 @@ import { readConfig } from '../../server/config.js';
 import type { Origin } from '../../server/documents/changes.js';
 import { DocumentRegistry } from '../../server/documents/registry.js';
 import type { UserDocument } from '../../server/documents/user-document.js';
+import { Admission } from '../../server/gateways/admission.js';
 import { createHttp } from '../../server/gateways/http.js';
 import { JsonSession } from '../../server/gateways/json-session.js';
 import { silentLog } from '../../server/log.js';
+import { Metrics } from '../../server/metrics.js';
 import { MemoryStore } from '../../server/store/memory.js';
 import type { CollectionName, DeviceId, RecordId, UserId } from '../../shared/names.js';
 import type { Collections, Json, JsonRecord } from '../../shared/records.js';
 import type { ById } from './clinic.js';
 import { byId } from './clinic.js';
+import { jsonOutbox } from './outbox.js';
 
 /**
  * Apps that speak JSON, joined to real sessions without sockets. The test turns the clock and says when a socket
@@ -160,8 +163,14 @@ export class Practice {
 
   async #listen(): Promise<Server> {
     const practice = this;
+    const metrics = new Metrics();
+    onTestFinished(() => metrics.close());
+    // Times of the test are not those of its requests, so there is no rate.
+    const config = readConfig({ MESSAGE_RATE: '0', BYTE_RATE: '0' });
     const http = createHttp({
-      config: readConfig({}),
+      config,
+      admission: new Admission(config, silentLog, () => this.now),
+      metrics,
       get registry() {
         return practice.#registry;
       },
@@ -252,11 +261,11 @@ export class App {
       log: silentLog,
       maxDepth: 64,
       maxMessage: 1_000_000,
-      outbox: {
+      outbox: jsonOutbox({
         send: (text) => inbox.push(JSON.parse(text.toString())),
         ping: (payload) => pings.push(payload),
         close: fault,
-      },
+      }),
     });
     this.#session.start();
   }

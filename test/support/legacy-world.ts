@@ -19,6 +19,7 @@ import {
   sharedValue,
 } from '../../shared/records.js';
 import { type Edit, Ledger, type Mark } from './legacy-ledger.js';
+import { jsonOutbox, yjsOutbox } from './outbox.js';
 
 /**
  * JSON devices like the apps in the field, and a native one, joined to real sessions by queues that a test moves by
@@ -364,11 +365,11 @@ export class LegacyApp {
       log: silentLog,
       maxDepth: 64,
       maxMessage: 1_000_000,
-      outbox: {
+      outbox: jsonOutbox({
         send: (text) => down.push({ text: `${text}` }),
         ping: (ping) => down.push({ ping }),
         close: (error) => faults.push(`${this.name} was closed: ${error.message}`),
-      },
+      }),
     });
     this.#link = { session, up: [], down };
     this.#isConfirmed = false;
@@ -743,10 +744,10 @@ export class NativeApp {
       now: () => this.#world.now,
       maxPending: 256 * 1024,
       pendingTimeout: 30_000,
-      outbox: {
+      outbox: yjsOutbox({
         send: (message) => down.push(message),
         close: (error) => faults.push(`${this.name} was closed: ${error.message}`),
-      },
+      }),
     });
     const hello = { bytes: messages.syncStep1(Y.encodeStateVector(this.doc)), marks: [] };
     this.#link = { session, up: [hello], down };

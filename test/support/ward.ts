@@ -16,6 +16,7 @@ import type { CollectionName, DeviceId, RecordId, UserId } from '../../shared/na
 import { collectionNames, recordMap } from '../../shared/records.js';
 import { seededRandom } from './hostile.js';
 import { LevelFixture } from './level-fixture.js';
+import { jsonOutbox } from './outbox.js';
 import { Watched } from './wait.js';
 
 export const DAY = 86_400_000;
@@ -244,7 +245,7 @@ export class JsonLine {
       log: silentLog,
       maxDepth: 64,
       maxMessage: 100_000,
-      outbox: {
+      outbox: jsonOutbox({
         send: (text) => {
           this.sent.push(JSON.parse(text.toString()));
           this.#events.changed();
@@ -256,7 +257,7 @@ export class JsonLine {
           this.closed = code;
           this.#events.changed();
         },
-      },
+      }),
     });
     this.#session.start();
   }

@@ -138,7 +138,7 @@ describe('[H6 H5] GET /api/history/:userId', () => {
 
   /** 130 changes: of notes and visits, of ids that are in both. */
   async function useLong(): Promise<TestServer> {
-    const server = await useServer();
+    const server = await useServer({ MESSAGE_RATE: '0' });
     const tablet = await useJson(server, USER, 'tablet');
     for (let n = 1; n <= 130; n++) {
       const collection = n % 3 === 0 ? 'visits' : 'notes';

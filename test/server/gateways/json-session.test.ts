@@ -7,6 +7,7 @@ import { MemoryStore } from '../../../server/store/memory.js';
 import type { SyncError } from '../../../shared/errors.js';
 import type { DeviceId } from '../../../shared/names.js';
 import { openDocument } from '../../support/document.js';
+import { jsonOutbox } from '../../support/outbox.js';
 
 interface Sent {
   readonly type: string;
@@ -32,7 +33,7 @@ class Line {
       log: silentLog,
       maxDepth: 64,
       maxMessage: 10_000,
-      outbox: {
+      outbox: jsonOutbox({
         send: (text) => this.sent.push(JSON.parse(text.toString())),
         ping: (payload) => {
           this.pings.push(payload);
@@ -41,7 +42,7 @@ class Line {
         close: (error) => {
           this.closed = error;
         },
-      },
+      }),
     });
     this.session.start();
   }

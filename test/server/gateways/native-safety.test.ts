@@ -176,7 +176,7 @@ describe('[S4] limits of the native endpoint, at the limit and one past it', () 
   };
 
   test('MAX_NATIVE_MESSAGE: one past it closes with 1009', async () => {
-    const server = await useServer({ MAX_NATIVE_MESSAGE: '5000' });
+    const server = await useServer({ MAX_NATIVE_MESSAGE: '5000', MAX_DOCUMENT: '5000' });
     const atLimit = sized(5000, 7);
     expect(atLimit).toHaveLength(5000);
     const raw = await useRaw(server, 'anna', 'phone');

@@ -8,6 +8,7 @@ import type { SyncError } from '../../../shared/errors.js';
 import type { DeviceId } from '../../../shared/names.js';
 import { decodeMessage, messages, type YjsMessage } from '../../../shared/protocol/yjs.js';
 import { openDocument } from '../../support/document.js';
+import { yjsOutbox } from '../../support/outbox.js';
 
 /** A session with a clock of its own. */
 class Line {
@@ -23,12 +24,12 @@ class Line {
       now: () => this.now,
       maxPending: limits.maxPending ?? 10_000,
       pendingTimeout: limits.pendingTimeout ?? 30_000,
-      outbox: {
+      outbox: yjsOutbox({
         send: (bytes) => this.sent.push({ at: this.now, message: decodeMessage(bytes) }),
         close: (error) => {
           this.closed = error;
         },
-      },
+      }),
     });
     this.session.start();
   }

@@ -1,0 +1,110 @@
+/** Who comes in: what every way in shares of places, rates and addresses. Asked before anything is loaded. */
+import type { IncomingMessage } from 'node:http';
+import type { ErrorCode } from '../../shared/errors.js';
+import type { UserId } from '../../shared/names.js';
+import { clientAddress, isUntrustedProxy, networkOf } from '../client-address.js';
+import type { Config } from '../config.js';
+import { Allowance, Allowances, Places, type Rates } from '../limits.js';
+import type { Log } from '../log.js';
+
+export interface Visitor {
+  /** `null` where none, or a wrong one, is named. */
+  readonly user: UserId | null;
+  readonly address: string;
+}
+
+export interface Refusal {
+  readonly code: ErrorCode;
+  /** In seconds. */
+  readonly retryAfter: number;
+}
+
+/** In messages: an upgrade loads a document, and is answered with what its device lacks. */
+const UPGRADE_COST = 5;
+/** How long somebody should wait who finds all places taken, in seconds. */
+const NO_PLACE = 10;
+
+export class Admission {
+  readonly #config: Config;
+  readonly #log: Log;
+  readonly #now: () => number;
+  readonly #ofUsers: Places;
+  readonly #ofAddresses: Places;
+  readonly #allowances: Allowances;
+  #isWarned = false;
+
+  constructor(config: Config, log: Log, now: () => number) {
+    this.#config = config;
+    this.#log = log;
+    this.#now = now;
+    this.#ofUsers = new Places(config.maxSocketsPerUser);
+    this.#ofAddresses = new Places(config.maxSocketsPerAddress);
+    this.#allowances = new Allowances(ratesOf(config), now);
+  }
+
+  /** Where a request comes from; a proxy that is not trusted is told of once. */
+  addressOf(request: IncomingMessage): string {
+    const { trustProxy } = this.#config;
+    if (!this.#isWarned && isUntrustedProxy(request, trustProxy)) {
+      this.#isWarned = true;
+      this.#log('proxyNotTrusted', { address: request.socket.remoteAddress ?? '' });
+    }
+    return clientAddress(request, trustProxy);
+  }
+
+  /** Why a WebSocket may not open now. */
+  refuseSocket({ user, address }: Visitor): Refusal | null {
+    const isFull =
+      this.#ofAddresses.isFull(networkOf(address)) || (user !== null && this.#ofUsers.isFull(user));
+    return isFull ? { code: 'TOO_MANY_SOCKETS', retryAfter: NO_PLACE } : this.#refuse({ user, address });
+  }
+
+  /** Takes the places of a WebSocket; the function that it returns gives them back. */
+  enterSocket({ user, address }: Visitor): () => void {
+    this.sharedOf({ user, address }).take(UPGRADE_COST, 0);
+    const leave = [this.#ofAddresses.take(networkOf(address)), ...(user ? [this.#ofUsers.take(user)] : [])];
+    return () => {
+      for (const each of leave) each();
+    };
+  }
+
+  /** Why a request is not answered now. */
+  refuseRequest({ user, address }: Visitor): Refusal | null {
+    if (this.#ofAddresses.isFull(networkOf(address)))
+      return { code: 'TOO_MANY_SOCKETS', retryAfter: NO_PLACE };
+    return this.#refuse({ user, address });
+  }
+
+  /** Takes the place of a request, and what it costs. */
+  enterRequest({ user, address }: Visitor, cost: number): () => void {
+    this.sharedOf({ user, address }).take(cost, 0);
+    return this.#ofAddresses.take(networkOf(address));
+  }
+
+  /** What one connection may send. */
+  newAllowance(): Allowance {
+    return new Allowance(ratesOf(this.#config), this.#now);
+  }
+
+  /** What a user at an address may ask for, however many connections and requests it makes. */
+  sharedOf({ user, address }: Visitor): Allowance {
+    return this.#allowances.of(`${user} ${networkOf(address)}`);
+  }
+
+  /** To be called every few seconds. */
+  sweep(): void {
+    this.#allowances.sweep();
+  }
+
+  #refuse(visitor: Visitor): Refusal | null {
+    const wait = this.sharedOf(visitor).waitForOne;
+    return wait === 0 ? null : { code: 'TOO_MANY_REQUESTS', retryAfter: Math.ceil(wait / 1_000) };
+  }
+}
+
+function ratesOf({ messageRate, messageBurst, byteRate, byteBurst }: Config): Rates {
+  return {
+    messages: { rate: messageRate, burst: messageBurst },
+    bytes: { rate: byteRate, burst: byteBurst },
+  };
+}

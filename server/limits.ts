@@ -1,0 +1,159 @@
+/** How much anybody may send, and how many may be there at once: arithmetic with a clock, no sockets. */
+
+/** Milliseconds; from any moment on. */
+type Now = () => number;
+
+/** Sums of fractions are off by less, in ms. */
+const ROUNDING = 1e-6;
+
+export interface Rate {
+  /** Per second. */
+  readonly rate: number;
+  /** What may come at once. */
+  readonly burst: number;
+}
+
+/**
+ * Fills at a rate, up to a burst. What has come has come: taking may leave a debt, and what is refused or has to
+ * wait is only what comes after.
+ */
+export class TokenBucket {
+  readonly #rate: Rate;
+  readonly #now: Now;
+  #tokens: number;
+  #at: number;
+
+  constructor(rate: Rate, now: Now) {
+    this.#rate = rate;
+    this.#now = now;
+    this.#tokens = rate.burst;
+    this.#at = now();
+  }
+
+  /** Takes, and says how long to wait until the debt is paid, in ms; 0 if there is none. */
+  take(amount: number): number {
+    this.#refill();
+    this.#tokens -= amount;
+    return this.wait;
+  }
+
+  /** How long until there is no debt, in ms. */
+  get wait(): number {
+    this.#refill();
+    return this.#timeUntil(0);
+  }
+
+  /** How long until a whole token is there, in ms. */
+  get waitForOne(): number {
+    this.#refill();
+    return this.#timeUntil(1);
+  }
+
+  /** As if nothing had ever been taken. */
+  get isFull(): boolean {
+    this.#refill();
+    return this.#tokens >= this.#rate.burst;
+  }
+
+  #timeUntil(tokens: number): number {
+    if (this.#tokens >= tokens) return 0;
+    const exact = ((tokens - this.#tokens) / this.#rate.rate) * 1_000;
+    return Math.max(0, Math.ceil(exact - ROUNDING));
+  }
+
+  #refill(): void {
+    const now = this.#now();
+    const { rate, burst } = this.#rate;
+    if (burst === Number.POSITIVE_INFINITY || rate === Number.POSITIVE_INFINITY) this.#tokens = burst;
+    else this.#tokens = Math.min(burst, this.#tokens + (Math.max(0, now - this.#at) / 1_000) * rate);
+    this.#at = now;
+  }
+}
+
+export interface Rates {
+  readonly messages: Rate;
+  readonly bytes: Rate;
+}
+
+/** What one sender is held to: messages and bytes. */
+export class Allowance {
+  readonly #messages: TokenBucket;
+  readonly #bytes: TokenBucket;
+
+  constructor({ messages, bytes }: Rates, now: Now) {
+    this.#messages = new TokenBucket(messages, now);
+    this.#bytes = new TokenBucket(bytes, now);
+  }
+
+  /** Takes what came; see `TokenBucket.take`. */
+  take(messages: number, bytes: number): number {
+    return Math.max(this.#messages.take(messages), this.#bytes.take(bytes));
+  }
+
+  get wait(): number {
+    return Math.max(this.#messages.wait, this.#bytes.wait);
+  }
+
+  /** How long until one more message is within the rate, in ms. */
+  get waitForOne(): number {
+    return Math.max(this.#messages.waitForOne, this.#bytes.waitForOne);
+  }
+
+  get isFull(): boolean {
+    return this.#messages.isFull && this.#bytes.isFull;
+  }
+}
+
+/** Allowances by name, such as that of a user at an address. One that is full again is forgotten. */
+export class Allowances {
+  readonly #rates: Rates;
+  readonly #now: Now;
+  readonly #all = new Map<string, Allowance>();
+
+  constructor(rates: Rates, now: Now) {
+    this.#rates = rates;
+    this.#now = now;
+  }
+
+  of(name: string): Allowance {
+    const known = this.#all.get(name) ?? new Allowance(this.#rates, this.#now);
+    this.#all.set(name, known);
+    return known;
+  }
+
+  get size(): number {
+    return this.#all.size;
+  }
+
+  /** To be called every few seconds. */
+  sweep(): void {
+    for (const [name, allowance] of this.#all) if (allowance.isFull) this.#all.delete(name);
+  }
+}
+
+/** Counts what is there, by name, up to a limit. */
+export class Places {
+  readonly #limit: number;
+  readonly #taken = new Map<string, number>();
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  isFull(name: string): boolean {
+    return (this.#taken.get(name) ?? 0) >= this.#limit;
+  }
+
+  /** Takes a place; the function that it returns gives it back, once. */
+  take(name: string): () => void {
+    this.#taken.set(name, (this.#taken.get(name) ?? 0) + 1);
+    let isGiven = false;
+    return () => {
+      if (isGiven) return;
+      isGiven = true;
+      const left = (this.#taken.get(name) ?? 1) - 1;
+      if (left > 0) this.#taken.set(name, left);
+      else this.#taken.delete(name);
+    };
+  }
+}

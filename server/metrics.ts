@@ -1,0 +1,181 @@
+/** What the server counts and measures, in the text format of Prometheus (O3). Never a user's id. */
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+
+/** One value, or one for each value of a label. */
+type Reading = number | Readonly<Record<string, number>>;
+
+interface About {
+  readonly name: string;
+  readonly help: string;
+  /** Name of the label, where there is one. */
+  readonly label?: string;
+}
+
+const PREFIX = 'telemed_';
+
+function head({ name, help }: About, type: string): string[] {
+  return [`# HELP ${PREFIX}${name} ${help}`, `# TYPE ${PREFIX}${name} ${type}`];
+}
+
+function lines({ name, label }: About, reading: Reading): string[] {
+  if (typeof reading === 'number') return [`${PREFIX}${name} ${reading}`];
+  return Object.entries(reading).map(([value, number]) => `${PREFIX}${name}{${label}="${value}"} ${number}`);
+}
+
+/** Counts up. */
+export class Counter {
+  readonly #about: About;
+  readonly #counts: Record<string, number> = {};
+
+  constructor(about: About) {
+    this.#about = about;
+    if (about.label === undefined) this.#counts[''] = 0;
+  }
+
+  /** @param label one of few values, chosen by us */
+  add(label = '', amount = 1): void {
+    this.#counts[label] = (this.#counts[label] ?? 0) + amount;
+  }
+
+  render(): string[] {
+    const reading = this.#about.label === undefined ? (this.#counts[''] ?? 0) : this.#counts;
+    return [...head(this.#about, 'counter'), ...lines(this.#about, reading)];
+  }
+}
+
+/** Sorts durations in seconds into buckets. */
+export class Histogram {
+  readonly #about: About;
+  readonly #bounds: readonly number[];
+  readonly #counts: number[];
+  #sum = 0;
+
+  constructor(about: About, bounds: readonly number[]) {
+    this.#about = about;
+    this.#bounds = bounds;
+    this.#counts = Array<number>(bounds.length + 1).fill(0);
+  }
+
+  observe(value: number): void {
+    const found = this.#bounds.findIndex((bound) => value <= bound);
+    const index = found < 0 ? this.#bounds.length : found;
+    this.#counts[index] = (this.#counts[index] ?? 0) + 1;
+    this.#sum += value;
+  }
+
+  render(): string[] {
+    const name = `${PREFIX}${this.#about.name}`;
+    let total = 0;
+    const buckets = this.#counts.map((count, index) => {
+      total += count;
+      return `${name}_bucket{le="${this.#bounds[index] ?? '+Inf'}"} ${total}`;
+    });
+    return [
+      ...head(this.#about, 'histogram'),
+      ...buckets,
+      `${name}_sum ${this.#sum}`,
+      `${name}_count ${total}`,
+    ];
+  }
+}
+
+const LATENCIES = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+const NANOSECONDS = 1e9;
+
+/** The one table of what is counted, and what is read when somebody asks. */
+export class Metrics {
+  readonly messagesIn = new Counter({
+    name: 'messages_received_total',
+    help: 'Messages of WebSocket clients.',
+    label: 'protocol',
+  });
+  readonly messagesOut = new Counter({
+    name: 'messages_sent_total',
+    help: 'Messages to WebSocket clients.',
+    label: 'protocol',
+  });
+  readonly bytesIn = new Counter({
+    name: 'received_bytes_total',
+    help: 'Bytes of these messages.',
+    label: 'protocol',
+  });
+  readonly bytesOut = new Counter({
+    name: 'sent_bytes_total',
+    help: 'Bytes of these messages.',
+    label: 'protocol',
+  });
+  readonly requests = new Counter({
+    name: 'http_requests_total',
+    help: 'Requests to /api by the status of their answer.',
+    label: 'status',
+  });
+  readonly refused = new Counter({
+    name: 'refused_total',
+    help: 'Messages, requests and upgrades that were refused, by error code.',
+    label: 'code',
+  });
+  readonly pauses = new Counter({
+    name: 'rate_pauses_total',
+    help: 'Times that a connection over its rate was not read for a while.',
+    label: 'protocol',
+  });
+  readonly commits = new Counter({
+    name: 'commits_total',
+    help: 'Commits by what became of them.',
+    label: 'result',
+  });
+  readonly commitTime = new Histogram(
+    { name: 'commit_seconds', help: 'Time from a commit to its fsync.' },
+    LATENCIES,
+  );
+  readonly #gauges: { readonly about: About; readonly read: () => Reading }[] = [];
+  readonly #lag = monitorEventLoopDelay({ resolution: 20 });
+
+  constructor() {
+    this.#lag.enable();
+    this.gauge({ name: 'resident_memory_bytes', help: 'Memory of the process.' }, () =>
+      process.memoryUsage.rss(),
+    );
+    this.gauge(
+      { name: 'event_loop_lag_seconds', help: 'Delay of timers since the last look.', label: 'quantile' },
+      () => this.#readLag(),
+    );
+  }
+
+  /** Something that is read when somebody asks. */
+  gauge(about: About, read: () => Reading): void {
+    this.#gauges.push({ about, read });
+  }
+
+  render(): string {
+    const { messagesIn, messagesOut, bytesIn, bytesOut, requests, refused, pauses, commits, commitTime } =
+      this;
+    const gauges = this.#gauges.flatMap(({ about, read }) => [
+      ...head(about, 'gauge'),
+      ...lines(about, read()),
+    ]);
+    const counted = [
+      messagesIn,
+      messagesOut,
+      bytesIn,
+      bytesOut,
+      requests,
+      refused,
+      pauses,
+      commits,
+      commitTime,
+    ];
+    return `${[...gauges, ...counted.flatMap((each) => each.render())].join('\n')}\n`;
+  }
+
+  close(): void {
+    this.#lag.disable();
+  }
+
+  #readLag(): Reading {
+    const seconds = (nanoseconds: number) => (Number.isFinite(nanoseconds) ? nanoseconds / NANOSECONDS : 0);
+    const [half, most, all] = [this.#lag.percentile(50), this.#lag.percentile(99), this.#lag.max];
+    this.#lag.reset();
+    return { '0.5': seconds(half), '0.99': seconds(most), '1': seconds(all) };
+  }
+}

@@ -1,0 +1,108 @@
+/** The kinds of options: how a value is written, what is allowed, and what it becomes. */
+export interface Option<Value> {
+  readonly type: string;
+  /** The default, as one would write it in the environment. */
+  readonly fallback: string;
+  /** Where production has another default; `null` if the option has to be set there. */
+  readonly inProduction?: string | null;
+  readonly line: string;
+  /** What is allowed, as it stands in the sentence about a bad value. */
+  readonly allowed: string;
+  /** `undefined` for a value that is not allowed. */
+  readonly parse: (raw: string) => Value | undefined;
+}
+
+type Describe = Pick<Option<unknown>, 'fallback' | 'inProduction' | 'line'>;
+
+/** The longest time that a Node timer can wait: setTimeout(fn, Infinity) would fire at once. */
+export const NEVER = 2 ** 31 - 1;
+
+const BYTES = { b: 1, kb: 1e3, mb: 1e6, gb: 1e9, kib: 2 ** 10, mib: 2 ** 20, gib: 2 ** 30 } as const;
+const MILLISECONDS = { ms: 1, s: 1e3, m: 60e3, h: 3600e3, d: 86_400e3 } as const;
+
+/** '1.5 MiB' → 1572864; a positive value never becomes 0, which would mean "no limit". */
+function quantity(raw: string, units: Readonly<Record<string, number>>, plain: string): number | undefined {
+  const match = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(raw);
+  const unit = match?.[2]?.toLowerCase() || plain;
+  const factor = Object.hasOwn(units, unit) ? units[unit] : undefined;
+  if (match === null || factor === undefined) return undefined;
+  const exact = Number(match[1]) * factor;
+  const value = exact > 0 ? Math.max(1, Math.round(exact)) : 0;
+  return Number.isSafeInteger(value) ? value : undefined;
+}
+
+const within = (value: number | undefined, from: number, to: number): number | undefined =>
+  value !== undefined && value >= from && value <= to ? value : undefined;
+
+export const text = (about: Describe): Option<string> => ({
+  ...about,
+  type: 'text',
+  allowed: 'any text',
+  parse: (raw) => raw,
+});
+
+export const integer = (from: number, to: number, about: Describe): Option<number> => ({
+  ...about,
+  type: 'integer',
+  allowed: `a whole number from ${from} to ${to}`,
+  parse: (raw) => (/^\d{1,15}$/.test(raw) ? within(Number(raw), from, to) : undefined),
+});
+
+export const choice = <const Value extends string>(
+  values: readonly Value[],
+  about: Describe,
+  hint = '',
+): Option<Value> => ({
+  ...about,
+  type: values.map((value) => `\`${value}\``).join(' or '),
+  allowed: values.join(' or ') + hint,
+  parse: (raw) => values.find((value) => value === raw),
+});
+
+export const flag = (about: Describe): Option<boolean> => ({
+  ...about,
+  type: '`true` or `false`',
+  allowed: 'true or false',
+  parse: (raw) => (raw === 'true' ? true : raw === 'false' ? false : undefined),
+});
+
+const unlessZero = (value: number | undefined, unlimited: number): number | undefined =>
+  value === 0 ? unlimited : value;
+
+/** A limit in bytes: 0 becomes Infinity, so that `size > limit` needs no special case. */
+export const bytes = (about: Describe): Option<number> => ({
+  ...about,
+  type: 'size',
+  allowed: "a size such as '32 MiB', '500 KB' or plain bytes; 0 for no limit",
+  parse: (raw) => unlessZero(quantity(raw, BYTES, 'b'), Number.POSITIVE_INFINITY),
+});
+
+/** A limit that is a count: 0 becomes Infinity. */
+export const count = (about: Describe): Option<number> => ({
+  ...about,
+  type: 'count',
+  allowed: 'a whole number; 0 for no limit',
+  parse: (raw) => (/^\d{1,15}$/.test(raw) ? unlessZero(Number(raw), Number.POSITIVE_INFINITY) : undefined),
+});
+
+/** A time in milliseconds, never above what a timer can wait. */
+export const duration = (from: number, to: number, about: Describe): Option<number> => ({
+  ...about,
+  type: 'time',
+  allowed: `a time such as '500ms', '30s', '5m' or plain seconds, from ${from} ms to ${to / 1000} s`,
+  parse: (raw) => within(quantity(raw, MILLISECONDS, 's'), from, to),
+});
+
+/** A time that 0 switches off. */
+export const timeout = (about: Describe): Option<number> => ({
+  ...about,
+  type: 'time',
+  allowed: "a time such as '500ms', '30s', '5m' or plain seconds, at most 24 days; 0 for no limit",
+  parse: (raw) => unlessZero(within(quantity(raw, MILLISECONDS, 's'), 0, 24 * MILLISECONDS.d), NEVER),
+});
+
+/** What a list of parts becomes; `undefined` for a part that is not allowed. */
+export const parsed = <Value>(
+  about: Describe & { readonly type: string; readonly allowed: string },
+  parse: (raw: string) => Value | undefined,
+): Option<Value> => ({ ...about, parse });

@@ -1,0 +1,177 @@
+import { describe, expect, test } from 'vitest';
+import * as Y from 'yjs';
+import { DeviceStates } from '../../../server/documents/device-states.js';
+import { DocumentRoom, growthOfRecord } from '../../../server/documents/document-room.js';
+import { RecentWrites } from '../../../server/documents/recent-writes.js';
+import { StoredSize } from '../../../server/documents/stored-size.js';
+import { growthBy } from '../../../server/documents/update-growth.js';
+import type { DeviceId } from '../../../shared/names.js';
+
+const CODE = 'DOCUMENT_FULL';
+
+/** A document that counts what it takes. */
+function world(maxDocument: number, maxDocumentStructs = Number.POSITIVE_INFINITY) {
+  const doc = new Y.Doc();
+  const size = new StoredSize([]);
+  let now = 0;
+  const room = new DocumentRoom(
+    () => doc,
+    size,
+    { maxDocument, maxDocumentStructs },
+    () => now,
+  );
+  const take = (update: Uint8Array) => {
+    room.mustTakeUpdate(update);
+    Y.applyUpdate(doc, update);
+    size.add(update);
+  };
+  const pass = (ms: number) => {
+    now += ms;
+  };
+  return { take, pass };
+}
+
+/** What an author's next change is, as an update. */
+function author(client: number) {
+  const doc = new Y.Doc();
+  doc.clientID = client;
+  return (change: (notes: Y.Map<unknown>) => void): Uint8Array => {
+    const before = Y.encodeStateVector(doc);
+    doc.transact(() => change(doc.getMap('notes')));
+    return Y.encodeStateAsUpdate(doc, before);
+  };
+}
+
+describe('[S4] the room of a document', () => {
+  test('a document that stays small by replacing takes any number of updates', () => {
+    const { take, pass } = world(20_000);
+    const edit = author(1);
+    for (let n = 0; n < 100; n++) {
+      take(edit((notes) => notes.set('n1', `${n} ${'x'.repeat(4_000)}`)));
+      pass(10);
+    }
+  });
+
+  test('a full one is measured again when something changed, and not too often', () => {
+    const { take, pass } = world(100_000);
+    const edit = author(1);
+    take(edit((notes) => notes.set('n1', 'x'.repeat(60_000))));
+    const more = () => author(2)((notes) => notes.set('n2', 'x'.repeat(50_000)));
+    expect(() => take(more())).toThrow(expect.objectContaining({ code: CODE }));
+    take(edit((notes) => notes.delete('n1')));
+    expect(() => take(more())).toThrow(expect.objectContaining({ code: CODE }));
+    pass(58);
+    expect(() => take(more())).toThrow();
+    pass(1); // 60,000 bytes are worth 58.6 ms
+    take(more());
+  });
+
+  test('a change that frees as much as it brings is taken, also in a document that is too large', () => {
+    const edit = author(1);
+    const first = edit((notes) => notes.set('n1', 'x'.repeat(9_000)));
+    const doc = new Y.Doc();
+    Y.applyUpdate(doc, first);
+    const limits = { maxDocument: 5_000, maxDocumentStructs: 1_000 };
+    const room = new DocumentRoom(
+      () => doc,
+      new StoredSize([first]),
+      limits,
+      () => 0,
+    );
+    const smaller = edit((notes) => notes.set('n1', 'x'.repeat(8_000)));
+    expect(growthBy(smaller, doc).bytes).toBeLessThan(0);
+    room.mustTakeUpdate(smaller);
+    const larger = edit((notes) => notes.set('n2', 'y'));
+    Y.applyUpdate(doc, smaller);
+    expect(() => room.mustTakeUpdate(larger)).toThrow(expect.objectContaining({ code: CODE }));
+  });
+
+  test('a deletion counts once, however often an update names it, and for the part that it takes', () => {
+    const doc = new Y.Doc();
+    doc.clientID = 1;
+    doc.getMap('notes').set('t', new Y.Text('x'.repeat(1_000)));
+    const before = Y.encodeStateVector(doc);
+    const other = new Y.Doc();
+    other.clientID = 2;
+    Y.applyUpdate(other, Y.encodeStateAsUpdate(doc));
+    const text = other.getMap('notes').get('t') as Y.Text;
+    other.transact(() => {
+      text.delete(0, 100);
+      text.insert(0, 'y'.repeat(500));
+    });
+    const { bytes } = growthBy(Y.encodeStateAsUpdate(other, before), doc);
+    expect(bytes).toBeGreaterThan(400);
+    expect(bytes).toBeLessThan(450);
+  });
+
+  test('what an update brings again is no growth', () => {
+    const edit = author(1);
+    const update = edit((notes) => notes.set('n1', 'x'.repeat(1_000)));
+    const doc = new Y.Doc();
+    expect(growthBy(update, doc).bytes).toBeGreaterThan(1_000);
+    Y.applyUpdate(doc, update);
+    expect(growthBy(update, doc)).toEqual({ bytes: 0, structs: 0 });
+  });
+});
+
+test('[S4] what a record of a JSON device takes is never less than what Yjs makes of it', () => {
+  const record = {
+    id: 'a',
+    n: 1,
+    flag: true,
+    none: null,
+    list: [1, 'two', { id: 'x', deep: { er: 'text' } }],
+  };
+  const doc = new Y.Doc();
+  doc.clientID = 2 ** 32 - 1;
+  const toType = (value: unknown): unknown => {
+    if (Array.isArray(value)) return Y.Array.from(value.map(toType) as never[]);
+    if (typeof value !== 'object' || value === null) return value;
+    return new Y.Map(Object.entries(value).map(([key, inner]) => [key, toType(inner)]));
+  };
+  doc.getMap('notes').set('a', toType(record));
+  const structs = doc.store.clients.get(doc.clientID)?.length ?? 0;
+  const growth = growthOfRecord(null, record);
+  expect(growth.bytes).toBeGreaterThanOrEqual(Y.encodeStateAsUpdate(doc).length);
+  expect(growth.structs + 1).toBeGreaterThanOrEqual(structs);
+  expect(growthOfRecord(record, record)).toEqual({ bytes: 0, structs: 0 });
+  expect(growthOfRecord(record, { ...record, n: 2 }).bytes).toBeLessThan(50);
+});
+
+describe('[L8 S4] MAX_DEVICES', () => {
+  const id = (n: number) => `device-${n}` as DeviceId;
+
+  test('at the limit all are remembered; one more, and the one that was away longest is forgotten', () => {
+    const devices = new DeviceStates(new Map(), 1, 3);
+    for (let n = 1; n <= 3; n++) devices.disconnect(devices.connect(id(n), n, 1), n);
+    expect([...(devices.take(10, 'all') ?? [])].map(([name]) => name)).toEqual([id(1), id(2), id(3)]);
+    devices.disconnect(devices.connect(id(1), 20, 1), 20);
+    devices.connect(id(4), 21, 1);
+    const saved = [...(devices.take(30, 'all') ?? [])].map(([name, bytes]) => [name, bytes === null]);
+    expect(saved).toContainEqual([id(2), true]);
+    expect(saved).toContainEqual([id(4), false]);
+    expect(saved).not.toContainEqual([id(1), true]);
+  });
+
+  test('those that are connected are never forgotten', () => {
+    const devices = new DeviceStates(new Map(), 1, 2);
+    for (let n = 1; n <= 5; n++) devices.connect(id(n), n, 1);
+    const saved = [...(devices.take(10, 'all') ?? [])];
+    expect(saved.map(([, bytes]) => bytes === null)).toEqual([false, false, false, false, false]);
+  });
+});
+
+test('[L4 S4] copies of what a device wrote are kept up to 8 MiB in all, the last one always', () => {
+  const writes = new RecentWrites<{ sent: { text: string } }>();
+  const write = (size: number) => ({ sent: { text: 'x'.repeat(size - '{"text":""}'.length) } });
+  const MIB = 2 ** 20;
+  for (let n = 0; n < 8; n++) writes.set(`n${n}`, write(MIB));
+  expect(writes.size).toBe(8);
+  writes.set('n8', write(MIB));
+  expect([...writes.keys()][0]).toBe('n1');
+  writes.set('large', write(9 * MIB));
+  expect([...writes.keys()]).toEqual(['large']);
+  writes.delete('large');
+  for (let n = 0; n < 8; n++) writes.set(`n${n}`, write(MIB));
+  expect(writes.size).toBe(8);
+});

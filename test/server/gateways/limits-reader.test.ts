@@ -1,0 +1,261 @@
+/** Clients that do not read what they are sent, and clients that seem to be gone (S4). */
+import { EventEmitter } from 'node:events';
+import type { Socket as Stream } from 'node:net';
+import { describe, expect, test } from 'vitest';
+import type { WebSocket } from 'ws';
+import * as Y from 'yjs';
+import { Socket } from '../../../server/gateways/socket.js';
+import { YjsSession } from '../../../server/gateways/yjs-session.js';
+import { MemoryStore } from '../../../server/store/memory.js';
+import type { DeviceId } from '../../../shared/names.js';
+import { decodeMessage, decodeStateVector, messages, type YjsMessage } from '../../../shared/protocol/yjs.js';
+import { openDocument } from '../../support/document.js';
+import { openRaw, useJson, useNative, useRaw, useServer } from '../../support/use.js';
+
+/** A WebSocket whose peer reads when the test says so. */
+class FakeSocket extends EventEmitter {
+  readonly OPEN = 1;
+  readyState = 1;
+  bufferedAmount = 0;
+  isPaused = false;
+  closed: number | null = null;
+  isTerminated = false;
+  pings = 0;
+  readonly #sent: { readonly size: number; readonly done: (() => void) | undefined }[] = [];
+
+  send(message: Uint8Array | string, _options: object, done?: () => void): void {
+    this.#sent.push({ size: message.length, done });
+    this.bufferedAmount += message.length;
+  }
+
+  /** The peer reads the oldest message. */
+  read(): void {
+    const { size = 0, done } = this.#sent.shift() ?? {};
+    this.bufferedAmount -= size;
+    done?.();
+  }
+
+  ping(): void {
+    this.pings++;
+  }
+
+  pause(): void {
+    this.isPaused = true;
+  }
+
+  resume(): void {
+    this.isPaused = false;
+  }
+
+  close(code: number): void {
+    this.closed = code;
+    this.readyState = 2;
+  }
+
+  terminate(): void {
+    this.isTerminated = true;
+  }
+}
+
+class FakeStream extends EventEmitter {
+  bytesRead = 0;
+}
+
+function line(bufferPause = 100, bufferClose = 1_000) {
+  const ws = new FakeSocket();
+  const stream = new FakeStream();
+  const options = { bufferPause, bufferClose };
+  const socket = new Socket(ws as unknown as WebSocket, stream as unknown as Stream, options);
+  const send = (size: number) => socket.send(new Uint8Array(size));
+  const drain = () => {
+    while (ws.bufferedAmount > 0) ws.read();
+  };
+  return { ws, stream, socket, send, drain };
+}
+
+describe('[S4] slow readers', () => {
+  test('BUFFER_PAUSE: at the limit it is read from, one past it not until it has read', () => {
+    const { ws, send } = line();
+    send(100);
+    expect(ws.isPaused).toBe(false);
+    send(1);
+    expect(ws.isPaused).toBe(true);
+    ws.read();
+    ws.read();
+    expect(ws.isPaused).toBe(false);
+  });
+
+  test('BUFFER_CLOSE: at the limit it gets one more, one past it 1013', () => {
+    const { ws, send } = line();
+    send(1_000);
+    send(1);
+    expect([ws.closed, ws.bufferedAmount]).toEqual([null, 1_001]);
+    send(1);
+    expect([ws.closed, ws.bufferedAmount]).toEqual([1013, 1_001]);
+  });
+
+  test('one that reads in time may get any amount', () => {
+    const { ws, send, drain } = line();
+    for (let n = 0; n < 100; n++) {
+      send(900);
+      drain();
+    }
+    expect([ws.closed, ws.isPaused]).toEqual([null, false]);
+  });
+
+  test('the first sync does not count while it is on its way, a second one does', () => {
+    const { ws, socket, send } = line();
+    socket.answer(new Uint8Array(50_000), () => {});
+    send(1_000);
+    send(1);
+    expect(ws.closed).toBeNull();
+    ws.read();
+    expect(socket.waiting).toBe(1_001);
+    const second = line();
+    second.socket.answer(new Uint8Array(1), () => {});
+    second.socket.answer(new Uint8Array(50_000), () => {});
+    second.send(1);
+    expect(second.ws.closed).toBe(1013);
+  });
+
+  test('reasons not to read add up: it is read again when the last one is gone', () => {
+    const { ws, socket, send, drain } = line();
+    socket.hold('loading');
+    send(101);
+    socket.hold('rate');
+    socket.release('loading');
+    drain();
+    expect(ws.isPaused).toBe(true);
+    socket.release('rate');
+    expect(ws.isPaused).toBe(false);
+  });
+});
+
+describe('[S4] PING_INTERVAL, and what looks like silence', () => {
+  test('a client that misses one ping is gone', () => {
+    const { ws, socket } = line();
+    socket.checkLife();
+    expect([ws.pings, ws.isTerminated]).toEqual([1, false]);
+    ws.emit('pong');
+    socket.checkLife();
+    expect(ws.isTerminated).toBe(false);
+    socket.checkLife();
+    expect(ws.isTerminated).toBe(true);
+  });
+
+  test('one that is not read on purpose is not', () => {
+    const { ws, socket } = line();
+    socket.hold('rate');
+    for (let n = 0; n < 5; n++) socket.checkLife();
+    expect(ws.isTerminated).toBe(false);
+    socket.release('rate');
+    socket.checkLife();
+    expect(ws.isTerminated).toBe(true);
+  });
+
+  test('nor one whose long message still comes in, or that still reads a long one', () => {
+    const { ws, socket, stream, send } = line();
+    for (let n = 0; n < 5; n++) {
+      stream.bytesRead += 1_000;
+      socket.checkLife();
+    }
+    for (let n = 0; n < 5; n++) send(200);
+    for (let n = 0; n < 5; n++) {
+      ws.read();
+      socket.checkLife();
+    }
+    expect(ws.isTerminated).toBe(false);
+    send(200);
+    socket.checkLife();
+    socket.checkLife();
+    expect(ws.isTerminated).toBe(true);
+  });
+});
+
+test('[S4 N1] one SyncStep1 is answered at a time, then the last of those that came meanwhile', async () => {
+  const document = await openDocument(new MemoryStore());
+  const answers: { readonly message: YjsMessage; readonly sent: () => void }[] = [];
+  let diffs = 0;
+  const diff = document.diff.bind(document);
+  document.diff = (stateVector) => {
+    diffs++;
+    return diff(stateVector);
+  };
+  const session = new YjsSession({
+    document,
+    device: 'phone' as DeviceId,
+    now: () => 0,
+    maxPending: 1_000,
+    pendingTimeout: 1_000,
+    outbox: {
+      send: () => {},
+      answer: (bytes, sent) => answers.push({ message: decodeMessage(bytes), sent }),
+      close: () => {},
+    },
+  });
+  session.start();
+  const ask = () => session.receive(Uint8Array.of(0, 0, 1, 0));
+  for (let n = 0; n < 1_000; n++) ask();
+  for (let n = 0; n < 1_000; n++) session.receive(Uint8Array.of(3));
+  expect([diffs, answers.length]).toEqual([1, 1]);
+  answers[0]?.sent();
+  expect([diffs, answers.length]).toEqual([2, 2]);
+  answers[1]?.sent();
+  expect(answers.map(({ message }) => message.type)).toEqual(['syncStep2', 'syncStep2', 'awareness']);
+  answers[2]?.sent();
+  expect([diffs, answers.length]).toEqual([2, 3]);
+});
+
+describe('[S4] with real sockets', () => {
+  test('a reader that stopped is closed, what it keeps the server to hold is bounded, and nobody else waits', async () => {
+    const server = await useServer({ BUFFER_PAUSE: '64 KiB', BUFFER_CLOSE: '1 MiB', LOG_LEVEL: 'error' });
+    const writer = await useNative(server, 'anna', 'writer');
+    const reader = await useNative(server, 'anna', 'reader');
+    const stopped = await useRaw(server, 'anna', 'stopped');
+    stopped.ws.pause();
+    const connections = async () => {
+      const text = await (await fetch(`${server.url}/metrics`)).text();
+      return Number(/connections\{protocol="yjs"\} (\d+)/.exec(text)?.[1]);
+    };
+    expect(await connections()).toBe(3);
+    const text = 'x'.repeat(400_000);
+    for (let n = 0; n < 40; n++) {
+      writer.record('notes', 'n1').set('text', `${n} ${text}`);
+      await writer.saved();
+    }
+    await expect.poll(connections, { timeout: 15_000 }).toBe(2);
+    await expect.poll(() => reader.json()).toEqual(writer.json());
+    expect([reader.connections, writer.connections]).toEqual([1, 1]);
+  }, 60_000);
+
+  test('a first sync that is larger than BUFFER_CLOSE reaches a slow reader', async () => {
+    const server = await useServer({ BUFFER_PAUSE: '1 KiB', BUFFER_CLOSE: '64 KiB' });
+    const writer = await useNative(server, 'anna', 'writer');
+    for (let n = 0; n < 12; n++) writer.record('notes', `n${n}`).set('text', 'x'.repeat(500_000));
+    await writer.saved();
+    const slow = openRaw(server, 'anna');
+    await slow.until(() => slow.messages.length > 0);
+    slow.ws.pause();
+    slow.send(messages.syncStep1(Y.encodeStateVector(new Y.Doc())));
+    for (let n = 0; n < 5; n++) {
+      writer.record('notes', 'small').set('n', n);
+      await writer.saved();
+    }
+    slow.ws.resume();
+    const { update } = await slow.next('syncStep2');
+    expect(update.length).toBeGreaterThan(6_000_000);
+    await slow.until(() => slow.of('update').length >= 5);
+    expect(slow.closed).toBeNull();
+    expect(decodeStateVector(Y.encodeStateVectorFromUpdate(update)).size).toBe(1);
+  }, 60_000);
+
+  test('[L1] REQUEST_SYNC in a loop is answered, and the device goes on', async () => {
+    const server = await useServer();
+    const device = await useJson(server, 'anna', 'phone');
+    for (let n = 0; n < 200; n++) device.requestSync();
+    device.update('notes', { id: 'n1', v: 1 });
+    await device.saved();
+    expect(device.of('FULL_SYNC').length).toBeGreaterThan(1);
+    expect(device.closed).toBeNull();
+  });
+});
