@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { SyncError } from '../shared/errors.js';
 import type { DeviceId, UserId } from '../shared/names.js';
+import { Access } from './access.js';
 import type { Config } from './config.js';
 import { DocumentRegistry } from './documents/registry.js';
 import { createHttp } from './gateways/http.js';
@@ -34,8 +35,16 @@ const DAY = 86_400_000;
  * const port = await app.listen();
  */
 export async function createApp(config: Config, log: Log, store?: Store): Promise<App> {
+  const access = await Access.create(config, Date.now);
   const opened = store ?? (await openStore(config, log));
-  return new SyncServer(config, log, opened);
+  try {
+    const trail = await access.open(); // after the store, which owns the folder by now
+    if (trail !== null) log('auditOpened', trail);
+  } catch (error) {
+    await opened.close();
+    throw error;
+  }
+  return new SyncServer(config, log, access, opened);
 }
 
 function openStore(config: Config, log: Log): Promise<Store> {
@@ -49,6 +58,7 @@ function openStore(config: Config, log: Log): Promise<Store> {
 class SyncServer implements App {
   readonly #config: Config;
   readonly #log: Log;
+  readonly #access: Access;
   readonly #store: Store;
   readonly #registry: DocumentRegistry;
   readonly #server: Server;
@@ -56,15 +66,16 @@ class SyncServer implements App {
   readonly #stats: NodeJS.Timeout;
   #takesTraffic = false;
 
-  constructor(config: Config, log: Log, store: Store) {
+  constructor(config: Config, log: Log, access: Access, store: Store) {
     const now = Date.now;
     const newDeviceId = () => `device-${randomUUID()}` as DeviceId;
     this.#config = config;
     this.#log = log;
+    this.#access = access;
     this.#store = store;
     this.#registry = createRegistry(config, log, store);
     const isReady = () => this.#takesTraffic && store.state === 'ready';
-    const shared = { config, log, newDeviceId, registry: this.#registry };
+    const shared = { config, access, log, newDeviceId, registry: this.#registry };
     this.#server = createServer(createHttp({ ...shared, now, isReady }));
     this.#gateway = new UpgradeGateway(this.#server, { ...shared, now });
     this.#stats = setInterval(() => this.#logStats(), STATS_INTERVAL).unref();
@@ -72,7 +83,7 @@ class SyncServer implements App {
   }
 
   async listen(): Promise<number> {
-    const { host, port, dataDir, demo } = this.#config;
+    const { host, port, dataDir, demo, auth } = this.#config;
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject);
       this.#server.listen(port, host, resolve);
@@ -80,7 +91,7 @@ class SyncServer implements App {
     const bound = (this.#server.address() as AddressInfo).port;
     this.#takesTraffic = true;
     this.#log('listening', { url: `http://${inUrl(host)}:${bound}`, dataDir });
-    if (demo)
+    if (demo && auth === 'none')
       this.#log('demo', { url: `http://${ANY_HOST.has(host) ? 'localhost' : inUrl(host)}:${bound}/` });
     return bound;
   }
@@ -98,6 +109,7 @@ class SyncServer implements App {
     // What the devices had received is known only now; without it, more is taken for seen after the next start.
     await withTimeout(this.#registry.flush(), GOODBYE_TIMEOUT, undefined);
     this.#registry.close();
+    await withTimeout(this.#access.close(), GOODBYE_TIMEOUT, undefined);
     await withTimeout(this.#store.close(), GOODBYE_TIMEOUT, undefined);
     return durable;
   }

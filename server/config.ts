@@ -40,6 +40,39 @@ const text = (about: Describe): Option<string> => ({
   parse: (raw) => raw,
 });
 
+/** Text that has no default; '' where it is not set. What it holds is never shown. */
+const unset = (about: Pick<Describe, 'line'>): Option<string> => ({ ...text({ ...about, fallback: '' }) });
+
+/** Words with commas between them; none where it is not set. */
+const words = (about: Pick<Describe, 'line'>): Option<readonly string[]> => ({
+  ...about,
+  fallback: '',
+  type: 'list',
+  allowed: 'words with commas between them',
+  parse: (raw) => splitList(raw),
+});
+
+const splitList = (raw: string): string[] =>
+  raw
+    .split(',')
+    .map((word) => word.trim())
+    .filter((word) => word !== '');
+
+/** Origins of web pages; `*` stands for all of them, `none` for no one. */
+const origins = (about: Describe): Option<readonly string[]> => ({
+  ...about,
+  type: 'list of origins',
+  allowed: "'*', 'none', or origins such as https://app.example with commas between them",
+  parse: (raw) => {
+    if (raw === 'none') return [];
+    const listed = splitList(raw);
+    return listed.every((origin) => origin === '*' || isOrigin(origin)) ? listed : undefined;
+  },
+});
+
+/** As browsers send it: apps in a web view have schemes of their own. */
+const isOrigin = (text: string): boolean => /^[a-z][a-z0-9+.-]*:\/\/[a-z0-9.:[\]-]+$/.test(text);
+
 const integer = (from: number, to: number, about: Describe): Option<number> => ({
   ...about,
   type: 'integer',
@@ -109,15 +142,34 @@ export const OPTIONS = {
   HOST: text({ fallback: '0.0.0.0', line: 'Address to listen on; `127.0.0.1` keeps other machines out.' }),
   PORT: integer(0, 65_535, { fallback: '3001', line: 'Port to listen on; 0 takes any free one.' }),
   DATA_DIR: text({ fallback: './data', line: 'Folder of the database; made if it does not exist.' }),
-  AUTH: choice(
-    ['none'],
-    {
-      fallback: 'none',
-      inProduction: null,
-      line: 'Who gets in: `none` lets everybody who reaches the port read and write every record.',
-    },
-    ' (jwt, access by token, is not there yet)',
-  ),
+  AUTH: choice(['jwt', 'none'], {
+    fallback: 'none',
+    inProduction: null,
+    line: 'Who gets in: `jwt` asks for a token, `none` lets everybody who reaches the port read and write every record.',
+  }),
+  JWT_SECRET: unset({ line: 'Secret of at least 32 bytes that tokens are signed with (HS256).' }),
+  JWT_PUBLIC_KEY: unset({
+    line: 'Public key that tokens are checked with, as PEM or as the path of a PEM file.',
+  }),
+  JWT_JWKS_URL: unset({ line: 'Address of the public keys of an identity provider; needs `JWT_AUDIENCE`.' }),
+  JWT_ALGORITHMS: words({
+    line: 'Algorithms that a token may be signed with; by default HS256 for a secret, that of the public key, or RS256, ES256 and EdDSA for a JWKS.',
+  }),
+  JWT_ISSUER: unset({ line: 'What `iss` of a token has to be.' }),
+  JWT_AUDIENCE: unset({
+    line: 'What `aud` of a token has to name; where it is not set, a token may not have an `aud`.',
+  }),
+  CORS_ORIGINS: origins({
+    fallback: '*',
+    inProduction: 'none',
+    line: 'Origins whose web pages may use the server: `*`, `none`, or a list. What the server serves itself always may.',
+  }),
+  ADMIN_TOKEN: unset({
+    line: 'Token of at least 16 bytes for `/admin`; where it is not set, only requests from this machine get in.',
+  }),
+  AUDIT_FILE: unset({
+    line: 'File of the audit trail with `AUTH=jwt`; `audit/audit.jsonl` in `DATA_DIR` where it is not set.',
+  }),
   DEMO: flag({
     fallback: 'true',
     inProduction: 'false',
@@ -229,6 +281,7 @@ const UNITS =
   '`0` switches a limit off.';
 
 function shownDefault({ fallback, inProduction }: Option<unknown>): string {
+  if (fallback === '') return 'not set';
   if (inProduction === undefined) return `\`${fallback}\``;
   return `\`${fallback}\`; in production ${inProduction === null ? 'it must be set' : `\`${inProduction}\``}`;
 }

@@ -1,25 +1,29 @@
 /** The JSON devices of one user. */
-import type { DeviceId } from '../../shared/names.js';
+import type { DeviceKey, UserId } from '../../shared/names.js';
+import { type Author, deviceKey } from './device-key.js';
 import { DeviceState } from './device-state.js';
 import { DeviceView } from './device-view.js';
 import { HttpDeviceView } from './http-device-view.js';
 
 export class DeviceStates {
-  readonly #states = new Map<DeviceId, DeviceState>();
+  readonly #owner: UserId;
+  readonly #states = new Map<DeviceKey, DeviceState>();
   readonly #views = new Set<DeviceView>();
-  readonly #http = new Map<DeviceId, HttpDeviceView>();
-  #gone: DeviceId[] = [];
+  readonly #http = new Map<DeviceKey, HttpDeviceView>();
+  #gone: DeviceKey[] = [];
 
   /** @param revision the user's revision at load */
-  constructor(saved: ReadonlyMap<DeviceId, Uint8Array>, revision: number) {
-    for (const [id, bytes] of saved) this.#states.set(id, DeviceState.decode(id, bytes, revision));
+  constructor(owner: UserId, saved: ReadonlyMap<DeviceKey, Uint8Array>, revision: number) {
+    this.#owner = owner;
+    for (const [key, bytes] of saved) this.#states.set(key, DeviceState.decode(key, owner, bytes, revision));
   }
 
   /** A device connects over a WebSocket. */
-  connect(id: DeviceId, now: number, revision: number): DeviceView {
+  connect(author: Author, now: number, revision: number): DeviceView {
+    const state = this.#state(author);
     // One that is there still may be dead without anybody having noticed: what it had seen counts from now on.
-    for (const other of this.#views) if (other.device.id === id) other.supersede(now);
-    const view = new DeviceView(this.#state(id), now);
+    for (const other of this.#views) if (other.device === state) other.supersede(now);
+    const view = new DeviceView(state, now);
     view.device.connect(now, revision);
     this.#views.add(view);
     return view;
@@ -30,24 +34,25 @@ export class DeviceStates {
   }
 
   /** The device behind a request; one that did not name itself (`keep` is false) is forgotten after it. */
-  overHttp(id: DeviceId, revision: number, keep = true): HttpDeviceView {
-    if (!keep) return new HttpDeviceView(new DeviceState(id), revision);
-    const view = this.#http.get(id) ?? new HttpDeviceView(this.#state(id), revision);
-    this.#http.set(id, view);
+  overHttp(author: Author, revision: number, keep = true): HttpDeviceView {
+    const key = deviceKey(this.#owner, author);
+    if (!keep) return new HttpDeviceView(new DeviceState(key, this.#owner), revision);
+    const view = this.#http.get(key) ?? new HttpDeviceView(this.#state(author), revision);
+    this.#http.set(key, view);
     return view;
   }
 
   /** What has to go into a commit, `all` that is not saved yet, or only what is due. */
-  take(now: number, which: 'due' | 'all'): ReadonlyMap<DeviceId, Uint8Array | null> | undefined {
+  take(now: number, which: 'due' | 'all'): ReadonlyMap<DeviceKey, Uint8Array | null> | undefined {
     const states = [...this.#states.values()].filter((state) =>
       which === 'due' ? state.isDue(now) : state.isChanged,
     );
     if (states.length === 0 && this.#gone.length === 0) return undefined;
-    const gone = this.#gone.map((id) => [id, null] as const);
+    const gone = this.#gone.map((key) => [key, null] as const);
     this.#gone = [];
-    return new Map<DeviceId, Uint8Array | null>([
+    return new Map<DeviceKey, Uint8Array | null>([
       ...gone,
-      ...states.map((state) => [state.id, state.encode(now)] as const),
+      ...states.map((state) => [state.key, state.encode(now)] as const),
     ]);
   }
 
@@ -66,16 +71,17 @@ export class DeviceStates {
     for (const state of this.#states.values()) {
       state.forgetBefore(metSince);
       if (state.isConnected || state.metAt >= metSince) continue;
-      this.#states.delete(state.id);
-      this.#http.delete(state.id);
-      this.#gone.push(state.id);
+      this.#states.delete(state.key);
+      this.#http.delete(state.key);
+      this.#gone.push(state.key);
     }
     return Math.min(...[...this.#states.values()].map(({ neededFrom }) => neededFrom));
   }
 
-  #state(id: DeviceId): DeviceState {
-    const state = this.#states.get(id) ?? new DeviceState(id);
-    this.#states.set(id, state);
+  #state(author: Author): DeviceState {
+    const key = deviceKey(this.#owner, author);
+    const state = this.#states.get(key) ?? new DeviceState(key, this.#owner);
+    this.#states.set(key, state);
     return state;
   }
 }

@@ -1,7 +1,8 @@
 /** What a WebSocket upgrade asks for: which protocol, which user, which device. */
 import type { IncomingMessage } from 'node:http';
-import type { ErrorCode } from '../../shared/errors.js';
+import { type ErrorCode, SyncError } from '../../shared/errors.js';
 import { type DeviceId, isDeviceId, isUserId, type UserId } from '../../shared/names.js';
+import { addressOf } from './address.js';
 
 export type Via = 'yjs' | 'json';
 
@@ -39,6 +40,12 @@ export function readRequest(request: IncomingMessage): UpgradeRequest | null {
   };
 }
 
+/** Whose document is asked for; throws what is wrong with the names. */
+export function userIn({ user, problem }: UpgradeRequest): UserId {
+  if (user === null || problem !== null) throw new SyncError(problem ?? 'INVALID_IDENTITY');
+  return user;
+}
+
 function problemWith(via: Via, user: string | null, device: string | null): ErrorCode | null {
   if (via === 'json' && (!user || !device)) return 'MISSING_IDENTITY';
   const isValid = isUserId(user) && (isDeviceId(device) || (via === 'yjs' && !device));
@@ -46,6 +53,7 @@ function problemWith(via: Via, user: string | null, device: string | null): Erro
 }
 
 function parseUrl(path: string): URL | null {
+  if (!/^\/(?!\/)/.test(path)) return null; // it would name another host
   try {
     return new URL(path, 'http://server');
   } catch {
@@ -61,7 +69,6 @@ function decode(text: string): string {
   }
 }
 
-export const addressOf = (request: IncomingMessage): string => request.socket.remoteAddress ?? '';
 /** Whom offences are counted for (N8). */
 export const offenderOf = ({ user, device, address }: UpgradeRequest): string =>
   JSON.stringify([user, device, address]);

@@ -2,6 +2,7 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
 import * as Y from 'yjs';
+import { Access } from '../../server/access.js';
 import { readConfig } from '../../server/config.js';
 import type { Origin } from '../../server/documents/changes.js';
 import { DocumentRegistry } from '../../server/documents/registry.js';
@@ -160,8 +161,10 @@ export class Practice {
 
   async #listen(): Promise<Server> {
     const practice = this;
+    const config = readConfig({});
     const http = createHttp({
-      config: readConfig({}),
+      config,
+      access: await Access.create(config, () => this.now),
       get registry() {
         return practice.#registry;
       },
