@@ -27,7 +27,7 @@ const JWT_OPTIONS = {
   JWT_PUBLIC_KEY: 'jwtPublicKey',
   JWT_JWKS_URL: 'jwtJwksUrl',
 } as const satisfies Record<string, keyof Config>;
-const MIN_ADMIN_TOKEN = 16;
+const ADMIN_TOKEN = /^[\x21-\x7e]{16,}$/;
 
 export class Access {
   readonly #reader: TokenReader | null;
@@ -49,8 +49,8 @@ export class Access {
    * @throws ConfigError
    */
   static async create(config: Config, now: () => number): Promise<Access> {
-    if (config.adminToken !== '' && Buffer.byteLength(config.adminToken) < MIN_ADMIN_TOKEN) {
-      throw new ConfigError([`ADMIN_TOKEN has to have at least ${MIN_ADMIN_TOKEN} bytes.`]);
+    if (config.adminToken !== '' && !ADMIN_TOKEN.test(config.adminToken)) {
+      throw new ConfigError(['ADMIN_TOKEN has to have at least 16 letters, digits or signs, and no spaces.']);
     }
     if (config.auth === 'jwt') return new Access(await TokenReader.open(config, now), config, now);
     const useless = Object.entries(JWT_OPTIONS).find(([, name]) => config[name] !== '');

@@ -272,7 +272,7 @@ describe('[A1 A2] options that do not fit stop the start with a sentence', () =>
       { JWT_JWKS_URL: 'https://login.example/jwks', JWT_AUDIENCE: 'sync', JWT_ALGORITHMS: 'HS256' },
       /JWT_ALGORITHMS names "HS256"/,
     ],
-    [{ JWT_SECRET: SECRET, ADMIN_TOKEN: 'short' }, /ADMIN_TOKEN has to have at least 16 bytes/],
+    [{ JWT_SECRET: SECRET, ADMIN_TOKEN: 'short' }, /ADMIN_TOKEN has to have at least 16 letters/],
   ])('%#', async (options, sentence) => {
     const said = await jwt(options as Options);
     expect(said).toMatch(sentence);
