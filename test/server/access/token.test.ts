@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { exportJWK, SignJWT, UnsecuredJWT } from 'jose';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { openKeys } from '../../../server/access/keys.js';
 import { type Mode, may, type Person } from '../../../server/access/principal.js';
 import { TokenReader } from '../../../server/access/token.js';
@@ -167,17 +167,25 @@ describe('[A2] signatures', () => {
   });
 });
 
+/** The time of day stands still but for what a test lets pass; timers go on. */
+function useTime(): { pass(ms: number): void } {
+  vi.useFakeTimers({ toFake: ['Date'] });
+  onTestFinished(() => void vi.useRealTimers());
+  return { pass: (ms) => void vi.setSystemTime(Date.now() + ms) };
+}
+
 /** An identity provider that counts how often it is asked. */
 class Provider {
   keys: { kid: string; key: KeyObject }[] = [];
   asked = 0;
   /** What it does with a question. */
-  mood: 'answers' | 'fails' = 'answers';
+  mood: 'answers' | 'fails' | 'hangs' = 'answers';
   readonly #server: Server;
 
   constructor() {
     this.#server = createServer(async (_request, response) => {
       this.asked++;
+      if (this.mood === 'hangs') return;
       if (this.mood === 'fails') return void response.writeHead(500).end();
       const keys = await Promise.all(
         this.keys.map(async ({ kid, key }) => ({ ...(await exportJWK(key)), kid })),
@@ -190,7 +198,10 @@ class Provider {
   static async start(): Promise<Provider> {
     const provider = new Provider();
     await new Promise<void>((resolve) => provider.#server.listen(0, '127.0.0.1', resolve));
-    onTestFinished(() => void provider.#server.close());
+    onTestFinished(() => {
+      provider.#server.closeAllConnections();
+      provider.#server.close();
+    });
     return provider;
   }
 
@@ -229,6 +240,50 @@ describe('[A2] keys of an identity provider', () => {
     for (const token of [elsewhere, forged]) {
       await expect(tokens.read(token)).rejects.toMatchObject({ code: 'UNAUTHORIZED' });
     }
+  });
+
+  test('they are rotated: a new one is fetched when a token names it, one that is gone opens nothing', async () => {
+    const time = useTime();
+    const provider = await Provider.start();
+    provider.keys = [{ kid: 'a', key: ec.publicKey }];
+    const tokens = await reader(provider.options);
+    await tokens.read(await issued('a', ec.privateKey));
+    const next = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    provider.keys = [{ kid: 'b', key: next.publicKey }];
+    time.pass(31_000);
+    await expect(tokens.read(await issued('b', next.privateKey))).resolves.toMatchObject({ sub: 'anna' });
+    await expect(tokens.read(await issued('a', ec.privateKey))).rejects.toMatchObject({
+      code: 'UNAUTHORIZED',
+    });
+    expect(provider.asked).toBe(2);
+  });
+
+  test('while the provider does not answer, its last keys are good for an hour, and no longer', async () => {
+    const time = useTime();
+    const provider = await Provider.start();
+    provider.keys = [{ kid: 'a', key: ec.publicKey }];
+    const tokens = await reader(provider.options);
+    await tokens.read(await issued('a', ec.privateKey));
+    provider.mood = 'fails';
+    time.pass(59 * 60_000);
+    await expect(tokens.read(await issued('a', ec.privateKey))).resolves.toMatchObject({ sub: 'anna' });
+    // New, or made up? That can't be told now.
+    const unknown = tokens.read(await issued('b', ec.privateKey));
+    await expect(unknown).rejects.toMatchObject({ code: 'ACCESS_UNAVAILABLE' });
+    time.pass(2 * 60_000);
+    const late = tokens.read(await issued('a', ec.privateKey));
+    await expect(late).rejects.toMatchObject({ code: 'ACCESS_UNAVAILABLE' });
+    expect(provider.asked).toBeGreaterThan(1);
+  });
+
+  test('one that hangs is waited for 5 s', async () => {
+    const provider = await Provider.start();
+    provider.mood = 'hangs';
+    const tokens = await reader(provider.options);
+    const began = performance.now();
+    const read = tokens.read(await issued('a', ec.privateKey));
+    await expect(read).rejects.toMatchObject({ code: 'ACCESS_UNAVAILABLE' });
+    expect(performance.now() - began).toBeGreaterThan(4_900);
   });
 
   test('while the provider does not answer, nobody is told that the token is wrong', async () => {
