@@ -3,6 +3,7 @@ import { randomInt, randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import type { SyncError } from '../shared/errors.js';
 import type { DeviceId, UserId } from '../shared/names.js';
+import { Access } from './access.js';
 import type { Config } from './config.js';
 import { DocumentRegistry } from './documents/registry.js';
 import { Admission } from './gateways/admission.js';
@@ -36,8 +37,16 @@ const DAY = 86_400_000;
  * const port = await app.listen();
  */
 export async function createApp(config: Config, log: Log, store?: Store): Promise<App> {
+  const access = await Access.create(config, Date.now);
   const opened = store ?? (await openStore(config, log));
-  return new SyncServer(config, log, opened);
+  try {
+    const trail = await access.open(); // after the store, which owns the folder by now
+    if (trail !== null) log('auditOpened', trail);
+  } catch (error) {
+    await opened.close();
+    throw error;
+  }
+  return new SyncServer(config, log, access, opened);
 }
 
 function openStore(config: Config, log: Log): Promise<Store> {
@@ -51,6 +60,7 @@ function openStore(config: Config, log: Log): Promise<Store> {
 class SyncServer implements App {
   readonly #config: Config;
   readonly #log: Log;
+  readonly #access: Access;
   readonly #store: Store;
   readonly #registry: DocumentRegistry;
   readonly #listener: Listener;
@@ -59,19 +69,20 @@ class SyncServer implements App {
   readonly #stats: NodeJS.Timeout;
   #takesTraffic = false;
 
-  constructor(config: Config, given: Log, opened: Store) {
+  constructor(config: Config, given: Log, access: Access, opened: Store) {
     const now = Date.now;
     const log = countRefusals(given, this.#metrics);
     const store = measureCommits(opened, this.#metrics);
     const newDeviceId = () => `device-${randomUUID()}` as DeviceId;
     this.#config = config;
     this.#log = log;
+    this.#access = access;
     this.#store = store;
     this.#registry = createRegistry(config, log, store);
     const isReady = () => this.#takesTraffic && store.state === 'ready';
     const admission = new Admission(config, log, now);
     const metrics = this.#metrics;
-    const shared = { config, log, now, newDeviceId, registry: this.#registry, admission, metrics };
+    const shared = { config, access, log, now, newDeviceId, registry: this.#registry, admission, metrics };
     this.#listener = createListener(config, log, createHttp({ ...shared, isReady }));
     this.#gateway = new UpgradeGateway(this.#listener.server, shared);
     this.#describeState();
@@ -80,7 +91,7 @@ class SyncServer implements App {
   }
 
   async listen(): Promise<number> {
-    const { host, port, dataDir, demo } = this.#config;
+    const { host, port, dataDir, demo, auth } = this.#config;
     const { server, isSecure } = this.#listener;
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
@@ -90,7 +101,7 @@ class SyncServer implements App {
     const scheme = isSecure ? 'https' : 'http';
     this.#takesTraffic = true;
     this.#log('listening', { url: `${scheme}://${inUrl(host)}:${bound}`, dataDir });
-    if (demo)
+    if (demo && auth === 'none')
       this.#log('demo', { url: `${scheme}://${ANY_HOST.has(host) ? 'localhost' : inUrl(host)}:${bound}/` });
     return bound;
   }
@@ -110,6 +121,7 @@ class SyncServer implements App {
     // What the devices had received is known only now; without it, more is taken for seen after the next start.
     await withTimeout(this.#registry.flush(), GOODBYE_TIMEOUT, undefined);
     this.#registry.close();
+    await withTimeout(this.#access.close(), GOODBYE_TIMEOUT, undefined);
     await withTimeout(this.#store.close(), GOODBYE_TIMEOUT, undefined);
     this.#metrics.close();
     return durable;

@@ -7,9 +7,12 @@ import {
   flag,
   integer,
   type Option,
+  origins,
   parsed,
   text,
   timeout,
+  unset,
+  words,
 } from './option-kinds.js';
 
 export { NEVER } from './option-kinds.js';
@@ -23,15 +26,34 @@ export const OPTIONS = {
   HOST: text({ fallback: '0.0.0.0', line: 'Address to listen on; `127.0.0.1` keeps other machines out.' }),
   PORT: integer(0, 65_535, { fallback: '3001', line: 'Port to listen on; 0 takes any free one.' }),
   DATA_DIR: text({ fallback: './data', line: 'Folder of the database; made if it does not exist.' }),
-  AUTH: choice(
-    ['none'],
-    {
-      fallback: 'none',
-      inProduction: null,
-      line: 'Who gets in: `none` lets everybody who reaches the port read and write every record.',
-    },
-    ' (jwt, access by token, is not there yet)',
-  ),
+  AUTH: choice(['jwt', 'none'], {
+    fallback: 'none',
+    inProduction: null,
+    line: 'Who gets in: `jwt` asks for a token, `none` lets everybody who reaches the port read and write every record.',
+  }),
+  JWT_SECRET: unset({ line: 'Secret of at least 32 bytes that tokens are signed with (HS256).' }),
+  JWT_PUBLIC_KEY: unset({
+    line: 'Public key that tokens are checked with, as PEM or as the path of a PEM file.',
+  }),
+  JWT_JWKS_URL: unset({ line: 'Address of the public keys of an identity provider; needs `JWT_AUDIENCE`.' }),
+  JWT_ALGORITHMS: words({
+    line: 'Algorithms that a token may be signed with; by default HS256 for a secret, that of the public key, or RS256, ES256 and EdDSA for a JWKS.',
+  }),
+  JWT_ISSUER: unset({ line: 'What `iss` of a token has to be.' }),
+  JWT_AUDIENCE: unset({
+    line: 'What `aud` of a token has to name; where it is not set, a token may not have an `aud`.',
+  }),
+  CORS_ORIGINS: origins({
+    fallback: '*',
+    inProduction: 'none',
+    line: 'Origins whose web pages may use the server: `*`, `none`, or a list. What the server serves itself always may.',
+  }),
+  ADMIN_TOKEN: unset({
+    line: 'Token of at least 16 characters for `/admin` and `/metrics`; where it is not set, only requests from this machine get in.',
+  }),
+  AUDIT_FILE: unset({
+    line: 'File of the audit trail with `AUTH=jwt`; `audit/audit.jsonl` in `DATA_DIR` where it is not set.',
+  }),
   DEMO: flag({
     fallback: 'true',
     inProduction: 'false',
@@ -108,15 +130,10 @@ export const OPTIONS = {
     },
     parseTrust,
   ),
-  TLS_CERT: text({
-    fallback: '',
+  TLS_CERT: unset({
     line: 'File with the certificate chain (PEM), for https and wss without a proxy; read again when it changes.',
   }),
-  TLS_KEY: text({ fallback: '', line: 'File with the private key (PEM) of `TLS_CERT`.' }),
-  ADMIN_TOKEN: text({
-    fallback: '',
-    line: 'Bearer token for `/metrics`; without it, only this machine gets in.',
-  }),
+  TLS_KEY: unset({ line: 'File with the private key (PEM) of `TLS_CERT`.' }),
   IDLE_TIMEOUT: timeout({ fallback: '30s', line: 'How long a document that nobody uses stays in memory.' }),
   HISTORY_DAYS: integer(0, 36_500, {
     fallback: '90',
@@ -217,7 +234,7 @@ const UNITS =
   '`0` switches a limit off.';
 
 function shownDefault({ fallback, inProduction }: Option<unknown>): string {
-  if (fallback === '') return 'none';
+  if (fallback === '') return 'not set';
   if (inProduction === undefined) return `\`${fallback}\``;
   return `\`${fallback}\`; in production ${inProduction === null ? 'it must be set' : `\`${inProduction}\``}`;
 }

@@ -41,6 +41,15 @@ const EVENTS = {
     'warn',
     (e) => `⛔ Refused connection from ${e.address} to ${e.url}: ${e.status} ${e.code}`,
   ),
+  accessRefused: event<{ url: string; address: string; code: ErrorCode; reason: string }>(
+    'warn',
+    (e) => `⛔ Refused access from ${e.address} to ${e.url}: ${e.code}${e.reason && ` (${e.reason})`}`,
+  ),
+  revoked: event<{ what: string }>('warn', (e) => `🔒 Revoked ${e.what}`),
+  auditOpened: event<{ file: string; lines: number; hash: string }>(
+    'info',
+    (e) => `📋 Audit trail ${e.file}: ${e.lines} lines, the last has the hash ${e.hash}`,
+  ),
   initialData: event<Who & { collections: Readonly<Record<string, number>> }>(
     'info',
     (e) => `📤 Sent initial data to ${e.device}: [${counts(e.collections)}]`,
@@ -209,7 +218,9 @@ function decoded(key: string): string {
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: a line end in a value would forge a line of the log
 const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g;
-const printable = (text: string): string => text.replace(CONTROL, ' ');
+/** A token, wherever somebody put it; its parts are base64url of JSON objects. */
+const TOKEN = /\beyJ[\w-]{5,}(?:\.|%2e)[\w-]+(?:(?:\.|%2e)[\w-]*)*/gi;
+const printable = (text: string): string => text.replace(CONTROL, ' ').replace(TOKEN, '…');
 const scrub = (text: string): string => withoutToken(printable(text)).replace(/\b(bearer[\s,]+)\S+/gi, '$1…');
 
 interface Failure {

@@ -54,7 +54,7 @@ function reasonOf(error: unknown, { port, host, dataDir }: Config): string {
   if (code === 'EADDRINUSE') return `Port ${port} is taken; stop the other server or set PORT to a free one.`;
   if (code === 'EACCES' || code === 'EADDRNOTAVAIL')
     return `Can't listen on ${host}:${port} (${code}); set HOST or PORT.`;
-  if (error instanceof SyncError) return error.message;
+  if (error instanceof SyncError || error instanceof ConfigError) return error.message;
   if (error instanceof Error) return `${error.message} (DATA_DIR is ${dataDir})`;
   return 'Unknown error.';
 }

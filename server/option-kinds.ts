@@ -106,3 +106,38 @@ export const parsed = <Value>(
   about: Describe & { readonly type: string; readonly allowed: string },
   parse: (raw: string) => Value | undefined,
 ): Option<Value> => ({ ...about, parse });
+
+/** Text that has no default; '' where it is not set. What it holds is never shown. */
+export const unset = (about: Pick<Describe, 'line'>): Option<string> => ({
+  ...text({ ...about, fallback: '' }),
+});
+
+/** Words with commas between them; none where it is not set. */
+export const words = (about: Pick<Describe, 'line'>): Option<readonly string[]> => ({
+  ...about,
+  fallback: '',
+  type: 'list',
+  allowed: 'words with commas between them',
+  parse: (raw) => splitList(raw),
+});
+
+const splitList = (raw: string): string[] =>
+  raw
+    .split(',')
+    .map((word) => word.trim())
+    .filter((word) => word !== '');
+
+/** Origins of web pages; `*` stands for all of them, `none` for no one. */
+export const origins = (about: Describe): Option<readonly string[]> => ({
+  ...about,
+  type: 'list of origins',
+  allowed: "'*', 'none', or origins such as https://app.example with commas between them",
+  parse: (raw) => {
+    if (raw === 'none') return [];
+    const listed = splitList(raw);
+    return listed.every((origin) => origin === '*' || isOrigin(origin)) ? listed : undefined;
+  },
+});
+
+/** As browsers send it: apps in a web view have schemes of their own. */
+const isOrigin = (text: string): boolean => /^[a-z][a-z0-9+.-]*:\/\/[a-z0-9.:[\]-]+$/.test(text);

@@ -18,6 +18,15 @@ export const ERRORS = {
   INVALID_NAME: { status: 400, message: 'A collection name, record id or field name is not allowed.' },
   TOO_DEEP: { status: 400, message: 'The document is nested deeper than the server allows.' },
   WRONG_USER: { status: 403, message: 'The userId is not that of this connection.' },
+  UNAUTHORIZED: { status: 401, close: 4401, message: 'The token is missing, has expired or is not valid.' },
+  FORBIDDEN: { status: 403, close: 4403, message: 'The token gives no access to this user.' },
+  READ_ONLY: { status: 403, message: 'The token allows reading only; nothing was changed.' },
+  ORIGIN_REFUSED: { status: 403, message: 'Pages of this origin may not use the server (CORS_ORIGINS).' },
+  ACCESS_UNAVAILABLE: {
+    status: 503,
+    close: 1013,
+    message: 'Access could not be checked or recorded at the moment; try again later.',
+  },
   MESSAGE_TOO_LARGE: { status: 413, close: 1009, message: 'The message is larger than the server allows.' },
   TOO_MANY_BAD_MESSAGES: { status: 429, close: 1008, message: 'Too many bad messages in a minute.' },
   TOO_MANY_SOCKETS: { status: 429, message: 'Too many connections at once; close some, or try again later.' },
@@ -49,7 +58,6 @@ export const ERRORS = {
   },
   RESTARTING: { status: 503, close: 1012, message: 'The server is restarting; connect again.' },
   OVERLOADED: { status: 503, close: 1013, message: 'The connection reads too slowly.' },
-  ADMIN_ONLY: { status: 403, message: 'This is for the operator of the server.' },
   NOT_FOUND: {
     status: 404,
     message:

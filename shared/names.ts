@@ -7,6 +7,8 @@ type Name<Kind extends string> = string & { readonly [kind]: Kind };
 
 export type UserId = Name<'user'>;
 export type DeviceId = Name<'device'>;
+/** A device in the hands of a person: its id alone is that of one of the document's owner (A2). */
+export type DeviceKey = DeviceId | Name<'device of another'>;
 export type CollectionName = Name<'collection'>;
 export type RecordId = Name<'record'>;
 

@@ -20,6 +20,8 @@ interface State {
 /** A connection. */
 export interface Owner {
   readonly device: DeviceId;
+  /** Who it acts for, where that is known. */
+  readonly actor: string | null;
 }
 
 export class AwarenessRoom {
@@ -88,4 +90,5 @@ export class AwarenessRoom {
 }
 
 /** Another connection of the same device: it came back before the server noticed that it had gone. */
-const isReconnect = (next: Owner, before: Owner): boolean => next.device === before.device;
+const isReconnect = (next: Owner, before: Owner): boolean =>
+  next.device === before.device && next.actor === before.actor;

@@ -4,7 +4,7 @@
  */
 import { equalityDeep } from 'lib0/function';
 import type { Path } from '../../shared/merge.js';
-import type { CollectionName, DeviceId } from '../../shared/names.js';
+import type { CollectionName, DeviceKey, UserId } from '../../shared/names.js';
 import type { ChangeMessage } from '../../shared/protocol/json.js';
 import type { Json, JsonObject } from '../../shared/records.js';
 import { DeviceClock } from './device-clock.js';
@@ -14,6 +14,7 @@ import {
   type SavedConnections,
   type SeenRange,
 } from './device-connections.js';
+import { type Author, deviceKey } from './device-key.js';
 import type { Made } from './judged.js';
 import { KnownFields } from './known-fields.js';
 import { keyOf, type RecordKey } from './record-key.js';
@@ -51,7 +52,8 @@ const MAX_UNSETTLED = 262_144;
 const LAZY = 60_000;
 
 export class DeviceState {
-  readonly id: DeviceId;
+  readonly key: DeviceKey;
+  readonly #owner: UserId;
   /** When the device was last connected. */
   metAt = 0;
   #clock = new DeviceClock();
@@ -62,8 +64,15 @@ export class DeviceState {
   #changed = false;
   #savedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(id: DeviceId) {
-    this.id = id;
+  /** @param owner whose document it is */
+  constructor(key: DeviceKey, owner: UserId) {
+    this.key = key;
+    this.#owner = owner;
+  }
+
+  /** Whether this device, in these hands, made a change. */
+  made(author: Author): boolean {
+    return deviceKey(this.#owner, author) === this.key;
   }
 
   get neededFrom(): number {
@@ -207,9 +216,9 @@ export class DeviceState {
   }
 
   /** @param revision the user's revision at load */
-  static decode(id: DeviceId, bytes: Uint8Array, revision: number): DeviceState {
+  static decode(key: DeviceKey, owner: UserId, bytes: Uint8Array, revision: number): DeviceState {
     const saved = JSON.parse(Buffer.from(bytes).toString()) as Saved;
-    const state = new DeviceState(id);
+    const state = new DeviceState(key, owner);
     state.metAt = saved.met;
     state.#clock = new DeviceClock(saved.clock);
     state.#connections = new DeviceConnections(saved.connections, revision);

@@ -1,30 +1,39 @@
 /** The JSON devices of one user. */
-import type { DeviceId } from '../../shared/names.js';
+import type { DeviceKey, UserId } from '../../shared/names.js';
+import { type Author, deviceKey } from './device-key.js';
 import { DeviceState } from './device-state.js';
 import { DeviceView } from './device-view.js';
 import { HttpDeviceView } from './http-device-view.js';
 
 export class DeviceStates {
-  readonly #states = new Map<DeviceId, DeviceState>();
+  readonly #owner: UserId;
+  readonly #states = new Map<DeviceKey, DeviceState>();
   readonly #views = new Set<DeviceView>();
-  readonly #http = new Map<DeviceId, HttpDeviceView>();
+  readonly #http = new Map<DeviceKey, HttpDeviceView>();
   readonly #max: number;
-  #gone: DeviceId[] = [];
+  #gone: DeviceKey[] = [];
 
   /**
    * @param revision the user's revision at load
    * @param max devices that are remembered
    */
-  constructor(saved: ReadonlyMap<DeviceId, Uint8Array>, revision: number, max = Number.POSITIVE_INFINITY) {
+  constructor(
+    owner: UserId,
+    saved: ReadonlyMap<DeviceKey, Uint8Array>,
+    revision: number,
+    max = Number.POSITIVE_INFINITY,
+  ) {
+    this.#owner = owner;
     this.#max = max;
-    for (const [id, bytes] of saved) this.#states.set(id, DeviceState.decode(id, bytes, revision));
+    for (const [key, bytes] of saved) this.#states.set(key, DeviceState.decode(key, owner, bytes, revision));
   }
 
   /** A device connects over a WebSocket. */
-  connect(id: DeviceId, now: number, revision: number): DeviceView {
+  connect(author: Author, now: number, revision: number): DeviceView {
+    const state = this.#state(author);
     // One that is there still may be dead without anybody having noticed: what it had seen counts from now on.
-    for (const other of this.#views) if (other.device.id === id) other.supersede(now);
-    const view = new DeviceView(this.#state(id), now);
+    for (const other of this.#views) if (other.device === state) other.supersede(now);
+    const view = new DeviceView(state, now);
     view.device.connect(now, revision);
     this.#views.add(view);
     return view;
@@ -35,24 +44,25 @@ export class DeviceStates {
   }
 
   /** The device behind a request; one that did not name itself (`keep` is false) is forgotten after it. */
-  overHttp(id: DeviceId, revision: number, keep = true): HttpDeviceView {
-    if (!keep) return new HttpDeviceView(new DeviceState(id), revision);
-    const view = this.#http.get(id) ?? new HttpDeviceView(this.#state(id), revision);
-    this.#http.set(id, view);
+  overHttp(author: Author, revision: number, keep = true): HttpDeviceView {
+    const key = deviceKey(this.#owner, author);
+    if (!keep) return new HttpDeviceView(new DeviceState(key, this.#owner), revision);
+    const view = this.#http.get(key) ?? new HttpDeviceView(this.#state(author), revision);
+    this.#http.set(key, view);
     return view;
   }
 
   /** What has to go into a commit, `all` that is not saved yet, or only what is due. */
-  take(now: number, which: 'due' | 'all'): ReadonlyMap<DeviceId, Uint8Array | null> | undefined {
+  take(now: number, which: 'due' | 'all'): ReadonlyMap<DeviceKey, Uint8Array | null> | undefined {
     const states = [...this.#states.values()].filter((state) =>
       which === 'due' ? state.isDue(now) : state.isChanged,
     );
     if (states.length === 0 && this.#gone.length === 0) return undefined;
-    const gone = this.#gone.map((id) => [id, null] as const);
+    const gone = this.#gone.map((key) => [key, null] as const);
     this.#gone = [];
-    return new Map<DeviceId, Uint8Array | null>([
+    return new Map<DeviceKey, Uint8Array | null>([
       ...gone,
-      ...states.map((state) => [state.id, state.encode(now)] as const),
+      ...states.map((state) => [state.key, state.encode(now)] as const),
     ]);
   }
 
@@ -75,12 +85,13 @@ export class DeviceStates {
     return Math.min(...[...this.#states.values()].map(({ neededFrom }) => neededFrom));
   }
 
-  #state(id: DeviceId): DeviceState {
-    const known = this.#states.get(id);
+  #state(author: Author): DeviceState {
+    const key = deviceKey(this.#owner, author);
+    const known = this.#states.get(key);
     if (known !== undefined) return known;
     while (this.#states.size >= this.#max && this.#forgetOne()) {}
-    const state = new DeviceState(id);
-    this.#states.set(id, state);
+    const state = new DeviceState(key, this.#owner);
+    this.#states.set(key, state);
     return state;
   }
 
@@ -94,9 +105,9 @@ export class DeviceStates {
     return oldest !== null;
   }
 
-  #forget({ id }: DeviceState): void {
-    this.#states.delete(id);
-    this.#http.delete(id);
-    this.#gone.push(id);
+  #forget({ key }: DeviceState): void {
+    this.#states.delete(key);
+    this.#http.delete(key);
+    this.#gone.push(key);
   }
 }

@@ -214,7 +214,7 @@ export class DeviceView {
     const common = { sent, madeAt, revision };
     if (judged.replay) {
       this.#replayedUpTo = made.revision ?? this.#replayedUpTo;
-      const seen = range === null ? undefined : readUpTo(message, sent, range, this.device.id, NONE, history);
+      const seen = range === null ? undefined : readUpTo(message, sent, range, this.device, NONE, history);
       const since = this.device.wasOffline(judged.heard) ? NOTHING_LATER : (seen ?? NOTHING_LATER);
       remember(this.#replayed, name, {
         ...common,
@@ -228,7 +228,7 @@ export class DeviceView {
     const from = this.from(now) ?? 0;
     const acknowledged = Math.max(this.#acknowledged.at(-1)?.revision ?? 0, this.#unreadFrom(now));
     const to = (made.revision ?? LATEST) - 1;
-    const since = readUpTo(message, sent, { from, to }, this.device.id, acknowledged, history);
+    const since = readUpTo(message, sent, { from, to }, this.device, acknowledged, history);
     const old = this.#own.get(name)?.replaced ?? [];
     const replaced = made.revision === null || made.corrected ? old : [...old, made.revision];
     const own = {

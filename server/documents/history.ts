@@ -5,10 +5,10 @@
 import { equalityDeep } from 'lib0/function';
 import { elementId } from '../../shared/elements.js';
 import type { Path, PathStep } from '../../shared/merge.js';
-import type { DeviceId } from '../../shared/names.js';
 import { isObject, type Json, type JsonRecord } from '../../shared/records.js';
 import type { Deletion, HistoryRow } from '../store/store.js';
 import type { Origin } from './changes.js';
+import type { Author } from './device-key.js';
 import { earlierImage, type HistoryEntry, readEntry, type StoredEntry } from './history-entry.js';
 import type { RecordImage } from './record-image.js';
 import type { ImageChange } from './record-images.js';
@@ -23,8 +23,8 @@ export interface RevisionRange {
 export interface KnownDeletion {
   readonly revision: number;
   readonly at: number;
-  /** `null` where it is not known any more. */
-  readonly device: DeviceId | null;
+  /** Whose; `null` where it is not known any more. */
+  readonly by: Author | null;
 }
 
 /** So many of the last entries stay in memory in any case. */
@@ -163,9 +163,9 @@ export class History {
   /** The last deletion of a record, as far as it is known. */
   deletion(key: RecordKey): KnownDeletion | null {
     const last = this.#of(key).findLast(({ after }) => after === null);
-    if (last !== undefined) return { revision: last.revision, at: last.madeAt, device: last.device };
+    if (last !== undefined) return { revision: last.revision, at: last.madeAt, by: last };
     const remembered = this.#deletions?.get(keyOf(key));
-    return remembered === undefined ? null : { ...remembered, device: null };
+    return remembered === undefined ? null : { ...remembered, by: null };
   }
 
   /** When the value at `path` was last changed; where no entry in memory tells, `otherwise`. */

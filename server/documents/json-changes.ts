@@ -107,7 +107,7 @@ function versionsOf(
   range: RevisionRange,
   history: History,
 ): (JsonObject | null)[] {
-  const own = history.changes(key, range.from, LATEST).filter((entry) => entry.device === device.id);
+  const own = history.changes(key, range.from, LATEST).filter((entry) => device.made(entry));
   // What a queue sends again may be older than what the device wrote since.
   const isLater = (entry: HistoryEntry) => replay && madeAt !== null && entry.madeAt >= madeAt;
   const to = Math.min(range.to, (own.find(isLater)?.revision ?? LATEST) - 1);
@@ -144,7 +144,8 @@ function deletionOf(doc: Y.Doc, key: RecordKey, { device, range }: Judged, histo
   const deletion = history.deletion(key);
   if (deletion === null) return neverExisted(doc, key) ? null : { at: history.oldestTime(), unseen: false };
   const seenUpTo = range === null ? device.lastSeen : range.to;
-  const isSeen = deletion.device === device.id || seenUpTo < 0 || deletion.revision <= seenUpTo;
+  const isSeen =
+    (deletion.by !== null && device.made(deletion.by)) || seenUpTo < 0 || deletion.revision <= seenUpTo;
   return { at: deletion.at, unseen: !isSeen };
 }
 
@@ -164,7 +165,7 @@ function mayRemove(message: ChangeMessage, judged: Judged, history: History): bo
 const isMadeAnew =
   ({ device }: Judged) =>
   (entry: HistoryEntry): boolean =>
-    entry.before === null && (entry.device !== device.id || entry.via === 'restore');
+    entry.before === null && (!device.made(entry) || entry.via === 'restore');
 
 /** A key that a map ever had stays known to Yjs, so this needs no history. */
 const neverExisted = (doc: Y.Doc, { collection, id }: RecordKey): boolean =>

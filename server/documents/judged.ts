@@ -1,6 +1,5 @@
 /** What is known of a write, and of the one that its device made before it (L4, L5). */
 import { equalityDeep } from 'lib0/function';
-import type { DeviceId } from '../../shared/names.js';
 import type { JsonObject, JsonRecord } from '../../shared/records.js';
 import type { SeenRange } from './device-connections.js';
 import type { DeviceState, Heard, OwnWrite } from './device-state.js';
@@ -71,13 +70,13 @@ export function readUpTo(
   key: RecordKey,
   sent: JsonObject | null,
   { from, to }: RevisionRange,
-  device: DeviceId,
+  device: DeviceState,
   acknowledged: number,
   history: History,
 ): number {
   let since = from;
   for (const entry of history.changes(key, from, to)) {
-    const isOwn = entry.device === device;
+    const isOwn = device.made(entry);
     if (isOwn ? entry.revision <= acknowledged : reflects(sent, entry)) since = entry.revision;
     else if (!isOwn) break;
   }

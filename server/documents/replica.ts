@@ -15,6 +15,7 @@ import { type ImageChange, RecordImages, type Touched } from './record-images.js
 import { keyOf } from './record-key.js';
 import { Unifier, type UnifyMemory } from './unify.js';
 import type { Authorship } from './unify-step.js';
+import { bringsNews } from './update-news.js';
 
 /** What one call changed; all of it goes into one commit. */
 export interface Written {
@@ -84,6 +85,17 @@ export class Replica {
     if (scan.empty) return 'empty';
     this.#refuseOwnIds(scan);
     return firstMissing(scan, (client) => this.#state(client)) ?? 'new';
+  }
+
+  /**
+   * Whether applying the update would change anything, now or once what it builds on is there (N7). An update that
+   * answers a state vector carries all deletions of its author, which is nothing new.
+   *
+   * @throws SyncError `MALFORMED_UPDATE`
+   */
+  wouldChange(update: Uint8Array): boolean {
+    const checked = this.check(update);
+    return checked === 'new' ? bringsNews(this.doc, update) : checked !== 'empty';
   }
 
   /** Whether the document has this clock of this client. */

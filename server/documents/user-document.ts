@@ -50,7 +50,7 @@ export class UserDocument {
     this.#options = options;
     this.#replica = new Replica(stored, options);
     const limits = options.limits ?? NO_LIMITS;
-    this.devices = new DeviceStates(stored.devices, stored.revision, limits.maxDevices);
+    this.devices = new DeviceStates(user, stored.devices, stored.revision, limits.maxDevices);
     this.history = new History(stored.revision, stored.historyFrom, (key) => this.#replica.images.get(key));
     this.archive = new Archive(user, options);
     this.#size = new StoredSize(stored.updates);
@@ -122,10 +122,11 @@ export class UserDocument {
     return { missing: null };
   }
 
+  /** Whether an update would change the document; throws `MALFORMED_UPDATE`. */
+  wouldChange = (update: Uint8Array): boolean => this.#replica.wouldChange(update);
+
   /** Whether the document has this clock of this client. */
-  has(dependency: Dependency): boolean {
-    return this.#replica.has(dependency);
-  }
+  has = (dependency: Dependency): boolean => this.#replica.has(dependency);
 
   /**
    * Writes on behalf of a device that speaks JSON; returns the changes of records that came of it.

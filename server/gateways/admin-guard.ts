@@ -1,29 +1,41 @@
-/** Who may see what only the operator should see. */
+/** Who may look behind the counter: the bearer of `ADMIN_TOKEN`, or this machine where there is none. */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { RequestHandler } from 'express';
 import { SyncError } from '../../shared/errors.js';
 import type { Config } from '../config.js';
 
-const LOOPBACK = /^(::1|(::ffff:)?127\.\d+\.\d+\.\d+)$/;
+const LOOPBACK = /^(?:::ffff:)?127(?:\.\d+){3}$|^::1$/;
+const LOOPBACK_HOST = /^(?:localhost|127(?:\.\d+){3}|\[::1\])(?::\d+)?$/i;
+/** What a proxy adds for somebody else, who may be anywhere. */
+const FORWARDED = [
+  'x-forwarded-for',
+  'forwarded',
+  'x-real-ip',
+  'x-forwarded-host',
+  'x-forwarded-proto',
+  'via',
+];
 
-/** Lets in who has `ADMIN_TOKEN`; where it is not set, this machine, but nobody through a proxy on it. */
+/** For `/admin` and `/metrics`. */
 export function adminOnly({ adminToken }: Pick<Config, 'adminToken'>): RequestHandler {
   return (request, _response, next) => {
-    const isAdmin = adminToken === '' ? isLocal(request) : hasToken(request, adminToken);
-    next(isAdmin ? undefined : new SyncError('ADMIN_ONLY'));
+    if (adminToken !== '') {
+      const given = /^bearer +(\S+) *$/i.exec(request.get('Authorization') ?? '')?.[1] ?? '';
+      if (!isSame(given, adminToken)) throw new SyncError('UNAUTHORIZED', 'ADMIN_TOKEN is missing or wrong.');
+    } else if (!isFromHere(request)) {
+      throw new SyncError('FORBIDDEN', 'Without ADMIN_TOKEN, only requests from the machine itself get in.');
+    }
+    next();
   };
 }
 
-function isLocal({ socket, headers }: IncomingMessage): boolean {
-  const isForwarded = 'x-forwarded-for' in headers || 'forwarded' in headers;
-  return !isForwarded && LOOPBACK.test(socket.remoteAddress ?? '');
-}
+/** In a time that tells nothing of where they differ. */
+const isSame = (a: string, b: string): boolean => timingSafeEqual(digest(a), digest(b));
+const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
 
-function hasToken({ headers }: IncomingMessage, token: string): boolean {
-  const given = /^Bearer (.+)$/i.exec(headers.authorization ?? '')?.[1] ?? '';
-  return timingSafeEqual(hashOf(given), hashOf(token));
+/** Not for somebody behind a proxy, and not by a web page that somebody at this machine has open. */
+function isFromHere({ socket, headers }: IncomingMessage): boolean {
+  const isDirect = LOOPBACK.test(socket.remoteAddress ?? '') && FORWARDED.every((name) => !(name in headers));
+  return isDirect && headers.origin === undefined && LOOPBACK_HOST.test(headers.host ?? '');
 }
-
-/** Of one length, whatever was given. */
-const hashOf = (text: string): Buffer => createHash('sha256').update(text).digest();

@@ -7,7 +7,8 @@ import type { Config } from '../config.js';
 import { Allowance, Allowances, Places, type Rates } from '../limits.js';
 import type { Log } from '../log.js';
 
-export interface Visitor {
+/** Who asks, as far as the request itself tells. */
+export interface Caller {
   /** `null` where none, or a wrong one, is named. */
   readonly user: UserId | null;
   readonly address: string;
@@ -21,8 +22,8 @@ export interface Refusal {
 
 /** In messages: an upgrade loads a document, and is answered with what its device lacks. */
 const UPGRADE_COST = 5;
-/** How long somebody should wait who finds all places taken, in seconds. */
-const NO_PLACE = 10;
+/** Who finds all places taken should wait a little. */
+const NO_PLACE_LEFT: Refusal = { code: 'TOO_MANY_SOCKETS', retryAfter: 10 };
 
 export class Admission {
   readonly #config: Config;
@@ -52,31 +53,34 @@ export class Admission {
     return clientAddress(request, trustProxy);
   }
 
-  /** Why a WebSocket may not open now. */
-  refuseSocket({ user, address }: Visitor): Refusal | null {
-    const isFull =
-      this.#ofAddresses.isFull(networkOf(address)) || (user !== null && this.#ofUsers.isFull(user));
-    return isFull ? { code: 'TOO_MANY_SOCKETS', retryAfter: NO_PLACE } : this.#refuse({ user, address });
+  /** Why no WebSocket may open from this address now; asked before anything is known of the user. */
+  refuseAddress(address: string): Refusal | null {
+    return this.#ofAddresses.isFull(networkOf(address)) ? NO_PLACE_LEFT : null;
   }
 
-  /** Takes the places of a WebSocket; the function that it returns gives them back. */
-  enterSocket({ user, address }: Visitor): () => void {
-    this.sharedOf({ user, address }).take(UPGRADE_COST, 0);
-    const leave = [this.#ofAddresses.take(networkOf(address)), ...(user ? [this.#ofUsers.take(user)] : [])];
-    return () => {
-      for (const each of leave) each();
-    };
+  /** Takes a place of the address; the function that it returns gives it back. */
+  enterAddress(address: string): () => void {
+    return this.#ofAddresses.take(networkOf(address));
+  }
+
+  /** Why this user may open no WebSocket now. */
+  refuseUser(caller: Caller & { readonly user: UserId }): Refusal | null {
+    return this.#ofUsers.isFull(caller.user) ? NO_PLACE_LEFT : this.#refuse(caller);
+  }
+
+  /** Takes a place of the user, and what an upgrade costs; the function that it returns gives the place back. */
+  enterUser(caller: Caller & { readonly user: UserId }): () => void {
+    this.sharedOf(caller).take(UPGRADE_COST, 0);
+    return this.#ofUsers.take(caller.user);
   }
 
   /** Why a request is not answered now. */
-  refuseRequest({ user, address }: Visitor): Refusal | null {
-    if (this.#ofAddresses.isFull(networkOf(address)))
-      return { code: 'TOO_MANY_SOCKETS', retryAfter: NO_PLACE };
-    return this.#refuse({ user, address });
+  refuseRequest({ user, address }: Caller): Refusal | null {
+    return this.refuseAddress(address) ?? this.#refuse({ user, address });
   }
 
   /** Takes the place of a request, and what it costs. */
-  enterRequest({ user, address }: Visitor, cost: number): () => void {
+  enterRequest({ user, address }: Caller, cost: number): () => void {
     this.sharedOf({ user, address }).take(cost, 0);
     return this.#ofAddresses.take(networkOf(address));
   }
@@ -87,7 +91,7 @@ export class Admission {
   }
 
   /** What a user at an address may ask for, however many connections and requests it makes. */
-  sharedOf({ user, address }: Visitor): Allowance {
+  sharedOf({ user, address }: Caller): Allowance {
     return this.#allowances.of(`${user} ${networkOf(address)}`);
   }
 
@@ -96,8 +100,8 @@ export class Admission {
     this.#allowances.sweep();
   }
 
-  #refuse(visitor: Visitor): Refusal | null {
-    const wait = this.sharedOf(visitor).waitForOne;
+  #refuse(caller: Caller): Refusal | null {
+    const wait = this.sharedOf(caller).waitForOne;
     return wait === 0 ? null : { code: 'TOO_MANY_REQUESTS', retryAfter: Math.ceil(wait / 1_000) };
   }
 }

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import express, { type Response, Router } from 'express';
+import express, { type RequestHandler, type Response, Router } from 'express';
 import helmet from 'helmet';
 import { SyncError } from '../../shared/errors.js';
 
@@ -27,6 +27,12 @@ export function serveDemo(folder: string = FOLDER): Router {
   router.use(contentPolicy, express.static(folder, { redirect: false, cacheControl: false, setHeaders }));
   return router;
 }
+
+/** The devices of the demo have no tokens. */
+export const refuseDemo: RequestHandler = (request, _response, next) => {
+  if (request.path !== '/') return next();
+  throw new SyncError('NOT_FOUND', 'The demo needs a server with AUTH=none; this one asks for tokens.');
+};
 
 /** Without upgrade-insecure-requests, which breaks the page on an address that has no TLS. */
 const contentPolicy = helmet.contentSecurityPolicy({

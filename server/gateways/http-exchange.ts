@@ -3,16 +3,19 @@ import { SyncError } from '../../shared/errors.js';
 import { decodeExchange, encodeExchange } from '../../shared/protocol/http.js';
 import { decodeStateVector } from '../../shared/protocol/yjs.js';
 import type { Origin } from '../documents/changes.js';
-import { type HttpOptions, inOrder, namedDevice, withDocument } from './http-request.js';
+import type { UserDocument } from '../documents/user-document.js';
+import { authorOf, type HttpOptions, inOrder, visitorOf, withDocument } from './http-request.js';
 
 /** Takes an update, gives what the sender lacks; for background sync (H3). */
 export async function postYjs(options: HttpOptions, request: Request, response: Response): Promise<void> {
-  const device = namedDevice(request) ?? options.newDeviceId();
-  const origin: Origin = { via: 'http', device, actor: null, member: null };
+  const { mayWrite } = visitorOf(request);
+  const origin: Origin = { via: 'http', ...authorOf(request, options.newDeviceId), member: null };
   const body = Buffer.isBuffer(request.body) ? new Uint8Array(request.body) : new Uint8Array(0);
   const { stateVector, update } = decodeExchange(body);
-  await withDocument(options, request, async (document) => {
+  const action = mayWrite && update.length > 0 ? 'write' : 'read';
+  await withDocument(options, request, action, async (document) => {
     await inOrder(document, () => {
+      if (!mayWrite) return refuseNews(document, update);
       const saw = stateVector.length > 0 ? decodeStateVector(stateVector) : null;
       const missing = update.length > 0 && document.receive(origin, update, saw).missing !== null;
       if (missing) throw new SyncError('MISSING_DEPENDENCIES');
@@ -25,4 +28,9 @@ export async function postYjs(options: HttpOptions, request: Request, response: 
     await document.durable();
     response.type('application/octet-stream').send(Buffer.from(encodeExchange(answer)));
   });
+}
+
+/** What brings nothing new is no offence (N7). */
+function refuseNews(document: UserDocument, update: Uint8Array): void {
+  if (update.length > 0 && document.wouldChange(update)) throw new SyncError('READ_ONLY');
 }

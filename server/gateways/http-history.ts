@@ -8,7 +8,7 @@ import { growthOfRecord } from '../documents/document-room.js';
 import type { HistoryEntry } from '../documents/history-entry.js';
 import { writeImage } from '../documents/record-image.js';
 import type { UserDocument } from '../documents/user-document.js';
-import { type HttpOptions, inOrder, namedDevice, withDocument } from './http-request.js';
+import { authorOf, type HttpOptions, inOrder, mustWrite, withDocument } from './http-request.js';
 
 const DEFAULT_LIMIT = 50;
 const MAX_LIMIT = 500;
@@ -42,7 +42,7 @@ const restoreSchema = z.object({
 /** Changes of records, newest first, a page at a time. */
 export async function getHistory(options: HttpOptions, request: Request, response: Response): Promise<void> {
   const query = read(querySchema, request.query);
-  await withDocument(options, request, async (document) => {
+  await withDocument(options, request, 'history', async (document) => {
     const { entries, next } = await document.archive.page(await durableHead(document), query);
     response.set('Cache-Control', 'private, no-store');
     response.json({ entries: entries.map(shown), next });
@@ -51,11 +51,12 @@ export async function getHistory(options: HttpOptions, request: Request, respons
 
 /** Brings a record back as it was after a revision, as a new change. */
 export async function postRestore(options: HttpOptions, request: Request, response: Response): Promise<void> {
-  const device = namedDevice(request) ?? options.newDeviceId();
+  mustWrite(request);
+  const author = authorOf(request, options.newDeviceId);
   const wanted = read(restoreSchema, request.body);
-  await withDocument(options, request, async (document) => {
+  await withDocument(options, request, 'restore', async (document) => {
     const image = await document.archive.imageAt(await durableHead(document), wanted, wanted.revision);
-    const origin = { via: 'restore', device, actor: null, member: null } as const;
+    const origin = { via: 'restore', ...author, member: null } as const;
     const restored = await inOrder(document, () => {
       document.room.mustTake(growthOfRecord(document.record(wanted), image.json));
       document.write(origin, (doc) => writeImage(doc, wanted.collection, wanted.id, image));

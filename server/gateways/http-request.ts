@@ -2,15 +2,19 @@
 import type { Request, RequestHandler } from 'express';
 import { SyncError } from '../../shared/errors.js';
 import { type DeviceId, isDeviceId, isUserId, type UserId } from '../../shared/names.js';
+import type { Access, Visit } from '../access.js';
 import type { Config } from '../config.js';
+import type { Author } from '../documents/device-key.js';
 import type { DocumentRegistry } from '../documents/registry.js';
 import type { UserDocument } from '../documents/user-document.js';
 import type { Log } from '../log.js';
 import type { Metrics } from '../metrics.js';
-import type { Admission, Visitor } from './admission.js';
+import type { Admission, Caller } from './admission.js';
+import { letIn, type Visitor } from './visitor.js';
 
 export interface HttpOptions {
   readonly config: Config;
+  readonly access: Access;
   readonly registry: DocumentRegistry;
   readonly log: Log;
   readonly now: () => number;
@@ -28,8 +32,8 @@ export interface HttpOptions {
  */
 export function admit({ admission, metrics }: HttpOptions, cost: number): RequestHandler {
   return (request, response, next) => {
-    const visitor = visitorOf(admission, request);
-    const refusal = admission.refuseRequest(visitor);
+    const caller = callerOf(admission, request);
+    const refusal = admission.refuseRequest(caller);
     if (refusal !== null) {
       // What of the body is still to come is not worth reading.
       response.set({ 'Retry-After': String(refusal.retryAfter), Connection: 'close' });
@@ -38,10 +42,10 @@ export function admit({ admission, metrics }: HttpOptions, cost: number): Reques
     }
     const { socket } = request;
     const before = socket.bytesRead + socket.bytesWritten;
-    const leave = admission.enterRequest(visitor, cost);
+    const leave = admission.enterRequest(caller, cost);
     response.once('close', () => {
       leave();
-      admission.sharedOf(visitor).take(0, socket.bytesRead + socket.bytesWritten - before);
+      admission.sharedOf(caller).take(0, socket.bytesRead + socket.bytesWritten - before);
       metrics.requests.add(String(response.statusCode));
     });
     next();
@@ -50,19 +54,48 @@ export function admit({ admission, metrics }: HttpOptions, cost: number): Reques
 
 /** Charges for more than `admit` could know of. */
 export function charge({ admission }: HttpOptions, request: Request, cost: number): void {
-  admission.sharedOf(visitorOf(admission, request)).take(cost, 0);
+  admission.sharedOf(callerOf(admission, request)).take(cost, 0);
 }
 
-function visitorOf(admission: Admission, request: Request): Visitor {
+function callerOf(admission: Admission, request: Request): Caller {
   const { userId } = request.params;
   return { user: isUserId(userId) ? userId : null, address: admission.addressOf(request) };
 }
 
-export function userOf(request: Request): UserId {
+const visitors = new WeakMap<Request, Visitor>();
+
+/** Lets the request in to the user that its path names, before its body is read. */
+export const door =
+  ({ access, admission }: Pick<HttpOptions, 'access' | 'admission'>): RequestHandler =>
+  async (request, _response, next) => {
+    const address = admission.addressOf(request);
+    visitors.set(request, await letIn(access, request, address, () => userOf(request)));
+    next();
+  };
+
+function userOf(request: Request): UserId {
   const { userId } = request.params;
   if (!isUserId(userId)) throw new SyncError('INVALID_IDENTITY');
   return userId;
 }
+
+/** Who has come in by the door. */
+export function visitorOf(request: Request): Visitor {
+  const visitor = visitors.get(request);
+  if (visitor === undefined) throw new SyncError('UNAUTHORIZED');
+  return visitor;
+}
+
+/** Refuses who may only read. */
+export function mustWrite(request: Request): void {
+  if (!visitorOf(request).mayWrite) throw new SyncError('READ_ONLY');
+}
+
+/** Who makes the changes of this request: a device that is named, or a new one. */
+export const authorOf = (request: Request, newDeviceId: () => DeviceId): Author => ({
+  device: namedDevice(request) ?? newDeviceId(),
+  actor: visitorOf(request).actor,
+});
 
 /** The device that the request names, `null` if it names none. */
 export function namedDevice(request: Request): DeviceId | null {
@@ -73,11 +106,14 @@ export function namedDevice(request: Request): DeviceId | null {
 }
 
 export async function withDocument(
-  { registry }: HttpOptions,
+  { access, registry }: HttpOptions,
   request: Request,
+  action: Visit['action'],
   use: (document: UserDocument) => Promise<void>,
 ): Promise<void> {
-  const lease = await registry.open(userOf(request));
+  const { principal, user, address } = visitorOf(request);
+  await access.record(principal, { user, action, via: 'http', address });
+  const lease = await registry.open(user);
   try {
     await use(lease.document);
   } finally {

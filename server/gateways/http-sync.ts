@@ -6,21 +6,32 @@ import { SyncError } from '../../shared/errors.js';
 import type { UserId } from '../../shared/names.js';
 import { type ChangeMessage, checkMessage, isAnswered } from '../../shared/protocol/json.js';
 import { type Collections, isObject, type JsonRecord, readRecord, recordMap } from '../../shared/records.js';
+import type { Author } from '../documents/device-key.js';
 import { growthOfDeletion, growthOfRecord } from '../documents/document-room.js';
 import type { HttpDeviceView } from '../documents/http-device-view.js';
 import { applyMessage, neededFrom } from '../documents/json-changes.js';
 import type { Judged } from '../documents/judged.js';
 import { keyOf } from '../documents/record-key.js';
 import type { UserDocument } from '../documents/user-document.js';
-import { charge, type HttpOptions, inOrder, namedDevice, userOf, withDocument } from './http-request.js';
+import {
+  authorOf,
+  charge,
+  type HttpOptions,
+  inOrder,
+  mustWrite,
+  namedDevice,
+  visitorOf,
+  withDocument,
+} from './http-request.js';
 
 const MAX_CHANGES = 1_000;
 
 /** All records, with an ETag of the revision that they show (H1). */
 export async function getSync(options: HttpOptions, request: Request, response: Response): Promise<void> {
-  const device = namedDevice(request);
-  await withDocument(options, request, async (document) => {
-    const view = device === null ? null : document.devices.overHttp(device, document.revision);
+  const isNamed = namedDevice(request) !== null;
+  const author = authorOf(request, options.newDeviceId);
+  await withDocument(options, request, 'read', async (document) => {
+    const view = isNamed ? document.devices.overHttp(author, document.revision) : null;
     const answer = await inOrder(document, () => answerOf(options, document, view, request));
     document.saveDevices('urgent');
     await sendCollections(document, answer, response);
@@ -29,17 +40,19 @@ export async function getSync(options: HttpOptions, request: Request, response: 
 
 /** Applies a list of changes in one atomic batch, then answers like GET (H2). */
 export async function postSync(options: HttpOptions, request: Request, response: Response): Promise<void> {
-  const changes = readChanges(request.body, userOf(request), options.config.maxDepth);
+  const changes = readChanges(request.body, visitorOf(request).user, options.config.maxDepth);
   charge(options, request, changes.length);
-  const named = namedDevice(request);
-  await withDocument(options, request, async (document) => {
-    const device = named ?? options.newDeviceId();
-    const view = document.devices.overHttp(device, document.revision, named !== null);
+  if (changes.length > 0) mustWrite(request);
+  const isNamed = namedDevice(request) !== null;
+  const author = authorOf(request, options.newDeviceId);
+  const action = changes.length > 0 ? 'write' : 'read';
+  await withDocument(options, request, action, async (document) => {
+    const view = document.devices.overHttp(author, document.revision, isNamed);
     confirm(options, document, view, request);
     const needed = changes.map((each) => neededFrom(document.doc, each, view.judge(each, options.now())));
     const apply = () => {
-      applyBatch(document, changes, view, options.now());
-      return answerOf(options, document, named === null ? null : view, null);
+      applyBatch(document, changes, view, author, options.now());
+      return answerOf(options, document, isNamed ? view : null, null);
     };
     await sendCollections(document, await inOrder(document, apply, Math.min(...needed)), response);
   });
@@ -50,14 +63,14 @@ function applyBatch(
   document: UserDocument,
   changes: readonly ChangeMessage[],
   view: HttpDeviceView,
+  author: Author,
   now: number,
 ): void {
   mustFit(document, changes);
-  const { device } = view;
   const applied: [ChangeMessage, Judged][] = [];
   const made = new Map<string, number>();
   const entries = document.write(
-    { via: 'http', device: device.id, actor: null, member: null },
+    { via: 'http', ...author, member: null },
     (doc) => {
       for (const message of changes) {
         const judged = view.judge(message, now);

@@ -4,13 +4,18 @@ import helmet from 'helmet';
 import { type ErrorCode, SyncError } from '../../shared/errors.js';
 import { isObject } from '../../shared/records.js';
 import { adminOnly } from './admin-guard.js';
+import { postRevoke } from './http-admin.js';
 import { checkBody } from './http-body.js';
-import { serveDemo } from './http-demo.js';
+import { refuseDemo, serveDemo } from './http-demo.js';
 import { postYjs } from './http-exchange.js';
 import { getHistory, postRestore } from './http-history.js';
 import { getMetrics } from './http-metrics.js';
-import { admit, type HttpOptions } from './http-request.js';
+import { admit, door, type HttpOptions } from './http-request.js';
 import { getSync, postSync } from './http-sync.js';
+import { cors } from './origin.js';
+import { logRefusal } from './visitor.js';
+
+const MAX_ADMIN_BODY = 10_000;
 
 /** In messages of `MESSAGE_RATE`: each reads a document, an exchange encodes it, history is read entry by entry. */
 const COST = { read: 1, write: 1, exchange: 5, history: 10 } as const;
@@ -26,30 +31,35 @@ export function createHttp(options: HttpOptions): express.Express {
   app.disable('etag');
   // Whether the way to here is safe from others is known only where it ends here.
   app.use(helmet({ strictTransportSecurity: config.tlsCert !== '' }));
+  app.use(cors(config.corsOrigins));
   app.get('/health', (_, response) => void response.json({ status: 'up' }));
   app.get('/ready', (_, response) => {
     response.status(isReady() ? 200 : 503).json({ status: isReady() ? 'ready' : 'not ready' });
   });
   app.get('/metrics', adminOnly(config), getMetrics(metrics));
-  app.get('/api/sync/:userId', admit(options, COST.read), (request, response) =>
+  const enter = (cost: number) => [admit(options, cost), door(options)] as const;
+  app.get('/api/sync/:userId', ...enter(COST.read), (request, response) =>
     getSync(options, request, response),
   );
-  app.post('/api/sync/:userId', admit(options, COST.write), express.json(json), (request, response) =>
+  app.post('/api/sync/:userId', ...enter(COST.write), express.json(json), (request, response) =>
     postSync(options, request, response),
   );
-  app.post('/api/yjs/:userId', admit(options, COST.exchange), express.raw(body), (request, response) =>
+  app.post('/api/yjs/:userId', ...enter(COST.exchange), express.raw(body), (request, response) =>
     postYjs(options, request, response),
   );
-  app.get('/api/history/:userId', admit(options, COST.history), (request, response) =>
+  app.get('/api/history/:userId', ...enter(COST.history), (request, response) =>
     getHistory(options, request, response),
   );
-  app.post(
-    '/api/history/:userId/restore',
-    admit(options, COST.history),
-    express.json(json),
-    (request, response) => postRestore(options, request, response),
+  app.post('/api/history/:userId/restore', ...enter(COST.history), express.json(json), (request, response) =>
+    postRestore(options, request, response),
   );
-  if (config.demo) app.use(serveDemo());
+  if (config.auth === 'jwt') {
+    const small = express.json({ ...json, limit: MAX_ADMIN_BODY });
+    app.post('/admin/revoke', adminOnly(config), small, (request, response) =>
+      postRevoke(options, request, response),
+    );
+  }
+  if (config.demo) app.use(config.auth === 'none' ? serveDemo() : refuseDemo);
   app.use(() => {
     throw new SyncError('NOT_FOUND');
   });
@@ -58,10 +68,15 @@ export function createHttp(options: HttpOptions): express.Express {
     const known = toSyncError(error);
     metrics.refused.add(known.code);
     if (known.code === 'INTERNAL') log('unexpected', { where: `${request.method} request`, error });
+    if (REFUSALS.has(known.code)) logRefusal(log, request, options.admission.addressOf(request), known);
+    if (known.status === 401) response.set('WWW-Authenticate', 'Bearer');
     response.status(known.status).json({ code: known.code, message: known.message, index: known.index });
   });
   return app;
 }
+
+/** What is told in the log: somebody without the right to it wants something. */
+const REFUSALS: ReadonlySet<ErrorCode> = new Set(['UNAUTHORIZED', 'FORBIDDEN', 'ACCESS_UNAVAILABLE']);
 
 /** Errors of the body parsers, by their type. */
 const PARSER_ERRORS: Readonly<Record<string, ErrorCode>> = {

@@ -34,6 +34,10 @@ export interface JsonOutbox {
 export interface JsonSessionOptions {
   readonly document: UserDocument;
   readonly device: DeviceId;
+  /** Who the device acts for; left out where nobody is known. */
+  readonly actor?: string | null;
+  /** The device may look, not change (N7). */
+  readonly readOnly?: boolean;
   readonly outbox: JsonOutbox;
   readonly now: () => number;
   readonly log: Log;
@@ -64,7 +68,7 @@ export class JsonSession implements Member {
 
   constructor(options: JsonSessionOptions) {
     this.#options = options;
-    this.#origin = { via: 'json', device: options.device, actor: null, member: this };
+    this.#origin = { via: 'json', device: options.device, actor: options.actor ?? null, member: this };
     this.#receipts = new Receipts((payload) => options.outbox.ping(payload));
   }
 
@@ -77,7 +81,7 @@ export class JsonSession implements Member {
 
   #greet(): void {
     const { document, device, now } = this.#options;
-    this.#view = document.devices.connect(device, now(), document.revision);
+    this.#view = document.devices.connect(this.#origin, now(), document.revision);
     document.saveDevices('urgent');
     document.join(this);
     this.#fullSync();
@@ -180,7 +184,11 @@ export class JsonSession implements Member {
 
   /** Compares the write with what the device may have been looking at, which may have to be read first (L4–L9). */
   #change(message: ChangeMessage): void {
-    const { document, now } = this.#options;
+    const { document, now, readOnly } = this.#options;
+    if (readOnly) {
+      this.#send(jsonMessages.error(new SyncError('READ_ONLY'), message.ack));
+      return;
+    }
     const judged = this.#view?.judge(message, now());
     if (judged === undefined) return;
     document.withHistory(neededFrom(document.doc, message, judged), () =>

@@ -1,6 +1,6 @@
 /** What a WebSocket upgrade asks for: which protocol, which user, which device. */
 import type { IncomingMessage } from 'node:http';
-import type { ErrorCode } from '../../shared/errors.js';
+import { type ErrorCode, SyncError } from '../../shared/errors.js';
 import { type DeviceId, isDeviceId, isUserId, type UserId } from '../../shared/names.js';
 
 export type Via = 'yjs' | 'json';
@@ -39,6 +39,12 @@ export function readRequest(request: IncomingMessage, address: string): UpgradeR
   };
 }
 
+/** Whose document is asked for; throws what is wrong with the names. */
+export function userIn({ user, problem }: UpgradeRequest): UserId {
+  if (user === null || problem !== null) throw new SyncError(problem ?? 'INVALID_IDENTITY');
+  return user;
+}
+
 function problemWith(via: Via, user: string | null, device: string | null): ErrorCode | null {
   if (via === 'json' && (!user || !device)) return 'MISSING_IDENTITY';
   const isValid = isUserId(user) && (isDeviceId(device) || (via === 'yjs' && !device));
@@ -46,6 +52,7 @@ function problemWith(via: Via, user: string | null, device: string | null): Erro
 }
 
 function parseUrl(path: string): URL | null {
+  if (!/^\/(?!\/)/.test(path)) return null; // it would name another host
   try {
     return new URL(path, 'http://server');
   } catch {

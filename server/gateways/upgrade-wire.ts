@@ -1,9 +1,9 @@
 /** One open WebSocket with what it is held to: its socket, its flow, and what both count. */
 import type { Socket as Stream } from 'node:net';
-import { type RawData, type WebSocket, WebSocketServer } from 'ws';
+import type { RawData, WebSocket } from 'ws';
 import type { Config } from '../config.js';
 import type { Metrics } from '../metrics.js';
-import type { Admission, Visitor } from './admission.js';
+import type { Admission, Caller } from './admission.js';
 import { Socket } from './socket.js';
 import { Flow } from './socket-flow.js';
 import type { Via } from './upgrade-request.js';
@@ -29,7 +29,7 @@ export function wire(
   ws: WebSocket,
   stream: Stream,
   via: Via,
-  visitor: Visitor,
+  caller: Caller,
   { config, admission, metrics, now }: WireOptions,
 ): Wire {
   const onSent = (bytes: number) => {
@@ -45,7 +45,7 @@ export function wire(
     after: (ms, task) => void setTimeout(task, ms).unref(),
     onPause: () => metrics.pauses.add(via),
   });
-  const shared = admission.sharedOf(visitor);
+  const shared = admission.sharedOf(caller);
   return {
     via,
     socket,
@@ -71,12 +71,6 @@ export function wire(
       });
     },
   };
-}
-
-/** Decompression stays off: what a small frame becomes would not be bounded by what came. */
-export function webSocketServer(limit: number): WebSocketServer {
-  const maxPayload = Number.isFinite(limit) ? limit : 0;
-  return new WebSocketServer({ noServer: true, maxPayload, perMessageDeflate: false });
 }
 
 /** ws may use the buffer of a message again; what is kept has to be a copy of its own (S2). */

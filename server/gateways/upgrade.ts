@@ -1,22 +1,26 @@
 /** The WebSocket door: which user, which device, which protocol; from there on, a session. */
 import type { IncomingMessage, Server } from 'node:http';
-import type { Socket as Stream } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { WebSocket, WebSocketServer } from 'ws';
 import { ERRORS, type ErrorCode, SyncError } from '../../shared/errors.js';
-import type { DeviceId, UserId } from '../../shared/names.js';
+import type { DeviceId } from '../../shared/names.js';
+import { type Access, expiryOf } from '../access.js';
 import type { DocumentRegistry, Lease } from '../documents/registry.js';
 import type { UserDocument } from '../documents/user-document.js';
 import type { Log } from '../log.js';
 import type { Refusal } from './admission.js';
 import { JsonSession } from './json-session.js';
 import { Offences } from './offences.js';
+import { isForeign } from './origin.js';
 import type { Socket } from './socket.js';
-import { offenderOf, readRequest, type UpgradeRequest, type Via } from './upgrade-request.js';
-import { type Wire, type WireOptions, webSocketServer, wire } from './upgrade-wire.js';
+import { endSoon, refuse, turnAway, webSocketServer } from './upgrade-answers.js';
+import { offenderOf, readRequest, type UpgradeRequest, userIn, type Via } from './upgrade-request.js';
+import { type Wire, type WireOptions, wire } from './upgrade-wire.js';
+import { letIn, logRefusal, type Visitor } from './visitor.js';
 import { YjsSession } from './yjs-session.js';
 
 export interface UpgradeOptions extends WireOptions {
+  readonly access: Access;
   readonly registry: DocumentRegistry;
   readonly log: Log;
   readonly newDeviceId: () => DeviceId;
@@ -24,18 +28,32 @@ export interface UpgradeOptions extends WireOptions {
 
 type Session = YjsSession | JsonSession;
 
+/** Somebody who came in: who, with which device, over which protocol. */
+interface Guest {
+  readonly visitor: Visitor;
+  readonly device: DeviceId;
+  readonly asked: UpgradeRequest;
+}
+
 interface Connection {
+  readonly guest: Guest;
   readonly wire: Wire;
   session: Session | null;
+  /** Nothing more is taken from it. */
+  isShut: boolean;
+  expiry: NodeJS.Timeout | undefined;
 }
 
 const TICK = 3_000;
-/** What a refused client is told to wait, in seconds. */
-const RETRY_AFTER = 60;
 const NOTHING_HERE: Refusal = { code: 'NOT_FOUND', retryAfter: 0 };
+const FOREIGN: Refusal = { code: 'ORIGIN_REFUSED', retryAfter: 0 };
+const RESTARTING: Refusal = { code: 'RESTARTING', retryAfter: 60 };
+const BLOCKED: Refusal = { code: 'TOO_MANY_CLOSES', retryAfter: 60 };
 const TOO_LATE = 'The document could not be loaded in time; connect again.';
 /** What y-websocket would send again at once after a close. */
 const OFFENCES: ReadonlySet<ErrorCode> = new Set(['MALFORMED_UPDATE', 'DOCUMENT_FULL']);
+/** The longest time that a Node timer can wait, in ms. */
+const LONGEST_TIMER = 2 ** 31 - 1;
 /** A message of a JSON device beyond this many times the limit ends the connection (L10). */
 const JSON_LIMIT_FACTOR = 16;
 
@@ -55,7 +73,8 @@ export class UpgradeGateway {
       yjs: webSocketServer(maxNativeMessage),
       json: webSocketServer(maxJsonMessage * JSON_LIMIT_FACTOR),
     };
-    server.on('upgrade', (request, stream, head) => this.#onUpgrade(request, stream, head));
+    server.on('upgrade', (request, stream, head) => void this.#onUpgrade(request, stream, head));
+    options.access.onRevoked(() => this.#endRevoked());
     this.#timers = [
       setInterval(() => this.#tick(), TICK).unref(),
       setInterval(() => this.#checkLife(), pingInterval).unref(),
@@ -94,64 +113,86 @@ export class UpgradeGateway {
     for (const { wire } of this.#connections) wire.socket.terminate();
   }
 
-  #onUpgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {
+  async #onUpgrade(request: IncomingMessage, stream: Duplex, head: Buffer): Promise<void> {
     stream.on('error', () => stream.destroy());
     const { admission } = this.#options;
-    const asked = readRequest(request, admission.addressOf(request));
-    const refusal = this.#refusalOf(asked);
-    if (asked === null || refusal !== null) {
-      this.#refuse(request, stream, refusal ?? NOTHING_HERE);
+    const address = admission.addressOf(request);
+    const asked = readRequest(request, address);
+    const early = this.#refusalOf(request) ?? admission.refuseAddress(address);
+    if (asked === null || early !== null) {
+      this.#refuse(request, stream, address, early ?? NOTHING_HERE);
       return;
     }
-    stream.once('close', admission.enterSocket(asked));
-    const server = this.#servers[asked.via];
-    server.handleUpgrade(request, stream, head, (ws) => this.#admit(ws, request.socket, asked));
+    stream.once('close', admission.enterAddress(address));
+    const guest = await this.#door(request, asked);
+    const isIn = !(guest instanceof SyncError);
+    const late = this.#refusalOf(request) ?? (isIn ? this.#refusalOfGuest(guest) : null);
+    if (late !== null) this.#refuse(request, stream, address, late);
+    else if (isIn) this.#open(request, stream, head, guest);
+    else turnAway(request, stream, head, guest);
   }
 
-  #refuse(request: IncomingMessage, stream: Duplex, { code, retryAfter }: Refusal): void {
-    const { log, admission } = this.#options;
-    const address = admission.addressOf(request);
-    log('upgradeRefused', { url: request.url ?? '', address, status: ERRORS[code].status, code });
-    refuse(stream, code, retryAfter);
+  #open(request: IncomingMessage, stream: Duplex, head: Buffer, guest: Guest): void {
+    const { asked, visitor } = guest;
+    stream.once('close', this.#options.admission.enterUser(visitor));
+    this.#servers[asked.via].handleUpgrade(request, stream, head, (ws) => {
+      const opened = wire(ws, request.socket, asked.via, visitor, this.#options);
+      void this.#connect(ws, opened, guest);
+    });
   }
 
-  #refusalOf(asked: UpgradeRequest | null): Refusal | null {
-    if (this.#closing) return { code: 'RESTARTING', retryAfter: RETRY_AFTER };
-    if (asked === null) return NOTHING_HERE;
-    if (this.#offences.isBlocked(offenderOf(asked)))
-      return { code: 'TOO_MANY_CLOSES', retryAfter: RETRY_AFTER };
-    return this.#options.admission.refuseSocket(asked);
+  /** Who comes in, or why not; nothing of any document is looked at. */
+  async #door(request: IncomingMessage, asked: UpgradeRequest): Promise<Guest | SyncError> {
+    const { access, log, newDeviceId } = this.#options;
+    try {
+      const visitor = await letIn(access, request, asked.address, () => userIn(asked));
+      return { visitor, asked, device: asked.device ?? newDeviceId() };
+    } catch (error) {
+      if (!(error instanceof SyncError)) {
+        log('unexpected', { where: 'the door', error });
+        return new SyncError('INTERNAL');
+      }
+      if (asked.problem === error.code) this.#logRefused(request, asked.address, error.code);
+      else logRefusal(log, request, asked.address, error);
+      return error;
+    }
   }
 
-  #admit(ws: WebSocket, stream: Stream, asked: UpgradeRequest): void {
-    const opened = wire(ws, stream, asked.via, asked, this.#options);
-    ws.on('error', () => {}); // ws closes the connection by itself; 'close' follows and is logged
-    const { user, problem } = asked;
-    if (user === null || problem !== null) {
-      const code = problem ?? 'INVALID_IDENTITY';
-      const { status } = ERRORS[code];
-      this.#options.log('upgradeRefused', { url: asked.url, address: asked.address, status, code });
-      opened.socket.end(new SyncError(code));
-    } else void this.#connect(ws, opened, asked, user, asked.device ?? this.#options.newDeviceId());
+  #refusalOf(request: IncomingMessage): Refusal | null {
+    if (this.#closing) return RESTARTING;
+    return isForeign(this.#options.config.corsOrigins, request) ? FOREIGN : null;
   }
 
-  async #connect(
-    ws: WebSocket,
-    wire: Wire,
-    asked: UpgradeRequest,
-    user: UserId,
-    device: DeviceId,
-  ): Promise<void> {
-    const { config, log, registry } = this.#options;
+  /** Asked once it is known that the client may come in. */
+  #refusalOfGuest({ asked, visitor }: Guest): Refusal | null {
+    if (this.#offences.isBlocked(offenderOf(asked))) return BLOCKED;
+    return this.#options.admission.refuseUser(visitor);
+  }
+
+  #refuse(request: IncomingMessage, stream: Duplex, address: string, refusal: Refusal): void {
+    this.#logRefused(request, address, refusal.code);
+    refuse(stream, refusal);
+  }
+
+  #logRefused({ url = '' }: IncomingMessage, address: string, code: ErrorCode): void {
+    this.#options.log('upgradeRefused', { url, address, status: ERRORS[code].status, code });
+  }
+
+  async #connect(ws: WebSocket, wire: Wire, guest: Guest): Promise<void> {
+    const { access, config, log, registry } = this.#options;
+    const { device, asked, visitor } = guest;
+    const { user, principal, address, mayWrite } = visitor;
     const { socket, flow } = wire;
-    const connection: Connection = { wire, session: null };
+    const connection: Connection = { guest, wire, session: null, isShut: false, expiry: undefined };
     let lease: Lease | null = null;
     this.#connections.add(connection);
     log('connected', { user, device, via: asked.via });
     socket.hold('loading'); // what the client sends before the document is loaded waits in its socket (N2)
     const late = setTimeout(() => socket.end(new SyncError('OVERLOADED', TOO_LATE)), config.upgradeTimeout);
+    ws.on('error', () => {}); // ws closes the connection by itself; 'close' follows and is logged
     ws.on('close', (code, reason) => {
       clearTimeout(late);
+      clearTimeout(connection.expiry);
       flow.drain();
       this.#connections.delete(connection);
       connection.session?.leave();
@@ -160,13 +201,16 @@ export class UpgradeGateway {
       log('disconnected', { user, device, code, reason: isQuote ? '' : reason.toString() });
     });
     try {
+      this.#endAtExpiry(connection);
+      const action = mayWrite ? 'connect-write' : 'connect-read';
+      await access.record(principal, { user, action, via: asked.via, address });
       lease = await registry.open(user);
       clearTimeout(late);
-      if (!this.#connections.has(connection) || ws.readyState !== ws.OPEN) {
+      if (!this.#connections.has(connection) || connection.isShut || ws.readyState !== ws.OPEN) {
         lease.release();
         return;
       }
-      connection.session = this.#start(wire, asked, lease, device);
+      connection.session = this.#start(connection, lease);
       socket.release('loading');
     } catch (error) {
       if (!(error instanceof SyncError)) log('unexpected', { where: 'connection', error });
@@ -174,18 +218,47 @@ export class UpgradeGateway {
     }
   }
 
-  #start(wire: Wire, asked: UpgradeRequest, lease: Lease, device: DeviceId): Session {
+  /** Ends a connection when its token does (A4). */
+  #endAtExpiry(connection: Connection): void {
+    const left = expiryOf(connection.guest.visitor.principal) - this.#options.now();
+    if (left === Number.POSITIVE_INFINITY) return;
+    if (left <= 0) this.#shut(connection, new SyncError('UNAUTHORIZED', 'The token has expired.'));
+    else
+      connection.expiry = setTimeout(
+        () => this.#endAtExpiry(connection),
+        Math.min(left, LONGEST_TIMER),
+      ).unref();
+  }
+
+  #endRevoked(): void {
+    for (const connection of this.#connections) {
+      const isRevoked = this.#options.access.isRevoked(connection.guest.visitor.principal);
+      if (isRevoked) this.#shut(connection, new SyncError('UNAUTHORIZED', 'The token was revoked.'));
+    }
+  }
+
+  /** What was received before holds; nothing that comes after it does. */
+  #shut(connection: Connection, error: SyncError): void {
+    const { flow, socket } = connection.wire;
+    flow.drain();
+    connection.isShut = true;
+    socket.end(error);
+    endSoon(socket);
+  }
+
+  #start(connection: Connection, lease: Lease): Session {
+    const { wire, guest } = connection;
     const { document } = lease;
     const session =
-      asked.via === 'yjs'
-        ? this.#yjsSession(document, wire, device, asked)
-        : this.#jsonSession(document, wire, device);
+      guest.asked.via === 'yjs'
+        ? this.#yjsSession(document, wire, guest)
+        : this.#jsonSession(document, wire, guest);
     const receive = (message: Uint8Array | string) => {
       if (session instanceof YjsSession) session.receive(typeof message === 'string' ? null : message);
       else session.receive(typeof message === 'string' ? message : null);
     };
     wire.follow(
-      (message) => this.#guard(wire.socket, () => receive(message)),
+      (message) => !connection.isShut && this.#guard(wire.socket, () => receive(message)),
       (payload) => session instanceof JsonSession && session.pong(payload),
     );
     session.start();
@@ -195,10 +268,10 @@ export class UpgradeGateway {
   #yjsSession(
     document: UserDocument,
     { socket, answer }: Wire,
-    device: DeviceId,
-    asked: UpgradeRequest,
+    { device, asked, visitor }: Guest,
   ): YjsSession {
     const { config, log, now } = this.#options;
+    const { actor, mayWrite } = visitor;
     const outbox = {
       send: (message: Uint8Array) => socket.send(message),
       answer,
@@ -210,10 +283,11 @@ export class UpgradeGateway {
       },
     };
     const { maxPending, pendingTimeout } = config;
-    return new YjsSession({ document, device, outbox, now, maxPending, pendingTimeout });
+    const who = { device, actor, readOnly: !mayWrite };
+    return new YjsSession({ document, ...who, outbox, now, maxPending, pendingTimeout });
   }
 
-  #jsonSession(document: UserDocument, { socket, answer }: Wire, device: DeviceId): JsonSession {
+  #jsonSession(document: UserDocument, { socket, answer }: Wire, { device, visitor }: Guest): JsonSession {
     const { config, log, now } = this.#options;
     const outbox = {
       answer,
@@ -222,7 +296,8 @@ export class UpgradeGateway {
       close: (error: SyncError) => socket.end(error),
     };
     const { maxDepth, maxJsonMessage: maxMessage } = config;
-    return new JsonSession({ document, device, outbox, now, log, maxDepth, maxMessage });
+    const who = { device, actor: visitor.actor, readOnly: !visitor.mayWrite };
+    return new JsonSession({ document, ...who, outbox, now, log, maxDepth, maxMessage });
   }
 
   /** A fault of ours ends this connection, not the process. */
@@ -243,15 +318,4 @@ export class UpgradeGateway {
   #checkLife(): void {
     for (const { wire } of this.#connections) wire.socket.checkLife();
   }
-}
-
-function refuse(stream: Duplex, code: ErrorCode, retryAfter: number): void {
-  const { status, message } = ERRORS[code];
-  const body = JSON.stringify({ code, message });
-  stream.once('finish', () => stream.destroy());
-  const later = retryAfter === 0 ? '' : `Retry-After: ${retryAfter}\r\n`;
-  stream.end(
-    `HTTP/1.1 ${status} ${code}\r\nConnection: close\r\nContent-Type: application/json\r\n` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\n${later}\r\n${body}`,
-  );
 }

@@ -1,5 +1,5 @@
 /** One native connection, without its socket: messages in, messages out (N1–N6). */
-import { SyncError } from '../../shared/errors.js';
+import { ERRORS, SyncError } from '../../shared/errors.js';
 import type { DeviceId } from '../../shared/names.js';
 import type { Dependency } from '../../shared/protocol/scan.js';
 import { decodeMessage, decodeStateVector, messages, type YjsMessage } from '../../shared/protocol/yjs.js';
@@ -18,6 +18,10 @@ export interface YjsOutbox {
 export interface YjsSessionOptions {
   readonly document: UserDocument;
   readonly device: DeviceId;
+  /** Who the device acts for; left out where nobody is known. */
+  readonly actor?: string | null;
+  /** The client may look, not change (N7). */
+  readonly readOnly?: boolean;
   readonly outbox: YjsOutbox;
   readonly now: () => number;
   readonly maxPending: number;
@@ -62,15 +66,21 @@ export class YjsSession implements Member {
   #waiting: Waiting[] = [];
   #waitingBytes = 0;
   #heldCheckpoints: number[] = [];
+  /** A change was refused: no checkpoint may say that everything was saved (N4). */
+  #refused = false;
 
   constructor(options: YjsSessionOptions) {
     this.#options = options;
-    this.#origin = { via: 'yjs', device: options.device, actor: null, member: this };
+    this.#origin = { via: 'yjs', device: options.device, actor: options.actor ?? null, member: this };
     this.#lastSent = options.now();
   }
 
   get device(): DeviceId {
     return this.#options.device;
+  }
+
+  get actor(): string | null {
+    return this.#origin.actor;
   }
 
   /** Asks for what the client has, claiming only what is durable (N2), and follows the document from here. */
@@ -170,6 +180,7 @@ export class YjsSession implements Member {
         this.#answerNext();
         return;
       case 'checkpoint':
+        if (this.#refused) return;
         if (this.#waiting.length > 0) this.#heldCheckpoints.push(message.n);
         else this.#sendDurable(messages.checkpoint(message.n));
         return;
@@ -205,9 +216,19 @@ export class YjsSession implements Member {
   }
 
   #apply(update: Uint8Array, saw: ReadonlyMap<number, number> | null): void {
-    const { missing } = this.#options.document.receive(this.#origin, update, saw);
+    const { document, readOnly } = this.#options;
+    if (readOnly) {
+      if (document.wouldChange(update)) this.#deny();
+      return;
+    }
+    const { missing } = document.receive(this.#origin, update, saw);
     if (missing !== null) this.#wait(update, missing);
     else if (this.#waiting.length > 0) this.#enter(() => this.#retryWaiting());
+  }
+
+  #deny(): void {
+    this.#refused = true;
+    this.#send(messages.permissionDenied(ERRORS.READ_ONLY.message));
   }
 
   /** Normal while a client still answers our SyncStep1; later, the client is asked for what is missing. */

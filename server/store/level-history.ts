@@ -1,6 +1,6 @@
 import type { Snapshot } from 'classic-level';
 import { SyncError } from '../../shared/errors.js';
-import type { DeviceId } from '../../shared/names.js';
+import type { DeviceKey } from '../../shared/names.js';
 import { pageOf } from './history-range.js';
 import { corrupt, type Database, del, isDamage, type Operation, readFailure } from './level-database.js';
 import * as format from './level-format.js';
@@ -71,12 +71,12 @@ export async function readDevices(
   db: Database,
   user: string,
   snapshot: Snapshot,
-): Promise<Map<DeviceId, Uint8Array>> {
-  const devices = new Map<DeviceId, Uint8Array>();
+): Promise<Map<DeviceKey, Uint8Array>> {
+  const devices = new Map<DeviceKey, Uint8Array>();
   try {
     for await (const [key, sealed] of db.iterator({ ...format.deviceRange(user), snapshot })) {
       const state = format.unseal(sealed, key);
-      if (state !== undefined) devices.set(format.deviceOf(key, user) as DeviceId, state);
+      if (state !== undefined) devices.set(format.deviceOf(key, user) as DeviceKey, state);
     }
   } catch (cause) {
     if (!isDamage(cause)) throw cause;

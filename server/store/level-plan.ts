@@ -1,5 +1,5 @@
 import * as Y from 'yjs';
-import type { DeviceId, UserId } from '../../shared/names.js';
+import type { DeviceKey, UserId } from '../../shared/names.js';
 import type { Job } from './group-writer.js';
 import { historyFromAfter, historyFromPruned, numbered } from './history-range.js';
 import { del, type Operation, put } from './level-database.js';
@@ -14,7 +14,7 @@ export interface Plan {
   /** The row after the change; `null` where it stays as it is. */
   readonly row: format.Row | null;
   readonly memory?: Uint8Array | undefined;
-  readonly devices?: ReadonlyMap<DeviceId, Uint8Array | null> | undefined;
+  readonly devices?: ReadonlyMap<DeviceKey, Uint8Array | null> | undefined;
 }
 
 export interface WriteJob extends Plan, Job {
@@ -112,7 +112,7 @@ export function operationsOf(jobs: readonly WriteJob[]): Operation[] {
   const operations = jobs.flatMap((job) => [...job.operations]);
   const rows = new Map<UserId, format.Row>();
   const memories = new Map<UserId, Uint8Array>();
-  const devices = new Map<UserId, Map<DeviceId, Uint8Array | null>>();
+  const devices = new Map<UserId, Map<DeviceKey, Uint8Array | null>>();
   for (const { user, row, memory, devices: states } of jobs) {
     if (row !== null) rows.set(user, row);
     if (memory !== undefined) memories.set(user, memory);

@@ -1,4 +1,4 @@
-import type { DeviceId } from '../../shared/names.js';
+import type { DeviceKey } from '../../shared/names.js';
 import { historyFromAfter, historyFromPruned, numbered, pageOf } from './history-range.js';
 import type { Commit, Deletion, HistoryRow, Snapshot, StoredDocument } from './store.js';
 
@@ -52,7 +52,7 @@ export function committing(commit: Commit): Change {
 
 function withDevices(
   old: StoredDocument['devices'],
-  changes: readonly (readonly [DeviceId, Uint8Array | null])[],
+  changes: readonly (readonly [DeviceKey, Uint8Array | null])[],
 ): StoredDocument['devices'] {
   if (changes.length === 0) return old;
   const devices = new Map(old);

@@ -1,4 +1,4 @@
-import type { DeviceId, UserId } from '../../shared/names.js';
+import type { DeviceKey, UserId } from '../../shared/names.js';
 
 /** What the store holds of one user and gives at a load. */
 export interface StoredDocument {
@@ -9,7 +9,7 @@ export interface StoredDocument {
   /** What the document has to remember beside its content (opaque to the store); `null` if nothing yet. */
   readonly memory: Uint8Array | null;
   /** What is known of each device of the user (opaque to the store). One whose bytes are damaged is left out. */
-  readonly devices: ReadonlyMap<DeviceId, Uint8Array>;
+  readonly devices: ReadonlyMap<DeviceKey, Uint8Array>;
   /** The history reaches back to the state at this revision: the entries of all later ones are there. */
   readonly historyFrom: number;
 }
@@ -27,7 +27,7 @@ export interface Commit {
    */
   readonly history?: readonly Uint8Array[] | undefined;
   /** Replaces the states of these devices; `null` removes one. */
-  readonly devices?: ReadonlyMap<DeviceId, Uint8Array | null> | undefined;
+  readonly devices?: ReadonlyMap<DeviceKey, Uint8Array | null> | undefined;
 }
 
 /** The whole document as one update, taken after all commits that were handed over before. */

@@ -7,8 +7,10 @@ import * as Y from 'yjs';
 import { ConnectedDevice } from '../support/connected-device.js';
 import { NativeDevice } from '../support/native-device.js';
 import { NoUpgrades } from '../support/no-upgrades.js';
+import { PlainSource } from '../support/plain-source.js';
 import { startServer } from '../support/server.js';
 import { ServerProcess } from '../support/server-process.js';
+import { bearer, JWT, tokenFor } from '../support/tokens.js';
 
 const closing: (() => unknown)[] = [];
 afterEach(async () => {
@@ -46,6 +48,61 @@ test('[C4] what was written offline arrives, is confirmed, and reaches a plain y
   await desk.until(() => Object.keys(desk.json().patients ?? {}).length === 1);
   await phone.connection.flush();
   expect(phone.source.pending).toEqual([]);
+});
+
+test('[A4 C6] a token that expires is replaced, and what was edited meanwhile arrives', async () => {
+  const { url } = await server(JWT);
+  let asked = 0;
+  const source = new PlainSource(77);
+  const getToken = () => {
+    // Made after the connection was lost, before there is another one.
+    if (asked > 0) source.create('patients', `late-${asked}`, { room: asked });
+    return tokenFor('anna', { expiresIn: asked++ === 0 ? 2 : 300 });
+  };
+  const phone = new ConnectedDevice(url, 'anna', source, getToken);
+  closing.push(() => phone.close());
+  await phone.online();
+  source.create('patients', 'early', { room: 0 });
+  await phone.until(() => asked === 2 && phone.report?.connection === 'online' && isInStep(phone));
+  expect(new Set(phone.states)).toEqual(new Set(['connecting', 'online'])); // never without a good token
+  const stored = await fetch(`${url}/api/sync/anna`, { headers: bearer(await tokenFor('anna')) });
+  expect(await stored.json()).toMatchObject({
+    patients: [
+      { id: 'early', room: 0 },
+      { id: 'late-1', room: 1 },
+    ],
+  });
+});
+
+test('[A4] without access the client does not try again by itself', async () => {
+  const { url } = await server(JWT);
+  const source = new PlainSource(78);
+  source.create('patients', 'p', { room: 1 });
+  const phone = new ConnectedDevice(url, 'anna', source, () => tokenFor('bert'));
+  closing.push(() => phone.close());
+  phone.connection.start();
+  await phone.until(() => phone.report?.connection === 'refused');
+  expect(phone.report?.reason).toBe('The token gives no access to this user.');
+  expect(source.pending).toHaveLength(1);
+});
+
+test('[N7] a client that may only read gets the data, and keeps what was refused as pending', async () => {
+  const { url } = await server(JWT);
+  const doctor = () => tokenFor('doctor', { access: [{ user: 'anna', mode: 'read' }] });
+  const owner = new ConnectedDevice(url, 'anna', new PlainSource(79), () => tokenFor('anna'));
+  const phone = new ConnectedDevice(url, 'anna', new PlainSource(80), doctor);
+  closing.push(
+    () => owner.close(),
+    () => phone.close(),
+  );
+  owner.source.create('patients', 'p', { room: 1 });
+  await owner.online();
+  await phone.online();
+  expect(phone.records).toEqual({ p: { room: 1 } });
+  phone.source.create('patients', 'q', { room: 2 });
+  await phone.until(() => phone.report?.error?.code === 'REFUSED');
+  expect(phone.source.pending).toHaveLength(1);
+  expect(owner.records).toEqual({ p: { room: 1 } });
 });
 
 test('[C4] nothing is lost when the server is killed under a stream of writes', async () => {

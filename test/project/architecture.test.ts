@@ -23,6 +23,10 @@ const HOUSE: readonly House[] = [
     may: /^(shared\/|server\/(documents|gateways)\/|server\/(access|client-address|limits|log|metrics)\.ts$)/,
     types: /^server\/(config|store\/store)\.ts$/,
   },
+  {
+    from: /^server\/(access\.ts$|access\/)/,
+    may: /^(shared\/|server\/access\/|server\/(config|log)\.ts$)/,
+  },
   { from: /^server\/app\.ts$/, may: /^(shared|server)\/(?!main|index)/ },
   {
     from: /^server\/(main|index)\.ts$/,

@@ -50,7 +50,7 @@ describe('defaults', () => {
 
   test('[O1] types follow from the table', () => {
     expectTypeOf<Config['port']>().toEqualTypeOf<number>();
-    expectTypeOf<Config['auth']>().toEqualTypeOf<'none'>();
+    expectTypeOf<Config['auth']>().toEqualTypeOf<'jwt' | 'none'>();
     expectTypeOf<Config['logFormat']>().toEqualTypeOf<'human' | 'json'>();
   });
 
@@ -83,8 +83,26 @@ describe('access', () => {
     expect(readConfig({ NODE_ENV: 'test' }).auth).toBe('none');
   });
 
-  test('[A1] AUTH=jwt is refused with a sentence that says it is not there yet', () => {
-    expect(problemsOf({ AUTH: 'jwt' })).toEqual([expect.stringContaining('not there yet')]);
+  test('[A1] AUTH is jwt or none', () => {
+    expect(readConfig({ NODE_ENV: 'production', AUTH: 'jwt' }).auth).toBe('jwt');
+    expect(problemsOf({ AUTH: 'basic' })).toEqual(['AUTH is "basic". Allowed: jwt or none.']);
+  });
+
+  test('[A5] origins are those of pages, all of them in development, none in production', () => {
+    expect(readConfig({}).corsOrigins).toEqual(['*']);
+    expect(readConfig({ NODE_ENV: 'production', AUTH: 'none' }).corsOrigins).toEqual([]);
+    expect(readConfig({ CORS_ORIGINS: 'none' }).corsOrigins).toEqual([]);
+    const listed = 'https://app.example, http://localhost:5173';
+    expect(readConfig({ CORS_ORIGINS: listed }).corsOrigins).toEqual(listed.split(', '));
+    for (const bad of [
+      'app.example',
+      'https://app.example/',
+      'null',
+      'https://*.example',
+      'none, https://a.example',
+    ]) {
+      expect(problemsOf({ CORS_ORIGINS: bad })).toEqual([expect.stringMatching(/^CORS_ORIGINS is /)]);
+    }
   });
 });
 

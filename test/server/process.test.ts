@@ -1,10 +1,12 @@
 /** The built server as a process: how it starts, what it logs, how it stops (O1, O2, O4). */
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import WebSocket from 'ws';
+import { verifyCommand } from '../../scripts/audit.js';
 import { collectingLog } from '../../server/log.js';
 import { MemoryStore } from '../../server/store/memory.js';
 import { ObservedStore } from '../support/observed-store.js';
 import { ServerProcess } from '../support/server-process.js';
+import { bearer, JWT, tokenFor } from '../support/tokens.js';
 import { openJson, useJson, useNative, useRaw, useServer } from '../support/use.js';
 
 async function useProcess(options: Readonly<Record<string, string>> = {}): Promise<ServerProcess> {
@@ -12,6 +14,37 @@ async function useProcess(options: Readonly<Record<string, string>> = {}): Promi
   onTestFinished(() => server.dispose());
   return server;
 }
+
+describe('[A1] access at the start', () => {
+  test('production without AUTH, and a token mode without a key, end with a sentence', async () => {
+    await expect(ServerProcess.start({ NODE_ENV: 'production' })).rejects.toThrow(
+      /AUTH must be set in production/,
+    );
+    await expect(ServerProcess.start({ AUTH: 'jwt' })).rejects.toThrow(
+      /Cannot start: AUTH=jwt needs one of JWT_SECRET, JWT_PUBLIC_KEY and JWT_JWKS_URL; none is set/,
+    );
+    const short = ServerProcess.start({ AUTH: 'jwt', JWT_SECRET: 'hush' });
+    await expect(short).rejects.toThrow(/JWT_SECRET has 4 bytes/);
+    await expect(short).rejects.not.toThrow(/hush/);
+  });
+
+  test('AUTH=none is warned of at each start; with tokens, the start tells where the audit trail stands', async () => {
+    const open = await useProcess();
+    expect(open.lines.filter((line) => line.startsWith('⚠️ AUTH=none'))).toHaveLength(1);
+    const shut = await useProcess({ ...JWT, NODE_ENV: 'production', LOG_FORMAT: 'human' });
+    expect(shut.lines.filter((line) => line.includes('AUTH=none'))).toEqual([]);
+    const access = [{ user: 'anna', mode: 'read' as const }];
+    const headers = bearer(await tokenFor('doctor', { access }));
+    expect((await fetch(`${shut.url}/api/sync/anna`, { headers })).status).toBe(200);
+    await shut.kill();
+    await shut.restart();
+    const [before, after] = shut.lines.filter((line) => line.startsWith('📋 Audit trail'));
+    expect(before).toContain('0 lines');
+    expect(after).toContain('1 lines');
+    const { said, exitCode } = await verifyCommand(['verify'], { DATA_DIR: shut.folder });
+    expect([exitCode, said.includes(after?.split(' ').at(-1) ?? '?')]).toEqual([0, true]);
+  });
+});
 
 describe('[O4] SIGTERM', () => {
   test('everything received is durable, sockets close with 1012, the process ends with 0 within 10 s', async () => {

@@ -20,7 +20,12 @@ export class ConnectedDevice {
   readonly #events = new Watched();
 
   /** Connects only when `connection.start()` is called. */
-  constructor(serverUrl: string, userId: string, source = new PlainSource(++lastClientId)) {
+  constructor(
+    serverUrl: string,
+    userId: string,
+    source = new PlainSource(++lastClientId),
+    getToken?: () => Promise<string>,
+  ) {
     this.source = source;
     this.presence = new LivePresence(source.doc, standardParts.clock);
     this.connection = new Connection({
@@ -36,6 +41,7 @@ export class ConnectedDevice {
         random: () => 0,
       },
       presence: this.presence,
+      ...(getToken && { getToken }),
       onChange: (report) => {
         this.report = report;
         this.states.push(report.connection);

@@ -2,6 +2,7 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { onTestFinished } from 'vitest';
 import * as Y from 'yjs';
+import { Access } from '../../server/access.js';
 import { readConfig } from '../../server/config.js';
 import type { Origin } from '../../server/documents/changes.js';
 import { DocumentRegistry } from '../../server/documents/registry.js';
@@ -169,6 +170,7 @@ export class Practice {
     const config = readConfig({ MESSAGE_RATE: '0', BYTE_RATE: '0' });
     const http = createHttp({
       config,
+      access: await Access.create(config, () => this.now),
       admission: new Admission(config, silentLog, () => this.now),
       metrics,
       get registry() {

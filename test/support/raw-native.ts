@@ -13,8 +13,9 @@ export class RawNative {
   readonly #events = new Watched();
   readonly #taken = new Map<string, number>();
 
-  constructor(url: string, user: string, device?: string) {
-    const query = device === undefined ? '' : `?${new URLSearchParams({ deviceId: device })}`;
+  constructor(url: string, user: string, device?: string, params: Readonly<Record<string, string>> = {}) {
+    const asked = new URLSearchParams({ ...(device === undefined ? {} : { deviceId: device }), ...params });
+    const query = asked.size === 0 ? '' : `?${asked}`;
     this.ws = new WebSocket(`${url.replace(/^http/, 'ws')}/yjs/${user}${query}`);
     this.ws.on('message', (data: Buffer) => {
       this.messages.push(decodeMessage(new Uint8Array(data)));

@@ -11,6 +11,8 @@ export interface TestServer {
   readonly port: number;
   /** `http://127.0.0.1:PORT`; the devices take it too. */
   readonly url: string;
+  /** Where it keeps its data. */
+  readonly folder: string;
   /** Stops it and removes its folder; resolves with whether everything was saved. */
   close(): Promise<boolean>;
 }
@@ -32,6 +34,7 @@ export async function startServer(
   return {
     app,
     port,
+    folder: config.dataDir,
     url: `http://127.0.0.1:${port}`,
     async close() {
       const saved = await app.close();

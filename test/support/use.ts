@@ -69,8 +69,13 @@ export async function useRaw({ url }: Address, user: string, device?: string): P
   return opened;
 }
 
-export function openRaw({ url }: Address, user: string, device?: string): RawNative {
-  const opened = new RawNative(url, user, device);
+export function openRaw(
+  { url }: Address,
+  user: string,
+  device?: string,
+  params: Readonly<Record<string, string>> = {},
+): RawNative {
+  const opened = new RawNative(url, user, device, params);
   onTestFinished(() => opened.ws.terminate());
   return opened;
 }

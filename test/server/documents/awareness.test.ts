@@ -6,7 +6,7 @@ import { type AwarenessEntry, MAX_AWARENESS_STATE } from '../../../shared/protoc
 const entry = (id: number, clock: number, state = '{}'): AwarenessEntry => ({ id, clock, state });
 const gone = (id: number, clock: number): AwarenessEntry => entry(id, clock, 'null');
 
-const connection = (device: string): Owner => ({ device: device as DeviceId });
+const connection = (device: string): Owner => ({ actor: null, device: device as DeviceId });
 
 describe('[N6] awareness of one document', () => {
   test('what a connection says of itself is passed on, newer clocks only', () => {

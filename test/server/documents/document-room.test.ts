@@ -5,7 +5,7 @@ import { DocumentRoom, growthOfRecord } from '../../../server/documents/document
 import { RecentWrites } from '../../../server/documents/recent-writes.js';
 import { StoredSize } from '../../../server/documents/stored-size.js';
 import { growthBy } from '../../../server/documents/update-growth.js';
-import type { DeviceId } from '../../../shared/names.js';
+import type { DeviceId, UserId } from '../../../shared/names.js';
 
 const CODE = 'DOCUMENT_FULL';
 
@@ -139,14 +139,16 @@ test('[S4] what a record of a JSON device takes is never less than what Yjs make
 });
 
 describe('[L8 S4] MAX_DEVICES', () => {
+  const anna = 'anna' as UserId;
   const id = (n: number) => `device-${n}` as DeviceId;
+  const device = (n: number) => ({ device: id(n), actor: null });
 
   test('at the limit all are remembered; one more, and the one that was away longest is forgotten', () => {
-    const devices = new DeviceStates(new Map(), 1, 3);
-    for (let n = 1; n <= 3; n++) devices.disconnect(devices.connect(id(n), n, 1), n);
+    const devices = new DeviceStates(anna, new Map(), 1, 3);
+    for (let n = 1; n <= 3; n++) devices.disconnect(devices.connect(device(n), n, 1), n);
     expect([...(devices.take(10, 'all') ?? [])].map(([name]) => name)).toEqual([id(1), id(2), id(3)]);
-    devices.disconnect(devices.connect(id(1), 20, 1), 20);
-    devices.connect(id(4), 21, 1);
+    devices.disconnect(devices.connect(device(1), 20, 1), 20);
+    devices.connect(device(4), 21, 1);
     const saved = [...(devices.take(30, 'all') ?? [])].map(([name, bytes]) => [name, bytes === null]);
     expect(saved).toContainEqual([id(2), true]);
     expect(saved).toContainEqual([id(4), false]);
@@ -154,8 +156,8 @@ describe('[L8 S4] MAX_DEVICES', () => {
   });
 
   test('those that are connected are never forgotten', () => {
-    const devices = new DeviceStates(new Map(), 1, 2);
-    for (let n = 1; n <= 5; n++) devices.connect(id(n), n, 1);
+    const devices = new DeviceStates(anna, new Map(), 1, 2);
+    for (let n = 1; n <= 5; n++) devices.connect(device(n), n, 1);
     const saved = [...(devices.take(10, 'all') ?? [])];
     expect(saved.map(([, bytes]) => bytes === null)).toEqual([false, false, false, false, false]);
   });

@@ -1,0 +1,127 @@
+/** Who comes in, and where to (A1–A4): token → principal, revocation, the audit trail. */
+import { join } from 'node:path';
+import { SyncError } from '../shared/errors.js';
+import { Audit } from './access/audit.js';
+import type { AuditEntry } from './access/audit-line.js';
+import { ANYBODY, type Principal } from './access/principal.js';
+import { type Revocation, Revocations } from './access/revocations.js';
+import { TokenReader, unauthorized } from './access/token.js';
+import { type Config, ConfigError } from './config.js';
+
+export type { AuditEntry } from './access/audit-line.js';
+export { actorOf, expiryOf, type Mode, may, type Principal } from './access/principal.js';
+export { type Revocation, revocationSchema } from './access/revocations.js';
+
+/** An access to the document of another user, as far as the door knows it. */
+export type Visit = Omit<AuditEntry, 'actor'>;
+
+/** Where the audit trail stands. */
+export interface Trail {
+  readonly file: string;
+  readonly lines: number;
+  readonly hash: string;
+}
+
+const JWT_OPTIONS = {
+  JWT_SECRET: 'jwtSecret',
+  JWT_PUBLIC_KEY: 'jwtPublicKey',
+  JWT_JWKS_URL: 'jwtJwksUrl',
+} as const satisfies Record<string, keyof Config>;
+const ADMIN_TOKEN = /^[\x21-\x7e]{16,}$/;
+
+export class Access {
+  readonly #reader: TokenReader | null;
+  readonly #config: Config;
+  readonly #now: () => number;
+  readonly #listeners = new Set<() => void>();
+  #revocations: Revocations | null = null;
+  #audit: Audit | null = null;
+
+  private constructor(reader: TokenReader | null, config: Config, now: () => number) {
+    this.#reader = reader;
+    this.#config = config;
+    this.#now = now;
+  }
+
+  /**
+   * Checks the options and reads the key; touches no file of `DATA_DIR`.
+   *
+   * @throws ConfigError
+   */
+  static async create(config: Config, now: () => number): Promise<Access> {
+    if (config.adminToken !== '' && !ADMIN_TOKEN.test(config.adminToken)) {
+      throw new ConfigError(['ADMIN_TOKEN has to have at least 16 letters, digits or signs, and no spaces.']);
+    }
+    if (config.auth === 'jwt') return new Access(await TokenReader.open(config, now), config, now);
+    const useless = Object.entries(JWT_OPTIONS).find(([, name]) => config[name] !== '');
+    if (useless !== undefined) {
+      throw new ConfigError([`${useless[0]} is set, but AUTH is none: set AUTH=jwt, or leave it out.`]);
+    }
+    return new Access(null, config, now);
+  }
+
+  /**
+   * Opens what is kept on disk, in a folder that is this process's own by now. Resolves with where the audit trail
+   * stands: who can write the file could write all of it anew, but not what the log has said before.
+   */
+  async open(): Promise<Trail | null> {
+    if (this.#reader === null) return null;
+    const { dataDir, auditFile } = this.#config;
+    this.#revocations = await Revocations.open(join(dataDir, 'access', 'revoked.jsonl'), this.#now);
+    const file = auditFile || join(dataDir, 'audit', 'audit.jsonl');
+    this.#audit = await Audit.open(file, this.#now);
+    const { number, hash } = this.#audit.head;
+    return { file, lines: number, hash };
+  }
+
+  /**
+   * Who the bearer of this token is; anybody, with AUTH=none.
+   *
+   * @throws SyncError `UNAUTHORIZED` or `ACCESS_UNAVAILABLE`; its cause says why, for the log
+   */
+  async identify(token: string | null): Promise<Principal> {
+    if (this.#reader === null) return ANYBODY;
+    if (token === null) throw unauthorized('there is no token');
+    const person = await this.#reader.read(token);
+    if (this.isRevoked(person)) throw unauthorized('the token is revoked');
+    return person;
+  }
+
+  /** Resolves once an access to another user's document is in the audit trail; at once for one's own. */
+  async record(principal: Principal, visit: Visit): Promise<void> {
+    if (principal.kind === 'anybody' || principal.sub === visit.user) return;
+    try {
+      await this.#opened(this.#audit).record({ actor: principal.sub, ...visit });
+    } catch (cause) {
+      throw new SyncError('ACCESS_UNAVAILABLE', undefined, { cause });
+    }
+  }
+
+  isRevoked(principal: Principal): boolean {
+    return principal.kind === 'person' && this.#opened(this.#revocations).has(principal);
+  }
+
+  /** Resolves once it is on disk. */
+  async revoke(revocation: Revocation): Promise<void> {
+    const saved = this.#opened(this.#revocations).add(revocation);
+    for (const listener of this.#listeners) listener();
+    await saved.catch((cause: unknown) => {
+      throw new SyncError('ACCESS_UNAVAILABLE', undefined, { cause });
+    });
+  }
+
+  /** Calls back when tokens were revoked. */
+  onRevoked(listener: () => void): void {
+    this.#listeners.add(listener);
+  }
+
+  async close(): Promise<void> {
+    await this.#audit?.close();
+    await this.#revocations?.close();
+  }
+
+  #opened<T>(part: T | null): T {
+    if (part === null) throw new SyncError('ACCESS_UNAVAILABLE');
+    return part;
+  }
+}

@@ -1,0 +1,107 @@
+/** A file of lines that only grows. What was added is on disk once that is told; what failed is not there. */
+import { constants } from 'node:fs';
+import { type FileHandle, mkdir, open } from 'node:fs/promises';
+import { dirname } from 'node:path';
+
+export class DurableLines {
+  readonly #file: FileHandle;
+  /** Where the last line that is known to be on disk ends. */
+  #end: number;
+  /** What is behind `#end` is of no account. */
+  #dirty = false;
+
+  private constructor(file: FileHandle, end: number) {
+    this.#file = file;
+    this.#end = end;
+  }
+
+  /** Opens the file, or makes it, and its folder, for nobody else to read. */
+  static async open(path: string): Promise<DurableLines> {
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    const file = await open(path, constants.O_RDWR | constants.O_CREAT, 0o600);
+    await syncFolder(dirname(path));
+    const { size } = await file.stat();
+    return new DurableLines(file, size);
+  }
+
+  get size(): number {
+    return this.#end;
+  }
+
+  async read(from = 0): Promise<Buffer> {
+    const bytes = Buffer.alloc(this.#end - from);
+    const { bytesRead } = await this.#file.read(bytes, 0, bytes.length, from);
+    return bytes.subarray(0, bytesRead);
+  }
+
+  /** Cuts off what is behind this position. */
+  async cut(end: number): Promise<void> {
+    this.#end = end;
+    await this.#file.truncate(end);
+  }
+
+  /** Writes lines, each with its end; one call at a time. */
+  async append(lines: string): Promise<void> {
+    if (this.#dirty) await this.cut(this.#end);
+    this.#dirty = true;
+    const bytes = Buffer.from(lines);
+    for (let done = 0; done < bytes.length; ) {
+      const { bytesWritten } = await this.#file.write(bytes, done, bytes.length - done, this.#end + done);
+      done += bytesWritten;
+    }
+    await this.#file.sync();
+    this.#end += bytes.length;
+    this.#dirty = false;
+  }
+
+  close(): Promise<void> {
+    return this.#file.close();
+  }
+}
+
+/** A file that was just made is there after a power loss only when its folder says so. */
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r');
+  await folder.sync().finally(() => folder.close());
+}
+
+interface Waiting<T> {
+  readonly item: T;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Writes one batch at a time: all that came in while the last one was written. */
+export class Batches<T> {
+  readonly #write: (items: readonly T[]) => Promise<void>;
+  #waiting: Waiting<T>[] = [];
+  #running: Promise<void> | null = null;
+
+  constructor(write: (items: readonly T[]) => Promise<void>) {
+    this.#write = write;
+  }
+
+  /** Resolves once the item is written, and rejects when its batch failed. */
+  add(item: T): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ item, resolve, reject });
+      this.#running ??= this.#run();
+    });
+  }
+
+  /** Resolves when nothing waits any more. */
+  async idle(): Promise<void> {
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      const batch = this.#waiting.splice(0);
+      await this.#write(batch.map(({ item }) => item)).then(
+        () => batch.forEach(({ resolve }) => void resolve()),
+        (error) => batch.forEach(({ reject }) => void reject(error)),
+      );
+    }
+    this.#running = null;
+  }
+}

@@ -1,0 +1,90 @@
+/** Tokens that are no longer good before they expire; kept on disk. */
+import { z } from 'zod';
+import { isUserId, type UserId } from '../../shared/names.js';
+import { Batches, DurableLines } from './durable-lines.js';
+import type { Person } from './principal.js';
+import { CLOCK_TOLERANCE } from './token.js';
+
+/**
+ * `jti`: this token; `exp` is that of the token, in seconds, after which it need not be remembered.
+ * `user`: every token for this `sub` that was issued until now.
+ */
+export const revocationSchema = z.union([
+  z.strictObject({ jti: z.string().min(1).max(256), exp: z.number().int().positive().optional() }),
+  z.strictObject({ user: z.custom<UserId>(isUserId, 'is not a user id') }),
+]);
+export type Revocation = z.output<typeof revocationSchema>;
+
+const storedSchema = z.union([
+  z.strictObject({ jti: z.string(), until: z.number().nullable() }),
+  z.strictObject({ user: z.custom<UserId>(isUserId), before: z.number() }),
+]);
+type Stored = z.output<typeof storedSchema>;
+
+const TOLERANCE = CLOCK_TOLERANCE * 1000;
+
+export class Revocations {
+  readonly #lines: DurableLines;
+  readonly #now: () => number;
+  readonly #batches = new Batches<Stored>((all) => this.#lines.append(all.map(lineOf).join('')));
+  /** Until when each token has to be remembered, in ms since 1970; `null` is for good. */
+  readonly #tokens = new Map<string, number | null>();
+  /** Tokens of a user that were issued before this are not good. */
+  readonly #users = new Map<UserId, number>();
+
+  private constructor(lines: DurableLines, now: () => number) {
+    this.#lines = lines;
+    this.#now = now;
+  }
+
+  /** Forgets what has expired. Rejects where a line can't be read: it may be the one that matters. */
+  static async open(path: string, now: () => number): Promise<Revocations> {
+    const lines = await DurableLines.open(path);
+    const revocations = new Revocations(lines, now);
+    const text = (await lines.read()).toString();
+    const whole = text.lastIndexOf('\n') + 1; // behind it is what a crash left unfinished
+    for (const line of text.slice(0, whole).split('\n').filter(Boolean)) revocations.#take(read(line, path));
+    if (whole < text.length) await lines.cut(Buffer.byteLength(text.slice(0, whole)));
+    return revocations;
+  }
+
+  /** Resolves once it is on disk; it holds from the call on. */
+  async add(revocation: Revocation): Promise<void> {
+    const stored =
+      'user' in revocation
+        ? { user: revocation.user, before: this.#now() + TOLERANCE }
+        : { jti: revocation.jti, until: untilOf(revocation.exp) };
+    this.#take(stored);
+    await this.#batches.add(stored);
+  }
+
+  has({ sub, jti, issuedAt }: Person): boolean {
+    if (jti !== null && this.#tokens.has(jti)) return true;
+    const before = this.#users.get(sub);
+    return before !== undefined && (issuedAt ?? 0) <= before;
+  }
+
+  async close(): Promise<void> {
+    await this.#batches.idle();
+    await this.#lines.close();
+  }
+
+  #take(stored: Stored): void {
+    if ('user' in stored)
+      this.#users.set(stored.user, Math.max(stored.before, this.#users.get(stored.user) ?? 0));
+    else if (stored.until === null || stored.until > this.#now()) this.#tokens.set(stored.jti, stored.until);
+  }
+}
+
+const untilOf = (exp: number | undefined): number | null =>
+  exp === undefined ? null : exp * 1000 + TOLERANCE;
+
+const lineOf = (stored: Stored): string => `${JSON.stringify(stored)}\n`;
+
+function read(line: string, path: string): Stored {
+  try {
+    return storedSchema.parse(JSON.parse(line));
+  } catch (cause) {
+    throw new Error(`The list of revoked tokens ${path} is damaged; repair it by hand`, { cause });
+  }
+}

@@ -1,0 +1,16 @@
+import type { DeviceId, DeviceKey, UserId } from '../../shared/names.js';
+
+/** Who made a change, and with which device. */
+export interface Author {
+  readonly device: DeviceId;
+  /** Who the device acts for, where that is known. */
+  readonly actor: string | null;
+}
+
+/**
+ * What is known of a device is known of it in one person's hands: another may have given theirs the same id (A2).
+ * The devices of the document's owner keep their plain ids, so that what was stored before there were tokens holds.
+ * Neither users nor devices have a `!` in their ids.
+ */
+export const deviceKey = (owner: UserId, { device, actor }: Author): DeviceKey =>
+  actor === null || actor === owner ? device : (`${actor}!${device}` as DeviceKey);

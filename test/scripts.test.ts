@@ -1,0 +1,41 @@
+/** The commands for development. */
+import { expect, test } from 'vitest';
+import { makeToken } from '../scripts/token.js';
+import { TokenReader } from '../server/access/token.js';
+import { readConfig } from '../server/config.js';
+
+const SECRET = 'the secret of the tests, which has more than 32 bytes';
+
+test('[A2] npm run token makes a token that a server with the same environment takes', async () => {
+  const env = { JWT_SECRET: SECRET, JWT_ISSUER: 'us', JWT_AUDIENCE: 'sync' };
+  const args = [
+    '--user',
+    'user_123',
+    '--access',
+    'user_9:read',
+    '--access',
+    'clinic:7:write',
+    '--expires',
+    '15m',
+  ];
+  const token = await makeToken(args, env);
+  const reader = await TokenReader.open(readConfig({ AUTH: 'jwt', ...env }), Date.now);
+  const person = await reader.read(token);
+  expect(person).toMatchObject({ sub: 'user_123', jti: expect.any(String) });
+  expect([...person.access]).toEqual([
+    ['user_9', 'read'],
+    ['clinic:7', 'write'],
+  ]);
+  expect(person.expiresAt - Date.now()).toBeGreaterThan(14 * 60_000);
+  expect(person.expiresAt - Date.now()).toBeLessThanOrEqual(15 * 60_000);
+});
+
+test.each([
+  [['--user', 'a b'], { JWT_SECRET: SECRET }, /--user has to name a user/],
+  [['--user', 'anna'], {}, /JWT_SECRET is not set/],
+  [['--user', 'anna'], { JWT_SECRET: 'short' }, /JWT_SECRET has 5 bytes/],
+  [['--user', 'anna', '--access', 'bert'], { JWT_SECRET: SECRET }, /is not USER:read or USER:write/],
+  [['--user', 'anna', '--access', 'bert:own'], { JWT_SECRET: SECRET }, /is not USER:read or USER:write/],
+])('[A2] npm run token %j says what is wrong', async (args, env, sentence) => {
+  await expect(makeToken(args, env)).rejects.toThrow(sentence);
+});
