@@ -87,9 +87,16 @@ export class Access {
     return person;
   }
 
-  /** Resolves once an access to another user's document is in the audit trail; at once for one's own. */
-  async record(principal: Principal, visit: Visit): Promise<void> {
-    if (principal.kind === 'anybody' || principal.sub === visit.user) return;
+  /**
+   * To be called before a document is opened: resolves once an access to that of another user is in the audit trail.
+   *
+   * @throws SyncError `UNAUTHORIZED` where the token has ended since it was read: a body may take its time to arrive
+   */
+  async enter(principal: Principal, visit: Visit): Promise<void> {
+    if (principal.kind === 'anybody') return;
+    if (this.isRevoked(principal)) throw unauthorized('the token is revoked');
+    if (principal.expiresAt <= this.#now()) throw unauthorized('the token has expired');
+    if (principal.sub === visit.user) return;
     try {
       await this.#opened(this.#audit).record({ actor: principal.sub, ...visit });
     } catch (cause) {

@@ -549,24 +549,25 @@ describe('[A4] a user who exists and one who does not', () => {
     return times;
   }
 
-  /** A difference shows again; what one measurement in a hundred shows by chance does not. */
-  async function isSameTime(one: () => Promise<unknown>, other: () => Promise<unknown>): Promise<number[]> {
-    const found: number[] = [];
-    while (found.length < 3) {
-      const p = rankTest(...(await timesOf(500, one, other)));
-      found.push(p);
-      if (p > 0.01) return [p];
-    }
-    return found;
+  /**
+   * Measures up to three times, until `look` likes the p value: a difference shows again, but one measurement in a
+   * hundred shows one by chance, and a busy machine can hide one.
+   */
+  async function pOf(
+    one: () => Promise<unknown>,
+    other: () => Promise<unknown>,
+    look: (p: number) => boolean,
+  ) {
+    let p = rankTest(...(await timesOf(500, one, other)));
+    for (let again = 0; again < 2 && !look(p); again++) p = rankTest(...(await timesOf(500, one, other)));
+    return p;
   }
 
   test('are answered in the same time, by a rank test over 500 tries each', async () => {
     const bert = await signed({ sub: 'bert' });
-    const overHttp = await isSameTime(
-      () => http('GET', '/api/sync/anna', bert),
-      () => http('GET', '/api/sync/none', bert),
-    );
-    expect(overHttp).toEqual([expect.toSatisfy((p: number) => p > 0.01)]);
+    const isSame = (p: number) => p > 0.01;
+    const ask = (user: string) => () => http('GET', `/api/sync/${user}`, bert);
+    expect(await pOf(ask('anna'), ask('none'), isSame)).toSatisfy(isSame);
     const knock = (user: string) => () =>
       socket(
         `/yjs/${user}`,
@@ -574,8 +575,7 @@ describe('[A4] a user who exists and one who does not', () => {
         () => {},
         () => true,
       );
-    const bySocket = await isSameTime(knock('anna'), knock('none'));
-    expect(bySocket).toEqual([expect.toSatisfy((p: number) => p > 0.01)]);
+    expect(await pOf(knock('anna'), knock('none'), isSame)).toSatisfy(isSame);
   }, 120_000);
 
   test('and the same test tells a request that reads a document from one that does not', async () => {
@@ -585,14 +585,11 @@ describe('[A4] a user who exists and one who does not', () => {
       const message = change('emil');
       return { ...message, data: { ...message.data, document: document(index) } };
     });
-    await http('POST', '/api/sync/emil', emil, JSON.stringify({ changes }));
-    const times = await timesOf(
-      100,
-      () => http('GET', '/api/sync/emil', emil),
-      () => http('GET', '/api/sync/none', emil),
-    );
-    expect(rankTest(...times)).toBeLessThan(0.01);
-  });
+    expect((await http('POST', '/api/sync/emil', emil, JSON.stringify({ changes }))).status).toBe(200);
+    const ask = (user: string) => () => http('GET', `/api/sync/${user}`, emil);
+    const isOther = (p: number) => p < 0.01;
+    expect(await pOf(ask('emil'), ask('none'), isOther)).toSatisfy(isOther);
+  }, 120_000);
 });
 
 test('the rank test knows known cases', () => {

@@ -112,7 +112,7 @@ export async function withDocument(
   use: (document: UserDocument) => Promise<void>,
 ): Promise<void> {
   const { principal, user, address } = visitorOf(request);
-  await access.record(principal, { user, action, via: 'http', address });
+  await access.enter(principal, { user, action, via: 'http', address });
   const lease = await registry.open(user);
   try {
     await use(lease.document);

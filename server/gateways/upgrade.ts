@@ -203,7 +203,7 @@ export class UpgradeGateway {
     try {
       this.#endAtExpiry(connection);
       const action = mayWrite ? 'connect-write' : 'connect-read';
-      await access.record(principal, { user, action, via: asked.via, address });
+      await access.enter(principal, { user, action, via: asked.via, address });
       lease = await registry.open(user);
       clearTimeout(late);
       if (!this.#connections.has(connection) || connection.isShut || ws.readyState !== ws.OPEN) {

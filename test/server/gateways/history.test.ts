@@ -464,7 +464,7 @@ describe('[H6] POST /api/history/:userId/restore', () => {
     const url = `${server.url}/api/history/${USER}/restore`;
     await expectError(await fetch(url, { method: 'POST' }), 400, 'INVALID_MESSAGE');
     await expectError(await postRestore(server, '{}'.padEnd(101)), 413, 'MESSAGE_TOO_LARGE');
-    await expectError(await postRestore(server, '{}', {}, 'a%20b'), 400, 'INVALID_MESSAGE');
+    await expectError(await postRestore(server, '{}', {}, 'a%20b'), 400, 'INVALID_IDENTITY'); // before the body is read
     const body = { collection: 'notes', id: 'n1', revision: 1 };
     await expectError(await postRestore(server, body, {}, 'a%20b'), 400, 'INVALID_IDENTITY');
     await expectError(await postRestore(server, body, { 'Device-ID': 'a b' }), 400, 'INVALID_IDENTITY');

@@ -69,6 +69,31 @@ describe('[A2 A4] POST /admin/revoke', () => {
     expect((await device.end()).code).toBe(4401);
   });
 
+  test('a request whose body comes after its token was revoked is not taken', async () => {
+    const server = await useServer(WITH_ADMIN);
+    const token = await tokenFor('anna', { jti: 'stolen' });
+    const data = { collection: 'notes', document: { id: 'n1' } };
+    const change = { type: 'DATA_UPDATE', data, userId: 'anna', deviceId: 'phone' };
+    const body = JSON.stringify({ changes: [change] });
+    const headers = { ...bearer(token), 'content-length': body.length };
+    const path = { port: server.port, host: '127.0.0.1', path: '/api/sync/anna', method: 'POST', headers };
+    const status = await new Promise<number>((resolve, reject) => {
+      const sent = request(path, (response) => {
+        response.resume();
+        resolve(response.statusCode ?? 0);
+      });
+      sent.on('error', reject);
+      sent.write(body.slice(0, 10));
+      // The server has the head by then: it answers a later request first.
+      statusOf(server.url, token)
+        .then(() => revoke(server.url, { jti: 'stolen' }))
+        .then(() => sent.end(body.slice(10)), reject);
+    });
+    expect(status).toBe(401);
+    const stored = await fetch(`${server.url}/api/sync/anna`, { headers: bearer(await tokenFor('anna')) });
+    expect(await stored.json()).not.toHaveProperty('notes');
+  });
+
   test('a user: every token that was issued until now, whoever it opens; not one that is issued later', async () => {
     const server = await useServer(WITH_ADMIN);
     const doctor = { access: [{ user: 'anna', mode: 'read' as const }] };
