@@ -2,38 +2,23 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { WebSocket, WebSocketServer } from 'ws';
-import { ERRORS, type ErrorCode, SyncError } from '../../shared/errors.js';
-import type { DeviceId } from '../../shared/names.js';
-import { type Access, expiryOf } from '../access.js';
+import { ERRORS, SyncError } from '../../shared/errors.js';
+import { expiryOf } from '../access.js';
 import type { DocumentRegistry, Lease } from '../documents/registry.js';
 import type { UserDocument } from '../documents/user-document.js';
-import type { Log } from '../log.js';
-import type { Refusal } from './admission.js';
 import { JsonSession } from './json-session.js';
-import { Offences } from './offences.js';
-import { isForeign } from './origin.js';
 import type { Socket } from './socket.js';
 import { endSoon, refuse, turnAway, webSocketServer } from './upgrade-answers.js';
-import { offenderOf, readRequest, type UpgradeRequest, userIn, type Via } from './upgrade-request.js';
+import { Door, type DoorOptions, type Guest } from './upgrade-door.js';
+import type { Via } from './upgrade-request.js';
 import { type Wire, type WireOptions, wire } from './upgrade-wire.js';
-import { letIn, logRefusal, type Visitor } from './visitor.js';
 import { YjsSession } from './yjs-session.js';
 
-export interface UpgradeOptions extends WireOptions {
-  readonly access: Access;
+export interface UpgradeOptions extends WireOptions, DoorOptions {
   readonly registry: DocumentRegistry;
-  readonly log: Log;
-  readonly newDeviceId: () => DeviceId;
 }
 
 type Session = YjsSession | JsonSession;
-
-/** Somebody who came in: who, with which device, over which protocol. */
-interface Guest {
-  readonly visitor: Visitor;
-  readonly device: DeviceId;
-  readonly asked: UpgradeRequest;
-}
 
 interface Connection {
   readonly guest: Guest;
@@ -45,13 +30,7 @@ interface Connection {
 }
 
 const TICK = 3_000;
-const NOTHING_HERE: Refusal = { code: 'NOT_FOUND', retryAfter: 0 };
-const FOREIGN: Refusal = { code: 'ORIGIN_REFUSED', retryAfter: 0 };
-const RESTARTING: Refusal = { code: 'RESTARTING', retryAfter: 60 };
-const BLOCKED: Refusal = { code: 'TOO_MANY_CLOSES', retryAfter: 60 };
 const TOO_LATE = 'The document could not be loaded in time; connect again.';
-/** What y-websocket would send again at once after a close. */
-const OFFENCES: ReadonlySet<ErrorCode> = new Set(['MALFORMED_UPDATE', 'DOCUMENT_FULL']);
 /** The longest time that a Node timer can wait, in ms. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 /** A message of a JSON device beyond this many times the limit ends the connection (L10). */
@@ -60,15 +39,14 @@ const JSON_LIMIT_FACTOR = 16;
 export class UpgradeGateway {
   readonly #options: UpgradeOptions;
   readonly #connections = new Set<Connection>();
-  readonly #offences: Offences;
+  readonly #door: Door;
   readonly #timers: NodeJS.Timeout[];
   readonly #servers: Record<Via, WebSocketServer>;
-  #closing = false;
 
   constructor(server: Server, options: UpgradeOptions) {
     this.#options = options;
     const { maxNativeMessage, maxJsonMessage, pingInterval } = options.config;
-    this.#offences = new Offences(options.now);
+    this.#door = new Door(options);
     this.#servers = {
       yjs: webSocketServer(maxNativeMessage),
       json: webSocketServer(maxJsonMessage * JSON_LIMIT_FACTOR),
@@ -94,7 +72,7 @@ export class UpgradeGateway {
 
   /** Takes no new connections and reads no more from those that are open. */
   stopReading(): void {
-    this.#closing = true;
+    this.#door.close();
     for (const timer of this.#timers) clearInterval(timer);
     for (const { wire } of this.#connections) {
       wire.socket.hold('stopping');
@@ -115,67 +93,25 @@ export class UpgradeGateway {
 
   async #onUpgrade(request: IncomingMessage, stream: Duplex, head: Buffer): Promise<void> {
     stream.on('error', () => stream.destroy());
-    const { admission } = this.#options;
-    const address = admission.addressOf(request);
-    const asked = readRequest(request, address);
-    const early = this.#refusalOf(request) ?? admission.refuseAddress(address);
-    if (asked === null || early !== null) {
-      this.#refuse(request, stream, address, early ?? NOTHING_HERE);
-      return;
+    const answer = await this.#door.answer(request, stream);
+    switch (answer.is) {
+      case 'in':
+        this.#open(request, stream, head, answer.guest);
+        return;
+      case 'turned away':
+        turnAway(request, stream, head, answer.error);
+        return;
+      case 'refused':
+        refuse(stream, answer.refusal);
     }
-    stream.once('close', admission.enterAddress(address));
-    const guest = await this.#door(request, asked);
-    const isIn = !(guest instanceof SyncError);
-    const late = this.#refusalOf(request) ?? (isIn ? this.#refusalOfGuest(guest) : null);
-    if (late !== null) this.#refuse(request, stream, address, late);
-    else if (isIn) this.#open(request, stream, head, guest);
-    else turnAway(request, stream, head, guest);
   }
 
   #open(request: IncomingMessage, stream: Duplex, head: Buffer, guest: Guest): void {
     const { asked, visitor } = guest;
-    stream.once('close', this.#options.admission.enterUser(visitor));
     this.#servers[asked.via].handleUpgrade(request, stream, head, (ws) => {
       const opened = wire(ws, request.socket, asked.via, visitor, this.#options);
       void this.#connect(ws, opened, guest);
     });
-  }
-
-  /** Who comes in, or why not; nothing of any document is looked at. */
-  async #door(request: IncomingMessage, asked: UpgradeRequest): Promise<Guest | SyncError> {
-    const { access, log, newDeviceId } = this.#options;
-    try {
-      const visitor = await letIn(access, request, asked.address, () => userIn(asked));
-      return { visitor, asked, device: asked.device ?? newDeviceId() };
-    } catch (error) {
-      if (!(error instanceof SyncError)) {
-        log('unexpected', { where: 'the door', error });
-        return new SyncError('INTERNAL');
-      }
-      if (asked.problem === error.code) this.#logRefused(request, asked.address, error.code);
-      else logRefusal(log, request, asked.address, error);
-      return error;
-    }
-  }
-
-  #refusalOf(request: IncomingMessage): Refusal | null {
-    if (this.#closing) return RESTARTING;
-    return isForeign(this.#options.config.corsOrigins, request) ? FOREIGN : null;
-  }
-
-  /** Asked once it is known that the client may come in. */
-  #refusalOfGuest({ asked, visitor }: Guest): Refusal | null {
-    if (this.#offences.isBlocked(offenderOf(asked))) return BLOCKED;
-    return this.#options.admission.refuseUser(visitor);
-  }
-
-  #refuse(request: IncomingMessage, stream: Duplex, address: string, refusal: Refusal): void {
-    this.#logRefused(request, address, refusal.code);
-    refuse(stream, refusal);
-  }
-
-  #logRefused({ url = '' }: IncomingMessage, address: string, code: ErrorCode): void {
-    this.#options.log('upgradeRefused', { url, address, status: ERRORS[code].status, code });
   }
 
   async #connect(ws: WebSocket, wire: Wire, guest: Guest): Promise<void> {
@@ -265,12 +201,9 @@ export class UpgradeGateway {
     return session;
   }
 
-  #yjsSession(
-    document: UserDocument,
-    { socket, answer }: Wire,
-    { device, asked, visitor }: Guest,
-  ): YjsSession {
+  #yjsSession(document: UserDocument, { socket, answer }: Wire, guest: Guest): YjsSession {
     const { config, log, now } = this.#options;
+    const { device, visitor } = guest;
     const { actor, mayWrite } = visitor;
     const outbox = {
       send: (message: Uint8Array) => socket.send(message),
@@ -278,7 +211,7 @@ export class UpgradeGateway {
       close: (error: SyncError) => {
         // The message may quote a key of the client's data, so it does not go into the log.
         log('messageRefused', { user: document.user, device, via: 'yjs', code: error.code, reason: '' });
-        if (OFFENCES.has(error.code)) this.#offences.note(offenderOf(asked));
+        this.#door.noteOffence(guest, error.code);
         socket.end(error);
       },
     };
