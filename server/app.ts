@@ -6,6 +6,7 @@ import type { SyncError } from '../shared/errors.js';
 import type { DeviceId, UserId } from '../shared/names.js';
 import type { Config } from './config.js';
 import { DocumentRegistry } from './documents/registry.js';
+import { Trials } from './documents/trial.js';
 import { createHttp } from './gateways/http.js';
 import { UpgradeGateway } from './gateways/upgrade.js';
 import type { Log } from './log.js';
@@ -50,6 +51,7 @@ class SyncServer implements App {
   readonly #config: Config;
   readonly #log: Log;
   readonly #store: Store;
+  readonly #trials = new Trials();
   readonly #registry: DocumentRegistry;
   readonly #server: Server;
   readonly #gateway: UpgradeGateway;
@@ -62,7 +64,7 @@ class SyncServer implements App {
     this.#config = config;
     this.#log = log;
     this.#store = store;
-    this.#registry = createRegistry(config, log, store);
+    this.#registry = createRegistry(config, log, store, this.#trials);
     const isReady = () => this.#takesTraffic && store.state === 'ready';
     const shared = { config, log, newDeviceId, registry: this.#registry };
     this.#server = createServer(createHttp({ ...shared, now, isReady }));
@@ -90,6 +92,7 @@ class SyncServer implements App {
     clearInterval(this.#stats);
     const stopped = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.#gateway.stopReading();
+    this.#trials.close();
     const saved = this.#registry.flush().then(() => this.#registry.documents.every(({ isBusy }) => !isBusy));
     const durable = await withTimeout(saved, this.#config.shutdownTimeout, false);
     await this.#gateway.close(GOODBYE_TIMEOUT);
@@ -116,11 +119,14 @@ const inUrl = (host: string): string => (host.includes(':') ? `[${host}]` : host
 /** Time for clients to answer the closing handshake, in ms. */
 const GOODBYE_TIMEOUT = 500;
 
-function createRegistry(config: Config, log: Log, store: Store): DocumentRegistry {
+function createRegistry(config: Config, log: Log, store: Store, trials: Trials): DocumentRegistry {
   return new DocumentRegistry({
     store,
     idleTimeout: config.idleTimeout,
     maxDepth: config.maxDepth,
+    maxStructs: config.maxStructs,
+    maxDeleteRanges: config.maxDeleteRanges,
+    trials,
     compactUpdates: config.compactUpdates,
     compactBytes: config.compactBytes,
     // Late edits come hours after, so what lost is kept for a day even where no history is.

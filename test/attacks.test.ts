@@ -14,6 +14,7 @@ import { decodeMessage, decodeStateVector, messages, type YjsMessage } from '../
 import { sharedValue } from '../shared/records.js';
 import { openDocument } from './support/document.js';
 import { overlapOfCollected } from './support/hostile.js';
+import { passUnchecked } from './support/pass-unchecked.js';
 import { useServer } from './support/use.js';
 
 const origin: Origin = { via: 'yjs', device: 'phone' as DeviceId, actor: null, member: null };
@@ -102,6 +103,7 @@ test('[N2 N4 S1] who connects while a document is rebuilt is told nothing of wha
   const store = new MemoryStore();
   const document = await openDocument(store);
   const [collected, overlap] = overlapOfCollected();
+  passUnchecked();
   document.receive(origin, collected as Uint8Array, null);
   await document.durable();
   store.hold();

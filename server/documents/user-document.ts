@@ -20,8 +20,9 @@ import { encodeEntry, type HistoryEntry } from './history-entry.js';
 import { Inbox } from './inbox.js';
 import { Members } from './members.js';
 import type { RecordKey } from './record-key.js';
-import { Replica, UnionFailed, type Written } from './replica.js';
+import { Replica, type Written } from './replica.js';
 import { StoredSize } from './stored-size.js';
+import { type IntakeDocument, UpdateIntake } from './update-intake.js';
 
 /** How long what was read of the history stays in memory at least, in ms. */
 const HISTORY_REST = 60_000;
@@ -30,15 +31,14 @@ export class UserDocument {
   readonly user: UserId;
   readonly awareness = new AwarenessRoom();
   readonly devices: DeviceStates;
-  /** The last part of the history, in memory. */
   readonly history: History;
-  /** All of it, as it is stored. */
   readonly archive: Archive;
   readonly #options: DocumentOptions;
   readonly #members = new Members((action) => this.#safely(action));
   #replica: Replica;
   readonly #commits = new CommitQueue((action) => this.#safely(action));
   readonly #inbox = new Inbox((task) => this.#safely(task));
+  readonly #intake: UpdateIntake;
   #failure: SyncError | null = null;
   readonly #size: StoredSize;
   #readHistoryAt = Number.NEGATIVE_INFINITY;
@@ -51,14 +51,13 @@ export class UserDocument {
     this.history = new History(stored.revision, stored.historyFrom, (key) => this.#replica.images.get(key));
     this.archive = new Archive(user, options);
     this.#size = new StoredSize(stored.updates);
+    this.#intake = this.#openIntake();
   }
 
-  /** The user's change counter, commits under way included. */
   get revision(): number {
     return this.history.revision;
   }
 
-  /** Whether something of it is not durable yet. */
   get isBusy(): boolean {
     return !this.#commits.isEmpty || this.#inbox.isClosed;
   }
@@ -107,17 +106,7 @@ export class UserDocument {
    */
   receive(origin: Origin, update: Uint8Array, saw: ReadonlyMap<number, number> | null): ReceiveResult {
     this.#mustWork();
-    const checked = this.#replica.check(update);
-    if (checked !== 'new') return { missing: checked === 'empty' ? null : checked };
-    try {
-      this.#commit(origin, this.#replica.receive(update, saw));
-    } catch (error) {
-      this.#rebuild(error);
-      if (error instanceof UnionFailed) this.#inbox.enter(() => this.#receiveAlone(origin, update));
-      else if (error instanceof SyncError) throw error;
-      else throw new SyncError('MALFORMED_UPDATE', undefined, { cause: error });
-    }
-    return { missing: null };
+    return this.#intake.receive({ origin, update, saw });
   }
 
   /** Whether the document has this clock of this client. */
@@ -160,24 +149,21 @@ export class UserDocument {
     else this.#commits.after({ done, failed });
   }
 
-  /** The same as a promise, for a request that has to wait. */
   durable(): Promise<void> {
     return new Promise((resolve, reject) => this.afterDurable(resolve, reject));
   }
 
   stateVector = (): Uint8Array => Y.encodeStateVector(this.#replica.doc);
 
-  /** What a client with this state vector lacks. */
   diff(stateVector: Uint8Array): Uint8Array {
     return Y.encodeStateAsUpdate(this.#replica.doc, stateVector);
   }
 
-  /** The Yjs document, to be read only. */
+  /** To be read only. */
   get doc(): Y.Doc {
     return this.#replica.doc;
   }
 
-  /** All records: the four standard collections always, every other one that ever had a record (D7). */
   collections(): Collections {
     return this.#replica.images.collections();
   }
@@ -209,13 +195,21 @@ export class UserDocument {
     );
   }
 
-  /** A union that fails is not the author's fault: its update is taken as plain Yjs takes it. */
-  #receiveAlone(origin: Origin, update: Uint8Array): void {
-    try {
-      this.#commit(origin, this.#replica.receive(update, null, 'no union'));
-    } catch (error) {
-      this.#rebuild(error);
-    }
+  #openIntake(): UpdateIntake {
+    const document: IntakeDocument = {
+      replica: () => this.#replica,
+      load: () => this.#options.store.load(this.user),
+      commit: (origin, written) => void this.#commit(origin, written),
+      pause: (work) => this.#pause(work),
+      enter: (task) => this.enter(task),
+      rebuild: (cause) => this.#rebuild(cause),
+      rebuildNow: async (cause) => {
+        this.#options.onRebuilt(this, cause);
+        await this.#allDurable();
+        await this.#reload();
+      },
+    };
+    return new UpdateIntake(document, this.#options);
   }
 
   #mustWork(): void {
@@ -225,6 +219,7 @@ export class UserDocument {
 
   #commit(origin: Origin, written: Written, made?: TimesMade): readonly HistoryEntry[] {
     const { update, memory } = written;
+    if (this.#failure !== null) throw this.#failure;
     if (update === null) return [];
     const now = this.#options.now();
     const entries = this.history.enter(written.records, origin, now, made);
@@ -271,10 +266,14 @@ export class UserDocument {
   /** Lets what comes in wait until everything so far is durable and `work` is done. */
   #pause(work: () => Promise<void>): void {
     this.#inbox.close();
-    new Promise<void>((done, failed) => this.#commits.after({ done, failed }))
+    this.#allDurable()
       .then(work)
       .then(() => this.#inbox.open())
       .catch((error: unknown) => this.#fail(notSaved(error)));
+  }
+
+  #allDurable(): Promise<void> {
+    return new Promise((done, failed) => this.#commits.after({ done, failed }));
   }
 
   async #readHistory(since: number): Promise<void> {
@@ -290,10 +289,12 @@ export class UserDocument {
   #rebuild(cause: unknown): void {
     if (this.#inbox.isClosed || this.#failure !== null) return;
     this.#options.onRebuilt(this, cause);
-    this.#pause(async () => {
-      const stored = await this.#options.store.load(this.user);
-      this.#replica = new Replica(stored, this.#options);
-      this.history.backTo(stored.revision);
-    });
+    this.#pause(() => this.#reload());
+  }
+
+  async #reload(): Promise<void> {
+    const stored = await this.#options.store.load(this.user);
+    this.#replica = new Replica(stored, this.#options);
+    this.history.backTo(stored.revision);
   }
 }

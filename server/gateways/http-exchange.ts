@@ -12,11 +12,14 @@ export async function postYjs(options: HttpOptions, request: Request, response: 
   const body = Buffer.isBuffer(request.body) ? new Uint8Array(request.body) : new Uint8Array(0);
   const { stateVector, update } = decodeExchange(body);
   await withDocument(options, request, async (document) => {
-    await inOrder(document, () => {
+    const { tried } = await inOrder(document, () => {
       const saw = stateVector.length > 0 ? decodeStateVector(stateVector) : null;
-      const missing = update.length > 0 && document.receive(origin, update, saw).missing !== null;
-      if (missing) throw new SyncError('MISSING_DEPENDENCIES');
+      if (update.length === 0) return { tried: undefined };
+      const result = document.receive(origin, update, saw);
+      if (result.missing !== null) throw new SyncError('MISSING_DEPENDENCIES');
+      return result;
     });
+    await tried;
     // Only now: a union that failed has left a document that must not be read before it is rebuilt.
     const answer = await inOrder(document, () => ({
       stateVector: document.stateVector(),

@@ -30,6 +30,8 @@ interface Connection {
 }
 
 const TICK = 3_000;
+/** What counts as an offence (N8): the client would send the same again. */
+const OFFENCES: ReadonlySet<ErrorCode> = new Set(['MALFORMED_UPDATE', 'UPDATE_TOO_COSTLY']);
 /** What a refused client is told to wait, in seconds. */
 const RETRY_AFTER = 60;
 /** A message of a JSON device beyond this many times the limit ends the connection (L10). */
@@ -181,7 +183,7 @@ export class UpgradeGateway {
       close: (error: SyncError) => {
         // The message may quote a key of the client's data, so it does not go into the log.
         log('messageRefused', { user: document.user, device, via: 'yjs', code: error.code, reason: '' });
-        if (error.code === 'MALFORMED_UPDATE') this.#offences.note(offender);
+        if (OFFENCES.has(error.code)) this.#offences.note(offender);
         socket.end(error);
       },
     };

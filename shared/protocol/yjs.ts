@@ -37,11 +37,15 @@ export function decodeMessage(bytes: Uint8Array): YjsMessage {
   return message;
 }
 
+/** Far more than any document has; a state vector costs its reader an entry for each. */
+const MAX_CLIENTS = 100_000;
+
 /** The clocks of an encoded state vector, client by client. */
 export function decodeStateVector(bytes: Uint8Array): Map<number, number> {
   const reader = new ByteReader(bytes);
   const clocks = new Map<number, number>();
   const count = reader.count();
+  if (count > MAX_CLIENTS) malformed(`A state vector names more than ${MAX_CLIENTS} clients.`);
   for (let left = count; left > 0; left--) clocks.set(reader.uint(), reader.uint());
   reader.end();
   return clocks.size === count ? clocks : malformed('A state vector names a client twice.');
