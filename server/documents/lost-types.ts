@@ -43,11 +43,15 @@ export function elementsOf(type: SharedType): Element[] {
     if (!item.countable || (item.deleted && !lost) || item.content instanceof Y.ContentDeleted) continue;
     const { client, clock } = item.id;
     item.content.getContent().forEach((value, index) => {
-      elements.push({ client, clock: clock + index, value });
+      elements.push({ client, clock: clock + index, value: wellFormed(value) });
     });
   }
   return elements;
 }
+
+/** Half a character, as the units of a text in an array are, could not be written again as it is. */
+const wellFormed = (value: unknown): unknown =>
+  typeof value === 'string' && /^[\ud800-\udfff]$/.test(value) ? '\ufffd' : value;
 
 /** The fields of a map, live or lost, by key. */
 export function fieldsOf(type: SharedType): Map<string, unknown> {

@@ -7,7 +7,7 @@ import { Replica, type ReplicaOptions } from './replica.js';
 import type { TrialOutcome, TrialTask } from './trial.js';
 import { partsOf } from './update-parts.js';
 
-/** The first size of parts; where one takes too long, it is tried with a quarter of it. */
+/** The first size of parts; where one takes too long, smaller ones are tried. */
 const SIZE = { structs: 2_000, bytes: 256 * 1_024, deletions: 2_000 };
 const SMALLEST = 25;
 /** What a part should take at most, in ms, and what is too much even for the smallest ones. */
@@ -29,7 +29,7 @@ function partsFor(task: TrialTask): Uint8Array[] {
   // As Yjs has joined what could be joined, this is much cheaper to apply where what came in was dear.
   const { incoming } = copy.receive(task.update, task.saw);
   if (incoming === null) return [];
-  for (let share = 1; ; share /= 4) {
+  for (let share = 1; ; ) {
     const size = {
       structs: Math.max(SMALLEST, SIZE.structs * share),
       bytes: SIZE.bytes * share,
@@ -38,6 +38,7 @@ function partsFor(task: TrialTask): Uint8Array[] {
     const parts = partsOf(incoming, (client) => before.get(client) ?? 0, size);
     const longest = longestOf(parts, task);
     if (longest <= WANTED) return parts;
+    share *= Math.min(0.25, WANTED / (2 * longest));
     if (size.structs > SMALLEST || size.deletions > SMALLEST) continue;
     if (longest <= TOO_LONG) return parts;
     throw new SyncError('UPDATE_TOO_COSTLY');

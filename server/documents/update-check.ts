@@ -86,10 +86,27 @@ export class UpdateCheck {
     const info = table.info[row] ?? 0;
     if (table.firstClock(row) !== NONE) {
       const depth = this.#depthAt(table.firstClient(row), table.firstClock(row));
-      return (info & HAS_ORIGIN) === 0 ? depth + 1 : depth;
+      if ((info & HAS_ORIGIN) === 0) return depth + 1;
+      this.#checkNeighbours(row, depth);
+      return depth;
     }
     if (table.secondClock(row) === NONE) return 1;
     return this.#depthAt(table.secondClient(row), table.secondClock(row));
+  }
+
+  /** Yjs would join the lists of two types, and look different after a reload. */
+  #checkNeighbours(row: number, depth: number): void {
+    const table = this.#table;
+    const [client, clock] = [table.secondClient(row), table.secondClock(row)];
+    if (clock === NONE || depth === 0) return;
+    const rightDepth = this.#depthAt(client, clock);
+    const left = structAt(this.#doc, table.firstClient(row), table.firstClock(row));
+    const right = structAt(this.#doc, client, clock);
+    const areKnown = left instanceof Y.Item && right instanceof Y.Item && left.parent && right.parent;
+    const areApart = areKnown && (left.parent !== right.parent || left.parentSub !== right.parentSub);
+    if (areApart || (rightDepth !== 0 && rightDepth !== depth)) {
+      malformed('A struct has neighbours in different places.');
+    }
   }
 
   #depthAt(client: number, clock: number): number {
@@ -108,10 +125,29 @@ export class UpdateCheck {
     if (clock >= state || this.#table.info[row] === GC) return;
     const known = structAt(this.#doc, client, clock);
     const end = clock + this.#table.lengthOf(row);
-    // Yjs can't join an item to what was collected: it would throw in the middle.
-    const isCut = end > state && !(structAt(this.#doc, client, state - 1) instanceof Y.Item);
     const differs = known instanceof Y.Item && this.#differs(row, known);
-    if (isCut || differs) malformed('The update has other changes under ids that are in use.');
+    if (differs || (end > state && !this.#canGrow(row, structAt(this.#doc, client, state - 1)))) {
+      malformed('The update has other changes under ids that are in use.');
+    }
+  }
+
+  /**
+   * Whether the last of what is known of a struct is a part of it, so that the rest can be put behind it. Yjs
+   * throws where that was collected, and puts the rest at two places where it is something else.
+   */
+  #canGrow(row: number, last: Struct | null): boolean {
+    if (!(last instanceof Y.Item)) return false;
+    const { client, clock } = last.id;
+    if (clock <= this.#table.clock(row)) return true;
+    return (
+      last.origin !== null && isId(last.origin, client, clock - 1) && this.#hasRight(row, last.rightOrigin)
+    );
+  }
+
+  #hasRight(row: number, right: Y.ID | null): boolean {
+    const hasRight = ((this.#table.info[row] ?? 0) & HAS_RIGHT_ORIGIN) !== 0;
+    const [client, clock] = [this.#table.secondClient(row), this.#table.secondClock(row)];
+    return hasRight ? isId(right, client, clock) : right === null;
   }
 
   #differs(row: number, known: Y.Item): boolean {
@@ -123,15 +159,12 @@ export class UpdateCheck {
     const hasOrigin = (info & HAS_ORIGIN) !== 0;
     if (hasOrigin ? !isId(origin, table.firstClient(row), table.firstClock(row)) : origin !== null)
       return true;
-    const hasRight = (info & HAS_RIGHT_ORIGIN) !== 0;
-    const right = known.rightOrigin;
-    if (hasRight ? !isId(right, table.secondClient(row), table.secondClock(row)) : right !== null)
-      return true;
+    if (!this.#hasRight(row, known.rightOrigin)) return true;
+    if (cutsPair(known, clock)) return true;
     const kind = info & KIND_BITS;
     if (!known.deleted && kind !== KIND_DELETED && known.content.getRef() !== kind) return true;
     return (
-      !hasOrigin &&
-      !hasRight &&
+      (info & (HAS_ORIGIN | HAS_RIGHT_ORIGIN)) === 0 &&
       known.parent !== null &&
       placeOf(this.#bytes, table, row).key !== known.parentSub
     );
@@ -140,6 +173,13 @@ export class UpdateCheck {
 
 const isId = (id: Y.ID | null, client: number, clock: number): boolean =>
   id !== null && id.client === client && id.clock === clock;
+
+/** Whether a struct that begins here would cut a character: Yjs then replaces both halves, in this document alone. */
+function cutsPair({ id, content }: Y.Item, clock: number): boolean {
+  if (!(content instanceof Y.ContentString) || clock <= id.clock) return false;
+  const before = content.str.charCodeAt(clock - id.clock - 1);
+  return before >= 0xd800 && before <= 0xdbff;
+}
 
 export function depthOf(item: Y.Item): number {
   let depth = 0;
