@@ -12,7 +12,7 @@ export type SharedType = Y.ContentType['type'];
 /** The content of an item, or `undefined` if it was collected: then it had been removed or overwritten. */
 export function contentOf(item: Y.Item): unknown {
   if (item.content instanceof Y.ContentDeleted) return undefined;
-  return item.content.getContent()[item.length - 1];
+  return wellFormed(item.content.getContent()[item.length - 1]);
 }
 
 /** The shared type that an item brought into the document, or `null`. */
@@ -49,7 +49,7 @@ export function elementsOf(type: SharedType): Element[] {
   return elements;
 }
 
-/** Half a character, as the units of a text in an array are, could not be written again as it is. */
+/** Half a character, as the units of a text in an array or at a key are, can't be written again as it is. */
 const wellFormed = (value: unknown): unknown =>
   typeof value === 'string' && /^[\ud800-\udfff]$/.test(value) ? '\ufffd' : value;
 
