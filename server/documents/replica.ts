@@ -112,9 +112,10 @@ export class Replica {
   /** What each later change of the document has to pass by stays bounded. */
   #checkGrowth({ roots, ranges }: UpdateScan): void {
     const { share, store } = this.doc;
-    const freshRoots = [...roots].filter((root) => !share.has(root)).length;
-    if (freshRoots > 0 && share.size + freshRoots > MAX_COLLECTIONS) {
-      tooCostly(`collections beyond the ${MAX_COLLECTIONS} that a user may have`);
+    if (roots.size + share.size > MAX_COLLECTIONS) {
+      const fresh = [...roots].filter((root) => !share.has(root)).length;
+      const isTooMany = fresh > 0 && share.size + fresh > MAX_COLLECTIONS;
+      if (isTooMany) tooCostly(`collections beyond the ${MAX_COLLECTIONS} that a user may have`);
     }
     if (store.clients.size + ranges.length <= MAX_CLIENTS) return;
     if (ranges.some(({ client }) => !store.clients.has(client))) {

@@ -45,14 +45,13 @@ export class UpdateCheck {
   readonly #table: StructTable;
   readonly #bytes: Uint8Array;
   readonly #maxDepth: number;
-  readonly #sections: ReadonlyMap<number, Section>;
+  #sections: ReadonlyMap<number, Section> | null = null;
 
   constructor(doc: Y.Doc, table: StructTable, bytes: Uint8Array, maxDepth: number) {
     this.#doc = doc;
     this.#table = table;
     this.#bytes = bytes;
     this.#maxDepth = maxDepth;
-    this.#sections = new Map(table.sections.map((section) => [section.client, section]));
     if (depths.length < table.length || depths.length > 65_536)
       depths = new Uint16Array(table.length + 1_024);
   }
@@ -112,6 +111,7 @@ export class UpdateCheck {
   #depthAt(client: number, clock: number): number {
     const struct = structAt(this.#doc, client, clock);
     if (struct !== null) return struct instanceof Y.Item ? depthOf(struct) : 0;
+    this.#sections ??= new Map(this.#table.sections.map((each) => [each.client, each]));
     const section = this.#sections.get(client);
     return section === undefined ? 0 : (depths[this.#table.rowAt(section, clock)] ?? 0);
   }

@@ -16,6 +16,7 @@ const NS = {
   value: 250,
   walk: 60,
   copy: 2,
+  join: 6,
   move: 0.5,
   delete: 1_000,
   format: 20_000,
@@ -196,7 +197,7 @@ export class UpdateCost implements ScanNotes {
       const known = clock === state && clock > 0 ? structAt(this.#doc, client, clock - 1) : null;
       if (known instanceof Y.Item && !known.deleted) this.#ns += known.length * NS.copy;
     }
-    if (isNext) this.#ns += this.#run * NS.copy;
+    if (isNext) this.#ns += this.#run * NS.join;
     this.#run += table.lengthOf(row);
   }
 
