@@ -3,11 +3,12 @@ import { fanout } from './fanout.js';
 import { firstSync } from './first-sync.js';
 import { hooks } from './hooks.js';
 import { legacy } from './legacy.js';
+import { scan } from './scan.js';
 import { print } from './support/print.js';
 import { withScope } from './support/scope.js';
 import type { Benchmark } from './support/types.js';
 
-const BENCHMARKS: readonly Benchmark[] = [fanout, firstSync, legacy, hooks];
+const BENCHMARKS: readonly Benchmark[] = [fanout, firstSync, legacy, hooks, scan];
 
 class UsageError extends Error {}
 

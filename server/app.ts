@@ -6,6 +6,7 @@ import type { DeviceId, UserId } from '../shared/names.js';
 import { Access } from './access.js';
 import type { Config } from './config.js';
 import { DocumentRegistry } from './documents/registry.js';
+import { Trials } from './documents/trial.js';
 import { Admission } from './gateways/admission.js';
 import { createHttp } from './gateways/http.js';
 import { UpgradeGateway } from './gateways/upgrade.js';
@@ -62,6 +63,7 @@ class SyncServer implements App {
   readonly #log: Log;
   readonly #access: Access;
   readonly #store: Store;
+  readonly #trials = new Trials();
   readonly #registry: DocumentRegistry;
   readonly #listener: Listener;
   readonly #metrics = new Metrics();
@@ -78,7 +80,7 @@ class SyncServer implements App {
     this.#log = log;
     this.#access = access;
     this.#store = store;
-    this.#registry = createRegistry(config, log, store);
+    this.#registry = createRegistry(config, log, store, this.#trials);
     const isReady = () => this.#takesTraffic && store.state === 'ready';
     const admission = new Admission(config, log, now);
     const metrics = this.#metrics;
@@ -113,6 +115,7 @@ class SyncServer implements App {
     this.#listener.close();
     const stopped = new Promise<void>((resolve) => server.close(() => resolve()));
     this.#gateway.stopReading();
+    this.#trials.close();
     const saved = this.#registry.flush().then(() => this.#registry.documents.every(({ isBusy }) => !isBusy));
     const durable = await withTimeout(saved, this.#config.shutdownTimeout, false);
     await this.#gateway.close(GOODBYE_TIMEOUT);
@@ -154,12 +157,15 @@ const inUrl = (host: string): string => (host.includes(':') ? `[${host}]` : host
 /** Time for clients to answer the closing handshake, in ms. */
 const GOODBYE_TIMEOUT = 500;
 
-function createRegistry(config: Config, log: Log, store: Store): DocumentRegistry {
+function createRegistry(config: Config, log: Log, store: Store, trials: Trials): DocumentRegistry {
   return new DocumentRegistry({
     store,
     idleTimeout: config.idleTimeout,
     maxDepth: config.maxDepth,
     limits: config,
+    maxStructs: config.maxStructs,
+    maxDeleteRanges: config.maxDeleteRanges,
+    trials,
     compactUpdates: config.compactUpdates,
     compactBytes: config.compactBytes,
     // Late edits come hours after, so what lost is kept for a day even where no history is.

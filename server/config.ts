@@ -84,6 +84,11 @@ export const OPTIONS = {
     line: 'JSON devices that are remembered of a user; the one that was away longest is forgotten first.',
   }),
   MAX_DEPTH: count({ fallback: '64', line: 'Deepest nesting of objects and arrays in a record.' }),
+  MAX_STRUCTS: count({ fallback: '500000', line: 'Most structs (single changes of Yjs) in one update.' }),
+  MAX_DELETE_RANGES: count({
+    fallback: '100000',
+    line: 'Most ranges that one update deletes, not counting what is deleted already.',
+  }),
   MAX_PENDING: bytes({
     fallback: '256 KiB',
     line: 'What a connection may send that builds on changes still missing.',

@@ -39,6 +39,11 @@ export const ERRORS = {
     message: 'userId and deviceId are 1 to 128 of A-Z a-z 0-9 . _ : @ -',
   },
   MALFORMED_UPDATE: { status: 400, close: 1007, message: 'The update is malformed.' },
+  UPDATE_TOO_COSTLY: {
+    status: 413,
+    close: 1009,
+    message: 'The update takes more time or memory than the server allows.',
+  },
   MISSING_DEPENDENCIES: {
     status: 409,
     close: 1008,

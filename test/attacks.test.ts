@@ -15,6 +15,7 @@ import { sharedValue } from '../shared/records.js';
 import { openDocument } from './support/document.js';
 import { overlapOfCollected } from './support/hostile.js';
 import { yjsOutbox } from './support/outbox.js';
+import { passUnchecked } from './support/pass-unchecked.js';
 import { useServer } from './support/use.js';
 
 const origin: Origin = { via: 'yjs', device: 'phone' as DeviceId, actor: null, member: null };
@@ -103,6 +104,7 @@ test('[N2 N4 S1] who connects while a document is rebuilt is told nothing of wha
   const store = new MemoryStore();
   const document = await openDocument(store);
   const [collected, overlap] = overlapOfCollected();
+  passUnchecked();
   document.receive(origin, collected as Uint8Array, null);
   await document.durable();
   store.hold();

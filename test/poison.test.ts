@@ -20,6 +20,7 @@ import {
   v2Of,
 } from './support/hostile.js';
 import { NativeDevice } from './support/native-device.js';
+import { passUnchecked } from './support/pass-unchecked.js';
 import { RawNative } from './support/raw-native.js';
 import { startServer, type TestServer } from './support/server.js';
 
@@ -169,6 +170,7 @@ describe('[S1 N3] a rebuild, with commits that are not durable yet', () => {
     const [phone, tablet, attacker] = world.natives;
     const [json] = world.jsons;
     if (!phone || !tablet || !attacker || !json) throw new Error('unreachable');
+    passUnchecked();
     await world.quiesce();
     world.store.hold();
     const set = (device: typeof phone, key: string) =>

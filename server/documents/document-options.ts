@@ -4,10 +4,13 @@ import type { Dependency } from '../../shared/protocol/scan.js';
 import type { Store } from '../store/store.js';
 import type { RoomLimits } from './document-room.js';
 import type { ReplicaOptions } from './replica.js';
+import type { Trials } from './trial.js';
 import type { UserDocument } from './user-document.js';
 
 export interface DocumentOptions extends ReplicaOptions {
   readonly store: Store;
+  /** Where an update that may be dear is tried first; without it, everything is applied at once. */
+  readonly trials?: Trials;
   readonly compactUpdates: number;
   readonly compactBytes: number;
   readonly onFailed: (document: UserDocument, error: SyncError) => void;
@@ -42,4 +45,9 @@ export interface CompactionSizes {
 export interface ReceiveResult {
   /** What the update builds on that the document does not have: then nothing was applied. */
   readonly missing: Dependency | null;
+  /**
+   * Where the update is tried first: resolves when it was applied, rejects with a SyncError when it is refused.
+   * Until then, whatever enters the document waits.
+   */
+  readonly tried?: Promise<void>;
 }

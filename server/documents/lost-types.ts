@@ -12,7 +12,7 @@ export type SharedType = Y.ContentType['type'];
 /** The content of an item, or `undefined` if it was collected: then it had been removed or overwritten. */
 export function contentOf(item: Y.Item): unknown {
   if (item.content instanceof Y.ContentDeleted) return undefined;
-  return item.content.getContent()[item.length - 1];
+  return wellFormed(item.content.getContent()[item.length - 1]);
 }
 
 /** The shared type that an item brought into the document, or `null`. */
@@ -43,11 +43,15 @@ export function elementsOf(type: SharedType): Element[] {
     if (!item.countable || (item.deleted && !lost) || item.content instanceof Y.ContentDeleted) continue;
     const { client, clock } = item.id;
     item.content.getContent().forEach((value, index) => {
-      elements.push({ client, clock: clock + index, value });
+      elements.push({ client, clock: clock + index, value: wellFormed(value) });
     });
   }
   return elements;
 }
+
+/** Half a character, as the units of a text in an array or at a key are, can't be written again as it is. */
+const wellFormed = (value: unknown): unknown =>
+  typeof value === 'string' && /^[\ud800-\udfff]$/.test(value) ? '\ufffd' : value;
 
 /** The fields of a map, live or lost, by key. */
 export function fieldsOf(type: SharedType): Map<string, unknown> {

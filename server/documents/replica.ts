@@ -7,7 +7,9 @@ import * as encoding from 'lib0/encoding';
 import * as Y from 'yjs';
 import { SyncError } from '../../shared/errors.js';
 import { isCollectionName, type RecordId } from '../../shared/names.js';
+import { tooCostly } from '../../shared/protocol/bytes.js';
 import { type Dependency, firstMissing, scanUpdate, type UpdateScan } from '../../shared/protocol/scan.js';
+import { StructTable } from '../../shared/protocol/struct-table.js';
 import { VALUE_DEPTH_CEILING } from '../../shared/protocol/values.js';
 import type { StoredDocument } from '../store/store.js';
 import type { SharedType } from './lost-types.js';
@@ -15,6 +17,8 @@ import { type ImageChange, RecordImages, type Touched } from './record-images.js
 import { keyOf } from './record-key.js';
 import { Unifier, type UnifyMemory } from './unify.js';
 import type { Authorship } from './unify-step.js';
+import { UpdateCheck } from './update-check.js';
+import { UpdateCost } from './update-cost.js';
 import { bringsNews } from './update-news.js';
 
 /** What one call changed; all of it goes into one commit. */
@@ -41,9 +45,21 @@ export interface ReplicaOptions {
   readonly ids: () => ServerClientIds;
   readonly now: () => number;
   readonly maxDepth: number;
+  /** Structs in one update. */
+  readonly maxStructs?: number;
+  /** Deletions in one update, not counting what is deleted already. */
+  readonly maxDeleteRanges?: number;
   /** How long what lost against a concurrent creation is kept for late edits, in ms. */
   readonly keepFor: number;
 }
+
+/** Every change of the document passes by each of them. */
+const MAX_COLLECTIONS = 1_000;
+/** The same of clients: one for each start of an app. */
+const MAX_CLIENTS = 50_000;
+
+/** One for all documents: an update is judged in one go. */
+const table = new StructTable();
 
 /** Yjs refused a write of the union; the replica that it happened in can't be trusted any more. */
 export class UnionFailed extends Error {}
@@ -76,15 +92,36 @@ export class Replica {
   }
 
   /**
-   * Looks at an update before it is applied: whether it brings anything, and what it builds on that is missing.
+   * Looks at an update before it is applied: whether it brings anything, what it builds on that is missing, and
+   * whether it can be applied at once.
    *
-   * @throws SyncError `MALFORMED_UPDATE`
+   * @throws SyncError `MALFORMED_UPDATE`, `UPDATE_TOO_COSTLY`
    */
-  check(update: Uint8Array): 'new' | 'empty' | Dependency {
-    const scan = scanUpdate(update, { maxDepth: this.#options.maxDepth });
+  check(update: Uint8Array): 'cheap' | 'dear' | 'empty' | Dependency {
+    const cost = new UpdateCost(this.doc, table);
+    const scan = scanUpdate(update, this.#options, cost);
     if (scan.empty) return 'empty';
     this.#refuseOwnIds(scan);
-    return firstMissing(scan, (client) => this.#state(client)) ?? 'new';
+    const missing = firstMissing(scan, (client) => this.#state(client));
+    if (missing !== null) return missing;
+    this.#checkGrowth(scan);
+    const maxDepth = Math.min(this.#options.maxDepth, VALUE_DEPTH_CEILING);
+    new UpdateCheck(this.doc, table, update, maxDepth).run((row) => cost.add(update, row));
+    return cost.judge(update.length, scan, this.#options);
+  }
+
+  /** What each later change of the document has to pass by stays bounded. */
+  #checkGrowth({ roots, ranges }: UpdateScan): void {
+    const { share, store } = this.doc;
+    if (roots.size + share.size > MAX_COLLECTIONS) {
+      const fresh = [...roots].filter((root) => !share.has(root)).length;
+      const isTooMany = fresh > 0 && share.size + fresh > MAX_COLLECTIONS;
+      if (isTooMany) tooCostly(`collections beyond the ${MAX_COLLECTIONS} that a user may have`);
+    }
+    if (store.clients.size + ranges.length <= MAX_CLIENTS) return;
+    if (ranges.some(({ client }) => !store.clients.has(client))) {
+      tooCostly(`changes of clients beyond the ${MAX_CLIENTS} that a document may have`);
+    }
   }
 
   /**
@@ -95,7 +132,8 @@ export class Replica {
    */
   wouldChange(update: Uint8Array): boolean {
     const checked = this.check(update);
-    return checked === 'new' ? bringsNews(this.doc, update) : checked !== 'empty';
+    if (checked === 'empty') return false;
+    return typeof checked === 'object' || bringsNews(this.doc, update);
   }
 
   /** Whether the document has this clock of this client. */
@@ -121,18 +159,19 @@ export class Replica {
    * replica is no longer to be trusted and has to be thrown away (S1).
    *
    * @param saw the state vector of its author before the update, where it is known
+   * @param whole what the update is a part of
    */
   receive(
     update: Uint8Array,
     saw: ReadonlyMap<number, number> | null,
     how: 'unite' | 'no union' = 'unite',
+    whole = update,
   ): Written {
     this.images.complete();
     let union = () => {};
     this.#onTransaction = (transaction) => {
       this.#onTransaction = null;
-      this.#checkDepth(transaction);
-      if (how === 'unite') union = this.#planUnion(transaction, { update, saw });
+      if (how === 'unite') union = this.#planUnion(transaction, { update: whole, saw });
     };
     Y.applyUpdate(this.doc, update);
     this.#onTransaction = null;
@@ -211,31 +250,6 @@ export class Replica {
       }
     }
   }
-
-  #checkDepth(transaction: Y.Transaction): void {
-    const maxDepth = Math.min(this.#options.maxDepth, VALUE_DEPTH_CEILING);
-    for (const [client, after] of transaction.afterState) {
-      const before = transaction.beforeState.get(client) ?? 0;
-      const structs = this.doc.store.clients.get(client);
-      if (after === before || structs === undefined) continue;
-      for (let index = Y.findIndexSS(structs, before); index < structs.length; index++) {
-        const struct = structs[index];
-        if (
-          struct instanceof Y.Item &&
-          struct.content instanceof Y.ContentType &&
-          depthOf(struct) > maxDepth
-        ) {
-          throw new SyncError('MALFORMED_UPDATE', `The update nests deeper than ${maxDepth} levels.`);
-        }
-      }
-    }
-  }
-}
-
-function depthOf(item: Y.Item): number {
-  let depth = 0;
-  for (let at: Y.Item | null = item; at !== null; at = (at.parent as SharedType)._item) depth++;
-  return depth;
 }
 
 const joined = (updates: Uint8Array[]): Uint8Array | null =>

@@ -28,6 +28,9 @@ type Write = (context: UnionContext) => void;
 
 const keyOf = (id: { client: number; clock: number }) => `${id.client}:${id.clock}`;
 
+/** Of what lost at one key, the nearest ones to the winner are kept for late edits: each costs at every union. */
+const MAX_KEPT = 100;
+
 export class Unifier {
   readonly #doc: Y.Doc;
   readonly #kept = new Map<string, KeptType>();
@@ -226,7 +229,8 @@ export class Unifier {
       return [];
     }
     if (winner.deleted && !losers.some(({ fresh }) => fresh)) return [];
-    for (const { item } of losers) this.#keep(item);
+    for (const { item } of losers.slice(0, MAX_KEPT)) this.#keep(item);
+    for (const { item } of losers.slice(MAX_KEPT)) this.#release(item.id);
     const sources = losers.map(({ item, fresh }) => ({ type: typeOf(item) as SharedType, fresh }));
     if (type !== null) return [(context) => unite(type, sources, context)];
     return [(context) => createUnited(parent, key, sources, context)];

@@ -21,8 +21,9 @@ import { encodeEntry, type HistoryEntry } from './history-entry.js';
 import { Inbox } from './inbox.js';
 import { Members } from './members.js';
 import type { RecordKey } from './record-key.js';
-import { Replica, UnionFailed, type Written } from './replica.js';
+import { Replica, type Written } from './replica.js';
 import { StoredSize } from './stored-size.js';
+import { type IntakeDocument, UpdateIntake } from './update-intake.js';
 
 /** How long what was read of the history stays in memory at least, in ms. */
 const HISTORY_REST = 60_000;
@@ -41,6 +42,7 @@ export class UserDocument {
   #replica: Replica;
   readonly #commits = new CommitQueue((action) => this.#safely(action));
   readonly #inbox = new Inbox((task) => this.#safely(task));
+  readonly #intake: UpdateIntake;
   #failure: SyncError | null = null;
   readonly #size: StoredSize;
   #readHistoryAt = Number.NEGATIVE_INFINITY;
@@ -55,6 +57,7 @@ export class UserDocument {
     this.archive = new Archive(user, options);
     this.#size = new StoredSize(stored.updates);
     this.room = new DocumentRoom(() => this.#replica.doc, this.#size, limits, options.now);
+    this.#intake = this.#openIntake();
   }
 
   /** The user's change counter, commits under way included. */
@@ -108,18 +111,7 @@ export class UserDocument {
    */
   receive(origin: Origin, update: Uint8Array, saw: ReadonlyMap<number, number> | null): ReceiveResult {
     this.#mustWork();
-    const checked = this.#replica.check(update);
-    if (checked !== 'new') return { missing: checked === 'empty' ? null : checked };
-    this.room.mustTakeUpdate(update);
-    try {
-      this.#commit(origin, this.#replica.receive(update, saw));
-    } catch (error) {
-      this.#rebuild(error);
-      if (error instanceof UnionFailed) this.#inbox.enter(() => this.#receiveAlone(origin, update));
-      else if (error instanceof SyncError) throw error;
-      else throw new SyncError('MALFORMED_UPDATE', undefined, { cause: error });
-    }
-    return { missing: null };
+    return this.#intake.receive({ origin, update, saw });
   }
 
   /** Whether an update would change the document; throws `MALFORMED_UPDATE`. */
@@ -211,13 +203,22 @@ export class UserDocument {
     );
   }
 
-  /** A union that fails is not the author's fault: its update is taken as plain Yjs takes it. */
-  #receiveAlone(origin: Origin, update: Uint8Array): void {
-    try {
-      this.#commit(origin, this.#replica.receive(update, null, 'no union'));
-    } catch (error) {
-      this.#rebuild(error);
-    }
+  #openIntake(): UpdateIntake {
+    const document: IntakeDocument = {
+      replica: () => this.#replica,
+      mustTake: (update) => this.room.mustTakeUpdate(update),
+      load: () => this.#options.store.load(this.user),
+      commit: (origin, written) => void this.#commit(origin, written),
+      pause: (work) => this.#pause(work),
+      enter: (task) => this.enter(task),
+      rebuild: (cause) => this.#rebuild(cause),
+      rebuildNow: async (cause) => {
+        this.#options.onRebuilt(this, cause);
+        await this.#allDurable();
+        await this.#reload();
+      },
+    };
+    return new UpdateIntake(document, this.#options);
   }
 
   #mustWork(): void {
@@ -227,6 +228,7 @@ export class UserDocument {
 
   #commit(origin: Origin, written: Written, made?: TimesMade): readonly HistoryEntry[] {
     const { update, memory } = written;
+    if (this.#failure !== null) throw this.#failure;
     if (update === null) return [];
     const now = this.#options.now();
     const entries = this.history.enter(written.records, origin, now, made);
@@ -273,10 +275,14 @@ export class UserDocument {
   /** Lets what comes in wait until everything so far is durable and `work` is done. */
   #pause(work: () => Promise<void>): void {
     this.#inbox.close();
-    new Promise<void>((done, failed) => this.#commits.after({ done, failed }))
+    this.#allDurable()
       .then(work)
       .then(() => this.#inbox.open())
       .catch((error: unknown) => this.#fail(notSaved(error)));
+  }
+
+  #allDurable(): Promise<void> {
+    return new Promise((done, failed) => this.#commits.after({ done, failed }));
   }
 
   async #readHistory(since: number): Promise<void> {
@@ -292,10 +298,12 @@ export class UserDocument {
   #rebuild(cause: unknown): void {
     if (this.#inbox.isClosed || this.#failure !== null) return;
     this.#options.onRebuilt(this, cause);
-    this.#pause(async () => {
-      const stored = await this.#options.store.load(this.user);
-      this.#replica = new Replica(stored, this.#options);
-      this.history.backTo(stored.revision);
-    });
+    this.#pause(() => this.#reload());
+  }
+
+  async #reload(): Promise<void> {
+    const stored = await this.#options.store.load(this.user);
+    this.#replica = new Replica(stored, this.#options);
+    this.history.backTo(stored.revision);
   }
 }

@@ -3,8 +3,11 @@ import { SyncError } from '../../shared/errors.js';
 import { decodeExchange, encodeExchange } from '../../shared/protocol/http.js';
 import { decodeStateVector } from '../../shared/protocol/yjs.js';
 import type { Origin } from '../documents/changes.js';
+import type { ReceiveResult } from '../documents/document-options.js';
 import type { UserDocument } from '../documents/user-document.js';
 import { authorOf, type HttpOptions, inOrder, visitorOf, withDocument } from './http-request.js';
+
+const NOTHING_NEW: ReceiveResult = { missing: null };
 
 /** Takes an update, gives what the sender lacks; for background sync (H3). */
 export async function postYjs(options: HttpOptions, request: Request, response: Response): Promise<void> {
@@ -14,12 +17,15 @@ export async function postYjs(options: HttpOptions, request: Request, response: 
   const { stateVector, update } = decodeExchange(body);
   const action = mayWrite && update.length > 0 ? 'write' : 'read';
   await withDocument(options, request, action, async (document) => {
-    await inOrder(document, () => {
+    const { tried } = await inOrder(document, () => {
       if (!mayWrite) return refuseNews(document, update);
       const saw = stateVector.length > 0 ? decodeStateVector(stateVector) : null;
-      const missing = update.length > 0 && document.receive(origin, update, saw).missing !== null;
-      if (missing) throw new SyncError('MISSING_DEPENDENCIES');
+      if (update.length === 0) return NOTHING_NEW;
+      const result = document.receive(origin, update, saw);
+      if (result.missing !== null) throw new SyncError('MISSING_DEPENDENCIES');
+      return result;
     });
+    await tried;
     // Only now: a union that failed has left a document that must not be read before it is rebuilt.
     const answer = await inOrder(document, () => ({
       stateVector: document.stateVector(),
@@ -31,6 +37,7 @@ export async function postYjs(options: HttpOptions, request: Request, response: 
 }
 
 /** What brings nothing new is no offence (N7). */
-function refuseNews(document: UserDocument, update: Uint8Array): void {
+function refuseNews(document: UserDocument, update: Uint8Array): ReceiveResult {
   if (update.length > 0 && document.wouldChange(update)) throw new SyncError('READ_ONLY');
+  return NOTHING_NEW;
 }

@@ -40,7 +40,7 @@ const FOREIGN: Refusal = { code: 'ORIGIN_REFUSED', retryAfter: 0 };
 const RESTARTING: Refusal = { code: 'RESTARTING', retryAfter: 60 };
 const BLOCKED: Refusal = { code: 'TOO_MANY_CLOSES', retryAfter: 60 };
 /** What y-websocket would send again at once after a close. */
-const OFFENCES: ReadonlySet<ErrorCode> = new Set(['MALFORMED_UPDATE', 'DOCUMENT_FULL']);
+const OFFENCES: ReadonlySet<ErrorCode> = new Set(['MALFORMED_UPDATE', 'UPDATE_TOO_COSTLY', 'DOCUMENT_FULL']);
 
 export class Door {
   readonly #options: DoorOptions;

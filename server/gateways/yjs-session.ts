@@ -221,7 +221,8 @@ export class YjsSession implements Member {
       if (document.wouldChange(update)) this.#deny();
       return;
     }
-    const { missing } = document.receive(this.#origin, update, saw);
+    const { missing, tried } = document.receive(this.#origin, update, saw);
+    tried?.catch((error) => this.#end(error));
     if (missing !== null) this.#wait(update, missing);
     else if (this.#waiting.length > 0) this.#enter(() => this.#retryWaiting());
   }
@@ -244,9 +245,13 @@ export class YjsSession implements Member {
   #retryWaiting(): void {
     const { document } = this.#options;
     for (let next = this.#takeReady(); next !== null && !this.#ended; next = this.#takeReady()) {
-      const { missing } = document.receive(this.#origin, next.update, null);
+      const { missing, tried } = document.receive(this.#origin, next.update, null);
       if (missing !== null) this.#waiting.push({ ...next, missing });
       else this.#waitingBytes -= next.update.length;
+      if (tried === undefined) continue;
+      tried.catch((error) => this.#end(error));
+      this.#enter(() => this.#retryWaiting());
+      return;
     }
     if (this.#waiting.length > 0) return;
     for (const n of this.#heldCheckpoints.splice(0)) this.#sendDurable(messages.checkpoint(n));

@@ -9,6 +9,11 @@ export function malformed(reason: string): never {
   throw new SyncError('MALFORMED_UPDATE', reason);
 }
 
+/** @param what completes the sentence "The update has …" */
+export function tooCostly(what: string): never {
+  throw new SyncError('UPDATE_TOO_COSTLY', `The update has ${what}.`);
+}
+
 /** A name as an error may show it: quoted, escaped and cut. */
 export const quoted = (name: string): string =>
   JSON.stringify(name.length > 60 ? `${name.slice(0, 59)}…` : name);
@@ -72,6 +77,15 @@ export class ByteReader {
     return utf16Length(this.bytes, start, this.pos);
   }
 
+  /** Passes these bytes, if they are what comes next. */
+  repeats(expected: Uint8Array): boolean {
+    const { bytes, pos } = this;
+    if (expected.length > bytes.length - pos) return false;
+    for (let i = 0; i < expected.length; i++) if (bytes[pos + i] !== expected[i]) return false;
+    this.pos += expected.length;
+    return true;
+  }
+
   /** Decodes the string that starts at `start`, wherever the reader stands. */
   textAt(start: number): string {
     const again = new ByteReader(this.bytes);
@@ -105,7 +119,7 @@ export function parseJson(text: string): unknown {
   }
 }
 
-function decodeUtf8(bytes: Uint8Array): string {
+export function decodeUtf8(bytes: Uint8Array): string {
   try {
     return decoder.decode(bytes);
   } catch {

@@ -1,4 +1,12 @@
-import { malformed, quoted } from './bytes.js';
+import { malformed, quoted, tooCostly } from './bytes.js';
+import {
+  GC,
+  HAS_ORIGIN,
+  HAS_PARENT_SUB,
+  HAS_RIGHT_ORIGIN,
+  KIND_BITS,
+  type StructTable,
+} from './struct-table.js';
 import { type ValueLimits, ValueReader } from './values.js';
 
 /** Clocks `from` (included) to `to` (excluded) of one client. */
@@ -18,14 +26,29 @@ export interface UpdateScan {
   readonly needs: ReadonlyMap<number, number>;
   /** The update neither brings a struct nor deletes one. */
   readonly empty: boolean;
+  /** The collections that structs of it name as their place. */
+  readonly roots: ReadonlySet<string>;
+  /** Plain values, those inside objects and arrays included. */
+  readonly values: number;
 }
 
-const KIND_BITS = 0b00011111;
-const HAS_PARENT_SUB = 0b00100000;
-const HAS_RIGHT_ORIGIN = 0b01000000;
-const HAS_ORIGIN = 0b10000000;
+export interface ScanLimits extends ValueLimits {
+  /** Structs in one update. */
+  readonly maxStructs?: number;
+}
 
-const GC = 0;
+/** What may be noted of an update while it is scanned. */
+export interface ScanNotes {
+  /** Filled row by row; cleared at the beginning. */
+  readonly table: StructTable;
+  /** Told of each deletion. */
+  deletion(client: number, clock: number, length: number): void;
+}
+
+/** Clients and collections of one update; every later change of the document passes by each of them. */
+const MAX_CLIENTS = 20_000;
+const MAX_ROOTS = 1_000;
+
 const SKIP = 10;
 const LAST_TYPE_REF = 6;
 const XML_ELEMENT = 3;
@@ -37,7 +60,7 @@ const XML_HOOK = 5;
  */
 export function updateLength(bytes: Uint8Array): number {
   const reader = new ValueReader(bytes, null);
-  new Walk(reader).update();
+  new Walk(reader, Number.POSITIVE_INFINITY, null).update();
   return reader.pos;
 }
 
@@ -46,15 +69,23 @@ export function updateLength(bytes: Uint8Array): number {
  * what it brings and what it builds on.
  *
  * It looks at the update alone. What applying it would cost (splits, merges, deletions) and how deep its types
- * would lie in the live document depends on that document, and is not judged here.
+ * would lie in the live document depends on that document, and is judged by what is noted in `notes`.
+ *
+ * @throws SyncError `MALFORMED_UPDATE`, or `UPDATE_TOO_COSTLY` beyond `maxStructs`
  */
-export function scanUpdate(bytes: Uint8Array, limits: ValueLimits): UpdateScan {
+export function scanUpdate(
+  bytes: Uint8Array,
+  limits: ScanLimits,
+  notes: ScanNotes | null = null,
+): UpdateScan {
   const reader = new ValueReader(bytes, limits);
-  const walk = new Walk(reader);
+  notes?.table.clear();
+  const walk = new Walk(reader, limits.maxStructs ?? Number.POSITIVE_INFINITY, notes);
   walk.update();
   reader.end();
-  const { structs, deleteRanges, ranges, needs } = walk;
-  return { structs, deleteRanges, ranges, needs, empty: ranges.length === 0 && deleteRanges === 0 };
+  const { structs, deleteRanges, ranges, needs, roots } = walk;
+  const empty = ranges.length === 0 && deleteRanges === 0;
+  return { structs, deleteRanges, ranges, needs, empty, roots, values: reader.values };
 }
 
 /** Something that an update builds on: this clock of this client. */
@@ -88,11 +119,22 @@ class Walk {
   deleteRanges = 0;
   readonly ranges: ClockRange[] = [];
   readonly needs = new Map<number, number>();
+  readonly roots = new Set<string>();
   private readonly clients = new Set<number>();
   private readonly reader: ValueReader;
+  private readonly maxStructs: number;
+  private readonly maxClients: number;
+  private readonly notes: ScanNotes | null;
+  private readonly table: StructTable | null;
+  /** Where the name of the last root stands: nearly always the next one is the same. */
+  private lastRoot: Uint8Array | null = null;
 
-  constructor(reader: ValueReader) {
+  constructor(reader: ValueReader, maxStructs: number, notes: ScanNotes | null) {
     this.reader = reader;
+    this.maxStructs = maxStructs;
+    this.maxClients = reader.strict ? MAX_CLIENTS : Number.POSITIVE_INFINITY;
+    this.notes = notes;
+    this.table = notes?.table ?? null;
   }
 
   update(): void {
@@ -107,14 +149,17 @@ class Walk {
     // Yjs keeps the last section of a client and forgets the others.
     if (this.clients.has(client)) malformed('A client has two sections.');
     this.clients.add(client);
+    if (this.clients.size > this.maxClients) tooCostly(`changes of more than ${MAX_CLIENTS} clients`);
     this.structs += structs;
+    if (this.structs > this.maxStructs) tooCostly(`more than ${this.maxStructs} structs`);
+    this.table?.begin(client);
     let clock = this.reader.uint();
     let from = clock;
     for (let left = structs; left > 0; left--) {
       const info = this.reader.byte();
       const isSkip = info === SKIP;
       if (isSkip) this.addRange(client, from, clock);
-      clock = advance(clock, isSkip ? this.reader.uint() : this.struct(info, client, clock));
+      clock = advance(clock, isSkip ? this.reader.uint() : this.noted(info, client, clock));
       if (isSkip) from = clock;
     }
     this.addRange(client, from, clock);
@@ -131,7 +176,9 @@ class Walk {
     this.deleteRanges += ranges;
     for (let left = ranges; left > 0; left--) {
       const clock = this.reader.uint();
-      this.need(client, advance(clock, this.reader.uint()));
+      const length = this.reader.uint();
+      this.need(client, advance(clock, length));
+      this.notes?.deletion(client, clock, length);
     }
   }
 
@@ -139,35 +186,57 @@ class Walk {
     if (clock > (this.needs.get(client) ?? 0)) this.needs.set(client, clock);
   }
 
+  private noted(info: number, client: number, clock: number): number {
+    const { table } = this;
+    if (table === null) return this.struct(info, client, clock);
+    table.add(info, this.reader.pos - 1, clock);
+    const length = this.struct(info, client, clock);
+    table.end(length, this.reader.pos);
+    return length;
+  }
+
   /** Passes a struct and returns its length in clocks. */
   private struct(info: number, client: number, clock: number): number {
     // Only the exact byte: of a GC or Skip with further bits one reader of Yjs makes an item, the other does not.
     if (info === GC) return this.reader.uint();
-    if ((info & HAS_ORIGIN) !== 0) this.reference(client, clock);
-    if ((info & HAS_RIGHT_ORIGIN) !== 0) this.reference(client, clock);
+    if ((info & HAS_ORIGIN) !== 0) this.reference(client, clock, 'first');
+    if ((info & HAS_RIGHT_ORIGIN) !== 0) this.reference(client, clock, 'second');
     // An item with an origin takes parent and key from it, whatever its own bit for a key says.
     if ((info & (HAS_ORIGIN | HAS_RIGHT_ORIGIN)) === 0) {
       this.parent(client, clock, (info & HAS_PARENT_SUB) !== 0);
     }
+    this.table?.contentBegins(this.reader.pos);
     return this.content(info & KIND_BITS);
   }
 
-  private reference(client: number, clock: number): void {
+  private reference(client: number, clock: number, which: 'first' | 'second'): void {
     const toClient = this.reader.uint();
     const toClock = this.reader.uint();
     if (toClient === client && toClock >= clock) malformed('A struct refers to itself or to a later one.');
     this.need(toClient, advance(toClock, 1));
+    this.table?.refer(which, toClient, toClock);
   }
 
   private parent(client: number, clock: number, hasKey: boolean): void {
     const isRoot = this.reader.uint();
     if (isRoot > 1) malformed('A struct has an unknown kind of parent.');
     const start = this.reader.pos;
-    if (isRoot === 1) this.reader.name('Root type');
-    else this.reference(client, clock);
+    if (isRoot === 1) this.root(start);
+    else this.reference(client, clock, 'first');
     if (hasKey) this.reader.name('Key');
     else if (isRoot === 1 && this.reader.strict)
       malformed(`Root type ${quoted(this.reader.textAt(start))} is not a map.`);
+  }
+
+  private root(start: number): void {
+    const { reader } = this;
+    const last = this.lastRoot;
+    if (last !== null && reader.repeats(last)) return;
+    reader.name('Root type');
+    if (!reader.strict) return;
+    this.lastRoot = reader.bytes.subarray(start, reader.pos);
+    this.roots.add(reader.textAt(start));
+    if (this.roots.size > MAX_ROOTS) tooCostly(`more than ${MAX_ROOTS} collections`);
   }
 
   private content(kind: number): number {

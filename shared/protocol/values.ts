@@ -1,5 +1,5 @@
 import { nameProblem } from '../names.js';
-import { ByteReader, malformed, parseJson, quoted } from './bytes.js';
+import { ByteReader, decodeUtf8, malformed, parseJson, quoted, tooCostly } from './bytes.js';
 
 export interface ValueLimits {
   /** How deep objects and arrays may nest inside one value; 0 leaves only `VALUE_DEPTH_CEILING`. */
@@ -9,12 +9,21 @@ export interface ValueLimits {
 /** Yjs reads and writes nested values by recursion; up to here that can't exhaust the stack. */
 export const VALUE_DEPTH_CEILING = 500;
 
+/**
+ * Values in all the JSON of an update, in formats, embeds and what old versions of Yjs wrote. Their parsing can't
+ * be interrupted; 100,000 take some 10 ms.
+ */
+const MAX_JSON_VALUES = 100_000;
+
 const RESERVED_KEY = /^(?:__proto__|constructor|prototype)$/;
 const mayBeReserved = (length: number): boolean => length === 9 || length === 11;
 
 /** Passes names and values of an update. Without limits only their form is checked, not the rules for clients. */
 export class ValueReader extends ByteReader {
   readonly strict: boolean;
+  /** Values that were passed so far, at every level. */
+  values = 0;
+  #jsonValues = 0;
   private readonly maxDepth: number;
 
   constructor(bytes: Uint8Array, limits: ValueLimits | null) {
@@ -43,6 +52,7 @@ export class ValueReader extends ByteReader {
   /** A value in lib0's "any" encoding; the recursion is bounded by `maxDepth`. */
   any(depth = 0): void {
     const tag = this.byte();
+    this.values++;
     switch (tag) {
       case 127: // undefined
       case 126: // null
@@ -75,13 +85,24 @@ export class ValueReader extends ByteReader {
   }
 
   json(): void {
-    this.checkJson(parseJson(this.text()));
+    this.checkJson(parseJson(this.jsonText()));
   }
 
   /** An element of an array of JSON values, where Yjs has a word of its own for undefined. */
   jsonElement(): void {
-    const text = this.text();
+    const text = this.jsonText();
     if (text !== 'undefined') this.checkJson(parseJson(text));
+  }
+
+  /** Only what is neither too deep nor too rich is parsed: that makes an object for every value. */
+  private jsonText(): string {
+    const block = this.block();
+    const { depth, values } = jsonShape(block);
+    this.checkDepth(depth);
+    this.values += values;
+    this.#jsonValues += values;
+    if (this.#jsonValues > MAX_JSON_VALUES) tooCostly(`more than ${MAX_JSON_VALUES} values in JSON`);
+    return decodeUtf8(block);
   }
 
   private container(isObject: boolean, depth: number): void {
@@ -124,3 +145,25 @@ function checkKey(key: string): void {
 }
 
 const isContainer = (value: unknown): value is object => typeof value === 'object' && value !== null;
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const COMMA = 0x2c;
+
+/** How deep a JSON text nests and how many values it has, at most, without parsing it. */
+function jsonShape(text: Uint8Array): { depth: number; values: number } {
+  let open = 0;
+  let depth = 0;
+  let values = 1;
+  let inString = false;
+  for (let pos = 0; pos < text.length; pos++) {
+    const byte = text[pos] ?? 0;
+    if (byte === QUOTE) inString = !inString;
+    else if (inString) pos += byte === BACKSLASH ? 1 : 0;
+    // { and [ differ in one bit, and so do } and ].
+    else if ((byte | 0x20) === 0x7b) depth = Math.max(depth, ++open);
+    else if ((byte | 0x20) === 0x7d) open--;
+    if (!inString && (byte === COMMA || (byte | 0x20) === 0x7b)) values++;
+  }
+  return { depth, values };
+}

@@ -148,9 +148,9 @@ describe('[O3] who may read it', () => {
   test('with it, who has it, and this machine no longer by itself', async () => {
     const server = await useServer({ ADMIN_TOKEN: 'a-long-admin-secret' });
     expect(await status(server)).toBe(401);
-    expect(await status(server, { Authorization: 'Bearer a-long-admin-secre' })).toBe(403);
-    expect(await status(server, { Authorization: 'Bearer a-long-admin-secret!' })).toBe(403);
-    expect(await status(server, { Authorization: 'a-long-admin-secret' })).toBe(403);
+    expect(await status(server, { Authorization: 'Bearer a-long-admin-secre' })).toBe(401);
+    expect(await status(server, { Authorization: 'Bearer a-long-admin-secret!' })).toBe(401);
+    expect(await status(server, { Authorization: 'a-long-admin-secret' })).toBe(401);
     const headers = { Authorization: 'Bearer a-long-admin-secret', 'X-Forwarded-For': '1.1.1.1' };
     expect(await status(server, headers)).toBe(200);
   });

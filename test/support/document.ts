@@ -1,11 +1,15 @@
 import { onTestFinished } from 'vitest';
-import { DocumentRegistry } from '../../server/documents/registry.js';
+import { DocumentRegistry, type RegistryOptions } from '../../server/documents/registry.js';
 import type { UserDocument } from '../../server/documents/user-document.js';
 import type { Store } from '../../server/store/store.js';
 import type { UserId } from '../../shared/names.js';
 
 /** A user's document without sockets around it, for the time of one test. */
-export async function openDocument(store: Store, user = 'anna'): Promise<UserDocument> {
+export async function openDocument(
+  store: Store,
+  user = 'anna',
+  options: Partial<RegistryOptions> = {},
+): Promise<UserDocument> {
   const registry = new DocumentRegistry({
     store,
     idleTimeout: 1_000,
@@ -23,6 +27,7 @@ export async function openDocument(store: Store, user = 'anna'): Promise<UserDoc
     onUnexpected: (error) => {
       throw error;
     },
+    ...options,
   });
   onTestFinished(() => registry.close());
   return (await registry.open(user as UserId)).document;

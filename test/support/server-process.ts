@@ -32,17 +32,26 @@ export class ServerProcess {
   readonly #options: Readonly<Record<string, string>>;
   readonly #printed = new Watched();
   readonly #ownsFolder: boolean;
+  readonly #nodeOptions: readonly string[];
   #run: Run | null = null;
 
-  private constructor(folder: string, options: Readonly<Record<string, string>>) {
+  private constructor(
+    folder: string,
+    options: Readonly<Record<string, string>>,
+    nodeOptions: readonly string[],
+  ) {
+    this.#nodeOptions = nodeOptions;
     this.folder = options.DATA_DIR ?? folder;
     this.#ownsFolder = options.DATA_DIR === undefined;
     this.#options = options;
   }
 
-  /** Resolves when it listens. */
-  static async start(options: Readonly<Record<string, string>> = {}): Promise<ServerProcess> {
-    const server = new ServerProcess(await mkdtemp(join(tmpdir(), 'server-')), options);
+  /** Resolves when it listens. With options of Node, such as a module to load first, it can be asked by `ask`. */
+  static async start(
+    options: Readonly<Record<string, string>> = {},
+    nodeOptions: readonly string[] = [],
+  ): Promise<ServerProcess> {
+    const server = new ServerProcess(await mkdtemp(join(tmpdir(), 'server-')), options, nodeOptions);
     for (let attempt = 1; ; attempt++) {
       server.#port = Number(options.PORT ?? randomPort());
       try {
@@ -70,12 +79,13 @@ export class ServerProcess {
   async restart(): Promise<void> {
     const from = this.lines.length;
     const { PATH = '' } = process.env;
-    const child = spawn(process.execPath, ['dist/server/main.js'], {
+    const child = spawn(process.execPath, [...this.#nodeOptions, 'dist/server/main.js'], {
       env: { PATH, HOST: '127.0.0.1', DATA_DIR: this.folder, ...this.#options, PORT: String(this.#port) },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: this.#nodeOptions.length > 0 ? ['ignore', 'pipe', 'pipe', 'ipc'] : ['ignore', 'pipe', 'pipe'],
     });
     running.add(child);
     for (const input of [child.stdout, child.stderr]) {
+      if (input === null) continue;
       createInterface({ input }).on('line', (line) => {
         this.lines.push(line);
         this.#printed.changed();
@@ -92,6 +102,15 @@ export class ServerProcess {
       throw new Error(`the server ended with ${code}:\n${this.lines.slice(from).join('\n')}`);
     });
     await Promise.race([this.line(/Listening|"event":"listening"/, from), ended]);
+  }
+
+  /** What the module that was loaded first answers. */
+  ask(): Promise<unknown> {
+    const child = this.#run?.child;
+    if (child === undefined) throw new Error('the server does not run');
+    const answer = new Promise((resolve) => child.once('message', resolve));
+    child.send('?');
+    return inTime(answer, () => 'an answer of the server process', PATIENCE);
   }
 
   /** The first line, from that position on, that the pattern fits; waits for it. */
