@@ -80,6 +80,21 @@ describe.each([
     }
   });
 
+  it.each([
+    ['in memory alone', async () => {}],
+    ['in the deepest level', async (store: LevelStore) => compact(store).then(() => compact(store))],
+    [
+      'in a table with nothing above it',
+      async (store: LevelStore) => databaseOf(store).compactRange(Buffer.of(0xfe), Buffer.of(0xff)),
+    ],
+  ])('[P7] leaves nothing of what was %s', async (_, arrange) => {
+    const store = await fixture.open();
+    await write(store, ANNA, 3);
+    await arrange(store);
+    await store.erase(ANNA, TOMBSTONE);
+    expect(await findInFiles(fixture.folder, SECRETS)).toEqual([]);
+  });
+
   it('[P7] waits for those who read, and others go on meanwhile', async () => {
     const store = await fixture.open();
     await write(store, ANNA, 5);
