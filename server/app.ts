@@ -5,10 +5,13 @@ import type { AddressInfo } from 'node:net';
 import type { SyncError } from '../shared/errors.js';
 import type { DeviceId, UserId } from '../shared/names.js';
 import type { Config } from './config.js';
+import { exportDocument } from './documents/export.js';
 import { DocumentRegistry } from './documents/registry.js';
 import { createHttp } from './gateways/http.js';
 import { UpgradeGateway } from './gateways/upgrade.js';
 import type { Log } from './log.js';
+import { readKeys, watchKeyFile } from './store/key-file.js';
+import type { KeyRing } from './store/key-ring.js';
 import { LevelStore } from './store/level.js';
 import type { Store } from './store/store.js';
 
@@ -21,6 +24,10 @@ export interface App {
    * store. Resolves with whether everything could be saved in `SHUTDOWN_TIMEOUT`.
    */
   close(): Promise<boolean>;
+  /** Erases all data of a user; resolves when no byte is left (P7). */
+  erase(user: UserId): Promise<void>;
+  /** All that is kept of a user, as JSON. */
+  export(user: UserId): AsyncIterable<string>;
 }
 
 const STATS_INTERVAL = 60_000;
@@ -34,17 +41,38 @@ const DAY = 86_400_000;
  * const port = await app.listen();
  */
 export async function createApp(config: Config, log: Log, store?: Store): Promise<App> {
-  const opened = store ?? (await openStore(config, log));
-  return new SyncServer(config, log, opened);
+  if (store !== undefined) return new SyncServer(config, log, store);
+  const keys = readKeys(config);
+  const opened = await openStore(config, log, keys);
+  return new SyncServer(config, log, opened, keys && followKeys(opened, config, keys, log));
 }
 
-function openStore(config: Config, log: Log): Promise<Store> {
+function openStore(config: Config, log: Log, keys: KeyRing | undefined): Promise<LevelStore> {
   return LevelStore.open({
     folder: config.dataDir,
+    keys,
     onProgress: (done, total) => log('migrating', { done, total }),
     onRetry: (error, delayMs) => log('storeRetry', { error, delayMs }),
   });
 }
+
+/** Finishes a change of keys that was under way, and takes up each later one; returns what ends it. */
+function followKeys(store: LevelStore, config: Config, keys: KeyRing, log: Log): () => void {
+  const take = (ring: KeyRing): Promise<void> =>
+    store.changeKeys(ring).then(() => log('keysInUse', { keys: [ring.current.id] }));
+  const refused = (error: unknown): void => {
+    if (store.state !== 'closed') log('keysRefused', { reason: reasonOf(error) });
+  };
+  void take(keys).catch(refused);
+  if (config.encryptionKeyFile === '') return () => {};
+  return watchKeyFile(config.encryptionKeyFile, () => {
+    void Promise.resolve()
+      .then(() => take(readKeys(config) ?? keys))
+      .catch(refused);
+  });
+}
+
+const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 class SyncServer implements App {
   readonly #config: Config;
@@ -54,18 +82,21 @@ class SyncServer implements App {
   readonly #server: Server;
   readonly #gateway: UpgradeGateway;
   readonly #stats: NodeJS.Timeout;
+  readonly #endKeys: () => void;
   #takesTraffic = false;
 
-  constructor(config: Config, log: Log, store: Store) {
+  constructor(config: Config, log: Log, store: Store, endKeys = () => {}) {
     const now = Date.now;
     const newDeviceId = () => `device-${randomUUID()}` as DeviceId;
     this.#config = config;
     this.#log = log;
     this.#store = store;
+    this.#endKeys = endKeys;
     this.#registry = createRegistry(config, log, store);
     const isReady = () => this.#takesTraffic && store.state === 'ready';
     const shared = { config, log, newDeviceId, registry: this.#registry };
-    this.#server = createServer(createHttp({ ...shared, now, isReady }));
+    const mayErase = () => config.auth === 'none';
+    this.#server = createServer(createHttp({ ...shared, now, isReady, mayErase }));
     this.#gateway = new UpgradeGateway(this.#server, { ...shared, now });
     this.#stats = setInterval(() => this.#logStats(), STATS_INTERVAL).unref();
     logStore(store, log, now);
@@ -87,6 +118,7 @@ class SyncServer implements App {
 
   async close(): Promise<boolean> {
     this.#takesTraffic = false;
+    this.#endKeys();
     clearInterval(this.#stats);
     const stopped = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.#gateway.stopReading();
@@ -100,6 +132,19 @@ class SyncServer implements App {
     this.#registry.close();
     await withTimeout(this.#store.close(), GOODBYE_TIMEOUT, undefined);
     return durable;
+  }
+
+  erase(user: UserId): Promise<void> {
+    return this.#registry.erase(user);
+  }
+
+  async *export(user: UserId): AsyncGenerator<string> {
+    const lease = await this.#registry.open(user);
+    try {
+      yield* exportDocument(lease.document, Date.now());
+    } finally {
+      lease.release();
+    }
   }
 
   #logStats(): void {

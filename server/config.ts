@@ -5,13 +5,15 @@ interface Option<Value> {
   /** Where production has another default; `null` if the option has to be set there. */
   readonly inProduction?: string | null;
   readonly line: string;
+  /** A bad value is not shown. */
+  readonly isSecret?: boolean;
   /** What is allowed, as it stands in the sentence about a bad value. */
   readonly allowed: string;
   /** `undefined` for a value that is not allowed. */
   readonly parse: (raw: string) => Value | undefined;
 }
 
-type Describe = Pick<Option<unknown>, 'fallback' | 'inProduction' | 'line'>;
+type Describe = Pick<Option<unknown>, 'fallback' | 'inProduction' | 'line' | 'isSecret'>;
 
 /** The longest time that a Node timer can wait: setTimeout(fn, Infinity) would fire at once. */
 export const NEVER = 2 ** 31 - 1;
@@ -38,6 +40,15 @@ const text = (about: Describe): Option<string> => ({
   type: 'text',
   allowed: 'any text',
   parse: (raw) => raw,
+});
+
+const KEY = /^([0-9a-f]{64}|[A-Za-z0-9+/_-]{43}=?)$/i;
+const key = (about: Describe): Option<string> => ({
+  ...about,
+  type: 'key',
+  isSecret: true,
+  allowed: '32 bytes as base64 or hex; `npm run keys -- new` makes one',
+  parse: (raw) => (raw === '' || KEY.test(raw) ? raw : undefined),
 });
 
 const integer = (from: number, to: number, about: Describe): Option<number> => ({
@@ -109,6 +120,14 @@ export const OPTIONS = {
   HOST: text({ fallback: '0.0.0.0', line: 'Address to listen on; `127.0.0.1` keeps other machines out.' }),
   PORT: integer(0, 65_535, { fallback: '3001', line: 'Port to listen on; 0 takes any free one.' }),
   DATA_DIR: text({ fallback: './data', line: 'Folder of the database; made if it does not exist.' }),
+  ENCRYPTION_KEY: key({
+    fallback: '',
+    line: 'Encrypts what is stored (AES-256-GCM). A database without encryption is encrypted at the next start. Who loses the key loses everything.',
+  }),
+  ENCRYPTION_KEY_FILE: text({
+    fallback: '',
+    line: 'The same from a file, one key per line, the current one first; read again when it changes.',
+  }),
   AUTH: choice(
     ['none'],
     {
@@ -206,7 +225,8 @@ class Problem {
 
 function readOption(name: string, option: Option<unknown>, raw: string | null): unknown {
   if (raw === null) return new Problem(`${name} must be set in production. Allowed: ${option.allowed}.`);
-  return option.parse(raw) ?? new Problem(`${name} is ${JSON.stringify(raw)}. Allowed: ${option.allowed}.`);
+  const shown = option.isSecret ? 'not one' : JSON.stringify(raw);
+  return option.parse(raw) ?? new Problem(`${name} is ${shown}. Allowed: ${option.allowed}.`);
 }
 
 function fallbackOf(option: Option<unknown>, production: boolean): string | null {
@@ -229,6 +249,6 @@ const UNITS =
   '`0` switches a limit off.';
 
 function shownDefault({ fallback, inProduction }: Option<unknown>): string {
-  if (inProduction === undefined) return `\`${fallback}\``;
+  if (inProduction === undefined) return fallback === '' ? 'none' : `\`${fallback}\``;
   return `\`${fallback}\`; in production ${inProduction === null ? 'it must be set' : `\`${inProduction}\``}`;
 }

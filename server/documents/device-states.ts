@@ -15,6 +15,10 @@ export class DeviceStates {
     for (const [id, bytes] of saved) this.#states.set(id, DeviceState.decode(id, bytes, revision));
   }
 
+  get ids(): DeviceId[] {
+    return [...this.#states.keys()];
+  }
+
   /** A device connects over a WebSocket. */
   connect(id: DeviceId, now: number, revision: number): DeviceView {
     // One that is there still may be dead without anybody having noticed: what it had seen counts from now on.

@@ -9,10 +9,11 @@ import { SyncError } from '../../shared/errors.js';
 import { isCollectionName, type RecordId } from '../../shared/names.js';
 import { type Dependency, firstMissing, scanUpdate, type UpdateScan } from '../../shared/protocol/scan.js';
 import { VALUE_DEPTH_CEILING } from '../../shared/protocol/values.js';
-import type { StoredDocument } from '../store/store.js';
+import type { Snapshot, StoredDocument } from '../store/store.js';
 import type { SharedType } from './lost-types.js';
 import { type ImageChange, RecordImages, type Touched } from './record-images.js';
 import { keyOf } from './record-key.js';
+import { Tombstone } from './tombstone.js';
 import { Unifier, type UnifyMemory } from './unify.js';
 import type { Authorship } from './unify-step.js';
 
@@ -44,6 +45,10 @@ export interface ReplicaOptions {
   readonly keepFor: number;
 }
 
+/** What a replica is made of. */
+export type ReplicaSource = Pick<StoredDocument, 'updates' | 'memory'> &
+  Partial<Pick<StoredDocument, 'tombstone'>>;
+
 /** Yjs refused a write of the union; the replica that it happened in can't be trusted any more. */
 export class UnionFailed extends Error {}
 
@@ -53,6 +58,8 @@ export class Replica {
   readonly images = new RecordImages(this.doc);
   readonly #options: ReplicaOptions;
   readonly #unifier: Unifier;
+  /** What is left of what was erased before. */
+  readonly erased: Tombstone | null;
   #roots = 0;
   #updates: Uint8Array[] = [];
   #touched = new Map<string, Touched>();
@@ -60,8 +67,9 @@ export class Replica {
   #onTransaction: ((transaction: Y.Transaction) => void) | null = null;
 
   /** Applies the stored updates one by one: what Yjs collects depends on where one ends and the next begins. */
-  constructor(stored: Pick<StoredDocument, 'updates' | 'memory'>, options: ReplicaOptions) {
+  constructor(stored: ReplicaSource, options: ReplicaOptions) {
     this.#options = options;
+    this.erased = stored.tombstone ? Tombstone.decode(stored.tombstone) : null;
     this.#unifier = new Unifier(this.doc, decodeMemory(stored.memory), options.now);
     for (const update of stored.updates) Y.applyUpdate(this.doc, update);
     this.#defineRoots();
@@ -77,11 +85,12 @@ export class Replica {
   /**
    * Looks at an update before it is applied: whether it brings anything, and what it builds on that is missing.
    *
-   * @throws SyncError `MALFORMED_UPDATE`
+   * @throws SyncError `MALFORMED_UPDATE`, `ERASED`
    */
   check(update: Uint8Array): 'new' | 'empty' | Dependency {
     const scan = scanUpdate(update, { maxDepth: this.#options.maxDepth });
     if (scan.empty) return 'empty';
+    this.erased?.checkUpdate(scan);
     this.#refuseOwnIds(scan);
     return firstMissing(scan, (client) => this.#state(client)) ?? 'new';
   }
@@ -163,6 +172,12 @@ export class Replica {
     }
     this.#unifier.forgetRemovedElements();
     return this.#take(null, this.#updates);
+  }
+
+  /** The whole document as one update. */
+  snapshot(): Omit<Snapshot, 'revision'> {
+    const update = Y.encodeStateAsUpdate(this.doc);
+    return { update, stateVector: Y.encodeStateVector(this.doc), memory: this.memory() };
   }
 
   memory(): Uint8Array {

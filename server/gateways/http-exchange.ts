@@ -14,6 +14,7 @@ export async function postYjs(options: HttpOptions, request: Request, response: 
   await withDocument(options, request, async (document) => {
     await inOrder(document, () => {
       const saw = stateVector.length > 0 ? decodeStateVector(stateVector) : null;
+      if (saw !== null) document.erased?.checkStateVector(saw);
       const missing = update.length > 0 && document.receive(origin, update, saw).missing !== null;
       if (missing) throw new SyncError('MISSING_DEPENDENCIES');
     });

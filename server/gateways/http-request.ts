@@ -3,9 +3,13 @@ import type { Request } from 'express';
 import { SyncError } from '../../shared/errors.js';
 import { type DeviceId, isDeviceId, isUserId, type UserId } from '../../shared/names.js';
 import type { Config } from '../config.js';
+import type { HistoryHead } from '../documents/archive.js';
 import type { DocumentRegistry } from '../documents/registry.js';
 import type { UserDocument } from '../documents/user-document.js';
 import type { Log } from '../log.js';
+
+/** Whether who asks may erase and export all data of a user. */
+export type MayErase = (request: Request, user: UserId) => boolean;
 
 export interface HttpOptions {
   readonly config: Config;
@@ -15,6 +19,7 @@ export interface HttpOptions {
   readonly newDeviceId: () => DeviceId;
   /** Whether the store works and the server takes traffic (H4). */
   readonly isReady: () => boolean;
+  readonly mayErase: MayErase;
 }
 
 export function userOf(request: Request): UserId {
@@ -59,4 +64,11 @@ export function inOrder<T>(
       }
     });
   });
+}
+
+/** The document as it is, once that is durable. */
+export async function durableHead(document: UserDocument): Promise<HistoryHead> {
+  const head = await inOrder(document, () => document.historyHead());
+  await document.durable();
+  return head;
 }

@@ -34,7 +34,11 @@ export async function postSync(options: HttpOptions, request: Request, response:
     const device = named ?? options.newDeviceId();
     const view = document.devices.overHttp(device, document.revision, named !== null);
     confirm(options, document, view, request);
-    const needed = changes.map((each) => neededFrom(document.doc, each, view.judge(each, options.now())));
+    const needed = changes.map((each, index) => {
+      const judged = view.judge(each, options.now());
+      document.erased?.checkWrite(judged, index);
+      return neededFrom(document.doc, each, judged);
+    });
     const apply = () => {
       applyBatch(document, changes, view, options.now());
       return answerOf(options, document, named === null ? null : view, null);
@@ -126,7 +130,7 @@ function confirm({ now }: HttpOptions, document: UserDocument, view: HttpDeviceV
     const revision = Number(/^"(\d{1,15})\.[0-9a-z]+"$/.exec(tag)?.[1] ?? -1);
     // One of another content is from before a backup was restored.
     const isKnown = revision < document.revision || tag === current;
-    return revision >= 0 && isKnown ? [revision] : [];
+    return revision >= 0 && isKnown && !document.erased?.covers(revision) ? [revision] : [];
   });
   if (known.length > 0) view.confirmed(Math.max(...known), now());
 }

@@ -8,6 +8,7 @@ import { postYjs } from './http-exchange.js';
 import { getHistory, postRestore } from './http-history.js';
 import type { HttpOptions } from './http-request.js';
 import { getSync, postSync } from './http-sync.js';
+import { deleteUser, getExport } from './http-users.js';
 
 export function createHttp(options: HttpOptions): express.Express {
   const { config, isReady, log } = options;
@@ -31,6 +32,8 @@ export function createHttp(options: HttpOptions): express.Express {
   app.post('/api/history/:userId/restore', express.json({ limit, type: () => true }), (request, response) =>
     postRestore(options, request, response),
   );
+  app.delete('/api/users/:userId', (request, response) => deleteUser(options, request, response));
+  app.get('/api/users/:userId/export', (request, response) => getExport(options, request, response));
   if (config.demo) app.use(serveDemo());
   app.use(() => {
     throw new SyncError('NOT_FOUND');

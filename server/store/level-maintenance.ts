@@ -58,7 +58,7 @@ export class Maintenance {
     await write([del(format.erasingKey(user))]);
   }
 
-  async useKeys(ring: KeyRing): Promise<void> {
+  async changeKeys(ring: KeyRing): Promise<void> {
     const { vaults } = this.#options;
     if (!(vaults instanceof CipherVaults)) return;
     const mark = await this.#turns.take(() => this.#announce(ring, vaults));

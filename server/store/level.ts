@@ -128,8 +128,8 @@ export class LevelStore implements Store {
    *
    * @throws SyncError with a sentence, where one that is in use is missing
    */
-  useKeys(ring: KeyRing): Promise<void> {
-    return this.maintenance.useKeys(ring);
+  changeKeys(ring: KeyRing): Promise<void> {
+    return this.maintenance.changeKeys(ring);
   }
 
   forget(user: UserId): void {

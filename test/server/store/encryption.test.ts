@@ -249,7 +249,7 @@ describe('new master keys', () => {
     await store.load(BERT); // has no key yet
     await store.load(ANNA);
     expect(await inUse()).toEqual([ring(OLD).current.id]);
-    const changing = store.useKeys(ring(NEW, OLD));
+    const changing = store.changeKeys(ring(NEW, OLD));
     const update = new Author().set('b', 1);
     await Promise.all([changing, store.commit(BERT, { update, revision: 1 })]);
     expect(await inUse()).toEqual([ring(NEW).current.id]);
@@ -272,7 +272,7 @@ describe('new master keys', () => {
       if (operations.some(({ key }) => Buffer.from(key).equals(format.wrappedKey(ANNA))))
         throw new Error('end');
     };
-    await expect(store.useKeys(ring(NEW, OLD))).rejects.toMatchObject({ code: 'NOT_SAVED' });
+    await expect(store.changeKeys(ring(NEW, OLD))).rejects.toMatchObject({ code: 'NOT_SAVED' });
     fixture.beforeWrite = () => {};
     await store.close();
     expect((await inUse()).sort()).toEqual([ring(OLD).current.id, ring(NEW).current.id].sort());
@@ -280,7 +280,7 @@ describe('new master keys', () => {
       await expect(fixture.open({ keys: ring(one) })).rejects.toThrow(/which is not among/);
     }
     const opened = await fixture.open({ keys: ring(NEW, OLD) });
-    await opened.useKeys(ring(NEW, OLD));
+    await opened.changeKeys(ring(NEW, OLD));
     expect(await inUse()).toEqual([ring(NEW).current.id]);
     await expectAll(opened, ANNA);
   });
@@ -288,7 +288,7 @@ describe('new master keys', () => {
   it('[P5] without one that is in use they are refused, and the store goes on', async () => {
     const store = await fixture.open();
     await fill(store, ANNA);
-    await expect(store.useKeys(ring(NEW))).rejects.toThrow(/which is not among/);
+    await expect(store.changeKeys(ring(NEW))).rejects.toThrow(/which is not among/);
     await expectAll(store, ANNA);
     expect((await readMark(databaseOf(store)))?.keys).toEqual([ring(OLD).current.id]);
   });
