@@ -55,7 +55,11 @@ if (command === null) {
   process.exitCode = 2;
 } else {
   await run(command).catch((error: unknown) => {
-    say(error instanceof Error ? error.message : String(error));
+    const reason = error instanceof Error ? error.message : String(error);
+    say(reason);
+    const { verb, user } = command;
+    const address = verb === 'erase' ? `DELETE /api/users/${user}` : `GET /api/users/${user}/export`;
+    if (reason.includes('in use by another process')) say(`Or ask the server that runs: ${address}.`);
     process.exitCode = 1;
   });
 }
