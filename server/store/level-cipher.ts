@@ -87,8 +87,8 @@ const TAG = 16;
 const OVERHEAD = 1 + NONCE + TAG;
 
 /**
- * AES-256-GCM: version, nonce, what is encrypted, tag. Nonces are random: one key may seal 2^32 values before two
- * of them are likely enough to meet, which is a hundred edits a second for a year.
+ * AES-256-GCM: version, nonce, what is encrypted, tag. Nonces are random: one key may seal 2^32 values before the
+ * chance that two of them met is 2^-33, which is a hundred edits a second for more than half a year.
  */
 class CipherVault implements Vault {
   readonly takesBare = false;
