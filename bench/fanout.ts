@@ -9,6 +9,7 @@ import {
   DEVICES,
   editsPerUser,
   judge,
+  judgeEncryption,
   pin,
   profileOptions,
   type Role,
@@ -19,7 +20,7 @@ import type { Cores } from './support/cores.js';
 import { Crowd } from './support/crowd.js';
 import { type Edits, prepareEdits } from './support/edits.js';
 import { NativeDevice } from './support/native-device.js';
-import { durableServer, referenceServer, relay } from './support/programs.js';
+import { durableServer, encryptedServer, referenceServer, relay } from './support/programs.js';
 import type { Scope } from './support/scope.js';
 import { buildServer, ServerProcess, type ServerProgram } from './support/server-process.js';
 import type { Benchmark } from './support/types.js';
@@ -29,8 +30,12 @@ const CONTEST: Contest = { name: 'fanout', rate: 2_000, expected: 2.2 };
 export const fanout: Benchmark = {
   name: CONTEST.name,
   line: `server CPU per update, ${USERS} users × ${DEVICES} native devices, beside a relay and a reference`,
-  options: { short: 'fewer and shorter rounds (at most 40 s)', ...contestOptions(CONTEST) },
-  longest: (options) => (options.has('short') ? 90_000 : 300_000),
+  options: {
+    short: 'fewer and shorter rounds (at most 40 s)',
+    encrypt: 'beside it the same server with everything on disk encrypted',
+    ...contestOptions(CONTEST),
+  },
+  longest: (options) => (options.has('short') ? 120_000 : 420_000),
   run: async (options, scope) => {
     buildServer();
     const cores = pin();
@@ -38,7 +43,8 @@ export const fanout: Benchmark = {
     const contestants = await gather(options, cores, scope);
     await compete(contestants, CONTEST, options);
     report(contestants);
-    return judge(contestants, CONTEST, options);
+    const encryption = options.has('encrypt') ? judgeEncryption(contestants, options) : 0;
+    return Math.max(judge(contestants, CONTEST, options), encryption);
   },
 };
 
@@ -51,8 +57,10 @@ async function gather(
   const edits = prepareEdits(editsPerUser(CONTEST, options));
   const core = cores?.server ?? null;
   const ours = durableServer(join(folder, 'ours'), profileOptions(options));
+  const encrypted = encryptedServer(join(folder, 'encrypted'));
   return [
     await enter('durable', ours(core), edits, scope),
+    ...(options.has('encrypt') ? [await enter('encrypted', encrypted(core), edits, scope)] : []),
     await enter('relay', relay(core), edits, scope),
     await enter('reference', referenceServer(join(folder, 'reference'))(core), edits, scope),
   ];

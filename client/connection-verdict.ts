@@ -65,5 +65,6 @@ export function verdictOfFailure(error: unknown): Verdict {
 function verdictOf(code: number | null, said: string): Verdict {
   const next = (code === null ? undefined : NEXT[code]) ?? 'again';
   const reason = said === '' ? REASONS[next] : said;
+  if (code === 4410 || code === 410) return { next, reason, error: new ClientError('ERASED') };
   return { next, reason, error: next === 'slowest' ? new ClientError('REFUSED', reason) : null };
 }

@@ -200,15 +200,15 @@ export class Connection {
     this.#failures = this.#isOnline ? 0 : this.#failures + 1;
     this.#idle();
     this.#lacksBase ||= verdict.lacksBase ?? false;
-    if (verdict.next === 'refused') this.#refused(verdict.reason);
+    if (verdict.next === 'refused') this.#refused(verdict);
     else if (verdict.next === 'token') this.#wantsToken(verdict.reason);
     else this.#pause(verdict);
     this.#settleWaiters();
   }
 
-  #refused(reason: string): void {
+  #refused({ reason, error }: Verdict): void {
     this.#idle();
-    this.#tell({ connection: 'refused', reason });
+    this.#tell({ connection: 'refused', reason, error: error ?? this.#report.current.error });
   }
 
   #wantsToken(reason: string): void {

@@ -7,6 +7,7 @@ const MESSAGES = {
   OFFLINE: 'The server could not be reached; changes are kept and sent later.',
   NEEDS_TOKEN: 'The server wants a valid token.',
   REFUSED: 'The server refused this device.',
+  ERASED: 'The data of this user was erased on the server, and now on this device.',
   CLOSED: 'The client was closed.',
   ABORTED: 'Waiting was given up.',
 } as const;

@@ -1,5 +1,6 @@
 /** Which user's data is open, and how it came to be: the life of a client, one step after the other. */
 import type { SavedConfig, SyncOptions } from './api.js';
+import type { ConnectionReport } from './connection-types.js';
 import { DeviceSettings } from './device-settings.js';
 import { ClientError, type StorageError } from './errors.js';
 import { ObservableValue } from './observable.js';
@@ -155,7 +156,7 @@ export class SessionKeeper {
   }
 
   /** Opens what the options ask for; where the same is open already, it stays. */
-  async #open(options: SyncOptions): Promise<void> {
+  async #open(options: SyncOptions, report?: ConnectionReport): Promise<void> {
     const settings = this.#settings(options);
     const deviceId = await this.#deviceId(settings, options);
     const isOpen = this.#session !== null && this.#isSame(options, deviceId);
@@ -166,7 +167,8 @@ export class SessionKeeper {
     if (isOpen) return;
     await this.#closeSession();
     const lastSyncedAt = await settings.lastSyncedAt(userId).catch(() => null); // storage tells when it is opened
-    this.#session = await UserSession.open(this.#sessionOptions(options, deviceId, lastSyncedAt));
+    const sessionOptions = this.#sessionOptions(options, deviceId, lastSyncedAt);
+    this.#session = await UserSession.open({ ...sessionOptions, report });
     this.#onSession(this.#session);
   }
 
@@ -199,6 +201,7 @@ export class SessionKeeper {
       onStorage: (error: StorageError | null) => this.#options?.onStorageError?.(error),
       onCleared: () => void this.#step(() => this.#end('Logged out in another tab.')),
       onBroken: () => void this.#step(() => this.#reopen()),
+      onErased: (report: ConnectionReport) => void this.#step(() => this.#erase(options.userId, report)),
     };
   }
 
@@ -234,6 +237,15 @@ export class SessionKeeper {
     await this.#closeSession();
     await this.#open(options);
     if (this.#isConnected) this.#connect();
+  }
+
+  /** What the server has erased goes here too; whether to begin anew is the app's decision. */
+  async #erase(userId: string, report: ConnectionReport): Promise<void> {
+    const options = this.#options;
+    if (options?.userId !== userId) return;
+    this.#isConnected = false;
+    await this.#clear(userId).catch(() => {}); // storage tells when it is opened
+    await this.#open(options, report);
   }
 
   async #clear(userId: string): Promise<void> {

@@ -19,6 +19,10 @@ export interface SessionOptions {
   readonly onStorage: (error: StorageError | null) => void;
   readonly onCleared: () => void;
   readonly onBroken: () => void;
+  /** The server has erased the user's data: that on this device has to go too. */
+  readonly onErased: (report: ConnectionReport) => void;
+  /** What the connection says of itself before it is started. */
+  readonly report?: ConnectionReport | undefined;
 }
 
 export class UserSession {
@@ -26,13 +30,14 @@ export class UserSession {
   readonly presence: LivePresence;
   readonly connection: Connection;
   readonly #options: SessionOptions;
-  #report: ConnectionReport = { connection: 'offline', reason: 'Not connected yet.', error: null };
+  #report: ConnectionReport;
   #lastSyncedAt: number | null;
   #ended = false;
 
   private constructor(options: SessionOptions, replica: Replica) {
     this.#options = options;
     this.#lastSyncedAt = options.lastSyncedAt;
+    this.#report = options.report ?? { connection: 'offline', reason: 'Not connected yet.', error: null };
     this.replica = replica;
     this.presence = new LivePresence(replica.doc, options.platform.clock);
     this.connection = new Connection({
@@ -109,5 +114,6 @@ export class UserSession {
     this.#report = report;
     this.#lastSyncedAt = report.lastSyncedAt ?? this.#lastSyncedAt;
     this.tellStatus();
+    if (report.connection === 'refused' && report.error?.code === 'ERASED') this.#options.onErased(report);
   }
 }

@@ -5,6 +5,7 @@ import type { SyncError } from '../shared/errors.js';
 import type { DeviceId, UserId } from '../shared/names.js';
 import { Access } from './access.js';
 import type { Config } from './config.js';
+import { exportDocument } from './documents/export.js';
 import { DocumentRegistry } from './documents/registry.js';
 import { Trials } from './documents/trial.js';
 import { Admission } from './gateways/admission.js';
@@ -12,6 +13,8 @@ import { createHttp } from './gateways/http.js';
 import { UpgradeGateway } from './gateways/upgrade.js';
 import type { Log } from './log.js';
 import { Metrics } from './metrics.js';
+import { readKeys, watchKeyFile } from './store/key-file.js';
+import type { KeyRing } from './store/key-ring.js';
 import { LevelStore } from './store/level.js';
 import type { Store, StoreState } from './store/store.js';
 import { createListener, type Listener } from './tls.js';
@@ -25,6 +28,10 @@ export interface App {
    * store. Resolves with whether everything could be saved in `SHUTDOWN_TIMEOUT`.
    */
   close(): Promise<boolean>;
+  /** Erases all data of a user; resolves when no byte is left (P7). */
+  erase(user: UserId): Promise<void>;
+  /** All that is kept of a user, as JSON. */
+  export(user: UserId): AsyncIterable<string>;
 }
 
 const STATS_INTERVAL = 60_000;
@@ -39,7 +46,8 @@ const DAY = 86_400_000;
  */
 export async function createApp(config: Config, log: Log, store?: Store): Promise<App> {
   const access = await Access.create(config, Date.now);
-  const opened = store ?? (await openStore(config, log));
+  const keys = store === undefined ? readKeys(config) : undefined;
+  const opened = store ?? (await openStore(config, log, keys));
   try {
     const trail = await access.open(); // after the store, which owns the folder by now
     if (trail !== null) log('auditOpened', trail);
@@ -47,16 +55,36 @@ export async function createApp(config: Config, log: Log, store?: Store): Promis
     await opened.close();
     throw error;
   }
-  return new SyncServer(config, log, access, opened);
+  const endKeys = keys && opened instanceof LevelStore ? followKeys(opened, config, keys, log) : undefined;
+  return new SyncServer(config, log, access, opened, endKeys);
 }
 
-function openStore(config: Config, log: Log): Promise<Store> {
+function openStore(config: Config, log: Log, keys: KeyRing | undefined): Promise<LevelStore> {
   return LevelStore.open({
     folder: config.dataDir,
+    keys,
     onProgress: (done, total) => log('migrating', { done, total }),
     onRetry: (error, delayMs) => log('storeRetry', { error, delayMs }),
   });
 }
+
+/** Finishes a change of keys that was under way, and takes up each later one; returns what ends it. */
+function followKeys(store: LevelStore, config: Config, keys: KeyRing, log: Log): () => void {
+  const take = (ring: KeyRing): Promise<void> =>
+    store.changeKeys(ring).then(() => log('keysInUse', { keys: [ring.current.id] }));
+  const refused = (error: unknown): void => {
+    if (store.state !== 'closed') log('keysRefused', { reason: reasonOf(error) });
+  };
+  void take(keys).catch(refused);
+  if (config.encryptionKeyFile === '') return () => {};
+  return watchKeyFile(config.encryptionKeyFile, () => {
+    void Promise.resolve()
+      .then(() => take(readKeys(config) ?? keys))
+      .catch(refused);
+  });
+}
+
+const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 class SyncServer implements App {
   readonly #config: Config;
@@ -69,9 +97,10 @@ class SyncServer implements App {
   readonly #metrics = new Metrics();
   readonly #gateway: UpgradeGateway;
   readonly #stats: NodeJS.Timeout;
+  readonly #endKeys: () => void;
   #takesTraffic = false;
 
-  constructor(config: Config, given: Log, access: Access, opened: Store) {
+  constructor(config: Config, given: Log, access: Access, opened: Store, endKeys = () => {}) {
     const now = Date.now;
     const log = countRefusals(given, this.#metrics);
     const store = measureCommits(opened, this.#metrics);
@@ -80,6 +109,7 @@ class SyncServer implements App {
     this.#log = log;
     this.#access = access;
     this.#store = store;
+    this.#endKeys = endKeys;
     this.#registry = createRegistry(config, log, store, this.#trials);
     const isReady = () => this.#takesTraffic && store.state === 'ready';
     const admission = new Admission(config, log, now);
@@ -110,6 +140,7 @@ class SyncServer implements App {
 
   async close(): Promise<boolean> {
     this.#takesTraffic = false;
+    this.#endKeys();
     clearInterval(this.#stats);
     const { server } = this.#listener;
     this.#listener.close();
@@ -128,6 +159,19 @@ class SyncServer implements App {
     await withTimeout(this.#store.close(), GOODBYE_TIMEOUT, undefined);
     this.#metrics.close();
     return durable;
+  }
+
+  erase(user: UserId): Promise<void> {
+    return this.#registry.erase(user);
+  }
+
+  async *export(user: UserId): AsyncGenerator<string> {
+    const lease = await this.#registry.open(user);
+    try {
+      yield* exportDocument(lease.document, Date.now());
+    } finally {
+      lease.release();
+    }
   }
 
   #describeState(): void {

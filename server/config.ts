@@ -6,6 +6,7 @@ import {
   duration,
   flag,
   integer,
+  key,
   type Option,
   origins,
   parsed,
@@ -26,6 +27,12 @@ export const OPTIONS = {
   HOST: text({ fallback: '0.0.0.0', line: 'Address to listen on; `127.0.0.1` keeps other machines out.' }),
   PORT: integer(0, 65_535, { fallback: '3001', line: 'Port to listen on; 0 takes any free one.' }),
   DATA_DIR: text({ fallback: './data', line: 'Folder of the database; made if it does not exist.' }),
+  ENCRYPTION_KEY: key({
+    line: 'Encrypts what is stored (AES-256-GCM). A database without encryption is encrypted at the next start. Who loses the key loses everything.',
+  }),
+  ENCRYPTION_KEY_FILE: unset({
+    line: 'The same from a file, one key per line, the current one first; read again when it changes.',
+  }),
   AUTH: choice(['jwt', 'none'], {
     fallback: 'none',
     inProduction: null,
@@ -216,7 +223,8 @@ class Problem {
 
 function readOption(name: string, option: Option<unknown>, raw: string | null): unknown {
   if (raw === null) return new Problem(`${name} must be set in production. Allowed: ${option.allowed}.`);
-  return option.parse(raw) ?? new Problem(`${name} is ${JSON.stringify(raw)}. Allowed: ${option.allowed}.`);
+  const shown = option.isSecret ? 'not one' : JSON.stringify(raw);
+  return option.parse(raw) ?? new Problem(`${name} is ${shown}. Allowed: ${option.allowed}.`);
 }
 
 function fallbackOf(option: Option<unknown>, production: boolean): string | null {

@@ -113,8 +113,18 @@ const EVENTS = {
   ),
   migrating: event<{ done: number; total: number }>(
     'info',
-    (e) => `📦 Rewriting the database with checksums: ${e.done} of ${e.total} documents`,
+    (e) => `📦 Rewriting the database: ${e.done} of ${e.total} documents`,
   ),
+  keysInUse: event<{ keys: readonly string[] }>(
+    'info',
+    (e) => `🔑 Encrypted with the key ${e.keys.join(', ')}; no other one is needed`,
+  ),
+  keysRefused: event<{ reason: string }>(
+    'error',
+    (e) => `🔑 The changed keys can't be used, those from before are: ${e.reason}`,
+  ),
+  erased: event<{ user: string }>('warn', (e) => `🗑️ Erased all data of user ${e.user}`),
+  exported: event<{ user: string }>('warn', (e) => `📦 Exported all data of user ${e.user}`),
   shutdownBegun: event<{ signal: string }>('info', (e) => `🛑 ${e.signal}: making everything durable`),
   shutdownFinished: event<{ durable: boolean; afterMs: number }>('info', (e) =>
     e.durable

@@ -6,6 +6,8 @@ export interface Option<Value> {
   /** Where production has another default; `null` if the option has to be set there. */
   readonly inProduction?: string | null;
   readonly line: string;
+  /** A bad value is not shown. */
+  readonly isSecret?: boolean;
   /** What is allowed, as it stands in the sentence about a bad value. */
   readonly allowed: string;
   /** `undefined` for a value that is not allowed. */
@@ -141,3 +143,15 @@ export const origins = (about: Describe): Option<readonly string[]> => ({
 
 /** As browsers send it: apps in a web view have schemes of their own. */
 const isOrigin = (text: string): boolean => /^[a-z][a-z0-9+.-]*:\/\/[a-z0-9.:[\]-]+$/.test(text);
+
+const KEY = /^([0-9a-f]{64}|[A-Za-z0-9+/_-]{43}=?)$/i;
+
+/** A master key; '' where there is none. */
+export const key = (about: Pick<Describe, 'line'>): Option<string> => ({
+  ...about,
+  fallback: '',
+  type: 'key',
+  isSecret: true,
+  allowed: '32 bytes as base64 or hex; `npm run keys -- new` makes one',
+  parse: (raw) => (raw === '' || KEY.test(raw) ? raw : undefined),
+});

@@ -1,4 +1,6 @@
 import { SyncError } from '../shared/errors.js';
+import { readConfig } from './config.js';
+import { readKeys } from './store/key-file.js';
 import { LevelStore } from './store/level.js';
 import { repairDatabase } from './store/level-folder.js';
 
@@ -10,7 +12,7 @@ const say = (sentence: string): void => {
 async function repair(folder: string): Promise<boolean> {
   await repairDatabase(folder);
   say(`The database in ${folder} was rebuilt. The files that it replaced are in ${folder}/lost.`);
-  const store = await LevelStore.open({ folder });
+  const store = await LevelStore.open({ folder, keys: readKeys(readConfig(process.env)) });
   try {
     return await report(store);
   } finally {

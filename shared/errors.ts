@@ -61,6 +61,11 @@ export const ERRORS = {
     close: 1011,
     message: 'The stored document of this user is damaged and was set aside; restore it from a backup.',
   },
+  ERASED: {
+    status: 410,
+    close: 4410,
+    message: 'The data of this user was erased; delete what this device holds of it, then connect anew.',
+  },
   RESTARTING: { status: 503, close: 1012, message: 'The server is restarting; connect again.' },
   OVERLOADED: { status: 503, close: 1013, message: 'The connection reads too slowly.' },
   NOT_FOUND: {

@@ -39,7 +39,7 @@ interface Round extends Stretch {
   readonly perBatch: number | null;
 }
 
-export type Role = 'durable' | 'relay' | 'reference';
+export type Role = 'durable' | 'encrypted' | 'relay' | 'reference';
 
 export interface Contestant {
   readonly name: string;
@@ -96,7 +96,7 @@ export async function compete(
 
 async function measure({ server, crowd, role }: Contestant, rate: number, times: Times): Promise<Round> {
   await crowd.edit(rate, times.settle);
-  const countsBatches = role === 'durable';
+  const countsBatches = role === 'durable' || role === 'encrypted';
   const batchesBefore = countsBatches ? await server.ask<number>('batches') : 0;
   const before = server.cpu();
   const stretch = await crowd.edit(rate, times.measure);
@@ -131,6 +131,21 @@ export function report(contestants: readonly Contestant[]): void {
     if (slow > 0)
       print(`The ${name} did not keep up in ${slow} rounds: the machine is too busy or too slow.`);
   }
+}
+
+/** What encryption may add to the CPU of an update. */
+const ENCRYPTION = 1.1;
+
+/** The exit code for what encryption costs; each round of one server stands beside that of the other. */
+export function judgeEncryption(contestants: readonly Contestant[], options: Options): number {
+  const plain = find(contestants, 'durable').rounds;
+  const ratios = find(contestants, 'encrypted').rounds.map(
+    ({ cpu }, round) => cpu / (plain[round]?.cpu ?? cpu),
+  );
+  const ratio = median(ratios);
+  print(`encrypted / durable = ${ratio.toFixed(2)} (expected ≤ ${ENCRYPTION})`);
+  const limit = ENCRYPTION * (options.has('short') ? SHORT_TOLERANCE : 1);
+  return options.has('check') && ratio > limit ? 1 : 0;
 }
 
 /** The exit code. */

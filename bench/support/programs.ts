@@ -1,4 +1,5 @@
 /** The servers that are compared. */
+import { randomBytes } from 'node:crypto';
 import { pathToFileURL } from 'node:url';
 import type { ServerProgram } from './server-process.js';
 
@@ -21,6 +22,15 @@ export const durableServer =
     env: { DATA_DIR: folder, AUTH: 'none', LOG_LEVEL: 'warn' },
     core,
   });
+
+/** The same with everything on disk encrypted. */
+export const encryptedServer =
+  (folder: string): Program =>
+  (core) => {
+    const plain = durableServer(folder)(core);
+    const key = randomBytes(32).toString('base64');
+    return { ...plain, name: 'durable server, encrypted', env: { ...plain.env, ENCRYPTION_KEY: key } };
+  };
 
 export const relay: Program = (core) => ({
   name: 'ws relay',

@@ -62,18 +62,27 @@ export class Archive {
     return isComplete;
   }
 
-  /** One page, read back from the document as it is: each entry says how the record was before it. */
-  async page(head: HistoryHead, query: HistoryQuery): Promise<HistoryPage> {
+  /**
+   * All entries, newest first, read back from the document as it is: each says how the record was before it. It ends
+   * early where one is damaged.
+   */
+  async *entries(head: HistoryHead): AsyncGenerator<HistoryEntry> {
     const images = new Map(head.images);
-    const entries: HistoryEntry[] = [];
     for await (const rows of this.#rowsBelow(head.revision + 1, head.floor)) {
       for (const row of rows) {
         const entry = stepBack(images, row);
-        if (entry === null) return { entries, next: null };
-        if (!isAskedFor(entry, query)) continue;
-        if (entries.length === query.limit) return { entries, next: entries.at(-1)?.revision ?? null };
-        entries.push(entry);
+        if (entry === null) return;
+        yield entry;
       }
+    }
+  }
+
+  async page(head: HistoryHead, query: HistoryQuery): Promise<HistoryPage> {
+    const entries: HistoryEntry[] = [];
+    for await (const entry of this.entries(head)) {
+      if (!isAskedFor(entry, query)) continue;
+      if (entries.length === query.limit) return { entries, next: entries.at(-1)?.revision ?? null };
+      entries.push(entry);
     }
     return { entries, next: null };
   }

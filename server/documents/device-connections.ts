@@ -75,6 +75,11 @@ export class DeviceConnections {
     return this.#count > 0;
   }
 
+  /** Whether one that has ended lasted long enough for a queue to be flushed. */
+  get hasFlushed(): boolean {
+    return this.#ended.some(({ startedAt, at }) => at !== null && at - startedAt >= FLUSH_TIME);
+  }
+
   /** The oldest revision that a write of this device may have to be compared with. */
   get neededFrom(): number {
     return Math.min(this.#open?.from ?? Number.POSITIVE_INFINITY, ...this.#ended.map(({ from }) => from));

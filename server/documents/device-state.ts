@@ -56,6 +56,8 @@ export class DeviceState {
   readonly #owner: UserId;
   /** When the device was last connected. */
   metAt = 0;
+  /** When it had first read the document, as far as is known; null before that. */
+  syncedFrom: number | null = null;
   #clock = new DeviceClock();
   #connections = new DeviceConnections();
   #fields = new KnownFields();
@@ -104,6 +106,17 @@ export class DeviceState {
     this.#changed = true;
   }
 
+  noteSynced(at: number): void {
+    if (this.syncedFrom !== null) return;
+    this.syncedFrom = at;
+    this.#urgent = true;
+  }
+
+  /** Whether it was connected for so long that nothing of before can be in its queue. */
+  get hasFlushed(): boolean {
+    return this.#connections.hasFlushed;
+  }
+
   advance(from: number): void {
     if (this.#connections.advance(from)) this.#changed = true;
   }
@@ -111,6 +124,7 @@ export class DeviceState {
   /** It said over HTTP what it has: nothing older is of any account any more. */
   confirm(revision: number, sentAt: number, now: number): void {
     this.metAt = now;
+    this.noteSynced(sentAt);
     if (this.#connections.confirm(revision, sentAt)) this.#urgent = true;
     for (const [key, own] of this.#unsettled) if (own.revision <= revision) this.#unsettled.delete(key);
     this.#changed = true;
@@ -207,6 +221,7 @@ export class DeviceState {
     this.#savedAt = now;
     const saved = {
       met: this.metAt,
+      synced: this.syncedFrom,
       clock: this.#clock.toJSON(),
       connections: this.#connections.toJSON(),
       fields: this.#fields.toJSON(),
@@ -220,6 +235,7 @@ export class DeviceState {
     const saved = JSON.parse(Buffer.from(bytes).toString()) as Saved;
     const state = new DeviceState(key, owner);
     state.metAt = saved.met;
+    state.syncedFrom = saved.synced ?? null;
     state.#clock = new DeviceClock(saved.clock);
     state.#connections = new DeviceConnections(saved.connections, revision);
     state.#fields = KnownFields.fromJSON(saved.fields);
@@ -230,6 +246,8 @@ export class DeviceState {
 
 interface Saved {
   readonly met: number;
+  /** Not there in what earlier versions saved. */
+  readonly synced?: number | null;
   readonly clock: ReturnType<DeviceClock['toJSON']>;
   readonly connections: SavedConnections;
   readonly fields: Json;

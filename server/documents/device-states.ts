@@ -28,6 +28,10 @@ export class DeviceStates {
     for (const [key, bytes] of saved) this.#states.set(key, DeviceState.decode(key, owner, bytes, revision));
   }
 
+  get keys(): DeviceKey[] {
+    return [...this.#states.keys()];
+  }
+
   /** A device connects over a WebSocket. */
   connect(author: Author, now: number, revision: number): DeviceView {
     const state = this.#state(author);

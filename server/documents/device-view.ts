@@ -109,6 +109,7 @@ export class DeviceView {
   /** A pong proves that as many messages were received, and with them everything up to `revision`. */
   acknowledged(number: number, revision: number, now: number): void {
     this.#settledAt ??= now;
+    this.device.noteSynced(now);
     this.#acknowledged.push({ at: now, number, revision });
     this.#reads.push([now + APP_LAG, revision]);
     // Every other one of the older ones: the further back, the less exact.

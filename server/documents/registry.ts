@@ -4,6 +4,7 @@ import type { UserId } from '../../shared/names.js';
 import type { Store } from '../store/store.js';
 import type { DocumentOptions } from './document-options.js';
 import type { ServerClientIds } from './replica.js';
+import { Tombstone } from './tombstone.js';
 import { UserDocument } from './user-document.js';
 
 export interface RegistryOptions extends Omit<DocumentOptions, 'ids' | 'onFailed'> {
@@ -36,6 +37,7 @@ export class DocumentRegistry {
   readonly #entries = new Map<UserId, Entry>();
   #ids: { generation: number; ids: ServerClientIds } | null = null;
 
+  readonly #erasures = new Map<UserId, Promise<void>>();
   readonly #pruning: NodeJS.Timeout;
 
   constructor(options: RegistryOptions) {
@@ -56,6 +58,42 @@ export class DocumentRegistry {
    * @throws SyncError `STORE_UNAVAILABLE` or `DOCUMENT_CORRUPT`
    */
   async open(user: UserId): Promise<Lease> {
+    await this.#erasures.get(user)?.catch(() => {}); // told to who asked for it
+    return this.#open(user);
+  }
+
+  /** Erases all data of a user; who is connected is sent away with `ERASED`. Resolves when the bytes are gone. */
+  erase(user: UserId): Promise<void> {
+    const erasure = this.#erasures.get(user) ?? this.#erase(user).finally(() => this.#erasures.delete(user));
+    this.#erasures.set(user, erasure);
+    return erasure;
+  }
+
+  async #erase(user: UserId): Promise<void> {
+    const lease = await this.#open(user).catch((error: unknown) => {
+      if (error instanceof SyncError && error.code === 'DOCUMENT_CORRUPT') return null;
+      throw error;
+    });
+    const document = lease?.document ?? null;
+    const erase = async (): Promise<void> => {
+      const tombstone = Tombstone.of(document, this.#options.now()).encode();
+      await this.#options.store.erase(user, tombstone);
+    };
+    if (document === null) await erase();
+    else await this.#eraseInUse(document, erase).finally(() => lease?.release());
+    // What the server wrote has ids that a device may still hold: they must not come up again with other content.
+    this.#ids = null;
+  }
+
+  async #eraseInUse(document: UserDocument, erase: () => Promise<void>): Promise<void> {
+    await document.alone(async () => {
+      await erase();
+      throw new SyncError('ERASED'); // ends this document, and sends everybody away
+    });
+    if (document.failure?.code !== 'ERASED') throw document.failure;
+  }
+
+  async #open(user: UserId): Promise<Lease> {
     const entry = this.#entries.get(user) ?? this.#load(user);
     entry.uses++;
     if (entry.idle !== null) clearTimeout(entry.idle);
@@ -112,7 +150,7 @@ export class DocumentRegistry {
     const { archive, history, devices } = document;
     const upTo = await archive.outdated(history, devices).catch(() => 0);
     const isInUse = this.#entries.get(document.user)?.document === document;
-    if (isInUse && upTo > history.floor) document.forgetHistory(upTo);
+    if (isInUse && upTo > history.floor) void document.alone(() => archive.prune(history, upTo));
   }
 
   #lease(user: UserId, entry: Entry, document: UserDocument): Lease {

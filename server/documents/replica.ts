@@ -11,10 +11,11 @@ import { tooCostly } from '../../shared/protocol/bytes.js';
 import { type Dependency, firstMissing, scanUpdate, type UpdateScan } from '../../shared/protocol/scan.js';
 import { StructTable } from '../../shared/protocol/struct-table.js';
 import { VALUE_DEPTH_CEILING } from '../../shared/protocol/values.js';
-import type { StoredDocument } from '../store/store.js';
+import type { Snapshot, StoredDocument } from '../store/store.js';
 import type { SharedType } from './lost-types.js';
 import { type ImageChange, RecordImages, type Touched } from './record-images.js';
 import { keyOf } from './record-key.js';
+import { Tombstone } from './tombstone.js';
 import { Unifier, type UnifyMemory } from './unify.js';
 import type { Authorship } from './unify-step.js';
 import { UpdateCheck } from './update-check.js';
@@ -60,6 +61,9 @@ const MAX_CLIENTS = 50_000;
 
 /** One for all documents: an update is judged in one go. */
 const table = new StructTable();
+/** What a replica is made of. */
+export type ReplicaSource = Pick<StoredDocument, 'updates' | 'memory'> &
+  Partial<Pick<StoredDocument, 'tombstone'>>;
 
 /** Yjs refused a write of the union; the replica that it happened in can't be trusted any more. */
 export class UnionFailed extends Error {}
@@ -70,6 +74,8 @@ export class Replica {
   readonly images = new RecordImages(this.doc);
   readonly #options: ReplicaOptions;
   readonly #unifier: Unifier;
+  /** What is left of what was erased before. */
+  readonly erased: Tombstone | null;
   #roots = 0;
   #updates: Uint8Array[] = [];
   #touched = new Map<string, Touched>();
@@ -77,8 +83,9 @@ export class Replica {
   #onTransaction: ((transaction: Y.Transaction) => void) | null = null;
 
   /** Applies the stored updates one by one: what Yjs collects depends on where one ends and the next begins. */
-  constructor(stored: Pick<StoredDocument, 'updates' | 'memory'>, options: ReplicaOptions) {
+  constructor(stored: ReplicaSource, options: ReplicaOptions) {
     this.#options = options;
+    this.erased = stored.tombstone ? Tombstone.decode(stored.tombstone) : null;
     this.#unifier = new Unifier(this.doc, decodeMemory(stored.memory), options.now);
     for (const update of stored.updates) Y.applyUpdate(this.doc, update);
     this.#defineRoots();
@@ -101,6 +108,7 @@ export class Replica {
     const cost = new UpdateCost(this.doc, table);
     const scan = scanUpdate(update, this.#options, cost);
     if (scan.empty) return 'empty';
+    this.erased?.checkUpdate(scan);
     this.#refuseOwnIds(scan);
     const missing = firstMissing(scan, (client) => this.#state(client));
     if (missing !== null) return missing;
@@ -128,7 +136,7 @@ export class Replica {
    * Whether applying the update would change anything, now or once what it builds on is there (N7). An update that
    * answers a state vector carries all deletions of its author, which is nothing new.
    *
-   * @throws SyncError `MALFORMED_UPDATE`
+   * @throws SyncError `MALFORMED_UPDATE`, `ERASED`
    */
   wouldChange(update: Uint8Array): boolean {
     const checked = this.check(update);
@@ -214,6 +222,12 @@ export class Replica {
     }
     this.#unifier.forgetRemovedElements();
     return this.#take(null, this.#updates);
+  }
+
+  /** The whole document as one update. */
+  snapshot(): Omit<Snapshot, 'revision'> {
+    const update = Y.encodeStateAsUpdate(this.doc);
+    return { update, stateVector: Y.encodeStateVector(this.doc), memory: this.memory() };
   }
 
   memory(): Uint8Array {

@@ -1,7 +1,6 @@
 /**
- * The funnel: the only place where a user's document changes. Whatever comes in, by whichever protocol, becomes
- * one Yjs update, goes into one commit with its history, and is shown to anybody only once that commit is durable
- * (N3).
+ * The funnel: the only place where a user's document changes. Whatever comes in, by whichever protocol, becomes one
+ * Yjs update, goes into one commit with its history, and is shown only once that commit is durable (N3).
  */
 import * as Y from 'yjs';
 import { notSaved, SyncError } from '../../shared/errors.js';
@@ -23,6 +22,7 @@ import { Members } from './members.js';
 import type { RecordKey } from './record-key.js';
 import { Replica, type Written } from './replica.js';
 import { StoredSize } from './stored-size.js';
+import type { Tombstone } from './tombstone.js';
 import { type IntakeDocument, UpdateIntake } from './update-intake.js';
 
 /** How long what was read of the history stays in memory at least, in ms. */
@@ -39,6 +39,7 @@ export class UserDocument {
   readonly room: DocumentRoom;
   readonly #options: DocumentOptions;
   readonly #members = new Members((action) => this.#safely(action));
+  readonly members: ReadonlySet<Member> = this.#members.all;
   #replica: Replica;
   readonly #commits = new CommitQueue((action) => this.#safely(action));
   readonly #inbox = new Inbox((task) => this.#safely(task));
@@ -74,8 +75,9 @@ export class UserDocument {
     return this.#failure;
   }
 
-  get members(): ReadonlySet<Member> {
-    return this.#members.all;
+  /** What is left of what was erased before. */
+  get erased(): Tombstone | null {
+    return this.#replica.erased;
   }
 
   join(member: Member): void {
@@ -94,13 +96,14 @@ export class UserDocument {
   /** Runs `task` when the history since `revision` is in memory: now, or after it was read, before what came later. */
   withHistory(revision: number, task: () => void): void {
     this.#inbox.enter(() => {
-      if (!this.history.covers(revision)) this.#pause(() => this.#readHistory(revision));
+      if (!this.history.covers(revision)) void this.#pause(() => this.#readHistory(revision));
       this.#inbox.enter(task);
     });
   }
 
-  forgetHistory(upTo: number): void {
-    this.#inbox.enter(() => this.#pause(() => this.archive.prune(this.history, upTo)));
+  /** Does `work` when everything so far is durable, before anything that comes in. The document fails with it. */
+  alone(work: () => Promise<void>): Promise<void> {
+    return new Promise((ended) => this.#inbox.enter(() => void this.#pause(work).then(ended)));
   }
 
   /**
@@ -194,10 +197,8 @@ export class UserDocument {
   compact(minimumUpdates: number): void {
     const isDue = this.#size.updates >= Math.max(2, minimumUpdates);
     if (!isDue || this.#failure !== null || this.#inbox.isClosed) return;
-    const update = Y.encodeStateAsUpdate(this.#replica.doc);
-    const sizes = this.#size.replaceBy(update);
-    const stateVector = this.stateVector();
-    const snapshot = { update, stateVector, revision: this.history.revision, memory: this.#replica.memory() };
+    const snapshot = { ...this.#replica.snapshot(), revision: this.revision };
+    const sizes = this.#size.replaceBy(snapshot.update);
     this.#await(this.#options.store.compact(this.user, snapshot), () =>
       this.#options.onCompacted(this, sizes),
     );
@@ -209,7 +210,7 @@ export class UserDocument {
       mustTake: (update) => this.room.mustTakeUpdate(update),
       load: () => this.#options.store.load(this.user),
       commit: (origin, written) => void this.#commit(origin, written),
-      pause: (work) => this.#pause(work),
+      pause: (work) => void this.#pause(work),
       enter: (task) => this.enter(task),
       rebuild: (cause) => this.#rebuild(cause),
       rebuildNow: async (cause) => {
@@ -273,9 +274,9 @@ export class UserDocument {
   }
 
   /** Lets what comes in wait until everything so far is durable and `work` is done. */
-  #pause(work: () => Promise<void>): void {
+  #pause(work: () => Promise<void>): Promise<void> {
     this.#inbox.close();
-    this.#allDurable()
+    return this.#allDurable()
       .then(work)
       .then(() => this.#inbox.open())
       .catch((error: unknown) => this.#fail(notSaved(error)));
@@ -298,7 +299,7 @@ export class UserDocument {
   #rebuild(cause: unknown): void {
     if (this.#inbox.isClosed || this.#failure !== null) return;
     this.#options.onRebuilt(this, cause);
-    this.#pause(() => this.#reload());
+    void this.#pause(() => this.#reload());
   }
 
   async #reload(): Promise<void> {

@@ -18,8 +18,9 @@ export async function postYjs(options: HttpOptions, request: Request, response: 
   const action = mayWrite && update.length > 0 ? 'write' : 'read';
   await withDocument(options, request, action, async (document) => {
     const { tried } = await inOrder(document, () => {
-      if (!mayWrite) return refuseNews(document, update);
       const saw = stateVector.length > 0 ? decodeStateVector(stateVector) : null;
+      if (saw !== null) document.erased?.checkStateVector(saw);
+      if (!mayWrite) return refuseNews(document, update);
       if (update.length === 0) return NOTHING_NEW;
       const result = document.receive(origin, update, saw);
       if (result.missing !== null) throw new SyncError('MISSING_DEPENDENCIES');

@@ -3,12 +3,10 @@ import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { SyncError } from '../../shared/errors.js';
 import { isCollectionName, isRecordId, recordIdOf } from '../../shared/names.js';
-import type { HistoryHead } from '../documents/archive.js';
 import { growthOfRecord } from '../documents/document-room.js';
-import type { HistoryEntry } from '../documents/history-entry.js';
+import { shownEntry } from '../documents/export.js';
 import { writeImage } from '../documents/record-image.js';
-import type { UserDocument } from '../documents/user-document.js';
-import { authorOf, type HttpOptions, inOrder, mustWrite, withDocument } from './http-request.js';
+import { authorOf, durableHead, type HttpOptions, inOrder, mustWrite, withDocument } from './http-request.js';
 
 const DEFAULT_LIMIT = 50;
 const MAX_LIMIT = 500;
@@ -45,7 +43,7 @@ export async function getHistory(options: HttpOptions, request: Request, respons
   await withDocument(options, request, 'history', async (document) => {
     const { entries, next } = await document.archive.page(await durableHead(document), query);
     response.set('Cache-Control', 'private, no-store');
-    response.json({ entries: entries.map(shown), next });
+    response.json({ entries: entries.map(shownEntry), next });
   });
 }
 
@@ -69,17 +67,6 @@ export async function postRestore(options: HttpOptions, request: Request, respon
     await document.durable();
     response.json(restored);
   });
-}
-
-async function durableHead(document: UserDocument): Promise<HistoryHead> {
-  const head = await inOrder(document, () => document.historyHead());
-  await document.durable();
-  return head;
-}
-
-function shown({ revision, collection, id, before, after, device, actor, via, at, madeAt }: HistoryEntry) {
-  const record = { before: before?.json ?? null, after: after?.json ?? null };
-  return { revision, collection, id, ...record, deviceId: device, actor, via, at, madeAt };
 }
 
 function read<Schema extends z.ZodType>(schema: Schema, value: unknown): z.output<Schema> {

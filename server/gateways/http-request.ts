@@ -4,6 +4,7 @@ import { SyncError } from '../../shared/errors.js';
 import { type DeviceId, isDeviceId, isUserId, type UserId } from '../../shared/names.js';
 import type { Access, Visit } from '../access.js';
 import type { Config } from '../config.js';
+import type { HistoryHead } from '../documents/archive.js';
 import type { Author } from '../documents/device-key.js';
 import type { DocumentRegistry } from '../documents/registry.js';
 import type { UserDocument } from '../documents/user-document.js';
@@ -73,7 +74,7 @@ export const door =
     next();
   };
 
-function userOf(request: Request): UserId {
+export function userOf(request: Request): UserId {
   const { userId } = request.params;
   if (!isUserId(userId)) throw new SyncError('INVALID_IDENTITY');
   return userId;
@@ -136,4 +137,11 @@ export function inOrder<T>(
       }
     });
   });
+}
+
+/** The document as it is, once that is durable. */
+export async function durableHead(document: UserDocument): Promise<HistoryHead> {
+  const head = await inOrder(document, () => document.historyHead());
+  await document.durable();
+  return head;
 }

@@ -49,7 +49,11 @@ export async function postSync(options: HttpOptions, request: Request, response:
   await withDocument(options, request, action, async (document) => {
     const view = document.devices.overHttp(author, document.revision, isNamed);
     confirm(options, document, view, request);
-    const needed = changes.map((each) => neededFrom(document.doc, each, view.judge(each, options.now())));
+    const needed = changes.map((each, index) => {
+      const judged = view.judge(each, options.now());
+      document.erased?.checkWrite(judged, index);
+      return neededFrom(document.doc, each, judged);
+    });
     const apply = () => {
       applyBatch(document, changes, view, author, options.now());
       return answerOf(options, document, isNamed ? view : null, null);
@@ -155,7 +159,7 @@ function confirm({ now }: HttpOptions, document: UserDocument, view: HttpDeviceV
     const revision = Number(/^"(\d{1,15})\.[0-9a-z]+"$/.exec(tag)?.[1] ?? -1);
     // One of another content is from before a backup was restored.
     const isKnown = revision < document.revision || tag === current;
-    return revision >= 0 && isKnown ? [revision] : [];
+    return revision >= 0 && isKnown && !document.erased?.covers(revision) ? [revision] : [];
   });
   if (known.length > 0) view.confirmed(Math.max(...known), now());
 }

@@ -10,15 +10,16 @@ import { refuseDemo, serveDemo } from './http-demo.js';
 import { postYjs } from './http-exchange.js';
 import { getHistory, postRestore } from './http-history.js';
 import { getMetrics } from './http-metrics.js';
-import { admit, door, type HttpOptions } from './http-request.js';
+import { admit, door, type HttpOptions, userOf } from './http-request.js';
 import { getSync, postSync } from './http-sync.js';
+import { deleteUser, eraseOwn, exportOwn, sendExport } from './http-users.js';
 import { cors } from './origin.js';
 import { logRefusal } from './visitor.js';
 
 const MAX_ADMIN_BODY = 10_000;
 
 /** In messages of `MESSAGE_RATE`: each reads a document, an exchange encodes it, history is read entry by entry. */
-const COST = { read: 1, write: 1, exchange: 5, history: 10 } as const;
+const COST = { read: 1, write: 1, exchange: 5, history: 10, all: 50 } as const;
 
 export function createHttp(options: HttpOptions): express.Express {
   const { config, isReady, log, metrics } = options;
@@ -52,6 +53,18 @@ export function createHttp(options: HttpOptions): express.Express {
   );
   app.post('/api/history/:userId/restore', ...enter(COST.history), express.json(json), (request, response) =>
     postRestore(options, request, response),
+  );
+  app.delete('/api/users/:userId', ...enter(COST.all), (request, response) =>
+    eraseOwn(options, request, response),
+  );
+  app.get('/api/users/:userId/export', ...enter(COST.all), (request, response) =>
+    exportOwn(options, request, response),
+  );
+  app.delete('/admin/users/:userId', adminOnly(config), (request, response) =>
+    deleteUser(options, userOf(request), response),
+  );
+  app.get('/admin/users/:userId/export', adminOnly(config), (request, response) =>
+    sendExport(options, userOf(request), response),
   );
   if (config.auth === 'jwt') {
     const small = express.json({ ...json, limit: MAX_ADMIN_BODY });

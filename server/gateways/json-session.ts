@@ -190,13 +190,26 @@ export class JsonSession implements Member {
       return;
     }
     const judged = this.#view?.judge(message, now());
-    if (judged === undefined) return;
+    if (judged === undefined || this.#isErased(message, judged)) return;
     document.withHistory(neededFrom(document.doc, message, judged), () =>
       this.#guard(() => {
         this.#write(message, judged);
         this.#acknowledge(message);
       }, message.ack),
     );
+  }
+
+  /** Whether the write is from before an erasure: then the device is told, and has to clear first (P7). */
+  #isErased({ ack }: ChangeMessage, judged: Judged): boolean {
+    try {
+      this.#options.document.erased?.checkWrite(judged);
+      return false;
+    } catch (error) {
+      if (!(error instanceof SyncError)) throw error;
+      this.#send(jsonMessages.error(error, ack));
+      this.#end(error);
+      return true;
+    }
   }
 
   #acknowledge({ ack }: JsonMessage): void {

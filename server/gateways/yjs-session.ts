@@ -158,6 +158,7 @@ export class YjsSession implements Member {
     const { document } = this.#options;
     switch (message.type) {
       case 'syncStep1':
+        document.erased?.checkStateVector(decodeStateVector(message.stateVector));
         if (!this.#answered) this.#saw ??= decodeStateVector(message.stateVector);
         this.#stateVector = message.stateVector;
         this.#answerNext();

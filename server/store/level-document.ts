@@ -2,6 +2,7 @@ import type { Snapshot } from 'classic-level';
 import * as Y from 'yjs';
 import { SyncError } from '../../shared/errors.js';
 import { updateLength } from '../../shared/protocol/scan.js';
+import { plainVaults, type Vault, type Vaults } from './level-cipher.js';
 import { corrupt, type Database, isDamage, type Operation, put, readFailure } from './level-database.js';
 import * as format from './level-format.js';
 import { historyRemoval, readDevices } from './level-history.js';
@@ -10,6 +11,7 @@ import type { StoredDocument } from './store.js';
 export interface ReadDocument {
   readonly stored: StoredDocument;
   readonly row: format.Row;
+  readonly vault: Vault;
   /** What gives the document a row and checksums, where y-leveldb wrote some of it; nothing to do when empty. */
   readonly adoption: readonly Operation[];
 }
@@ -17,6 +19,10 @@ export interface ReadDocument {
 /** What is stored under the keys of one user, all of one moment. */
 interface Raw {
   readonly user: string;
+  readonly vault: Vault;
+  /** Whether y-leveldb may have written some of it: it can't where values are encrypted. */
+  readonly isShared: boolean;
+  readonly tombstone: Uint8Array | undefined;
   readonly row: Uint8Array | undefined;
   readonly memory: Uint8Array | undefined;
   readonly stateVector: Uint8Array | undefined;
@@ -31,40 +37,50 @@ interface StoredUpdate {
 }
 
 /** Reads all of a user's document or throws `DOCUMENT_CORRUPT`; never a part, and it changes nothing. */
-export async function readDocument(db: Database, user: string): Promise<ReadDocument> {
-  const raw = await readRaw(db, user);
+export async function readDocument(db: Database, user: string, vaults: Vaults): Promise<ReadDocument> {
+  const raw = await readRaw(db, user, vaults);
   const old = rowOf(raw);
   const memory = memoryOf(raw, old);
   const updates = updatesOf(raw, old);
   const row = completed(raw, old);
   const adoption = row === old || updates.length === 0 ? [] : adoptionOf(raw, old, row, updates);
   const { revision, historyFrom } = row;
-  return { stored: { updates, revision, memory, devices: raw.devices, historyFrom }, row, adoption };
+  const { devices, vault } = raw;
+  const tombstone = tombstoneOf(raw);
+  return { stored: { updates, revision, memory, devices, historyFrom, tombstone }, row, vault, adoption };
 }
 
 function updatesOf(raw: Raw, row: format.Row | undefined): Uint8Array[] {
   const never = row === undefined || row.last < row.first;
   if (never && raw.updates.length === 0 && raw.stateVector === undefined) return [];
   checkClocks(raw, row);
-  return raw.updates.map((update) => openUpdate(update, row));
+  return raw.updates.map((update) => openUpdate(raw, update, row));
 }
 
-async function readRaw(db: Database, user: string): Promise<Raw> {
+async function readRaw(db: Database, user: string, vaults: Vaults): Promise<Raw> {
   try {
     const snapshot = db.snapshot();
-    return await readKeys(db, user, snapshot).finally(() => snapshot.close());
+    return await readKeys(db, user, vaults, snapshot).finally(() => snapshot.close());
   } catch (cause) {
-    throw readFailure(cause);
+    throw cause instanceof SyncError ? cause : readFailure(cause);
   }
 }
 
-async function readKeys(db: Database, user: string, snapshot: Snapshot): Promise<Raw> {
-  const keys = [format.rowKey(user), format.memoryKey(user), format.stateVectorKey(user)];
-  const [row, memory, stateVector] = await db.getMany(keys, { snapshot });
+async function readKeys(db: Database, user: string, vaults: Vaults, snapshot: Snapshot): Promise<Raw> {
+  const keys = [
+    format.rowKey(user),
+    format.memoryKey(user),
+    format.stateVectorKey(user),
+    format.tombstoneKey(user),
+    format.wrappedKey(user),
+  ];
+  const [row, memory, stateVector, tombstone, wrapped] = await db.getMany(keys, { snapshot });
+  const vault = vaults.of(user, wrapped);
   const entries = await db.iterator({ ...format.updateRange(user), snapshot }).all();
   const updates = entries.map(([key, value]) => ({ clock: format.clockOf(key), key, value }));
-  const devices = await readDevices(db, user, snapshot);
-  return { user, row, memory, stateVector, updates, devices };
+  const devices = await readDevices(db, user, vault, snapshot);
+  const isShared = vaults.ring === null;
+  return { user, vault, isShared, tombstone, row, memory, stateVector, updates, devices };
 }
 
 function rowOf(raw: Raw): format.Row | undefined {
@@ -77,11 +93,18 @@ function rowOf(raw: Raw): format.Row | undefined {
 function memoryOf(raw: Raw, row: format.Row | undefined): Uint8Array | null {
   const check = row?.memory ?? null;
   if (check === null && raw.memory === undefined) return null;
-  const memory = raw.memory && format.unseal(raw.memory, format.memoryKey(raw.user));
+  const memory = raw.memory && raw.vault.unseal(raw.memory, format.memoryKey(raw.user));
   if (memory === undefined || format.memoryCheck(memory) !== check) {
     throw corrupt('the memory of the document is damaged or missing');
   }
   return memory;
+}
+
+function tombstoneOf({ user, tombstone }: Raw): Uint8Array | null {
+  if (tombstone === undefined) return null;
+  const bytes = format.unseal(tombstone, format.tombstoneKey(user));
+  if (bytes === undefined) throw corrupt('the tombstone of an erasure is damaged');
+  return bytes;
 }
 
 /** The stored clocks are gapless, and begin and end where the row says, or where y-leveldb may have left them. */
@@ -92,7 +115,7 @@ function checkClocks(raw: Raw, row: format.Row | undefined): void {
   const gap = raw.updates.find(({ clock }, index) => clock !== first + index);
   if (gap) throw corrupt(`the update before ${gap.clock} is missing`);
   if (row !== undefined && first === row.first && last >= row.last) return;
-  if (row === undefined && first === 0 && raw.stateVector === undefined) return;
+  if (raw.isShared && row === undefined && first === 0 && raw.stateVector === undefined) return;
   checkFlushed(raw, row, first, last);
 }
 
@@ -101,7 +124,7 @@ function checkClocks(raw: Raw, row: format.Row | undefined): void {
  * the lower updates are deleted. A process that ended in the last step leaves some of these.
  */
 function checkFlushed(raw: Raw, row: format.Row | undefined, first: number, last: number): void {
-  const merged = raw.stateVector && format.stateVectorClock(raw.stateVector);
+  const merged = raw.isShared ? raw.stateVector && format.stateVectorClock(raw.stateVector) : undefined;
   if (merged === undefined) throw corrupt('the first or the last update is missing');
   const least = row === undefined ? 0 : row.last + 1;
   if (merged < least || merged < first || merged > last) {
@@ -111,9 +134,9 @@ function checkFlushed(raw: Raw, row: format.Row | undefined, first: number, last
 }
 
 /** Up to the row's last clock our own trailer has to be there; beyond it y-leveldb wrote, without one. */
-function openUpdate(stored: StoredUpdate, row: format.Row | undefined): Uint8Array {
-  const ours = row !== undefined && stored.clock <= row.last;
-  const update = ours ? format.unseal(stored.value, stored.key) : bareUpdate(stored.value);
+function openUpdate(raw: Raw, stored: StoredUpdate, row: format.Row | undefined): Uint8Array {
+  const ours = !raw.isShared || (row !== undefined && stored.clock <= row.last);
+  const update = ours ? raw.vault.unseal(stored.value, stored.key) : bareUpdate(stored.value);
   if (update === undefined) throw corrupt(`update ${stored.clock} is damaged`);
   return update;
 }
@@ -148,11 +171,11 @@ function adoptionOf(
     const clock = row.first + index;
     if (old !== undefined && clock <= old.last) return [];
     const key = format.updateKey(raw.user, clock);
-    return [put(key, format.seal(update, key))];
+    return [put(key, raw.vault.seal(update, key))];
   });
   const [first] = updates;
   if (raw.stateVector === undefined && first !== undefined) {
-    operations.push(putStateVector(raw.user, row.first, Y.encodeStateVectorFromUpdate(first)));
+    operations.push(putStateVector(raw.vault, raw.user, row.first, Y.encodeStateVectorFromUpdate(first)));
   }
   return [
     ...operations,
@@ -161,8 +184,17 @@ function adoptionOf(
   ];
 }
 
-export const putStateVector = (user: string, clock: number, stateVector: Uint8Array): Operation =>
-  put(format.stateVectorKey(user), format.encodeStateVectorValue(clock, stateVector));
+/** y-leveldb lists a document by it; it reads the bytes where they are not encrypted. */
+export function putStateVector(
+  vault: Vault,
+  user: string,
+  clock: number,
+  stateVector: Uint8Array,
+): Operation {
+  const key = format.stateVectorKey(user);
+  const value = format.encodeStateVectorValue(clock, stateVector);
+  return put(key, vault.takesBare ? value : vault.seal(value, key));
+}
 
 /** The users that have a document, also where only one of the two keys that say so is left. */
 export async function listUsers(db: Database): Promise<string[]> {
@@ -202,7 +234,7 @@ async function adoptAll(db: Database, onProgress: Progress): Promise<void> {
 
 async function adoptDocument(db: Database, user: string): Promise<void> {
   try {
-    const { adoption } = await readDocument(db, user);
+    const { adoption } = await readDocument(db, user, plainVaults);
     if (adoption.length > 0) await db.batch([...adoption], { sync: true });
   } catch (error) {
     if (!(error instanceof SyncError) || error.code !== 'DOCUMENT_CORRUPT') throw error;

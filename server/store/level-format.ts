@@ -86,7 +86,11 @@ const ownRange = (kind: string, user: string): KeyRange => ({
   gte: ownKey(kind, user),
   lt: Buffer.from(`!sync!${kind}!${user}"`),
 });
-const restOf = (key: Uint8Array, kind: string, user: string): string =>
+
+/** Kinds of values whose key has a name in it that says something of the user. */
+export type NamedKind = 'device' | 'deleted';
+export const namedKey = (kind: NamedKind, user: string, name: string): Buffer => ownKey(kind, user, name);
+export const nameOf = (key: Uint8Array, kind: NamedKind, user: string): string =>
   Buffer.from(key).toString('utf8', ownKey(kind, user).length);
 
 /** 2^48 revisions are enough, and each entry pays for every byte of its key. */
@@ -104,13 +108,44 @@ export const historyRange = (user: string): KeyRange => ownRange('history', user
 export const revisionOf = (historyKey: Uint8Array): number =>
   Buffer.from(historyKey).readUIntBE(historyKey.length - REVISION_BYTES, REVISION_BYTES);
 
-export const deviceKey = (user: string, device: string): Buffer => ownKey('device', user, device);
-export const deviceRange = (user: string): KeyRange => ownRange('device', user);
-export const deviceOf = (key: Uint8Array, user: string): string => restOf(key, 'device', user);
-
+export const deviceKey = (user: string, device: string): Buffer => namedKey('device', user, device);
+export const deletionName = (collection: string, id: string): string => JSON.stringify([collection, id]);
 export const deletionKey = (user: string, collection: string, id: string): Buffer =>
-  ownKey('deleted', user, JSON.stringify([collection, id]));
-export const deletionRange = (user: string): KeyRange => ownRange('deleted', user);
+  namedKey('deleted', user, deletionName(collection, id));
+export const namedRange = (kind: NamedKind, user: string): KeyRange => ownRange(kind, user);
+
+const KEY_PREFIX = '!sync!key!';
+/** The user's data key, wrapped; only where values are encrypted. */
+export const wrappedKey = (user: string): Buffer => Buffer.from(KEY_PREFIX + user);
+export const WRAPPED_KEYS: KeyRange = { gte: Buffer.from(KEY_PREFIX), lt: Buffer.from('!sync!key"') };
+export const userOfWrapped = (key: Uint8Array): string =>
+  Buffer.from(key).toString('utf8', KEY_PREFIX.length);
+/** Says that, and with which master keys, the database is encrypted. */
+export const ENCRYPTION_KEY = Buffer.from('!sync!encryption');
+
+export const tombstoneKey = (user: string): Buffer => Buffer.from(`!sync!erased!${user}`);
+const ERASING_PREFIX = '!sync!erasing!';
+/** There while what an erasure deleted may still be in some file. */
+export const erasingKey = (user: string): Buffer => Buffer.from(ERASING_PREFIX + user);
+export const ERASING: KeyRange = { gte: Buffer.from(ERASING_PREFIX), lt: Buffer.from('!sync!erasing"') };
+export const userOfErasing = (key: Uint8Array): string =>
+  Buffer.from(key).toString('utf8', ERASING_PREFIX.length);
+
+const only = (key: Buffer): KeyRange => ({ gte: key, lt: Buffer.concat([key, Buffer.of(0)]) });
+
+/** Where values of a user lie, those that y-leveldb wrote beside its updates included; not the row. */
+export function valueRanges(user: string): KeyRange[] {
+  const document = encodeKey(['v1', user]);
+  return [
+    { gte: document, lt: Buffer.concat([document, Buffer.of(UINT32 + 1)]) },
+    only(stateVectorKey(user)),
+    only(memoryKey(user)),
+    historyRange(user),
+    namedRange('device', user),
+    namedRange('deleted', user),
+    only(wrappedKey(user)),
+  ];
+}
 
 const MAGIC = Buffer.from([0xc4, 0xc3, 0xb2, 0xc4]);
 export const TRAILER_LENGTH = 8;
@@ -215,9 +250,9 @@ export function encodeDeletion(revision: number, at: number): Uint8Array {
   return encoding.toUint8Array(encoder);
 }
 
-/** What a key and an unsealed value of a deletion say together. */
-export function decodeDeletion(user: string, key: Uint8Array, value: Uint8Array): Deletion {
-  const [collection, id] = JSON.parse(restOf(key, 'deleted', user)) as [string, string];
+/** What the name and the value of a deletion say together. */
+export function decodeDeletion(name: string, value: Uint8Array): Deletion {
+  const [collection, id] = JSON.parse(name) as [string, string];
   const decoder = decoding.createDecoder(value);
   return { collection, id, revision: decoding.readVarUint(decoder), at: decoding.readFloat64(decoder) };
 }

@@ -2,6 +2,7 @@ import type { Snapshot } from 'classic-level';
 import { SyncError } from '../../shared/errors.js';
 import type { DeviceKey } from '../../shared/names.js';
 import { pageOf } from './history-range.js';
+import type { Vault, Vaults } from './level-cipher.js';
 import { corrupt, type Database, del, isDamage, type Operation, readFailure } from './level-database.js';
 import * as format from './level-format.js';
 import type { Deletion, HistoryRow } from './store.js';
@@ -10,10 +11,15 @@ import type { Deletion, HistoryRow } from './store.js';
 
 type Range = { below: number; limit: number };
 
-export async function readHistory(db: Database, user: string, range: Range): Promise<HistoryRow[]> {
+export async function readHistory(
+  db: Database,
+  user: string,
+  vaults: Vaults,
+  range: Range,
+): Promise<HistoryRow[]> {
   try {
     const snapshot = db.snapshot();
-    return await readRange(db, user, range, snapshot).finally(() => snapshot.close());
+    return await readRange(db, user, vaults, range, snapshot).finally(() => snapshot.close());
   } catch (cause) {
     throw cause instanceof SyncError ? cause : readFailure(cause);
   }
@@ -22,22 +28,25 @@ export async function readHistory(db: Database, user: string, range: Range): Pro
 async function readRange(
   db: Database,
   user: string,
+  vaults: Vaults,
   range: Range,
   snapshot: Snapshot,
 ): Promise<HistoryRow[]> {
-  const sealed = await db.get(format.rowKey(user), { snapshot });
+  const [sealed, wrapped] = await db.getMany([format.rowKey(user), format.wrappedKey(user)], { snapshot });
   if (sealed === undefined) {
     const [orphan] = await db.keys({ ...format.historyRange(user), limit: 1, snapshot }).all();
     if (orphan === undefined) return [];
   }
   const row = sealed && format.decodeRow(user, sealed);
   if (row === undefined) throw corrupt('the row of the document is damaged or missing');
-  return await readPage(db, user, { ...pageOf(row, range), snapshot });
+  const vault = vaults.of(user, wrapped);
+  return await readPage(db, user, vault, { ...pageOf(row, range), snapshot });
 }
 
 async function readPage(
   db: Database,
   user: string,
+  vault: Vault,
   { newest, oldest, snapshot }: { newest: number; oldest: number; snapshot: Snapshot },
 ): Promise<HistoryRow[]> {
   if (oldest > newest) return [];
@@ -46,37 +55,38 @@ async function readPage(
   if (stored.length <= newest - oldest) throw corrupt('an entry of the history is missing');
   return stored.map(([key, value]) => {
     const revision = format.revisionOf(key);
-    const entry = format.unseal(value, key);
+    const entry = vault.unseal(value, key);
     if (entry === undefined) throw corrupt(`the history is damaged at revision ${revision}`);
     return { revision, entry };
   });
 }
 
-export async function readDeletions(db: Database, user: string): Promise<Deletion[]> {
-  const stored = await db
-    .iterator(format.deletionRange(user))
-    .all()
-    .catch((cause: unknown) => {
-      throw readFailure(cause);
+export async function readDeletions(db: Database, user: string, vaults: Vaults): Promise<Deletion[]> {
+  try {
+    const vault = vaults.of(user, await db.get(format.wrappedKey(user)));
+    const stored = await db.iterator(format.namedRange('deleted', user)).all();
+    return stored.map(([key, sealed]) => {
+      const deletion = vault.unsealNamed(sealed, key, 'deleted', user);
+      if (deletion === undefined) throw corrupt('a deletion is damaged');
+      return format.decodeDeletion(deletion.name, deletion.value);
     });
-  return stored.map(([key, sealed]) => {
-    const value = format.unseal(sealed, key);
-    if (value === undefined) throw corrupt('a deletion is damaged');
-    return format.decodeDeletion(user, key, value);
-  });
+  } catch (cause) {
+    throw cause instanceof SyncError ? cause : readFailure(cause);
+  }
 }
 
 /** What is damaged is left out: such a device counts as one that was never met, and its user gets in. */
 export async function readDevices(
   db: Database,
   user: string,
+  vault: Vault,
   snapshot: Snapshot,
 ): Promise<Map<DeviceKey, Uint8Array>> {
   const devices = new Map<DeviceKey, Uint8Array>();
   try {
-    for await (const [key, sealed] of db.iterator({ ...format.deviceRange(user), snapshot })) {
-      const state = format.unseal(sealed, key);
-      if (state !== undefined) devices.set(format.deviceOf(key, user) as DeviceKey, state);
+    for await (const [key, sealed] of db.iterator({ ...format.namedRange('device', user), snapshot })) {
+      const device = vault.unsealNamed(sealed, key, 'device', user);
+      if (device !== undefined) devices.set(device.name as DeviceKey, device.value);
     }
   } catch (cause) {
     if (!isDamage(cause)) throw cause;

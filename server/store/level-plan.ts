@@ -1,7 +1,9 @@
+import { randomBytes } from 'node:crypto';
 import * as Y from 'yjs';
 import type { DeviceKey, UserId } from '../../shared/names.js';
 import type { Job } from './group-writer.js';
 import { historyFromAfter, historyFromPruned, numbered } from './history-range.js';
+import type { Vault } from './level-cipher.js';
 import { del, type Operation, put } from './level-database.js';
 import { putStateVector } from './level-document.js';
 import * as format from './level-format.js';
@@ -19,20 +21,35 @@ export interface Plan {
 
 export interface WriteJob extends Plan, Job {
   readonly user: UserId;
+  readonly vault: Vault;
+}
+
+/** What the store holds of a user who is loaded. */
+export interface Held {
+  /** As it will be after everything that was handed over. */
+  readonly row: format.Row;
+  readonly vault: Vault;
 }
 
 /** About what a job takes in a batch beside its values. */
 const OVERHEAD = 256;
 
-export function planCommit(user: UserId, row: format.Row, commit: Commit): Plan {
+/** The first change of a user brings the key that opens it. */
+export function withKey(user: UserId, { vault }: Held, plan: Plan): Plan {
+  const wrapped = vault.takeWrapped();
+  if (wrapped === null) return plan;
+  return { ...plan, operations: [put(format.wrappedKey(user), wrapped), ...plan.operations] };
+}
+
+export function planCommit(user: UserId, { row, vault }: Held, commit: Commit): Plan {
   const { update, history = [], devices } = commit;
   const last = update === null ? row.last : row.last + 1;
   const after = { ...rowAfter(row, commit, history.length), last };
   const operations = [
-    ...(update === null ? [] : updateOperations(user, row, update)),
+    ...(update === null ? [] : updateOperations(user, { row, vault }, update)),
     ...historyRemoval(user, row, after),
     ...numbered(history, after.revision, after.historyFrom).map(({ revision, entry }) =>
-      putSealed(format.historyKey(user, revision), entry),
+      putSealed(vault, format.historyKey(user, revision), entry),
     ),
   ];
   return {
@@ -43,19 +60,19 @@ export function planCommit(user: UserId, row: format.Row, commit: Commit): Plan 
   };
 }
 
-function updateOperations(user: UserId, row: format.Row, update: Uint8Array): Operation[] {
-  const operation = putSealed(format.updateKey(user, row.last + 1), update);
+function updateOperations(user: UserId, { row, vault }: Held, update: Uint8Array): Operation[] {
+  const operation = putSealed(vault, format.updateKey(user, row.last + 1), update);
   if (row.last !== -1) return [operation];
   // y-leveldb lists a document by its state vector; compaction brings it up to date.
-  return [operation, putStateVector(user, 0, Y.encodeStateVectorFromUpdate(update))];
+  return [operation, putStateVector(vault, user, 0, Y.encodeStateVectorFromUpdate(update))];
 }
 
-export function planCompaction(user: UserId, row: format.Row, snapshot: Snapshot): Plan {
+export function planCompaction(user: UserId, { row, vault }: Held, snapshot: Snapshot): Plan {
   const clock = row.last + 1;
   const after = { ...rowAfter(row, snapshot, 0), first: clock, last: clock };
   const operations = [
-    putSealed(format.updateKey(user, clock), snapshot.update),
-    putStateVector(user, clock, snapshot.stateVector),
+    putSealed(vault, format.updateKey(user, clock), snapshot.update),
+    putStateVector(vault, user, clock, snapshot.stateVector),
     ...historyRemoval(user, row, after),
   ];
   for (let old = row.first; old < clock; old += 1) operations.push(del(format.updateKey(user, old)));
@@ -64,14 +81,16 @@ export function planCompaction(user: UserId, row: format.Row, snapshot: Snapshot
 
 export function planPruning(
   user: UserId,
-  row: format.Row,
+  { row, vault }: Held,
   upTo: number,
   deletions: readonly Deletion[],
 ): Plan {
   const after = { ...row, historyFrom: historyFromPruned(row, upTo) };
-  const remembered = deletions.map(({ collection, id, revision, at }) =>
-    putSealed(format.deletionKey(user, collection, id), format.encodeDeletion(revision, at)),
-  );
+  const remembered = deletions.map(({ collection, id, revision, at }) => {
+    const name = format.deletionName(collection, id);
+    const key = vault.namedKey('deleted', user, name);
+    return put(key, vault.sealNamed(format.encodeDeletion(revision, at), key, name));
+  });
   return {
     operations: [...historyRemoval(user, row, after), ...remembered],
     row: isSame(row, after) ? null : after,
@@ -98,7 +117,8 @@ function copied<T extends null | undefined>(bytes: Uint8Array | T): Uint8Array |
   return bytes instanceof Uint8Array ? new Uint8Array(bytes) : bytes;
 }
 
-const putSealed = (key: Uint8Array, value: Uint8Array): Operation => put(key, format.seal(value, key));
+const putSealed = (vault: Vault, key: Uint8Array, value: Uint8Array): Operation =>
+  put(key, vault.seal(value, key));
 
 export function sizeOf({ operations, memory, devices }: Plan): number {
   let size = (memory?.length ?? 0) + OVERHEAD * operations.length;
@@ -107,24 +127,38 @@ export function sizeOf({ operations, memory, devices }: Plan): number {
   return size;
 }
 
-/** In the order of the jobs. */
+/** In the order of the jobs. All jobs of a user in one batch have the same vault. */
 export function operationsOf(jobs: readonly WriteJob[]): Operation[] {
   const operations = jobs.flatMap((job) => [...job.operations]);
   const rows = new Map<UserId, format.Row>();
-  const memories = new Map<UserId, Uint8Array>();
-  const devices = new Map<UserId, Map<DeviceKey, Uint8Array | null>>();
-  for (const { user, row, memory, devices: states } of jobs) {
+  const memories = new Map<UserId, { vault: Vault; memory: Uint8Array }>();
+  const devices = new Map<UserId, { vault: Vault; states: Map<DeviceKey, Uint8Array | null> }>();
+  for (const { user, vault, row, memory, devices: states } of jobs) {
     if (row !== null) rows.set(user, row);
-    if (memory !== undefined) memories.set(user, memory);
-    if (states !== undefined) devices.set(user, new Map([...(devices.get(user) ?? []), ...states]));
+    if (memory !== undefined) memories.set(user, { vault, memory });
+    if (states === undefined) continue;
+    const before = devices.get(user)?.states ?? [];
+    devices.set(user, { vault, states: new Map([...before, ...states]) });
   }
   for (const [user, row] of rows) operations.push(put(format.rowKey(user), format.encodeRow(user, row)));
-  for (const [user, memory] of memories) operations.push(putSealed(format.memoryKey(user), memory));
-  for (const [user, states] of devices) {
-    for (const [device, state] of states) {
-      const key = format.deviceKey(user, device);
-      operations.push(state === null ? del(key) : putSealed(key, state));
-    }
+  for (const [user, { vault, memory }] of memories) {
+    operations.push(putSealed(vault, format.memoryKey(user), memory));
+  }
+  for (const [user, { vault, states }] of devices) {
+    for (const [device, state] of states) operations.push(deviceOperation(vault, user, device, state));
   }
   return operations;
 }
+
+function deviceOperation(vault: Vault, user: UserId, device: DeviceKey, state: Uint8Array | null): Operation {
+  const key = vault.namedKey('device', user, device);
+  return state === null ? del(key) : put(key, vault.sealNamed(state, key, device));
+}
+
+const PROBE_SIZE = 64 * 1024;
+
+/** What has to be written, one after the other, before a database that failed counts as working. */
+export const probe = (): Operation[] => [
+  put(format.PROBE_KEY, randomBytes(PROBE_SIZE)),
+  del(format.PROBE_KEY),
+];

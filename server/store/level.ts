@@ -1,67 +1,68 @@
-import { randomBytes } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { SyncError } from '../../shared/errors.js';
 import type { UserId } from '../../shared/names.js';
 import { GroupWriter } from './group-writer.js';
-import { type Database, del, type Operation, put, writeDurably } from './level-database.js';
-import {
-  adoptDatabase,
-  listUsers,
-  type Progress,
-  type ReadDocument,
-  readDocument,
-} from './level-document.js';
+import type { KeyRing } from './key-ring.js';
+import { DatabaseAccess, LastOf } from './level-access.js';
+import type { Vaults } from './level-cipher.js';
+import { type Database, type Operation, writeDurably } from './level-database.js';
+import { listUsers, type ReadDocument, readDocument } from './level-document.js';
 import { openDatabase } from './level-folder.js';
-import * as format from './level-format.js';
 import { readDeletions, readHistory } from './level-history.js';
+import { Maintenance } from './level-maintenance.js';
+import { prepareDatabase } from './level-opening.js';
+import { type LevelStoreOptions, pause } from './level-options.js';
 import {
+  type Held,
   operationsOf,
   type Plan,
   planCommit,
   planCompaction,
   planPruning,
+  probe,
   sizeOf,
   type WriteJob,
+  withKey,
 } from './level-plan.js';
 import type { Commit, Deletion, HistoryRow, Snapshot, Store, StoredDocument, StoreState } from './store.js';
 
-export interface LevelStoreOptions {
-  readonly folder: string;
-  /** Called for each document while a database of y-leveldb gets its checksums, at the first open. */
-  readonly onProgress?: Progress;
-  /** An attempt to reopen failed; the next one comes after `delay` milliseconds. */
-  readonly onRetry?: (cause: unknown, delay: number) => void;
-  /** For tests: the pause between two attempts to reopen. */
-  readonly wait?: (delay: number, signal: AbortSignal) => Promise<void>;
-  /** For tests: how a batch is written. */
-  readonly write?: (db: Database, operations: Operation[]) => Promise<void>;
-}
+export type { LevelStoreOptions } from './level-options.js';
 
 const FIRST_DELAY = 100;
 const LONGEST_DELAY = 5_000;
 /** From the start of a batch to the next, in ms, while there is something to write. */
 const BATCH_INTERVAL = 8;
-const PROBE_SIZE = 64 * 1024;
-/** Documents in a LevelDB of y-leveldb's layout, with checksums. Bytes that are handed over are copied at once. */
+/** Documents in a LevelDB of y-leveldb's layout, with checksums or encrypted. Bytes that are handed over are copied at once. */
 export class LevelStore implements Store {
   state: StoreState = 'ready';
   generation = 1;
-  /** Of the users that are loaded: the row as it will be after everything that was handed over. */
-  private readonly rows = new Map<UserId, format.Row>();
+  /** Of the users that are loaded. */
+  private readonly held = new Map<UserId, Held>();
   private readonly loads = new Map<UserId, Promise<StoredDocument>>();
   /** The last change that was handed over, while it is not durable: a load comes after it. */
-  private readonly pending = new Map<UserId, Promise<void>>();
+  private readonly pending = new LastOf<UserId>();
   private readonly listeners = new Set<(state: StoreState, cause?: unknown) => void>();
   private readonly writer: GroupWriter<WriteJob>;
+  private readonly access = new DatabaseAccess();
+  private readonly maintenance: Maintenance;
+  private readonly vaults: Vaults;
   private readonly stop = new AbortController();
   private reopening: Promise<void> | null = null;
   private closing: Promise<void> | null = null;
   private readonly options: LevelStoreOptions;
   private db: Database;
 
-  private constructor(options: LevelStoreOptions, db: Database) {
+  private constructor(options: LevelStoreOptions, db: Database, vaults: Vaults) {
     this.options = options;
     this.db = db;
+    this.vaults = vaults;
+    this.maintenance = new Maintenance({
+      folder: options.folder,
+      access: this.access,
+      db: () => this.db,
+      write: (operations) => this.writeAlone(operations),
+      reopen: () => this.openAnew(),
+      vaults,
+    });
     this.writer = new GroupWriter(
       (jobs) => this.write(operationsOf(jobs)),
       (jobs, cause) => this.fail(jobs, cause),
@@ -71,14 +72,8 @@ export class LevelStore implements Store {
 
   /** Rejects with a sentence that names cause and cure; never puts an empty database over one that is damaged. */
   static async open(options: LevelStoreOptions): Promise<LevelStore> {
-    const db = await openDatabase(options.folder);
-    try {
-      await adoptDatabase(db, options.onProgress ?? (() => {}));
-      return new LevelStore(options, db);
-    } catch (error) {
-      await db.close();
-      throw error;
-    }
+    const { db, vaults } = await prepareDatabase(options);
+    return new LevelStore(options, db, vaults);
   }
 
   load(user: UserId): Promise<StoredDocument> {
@@ -93,30 +88,53 @@ export class LevelStore implements Store {
   }
 
   commit(user: UserId, commit: Commit): Promise<void> {
-    return this.change(user, (row) => planCommit(user, row, commit));
+    return this.change(user, (held) => planCommit(user, held, commit));
   }
 
   compact(user: UserId, snapshot: Snapshot): Promise<void> {
-    return this.change(user, (row) => planCompaction(user, row, snapshot));
+    return this.change(user, (held) => planCompaction(user, held, snapshot));
   }
 
   async history(user: UserId, range: { below: number; limit: number }): Promise<readonly HistoryRow[]> {
     await this.settled(user);
-    return readHistory(this.db, user, range);
+    return this.access.shared(() => readHistory(this.db, user, this.vaults, range));
   }
 
   prune(user: UserId, upTo: number, deletions: readonly Deletion[]): Promise<void> {
-    return this.change(user, (row) => planPruning(user, row, upTo, deletions));
+    return this.change(user, (held) => planPruning(user, held, upTo, deletions));
   }
 
   async deletions(user: UserId): Promise<readonly Deletion[]> {
     await this.settled(user);
-    return readDeletions(this.db, user);
+    return this.access.shared(() => readDeletions(this.db, user, this.vaults));
+  }
+
+  erase(user: UserId, tombstone: Uint8Array): Promise<void> {
+    if (this.state !== 'ready') return Promise.reject(new SyncError('STORE_UNAVAILABLE'));
+    const before = Promise.allSettled([this.pending.settled(user), this.loads.get(user)]);
+    this.held.delete(user);
+    this.loads.delete(user);
+    const erased = before.then(() => {
+      this.held.delete(user); // of a load that was under way
+      return this.maintenance.erase(user, tombstone);
+    });
+    this.pending.add(user, erased);
+    return erased;
+  }
+
+  /**
+   * From here on these are the master keys: what was made with others is made anew, while everything goes on.
+   * Resolves when only the current one is in use.
+   *
+   * @throws SyncError with a sentence, where one that is in use is missing
+   */
+  changeKeys(ring: KeyRing): Promise<void> {
+    return this.maintenance.changeKeys(ring);
   }
 
   forget(user: UserId): void {
     // A load that began with the row known must not answer one that has to bring the row back.
-    if (this.rows.delete(user)) this.loads.delete(user);
+    if (this.held.delete(user)) this.loads.delete(user);
   }
 
   onState(listener: (state: StoreState, cause?: unknown) => void): () => void {
@@ -132,18 +150,18 @@ export class LevelStore implements Store {
   /** Every user that has a document, damaged ones included. */
   async users(): Promise<UserId[]> {
     if (this.state !== 'ready') throw new SyncError('STORE_UNAVAILABLE');
-    return (await listUsers(this.db)) as UserId[];
+    return (await this.access.shared(() => listUsers(this.db))) as UserId[];
   }
 
   private async read(user: UserId): Promise<StoredDocument> {
-    const known = this.rows.has(user);
+    const known = this.held.has(user);
     const { generation } = this;
     await this.settled(user);
-    const document = await readDocument(this.db, user);
+    const document = await this.access.shared(() => readDocument(this.db, user, this.vaults));
     await this.adopt(user, document);
     this.checkStill(generation);
     // Changes need the row, so where it was not known none can have been made since.
-    if (!known) this.rows.set(user, document.row);
+    if (!known) this.held.set(user, { row: document.row, vault: document.vault });
     return document.stored;
   }
 
@@ -151,7 +169,7 @@ export class LevelStore implements Store {
   private async settled(user: UserId): Promise<void> {
     const { generation } = this;
     this.checkStill(generation);
-    await this.pending.get(user)?.catch(() => {});
+    await this.pending.settled(user);
     this.checkStill(generation);
   }
 
@@ -164,50 +182,62 @@ export class LevelStore implements Store {
   private async adopt(user: UserId, document: ReadDocument): Promise<void> {
     if (document.adoption.length === 0) return;
     try {
-      await this.add(user, { operations: document.adoption, row: document.row });
+      await this.add(user, document.vault, { operations: document.adoption, row: document.row });
     } catch (cause) {
       throw new SyncError('STORE_UNAVAILABLE', undefined, { cause });
     }
   }
 
-  private change(user: UserId, plan: (row: format.Row) => Plan): Promise<void> {
+  private change(user: UserId, plan: (held: Held) => Plan): Promise<void> {
     if (this.state === 'closed') return Promise.reject(new SyncError('STORE_UNAVAILABLE'));
     try {
-      const planned = plan(this.rowToChange(user));
-      if (planned.row !== null) this.rows.set(user, planned.row);
+      const held = this.heldToChange(user);
+      const { vault } = held;
+      const planned = withKey(user, held, plan(held));
+      if (planned.row !== null) this.held.set(user, { row: planned.row, vault });
       this.loads.delete(user);
-      return this.add(user, planned);
+      return this.add(user, vault, planned);
     } catch (cause) {
       this.forget(user);
       return Promise.reject(new SyncError('NOT_SAVED', undefined, { cause }));
     }
   }
 
-  private rowToChange(user: UserId): format.Row {
+  private heldToChange(user: UserId): Held {
     if (this.state !== 'ready') throw new Error('the store is being reopened');
-    const row = this.rows.get(user);
-    if (row === undefined) throw new Error('the document has to be loaded first');
-    return row;
+    const held = this.held.get(user);
+    if (held === undefined) throw new Error('the document has to be loaded first');
+    return held;
   }
 
-  private add(user: UserId, plan: Plan): Promise<void> {
-    const done = new Promise<void>((resolve, reject) => {
-      this.writer.add({ ...plan, user, size: sizeOf(plan), resolve, reject });
-    });
-    const settled = (): void => {
-      if (this.pending.get(user) === done) this.pending.delete(user);
-    };
-    this.pending.set(user, done);
-    done.then(settled, settled);
+  private add(user: UserId, vault: Held['vault'], plan: Plan): Promise<void> {
+    const done = this.enqueue(user, vault, plan);
+    this.pending.add(user, done);
     return done;
   }
 
+  private enqueue(user: UserId, vault: Held['vault'], plan: Plan): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.writer.add({ ...plan, user, vault, size: sizeOf(plan), resolve, reject });
+    });
+  }
+
+  /** What belongs to no user that is loaded, in the order of the other changes. */
+  private writeAlone(operations: Operation[]): Promise<void> {
+    if (this.state !== 'ready') return Promise.reject(new SyncError('STORE_UNAVAILABLE'));
+    return this.enqueue('' as UserId, this.vaults.none, { operations, row: null });
+  }
+
   private write(operations: Operation[]): Promise<void> {
+    return this.access.shared(() => this.writeNow(operations));
+  }
+
+  private writeNow(operations: Operation[]): Promise<void> {
     return this.options.write?.(this.db, operations) ?? writeDurably(this.db, operations);
   }
 
   private fail(jobs: readonly WriteJob[], cause: unknown): void {
-    for (const job of jobs) this.rows.delete(job.user);
+    for (const job of jobs) this.held.delete(job.user);
     this.loads.clear();
     const reopens = this.state === 'ready';
     if (reopens) this.setState('reopening', cause);
@@ -219,7 +249,7 @@ export class LevelStore implements Store {
   private async reopen(): Promise<void> {
     for (let delay = FIRST_DELAY; this.state === 'reopening'; delay = Math.min(delay * 2, LONGEST_DELAY)) {
       try {
-        await this.tryReopen();
+        await this.access.alone(() => this.tryReopen());
       } catch (cause) {
         if (this.state !== 'reopening') return;
         this.options.onRetry?.(cause, delay);
@@ -231,12 +261,23 @@ export class LevelStore implements Store {
   private async tryReopen(): Promise<void> {
     await this.db.close();
     this.db = await openDatabase(this.options.folder);
-    await this.write([put(format.PROBE_KEY, randomBytes(PROBE_SIZE))]);
-    await this.write([del(format.PROBE_KEY)]);
+    for (const operation of probe()) await this.writeNow([operation]);
     if (this.state !== 'reopening') return;
     this.generation += 1;
     this.writer.resume();
     this.setState('ready');
+  }
+
+  /** LevelDB tidies up its files when it is opened. */
+  private async openAnew(): Promise<void> {
+    try {
+      await this.db.close();
+      this.db = await openDatabase(this.options.folder);
+    } catch (cause) {
+      this.setState('reopening', cause);
+      this.reopening = this.reopen();
+      throw cause;
+    }
   }
 
   private async shut(): Promise<void> {
@@ -244,6 +285,8 @@ export class LevelStore implements Store {
     this.stop.abort();
     await this.writer.idle();
     await this.reopening;
+    await this.maintenance.ended();
+    await this.writer.idle();
     await this.db.close();
   }
 
@@ -252,7 +295,3 @@ export class LevelStore implements Store {
     for (const listener of this.listeners) listener(state, cause);
   }
 }
-
-/** Ends early, without an error, when the store closes. */
-const pause = (delay: number, signal: AbortSignal): Promise<void> =>
-  sleep(delay, undefined, { signal }).catch(() => {});

@@ -18,6 +18,7 @@ export const EMPTY: MemoryDocument = {
   historyFrom: 0,
   history: [],
   deletions: new Map(),
+  tombstone: null,
 };
 
 /** What happens to the document; the bytes are copied here and now. */
@@ -84,6 +85,16 @@ export function pruning(upTo: number, deletions: readonly Deletion[]): Change {
       deletions: new Map([...old.deletions, ...added]),
     };
   };
+}
+
+export function erasing(tombstone: Uint8Array): Change {
+  const kept = copied(tombstone);
+  return ({ revision }) => ({
+    ...EMPTY,
+    revision: revision + 1,
+    historyFrom: revision + 1,
+    tombstone: kept,
+  });
 }
 
 /** The rows of a page, or `null` when one is missing. */

@@ -6,6 +6,7 @@ import {
   committing,
   compacting,
   EMPTY,
+  erasing,
   historyPage,
   type MemoryDocument,
   pruning,
@@ -83,10 +84,10 @@ export class MemoryStore implements Store {
   }
 
   async load(user: UserId): Promise<StoredDocument> {
-    const { updates, revision, memory, devices, historyFrom } = await this.settled(user);
+    const { updates, revision, memory, devices, historyFrom, tombstone } = await this.settled(user);
     if (this.damaged.has(user)) throw new SyncError('DOCUMENT_CORRUPT');
     this.loaded.add(user);
-    return { updates, revision, memory, devices, historyFrom };
+    return { updates, revision, memory, devices, historyFrom, tombstone };
   }
 
   commit(user: UserId, commit: Commit): Promise<void> {
@@ -109,6 +110,15 @@ export class MemoryStore implements Store {
 
   async deletions(user: UserId): Promise<readonly Deletion[]> {
     return [...(await this.settled(user)).deletions.values()];
+  }
+
+  async erase(user: UserId, tombstone: Uint8Array): Promise<void> {
+    if (this.state !== 'ready') throw new SyncError('STORE_UNAVAILABLE');
+    this.loaded.add(user);
+    const erased = this.change(user, erasing(tombstone));
+    this.loaded.delete(user);
+    await erased;
+    this.damaged.delete(user);
   }
 
   forget(user: UserId): void {

@@ -12,6 +12,8 @@ export interface StoredDocument {
   readonly devices: ReadonlyMap<DeviceKey, Uint8Array>;
   /** The history reaches back to the state at this revision: the entries of all later ones are there. */
   readonly historyFrom: number;
+  /** What was handed to the last `erase` of this user (opaque to the store); `null` if there was none. */
+  readonly tombstone: Uint8Array | null;
 }
 
 /** One change of a document; its parts become durable together or not at all. */
@@ -92,6 +94,14 @@ export interface Store {
   prune(user: UserId, upTo: number, deletions: readonly Deletion[]): Promise<void>;
   /** The deletions that prune was told to remember, in no order. */
   deletions(user: UserId): Promise<readonly Deletion[]>;
+  /**
+   * Removes all that is stored of the user, from memory and from every file, but for the tombstone. From the next
+   * load on the document is empty, and its revision one higher than it was, with a history that begins there. What
+   * was handed over before is removed too; nobody may use the document meanwhile, and a load waits. Works on a
+   * damaged document. Resolves when the bytes are gone; after a rejection the user may be erased or not, and
+   * calling it again finishes it.
+   */
+  erase(user: UserId, tombstone: Uint8Array): Promise<void>;
   /** The user's document is no longer in use; drops what the store holds for it in memory. */
   forget(user: UserId): void;
   /** Calls back at each change of `state`; returns the unsubscribe function. */

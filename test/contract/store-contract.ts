@@ -1,16 +1,25 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Store } from '../../server/store/store.js';
 import { Author, notesOf, stateReached, user, writeNotes } from '../support/notes.js';
+import { erasureContract } from './store-erasure-contract.js';
 import type { StoreFixture } from './store-fixture.js';
 import { historyContract } from './store-history-contract.js';
 
 const ANNA = user('anna');
 const BERT = user('bert');
-const NOTHING = { updates: [], revision: 0, memory: null, devices: new Map(), historyFrom: 0 };
+const NOTHING = {
+  updates: [],
+  revision: 0,
+  memory: null,
+  devices: new Map(),
+  historyFrom: 0,
+  tombstone: null,
+};
 
 /** The contract of `Store`, clause by clause. */
 export function storeContract(name: string, create: () => Promise<StoreFixture>): void {
   historyContract(name, create);
+  erasureContract(name, create);
   describe(`the store contract: ${name}`, () => {
     let fixture: StoreFixture;
     let store: Store;

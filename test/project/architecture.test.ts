@@ -29,11 +29,11 @@ const HOUSE: readonly House[] = [
   },
   { from: /^server\/app\.ts$/, may: /^(shared|server)\/(?!main|index)/ },
   {
-    from: /^server\/(main|index)\.ts$/,
+    from: /^server\/(main|index|user)\.ts$/,
     may: /^(shared\/|server\/(app|config|log)\.ts$)/,
     types: /^server\/store\/store\.ts$/,
   },
-  { from: /^server\/repair\.ts$/, may: /^(shared|server\/store)\// },
+  { from: /^server\/(keys|repair)\.ts$/, may: /^(shared\/|server\/store\/|server\/config\.ts$)/ },
   { from: /^server\/config\.ts$/, may: /^server\/(option-kinds|client-address)\.ts$/ },
   { from: /^server\/[^/]+\.ts$/, may: /^(shared\/|server\/log\.ts$)/, types: /^server\/config\.ts$/ },
 ];
@@ -109,14 +109,14 @@ describe('the house of docs/ARCHITECTURE.md', () => {
 });
 
 describe('habits', () => {
-  test('only main.ts reads the environment', () => {
-    expect(filesWith(SOURCES, /\bprocess\.env\b/)).toEqual(
-      SOURCES.filter((file) => file === 'server/main.ts'),
-    );
+  test('only main.ts, and the commands, read the environment', () => {
+    const entries = ['keys', 'main', 'repair', 'user'].map((name) => `server/${name}.ts`);
+    expect(filesWith(SOURCES, /\bprocess\.env\b/)).toEqual(entries);
   });
 
-  test('only log.ts, and the command for repairs, write to standard output', () => {
-    const others = SOURCES.filter((file) => !['server/log.ts', 'server/repair.ts'].includes(file));
+  test('only log.ts, and the commands, write to standard output', () => {
+    const writers = ['log', 'repair', 'keys', 'user'].map((name) => `server/${name}.ts`);
+    const others = SOURCES.filter((file) => !writers.includes(file));
     expect(filesWith(others, /\bconsole\s*\.|\bprocess\.stdout\b/)).toEqual([]);
   });
 

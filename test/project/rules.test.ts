@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { codeOf, filesBelow, read } from './sources.js';
 
 /** Rules that the code does not keep yet. A rule leaves this list with its first test. */
-const OPEN = idsIn('[P7]');
+const OPEN: readonly string[] = [];
 
 /** The ids in brackets in a text: '[N3 P6]' names two, '[S1–S3]' three. */
 function idsIn(text: string): string[] {

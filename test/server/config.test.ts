@@ -61,6 +61,20 @@ describe('defaults', () => {
   });
 });
 
+describe('keys', () => {
+  test('[O1] a key is 32 bytes as base64 or hex, and a bad one is not shown', () => {
+    for (const key of [`${'A'.repeat(43)}=`, 'A'.repeat(43), 'a'.repeat(64), '-_'.repeat(21).concat('A')]) {
+      expect(readConfig({ ENCRYPTION_KEY: key }).encryptionKey).toBe(key);
+    }
+    expect(readConfig({})).toMatchObject({ encryptionKey: '', encryptionKeyFile: '' });
+    for (const bad of ['secret', 'A'.repeat(42), 'g'.repeat(64), 'a'.repeat(63)]) {
+      const [problem = ''] = problemsOf({ ENCRYPTION_KEY: bad });
+      expect(problem).toMatch(/^ENCRYPTION_KEY is not one\. Allowed: 32 bytes as base64 or hex/);
+      expect(problem).not.toContain(bad);
+    }
+  });
+});
+
 describe('demo', () => {
   test('[O1] it is there unless the server runs in production', () => {
     expect([readConfig({}).demo, readConfig({ NODE_ENV: 'test' }).demo]).toEqual([true, true]);

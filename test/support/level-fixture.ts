@@ -2,6 +2,7 @@ import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ClassicLevel } from 'classic-level';
+import type { KeyRing } from '../../server/store/key-ring.js';
 import { LevelStore, type LevelStoreOptions } from '../../server/store/level.js';
 import type { Database, Operation } from '../../server/store/level-database.js';
 
@@ -16,18 +17,26 @@ export class LevelFixture {
   /** Runs when a batch is on disk, before the store hears of it. */
   afterWrite: (operations: Operation[]) => void = () => {};
   private readonly root: string;
+  private readonly keys: KeyRing | undefined;
 
-  private constructor(root: string) {
+  private constructor(root: string, keys?: KeyRing) {
     this.root = root;
+    this.keys = keys;
     this.folder = join(root, 'data');
   }
 
-  static async create(): Promise<LevelFixture> {
-    return new LevelFixture(await temporaryFolder());
+  /** Encrypted where there are keys. */
+  static async create(keys?: KeyRing): Promise<LevelFixture> {
+    return new LevelFixture(await temporaryFolder(), keys);
   }
 
   async open(options: Partial<LevelStoreOptions> = {}): Promise<LevelStore> {
-    this.store = await LevelStore.open({ folder: this.folder, write: this.write, ...options });
+    this.store = await LevelStore.open({
+      folder: this.folder,
+      keys: this.keys,
+      write: this.write,
+      ...options,
+    });
     return this.store;
   }
 

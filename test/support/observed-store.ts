@@ -77,6 +77,10 @@ export class ObservedStore implements Store {
     return this.#inner.prune(user, upTo, deletions);
   }
 
+  erase(user: UserId, tombstone: Uint8Array): Promise<void> {
+    return this.#inner.erase(user, tombstone);
+  }
+
   deletions(user: UserId): Promise<readonly Deletion[]> {
     return this.#inner.deletions(user);
   }

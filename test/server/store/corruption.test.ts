@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdir, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { KeyRing, newKey } from '../../../server/store/key-ring.js';
 import { LevelStore } from '../../../server/store/level.js';
 import { repairDatabase } from '../../../server/store/level-folder.js';
 import { memoryKey, rowKey, stateVectorKey, updateKey } from '../../../server/store/level-format.js';
@@ -19,6 +20,7 @@ beforeEach(async () => {
   fixture = await LevelFixture.create();
 });
 afterEach(() => fixture.remove());
+const KEYS = KeyRing.parse(newKey());
 
 async function openWithNotes(): Promise<LevelStore> {
   const store = await fixture.open();
@@ -41,7 +43,15 @@ async function flip(file: string, position: number): Promise<void> {
   await writeFile(file, bytes);
 }
 
-describe('a damaged document', () => {
+describe.each([
+  ['with checksums', undefined],
+  ['encrypted', KEYS],
+])('a damaged document, %s', (_, keys) => {
+  beforeEach(async () => {
+    await fixture.remove();
+    fixture = await LevelFixture.create(keys);
+  });
+
   it.each([
     ['first update', updateKey(ANNA, 0)],
     ['last update', updateKey(ANNA, 3)],
@@ -111,6 +121,28 @@ describe('a damaged document', () => {
     expect(await db.get(updateKey(ANNA, 1))).toEqual(damaged);
     await changeByte(db, stateVectorKey(BERT), 0, 0xff);
     expect(notesOf(await store.load(BERT))).toEqual({ n0: 0, n1: 1, n2: 2 });
+  });
+
+  it('[P5] values of two users that changed places are found, each by its own user', async () => {
+    const store = await openWithNotes();
+    const db = databaseOf(store);
+    for (const [one, two] of [
+      [updateKey(ANNA, 1), updateKey(BERT, 1)],
+      [rowKey(ANNA), rowKey(BERT)],
+    ] as const) {
+      const [first = Buffer.of(), second = Buffer.of()] = await db.getMany([one, two]);
+      await db.batch([
+        { type: 'put', key: one, value: second },
+        { type: 'put', key: two, value: first },
+      ]);
+      await expect(store.load(ANNA)).rejects.toMatchObject(CORRUPT);
+      await expect(store.load(BERT)).rejects.toMatchObject(CORRUPT);
+      await db.batch([
+        { type: 'put', key: one, value: first },
+        { type: 'put', key: two, value: second },
+      ]);
+    }
+    expect(notesOf(await store.load(ANNA))).toEqual({ n0: 0, n1: 1, n2: 2, n3: 3 });
   });
 });
 

@@ -49,18 +49,21 @@ describe('the format of the database', () => {
     fc.assert(
       fc.property(names, names, texts, revisions, (user, other, text, revision) => {
         const device = format.deviceKey(user, other);
-        expect(format.deviceOf(device, user)).toBe(other);
+        expect(format.nameOf(device, 'device', user)).toBe(other);
         const deletion = format.deletionKey(user, text, text);
-        const decoded = format.decodeDeletion(user, deletion, format.encodeDeletion(revision, 1.5));
+        const decoded = format.decodeDeletion(
+          format.nameOf(deletion, 'deleted', user),
+          format.encodeDeletion(revision, 1.5),
+        );
         expect(decoded).toEqual({ collection: text, id: text, revision, at: 1.5 });
         const entry = format.historyKey(user, revision);
         expect(format.revisionOf(entry)).toBe(revision);
         expect(isIn(entry, format.historyRange(user))).toBe(true);
         expect(isIn(entry, format.historyRange(other))).toBe(user === other);
-        expect(isIn(device, format.deviceRange(user))).toBe(true);
-        expect(isIn(deletion, format.deletionRange(user))).toBe(true);
-        expect(isIn(device, format.deviceRange(other))).toBe(user === other);
-        expect(isIn(deletion, format.deletionRange(other))).toBe(user === other);
+        expect(isIn(device, format.namedRange('device', user))).toBe(true);
+        expect(isIn(deletion, format.namedRange('deleted', user))).toBe(true);
+        expect(isIn(device, format.namedRange('device', other))).toBe(user === other);
+        expect(isIn(deletion, format.namedRange('deleted', other))).toBe(user === other);
         for (const key of [device, deletion, entry]) {
           expect(isIn(key, format.ROWS)).toBe(false);
         }

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { KeyRing, newKey } from '../../../server/store/key-ring.js';
 import type { LevelStore } from '../../../server/store/level.js';
 import { updateKey } from '../../../server/store/level-format.js';
 import type { UserId } from '../../../shared/names.js';
@@ -6,18 +7,23 @@ import { storeContract } from '../../contract/store-contract.js';
 import { changeByte, databaseOf, editDatabase, LevelFixture } from '../../support/level-fixture.js';
 import { Author, notesOf, user, writeNotes } from '../../support/notes.js';
 
-storeContract('LevelStore', async () => {
-  const fixture = await LevelFixture.create();
-  let store: LevelStore | null = null;
-  return {
-    open: async () => {
-      store = await fixture.open();
-      return store;
-    },
-    failNextBatch: () => fixture.failNextBatch(),
-    damage: async (name) => damageFirst(store, name),
-    remove: () => fixture.remove(),
-  };
+describe.each([
+  ['LevelStore', undefined],
+  ['LevelStore, encrypted', KeyRing.parse(newKey())],
+])('%s', (name, keys) => {
+  storeContract(name, async () => {
+    const fixture = await LevelFixture.create(keys);
+    let store: LevelStore | null = null;
+    return {
+      open: async () => {
+        store = await fixture.open();
+        return store;
+      },
+      failNextBatch: () => fixture.failNextBatch(),
+      damage: async (user) => damageFirst(store, user),
+      remove: () => fixture.remove(),
+    };
+  });
 });
 
 async function damageFirst(store: LevelStore | null, name: UserId): Promise<void> {

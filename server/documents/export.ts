@@ -1,0 +1,46 @@
+/** All that is kept of a user, as JSON that is written while it is read: what a person may demand (P7). */
+import type { HistoryHead } from './archive.js';
+import type { HistoryEntry } from './history-entry.js';
+import type { UserDocument } from './user-document.js';
+
+/** The records as they are durable, the devices, then the history, newest first. */
+export async function* exportDocument(document: UserDocument, now: number): AsyncGenerator<string> {
+  const head = await headOf(document);
+  const { user, archive } = document;
+  const { revision, collections, devices } = head;
+  const begin = { userId: user, exportedAt: now, revision, devices, collections };
+  yield `${JSON.stringify(begin).slice(0, -1)},"history":[`;
+  let separator = '\n';
+  for await (const entry of archive.entries(head)) {
+    yield separator + JSON.stringify(shownEntry(entry));
+    separator = ',\n';
+  }
+  yield ']}\n';
+}
+
+/** All of one moment. */
+async function headOf(document: UserDocument) {
+  const head = await new Promise<HistoryHead & Pick<Content, 'collections' | 'devices'>>((resolve) =>
+    document.enter(() =>
+      resolve({
+        ...document.historyHead(),
+        collections: document.collections(),
+        devices: document.devices.keys,
+      }),
+    ),
+  );
+  await document.durable();
+  return head;
+}
+
+interface Content {
+  readonly collections: ReturnType<UserDocument['collections']>;
+  readonly devices: UserDocument['devices']['keys'];
+}
+
+/** An entry of the history as it is shown to people. */
+export function shownEntry(entry: HistoryEntry) {
+  const { revision, collection, id, before, after, device, actor, via, at, madeAt } = entry;
+  const record = { before: before?.json ?? null, after: after?.json ?? null };
+  return { revision, collection, id, ...record, deviceId: device, actor, via, at, madeAt };
+}

@@ -1,0 +1,134 @@
+/**
+ * What is kept of a user whose data was erased, so that no device brings any of it back (P7): which Yjs clients had
+ * written, which JSON devices had been there (hashed), and when it was.
+ */
+import { createHmac, randomBytes } from 'node:crypto';
+import * as decoding from 'lib0/decoding';
+import * as encoding from 'lib0/encoding';
+import * as Y from 'yjs';
+import { SyncError } from '../../shared/errors.js';
+import type { DeviceKey } from '../../shared/names.js';
+import type { UpdateScan } from '../../shared/protocol/scan.js';
+import type { DeviceState } from './device-state.js';
+import type { Judged } from './judged.js';
+
+const VERSION = 1;
+const HASH_BYTES = 16;
+
+interface Content {
+  /** When the last erasure was, in ms since 1970. */
+  readonly at: number;
+  /** Of the document when it was empty again. */
+  readonly revision: number;
+  readonly salt: Uint8Array;
+  /** The erased state vector. */
+  readonly clients: ReadonlyMap<number, number>;
+  /** Hashes of device ids, as hex. */
+  readonly devices: ReadonlySet<string>;
+}
+
+/** A document that is about to be erased. */
+export interface Erasable {
+  readonly revision: number;
+  readonly devices: { readonly keys: readonly DeviceKey[] };
+  readonly erased: Tombstone | null;
+  stateVector(): Uint8Array;
+}
+
+export class Tombstone {
+  private readonly content: Content;
+
+  private constructor(content: Content) {
+    this.content = content;
+  }
+
+  /** @param document `null` where it is damaged: then only the time is known */
+  static of(document: Erasable | null, now: number): Tombstone {
+    const old = document?.erased?.content;
+    const salt = old?.salt ?? randomBytes(HASH_BYTES);
+    const hashes = document?.devices.keys.map((device) => hashed(salt, device)) ?? [];
+    const clients = document === null ? [] : Y.decodeStateVector(document.stateVector());
+    return new Tombstone({
+      at: now,
+      revision: (document?.revision ?? -1) + 1,
+      salt,
+      clients: new Map([...(old?.clients ?? []), ...clients]),
+      devices: new Set([...(old?.devices ?? []), ...hashes]),
+    });
+  }
+
+  /** Whether a revision is one of what was erased. */
+  covers(revision: number): boolean {
+    return revision < this.content.revision;
+  }
+
+  /** Refuses an update that has, deletes or builds on something of the erased clients. */
+  checkUpdate({ ranges, needs }: Pick<UpdateScan, 'ranges' | 'needs'>): void {
+    this.#checkClients(ranges.map(({ client }) => client));
+    this.#checkClients(needs.keys());
+  }
+
+  /** Refuses a device that still has something of the erased document. */
+  checkStateVector(stateVector: ReadonlyMap<number, number>): void {
+    this.#checkClients(stateVector.keys());
+  }
+
+  #checkClients(clients: Iterable<number>): void {
+    for (const client of clients) if (this.content.clients.has(client)) throw new SyncError('ERASED');
+  }
+
+  /**
+   * Refuses a write of a JSON device that was made before the erasure, or, of a device that was there before, one
+   * that was not certainly made after it had read the document as it is since.
+   */
+  checkWrite({ device, madeAt, replay }: Pick<Judged, 'device' | 'madeAt' | 'replay'>, index?: number): void {
+    const isOld = madeAt !== null && madeAt < this.content.at;
+    if (isOld || (this.#knows(device) && !hasClearedBefore(device, madeAt, replay))) {
+      throw new SyncError('ERASED', undefined, index === undefined ? {} : { index });
+    }
+  }
+
+  #knows({ key }: DeviceState): boolean {
+    return this.content.devices.has(hashed(this.content.salt, key));
+  }
+
+  encode(): Uint8Array {
+    const { at, revision, salt, clients, devices } = this.content;
+    return encoding.encode((encoder) => {
+      encoding.writeVarUint(encoder, VERSION);
+      encoding.writeVarUint(encoder, Math.max(0, Math.floor(at)));
+      encoding.writeVarUint(encoder, revision);
+      encoding.writeVarUint8Array(encoder, salt);
+      encoding.writeVarUint(encoder, clients.size);
+      for (const pair of clients) for (const number of pair) encoding.writeVarUint(encoder, number);
+      encoding.writeVarUint(encoder, devices.size);
+      for (const hash of devices) encoding.writeVarUint8Array(encoder, Buffer.from(hash, 'hex'));
+    });
+  }
+
+  static decode(bytes: Uint8Array): Tombstone {
+    const decoder = decoding.createDecoder(bytes);
+    const number = () => decoding.readVarUint(decoder);
+    const bytesOf = () => decoding.readVarUint8Array(decoder);
+    const list = <T>(read: () => T) => Array.from({ length: number() }, read);
+    number(); // the version; there is one
+    return new Tombstone({
+      at: number(),
+      revision: number(),
+      salt: bytesOf(),
+      clients: new Map(list(() => [number(), number()] as const)),
+      devices: new Set(list(() => Buffer.from(bytesOf()).toString('hex'))),
+    });
+  }
+}
+
+/** A queue that says no times is trusted once the device had the time to flush what was in it before. */
+function hasClearedBefore(device: DeviceState, madeAt: number | null, replay: boolean): boolean {
+  const { syncedFrom } = device;
+  if (syncedFrom === null) return false;
+  if (madeAt !== null) return madeAt >= syncedFrom;
+  return !replay || device.hasFlushed;
+}
+
+const hashed = (salt: Uint8Array, device: string): string =>
+  createHmac('sha256', salt).update(device).digest().subarray(0, HASH_BYTES).toString('hex');

@@ -1,0 +1,69 @@
+/** Many use a database at once; who needs it alone waits until they are done, and lets those that come wait. */
+export class DatabaseAccess {
+  readonly #users = new Set<Promise<unknown>>();
+  #alone: Promise<void> | null = null;
+
+  async shared<T>(use: () => Promise<T>): Promise<T> {
+    while (this.#alone !== null) await this.#alone;
+    const running = use();
+    this.#users.add(running);
+    try {
+      return await running;
+    } finally {
+      this.#users.delete(running);
+    }
+  }
+
+  async alone<T>(use: () => Promise<T>): Promise<T> {
+    while (this.#alone !== null) await this.#alone;
+    let release = (): void => {};
+    this.#alone = new Promise((resolve) => {
+      release = resolve;
+    });
+    try {
+      await this.settled();
+      return await use();
+    } finally {
+      this.#alone = null;
+      release();
+    }
+  }
+
+  /** Resolves when all that use it now are done. */
+  async settled(): Promise<void> {
+    await Promise.allSettled([...this.#users]);
+  }
+}
+
+/** Tasks that must not meet, one after the other. */
+export class Turns {
+  #last: Promise<unknown> = Promise.resolve();
+
+  take<T>(task: () => Promise<T>): Promise<T> {
+    const turn = this.#last.then(task, task);
+    this.#last = turn.catch(() => {});
+    return turn;
+  }
+
+  async ended(): Promise<void> {
+    await this.#last;
+  }
+}
+
+/** Of what was begun under each name, the last, while it is not done. */
+export class LastOf<Name> {
+  readonly #running = new Map<Name, Promise<void>>();
+
+  add(name: Name, done: Promise<void>): void {
+    const settled = (): void => {
+      if (this.#running.get(name) === done) this.#running.delete(name);
+    };
+    this.#running.set(name, done);
+    done.then(settled, settled);
+  }
+
+  /** Resolves when it is done, or has failed. */
+  async settled(name: Name): Promise<void> {
+    await this.#running.get(name)?.catch(() => {});
+  }
+}

@@ -1,0 +1,190 @@
+/** The commands of the admin: keys of encryption, erasure and export in the folder of a stopped server. */
+import { spawnSync } from 'node:child_process';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { KeyRing, newKey } from '../../server/store/key-ring.js';
+import { findInFiles } from '../support/raw-files.js';
+import { ServerProcess } from '../support/server-process.js';
+import { useJson } from '../support/use.js';
+
+let folder: string;
+let data: string;
+let keyFile: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'commands-'));
+  data = join(folder, 'data');
+  keyFile = join(folder, 'keys');
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+});
+
+interface Answer {
+  readonly status: number | null;
+  readonly out: string;
+  readonly said: string;
+}
+
+function run(
+  name: 'keys' | 'user',
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Answer {
+  const { PATH = '' } = process.env;
+  const { status, stdout, stderr } = spawnSync(process.execPath, [`dist/server/${name}.js`, ...args], {
+    env: { PATH, DATA_DIR: data, ...env },
+    encoding: 'utf8',
+  });
+  return { status, out: stdout, said: stdout + stderr };
+}
+
+async function start(options: Readonly<Record<string, string>> = {}): Promise<ServerProcess> {
+  const server = await ServerProcess.start({ DATA_DIR: data, ...options });
+  onTestFinished(() => server.dispose());
+  return server;
+}
+
+async function write(server: ServerProcess, id: string): Promise<void> {
+  const json = await useJson(server, 'anna', 'phone');
+  json.update('appointments', { id, note: 'value-of-anna' }, { ack: id });
+  await json.next('ACK');
+}
+
+const records = async ({ url }: ServerProcess): Promise<unknown> =>
+  (await fetch(`${url}/api/sync/anna`)).json();
+
+describe('npm run keys', () => {
+  test('[P7] new makes a key that a server takes; a wrong way to call it is explained', () => {
+    const made = run('keys', ['new']);
+    expect(KeyRing.parse(made.out).ids).toHaveLength(1);
+    expect(run('keys', ['new']).out).not.toBe(made.out);
+    for (const args of [[], ['what'], ['retire'], ['rotate', 'x']]) {
+      expect(run('keys', args)).toMatchObject({
+        status: 2,
+        said: expect.stringContaining('npm run keys -- rotate'),
+      });
+    }
+    expect(run('keys', ['rotate'])).toMatchObject({
+      status: 1,
+      said: expect.stringContaining('ENCRYPTION_KEY_FILE'),
+    });
+  });
+
+  test('[P7] [O4] rotate, while the server runs: it takes the new key up, and the old one can be retired', async () => {
+    const old = newKey();
+    await writeFile(keyFile, `# keys of the practice\n${old}\n`, { mode: 0o600 });
+    const env = { ENCRYPTION_KEY_FILE: keyFile };
+    const [oldId = ''] = KeyRing.parse(old).ids;
+    expect(run('keys', ['status'], env).out).toBe(`${oldId}: the current one\n`);
+    const server = await start(env);
+    await write(server, 'a1');
+    const from = server.lines.length;
+    const rotated = run('keys', ['rotate'], env);
+    expect([rotated.status, rotated.said]).toEqual([0, expect.stringContaining('The new key is')]);
+    expect(run('keys', ['retire', oldId], env).status).toBe(1);
+    const newId = KeyRing.parse(await readFile(keyFile, 'utf8')).current.id;
+    await server.line(new RegExp(`Encrypted with the key ${newId}; no other one is needed`), from);
+    await write(server, 'a2');
+    expect(run('keys', ['status'], env).out).toBe(
+      `${newId}: the current one\n${oldId}: not in use any more\n`,
+    );
+    expect(run('keys', ['retire', newId], env)).toMatchObject({
+      status: 1,
+      said: expect.stringContaining('it stays'),
+    });
+    expect(run('keys', ['retire', 'ffffffff'], env).status).toBe(1);
+    expect(run('keys', ['retire', oldId], env).status).toBe(0);
+    const text = await readFile(keyFile, 'utf8');
+    expect(text).toContain('# keys of the practice');
+    expect(text).not.toContain(old);
+    expect((await stat(keyFile)).mode & 0o777).toBe(0o600);
+    expect(server.lines.join('\n')).not.toContain(old.slice(0, 12));
+    await server.stop();
+    await server.restart();
+    expect(await records(server)).toMatchObject({ appointments: [{ id: 'a1' }, { id: 'a2' }] });
+    expect(await findInFiles(data, ['value-of-anna'])).toEqual([]);
+  });
+
+  test('[P5] a changed file that lacks a key in use, or is none, is refused, and the server goes on', async () => {
+    await writeFile(keyFile, newKey());
+    const server = await start({ ENCRYPTION_KEY_FILE: keyFile });
+    await write(server, 'a1');
+    await writeFile(keyFile, 'no key');
+    await server.line(/changed keys can't be used.*Line 1 is not a key/);
+    await writeFile(keyFile, newKey());
+    await server.line(/changed keys can't be used.*not among those given/);
+    await write(server, 'a2');
+  });
+
+  test('[P5] [O1] the server refuses to start with a sentence that shows no key', async () => {
+    const key = newKey();
+    const server = await start({ ENCRYPTION_KEY: key });
+    await write(server, 'a1');
+    await server.stop();
+    await writeFile(keyFile, key);
+    const cases: [Record<string, string>, RegExp][] = [
+      [{}, /Cannot start: The database is encrypted \(key [0-9a-f]{8}\): set ENCRYPTION_KEY or/],
+      [{ ENCRYPTION_KEY: newKey() }, /is not among those given/],
+      [{ ENCRYPTION_KEY: key.slice(1) }, /ENCRYPTION_KEY is not one\. Allowed: 32 bytes/],
+      [{ ENCRYPTION_KEY: key, ENCRYPTION_KEY_FILE: keyFile }, /not both/],
+      [{ ENCRYPTION_KEY_FILE: join(folder, 'nowhere') }, /nowhere, can't be read \(ENOENT\)/],
+    ];
+    for (const [env, sentence] of cases) {
+      const ended = spawnSync(process.execPath, ['dist/server/main.js'], {
+        env: { PATH: process.env.PATH ?? '', DATA_DIR: data, PORT: '0', ...env },
+        encoding: 'utf8',
+      });
+      expect([ended.status, ended.stderr]).toEqual([1, expect.stringMatching(sentence)]);
+      expect(ended.stdout + ended.stderr).not.toContain(key.slice(1, 12));
+    }
+    await server.restart();
+    expect(await records(server)).toMatchObject({ appointments: [{ id: 'a1' }] });
+  });
+});
+
+describe('npm run user', () => {
+  test.each([
+    ['plain', {}],
+    ['encrypted', { ENCRYPTION_KEY: newKey() }],
+  ])('[P7] exports and erases in the folder of a stopped server: %s', async (_, options) => {
+    const env: Record<string, string> = options;
+    const server = await start(env);
+    await write(server, 'a1');
+    expect(run('user', ['erase', 'anna'], env)).toMatchObject({
+      status: 1,
+      said: expect.stringMatching(/in use by another process.*DELETE \/api\/users\/anna/s),
+    });
+    await server.stop();
+    const exported = run('user', ['export', 'anna'], env);
+    expect(JSON.parse(exported.out)).toMatchObject({
+      userId: 'anna',
+      collections: { appointments: [{ id: 'a1', note: 'value-of-anna' }] },
+      history: [{ revision: 1, after: { note: 'value-of-anna' } }],
+    });
+    const out = join(folder, 'anna.json');
+    expect(run('user', ['export', 'anna', '--out', out], env).status).toBe(0);
+    expect(JSON.parse(await readFile(out, 'utf8'))).toMatchObject({ userId: 'anna' });
+    expect((await stat(out)).mode & 0o777).toBe(0o600);
+    expect(run('user', ['erase', 'anna'], env)).toMatchObject({
+      status: 0,
+      said: expect.stringContaining('Backups'),
+    });
+    expect(await findInFiles(data, ['value-of-anna'])).toEqual([]);
+    expect(JSON.parse(run('user', ['export', 'anna'], env).out)).toMatchObject({ history: [], devices: [] });
+  });
+
+  test('[P7] a wrong way to call it is explained, and nothing is made', () => {
+    for (const args of [
+      [],
+      ['erase'],
+      ['erase', 'a b'],
+      ['export', 'anna', '--out'],
+      ['erase', 'anna', '--out', 'x'],
+    ]) {
+      expect(run('user', args)).toMatchObject({
+        status: 2,
+        said: expect.stringContaining('npm run user -- erase ID'),
+      });
+    }
+  });
+});
