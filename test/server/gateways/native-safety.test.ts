@@ -5,6 +5,7 @@ import { collectingLog } from '../../../server/log.js';
 import { messages } from '../../../shared/protocol/yjs.js';
 import { overlapOfCollected, rawUpdate, refusedUpdates, v2Of } from '../../support/hostile.js';
 import type { NativeDevice } from '../../support/native-device.js';
+import { passUnchecked } from '../../support/pass-unchecked.js';
 import type { TestServer } from '../../support/server.js';
 import { openNative, openRaw, useJson, useNative, useRaw, useServer } from '../../support/use.js';
 
@@ -100,6 +101,7 @@ test('[N8] an unmodified provider with a bad document is stopped by it', async (
 });
 
 test('[S1] a throw while applying: 1007, the document is loaded again, nobody else notices', async () => {
+  passUnchecked();
   const { log, events } = collectingLog();
   const server = await useServer({}, { log });
   const device = await bystander(server);
