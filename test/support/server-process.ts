@@ -15,6 +15,8 @@ interface Run {
   readonly exit: Promise<Exit>;
 }
 
+type Command = () => readonly string[];
+
 const running = new Set<ChildProcess>();
 process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL');
@@ -30,19 +32,28 @@ export class ServerProcess {
   readonly folder: string;
   #port = 0;
   readonly #options: Readonly<Record<string, string>>;
+  readonly #command: Command;
   readonly #printed = new Watched();
   readonly #ownsFolder: boolean;
   #run: Run | null = null;
 
-  private constructor(folder: string, options: Readonly<Record<string, string>>) {
+  private constructor(folder: string, options: Readonly<Record<string, string>>, command: Command) {
+    this.#command = command;
     this.folder = options.DATA_DIR ?? folder;
     this.#ownsFolder = options.DATA_DIR === undefined;
     this.#options = options;
   }
 
-  /** Resolves when it listens. */
-  static async start(options: Readonly<Record<string, string>> = {}): Promise<ServerProcess> {
-    const server = new ServerProcess(await mkdtemp(join(tmpdir(), 'server-')), options);
+  /**
+   * Resolves when it listens.
+   *
+   * @param command what runs it, at each start: a program that turns into the one named behind it, as `env` does
+   */
+  static async start(
+    options: Readonly<Record<string, string>> = {},
+    command: Command = () => [],
+  ): Promise<ServerProcess> {
+    const server = new ServerProcess(await mkdtemp(join(tmpdir(), 'server-')), options, command);
     for (let attempt = 1; ; attempt++) {
       server.#port = Number(options.PORT ?? randomPort());
       try {
@@ -70,7 +81,8 @@ export class ServerProcess {
   async restart(): Promise<void> {
     const from = this.lines.length;
     const { PATH = '' } = process.env;
-    const child = spawn(process.execPath, ['dist/server/main.js'], {
+    const [program = '', ...args] = [...this.#command(), process.execPath, 'dist/server/main.js'];
+    const child = spawn(program, args, {
       env: { PATH, HOST: '127.0.0.1', DATA_DIR: this.folder, ...this.#options, PORT: String(this.#port) },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -100,6 +112,11 @@ export class ServerProcess {
       () => this.lines.slice(from).find((line) => pattern.test(line)),
       () => `a line like ${pattern}`,
     );
+  }
+
+  /** Resolves when it has ended by itself. */
+  async ended(): Promise<void> {
+    await this.#run?.exit;
   }
 
   /** SIGKILL: nothing is finished, nothing is said. */
