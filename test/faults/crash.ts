@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ServerProcess } from '../support/server-process.js';
+import { PATIENCE } from '../support/wait.js';
 import { Bulk } from './bulk.js';
 import { Chance } from './chance.js';
 import { Household } from './household.js';
@@ -34,7 +35,7 @@ const LONGEST_LOAD = 900;
 const TERM = 20;
 
 /** A kill falls into one of so many calls that make, sync, rename or remove a file: of a load, and of a start. */
-const CALLS = 30;
+const CALLS = 60;
 const CALLS_OF_START = 20;
 
 /**
@@ -199,7 +200,7 @@ class CrashRun {
   async #momentOfCall(disk: RecordedDisk): Promise<string> {
     const count = 1 + this.#chance.below(CALLS);
     await disk.killAt(count);
-    await Promise.race([this.#server.ended(), pause(2 * LONGEST_LOAD)]);
+    await Promise.race([this.#server.ended(), pause(PATIENCE)]);
     return `before call ${count} on files`;
   }
 
