@@ -107,10 +107,11 @@ export class ServerProcess {
   }
 
   /** The first line, from that position on, that the pattern fits; waits for it. */
-  line(pattern: RegExp, from = 0): Promise<string> {
+  line(pattern: RegExp, from = 0, ms = PATIENCE): Promise<string> {
     return this.#printed.until(
       () => this.lines.slice(from).find((line) => pattern.test(line)),
       () => `a line like ${pattern}`,
+      ms,
     );
   }
 
