@@ -37,13 +37,16 @@ type Change = (names: Names) => void;
  * What a disk may hold after the lines of fsync-recorder.c. Names are as certain as the last sync of their folder
  * made them; of later changes any number may have arrived, in their order, which every journal keeps. That a file
  * keeps its own name when it is synced, as the file systems of Linux do it, is not relied upon.
+ *
+ * @param chance decides how many of the later ones; none without it
  */
-export function imageAfter(recorded: string, base: Base, chance: Chance): Image {
+export function imageAfter(recorded: string, base: Base, chance: Chance | null): Image {
   const lines = recorded.split('\n').filter((line) => line !== '');
   const changes = lines.map(changeOf).filter((change) => change !== null);
   const certain = Math.max(0, ...lines.map((line) => Number(/^folder (\d+)\t/.exec(line)?.[1] ?? 0)));
   const unsure = changes.length - certain;
-  const arrived = certain + (chance.happens(0.6) ? 0 : chance.below(unsure + 1));
+  const more = chance === null || chance.happens(0.6) ? 0 : chance.below(unsure + 1);
+  const arrived = certain + more;
   const names: Names = { folders: new Set(base.folders), files: namesOf(base) };
   for (const change of changes.slice(0, arrived)) change(names);
   const synced = syncedLengths(lines, base);

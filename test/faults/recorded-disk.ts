@@ -32,7 +32,7 @@ export class RecordedDisk {
       stdio: 'inherit',
     });
     await mkdir(disk.#folder);
-    await disk.#begin();
+    await disk.settle();
     return disk;
   }
 
@@ -71,9 +71,10 @@ export class RecordedDisk {
   }
 
   /** After the end of the server: leaves what a disk may have kept that lost its power then; says what that was. */
-  async cutPower(chance: Chance): Promise<string> {
+  async cutPower(chance: Chance, { onlyCertain = false } = {}): Promise<string> {
     const tail = TAILS[chance.below(TAILS.length)] ?? 'cut';
-    const image = imageAfter(await readFile(this.#log, 'utf8'), this.#base, chance);
+    const recorded = await readFile(this.#log, 'utf8');
+    const image = imageAfter(recorded, this.#base, onlyCertain ? null : chance);
     const next = join(this.#root, 'next');
     await mkdir(next);
     const moved = (path: string): string => next + path.slice(this.#folder.length);
@@ -86,12 +87,12 @@ export class RecordedDisk {
     }
     await rm(this.#folder, { recursive: true });
     await rename(next, this.#folder);
-    await this.#begin();
+    await this.settle();
     return `${lost} bytes not synced (${tail}), ${image.undone} names undone`;
   }
 
   /** From here on everything that is there counts as synced. */
-  async #begin(): Promise<void> {
+  async settle(): Promise<void> {
     await rm(this.#inodes, { recursive: true, force: true });
     await mkdir(this.#inodes);
     await writeFile(this.#log, '');
