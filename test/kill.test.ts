@@ -1,10 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import * as Y from 'yjs';
 import { runCrashes } from './faults/crash.js';
+import { canInject, runEio } from './faults/eio.js';
+import { canRecord } from './faults/recorded-disk.js';
 import { client, Server } from './support/replicas.js';
 
 /** More rounds, with other seeds: `npm run test:faults`. */
 const SEEDS = [6, 77];
+const CI = process.env.CI === 'true';
+/** The build server has to prove it; elsewhere the tool may be missing. */
+const noRecorder = !canRecord() && !CI;
+const noInjector = (noRecorder || !canInject()) && !CI;
 
 describe('the server is killed under load, and started again on the same folder', () => {
   it.each(SEEDS)(
@@ -14,6 +20,31 @@ describe('the server is killed under load, and started again on the same folder'
       expect(result.problems).toEqual([]);
       expect(result.rounds).toBe(2);
       expect(result.confirmations).toBeGreaterThan(0);
+    },
+    60_000,
+  );
+
+  it.skipIf(noRecorder)(
+    noRecorder
+      ? '[P6] SKIPPED: it takes Linux and a C compiler (cc) to record what is synced'
+      : '[N3 P6 P2] the power goes with it: all that was seen or confirmed had been synced',
+    async () => {
+      const result = await runCrashes({ seed: 8, rounds: 2, power: true });
+      expect(result.problems).toEqual([]);
+      expect(result.confirmations).toBeGreaterThan(0);
+    },
+    60_000,
+  );
+
+  it.skipIf(noInjector)(
+    noInjector
+      ? '[P3] SKIPPED: strace is missing, or not permitted to trace'
+      : '[P3 N3 P6] syncs fail: writers are told, the store works again by itself, and nothing is lost',
+    async () => {
+      const result = await runEio({ seed: 8, rounds: 2 });
+      expect(result.problems).toEqual([]);
+      expect(result.failures).toBeGreaterThan(0);
+      expect(result.recoveries).toBeGreaterThan(0);
     },
     60_000,
   );

@@ -1,5 +1,6 @@
 import type { BatchOperation, ClassicLevel } from 'classic-level';
 import { SyncError } from '../../shared/errors.js';
+import { syncFolderIfChanged } from './folder-sync.js';
 
 export type Database = ClassicLevel<Uint8Array, Uint8Array>;
 export type Operation = BatchOperation<Database, Uint8Array, Uint8Array>;
@@ -9,12 +10,14 @@ export const del = (key: Uint8Array): Operation => ({ type: 'del', key });
 
 /** A chained batch: an array of operations takes three times the CPU, as each one is copied and taken apart. */
 export async function writeDurably(db: Database, operations: readonly Operation[]): Promise<void> {
+  const began = Date.now();
   const batch = db.batch();
   for (const operation of operations) {
     if (operation.type === 'put') batch.put(operation.key, operation.value);
     else batch.del(operation.key);
   }
   await batch.write({ sync: true });
+  await syncFolderIfChanged(db.location, began);
 }
 
 /** LevelDB may find the damage first. */

@@ -2,6 +2,7 @@ import type { Snapshot } from 'classic-level';
 import * as Y from 'yjs';
 import { SyncError } from '../../shared/errors.js';
 import { updateLength } from '../../shared/protocol/scan.js';
+import { syncFolder } from './folder-sync.js';
 import { plainVaults, type Vault, type Vaults } from './level-cipher.js';
 import { corrupt, type Database, isDamage, type Operation, put, readFailure } from './level-database.js';
 import * as format from './level-format.js';
@@ -230,6 +231,7 @@ async function adoptAll(db: Database, onProgress: Progress): Promise<void> {
     onProgress(index + 1, users.length);
   }
   await db.put(format.FORMAT_KEY, format.FORMAT, { sync: true });
+  await syncFolder(db.location);
 }
 
 async function adoptDocument(db: Database, user: string): Promise<void> {

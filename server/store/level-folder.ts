@@ -1,15 +1,18 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ClassicLevel } from 'classic-level';
 import { SyncError } from '../../shared/errors.js';
+import { makeFolder, syncFolder } from './folder-sync.js';
 import type { Database } from './level-database.js';
-import { findLogDamage } from './level-log.js';
+import { findLogDamage, holdsRecord, wholeRecords } from './level-log.js';
+import { oldestLog } from './level-manifest.js';
 
 const DATABASE_FILE = /^(CURRENT|MANIFEST-\d+|\d+\.(log|ldb|sst|dbtmp))$/;
 /** LevelDB makes these before it knows whether there is a database; file systems put `lost+found` into a root. */
 const NO_DATA = /^(LOCK|LOG|LOG\.old|lost\+found)$/;
 /** What is there when the process ended while it created a database, before anything could be saved. */
 const UNFINISHED = /^(MANIFEST-000001|000001\.dbtmp)$/;
+const FIRST_MANIFEST = 'MANIFEST-000001';
 const REPAIR = 'restore the folder from a backup, or run `npm run repair -- DATA_DIR`';
 
 /**
@@ -20,9 +23,13 @@ export async function openDatabase(folder: string): Promise<Database> {
   const createIfMissing = await inspect(folder);
   const db: Database = new ClassicLevel(folder, { keyEncoding: 'view', valueEncoding: 'view' });
   try {
+    if (createIfMissing) await makeFolder(folder);
     await db.open({ createIfMissing });
+    // LevelDB names its new manifest and log without it: what is saved in them would be gone with their names.
+    await syncFolder(folder);
     return db;
   } catch (error) {
+    await db.close();
     throw openFailure(folder, error);
   }
 }
@@ -37,7 +44,16 @@ async function inspect(folder: string): Promise<boolean> {
   if (!files.includes('CURRENT')) {
     throw unavailable(`The database in ${folder} is damaged, its file CURRENT is missing: ${REPAIR}.`);
   }
-  if (!(await isLocked(folder))) await checkLogs(folder, files);
+  if (await isLocked(folder)) return false;
+  const current = (await readFile(join(folder, 'CURRENT'), 'utf8')).trim();
+  const manifest = await readFile(join(folder, current)).catch(() => null);
+  if (manifest === null) return false; // LevelDB refuses it, and says why
+  const logs = await readLogs(folder, files);
+  if (current === FIRST_MANIFEST && isUnborn(manifest, files, logs)) {
+    await rm(join(folder, 'CURRENT'));
+    return true;
+  }
+  checkLogs(folder, logs, oldestLog(manifest));
   return false;
 }
 
@@ -52,17 +68,46 @@ async function listFolder(folder: string): Promise<string[]> {
   }
 }
 
-/** LevelDB names its second manifest only once it has a log: without one, what was saved last is gone. */
-async function checkLogs(folder: string, files: string[]): Promise<void> {
-  const current = (await readFile(join(folder, 'CURRENT'), 'utf8')).trim();
-  if (current !== 'MANIFEST-000001' && !files.some((name) => name.endsWith('.log'))) {
+interface Log {
+  readonly name: string;
+  readonly number: number;
+  readonly content: Buffer;
+}
+
+/** In the order in which they were written. */
+async function readLogs(folder: string, files: readonly string[]): Promise<Log[]> {
+  const names = files.filter((name) => name.endsWith('.log'));
+  const logs = names.map(async (name) => {
+    return { name, number: Number.parseInt(name, 10), content: await readFile(join(folder, name)) };
+  });
+  return (await Promise.all(logs)).sort((one, other) => one.number - other.number);
+}
+
+/**
+ * LevelDB does not sync its first manifest: a power loss may leave the name of it and nothing in it. Nothing is saved
+ * before there is a second one, so as long as nothing else is there, the database can be created anew.
+ */
+function isUnborn(manifest: Buffer, files: readonly string[], logs: readonly Log[]): boolean {
+  const isEmpty = wholeRecords(manifest).next().done === true;
+  return (
+    isEmpty &&
+    !files.some((name) => /\.(ldb|sst)$/.test(name)) &&
+    logs.every((log) => log.content.length === 0)
+  );
+}
+
+/** The log that the manifest names was made before that, and what was saved after it is there or in later ones. */
+function checkLogs(folder: string, all: readonly Log[], oldest: number | null): void {
+  const logs = all.filter(({ number }) => number >= (oldest ?? 0));
+  if (oldest !== null && oldest > 0 && logs[0]?.number !== oldest) {
     throw unavailable(`The database in ${folder} is damaged, its log file is missing: ${REPAIR}.`);
   }
-  for (const file of files.filter((name) => name.endsWith('.log'))) {
-    const damage = findLogDamage(await readFile(join(folder, file)));
+  for (const [index, { name, content }] of logs.entries()) {
+    const isLast = !logs.slice(index + 1).some((later) => holdsRecord(later.content));
+    const damage = findLogDamage(content, isLast);
     if (damage === null) continue;
     throw unavailable(
-      `The database in ${folder} is damaged, ${file} at byte ${damage}: ${REPAIR}. Opened as it is, it would lose saved changes.`,
+      `The database in ${folder} is damaged, ${name} at byte ${damage}: ${REPAIR}. Opened as it is, it would lose saved changes.`,
     );
   }
 }

@@ -3,13 +3,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ServerProcess } from '../support/server-process.js';
+import { PATIENCE } from '../support/wait.js';
+import { Bulk } from './bulk.js';
 import { Chance } from './chance.js';
 import { Household } from './household.js';
 import { startLoad } from './load.js';
+import { RecordedDisk } from './recorded-disk.js';
 
 export interface CrashOptions {
   readonly seed: number;
   readonly rounds: number;
+  /** Whether each kill takes the disk's power too: what was not synced is gone. */
+  readonly power?: boolean;
   readonly report?: (line: string) => void;
 }
 
@@ -29,14 +34,23 @@ const LONGEST_LOAD = 900;
 /** Rounds after which other users go on, so that documents stay small and compactions many. */
 const TERM = 20;
 
+/** A kill falls into one of so many calls that make, sync, rename or remove a file: of a load, and of a start. */
+const CALLS = 60;
+const CALLS_OF_START = 20;
+
 /**
  * Kills the server under load again and again; after each restart on the same folder everything must be there
  * that anybody but its author had seen, or that was confirmed to its author.
  */
-export async function runCrashes({ seed, rounds, report = () => {} }: CrashOptions): Promise<CrashResult> {
+export async function runCrashes(options: CrashOptions): Promise<CrashResult> {
+  const { seed, rounds, power = false, report = () => {} } = options;
   const folder = await mkdtemp(join(tmpdir(), 'crash-'));
-  const server = await ServerProcess.start({ ...OPTIONS, DATA_DIR: join(folder, 'data') });
-  const run = new CrashRun(server, seed);
+  const disk = power ? await RecordedDisk.create(folder) : null;
+  const server = await ServerProcess.start(
+    { ...OPTIONS, DATA_DIR: disk?.data ?? join(folder, 'data') },
+    disk === null ? {} : { command: disk.command },
+  );
+  const run = new CrashRun(server, seed, disk);
   try {
     for (let round = 1; round <= rounds && run.problems.length === 0; round++) {
       report(`round ${round} of ${rounds}: ${await run.round(round)}`);
@@ -60,6 +74,8 @@ class CrashRun {
   readonly problems: string[] = [];
   readonly #server: ServerProcess;
   readonly #chance: Chance;
+  readonly #disk: RecordedDisk | null;
+  readonly #bulk: Bulk | null;
   #households: readonly Household[] = [];
   /** Of earlier terms: nobody writes to them any more, and at the end all is still there. */
   readonly #retired: Household[] = [];
@@ -67,9 +83,11 @@ class CrashRun {
   #kills = 0;
   #onConfirmed = (): void => {};
 
-  constructor(server: ServerProcess, seed: number) {
+  constructor(server: ServerProcess, seed: number, disk: RecordedDisk | null) {
     this.#server = server;
     this.#chance = new Chance(seed);
+    this.#disk = disk;
+    this.#bulk = disk && new Bulk(server.url);
   }
 
   /** One load and its kill, sometimes followed by others while the server or the devices come back. */
@@ -79,15 +97,17 @@ class CrashRun {
     await this.#settle();
     const before = this.#confirmations;
     const stop = startLoad(this.#households, this.#newChance);
+    const stopBulk = this.#chance.happens(0.4) ? this.#bulk?.start() : undefined;
     const when = await this.#momentToKill();
-    await this.#kill();
+    const left = await this.#kill();
     await stop();
+    await stopBulk?.();
     const confirmed = this.#confirmations - before;
-    if (this.#chance.happens(0.15)) await this.#killWhileStarting();
+    if (this.#chance.happens(this.#disk ? 0.4 : 0.15)) await this.#killWhileStarting();
     await this.#restart();
     if (this.#chance.happens(0.15)) await this.#killWhileReconnecting();
     this.#rounds = round;
-    return `killed ${when}, ${confirmed} changes confirmed by then`;
+    return `killed ${when}${left}, ${confirmed} changes confirmed by then`;
   }
 
   async finish(): Promise<void> {
@@ -146,7 +166,8 @@ class CrashRun {
   readonly #newChance = (): Chance => new Chance(this.#chance.below(2 ** 32));
 
   get #confirmations(): number {
-    return [...this.#retired, ...this.#households].reduce((sum, { ledger }) => sum + ledger.confirmations, 0);
+    const ledgers = [...this.#retired, ...this.#households].map(({ ledger }) => ledger.confirmations);
+    return ledgers.reduce((sum, each) => sum + each, this.#bulk?.confirmed ?? 0);
   }
 
   async #each<T>(action: (household: Household) => Promise<T>): Promise<T[]> {
@@ -155,6 +176,7 @@ class CrashRun {
 
   /** After a random time, or right at a confirmation, when the next batch is about to be written. */
   async #momentToKill(): Promise<string> {
+    if (this.#disk !== null && this.#chance.happens(0.6)) return this.#momentOfCall(this.#disk);
     const ms = Math.round(this.#chance.between(5, LONGEST_LOAD));
     if (this.#chance.happens(0.5)) {
       await pause(ms);
@@ -174,10 +196,26 @@ class CrashRun {
     return left <= 0 ? `at confirmation ${count}` : `after ${2 * LONGEST_LOAD} ms`;
   }
 
-  async #kill(): Promise<void> {
+  /** Right before a file is made, synced, renamed or removed. */
+  async #momentOfCall(disk: RecordedDisk): Promise<string> {
+    const count = 1 + this.#chance.below(CALLS);
+    await disk.killAt(count);
+    await Promise.race([this.#server.ended(), pause(PATIENCE)]);
+    return `before call ${count} on files`;
+  }
+
+  async #kill(): Promise<string> {
+    const left = await this.#killServer();
+    await this.#each((household) => household.disconnected());
+    return left;
+  }
+
+  /** Says what that left on the disk. */
+  async #killServer(): Promise<string> {
     this.#kills++;
     await this.#server.kill();
-    await this.#each((household) => household.disconnected());
+    if (this.#disk === null) return '';
+    return `, ${await this.#disk.cutPower(this.#newChance())}`;
   }
 
   async #restart(): Promise<void> {
@@ -187,16 +225,19 @@ class CrashRun {
 
   async #check(): Promise<void> {
     this.problems.push(...(await this.#each((household) => household.problems())).flat());
+    this.problems.push(...((await this.#bulk?.problems()) ?? []));
   }
 
   async #killWhileStarting(): Promise<void> {
+    await this.#disk?.killAt(1 + this.#chance.below(CALLS_OF_START));
     const started = this.#server.restart().then(
       () => {},
       () => {}, // killed before it listened
     );
-    await pause(this.#chance.between(50, 500));
-    this.#kills++;
-    await this.#server.kill();
+    // Under the recorder it may have ended already.
+    if (this.#disk === null) await pause(this.#chance.between(50, 500));
+    else await Promise.race([started, pause(1_000)]);
+    await this.#killServer();
     await started;
   }
 

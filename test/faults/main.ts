@@ -1,37 +1,90 @@
-/** `npm run test:faults [-- --short] [--seed N] [--rounds N]`: ends with one line, and with 1 when anything was lost. */
+/**
+ * `npm run test:faults [-- crash|disk|power|eio…] [--short] [--seed N] [--runs N]`: all faults unless some are named;
+ * ends with one line, and with 1 when anything was lost.
+ */
 import { spawn } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { buildIfOld } from '../support/build.js';
-import { runCrashes } from './crash.js';
+import { type CrashResult, runCrashes } from './crash.js';
+import { canInject, runEio } from './eio.js';
+import { canRecord } from './recorded-disk.js';
 
-const { values } = parseArgs({
-  options: { short: { type: 'boolean' }, seed: { type: 'string' }, rounds: { type: 'string' } },
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { short: { type: 'boolean' }, seed: { type: 'string' }, runs: { type: 'string' } },
 });
 const seed = Number(values.seed ?? randomInt(2 ** 32));
-const rounds = Number(values.rounds ?? (values.short ? 5 : 100));
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
-/** The full disk needs a process of its own, which may mount. */
-function runFullDisk(): Promise<boolean> {
+interface Verdict {
+  readonly passed: boolean;
+  readonly said: string;
+}
+
+type Fault = 'crash' | 'disk' | 'power' | 'eio';
+
+const RUNS = { crash: { long: 100, short: 3 }, power: { long: 100, short: 8 }, eio: { long: 100, short: 4 } };
+
+function optionsOf(fault: keyof typeof RUNS) {
+  const rounds = Number(values.runs ?? RUNS[fault][values.short ? 'short' : 'long']);
+  return { seed, rounds, report: (line: string) => say(`${fault}: ${line}`) };
+}
+
+function verdictOn(result: CrashResult, more = ''): Verdict {
+  const { rounds, kills, confirmations, compactions, problems } = result;
+  for (const problem of problems) say(`LOST: ${problem}`);
+  const said = `${rounds} rounds, ${kills} kills, ${confirmations} confirmed changes, ${compactions} compactions${more}`;
+  return { passed: problems.length === 0, said: `${said}, ${problems.length} problems` };
+}
+
+/** The build server has to prove it; elsewhere the tool may be missing. */
+const skipped = (why: string): Verdict => ({ passed: process.env.CI !== 'true', said: `SKIPPED, ${why}` });
+
+const NO_RECORDER = 'it takes Linux and a C compiler (cc) to record what is synced';
+
+async function runFullDisk(): Promise<Verdict> {
+  // A process of its own, which may mount.
   const args = ['--import', 'tsx', 'test/faults/full-disk.ts', '--seed', `${seed}`];
   const child = spawn(process.execPath, [...args, ...(values.short ? ['--short'] : [])], {
     stdio: 'inherit',
   });
-  return new Promise((resolve) => child.on('close', (code) => resolve(code === 0)));
+  const passed = await new Promise<boolean>((resolve) => child.on('close', (code) => resolve(code === 0)));
+  return { passed, said: passed ? 'passed or skipped' : 'FAILED' };
 }
 
+const FAULTS: Record<Fault, () => Promise<Verdict>> = {
+  crash: async () => verdictOn(await runCrashes(optionsOf('crash'))),
+  disk: runFullDisk,
+  power: async () => {
+    if (!canRecord()) return skipped(NO_RECORDER);
+    return verdictOn(await runCrashes({ ...optionsOf('power'), power: true }));
+  },
+  eio: async () => {
+    if (!canRecord()) return skipped(NO_RECORDER);
+    if (!canInject()) return skipped('strace is missing, or not permitted to trace');
+    const result = await runEio(optionsOf('eio'));
+    return verdictOn(result, `, ${result.failures} failures of the store, ${result.recoveries} recoveries`);
+  },
+};
+
+const isFault = (name: string): name is Fault => Object.hasOwn(FAULTS, name);
+const unknown = positionals.filter((name) => !isFault(name));
+if (unknown.length > 0) throw new Error(`unknown fault ${unknown}; there are ${Object.keys(FAULTS)}`);
+const chosen = positionals.length > 0 ? positionals.filter(isFault) : (Object.keys(FAULTS) as Fault[]);
+
+// Each provider listens for the end of the process.
+process.setMaxListeners(30);
 say(`seed ${seed}`);
 buildIfOld();
 const began = Date.now();
-const crashes = await runCrashes({ seed, rounds, report: say });
-for (const problem of crashes.problems) say(`LOST: ${problem}`);
-const diskWorks = await runFullDisk();
-const passed = crashes.problems.length === 0 && diskWorks;
-const { kills, compactions, confirmations } = crashes;
-say(
-  `${passed ? 'nothing lost' : 'FAILED'}: ${crashes.rounds} rounds, ${kills} kills, ${confirmations} confirmed changes, ` +
-    `${compactions} compactions, ${crashes.problems.length} problems; full disk ${diskWorks ? 'passed or skipped' : 'FAILED'}; ` +
-    `seed ${seed}, ${Math.round((Date.now() - began) / 1000)} s`,
-);
+const lines: string[] = [];
+let passed = true;
+for (const fault of chosen) {
+  const verdict = await FAULTS[fault]();
+  passed &&= verdict.passed;
+  lines.push(`${fault}: ${verdict.said}`);
+}
+const seconds = Math.round((Date.now() - began) / 1000);
+say(`${passed ? 'nothing lost' : 'FAILED'}: ${lines.join('; ')}; seed ${seed}, ${seconds} s`);
 process.exitCode = passed ? 0 : 1;

@@ -1,9 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 
-/** A TypeScript program of test/support as a process of its own. */
-export function startProgram(file: string, args: readonly string[]): ChildProcess {
-  return spawn(process.execPath, ['--import', 'tsx', `test/support/${file}`, ...args], {
+/** A TypeScript program of test/support as a process of its own; `command` is what turns into it, as `env` does. */
+export function startProgram(
+  file: string,
+  args: readonly string[],
+  command: readonly string[] = [],
+): ChildProcess {
+  const [program = '', ...more] = [...command, process.execPath, '--import', 'tsx'];
+  return spawn(program, [...more, `test/support/${file}`, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
 }

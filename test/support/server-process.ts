@@ -15,6 +15,8 @@ interface Run {
   readonly exit: Promise<Exit>;
 }
 
+type Command = () => readonly string[];
+
 const running = new Set<ChildProcess>();
 process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL');
@@ -22,6 +24,14 @@ process.on('exit', () => {
 
 /** Below the ports that the system gives to connections, so that it is still free after a restart. */
 const randomPort = (): number => 20_000 + Math.floor(Math.random() * 10_000);
+
+/** How it is run. */
+interface How {
+  /** Options of Node, such as a module to load first, which `ask` then asks. */
+  readonly nodeOptions?: readonly string[];
+  /** What runs it, at each start: a program that turns into the one named behind it, as `env` does. */
+  readonly command?: Command;
+}
 
 /** The built server (`buildIfOld`) as a process of its own, with a temporary folder that outlives restarts. */
 export class ServerProcess {
@@ -32,26 +42,19 @@ export class ServerProcess {
   readonly #options: Readonly<Record<string, string>>;
   readonly #printed = new Watched();
   readonly #ownsFolder: boolean;
-  readonly #nodeOptions: readonly string[];
+  readonly #how: How;
   #run: Run | null = null;
 
-  private constructor(
-    folder: string,
-    options: Readonly<Record<string, string>>,
-    nodeOptions: readonly string[],
-  ) {
-    this.#nodeOptions = nodeOptions;
+  private constructor(folder: string, options: Readonly<Record<string, string>>, how: How) {
+    this.#how = how;
     this.folder = options.DATA_DIR ?? folder;
     this.#ownsFolder = options.DATA_DIR === undefined;
     this.#options = options;
   }
 
-  /** Resolves when it listens. With options of Node, such as a module to load first, it can be asked by `ask`. */
-  static async start(
-    options: Readonly<Record<string, string>> = {},
-    nodeOptions: readonly string[] = [],
-  ): Promise<ServerProcess> {
-    const server = new ServerProcess(await mkdtemp(join(tmpdir(), 'server-')), options, nodeOptions);
+  /** Resolves when it listens. */
+  static async start(options: Readonly<Record<string, string>> = {}, how: How = {}): Promise<ServerProcess> {
+    const server = new ServerProcess(await mkdtemp(join(tmpdir(), 'server-')), options, how);
     for (let attempt = 1; ; attempt++) {
       server.#port = Number(options.PORT ?? randomPort());
       try {
@@ -79,9 +82,12 @@ export class ServerProcess {
   async restart(): Promise<void> {
     const from = this.lines.length;
     const { PATH = '' } = process.env;
-    const child = spawn(process.execPath, [...this.#nodeOptions, 'dist/server/main.js'], {
+    const { nodeOptions = [], command = () => [] } = this.#how;
+    const words = [...command(), process.execPath, ...nodeOptions, 'dist/server/main.js'];
+    const [program = '', ...args] = words;
+    const child = spawn(program, args, {
       env: { PATH, HOST: '127.0.0.1', DATA_DIR: this.folder, ...this.#options, PORT: String(this.#port) },
-      stdio: this.#nodeOptions.length > 0 ? ['ignore', 'pipe', 'pipe', 'ipc'] : ['ignore', 'pipe', 'pipe'],
+      stdio: nodeOptions.length > 0 ? ['ignore', 'pipe', 'pipe', 'ipc'] : ['ignore', 'pipe', 'pipe'],
     });
     running.add(child);
     for (const input of [child.stdout, child.stderr]) {
@@ -114,11 +120,17 @@ export class ServerProcess {
   }
 
   /** The first line, from that position on, that the pattern fits; waits for it. */
-  line(pattern: RegExp, from = 0): Promise<string> {
+  line(pattern: RegExp, from = 0, ms = PATIENCE): Promise<string> {
     return this.#printed.until(
       () => this.lines.slice(from).find((line) => pattern.test(line)),
       () => `a line like ${pattern}`,
+      ms,
     );
+  }
+
+  /** Resolves when it has ended by itself. */
+  async ended(): Promise<void> {
+    await this.#run?.exit;
   }
 
   /** SIGKILL: nothing is finished, nothing is said. */
