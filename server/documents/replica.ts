@@ -2,8 +2,6 @@
  * A user's Yjs document in memory: applies what comes in, unites what was created apart, and says exactly what
  * that changed. Knows no store and no sockets.
  */
-import * as decoding from 'lib0/decoding';
-import * as encoding from 'lib0/encoding';
 import * as Y from 'yjs';
 import { SyncError } from '../../shared/errors.js';
 import { isCollectionName, type RecordId } from '../../shared/names.js';
@@ -16,7 +14,8 @@ import type { SharedType } from './lost-types.js';
 import { type ImageChange, RecordImages, type Touched } from './record-images.js';
 import { keyOf } from './record-key.js';
 import { Tombstone } from './tombstone.js';
-import { Unifier, type UnifyMemory } from './unify.js';
+import { Unifier } from './unify.js';
+import { decodeMemory, encodeMemory } from './unify-memory.js';
 import type { Authorship } from './unify-step.js';
 import { UpdateCheck } from './update-check.js';
 import { UpdateCost } from './update-cost.js';
@@ -290,24 +289,3 @@ function recordsOf(type: SharedType, keys: ReadonlySet<string | null>): Touched[
 
 const joinedFields = (a: Touched['fields'], b: Touched['fields']): Touched['fields'] =>
   a === null || b === null ? null : new Set([...a, ...b]);
-
-/** Counts, then pairs and triples of varuints: small, and the same bytes for the same memory. */
-function encodeMemory({ kept, unionClients }: UnifyMemory): Uint8Array {
-  return encoding.encode((encoder) => {
-    encoding.writeVarUint(encoder, unionClients.length);
-    for (const client of unionClients) encoding.writeVarUint(encoder, client);
-    encoding.writeVarUint(encoder, kept.length);
-    for (const { client, clock, at } of kept) {
-      for (const number of [client, clock, at]) encoding.writeVarUint(encoder, number);
-    }
-  });
-}
-
-function decodeMemory(bytes: Uint8Array | null): UnifyMemory {
-  if (bytes === null || bytes.length === 0) return { kept: [], unionClients: [] };
-  const decoder = decoding.createDecoder(bytes);
-  const list = <T>(read: () => T) => Array.from({ length: decoding.readVarUint(decoder) }, read);
-  const number = () => decoding.readVarUint(decoder);
-  const unionClients = list(number);
-  return { unionClients, kept: list(() => ({ client: number(), clock: number(), at: number() })) };
-}

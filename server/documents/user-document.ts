@@ -80,13 +80,9 @@ export class UserDocument {
     return this.#replica.erased;
   }
 
-  join(member: Member): void {
-    this.#members.add(member);
-  }
+  join = (member: Member): void => this.#members.add(member);
 
-  leave(member: Member): void {
-    this.#members.delete(member);
-  }
+  leave = (member: Member): void => this.#members.delete(member);
 
   /** Runs `task` when the document is in order: at once, or after a rebuild that is under way. */
   enter(task: () => void): void {
@@ -165,9 +161,7 @@ export class UserDocument {
   stateVector = (): Uint8Array => Y.encodeStateVector(this.#replica.doc);
 
   /** What a client with this state vector lacks. */
-  diff(stateVector: Uint8Array): Uint8Array {
-    return Y.encodeStateAsUpdate(this.#replica.doc, stateVector);
-  }
+  diff = (stateVector: Uint8Array): Uint8Array => Y.encodeStateAsUpdate(this.#replica.doc, stateVector);
 
   /** The Yjs document, to be read only. */
   get doc(): Y.Doc {
@@ -175,13 +169,9 @@ export class UserDocument {
   }
 
   /** All records: the four standard collections always, every other one that ever had a record (D7). */
-  collections(): Collections {
-    return this.#replica.images.collections();
-  }
+  collections = (): Collections => this.#replica.images.collections();
 
-  record(key: RecordKey): JsonRecord | null {
-    return this.#replica.images.get(key)?.json ?? null;
-  }
+  record = (key: RecordKey): JsonRecord | null => this.#replica.images.get(key)?.json ?? null;
 
   /** The document as it is, to read the history back from; that has to be durable first. */
   historyHead(): HistoryHead {
@@ -189,9 +179,7 @@ export class UserDocument {
     return { revision, floor, images: new Map(this.#replica.images.complete()) };
   }
 
-  countRecords(): number {
-    return this.#replica.images.complete().size;
-  }
+  countRecords = (): number => this.#replica.images.complete().size;
 
   /** Writes the whole document as one update when enough has come together since the last time. */
   compact(minimumUpdates: number): void {

@@ -152,7 +152,7 @@ describe('npm run user', () => {
     await write(server, 'a1');
     expect(run('user', ['erase', 'anna'], env)).toMatchObject({
       status: 1,
-      said: expect.stringMatching(/in use by another process.*DELETE \/api\/users\/anna/s),
+      said: expect.stringMatching(/in use by another process.*DELETE \/admin\/users\/anna/s),
     });
     await server.stop();
     const exported = run('user', ['export', 'anna'], env);

@@ -1,0 +1,29 @@
+import type { SyncError } from '../../shared/errors.js';
+import type { DeviceId } from '../../shared/names.js';
+import type { UserDocument } from '../documents/user-document.js';
+import type { Log } from '../log.js';
+
+/** What a session can do to its connection. */
+export interface JsonOutbox {
+  send(text: string | Buffer): void;
+  /** Sends what the device asked for; `sent` is called when it has left. */
+  answer(text: string, sent: () => void): void;
+  /** A WebSocket ping; every client answers it with a pong of the same payload by itself. */
+  ping(payload: string): void;
+  /** Ends the connection with the error's close code. */
+  close(error: SyncError): void;
+}
+
+export interface JsonSessionOptions {
+  readonly document: UserDocument;
+  readonly device: DeviceId;
+  /** Who the device acts for; left out where nobody is known. */
+  readonly actor?: string | null;
+  /** The device may look, not change (N7). */
+  readonly readOnly?: boolean;
+  readonly outbox: JsonOutbox;
+  readonly now: () => number;
+  readonly log: Log;
+  readonly maxDepth: number;
+  readonly maxMessage: number;
+}
