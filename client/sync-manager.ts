@@ -2,6 +2,7 @@
 import { assignRecord, type JsonObject, readRecord, recordMap, writeRecord } from '../shared/records.js';
 import type {
   ChangeEvent,
+  Changes,
   CollectionKey,
   CollectionView,
   LegacySyncStatus,
@@ -119,7 +120,7 @@ export class SyncManager implements SyncClient {
   async updateData<Name extends CollectionKey>(
     name: Name,
     id: string | number,
-    changes: Partial<RecordOf<Name>>,
+    changes: Changes<RecordOf<Name>>,
   ): Promise<void> {
     const collection = checkCollection(name);
     const key = checkId(collection, id);
@@ -186,8 +187,8 @@ export class SyncManager implements SyncClient {
     };
   }
 
-  collection(name: CollectionKey): CollectionView {
-    return this.#view(name);
+  collection<Name extends CollectionKey>(name: Name): CollectionView<RecordOf<Name>> {
+    return this.#view(name) as CollectionView<unknown> as CollectionView<RecordOf<Name>>;
   }
 
   #view(name: string): LiveCollection {
