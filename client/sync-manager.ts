@@ -15,7 +15,7 @@ import type {
 } from './api.js';
 import { ChangeEvents } from './change-events.js';
 import { LiveCollection } from './collection-view.js';
-import { ClientError } from './errors.js';
+import { ClientError, RecordError } from './errors.js';
 import type { Platform } from './platform.js';
 import { PresenceRelay } from './presence-relay.js';
 import { checkCollection, checkId, checkRecord, checkSchema } from './record-check.js';
@@ -126,7 +126,9 @@ export class SyncManager implements SyncClient {
     const key = checkId(collection, id);
     const fields = checkRecord(collection, changes);
     if (fields.id !== undefined && checkId(collection, fields.id) !== key) {
-      throw new ClientError('INVALID_RECORD', `The id of a record can't be changed (from ${key}).`);
+      throw new RecordError('INVALID_RECORD', collection, [
+        { message: `The id of a record can't be changed (from ${key}).`, path: ['id'] },
+      ]);
     }
     const removed = Object.keys(changes).filter((field) => !Object.hasOwn(fields, field));
     const changed = <Row extends object>(record: Row): Row => {
