@@ -21,6 +21,9 @@ export type RecordOf<Name extends string> = Name extends keyof SyncedCollections
 /** What `addData` takes: the id may be left out. */
 export type NewRecord<Row> = Omit<Row, 'id'> & { readonly id?: string | number };
 
+/** What `updateData` takes: fields that are not named are kept, `undefined` removes one. */
+export type Changes<Row> = { readonly [Field in keyof Row]?: Row[Field] | undefined };
+
 export type Schemas = { readonly [Name in CollectionKey]?: StandardSchemaV1 };
 
 export interface SyncOptions {
@@ -57,22 +60,30 @@ export interface LegacySyncStatus extends SyncStatus {
   readonly connected: boolean;
 }
 
-export interface ChangeEvent<Row = SyncRecord> {
-  /** `sync`: everything was read anew, at the start and for another user. */
-  readonly operation: 'add' | 'update' | 'delete' | 'sync';
-  /** The record; as it last was, for `delete`; all records, for `sync`. */
-  readonly data: Row | readonly Row[];
-  readonly collection: string;
-}
+/** What `subscribe` tells. */
+export type ChangeEvent<Row = SyncRecord> =
+  | {
+      readonly operation: 'add' | 'update' | 'delete';
+      /** The record; as it last was, for `delete`. */
+      readonly data: Row;
+      readonly collection: string;
+    }
+  | {
+      /** Everything was read anew: at the start, when it is connected, and for another user. */
+      readonly operation: 'sync';
+      /** All records. */
+      readonly data: readonly Row[];
+      readonly collection: string;
+    };
 
 /** One collection, as screens look at it: synchronous, and stable where nothing changed. */
-export interface CollectionView {
+export interface CollectionView<Row = SyncRecord> {
   /** All records in the order of their ids: the same array until one changes. */
-  readonly records: readonly SyncRecord[];
+  readonly records: readonly Row[];
   /** Local data is loaded. */
   readonly loaded: boolean;
   /** The same object until this record changes; null where there is none. */
-  get(id: string | number): SyncRecord | null;
+  get(id: string | number): Row | null;
   /** Calls after each change, with the ids that changed; null: all of it. Returns what ends it. */
   subscribe(listener: (ids: ReadonlySet<string> | null) => void): () => void;
 }
@@ -91,7 +102,7 @@ export interface SyncClient {
   updateData<Name extends CollectionKey>(
     collection: Name,
     id: string | number,
-    changes: Partial<RecordOf<Name>>,
+    changes: Changes<RecordOf<Name>>,
   ): Promise<void>;
   deleteData(collection: CollectionKey, id: string | number): Promise<void>;
   getData<Name extends CollectionKey>(collection: Name): Promise<RecordOf<Name>[]>;
@@ -105,7 +116,7 @@ export interface SyncClient {
     collection: Name,
     callback: (event: ChangeEvent<RecordOf<Name>>) => void,
   ): () => void;
-  collection(name: CollectionKey): CollectionView;
+  collection<Name extends CollectionKey>(name: Name): CollectionView<RecordOf<Name>>;
 
   readonly status: Observable<SyncStatus>;
   readonly presence: Presence;

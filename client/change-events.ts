@@ -1,5 +1,8 @@
 import type { ChangeEvent, CollectionView, SyncRecord } from './api.js';
 
+/** One by one, so that the operation goes on telling what the data is. */
+type WithoutCollection<Event> = Event extends unknown ? Omit<Event, 'collection'> : never;
+
 /** What `subscribe` of the documented API tells: which record came, changed or went. */
 export class ChangeEvents {
   readonly #collection: string;
@@ -18,7 +21,7 @@ export class ChangeEvents {
 
   /** Tells all records, if there is anything to tell yet. */
   tellAll(): void {
-    if (this.#view.loaded) this.#tell('sync', [...this.#view.records]);
+    if (this.#view.loaded) this.#tell({ operation: 'sync', data: [...this.#view.records] });
   }
 
   #changed(ids: ReadonlySet<string> | null): void {
@@ -33,15 +36,15 @@ export class ChangeEvents {
     const record = this.#view.get(id);
     if (record !== null) {
       this.#known.set(id, record);
-      this.#tell(before === undefined ? 'add' : 'update', record);
+      this.#tell({ operation: before === undefined ? 'add' : 'update', data: record });
     } else if (before !== undefined) {
       this.#known.delete(id);
-      this.#tell('delete', before);
+      this.#tell({ operation: 'delete', data: before });
     }
   }
 
-  #tell(operation: ChangeEvent['operation'], data: ChangeEvent['data']): void {
-    this.#callback({ operation, data, collection: this.#collection });
+  #tell(event: WithoutCollection<ChangeEvent>): void {
+    this.#callback({ ...event, collection: this.#collection });
   }
 }
 

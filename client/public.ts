@@ -1,6 +1,7 @@
 /** What every entry exports, whatever the platform. */
 export type {
   ChangeEvent,
+  Changes,
   CollectionKey,
   CollectionView,
   LegacySyncStatus,

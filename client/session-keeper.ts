@@ -55,9 +55,9 @@ export class SessionKeeper {
 
   initialize(options: SyncOptions): Promise<void> {
     return this.#step(async () => {
-      const { autoConnect = true } = options;
-      await this.#open(checkOptions(options));
-      if (autoConnect) this.#connect();
+      const checked = checkOptions(options);
+      await this.#open(checked);
+      if (checked.autoConnect ?? true) this.#connect();
     });
   }
 
@@ -119,7 +119,7 @@ export class SessionKeeper {
       const { userId } = this.#initialized();
       if (!force) this.#session?.checkSynced();
       await this.#clear(userId);
-      await this.#end('Logged out.');
+      await this.#end('Logged out.', NOTHING);
     });
   }
 
@@ -199,7 +199,7 @@ export class SessionKeeper {
       platform: { ...this.#platform, storage, WebSocket, fetch, connectivity },
       onStatus: (status: SyncStatus) => this.#statusIs(status),
       onStorage: (error: StorageError | null) => this.#options?.onStorageError?.(error),
-      onCleared: () => void this.#step(() => this.#end('Logged out in another tab.')),
+      onCleared: () => void this.#step(() => this.#end('Logged out in another tab.', NOTHING)),
       onBroken: () => void this.#step(() => this.#reopen()),
       onErased: (report: ConnectionReport) => void this.#step(() => this.#erase(options.userId, report)),
     };
@@ -258,12 +258,13 @@ export class SessionKeeper {
     await settings.saveLastSyncedAt(userId, null);
   }
 
-  async #end(reason: string): Promise<void> {
+  /** `left`: what the status goes on to say; nothing is pending any more where all was deleted. */
+  async #end(reason: string, left?: SyncStatus): Promise<void> {
     this.#isConnected = false;
     await this.#closeSession();
     this.#options = null;
     this.#config = null;
-    this.status.set({ ...this.status.current, connection: 'closed', reason });
+    this.status.set({ ...(left ?? this.status.current), connection: 'closed', reason });
   }
 
   async #closeSession(): Promise<void> {

@@ -2,6 +2,7 @@
 import { assignRecord, type JsonObject, readRecord, recordMap, writeRecord } from '../shared/records.js';
 import type {
   ChangeEvent,
+  Changes,
   CollectionKey,
   CollectionView,
   LegacySyncStatus,
@@ -14,7 +15,7 @@ import type {
 } from './api.js';
 import { ChangeEvents } from './change-events.js';
 import { LiveCollection } from './collection-view.js';
-import { ClientError } from './errors.js';
+import { ClientError, RecordError } from './errors.js';
 import type { Platform } from './platform.js';
 import { PresenceRelay } from './presence-relay.js';
 import { checkCollection, checkId, checkRecord, checkSchema } from './record-check.js';
@@ -119,13 +120,15 @@ export class SyncManager implements SyncClient {
   async updateData<Name extends CollectionKey>(
     name: Name,
     id: string | number,
-    changes: Partial<RecordOf<Name>>,
+    changes: Changes<RecordOf<Name>>,
   ): Promise<void> {
     const collection = checkCollection(name);
     const key = checkId(collection, id);
     const fields = checkRecord(collection, changes);
     if (fields.id !== undefined && checkId(collection, fields.id) !== key) {
-      throw new ClientError('INVALID_RECORD', `The id of a record can't be changed (from ${key}).`);
+      throw new RecordError('INVALID_RECORD', collection, [
+        { message: `The id of a record can't be changed (from ${key}).`, path: ['id'] },
+      ]);
     }
     const removed = Object.keys(changes).filter((field) => !Object.hasOwn(fields, field));
     const changed = <Row extends object>(record: Row): Row => {
@@ -186,8 +189,8 @@ export class SyncManager implements SyncClient {
     };
   }
 
-  collection(name: CollectionKey): CollectionView {
-    return this.#view(name);
+  collection<Name extends CollectionKey>(name: Name): CollectionView<RecordOf<Name>> {
+    return this.#view(name) as CollectionView<unknown> as CollectionView<RecordOf<Name>>;
   }
 
   #view(name: string): LiveCollection {

@@ -1,15 +1,24 @@
 import type { CollectionKey, RecordOf } from '../api.js';
-import { type SyncedData, type SyncedDataOptions, useSyncedData } from './use-synced-data.js';
+import {
+  type Identified,
+  type SyncedData,
+  type SyncedDataOptions,
+  type UntypedOptions,
+  useSyncedData,
+} from './use-synced-data.js';
 
 /** `useSyncedData` for one collection; an app that has not declared the type of its records names it here. */
-type CollectionHook<Name extends CollectionKey> = <Row extends object = RecordOf<Name>>(
-  initialOrOptions?: readonly Row[] | SyncedDataOptions<Row>,
-) => SyncedData<Row>;
+interface CollectionHook<Name extends CollectionKey> {
+  (
+    initialOrOptions?: readonly RecordOf<Name>[] | SyncedDataOptions<RecordOf<Name>>,
+  ): SyncedData<RecordOf<Name>>;
+  <Row extends object = Identified>(initialOrOptions?: UntypedOptions<Row>): SyncedData<Row>;
+}
 
 const hookOf =
   <Name extends CollectionKey>(name: Name): CollectionHook<Name> =>
-  (initialOrOptions) =>
-    useSyncedData(name, initialOrOptions);
+  <Row extends object>(initialOrOptions?: UntypedOptions<Row>) =>
+    useSyncedData<Row>(name, initialOrOptions);
 
 export const useSyncedAppointments: CollectionHook<'appointments'> = hookOf('appointments');
 export const useSyncedConsultations: CollectionHook<'consultations'> = hookOf('consultations');

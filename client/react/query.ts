@@ -8,9 +8,9 @@ type Order<Row> = Field<Row> | readonly [field: Field<Row>, direction: 'asc' | '
 export type OrderBy<Row> = Order<Row> | readonly Order<Row>[] | ((a: Row, b: Row) => number);
 
 export interface Query<Row> {
-  readonly where?: Where<Row>;
-  readonly orderBy?: OrderBy<Row>;
-  readonly limit?: number;
+  readonly where?: Where<Row> | undefined;
+  readonly orderBy?: OrderBy<Row> | undefined;
+  readonly limit?: number | undefined;
 }
 
 type Row = SyncRecord;

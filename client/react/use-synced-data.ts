@@ -1,5 +1,13 @@
 import { useCallback, useMemo, useRef, useState, useSyncExternalStore } from 'react';
-import type { CollectionKey, LegacySyncStatus, NewRecord, RecordOf, SyncClient, SyncRecord } from '../api.js';
+import type {
+  Changes,
+  CollectionKey,
+  LegacySyncStatus,
+  NewRecord,
+  RecordOf,
+  SyncClient,
+  SyncRecord,
+} from '../api.js';
 import { ClientError } from '../errors.js';
 import { useSyncClient } from './client-context.js';
 import { type Query, QueryResult } from './query.js';
@@ -8,6 +16,14 @@ export interface SyncedDataOptions<Row> extends Query<Row> {
   /** Shown until local data is loaded. */
   readonly initial?: readonly Row[];
 }
+
+/** What is known of a record of which nothing is known: so that a field that was misspelt is found. */
+export type Identified = Pick<SyncRecord, 'id'>;
+
+/** What a collection is asked for tells nothing of what its records are: that is declared, or read from `initial`. */
+export type UntypedOptions<Row> =
+  | readonly Row[]
+  | (Query<NoInfer<Row>> & Pick<SyncedDataOptions<Row>, 'initial'>);
 
 export interface SyncedData<Row> {
   /** The records, in the order of their ids unless `orderBy` says otherwise: the same array until one changes. */
@@ -20,7 +36,7 @@ export interface SyncedData<Row> {
   readonly syncStatus: LegacySyncStatus;
   /** Resolves with the id. */
   readonly addData: (record: NewRecord<Row>) => Promise<string>;
-  readonly updateData: (id: string | number, changes: Partial<Row>) => Promise<void>;
+  readonly updateData: (id: string | number, changes: Changes<Row>) => Promise<void>;
   readonly deleteData: (id: string | number) => Promise<void>;
   /** Asks the server at once; resolves, too, where it can't be reached. */
   readonly refreshData: () => Promise<void>;
@@ -39,9 +55,9 @@ export function useSyncedData<Name extends CollectionKey>(
   collection: Name,
   initialOrOptions?: readonly RecordOf<Name>[] | SyncedDataOptions<RecordOf<Name>>,
 ): SyncedData<RecordOf<Name>>;
-export function useSyncedData<Row extends object>(
+export function useSyncedData<Row extends object = Identified>(
   collection: string,
-  initialOrOptions?: readonly Row[] | SyncedDataOptions<Row>,
+  initialOrOptions?: UntypedOptions<Row>,
 ): SyncedData<Row>;
 export function useSyncedData(
   collection: string,

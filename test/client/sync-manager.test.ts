@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { afterEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import type { ChangeEvent } from '../../client/api.js';
+import type { ChangeEvent, SyncOptions } from '../../client/api.js';
 import { ClientError, RecordError, UnsyncedChangesError } from '../../client/errors.js';
 import { memoryStorage } from '../../client/local-store/memory.js';
 import { BreakableStorage } from '../support/breakable-storage.js';
@@ -88,6 +88,7 @@ describe('writing and reading', () => {
       [client.updateData('notes', 'a', { id: 'b' }), 'INVALID_RECORD'],
     ];
     for (const [attempt, expected] of attempts) expect(await codeOf(attempt)).toBe(expected);
+    await expect(client.updateData('notes', 'a', { id: 'b' })).rejects.toBeInstanceOf(RecordError);
     expect(await client.getData('notes')).toEqual([]);
     expect(await codeOf(client.addData('notes', deep(64) as { id: string }))).toBe('done');
   });
@@ -102,6 +103,19 @@ describe('writing and reading', () => {
       null,
       null,
     ]);
+  });
+
+  test.each([
+    ['no options', undefined],
+    ['no address', { userId: 'anna' }],
+    ['a token that is no function', { ...SERVER, userId: 'anna', getToken: 'secret' }],
+    ['a listener that is no function', { ...SERVER, userId: 'anna', onStorageError: true }],
+    ['a storage that is none', { ...SERVER, userId: 'anna', storage: 'disk' }],
+    ['a schema that is none', { ...SERVER, userId: 'anna', schemas: { notes: { parse: () => {} } } }],
+  ])('what is wrong with the options is told before anything is opened: %s', async (_, options) => {
+    const client = testClient();
+    expect(await codeOf(client.initialize(options as unknown as SyncOptions))).toBe('INVALID_OPTIONS');
+    expect(client.isReady()).toBe(false);
   });
 
   test('[C3] what is asked for while initialize is under way waits for it', async () => {
@@ -230,7 +244,11 @@ describe('leaving', () => {
     expect(refused).toMatchObject({ pendingChanges: 1 });
     expect(await client.getData('notes')).toEqual([{ id: 'a' }]);
     await client.logout({ force: true });
-    expect(client.status.current.connection).toBe('closed');
+    expect(client.status.current).toMatchObject({
+      connection: 'closed',
+      pendingChanges: 0,
+      lastSyncedAt: null,
+    });
     expect(await codeOf(client.getData('notes'))).toBe('NOT_INITIALIZED');
     const again = await offlineClient('anna', storage);
     expect(await again.getData('notes')).toEqual([]);

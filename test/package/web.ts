@@ -8,7 +8,12 @@ export async function book(client: SyncClient = syncManager): Promise<Appointmen
   // @ts-expect-error the status is missing
   await client.addData('appointments', { room: 4 });
   await client.addData('notes', { anything: [1, 2] });
-  client.subscribe('appointments', ({ data }) => void data);
+  client.subscribe('appointments', (event) => {
+    const changed: readonly Appointment[] = event.operation === 'sync' ? event.data : [event.data];
+    void changed;
+  });
+  const shown: readonly Appointment[] = client.collection('appointments').records;
+  void shown;
   return client.getRecord('appointments', id);
 }
 
