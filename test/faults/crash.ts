@@ -35,7 +35,7 @@ const LONGEST_LOAD = 900;
 const TERM = 20;
 
 /** A kill falls into one of so many calls that make, sync, rename or remove a file: of a load, and of a start. */
-const CALLS = 60;
+const CALLS = 30;
 const CALLS_OF_START = 20;
 
 /**

@@ -24,7 +24,7 @@ interface Verdict {
 
 type Fault = 'crash' | 'disk' | 'power' | 'eio';
 
-const RUNS = { crash: { long: 100, short: 3 }, power: { long: 100, short: 8 }, eio: { long: 100, short: 4 } };
+const RUNS = { crash: { long: 100, short: 3 }, power: { long: 100, short: 8 }, eio: { long: 100, short: 3 } };
 
 function optionsOf(fault: keyof typeof RUNS) {
   const rounds = Number(values.runs ?? RUNS[fault][values.short ? 'short' : 'long']);
