@@ -166,7 +166,8 @@ export class Arena {
   /** The p99 of all who waited during attacks, beside that of a server that nobody attacked at the same moments. */
   checkLatency(context: TestContext): void {
     // With more to do than processors, a thread that has worked for 40 ms waits many times as long for its next turn.
-    if ((loadavg()[0] ?? 0) > availableParallelism()) context.skip('the machine is too busy to tell');
+    const isBusy = (loadavg()[0] ?? 0) > availableParallelism();
+    if (isBusy && !process.env.CI) context.skip('the machine is too busy to tell');
     const allowed = Math.max(2 * p99(this.#quiet), LATENCY_FLOOR);
     expect(this.#quiet.length).toBeGreaterThan(20);
     expect(p99(this.#attacked)).toBeLessThanOrEqual(allowed);
