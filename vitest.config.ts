@@ -1,15 +1,33 @@
+import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-/** Most of its time this file waits, so it starts before all others and runs beside them. */
-const LONGEST = 'lone-provider.test.ts';
+/** Those that take longest start first, so that none of them runs on alone at the end. */
+const LONGEST = [
+  'lone-provider',
+  'phone-day',
+  'client/kill',
+  'test/kill',
+  'commands',
+  'browser/looks',
+  'store/erasure',
+  'browser/faults',
+  'convergence',
+  'browser/demo',
+  'legacy-model',
+  'power-cut',
+  'pending-model',
+];
+function rankOf({ moduleId }: TestSpecification): number {
+  const rank = LONGEST.findIndex((name) => moduleId.endsWith(`${name}.test.ts`));
+  return rank < 0 ? LONGEST.length : rank;
+}
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const isLongest = ({ moduleId }: TestSpecification): boolean => moduleId.endsWith(LONGEST);
     const sorted = await super.sort(files);
-    return [...sorted.filter(isLongest), ...sorted.filter((file) => !isLongest(file))];
+    return sorted.sort((a, b) => rankOf(a) - rankOf(b));
   }
 }
 
@@ -27,7 +45,8 @@ export default defineConfig({
   test: {
     globalSetup: 'test/support/build.ts',
     pool: 'forks',
-    maxWorkers: '100%',
+    // Many of them wait for processes and clocks most of their time.
+    maxWorkers: Math.ceil(availableParallelism() * 1.5),
     sequence: { sequencer: LongestFirst },
     testTimeout: 30_000,
     hookTimeout: 30_000,

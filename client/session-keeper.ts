@@ -209,14 +209,14 @@ export class SessionKeeper {
     const { lastSyncedAt, connection } = this.status.current;
     this.status.set(status);
     const isNews = status.lastSyncedAt !== lastSyncedAt && status.connection !== connection;
-    if (isNews) this.#saveLastSyncedAt();
+    if (isNews) void this.#saveLastSyncedAt();
   }
 
-  #saveLastSyncedAt(): void {
+  async #saveLastSyncedAt(): Promise<void> {
     const { lastSyncedAt } = this.status.current;
     const { userId } = this.#config ?? {};
     if (userId === undefined || lastSyncedAt === null) return;
-    void this.#settings(this.#options)
+    await this.#settings(this.#options)
       .saveLastSyncedAt(userId, lastSyncedAt)
       .catch(() => {}); // nice to have
   }
@@ -270,10 +270,10 @@ export class SessionKeeper {
   async #closeSession(): Promise<void> {
     const session = this.#session;
     if (session === null) return;
-    this.#saveLastSyncedAt();
+    const saved = this.#saveLastSyncedAt();
     this.#session = null;
     this.#onSession(null);
-    await session.close();
+    await Promise.all([saved, session.close()]);
   }
 
   async #saveConfig(): Promise<void> {
