@@ -24,6 +24,7 @@ const OPTIONS = {
   JWT_ISSUER: 'clinic',
   JWT_AUDIENCE: 'sync',
   ADMIN_TOKEN,
+  MESSAGE_RATE: '0', // more than a person asks for
 };
 
 const agent = new Agent({ keepAlive: true });
@@ -128,7 +129,7 @@ const isDenial = (data: string): boolean =>
 const isSaved = (data: Buffer): boolean => decodeMessage(new Uint8Array(data)).type === 'checkpoint';
 
 interface Verb {
-  readonly kind: 'reads' | 'writes';
+  readonly kind: 'reads' | 'writes' | 'exports' | 'erases';
   readonly run: (user: string, token: string | null) => Promise<Outcome>;
 }
 
@@ -227,7 +228,17 @@ const VERBS: Readonly<Record<string, Verb>> = {
       return ofStatus(await http('POST', `/api/history/${user}/restore`, token, body));
     },
   },
+  'GET /api/users/…/export': {
+    kind: 'exports',
+    run: async (user, token) => ofStatus(await http('GET', `/api/users/${user}/export`, token)),
+  },
+  'DELETE /api/users': {
+    kind: 'erases',
+    run: async (user, token) => ofStatus(await http('DELETE', `/api/users/${user}`, token)),
+  },
 };
+/** What only the person itself may do. */
+const OWN: readonly Verb['kind'][] = ['exports', 'erases'];
 
 const signed = (claims: object, alg = 'ES256', key: Parameters<SignJWT['sign']>[0] = keys.privateKey) =>
   new SignJWT({ sub: 'anna', iss: 'clinic', aud: 'sync', iat: seconds(), exp: seconds() + 600, ...claims })
@@ -237,15 +248,15 @@ const signed = (claims: object, alg = 'ES256', key: Parameters<SignJWT['sign']>[
 const BY_ANOTHER = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
 const revoke = (body: object) => http('POST', '/admin/revoke', ADMIN_TOKEN, JSON.stringify(body));
 
-interface Caller {
+interface Caller extends Readonly<Record<Verb['kind'], Outcome>> {
   readonly token: () => Promise<string | null>;
-  readonly reads: Outcome;
-  readonly writes: Outcome;
 }
 const turnedAway = (outcome: Outcome, token: Caller['token']): Caller => ({
   token,
   reads: outcome,
   writes: outcome,
+  exports: outcome,
+  erases: outcome,
 });
 
 /** All of them are after the document of anna. */
@@ -288,11 +299,15 @@ const CALLERS: Readonly<Record<string, Caller>> = {
     token: () => signed({ sub: 'doctor', access: [{ user: 'anna', mode: 'read' }] }),
     reads: 'in',
     writes: 'read only',
+    exports: 'no access',
+    erases: 'read only',
   },
   'one who may read her own only': {
     token: () => signed({ access: [{ user: 'anna', mode: 'read' }] }),
     reads: 'in',
     writes: 'read only',
+    exports: 'in',
+    erases: 'read only',
   },
 };
 
@@ -348,11 +363,28 @@ test('[A2] the owner, and one who may write, get in by every verb', async () => 
     await signed({ sub: 'emil' }),
     await signed({ sub: 'doctor', access: [{ user: 'emil', mode: 'write' }] }),
   ]) {
-    for (const [name, { run }] of Object.entries(VERBS)) {
+    for (const [name, { kind, run }] of Object.entries(VERBS)) {
+      if (OWN.includes(kind)) continue;
       if (name.endsWith('restore')) continue; // its first revision is that of another record
       expect([name, await run('emil', token)]).toEqual([name, 'in']);
     }
   }
+});
+
+test('[A2 P7] the person itself, and the administrator, may erase and take along; one who may write may not', async () => {
+  const own = await signed({ sub: 'fay' });
+  const doctor = await signed({ sub: 'doctor', access: [{ user: 'fay', mode: 'write' }] });
+  const of = async (method: string, path: string, token: string) => (await http(method, path, token)).status;
+  expect(await of('GET', '/api/users/fay/export', doctor)).toBe(403);
+  expect(await of('DELETE', '/api/users/fay', doctor)).toBe(403);
+  expect(await of('GET', '/api/users/fay/export', own)).toBe(200);
+  expect(await of('DELETE', '/api/users/fay', own)).toBe(204);
+  for (const token of [own, doctor]) {
+    expect(await of('GET', '/admin/users/fay/export', token)).toBe(401);
+    expect(await of('DELETE', '/admin/users/fay', token)).toBe(401);
+  }
+  expect(await of('GET', '/admin/users/fay/export', ADMIN_TOKEN)).toBe(200);
+  expect(await of('DELETE', '/admin/users/fay', ADMIN_TOKEN)).toBe(204);
 });
 
 /** Spellings that a sloppy comparison, a second decoding or a tidied path would take for anna. */

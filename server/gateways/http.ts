@@ -38,7 +38,8 @@ export function createHttp(options: HttpOptions): express.Express {
     response.status(isReady() ? 200 : 503).json({ status: isReady() ? 'ready' : 'not ready' });
   });
   app.get('/metrics', adminOnly(config), getMetrics(metrics));
-  const enter = (cost: number) => [admit(options, cost), door(options)] as const;
+  // Strangers first: they must not use up what the user may ask for.
+  const enter = (cost: number) => [door(options), admit(options, cost)] as const;
   app.get('/api/sync/:userId', ...enter(COST.read), (request, response) =>
     getSync(options, request, response),
   );

@@ -123,6 +123,16 @@ describe('[A3] a token is looked for', () => {
 });
 
 describe('[A4] no access', () => {
+  test('[S4] strangers at the same address do not use up what the user may ask for', async () => {
+    const server = await useServer({ ...JWT, MESSAGE_RATE: '1', MESSAGE_BURST: '5' });
+    const token = await tokenFor('anna');
+    for (let n = 0; n < 20; n++) expect((await get(server.url, '/api/sync/anna')).status).toBe(401);
+    expect((await get(server.url, '/api/sync/anna', token)).status).toBe(200);
+    const statuses = [];
+    for (let n = 0; n < 20; n++) statuses.push((await get(server.url, '/api/sync/anna', token)).status);
+    expect(statuses).toContain(429);
+  });
+
   test('a WebSocket opens and is closed with 4401 or 4403; y-websocket takes that as final', async () => {
     const { log, events } = collectingLog();
     const server = await useServer(JWT, { log });
