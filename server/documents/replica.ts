@@ -78,6 +78,8 @@ export class Replica {
   #roots = 0;
   #updates: Uint8Array[] = [];
   #touched = new Map<string, Touched>();
+  /** Updates that repeat, in part or as a whole, what the document has. */
+  readonly #overlapping = new WeakSet<Uint8Array>();
 
   #onTransaction: ((transaction: Y.Transaction) => void) | null = null;
 
@@ -111,6 +113,7 @@ export class Replica {
     this.#refuseOwnIds(scan);
     const missing = firstMissing(scan, (client) => this.#state(client));
     if (missing !== null) return missing;
+    if (scan.ranges.some(({ client, from }) => from < this.#state(client))) this.#overlapping.add(update);
     this.#checkGrowth(scan);
     const maxDepth = Math.min(this.#options.maxDepth, VALUE_DEPTH_CEILING);
     new UpdateCheck(this.doc, table, update, maxDepth).run((row) => cost.add(update, row));
@@ -180,7 +183,8 @@ export class Replica {
       this.#onTransaction = null;
       if (how === 'unite') union = this.#planUnion(transaction, { update: whole, saw });
     };
-    Y.applyUpdate(this.doc, update);
+    const overlaps = this.#overlapping.has(update);
+    Y.applyUpdate(this.doc, overlaps ? UpdateCheck.newPartOf(this.doc, update) : update);
     this.#onTransaction = null;
     if (this.doc.store.pendingStructs !== null || this.doc.store.pendingDs !== null) {
       throw new SyncError('MALFORMED_UPDATE', 'The update refers to itself in a circle.');

@@ -56,6 +56,11 @@ export class UpdateCheck {
       depths = new Uint16Array(table.length + 1_024);
   }
 
+  /** Yjs looks up the neighbours of what it has already, too, and cuts a text there, which it tells nobody. */
+  static newPartOf(doc: Y.Doc, update: Uint8Array): Uint8Array {
+    return Y.diffUpdate(update, Y.encodeStateVector(doc));
+  }
+
   /** @throws SyncError `MALFORMED_UPDATE` */
   run(each: (row: Row) => void): void {
     const stateOf = (client: number) => Y.getState(this.#doc.store, client);

@@ -38,6 +38,15 @@ const FINDS = [
     update:
       'AQfDhD0AJwEIcGF0aWVudHMCcjEBJwEIcGF0aWVudHMCcjIBJwDDhD0BDOeUn+W5tOaciOaXpQKEw4Q9AhjiuqLwn4+pzpHMk8yBZcyI8JCPg/CdmKQnAMOEPQALY29uc3RydWN0cyEBJwDDhD0PCvCQrI3iuZTimakBKADDhD0QAW4BdQN2AH2e/ebECntDP////////wA=',
   },
+  {
+    name: 'a known id sent again with a neighbour in the middle of a character',
+    base: [
+      'AQLDhD0AJwEIcGF0aWVudHMCcjIBKADDhD0ADOeUn+W5tOaciOaXpQF1BHQCd+d9jeUCdAHue6coLNqRflZgAA==',
+      'AQmGiXoAJwEIcGF0aWVudHMCcjEBJwCGiXoAC2NvbnN0cnVjdHMhBAcAhol6AQMBcCgAhol6AgV0aXRsZQF3E/CQpKHhqLHwkZCS8J2EtPCRjK6Hhol6AgYEAIaJegQT8JCkoeGosfCRkJLwnYS08JGMricBCHBhdGllbnRzAnIyAScAhol6AAFhAgQAhol6DwbqrbDhl54A',
+    ],
+    update:
+      'AgmGiXoAJwEIcGF0aWVudHMCcjEBJwCGiXoAC2NvbnN0cnVjdHMhBAcAhol6AQMBcCgAhol6AgV0aXRsZQF3E/CQpKHhqLHwkZCS8J2EtPCRjK6Hhol6AgYEAIaJegQT8JCkoeGosfCRkJLwnYS08JGMricBCHBhdGllbnRzAnIyAScAhol6AAFhAgQAhol6DwbqrbDhl54Cw4Q9ACcBCHBhdGllbnRzAnIyAaiGiXoIAXUEdAJ3532N5QJ0Ae57pygs2pF+VmAA',
+  },
 ];
 
 const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'base64'));

@@ -7,5 +7,9 @@ import { UpdateCheck } from '../../server/documents/update-check.js';
  */
 export function passUnchecked(): void {
   const run = vi.spyOn(UpdateCheck.prototype, 'run').mockImplementation(() => {});
-  onTestFinished(() => run.mockRestore());
+  const part = vi.spyOn(UpdateCheck, 'newPartOf').mockImplementation((_, update) => update);
+  onTestFinished(() => {
+    run.mockRestore();
+    part.mockRestore();
+  });
 }
