@@ -138,6 +138,7 @@ const LONG: Attack[] = [
     setup: [updates.largeArray(200_000)],
     messages: update(() => updates.scatteredDeletions(20_000, 200_000)),
     ends: 1009,
+    tried: true,
   },
   {
     name: '2,000 maps created apart',
