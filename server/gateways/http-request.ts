@@ -27,11 +27,12 @@ export interface HttpOptions {
 }
 
 /**
- * Refuses a request for whom there is no place or no allowance, before its body is read; counts what comes and goes.
+ * Refuses a request for which there is no place or no allowance, before its body is read; takes what comes and goes
+ * from the allowance.
  *
  * @param cost in messages: what dear requests cost besides their bytes
  */
-export function admit({ admission, metrics }: HttpOptions, cost: number): RequestHandler {
+export function admit({ admission }: HttpOptions, cost: number): RequestHandler {
   return (request, response, next) => {
     const caller = callerOf(admission, request);
     const refusal = admission.refuseRequest(caller);
@@ -47,11 +48,18 @@ export function admit({ admission, metrics }: HttpOptions, cost: number): Reques
     response.once('close', () => {
       leave();
       admission.sharedOf(caller).take(0, socket.bytesRead + socket.bytesWritten - before);
-      metrics.requests.add(String(response.statusCode));
     });
     next();
   };
 }
+
+/** Counts answers by their status, whoever gave them. */
+export const countAnswers =
+  ({ metrics }: Pick<HttpOptions, 'metrics'>): RequestHandler =>
+  (_request, response, next) => {
+    response.once('finish', () => metrics.requests.add(String(response.statusCode)));
+    next();
+  };
 
 /** Charges for more than `admit` could know of. */
 export function charge({ admission }: HttpOptions, request: Request, cost: number): void {

@@ -10,7 +10,7 @@ import { refuseDemo, serveDemo } from './http-demo.js';
 import { postYjs } from './http-exchange.js';
 import { getHistory, postRestore } from './http-history.js';
 import { getMetrics } from './http-metrics.js';
-import { admit, door, type HttpOptions, userOf } from './http-request.js';
+import { admit, countAnswers, door, type HttpOptions, userOf } from './http-request.js';
 import { getSync, postSync } from './http-sync.js';
 import { deleteUser, eraseOwn, exportOwn, sendExport } from './http-users.js';
 import { cors } from './origin.js';
@@ -38,6 +38,7 @@ export function createHttp(options: HttpOptions): express.Express {
     response.status(isReady() ? 200 : 503).json({ status: isReady() ? 'ready' : 'not ready' });
   });
   app.get('/metrics', adminOnly(config), getMetrics(metrics));
+  app.use('/api', countAnswers(options));
   // Strangers first: they must not use up what the user may ask for.
   const enter = (cost: number) => [door(options), admit(options, cost)] as const;
   app.get('/api/sync/:userId', ...enter(COST.read), (request, response) =>
