@@ -71,6 +71,11 @@ export class UserDocument {
     return !this.#commits.isEmpty || this.#inbox.isClosed;
   }
 
+  /** What comes in now waits in memory. */
+  get isPaused(): boolean {
+    return this.#inbox.isClosed;
+  }
+
   get failure(): SyncError | null {
     return this.#failure;
   }
