@@ -88,7 +88,7 @@ export const OPTIONS = {
   }),
   MAX_DEVICES: count({
     fallback: '100',
-    line: 'JSON devices that are remembered of a user; the one that was away longest is forgotten first.',
+    line: 'JSON devices that are remembered of a user; the one that was away longest, of who has the most, is forgotten first.',
   }),
   MAX_DEPTH: count({ fallback: '64', line: 'Deepest nesting of objects and arrays in a record.' }),
   MAX_STRUCTS: count({ fallback: '500000', line: 'Most structs (single changes of Yjs) in one update.' }),

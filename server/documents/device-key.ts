@@ -14,3 +14,6 @@ export interface Author {
  */
 export const deviceKey = (owner: UserId, { device, actor }: Author): DeviceKey =>
   actor === null || actor === owner ? device : (`${actor}!${device}` as DeviceKey);
+
+/** In whose hands the device is, '' for the owner's. */
+export const personOf = (key: DeviceKey): string => key.slice(0, Math.max(0, key.indexOf('!')));

@@ -1,6 +1,6 @@
 /** The JSON devices of one user. */
 import type { DeviceKey, UserId } from '../../shared/names.js';
-import { type Author, deviceKey } from './device-key.js';
+import { type Author, deviceKey, personOf } from './device-key.js';
 import { DeviceState } from './device-state.js';
 import { DeviceView } from './device-view.js';
 import { HttpDeviceView } from './http-device-view.js';
@@ -93,20 +93,30 @@ export class DeviceStates {
     const key = deviceKey(this.#owner, author);
     const known = this.#states.get(key);
     if (known !== undefined) return known;
-    while (this.#states.size >= this.#max && this.#forgetOne()) {}
+    while (this.#states.size >= this.#max && this.#forgetOne(personOf(key))) {}
     const state = new DeviceState(key, this.#owner);
     this.#states.set(key, state);
     return state;
   }
 
-  /** The one that was away longest; when it comes again, it is a device that was never met (L8). */
-  #forgetOne(): boolean {
-    let oldest: DeviceState | null = null;
+  /**
+   * The one that was away longest, of who has the most of them: nobody's devices are forgotten for those of somebody
+   * else who makes up ids. When it comes again, it is a device that was never met (L8).
+   */
+  #forgetOne(newcomer: string): boolean {
+    const away = new Map<string, DeviceState[]>();
     for (const state of this.#states.values()) {
-      if (!state.isConnected && (oldest === null || state.metAt < oldest.metAt)) oldest = state;
+      if (state.isConnected) continue;
+      const person = personOf(state.key);
+      const theirs = away.get(person) ?? [];
+      theirs.push(state);
+      away.set(person, theirs);
     }
-    if (oldest !== null) this.#forget(oldest);
-    return oldest !== null;
+    let most: DeviceState[] = away.get(newcomer) ?? [];
+    for (const theirs of away.values()) if (theirs.length > most.length) most = theirs;
+    const [oldest] = most.sort((a, b) => a.metAt - b.metAt);
+    if (oldest !== undefined) this.#forget(oldest);
+    return oldest !== undefined;
   }
 
   #forget({ key }: DeviceState): void {

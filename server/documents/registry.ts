@@ -79,10 +79,15 @@ export class DocumentRegistry {
       const tombstone = Tombstone.of(document, this.#options.now()).encode();
       await this.#options.store.erase(user, tombstone);
     };
-    if (document === null) await erase();
-    else await this.#eraseInUse(document, erase).finally(() => lease?.release());
-    // What the server wrote has ids that a device may still hold: they must not come up again with other content.
-    this.#ids = null;
+    try {
+      if (document === null) await erase();
+      else await this.#eraseInUse(document, erase);
+    } finally {
+      lease?.release();
+      // What the server wrote has ids that a device may still hold: they must not come up again with other content.
+      // The tombstone may be there although the erasure has failed.
+      this.#ids = null;
+    }
   }
 
   async #eraseInUse(document: UserDocument, erase: () => Promise<void>): Promise<void> {

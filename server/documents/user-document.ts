@@ -71,6 +71,11 @@ export class UserDocument {
     return !this.#commits.isEmpty || this.#inbox.isClosed;
   }
 
+  /** What comes in now waits in memory. */
+  get isPaused(): boolean {
+    return this.#inbox.isClosed;
+  }
+
   get failure(): SyncError | null {
     return this.#failure;
   }
@@ -80,7 +85,11 @@ export class UserDocument {
     return this.#replica.erased;
   }
 
-  join = (member: Member): void => this.#members.add(member);
+  /** Who had to wait, and comes when the document has failed, is told as those are who were there. */
+  join = (member: Member): void => {
+    if (this.#failure === null) this.#members.add(member);
+    else member.fail(this.#failure);
+  };
 
   leave = (member: Member): void => this.#members.delete(member);
 

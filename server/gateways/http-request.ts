@@ -34,6 +34,7 @@ export interface HttpOptions {
  */
 export function admit({ admission }: HttpOptions, cost: number): RequestHandler {
   return (request, response, next) => {
+    if (response.closed) return; // it has gone while its token was checked, and would never give its place back
     const caller = callerOf(admission, request);
     const refusal = admission.refuseRequest(caller);
     if (refusal !== null) {

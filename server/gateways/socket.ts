@@ -8,8 +8,8 @@ const MAX_REASON = 123;
 /** What is left to a peer that is cut off to take the close message, in ms. */
 const LAST_WORDS = 5_000;
 
-/** Why nothing is read from a socket: the document loads, the rate is used up, it reads too slowly, we stop. */
-export type Hold = 'loading' | 'rate' | 'reader' | 'stopping';
+/** Why nothing is read from a socket: the document loads or is in work, the rate is used up, it reads too slowly, we stop. */
+export type Hold = 'loading' | 'work' | 'rate' | 'reader' | 'stopping';
 
 const BINARY = { binary: true } as const;
 const TEXT = { binary: false } as const;
@@ -114,6 +114,13 @@ export class Socket {
   hold(why: Hold): void {
     this.#holds.add(why);
     this.#ws.pause();
+  }
+
+  /** The same, for as long as `until` takes; one that is being closed has to hear of it. */
+  holdUntil(why: Hold, until: (over: () => void) => void): void {
+    if (this.#holds.has(why) || this.#ws.readyState !== this.#ws.OPEN) return;
+    this.hold(why);
+    until(() => this.release(why));
   }
 
   release(why: Hold): void {

@@ -75,7 +75,10 @@ export class Door {
     const late = this.#refusalOf(request) ?? (isIn ? this.#refusalOfGuest(guest) : null);
     if (late !== null) return this.#refused(request, address, late);
     if (!isIn) return { is: 'turned away', error: guest };
-    stream.once('close', admission.enterUser(guest.visitor));
+    const leave = admission.enterUser(guest.visitor);
+    // It may have gone while its token was checked, and says so only once.
+    if (stream.closed) leave();
+    else stream.once('close', leave);
     return { is: 'in', guest };
   }
 

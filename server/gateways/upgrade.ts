@@ -192,6 +192,8 @@ export class UpgradeGateway {
     const receive = (message: Uint8Array | string) => {
       if (session instanceof YjsSession) session.receive(typeof message === 'string' ? null : message);
       else session.receive(typeof message === 'string' ? message : null);
+      // A trial may take long, and all sockets of a user together may send a lot meanwhile.
+      if (document.isPaused) wire.socket.holdUntil('work', (over) => document.enter(over));
     };
     wire.follow(
       (message) => !connection.isShut && this.#guard(wire.socket, () => receive(message)),

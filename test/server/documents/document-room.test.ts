@@ -155,6 +155,15 @@ describe('[L8 S4] MAX_DEVICES', () => {
     expect(saved).not.toContainEqual([id(1), true]);
   });
 
+  test('[A2] the devices of the owner are not forgotten for those of a carer who makes up ids', () => {
+    const devices = new DeviceStates(anna, new Map(), 1, 4);
+    for (let n = 1; n <= 2; n++) devices.disconnect(devices.connect(device(n), n, 1), n);
+    for (let n = 3; n <= 50; n++) {
+      devices.disconnect(devices.connect({ device: id(n), actor: 'carer' }, n, 1), n);
+    }
+    expect(devices.keys).toEqual([id(1), id(2), `carer!${id(49)}`, `carer!${id(50)}`]);
+  });
+
   test('those that are connected are never forgotten', () => {
     const devices = new DeviceStates(anna, new Map(), 1, 2);
     for (let n = 1; n <= 5; n++) devices.connect(device(n), n, 1);

@@ -5,6 +5,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import * as Y from 'yjs';
 import { newKey } from '../../../server/store/key-ring.js';
 import { MemoryStore } from '../../../server/store/memory.js';
+import { SyncError } from '../../../shared/errors.js';
 import { decodeExchange, encodeExchange } from '../../../shared/protocol/http.js';
 import { messages } from '../../../shared/protocol/yjs.js';
 import { user } from '../../support/notes.js';
@@ -187,6 +188,27 @@ describe('after an erasure', () => {
     again.update('appointments', { id: 'a2', room: 1 });
     await fresh.until(() => fresh.json().appointments !== undefined);
     for (const id of fresh.doc.store.clients.keys()) expect(ids).not.toContain(id);
+  });
+
+  test('[P7] [P6] also where the erasure has failed after the data was gone: devices of the next content stay', async () => {
+    const store = new MemoryStore();
+    const server = await useServer({}, { store });
+    const json = await useJson(server, 'anna', 'phone');
+    json.update('appointments', { id: 'a1' }, { ack: 'x' });
+    await json.next('ACK');
+    const { erase: all } = store;
+    store.erase = async (...args) => {
+      await all.apply(store, args);
+      throw new SyncError('STORE_UNAVAILABLE');
+    };
+    expect((await erase(server)).status).toBe(503);
+    const again = await useJson(server, 'anna', 'new-phone');
+    again.update('appointments', { id: 'a2' }, { ack: 'y' });
+    await again.next('ACK');
+    const native = await useNative(server, 'anna', 'tablet');
+    native.record('appointments', 'a2').set('room', 1);
+    await native.saved();
+    expect(native.closes).toEqual([]);
   });
 
   test('[P7] a JSON device that was there is refused until it has read the document as it is since', async () => {

@@ -4,7 +4,7 @@ import * as Y from 'yjs';
 import type { UserDocument } from '../../../server/documents/user-document.js';
 import { YjsSession } from '../../../server/gateways/yjs-session.js';
 import { MemoryStore } from '../../../server/store/memory.js';
-import type { SyncError } from '../../../shared/errors.js';
+import { SyncError } from '../../../shared/errors.js';
 import type { DeviceId } from '../../../shared/names.js';
 import { decodeMessage, messages, type YjsMessage } from '../../../shared/protocol/yjs.js';
 import { openDocument } from '../../support/document.js';
@@ -178,4 +178,14 @@ test('[S1] a refused update leaves nothing of the message that brought it', asyn
   expect(line.closed?.code).toBe('MALFORMED_UPDATE');
   await document.durable();
   expect([keys(document), store.batches]).toEqual([[], 0]);
+});
+
+test('[N3] who waits to come in while the document is in work is sent away when that fails', async () => {
+  const document = await openDocument(new MemoryStore());
+  const failed = document.alone(() => Promise.reject(new SyncError('STORE_UNAVAILABLE')));
+  const line = new Line(document);
+  await failed;
+  expect(line.closed).toBe(document.failure);
+  expect(document.failure).not.toBeNull();
+  expect(line.sent).toEqual([]);
 });
