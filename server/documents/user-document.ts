@@ -86,17 +86,13 @@ export class UserDocument {
   }
 
   /** Who had to wait, and comes when the document has failed, is told as those are who were there. */
-  join = (member: Member): void => {
-    if (this.#failure === null) this.#members.add(member);
-    else member.fail(this.#failure);
-  };
+  join = (member: Member): void =>
+    this.#failure === null ? this.#members.add(member) : member.fail(this.#failure);
 
   leave = (member: Member): void => this.#members.delete(member);
 
   /** Runs `task` when the document is in order: at once, or after a rebuild that is under way. */
-  enter(task: () => void): void {
-    this.#inbox.enter(task);
-  }
+  enter = (task: () => void): void => this.#inbox.enter(task);
 
   /** Runs `task` when the history since `revision` is in memory: now, or after it was read, before what came later. */
   withHistory(revision: number, task: () => void): void {
@@ -107,9 +103,8 @@ export class UserDocument {
   }
 
   /** Does `work` when everything so far is durable, before anything that comes in. The document fails with it. */
-  alone(work: () => Promise<void>): Promise<void> {
-    return new Promise((ended) => this.#inbox.enter(() => void this.#pause(work).then(ended)));
-  }
+  alone = (work: () => Promise<void>): Promise<void> =>
+    new Promise((ended) => this.#inbox.enter(() => void this.#pause(work).then(ended)));
 
   /**
    * Applies an update of a native device. Nothing of it is applied when it throws `MALFORMED_UPDATE` or
@@ -279,9 +274,7 @@ export class UserDocument {
       .catch((error: unknown) => this.#fail(notSaved(error)));
   }
 
-  #allDurable(): Promise<void> {
-    return new Promise((done, failed) => this.#commits.after({ done, failed }));
-  }
+  #allDurable = (): Promise<void> => new Promise((done, failed) => this.#commits.after({ done, failed }));
 
   async #readHistory(since: number): Promise<void> {
     const isComplete = await this.archive.reachBack(this.history, since);

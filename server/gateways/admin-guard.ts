@@ -15,7 +15,11 @@ const FORWARDED = [
   'x-forwarded-host',
   'x-forwarded-proto',
   'via',
+  'cf-connecting-ip',
+  'x-original-forwarded-for',
 ];
+/** Browsers tell whether a page of another origin made them ask. */
+const OWN_SITES: ReadonlySet<unknown> = new Set([undefined, 'none', 'same-origin']);
 
 /** For `/admin` and `/metrics`. */
 export function adminOnly({ adminToken }: Pick<Config, 'adminToken'>): RequestHandler {
@@ -37,5 +41,6 @@ const digest = (text: string): Buffer => createHash('sha256').update(text).diges
 /** Not for somebody behind a proxy, and not by a web page that somebody at this machine has open. */
 function isFromHere({ socket, headers }: IncomingMessage): boolean {
   const isDirect = LOOPBACK.test(socket.remoteAddress ?? '') && FORWARDED.every((name) => !(name in headers));
-  return isDirect && headers.origin === undefined && LOOPBACK_HOST.test(headers.host ?? '');
+  const isOwn = headers.origin === undefined && OWN_SITES.has(headers['sec-fetch-site']);
+  return isDirect && isOwn && LOOPBACK_HOST.test(headers.host ?? '');
 }

@@ -76,13 +76,23 @@ export class Admission {
 
   /** Why a request is not answered now. */
   refuseRequest({ user, address }: Caller): Refusal | null {
-    return this.refuseAddress(address) ?? this.#refuse({ user, address });
+    const ofAddress = this.refuseAddress(address) ?? this.#refuse({ user: null, address });
+    return ofAddress ?? this.#refuse({ user, address });
   }
 
-  /** Takes the place of a request, and what it costs. */
-  enterRequest({ user, address }: Caller, cost: number): () => void {
-    this.sharedOf({ user, address }).take(cost, 0);
-    return this.#ofAddresses.take(networkOf(address));
+  /**
+   * Takes the place of a request, what it costs, and the bytes of its body while it lasts: all bodies of an address
+   * together are held to what one sender may send at once.
+   */
+  enterRequest({ user, address }: Caller, cost: number, body: number): () => void {
+    const bodies = this.sharedOf({ user: null, address });
+    this.sharedOf({ user, address }).take(cost, body);
+    bodies.take(0, body);
+    const leave = this.#ofAddresses.take(networkOf(address));
+    return () => {
+      bodies.take(0, -body);
+      leave();
+    };
   }
 
   /** What one connection may send. */
@@ -92,7 +102,7 @@ export class Admission {
 
   /** What a user at an address may ask for, however many connections and requests it makes. */
   sharedOf({ user, address }: Caller): Allowance {
-    return this.#allowances.of(`${user} ${networkOf(address)}`);
+    return this.#allowances.of(`${user ?? ''} ${networkOf(address)}`);
   }
 
   /** To be called every few seconds. */

@@ -26,13 +26,16 @@ export interface HttpOptions {
   readonly metrics: Metrics;
 }
 
+/** What a body counts as that says no size, where there is no limit. */
+const LARGEST_BODY = 32 * 2 ** 20;
+
 /**
  * Refuses a request for which there is no place or no allowance, before its body is read; takes what comes and goes
  * from the allowance.
  *
  * @param cost in messages: what dear requests cost besides their bytes
  */
-export function admit({ admission }: HttpOptions, cost: number): RequestHandler {
+export function admit({ admission, config }: HttpOptions, cost: number): RequestHandler {
   return (request, response, next) => {
     if (response.closed) return; // it has gone while its token was checked, and would never give its place back
     const caller = callerOf(admission, request);
@@ -45,13 +48,21 @@ export function admit({ admission }: HttpOptions, cost: number): RequestHandler 
     }
     const { socket } = request;
     const before = socket.bytesRead + socket.bytesWritten;
-    const leave = admission.enterRequest(caller, cost);
+    const announced = bodySize(request, config.maxHttpBody);
+    const leave = admission.enterRequest(caller, cost, announced);
     response.once('close', () => {
       leave();
-      admission.sharedOf(caller).take(0, socket.bytesRead + socket.bytesWritten - before);
+      admission.sharedOf(caller).take(0, socket.bytesRead + socket.bytesWritten - before - announced);
     });
     next();
   };
+}
+
+/** What the body may come to hold in memory; as much as is allowed where the request does not say. */
+function bodySize({ headers }: Request, max: number): number {
+  const most = Math.min(max, LARGEST_BODY);
+  if (headers['transfer-encoding'] !== undefined) return most;
+  return Math.min(Number(headers['content-length'] ?? 0) || 0, most);
 }
 
 /** Counts answers by their status, whoever gave them. */

@@ -345,3 +345,21 @@ test('[N1 S4] SyncStep1 in a loop is answered no faster than it is read', async 
   expect(raw.of('syncStep2').length).toBeLessThanOrEqual(6);
   expect(raw.closed).toBeNull();
 });
+
+test('[S4] bodies under way count before they have come, by user and by address, and are given back', async () => {
+  const server = await useServer({ BYTE_BURST: '1 MiB', BYTE_RATE: '1 MiB' });
+  const { port } = new URL(server.url);
+  const stuck = (user: string) => {
+    const socket = connect(Number(port), '127.0.0.1');
+    socket.on('error', () => {});
+    const size = 3 * 2 ** 20;
+    socket.write(`POST /api/yjs/${user} HTTP/1.1\r\nHost: x\r\nContent-Length: ${size}\r\n\r\n`);
+    return socket;
+  };
+  const status = async (user: string) => (await fetch(`${server.url}/api/sync/${user}`)).status;
+  const socket = stuck('anna');
+  await expect.poll(() => status('anna')).toBe(429);
+  expect(await status('bert')).toBe(429);
+  socket.destroy();
+  await expect.poll(() => status('bert')).toBe(200);
+});
