@@ -13,4 +13,8 @@ export function socketUrl({ serverUrl, userId, deviceId }: Address, token: strin
 export const exchangeUrl = ({ serverUrl, userId }: Address): string =>
   `${trimmed(serverUrl)}/api/yjs/${encodeURIComponent(userId)}`;
 
+/** A device id as a header can have it; one of plain signs stays as it is, which is all that older servers take. */
+export const inHeader = (deviceId: string): string =>
+  deviceId.replace(/^ | $|(?:[\ud800-\udbff][\udc00-\udfff]|[^\x20-\x7e])/g, encodeURIComponent);
+
 const trimmed = (url: string): string => url.replace(/\/+$/, '');

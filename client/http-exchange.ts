@@ -4,7 +4,7 @@ import { type Exchange, encodeExchange } from '../shared/protocol/exchange.js';
 import { withLimit } from './connection-token.js';
 import type { ConnectionOptions } from './connection-types.js';
 import { countIn, lacks, lastNumber, mergedChunks } from './connection-upload.js';
-import { exchangeUrl } from './connection-url.js';
+import { exchangeUrl, inHeader } from './connection-url.js';
 import { readExchange } from './messages.js';
 import type { PendingChange } from './sync-source.js';
 
@@ -105,7 +105,7 @@ export class HttpExchange {
     const response = await fetch(exchangeUrl(this.#options), {
       method: 'POST',
       headers: {
-        'Device-ID': deviceId,
+        'Device-ID': inHeader(deviceId),
         'Content-Type': 'application/octet-stream',
         ...(token !== null && { Authorization: `Bearer ${token}` }),
       },

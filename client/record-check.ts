@@ -3,36 +3,48 @@ import type { StandardSchemaV1 } from '@standard-schema/spec';
 import {
   type CollectionName,
   isCollectionName,
+  isWellFormed,
   nameProblem,
   type RecordId,
   recordIdOf,
+  storedNameProblem,
 } from '../shared/names.js';
 import { DEFAULT_MAX_DEPTH, fieldsProblem } from '../shared/record-fields.js';
 import { isObject, type JsonObject } from '../shared/records.js';
 import { RecordError } from './errors.js';
 
-export function checkCollection(name: string): CollectionName {
-  if (isCollectionName(name)) return name;
-  const problem = typeof name === 'string' ? nameProblem(name) : 'is no string';
+/** Whether a name that could not be new is on this device already, so that what has it can be changed. */
+export type Knows = (name: string) => boolean;
+
+/** A name as it may stand in a document; a new one as well, where `isNew` says which others are known. */
+export function checkCollection(name: string, isNew?: Knows): CollectionName {
+  const problem = typeof name === 'string' ? problemOf(name, isNew) : 'is no string';
+  if (problem === null && isCollectionName(name)) return name;
   throw new RecordError('INVALID_NAME', String(name), [
     { message: `The collection name ${problem}.`, path: [] },
   ]);
 }
 
-export function checkId(collection: string, value: unknown): RecordId {
+export function checkId(collection: string, value: unknown, isNew?: Knows): RecordId {
   const id = recordIdOf(value);
-  if (id !== null) return id;
-  const problem = typeof value === 'string' ? nameProblem(value) : 'is no string and no safe integer';
+  const problem = typeof value === 'string' ? problemOf(value, isNew) : 'is no string and no safe integer';
+  if (id !== null && (problem === null || typeof value !== 'string')) return id;
   throw new RecordError('INVALID_NAME', collection, [{ message: `The record id ${problem}.`, path: ['id'] }]);
+}
+
+function problemOf(name: string, isNew: Knows | undefined): string | null {
+  const problem = nameProblem(name);
+  const mayStay = storedNameProblem(name) === null && isWellFormed(name);
+  return mayStay && (isNew === undefined || isNew(name)) ? null : problem;
 }
 
 /**
  * The JSON of a record, as `JSON.stringify` makes it: dates become text, what is undefined is left out. Names and
  * depth are within what every server takes.
  */
-export function checkRecord(collection: string, record: unknown): JsonObject {
+export function checkRecord(collection: string, record: unknown, knows: Knows): JsonObject {
   const json = toJson(collection, record);
-  const problem = fieldsProblem(json, DEFAULT_MAX_DEPTH);
+  const problem = fieldsProblem(json, DEFAULT_MAX_DEPTH, knows);
   if (problem !== null)
     throw new RecordError(problem.code, collection, [{ message: problem.message, path: [] }]);
   return json;

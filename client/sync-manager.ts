@@ -1,4 +1,5 @@
 /** The documented API (C1, C2): a client of one user at a time. */
+import { knowsName, lookAgain } from '../shared/known-names.js';
 import { assignRecord, type JsonObject, readRecord, recordMap, writeRecord } from '../shared/records.js';
 import type {
   ChangeEvent,
@@ -18,7 +19,7 @@ import { LiveCollection } from './collection-view.js';
 import { ClientError, RecordError } from './errors.js';
 import type { Platform } from './platform.js';
 import { PresenceRelay } from './presence-relay.js';
-import { checkCollection, checkId, checkRecord, checkSchema } from './record-check.js';
+import { checkCollection, checkId, checkRecord, checkSchema, type Knows } from './record-check.js';
 import { SessionKeeper } from './session-keeper.js';
 import type { Observable, SyncStatus } from './status.js';
 import { untilStatus } from './until-status.js';
@@ -107,10 +108,11 @@ export class SyncManager implements SyncClient {
   }
 
   async addData<Name extends CollectionKey>(name: Name, record: NewRecord<RecordOf<Name>>): Promise<string> {
-    const collection = checkCollection(name);
-    const fields = checkRecord(collection, record);
+    const knows = this.#knows();
+    const collection = checkCollection(name, knows);
+    const fields = checkRecord(collection, record, knows);
     const id = fields.id ?? this.#platform.newId();
-    const key = checkId(collection, id);
+    const key = checkId(collection, id, knows);
     await this.#checkSchema(collection, { ...fields, id });
     const { replica } = await this.#keeper.ready();
     await replica.write((doc) => writeRecord(doc, collection, key, { ...fields, id }));
@@ -124,7 +126,7 @@ export class SyncManager implements SyncClient {
   ): Promise<void> {
     const collection = checkCollection(name);
     const key = checkId(collection, id);
-    const fields = checkRecord(collection, changes);
+    const fields = checkRecord(collection, changes, this.#knows());
     if (fields.id !== undefined && checkId(collection, fields.id) !== key) {
       throw new RecordError('INVALID_RECORD', collection, [
         { message: `The id of a record can't be changed (from ${key}).`, path: ['id'] },
@@ -200,6 +202,14 @@ export class SyncManager implements SyncClient {
     view.attach(this.#keeper.session?.replica.doc ?? null);
     this.#views.set(name, view);
     return view;
+  }
+
+  /** Names that could not be new, but are on this device from before. */
+  #knows(): Knows {
+    const doc = this.#keeper.session?.replica.doc;
+    if (doc === undefined) return () => false;
+    lookAgain(doc); // the server may have sent more
+    return (name) => knowsName(doc, name);
   }
 
   #checkSchema(collection: string, record: JsonObject): Promise<void> {

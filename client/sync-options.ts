@@ -1,8 +1,6 @@
-import { isDeviceId, isUserId } from '../shared/names.js';
+import { deviceIdProblem, isDeviceId, isUserId, userIdProblem } from '../shared/names.js';
 import type { SyncOptions } from './api.js';
 import { ClientError } from './errors.js';
-
-const NAME_FORM = 'is 1 to 128 of A-Z a-z 0-9 . _ : @ -';
 
 const isFunction = (value: unknown): boolean => typeof value === 'function';
 
@@ -10,15 +8,20 @@ const isFunction = (value: unknown): boolean => typeof value === 'function';
 export function checkOptions(given: SyncOptions | undefined): SyncOptions {
   const options: Partial<SyncOptions> = given ?? {};
   const serverUrl = checkServerUrl(options.serverUrl);
-  if (!isUserId(options.userId)) throw wrong(`userId ${NAME_FORM}`);
-  if (options.deviceId !== undefined && !isDeviceId(options.deviceId)) throw wrong(`deviceId ${NAME_FORM}`);
+  const { userId, deviceId } = options;
+  if (!isUserId(userId)) throw wrong(`userId ${problemOf(userId, userIdProblem)}`);
+  if (deviceId !== undefined && !isDeviceId(deviceId))
+    throw wrong(`deviceId ${problemOf(deviceId, deviceIdProblem)}`);
   for (const name of ['getToken', 'onStorageError'] as const)
     if (!isFunction(options[name] ?? isFunction)) throw wrong(`${name} is a function`);
   if (!isFunction((options.storage ?? { open: isFunction }).open)) throw wrong('storage is a DeviceStorage');
   for (const [name, schema] of Object.entries(options.schemas ?? {}))
     if (!isFunction(schema?.['~standard']?.validate)) throw wrong(`schemas.${name} is a Standard Schema`);
-  return { ...options, serverUrl, userId: options.userId };
+  return { ...options, serverUrl, userId };
 }
+
+const problemOf = (id: unknown, problem: (id: string) => string | null): string | null =>
+  typeof id === 'string' ? problem(id) : 'is a text of 1 to 128 characters';
 
 function checkServerUrl(url: unknown): string {
   if (typeof url === 'string' && /^https?:\/\/[^/?#\s]+[^?#\s]*$/i.test(url)) return url.replace(/\/+$/, '');

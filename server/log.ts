@@ -1,5 +1,6 @@
 import { type Logger, pino } from 'pino';
 import type { ErrorCode } from '../shared/errors.js';
+import { visible } from '../shared/names.js';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 type Via = 'yjs' | 'json' | 'http';
@@ -230,7 +231,7 @@ function decoded(key: string): string {
 const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g;
 /** A token, wherever somebody put it; its parts are base64url of JSON objects. */
 const TOKEN = /\beyJ[\w-]{5,}(?:\.|%2e)[\w-]+(?:(?:\.|%2e)[\w-]*)*/gi;
-const printable = (text: string): string => text.replace(CONTROL, ' ').replace(TOKEN, '…');
+const printable = (text: string): string => visible(text.replace(CONTROL, ' ')).replace(TOKEN, '…');
 const scrub = (text: string): string => withoutToken(printable(text)).replace(/\b(bearer[\s,]+)\S+/gi, '$1…');
 
 interface Failure {
@@ -267,10 +268,17 @@ const SCRUBBED = new Set(['url', 'reason']);
 /** The same fields with strings that can stand in a line. */
 function clean<Fields extends object>(fields: Fields): Fields {
   const entries = Object.entries(fields).map(([key, value]: [string, unknown]) => {
-    if (typeof value !== 'string') return [key, value];
-    return [key, SCRUBBED.has(key) ? scrub(value) : printable(value)];
+    if (typeof value === 'string') return [key, SCRUBBED.has(key) ? scrub(value) : printable(value)];
+    return [key, key === 'error' ? value : printableNames(value)];
   });
   return Object.fromEntries(entries) as Fields;
+}
+
+/** Lists of names, and counts by name. */
+function printableNames(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map((name) => (typeof name === 'string' ? printable(name) : name));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, count]) => [printable(name), count]));
 }
 
 const failureOf = (fields: object): { error?: Failure } =>

@@ -58,7 +58,8 @@ if (command === null) {
     const reason = error instanceof Error ? error.message : String(error);
     say(reason);
     const { verb, user } = command;
-    const address = verb === 'erase' ? `DELETE /admin/users/${user}` : `GET /admin/users/${user}/export`;
+    const place = `/admin/users/${encodeURIComponent(user)}`;
+    const address = verb === 'erase' ? `DELETE ${place}` : `GET ${place}/export`;
     if (reason.includes('in use by another process')) say(`Or ask the server that runs: ${address}.`);
     process.exitCode = 1;
   });

@@ -36,7 +36,7 @@ export const ERRORS = {
   INVALID_IDENTITY: {
     status: 400,
     close: 1008,
-    message: 'userId and deviceId are 1 to 128 of A-Z a-z 0-9 . _ : @ -',
+    message: 'userId and deviceId have 1 to 128 characters, none of / \\ ? # %, and no white space.',
   },
   MALFORMED_UPDATE: { status: 400, close: 1007, message: 'The update is malformed.' },
   UPDATE_TOO_COSTLY: {

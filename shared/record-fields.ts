@@ -1,4 +1,4 @@
-import { nameProblem } from './names.js';
+import { isReservedName, nameProblem, wellFormedText } from './names.js';
 import type { Json, JsonObject } from './records.js';
 
 /** Levels of objects and arrays in a record that a server allows by default (`MAX_DEPTH`). */
@@ -12,8 +12,14 @@ export interface FieldsProblem {
 /**
  * What is wrong with the names or the depth of a document, or `null`. Iterative: how deep the document is must
  * not decide how deep the stack gets.
+ *
+ * @param knows whether a name that could not be new is there already, and so may stay
  */
-export function fieldsProblem(document: JsonObject, maxDepth: number): FieldsProblem | null {
+export function fieldsProblem(
+  document: JsonObject,
+  maxDepth: number,
+  knows: (name: string) => boolean = () => false,
+): FieldsProblem | null {
   const open: { value: Json; depth: number }[] = [{ value: document, depth: 1 }];
   for (let at = open.pop(); at !== undefined; at = open.pop()) {
     const { value, depth } = at;
@@ -23,9 +29,26 @@ export function fieldsProblem(document: JsonObject, maxDepth: number): FieldsPro
     }
     for (const [key, field] of Object.entries(value)) {
       const problem = Array.isArray(value) ? null : nameProblem(key);
-      if (problem !== null) return { code: 'INVALID_NAME', message: `A field name ${problem}.` };
+      if (problem !== null && (isReservedName(key) || !knows(key)))
+        return { code: 'INVALID_NAME', message: `A field name ${problem}.` };
       open.push({ value: field, depth: depth + 1 });
     }
   }
   return null;
+}
+
+/** The same document with U+FFFD for each half of a character in its texts, as bytes will have it (D6). */
+export function wellFormed<Value extends Json>(value: Value): Value;
+export function wellFormed(value: Json): Json {
+  if (typeof value === 'string') return wellFormedText(value);
+  if (typeof value !== 'object' || value === null) return value;
+  const isList = Array.isArray(value);
+  let changed: Json[] | JsonObject | null = null;
+  for (const [key, field] of Object.entries(value)) {
+    const better = wellFormed(field);
+    if (better === field) continue;
+    changed ??= isList ? [...value] : { ...value };
+    (changed as JsonObject)[key] = better;
+  }
+  return changed ?? value;
 }

@@ -1,5 +1,5 @@
 import { AsyncStorageRows } from './async-storage-rows.js';
-import { asStorageError, toStorageError, unavailable } from './failures.js';
+import { asStorageError, toStorageError } from './failures.js';
 import { safeName } from './safe-name.js';
 import { openSole } from './sole-store.js';
 import type { DeviceStorage } from './store.js';
@@ -27,12 +27,12 @@ export interface AsyncStorageOptions {
  */
 export function asyncStorage(items: AsyncStorageLike, options: AsyncStorageOptions = {}): DeviceStorage {
   const prefix = options.prefix ?? 'telemed-sync';
-  const settingKey = (name: string): string => `${prefix}/setting/${safe(name)}`;
+  const settingKey = (name: string): string => `${prefix}/setting/${safeName(name)}`;
   return {
     name: 'AsyncStorage',
     durable: true,
     async open(name) {
-      const place = `${prefix}/user/${safe(name)}/`;
+      const place = `${prefix}/user/${safeName(name)}/`;
       return openSole(items, place, 'AsyncStorage', () => AsyncStorageRows.open(items, place));
     },
     readSetting: (name) => orStorageError(() => items.getItem(settingKey(name))),
@@ -49,10 +49,4 @@ async function orStorageError<T>(task: () => Promise<T>): Promise<T> {
   } catch (error) {
     throw asStorageError(error, toStorageError('AsyncStorage'));
   }
-}
-
-function safe(name: string): string {
-  const key = safeName(name);
-  if (key === null) throw unavailable('The name is too long for a key.');
-  return key;
 }

@@ -1,4 +1,4 @@
-import { asStorageError, corrupt, toStorageError, unavailable } from './failures.js';
+import { asStorageError, corrupt, toStorageError } from './failures.js';
 import { safeName } from './safe-name.js';
 import { openSole, type Rows, type RowsWrite } from './sole-store.js';
 import type { DeviceStorage, StoredChange } from './store.js';
@@ -53,11 +53,7 @@ export function expoSqliteStorage(sqlite: ExpoSqlite): DeviceStorage {
   };
 }
 
-function fileName(name: string): string {
-  const safe = safeName(name);
-  if (safe === null) throw unavailable('The name is too long for a file.');
-  return `telemed-sync-${safe}.db`;
-}
+const fileName = (name: string): string => `telemed-sync-${safeName(name)}.db`;
 
 async function openDatabase(sqlite: ExpoSqlite, file: string, table: string): Promise<ExpoDatabase> {
   const db = await sqlite.openDatabaseAsync(file);

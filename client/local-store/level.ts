@@ -1,5 +1,5 @@
 import { join, resolve } from 'node:path';
-import { asStorageError, toStorageError, unavailable } from './failures.js';
+import { asStorageError, toStorageError } from './failures.js';
 import { LevelRows } from './level-rows.js';
 import { safeName } from './safe-name.js';
 import { readText, writeText } from './settings-folder.js';
@@ -18,7 +18,7 @@ const PROCESS = {};
  * const store = await storage.open('anna', { onNews() {}, onGone() {}, onError() {} });
  */
 export function levelStorage(folder: string): DeviceStorage {
-  const path = (part: string, name: string): string => join(resolve(folder), part, fileName(name));
+  const path = (part: string, name: string): string => join(resolve(folder), part, safeName(name));
   return {
     name: 'LevelDB',
     durable: true,
@@ -37,10 +37,4 @@ async function orStorageError<T>(task: () => Promise<T>): Promise<T> {
   } catch (error) {
     throw asStorageError(error, toStorageError('The settings folder'));
   }
-}
-
-function fileName(name: string): string {
-  const safe = safeName(name);
-  if (safe === null) throw unavailable('The name is too long for a file.');
-  return safe;
 }

@@ -10,10 +10,14 @@ export interface Author {
 /**
  * What is known of a device is known of it in one person's hands: another may have given theirs the same id (A2).
  * The devices of the document's owner keep their plain ids, so that what was stored before there were tokens holds.
- * Neither users nor devices have a `!` in their ids.
+ * In a key that names both, `!` stands between them and nowhere else: ids have no `%`.
  */
-export const deviceKey = (owner: UserId, { device, actor }: Author): DeviceKey =>
-  actor === null || actor === owner ? device : (`${actor}!${device}` as DeviceKey);
+export function deviceKey(owner: UserId, { device, actor }: Author): DeviceKey {
+  const own = escaped(device);
+  return (actor === null || actor === owner ? own : `${escaped(actor)}!${own}`) as DeviceKey;
+}
+
+const escaped = (id: string): string => id.replaceAll('!', '%21');
 
 /** In whose hands the device is, '' for the owner's. */
 export const personOf = (key: DeviceKey): string => key.slice(0, Math.max(0, key.indexOf('!')));

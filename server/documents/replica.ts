@@ -4,8 +4,9 @@
  */
 import * as Y from 'yjs';
 import { SyncError } from '../../shared/errors.js';
+import { knowsName } from '../../shared/known-names.js';
 import { isCollectionName, type RecordId } from '../../shared/names.js';
-import { tooCostly } from '../../shared/protocol/bytes.js';
+import { malformed, tooCostly } from '../../shared/protocol/bytes.js';
 import { type Dependency, firstMissing, scanUpdate, type UpdateScan } from '../../shared/protocol/scan.js';
 import { StructTable } from '../../shared/protocol/struct-table.js';
 import { VALUE_DEPTH_CEILING } from '../../shared/protocol/values.js';
@@ -111,6 +112,7 @@ export class Replica {
     if (scan.empty) return 'empty';
     this.erased?.checkUpdate(scan);
     this.#refuseOwnIds(scan);
+    for (const [name, problem] of scan.oddNames) if (!knowsName(this.doc, name)) malformed(problem);
     const missing = firstMissing(scan, (client) => this.#state(client));
     if (missing !== null) return missing;
     if (scan.ranges.some(({ client, from }) => from < this.#state(client))) this.#overlapping.add(update);

@@ -2,6 +2,7 @@
 import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { SyncError } from '../../shared/errors.js';
+import { lookAgain } from '../../shared/known-names.js';
 import { isCollectionName, isRecordId, recordIdOf } from '../../shared/names.js';
 import { growthOfRecord } from '../documents/document-room.js';
 import { shownEntry } from '../documents/export.js';
@@ -58,6 +59,7 @@ export async function postRestore(options: HttpOptions, request: Request, respon
     const restored = await inOrder(document, () => {
       document.room.mustTake(growthOfRecord(document.record(wanted), image.json));
       document.write(origin, (doc) => writeImage(doc, wanted.collection, wanted.id, image));
+      lookAgain(document.doc); // names of fields that were gone come back
       return {
         collection: wanted.collection,
         document: document.record(wanted),

@@ -1,7 +1,7 @@
 /** What every request names: a user, perhaps a device; and the user's document, while the request lasts. */
 import type { Request, RequestHandler } from 'express';
 import { SyncError } from '../../shared/errors.js';
-import { type DeviceId, isDeviceId, isUserId, type UserId } from '../../shared/names.js';
+import { type DeviceId, isUserId, type UserId } from '../../shared/names.js';
 import type { Access, Visit } from '../access.js';
 import type { Config } from '../config.js';
 import type { HistoryHead } from '../documents/archive.js';
@@ -11,6 +11,7 @@ import type { UserDocument } from '../documents/user-document.js';
 import type { Log } from '../log.js';
 import type { Metrics } from '../metrics.js';
 import type { Admission, Caller } from './admission.js';
+import { deviceInHeader, invalidUser } from './request-names.js';
 import { letIn, type Visitor } from './visitor.js';
 
 export interface HttpOptions {
@@ -96,7 +97,7 @@ export const door =
 
 export function userOf(request: Request): UserId {
   const { userId } = request.params;
-  if (!isUserId(userId)) throw new SyncError('INVALID_IDENTITY');
+  if (!isUserId(userId)) throw invalidUser(String(userId));
   return userId;
 }
 
@@ -119,12 +120,7 @@ export const authorOf = (request: Request, newDeviceId: () => DeviceId): Author 
 });
 
 /** The device that the request names, `null` if it names none. */
-export function namedDevice(request: Request): DeviceId | null {
-  const device = request.get('Device-ID');
-  if (device === undefined || device === '') return null;
-  if (!isDeviceId(device)) throw new SyncError('INVALID_IDENTITY');
-  return device;
-}
+export const namedDevice = (request: Request): DeviceId | null => deviceInHeader(request.get('Device-ID'));
 
 export async function withDocument(
   { access, registry }: HttpOptions,

@@ -3,8 +3,9 @@ import { crc32 } from 'node:zlib';
 import type { Request, Response } from 'express';
 import type * as Y from 'yjs';
 import { SyncError } from '../../shared/errors.js';
+import { knowsName } from '../../shared/known-names.js';
 import type { UserId } from '../../shared/names.js';
-import { type ChangeMessage, checkMessage, isAnswered } from '../../shared/protocol/json.js';
+import { type ChangeMessage, checkMessage, isAnswered, refuseNewNames } from '../../shared/protocol/json.js';
 import { type Collections, isObject, type JsonRecord, readRecord, recordMap } from '../../shared/records.js';
 import type { Author } from '../documents/device-key.js';
 import { growthOfDeletion, growthOfRecord } from '../documents/document-room.js';
@@ -48,6 +49,8 @@ export async function postSync(options: HttpOptions, request: Request, response:
   const action = changes.length > 0 ? 'write' : 'read';
   await withDocument(options, request, action, async (document) => {
     const view = document.devices.overHttp(author, document.revision, isNamed);
+    for (const [index, each] of changes.entries())
+      withIndex(index, () => refuseNewNames(each, (name) => knowsName(document.doc, name)));
     confirm(options, document, view, request);
     const needed = changes.map((each, index) => {
       const judged = view.judge(each, options.now());
@@ -171,14 +174,21 @@ function readChanges(body: unknown, user: UserId, maxDepth: number): ChangeMessa
   if (changes.length > MAX_CHANGES) {
     throw new SyncError('INVALID_MESSAGE', `changes: must have at most ${MAX_CHANGES} messages`);
   }
-  return changes.map((change, index) => {
-    try {
+  return changes.map((change, index) =>
+    withIndex(index, () => {
       const message = checkMessage(change, user, { maxDepth });
       if (message.type === 'REQUEST_SYNC') throw new SyncError('UNKNOWN_TYPE');
       return message;
-    } catch (error) {
-      if (!(error instanceof SyncError)) throw error;
-      throw new SyncError(error.code, error.message, { index });
-    }
-  });
+    }),
+  );
+}
+
+/** What is wrong with an item of a batch is told with its place. */
+function withIndex<T>(index: number, check: () => T): T {
+  try {
+    return check();
+  } catch (error) {
+    if (!(error instanceof SyncError)) throw error;
+    throw new SyncError(error.code, error.message, { index });
+  }
 }

@@ -1,6 +1,7 @@
 /** One connection of a JSON device, without its socket: messages in, messages out (L1–L11). */
 import type * as Y from 'yjs';
 import { SyncError } from '../../shared/errors.js';
+import { knowsName } from '../../shared/known-names.js';
 import type { DeviceId } from '../../shared/names.js';
 import {
   type ChangeMessage,
@@ -8,6 +9,7 @@ import {
   type JsonMessage,
   jsonMessages,
   parseMessage,
+  refuseNewNames,
   SERVER_DEVICE,
 } from '../../shared/protocol/json.js';
 import type { DurableChange, Member, Origin, RecordChange } from '../documents/changes.js';
@@ -76,7 +78,9 @@ export class JsonSession implements Member {
             `The message is larger than MAX_JSON_MESSAGE, ${maxMessage} bytes.`,
           );
         }
-        this.#handle(parseMessage(text, document.user, { maxDepth }));
+        const message = parseMessage(text, document.user, { maxDepth });
+        refuseNewNames(message, (name) => knowsName(document.doc, name));
+        this.#handle(message);
       });
     });
   }

@@ -92,7 +92,7 @@ export class Door {
         log('unexpected', { where: 'the door', error });
         return new SyncError('INTERNAL');
       }
-      if (asked.problem === error.code) this.#log(request, asked.address, error.code);
+      if (asked.problem === error) this.#log(request, asked.address, error.code);
       else logRefusal(log, request, asked.address, error);
       return error;
     }

@@ -1,7 +1,8 @@
 /** What a WebSocket upgrade asks for: which protocol, which user, which device. */
 import type { IncomingMessage } from 'node:http';
-import { type ErrorCode, SyncError } from '../../shared/errors.js';
+import { SyncError } from '../../shared/errors.js';
 import { type DeviceId, isDeviceId, isUserId, type UserId } from '../../shared/names.js';
+import { decoded, invalidDevice, invalidUser, parameterOf } from './request-names.js';
 
 export type Via = 'yjs' | 'json';
 
@@ -12,7 +13,7 @@ export interface UpgradeRequest {
   /** `null` for a native device that did not name itself. */
   readonly device: DeviceId | null;
   /** What is wrong with the user or device as given. */
-  readonly problem: ErrorCode | null;
+  readonly problem: SyncError | null;
   readonly address: string;
   /** As it was asked for. */
   readonly url: string;
@@ -22,50 +23,33 @@ const NATIVE_PATH = /^\/yjs\/([^/]+)$/;
 
 /** `null` for an address where there is no WebSocket. */
 export function readRequest(request: IncomingMessage, address: string): UpgradeRequest | null {
-  const url = parseUrl(request.url ?? '');
-  if (url === null) return null;
-  const native = NATIVE_PATH.exec(url.pathname);
-  if (native === null && url.pathname !== '/sync') return null;
+  const { url = '' } = request;
+  const [path = ''] = url.split('?', 1);
+  const native = NATIVE_PATH.exec(path);
+  if (native === null && path !== '/sync') return null;
   const via: Via = native === null ? 'json' : 'yjs';
-  const userParam = native === null ? url.searchParams.get('userId') : decode(native[1] ?? '');
-  const deviceParam = url.searchParams.get('deviceId');
+  const user = native === null ? parameterOf(url, 'userId', 'is a plus') : decoded(native[1] ?? '');
+  const device = parameterOf(url, 'deviceId', 'is a space');
   return {
     via,
-    user: isUserId(userParam) ? userParam : null,
-    device: isDeviceId(deviceParam) ? deviceParam : null,
-    problem: problemWith(via, userParam, deviceParam),
+    user: isUserId(user) ? user : null,
+    device: isDeviceId(device) ? device : null,
+    problem: problemWith(via, user, device),
     address,
-    url: request.url ?? '',
+    url,
   };
 }
 
 /** Whose document is asked for; throws what is wrong with the names. */
 export function userIn({ user, problem }: UpgradeRequest): UserId {
-  if (user === null || problem !== null) throw new SyncError(problem ?? 'INVALID_IDENTITY');
+  if (user === null || problem !== null) throw problem ?? new SyncError('INVALID_IDENTITY');
   return user;
 }
 
-function problemWith(via: Via, user: string | null, device: string | null): ErrorCode | null {
-  if (via === 'json' && (!user || !device)) return 'MISSING_IDENTITY';
-  const isValid = isUserId(user) && (isDeviceId(device) || (via === 'yjs' && !device));
-  return isValid ? null : 'INVALID_IDENTITY';
-}
-
-function parseUrl(path: string): URL | null {
-  if (!/^\/(?!\/)/.test(path)) return null; // it would name another host
-  try {
-    return new URL(path, 'http://server');
-  } catch {
-    return null;
-  }
-}
-
-function decode(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return '';
-  }
+function problemWith(via: Via, user: string | null, device: string | null): SyncError | null {
+  if (via === 'json' && (!user || !device)) return new SyncError('MISSING_IDENTITY');
+  if (!isUserId(user)) return invalidUser(user ?? '');
+  return isDeviceId(device) || !device ? null : invalidDevice(device);
 }
 
 /** Whom offences are counted for (N8). */

@@ -81,10 +81,10 @@ export async function encryptDatabase(db: Database, ring: KeyRing, onProgress: P
 /** Those too of whom only a device or a deletion is known. */
 async function usersToEncrypt(db: Database): Promise<string[]> {
   const users = new Set(await listUsers(db));
-  for (const kind of ['device', 'deleted', 'memory', 'history']) {
-    const keys = db.keys({ gte: Buffer.from(`!sync!${kind}!`), lt: Buffer.from(`!sync!${kind}"`) });
-    for await (const key of keys) users.add(Buffer.from(key).toString('latin1').split('!')[3] ?? '');
+  for (const range of format.OWN_KINDS) {
+    for await (const key of db.keys(range)) users.add(format.userOfOwn(key));
   }
+  for await (const key of db.keys(format.MEMORIES)) users.add(format.userOfMemory(key));
   return [...users];
 }
 
@@ -109,7 +109,7 @@ async function encryptUser(db: Database, ring: KeyRing, user: string): Promise<v
 }
 
 function encryptValue(vault: Vault, user: string, key: Uint8Array, stored: Uint8Array): Operation[] {
-  const kind = namedKindOf(key, user);
+  const kind = format.namedKindOf(key, user);
   if (kind !== null) return encryptNamed(vault, user, key, kind, stored);
   if (vault.unseal(stored, key) !== undefined) return [];
   const value = isStateVector(key) ? stored : format.unseal(stored, key);
@@ -136,12 +136,6 @@ const damaged = (vault: Vault, stored: Uint8Array, key: Uint8Array): Buffer =>
   vault.seal(stored, Buffer.concat([Buffer.from('damaged '), key]));
 
 const isStateVector = (key: Uint8Array): boolean => Buffer.from(key).indexOf(format.STATE_VECTORS.gte) === 0;
-
-function namedKindOf(key: Uint8Array, user: string): format.NamedKind | null {
-  const text = Buffer.from(key).toString('latin1');
-  if (text.startsWith(`!sync!device!${user}!`)) return 'device';
-  return text.startsWith(`!sync!deleted!${user}!`) ? 'deleted' : null;
-}
 
 /**
  * What wraps the data keys of some users anew, with the current master key.

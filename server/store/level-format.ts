@@ -74,17 +74,26 @@ export const FORMAT = Buffer.from('1');
 export const PROBE_KEY = Buffer.from('!sync!probe');
 const ROW_PREFIX = '!sync!row!';
 export const rowKey = (user: string): Buffer => Buffer.from(ROW_PREFIX + user);
-export const memoryKey = (user: string): Buffer => Buffer.from(`!sync!memory!${user}`);
+const MEMORY_PREFIX = '!sync!memory!';
+export const memoryKey = (user: string): Buffer => Buffer.from(MEMORY_PREFIX + user);
+export const MEMORIES: KeyRange = { gte: Buffer.from(MEMORY_PREFIX), lt: Buffer.from('!sync!memory"') };
+export const userOfMemory = (key: Uint8Array): string =>
+  Buffer.from(key).toString('utf8', MEMORY_PREFIX.length);
 /** `"` follows `!`: every row key, and nothing else. */
 export const ROWS: KeyRange = { gte: Buffer.from(ROW_PREFIX), lt: Buffer.from('!sync!row"') };
 export const userOfRow = (key: Uint8Array): string => Buffer.from(key).toString('utf8', ROW_PREFIX.length);
 
-/** User ids have no `!`, so no user's range holds a key of another one whose name begins like it. */
+/**
+ * The user before a name or a number. Without a `!` of its own, so that no user's range holds a key of another one
+ * whose name begins like it; ids from before `!` was allowed in them had neither of the two signs.
+ */
+const escaped = (user: string): string => user.replace(/[%!]/g, (sign) => (sign === '!' ? '%21' : '%25'));
+const OWN = '!sync!';
 const ownKey = (kind: string, user: string, rest = ''): Buffer =>
-  Buffer.from(`!sync!${kind}!${user}!${rest}`);
+  Buffer.from(`${OWN}${kind}!${escaped(user)}!${rest}`);
 const ownRange = (kind: string, user: string): KeyRange => ({
   gte: ownKey(kind, user),
-  lt: Buffer.from(`!sync!${kind}!${user}"`),
+  lt: Buffer.from(`${OWN}${kind}!${escaped(user)}"`),
 });
 
 /** Kinds of values whose key has a name in it that says something of the user. */
@@ -113,6 +122,24 @@ export const deletionName = (collection: string, id: string): string => JSON.str
 export const deletionKey = (user: string, collection: string, id: string): Buffer =>
   namedKey('deleted', user, deletionName(collection, id));
 export const namedRange = (kind: NamedKind, user: string): KeyRange => ownRange(kind, user);
+
+/** Which of the two kinds this key of the user is, `null` for any other. */
+export function namedKindOf(key: Uint8Array, user: string): NamedKind | null {
+  const starts = (kind: NamedKind): boolean => Buffer.from(key).indexOf(ownKey(kind, user)) === 0;
+  if (starts('device')) return 'device';
+  return starts('deleted') ? 'deleted' : null;
+}
+
+/** Kinds of keys that may be there where a user has no document, and the user that one of them names. */
+export const OWN_KINDS: readonly KeyRange[] = ['device', 'deleted', 'history'].map((kind) => ({
+  gte: Buffer.from(`${OWN}${kind}!`),
+  lt: Buffer.from(`${OWN}${kind}"`),
+}));
+export function userOfOwn(key: Uint8Array): string {
+  const start = Buffer.from(key).indexOf('!', OWN.length) + 1;
+  const user = Buffer.from(key).toString('utf8', start, Buffer.from(key).indexOf('!', start));
+  return user.replace(/%2[15]/g, (code) => (code === '%21' ? '!' : '%'));
+}
 
 const KEY_PREFIX = '!sync!key!';
 /** The user's data key, wrapped; only where values are encrypted. */

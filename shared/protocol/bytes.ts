@@ -1,4 +1,5 @@
 import { SyncError } from '../errors.js';
+import { visible } from '../names.js';
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
@@ -16,7 +17,7 @@ export function tooCostly(what: string): never {
 
 /** A name as an error may show it: quoted, escaped and cut. */
 export const quoted = (name: string): string =>
-  JSON.stringify(name.length > 60 ? `${name.slice(0, 59)}…` : name);
+  visible(JSON.stringify(name.length > 60 ? `${name.slice(0, 59)}…` : name));
 
 /**
  * Reads lib0's encodings from a byte array and refuses, with MALFORMED_UPDATE, what lib0 would read past the

@@ -7,12 +7,13 @@ import {
   type DeviceId,
   isCollectionName,
   isUserId,
+  isWellFormed,
   nameProblem,
   type RecordId,
   recordIdOf,
   type UserId,
 } from '../names.js';
-import { fieldsProblem } from '../record-fields.js';
+import { fieldsProblem, wellFormed } from '../record-fields.js';
 import { type Collections, isObject, type JsonObject, type JsonRecord } from '../records.js';
 import { VALUE_DEPTH_CEILING } from './values.js';
 
@@ -64,9 +65,26 @@ interface Target extends Envelope {
   readonly madeAt: number | null;
 }
 
+/** A record that a device writes. */
+interface Update extends Target {
+  readonly type: 'DATA_UPDATE';
+  /** With U+FFFD for each half of a character, as it will be on disk (D6). */
+  readonly document: JsonObject;
+  /** What the device itself has now. */
+  readonly sent: JsonObject;
+  /** Names that no new record may have; each has to be one that the document has already. */
+  readonly oddNames: readonly OddName[];
+}
+
+interface OddName {
+  readonly name: string;
+  /** A sentence. */
+  readonly problem: string;
+}
+
 /** A message of a JSON device, checked: names are allowed, depth is within the limit, the user is the right one. */
 export type JsonMessage =
-  | (Target & { readonly type: 'DATA_UPDATE'; readonly document: JsonObject })
+  | Update
   | (Target & { readonly type: 'DATA_DELETE' })
   | (Envelope & { readonly type: 'REQUEST_SYNC' });
 
@@ -105,16 +123,29 @@ export function checkMessage(value: unknown, user: UserId, limits: MessageLimits
   if (!isUserId(message.userId) || message.userId !== user) throw new SyncError('WRONG_USER');
   const envelope = { ack: message.ack, sentAt: message.timestamp ?? null };
   if (message.type === 'REQUEST_SYNC') return { type: message.type, ...envelope };
-  const collection = checkCollection(message.data.collection);
+  const oddNames: OddName[] = [];
+  const collection = checkCollection(message.data.collection, oddNames);
   const madeAt = message.data.timestamp ?? null;
   if (message.type === 'DATA_DELETE') {
-    const id = checkId(message.data.documentId);
+    const id = checkId(message.data.documentId, oddNames);
     return { type: message.type, collection, id, madeAt, ...envelope };
   }
-  const { document } = message.data;
-  const id = checkId(document.id);
-  checkFields(document, limits.maxDepth);
-  return { type: message.type, collection, id, document, madeAt, ...envelope };
+  const { document: sent } = message.data;
+  const id = checkId(sent.id, oddNames);
+  checkFields(sent, limits.maxDepth, oddNames);
+  const document = wellFormed(sent);
+  return { type: message.type, collection, id, document, sent, oddNames, madeAt, ...envelope };
+}
+
+/**
+ * Refuses names that may only stay where they are; deleting what is not there is no error.
+ *
+ * @param knows whether the document has a name already
+ */
+export function refuseNewNames(message: JsonMessage, knows: (name: string) => boolean): void {
+  if (message.type !== 'DATA_UPDATE') return;
+  const unknown = message.oddNames.find(({ name }) => !knows(name));
+  if (unknown !== undefined) throw new SyncError('INVALID_NAME', unknown.problem);
 }
 
 function whatIsWrong(error: z.ZodError): string {
@@ -124,28 +155,42 @@ function whatIsWrong(error: z.ZodError): string {
   return `${issue.path.join('.') || 'message'}: ${problem}`;
 }
 
-function checkCollection(name: string): CollectionName {
-  if (isCollectionName(name)) return name;
-  throw new SyncError('INVALID_NAME', `The collection name ${nameProblem(name)}.`);
+function checkCollection(name: string, oddNames: OddName[]): CollectionName {
+  checkName(name, 'The collection name', isCollectionName(name), oddNames);
+  return name as CollectionName;
 }
 
-function checkId(value: unknown): RecordId {
+function checkId(value: unknown, oddNames: OddName[]): RecordId {
   const id = recordIdOf(value);
+  if (typeof value === 'string') checkName(value, 'The record id', id !== null, oddNames);
   if (id !== null) return id;
-  const problem = typeof value === 'string' ? nameProblem(value) : 'is not a string or a safe integer';
-  throw new SyncError('INVALID_NAME', `The record id ${value === undefined ? 'is missing' : problem}.`);
+  const problem = value === undefined ? 'is missing' : 'is not a string or a safe integer';
+  throw new SyncError('INVALID_NAME', `The record id ${problem}.`);
 }
 
-function checkFields(document: JsonObject, maxDepth: number): void {
+/** @param canStay whether a document may have it from before */
+function checkName(name: string, what: string, canStay: boolean, oddNames: OddName[]): void {
+  const wrong = nameProblem(name);
+  if (wrong === null) return;
+  const problem = `${what} ${wrong}.`;
+  if (!canStay || !isWellFormed(name)) throw new SyncError('INVALID_NAME', problem);
+  oddNames.push({ name, problem });
+}
+
+function checkFields(document: JsonObject, maxDepth: number, oddNames: OddName[]): void {
   const deepest = Math.min(maxDepth, VALUE_DEPTH_CEILING); // Yjs integrates and deletes by recursion
-  const problem = fieldsProblem(document, deepest);
+  const noteOdd = (name: string): boolean => {
+    oddNames.push({ name, problem: `A field name ${nameProblem(name)}.` });
+    return true;
+  };
+  const problem = fieldsProblem(document, deepest, noteOdd);
   if (problem !== null) throw new SyncError(problem.code, problem.message);
 }
 
 /** Whether the device has, after what it sent, the very record that there is; otherwise it needs a correction (L3). */
 export function isAnswered(message: ChangeMessage, record: JsonRecord | null): boolean {
   if (message.type === 'DATA_DELETE') return record === null;
-  return record !== null && equalityDeep(record, message.document);
+  return record !== null && equalityDeep(record, message.sent);
 }
 
 /** The device that a correction by the server names as its author (L3). */

@@ -28,6 +28,8 @@ export interface UpdateScan {
   readonly empty: boolean;
   /** The collections that structs of it name as their place. */
   readonly roots: ReadonlySet<string>;
+  /** Names that no new record, field or collection may have, with what is wrong with each. */
+  readonly oddNames: ReadonlyMap<string, string>;
   /** Plain values, those inside objects and arrays included. */
   readonly values: number;
 }
@@ -50,9 +52,7 @@ const MAX_CLIENTS = 20_000;
 const MAX_ROOTS = 1_000;
 
 const SKIP = 10;
-const LAST_TYPE_REF = 6;
-const XML_ELEMENT = 3;
-const XML_HOOK = 5;
+const [LAST_TYPE_REF, XML_ELEMENT, XML_HOOK] = [6, 3, 5];
 
 /**
  * Number of bytes of the one complete update (encoding V1) at the start of `bytes`; what follows is not read.
@@ -84,8 +84,9 @@ export function scanUpdate(
   walk.update();
   reader.end();
   const { structs, deleteRanges, ranges, needs, roots } = walk;
+  const { oddNames, values } = reader;
   const empty = ranges.length === 0 && deleteRanges === 0;
-  return { structs, deleteRanges, ranges, needs, empty, roots, values: reader.values };
+  return { structs, deleteRanges, ranges, needs, empty, roots, oddNames, values };
 }
 
 /** Something that an update builds on: this clock of this client. */

@@ -1,4 +1,4 @@
-import { nameProblem } from '../names.js';
+import { nameProblem, storedNameProblem } from '../names.js';
 import { ByteReader, decodeUtf8, malformed, parseJson, quoted, tooCostly } from './bytes.js';
 
 export interface ValueLimits {
@@ -15,12 +15,17 @@ export const VALUE_DEPTH_CEILING = 500;
  */
 const MAX_JSON_VALUES = 100_000;
 
+/** Each takes memory until the document was asked for it. */
+const MAX_ODD_NAMES = 10_000;
+
 const RESERVED_KEY = /^(?:__proto__|constructor|prototype)$/;
 const mayBeReserved = (length: number): boolean => length === 9 || length === 11;
 
 /** Passes names and values of an update. Without limits only their form is checked, not the rules for clients. */
 export class ValueReader extends ByteReader {
   readonly strict: boolean;
+  /** Names that may stay where a document has them already, with the sentence for where it has not. */
+  readonly oddNames = new Map<string, string>();
   /** Values that were passed so far, at every level. */
   values = 0;
   #jsonValues = 0;
@@ -39,7 +44,11 @@ export class ValueReader extends ByteReader {
     if (!this.strict || this.isPlain(start, length)) return;
     const name = this.textAt(start);
     const problem = nameProblem(name);
-    if (problem !== null) malformed(`${what} ${quoted(name)} ${problem}.`);
+    if (problem === null) return;
+    const sentence = `${what} ${quoted(name)} ${problem}.`;
+    if (storedNameProblem(name) !== null) malformed(sentence);
+    this.oddNames.set(name, sentence);
+    if (this.oddNames.size > MAX_ODD_NAMES) malformed(sentence);
   }
 
   /** The key of a plain object or of a text format. */

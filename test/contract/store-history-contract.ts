@@ -261,7 +261,10 @@ export function historyContract(name: string, create: () => Promise<StoreFixture
     });
 
     it('[H5] [L4] users whose names begin alike keep apart', async () => {
-      const names = ['ann', 'anna', 'anna-', 'anna.b', 'anna:0', 'annb', 'anna@x'].map(user);
+      const names = [
+        ...['ann', 'anna', 'anna-', 'anna.b', 'anna:0', 'annb', 'anna@x', 'anna!', 'anna!!phone', '!anna'],
+        ...['anna"', 'auth0|64f0', 'anna+test@x.org', 'zo\u00eb', 'zoe\u0308', '漢字🩺'],
+      ].map(user);
       await Promise.all(names.map((name) => store.load(name)));
       for (const name of names) {
         await writeHistory(store, name, 3);

@@ -55,6 +55,17 @@ describe('sentences', () => {
     expect(JSON.parse(lines('json', (log) => log('authNone', {})).join(''))).toMatchObject({ level: 'warn' });
   });
 
+  test('[D6 O2] a name that is not seen, or turns the line around, is shown by its code, in lists and counts too', () => {
+    expect(sentence('initialData', { ...who, collections: { 'a\u202eb': 1, 'c\nd': 2 } })).toBe(
+      '📤 Sent initial data to phone: [a\\u202eb: 1, c d: 2]\n',
+    );
+    expect(sentence('broadcast', { user: 'user_1', devices: ['a\u200bb'] })).toBe(
+      '📤 Broadcasted update to a\\u200bb\n',
+    );
+    const json = lines('json', (log) => log('updated', { user: 'u', collection: 'n', record: '\ufeffid' }));
+    expect(JSON.parse(json.join(''))).toMatchObject({ record: '\\ufeffid' });
+  });
+
   test('[O2] a line end in a value does not make a line', () => {
     const line = sentence('disconnected', { ...who, code: 1000, reason: 'bye\n🚀 Listening on\u2028x' });
     expect(line).toBe('👋 Connection closed: User user_1, Device phone, 1000 bye 🚀 Listening on x\n');

@@ -89,7 +89,7 @@ describe('[H1] GET /api/sync/:userId', () => {
 
   test('[D6] and so is a device with other characters', async () => {
     const server = await useServer();
-    await expectError(await get(server, { 'Device-ID': 'a b' }), 400, 'INVALID_IDENTITY');
+    await expectError(await get(server, { 'Device-ID': 'a/b' }), 400, 'INVALID_IDENTITY');
   });
 });
 

@@ -53,8 +53,8 @@ describe('[L1 D7] on connect', () => {
   );
 
   test.each([
-    ['a b', 'tablet'],
-    ['anna', 'täblet'],
+    ['a%b', 'tablet'],
+    ['anna', 'tab\tlet'],
     ['a'.repeat(129), 'tablet'],
     ['../etc', 'x/y'],
   ])('[D6] the user %s with the device %s: 1008', async (user, device) => {

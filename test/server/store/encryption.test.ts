@@ -190,6 +190,22 @@ describe('a plain database that is opened with a key', () => {
     },
   );
 
+  it('[D6 P7] is encrypted for users as identity providers name them, also those who have no document', async () => {
+    const names = ['auth0|64f0', 'zo\u00eb@x.org', 'anna!', 'anna!phone', '漢字🩺'].map(user);
+    for (const name of names) await fill(fixture.store as LevelStore, name);
+    const device = { update: null, revision: 0, devices: new Map([[PHONE, Buffer.from('device-value')]]) };
+    const known = ['bert!x', 'm\u00fcller'].map(user);
+    for (const name of known) {
+      await fixture.store?.load(name);
+      await fixture.store?.commit(name, device);
+    }
+    await fixture.store?.close();
+    const store = await fixture.open({ keys: ring(OLD) });
+    expect(await findInFiles(fixture.folder, SECRETS)).toEqual([]);
+    for (const name of [ANNA, BERT, ...names]) await expectAll(store, name);
+    for (const name of known) expect([...(await store.load(name)).devices.keys()]).toEqual([PHONE]);
+  });
+
   it('[P6] ended anywhere in between, it is refused without a key, and goes on with it', async () => {
     await fixture.store?.close();
     const half = format.updateKey(ANNA, 1);

@@ -43,7 +43,9 @@ describe('the format of the database', () => {
   });
 
   it('[P1] [H5] a range of one user holds no key of another one, and keys say what they are for', () => {
-    const names = fc.stringMatching(/^[A-Za-z0-9._:@-]{1,6}$/);
+    // What ids may have, and `%`, which names of y-leveldb may.
+    const signs = ['a', '!', '"', '%', '2', '1', '5', '|', '+', 'ü', '\u0308', '漢', '😀', '\uffff'];
+    const names = fc.string({ unit: fc.constantFrom(...signs), minLength: 1, maxLength: 6 });
     const texts = fc.string({ unit: 'binary' });
     const revisions = fc.integer({ min: 0, max: 2 ** 48 - 1 });
     fc.assert(
@@ -64,10 +66,17 @@ describe('the format of the database', () => {
         expect(isIn(deletion, format.namedRange('deleted', user))).toBe(true);
         expect(isIn(device, format.namedRange('device', other))).toBe(user === other);
         expect(isIn(deletion, format.namedRange('deleted', other))).toBe(user === other);
+        expect([format.namedKindOf(device, user), format.namedKindOf(deletion, user)]).toEqual([
+          'device',
+          'deleted',
+        ]);
+        expect(format.namedKindOf(device, other)).toBe(user === other ? 'device' : null);
         for (const key of [device, deletion, entry]) {
+          expect(format.userOfOwn(key)).toBe(user);
           expect(isIn(key, format.ROWS)).toBe(false);
         }
       }),
+      { numRuns: 1_000 },
     );
   });
 

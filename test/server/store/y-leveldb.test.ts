@@ -54,6 +54,37 @@ describe('y-leveldb opens (a copy of) our database', () => {
   });
 });
 
+const PROVIDER_NAMES = ['auth0|64f0', 'anna+test@x.org', 'zo\u00eb', 'zoe\u0308', '!', 'anna!bert', '漢字🩺'];
+
+describe('[D6 P1] users as identity providers name them', () => {
+  it('y-leveldb reads what we wrote under each of these names', async () => {
+    const store = await fixture.open();
+    for (const name of PROVIDER_NAMES) {
+      await store.load(user(name));
+      await writeNotes(store, user(name), 3);
+    }
+    await store.close();
+    await withYLevelDb(await fixture.copy(), async (db) => {
+      expect((await db.getAllDocNames()).sort()).toEqual([...PROVIDER_NAMES].sort());
+      for (const name of PROVIDER_NAMES)
+        expect((await db.getYDoc(name)).getMap('notes').toJSON()).toEqual(notes(3));
+    });
+  });
+
+  it('we read what y-leveldb wrote, and it lists the same after our first open', async () => {
+    await withYLevelDb(fixture.folder, async (db) => {
+      for (const [i, name] of PROVIDER_NAMES.entries()) await writeWithYLevelDb(db, name, i + 1);
+    });
+    const store = await fixture.open();
+    for (const [i, name] of PROVIDER_NAMES.entries())
+      expect(notesOf(await store.load(user(name)))).toEqual(notes(i + 1));
+    await store.close();
+    await withYLevelDb(await fixture.copy(), async (db) =>
+      expect((await db.getAllDocNames()).sort()).toEqual([...PROVIDER_NAMES].sort()),
+    );
+  });
+});
+
 describe('a database that y-leveldb wrote', () => {
   it('[P1] opens with every document, one of more than 600 flushed updates included', async () => {
     await withYLevelDb(fixture.folder, async (db) => {
