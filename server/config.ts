@@ -56,7 +56,7 @@ export const OPTIONS = {
     line: 'Origins whose web pages may use the server: `*`, `none`, or a list. What the server serves itself always may.',
   }),
   ADMIN_TOKEN: unset({
-    line: 'Token of at least 16 characters for `/admin` and `/metrics`; where it is not set, only requests from this machine get in.',
+    line: 'Token of at least 16 characters for `/admin` and `/metrics`; where it is not set, only requests from this machine get in, and in production nobody: there they do not exist.',
   }),
   AUDIT_FILE: unset({
     line: 'File of the audit trail with `AUTH=jwt`; `audit/audit.jsonl` in `DATA_DIR` where it is not set.',

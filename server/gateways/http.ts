@@ -1,5 +1,5 @@
 /** The HTTP side: its routes (H1–H4, H6), and how errors are answered. */
-import express, { type NextFunction, type Request, type Response } from 'express';
+import express, { type NextFunction, type Request, type RequestHandler, type Response } from 'express';
 import helmet from 'helmet';
 import { type ErrorCode, SyncError } from '../../shared/errors.js';
 import { isObject } from '../../shared/records.js';
@@ -30,6 +30,9 @@ export function createHttp(options: HttpOptions): express.Express {
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
+  // What guards an address in front of the server knows it in one spelling.
+  app.enable('case sensitive routing');
+  app.enable('strict routing');
   // Whether the way to here is safe from others is known only where it ends here.
   app.use(helmet({ strictTransportSecurity: config.tlsCert !== '' }));
   app.use(cors(config.corsOrigins));
@@ -37,7 +40,8 @@ export function createHttp(options: HttpOptions): express.Express {
   app.get('/ready', (_, response) => {
     response.status(isReady() ? 200 : 503).json({ status: isReady() ? 'ready' : 'not ready' });
   });
-  app.get('/metrics', adminOnly(config), getMetrics(metrics));
+  const hasOperator = config.adminToken !== '' || config.nodeEnv !== 'production';
+  if (hasOperator) app.get('/metrics', adminOnly(config), getMetrics(metrics));
   app.use('/api', countAnswers(options));
   // Strangers first: they must not use up what the user may ask for.
   const enter = (cost: number) => [door(options), admit(options, cost)] as const;
@@ -62,18 +66,7 @@ export function createHttp(options: HttpOptions): express.Express {
   app.get('/api/users/:userId/export', ...enter(COST.all), (request, response) =>
     exportOwn(options, request, response),
   );
-  app.delete('/admin/users/:userId', adminOnly(config), (request, response) =>
-    deleteUser(options, userOf(request), response),
-  );
-  app.get('/admin/users/:userId/export', adminOnly(config), (request, response) =>
-    sendExport(options, userOf(request), response),
-  );
-  if (config.auth === 'jwt') {
-    const small = express.json({ ...json, limit: MAX_ADMIN_BODY });
-    app.post('/admin/revoke', adminOnly(config), small, (request, response) =>
-      postRevoke(options, request, response),
-    );
-  }
+  if (hasOperator) addAdmin(app, options, express.json({ ...json, limit: MAX_ADMIN_BODY }));
   if (config.demo) app.use(config.auth === 'none' ? serveDemo() : refuseDemo);
   app.use(() => {
     throw new SyncError('NOT_FOUND');
@@ -88,6 +81,21 @@ export function createHttp(options: HttpOptions): express.Express {
     response.status(known.status).json({ code: known.code, message: known.message, index: known.index });
   });
   return app;
+}
+
+/** What only the operator may do. */
+function addAdmin(app: express.Express, options: HttpOptions, small: RequestHandler): void {
+  const { config } = options;
+  app.delete('/admin/users/:userId', adminOnly(config), (request, response) =>
+    deleteUser(options, userOf(request), response),
+  );
+  app.get('/admin/users/:userId/export', adminOnly(config), (request, response) =>
+    sendExport(options, userOf(request), response),
+  );
+  if (config.auth !== 'jwt') return;
+  app.post('/admin/revoke', adminOnly(config), small, (request, response) =>
+    postRevoke(options, request, response),
+  );
 }
 
 /** What is told in the log: somebody without the right to it wants something. */
