@@ -2,11 +2,26 @@ import type { ConnectionOptions } from './connection-types.js';
 
 type Address = Pick<ConnectionOptions, 'serverUrl' | 'userId' | 'deviceId'>;
 
-/** The native endpoint of the user; a token can go nowhere else with the WebSocket of a browser (A3). */
-export function socketUrl({ serverUrl, userId, deviceId }: Address, token: string | null): string {
+/** Where, and with what, a socket is opened. */
+export interface SocketAddress {
+  readonly url: string;
+  readonly protocols?: readonly string[];
+}
+
+/** What a subprotocol may be (RFC 6455); every JSON Web Token is. */
+const IS_PROTOCOL = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/;
+const BEARER = 'bearer';
+
+/**
+ * The native endpoint of the user. A token goes as a subprotocol, which is a header: addresses are written into logs
+ * on the way, and may be no longer than 8 KB. One that can't be one stands in the address.
+ */
+export function socketAddress({ serverUrl, userId, deviceId }: Address, token: string | null): SocketAddress {
   const base = trimmed(serverUrl).replace(/^http/i, 'ws');
-  const access = token === null ? '' : `&token=${encodeURIComponent(token)}`;
-  return `${base}/yjs/${encodeURIComponent(userId)}?deviceId=${encodeURIComponent(deviceId)}${access}`;
+  const url = `${base}/yjs/${encodeURIComponent(userId)}?deviceId=${encodeURIComponent(deviceId)}`;
+  if (token === null) return { url };
+  if (IS_PROTOCOL.test(token) && token !== BEARER) return { url, protocols: [BEARER, token] };
+  return { url: `${url}&token=${encodeURIComponent(token)}` };
 }
 
 /** Where to exchange over HTTP (H3). */

@@ -3,7 +3,7 @@ import { EXCHANGE_PAUSE, Fallback } from './connection-fallback.js';
 import { failureOf, type Waiter, Waiters } from './connection-flush.js';
 import { askToken, Renewals } from './connection-token.js';
 import type { ConnectionOptions, ConnectionReport } from './connection-types.js';
-import { socketUrl } from './connection-url.js';
+import { socketAddress } from './connection-url.js';
 import { type Verdict, verdictOfEnd, verdictOfFailure } from './connection-verdict.js';
 import { ClientError } from './errors.js';
 import { ObservableValue } from './observable.js';
@@ -153,7 +153,7 @@ export class Connection {
       presence,
       WebSocket,
       clock,
-      url: socketUrl(this.#options, token),
+      address: socketAddress(this.#options, token),
       whole: this.#lacksBase,
       events: this.#events(),
     });

@@ -11,7 +11,8 @@ export interface WebSocketLike {
   send(data: Uint8Array): void;
   close(code?: number, reason?: string): void;
 }
-export type WebSocketConstructor = new (url: string) => WebSocketLike;
+/** `protocols` carry the token; without one they are not given. */
+export type WebSocketConstructor = new (url: string, protocols?: string[]) => WebSocketLike;
 
 /** The part of the standard `fetch` that the client uses. */
 export type Fetch = (

@@ -1,3 +1,4 @@
+import type { SocketAddress } from './connection-url.js';
 import type { Clock, WebSocketConstructor, WebSocketLike } from './platform.js';
 import { type SessionEvents, SocketSession, type SocketSessionOptions } from './socket-session.js';
 
@@ -17,7 +18,7 @@ export interface LinkEvents extends SessionEvents {
 
 export interface SocketLinkOptions extends Omit<SocketSessionOptions, 'send' | 'events'> {
   readonly WebSocket: WebSocketConstructor;
-  readonly url: string;
+  readonly address: SocketAddress;
   readonly clock: Clock;
   readonly events: LinkEvents;
 }
@@ -40,10 +41,11 @@ export class SocketLink {
   }
 
   open(): void {
-    const { WebSocket, url } = this.#options;
+    const { WebSocket, address } = this.#options;
     this.#giveUpAfter(CONNECT_TIMEOUT, 'The server did not answer in time.');
     try {
-      this.#socket = new WebSocket(url);
+      const { url, protocols } = address;
+      this.#socket = protocols === undefined ? new WebSocket(url) : new WebSocket(url, [...protocols]);
       this.#listen(this.#socket);
     } catch (cause) {
       this.#end({ code: null, reason: `No connection can be made: ${String(cause)}` });

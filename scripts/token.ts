@@ -28,16 +28,15 @@ export async function makeToken(
     },
   }).values;
   if (!isUserId(user)) throw new Error(`--user has to name a user. ${USAGE}`);
-  const { jwtSecret, jwtAlgorithms, jwtIssuer, jwtAudience } = readConfig({
+  const { jwtSecret, jwtAlgorithms, jwtIssuer, jwtAudience, jwtUserClaim } = readConfig({
     ...env,
     NODE_ENV: 'development',
   });
   if (jwtSecret === '') throw new Error(`JWT_SECRET is not set. ${USAGE}`);
   const { key, algorithms } = secretKeys(jwtSecret, { jwtAlgorithms });
-  const claims = access.length > 0 ? { access: access.map(grantOf) } : {};
+  const claims = { [jwtUserClaim]: user, ...(access.length > 0 && { access: access.map(grantOf) }) };
   const token = new SignJWT(claims)
     .setProtectedHeader({ alg: algorithms[0] ?? 'HS256' })
-    .setSubject(user)
     .setJti(jti)
     .setIssuedAt()
     .setExpirationTime(expires);

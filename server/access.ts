@@ -1,15 +1,18 @@
 /** Who comes in, and where to (A1–A4): token → principal, revocation, the audit trail. */
 import { join } from 'node:path';
 import { SyncError } from '../shared/errors.js';
+import type { UserId } from '../shared/names.js';
+import { AccessService } from './access/access-service.js';
 import { Audit } from './access/audit.js';
 import type { AuditEntry } from './access/audit-line.js';
-import { ANYBODY, type Principal } from './access/principal.js';
+import { ANYBODY, type Mode, modeByToken, type Principal } from './access/principal.js';
 import { type Revocation, Revocations } from './access/revocations.js';
+import { serviceAddress } from './access/service-address.js';
 import { TokenReader, unauthorized } from './access/token.js';
 import { type Config, ConfigError } from './config.js';
 
 export type { AuditEntry } from './access/audit-line.js';
-export { actorOf, expiryOf, type Mode, may, type Principal } from './access/principal.js';
+export { actorOf, expiryOf, type Mode, type Principal } from './access/principal.js';
 export { type Revocation, revocationSchema } from './access/revocations.js';
 
 /** An access to the document of another user, as far as the door knows it. */
@@ -22,15 +25,24 @@ export interface Trail {
   readonly hash: string;
 }
 
+/** Access that may be taken back while it is used. */
+export interface Recheck {
+  /** In ms. */
+  readonly every: number;
+  ask(): Promise<Mode | null>;
+}
+
 const JWT_OPTIONS = {
   JWT_SECRET: 'jwtSecret',
   JWT_PUBLIC_KEY: 'jwtPublicKey',
   JWT_JWKS_URL: 'jwtJwksUrl',
+  ACCESS_URL: 'accessUrl',
 } as const satisfies Record<string, keyof Config>;
 const ADMIN_TOKEN = /^[\x21-\x7e]{16,}$/;
 
 export class Access {
   readonly #reader: TokenReader | null;
+  readonly #service: AccessService | null;
   readonly #config: Config;
   readonly #now: () => number;
   readonly #listeners = new Set<() => void>();
@@ -39,6 +51,7 @@ export class Access {
 
   private constructor(reader: TokenReader | null, config: Config, now: () => number) {
     this.#reader = reader;
+    this.#service = config.accessUrl === '' ? null : serviceOf(config, now);
     this.#config = config;
     this.#now = now;
   }
@@ -81,10 +94,32 @@ export class Access {
    */
   async identify(token: string | null): Promise<Principal> {
     if (this.#reader === null) return ANYBODY;
-    if (token === null) throw unauthorized('there is no token');
+    if (token === null) throw unauthorized('There is no token.');
     const person = await this.#reader.read(token);
-    if (this.isRevoked(person)) throw unauthorized('the token is revoked');
+    if (this.isRevoked(person)) throw unauthorized('The token was revoked.');
     return person;
+  }
+
+  /**
+   * What somebody may do with the document of a user, by the token, or else by the service at `ACCESS_URL`; `null` for
+   * nothing.
+   *
+   * @throws SyncError `ACCESS_UNAVAILABLE`
+   */
+  async modeOf(principal: Principal, token: string | null, user: UserId): Promise<Mode | null> {
+    const byToken = modeByToken(principal, user);
+    return byToken ?? (await this.#byService(principal, token, user));
+  }
+
+  /** The same for somebody who has come in, after a while; `undefined` where the token itself says it. */
+  recheckOf(principal: Principal, token: string | null, user: UserId): Recheck | undefined {
+    if (modeByToken(principal, user) !== null) return undefined;
+    return { every: this.#config.accessCache, ask: () => this.#byService(principal, token, user) };
+  }
+
+  async #byService(principal: Principal, token: string | null, user: UserId): Promise<Mode | null> {
+    if (this.#service === null || token === null || principal.kind === 'anybody') return null;
+    return await this.#service.modeOf(principal, token, user);
   }
 
   /**
@@ -94,8 +129,8 @@ export class Access {
    */
   async enter(principal: Principal, visit: Visit): Promise<void> {
     if (principal.kind === 'anybody') return;
-    if (this.isRevoked(principal)) throw unauthorized('the token is revoked');
-    if (principal.expiresAt <= this.#now()) throw unauthorized('the token has expired');
+    if (this.isRevoked(principal)) throw unauthorized('The token was revoked.');
+    if (principal.expiresAt <= this.#now()) throw unauthorized('The token has expired.');
     if (principal.sub === visit.user) return;
     try {
       await this.#opened(this.#audit).record({ actor: principal.sub, ...visit });
@@ -132,3 +167,6 @@ export class Access {
     return part;
   }
 }
+
+const serviceOf = ({ accessUrl, accessCache }: Config, now: () => number): AccessService =>
+  new AccessService({ url: serviceAddress('ACCESS_URL', accessUrl), maxAge: accessCache, now });

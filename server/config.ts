@@ -50,6 +50,14 @@ export const OPTIONS = {
   JWT_AUDIENCE: unset({
     line: 'What `aud` of a token has to name; where it is not set, a token may not have an `aud`.',
   }),
+  JWT_USER_CLAIM: text({ fallback: 'sub', line: 'Claim of a token that names the user.' }),
+  ACCESS_URL: unset({
+    line: 'Service that is asked, with the token, whether its bearer may see the user `?user=ID` where the token itself does not say so; answers `{"mode":"read"}`, `write` or `none`.',
+  }),
+  ACCESS_CACHE: duration(0, 3_600_000, {
+    fallback: '60s',
+    line: 'How long its answers hold, a no for at most 5 s; after that, open connections are asked for again.',
+  }),
   CORS_ORIGINS: origins({
     fallback: '*',
     inProduction: 'none',
@@ -123,6 +131,10 @@ export const OPTIONS = {
   UPGRADE_TIMEOUT: timeout({
     fallback: '5s',
     line: 'Time from an upgrade to the first message of the server.',
+  }),
+  MAX_HEADERS: bytes({
+    fallback: '128 KiB',
+    line: 'Largest headers of a request, address and token included. Proxies mostly take 8 KiB a line.',
   }),
   HEADERS_TIMEOUT: timeout({ fallback: '5s', line: 'Time for a client to send the headers of a request.' }),
   BUFFER_PAUSE: bytes({

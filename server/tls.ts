@@ -23,8 +23,8 @@ interface Certificate {
 const CHECK_INTERVAL = 1_000;
 /** For a whole request: the largest body at 110 KB/s. */
 const REQUEST_TIMEOUT = 300_000;
-/** Of all headers together, in bytes. */
-const MAX_HEADERS = 16 * 1024;
+/** What Node takes for a size, in bytes. */
+const NO_LIMIT = 2 ** 30;
 const RELOAD_INTERVAL = 10_000;
 
 /**
@@ -44,12 +44,12 @@ export function createListener(config: Config, log: Log, handle: RequestListener
   return { server, isSecure: true, reload: () => renewal.look(), close: () => clearInterval(timer) };
 }
 
-function serverOptions({ headersTimeout }: Config): ServerOptions {
+function serverOptions({ headersTimeout, maxHeaders }: Config): ServerOptions {
   return {
     headersTimeout,
     requestTimeout: Math.max(headersTimeout, REQUEST_TIMEOUT),
     connectionsCheckingInterval: CHECK_INTERVAL,
-    maxHeaderSize: MAX_HEADERS,
+    maxHeaderSize: Math.min(maxHeaders, NO_LIMIT),
   };
 }
 

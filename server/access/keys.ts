@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import type { JWTVerifyGetKey } from 'jose';
 import { type Config, ConfigError } from '../config.js';
 import { remoteKeys } from './remote-keys.js';
+import { serviceAddress } from './service-address.js';
 
 export interface Keys {
   readonly key: Uint8Array | KeyObject | JWTVerifyGetKey;
@@ -91,17 +92,13 @@ function algorithmsOf({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): [
 }
 
 async function jwksKeys({ jwtJwksUrl, jwtAlgorithms, jwtAudience }: KeySettings): Promise<Keys> {
-  const url = URL.canParse(jwtJwksUrl) ? new URL(jwtJwksUrl) : null;
-  const isSafe = url?.protocol === 'https:' || (url?.protocol === 'http:' && isThisMachine(url.hostname));
-  if (url === null || !isSafe) refuse('JWT_JWKS_URL has to be an https address.');
+  const url = serviceAddress('JWT_JWKS_URL', jwtJwksUrl);
   // Its keys sign tokens for other services as well.
   if (jwtAudience === '')
     refuse('JWT_JWKS_URL needs JWT_AUDIENCE: the provider signs tokens for others, too.');
   const algorithms = chosen(jwtAlgorithms, ['RS256', 'ES256', ...EDWARDS], PUBLIC, 'JWT_JWKS_URL');
   return { key: remoteKeys(url, Date.now), algorithms };
 }
-
-const isThisMachine = (host: string): boolean => /^(localhost|127(\.\d+){3}|\[::1\])$/.test(host);
 
 /** A secret's algorithms never go with a public key: everybody could sign with its text. */
 function chosen(

@@ -22,14 +22,12 @@ export type Principal = Person | { readonly kind: 'anybody' };
 export const ANYBODY: Principal = { kind: 'anybody' };
 
 /**
- * Whether the principal may read, or change, the document of this user. Looks at the token alone, so the answer for
- * a user that does not exist is the same, and takes the same time.
+ * What the token itself lets its bearer do with the document of this user; `null` for nothing. Looks at nothing else,
+ * so the answer for a user that does not exist is the same, and takes the same time.
  */
-export function may(principal: Principal, user: UserId, mode: Mode): boolean {
-  if (principal.kind === 'anybody') return true;
-  const own = principal.sub === user ? 'write' : undefined;
-  const granted = principal.access.get(user) ?? own;
-  return granted === 'write' || granted === mode;
+export function modeByToken(principal: Principal, user: UserId): Mode | null {
+  if (principal.kind === 'anybody') return 'write';
+  return principal.access.get(user) ?? (principal.sub === user ? 'write' : null);
 }
 
 /** Who a change is entered for in the history; `null` where nobody is known. */

@@ -2,44 +2,57 @@
 import { type JWTPayload, type JWTVerifyOptions, jwtVerify } from 'jose';
 import { z } from 'zod';
 import { SyncError } from '../../shared/errors.js';
-import { isUserId, type UserId } from '../../shared/names.js';
+import { isUserId, type UserId, userIdProblem } from '../../shared/names.js';
 import type { Config } from '../config.js';
 import { type KeySettings, type Keys, openKeys } from './keys.js';
 import type { Mode, Person } from './principal.js';
+import { sentenceOf } from './token-problem.js';
 
-export type TokenSettings = KeySettings & Pick<Config, 'jwtIssuer'>;
+export type TokenSettings = KeySettings & Pick<Config, 'jwtIssuer' | 'jwtUserClaim' | 'maxHeaders'>;
 
 /** Clocks of servers differ; in seconds. */
 export const CLOCK_TOLERANCE = 30;
-const MAX_LENGTH = 16_384;
-const MAX_ENTRIES = 1_000;
+/** More than fits into the largest headers that a server takes by default. */
+const MAX_ENTRIES = 5_000;
 
-const userId = z.custom<UserId>(isUserId);
-const seconds = z.number().nonnegative();
+const userId = z.custom<UserId>(isUserId, {
+  error: ({ input }) => `is not a valid user id: ${problemOf(input)}`,
+});
+const problemOf = (id: unknown): string =>
+  typeof id === 'string' ? `it ${userIdProblem(id)}` : 'it is not a text';
+const seconds = z.number('is not a number of seconds').nonnegative('is before 1970');
 const claims = z.object({
-  sub: userId,
   exp: seconds,
   iat: seconds.nullish(),
-  jti: z.string().min(1).max(256).nullish(),
+  jti: z.string('is not a text').min(1, 'is empty').max(256, 'is longer than 256 characters').nullish(),
   aud: z.unknown().optional(),
   access: z
-    .array(z.object({ user: userId, mode: z.enum(['read', 'write']) }))
-    .max(MAX_ENTRIES)
+    .array(
+      z.object(
+        { user: userId, mode: z.enum(['read', 'write'], 'is neither read nor write') },
+        'is no object',
+      ),
+      'is no list',
+    )
+    .max(MAX_ENTRIES, `has more than ${MAX_ENTRIES} entries`)
     .nullish(),
 });
 
 export class TokenReader {
   readonly #keys: Keys;
   readonly #options: JWTVerifyOptions;
+  readonly #settings: TokenSettings;
   readonly #now: () => number;
 
-  private constructor(keys: Keys, { jwtIssuer, jwtAudience }: TokenSettings, now: () => number) {
+  private constructor(keys: Keys, settings: TokenSettings, now: () => number) {
+    const { jwtIssuer, jwtAudience, jwtUserClaim } = settings;
     this.#keys = keys;
     this.#now = now;
+    this.#settings = settings;
     this.#options = {
       algorithms: [...keys.algorithms],
       clockTolerance: CLOCK_TOLERANCE,
-      requiredClaims: ['sub', 'exp'],
+      requiredClaims: [jwtUserClaim, 'exp'],
       ...(jwtIssuer === '' ? {} : { issuer: jwtIssuer }),
       ...(jwtAudience === '' ? {} : { audience: jwtAudience }),
     };
@@ -50,18 +63,29 @@ export class TokenReader {
     return new TokenReader(await openKeys(settings), settings, now);
   }
 
-  /** @throws SyncError `UNAUTHORIZED`, or `ACCESS_UNAVAILABLE` where that can't be told now */
+  /**
+   * @throws SyncError `UNAUTHORIZED`, whose message tells the client why, or `ACCESS_UNAVAILABLE` where that can't be
+   * told now
+   */
   async read(token: string): Promise<Person> {
-    if (token.length > MAX_LENGTH) throw unauthorized('the token is too long');
+    const { maxHeaders, jwtUserClaim } = this.#settings;
+    if (token.length > maxHeaders) throw unauthorized('The token is longer than the server allows.');
     const payload = await this.#verify(token);
-    const parsed = claims.safeParse(payload);
-    if (!parsed.success)
-      throw unauthorized(`the claim ${parsed.error.issues[0]?.path.join('.')} is not valid`);
+    const sub = checked(userId, payload[jwtUserClaim], [jwtUserClaim]);
+    const { exp, iat, jti, aud, access } = checked(claims, payload, []);
     // It was made for somebody else, who is named (RFC 7519, 4.1.3).
-    if (this.#options.audience === undefined && parsed.data.aud !== undefined) {
-      throw unauthorized('the token has an audience, and JWT_AUDIENCE is not set');
+    if (this.#options.audience === undefined && aud !== undefined) {
+      throw unauthorized("The token has a claim 'aud', and JWT_AUDIENCE of the server is not set.");
     }
-    return this.#personOf(parsed.data);
+    const isPast = exp * 1000 <= this.#now(); // it got in by the tolerance, which then holds for its end, too
+    return {
+      kind: 'person',
+      sub,
+      access: strongest(access ?? []),
+      jti: jti ?? null,
+      issuedAt: iat == null ? null : iat * 1000,
+      expiresAt: (isPast ? exp + CLOCK_TOLERANCE : exp) * 1000,
+    };
   }
 
   async #verify(token: string): Promise<JWTPayload> {
@@ -74,21 +98,18 @@ export class TokenReader {
           : await jwtVerify(token, key, options);
       return verified.payload;
     } catch (error) {
-      throw error instanceof SyncError ? error : unauthorized('the token is not valid', error);
+      throw error instanceof SyncError ? error : unauthorized(sentenceOf(error, this.#now()), error);
     }
   }
+}
 
-  #personOf({ sub, exp, iat, jti, access }: z.output<typeof claims>): Person {
-    const isPast = exp * 1000 <= this.#now(); // it got in by the tolerance, which then holds for its end, too
-    return {
-      kind: 'person',
-      sub,
-      access: strongest(access ?? []),
-      jti: jti ?? null,
-      issuedAt: iat == null ? null : iat * 1000,
-      expiresAt: (isPast ? exp + CLOCK_TOLERANCE : exp) * 1000,
-    };
-  }
+/** Of a token that is signed by who may do so, its bearer is told which claim is wrong, but not what it says. */
+function checked<Output>(schema: z.ZodType<Output>, value: unknown, place: readonly string[]): Output {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  const path = [...place, ...(issue?.path ?? [])].join('.');
+  throw unauthorized(`The claim '${path}' ${issue?.message ?? 'is not valid'}.`);
 }
 
 /** A user who is named twice is named once with the more that was given. */
@@ -98,7 +119,6 @@ function strongest(entries: readonly { user: UserId; mode: Mode }[]): Map<UserId
   return access;
 }
 
-/** One answer for all that can be wrong; the cause, which names no part of the token, is for the log. */
-export function unauthorized(why: string, cause?: unknown): SyncError {
-  return new SyncError('UNAUTHORIZED', undefined, { cause: new Error(why, { cause }) });
-}
+/** @param why for the client and the log: names no part of the token, no key, and no user but its bearer */
+export const unauthorized = (why: string, cause?: unknown): SyncError =>
+  new SyncError('UNAUTHORIZED', why, { cause });

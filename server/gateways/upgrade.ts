@@ -27,10 +27,13 @@ interface Connection {
   /** Nothing more is taken from it. */
   isShut: boolean;
   expiry: NodeJS.Timeout | undefined;
+  /** When its access was last asked for. */
+  checkedAt: number;
 }
 
 const TICK = 3_000;
 const TOO_LATE = 'The document could not be loaded in time; connect again.';
+const ACCESS_CHANGED = 'What this token gives access to has changed; connect again.';
 /** The longest time that a Node timer can wait, in ms. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 /** A message of a JSON device beyond this many times the limit ends the connection (L10). */
@@ -119,7 +122,15 @@ export class UpgradeGateway {
     const { device, asked, visitor } = guest;
     const { user, principal, address, mayWrite } = visitor;
     const { socket, flow } = wire;
-    const connection: Connection = { guest, wire, session: null, isShut: false, expiry: undefined };
+    const checkedAt = this.#options.now();
+    const connection: Connection = {
+      guest,
+      wire,
+      session: null,
+      isShut: false,
+      expiry: undefined,
+      checkedAt,
+    };
     let lease: Lease | null = null;
     this.#connections.add(connection);
     log('connected', { user, device, via: asked.via });
@@ -247,7 +258,23 @@ export class UpgradeGateway {
 
   #tick(): void {
     this.#options.admission.sweep();
-    for (const { session } of this.#connections) if (session instanceof YjsSession) session.tick();
+    for (const connection of this.#connections) {
+      if (connection.session instanceof YjsSession) connection.session.tick();
+      void this.#checkAccess(connection);
+    }
+  }
+
+  /** Ends a connection whose access is another one by now; while nobody can tell, it stays. */
+  async #checkAccess(connection: Connection): Promise<void> {
+    const { recheck, mayWrite } = connection.guest.visitor;
+    const now = this.#options.now();
+    if (recheck === undefined || connection.isShut || now - connection.checkedAt < recheck.every) return;
+    connection.checkedAt = now;
+    const mode = await recheck.ask().catch(() => undefined);
+    if (connection.isShut || mode === undefined) return;
+    if (mode === null) this.#shut(connection, new SyncError('FORBIDDEN'));
+    else if ((mode === 'write') !== mayWrite)
+      this.#shut(connection, new SyncError('RESTARTING', ACCESS_CHANGED));
   }
 
   #checkLife(): void {

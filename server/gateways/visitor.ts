@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import { SyncError } from '../../shared/errors.js';
 import type { UserId } from '../../shared/names.js';
-import { type Access, actorOf, may, type Principal } from '../access.js';
+import { type Access, actorOf, type Principal, type Recheck } from '../access.js';
 import type { Log } from '../log.js';
 
 /** Somebody who was let in to a user's document. */
@@ -13,14 +13,16 @@ export interface Visitor {
   readonly actor: UserId | null;
   readonly mayWrite: boolean;
   readonly address: string;
+  /** Where the access is not that of the token itself. */
+  readonly recheck: Recheck | undefined;
 }
 
 /** The subprotocol that says that the next one is a token: a browser can send no header with a WebSocket. */
 export const BEARER = 'bearer';
 
 /**
- * Lets the bearer of the request's token in to the document of a user. Nothing but the token and the name is looked
- * at, so nothing can be learned of whether there is such a user.
+ * Lets the bearer of the request's token in to the document of a user. Nothing but the token, the name and what
+ * `ACCESS_URL` says is looked at, so nothing can be learned of whether there is such a user.
  *
  * @param user throws what is wrong with the name, once the token is known to be good
  * @throws SyncError `UNAUTHORIZED`, `FORBIDDEN` or `ACCESS_UNAVAILABLE`
@@ -31,13 +33,15 @@ export async function letIn(
   address: string,
   user: () => UserId,
 ): Promise<Visitor> {
-  const principal = await access.identify(tokenOf(request));
+  const token = tokenOf(request);
+  const principal = await access.identify(token);
   const name = user();
-  if (!may(principal, name, 'read')) {
-    throw new SyncError('FORBIDDEN', undefined, { cause: new Error(`${actorOf(principal)} has no access`) });
-  }
-  const mayWrite = may(principal, name, 'write');
-  return { principal, user: name, actor: actorOf(principal), mayWrite, address };
+  const actor = actorOf(principal);
+  const mode = await access.modeOf(principal, token, name);
+  if (mode === null)
+    throw new SyncError('FORBIDDEN', undefined, { cause: new Error(`${actor} has no access`) });
+  const recheck = access.recheckOf(principal, token, name);
+  return { principal, user: name, actor, mayWrite: mode === 'write', address, recheck };
 }
 
 /** From `Authorization: Bearer`, the subprotocol `bearer, <token>`, or the query (A3); the first that is there. */
@@ -64,12 +68,13 @@ export function logRefusal(
   log: Log,
   request: IncomingMessage,
   address: string,
-  { code, cause }: SyncError,
+  { code, message, cause }: SyncError,
 ): void {
-  const reason = cause instanceof Error ? reasonOf(cause) : '';
+  const reasons = [code === 'UNAUTHORIZED' ? message : '', cause instanceof Error ? reasonOf(cause) : ''];
+  const reason = reasons.filter((part) => part !== '').join(' ');
   log('accessRefused', { url: request.url ?? '', address, code, reason });
 }
 
-/** The whole chain of causes: "the token is not valid: signature verification failed". */
+/** The whole chain of causes. */
 const reasonOf = ({ message, cause }: Error): string =>
   cause instanceof Error ? `${message}: ${reasonOf(cause)}` : message;

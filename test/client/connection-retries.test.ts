@@ -160,7 +160,7 @@ describe('[C6] tokens', () => {
     return { getToken: async () => `t${++n}` };
   }
   const tokens = (world: ConnectionWorld): (string | null)[] =>
-    world.sockets.all.map(({ url }) => url.searchParams.get('token'));
+    world.sockets.all.map(({ protocols }) => protocols[1] ?? null);
 
   test('getToken is called anew for each attempt; null is none', async () => {
     const world = await new ConnectionWorld(counted()).started();

@@ -1,5 +1,6 @@
 /** Our connection and the real server. */
 import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
@@ -28,6 +29,31 @@ async function server(options: Record<string, string> = {}) {
   closing.push(() => started.close());
   return started;
 }
+
+test('[A3] the request line of a client is short, however large its token is', async () => {
+  let take = (_line: string): void => {};
+  const line = new Promise<string>((resolve) => {
+    take = resolve;
+  });
+  const listener = createServer((socket) => {
+    socket.on('error', () => {}); // the client goes
+    socket.once('data', (bytes) => take(bytes.toString('latin1').split('\r\n')[0] ?? ''));
+  });
+  await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
+  closing.push(() => listener.close());
+  const access = Array.from({ length: 120 }, (_, i) => ({
+    user: `${i}`.padStart(36, '0'),
+    mode: 'read' as const,
+  }));
+  const token = await tokenFor('doctor', { access });
+  expect(token.length).toBeGreaterThan(8_192); // what a line may have for nginx
+  const { port } = listener.address() as AddressInfo;
+  const url = `http://127.0.0.1:${port}`;
+  const phone = new ConnectedDevice(url, 'anna', new PlainSource(80), async () => token);
+  closing.push(() => phone.close());
+  phone.connection.start();
+  expect(await line).toMatch(/^GET \/yjs\/anna\?deviceId=[^&]+ HTTP\/1\.1$/);
+});
 
 const isInStep = ({ source, report }: ConnectedDevice): boolean =>
   source.pending.length === 0 && report?.lastSyncedAt !== undefined;

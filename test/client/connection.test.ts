@@ -17,13 +17,25 @@ const step2In = (world: ConnectionWorld): Uint8Array[] =>
 /** Clocks that an update brings. */
 const structsIn = (update: Uint8Array): number => Y.decodeUpdate(update).structs.length;
 
-test('[N1] the address keeps the path of the server and names user, device and token', async () => {
-  const { sockets } = await new ConnectionWorld({ getToken: () => 'a+b' }).started();
+test('[N1] the address keeps the path of the server and names user and device', async () => {
+  const { sockets } = await new ConnectionWorld({ getToken: () => 'a b' }).started();
   const { url } = sockets.last;
   expect(`${url.protocol}//${url.host}${url.pathname}`).toBe('ws://sync.test:3001/base/yjs/anna%40home');
-  expect(Object.fromEntries(url.searchParams)).toEqual({ deviceId: 'phone:1', token: 'a+b' });
+  expect(Object.fromEntries(url.searchParams)).toEqual({ deviceId: 'phone:1', token: 'a b' });
   const safe = await new ConnectionWorld({ serverUrl: 'https://sync.test' }).started();
   expect(safe.sockets.last.url.href).toBe('wss://sync.test/yjs/anna%40home?deviceId=phone%3A1');
+});
+
+test.each([
+  ['aaa.bbb-_.ccc', ['bearer', 'aaa.bbb-_.ccc'], null],
+  ['a+b', ['bearer', 'a+b'], null],
+  ['a/b=', [], 'a/b='], // no subprotocol can be so
+  ['bearer', [], 'bearer'], // nor twice the same
+  [null, [], null],
+])('[A3] the token %s goes where no log of a proxy has it, if it can', async (token, protocols, inQuery) => {
+  const { sockets } = await new ConnectionWorld({ getToken: () => token }).started();
+  expect(sockets.last.protocols).toEqual(protocols);
+  expect(sockets.last.url.searchParams.get('token')).toBe(inQuery);
 });
 
 test('[D4] waits for SyncStep1, then gives the pending changes as they were made, and asks', async () => {

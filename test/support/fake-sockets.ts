@@ -10,12 +10,15 @@ export class FakeSocket implements WebSocketLike {
   onclose: ((event: { code: number; reason: string }) => void) | null = null;
   onerror: ((event: unknown) => void) | null = null;
   readonly url: URL;
+  /** Those that the client offers. */
+  readonly protocols: readonly string[];
   readonly sent: YjsMessage[] = [];
   /** The code that the client closed it with. */
   closedWith: number | null = null;
 
-  constructor(url: string) {
+  constructor(url: string, protocols: readonly string[] = []) {
     this.url = new URL(url);
+    this.protocols = protocols;
   }
 
   send(data: Uint8Array): void {
@@ -66,8 +69,8 @@ export class FakeSockets {
   get WebSocket(): WebSocketConstructor {
     const { all } = this;
     return class extends FakeSocket {
-      constructor(url: string) {
-        super(url);
+      constructor(url: string, protocols?: string[]) {
+        super(url, protocols);
         all.push(this);
       }
     };

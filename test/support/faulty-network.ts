@@ -42,8 +42,8 @@ export class FaultyNetwork {
   get WebSocket(): WebSocketConstructor {
     const network = this;
     return class extends WebSocket {
-      constructor(url: string) {
-        super(url);
+      constructor(url: string, protocols?: string[]) {
+        super(url, protocols);
         network.#add(this);
       }
 
