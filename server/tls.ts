@@ -26,6 +26,8 @@ const REQUEST_TIMEOUT = 300_000;
 /** Of all headers together, in bytes. */
 const MAX_HEADERS = 16 * 1024;
 const RELOAD_INTERVAL = 10_000;
+/** Newer versions of Node add a second, and a timer can't wait longer than 24.8 days. */
+const LONGEST_KEPT = 24 * 86_400_000;
 
 /**
  * Makes the server; it does not listen yet.
@@ -44,9 +46,11 @@ export function createListener(config: Config, log: Log, handle: RequestListener
   return { server, isSecure: true, reload: () => renewal.look(), close: () => clearInterval(timer) };
 }
 
-function serverOptions({ headersTimeout }: Config): ServerOptions {
+function serverOptions({ headersTimeout, keepAliveTimeout }: Config): ServerOptions {
   return {
+    // Runs while headers come, not while a kept connection waits for the next request: it may be the shorter one.
     headersTimeout,
+    keepAliveTimeout: Math.min(keepAliveTimeout, LONGEST_KEPT),
     requestTimeout: Math.max(headersTimeout, REQUEST_TIMEOUT),
     connectionsCheckingInterval: CHECK_INTERVAL,
     maxHeaderSize: MAX_HEADERS,
