@@ -5,7 +5,7 @@ import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import WebSocket from 'ws';
-import { MAX_CONTAINERS } from '../../../server/gateways/http-body.js';
+import { MAX_CONTAINERS } from '../../../server/gateways/body-shape.js';
 import { collectingLog } from '../../../server/log.js';
 import { MemoryStore } from '../../../server/store/memory.js';
 import { messages } from '../../../shared/protocol/yjs.js';
