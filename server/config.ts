@@ -123,7 +123,10 @@ export const OPTIONS = {
     line: 'Bytes a second of a connection, once `BYTE_BURST` is used up; whole documents that it asks for count, too.',
   }),
   BYTE_BURST: bytes({ fallback: '64 MiB', line: 'Bytes that may come at once.' }),
-  MAX_SOCKETS_PER_USER: count({ fallback: '20', line: 'Connections to one document at a time.' }),
+  MAX_SOCKETS_PER_USER: count({
+    fallback: '60',
+    line: 'Connections to one document at a time; an app may open three a device, a browser one a tab.',
+  }),
   MAX_SOCKETS_PER_ADDRESS: count({
     fallback: '1000',
     line: 'Connections and requests of one address at a time; of IPv6, one /64 network.',
@@ -137,6 +140,10 @@ export const OPTIONS = {
     line: 'Largest headers of a request, address and token included. Proxies mostly take 8 KiB a line.',
   }),
   HEADERS_TIMEOUT: timeout({ fallback: '5s', line: 'Time for a client to send the headers of a request.' }),
+  KEEP_ALIVE_TIMEOUT: timeout({
+    fallback: '75s',
+    line: 'How long an idle HTTP connection stays open; has to be longer than that of a proxy before the server.',
+  }),
   BUFFER_PAUSE: bytes({
     fallback: '1 MiB',
     line: 'What may wait for a slow reader before nothing more is read from it.',

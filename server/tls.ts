@@ -26,6 +26,8 @@ const REQUEST_TIMEOUT = 300_000;
 /** What Node takes for a size, in bytes. */
 const NO_LIMIT = 2 ** 30;
 const RELOAD_INTERVAL = 10_000;
+/** Newer versions of Node add a second, and a timer can't wait longer than 24.8 days. */
+const LONGEST_KEPT = 24 * 86_400_000;
 
 /**
  * Makes the server; it does not listen yet.
@@ -44,9 +46,11 @@ export function createListener(config: Config, log: Log, handle: RequestListener
   return { server, isSecure: true, reload: () => renewal.look(), close: () => clearInterval(timer) };
 }
 
-function serverOptions({ headersTimeout, maxHeaders }: Config): ServerOptions {
+function serverOptions({ headersTimeout, keepAliveTimeout, maxHeaders }: Config): ServerOptions {
   return {
+    // Runs while headers come, not while a kept connection waits for the next request: it may be the shorter one.
     headersTimeout,
+    keepAliveTimeout: Math.min(keepAliveTimeout, LONGEST_KEPT),
     requestTimeout: Math.max(headersTimeout, REQUEST_TIMEOUT),
     connectionsCheckingInterval: CHECK_INTERVAL,
     maxHeaderSize: Math.min(maxHeaders, NO_LIMIT),

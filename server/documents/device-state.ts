@@ -58,6 +58,7 @@ export class DeviceState {
   metAt = 0;
   /** When it had first read the document, as far as is known; null before that. */
   syncedFrom: number | null = null;
+  #largestSent = 0;
   #clock = new DeviceClock();
   #connections = new DeviceConnections();
   #fields = new KnownFields();
@@ -109,6 +110,18 @@ export class DeviceState {
   noteSynced(at: number): void {
     if (this.syncedFrom !== null) return;
     this.syncedFrom = at;
+    this.#urgent = true;
+  }
+
+  /** The largest record that it was ever sent, in bytes, where that is more than a message may have. */
+  get largestSent(): number {
+    return this.#largestSent;
+  }
+
+  /** It may send that record back, from a queue in days as well. */
+  noteLargest(size: number): void {
+    if (size <= this.#largestSent) return;
+    this.#largestSent = size;
     this.#urgent = true;
   }
 
@@ -222,6 +235,7 @@ export class DeviceState {
     const saved = {
       met: this.metAt,
       synced: this.syncedFrom,
+      largest: this.#largestSent || undefined,
       clock: this.#clock.toJSON(),
       connections: this.#connections.toJSON(),
       fields: this.#fields.toJSON(),
@@ -236,6 +250,7 @@ export class DeviceState {
     const state = new DeviceState(key, owner);
     state.metAt = saved.met;
     state.syncedFrom = saved.synced ?? null;
+    state.#largestSent = saved.largest ?? 0;
     state.#clock = new DeviceClock(saved.clock);
     state.#connections = new DeviceConnections(saved.connections, revision);
     state.#fields = KnownFields.fromJSON(saved.fields);
@@ -248,6 +263,7 @@ interface Saved {
   readonly met: number;
   /** Not there in what earlier versions saved. */
   readonly synced?: number | null;
+  readonly largest?: number | undefined;
   readonly clock: ReturnType<DeviceClock['toJSON']>;
   readonly connections: SavedConnections;
   readonly fields: Json;

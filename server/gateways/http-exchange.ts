@@ -5,6 +5,7 @@ import { decodeStateVector } from '../../shared/protocol/yjs.js';
 import type { Origin } from '../documents/changes.js';
 import type { ReceiveResult } from '../documents/document-options.js';
 import type { UserDocument } from '../documents/user-document.js';
+import { sendBody } from './http-compression.js';
 import { authorOf, type HttpOptions, inOrder, visitorOf, withDocument } from './http-request.js';
 
 const NOTHING_NEW: ReceiveResult = { missing: null };
@@ -33,7 +34,8 @@ export async function postYjs(options: HttpOptions, request: Request, response: 
       update: stateVector.length > 0 ? document.diff(stateVector) : new Uint8Array(0),
     }));
     await document.durable();
-    response.type('application/octet-stream').send(Buffer.from(encodeExchange(answer)));
+    response.type('application/octet-stream');
+    await sendBody(options, request, response, Buffer.from(encodeExchange(answer)));
   });
 }
 

@@ -7,6 +7,7 @@ import { isCollectionName, isRecordId, recordIdOf } from '../../shared/names.js'
 import { growthOfRecord } from '../documents/document-room.js';
 import { shownEntry } from '../documents/export.js';
 import { writeImage } from '../documents/record-image.js';
+import { sendJson } from './http-compression.js';
 import { authorOf, durableHead, type HttpOptions, inOrder, mustWrite, withDocument } from './http-request.js';
 
 const DEFAULT_LIMIT = 50;
@@ -44,7 +45,7 @@ export async function getHistory(options: HttpOptions, request: Request, respons
   await withDocument(options, request, 'history', async (document) => {
     const { entries, next } = await document.archive.page(await durableHead(document), query);
     response.set('Cache-Control', 'private, no-store');
-    response.json({ entries: entries.map(shownEntry), next });
+    await sendJson(options, request, response, { entries: entries.map(shownEntry), next });
   });
 }
 
@@ -67,7 +68,7 @@ export async function postRestore(options: HttpOptions, request: Request, respon
       };
     });
     await document.durable();
-    response.json(restored);
+    await sendJson(options, request, response, restored);
   });
 }
 

@@ -1,5 +1,5 @@
 /** What every request names: a user, perhaps a device; and the user's document, while the request lasts. */
-import type { Request, RequestHandler } from 'express';
+import type { Request, RequestHandler, Response } from 'express';
 import { SyncError } from '../../shared/errors.js';
 import { type DeviceId, isUserId, type UserId } from '../../shared/names.js';
 import type { Access, Visit } from '../access.js';
@@ -74,9 +74,19 @@ export const countAnswers =
     next();
   };
 
-/** Charges for more than `admit` could know of. */
-export function charge({ admission }: HttpOptions, request: Request, cost: number): void {
-  admission.sharedOf(callerOf(admission, request)).take(cost, 0);
+/** Charges for more than `admit` could know of, in messages and bytes. */
+export function charge({ admission }: HttpOptions, request: Request, cost: number, bytes = 0): void {
+  admission.sharedOf(callerOf(admission, request)).take(cost, bytes);
+}
+
+/** Charges for a body that was inflated, and counts it among those of its address while it lasts. */
+export function chargeBody(options: HttpOptions, request: Request, response: Response, bytes: number): void {
+  const { admission } = options;
+  charge(options, request, 0, bytes);
+  const bodies = admission.sharedOf({ user: null, address: admission.addressOf(request) });
+  bodies.take(0, bytes);
+  if (response.closed) bodies.take(0, -bytes);
+  else response.once('close', () => bodies.take(0, -bytes));
 }
 
 function callerOf(admission: Admission, request: Request): Caller {

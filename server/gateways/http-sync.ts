@@ -14,6 +14,7 @@ import { applyMessage, neededFrom } from '../documents/json-changes.js';
 import type { Judged } from '../documents/judged.js';
 import { keyOf } from '../documents/record-key.js';
 import type { UserDocument } from '../documents/user-document.js';
+import { sendJson } from './http-compression.js';
 import {
   authorOf,
   charge,
@@ -35,7 +36,7 @@ export async function getSync(options: HttpOptions, request: Request, response: 
     const view = isNamed ? document.devices.overHttp(author, document.revision) : null;
     const answer = await inOrder(document, () => answerOf(options, document, view, request));
     document.saveDevices('urgent');
-    await sendCollections(document, answer, response);
+    await sendCollections(options, document, answer, request, response);
   });
 }
 
@@ -61,7 +62,8 @@ export async function postSync(options: HttpOptions, request: Request, response:
       applyBatch(document, changes, view, author, options.now());
       return answerOf(options, document, isNamed ? view : null, null);
     };
-    await sendCollections(document, await inOrder(document, apply, Math.min(...needed)), response);
+    const answer = await inOrder(document, apply, Math.min(...needed));
+    await sendCollections(options, document, answer, request, response);
   });
 }
 
@@ -130,19 +132,28 @@ function answerOf(
   request: Request | null,
 ): Answer {
   const etag = etagOf(document);
+  const known = tagsOf(request);
   if (view !== null) {
     if (request !== null) confirm(options, document, view, request);
     view.sent(document.revision, options.now());
   }
-  const known = tagsOf(request);
-  return { etag, body: known.includes(etag) || known.includes('*') ? null : document.collections() };
+  // What a client knows by a weak tag it hears of by that tag.
+  const named = [etag, `W/${etag}`].find((tag) => known.includes(tag));
+  const isKnown = named !== undefined || known.includes('*');
+  return { etag: named ?? etag, body: isKnown ? null : document.collections() };
 }
 
-async function sendCollections(document: UserDocument, answer: Answer, response: Response): Promise<void> {
+async function sendCollections(
+  options: HttpOptions,
+  document: UserDocument,
+  answer: Answer,
+  request: Request,
+  response: Response,
+): Promise<void> {
   await document.durable();
   response.set({ ETag: answer.etag, 'Cache-Control': 'private, no-cache' });
-  if (answer.body === null) response.status(304).end();
-  else response.json(answer.body);
+  if (answer.body === null) response.vary('Accept-Encoding').status(304).end();
+  else await sendJson(options, request, response, answer.body);
 }
 
 /**
@@ -153,15 +164,15 @@ function etagOf(document: UserDocument): string {
 }
 
 const tagsOf = (request: Request | null): string[] =>
-  (request?.get('If-None-Match') ?? '').split(',').map((tag) => tag.trim().replace(/^W\//, ''));
+  (request?.get('If-None-Match') ?? '').split(',').map((tag) => tag.trim());
 
 /** The ETag that a request brings along says what its device has. */
 function confirm({ now }: HttpOptions, document: UserDocument, view: HttpDeviceView, request: Request): void {
   const current = etagOf(document);
   const known = tagsOf(request).flatMap((tag) => {
-    const revision = Number(/^"(\d{1,15})\.[0-9a-z]+"$/.exec(tag)?.[1] ?? -1);
+    const revision = Number(/^(?:W\/)?"(\d{1,15})\.[0-9a-z]+"$/.exec(tag)?.[1] ?? -1);
     // One of another content is from before a backup was restored.
-    const isKnown = revision < document.revision || tag === current;
+    const isKnown = revision < document.revision || tag.endsWith(current);
     return revision >= 0 && isKnown && !document.erased?.covers(revision) ? [revision] : [];
   });
   if (known.length > 0) view.confirmed(Math.max(...known), now());

@@ -6,6 +6,7 @@ import { SyncError } from '../../shared/errors.js';
 import type { UserId } from '../../shared/names.js';
 import type { Visit } from '../access.js';
 import { exportDocument } from '../documents/export.js';
+import { packer } from './http-compression.js';
 import { type HttpOptions, mustWrite, visitorOf } from './http-request.js';
 
 /** A person may erase and take along what is theirs; for others an administrator has to. */
@@ -22,7 +23,7 @@ export async function eraseOwn(options: HttpOptions, request: Request, response:
 }
 
 export async function exportOwn(options: HttpOptions, request: Request, response: Response): Promise<void> {
-  await sendExport(options, await ownerOf(options, request, 'history'), response);
+  await sendExport(options, await ownerOf(options, request, 'history'), request, response);
 }
 
 /** Answers once no byte is left. */
@@ -32,7 +33,12 @@ export async function deleteUser(options: HttpOptions, user: UserId, response: R
   response.status(204).end();
 }
 
-export async function sendExport(options: HttpOptions, user: UserId, response: Response): Promise<void> {
+export async function sendExport(
+  options: HttpOptions,
+  user: UserId,
+  request: Request,
+  response: Response,
+): Promise<void> {
   const lease = await options.registry.open(user);
   try {
     const text = exportDocument(lease.document, options.now());
@@ -43,8 +49,11 @@ export async function sendExport(options: HttpOptions, user: UserId, response: R
       'Content-Type': 'application/json; charset=utf-8',
       'Content-Disposition': `attachment; filename="${user.replaceAll(/[^A-Za-z0-9._-]/g, '_')}.json"`,
     });
-    response.write(first.value ?? '');
-    await pipeline(Readable.from(text), response);
+    const all = async function* () {
+      yield first.value ?? '';
+      yield* text;
+    };
+    await pipeline([Readable.from(all()), ...packer(request, response), response]);
   } finally {
     lease.release();
   }

@@ -2,13 +2,15 @@
 import express, { type NextFunction, type Request, type RequestHandler, type Response } from 'express';
 import helmet from 'helmet';
 import { type ErrorCode, SyncError } from '../../shared/errors.js';
+import { parseJson } from '../../shared/protocol/json.js';
 import { isObject } from '../../shared/records.js';
 import { adminOnly } from './admin-guard.js';
+import { checkBody } from './body-shape.js';
 import { postRevoke } from './http-admin.js';
-import { checkBody } from './http-body.js';
 import { refuseDemo, serveDemo } from './http-demo.js';
 import { postYjs } from './http-exchange.js';
 import { getHistory, postRestore } from './http-history.js';
+import { bodyReader } from './http-inflation.js';
 import { getMetrics } from './http-metrics.js';
 import { admit, countAnswers, door, type HttpOptions, userOf } from './http-request.js';
 import { getSync, postSync } from './http-sync.js';
@@ -24,9 +26,17 @@ const COST = { read: 1, write: 1, exchange: 5, history: 10, all: 50 } as const;
 export function createHttp(options: HttpOptions): express.Express {
   const { config, isReady, log, metrics } = options;
   const limit = Number.isFinite(config.maxHttpBody) ? config.maxHttpBody : Number.MAX_SAFE_INTEGER;
-  // Decompression stays off: a small body could become a large one.
   const body = { limit, type: () => true, inflate: false };
-  const json = { ...body, verify: checkBody(config.maxDepth) };
+  const verify = checkBody(config.maxDepth);
+  const json = bodyReader(options, {
+    limit,
+    plain: express.json({ ...body, verify }),
+    read(bytes, request, response) {
+      verify(request, response, bytes);
+      return parseJson(new TextDecoder().decode(bytes));
+    },
+  });
+  const raw = bodyReader(options, { limit, plain: express.raw(body), read: (bytes) => bytes });
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
@@ -48,16 +58,16 @@ export function createHttp(options: HttpOptions): express.Express {
   app.get('/api/sync/:userId', ...enter(COST.read), (request, response) =>
     getSync(options, request, response),
   );
-  app.post('/api/sync/:userId', ...enter(COST.write), express.json(json), (request, response) =>
+  app.post('/api/sync/:userId', ...enter(COST.write), json, (request, response) =>
     postSync(options, request, response),
   );
-  app.post('/api/yjs/:userId', ...enter(COST.exchange), express.raw(body), (request, response) =>
+  app.post('/api/yjs/:userId', ...enter(COST.exchange), raw, (request, response) =>
     postYjs(options, request, response),
   );
   app.get('/api/history/:userId', ...enter(COST.history), (request, response) =>
     getHistory(options, request, response),
   );
-  app.post('/api/history/:userId/restore', ...enter(COST.history), express.json(json), (request, response) =>
+  app.post('/api/history/:userId/restore', ...enter(COST.history), json, (request, response) =>
     postRestore(options, request, response),
   );
   app.delete('/api/users/:userId', ...enter(COST.all), (request, response) =>
@@ -66,7 +76,7 @@ export function createHttp(options: HttpOptions): express.Express {
   app.get('/api/users/:userId/export', ...enter(COST.all), (request, response) =>
     exportOwn(options, request, response),
   );
-  if (hasOperator) addAdmin(app, options, express.json({ ...json, limit: MAX_ADMIN_BODY }));
+  if (hasOperator) addAdmin(app, options, express.json({ ...body, verify, limit: MAX_ADMIN_BODY }));
   if (config.demo) app.use(config.auth === 'none' ? serveDemo() : refuseDemo);
   app.use(() => {
     throw new SyncError('NOT_FOUND');
@@ -90,7 +100,7 @@ function addAdmin(app: express.Express, options: HttpOptions, small: RequestHand
     deleteUser(options, userOf(request), response),
   );
   app.get('/admin/users/:userId/export', adminOnly(config), (request, response) =>
-    sendExport(options, userOf(request), response),
+    sendExport(options, userOf(request), request, response),
   );
   if (config.auth !== 'jwt') return;
   app.post('/admin/revoke', adminOnly(config), small, (request, response) =>

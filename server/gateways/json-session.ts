@@ -8,7 +8,6 @@ import {
   isAnswered,
   type JsonMessage,
   jsonMessages,
-  parseMessage,
   refuseNewNames,
   SERVER_DEVICE,
 } from '../../shared/protocol/json.js';
@@ -18,6 +17,8 @@ import { growthOfRecord } from '../documents/document-room.js';
 import { applyMessage, neededFrom } from '../documents/json-changes.js';
 import type { Judged } from '../documents/judged.js';
 import { keyOf } from '../documents/record-key.js';
+import { JsonDoor } from './json-door.js';
+import { JsonLimit } from './json-limit.js';
 import type { JsonSessionOptions } from './json-session-options.js';
 import { Receipts } from './receipts.js';
 
@@ -31,6 +32,8 @@ export class JsonSession implements Member {
   readonly #options: JsonSessionOptions;
   readonly #origin: Origin;
   readonly #receipts: Receipts;
+  readonly #door: JsonDoor;
+  readonly #limit: JsonLimit;
   /** What the device may be looking at; from the first full sync on. */
   #view: DeviceView | null = null;
   /** The connection is gone. */
@@ -45,6 +48,8 @@ export class JsonSession implements Member {
   constructor(options: JsonSessionOptions) {
     this.#options = options;
     this.#origin = { via: 'json', device: options.device, actor: options.actor ?? null, member: this };
+    this.#door = new JsonDoor({ user: options.document.user, maxDepth: options.maxDepth });
+    this.#limit = new JsonLimit(options.maxMessage, () => this.#view?.device);
     this.#receipts = new Receipts((payload) => options.outbox.ping(payload));
   }
 
@@ -64,25 +69,29 @@ export class JsonSession implements Member {
     document.afterDurable(() => this.#send(jsonMessages.connectionConfirmed(document.user, device, now())));
   }
 
-  /** Takes a message, `null` for a binary message. */
-  receive(text: string | null): void {
-    const { document, maxDepth, maxMessage } = this.#options;
-    document.enter(() => {
+  /** Takes a message: text, or the same text in bytes (L12). */
+  receive(raw: string | Uint8Array): void {
+    this.#options.document.enter(() => {
       // What came before the connection was lost counts all the same.
       if (this.#ended && !this.#left) return;
-      this.#guard(() => {
-        if (text === null) throw new SyncError('INVALID_JSON', 'A binary message where text is expected.');
-        if (Buffer.byteLength(text) > maxMessage) {
-          throw new SyncError(
-            'MESSAGE_TOO_LARGE',
-            `The message is larger than MAX_JSON_MESSAGE, ${maxMessage} bytes.`,
-          );
-        }
-        const message = parseMessage(text, document.user, { maxDepth });
-        refuseNewNames(message, (name) => knowsName(document.doc, name));
-        this.#handle(message);
-      });
+      this.#guard(() => this.#read(raw));
     });
+  }
+
+  #read(raw: string | Uint8Array): void {
+    const incoming = this.#door.read(raw, this.#limit.bytes);
+    if ('message' in incoming) {
+      const { message } = incoming;
+      this.#guard(() => {
+        refuseNewNames(message, (name) => knowsName(this.#options.document.doc, name));
+        this.#handle(message);
+      }, message.ack);
+      return;
+    }
+    const { error, ack, isOldNews, isFatal } = incoming;
+    if (!isOldNews) this.#refuse(error, ack);
+    else if (ack !== undefined) this.#send(jsonMessages.error(error, ack));
+    if (isFatal) this.#end(error);
   }
 
   #guard(action: () => void, ack?: string): void {
@@ -237,6 +246,8 @@ export class JsonSession implements Member {
     const data = document.collections();
     const { revision } = document;
     const text = jsonMessages.fullSync(data, now());
+    this.#limit.sendsAll(data, Buffer.byteLength(text));
+    document.saveDevices('urgent');
     document.afterDurable(() => {
       if (!this.#ended) this.#options.outbox.answer(text, () => this.#fullSyncSent());
       this.#view?.sentFullSync(revision, now());
@@ -256,6 +267,7 @@ export class JsonSession implements Member {
   #sendChange(change: RecordChange, fromDevice: DeviceId, revision: number): void {
     const text = texts.get(change) ?? Buffer.from(this.#textOf(change, fromDevice));
     texts.set(change, text);
+    this.#limit.sends(text.length);
     this.#send(text);
     if (fromDevice !== SERVER_DEVICE) this.#view?.sent(change, revision);
     this.#receipts.sent(change, revision);

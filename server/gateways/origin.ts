@@ -5,6 +5,8 @@ import { SyncError } from '../../shared/errors.js';
 
 const METHODS = 'GET, POST, DELETE';
 const HEADERS = 'Authorization, Content-Type, Device-ID, If-None-Match';
+/** A list of names as they stand in a header, not endless. */
+const NAMES = /^(?=.{1,1000}$)[\w!#$%&'*+.^`|~-]+(?: *, *[\w!#$%&'*+.^`|~-]+)*$/;
 const EXPOSED = 'ETag, Retry-After';
 /** How long a browser remembers the answer, in seconds. */
 const MAX_AGE = '600';
@@ -39,9 +41,11 @@ export function cors(allowed: readonly string[]): RequestHandler {
     });
     const isPreflight = request.method === 'OPTIONS' && request.get('Access-Control-Request-Method');
     if (!isPreflight) return next();
-    response.set({
+    // A page that may use the server may send along what its libraries add; a header that nobody reads does nothing.
+    const asked = request.get('Access-Control-Request-Headers') ?? '';
+    response.vary('Access-Control-Request-Headers').set({
       'Access-Control-Allow-Methods': METHODS,
-      'Access-Control-Allow-Headers': HEADERS,
+      'Access-Control-Allow-Headers': NAMES.test(asked) ? `${HEADERS}, ${asked}` : HEADERS,
       'Access-Control-Max-Age': MAX_AGE,
     });
     response.status(204).end();

@@ -6,6 +6,7 @@ import { ERRORS, SyncError } from '../../shared/errors.js';
 import { expiryOf } from '../access.js';
 import type { DocumentRegistry, Lease } from '../documents/registry.js';
 import type { UserDocument } from '../documents/user-document.js';
+import { JSON_LIMIT_FACTOR } from './json-door.js';
 import { JsonSession } from './json-session.js';
 import type { Socket } from './socket.js';
 import { endSoon, refuse, turnAway, webSocketServer } from './upgrade-answers.js';
@@ -36,8 +37,8 @@ const TOO_LATE = 'The document could not be loaded in time; connect again.';
 const ACCESS_CHANGED = 'What this token gives access to has changed; connect again.';
 /** The longest time that a Node timer can wait, in ms. */
 const LONGEST_TIMER = 2 ** 31 - 1;
-/** A message of a JSON device beyond this many times the limit ends the connection (L10). */
-const JSON_LIMIT_FACTOR = 16;
+/** The JSON of a record may be larger than what it takes of its document: what is escaped takes twice as much. */
+const JSON_OF_DOCUMENT = 2;
 
 export class UpgradeGateway {
   readonly #options: UpgradeOptions;
@@ -48,11 +49,12 @@ export class UpgradeGateway {
 
   constructor(server: Server, options: UpgradeOptions) {
     this.#options = options;
-    const { maxNativeMessage, maxJsonMessage, pingInterval } = options.config;
+    const { maxNativeMessage, maxJsonMessage, maxDocument, pingInterval } = options.config;
     this.#door = new Door(options);
     this.#servers = {
       yjs: webSocketServer(maxNativeMessage),
-      json: webSocketServer(maxJsonMessage * JSON_LIMIT_FACTOR),
+      // How much a device may send is known once its document is loaded; none may send more than this.
+      json: webSocketServer(Math.max(maxJsonMessage * JSON_LIMIT_FACTOR, maxDocument * JSON_OF_DOCUMENT)),
     };
     server.on('upgrade', (request, stream, head) => void this.#onUpgrade(request, stream, head));
     options.access.onRevoked(() => this.#endRevoked());
@@ -202,7 +204,7 @@ export class UpgradeGateway {
         : this.#jsonSession(document, wire, guest);
     const receive = (message: Uint8Array | string) => {
       if (session instanceof YjsSession) session.receive(typeof message === 'string' ? null : message);
-      else session.receive(typeof message === 'string' ? message : null);
+      else session.receive(message);
       // A trial may take long, and all sockets of a user together may send a lot meanwhile.
       if (document.isPaused) wire.socket.holdUntil('work', (over) => document.enter(over));
     };

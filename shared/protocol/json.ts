@@ -6,7 +6,6 @@ import {
   type CollectionName,
   type DeviceId,
   isCollectionName,
-  isUserId,
   isWellFormed,
   nameProblem,
   type RecordId,
@@ -15,13 +14,26 @@ import {
 } from '../names.js';
 import { fieldsProblem, wellFormed } from '../record-fields.js';
 import { type Collections, isObject, type JsonObject, type JsonRecord } from '../records.js';
+import { readTimestamp } from './timestamp.js';
 import { VALUE_DEPTH_CEILING } from './values.js';
 
-const timestamp = z.number().nonnegative().max(Number.MAX_SAFE_INTEGER).nullish();
+/** In characters. */
+const MAX_ACK = 256;
+const NO_TIME = 'must be a time: ms or s since 1970, or ISO 8601';
+const timestamp = z
+  .union([z.number(), z.string()], NO_TIME)
+  .nullish()
+  .transform((value, context) => {
+    const at = value == null ? null : readTimestamp(value);
+    if (at !== undefined) return at;
+    context.addIssue({ code: 'custom', message: NO_TIME });
+    return z.NEVER;
+  });
+/** What is left out is that of the connection, or of the request (L12). */
 const envelope = {
-  userId: z.string(),
-  deviceId: z.string(),
-  ack: z.string().max(256).optional(),
+  userId: z.string().nullish(),
+  deviceId: z.string().nullish(),
+  ack: z.string().max(MAX_ACK).optional(),
   timestamp,
 };
 
@@ -95,15 +107,6 @@ export interface MessageLimits {
   readonly maxDepth: number;
 }
 
-/**
- * Reads the text of one message.
- *
- * @throws SyncError that says what is wrong with it, never what is in it
- */
-export function parseMessage(text: string, user: UserId, limits: MessageLimits): JsonMessage {
-  return checkMessage(parseJson(text), user, limits);
-}
-
 export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
@@ -112,7 +115,17 @@ export function parseJson(text: string): unknown {
   }
 }
 
-/** Checks a message that is already JSON, such as an item of a batch (H2). */
+/** The `ack` of what may be a bad message otherwise; `undefined` where it has none that could be sent back. */
+export function ackOf(value: unknown): string | undefined {
+  const ack = isObject(value) ? value.ack : undefined;
+  return typeof ack === 'string' && ack.length <= MAX_ACK ? ack : undefined;
+}
+
+/**
+ * Checks a message that is already JSON.
+ *
+ * @throws SyncError that says what is wrong with it, never what is in it
+ */
 export function checkMessage(value: unknown, user: UserId, limits: MessageLimits): JsonMessage {
   const type = isObject(value) ? value.type : undefined;
   if (type !== 'DATA_UPDATE' && type !== 'DATA_DELETE' && type !== 'REQUEST_SYNC')
@@ -120,12 +133,12 @@ export function checkMessage(value: unknown, user: UserId, limits: MessageLimits
   const parsed = schemas[type].safeParse(value);
   if (!parsed.success) throw new SyncError('INVALID_MESSAGE', whatIsWrong(parsed.error));
   const message = parsed.data;
-  if (!isUserId(message.userId) || message.userId !== user) throw new SyncError('WRONG_USER');
-  const envelope = { ack: message.ack, sentAt: message.timestamp ?? null };
+  if ((message.userId ?? user) !== user) throw new SyncError('WRONG_USER');
+  const envelope = { ack: message.ack, sentAt: message.timestamp };
   if (message.type === 'REQUEST_SYNC') return { type: message.type, ...envelope };
   const oddNames: OddName[] = [];
   const collection = checkCollection(message.data.collection, oddNames);
-  const madeAt = message.data.timestamp ?? null;
+  const madeAt = message.data.timestamp;
   if (message.type === 'DATA_DELETE') {
     const id = checkId(message.data.documentId, oddNames);
     return { type: message.type, collection, id, madeAt, ...envelope };

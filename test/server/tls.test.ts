@@ -1,5 +1,4 @@
 /** https and wss without a proxy, with a certificate made for the test. */
-import { execFileSync } from 'node:child_process';
 import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:https';
 import { tmpdir } from 'node:os';
@@ -10,40 +9,14 @@ import WebSocket from 'ws';
 import { readConfig } from '../../server/config.js';
 import { collectingLog } from '../../server/log.js';
 import { createListener } from '../../server/tls.js';
+import { makePair, withOpenssl } from '../support/certificate.js';
 import { useServer } from '../support/use.js';
 import { PATIENCE } from '../support/wait.js';
-
-const hasOpenssl = ((): boolean => {
-  try {
-    execFileSync('openssl', ['version'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-})();
-
-// In CI a missing tool is a failure, not a reason to skip.
-const withOpenssl = test.skipIf(!hasOpenssl && !process.env.CI);
-
-interface Pair {
-  readonly cert: string;
-  readonly key: string;
-}
 
 async function useFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'tls-'));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
   return folder;
-}
-
-function makePair(folder: string, name: string): Pair {
-  const [cert, key] = [join(folder, `${name}.crt`), join(folder, `${name}.key`)];
-  const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'];
-  const about = ['-subj', `/CN=${name}`, '-addext', 'subjectAltName=IP:127.0.0.1'];
-  execFileSync('openssl', ['req', '-x509', ...kind, ...about, '-keyout', key, '-out', cert], {
-    stdio: 'ignore',
-  });
-  return { cert, key };
 }
 
 /** Name of the certificate that a new connection gets. */

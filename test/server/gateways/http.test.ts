@@ -73,7 +73,8 @@ describe('[H1] GET /api/sync/:userId', () => {
     const etag = (await get(server)).headers.get('etag') ?? '';
     for (const header of [etag, `W/${etag}`, `"x", ${etag}`, '*']) {
       const known = await get(server, { 'If-None-Match': header });
-      expect([known.status, await known.text(), known.headers.get('etag')]).toEqual([304, '', etag]);
+      const tag = header.startsWith('W/') ? header : etag; // the one that the client knows
+      expect([known.status, await known.text(), known.headers.get('etag')]).toEqual([304, '', tag]);
     }
     expect((await get(server, { 'If-None-Match': '"0"' })).status).toBe(200);
     await post(server, { changes: [update({ id: 'n1', text: 'x' })] });

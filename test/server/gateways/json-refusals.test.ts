@@ -24,10 +24,15 @@ const BAD: readonly (readonly [what: string, text: string, code: keyof typeof ER
   ['no data', JSON.stringify({ type: 'DATA_UPDATE', ...who }), 'INVALID_MESSAGE'],
   ['data that is no object', JSON.stringify({ type: 'DATA_DELETE', ...who, data: 'x' }), 'INVALID_MESSAGE'],
   ['a document that is no object', update([{ id: 'n1' }]), 'INVALID_MESSAGE'],
-  ['no userId', JSON.stringify({ type: 'REQUEST_SYNC', deviceId: 'tablet' }), 'INVALID_MESSAGE'],
-  ['no deviceId', JSON.stringify({ type: 'REQUEST_SYNC', userId: 'anna' }), 'INVALID_MESSAGE'],
+  ['an empty userId', JSON.stringify({ type: 'REQUEST_SYNC', ...who, userId: '' }), 'WRONG_USER'],
+  [
+    'a userId that is no string',
+    JSON.stringify({ type: 'REQUEST_SYNC', ...who, userId: 7 }),
+    'INVALID_MESSAGE',
+  ],
   ['a wrong userId', JSON.stringify({ type: 'REQUEST_SYNC', ...who, userId: 'bert' }), 'WRONG_USER'],
   ['a timestamp that is no number', update({ id: 'n1' }, { timestamp: 'today' }), 'INVALID_MESSAGE'],
+  ['a day that is none', update({ id: 'n1' }, { timestamp: '2024-13-01T10:00:00Z' }), 'INVALID_MESSAGE'],
   ['a negative timestamp', update({ id: 'n1' }, { timestamp: -1 }), 'INVALID_MESSAGE'],
   ['an ack that is no string', update({ id: 'n1' }, { ack: 7 }), 'INVALID_MESSAGE'],
   ['an ack that is long', update({ id: 'n1' }, { ack: 'x'.repeat(257) }), 'INVALID_MESSAGE'],
@@ -98,13 +103,28 @@ describe('[L10 D6] a bad message gets ERROR, is not applied, and the connection 
     for (const [, , code] of BAD) expect(ERRORS[code].message).toBeTruthy();
   });
 
-  test('a binary frame', async () => {
+  test.each([
+    ['with other bytes than UTF-8', Buffer.from([0x7b, 0xff, 0xfe, 0x7d]), 'INVALID_JSON'],
+    ['with no JSON', Buffer.from('{"type":'), 'INVALID_JSON'],
+    ['with 50,000 levels', Buffer.from(deep), 'TOO_DEEP'],
+  ])('a binary frame %s', async (_, frame, code) => {
     const server = await useServer();
     const tablet = await useJson(server, 'anna', 'tablet');
-    tablet.ws.send(Buffer.from(update({ id: 'n1' })));
-    expect((await tablet.next('ERROR')).code).toBe('INVALID_JSON');
+    tablet.ws.send(frame);
+    expect((await tablet.next('ERROR')).code).toBe(code);
     await tablet.saved();
   });
+
+  test.each(BAD.filter(([what]) => !/ack|nothing|JSON|null|50,000/.test(what)))(
+    '%s: the ERROR has the ack of the message',
+    async (_, text, code) => {
+      const server = await useServer();
+      const tablet = await useJson(server, 'anna', 'tablet');
+      tablet.ws.send(text.replace(/}$/, ',"ack":"w1"}'));
+      expect(await tablet.next('ERROR')).toMatchObject({ code, ack: 'w1' });
+      await tablet.saved();
+    },
+  );
 });
 
 describe('[L10 S4] too many and too large', () => {

@@ -53,7 +53,11 @@ describe.each([
   test('over HTTP and on upgrades', async () => {
     const { port } = await useServer(options);
     const { status, headers: said } = await ask(port, headers);
-    expect([status, said['access-control-allow-origin'], said.vary]).toEqual([200, told, 'Origin']);
+    expect([status, said['access-control-allow-origin'], said.vary]).toEqual([
+      200,
+      told,
+      'Origin, Accept-Encoding',
+    ]);
     expect(said['access-control-expose-headers']).toContain('ETag');
     expect(await upgrade(port, headers)).toBe(101);
   });
@@ -108,9 +112,23 @@ test('[A5] a preflight is answered, without a token', async () => {
     'access-control-allow-headers': expect.stringMatching(/Authorization.*Device-ID/),
     'access-control-allow-methods': expect.stringContaining('POST'),
     'access-control-max-age': '600',
-    vary: 'Origin',
+    vary: 'Origin, Access-Control-Request-Headers',
   });
   // The page can read why it was turned away.
   const refused = await ask(port, { origin: APP });
   expect([refused.status, refused.headers['access-control-allow-origin']]).toEqual([401, APP]);
+});
+
+test.each([
+  ['x-requested-with', /, x-requested-with$/],
+  ['cache-control,pragma, x-app-version', /, cache-control,pragma, x-app-version$/],
+  ['', /If-None-Match$/],
+  ['x y', /If-None-Match$/],
+  [`x-${'y'.repeat(2_000)}`, /If-None-Match$/],
+])('[A5 L12] a preflight for the headers %s allows them, where they are names', async (asked, allowed) => {
+  const { port } = await useServer(LISTED);
+  const preflight = { 'Access-Control-Request-Method': 'GET', 'Access-Control-Request-Headers': asked };
+  const { status, headers } = await ask(port, { origin: APP, ...preflight }, 'OPTIONS');
+  expect([status, headers['access-control-allow-headers']]).toEqual([204, expect.stringMatching(allowed)]);
+  expect(headers['access-control-allow-headers']).toMatch(/^Authorization, Content-Type, Device-ID/);
 });
