@@ -1,5 +1,7 @@
 /** What the app hands in, checked before anything changes: by the server's rules (C1), and by the app's schemas. */
 import type { StandardSchemaV1 } from '@standard-schema/spec';
+import * as Y from 'yjs';
+import { elementId } from '../shared/elements.js';
 import {
   type CollectionName,
   isCollectionName,
@@ -10,7 +12,8 @@ import {
   storedNameProblem,
 } from '../shared/names.js';
 import { DEFAULT_MAX_DEPTH, fieldsProblem } from '../shared/record-fields.js';
-import { isObject, type JsonObject } from '../shared/records.js';
+import { isObject, type Json, type JsonObject, readValue } from '../shared/records.js';
+import { canBecome, isSharedText } from '../shared/rich-text.js';
 import { RecordError } from './errors.js';
 
 /** Whether a name that could not be new is on this device already, so that what has it can be changed. */
@@ -63,6 +66,32 @@ function toJson(collection: string, record: unknown): JsonObject {
 
 const invalid = (collection: string, message: string) =>
   new RecordError('INVALID_RECORD', collection, [{ message, path: [] }]);
+
+type Path = readonly (string | number)[];
+
+/** A rich text takes other words, and nothing else (D2): what can't be written is refused as a whole. */
+export function checkTexts(collection: string, map: Y.Map<unknown> | null, json: JsonObject): void {
+  const issues = unwritable(map, json, []).map((path) => ({
+    message: 'This text is open to editors: write the same tags with other words, or edit its shared type.',
+    path,
+  }));
+  if (issues.length > 0) throw new RecordError('INVALID_RECORD', collection, issues);
+}
+
+function unwritable(current: unknown, json: Json, path: Path): Path[] {
+  if (isSharedText(current)) return readValue(current) === json || canBecome(current, json) ? [] : [path];
+  if (current instanceof Y.Map && isObject(json)) {
+    return Object.entries(json).flatMap(([key, value]) =>
+      unwritable(current.get(key), value, [...path, key]),
+    );
+  }
+  if (!(current instanceof Y.Array) || !Array.isArray(json)) return [];
+  const elements = new Map(current.map((element: unknown) => [elementId(readValue(element)), element]));
+  return json.flatMap((value, index) => {
+    const id = elementId(value);
+    return id === null ? [] : unwritable(elements.get(id), value, [...path, index]);
+  });
+}
 
 /** Asks the schema of the app; it only checks, what it makes of the record is not stored. */
 export async function checkSchema(

@@ -19,7 +19,14 @@ import { LiveCollection } from './collection-view.js';
 import { ClientError, RecordError } from './errors.js';
 import type { Platform } from './platform.js';
 import { PresenceRelay } from './presence-relay.js';
-import { checkCollection, checkId, checkRecord, checkSchema, type Knows } from './record-check.js';
+import {
+  checkCollection,
+  checkId,
+  checkRecord,
+  checkSchema,
+  checkTexts,
+  type Knows,
+} from './record-check.js';
 import { SessionKeeper } from './session-keeper.js';
 import type { Observable, SyncStatus } from './status.js';
 import { untilStatus } from './until-status.js';
@@ -115,7 +122,10 @@ export class SyncManager implements SyncClient {
     const key = checkId(collection, id, knows);
     await this.#checkSchema(collection, { ...fields, id });
     const { replica } = await this.#keeper.ready();
-    await replica.write((doc) => writeRecord(doc, collection, key, { ...fields, id }));
+    await replica.write((doc) => {
+      checkTexts(collection, recordMap(doc, collection, key), fields);
+      writeRecord(doc, collection, key, { ...fields, id });
+    });
     return key;
   }
 
@@ -148,6 +158,7 @@ export class SyncManager implements SyncClient {
       const map = recordMap(doc, collection, key);
       if (map === null) throw missing();
       const current = readRecord(map, key);
+      checkTexts(collection, map, fields);
       assignRecord(map, changed(current), current);
     });
   }

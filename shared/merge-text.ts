@@ -1,5 +1,6 @@
 /** Three-way merge of texts, word by word. */
 import { align, insertions, nearest, type Tokens } from './merge-sequences.js';
+import { splitAtTags, tagsIn } from './tags.js';
 
 /** Scripts that put no spaces between words: here each character stands for itself. */
 const UNSPACED = '\\p{sc=Han}\\p{sc=Hira}\\p{sc=Kana}\\p{sc=Thai}\\p{sc=Lao}\\p{sc=Khmr}\\p{sc=Mymr}';
@@ -18,14 +19,32 @@ const IS_WORD = new RegExp(`^${LETTER}`, 'u');
  * @example mergeText(['Fever. Cough.'], 'Fever. No cough.', 'High fever. Cough.') // 'High fever. No cough.'
  */
 export function mergeText(seen: readonly string[], incoming: string, current: string): string {
-  const [i, c] = [tokensOf(incoming), tokensOf(current)];
-  // Of versions that are equally near, the last one counts: the text as it is, if that was seen.
+  const bases = latestLast(seen, current).map(tokensOf);
+  const i = tokensOf(incoming);
+  return joined(mergeTokens(nearest(bases, i), i, tokensOf(current)));
+}
+
+/**
+ * The same where the texts have tags: each is one token. To empty such a text is to take its words away.
+ *
+ * @example mergeMarkup(['<p>Fever.</p>'], '', '<p>Fever. Cough.</p>') // '<p> Cough.</p>'
+ */
+export function mergeMarkup(seen: readonly string[], incoming: string, current: string): string {
+  const bases = latestLast(seen, current);
+  const i = incoming === '' ? tagsIn(bases.at(-1) ?? '') : markupTokens(incoming);
+  return joined(mergeTokens(nearest(bases.map(markupTokens), i), i, markupTokens(current)));
+}
+
+/** Of versions that are equally near, the last one counts: the text as it is, if that was seen. */
+function latestLast(seen: readonly string[], current: string): string[] {
   const latestFirst = new Set([...(seen.includes(current) ? [current] : []), ...[...seen].reverse()]);
-  const base = nearest([...latestFirst].reverse().map(tokensOf), i);
-  return joined(mergeTokens(base, i, c));
+  return [...latestFirst].reverse();
 }
 
 const tokensOf = (text: string): string[] => text.match(TOKEN) ?? [];
+
+const markupTokens = (text: string): string[] =>
+  splitAtTags(text).flatMap((part, index) => (index % 2 === 0 ? tokensOf(part) : [part]));
 
 interface Side {
   /** For each token of the base its place on this side, -1 where it is gone. */

@@ -5,7 +5,7 @@
 import { equalityDeep } from 'lib0/function';
 import { elementId } from './elements.js';
 import { mergeArrays } from './merge-arrays.js';
-import { mergeText } from './merge-text.js';
+import { mergeMarkup, mergeText } from './merge-text.js';
 import { isObject, type Json, type JsonObject } from './records.js';
 
 /** A step of a path: the name of a field, or an element of an array by its `id` (as text). */
@@ -27,8 +27,10 @@ export interface WriteToMerge {
   readonly changedAt: (path: Path) => number;
   /** Whether this device has ever sent a field at this path, in some record of the collection. */
   readonly knows: (path: Path) => boolean;
-  /** Whether the string at this path of the current record is a shared text (Y.Text). */
+  /** Whether the string at this path of the current record is a shared text. */
   readonly isText: (path: Path) => boolean;
+  /** Whether it has tags that are no words of it (Y.XmlFragment, Y.XmlText). */
+  readonly isMarkup: (path: Path) => boolean;
 }
 
 /**
@@ -83,13 +85,23 @@ function mergeValue(write: WriteToMerge, path: Path, i: Value, c: Value, seen: r
   if (isObject(i) && isObject(c)) return mergeObjects(write, path, i, c, seen);
   if (Array.isArray(i) && Array.isArray(c)) return mergeElements(write, path, i, c, seen);
   const texts = seen.filter((version) => typeof version === 'string');
-  if (typeof i === 'string' && typeof c === 'string' && texts.length > 0 && write.isText(path)) {
-    return i === c ? c : mergeText(texts, i, c);
+  // Nothing in the place of a shared text is that text without words.
+  const words = i ?? '';
+  if (typeof words === 'string' && typeof c === 'string' && texts.length > 0 && write.isText(path)) {
+    return words === c ? c : mergeWords(write, path, texts, words, c);
   }
   if (seen.some((version) => equalityDeep(version, c))) return i;
   if (equalityDeep(i, c)) return c;
   return (write.madeAt ?? Number.POSITIVE_INFINITY) >= write.changedAt(path) ? i : c;
 }
+
+const mergeWords = (
+  write: WriteToMerge,
+  path: Path,
+  seen: readonly string[],
+  i: string,
+  c: string,
+): string => (write.isMarkup(path) ? mergeMarkup(seen, i, c) : mergeText(seen, i, c));
 
 function mergeObjects(write: WriteToMerge, path: Path, i: JsonObject, c: JsonObject, seen: readonly Value[]) {
   return withFields(i, c, (key) => {

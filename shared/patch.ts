@@ -1,5 +1,6 @@
 /** Patches: what turns one JSON value into another, small when little differs. */
-import { isObject, type Json, type JsonObject, textEdit } from './records.js';
+import { isObject, type Json, type JsonObject } from './records.js';
+import { textEdit } from './text-edits.js';
 
 /**
  * By form: `[value]` replaces; `[index, remove, text]` edits a string; `[index, remove, elements, inside?]`
@@ -75,7 +76,11 @@ function patchArray(from: readonly Json[], to: Json[]): Patch | null {
   return smaller(patchInPlace(from, start, remove, elements), splice);
 }
 
-function commonEnds(from: readonly Json[], to: readonly Json[]): { start: number; end: number } {
+/** How many elements are the same at the start of both, and how many of the others at the end. */
+export function commonEnds(
+  from: readonly Json[],
+  to: readonly Json[],
+): { readonly start: number; readonly end: number } {
   const same = (i: number, j: number) => sameJson(from[i] as Json, to[j] as Json);
   const most = Math.min(from.length, to.length);
   let start = 0;

@@ -5,8 +5,9 @@
 import { toBase64 } from 'lib0/buffer';
 import { equalityDeep } from 'lib0/function';
 import * as Y from 'yjs';
-import { matchElements } from './elements.js';
+import { type ElementStep, matchElements } from './elements.js';
 import { type CollectionName, isCollectionName, type RecordId, recordIdOf } from './names.js';
+import { isSharedText, type SharedText, writeText } from './rich-text.js';
 
 export type Json = null | boolean | number | string | Json[] | JsonObject;
 export interface JsonObject {
@@ -23,7 +24,7 @@ export const isObject = (value: unknown): value is JsonObject =>
 export function readValue(value: unknown): Json {
   if (value instanceof Y.Map) return readMap(value);
   if (value instanceof Y.Array) return value.map(readValue);
-  if (value instanceof Y.Text || value instanceof Y.XmlFragment) return textOf(value);
+  if (isSharedText(value)) return textOf(value);
   if (value instanceof Uint8Array) return toBase64(value);
   if (typeof value === 'bigint') return value.toString();
   if (typeof value === 'number') return Number.isFinite(value) ? value : null;
@@ -33,7 +34,7 @@ export function readValue(value: unknown): Json {
 }
 
 /** Yjs can't print every XML that a client may store; one such value must not hide all other records. */
-function textOf(value: Y.Text | Y.XmlFragment): Json {
+function textOf(value: SharedText): Json {
   try {
     return value.toString();
   } catch {
@@ -116,7 +117,7 @@ export function assignRecord(map: Y.Map<unknown>, json: JsonObject, known: JsonO
   for (const [key, value] of Object.entries(json)) {
     if (key !== 'id' && value !== known[key]) assignField(map, key, value, 'exact');
   }
-  removeOthers(map, Object.hasOwn(json, 'id') ? json : { ...json, id: null });
+  removeOthers(map, Object.hasOwn(json, 'id') ? json : { ...json, id: null }, emptyText);
 }
 
 /**
@@ -130,7 +131,7 @@ const inElement = (sameId: boolean, absent: Absent): Absent =>
 
 function assignMap(map: Y.Map<unknown>, json: JsonObject, absent: Absent): void {
   assignFields(map, json, absent);
-  if (absent !== 'keep') removeOthers(map, json);
+  if (absent !== 'keep') removeOthers(map, json, emptyText);
 }
 
 function assignFields(map: Y.Map<unknown>, json: JsonObject, absent: Absent): void {
@@ -144,18 +145,37 @@ function assignField(map: Y.Map<unknown>, key: string, value: Json, absent: Abse
   }
 }
 
-/** Removes the fields that `json` lacks; a key that holds `undefined` is no field (see `readMap`). */
-export function removeOthers(map: Y.Map<unknown>, json: JsonObject): void {
-  for (const key of [...map.keys()]) {
-    if (!Object.hasOwn(json, key) && map.get(key) !== undefined) map.delete(key);
+/**
+ * Removes the fields that `json` lacks, but for those that `spare` takes care of; a key that holds `undefined` is
+ * no field (see `readMap`).
+ */
+export function removeOthers(
+  map: Y.Map<unknown>,
+  json: JsonObject,
+  spare: (value: unknown) => boolean = () => false,
+): void {
+  for (const [key, value] of [...map.entries()]) {
+    if (!Object.hasOwn(json, key) && value !== undefined && !spare(value)) map.delete(key);
   }
+}
+
+/** Whether it is a text: an editor may be open on it, so it loses its words and stays (D2). */
+function emptyText(value: unknown): boolean {
+  if (!isSharedText(value)) return false;
+  writeText(value, '');
+  return true;
+}
+
+/** A text is never replaced (D2). Nothing is written where `json` is not the text with other words. */
+function assignText(text: SharedText, json: Json): void {
+  if (readValue(text) !== json && (json === null || typeof json === 'string')) writeText(text, json ?? '');
 }
 
 /** Writes inside `current`; `false` when it has to be replaced as a whole. */
 function assignInside(current: unknown, json: Json, absent: Absent): boolean {
   if (current instanceof Y.Map && isObject(json)) assignMap(current, json, absent);
   else if (current instanceof Y.Array && Array.isArray(json)) assignArray(current, json, absent);
-  else if (current instanceof Y.Text && typeof json === 'string') return assignText(current, json);
+  else if (isSharedText(current)) assignText(current, json);
   else return equalityDeep(readValue(current), json);
   return true;
 }
@@ -187,13 +207,27 @@ function mergedArray(current: Json[], json: Json[], absent: Absent): Json[] {
 }
 
 function assignArray(array: Y.Array<unknown>, json: Json[], absent: Absent): void {
-  const steps = matchElements(array.toArray().map(readValue), json);
+  const elements = array.toArray();
   let index = 0;
-  for (const step of steps) {
+  for (const step of withTexts(matchElements(elements.map(readValue), json), elements)) {
     if (step.kind === 'delete') array.delete(index, 1);
     else if (step.kind === 'insert') array.insert(index++, [sharedValue(step.value)]);
     else assignElement(array, index++, step.value, inElement(step.sameId, absent));
   }
+}
+
+/** A string in the place of a text is another version of it, as in a field. */
+function withTexts(steps: readonly ElementStep[], elements: readonly unknown[]): ElementStep[] {
+  const all: ElementStep[] = [];
+  let index = 0;
+  for (const step of steps) {
+    const isVersion = step.kind === 'insert' && typeof step.value === 'string';
+    if (isVersion && all.at(-1)?.kind === 'delete' && isSharedText(elements[index - 1])) {
+      all.splice(-1, 1, { kind: 'keep', value: step.value, sameId: false });
+    } else all.push(step);
+    if (step.kind !== 'insert') index++;
+  }
+  return all;
 }
 
 function assignElement(array: Y.Array<unknown>, index: number, json: Json, absent: Absent): void {
@@ -202,52 +236,3 @@ function assignElement(array: Y.Array<unknown>, index: number, json: Json, absen
   array.delete(index, 1);
   array.insert(index, [replacement(current, json, absent)]);
 }
-
-/** The edit between the common start and end, without splitting a surrogate pair; `false` where none can be made. */
-function assignText(text: Y.Text, target: string): boolean {
-  const current = readValue(text);
-  if (current === target) return true;
-  const characters = Y.Text.prototype.toString.call(text);
-  if (current !== characters) return false; // XML: what reads as a string has markup
-  const { index, remove, insert } = textEdit(characters, target);
-  const start = placeOf(text, index);
-  if (remove > 0) text.delete(start, placeOf(text, index + remove - 1) + 1 - start);
-  if (insert !== '') text.insert(start, insert);
-  return true;
-}
-
-/** Where the character at `index` of the string stands in the text: what is embedded takes a place as well. */
-function placeOf(text: Y.Text, index: number): number {
-  if (text.length === Y.Text.prototype.toString.call(text).length) return index;
-  let [place, left] = [0, index];
-  for (const { insert } of text.toDelta() as { insert: unknown }[]) {
-    if (typeof insert !== 'string') place++;
-    else if (insert.length > left) return place + left;
-    else {
-      place += insert.length;
-      left -= insert.length;
-    }
-  }
-  return place;
-}
-
-export interface TextEdit {
-  readonly index: number;
-  readonly remove: number;
-  readonly insert: string;
-}
-
-/** The one hunk that turns `from` into `to`. */
-export function textEdit(from: string, to: string): TextEdit {
-  const most = Math.min(from.length, to.length);
-  let start = 0;
-  while (start < most && from[start] === to[start]) start++;
-  if (start > 0 && isHighSurrogate(from, start - 1)) start--;
-  let end = 0;
-  while (end < most - start && from[from.length - 1 - end] === to[to.length - 1 - end]) end++;
-  if (end > 0 && isLowSurrogate(from, from.length - end)) end--;
-  return { index: start, remove: from.length - start - end, insert: to.slice(start, to.length - end) };
-}
-
-const isHighSurrogate = (text: string, index: number) => (text.charCodeAt(index) & 0xfc00) === 0xd800;
-const isLowSurrogate = (text: string, index: number) => (text.charCodeAt(index) & 0xfc00) === 0xdc00;

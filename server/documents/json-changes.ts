@@ -13,6 +13,7 @@ import {
   recordMap,
   writeRecord,
 } from '../../shared/records.js';
+import { isMarkup, isSharedText } from '../../shared/rich-text.js';
 import { FLUSH_TIME } from './device-connections.js';
 import type { OwnWrite } from './device-state.js';
 import type { History, RevisionRange } from './history.js';
@@ -65,7 +66,8 @@ function update(
     madeAt: judged.madeAt,
     changedAt: (path) => history.changedAt(message, path, () => history.oldestTime()),
     knows: (path) => judged.device.knows(collection, path),
-    isText: (path) => map !== null && valueAt(map, path) instanceof Y.Text,
+    isText: (path) => isSharedText(valueAt(map, path)),
+    isMarkup: (path) => isMarkup(valueAt(map, path)),
   });
   if (merged === null || merged === current) return;
   if (map === null) writeRecord(doc, collection, id, merged);
@@ -171,7 +173,7 @@ const isMadeAnew =
 const neverExisted = (doc: Y.Doc, { collection, id }: RecordKey): boolean =>
   !doc.share.has(collection) || !doc.getMap(collection)._map.has(id);
 
-function valueAt(map: Y.Map<unknown>, path: Path): unknown {
+function valueAt(map: Y.Map<unknown> | null, path: Path): unknown {
   let value: unknown = map;
   for (const step of path) {
     if (typeof step === 'string') value = value instanceof Y.Map ? value.get(step) : undefined;

@@ -11,21 +11,17 @@ import {
   readValue,
   removeOthers,
 } from '../../shared/records.js';
+import { isSharedText } from '../../shared/rich-text.js';
+import { writeRich } from './rich-image.js';
 import {
-  addRun,
   buildValue,
-  describeText,
   fieldOf,
-  hold,
   hookMark,
   ImageReader,
-  insertion,
   isElement,
   pathTo,
-  type TextMark,
-  type TextRun,
+  type RichMark,
   type TypeMarks,
-  unhold,
 } from './value-image.js';
 
 export type { TypeMarks } from './value-image.js';
@@ -144,7 +140,7 @@ class ImageWriter {
       removeOthers(current, json);
     } else if (current instanceof Y.Array && Array.isArray(json) && mark === undefined) {
       this.#elements(current, json, path);
-    } else if (current instanceof Y.Text) return writeText(current, this.#textAt(path, json));
+    } else if (isSharedText(current)) return writeRich(current, this.#richAt(path, json));
     else return this.#isSame(current, json, path);
     return true;
   }
@@ -180,62 +176,10 @@ class ImageWriter {
     return isSame && sameJson(Object.fromEntries(marks), reader.types ?? {});
   }
 
-  #textAt(path: string, json: Json): TextMark | null {
+  #richAt(path: string, json: Json): RichMark | null {
     const mark = this.#types[path];
     if (mark === 'text')
       return { kind: 'text', runs: json === '' ? [] : [[String(json), {}]], attributes: {} };
-    return typeof mark === 'object' && (mark.kind === 'text' || mark.kind === 'xmlText') ? mark : null;
+    return typeof mark === 'object' && mark.kind !== 'hook' ? mark : null;
   }
-}
-
-/** Edits a text to what it was; `false` when it has to be another one. */
-function writeText(text: Y.Text, wanted: TextMark | null): boolean {
-  const current = describeText(text);
-  if (wanted === null || wanted.kind !== current.kind) return false;
-  if (sameJson(current, wanted)) return true;
-  const [from, to] = [unitsOf(current.runs), unitsOf(wanted.runs)];
-  if (lengthOf(from) !== text.length) return false; // there is more in it than can be read
-  const delta = deltaOf(from, to);
-  if (delta.length > 0) text.applyDelta(delta);
-  writeAttributes(text, wanted);
-  return true;
-}
-
-function writeAttributes(text: Y.Text, { attributes }: TextMark): void {
-  const current: Record<string, unknown> = text.getAttributes();
-  for (const name of Object.keys(current)) if (!Object.hasOwn(attributes, name)) text.removeAttribute(name);
-  for (const [name, value] of Object.entries(attributes)) {
-    const isSame = Object.hasOwn(current, name) && sameJson(hold(current[name]), value);
-    if (!isSame) text.setAttribute(name, unhold(value));
-  }
-}
-
-/** One run per character, so that no edit splits a surrogate pair. */
-const unitsOf = (runs: readonly TextRun[]): TextRun[] =>
-  runs.flatMap(([content, format]) =>
-    typeof content === 'string'
-      ? [...content].map((character): TextRun => [character, format])
-      : [[content, format]],
-  );
-
-const lengthOf = (units: readonly TextRun[]): number =>
-  units.reduce((sum, [content]) => sum + (typeof content === 'string' ? content.length : 1), 0);
-
-/** The one hunk between the common start and end, as Yjs takes it. */
-function deltaOf(from: readonly TextRun[], to: readonly TextRun[]): object[] {
-  const same = (a: TextRun | undefined, b: TextRun | undefined) =>
-    a !== undefined && b !== undefined && sameJson(a, b);
-  let start = 0;
-  while (same(from[start], to[start])) start++;
-  let end = 0;
-  const most = Math.min(from.length, to.length) - start;
-  while (end < most && same(from.at(-1 - end), to.at(-1 - end))) end++;
-  const runs: TextRun[] = [];
-  for (const unit of to.slice(start, to.length - end)) addRun(runs, unit);
-  const [retain, gone] = [lengthOf(from.slice(0, start)), lengthOf(from.slice(start, from.length - end))];
-  return [
-    ...(retain > 0 && (gone > 0 || runs.length > 0) ? [{ retain }] : []),
-    ...(gone > 0 ? [{ delete: gone }] : []),
-    ...runs.map(insertion),
-  ];
 }

@@ -10,7 +10,7 @@
  */
 import { equalityDeep } from 'lib0/function';
 import * as Y from 'yjs';
-import { textEdit } from '../../shared/records.js';
+import { textEdit } from '../../shared/text-edits.js';
 import { canonical, KnownElements } from './array-elements.js';
 import {
   contentOf,

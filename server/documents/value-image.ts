@@ -19,10 +19,10 @@ type ScalarMark = 'bytes' | 'bigint' | 'NaN' | 'Infinity' | '-Infinity' | 'undef
 /** A Y.XmlHook: a map with a name. */
 type HookMark = { kind: 'hook'; name: string };
 export type TextMark = { kind: 'text' | 'xmlText'; runs: TextRun[]; attributes: HeldFields };
-type XmlMark =
+export type XmlMark =
   | { kind: 'element'; name: string; attributes: HeldFields; children: Held[] }
   | { kind: 'fragment'; children: Held[] };
-type RichMark = TextMark | XmlMark;
+export type RichMark = TextMark | XmlMark;
 /** Characters of one format, or one thing that is embedded. */
 export type TextRun = [content: string | { embed: Held }, format: JsonObject];
 /** A value inside a rich type: itself if it is a scalar of JSON, another rich type, or its JSON with marks. */

@@ -13,6 +13,7 @@ const writeOf = (more: Partial<WriteToMerge>): WriteToMerge => ({
   changedAt: () => NOON,
   knows: () => true,
   isText: () => false,
+  isMarkup: () => false,
   ...more,
 });
 

@@ -84,6 +84,7 @@ function writeOf(kind: Kind, [i, c]: readonly [Letter, Letter], more: Partial<Wr
     },
     knows: () => true,
     isText: () => kind.isText === true,
+    isMarkup: () => false,
     ...more,
   };
 }
@@ -157,6 +158,8 @@ const lettersOf = (text: string): Letter[] => text.split(' ') as Letter[];
 
 /** What a conflict comes to. */
 function settled(kind: Kind, [seen, i, c]: Row, madeAt: number | null): JsonObject {
+  // Words that came unseen stay.
+  if (kind.isText && i === '-') return recordOf(kind, c);
   const both = i === '-' || c === '-' ? null : (kind.both?.(i, c, lettersOf(seen)) ?? null);
   if (both !== null) return kind.record(both);
   return recordOf(kind, madeAt === null || madeAt >= CHANGED ? i : c);
@@ -174,7 +177,10 @@ describe.each(KINDS.map((kind) => [kind.name, kind] as const))('%s', (_, kind) =
     const [seen, i, c, outcome] = row;
     const isBoth = kind.keepsUnread && c !== '-' && mayBeUnread(row);
     const isSettled = outcome === 'time' || isBoth;
-    const expected = isSettled ? settled(kind, row, madeAt) : recordOf(kind, outcome);
+    // A text that is taken away loses its words.
+    const isEmptied = kind.isText && outcome === '-' && c !== '-';
+    const whole = isEmptied && !seen.endsWith('-') ? kind.record('') : recordOf(kind, outcome as Letter);
+    const expected = isSettled ? settled(kind, row, madeAt) : whole;
     const result = isSettled ? JSON.stringify(expected) : outcome;
     return [`seen ${seen}, incoming ${i}, current ${c}, ${time} → ${result}`, row, madeAt, expected] as const;
   });
@@ -249,6 +255,7 @@ describe('a field that the app of the device does not know', () => {
         madeAt: null,
         changedAt: () => CHANGED,
         isText: () => false,
+        isMarkup: () => false,
       };
       const isField = (asked: Path) => JSON.stringify(asked) === JSON.stringify(path);
       expectMerged({ ...write, knows: (asked) => !isField(asked) }, at(unknown));

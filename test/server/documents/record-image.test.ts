@@ -250,6 +250,35 @@ describe('[H6] writing', () => {
     expect(String(map.get('text'))).toBe('Please take 20 mg 😀 at night');
   });
 
+  test('[D2 H6] XML is edited where it differs: who has it open goes on in it', () => {
+    const element = (name: string, text: string) => {
+      const xml = new Y.XmlElement(name);
+      xml.insert(0, [new Y.XmlText(text)]);
+      return xml;
+    };
+    const xml = new Y.XmlFragment();
+    const map = recordWith((record) => record.set('body', xml));
+    xml.insert(0, [element('p', 'one'), element('p', 'two'), element('h1', 'three')]);
+    (xml.get(0) as Y.XmlElement).setAttribute('class', 'a');
+    const image = readImage(map, 'r1' as RecordId);
+    const [first, second] = xml.toArray() as Y.XmlElement[];
+    const open = second?.get(0) as Y.XmlText;
+    first?.setAttribute('class', 'b');
+    open.insert(0, 'not ');
+    open.format(0, 3, { bold: {} });
+    xml.delete(2, 1);
+    xml.push([new Y.XmlText('in its place'), element('p', 'new')]);
+    const other = reloaded(map.doc as Y.Doc);
+    const others = (recordAt(other, 'r1').get('body') as Y.XmlFragment).get(1) as Y.XmlElement;
+    (others.get(0) as Y.XmlText).insert(7, ', typed meanwhile');
+    written(image, map.doc as Y.Doc);
+    same(readImage(map, 'r1' as RecordId), image);
+    const stays = [map.get('body') === xml, xml.get(0) === first, xml.get(1) === second];
+    expect([...stays, second?.get(0) === open]).toEqual([true, true, true, true]);
+    Y.applyUpdate(map.doc as Y.Doc, Y.encodeStateAsUpdate(other));
+    expect(String(xml)).toBe('<p class="a">one</p><p>two, typed meanwhile</p><h1>three</h1>');
+  });
+
   test('a text that had another type in between is a text again', () => {
     const map = recordWith((record) => record.set('text', new Y.Text('x')));
     const image = readImage(map, 'r1' as RecordId);
