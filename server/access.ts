@@ -66,10 +66,14 @@ export class Access {
    */
   async open(): Promise<Trail | null> {
     if (this.#reader === null) return null;
-    const { dataDir, auditFile } = this.#config;
-    this.#revocations = await Revocations.open(join(dataDir, 'access', 'revoked.jsonl'), this.#now);
+    const { dataDir, auditFile, diskTimeout } = this.#config;
+    this.#revocations = await Revocations.open(
+      join(dataDir, 'access', 'revoked.jsonl'),
+      this.#now,
+      diskTimeout,
+    );
     const file = auditFile || join(dataDir, 'audit', 'audit.jsonl');
-    this.#audit = await Audit.open(file, this.#now);
+    this.#audit = await Audit.open(file, this.#now, diskTimeout);
     const { number, hash } = this.#audit.head;
     return { file, lines: number, hash };
   }
@@ -102,6 +106,11 @@ export class Access {
     } catch (cause) {
       throw new SyncError('ACCESS_UNAVAILABLE', undefined, { cause });
     }
+  }
+
+  /** For how long the disk of the files has not answered, in ms. */
+  get waitsFor(): number {
+    return Math.max(this.#audit?.waitsFor ?? 0, this.#revocations?.waitsFor ?? 0);
   }
 
   isRevoked(principal: Principal): boolean {

@@ -5,6 +5,7 @@ import type { SyncError } from '../shared/errors.js';
 import type { DeviceId, UserId } from '../shared/names.js';
 import { Access } from './access.js';
 import type { Config } from './config.js';
+import { Backlog } from './documents/backlog.js';
 import { exportDocument } from './documents/export.js';
 import { DocumentRegistry } from './documents/registry.js';
 import { Trials } from './documents/trial.js';
@@ -17,6 +18,7 @@ import { readKeys, watchKeyFile } from './store/key-file.js';
 import type { KeyRing } from './store/key-ring.js';
 import { LevelStore } from './store/level.js';
 import type { Store, StoreState } from './store/store.js';
+import { followCommits, logStore } from './store-watch.js';
 import { createListener, type Listener } from './tls.js';
 
 /** A running server. */
@@ -28,6 +30,8 @@ export interface App {
    * store. Resolves with whether everything could be saved in `SHUTDOWN_TIMEOUT`.
    */
   close(): Promise<boolean>;
+  /** Whether `close` got to its end. If not, the disk holds on to a thread, for which an exit would wait. */
+  readonly isClosed: boolean;
   /** Erases all data of a user; resolves when no byte is left (P7). */
   erase(user: UserId): Promise<void>;
   /** All that is kept of a user, as JSON. */
@@ -64,6 +68,7 @@ function openStore(config: Config, log: Log, keys: KeyRing | undefined): Promise
     folder: config.dataDir,
     keys,
     onProgress: (done, total) => log('migrating', { done, total }),
+    patience: { slow: config.diskSlow, timeout: config.diskTimeout },
     onRetry: (error, delayMs) => log('storeRetry', { error, delayMs }),
   });
 }
@@ -99,11 +104,13 @@ class SyncServer implements App {
   readonly #stats: NodeJS.Timeout;
   readonly #endKeys: () => void;
   #takesTraffic = false;
+  #isClosed = false;
 
   constructor(config: Config, given: Log, access: Access, opened: Store, endKeys = () => {}) {
     const now = Date.now;
     const log = countRefusals(given, this.#metrics);
-    const store = measureCommits(opened, this.#metrics);
+    const backlog = new Backlog();
+    const store = followCommits(opened, this.#metrics, backlog);
     const newDeviceId = () => `device-${randomUUID()}` as DeviceId;
     this.#config = config;
     this.#log = log;
@@ -111,15 +118,25 @@ class SyncServer implements App {
     this.#store = store;
     this.#endKeys = endKeys;
     this.#registry = createRegistry(config, log, store, this.#trials);
-    const isReady = () => this.#takesTraffic && store.state === 'ready';
+    const isReady = () => this.#takesTraffic && store.state === 'ready' && access.waitsFor < config.diskSlow;
     const admission = new Admission(config, log, now);
     const metrics = this.#metrics;
-    const shared = { config, access, log, now, newDeviceId, registry: this.#registry, admission, metrics };
+    const shared = {
+      config,
+      access,
+      log,
+      now,
+      newDeviceId,
+      registry: this.#registry,
+      admission,
+      metrics,
+      backlog,
+    };
     this.#listener = createListener(config, log, createHttp({ ...shared, isReady }));
     this.#gateway = new UpgradeGateway(this.#listener.server, shared);
     this.#describeState();
     this.#stats = setInterval(() => this.#logStats(), STATS_INTERVAL).unref();
-    logStore(store, log, now);
+    logStore(store, log, config.diskSlow);
   }
 
   async listen(): Promise<number> {
@@ -148,17 +165,24 @@ class SyncServer implements App {
     this.#gateway.stopReading();
     this.#trials.close();
     const saved = this.#registry.flush().then(() => this.#registry.documents.every(({ isBusy }) => !isBusy));
-    const durable = await withTimeout(saved, this.#config.shutdownTimeout, false);
-    await this.#gateway.close(GOODBYE_TIMEOUT);
-    await withTimeout(stopped, GOODBYE_TIMEOUT, undefined);
+    const { shutdownTimeout } = this.#config;
+    const durable = await withTimeout(saved, shutdownTimeout, false);
+    const end = performance.now() + LAST_STEPS;
+    const step = () => Math.max(0, Math.min(GOODBYE_TIMEOUT, end - performance.now()));
+    await this.#gateway.close(step());
+    await withTimeout(stopped, step(), undefined);
     server.closeAllConnections();
     // What the devices had received is known only now; without it, more is taken for seen after the next start.
-    await withTimeout(this.#registry.flush(), GOODBYE_TIMEOUT, undefined);
+    await withTimeout(this.#registry.flush(), step(), undefined);
     this.#registry.close();
-    await withTimeout(this.#access.close(), GOODBYE_TIMEOUT, undefined);
-    await withTimeout(this.#store.close(), GOODBYE_TIMEOUT, undefined);
+    const closed = Promise.all([this.#access.close(), this.#store.close()]).then(() => true);
+    this.#isClosed = await withTimeout(closed, Math.max(step(), SHORTEST_STEP), false);
     this.#metrics.close();
     return durable;
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
   }
 
   erase(user: UserId): Promise<void> {
@@ -176,7 +200,7 @@ class SyncServer implements App {
 
   #describeState(): void {
     const metrics = this.#metrics;
-    const states: readonly StoreState[] = ['ready', 'reopening', 'closed'];
+    const states: readonly StoreState[] = ['ready', 'slow', 'reopening', 'closed'];
     metrics.gauge({ name: 'connections', help: 'Open WebSockets.', label: 'protocol' }, () => ({
       ...this.#gateway.connections,
     }));
@@ -200,6 +224,9 @@ const inUrl = (host: string): string => (host.includes(':') ? `[${host}]` : host
 
 /** Time for clients to answer the closing handshake, in ms. */
 const GOODBYE_TIMEOUT = 500;
+/** For all that comes after `SHUTDOWN_TIMEOUT`, which is at most 9 s of the 10 that the process has. */
+const LAST_STEPS = 800;
+const SHORTEST_STEP = 100;
 
 function createRegistry(config: Config, log: Log, store: Store, trials: Trials): DocumentRegistry {
   return new DocumentRegistry({
@@ -235,45 +262,10 @@ function countRefusals(log: Log, metrics: Metrics): Log {
 
 const codeOf = (fields: object): string => ('code' in fields ? String(fields.code) : '');
 
-/** The same store, whose commits are counted and timed; its promises stay the same, since their order counts. */
-function measureCommits(store: Store, metrics: Metrics): Store {
-  const commit: Store['commit'] = (user, change) => {
-    const began = performance.now();
-    const committed = store.commit(user, change);
-    committed.then(
-      () => {
-        metrics.commits.add('saved');
-        metrics.commitTime.observe((performance.now() - began) / 1_000);
-      },
-      () => metrics.commits.add('failed'),
-    );
-    return committed;
-  };
-  return new Proxy(store, {
-    get(target, name) {
-      if (name === 'commit') return commit;
-      const value: unknown = Reflect.get(target, name, target);
-      return typeof value === 'function' ? value.bind(target) : value;
-    },
-  });
-}
-
 function logFailure(log: Log, user: UserId, error: SyncError): void {
   if (error.code !== 'DOCUMENT_CORRUPT') return;
   const reason = error.cause instanceof Error ? error.cause.message : error.message;
   log('documentQuarantined', { user, reason });
-}
-
-function logStore(store: Store, log: Log, now: () => number): void {
-  let failedAt = 0;
-  store.onState((state, cause) => {
-    if (state === 'reopening') {
-      failedAt = now();
-      log('storeFailed', { error: cause });
-    } else if (state === 'ready' && failedAt > 0) {
-      log('storeRecovered', { afterMs: now() - failedAt });
-    }
-  });
 }
 
 function withTimeout<T>(promise: Promise<T>, ms: number, otherwise: T): Promise<T> {

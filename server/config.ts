@@ -153,6 +153,14 @@ export const OPTIONS = {
   }),
   COMPACT_UPDATES: count({ fallback: '500', line: 'Stored updates of a user that make a compaction due.' }),
   COMPACT_BYTES: bytes({ fallback: '4 MiB', line: 'Stored bytes of updates that make a compaction due.' }),
+  DISK_SLOW: timeout({
+    fallback: '5s',
+    line: 'Time that the disk may take to save or load something before `/ready` fails.',
+  }),
+  DISK_TIMEOUT: timeout({
+    fallback: '30s',
+    line: 'Time after which who waits for the disk is told that it failed: `NOT_SAVED`, `STORE_UNAVAILABLE`.',
+  }),
   SHUTDOWN_TIMEOUT: duration(100, 9000, {
     fallback: '8s',
     line: 'Time to make everything durable after SIGTERM, 0.1 to 9 s; the process ends within 10 s.',

@@ -90,6 +90,11 @@ const EVENTS = {
     'error',
     (e) => `❌ The store failed and is reopened: ${brief(e.error)}`,
   ),
+  storeSlow: event<{ afterMs: number }>(
+    'error',
+    (e) =>
+      `⏳ The disk has not answered for ${e.afterMs} ms, /ready fails until it does: look for a failing device, a full queue, or a network disk that is gone`,
+  ),
   storeRetry: event<{ error: unknown; delayMs: number }>(
     'error',
     (e) => `❌ The store could not be reopened, next try in ${e.delayMs} ms: ${brief(e.error)}`,

@@ -26,26 +26,36 @@ const TOLERANCE = CLOCK_TOLERANCE * 1000;
 export class Revocations {
   readonly #lines: DurableLines;
   readonly #now: () => number;
-  readonly #batches = new Batches<Stored>((all) => this.#lines.append(all.map(lineOf).join('')));
+  readonly #batches: Batches<Stored>;
   /** Until when each token has to be remembered, in ms since 1970; `null` is for good. */
   readonly #tokens = new Map<string, number | null>();
   /** Tokens of a user that were issued before this are not good. */
   readonly #users = new Map<UserId, number>();
 
-  private constructor(lines: DurableLines, now: () => number) {
+  private constructor(lines: DurableLines, now: () => number, patience?: number) {
     this.#lines = lines;
     this.#now = now;
+    this.#batches = new Batches((all) => this.#lines.append(all.map(lineOf).join('')), patience);
   }
 
-  /** Forgets what has expired. Rejects where a line can't be read: it may be the one that matters. */
-  static async open(path: string, now: () => number): Promise<Revocations> {
+  /**
+   * Forgets what has expired. Rejects where a line can't be read: it may be the one that matters.
+   *
+   * @param patience how long a revocation may wait for the disk, in ms
+   */
+  static async open(path: string, now: () => number, patience?: number): Promise<Revocations> {
     const lines = await DurableLines.open(path);
-    const revocations = new Revocations(lines, now);
+    const revocations = new Revocations(lines, now, patience);
     const text = (await lines.read()).toString();
     const whole = text.lastIndexOf('\n') + 1; // behind it is what a crash left unfinished
     for (const line of text.slice(0, whole).split('\n').filter(Boolean)) revocations.#take(read(line, path));
     if (whole < text.length) await lines.cut(Buffer.byteLength(text.slice(0, whole)));
     return revocations;
+  }
+
+  /** For how long the disk has not answered, in ms. */
+  get waitsFor(): number {
+    return this.#batches.waitsFor;
   }
 
   /** Resolves once it is on disk; it holds from the call on. */

@@ -10,7 +10,7 @@ import { refuseDemo, serveDemo } from './http-demo.js';
 import { postYjs } from './http-exchange.js';
 import { getHistory, postRestore } from './http-history.js';
 import { getMetrics } from './http-metrics.js';
-import { admit, countAnswers, door, type HttpOptions, userOf } from './http-request.js';
+import { admit, countAnswers, door, type HttpOptions, roomOnDisk, userOf } from './http-request.js';
 import { getSync, postSync } from './http-sync.js';
 import { deleteUser, eraseOwn, exportOwn, sendExport } from './http-users.js';
 import { cors } from './origin.js';
@@ -44,10 +44,11 @@ export function createHttp(options: HttpOptions): express.Express {
   app.get('/api/sync/:userId', ...enter(COST.read), (request, response) =>
     getSync(options, request, response),
   );
-  app.post('/api/sync/:userId', ...enter(COST.write), express.json(json), (request, response) =>
+  const room = roomOnDisk(options);
+  app.post('/api/sync/:userId', ...enter(COST.write), room, express.json(json), (request, response) =>
     postSync(options, request, response),
   );
-  app.post('/api/yjs/:userId', ...enter(COST.exchange), express.raw(body), (request, response) =>
+  app.post('/api/yjs/:userId', ...enter(COST.exchange), room, express.raw(body), (request, response) =>
     postYjs(options, request, response),
   );
   app.get('/api/history/:userId', ...enter(COST.history), (request, response) =>

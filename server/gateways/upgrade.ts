@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import type { WebSocket, WebSocketServer } from 'ws';
 import { ERRORS, SyncError } from '../../shared/errors.js';
 import { expiryOf } from '../access.js';
+import type { Backlog } from '../documents/backlog.js';
 import type { DocumentRegistry, Lease } from '../documents/registry.js';
 import type { UserDocument } from '../documents/user-document.js';
 import { JsonSession } from './json-session.js';
@@ -16,6 +17,7 @@ import { YjsSession } from './yjs-session.js';
 
 export interface UpgradeOptions extends WireOptions, DoorOptions {
   readonly registry: DocumentRegistry;
+  readonly backlog: Backlog;
 }
 
 type Session = YjsSession | JsonSession;
@@ -193,6 +195,8 @@ export class UpgradeGateway {
       if (session instanceof YjsSession) session.receive(typeof message === 'string' ? null : message);
       else session.receive(typeof message === 'string' ? message : null);
       // A trial may take long, and all sockets of a user together may send a lot meanwhile.
+      const { backlog } = this.#options;
+      if (backlog.isFull) wire.socket.holdUntil('disk', (over) => backlog.whenRoom(over));
       if (document.isPaused) wire.socket.holdUntil('work', (over) => document.enter(over));
     };
     wire.follow(

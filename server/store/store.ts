@@ -56,7 +56,11 @@ export interface Deletion {
   readonly at: number;
 }
 
-export type StoreState = 'ready' | 'reopening' | 'closed';
+/** `slow` works as `ready` does, but somebody waits for the disk for so long that it may hang. */
+export type StoreState = 'ready' | 'slow' | 'reopening' | 'closed';
+
+/** Whether a store in this state takes loads and commits. */
+export const takesWork = (state: StoreState): boolean => state === 'ready' || state === 'slow';
 
 /**
  * Where documents are kept. What an implementation promises (the contract suite in
@@ -69,6 +73,8 @@ export type StoreState = 'ready' | 'reopening' | 'closed';
  *   the failed change may or may not be in the store, and a load tells which.
  * - A store that failed reopens by itself; meanwhile `state` is `reopening`, loads and commits reject with
  *   `STORE_UNAVAILABLE` / `NOT_SAVED`, and users without a change in flight need no reload afterwards.
+ * - Where the disk hangs, nobody waits for ever: the change is given up as one that failed, and a load, or a look
+ *   into the history, rejects with `STORE_UNAVAILABLE`. Until the disk has answered, the user can't be loaded.
  * - `load` rejects with `DOCUMENT_CORRUPT` if any stored byte of this user's document is damaged or missing, and
  *   never returns a part. Other users are not affected, and the damaged bytes are left as they are. Damage in a
  *   device's state or in the history never keeps a document from being loaded.
