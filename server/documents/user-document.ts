@@ -54,7 +54,7 @@ export class UserDocument {
     this.#replica = new Replica(stored, options);
     const limits = options.limits ?? NO_LIMITS;
     this.devices = new DeviceStates(user, stored.devices, stored.revision, limits.maxDevices);
-    this.history = new History(stored.revision, stored.historyFrom, (key) => this.#replica.images.get(key));
+    this.history = new History(stored, (key) => this.#replica.images.get(key), options.times?.past);
     this.archive = new Archive(user, options);
     this.#size = new StoredSize(stored.updates);
     this.room = new DocumentRoom(() => this.#replica.doc, this.#size, limits, options.now);

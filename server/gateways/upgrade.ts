@@ -18,6 +18,8 @@ import { YjsSession } from './yjs-session.js';
 export interface UpgradeOptions extends WireOptions, DoorOptions {
   readonly registry: DocumentRegistry;
   readonly backlog: Backlog;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
 }
 
 type Session = YjsSession | JsonSession;
@@ -86,8 +88,9 @@ export class UpgradeGateway {
   async close(timeout: number): Promise<void> {
     const error = new SyncError('RESTARTING');
     for (const { wire } of this.#connections) wire.socket.end(error);
-    const deadline = this.#options.now() + timeout;
-    while (this.#connections.size > 0 && this.#options.now() < deadline) {
+    const { uptime } = this.#options;
+    const deadline = uptime() + timeout;
+    while (this.#connections.size > 0 && uptime() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
     for (const { wire } of this.#connections) wire.socket.terminate();
@@ -208,7 +211,7 @@ export class UpgradeGateway {
   }
 
   #yjsSession(document: UserDocument, { socket, answer }: Wire, guest: Guest): YjsSession {
-    const { config, log, now } = this.#options;
+    const { config, log, uptime } = this.#options;
     const { device, visitor } = guest;
     const { actor, mayWrite } = visitor;
     const outbox = {
@@ -223,7 +226,7 @@ export class UpgradeGateway {
     };
     const { maxPending, pendingTimeout } = config;
     const who = { device, actor, readOnly: !mayWrite };
-    return new YjsSession({ document, ...who, outbox, now, maxPending, pendingTimeout });
+    return new YjsSession({ document, ...who, outbox, now: uptime, maxPending, pendingTimeout });
   }
 
   #jsonSession(document: UserDocument, { socket, answer }: Wire, { device, visitor }: Guest): JsonSession {

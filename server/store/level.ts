@@ -5,11 +5,12 @@ import { GroupWriter } from './group-writer.js';
 import type { KeyRing } from './key-ring.js';
 import { DatabaseAccess, LastOf } from './level-access.js';
 import type { Vaults } from './level-cipher.js';
-import { type Database, type Operation, writeDurably } from './level-database.js';
-import { listUsers, type ReadDocument, readDocument } from './level-document.js';
+import { cantRead, type Database, type Operation, writeDurably } from './level-database.js';
+import { listUsers, readDocument } from './level-document.js';
 import { openDatabase } from './level-folder.js';
 import { readDeletions, readHistory } from './level-history.js';
 import { Maintenance } from './level-maintenance.js';
+import { putNote, readNote } from './level-notes.js';
 import { prepareDatabase } from './level-opening.js';
 import { type LevelStoreOptions, tryUntil } from './level-options.js';
 import {
@@ -129,6 +130,14 @@ export class LevelStore implements Store {
     return this.maintenance.changeKeys(ring);
   }
 
+  note(name: string): Promise<Uint8Array | null> {
+    return this.access.shared(() => readNote(this.db, name));
+  }
+
+  setNote(name: string, value: Uint8Array): Promise<void> {
+    return this.writeAlone([putNote(name, value)]);
+  }
+
   forget(user: UserId): void {
     // A load that began with the row known must not answer one that has to bring the row back.
     if (this.held.delete(user)) this.reads.forget(user);
@@ -154,10 +163,12 @@ export class LevelStore implements Store {
     const known = this.held.has(user);
     const { generation } = this;
     const document = await this.readSettled(user, () => readDocument(this.db, user, this.vaults));
-    await this.adopt(user, document);
+    const { adoption: operations, row, vault } = document;
+    // y-leveldb wrote to a database of ours: what it added gets checksums before it is built upon.
+    if (operations.length > 0) await this.add(user, vault, { operations, row }).catch(cantRead);
     this.checkStill(generation);
     // Changes need the row, so where it was not known none can have been made since.
-    if (!known) this.held.set(user, { row: document.row, vault: document.vault });
+    if (!known) this.held.set(user, { row, vault });
     return document.stored;
   }
 
@@ -180,16 +191,6 @@ export class LevelStore implements Store {
     throw new SyncError('STORE_UNAVAILABLE');
   }
 
-  /** y-leveldb wrote to a database of ours: what it added gets checksums before it is built upon. */
-  private async adopt(user: UserId, document: ReadDocument): Promise<void> {
-    if (document.adoption.length === 0) return;
-    try {
-      await this.add(user, document.vault, { operations: document.adoption, row: document.row });
-    } catch (cause) {
-      throw new SyncError('STORE_UNAVAILABLE', undefined, { cause });
-    }
-  }
-
   private change(user: UserId, plan: (held: Held) => Plan): Promise<void> {
     if (this.state === 'closed') return Promise.reject(new SyncError('STORE_UNAVAILABLE'));
     try {
@@ -206,8 +207,7 @@ export class LevelStore implements Store {
   }
 
   private heldToChange(user: UserId): Held {
-    if (!takesWork(this.state)) throw new Error('the store is being reopened');
-    const held = this.held.get(user);
+    const held = takesWork(this.state) ? this.held.get(user) : undefined;
     if (held === undefined) throw new Error('the document has to be loaded first');
     return held;
   }

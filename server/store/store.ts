@@ -108,6 +108,10 @@ export interface Store {
    * calling it again finishes it.
    */
   erase(user: UserId, tombstone: Uint8Array): Promise<void>;
+  /** What the server noted under this name, which belongs to no user; `null` if nothing, or it is damaged. */
+  note(name: string): Promise<Uint8Array | null>;
+  /** Notes it anew; ordered like a commit. */
+  setNote(name: string, value: Uint8Array): Promise<void>;
   /** The user's document is no longer in use; drops what the store holds for it in memory. */
   forget(user: UserId): void;
   /** Calls back at each change of `state`; returns the unsubscribe function. */

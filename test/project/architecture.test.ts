@@ -35,6 +35,7 @@ const HOUSE: readonly House[] = [
   },
   { from: /^server\/(keys|repair)\.ts$/, may: /^(shared\/|server\/store\/|server\/config\.ts$)/ },
   { from: /^server\/config\.ts$/, may: /^server\/(option-kinds|client-address)\.ts$/ },
+  { from: /^server\/open-store\.ts$/, may: /^server\/(store\/|log\.ts$)/, types: /^server\/config\.ts$/ },
   {
     from: /^server\/store-watch\.ts$/,
     may: /^server\/log\.ts$/,
