@@ -6,7 +6,7 @@ import { AccessService } from './access/access-service.js';
 import { Audit } from './access/audit.js';
 import type { AuditEntry } from './access/audit-line.js';
 import { ANYBODY, type Mode, modeByToken, type Principal } from './access/principal.js';
-import { type Revocation, Revocations } from './access/revocations.js';
+import { type Revocation, Revocations, type RevocationTimes } from './access/revocations.js';
 import { serviceAddress } from './access/service-address.js';
 import { TokenReader, unauthorized } from './access/token.js';
 import { type Config, ConfigError } from './config.js';
@@ -45,32 +45,40 @@ export class Access {
   readonly #service: AccessService | null;
   readonly #config: Config;
   readonly #now: () => number;
+  readonly #times: RevocationTimes | undefined;
   readonly #listeners = new Set<() => void>();
   #revocations: Revocations | null = null;
   #audit: Audit | null = null;
 
-  private constructor(reader: TokenReader | null, config: Config, now: () => number) {
+  private constructor(
+    reader: TokenReader | null,
+    config: Config,
+    now: () => number,
+    times: RevocationTimes | undefined,
+  ) {
     this.#reader = reader;
     this.#service = config.accessUrl === '' ? null : serviceOf(config, now);
     this.#config = config;
     this.#now = now;
+    this.#times = times;
   }
 
   /**
    * Checks the options and reads the key; touches no file of `DATA_DIR`.
    *
+   * @param times where the clock may be wrong
    * @throws ConfigError
    */
-  static async create(config: Config, now: () => number): Promise<Access> {
+  static async create(config: Config, now: () => number, times?: RevocationTimes): Promise<Access> {
     if (config.adminToken !== '' && !ADMIN_TOKEN.test(config.adminToken)) {
       throw new ConfigError(['ADMIN_TOKEN has to have at least 16 letters, digits or signs, and no spaces.']);
     }
-    if (config.auth === 'jwt') return new Access(await TokenReader.open(config, now), config, now);
+    if (config.auth === 'jwt') return new Access(await TokenReader.open(config, now), config, now, times);
     const useless = Object.entries(JWT_OPTIONS).find(([, name]) => config[name] !== '');
     if (useless !== undefined) {
       throw new ConfigError([`${useless[0]} is set, but AUTH is none: set AUTH=jwt, or leave it out.`]);
     }
-    return new Access(null, config, now);
+    return new Access(null, config, now, times);
   }
 
   /**
@@ -79,10 +87,13 @@ export class Access {
    */
   async open(): Promise<Trail | null> {
     if (this.#reader === null) return null;
-    const { dataDir, auditFile } = this.#config;
-    this.#revocations = await Revocations.open(join(dataDir, 'access', 'revoked.jsonl'), this.#now);
+    const { dataDir, auditFile, diskTimeout } = this.#config;
+    this.#revocations = await Revocations.open(join(dataDir, 'access', 'revoked.jsonl'), this.#now, {
+      patience: diskTimeout,
+      times: this.#times,
+    });
     const file = auditFile || join(dataDir, 'audit', 'audit.jsonl');
-    this.#audit = await Audit.open(file, this.#now);
+    this.#audit = await Audit.open(file, this.#now, diskTimeout);
     const { number, hash } = this.#audit.head;
     return { file, lines: number, hash };
   }
@@ -137,6 +148,11 @@ export class Access {
     } catch (cause) {
       throw new SyncError('ACCESS_UNAVAILABLE', undefined, { cause });
     }
+  }
+
+  /** For how long the disk of the files has not answered, in ms. */
+  get waitsFor(): number {
+    return Math.max(this.#audit?.waitsFor ?? 0, this.#revocations?.waitsFor ?? 0);
   }
 
   isRevoked(principal: Principal): boolean {

@@ -4,7 +4,9 @@ import type { AddressInfo } from 'node:net';
 import type { SyncError } from '../shared/errors.js';
 import type { DeviceId, UserId } from '../shared/names.js';
 import { Access } from './access.js';
+import { ServerClock, SYSTEM_TIME, type TimeSource } from './clock.js';
 import type { Config } from './config.js';
+import { Backlog } from './documents/backlog.js';
 import { exportDocument } from './documents/export.js';
 import { DocumentRegistry } from './documents/registry.js';
 import { Trials } from './documents/trial.js';
@@ -13,10 +15,10 @@ import { createHttp } from './gateways/http.js';
 import { UpgradeGateway } from './gateways/upgrade.js';
 import type { Log } from './log.js';
 import { Metrics } from './metrics.js';
-import { readKeys, watchKeyFile } from './store/key-file.js';
-import type { KeyRing } from './store/key-ring.js';
-import { LevelStore } from './store/level.js';
+import { followKeys, openStore } from './open-store.js';
+import { readKeys } from './store/key-file.js';
 import type { Store, StoreState } from './store/store.js';
+import { followCommits, logStore } from './store-watch.js';
 import { createListener, type Listener } from './tls.js';
 
 /** A running server. */
@@ -28,6 +30,8 @@ export interface App {
    * store. Resolves with whether everything could be saved in `SHUTDOWN_TIMEOUT`.
    */
   close(): Promise<boolean>;
+  /** Whether `close` got to its end. If not, the disk holds on to a thread, for which an exit would wait. */
+  readonly isClosed: boolean;
   /** Erases all data of a user; resolves when no byte is left (P7). */
   erase(user: UserId): Promise<void>;
   /** All that is kept of a user, as JSON. */
@@ -35,6 +39,7 @@ export interface App {
 }
 
 const STATS_INTERVAL = 60_000;
+const CLOCK_INTERVAL = 600_000;
 const DAY = 86_400_000;
 
 /**
@@ -44,47 +49,31 @@ const DAY = 86_400_000;
  * const app = await createApp(readConfig({ PORT: '0', DATA_DIR: '/tmp/data' }), createLog({ format: 'human' }));
  * const port = await app.listen();
  */
-export async function createApp(config: Config, log: Log, store?: Store): Promise<App> {
-  const access = await Access.create(config, Date.now);
+export async function createApp(
+  config: Config,
+  log: Log,
+  store?: Store,
+  time: TimeSource = SYSTEM_TIME,
+): Promise<App> {
+  const clock = new ServerClock(time, ({ clock, expected }) =>
+    log('clockDoubted', { clock: dateOf(clock), expected: dateOf(expected) }),
+  );
+  const access = await Access.create(config, clock.now, clock);
   const keys = store === undefined ? readKeys(config) : undefined;
   const opened = store ?? (await openStore(config, log, keys));
   try {
+    await clock.open(opened, config.confirmClock);
     const trail = await access.open(); // after the store, which owns the folder by now
     if (trail !== null) log('auditOpened', trail);
   } catch (error) {
     await opened.close();
     throw error;
   }
-  const endKeys = keys && opened instanceof LevelStore ? followKeys(opened, config, keys, log) : undefined;
-  return new SyncServer(config, log, access, opened, endKeys);
+  const endKeys = keys && followKeys(opened, config, keys, log);
+  return new SyncServer(config, log, access, opened, clock, endKeys);
 }
 
-function openStore(config: Config, log: Log, keys: KeyRing | undefined): Promise<LevelStore> {
-  return LevelStore.open({
-    folder: config.dataDir,
-    keys,
-    onProgress: (done, total) => log('migrating', { done, total }),
-    onRetry: (error, delayMs) => log('storeRetry', { error, delayMs }),
-  });
-}
-
-/** Finishes a change of keys that was under way, and takes up each later one; returns what ends it. */
-function followKeys(store: LevelStore, config: Config, keys: KeyRing, log: Log): () => void {
-  const take = (ring: KeyRing): Promise<void> =>
-    store.changeKeys(ring).then(() => log('keysInUse', { keys: [ring.current.id] }));
-  const refused = (error: unknown): void => {
-    if (store.state !== 'closed') log('keysRefused', { reason: reasonOf(error) });
-  };
-  void take(keys).catch(refused);
-  if (config.encryptionKeyFile === '') return () => {};
-  return watchKeyFile(config.encryptionKeyFile, () => {
-    void Promise.resolve()
-      .then(() => take(readKeys(config) ?? keys))
-      .catch(refused);
-  });
-}
-
-const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+const dateOf = (time: number): string => new Date(time).toISOString();
 
 class SyncServer implements App {
   readonly #config: Config;
@@ -97,29 +86,53 @@ class SyncServer implements App {
   readonly #metrics = new Metrics();
   readonly #gateway: UpgradeGateway;
   readonly #stats: NodeJS.Timeout;
+  readonly #clock: ServerClock;
+  readonly #clockSaving: NodeJS.Timeout;
   readonly #endKeys: () => void;
   #takesTraffic = false;
+  #isClosed = false;
 
-  constructor(config: Config, given: Log, access: Access, opened: Store, endKeys = () => {}) {
-    const now = Date.now;
+  constructor(
+    config: Config,
+    given: Log,
+    access: Access,
+    opened: Store,
+    clock: ServerClock,
+    endKeys = () => {},
+  ) {
+    const { now, uptime } = clock;
     const log = countRefusals(given, this.#metrics);
-    const store = measureCommits(opened, this.#metrics);
+    const backlog = new Backlog();
+    const store = followCommits(opened, this.#metrics, backlog);
     const newDeviceId = () => `device-${randomUUID()}` as DeviceId;
     this.#config = config;
     this.#log = log;
     this.#access = access;
     this.#store = store;
     this.#endKeys = endKeys;
-    this.#registry = createRegistry(config, log, store, this.#trials);
-    const isReady = () => this.#takesTraffic && store.state === 'ready';
-    const admission = new Admission(config, log, now);
+    this.#clock = clock;
+    this.#registry = createRegistry(config, log, store, this.#trials, clock);
+    const isReady = () => this.#takesTraffic && store.state === 'ready' && access.waitsFor < config.diskSlow;
+    const admission = new Admission(config, log, uptime);
     const metrics = this.#metrics;
-    const shared = { config, access, log, now, newDeviceId, registry: this.#registry, admission, metrics };
+    const shared = {
+      config,
+      access,
+      log,
+      now,
+      uptime,
+      newDeviceId,
+      registry: this.#registry,
+      admission,
+      metrics,
+      backlog,
+    };
     this.#listener = createListener(config, log, createHttp({ ...shared, isReady }));
     this.#gateway = new UpgradeGateway(this.#listener.server, shared);
     this.#describeState();
     this.#stats = setInterval(() => this.#logStats(), STATS_INTERVAL).unref();
-    logStore(store, log, now);
+    this.#clockSaving = setInterval(() => void this.#saveClock(), CLOCK_INTERVAL).unref();
+    logStore(store, log, config.diskSlow);
   }
 
   async listen(): Promise<number> {
@@ -142,23 +155,32 @@ class SyncServer implements App {
     this.#takesTraffic = false;
     this.#endKeys();
     clearInterval(this.#stats);
+    clearInterval(this.#clockSaving);
     const { server } = this.#listener;
     this.#listener.close();
     const stopped = new Promise<void>((resolve) => server.close(() => resolve()));
     this.#gateway.stopReading();
     this.#trials.close();
     const saved = this.#registry.flush().then(() => this.#registry.documents.every(({ isBusy }) => !isBusy));
-    const durable = await withTimeout(saved, this.#config.shutdownTimeout, false);
-    await this.#gateway.close(GOODBYE_TIMEOUT);
-    await withTimeout(stopped, GOODBYE_TIMEOUT, undefined);
+    const { shutdownTimeout } = this.#config;
+    const durable = await withTimeout(saved, shutdownTimeout, false);
+    const end = performance.now() + LAST_STEPS;
+    const step = () => Math.max(0, Math.min(GOODBYE_TIMEOUT, end - performance.now()));
+    await this.#gateway.close(step());
+    await withTimeout(stopped, step(), undefined);
     server.closeAllConnections();
     // What the devices had received is known only now; without it, more is taken for seen after the next start.
-    await withTimeout(this.#registry.flush(), GOODBYE_TIMEOUT, undefined);
+    await withTimeout(this.#registry.flush(), step(), undefined);
     this.#registry.close();
-    await withTimeout(this.#access.close(), GOODBYE_TIMEOUT, undefined);
-    await withTimeout(this.#store.close(), GOODBYE_TIMEOUT, undefined);
+    const closing = this.#saveClock().then(() => Promise.all([this.#access.close(), this.#store.close()]));
+    const closed = closing.then(() => true);
+    this.#isClosed = await withTimeout(closed, Math.max(step(), SHORTEST_STEP), false);
     this.#metrics.close();
     return durable;
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
   }
 
   erase(user: UserId): Promise<void> {
@@ -168,15 +190,20 @@ class SyncServer implements App {
   async *export(user: UserId): AsyncGenerator<string> {
     const lease = await this.#registry.open(user);
     try {
-      yield* exportDocument(lease.document, Date.now());
+      yield* exportDocument(lease.document, this.#clock.now());
     } finally {
       lease.release();
     }
   }
 
+  /** Where the store fails, the next time tells. */
+  #saveClock(): Promise<void> {
+    return this.#clock.save(this.#store).catch(() => {});
+  }
+
   #describeState(): void {
     const metrics = this.#metrics;
-    const states: readonly StoreState[] = ['ready', 'reopening', 'closed'];
+    const states: readonly StoreState[] = ['ready', 'slow', 'reopening', 'closed'];
     metrics.gauge({ name: 'connections', help: 'Open WebSockets.', label: 'protocol' }, () => ({
       ...this.#gateway.connections,
     }));
@@ -200,8 +227,17 @@ const inUrl = (host: string): string => (host.includes(':') ? `[${host}]` : host
 
 /** Time for clients to answer the closing handshake, in ms. */
 const GOODBYE_TIMEOUT = 500;
+/** For all that comes after `SHUTDOWN_TIMEOUT`, which is at most 9 s of the 10 that the process has. */
+const LAST_STEPS = 800;
+const SHORTEST_STEP = 100;
 
-function createRegistry(config: Config, log: Log, store: Store, trials: Trials): DocumentRegistry {
+function createRegistry(
+  config: Config,
+  log: Log,
+  store: Store,
+  trials: Trials,
+  clock: ServerClock,
+): DocumentRegistry {
   return new DocumentRegistry({
     store,
     idleTimeout: config.idleTimeout,
@@ -215,7 +251,8 @@ function createRegistry(config: Config, log: Log, store: Store, trials: Trials):
     // Late edits come hours after, so what lost is kept for a day even where no history is.
     keepFor: Math.max(config.historyDays, 1) * DAY,
     historyDays: config.historyDays,
-    now: Date.now,
+    now: clock.now,
+    times: clock,
     randomId: () => randomInt(2 ** 32),
     onFailed: (user, error) => logFailure(log, user, error),
     onRebuilt: ({ user }, error) => log('documentRebuilt', { user, error }),
@@ -235,45 +272,10 @@ function countRefusals(log: Log, metrics: Metrics): Log {
 
 const codeOf = (fields: object): string => ('code' in fields ? String(fields.code) : '');
 
-/** The same store, whose commits are counted and timed; its promises stay the same, since their order counts. */
-function measureCommits(store: Store, metrics: Metrics): Store {
-  const commit: Store['commit'] = (user, change) => {
-    const began = performance.now();
-    const committed = store.commit(user, change);
-    committed.then(
-      () => {
-        metrics.commits.add('saved');
-        metrics.commitTime.observe((performance.now() - began) / 1_000);
-      },
-      () => metrics.commits.add('failed'),
-    );
-    return committed;
-  };
-  return new Proxy(store, {
-    get(target, name) {
-      if (name === 'commit') return commit;
-      const value: unknown = Reflect.get(target, name, target);
-      return typeof value === 'function' ? value.bind(target) : value;
-    },
-  });
-}
-
 function logFailure(log: Log, user: UserId, error: SyncError): void {
   if (error.code !== 'DOCUMENT_CORRUPT') return;
   const reason = error.cause instanceof Error ? error.cause.message : error.message;
   log('documentQuarantined', { user, reason });
-}
-
-function logStore(store: Store, log: Log, now: () => number): void {
-  let failedAt = 0;
-  store.onState((state, cause) => {
-    if (state === 'reopening') {
-      failedAt = now();
-      log('storeFailed', { error: cause });
-    } else if (state === 'ready' && failedAt > 0) {
-      log('storeRecovered', { afterMs: now() - failedAt });
-    }
-  });
 }
 
 function withTimeout<T>(promise: Promise<T>, ms: number, otherwise: T): Promise<T> {

@@ -172,6 +172,24 @@ export const OPTIONS = {
   }),
   COMPACT_UPDATES: count({ fallback: '500', line: 'Stored updates of a user that make a compaction due.' }),
   COMPACT_BYTES: bytes({ fallback: '4 MiB', line: 'Stored bytes of updates that make a compaction due.' }),
+  DISK_SLOW: timeout({
+    fallback: '5s',
+    line: 'Time that the disk may take to save or load something before `/ready` fails.',
+  }),
+  DISK_TIMEOUT: timeout({
+    fallback: '30s',
+    line: 'Time after which who waits for the disk is told that it failed: `NOT_SAVED`, `STORE_UNAVAILABLE`.',
+  }),
+  CONFIRM_CLOCK: parsed<string>(
+    {
+      type: 'date',
+      fallback: '',
+      allowed: "a date such as '2026-11-29'",
+      line: 'The date of today, for one start, where the log doubts the clock and it is right.',
+    },
+    (raw) =>
+      raw === '' || (/^\d{4}-\d\d-\d\d$/.test(raw) && !Number.isNaN(Date.parse(raw))) ? raw : undefined,
+  ),
   SHUTDOWN_TIMEOUT: duration(100, 9000, {
     fallback: '8s',
     line: 'Time to make everything durable after SIGTERM, 0.1 to 9 s; the process ends within 10 s.',

@@ -91,6 +91,16 @@ const EVENTS = {
     'error',
     (e) => `❌ The store failed and is reopened: ${brief(e.error)}`,
   ),
+  storeSlow: event<{ afterMs: number }>(
+    'error',
+    (e) =>
+      `⏳ The disk has not answered for ${e.afterMs} ms, /ready fails until it does: look for a failing device, a full queue, or a network disk that is gone`,
+  ),
+  clockDoubted: event<{ clock: string; expected: string }>(
+    'error',
+    (e) =>
+      `⏰ The clock says ${e.clock}; by the newest time that the store has seen it should be about ${e.expected}. Until the server has run for a day with it, nothing is pruned. If the clock is wrong, set it; if it is right, start once with CONFIRM_CLOCK=${e.clock.slice(0, 10)}`,
+  ),
   storeRetry: event<{ error: unknown; delayMs: number }>(
     'error',
     (e) => `❌ The store could not be reopened, next try in ${e.delayMs} ms: ${brief(e.error)}`,

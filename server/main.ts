@@ -1,6 +1,6 @@
 /** Environment → configuration → app; signals; exit. Nothing else reads the environment. */
 import { SyncError } from '../shared/errors.js';
-import { createApp } from './app.js';
+import { type App, createApp } from './app.js';
 import { type Config, ConfigError, readConfig } from './config.js';
 import { createLog, type Log } from './log.js';
 
@@ -29,23 +29,30 @@ async function run(config: Config): Promise<void> {
     process.exit(1);
   });
   const app = await createApp(config, log);
-  stopOnSignal(app.close.bind(app), log);
+  stopOnSignal(app, log);
   await app.listen();
 }
 
-function stopOnSignal(close: () => Promise<boolean>, log: Log): void {
+function stopOnSignal(app: App, log: Log): void {
   let stopping = false;
   const stop = async (signal: string) => {
     if (stopping) return;
     stopping = true;
-    const began = Date.now();
+    const began = performance.now();
     log('shutdownBegun', { signal });
-    const durable = await close();
-    log('shutdownFinished', { durable, afterMs: Date.now() - began });
-    process.exit(durable ? 0 : 1);
+    const durable = await app.close();
+    log('shutdownFinished', { durable, afterMs: Math.round(performance.now() - began) });
+    if (app.isClosed) process.exit(durable ? 0 : 1);
+    else endAtOnce();
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
+}
+
+/** An exit waits for the threads of the process, and one of them waits for a disk that hangs. */
+function endAtOnce(): void {
+  // The last lines of the log go out at the end of this turn.
+  setImmediate(() => setImmediate(() => process.kill(process.pid, 'SIGKILL')));
 }
 
 /** What keeps a server from starting, in a sentence that names the cause and the cure. */

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import * as Y from 'yjs';
 import { runCrashes } from './faults/crash.js';
-import { canInject, runEio } from './faults/eio.js';
+import { runEio } from './faults/eio.js';
+import { runHangs } from './faults/hang.js';
+import { canInject } from './faults/injector.js';
 import { canRecord } from './faults/recorded-disk.js';
 import { client, Server } from './support/replicas.js';
 
@@ -10,7 +12,8 @@ const SEEDS = [6, 77];
 const CI = process.env.CI === 'true';
 /** The build server has to prove it; elsewhere the tool may be missing. */
 const noRecorder = !canRecord() && !CI;
-const noInjector = (noRecorder || !canInject()) && !CI;
+const noTracer = !canInject() && !CI;
+const noInjector = noRecorder || noTracer;
 
 describe('the server is killed under load, and started again on the same folder', () => {
   it.each(SEEDS)(
@@ -71,5 +74,17 @@ describe('the server is killed under load, and started again on the same folder'
         expect(device.getMap('consultations').toJSON()).toEqual({ c: expected });
       }
     },
+  );
+
+  it.skipIf(noTracer)(
+    noTracer
+      ? '[P8] SKIPPED: strace is missing, or not permitted to trace'
+      : '[P8 O4] syncs hang: /ready fails, writers are told, the process ends in time, and nothing is lost',
+    async () => {
+      const result = await runHangs({ seed: 8, rounds: 2, short: true });
+      expect(result.problems).toEqual([]);
+      expect(result.rounds).toBe(2);
+    },
+    120_000,
   );
 });

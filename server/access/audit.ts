@@ -10,26 +10,36 @@ const LINE_END = 0x0a;
 export class Audit {
   readonly #lines: DurableLines;
   readonly #now: () => number;
-  readonly #batches = new Batches<AuditEntry>((entries) => this.#write(entries));
+  readonly #batches: Batches<AuditEntry>;
   #head: ChainHead;
 
-  private constructor(lines: DurableLines, head: ChainHead, now: () => number) {
+  private constructor(lines: DurableLines, head: ChainHead, now: () => number, patience?: number) {
     this.#lines = lines;
     this.#head = head;
     this.#now = now;
+    this.#batches = new Batches((entries) => this.#write(entries), patience);
   }
 
-  /** Goes on where the file ends; a line that a crash left unfinished is cut off, and that is noted. */
-  static async open(path: string, now: () => number): Promise<Audit> {
+  /**
+   * Goes on where the file ends; a line that a crash left unfinished is cut off, and that is noted.
+   *
+   * @param patience how long an entry may wait for the disk, in ms
+   */
+  static async open(path: string, now: () => number, patience?: number): Promise<Audit> {
     const lines = await DurableLines.open(path);
     const { head, unfinished } = await lastOf(lines, path);
-    const audit = new Audit(lines, head, now);
+    const audit = new Audit(lines, head, now, patience);
     if (unfinished > 0) await audit.#recover(unfinished);
     return audit;
   }
 
   get head(): ChainHead {
     return this.#head;
+  }
+
+  /** For how long the disk has not answered, in ms. */
+  get waitsFor(): number {
+    return this.#batches.waitsFor;
   }
 
   /** Resolves once the entry is on disk: before that, the access is not to be granted. */

@@ -71,20 +71,46 @@ interface Waiting<T> {
   readonly reject: (error: unknown) => void;
 }
 
+/** How long an item may wait for the disk, in ms, and how many may. */
+const PATIENCE = 30_000;
+const MAX_WAITING = 10_000;
+const HANGS =
+  'the disk of the file does not answer; look for a failing device, or a network disk that is gone';
+
 /** Writes one batch at a time: all that came in while the last one was written. */
 export class Batches<T> {
   readonly #write: (items: readonly T[]) => Promise<void>;
-  #waiting: Waiting<T>[] = [];
+  readonly #patience: number;
+  readonly #waiting = new Set<Waiting<T>>();
   #running: Promise<void> | null = null;
+  #begunAt: number | null = null;
 
-  constructor(write: (items: readonly T[]) => Promise<void>) {
+  constructor(write: (items: readonly T[]) => Promise<void>, patience = PATIENCE) {
     this.#write = write;
+    this.#patience = patience;
   }
 
-  /** Resolves once the item is written, and rejects when its batch failed. */
+  /** For how long the disk has not answered, in ms. */
+  get waitsFor(): number {
+    return this.#begunAt === null ? 0 : performance.now() - this.#begunAt;
+  }
+
+  /** Resolves once the item is written, and rejects when its batch failed, or the disk hangs. */
   add(item: T): Promise<void> {
+    if (this.#waiting.size >= MAX_WAITING) return Promise.reject(new Error(HANGS));
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ item, resolve, reject });
+      const waiting: Waiting<T> = {
+        item,
+        resolve: () => end(resolve),
+        reject: (error) => end(() => reject(error)),
+      };
+      const end = (tell: () => void): void => {
+        clearTimeout(late);
+        this.#waiting.delete(waiting);
+        tell();
+      };
+      const late = setTimeout(() => waiting.reject(new Error(HANGS)), this.#patience);
+      this.#waiting.add(waiting);
       this.#running ??= this.#run();
     });
   }
@@ -95,12 +121,19 @@ export class Batches<T> {
   }
 
   async #run(): Promise<void> {
-    while (this.#waiting.length > 0) {
-      const batch = this.#waiting.splice(0);
-      await this.#write(batch.map(({ item }) => item)).then(
-        () => batch.forEach(({ resolve }) => void resolve()),
-        (error) => batch.forEach(({ reject }) => void reject(error)),
+    while (this.#waiting.size > 0) {
+      const batch = [...this.#waiting];
+      this.#waiting.clear();
+      this.#begunAt = performance.now();
+      const failed = await this.#write(batch.map(({ item }) => item)).then(
+        () => null,
+        (cause: unknown) => ({ cause }),
       );
+      this.#begunAt = null;
+      for (const { resolve, reject } of batch) {
+        if (failed === null) resolve();
+        else reject(failed.cause);
+      }
     }
     this.#running = null;
   }

@@ -23,29 +23,53 @@ type Stored = z.output<typeof storedSchema>;
 
 const TOLERANCE = CLOCK_TOLERANCE * 1000;
 
+/** What to make of times where the clock may have been wrong (P9). */
+export interface RevocationTimes {
+  /** By this time it is decided which tokens have expired for good. */
+  readonly retention: () => number;
+  /** What a date counts as that was made before. */
+  readonly past: (date: number) => number;
+}
+
+interface RevocationOptions {
+  /** How long a revocation may wait for the disk, in ms. */
+  readonly patience?: number;
+  readonly times?: RevocationTimes | undefined;
+}
+
 export class Revocations {
   readonly #lines: DurableLines;
   readonly #now: () => number;
-  readonly #batches = new Batches<Stored>((all) => this.#lines.append(all.map(lineOf).join('')));
+  readonly #times: RevocationTimes;
+  readonly #batches: Batches<Stored>;
   /** Until when each token has to be remembered, in ms since 1970; `null` is for good. */
   readonly #tokens = new Map<string, number | null>();
   /** Tokens of a user that were issued before this are not good. */
   readonly #users = new Map<UserId, number>();
 
-  private constructor(lines: DurableLines, now: () => number) {
+  private constructor(lines: DurableLines, now: () => number, { patience, times }: RevocationOptions) {
     this.#lines = lines;
     this.#now = now;
+    this.#times = times ?? { retention: now, past: (date) => date };
+    this.#batches = new Batches((all) => this.#lines.append(all.map(lineOf).join('')), patience);
   }
 
-  /** Forgets what has expired. Rejects where a line can't be read: it may be the one that matters. */
-  static async open(path: string, now: () => number): Promise<Revocations> {
+  /**
+   * Forgets what has expired. Rejects where a line can't be read: it may be the one that matters.
+   */
+  static async open(path: string, now: () => number, options: RevocationOptions = {}): Promise<Revocations> {
     const lines = await DurableLines.open(path);
-    const revocations = new Revocations(lines, now);
+    const revocations = new Revocations(lines, now, options);
     const text = (await lines.read()).toString();
     const whole = text.lastIndexOf('\n') + 1; // behind it is what a crash left unfinished
     for (const line of text.slice(0, whole).split('\n').filter(Boolean)) revocations.#take(read(line, path));
     if (whole < text.length) await lines.cut(Buffer.byteLength(text.slice(0, whole)));
     return revocations;
+  }
+
+  /** For how long the disk has not answered, in ms. */
+  get waitsFor(): number {
+    return this.#batches.waitsFor;
   }
 
   /** Resolves once it is on disk; it holds from the call on. */
@@ -61,7 +85,8 @@ export class Revocations {
   has({ sub, jti, issuedAt }: Person): boolean {
     if (jti !== null && this.#tokens.has(jti)) return true;
     const before = this.#users.get(sub);
-    return before !== undefined && (issuedAt ?? 0) <= before;
+    // One that was made while the clock was ahead must not shut out for so long.
+    return before !== undefined && (issuedAt ?? 0) <= this.#times.past(before - TOLERANCE) + TOLERANCE;
   }
 
   async close(): Promise<void> {
@@ -72,7 +97,8 @@ export class Revocations {
   #take(stored: Stored): void {
     if ('user' in stored)
       this.#users.set(stored.user, Math.max(stored.before, this.#users.get(stored.user) ?? 0));
-    else if (stored.until === null || stored.until > this.#now()) this.#tokens.set(stored.jti, stored.until);
+    else if (stored.until === null || stored.until > this.#times.retention())
+      this.#tokens.set(stored.jti, stored.until);
   }
 }
 

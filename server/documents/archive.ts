@@ -15,7 +15,7 @@ const DAY = 86_400_000;
 /** For how long what a device may need for a merge is kept where no history is (`HISTORY_DAYS=0`). */
 const DEVICE_DAYS = 90;
 
-type ArchiveOptions = Pick<DocumentOptions, 'store' | 'historyDays' | 'now'>;
+type ArchiveOptions = Pick<DocumentOptions, 'store' | 'historyDays' | 'now' | 'times'>;
 
 export interface HistoryQuery {
   readonly collection: CollectionName | null;
@@ -109,9 +109,10 @@ export class Archive {
 
   /** Up to which revision history is not kept any more: nothing that a device may need for a merge (H7). */
   async outdated(history: History, devices: DeviceStates): Promise<number> {
-    const { historyDays, now } = this.#options;
-    const needed = devices.neededFrom(now() - (historyDays || DEVICE_DAYS) * DAY);
-    return Math.min(await this.#lastBefore(history, now() - historyDays * DAY), needed);
+    const { historyDays, now, times } = this.#options;
+    const retention = times?.retention() ?? now();
+    const needed = devices.neededFrom(retention - (historyDays || DEVICE_DAYS) * DAY);
+    return Math.min(await this.#lastBefore(history, retention - historyDays * DAY), needed);
   }
 
   /** Removes history, and remembers which records were deleted. */

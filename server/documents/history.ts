@@ -6,7 +6,7 @@ import { equalityDeep } from 'lib0/function';
 import { elementId } from '../../shared/elements.js';
 import type { Path, PathStep } from '../../shared/merge.js';
 import { isObject, type Json, type JsonRecord } from '../../shared/records.js';
-import type { Deletion, HistoryRow } from '../store/store.js';
+import type { Deletion, HistoryRow, StoredDocument } from '../store/store.js';
 import type { Origin } from './changes.js';
 import type { Author } from './device-key.js';
 import { earlierImage, type HistoryEntry, readEntry, type StoredEntry } from './history-entry.js';
@@ -47,11 +47,21 @@ export class History {
   #deletions: Map<string, Deletion> | null = null;
   readonly #current: (key: RecordKey) => RecordImage | null;
 
-  /** @param current the record after the last entry */
-  constructor(revision: number, floor: number, current: (key: RecordKey) => RecordImage | null) {
+  readonly #past: (date: number) => number;
+
+  /**
+   * @param current the record after the last entry
+   * @param past what a date counts as that was made before
+   */
+  constructor(
+    { revision, historyFrom }: Pick<StoredDocument, 'revision' | 'historyFrom'>,
+    current: (key: RecordKey) => RecordImage | null,
+    past: (date: number) => number = (date) => date,
+  ) {
+    this.#past = past;
     this.revision = revision;
     this.#from = revision;
-    this.#floor = floor;
+    this.#floor = historyFrom;
     this.#current = current;
   }
 
@@ -163,9 +173,9 @@ export class History {
   /** The last deletion of a record, as far as it is known. */
   deletion(key: RecordKey): KnownDeletion | null {
     const last = this.#of(key).findLast(({ after }) => after === null);
-    if (last !== undefined) return { revision: last.revision, at: last.madeAt, by: last };
+    if (last !== undefined) return { revision: last.revision, at: this.#past(last.madeAt), by: last };
     const remembered = this.#deletions?.get(keyOf(key));
-    return remembered === undefined ? null : { ...remembered, by: null };
+    return remembered === undefined ? null : { ...remembered, at: this.#past(remembered.at), by: null };
   }
 
   /** When the value at `path` was last changed; where no entry in memory tells, `otherwise`. */
@@ -173,14 +183,15 @@ export class History {
     const entries = this.#of(key);
     for (let index = entries.length - 1; index >= 0; index--) {
       const entry = entries[index] as HistoryEntry;
-      if (differsAt(entry, path)) return entry.madeAt;
+      if (differsAt(entry, path)) return this.#past(entry.madeAt);
     }
     return entries[0]?.before === null ? Number.NEGATIVE_INFINITY : otherwise();
   }
 
   /** Before this, the last change of what no entry in memory tells was made; now, if there is no entry. */
   oldestTime(): number {
-    return this.#entries[0]?.at ?? Number.POSITIVE_INFINITY;
+    const [oldest] = this.#entries;
+    return oldest === undefined ? Number.POSITIVE_INFINITY : this.#past(oldest.at);
   }
 
   #of(key: RecordKey): readonly HistoryEntry[] {

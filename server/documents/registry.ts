@@ -76,7 +76,7 @@ export class DocumentRegistry {
     });
     const document = lease?.document ?? null;
     const erase = async (): Promise<void> => {
-      const tombstone = Tombstone.of(document, this.#options.now()).encode();
+      const tombstone = Tombstone.of(document, this.#erasedAt()).encode();
       await this.#options.store.erase(user, tombstone);
     };
     try {
@@ -88,6 +88,11 @@ export class DocumentRegistry {
       // The tombstone may be there although the erasure has failed.
       this.#ids = null;
     }
+  }
+
+  #erasedAt(): number {
+    const { now, times } = this.#options;
+    return times?.erasedAt() ?? now();
   }
 
   async #eraseInUse(document: UserDocument, erase: () => Promise<void>): Promise<void> {

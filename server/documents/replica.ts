@@ -11,6 +11,7 @@ import { type Dependency, firstMissing, scanUpdate, type UpdateScan } from '../.
 import { StructTable } from '../../shared/protocol/struct-table.js';
 import { VALUE_DEPTH_CEILING } from '../../shared/protocol/values.js';
 import type { Snapshot, StoredDocument } from '../store/store.js';
+import { type KeptTimes, timesOf } from './kept-times.js';
 import type { SharedType } from './lost-types.js';
 import { type ImageChange, RecordImages, type Touched } from './record-images.js';
 import { keyOf } from './record-key.js';
@@ -45,6 +46,8 @@ export interface ServerClientIds {
 export interface ReplicaOptions {
   readonly ids: () => ServerClientIds;
   readonly now: () => number;
+  /** Where the clock may be wrong. */
+  readonly times?: KeptTimes;
   readonly maxDepth: number;
   /** Structs in one update. */
   readonly maxStructs?: number;
@@ -87,11 +90,12 @@ export class Replica {
   /** Applies the stored updates one by one: what Yjs collects depends on where one ends and the next begins. */
   constructor(stored: ReplicaSource, options: ReplicaOptions) {
     this.#options = options;
-    this.erased = stored.tombstone ? Tombstone.decode(stored.tombstone) : null;
+    const { past, retention } = options.times ?? timesOf(options.now);
+    this.erased = stored.tombstone ? Tombstone.decode(stored.tombstone, past) : null;
     this.#unifier = new Unifier(this.doc, decodeMemory(stored.memory), options.now);
     for (const update of stored.updates) Y.applyUpdate(this.doc, update);
     this.#defineRoots();
-    this.#unifier.prune(options.now() - options.keepFor);
+    this.#unifier.prune(retention() - options.keepFor);
     this.doc.on('update', (update: Uint8Array) => this.#updates.push(update));
     this.doc.on('afterTransaction', (transaction: Y.Transaction) => {
       this.#noteRecords(transaction);

@@ -38,8 +38,12 @@ export interface Erasable {
 export class Tombstone {
   private readonly content: Content;
 
-  private constructor(content: Content) {
+  /** What a date counts as that was made before (P9). */
+  private readonly past: (date: number) => number;
+
+  private constructor(content: Content, past: (date: number) => number = (date) => date) {
     this.content = content;
+    this.past = past;
   }
 
   /** @param document `null` where it is damaged: then only the time is known */
@@ -82,10 +86,18 @@ export class Tombstone {
    * that was not certainly made after it had read the document as it is since.
    */
   checkWrite({ device, madeAt, replay }: Pick<Judged, 'device' | 'madeAt' | 'replay'>, index?: number): void {
-    const isOld = madeAt !== null && madeAt < this.content.at;
-    if (isOld || (this.#knows(device) && !hasClearedBefore(device, madeAt, replay))) {
+    const isOld = madeAt !== null && madeAt < this.past(this.content.at);
+    if (isOld || (this.#knows(device) && !this.#hasCleared(device, madeAt, replay))) {
       throw new SyncError('ERASED', undefined, index === undefined ? {} : { index });
     }
+  }
+
+  /** A queue that says no times is trusted once the device had the time to flush what was in it before. */
+  #hasCleared(device: DeviceState, madeAt: number | null, replay: boolean): boolean {
+    const { syncedFrom } = device;
+    if (syncedFrom === null) return false;
+    if (madeAt !== null) return madeAt >= this.past(syncedFrom);
+    return !replay || device.hasFlushed;
   }
 
   #knows({ key }: DeviceState): boolean {
@@ -106,28 +118,21 @@ export class Tombstone {
     });
   }
 
-  static decode(bytes: Uint8Array): Tombstone {
+  static decode(bytes: Uint8Array, past?: (date: number) => number): Tombstone {
     const decoder = decoding.createDecoder(bytes);
     const number = () => decoding.readVarUint(decoder);
     const bytesOf = () => decoding.readVarUint8Array(decoder);
     const list = <T>(read: () => T) => Array.from({ length: number() }, read);
     number(); // the version; there is one
-    return new Tombstone({
+    const content = {
       at: number(),
       revision: number(),
       salt: bytesOf(),
       clients: new Map(list(() => [number(), number()] as const)),
       devices: new Set(list(() => Buffer.from(bytesOf()).toString('hex'))),
-    });
+    };
+    return new Tombstone(content, past);
   }
-}
-
-/** A queue that says no times is trusted once the device had the time to flush what was in it before. */
-function hasClearedBefore(device: DeviceState, madeAt: number | null, replay: boolean): boolean {
-  const { syncedFrom } = device;
-  if (syncedFrom === null) return false;
-  if (madeAt !== null) return madeAt >= syncedFrom;
-  return !replay || device.hasFlushed;
 }
 
 const hashed = (salt: Uint8Array, device: string): string =>

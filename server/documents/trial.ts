@@ -51,8 +51,8 @@ export class Trials {
    *
    * @throws SyncError `UPDATE_TOO_COSTLY`, or `MALFORMED_UPDATE` where Yjs throws
    */
-  run(trial: Trial, { ids, now, maxDepth, keepFor }: ReplicaOptions): Promise<readonly Uint8Array[]> {
-    const task: TrialTask = { ...trial, ids: ids(), now: now(), maxDepth, keepFor };
+  run(trial: Trial, { ids, now, times, maxDepth, keepFor }: ReplicaOptions): Promise<readonly Uint8Array[]> {
+    const task: TrialTask = { ...trial, ids: ids(), now: times?.retention() ?? now(), maxDepth, keepFor };
     const done = this.#last.then(() => this.#run(task));
     this.#last = done.catch(() => {});
     return done;

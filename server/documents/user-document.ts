@@ -7,7 +7,7 @@ import { notSaved, SyncError } from '../../shared/errors.js';
 import type { UserId } from '../../shared/names.js';
 import type { Dependency } from '../../shared/protocol/scan.js';
 import type { Collections, JsonRecord } from '../../shared/records.js';
-import type { StoredDocument } from '../store/store.js';
+import { type StoredDocument, takesWork } from '../store/store.js';
 import { Archive, type HistoryHead } from './archive.js';
 import { AwarenessRoom } from './awareness.js';
 import { durableChange, type Member, type Origin } from './changes.js';
@@ -54,7 +54,7 @@ export class UserDocument {
     this.#replica = new Replica(stored, options);
     const limits = options.limits ?? NO_LIMITS;
     this.devices = new DeviceStates(user, stored.devices, stored.revision, limits.maxDevices);
-    this.history = new History(stored.revision, stored.historyFrom, (key) => this.#replica.images.get(key));
+    this.history = new History(stored, (key) => this.#replica.images.get(key), options.times?.past);
     this.archive = new Archive(user, options);
     this.#size = new StoredSize(stored.updates);
     this.room = new DocumentRoom(() => this.#replica.doc, this.#size, limits, options.now);
@@ -143,7 +143,7 @@ export class UserDocument {
     // Where there is nothing to be seen, nothing has to be remembered of who saw it.
     if (this.#failure !== null || this.revision === 0) return;
     // While nothing can be saved, whoever only reads goes on; it is saved with the next change.
-    if (this.#options.store.state !== 'ready') return;
+    if (!takesWork(this.#options.store.state)) return;
     if (which === 'urgent' && !this.devices.hasUrgent) return;
     const devices = this.devices.take(this.#options.now(), which === 'all' ? 'all' : 'due');
     if (devices === undefined) return;

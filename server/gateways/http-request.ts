@@ -5,6 +5,7 @@ import { type DeviceId, isUserId, type UserId } from '../../shared/names.js';
 import type { Access, Visit } from '../access.js';
 import type { Config } from '../config.js';
 import type { HistoryHead } from '../documents/archive.js';
+import type { Backlog } from '../documents/backlog.js';
 import type { Author } from '../documents/device-key.js';
 import type { DocumentRegistry } from '../documents/registry.js';
 import type { UserDocument } from '../documents/user-document.js';
@@ -25,6 +26,7 @@ export interface HttpOptions {
   readonly isReady: () => boolean;
   readonly admission: Admission;
   readonly metrics: Metrics;
+  readonly backlog: Backlog;
 }
 
 /** What a body counts as that says no size, where there is no limit. */
@@ -65,6 +67,15 @@ function bodySize({ headers }: Request, max: number): number {
   if (headers['transfer-encoding'] !== undefined) return most;
   return Math.min(Number(headers['content-length'] ?? 0) || 0, most);
 }
+
+/** Refuses what changes something, before its body is read, while too much waits for the disk. */
+export const roomOnDisk =
+  ({ backlog }: Pick<HttpOptions, 'backlog'>): RequestHandler =>
+  (_request, response, next) => {
+    if (!backlog.isFull) return next();
+    response.set({ 'Retry-After': '5', Connection: 'close' });
+    next(new SyncError('NOT_SAVED', 'Too much waits for the disk already; send it again later.'));
+  };
 
 /** Counts answers by their status, whoever gave them. */
 export const countAnswers =

@@ -12,7 +12,7 @@ import { postYjs } from './http-exchange.js';
 import { getHistory, postRestore } from './http-history.js';
 import { bodyReader } from './http-inflation.js';
 import { getMetrics } from './http-metrics.js';
-import { admit, countAnswers, door, type HttpOptions, userOf } from './http-request.js';
+import { admit, countAnswers, door, type HttpOptions, roomOnDisk, userOf } from './http-request.js';
 import { getSync, postSync } from './http-sync.js';
 import { deleteUser, eraseOwn, exportOwn, sendExport } from './http-users.js';
 import { cors } from './origin.js';
@@ -58,10 +58,11 @@ export function createHttp(options: HttpOptions): express.Express {
   app.get('/api/sync/:userId', ...enter(COST.read), (request, response) =>
     getSync(options, request, response),
   );
-  app.post('/api/sync/:userId', ...enter(COST.write), json, (request, response) =>
+  const room = roomOnDisk(options);
+  app.post('/api/sync/:userId', ...enter(COST.write), room, json, (request, response) =>
     postSync(options, request, response),
   );
-  app.post('/api/yjs/:userId', ...enter(COST.exchange), raw, (request, response) =>
+  app.post('/api/yjs/:userId', ...enter(COST.exchange), room, raw, (request, response) =>
     postYjs(options, request, response),
   );
   app.get('/api/history/:userId', ...enter(COST.history), (request, response) =>

@@ -17,7 +17,7 @@ export interface DoorOptions {
   readonly access: Access;
   readonly admission: Admission;
   readonly log: Log;
-  readonly now: () => number;
+  readonly uptime: () => number;
   readonly newDeviceId: () => DeviceId;
 }
 
@@ -49,7 +49,7 @@ export class Door {
 
   constructor(options: DoorOptions) {
     this.#options = options;
-    this.#offences = new Offences(options.now);
+    this.#offences = new Offences(options.uptime);
   }
 
   /** From now on nobody comes in. */

@@ -12,7 +12,8 @@ export interface WireOptions {
   readonly config: Config;
   readonly admission: Admission;
   readonly metrics: Metrics;
-  readonly now: () => number;
+  /** Milliseconds from any moment on; never jumps. */
+  readonly uptime: () => number;
 }
 
 export interface Wire {
@@ -30,7 +31,7 @@ export function wire(
   stream: Stream,
   via: Via,
   caller: Caller,
-  { config, admission, metrics, now }: WireOptions,
+  { config, admission, metrics, uptime }: WireOptions,
 ): Wire {
   const onSent = (bytes: number) => {
     metrics.messagesOut.add(via);
@@ -41,7 +42,7 @@ export function wire(
     socket,
     allowance: admission.newAllowance(),
     received: () => stream.bytesRead,
-    now,
+    now: uptime,
     after: (ms, task) => void setTimeout(task, ms).unref(),
     onPause: () => metrics.pauses.add(via),
   });

@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import type { WebSocket, WebSocketServer } from 'ws';
 import { ERRORS, SyncError } from '../../shared/errors.js';
 import { expiryOf } from '../access.js';
+import type { Backlog } from '../documents/backlog.js';
 import type { DocumentRegistry, Lease } from '../documents/registry.js';
 import type { UserDocument } from '../documents/user-document.js';
 import { JSON_LIMIT_FACTOR } from './json-door.js';
@@ -17,6 +18,9 @@ import { YjsSession } from './yjs-session.js';
 
 export interface UpgradeOptions extends WireOptions, DoorOptions {
   readonly registry: DocumentRegistry;
+  readonly backlog: Backlog;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
 }
 
 type Session = YjsSession | JsonSession;
@@ -89,8 +93,9 @@ export class UpgradeGateway {
   async close(timeout: number): Promise<void> {
     const error = new SyncError('RESTARTING');
     for (const { wire } of this.#connections) wire.socket.end(error);
-    const deadline = this.#options.now() + timeout;
-    while (this.#connections.size > 0 && this.#options.now() < deadline) {
+    const { uptime } = this.#options;
+    const deadline = uptime() + timeout;
+    while (this.#connections.size > 0 && uptime() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
     for (const { wire } of this.#connections) wire.socket.terminate();
@@ -206,6 +211,8 @@ export class UpgradeGateway {
       if (session instanceof YjsSession) session.receive(typeof message === 'string' ? null : message);
       else session.receive(message);
       // A trial may take long, and all sockets of a user together may send a lot meanwhile.
+      const { backlog } = this.#options;
+      if (backlog.isFull) wire.socket.holdUntil('disk', (over) => backlog.whenRoom(over));
       if (document.isPaused) wire.socket.holdUntil('work', (over) => document.enter(over));
     };
     wire.follow(
@@ -217,7 +224,7 @@ export class UpgradeGateway {
   }
 
   #yjsSession(document: UserDocument, { socket, answer }: Wire, guest: Guest): YjsSession {
-    const { config, log, now } = this.#options;
+    const { config, log, uptime } = this.#options;
     const { device, visitor } = guest;
     const { actor, mayWrite } = visitor;
     const outbox = {
@@ -232,7 +239,7 @@ export class UpgradeGateway {
     };
     const { maxPending, pendingTimeout } = config;
     const who = { device, actor, readOnly: !mayWrite };
-    return new YjsSession({ document, ...who, outbox, now, maxPending, pendingTimeout });
+    return new YjsSession({ document, ...who, outbox, now: uptime, maxPending, pendingTimeout });
   }
 
   #jsonSession(document: UserDocument, { socket, answer }: Wire, { device, visitor }: Guest): JsonSession {

@@ -18,7 +18,8 @@ export async function syncFolder(folder: string): Promise<void> {
  */
 export async function syncFolderIfChanged(folder: string, began: number): Promise<void> {
   const { mtimeMs } = await stat(folder);
-  if (mtimeMs >= began - TICK) await syncFolder(folder);
+  const wasSetBack = Date.now() < began;
+  if (mtimeMs >= began - TICK || wasSetBack) await syncFolder(folder);
 }
 
 /** Makes a folder, and those above it, where they are missing; their names are durable then. */

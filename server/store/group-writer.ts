@@ -16,6 +16,7 @@ const MAX_BATCH = 16 * 1024 * 1024;
  */
 export class GroupWriter<J extends Job> {
   private queue: J[] = [];
+  private inFlight: readonly J[] = [];
   private running: Promise<void> | null = null;
   private failed = false;
   private readonly interval: number;
@@ -42,6 +43,11 @@ export class GroupWriter<J extends Job> {
     this.running ??= this.run();
   }
 
+  /** Fails what is in flight or queued; what becomes of the batch after all is of no account any more. */
+  giveUp(cause: unknown): void {
+    if (!this.failed) this.fail(this.inFlight, cause);
+  }
+
   resume(): void {
     this.failed = false;
   }
@@ -64,12 +70,15 @@ export class GroupWriter<J extends Job> {
 
   private async writeNext(): Promise<void> {
     const jobs = this.take();
+    this.inFlight = jobs;
     try {
       await this.write(jobs);
     } catch (cause) {
-      this.fail(jobs, cause);
+      if (this.inFlight === jobs) this.fail(jobs, cause);
       return;
     }
+    if (this.inFlight !== jobs) return; // given up
+    this.inFlight = [];
     for (const job of jobs) job.resolve();
   }
 
@@ -77,6 +86,7 @@ export class GroupWriter<J extends Job> {
     this.failed = true;
     const all = [...jobs, ...this.queue];
     this.queue = [];
+    this.inFlight = [];
     this.onFailure(all, cause);
   }
 

@@ -35,6 +35,28 @@ export class DatabaseAccess {
   }
 }
 
+/** At most so many tasks at once; the others wait in the order in which they came. */
+export class Lanes {
+  #free: number;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(count: number) {
+    this.#free = count;
+  }
+
+  async run<T>(task: () => Promise<T>): Promise<T> {
+    if (this.#free === 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else this.#free--;
+    try {
+      return await task();
+    } finally {
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#free++;
+      else next();
+    }
+  }
+}
+
 /** Tasks that must not meet, one after the other. */
 export class Turns {
   #last: Promise<unknown> = Promise.resolve();

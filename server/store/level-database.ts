@@ -28,6 +28,10 @@ export function readFailure(cause: unknown): SyncError {
   return new SyncError(isDamage(cause) ? 'DOCUMENT_CORRUPT' : 'STORE_UNAVAILABLE', undefined, { cause });
 }
 
+export function cantRead(cause: unknown): never {
+  throw readFailure(cause);
+}
+
 export function corrupt(reason: string): SyncError {
   return new SyncError('DOCUMENT_CORRUPT', undefined, { cause: new Error(reason) });
 }

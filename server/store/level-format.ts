@@ -72,6 +72,8 @@ export function userOf(stateVectorKey: Uint8Array): string {
 export const FORMAT_KEY = Buffer.from('!sync!format');
 export const FORMAT = Buffer.from('1');
 export const PROBE_KEY = Buffer.from('!sync!probe');
+/** What the server notes that belongs to no user. */
+export const noteKey = (name: string): Buffer => Buffer.from(`!sync!note!${name}`);
 const ROW_PREFIX = '!sync!row!';
 export const rowKey = (user: string): Buffer => Buffer.from(ROW_PREFIX + user);
 const MEMORY_PREFIX = '!sync!memory!';

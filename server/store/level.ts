@@ -1,16 +1,18 @@
 import { SyncError } from '../../shared/errors.js';
 import type { UserId } from '../../shared/names.js';
+import { DISK_PATIENCE, DiskWatch, HANGS } from './disk-watch.js';
 import { GroupWriter } from './group-writer.js';
 import type { KeyRing } from './key-ring.js';
 import { DatabaseAccess, LastOf } from './level-access.js';
 import type { Vaults } from './level-cipher.js';
-import { type Database, type Operation, writeDurably } from './level-database.js';
-import { listUsers, type ReadDocument, readDocument } from './level-document.js';
+import { cantRead, type Database, type Operation, writeDurably } from './level-database.js';
+import { listUsers, readDocument } from './level-document.js';
 import { openDatabase } from './level-folder.js';
 import { readDeletions, readHistory } from './level-history.js';
 import { Maintenance } from './level-maintenance.js';
+import { putNote, readNote } from './level-notes.js';
 import { prepareDatabase } from './level-opening.js';
-import { type LevelStoreOptions, pause } from './level-options.js';
+import { type LevelStoreOptions, tryUntil } from './level-options.js';
 import {
   type Held,
   operationsOf,
@@ -23,12 +25,12 @@ import {
   type WriteJob,
   withKey,
 } from './level-plan.js';
+import { Reads } from './level-reads.js';
 import type { Commit, Deletion, HistoryRow, Snapshot, Store, StoredDocument, StoreState } from './store.js';
+import { takesWork } from './store.js';
 
 export type { LevelStoreOptions } from './level-options.js';
 
-const FIRST_DELAY = 100;
-const LONGEST_DELAY = 5_000;
 /** From the start of a batch to the next, in ms, while there is something to write. */
 const BATCH_INTERVAL = 8;
 /** Documents in a LevelDB of y-leveldb's layout, with checksums or encrypted. Bytes that are handed over are copied at once. */
@@ -37,12 +39,13 @@ export class LevelStore implements Store {
   generation = 1;
   /** Of the users that are loaded. */
   private readonly held = new Map<UserId, Held>();
-  private readonly loads = new Map<UserId, Promise<StoredDocument>>();
   /** The last change that was handed over, while it is not durable: a load comes after it. */
   private readonly pending = new LastOf<UserId>();
   private readonly listeners = new Set<(state: StoreState, cause?: unknown) => void>();
   private readonly writer: GroupWriter<WriteJob>;
   private readonly access = new DatabaseAccess();
+  private readonly watch: DiskWatch;
+  private readonly reads: Reads;
   private readonly maintenance: Maintenance;
   private readonly vaults: Vaults;
   private readonly stop = new AbortController();
@@ -55,6 +58,9 @@ export class LevelStore implements Store {
     this.options = options;
     this.db = db;
     this.vaults = vaults;
+    const onChange = (isSlow: boolean) => this.changeSpeed(isSlow);
+    this.watch = new DiskWatch({ ...(options.patience ?? DISK_PATIENCE), onChange });
+    this.reads = new Reads(this.watch);
     this.maintenance = new Maintenance({
       folder: options.folder,
       access: this.access,
@@ -77,14 +83,8 @@ export class LevelStore implements Store {
   }
 
   load(user: UserId): Promise<StoredDocument> {
-    if (this.state !== 'ready') return Promise.reject(new SyncError('STORE_UNAVAILABLE'));
-    const running = this.loads.get(user);
-    if (running) return running;
-    const load = this.read(user).finally(() => {
-      if (this.loads.get(user) === load) this.loads.delete(user);
-    });
-    this.loads.set(user, load);
-    return load;
+    if (!takesWork(this.state)) return Promise.reject(new SyncError('STORE_UNAVAILABLE'));
+    return this.reads.load(user, () => this.read(user));
   }
 
   commit(user: UserId, commit: Commit): Promise<void> {
@@ -95,25 +95,23 @@ export class LevelStore implements Store {
     return this.change(user, (held) => planCompaction(user, held, snapshot));
   }
 
-  async history(user: UserId, range: { below: number; limit: number }): Promise<readonly HistoryRow[]> {
-    await this.settled(user);
-    return this.access.shared(() => readHistory(this.db, user, this.vaults, range));
+  history(user: UserId, range: { below: number; limit: number }): Promise<readonly HistoryRow[]> {
+    return this.reads.inTime(this.readSettled(user, () => readHistory(this.db, user, this.vaults, range)));
   }
 
   prune(user: UserId, upTo: number, deletions: readonly Deletion[]): Promise<void> {
     return this.change(user, (held) => planPruning(user, held, upTo, deletions));
   }
 
-  async deletions(user: UserId): Promise<readonly Deletion[]> {
-    await this.settled(user);
-    return this.access.shared(() => readDeletions(this.db, user, this.vaults));
+  deletions(user: UserId): Promise<readonly Deletion[]> {
+    return this.reads.inTime(this.readSettled(user, () => readDeletions(this.db, user, this.vaults)));
   }
 
   erase(user: UserId, tombstone: Uint8Array): Promise<void> {
-    if (this.state !== 'ready') return Promise.reject(new SyncError('STORE_UNAVAILABLE'));
-    const before = Promise.allSettled([this.pending.settled(user), this.loads.get(user)]);
+    if (!takesWork(this.state)) return Promise.reject(new SyncError('STORE_UNAVAILABLE'));
+    const before = Promise.allSettled([this.pending.settled(user), this.reads.of(user)]);
     this.held.delete(user);
-    this.loads.delete(user);
+    this.reads.forget(user);
     const erased = before.then(() => {
       this.held.delete(user); // of a load that was under way
       return this.maintenance.erase(user, tombstone);
@@ -132,9 +130,17 @@ export class LevelStore implements Store {
     return this.maintenance.changeKeys(ring);
   }
 
+  note(name: string): Promise<Uint8Array | null> {
+    return this.access.shared(() => readNote(this.db, name));
+  }
+
+  setNote(name: string, value: Uint8Array): Promise<void> {
+    return this.writeAlone([putNote(name, value)]);
+  }
+
   forget(user: UserId): void {
     // A load that began with the row known must not answer one that has to bring the row back.
-    if (this.held.delete(user)) this.loads.delete(user);
+    if (this.held.delete(user)) this.reads.forget(user);
   }
 
   onState(listener: (state: StoreState, cause?: unknown) => void): () => void {
@@ -149,20 +155,27 @@ export class LevelStore implements Store {
 
   /** Every user that has a document, damaged ones included. */
   async users(): Promise<UserId[]> {
-    if (this.state !== 'ready') throw new SyncError('STORE_UNAVAILABLE');
+    if (!takesWork(this.state)) throw new SyncError('STORE_UNAVAILABLE');
     return (await this.access.shared(() => listUsers(this.db))) as UserId[];
   }
 
   private async read(user: UserId): Promise<StoredDocument> {
     const known = this.held.has(user);
     const { generation } = this;
-    await this.settled(user);
-    const document = await this.access.shared(() => readDocument(this.db, user, this.vaults));
-    await this.adopt(user, document);
+    const document = await this.readSettled(user, () => readDocument(this.db, user, this.vaults));
+    const { adoption: operations, row, vault } = document;
+    // y-leveldb wrote to a database of ours: what it added gets checksums before it is built upon.
+    if (operations.length > 0) await this.add(user, vault, { operations, row }).catch(cantRead);
     this.checkStill(generation);
     // Changes need the row, so where it was not known none can have been made since.
-    if (!known) this.held.set(user, { row: document.row, vault: document.vault });
+    if (!known) this.held.set(user, { row, vault });
     return document.stored;
+  }
+
+  /** Reads when everything of this user that was handed over is written. */
+  private async readSettled<T>(user: UserId, read: () => Promise<T>): Promise<T> {
+    await this.settled(user);
+    return this.reads.run(() => this.access.shared(read));
   }
 
   /** Resolves when everything of this user that was handed over is written. */
@@ -174,18 +187,8 @@ export class LevelStore implements Store {
   }
 
   private checkStill(generation: number): void {
-    if (this.state === 'ready' && this.generation === generation) return;
+    if (takesWork(this.state) && this.generation === generation) return;
     throw new SyncError('STORE_UNAVAILABLE');
-  }
-
-  /** y-leveldb wrote to a database of ours: what it added gets checksums before it is built upon. */
-  private async adopt(user: UserId, document: ReadDocument): Promise<void> {
-    if (document.adoption.length === 0) return;
-    try {
-      await this.add(user, document.vault, { operations: document.adoption, row: document.row });
-    } catch (cause) {
-      throw new SyncError('STORE_UNAVAILABLE', undefined, { cause });
-    }
   }
 
   private change(user: UserId, plan: (held: Held) => Plan): Promise<void> {
@@ -195,7 +198,7 @@ export class LevelStore implements Store {
       const { vault } = held;
       const planned = withKey(user, held, plan(held));
       if (planned.row !== null) this.held.set(user, { row: planned.row, vault });
-      this.loads.delete(user);
+      this.reads.forget(user);
       return this.add(user, vault, planned);
     } catch (cause) {
       this.forget(user);
@@ -204,8 +207,7 @@ export class LevelStore implements Store {
   }
 
   private heldToChange(user: UserId): Held {
-    if (this.state !== 'ready') throw new Error('the store is being reopened');
-    const held = this.held.get(user);
+    const held = takesWork(this.state) ? this.held.get(user) : undefined;
     if (held === undefined) throw new Error('the document has to be loaded first');
     return held;
   }
@@ -217,14 +219,17 @@ export class LevelStore implements Store {
   }
 
   private enqueue(user: UserId, vault: Held['vault'], plan: Plan): Promise<void> {
-    return new Promise((resolve, reject) => {
+    const done = new Promise<void>((resolve, reject) => {
       this.writer.add({ ...plan, user, vault, size: sizeOf(plan), resolve, reject });
     });
+    // It may be there after all when the disk has answered: as after a failed sync, a load tells.
+    this.watch.follow(done, () => this.writer.giveUp(new Error(HANGS)));
+    return done;
   }
 
   /** What belongs to no user that is loaded, in the order of the other changes. */
   private writeAlone(operations: Operation[]): Promise<void> {
-    if (this.state !== 'ready') return Promise.reject(new SyncError('STORE_UNAVAILABLE'));
+    if (!takesWork(this.state)) return Promise.reject(new SyncError('STORE_UNAVAILABLE'));
     return this.enqueue('' as UserId, this.vaults.none, { operations, row: null });
   }
 
@@ -238,24 +243,21 @@ export class LevelStore implements Store {
 
   private fail(jobs: readonly WriteJob[], cause: unknown): void {
     for (const job of jobs) this.held.delete(job.user);
-    this.loads.clear();
-    const reopens = this.state === 'ready';
+    this.reads.forgetAll();
+    const reopens = takesWork(this.state);
     if (reopens) this.setState('reopening', cause);
     for (const job of jobs) job.reject(new SyncError('NOT_SAVED', undefined, { cause }));
     if (reopens) this.reopening = this.reopen();
   }
 
+  private changeSpeed(isSlow: boolean): void {
+    if (takesWork(this.state)) this.setState(isSlow ? 'slow' : 'ready');
+  }
+
   /** LevelDB stays failed after a failed write, until it is opened anew. */
-  private async reopen(): Promise<void> {
-    for (let delay = FIRST_DELAY; this.state === 'reopening'; delay = Math.min(delay * 2, LONGEST_DELAY)) {
-      try {
-        await this.access.alone(() => this.tryReopen());
-      } catch (cause) {
-        if (this.state !== 'reopening') return;
-        this.options.onRetry?.(cause, delay);
-        await (this.options.wait ?? pause)(delay, this.stop.signal);
-      }
-    }
+  private reopen(): Promise<void> {
+    const attempt = () => this.access.alone(() => this.tryReopen());
+    return tryUntil(attempt, () => this.state === 'reopening', this.stop.signal, this.options);
   }
 
   private async tryReopen(): Promise<void> {
@@ -291,6 +293,7 @@ export class LevelStore implements Store {
   }
 
   private setState(state: StoreState, cause?: unknown): void {
+    if (state === this.state) return;
     this.state = state;
     for (const listener of this.listeners) listener(state, cause);
   }

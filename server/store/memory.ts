@@ -27,6 +27,9 @@ export interface Failure {
 
 /** What outlives a store: give it to another one, as a folder is opened again. */
 export type MemoryContents = Map<UserId, MemoryDocument>;
+type Notes = Map<string, Uint8Array>;
+/** Notes outlive a store with its contents. */
+const notesOf = new WeakMap<MemoryContents, Notes>();
 
 /** The contract of the store without a disk, for tests, with means to stop and to break it. Copies what it gets. */
 export class MemoryStore implements Store {
@@ -110,6 +113,16 @@ export class MemoryStore implements Store {
 
   async deletions(user: UserId): Promise<readonly Deletion[]> {
     return [...(await this.settled(user)).deletions.values()];
+  }
+
+  async note(name: string): Promise<Uint8Array | null> {
+    return notesOf.get(this.contents)?.get(name) ?? null;
+  }
+
+  async setNote(name: string, value: Uint8Array): Promise<void> {
+    if (this.state !== 'ready') throw new SyncError('STORE_UNAVAILABLE');
+    const notes: Notes = notesOf.get(this.contents) ?? new Map();
+    notesOf.set(this.contents, notes.set(name, new Uint8Array(value)));
   }
 
   async erase(user: UserId, tombstone: Uint8Array): Promise<void> {

@@ -56,7 +56,11 @@ export interface Deletion {
   readonly at: number;
 }
 
-export type StoreState = 'ready' | 'reopening' | 'closed';
+/** `slow` works as `ready` does, but somebody waits for the disk for so long that it may hang. */
+export type StoreState = 'ready' | 'slow' | 'reopening' | 'closed';
+
+/** Whether a store in this state takes loads and commits. */
+export const takesWork = (state: StoreState): boolean => state === 'ready' || state === 'slow';
 
 /**
  * Where documents are kept. What an implementation promises (the contract suite in
@@ -69,6 +73,8 @@ export type StoreState = 'ready' | 'reopening' | 'closed';
  *   the failed change may or may not be in the store, and a load tells which.
  * - A store that failed reopens by itself; meanwhile `state` is `reopening`, loads and commits reject with
  *   `STORE_UNAVAILABLE` / `NOT_SAVED`, and users without a change in flight need no reload afterwards.
+ * - Where the disk hangs, nobody waits for ever: the change is given up as one that failed, and a load, or a look
+ *   into the history, rejects with `STORE_UNAVAILABLE`. Until the disk has answered, the user can't be loaded.
  * - `load` rejects with `DOCUMENT_CORRUPT` if any stored byte of this user's document is damaged or missing, and
  *   never returns a part. Other users are not affected, and the damaged bytes are left as they are. Damage in a
  *   device's state or in the history never keeps a document from being loaded.
@@ -102,6 +108,10 @@ export interface Store {
    * calling it again finishes it.
    */
   erase(user: UserId, tombstone: Uint8Array): Promise<void>;
+  /** What the server noted under this name, which belongs to no user; `null` if nothing, or it is damaged. */
+  note(name: string): Promise<Uint8Array | null>;
+  /** Notes it anew; ordered like a commit. */
+  setNote(name: string, value: Uint8Array): Promise<void>;
   /** The user's document is no longer in use; drops what the store holds for it in memory. */
   forget(user: UserId): void;
   /** Calls back at each change of `state`; returns the unsubscribe function. */

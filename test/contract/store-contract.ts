@@ -52,6 +52,19 @@ export function storeContract(name: string, create: () => Promise<StoreFixture>)
       expect(await store.load(BERT)).toEqual(NOTHING);
     });
 
+    it('[P9] what is noted belongs to no user, and outlives a restart', async () => {
+      expect(await store.note('clock')).toBeNull();
+      await store.setNote('clock', Uint8Array.of(1));
+      await store.setNote('other', Uint8Array.of(2));
+      await store.setNote('clock', Uint8Array.of(3));
+      await reopen();
+      expect([await store.note('clock'), await store.note('other')]).toEqual([
+        Uint8Array.of(3),
+        Uint8Array.of(2),
+      ]);
+      expect(await store.load(ANNA)).toEqual(NOTHING);
+    });
+
     it('[P1] the memory stays until it is replaced, also by an empty one', async () => {
       const author = new Author();
       const memory = Uint8Array.of(1, 2, 3);

@@ -1,15 +1,14 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ServerProcess } from '../support/server-process.js';
-import { inTime, PATIENCE } from '../support/wait.js';
+import { PATIENCE } from '../support/wait.js';
 import { Chance } from './chance.js';
 import type { CrashResult } from './crash.js';
 import { Household } from './household.js';
 import { read } from './http-writers.js';
+import { Injector } from './injector.js';
 import { startLoad } from './load.js';
 import { RecordedDisk } from './recorded-disk.js';
 
@@ -30,10 +29,6 @@ const USERS = ['anna', 'bert'];
 const TOLD = 1011;
 /** For a sync that fails, in ms: strace slows the server down, and counts each thread's calls by itself. */
 const LONGEST_WAIT = 60_000;
-
-/** Whether strace may make calls of other processes fail here. */
-export const canInject = (): boolean =>
-  spawnSync('strace', ['-o', '/dev/null', '-e', 'inject=fdatasync:error=EIO:when=1', 'true']).status === 0;
 
 /**
  * Makes syncs of the server fail under load. Whoever wrote has to be told, the store has to work again by itself
@@ -60,25 +55,6 @@ export async function runEio({ seed, rounds, report = () => {} }: EioOptions): P
   if (run.problems.length === 0) await rm(folder, { recursive: true });
   else report(`the folder is kept: ${folder}`);
   return run.result();
-}
-
-/** Syncs of a process fail while this is attached to it. */
-class Injector {
-  readonly #strace: ChildProcess;
-  readonly #ended: Promise<unknown>;
-
-  constructor(pid: number, when: string, calls: string) {
-    const inject = `inject=${calls}:error=EIO:when=${when}`;
-    const args = ['-f', '-qq', '-p', `${pid}`, '-o', '/dev/null', '-e', `trace=${calls}`, '-e', inject];
-    this.#strace = spawn('strace', args, { stdio: ['ignore', 'ignore', 'inherit'] });
-    this.#ended = once(this.#strace, 'close');
-  }
-
-  /** Lets go of the process, which goes on. */
-  async detach(): Promise<void> {
-    this.#strace.kill('SIGTERM');
-    await inTime(this.#ended, () => 'the end of strace');
-  }
 }
 
 class EioRun {
@@ -155,7 +131,11 @@ class EioRun {
     const { pid } = this.#server;
     if (pid === undefined) throw new Error('the server does not run');
     const said = `${calls} failed from call ${first} on${step === 1 ? '' : `, each ${step}.`}`;
-    return { injector: new Injector(pid, `${first}+${step}`, calls), said, forGood: step === 1 };
+    return {
+      injector: new Injector(pid, calls, `error=EIO:when=${first}+${step}`),
+      said,
+      forGood: step === 1,
+    };
   }
 
   /** Under load, until the store has failed; then the power goes, or the disk works again. */

@@ -1,5 +1,5 @@
 /**
- * `npm run test:faults [-- crash|disk|power|eio…] [--short] [--seed N] [--runs N]`: all faults unless some are named;
+ * `npm run test:faults [-- crash|disk|power|eio|hang…] [--short] [--seed N] [--runs N]`: all faults unless some are named;
  * ends with one line, and with 1 when anything was lost.
  */
 import { spawn } from 'node:child_process';
@@ -7,7 +7,9 @@ import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { buildIfOld } from '../support/build.js';
 import { type CrashResult, runCrashes } from './crash.js';
-import { canInject, runEio } from './eio.js';
+import { runEio } from './eio.js';
+import { type HangResult, runHangs } from './hang.js';
+import { canInject } from './injector.js';
 import { canRecord } from './recorded-disk.js';
 
 const { values, positionals } = parseArgs({
@@ -22,9 +24,14 @@ interface Verdict {
   readonly said: string;
 }
 
-type Fault = 'crash' | 'disk' | 'power' | 'eio';
+type Fault = 'crash' | 'disk' | 'power' | 'eio' | 'hang';
 
-const RUNS = { crash: { long: 100, short: 3 }, power: { long: 100, short: 8 }, eio: { long: 100, short: 3 } };
+const RUNS = {
+  crash: { long: 100, short: 3 },
+  power: { long: 100, short: 8 },
+  eio: { long: 100, short: 3 },
+  hang: { long: 10, short: 2 },
+};
 
 function optionsOf(fault: keyof typeof RUNS) {
   const rounds = Number(values.runs ?? RUNS[fault][values.short ? 'short' : 'long']);
@@ -42,6 +49,14 @@ function verdictOn(result: CrashResult, more = ''): Verdict {
 const skipped = (why: string): Verdict => ({ passed: process.env.CI !== 'true', said: `SKIPPED, ${why}` });
 
 const NO_RECORDER = 'it takes Linux and a C compiler (cc) to record what is synced';
+
+const NO_TRACER = 'strace is missing, or not permitted to trace';
+
+function verdictOnHangs({ rounds, confirmations, figures, problems }: HangResult): Verdict {
+  for (const problem of problems) say(`WRONG: ${problem}`);
+  const said = `${rounds} rounds, ${confirmations} confirmed changes, ${figures}, ${problems.length} problems`;
+  return { passed: problems.length === 0, said };
+}
 
 async function runFullDisk(): Promise<Verdict> {
   // A process of its own, which may mount.
@@ -62,9 +77,13 @@ const FAULTS: Record<Fault, () => Promise<Verdict>> = {
   },
   eio: async () => {
     if (!canRecord()) return skipped(NO_RECORDER);
-    if (!canInject()) return skipped('strace is missing, or not permitted to trace');
+    if (!canInject()) return skipped(NO_TRACER);
     const result = await runEio(optionsOf('eio'));
     return verdictOn(result, `, ${result.failures} failures of the store, ${result.recoveries} recoveries`);
+  },
+  hang: async () => {
+    if (!canInject()) return skipped(NO_TRACER);
+    return verdictOnHangs(await runHangs({ ...optionsOf('hang'), short: values.short ?? false }));
   },
 };
 

@@ -35,6 +35,12 @@ const HOUSE: readonly House[] = [
   },
   { from: /^server\/(keys|repair)\.ts$/, may: /^(shared\/|server\/store\/|server\/config\.ts$)/ },
   { from: /^server\/config\.ts$/, may: /^server\/(option-kinds|client-address)\.ts$/ },
+  { from: /^server\/open-store\.ts$/, may: /^server\/(store\/|log\.ts$)/, types: /^server\/config\.ts$/ },
+  {
+    from: /^server\/store-watch\.ts$/,
+    may: /^server\/log\.ts$/,
+    types: /^server\/(metrics|store\/store|documents\/backlog)\.ts$/,
+  },
   { from: /^server\/[^/]+\.ts$/, may: /^(shared\/|server\/log\.ts$)/, types: /^server\/config\.ts$/ },
 ];
 

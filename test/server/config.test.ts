@@ -179,6 +179,10 @@ describe('values', () => {
     ['PING_INTERVAL', '30 seconds'],
     ['PING_INTERVAL', '25d'],
     ['HISTORY_DAYS', 'forever'],
+    ['CONFIRM_CLOCK', '2026-13-01'],
+    ['CONFIRM_CLOCK', 'yes'],
+    ['DISK_SLOW', 'soon'],
+    ['DISK_TIMEOUT', '25d'],
     ['SHUTDOWN_TIMEOUT', '0'],
     ['SHUTDOWN_TIMEOUT', '10s'],
   ])(

@@ -4,6 +4,7 @@ import { onTestFinished } from 'vitest';
 import * as Y from 'yjs';
 import { Access } from '../../server/access.js';
 import { readConfig } from '../../server/config.js';
+import { Backlog } from '../../server/documents/backlog.js';
 import type { Origin } from '../../server/documents/changes.js';
 import { DocumentRegistry } from '../../server/documents/registry.js';
 import type { UserDocument } from '../../server/documents/user-document.js';
@@ -173,6 +174,7 @@ export class Practice {
       access: await Access.create(config, () => this.now),
       admission: new Admission(config, silentLog, () => this.now),
       metrics,
+      backlog: new Backlog(),
       get registry() {
         return practice.#registry;
       },

@@ -77,6 +77,14 @@ export class ObservedStore implements Store {
     return this.#inner.prune(user, upTo, deletions);
   }
 
+  note(name: string): Promise<Uint8Array | null> {
+    return this.#inner.note(name);
+  }
+
+  setNote(name: string, value: Uint8Array): Promise<void> {
+    return this.#inner.setNote(name, value);
+  }
+
   erase(user: UserId, tombstone: Uint8Array): Promise<void> {
     return this.#inner.erase(user, tombstone);
   }

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type App, createApp } from '../../server/app.js';
+import type { TimeSource } from '../../server/clock.js';
 import { readConfig } from '../../server/config.js';
 import { type Log, silentLog } from '../../server/log.js';
 import type { Store } from '../../server/store/store.js';
@@ -20,16 +21,18 @@ export interface TestServer {
 export interface ServerParts {
   readonly store?: Store;
   readonly log?: Log;
+  /** What the server reads its clock from. */
+  readonly time?: TimeSource;
 }
 
 /** The server inside this process, on a free port, with a folder of its own unless `DATA_DIR` names one. */
 export async function startServer(
   options: Readonly<Record<string, string>> = {},
-  { store, log = silentLog }: ServerParts = {},
+  { store, log = silentLog, time }: ServerParts = {},
 ): Promise<TestServer> {
   const folder = await mkdtemp(join(tmpdir(), 'server-'));
   const config = readConfig({ HOST: '127.0.0.1', PORT: '0', DATA_DIR: folder, ...options });
-  const app = await createApp(config, log, store);
+  const app = await createApp(config, log, store, time);
   const port = await app.listen();
   return {
     app,

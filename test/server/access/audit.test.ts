@@ -2,7 +2,7 @@
 import { appendFile, mkdtemp, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { verifyCommand } from '../../../scripts/audit.js';
 import { Audit, verifyAudit } from '../../../server/access/audit.js';
 import type { AuditEntry } from '../../../server/access/audit-line.js';
@@ -110,4 +110,31 @@ test('[A2] after a write that failed halfway, the file is as it was before, and 
   await expect(lines.append(undefined as never)).rejects.toThrow();
   await lines.append('three\n');
   expect(await readFile(file, 'utf8')).toBe('one\nthree\n');
+});
+
+test('[P8] an access that can not be recorded since the disk hangs is refused in time, and the chain goes on', async () => {
+  const file = await newFile();
+  const audit = await Audit.open(file, () => 1_700_000_000_000, 50);
+  let answer = (): void => {};
+  const hung = new Promise<void>((resolve) => {
+    answer = resolve;
+  });
+  const append = vi.spyOn(DurableLines.prototype, 'append').mockImplementationOnce(async function (
+    this: DurableLines,
+    lines: string,
+  ) {
+    await hung;
+    append.mockRestore();
+    await this.append(lines);
+  });
+  await expect(audit.record(entry('anna'))).rejects.toThrow(/does not answer/);
+  await expect(audit.record(entry('bert'))).rejects.toThrow(/does not answer/);
+  expect(audit.waitsFor).toBeGreaterThan(0);
+  answer();
+  await audit.record(entry('carl'));
+  expect(audit.waitsFor).toBe(0);
+  await audit.close();
+  // That of anna was on its way; that of bert was taken back.
+  expect((await linesOf(file)).map((line) => JSON.parse(line).user)).toEqual(['anna', 'carl']);
+  expect(await verifyAudit(file)).toMatchObject({ brokenLine: null });
 });

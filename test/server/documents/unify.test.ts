@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
+import { Replica } from '../../../server/documents/replica.js';
 import { type Json, sharedValue } from '../../../shared/records.js';
-import { client, jsonOfDoc, Server } from '../../support/replicas.js';
+import { client, jsonOfDoc, options, Server } from '../../support/replicas.js';
 
 type Edit = (records: Y.Map<unknown>) => void;
 
@@ -301,4 +302,32 @@ test('[D4] an author who writes a field that a union copied meanwhile keeps its 
     server.receive(Y.encodeStateAsUpdate(winner, before));
     expect(server.json()).toMatchObject({ appointments: { x: { [key]: 'mine' } } });
   }
+});
+
+test('[P9] [D4] what lost is kept for late edits as long as the clock is doubted', () => {
+  const [server, a, b] = [new Server(), client(2), client(1)];
+  edit(a, create('x', { status: 'booked' }));
+  edit(b, create('x', { room: 4 }));
+  server.sync(a);
+  const saw = Y.decodeStateVector(Y.encodeStateVector(b));
+  server.receive(Y.encodeStateAsUpdate(b), saw);
+  const year = 365 * 86_400_000;
+  const load = (retention: number): Replica =>
+    new Replica(
+      { updates: server.rows, memory: server.memory },
+      {
+        ...options,
+        now: () => year,
+        times: { retention: () => retention, past: (date) => date, erasedAt: () => retention },
+      },
+    );
+  const before = Y.encodeStateVector(b);
+  edit(b, (records) => record(records).set('room', 5)); // it has not heard of the other one
+  const late = Y.encodeStateAsUpdate(b, before);
+  const after = (replica: Replica): Json => {
+    replica.receive(late, saw);
+    return jsonOfDoc(replica.doc);
+  };
+  expect(after(load(1_000))).toEqual({ appointments: { x: { status: 'booked', room: 5 } } });
+  expect(after(load(year))).toEqual({ appointments: { x: { status: 'booked', room: 4 } } });
 });

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { Revocations } from '../../../server/access/revocations.js';
 import { collectingLog } from '../../../server/log.js';
+import type { UserId } from '../../../shared/names.js';
 import { bearer, JWT, seconds, tokenFor } from '../../support/tokens.js';
 import { openJson, openNative, useServer } from '../../support/use.js';
 
@@ -150,6 +151,26 @@ describe('[A2 A4] POST /admin/revoke', () => {
     const second = await Revocations.open(file, () => now);
     onTestFinished(() => second.close());
     expect([second.has(person('a')), second.has(person('b'))]).toEqual([false, true]);
+  });
+
+  test('[P9] it is not forgotten by a clock that may be wrong, and shuts nobody out once that is right', async () => {
+    const file = join(await newFolder(), 'revoked.jsonl');
+    const time = 1_700_000_000_000;
+    const year = 365 * 86_400_000;
+    const person = (jti: string | null, issuedAt: number) =>
+      ({ kind: 'person', sub: 'anna', access: new Map(), jti, issuedAt, expiresAt: 0 }) as never;
+    const first = await Revocations.open(file, () => time);
+    await first.add({ jti: 'a', exp: time / 1000 + 3_600 });
+    await first.close();
+    const wrong = { retention: () => time, past: (date: number) => date };
+    const second = await Revocations.open(file, () => time + year, { times: wrong });
+    expect(second.has(person('a', time))).toBe(true);
+    await second.add({ user: 'anna' as UserId });
+    await second.close();
+    const right = { retention: () => time, past: (date: number) => Math.min(date, time) };
+    const third = await Revocations.open(file, () => time + 60_000, { times: right });
+    onTestFinished(() => third.close());
+    expect([third.has(person(null, time)), third.has(person(null, time + 60_000))]).toEqual([true, false]);
   });
 
   test.each([{}, { jti: '' }, { jti: 7 }, { user: 'a b' }, { user: 'a', jti: 'b' }, { token: 'x' }, []])(

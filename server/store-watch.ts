@@ -1,0 +1,43 @@
+/** What is counted and told of a store while it works. */
+import type { Backlog } from './documents/backlog.js';
+import type { Log } from './log.js';
+import type { Metrics } from './metrics.js';
+import type { Store } from './store/store.js';
+
+/** The same store, whose commits are counted and timed, and held against the backlog; its promises stay the same, since their order counts. */
+export function followCommits(store: Store, metrics: Metrics, backlog: Backlog): Store {
+  const commit: Store['commit'] = (user, change) => {
+    const began = performance.now();
+    const committed = store.commit(user, change);
+    backlog.add(change, committed);
+    committed.then(
+      () => {
+        metrics.commits.add('saved');
+        metrics.commitTime.observe((performance.now() - began) / 1_000);
+      },
+      () => metrics.commits.add('failed'),
+    );
+    return committed;
+  };
+  return new Proxy(store, {
+    get(target, name) {
+      if (name === 'commit') return commit;
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+}
+
+/** @param diskSlow after so many ms the store says that it is slow */
+export function logStore(store: Store, log: Log, diskSlow: number): void {
+  let failedAt: number | null = null;
+  store.onState((state, cause) => {
+    const now = performance.now();
+    if (state === 'slow') log('storeSlow', { afterMs: diskSlow });
+    if (state === 'reopening') log('storeFailed', { error: cause });
+    if (state === 'ready' && failedAt !== null) {
+      log('storeRecovered', { afterMs: Math.round(now - failedAt) });
+      failedAt = null;
+    } else if (state !== 'ready') failedAt ??= now;
+  });
+}

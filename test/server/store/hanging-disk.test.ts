@@ -1,0 +1,158 @@
+/** A disk that gives no error and no answer (P8). */
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { DiskWatch } from '../../../server/store/disk-watch.js';
+import type { LevelStore } from '../../../server/store/level.js';
+import { HangingDisk } from '../../support/hanging-disk.js';
+import { LevelFixture } from '../../support/level-fixture.js';
+import { Author, notesOf, stateReached, user, writeNotes } from '../../support/notes.js';
+
+const ANNA = user('anna');
+const BERT = user('bert');
+/** Of a test that waits for the disk to be given up. */
+const SHORT = { slow: 40, timeout: 200 };
+/** Of a test that must not see that. */
+const LONG = { slow: 40, timeout: 3_600_000 };
+
+describe('[P8] a store whose disk hangs', () => {
+  let fixture: LevelFixture;
+  let disk: HangingDisk;
+  beforeEach(async () => {
+    fixture = await LevelFixture.create();
+    disk = new HangingDisk();
+  });
+  afterEach(async () => {
+    disk.answer();
+    await fixture.remove();
+  });
+
+  const open = (patience: typeof SHORT): Promise<LevelStore> => fixture.open({ patience, write: disk.write });
+
+  it('is slow after a while, still takes commits, and is ready again once the disk has answered', async () => {
+    const store = await open(LONG);
+    const states: string[] = [];
+    store.onState((state) => states.push(state));
+    await store.load(ANNA);
+    const author = new Author();
+    disk.hang();
+    const first = store.commit(ANNA, { update: author.set('first', 1), revision: 1 });
+    await stateReached(store, 'slow');
+    const second = store.commit(ANNA, { update: author.set('second', 2), revision: 2 });
+    disk.answer();
+    await Promise.all([first, second]);
+    await stateReached(store, 'ready');
+    expect(states).toEqual(['slow', 'ready']);
+    expect([store.generation, notesOf(await store.load(ANNA))]).toEqual([1, { first: 1, second: 2 }]);
+  });
+
+  it('gives up what waits too long, with all behind it; a load tells later what is there after all', async () => {
+    const store = await open(SHORT);
+    await store.load(ANNA);
+    await store.load(BERT);
+    const author = await writeNotes(store, ANNA, 2);
+    disk.hang();
+    const { batches } = disk;
+    const hung = store.commit(ANNA, { update: author.set('late', 1), revision: 3 });
+    await vi.waitFor(() => expect(disk.batches).toBe(batches + 1));
+    const queued = store.commit(BERT, { update: new Author().set('never', 1), revision: 1 });
+    await expect(hung).rejects.toMatchObject({ code: 'NOT_SAVED', cause: { message: /does not answer/ } });
+    await expect(queued).rejects.toMatchObject({ code: 'NOT_SAVED' });
+    expect(store.state).toBe('reopening');
+    await expect(store.load(BERT)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+    await expect(store.commit(ANNA, { update: null, revision: 3 })).rejects.toMatchObject({
+      code: 'NOT_SAVED',
+    });
+    disk.answer();
+    await stateReached(store, 'ready');
+    const stored = await store.load(ANNA);
+    expect([store.generation, stored.revision]).toEqual([2, 3]);
+    expect(notesOf(stored)).toEqual({ n0: 0, n1: 1, late: 1 });
+    expect((await store.load(BERT)).updates).toEqual([]);
+    await store.commit(ANNA, { update: author.set('next', 1), revision: 4 });
+    expect(notesOf(await store.load(ANNA))).toMatchObject({ late: 1, next: 1 });
+  });
+
+  it('lets nobody wait longer because another batch was slow before', async () => {
+    const store = await open(SHORT);
+    await store.load(ANNA);
+    await store.load(BERT);
+    const answerFirst = disk.hang();
+    const { batches } = disk;
+    const first = store.commit(ANNA, { update: new Author().set('first', 1), revision: 1 });
+    await vi.waitFor(() => expect(disk.batches).toBe(batches + 1));
+    const began = performance.now();
+    const second = store.commit(BERT, { update: new Author().set('second', 1), revision: 1 });
+    const refused = expect(second).rejects.toMatchObject({ code: 'NOT_SAVED' });
+    await stateReached(store, 'slow');
+    disk.hang(); // for the batch after it
+    answerFirst();
+    await Promise.allSettled([first]);
+    await refused;
+    expect(performance.now() - began).toBeLessThan(2 * SHORT.timeout);
+  });
+
+  it('refuses a load in time, and the next ones at once, until the disk has answered', async () => {
+    const store = await open(SHORT);
+    await store.load(ANNA);
+    await writeNotes(store, ANNA, 2);
+    store.forget(ANNA);
+    disk.alsoReads(store);
+    disk.hang();
+    const load = store.load(ANNA);
+    await stateReached(store, 'slow');
+    await expect(load).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+    const began = performance.now();
+    for (let i = 0; i < 100; i++) {
+      await expect(store.load(ANNA)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+    }
+    expect(performance.now() - began).toBeLessThan(SHORT.timeout);
+    disk.answer();
+    await stateReached(store, 'ready');
+    expect([store.generation, notesOf(await store.load(ANNA))]).toEqual([1, { n0: 0, n1: 1 }]);
+  });
+
+  it('loads no more than a thousand documents at a time', async () => {
+    const store = await open(LONG);
+    disk.alsoReads(store);
+    disk.hang();
+    const loads = Array.from({ length: 1_000 }, (_, i) => store.load(user(`u${i}`)));
+    await expect(store.load(ANNA)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+    disk.answer();
+    await Promise.all(loads);
+    expect((await store.load(ANNA)).revision).toBe(0);
+  });
+});
+
+describe('[P8] the time that somebody waits for the disk', () => {
+  it('does not count while this process was too busy to hear the answer', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    let now = 0;
+    const told: string[] = [];
+    const watch = new DiskWatch({
+      slow: 5_000,
+      timeout: 30_000,
+      onChange: (isSlow) => told.push(isSlow ? 'slow' : 'fast'),
+      now: () => now,
+    });
+    const pass = (ms: number): void => {
+      now += ms;
+      vi.advanceTimersByTime(ms);
+    };
+    let answer = (): void => {};
+    const task = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    watch.follow(task, () => told.push('late'));
+    now += 60_000; // without a turn of the event loop
+    vi.advanceTimersByTime(250);
+    expect(told).toEqual([]);
+    for (let i = 0; i < 19; i++) pass(250);
+    expect(told).toEqual(['slow']);
+    for (let i = 0; i < 99; i++) pass(250);
+    expect(told).toEqual(['slow', 'late']);
+    answer();
+    await task;
+    await Promise.resolve();
+    expect(told).toEqual(['slow', 'late', 'fast']);
+    vi.useRealTimers();
+  });
+});
