@@ -19,6 +19,7 @@ import { ClientError, RecordError } from './errors.js';
 import type { Platform } from './platform.js';
 import { PresenceRelay } from './presence-relay.js';
 import { checkCollection, checkId, checkRecord, checkSchema } from './record-check.js';
+import type { Replica } from './replica.js';
 import { SessionKeeper } from './session-keeper.js';
 import type { Observable, SyncStatus } from './status.js';
 import { untilStatus } from './until-status.js';
@@ -112,7 +113,7 @@ export class SyncManager implements SyncClient {
     const id = fields.id ?? this.#platform.newId();
     const key = checkId(collection, id);
     await this.#checkSchema(collection, { ...fields, id });
-    const { replica } = await this.#keeper.ready();
+    const replica = await this.#replicaOf(collection);
     await replica.write((doc) => writeRecord(doc, collection, key, { ...fields, id }));
     return key;
   }
@@ -136,7 +137,7 @@ export class SyncManager implements SyncClient {
       for (const field of removed) delete next[field as keyof Row];
       return next;
     };
-    const { replica } = await this.#keeper.ready();
+    const replica = await this.#replicaOf(collection);
     const missing = (): ClientError =>
       new ClientError('NOT_FOUND', `There is no ${collection} record ${key}.`);
     const before = this.#view(collection).read(key);
@@ -153,7 +154,7 @@ export class SyncManager implements SyncClient {
   async deleteData(name: CollectionKey, id: string | number): Promise<void> {
     const collection = checkCollection(name);
     const key = checkId(collection, id);
-    const { replica } = await this.#keeper.ready();
+    const replica = await this.#replicaOf(collection);
     await replica.write((doc) => doc.getMap(collection).delete(key));
   }
 
@@ -197,9 +198,14 @@ export class SyncManager implements SyncClient {
     const known = this.#views.get(name);
     if (known !== undefined) return known;
     const view = new LiveCollection(checkCollection(name));
-    view.attach(this.#keeper.session?.replica.doc ?? null);
+    view.attach(this.#keeper.session?.replicaOf(name).doc ?? null);
     this.#views.set(name, view);
     return view;
+  }
+
+  async #replicaOf(collection: string): Promise<Replica> {
+    const session = await this.#keeper.ready();
+    return session.replicaOf(collection);
   }
 
   #checkSchema(collection: string, record: JsonObject): Promise<void> {
@@ -208,7 +214,7 @@ export class SyncManager implements SyncClient {
 
   #attach(session: UserSession | null): void {
     this.presence.attach(session?.presence ?? null);
-    for (const view of this.#views.values()) view.attach(session?.replica.doc ?? null);
+    for (const [name, view] of this.#views) view.attach(session?.replicaOf(name).doc ?? null);
   }
 
   /** Screens of the JSON client expect everything once more when they are connected. */

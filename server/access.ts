@@ -1,6 +1,7 @@
 /** Who comes in, and where to (A1–A4): token → principal, revocation, the audit trail. */
 import { join } from 'node:path';
 import { SyncError } from '../shared/errors.js';
+import { SHARED_DOCUMENT } from '../shared/names.js';
 import { Audit } from './access/audit.js';
 import type { AuditEntry } from './access/audit-line.js';
 import { ANYBODY, type Principal } from './access/principal.js';
@@ -28,6 +29,9 @@ const JWT_OPTIONS = {
   JWT_JWKS_URL: 'jwtJwksUrl',
 } as const satisfies Record<string, keyof Config>;
 const ADMIN_TOKEN = /^[\x21-\x7e]{16,}$/;
+
+/** What reads the shared collections reads nobody's record, and the history says who changed them (D8). */
+const isOfNobody = ({ user }: Visit): boolean => user === SHARED_DOCUMENT;
 
 export class Access {
   readonly #reader: TokenReader | null;
@@ -93,10 +97,13 @@ export class Access {
    * @throws SyncError `UNAUTHORIZED` where the token has ended since it was read: a body may take its time to arrive
    */
   async enter(principal: Principal, visit: Visit): Promise<void> {
+    if (isOfNobody(visit) && this.#config.sharedCollections.size === 0) {
+      throw new SyncError('NO_SHARED_COLLECTIONS');
+    }
     if (principal.kind === 'anybody') return;
     if (this.isRevoked(principal)) throw unauthorized('the token is revoked');
     if (principal.expiresAt <= this.#now()) throw unauthorized('the token has expired');
-    if (principal.sub === visit.user) return;
+    if (principal.sub === visit.user || isOfNobody(visit)) return;
     try {
       await this.#opened(this.#audit).record({ actor: principal.sub, ...visit });
     } catch (cause) {

@@ -22,6 +22,7 @@ const claims = z.object({
   iat: seconds.nullish(),
   jti: z.string().min(1).max(256).nullish(),
   aud: z.unknown().optional(),
+  shared: z.enum(['read', 'write']).nullish(),
   access: z
     .array(z.object({ user: userId, mode: z.enum(['read', 'write']) }))
     .max(MAX_ENTRIES)
@@ -78,12 +79,13 @@ export class TokenReader {
     }
   }
 
-  #personOf({ sub, exp, iat, jti, access }: z.output<typeof claims>): Person {
+  #personOf({ sub, exp, iat, jti, access, shared }: z.output<typeof claims>): Person {
     const isPast = exp * 1000 <= this.#now(); // it got in by the tolerance, which then holds for its end, too
     return {
       kind: 'person',
       sub,
       access: strongest(access ?? []),
+      writesShared: shared === 'write',
       jti: jti ?? null,
       issuedAt: iat == null ? null : iat * 1000,
       expiresAt: (isPast ? exp + CLOCK_TOLERANCE : exp) * 1000,

@@ -1,7 +1,7 @@
 /** What a WebSocket upgrade asks for: which protocol, which user, which device. */
 import type { IncomingMessage } from 'node:http';
 import { type ErrorCode, SyncError } from '../../shared/errors.js';
-import { type DeviceId, isDeviceId, isUserId, type UserId } from '../../shared/names.js';
+import { type DeviceId, isDeviceId, isUserId, SHARED_DOCUMENT, type UserId } from '../../shared/names.js';
 
 export type Via = 'yjs' | 'json';
 
@@ -31,7 +31,7 @@ export function readRequest(request: IncomingMessage, address: string): UpgradeR
   const deviceParam = url.searchParams.get('deviceId');
   return {
     via,
-    user: isUserId(userParam) ? userParam : null,
+    user: isDocument(via, userParam) ? userParam : null,
     device: isDeviceId(deviceParam) ? deviceParam : null,
     problem: problemWith(via, userParam, deviceParam),
     address,
@@ -45,9 +45,13 @@ export function userIn({ user, problem }: UpgradeRequest): UserId {
   return user;
 }
 
+/** A JSON device gets the shared collections with those of its user. */
+const isDocument = (via: Via, name: string | null): name is UserId =>
+  isUserId(name) || (via === 'yjs' && name === SHARED_DOCUMENT);
+
 function problemWith(via: Via, user: string | null, device: string | null): ErrorCode | null {
   if (via === 'json' && (!user || !device)) return 'MISSING_IDENTITY';
-  const isValid = isUserId(user) && (isDeviceId(device) || (via === 'yjs' && !device));
+  const isValid = isDocument(via, user) && (isDeviceId(device) || (via === 'yjs' && !device));
   return isValid ? null : 'INVALID_IDENTITY';
 }
 
