@@ -38,6 +38,11 @@ export interface SyncOptions {
   readonly getToken?: () => string | null | Promise<string | null>;
   /** Where this device keeps its data. Default: that of the platform. */
   readonly storage?: DeviceStorage;
+  /**
+   * Collections that belong to nobody and that everybody reads, as `SHARED_COLLECTIONS` of the server names them;
+   * `['doctors']`, for instance. Named here too, since it has to be known while there is no connection yet.
+   */
+  readonly sharedCollections?: readonly string[];
   /** Any Standard Schema (zod, valibot, arktype …) by collection; records are checked, never transformed. */
   readonly schemas?: Schemas;
   /** Local storage failed, and the app goes on in memory; or it works again (null). */

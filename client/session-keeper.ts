@@ -73,7 +73,7 @@ export class SessionKeeper {
   reconnect(userId: string): Promise<void> {
     return this.#step(async () => {
       const options = this.#initialized();
-      if (userId === options.userId) this.#session?.connection.stop();
+      if (userId === options.userId) this.#session?.stop();
       else await this.#open(checkOptions({ ...options, userId }));
       this.#connect();
     });
@@ -93,10 +93,10 @@ export class SessionKeeper {
 
   /** Once, where it does not connect by itself. */
   async flush(): Promise<void> {
-    const { connection } = await this.ready();
-    connection.start();
-    await connection.flush().finally(() => {
-      if (!this.#isConnected) connection.stop();
+    const session = await this.ready();
+    session.start();
+    await session.flush().finally(() => {
+      if (!this.#isConnected) session.stop();
     });
   }
 
@@ -106,7 +106,7 @@ export class SessionKeeper {
       await this.#open(checkOptions({ ...this.#initialized(), ...changes }));
       if (connects) this.#connect();
       else this.#stop();
-      if (changes.getToken !== undefined) this.#session?.connection.retryNow();
+      if (changes.getToken !== undefined) this.#session?.retryNow();
     });
   }
 
@@ -173,8 +173,9 @@ export class SessionKeeper {
   }
 
   #isSame(options: SyncOptions, deviceId: string): boolean {
-    const { serverUrl, userId, storage } = options;
+    const { serverUrl, userId, storage, sharedCollections } = options;
     const { config } = this;
+    if (String(sharedCollections ?? []) !== String(this.#options?.sharedCollections ?? [])) return false;
     if ((options.getToken === undefined) !== (this.#options?.getToken === undefined)) return false;
     const isSameDevice = config?.userId === userId && config.deviceId === deviceId;
     return isSameDevice && config.serverUrl === serverUrl && this.#options?.storage === storage;
@@ -193,7 +194,9 @@ export class SessionKeeper {
     return {
       serverUrl: options.serverUrl,
       userId: options.userId,
+      storageName: options.userId,
       deviceId,
+      sharedCollections: options.sharedCollections ?? [],
       getToken: options.getToken && (() => this.#options?.getToken?.() ?? null),
       lastSyncedAt,
       platform: { ...this.#platform, storage, WebSocket, fetch, connectivity },
@@ -223,12 +226,12 @@ export class SessionKeeper {
 
   #stop(): void {
     this.#isConnected = false;
-    this.#session?.connection.stop();
+    this.#session?.stop();
   }
 
   #connect(): void {
     this.#isConnected = true;
-    this.#session?.connection.start();
+    this.#session?.start();
   }
 
   /** The document in memory may be broken: what is stored is not. */

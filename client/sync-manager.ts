@@ -27,6 +27,7 @@ import {
   checkTexts,
   type Knows,
 } from './record-check.js';
+import type { Replica } from './replica.js';
 import { SessionKeeper } from './session-keeper.js';
 import type { Observable, SyncStatus } from './status.js';
 import { untilStatus } from './until-status.js';
@@ -121,7 +122,7 @@ export class SyncManager implements SyncClient {
     const id = fields.id ?? this.#platform.newId();
     const key = checkId(collection, id, knows);
     await this.#checkSchema(collection, { ...fields, id });
-    const { replica } = await this.#keeper.ready();
+    const replica = await this.#replicaOf(collection);
     await replica.write((doc) => {
       checkTexts(collection, recordMap(doc, collection, key), fields);
       writeRecord(doc, collection, key, { ...fields, id });
@@ -148,7 +149,7 @@ export class SyncManager implements SyncClient {
       for (const field of removed) delete next[field as keyof Row];
       return next;
     };
-    const { replica } = await this.#keeper.ready();
+    const replica = await this.#replicaOf(collection);
     const missing = (): ClientError =>
       new ClientError('NOT_FOUND', `There is no ${collection} record ${key}.`);
     const before = this.#view(collection).read(key);
@@ -166,7 +167,7 @@ export class SyncManager implements SyncClient {
   async deleteData(name: CollectionKey, id: string | number): Promise<void> {
     const collection = checkCollection(name);
     const key = checkId(collection, id);
-    const { replica } = await this.#keeper.ready();
+    const replica = await this.#replicaOf(collection);
     await replica.write((doc) => doc.getMap(collection).delete(key));
   }
 
@@ -210,7 +211,7 @@ export class SyncManager implements SyncClient {
     const known = this.#views.get(name);
     if (known !== undefined) return known;
     const view = new LiveCollection(checkCollection(name));
-    view.attach(this.#keeper.session?.replica.doc ?? null);
+    view.attach(this.#keeper.session?.replicaOf(name).doc ?? null);
     this.#views.set(name, view);
     return view;
   }
@@ -223,13 +224,18 @@ export class SyncManager implements SyncClient {
     return (name) => knowsName(doc, name);
   }
 
+  async #replicaOf(collection: string): Promise<Replica> {
+    const session = await this.#keeper.ready();
+    return session.replicaOf(collection);
+  }
+
   #checkSchema(collection: string, record: JsonObject): Promise<void> {
     return checkSchema(this.#keeper.options?.schemas?.[collection], collection, record);
   }
 
   #attach(session: UserSession | null): void {
     this.presence.attach(session?.presence ?? null);
-    for (const view of this.#views.values()) view.attach(session?.replica.doc ?? null);
+    for (const [name, view] of this.#views) view.attach(session?.replicaOf(name).doc ?? null);
   }
 
   /** Screens of the JSON client expect everything once more when they are connected. */

@@ -1,4 +1,4 @@
-import { deviceIdProblem, isDeviceId, isUserId, userIdProblem } from '../shared/names.js';
+import { deviceIdProblem, isCollectionName, isDeviceId, isUserId, userIdProblem } from '../shared/names.js';
 import type { SyncOptions } from './api.js';
 import { ClientError } from './errors.js';
 
@@ -15,6 +15,8 @@ export function checkOptions(given: SyncOptions | undefined): SyncOptions {
   for (const name of ['getToken', 'onStorageError'] as const)
     if (!isFunction(options[name] ?? isFunction)) throw wrong(`${name} is a function`);
   if (!isFunction((options.storage ?? { open: isFunction }).open)) throw wrong('storage is a DeviceStorage');
+  if (![options.sharedCollections ?? []].flat().every(isCollectionName))
+    throw wrong('sharedCollections is a list of names of collections');
   for (const [name, schema] of Object.entries(options.schemas ?? {}))
     if (!isFunction(schema?.['~standard']?.validate)) throw wrong(`schemas.${name} is a Standard Schema`);
   return { ...options, serverUrl, userId };

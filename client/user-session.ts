@@ -1,4 +1,8 @@
-/** One user on this device: the replica, its connection, and what both say of themselves. */
+/**
+ * One user on this device: the replica, its connection, and what both say of themselves. The collections that
+ * everybody shares (D8) are a second document with a connection of its own; to the app, both are one.
+ */
+import { SHARED_DOCUMENT } from '../shared/names.js';
 import type { SyncOptions } from './api.js';
 import { safely } from './collection-view.js';
 import { Connection, type ConnectionReport } from './connection.js';
@@ -10,8 +14,13 @@ import type { SyncStatus } from './status.js';
 
 export interface SessionOptions {
   readonly serverUrl: string;
+  /** Whose document it is. */
   readonly userId: string;
+  /** What it is called in local storage. */
+  readonly storageName: string;
   readonly deviceId: string;
+  /** Collections of the shared document; none: there is no second document. */
+  readonly sharedCollections: readonly string[];
   readonly getToken?: SyncOptions['getToken'];
   readonly platform: Platform;
   readonly lastSyncedAt: number | null;
@@ -30,12 +39,14 @@ export class UserSession {
   readonly presence: LivePresence;
   readonly connection: Connection;
   readonly #options: SessionOptions;
+  readonly #shared: UserSession | null;
   #report: ConnectionReport;
   #lastSyncedAt: number | null;
   #ended = false;
 
-  private constructor(options: SessionOptions, replica: Replica) {
+  private constructor(options: SessionOptions, replica: Replica, shared: UserSession | null) {
     this.#options = options;
+    this.#shared = shared;
     this.#lastSyncedAt = options.lastSyncedAt;
     this.#report = options.report ?? { connection: 'offline', reason: 'Not connected yet.', error: null };
     this.replica = replica;
@@ -51,7 +62,21 @@ export class UserSession {
   /** Resolves when local data is loaded (C3). */
   static async open(options: SessionOptions): Promise<UserSession> {
     let session: UserSession | null = null;
-    const { platform, userId, onCleared, onBroken } = options;
+    const shared =
+      options.sharedCollections.length === 0
+        ? null
+        : await UserSession.#openOne(
+            sharedOptions(options, () => session?.tellStatus()),
+            null,
+          );
+    session = await UserSession.#openOne(options, shared);
+    session.tellStatus();
+    return session;
+  }
+
+  static async #openOne(options: SessionOptions, shared: UserSession | null): Promise<UserSession> {
+    let session: UserSession | null = null;
+    const { platform, storageName, onCleared, onBroken } = options;
     const { storage, clock } = platform;
     const onChange = (): void => session?.tellStatus();
     const onStorage = (error: StorageError | null): void => {
@@ -60,19 +85,39 @@ export class UserSession {
     };
     const replica = await Replica.open({
       storage,
-      name: userId,
+      name: storageName,
       clock,
       onChange,
       onStorage,
       onCleared,
       onBroken,
     });
-    session = new UserSession(options, replica);
-    session.tellStatus();
+    session = new UserSession(options, replica, shared);
     return session;
   }
 
+  /** Where a collection is kept. */
+  replicaOf(collection: string): Replica {
+    const isShared = this.#options.sharedCollections.includes(collection);
+    return isShared && this.#shared !== null ? this.#shared.replica : this.replica;
+  }
+
   get status(): SyncStatus {
+    const own = this.#ownStatus;
+    const shared = this.#shared?.status;
+    if (shared === undefined) return own;
+    // Online: both have everything, or the shared one says why it has not.
+    const isBehind = own.connection === 'online' && shared.connection !== 'online' && shared.error === null;
+    return {
+      ...own,
+      ...(isBehind ? { connection: 'connecting', reason: shared.reason } : {}),
+      pendingChanges: own.pendingChanges + shared.pendingChanges,
+      durable: own.durable && shared.durable,
+      error: own.error ?? shared.error,
+    };
+  }
+
+  get #ownStatus(): SyncStatus {
     const { connection, reason, error } = this.#report;
     return {
       connection,
@@ -84,24 +129,49 @@ export class UserSession {
     };
   }
 
+  start(): void {
+    this.connection.start();
+    this.#shared?.start();
+  }
+
+  stop(): void {
+    this.connection.stop();
+    this.#shared?.stop();
+  }
+
+  retryNow(): void {
+    this.connection.retryNow();
+    this.#shared?.retryNow();
+  }
+
+  /** Resolves when the server has everything that is pending now; rejects as `Connection.flush` does. */
+  async flush(): Promise<void> {
+    await Promise.all([this.connection.flush(), this.#shared?.flush()]);
+  }
+
   tellStatus(): void {
     if (!this.#ended) this.#options.onStatus(this.status);
   }
 
   /** Throws an `UnsyncedChangesError` while the server lacks something. */
   checkSynced(): void {
-    const count = this.replica.pendingAfter(0).length; // not what only waits for its mark to be taken off
+    const count = this.#unsynced;
     if (count > 0) throw new UnsyncedChangesError(count);
+  }
+
+  /** Not what only waits for its mark to be taken off. */
+  get #unsynced(): number {
+    return this.replica.pendingAfter(0).length + (this.#shared?.replica.pendingAfter(0).length ?? 0);
   }
 
   async close(): Promise<void> {
     this.#end();
-    await this.replica.close();
+    await Promise.all([this.replica.close(), this.#shared?.close()]);
   }
 
   async clear(): Promise<void> {
     this.#end();
-    await this.replica.clear();
+    await Promise.all([this.replica.clear(), this.#shared?.clear()]);
   }
 
   #end(): void {
@@ -116,4 +186,22 @@ export class UserSession {
     this.tellStatus();
     if (report.connection === 'refused' && report.error?.code === 'ERASED') this.#options.onErased(report);
   }
+}
+
+/**
+ * The shared document as this user has it: kept apart for each user of a device, so that a change that is pending
+ * never goes out in somebody else's name.
+ */
+function sharedOptions(options: SessionOptions, onStatus: () => void): SessionOptions {
+  return {
+    ...options,
+    userId: SHARED_DOCUMENT,
+    storageName: `${SHARED_DOCUMENT}:${options.userId}`,
+    sharedCollections: [],
+    lastSyncedAt: null,
+    report: undefined,
+    onStatus,
+    onCleared: () => {}, // told by the user's own document
+    onErased: () => {},
+  };
 }

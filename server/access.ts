@@ -1,7 +1,7 @@
 /** Who comes in, and where to (A1–A4): token → principal, revocation, the audit trail. */
 import { join } from 'node:path';
 import { SyncError } from '../shared/errors.js';
-import type { UserId } from '../shared/names.js';
+import { SHARED_DOCUMENT, type UserId } from '../shared/names.js';
 import { AccessService } from './access/access-service.js';
 import { Audit } from './access/audit.js';
 import type { AuditEntry } from './access/audit-line.js';
@@ -12,7 +12,7 @@ import { TokenReader, unauthorized } from './access/token.js';
 import { type Config, ConfigError } from './config.js';
 
 export type { AuditEntry } from './access/audit-line.js';
-export { actorOf, expiryOf, type Mode, type Principal } from './access/principal.js';
+export { actorOf, expiryOf, type Mode, modeByToken, type Principal } from './access/principal.js';
 export { type Revocation, revocationSchema } from './access/revocations.js';
 
 /** An access to the document of another user, as far as the door knows it. */
@@ -39,6 +39,9 @@ const JWT_OPTIONS = {
   ACCESS_URL: 'accessUrl',
 } as const satisfies Record<string, keyof Config>;
 const ADMIN_TOKEN = /^[\x21-\x7e]{16,}$/;
+
+/** What reads the shared collections reads nobody's record, and the history says who changed them (D8). */
+const isOfNobody = ({ user }: Visit): boolean => user === SHARED_DOCUMENT;
 
 export class Access {
   readonly #reader: TokenReader | null;
@@ -139,10 +142,13 @@ export class Access {
    * @throws SyncError `UNAUTHORIZED` where the token has ended since it was read: a body may take its time to arrive
    */
   async enter(principal: Principal, visit: Visit): Promise<void> {
+    if (isOfNobody(visit) && this.#config.sharedCollections.size === 0) {
+      throw new SyncError('NO_SHARED_COLLECTIONS');
+    }
     if (principal.kind === 'anybody') return;
     if (this.isRevoked(principal)) throw unauthorized('The token was revoked.');
     if (principal.expiresAt <= this.#now()) throw unauthorized('The token has expired.');
-    if (principal.sub === visit.user) return;
+    if (principal.sub === visit.user || isOfNobody(visit)) return;
     try {
       await this.#opened(this.#audit).record({ actor: principal.sub, ...visit });
     } catch (cause) {

@@ -2,6 +2,7 @@ import { parseTrust, type Trust } from './client-address.js';
 import {
   bytes,
   choice,
+  collections,
   count,
   duration,
   flag,
@@ -165,6 +166,9 @@ export const OPTIONS = {
     line: 'File with the certificate chain (PEM), for https and wss without a proxy; read again when it changes.',
   }),
   TLS_KEY: unset({ line: 'File with the private key (PEM) of `TLS_CERT`.' }),
+  SHARED_COLLECTIONS: collections({
+    line: 'Collections that belong to nobody and that everybody reads, such as `doctors`; a token writes to them with the claim `shared: "write"`.',
+  }),
   IDLE_TIMEOUT: timeout({ fallback: '30s', line: 'How long a document that nobody uses stays in memory.' }),
   HISTORY_DAYS: integer(0, 36_500, {
     fallback: '90',

@@ -1,4 +1,6 @@
 /** The kinds of options: how a value is written, what is allowed, and what it becomes. */
+import { type CollectionName, isCollectionName } from '../shared/names.js';
+
 export interface Option<Value> {
   readonly type: string;
   /** The default, as one would write it in the environment. */
@@ -121,6 +123,18 @@ export const words = (about: Pick<Describe, 'line'>): Option<readonly string[]> 
   type: 'list',
   allowed: 'words with commas between them',
   parse: (raw) => splitList(raw),
+});
+
+/** Names of collections with commas between them; none where it is not set. */
+export const collections = (about: Pick<Describe, 'line'>): Option<ReadonlySet<CollectionName>> => ({
+  ...about,
+  fallback: '',
+  type: 'list of collections',
+  allowed: 'names of collections with commas between them',
+  parse: (raw) => {
+    const listed = splitList(raw);
+    return listed.every(isCollectionName) ? new Set(listed) : undefined;
+  },
 });
 
 const splitList = (raw: string): string[] =>

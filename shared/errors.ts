@@ -38,6 +38,11 @@ export const ERRORS = {
     close: 1008,
     message: 'userId and deviceId have 1 to 128 characters, none of / \\ ? # %, and no white space.',
   },
+  NO_SHARED_COLLECTIONS: {
+    status: 404,
+    close: 1008,
+    message: 'This server has no shared collections; its option SHARED_COLLECTIONS names them.',
+  },
   MALFORMED_UPDATE: { status: 400, close: 1007, message: 'The update is malformed.' },
   UPDATE_TOO_COSTLY: {
     status: 413,

@@ -23,6 +23,12 @@ export const STANDARD_COLLECTIONS = [
   'medicalRecords',
 ] as readonly string[] as readonly CollectionName[];
 
+/**
+ * The document of the collections that belong to nobody and are read by everybody (D8). No user can have its name,
+ * since a `userId` never begins with `~`.
+ */
+export const SHARED_DOCUMENT = '~shared' as UserId;
+
 const RESERVED = new Set(['__proto__', 'constructor', 'prototype']);
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
 const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;

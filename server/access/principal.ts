@@ -1,5 +1,5 @@
 /** Who somebody is, and what they may do (A2). */
-import type { UserId } from '../../shared/names.js';
+import { SHARED_DOCUMENT, type UserId } from '../../shared/names.js';
 
 export type Mode = 'read' | 'write';
 
@@ -9,6 +9,8 @@ export interface Person {
   readonly sub: UserId;
   /** What the token says of single users; an entry for `sub` itself counts too. */
   readonly access: ReadonlyMap<UserId, Mode>;
+  /** Whether the token lets its bearer change the shared collections (D8). */
+  readonly writesShared: boolean;
   readonly jti: string | null;
   /** Milliseconds since 1970; `null` where the token does not say. */
   readonly issuedAt: number | null;
@@ -27,6 +29,7 @@ export const ANYBODY: Principal = { kind: 'anybody' };
  */
 export function modeByToken(principal: Principal, user: UserId): Mode | null {
   if (principal.kind === 'anybody') return 'write';
+  if (user === SHARED_DOCUMENT) return principal.writesShared ? 'write' : 'read';
   return principal.access.get(user) ?? (principal.sub === user ? 'write' : null);
 }
 

@@ -26,6 +26,7 @@ const claims = z.object({
   iat: seconds.nullish(),
   jti: z.string('is not a text').min(1, 'is empty').max(256, 'is longer than 256 characters').nullish(),
   aud: z.unknown().optional(),
+  shared: z.enum(['read', 'write'], 'is neither read nor write').nullish(),
   access: z
     .array(
       z.object(
@@ -72,7 +73,7 @@ export class TokenReader {
     if (token.length > maxHeaders) throw unauthorized('The token is longer than the server allows.');
     const payload = await this.#verify(token);
     const sub = checked(userId, payload[jwtUserClaim], [jwtUserClaim]);
-    const { exp, iat, jti, aud, access } = checked(claims, payload, []);
+    const { exp, iat, jti, aud, access, shared } = checked(claims, payload, []);
     // It was made for somebody else, who is named (RFC 7519, 4.1.3).
     if (this.#options.audience === undefined && aud !== undefined) {
       throw unauthorized("The token has a claim 'aud', and JWT_AUDIENCE of the server is not set.");
@@ -82,6 +83,7 @@ export class TokenReader {
       kind: 'person',
       sub,
       access: strongest(access ?? []),
+      writesShared: shared === 'write',
       jti: jti ?? null,
       issuedAt: iat == null ? null : iat * 1000,
       expiresAt: (isPast ? exp + CLOCK_TOLERANCE : exp) * 1000,

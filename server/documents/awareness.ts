@@ -25,12 +25,19 @@ export interface Owner {
 }
 
 export class AwarenessRoom {
+  readonly #isOpen: boolean;
   readonly #states = new Map<number, State>();
   /** Clocks of states that were removed: an echo of one must not bring it back. */
   readonly #removed = new Map<number, number>();
 
+  /** @param isOpen whether anybody learns who is there: not of the shared document, which is nobody's (D8) */
+  constructor(isOpen = true) {
+    this.#isOpen = isOpen;
+  }
+
   /** Takes what `owner` says of itself and returns what the others have to be told. */
   update(owner: Owner, entries: readonly AwarenessEntry[]): AwarenessEntry[] {
+    if (!this.#isOpen) return [];
     return entries.filter((entry) => this.#accept(owner, entry, entries.length === 1));
   }
 

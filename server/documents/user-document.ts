@@ -4,7 +4,7 @@
  */
 import * as Y from 'yjs';
 import { notSaved, SyncError } from '../../shared/errors.js';
-import type { UserId } from '../../shared/names.js';
+import { SHARED_DOCUMENT, type UserId } from '../../shared/names.js';
 import type { Dependency } from '../../shared/protocol/scan.js';
 import type { Collections, JsonRecord } from '../../shared/records.js';
 import { type StoredDocument, takesWork } from '../store/store.js';
@@ -30,7 +30,7 @@ const HISTORY_REST = 60_000;
 
 export class UserDocument {
   readonly user: UserId;
-  readonly awareness = new AwarenessRoom();
+  readonly awareness: AwarenessRoom;
   readonly devices: DeviceStates;
   /** The last part of the history, in memory. */
   readonly history: History;
@@ -50,6 +50,7 @@ export class UserDocument {
 
   constructor(user: UserId, stored: StoredDocument, options: DocumentOptions) {
     this.user = user;
+    this.awareness = new AwarenessRoom(user !== SHARED_DOCUMENT);
     this.#options = options;
     this.#replica = new Replica(stored, options);
     const limits = options.limits ?? NO_LIMITS;

@@ -9,7 +9,7 @@ import type { Log } from '../log.js';
 
 /** Who asks, as far as the request itself tells. */
 export interface Caller {
-  /** `null` where none, or a wrong one, is named. */
+  /** `null` where none, or a wrong one, is named, and for the shared document where nobody is known. */
   readonly user: UserId | null;
   readonly address: string;
 }
@@ -64,14 +64,15 @@ export class Admission {
   }
 
   /** Why this user may open no WebSocket now. */
-  refuseUser(caller: Caller & { readonly user: UserId }): Refusal | null {
-    return this.#ofUsers.isFull(caller.user) ? NO_PLACE_LEFT : this.#refuse(caller);
+  refuseUser(caller: Caller): Refusal | null {
+    const isFull = caller.user !== null && this.#ofUsers.isFull(caller.user);
+    return isFull ? NO_PLACE_LEFT : this.#refuse(caller);
   }
 
   /** Takes a place of the user, and what an upgrade costs; the function that it returns gives the place back. */
-  enterUser(caller: Caller & { readonly user: UserId }): () => void {
+  enterUser(caller: Caller): () => void {
     this.sharedOf(caller).take(UPGRADE_COST, 0);
-    return this.#ofUsers.take(caller.user);
+    return caller.user === null ? () => {} : this.#ofUsers.take(caller.user);
   }
 
   /** Why a request is not answered now. */

@@ -3,12 +3,20 @@ import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { SyncError } from '../../shared/errors.js';
 import { lookAgain } from '../../shared/known-names.js';
-import { isCollectionName, isRecordId, recordIdOf } from '../../shared/names.js';
+import { isCollectionName, isRecordId, recordIdOf, SHARED_DOCUMENT } from '../../shared/names.js';
 import { growthOfRecord } from '../documents/document-room.js';
 import { shownEntry } from '../documents/export.js';
 import { writeImage } from '../documents/record-image.js';
 import { sendJson } from './http-compression.js';
-import { authorOf, durableHead, type HttpOptions, inOrder, mustWrite, withDocument } from './http-request.js';
+import {
+  authorOf,
+  durableHead,
+  type HttpOptions,
+  inOrder,
+  mustWrite,
+  visitorOf,
+  withDocument,
+} from './http-request.js';
 
 const DEFAULT_LIMIT = 50;
 const MAX_LIMIT = 500;
@@ -41,6 +49,8 @@ const restoreSchema = z.object({
 
 /** Changes of records, newest first, a page at a time. */
 export async function getHistory(options: HttpOptions, request: Request, response: Response): Promise<void> {
+  // It names those who change what everybody reads.
+  if (visitorOf(request).user === SHARED_DOCUMENT) mustWrite(request);
   const query = read(querySchema, request.query);
   await withDocument(options, request, 'history', async (document) => {
     const { entries, next } = await document.archive.page(await durableHead(document), query);

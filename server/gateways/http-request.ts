@@ -1,7 +1,7 @@
 /** What every request names: a user, perhaps a device; and the user's document, while the request lasts. */
 import type { Request, RequestHandler, Response } from 'express';
 import { SyncError } from '../../shared/errors.js';
-import { type DeviceId, isUserId, type UserId } from '../../shared/names.js';
+import { type DeviceId, isUserId, SHARED_DOCUMENT, type UserId } from '../../shared/names.js';
 import type { Access, Visit } from '../access.js';
 import type { Config } from '../config.js';
 import type { HistoryHead } from '../documents/archive.js';
@@ -109,13 +109,18 @@ const visitors = new WeakMap<Request, Visitor>();
 
 /** Lets the request in to the user that its path names, before its body is read. */
 export const door =
-  ({ access, admission }: Pick<HttpOptions, 'access' | 'admission'>): RequestHandler =>
+  ({ access, admission }: Pick<HttpOptions, 'access' | 'admission'>, document = userOf): RequestHandler =>
   async (request, _response, next) => {
     const address = admission.addressOf(request);
-    visitors.set(request, await letIn(access, request, address, () => userOf(request)));
+    visitors.set(request, await letIn(access, request, address, () => document(request)));
     next();
   };
 
+/** The same, or the shared document (D8). */
+export const userOrSharedOf = (request: Request): UserId =>
+  request.params.userId === SHARED_DOCUMENT ? SHARED_DOCUMENT : userOf(request);
+
+/** Whose document the path names: that of a user. */
 export function userOf(request: Request): UserId {
   const { userId } = request.params;
   if (!isUserId(userId)) throw invalidUser(String(userId));

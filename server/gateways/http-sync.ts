@@ -1,19 +1,11 @@
 /** Full sync and batches of changes for devices without a socket (H1, H2). */
-import { crc32 } from 'node:zlib';
 import type { Request, Response } from 'express';
-import type * as Y from 'yjs';
 import { SyncError } from '../../shared/errors.js';
-import { knowsName } from '../../shared/known-names.js';
-import type { UserId } from '../../shared/names.js';
-import { type ChangeMessage, checkMessage, isAnswered, refuseNewNames } from '../../shared/protocol/json.js';
-import { type Collections, isObject, type JsonRecord, readRecord, recordMap } from '../../shared/records.js';
+import type { Collections } from '../../shared/records.js';
 import type { Author } from '../documents/device-key.js';
-import { growthOfDeletion, growthOfRecord } from '../documents/document-room.js';
 import type { HttpDeviceView } from '../documents/http-device-view.js';
-import { applyMessage, neededFrom } from '../documents/json-changes.js';
-import type { Judged } from '../documents/judged.js';
-import { keyOf } from '../documents/record-key.js';
 import type { UserDocument } from '../documents/user-document.js';
+import { Batch, type Item, readChanges } from './http-batch.js';
 import { sendJson } from './http-compression.js';
 import {
   authorOf,
@@ -25,181 +17,164 @@ import {
   visitorOf,
   withDocument,
 } from './http-request.js';
+import { confirmedBy, etagOf, tagPartOf, tagsOf } from './http-tags.js';
+import { openShared, type SharedAccess } from './shared-access.js';
 
-const MAX_CHANGES = 1_000;
-
-/** All records, with an ETag of the revision that they show (H1). */
+/** All records, with an ETag of the revisions that they show (H1). */
 export async function getSync(options: HttpOptions, request: Request, response: Response): Promise<void> {
   const isNamed = namedDevice(request) !== null;
   const author = authorOf(request, options.newDeviceId);
-  await withDocument(options, request, 'read', async (document) => {
+  await withDocuments(options, request, 'read', async (document, shared) => {
     const view = isNamed ? document.devices.overHttp(author, document.revision) : null;
-    const answer = await inOrder(document, () => answerOf(options, document, view, request));
+    const sharedView = isNamed && shared !== null ? viewOf(shared, author) : null;
+    const answer = await inOrder(document, () => {
+      confirm(options, request, document, view, 'own');
+      if (sharedView !== null) confirm(options, request, sharedView.document, sharedView.view, 'shared');
+      return answerOf(options, document, view);
+    });
     document.saveDevices('urgent');
-    await sendCollections(options, document, answer, request, response);
+    const known = tagsOf(request);
+    await send(options, request, response, { ...answer, document, shared, sharedView, known });
   });
 }
 
-/** Applies a list of changes in one atomic batch, then answers like GET (H2). */
+/** Applies a list of changes, those of each document in one atomic batch, then answers like GET (H2). */
 export async function postSync(options: HttpOptions, request: Request, response: Response): Promise<void> {
-  const changes = readChanges(request.body, visitorOf(request).user, options.config.maxDepth);
-  charge(options, request, changes.length);
-  if (changes.length > 0) mustWrite(request);
+  const { config, now } = options;
+  const items = readChanges(request.body, visitorOf(request).user, config.maxDepth);
+  const isShared = ({ message }: Item): boolean => config.sharedCollections.has(message.collection);
+  const [own, everybodys] = [items.filter((item) => !isShared(item)), items.filter(isShared)];
+  charge(options, request, items.length);
+  if (own.length > 0) mustWrite(request);
   const isNamed = namedDevice(request) !== null;
   const author = authorOf(request, options.newDeviceId);
-  const action = changes.length > 0 ? 'write' : 'read';
-  await withDocument(options, request, action, async (document) => {
+  const action = own.length > 0 ? 'write' : 'read';
+  await withDocuments(options, request, action, async (document, shared) => {
+    mustTake(shared, everybodys);
     const view = document.devices.overHttp(author, document.revision, isNamed);
-    for (const [index, each] of changes.entries())
-      withIndex(index, () => refuseNewNames(each, (name) => knowsName(document.doc, name)));
-    confirm(options, document, view, request);
-    const needed = changes.map((each, index) => {
-      const judged = view.judge(each, options.now());
-      document.erased?.checkWrite(judged, index);
-      return neededFrom(document.doc, each, judged);
+    const sharedView = shared === null ? null : viewOf(shared, author, isNamed);
+    const batch = new Batch(document, author, view, own);
+    confirm(options, request, document, view, 'own');
+    const from = batch.neededFrom(now());
+    if (sharedView !== null) {
+      const theirs = new Batch(sharedView.document, sharedView.author, sharedView.view, everybodys);
+      confirm(options, request, sharedView.document, sharedView.view, 'shared');
+      const apply = (): void => {
+        for (const each of [theirs, batch]) each.mustFit();
+        if (everybodys.length > 0) theirs.apply(now());
+      };
+      await inOrder(sharedView.document, apply, theirs.neededFrom(now()));
+    }
+    const answer = await inOrder(
+      document,
+      () => {
+        batch.mustFit();
+        batch.apply(now());
+        return answerOf(options, document, isNamed ? view : null);
+      },
+      from,
+    );
+    await sharedView?.document.durable();
+    await send(options, request, response, {
+      ...answer,
+      document,
+      shared,
+      sharedView: isNamed ? sharedView : null,
+      known: [],
     });
-    const apply = () => {
-      applyBatch(document, changes, view, author, options.now());
-      return answerOf(options, document, isNamed ? view : null, null);
-    };
-    const answer = await inOrder(document, apply, Math.min(...needed));
-    await sendCollections(options, document, answer, request, response);
   });
 }
 
-/** Each change is compared with what the device may have been looking at, the ones before it included (L4–L9). */
-function applyBatch(
-  document: UserDocument,
-  changes: readonly ChangeMessage[],
-  view: HttpDeviceView,
-  author: Author,
-  now: number,
-): void {
-  mustFit(document, changes);
-  const applied: [ChangeMessage, Judged][] = [];
-  const made = new Map<string, number>();
-  const entries = document.write(
-    { via: 'http', ...author, member: null },
-    (doc) => {
-      for (const message of changes) {
-        const judged = view.judge(message, now);
-        applyMessage(doc, message, currentOf(doc, message), judged, document.history);
-        view.applied(message, judged, document.revision);
-        applied.push([message, judged]);
-        if (judged.madeAt !== null) made.set(keyOf(message), judged.madeAt);
-      }
-    },
-    made,
-  );
-  for (const [message, judged] of applied) {
-    const record = document.record(message);
-    const revision = entries.find((entry) => keyOf(entry) === keyOf(message))?.revision ?? null;
-    const outcome = { revision, record, corrected: !isAnswered(message, record) };
-    view.wrote(message, judged, outcome, document.revision);
-  }
-  document.saveDevices('urgent'); // in one batch with the changes
+/** The document of the user and what everybody shares, while the request lasts. */
+async function withDocuments(
+  options: HttpOptions,
+  request: Request,
+  action: 'read' | 'write',
+  use: (document: UserDocument, shared: SharedAccess | null) => Promise<void>,
+): Promise<void> {
+  await withDocument(options, request, action, async (document) => {
+    const shared = await openShared(options, visitorOf(request));
+    try {
+      await use(document, shared);
+    } finally {
+      shared?.release();
+    }
+  });
 }
 
-/** All of a batch, or nothing. */
-function mustFit(document: UserDocument, changes: readonly ChangeMessage[]): void {
-  const sum = { bytes: 0, structs: 0 };
-  for (const [index, message] of changes.entries()) {
-    const current = document.record(message);
-    const isUpdate = message.type === 'DATA_UPDATE';
-    const growth = isUpdate ? growthOfRecord(current, message.document) : growthOfDeletion(current);
-    sum.bytes += growth.bytes;
-    sum.structs += growth.structs;
-    if (isUpdate) document.room.mustTake(sum, index);
-  }
+/** Whether the changes of shared collections may be made at all. */
+function mustTake(shared: SharedAccess | null, [first]: readonly Item[]): void {
+  if (first === undefined || shared === null) return;
+  const { index } = first;
+  if (shared.readOnly) throw new SyncError('READ_ONLY', undefined, { index });
+  if (shared.records === null) throw new SyncError('DOCUMENT_CORRUPT', undefined, { index });
 }
 
-function currentOf(doc: Y.Doc, { collection, id }: ChangeMessage): JsonRecord | null {
-  const map = recordMap(doc, collection, id);
-  return map === null ? null : readRecord(map, id);
+/** The shared document as a device sees it that may write there. */
+interface SharedView {
+  readonly document: UserDocument;
+  readonly author: Author;
+  readonly view: HttpDeviceView;
+}
+
+function viewOf(
+  { records, readOnly, actor }: SharedAccess,
+  { device }: Author,
+  keep = true,
+): SharedView | null {
+  if (records === null || readOnly) return null;
+  const { document } = records;
+  const author = { device, actor };
+  return { document, author, view: document.devices.overHttp(author, document.revision, keep) };
 }
 
 interface Answer {
-  readonly etag: string;
-  /** `null` for who has it already. */
-  readonly body: Collections | null;
+  /** The part of the tag that stands for the user's document. */
+  readonly part: string;
+  readonly own: Collections;
 }
 
-/** What a named device is sent, and what it says that it has, is remembered (L4). */
-function answerOf(
-  options: HttpOptions,
+/** What a named device is sent is remembered (L4). */
+function answerOf({ now }: HttpOptions, document: UserDocument, view: HttpDeviceView | null): Answer {
+  view?.sent(document.revision, now());
+  return { part: tagPartOf(document), own: document.collections() };
+}
+
+/** What a named device says that it has is remembered. */
+function confirm(
+  { now }: HttpOptions,
+  request: Request,
   document: UserDocument,
   view: HttpDeviceView | null,
-  request: Request | null,
-): Answer {
-  const etag = etagOf(document);
-  const known = tagsOf(request);
-  if (view !== null) {
-    if (request !== null) confirm(options, document, view, request);
-    view.sent(document.revision, options.now());
-  }
-  // What a client knows by a weak tag it hears of by that tag.
-  const named = [etag, `W/${etag}`].find((tag) => known.includes(tag));
-  const isKnown = named !== undefined || known.includes('*');
-  return { etag: named ?? etag, body: isKnown ? null : document.collections() };
+  which: 'own' | 'shared',
+): void {
+  if (view === null) return;
+  const revision = confirmedBy(request, document, which);
+  if (revision !== null) view.confirmed(revision, now());
 }
 
-async function sendCollections(
+interface Sending extends Answer {
+  readonly document: UserDocument;
+  readonly shared: SharedAccess | null;
+  readonly sharedView: SharedView | null;
+  /** Tags of what need not be sent again. */
+  readonly known: readonly string[];
+}
+
+/** The shared collections are shown as they are durable by then. */
+async function send(
   options: HttpOptions,
-  document: UserDocument,
-  answer: Answer,
   request: Request,
   response: Response,
+  { document, shared, sharedView, own, part, known }: Sending,
 ): Promise<void> {
   await document.durable();
-  response.set({ ETag: answer.etag, 'Cache-Control': 'private, no-cache' });
-  if (answer.body === null) response.vary('Accept-Encoding').status(304).end();
-  else await sendJson(options, request, response, answer.body);
-}
-
-/**
- * The revision, and a mark of the content: after a restored backup, the same revision can stand for another one.
- */
-function etagOf(document: UserDocument): string {
-  return `"${document.revision}.${crc32(document.stateVector()).toString(36)}"`;
-}
-
-const tagsOf = (request: Request | null): string[] =>
-  (request?.get('If-None-Match') ?? '').split(',').map((tag) => tag.trim());
-
-/** The ETag that a request brings along says what its device has. */
-function confirm({ now }: HttpOptions, document: UserDocument, view: HttpDeviceView, request: Request): void {
-  const current = etagOf(document);
-  const known = tagsOf(request).flatMap((tag) => {
-    const revision = Number(/^(?:W\/)?"(\d{1,15})\.[0-9a-z]+"$/.exec(tag)?.[1] ?? -1);
-    // One of another content is from before a backup was restored.
-    const isKnown = revision < document.revision || tag.endsWith(current);
-    return revision >= 0 && isKnown && !document.erased?.covers(revision) ? [revision] : [];
-  });
-  if (known.length > 0) view.confirmed(Math.max(...known), now());
-}
-
-function readChanges(body: unknown, user: UserId, maxDepth: number): ChangeMessage[] {
-  const changes = isObject(body) ? body.changes : undefined;
-  if (!Array.isArray(changes))
-    throw new SyncError('INVALID_MESSAGE', 'changes: must be an array of messages');
-  if (changes.length > MAX_CHANGES) {
-    throw new SyncError('INVALID_MESSAGE', `changes: must have at most ${MAX_CHANGES} messages`);
-  }
-  return changes.map((change, index) =>
-    withIndex(index, () => {
-      const message = checkMessage(change, user, { maxDepth });
-      if (message.type === 'REQUEST_SYNC') throw new SyncError('UNKNOWN_TYPE');
-      return message;
-    }),
-  );
-}
-
-/** What is wrong with an item of a batch is told with its place. */
-function withIndex<T>(index: number, check: () => T): T {
-  try {
-    return check();
-  } catch (error) {
-    if (!(error instanceof SyncError)) throw error;
-    throw new SyncError(error.code, error.message, { index });
-  }
+  const records = shared?.records ?? null;
+  const etag = etagOf(part, records === null ? null : tagPartOf(records.document, records.revision));
+  if (records !== null) sharedView?.view.sent(records.revision, options.now());
+  // What a client knows by a weak tag it hears of by that tag.
+  const named = [etag, `W/${etag}`].find((tag) => known.includes(tag));
+  response.set({ ETag: named ?? etag, 'Cache-Control': 'private, no-cache' });
+  if (named !== undefined || known.includes('*')) response.vary('Accept-Encoding').status(304).end();
+  else await sendJson(options, request, response, { ...own, ...records?.of(shared?.collections ?? []) });
 }

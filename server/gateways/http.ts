@@ -12,7 +12,15 @@ import { postYjs } from './http-exchange.js';
 import { getHistory, postRestore } from './http-history.js';
 import { bodyReader } from './http-inflation.js';
 import { getMetrics } from './http-metrics.js';
-import { admit, countAnswers, door, type HttpOptions, roomOnDisk, userOf } from './http-request.js';
+import {
+  admit,
+  countAnswers,
+  door,
+  type HttpOptions,
+  roomOnDisk,
+  userOf,
+  userOrSharedOf,
+} from './http-request.js';
 import { getSync, postSync } from './http-sync.js';
 import { deleteUser, eraseOwn, exportOwn, sendExport } from './http-users.js';
 import { cors } from './origin.js';
@@ -54,7 +62,7 @@ export function createHttp(options: HttpOptions): express.Express {
   if (hasOperator) app.get('/metrics', adminOnly(config), getMetrics(metrics));
   app.use('/api', countAnswers(options));
   // Strangers first: they must not use up what the user may ask for.
-  const enter = (cost: number) => [door(options), admit(options, cost)] as const;
+  const enter = (cost: number, document = userOf) => [door(options, document), admit(options, cost)] as const;
   app.get('/api/sync/:userId', ...enter(COST.read), (request, response) =>
     getSync(options, request, response),
   );
@@ -62,14 +70,17 @@ export function createHttp(options: HttpOptions): express.Express {
   app.post('/api/sync/:userId', ...enter(COST.write), room, json, (request, response) =>
     postSync(options, request, response),
   );
-  app.post('/api/yjs/:userId', ...enter(COST.exchange), room, raw, (request, response) =>
+  app.post('/api/yjs/:userId', ...enter(COST.exchange, userOrSharedOf), room, raw, (request, response) =>
     postYjs(options, request, response),
   );
-  app.get('/api/history/:userId', ...enter(COST.history), (request, response) =>
+  app.get('/api/history/:userId', ...enter(COST.history, userOrSharedOf), (request, response) =>
     getHistory(options, request, response),
   );
-  app.post('/api/history/:userId/restore', ...enter(COST.history), json, (request, response) =>
-    postRestore(options, request, response),
+  app.post(
+    '/api/history/:userId/restore',
+    ...enter(COST.history, userOrSharedOf),
+    json,
+    (request, response) => postRestore(options, request, response),
   );
   app.delete('/api/users/:userId', ...enter(COST.all), (request, response) =>
     eraseOwn(options, request, response),

@@ -2,6 +2,7 @@ import type { SyncError } from '../../shared/errors.js';
 import type { DeviceId } from '../../shared/names.js';
 import type { UserDocument } from '../documents/user-document.js';
 import type { Log } from '../log.js';
+import type { SharedAccess } from './shared-access.js';
 
 /** What a session can do to its connection. */
 export interface JsonOutbox {
@@ -21,6 +22,8 @@ export interface JsonSessionOptions {
   readonly actor?: string | null;
   /** The device may look, not change (N7). */
   readonly readOnly?: boolean;
+  /** What everybody shares; left out where nothing is. */
+  readonly shared?: SharedAccess | null;
   readonly outbox: JsonOutbox;
   readonly now: () => number;
   readonly log: Log;

@@ -1,70 +1,69 @@
 /** One connection of a JSON device, without its socket: messages in, messages out (L1–L11). */
-import type * as Y from 'yjs';
 import { SyncError } from '../../shared/errors.js';
-import { knowsName } from '../../shared/known-names.js';
-import type { DeviceId } from '../../shared/names.js';
-import {
-  type ChangeMessage,
-  isAnswered,
-  type JsonMessage,
-  jsonMessages,
-  refuseNewNames,
-  SERVER_DEVICE,
-} from '../../shared/protocol/json.js';
-import type { DurableChange, Member, Origin, RecordChange } from '../documents/changes.js';
-import type { DeviceView } from '../documents/device-view.js';
-import { growthOfRecord } from '../documents/document-room.js';
-import { applyMessage, neededFrom } from '../documents/json-changes.js';
-import type { Judged } from '../documents/judged.js';
-import { keyOf } from '../documents/record-key.js';
+import { type ChangeMessage, type JsonMessage, jsonMessages } from '../../shared/protocol/json.js';
+import type { Collections } from '../../shared/records.js';
+import type { DurableRecords } from '../documents/durable-records.js';
+import { JsonChannel } from './json-channel.js';
 import { JsonDoor } from './json-door.js';
-import { JsonLimit } from './json-limit.js';
 import type { JsonSessionOptions } from './json-session-options.js';
-import { Receipts } from './receipts.js';
+import type { SharedAccess } from './shared-access.js';
 
 const MAX_BAD_MESSAGES = 20;
 const BAD_MESSAGE_WINDOW = 60_000;
 
-/** The text of a change is made once, and encoded once, however many connections it goes to. */
-const texts = new WeakMap<RecordChange, Buffer>();
-
-export class JsonSession implements Member {
+export class JsonSession {
   readonly #options: JsonSessionOptions;
-  readonly #origin: Origin;
-  readonly #receipts: Receipts;
   readonly #door: JsonDoor;
-  readonly #limit: JsonLimit;
-  /** What the device may be looking at; from the first full sync on. */
-  #view: DeviceView | null = null;
+  readonly #own: JsonChannel;
+  /** That of the shared document; `null` where there is none, or it can't be read. */
+  readonly #shared: JsonChannel | null;
   /** The connection is gone. */
   #left = false;
   /** It is gone, or was told to go. */
   #ended = false;
   #fullSyncWaiting = false;
-  /** The `ack` of each write that is not durable yet, in order. */
-  readonly #unsaved: (string | undefined)[] = [];
   #badMessages: number[] = [];
 
   constructor(options: JsonSessionOptions) {
     this.#options = options;
-    this.#origin = { via: 'json', device: options.device, actor: options.actor ?? null, member: this };
-    this.#door = new JsonDoor({ user: options.document.user, maxDepth: options.maxDepth });
-    this.#limit = new JsonLimit(options.maxMessage, () => this.#view?.device);
-    this.#receipts = new Receipts((payload) => options.outbox.ping(payload));
+    const { document, device, actor = null, readOnly = false, outbox, now, log, shared = null } = options;
+    this.#door = new JsonDoor({ user: document.user, maxDepth: options.maxDepth });
+    const common = {
+      device,
+      maxMessage: options.maxMessage,
+      now,
+      log,
+      send: (text: string | Buffer) => this.#send(text),
+      ping: (payload: string) => outbox.ping(payload),
+      guard: (action: () => void, ack?: string) => this.#guard(action, ack),
+      end: (error: SyncError) => this.#end(error),
+    };
+    this.#own = new JsonChannel({ ...common, document, actor, readOnly, isRemembered: true, name: '' });
+    const isShown = shared !== null && shared.records !== null;
+    this.#shared = isShown ? new JsonChannel({ ...common, ...channelOf(shared, shared.records) }) : null;
   }
 
   /** Sends everything, confirms the connection, and follows the document from here (L1). */
   start(): void {
-    this.#options.document.enter(() => {
-      if (!this.#ended) this.#greet();
-    });
+    this.#options.document.enter(() => this.#followShared(() => this.#greet()));
+  }
+
+  /** What of the shared document is not durable yet has to be, before the first full sync shows it. */
+  #followShared(then: () => void): void {
+    const document = this.#options.shared?.records?.document;
+    if (this.#ended) return;
+    if (document === undefined) {
+      then();
+      return;
+    }
+    this.#shared?.open();
+    document.afterDurable(() => this.#options.document.enter(then));
   }
 
   #greet(): void {
+    if (this.#ended) return;
     const { document, device, now } = this.#options;
-    this.#view = document.devices.connect(this.#origin, now(), document.revision);
-    document.saveDevices('urgent');
-    document.join(this);
+    this.#own.open();
     this.#fullSync();
     document.afterDurable(() => this.#send(jsonMessages.connectionConfirmed(document.user, device, now())));
   }
@@ -79,13 +78,10 @@ export class JsonSession implements Member {
   }
 
   #read(raw: string | Uint8Array): void {
-    const incoming = this.#door.read(raw, this.#limit.bytes);
+    const limit = Math.max(this.#own.maxMessage, this.#shared?.maxMessage ?? 0);
+    const incoming = this.#door.read(raw, limit);
     if ('message' in incoming) {
-      const { message } = incoming;
-      this.#guard(() => {
-        refuseNewNames(message, (name) => knowsName(this.#options.document.doc, name));
-        this.#handle(message);
-      }, message.ack);
+      this.#guard(() => this.#handle(incoming.message), incoming.message.ack);
       return;
     }
     const { error, ack, isOldNews, isFatal } = incoming;
@@ -125,36 +121,17 @@ export class JsonSession implements Member {
     if (this.#badMessages.length >= MAX_BAD_MESSAGES) this.#end(new SyncError('TOO_MANY_BAD_MESSAGES'));
   }
 
-  deliver({ origin, revision, records }: DurableChange): void {
-    if (origin.member === this) return;
-    for (const change of records) this.#sendChange(change, origin.device, revision);
-  }
-
-  fail(error: SyncError): void {
-    for (const ack of this.#unsaved) this.#send(jsonMessages.error(new SyncError('NOT_SAVED'), ack));
-    this.#end(error);
-  }
-
   pong(payload: string): void {
-    // Not before the messages that came before it.
-    this.#options.document.enter(() => this.#pong(payload));
-  }
-
-  #pong(payload: string): void {
-    const received = this.#receipts.confirm(payload);
-    if (received === null) return;
-    this.#view?.acknowledged(received.number, received.revision, this.#options.now());
+    if (payload.startsWith(SHARED)) this.#shared?.pong(payload);
+    else this.#own.pong(payload);
   }
 
   /** The connection is gone. */
   leave(): void {
-    const { document, now } = this.#options;
     this.#left = !this.#ended;
     this.#ended = true;
-    document.leave(this);
-    document.enter(() => {
-      if (this.#view !== null) document.devices.disconnect(this.#view, now());
-    });
+    this.#own.leave();
+    this.#shared?.leave();
   }
 
   #handle(message: JsonMessage): void {
@@ -164,130 +141,52 @@ export class JsonSession implements Member {
       this.#change(message);
       return;
     }
-    this.#view?.hearClock(message.sentAt, this.#options.now());
+    this.#own.hearClock(message.sentAt);
+    this.#shared?.hearClock(message.sentAt);
     this.#fullSync();
-    this.#acknowledge(message);
+    this.#own.acknowledge(message.ack);
   }
 
-  /** Compares the write with what the device may have been looking at, which may have to be read first (L4–L9). */
   #change(message: ChangeMessage): void {
-    const { document, now, readOnly } = this.#options;
-    if (readOnly) {
-      this.#send(jsonMessages.error(new SyncError('READ_ONLY'), message.ack));
-      return;
-    }
-    const judged = this.#view?.judge(message, now());
-    if (judged === undefined || this.#isErased(message, judged)) return;
-    document.withHistory(neededFrom(document.doc, message, judged), () =>
-      this.#guard(() => {
-        this.#write(message, judged);
-        this.#acknowledge(message);
-      }, message.ack),
-    );
-  }
-
-  /** Whether the write is from before an erasure: then the device is told, and has to clear first (P7). */
-  #isErased({ ack }: ChangeMessage, judged: Judged): boolean {
-    try {
-      this.#options.document.erased?.checkWrite(judged);
-      return false;
-    } catch (error) {
-      if (!(error instanceof SyncError)) throw error;
-      this.#send(jsonMessages.error(error, ack));
-      this.#end(error);
-      return true;
-    }
-  }
-
-  #acknowledge({ ack }: JsonMessage): void {
-    if (ack === undefined) return;
-    this.#options.document.afterDurable(() => this.#send(jsonMessages.ack(ack)));
+    const { shared } = this.#options;
+    if (shared == null || !shared.collections.has(message.collection)) this.#own.change(message);
+    else if (this.#shared === null) this.#refuse(new SyncError('DOCUMENT_CORRUPT'), message.ack);
+    else this.#shared.change(message);
   }
 
   /**
-   * The sender gets the record too when its own store would be left with something else: when the merge differs
-   * from what it sent, or when something without its write was on its way to it (L3).
+   * What everybody shares is shown as it is durable when the sync leaves, so that it need not be waited for. How large
+   * the records are that the device may send back is saved before it has them.
    */
-  #write(message: ChangeMessage, judged: Judged): void {
-    const { document, log, now } = this.#options;
-    const { collection, id } = message;
-    const made = new Map(judged.madeAt === null ? [] : [[keyOf(message), judged.madeAt]]);
-    const isCrossed = this.#receipts.isOpen(message);
-    const endWatch = this.#receipts.watch(message);
-    const current = document.record(message);
-    if (message.type === 'DATA_UPDATE') document.room.mustTake(growthOfRecord(current, message.document));
-    const apply = (doc: Y.Doc) => applyMessage(doc, message, current, judged, document.history);
-    const entries = document.write(this.#origin, apply, made);
-    const record = document.record(message);
-    const corrected = !isAnswered(message, record);
-    const { revision } = document;
-    const outcome = { revision: entries.at(-1)?.revision ?? null, record, corrected };
-    this.#view?.wrote(message, judged, outcome, isCrossed, document.history, now());
-    document.saveDevices('urgent'); // in one batch with the write
-    this.#unsaved.push(message.ack);
-    document.afterDurable(() => {
-      this.#unsaved.shift();
-      if (entries.length > 0) {
-        const event = message.type === 'DATA_UPDATE' ? 'updated' : 'deleted';
-        log(event, { user: document.user, collection, record: id });
-        this.#logBroadcast();
-      }
-      const crossed = endWatch();
-      if (!corrected && !crossed) return;
-      this.#view?.sentBack(message, outcome.revision, revision);
-      this.#sendChange({ collection, id, record }, SERVER_DEVICE, revision);
-    });
-  }
-
   #fullSync(): void {
     if (this.#fullSyncWaiting) return;
     this.#fullSyncWaiting = true;
-    const { document, device, now, log } = this.#options;
-    const data = document.collections();
+    const { document, shared, now } = this.#options;
+    const own = document.collections();
     const { revision } = document;
-    const text = jsonMessages.fullSync(data, now());
-    this.#limit.sendsAll(data, Buffer.byteLength(text));
-    document.saveDevices('urgent');
+    const text = jsonMessages.fullSync(own, now());
+    this.#own.showsAll(own, text.length);
     document.afterDurable(() => {
-      if (!this.#ended) this.#options.outbox.answer(text, () => this.#fullSyncSent());
-      this.#view?.sentFullSync(revision, now());
-      this.#receipts.sent('everything', revision);
-      const collections = Object.fromEntries(
-        Object.entries(data).map(([name, { length }]) => [name, length]),
-      );
-      log('initialData', { user: document.user, device, collections });
+      const everybodys = shared?.records?.of(shared.collections) ?? {};
+      const all = { ...own, ...everybodys };
+      const message = shared == null ? text : jsonMessages.fullSync(all, now());
+      if (!this.#ended) this.#options.outbox.answer(message, () => this.#fullSyncSent());
+      this.#own.sentAll(revision);
+      this.#shared?.showsAll(everybodys, message.length);
+      this.#shared?.sentAll(shared?.records?.revision ?? 0);
+      this.#logSync(all);
     });
+  }
+
+  #logSync(all: Collections): void {
+    const { document, device, log } = this.#options;
+    const collections = Object.fromEntries(Object.entries(all).map(([name, { length }]) => [name, length]));
+    log('initialData', { user: document.user, device, collections });
   }
 
   /** One that was asked for meanwhile is answered by it. */
   #fullSyncSent(): void {
     this.#fullSyncWaiting = false;
-  }
-
-  #sendChange(change: RecordChange, fromDevice: DeviceId, revision: number): void {
-    const text = texts.get(change) ?? Buffer.from(this.#textOf(change, fromDevice));
-    texts.set(change, text);
-    this.#limit.sends(text.length);
-    this.#send(text);
-    if (fromDevice !== SERVER_DEVICE) this.#view?.sent(change, revision);
-    this.#receipts.sent(change, revision);
-  }
-
-  #textOf({ collection, id, record }: RecordChange, fromDevice: DeviceId): string {
-    const now = this.#options.now();
-    if (record === null) return jsonMessages.dataDelete(collection, id, fromDevice, now);
-    return jsonMessages.dataUpdate(collection, record, fromDevice, now);
-  }
-
-  #logBroadcast(): void {
-    const { document, log } = this.#options;
-    const others = [...document.members].filter((member) => member !== this);
-    const devices = others.map(({ device }) => device);
-    if (devices.length > 0) log('broadcast', { user: document.user, devices });
-  }
-
-  get device(): DeviceId {
-    return this.#options.device;
   }
 
   #send(text: string | Buffer): void {
@@ -300,3 +199,9 @@ export class JsonSession implements Member {
     this.#options.outbox.close(error);
   }
 }
+
+/** Marks the pings of the shared document. */
+const SHARED = 's';
+
+const channelOf = ({ actor, readOnly }: SharedAccess, { document }: DurableRecords) =>
+  ({ document, actor, readOnly, isRemembered: !readOnly, name: SHARED }) as const;

@@ -10,7 +10,7 @@ import type { Admission, Refusal } from './admission.js';
 import { Offences } from './offences.js';
 import { isForeign } from './origin.js';
 import { offenderOf, readRequest, type UpgradeRequest, userIn } from './upgrade-request.js';
-import { letIn, logRefusal, type Visitor } from './visitor.js';
+import { countedAs, letIn, logRefusal, type Visitor } from './visitor.js';
 
 export interface DoorOptions {
   readonly config: Config;
@@ -75,7 +75,7 @@ export class Door {
     const late = this.#refusalOf(request) ?? (isIn ? this.#refusalOfGuest(guest) : null);
     if (late !== null) return this.#refused(request, address, late);
     if (!isIn) return { is: 'turned away', error: guest };
-    const leave = admission.enterUser(guest.visitor);
+    const leave = admission.enterUser(countedAs(guest.visitor));
     // It may have gone while its token was checked, and says so only once.
     if (stream.closed) leave();
     else stream.once('close', leave);
@@ -106,7 +106,7 @@ export class Door {
   /** Asked once it is known that the client may come in. */
   #refusalOfGuest({ asked, visitor }: Guest): Refusal | null {
     if (this.#offences.isBlocked(offenderOf(asked))) return BLOCKED;
-    return this.#options.admission.refuseUser(visitor);
+    return this.#options.admission.refuseUser(countedAs(visitor));
   }
 
   #refused(request: IncomingMessage, address: string, refusal: Refusal): Answer {

@@ -1,7 +1,7 @@
 /** What a WebSocket upgrade asks for: which protocol, which user, which device. */
 import type { IncomingMessage } from 'node:http';
 import { SyncError } from '../../shared/errors.js';
-import { type DeviceId, isDeviceId, isUserId, type UserId } from '../../shared/names.js';
+import { type DeviceId, isDeviceId, isUserId, SHARED_DOCUMENT, type UserId } from '../../shared/names.js';
 import { decoded, invalidDevice, invalidUser, parameterOf } from './request-names.js';
 
 export type Via = 'yjs' | 'json';
@@ -32,7 +32,7 @@ export function readRequest(request: IncomingMessage, address: string): UpgradeR
   const device = parameterOf(url, 'deviceId', 'is a space');
   return {
     via,
-    user: isUserId(user) ? user : null,
+    user: isDocument(via, user) ? user : null,
     device: isDeviceId(device) ? device : null,
     problem: problemWith(via, user, device),
     address,
@@ -46,9 +46,13 @@ export function userIn({ user, problem }: UpgradeRequest): UserId {
   return user;
 }
 
+/** A JSON device gets the shared collections with those of its user. */
+const isDocument = (via: Via, name: string | null): name is UserId =>
+  isUserId(name) || (via === 'yjs' && name === SHARED_DOCUMENT);
+
 function problemWith(via: Via, user: string | null, device: string | null): SyncError | null {
   if (via === 'json' && (!user || !device)) return new SyncError('MISSING_IDENTITY');
-  if (!isUserId(user)) return invalidUser(user ?? '');
+  if (!isDocument(via, user)) return invalidUser(user ?? '');
   return isDeviceId(device) || !device ? null : invalidDevice(device);
 }
 

@@ -9,6 +9,7 @@ import type { DocumentRegistry, Lease } from '../documents/registry.js';
 import type { UserDocument } from '../documents/user-document.js';
 import { JSON_LIMIT_FACTOR } from './json-door.js';
 import { JsonSession } from './json-session.js';
+import { openShared, type SharedAccess } from './shared-access.js';
 import type { Socket } from './socket.js';
 import { endSoon, refuse, turnAway, webSocketServer } from './upgrade-answers.js';
 import { Door, type DoorOptions, type Guest } from './upgrade-door.js';
@@ -139,6 +140,7 @@ export class UpgradeGateway {
       checkedAt,
     };
     let lease: Lease | null = null;
+    let shared: SharedAccess | null = null;
     this.#connections.add(connection);
     log('connected', { user, device, via: asked.via });
     socket.hold('loading'); // what the client sends before the document is loaded waits in its socket (N2)
@@ -151,6 +153,7 @@ export class UpgradeGateway {
       this.#connections.delete(connection);
       connection.session?.leave();
       lease?.release();
+      shared?.release();
       const isQuote = code === ERRORS.MALFORMED_UPDATE.close;
       log('disconnected', { user, device, code, reason: isQuote ? '' : reason.toString() });
     });
@@ -159,14 +162,18 @@ export class UpgradeGateway {
       const action = mayWrite ? 'connect-write' : 'connect-read';
       await access.enter(principal, { user, action, via: asked.via, address });
       lease = await registry.open(user);
+      if (asked.via === 'json') shared = await openShared(this.#options, visitor);
       clearTimeout(late);
       if (!this.#connections.has(connection) || connection.isShut || ws.readyState !== ws.OPEN) {
         lease.release();
+        shared?.release();
         return;
       }
-      connection.session = this.#start(connection, lease);
+      connection.session = this.#start(connection, lease, shared);
       socket.release('loading');
     } catch (error) {
+      lease?.release(); // who has gone meanwhile is not told of it again
+      shared?.release();
       if (!(error instanceof SyncError)) log('unexpected', { where: 'connection', error });
       socket.end(error instanceof SyncError ? error : new SyncError('INTERNAL'));
     }
@@ -200,13 +207,13 @@ export class UpgradeGateway {
     endSoon(socket);
   }
 
-  #start(connection: Connection, lease: Lease): Session {
+  #start(connection: Connection, lease: Lease, shared: SharedAccess | null): Session {
     const { wire, guest } = connection;
     const { document } = lease;
     const session =
       guest.asked.via === 'yjs'
         ? this.#yjsSession(document, wire, guest)
-        : this.#jsonSession(document, wire, guest);
+        : this.#jsonSession(document, shared, wire, guest);
     const receive = (message: Uint8Array | string) => {
       if (session instanceof YjsSession) session.receive(typeof message === 'string' ? null : message);
       else session.receive(message);
@@ -242,7 +249,12 @@ export class UpgradeGateway {
     return new YjsSession({ document, ...who, outbox, now: uptime, maxPending, pendingTimeout });
   }
 
-  #jsonSession(document: UserDocument, { socket, answer }: Wire, { device, visitor }: Guest): JsonSession {
+  #jsonSession(
+    document: UserDocument,
+    shared: SharedAccess | null,
+    { socket, answer }: Wire,
+    { device, visitor }: Guest,
+  ): JsonSession {
     const { config, log, now } = this.#options;
     const outbox = {
       answer,
@@ -252,7 +264,7 @@ export class UpgradeGateway {
     };
     const { maxDepth, maxJsonMessage: maxMessage } = config;
     const who = { device, actor: visitor.actor, readOnly: !visitor.mayWrite };
-    return new JsonSession({ document, ...who, outbox, now, log, maxDepth, maxMessage });
+    return new JsonSession({ document, shared, ...who, outbox, now, log, maxDepth, maxMessage });
   }
 
   /** A fault of ours ends this connection, not the process. */

@@ -1,9 +1,10 @@
 /** Everybody's way in: the token of a request, and what it allows with the user that the request names (A2–A4). */
 import type { IncomingMessage } from 'node:http';
 import { SyncError } from '../../shared/errors.js';
-import type { UserId } from '../../shared/names.js';
+import { SHARED_DOCUMENT, type UserId } from '../../shared/names.js';
 import { type Access, actorOf, type Principal, type Recheck } from '../access.js';
 import type { Log } from '../log.js';
+import type { Caller } from './admission.js';
 
 /** Somebody who was let in to a user's document. */
 export interface Visitor {
@@ -16,6 +17,12 @@ export interface Visitor {
   /** Where the access is not that of the token itself. */
   readonly recheck: Recheck | undefined;
 }
+
+/** Whom places and rates count: the shared document has no user of its own, so whoever comes to it (D8). */
+export const countedAs = ({ user, actor, address }: Visitor): Caller => ({
+  user: user === SHARED_DOCUMENT ? actor : user,
+  address,
+});
 
 /** The subprotocol that says that the next one is a token: a browser can send no header with a WebSocket. */
 export const BEARER = 'bearer';

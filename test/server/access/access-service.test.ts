@@ -12,6 +12,7 @@ const doctor = (name = 'doctor'): Person => ({
   kind: 'person',
   sub: user(name),
   access: new Map(),
+  writesShared: false,
   jti: null,
   issuedAt: null,
   expiresAt: Number.POSITIVE_INFINITY,

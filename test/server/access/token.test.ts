@@ -460,6 +460,7 @@ describe('[A2] may', () => {
     kind: 'person',
     sub: user('anna'),
     access: new Map(access.map(([name, mode]) => [user(name), mode])),
+    writesShared: false,
     jti: null,
     issuedAt: null,
     expiresAt: 0,

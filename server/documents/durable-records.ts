@@ -1,0 +1,76 @@
+/**
+ * All records of a document as they are durable at any moment, for those who show them beside another document and
+ * can't wait for both (D8). It follows the document like a connection, and before those that come later.
+ */
+import type { CollectionName, DeviceId, RecordId } from '../../shared/names.js';
+import { SERVER_DEVICE } from '../../shared/protocol/json.js';
+import type { Collections, JsonRecord } from '../../shared/records.js';
+import type { DurableChange, Member } from './changes.js';
+import type { UserDocument } from './user-document.js';
+
+const known = new WeakMap<UserDocument, Promise<DurableRecords>>();
+
+export class DurableRecords implements Member {
+  readonly device: DeviceId = SERVER_DEVICE;
+  readonly document: UserDocument;
+  readonly #collections = new Map<CollectionName, Map<RecordId, JsonRecord>>();
+  #revision: number;
+
+  private constructor(document: UserDocument) {
+    this.document = document;
+    this.#revision = document.revision;
+    for (const [name, records] of Object.entries(document.collections())) {
+      const byId = new Map(records.map((record) => [String(record.id) as RecordId, record]));
+      this.#collections.set(name as CollectionName, byId);
+    }
+  }
+
+  /**
+   * Those of a document, once for all who ask.
+   *
+   * @throws SyncError what the document failed with
+   */
+  static of(document: UserDocument): Promise<DurableRecords> {
+    const made = known.get(document) ?? DurableRecords.#read(document);
+    known.set(document, made);
+    return made;
+  }
+
+  /** What is not durable yet of what is read is so before it is given out. */
+  static #read(document: UserDocument): Promise<DurableRecords> {
+    return new Promise((resolve, reject) =>
+      document.enter(() => {
+        const records = new DurableRecords(document);
+        document.join(records);
+        document.afterDurable(() => resolve(records), reject);
+      }),
+    );
+  }
+
+  /** Of the document that they show. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** The records of these collections; of each one, empty or not. */
+  of(names: Iterable<CollectionName>): Collections {
+    return Object.fromEntries(
+      [...names].map((name) => [name, [...(this.#collections.get(name)?.values() ?? [])]]),
+    );
+  }
+
+  deliver({ revision, records }: DurableChange): void {
+    this.#revision = revision;
+    for (const { collection, id, record } of records) {
+      const byId = this.#collections.get(collection) ?? new Map<RecordId, JsonRecord>();
+      this.#collections.set(collection, byId);
+      if (record === null) byId.delete(id);
+      else byId.set(id, record);
+    }
+  }
+
+  /** The next one is that of the document as it is loaded anew. */
+  fail(): void {
+    this.#collections.clear();
+  }
+}
