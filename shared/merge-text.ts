@@ -19,6 +19,7 @@ const IS_WORD = new RegExp(`^${LETTER}`, 'u');
  * @example mergeText(['Fever. Cough.'], 'Fever. No cough.', 'High fever. Cough.') // 'High fever. No cough.'
  */
 export function mergeText(seen: readonly string[], incoming: string, current: string): string {
+  if (isUntouched(seen, current)) return incoming;
   const bases = latestLast(seen, current).map(tokensOf);
   const i = tokensOf(incoming);
   return joined(mergeTokens(nearest(bases, i), i, tokensOf(current)));
@@ -30,10 +31,15 @@ export function mergeText(seen: readonly string[], incoming: string, current: st
  * @example mergeMarkup(['<p>Fever.</p>'], '', '<p>Fever. Cough.</p>') // '<p> Cough.</p>'
  */
 export function mergeMarkup(seen: readonly string[], incoming: string, current: string): string {
+  if (incoming !== '' && isUntouched(seen, current)) return incoming;
   const bases = latestLast(seen, current);
   const i = incoming === '' ? tagsIn(bases.at(-1) ?? '') : markupTokens(incoming);
   return joined(mergeTokens(nearest(bases.map(markupTokens), i), i, markupTokens(current)));
 }
+
+/** Nobody else changed it: there is nothing to merge, which takes its time where a text is long. */
+const isUntouched = (seen: readonly string[], current: string): boolean =>
+  seen.every((version) => version === current);
 
 /** Of versions that are equally near, the last one counts: the text as it is, if that was seen. */
 function latestLast(seen: readonly string[], current: string): string[] {
