@@ -19,26 +19,26 @@ import { RecordError } from './errors.js';
 /** Whether a name that could not be new is on this device already, so that what has it can be changed. */
 export type Knows = (name: string) => boolean;
 
-/** A name as it may stand in a document; a new one as well, where `isNew` says which others are known. */
-export function checkCollection(name: string, isNew?: Knows): CollectionName {
-  const problem = typeof name === 'string' ? problemOf(name, isNew) : 'is no string';
+/** A name as it may stand in a document; where `knows` is given, one that may be new, or is known. */
+export function checkCollection(name: string, knows?: Knows): CollectionName {
+  const problem = typeof name === 'string' ? problemOf(name, knows) : 'is no string';
   if (problem === null && isCollectionName(name)) return name;
   throw new RecordError('INVALID_NAME', String(name), [
     { message: `The collection name ${problem}.`, path: [] },
   ]);
 }
 
-export function checkId(collection: string, value: unknown, isNew?: Knows): RecordId {
+export function checkId(collection: string, value: unknown, knows?: Knows): RecordId {
   const id = recordIdOf(value);
-  const problem = typeof value === 'string' ? problemOf(value, isNew) : 'is no string and no safe integer';
+  const problem = typeof value === 'string' ? problemOf(value, knows) : 'is no string and no safe integer';
   if (id !== null && (problem === null || typeof value !== 'string')) return id;
   throw new RecordError('INVALID_NAME', collection, [{ message: `The record id ${problem}.`, path: ['id'] }]);
 }
 
-function problemOf(name: string, isNew: Knows | undefined): string | null {
+function problemOf(name: string, knows: Knows | undefined): string | null {
   const problem = nameProblem(name);
   const mayStay = storedNameProblem(name) === null && isWellFormed(name);
-  return mayStay && (isNew === undefined || isNew(name)) ? null : problem;
+  return mayStay && (knows === undefined || knows(name)) ? null : problem;
 }
 
 /**

@@ -223,7 +223,7 @@ function standardOutput(): LineStream {
 
 /** The address without the value of a token in its query, whatever its spelling (A3). */
 export function withoutToken(url: string): string {
-  return url.replace(/([?&])([^?&=#]*)=([^&#\s]*)/g, (_, sign: string, key: string, value: string) => {
+  return url.replace(/([?&;])([^?&;=#]*)=([^&;#\s]*)/g, (_, sign: string, key: string, value: string) => {
     const secret = /^(access_)?token$/i.test(decoded(key));
     return `${sign}${key}=${secret ? '…' : withoutToken(value)}`;
   });
@@ -242,7 +242,9 @@ const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g;
 /** A token, wherever somebody put it; its parts are base64url of JSON objects. */
 const TOKEN = /\beyJ[\w-]{5,}(?:\.|%2e)[\w-]+(?:(?:\.|%2e)[\w-]*)*/gi;
 const printable = (text: string): string => visible(text.replace(CONTROL, ' ')).replace(TOKEN, '…');
-const scrub = (text: string): string => withoutToken(printable(text)).replace(/\b(bearer[\s,]+)\S+/gi, '$1…');
+/** Behind `bearer`, with what may stand between the two in a header, a subprotocol or an address. */
+const BEARER = /\b(bearer(?:[\s,+]|%20|%2c)+)\S+/gi;
+const scrub = (text: string): string => withoutToken(printable(text)).replace(BEARER, '$1…');
 
 interface Failure {
   readonly name: string;

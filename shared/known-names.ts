@@ -1,7 +1,6 @@
 /** Names from before they were not allowed: what stands in a document stays, and can be changed and deleted (D6). */
 import * as Y from 'yjs';
 import { nameProblem } from './names.js';
-import { isObject } from './records.js';
 
 /** Most names, and no others, at little cost. */
 const PLAIN = /^[\x20-\x7e]{1,128}$/;
@@ -21,29 +20,22 @@ export function knowsName(doc: Y.Doc, name: string): boolean {
 /** To be called where names come in by another way. */
 export const lookAgain = (doc: Y.Doc): void => void known.delete(doc);
 
+/** Names come again and again, and most values are plain: neither is looked at twice. */
 function oddNamesOf(doc: Y.Doc): ReadonlySet<string> {
-  const found = new Set<string>();
-  const note = (name: string): void => {
-    if (!PLAIN.test(name)) found.add(name);
-  };
-  for (const name of doc.share.keys()) note(name);
+  const found = new Set<string>(doc.share.keys());
   for (const structs of doc.store.clients.values()) {
     for (const struct of structs) {
       if (!(struct instanceof Y.Item)) continue;
-      if (struct.parentSub !== null) note(struct.parentSub);
-      if (struct.content instanceof Y.ContentAny)
-        for (const value of struct.content.arr) noteKeys(value, note);
+      if (struct.parentSub !== null) found.add(struct.parentSub);
+      if (struct.content instanceof Y.ContentAny) addKeys(struct.content.arr, found);
     }
   }
-  return new Set([...found].filter((name) => nameProblem(name) !== null));
+  return new Set([...found].filter((name) => !PLAIN.test(name) && nameProblem(name) !== null));
 }
 
 /** How deep plain values nest is bounded where they come in. */
-function noteKeys(value: unknown, note: (name: string) => void): void {
-  if (Array.isArray(value)) for (const each of value) noteKeys(each, note);
-  if (!isObject(value)) return;
-  for (const [key, each] of Object.entries(value)) {
-    note(key);
-    noteKeys(each, note);
-  }
+function addKeys(value: unknown, found: Set<string>): void {
+  if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return;
+  if (!Array.isArray(value)) for (const key of Object.keys(value)) found.add(key);
+  for (const inner of Array.isArray(value) ? value : Object.values(value)) addKeys(inner, found);
 }

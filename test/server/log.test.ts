@@ -136,6 +136,8 @@ describe('what is never logged', () => {
     ['/yjs/u?a=1?token=s3cret', '/yjs/u?a=1?token=…'],
     ['/yjs/u?token=s3=cr=et', '/yjs/u?token=…'],
     ['/yjs/u?access_token=s3cret', '/yjs/u?access_token=…'],
+    ['/yjs/u?a=1;token=s3cret;b=2', '/yjs/u?a=1;token=…;b=2'],
+    ['/yjs/u?a=x;%74oken=s3cret', '/yjs/u?a=x;%74oken=…'],
     ['/yjs/u?%zz=1&deviceId=d', '/yjs/u?%zz=1&deviceId=d'],
   ])('[O2] the token in %s', (url, shown) => {
     expect(withoutToken(url)).toBe(shown);
@@ -150,6 +152,8 @@ describe('what is never logged', () => {
         code: 'MISSING_IDENTITY',
       });
       log('disconnected', { ...who, code: 1008, reason: 'Bearer s3cret' });
+      for (const url of ['/a?x=Bearer%20s3cret', '/a?x=bearer+s3cret', '/a?x=bearer%2C%20s3cret'])
+        log('accessRefused', { url, address: '::1', code: 'UNAUTHORIZED', reason: '' });
       log('unexpected', { where: 'test', error: new Error('GET /api?token=s3cret, bearer, s3cret') });
     };
     for (const line of [...lines('human', act), ...lines('json', act)]) expect(line).not.toContain('s3cret');
