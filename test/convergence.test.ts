@@ -622,7 +622,7 @@ function uniteAgain(winner: Y.Item): void {
     if (item.content instanceof Y.ContentType) sources.push({ type: item.content.type, fresh: false });
   }
   const madeByUnion = (id: number) => id >= 4_000_000_000;
-  const context = { madeByUnion, arrived: () => false, kept: () => false };
+  const context = { madeByUnion, arrived: () => false, kept: () => false, isCopy: () => false };
   if (winner.content instanceof Y.ContentType) unite(winner.content.type, sources, context);
 }
 
