@@ -14,8 +14,8 @@ export interface Version {
 }
 
 export interface TwoVersions {
-  /** What `incoming` was made from. */
-  readonly seen: Json;
+  /** What `incoming` may have been made from. */
+  readonly seen: readonly Json[];
   readonly incoming: Version;
   readonly current: Version;
 }
@@ -30,7 +30,7 @@ export function mergeVersions(
 ): JsonObject {
   const stays = (path: Path) => incomingStays(itemIn(incoming, path), itemIn(current, path));
   const merged = mergeWrite({
-    seen: [fieldsIn(seen)],
+    seen: seen.map(fieldsIn),
     incoming: fieldsIn(incoming.json),
     current: fieldsIn(current.json),
     deletion: null,

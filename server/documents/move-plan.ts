@@ -7,7 +7,7 @@ import * as Y from 'yjs';
 import type { Json, JsonObject } from '../../shared/records.js';
 import { bringsObjects, removeElement } from './array-elements.js';
 import { fieldsIn, mergeVersions, writeElement } from './element-merge.js';
-import { asItIs, jsonAs, removesNothing, type View } from './element-views.js';
+import { asItIs, itemAt, jsonAs, removesNothing, type View } from './element-views.js';
 import { type Element, elementsOf, idOf, isLive, isMovedAway } from './lost-types.js';
 import type { ElementId, MovedElement, MovedElements } from './moved-elements.js';
 import type { Step } from './unify-step.js';
@@ -171,15 +171,15 @@ class MovePlan {
   }
 
   /** What the mover made of the element, and what others made of it meanwhile. */
-  #mergeCopy(copy: Element, { base, value, current }: Origin, rival: Element | undefined): JsonObject {
+  #mergeCopy(copy: Element, { seen, value, current }: Origin, rival: Element | undefined): JsonObject {
     const incoming = { json: jsonOf(copy.value), value: copy.value };
     if (rival === undefined) {
       const edited = { json: current, value };
-      const versions = { seen: base, incoming, current: edited };
+      const versions = { seen, incoming, current: edited };
       return mergeVersions(versions, (copied, edit) => !this.#editStays(edit, copied));
     }
     const other = { json: jsonOf(rival.value), value: rival.value };
-    return mergeVersions({ seen: base, incoming, current: other }, this.#editStays);
+    return mergeVersions({ seen, incoming, current: other }, this.#editStays);
   }
 
   /** What was edited in an element that is gone. */
@@ -188,54 +188,57 @@ class MovePlan {
     const incoming = { json: edited, value };
     const current = { json, value: stays.value };
     return mergeVersions(
-      { seen, incoming, current },
+      { seen: [seen], incoming, current },
       (edit, other) => edit !== null && this.#editStays(edit, other),
     );
   }
 
   /** What the copy was made from, where it was made from an element that is known. */
-  #originOf({ array, id, gone }: Place, copy: Element, live: readonly Element[]): Origin | null {
+  #originOf(place: Place, copy: Element, live: readonly Element[]): Origin | null {
+    const { array, id, gone } = place;
     const json = jsonOf(copy.value);
     const known = gone.at(-1) ?? live.find((each) => !this.#isNew(each) && this.#step.hasDeleted(each));
     if (known !== undefined) {
+      const base = this.#baseOf(known, json);
+      const undone = this.#undoneBy(place, copy, known, base);
       const current = jsonAs(known.value, this.#beforeStep) ?? null;
-      return {
-        value: known.value,
-        base: this.#baseOf(known, json, this.#undoneBy(array, id, copy)),
-        current,
-      };
+      return { value: known.value, seen: undone === null ? [base] : [base, undone], current };
     }
     const earlier = this.#moved.earlier(array, id).find((each) => this.#step.hasDeleted(each));
     if (earlier !== undefined) {
       const base = this.#baseOf(earlier, json);
-      return { value: earlier.value, base, current: base };
+      return { value: earlier.value, seen: [base], current: base };
     }
     const removed = this.#moved.takeRemoved(array, id);
-    return (
-      removed && { value: removed.moved.value, base: removed.base, current: jsonOf(removed.moved.value) }
-    );
+    return removed && { value: removed.value, seen: [removed.base], current: jsonOf(removed.value) };
   }
 
-  /**
-   * The element as it was for whoever deleted it: what they deleted with it was there for them. `own`: what others
-   * wrote in it does not count.
-   */
-  #baseOf({ value }: Element, copy: Json, own: number | null = null): Json {
+  /** The element as it was for whoever deleted it: what they deleted with it was there for them. */
+  #baseOf({ value }: Element, copy: Json): Json {
+    const { sawAll } = this.#options;
     const knows: View['knows'] = (item, offset) =>
-      !this.#step.isNewAt(item, offset) &&
-      (this.#options.sawAll || this.#step.hasDeleted(idAt(item, offset))) &&
-      (own === null || item.id.client === own);
+      !this.#step.isNewAt(item, offset) && (sawAll || this.#step.hasDeleted(idAt(item, offset)));
     return jsonAs(value, { knows, removed: removesNothing }, copy) ?? null;
   }
 
   /**
-   * Who undoes a move deletes the copy, and what others wrote in it, and inserts what had been moved, as it was
-   * then, before its old place. That can't mean the edits of others.
+   * Who undoes a move deletes the copy, with what others wrote in it, and inserts what had been moved, as it was
+   * then, where it was then; Yjs leaves out what others overwrote. That can't mean the edits of others, but it may
+   * mean own ones.
    */
-  #undoneBy(array: Y.Array<unknown>, id: string, copy: Element): number | null {
-    const before = this.#step.itemOf(copy)?.rightOrigin ?? null;
-    const isThere = (each: ElementId) => before?.client === each.client && before.clock === each.clock;
-    return this.#moved.earlier(array, id).slice(1).some(isThere) ? copy.client : null;
+  #undoneBy({ array, id }: Place, copy: Element, { value }: Element, base: Json): JsonObject | null {
+    const next = this.#step.itemOf(copy)?.rightOrigin ?? null;
+    const undone = this.#moved
+      .earlier(array, id)
+      .find((each) => each.client === next?.client && each.clock === next.clock && each.value !== value);
+    if (undone === undefined) return null;
+    const isOwn = (key: string) => itemAt(value, [key])?.id.client === copy.client;
+    const copied = objectOf(copy.value);
+    const own = Object.entries(fieldsIn(base)).filter(([key]) => isOwn(key));
+    const others = Object.entries(objectOf(undone.value)).filter(
+      ([key]) => !isOwn(key) && Object.hasOwn(copied, key),
+    );
+    return Object.fromEntries([...own, ...others]);
   }
 
   readonly #beforeStep: View = {
@@ -295,8 +298,8 @@ class MovePlan {
 
 interface Origin {
   readonly value: unknown;
-  /** As it was for the author of the copy. */
-  readonly base: Json;
+  /** As it was, or may have been, for the author of the copy. */
+  readonly seen: readonly Json[];
   /** As it was for everybody else. */
   readonly current: Json;
 }

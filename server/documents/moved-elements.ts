@@ -125,12 +125,12 @@ export class MovedElements {
   }
 
   /** One of the same id has come: the element that was removed a moment ago was moved. */
-  takeRemoved(array: Y.Array<unknown>, id: string): { moved: MovedElement; base: Json } | null {
+  takeRemoved(array: Y.Array<unknown>, id: string): { value: unknown; base: Json } | null {
     const kept = this.#of(array, id).findLast((each) => each.removed !== undefined && !this.#isOver(each));
     const moved = kept === undefined ? null : this.#describe(kept);
     if (kept?.removed === undefined || moved === null) return null;
     this.keep(array, id, kept);
-    return { moved, base: kept.removed };
+    return { value: moved.value, base: kept.removed };
   }
 
   /** Lets go of the oldest, down to the bounds. */

@@ -203,15 +203,10 @@ export class Replica {
       throw new UnionFailed('The union of what was created apart failed.', { cause });
     };
     try {
-      const { moves, unions } = this.#unifier.plan(transaction, author);
+      const writes = this.#unifier.plan(transaction, author);
       return () => {
         try {
-          const { writes, unions: client } = this.#options.ids();
-          this.doc.clientID = writes;
-          this.doc.transact(() => {
-            for (const write of moves) write();
-          });
-          if (unions.length > 0) this.#unifier.run(unions, client, arrived);
+          if (writes.length > 0) this.#unifier.run(writes, this.#options.ids().unions, arrived);
         } catch (cause) {
           fail(cause);
         }

@@ -30,13 +30,6 @@ export interface UnifyMemory {
 
 type Write = (context: UnionContext) => void;
 
-/** What is to be written once a transaction has ended. */
-export interface UnifyPlan {
-  /** Edits of what was moved: written as any author's. */
-  readonly moves: readonly (() => void)[];
-  readonly unions: readonly Write[];
-}
-
 const keyOf = (id: { client: number; clock: number }) => `${id.client}:${id.clock}`;
 
 /** Of what lost at one key, the nearest ones to the winner are kept for late edits: each costs at every union. */
@@ -69,7 +62,8 @@ export class Unifier {
   memory(): UnifyMemory {
     const kept = [...this.#kept.values()];
     const moved = this.#moved.memory();
-    return { kept, unionClients: kept.length > 0 ? [...this.#unionClients] : [], moved };
+    const isNeeded = kept.length + moved.length > 0;
+    return { kept, unionClients: isNeeded ? [...this.#unionClients] : [], moved };
   }
 
   /** Lets go of what lost before `before`, and of what stands inside something that was deleted since. */
@@ -83,7 +77,7 @@ export class Unifier {
   }
 
   /** To be called while a transaction that applied an update ends; says what is to be written after it. */
-  plan(transaction: Y.Transaction, author: Authorship): UnifyPlan {
+  plan(transaction: Y.Transaction, author: Authorship): Write[] {
     const step = new Step(this.#doc, transaction, author);
     const moves = this.#planMoves(step, false);
     const slots = new Slots();
@@ -97,7 +91,7 @@ export class Unifier {
         (context) =>
           this.#joinElements(array, context),
     );
-    return { moves, unions: [...joins, ...writes] };
+    return [...moves, ...joins, ...writes];
   }
 
   /** The same for a change by someone who saw everything: there is nothing to be written after it. */
