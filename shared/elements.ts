@@ -11,7 +11,7 @@ export type ElementStep =
   | { readonly kind: 'insert'; readonly value: Json }
   | { readonly kind: 'delete' };
 
-/** Above this many comparisons, the middle of two arrays is paired by position instead of aligned. */
+/** Above this many comparisons, the middle of two arrays is aligned by ids alone. */
 const MAX_COMPARISONS = 250_000;
 
 /** The id of an element, typed (1 and "1" differ here only in type: both key the same element), or `null`. */
@@ -72,7 +72,7 @@ function commonPairs(from: readonly Json[], to: readonly Json[]): (readonly [num
 }
 
 function alignMiddle(from: readonly Json[], to: readonly Json[]): (readonly [number, number])[] {
-  if (from.length === 0 || to.length === 0 || from.length * to.length > MAX_COMPARISONS) return [];
+  if (from.length * to.length > MAX_COMPARISONS) return alignById(from, to);
   const width = to.length + 1;
   const lengths = new Uint32Array((from.length + 1) * width);
   const length = (i: number, j: number) => lengths[i * width + j] as number;
@@ -90,4 +90,44 @@ function alignMiddle(from: readonly Json[], to: readonly Json[]): (readonly [num
     else j++;
   }
   return pairs;
+}
+
+/** What elements with an id keep their place: the longest run of them that is in the same order on both sides. */
+function alignById(from: readonly Json[], to: readonly Json[]): (readonly [number, number])[] {
+  const places = new Map<string, number>();
+  for (const [index, element] of from.entries()) {
+    const id = elementId(element);
+    if (id !== null && !places.has(id)) places.set(id, index);
+  }
+  const pairs: (readonly [number, number])[] = [];
+  for (const [index, element] of to.entries()) {
+    const id = elementId(element);
+    const place = id === null ? undefined : places.get(id);
+    if (place !== undefined) pairs.push([place, index]);
+    if (id !== null) places.delete(id);
+  }
+  return longestRising(pairs);
+}
+
+interface Run {
+  readonly pair: readonly [number, number];
+  readonly before: Run | undefined;
+}
+
+/** The longest part of the pairs, which are in the order of their second numbers, in which the first ones rise too. */
+function longestRising(pairs: readonly (readonly [number, number])[]): (readonly [number, number])[] {
+  /** Of all runs of one length the one that ends lowest, by length. */
+  const ends: Run[] = [];
+  for (const pair of pairs) {
+    let [low, high] = [0, ends.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((ends[middle] as Run).pair[0] < pair[0]) low = middle + 1;
+      else high = middle;
+    }
+    ends[low] = { pair, before: ends[low - 1] };
+  }
+  const longest: (readonly [number, number])[] = [];
+  for (let run = ends.at(-1); run !== undefined; run = run.before) longest.push(run.pair);
+  return longest.reverse();
 }

@@ -171,6 +171,9 @@ function assignText(text: SharedText, json: Json): void {
   if (readValue(text) !== json && (json === null || typeof json === 'string')) writeText(text, json ?? '');
 }
 
+/** Makes a shared value exactly `json`, inside it; `false` where it has to be replaced as a whole. */
+export const assignValue = (current: unknown, json: Json): boolean => assignInside(current, json, 'exact');
+
 /** Writes inside `current`; `false` when it has to be replaced as a whole. */
 function assignInside(current: unknown, json: Json, absent: Absent): boolean {
   if (current instanceof Y.Map && isObject(json)) assignMap(current, json, absent);

@@ -18,6 +18,7 @@ import {
   editNative,
   editOwn,
   holds,
+  moveOwn,
   type OwnEdit,
   ownEditArbitrary,
   type Path,
@@ -201,6 +202,49 @@ async function runOwnEdits(setup: Setup, steps: readonly Step<OwnEdit>[]): Promi
 test('[D4] what a device wrote into a record that others created apart is never lost', async () => {
   await fc.assert(
     fc.asyncProperty(setupArbitrary(0), stepsOf(ownEditArbitrary, 40), telling(runOwnEdits)),
+    options(RUNS / 2),
+  );
+}, 120_000);
+
+interface MovingEdit extends OwnEdit {
+  readonly moves: boolean;
+}
+
+/** A list that all have, whose elements they edit, add and move, each in fields of its own. */
+async function runMoves(setup: Setup, steps: readonly Step<MovingEdit>[]): Promise<void> {
+  const world = await open(setup, 12);
+  const [first] = world.natives as [QueuedNative];
+  const model: Model = new Map();
+  const write = (device: QueuedNative, edit: OwnEdit, value: string) => {
+    const path = editOwn(device.doc, device.name, edit, value);
+    model.set(path.join(' '), { path, value });
+  };
+  for (const key of [0, 1]) write(first, { kind: 'element', id: 'x', key, at: key }, `first ${key}`);
+  write(first, { kind: 'ownElement', id: 'x', key: 0, at: 1 }, 'first own');
+  await world.quiesce();
+  for (const [index, step] of steps.entries()) {
+    const device = deviceAt(world, step.device) as QueuedNative;
+    if (step.move !== null) await moveSafely(world, device, step.move);
+    else if (step.edit.moves) moveOwn(device.doc, step.edit);
+    else write(device, step.edit, `v${index}`);
+  }
+  await world.quiesce();
+  expectConverged(world);
+  const json = (jsonOfDoc(world.reloaded().doc) as Record<string, Json>).appointments;
+  const lost = [...model.values()].filter(({ path, value }) => !holds(json, path, value));
+  expect({ lost, json }).toEqual({ lost: [], json });
+}
+
+const movingArbitrary = fc.tuple(ownEditArbitrary, fc.nat(2)).map(([edit, n]) => ({
+  ...edit,
+  id: 'x' as const,
+  kind: edit.kind === 'ownElement' ? ('ownElement' as const) : ('element' as const),
+  moves: n === 0,
+}));
+
+test('[D3] what a device writes into an element that others move is never lost', async () => {
+  await fc.assert(
+    fc.asyncProperty(setupArbitrary(0), stepsOf(movingArbitrary, 40), telling(runMoves)),
     options(RUNS / 2),
   );
 }, 120_000);
@@ -622,7 +666,7 @@ function uniteAgain(winner: Y.Item): void {
     if (item.content instanceof Y.ContentType) sources.push({ type: item.content.type, fresh: false });
   }
   const madeByUnion = (id: number) => id >= 4_000_000_000;
-  const context = { madeByUnion, arrived: () => false, kept: () => false };
+  const context = { madeByUnion, arrived: () => false, kept: () => false, isCopy: () => false };
   if (winner.content instanceof Y.ContentType) unite(winner.content.type, sources, context);
 }
 

@@ -4,21 +4,33 @@ import { isObject, type Json } from '../../shared/records.js';
 import { type Element, elementsOf, idOf, jsonOf } from './lost-types.js';
 import type { UnionContext } from './union.js';
 
-/** Live elements of each id: first the one that stays, which is an author's where there is one. */
+/**
+ * Live elements of each id: first the one that stays. An author's stays where there is one, and of several the one
+ * that came last: the others may go in the next update, where somebody moves an element in two steps.
+ */
 export function elementsById(
   array: Y.Array<unknown>,
-  context: Pick<UnionContext, 'madeByUnion'>,
+  context: Pick<UnionContext, 'madeByUnion' | 'arrived'>,
 ): Map<string, Element[]> {
   const elements = new Map<string, Element[]>();
   for (const element of elementsOf(array)) {
     const id = idOf(element.value);
     if (id === null) continue;
-    const others = elements.get(id) ?? [];
-    const isFirst =
-      others.every(({ client }) => context.madeByUnion(client)) && !context.madeByUnion(element.client);
-    elements.set(id, isFirst ? [element, ...others] : [...others, element]);
+    const [first, ...others] = elements.get(id) ?? [];
+    if (first === undefined) elements.set(id, [element]);
+    else if (staysOver(element, first, context)) elements.set(id, [element, first, ...others]);
+    else elements.set(id, [first, ...others, element]);
   }
   return elements;
+}
+
+function staysOver(
+  element: Element,
+  first: Element,
+  { madeByUnion, arrived }: Pick<UnionContext, 'madeByUnion' | 'arrived'>,
+): boolean {
+  if (madeByUnion(element.client) !== madeByUnion(first.client)) return madeByUnion(first.client);
+  return arrived(element.client, element.clock) && !arrived(first.client, first.clock);
 }
 
 export function byPosition(array: Y.Array<unknown>): (a: Y.Item, b: Y.Item) => number {

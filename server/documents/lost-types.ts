@@ -35,6 +35,17 @@ export interface Element {
   readonly value: unknown;
 }
 
+/** Elements that were kept although they had been moved or removed before their array lost, by their values. */
+const movedAway = new WeakSet<object>();
+
+/** What is kept of an element that was moved is no element of its array any more, even if that loses. */
+export function markMovedAway(value: unknown): void {
+  if (typeof value === 'object' && value !== null) movedAway.add(value);
+}
+
+export const isMovedAway = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && movedAway.has(value);
+
 /** The elements of an array: the live ones of a live array, those that it had when it lost of a lost one. */
 export function elementsOf(type: SharedType): Element[] {
   const lost = type._item?.deleted === true;
@@ -43,6 +54,7 @@ export function elementsOf(type: SharedType): Element[] {
     if (!item.countable || (item.deleted && !lost) || item.content instanceof Y.ContentDeleted) continue;
     const { client, clock } = item.id;
     item.content.getContent().forEach((value, index) => {
+      if (item.deleted && isMovedAway(value)) return;
       elements.push({ client, clock: clock + index, value: wellFormed(value) });
     });
   }

@@ -187,17 +187,18 @@ export class Replica {
     let union = () => {};
     this.#onTransaction = (transaction) => {
       this.#onTransaction = null;
-      if (how === 'unite') union = this.#planUnion(transaction, { update: whole, saw });
+      if (how === 'unite')
+        union = this.#planUnion(transaction, { update: whole, saw, inParts: whole !== update });
     };
     const overlaps = this.#overlapping.has(update);
     Y.applyUpdate(this.doc, overlaps ? UpdateCheck.newPartOf(this.doc, update) : update);
     this.#onTransaction = null;
+    const [incoming = null] = this.#updates.splice(0);
     if (this.doc.store.pendingStructs !== null || this.doc.store.pendingDs !== null) {
       throw new SyncError('MALFORMED_UPDATE', 'The update refers to itself in a circle.');
     }
     union();
-    const [incoming = null, ...made] = this.#updates;
-    return this.#take(incoming, made);
+    return this.#take(incoming, this.#updates);
   }
 
   /** What is to be written once the transaction has ended; throws `UnionFailed` where that can't be done. */
@@ -225,7 +226,12 @@ export class Replica {
   write(change: (doc: Y.Doc) => void): Written {
     this.images.complete();
     this.doc.clientID = this.#options.ids().writes;
+    this.#onTransaction = (transaction) => {
+      this.#onTransaction = null;
+      this.#unifier.note(transaction);
+    };
     this.doc.transact(() => change(this.doc));
+    this.#onTransaction = null;
     for (const { collection, id } of this.#touched.values()) {
       if (!this.doc.getMap(collection).has(id)) this.#unifier.releaseUnder(this.doc.getMap(collection), id);
     }

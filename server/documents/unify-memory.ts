@@ -1,10 +1,10 @@
 /** What the union has to remember beside the document, as bytes. */
 import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
-import type { UnifyMemory } from './unify.js';
+import type { KeptType, UnifyMemory } from './unify.js';
 
 /** Counts, then pairs and triples of varuints: small, and the same bytes for the same memory. */
-export function encodeMemory({ kept, unionClients }: UnifyMemory): Uint8Array {
+export function encodeMemory({ kept, unionClients, moved }: UnifyMemory): Uint8Array {
   return encoding.encode((encoder) => {
     encoding.writeVarUint(encoder, unionClients.length);
     for (const client of unionClients) encoding.writeVarUint(encoder, client);
@@ -12,14 +12,49 @@ export function encodeMemory({ kept, unionClients }: UnifyMemory): Uint8Array {
     for (const { client, clock, at } of kept) {
       for (const number of [client, clock, at]) encoding.writeVarUint(encoder, number);
     }
+    if (moved.length > 0) writeMoved(encoder, moved);
   });
 }
 
+/** A list that is sorted anew moves many elements of one author at once: client and time once, then clocks. */
+function writeMoved(encoder: encoding.Encoder, moved: readonly KeptType[]): void {
+  const runs: { client: number; at: number; clocks: number[] }[] = [];
+  for (const { client, clock, at } of moved) {
+    const last = runs.at(-1);
+    if (last?.client === client && last.at === at) last.clocks.push(clock);
+    else runs.push({ client, at, clocks: [clock] });
+  }
+  encoding.writeVarUint(encoder, runs.length);
+  for (const { client, at, clocks } of runs) {
+    for (const number of [client, at, clocks.length]) encoding.writeVarUint(encoder, number);
+    let before = 0;
+    for (const clock of clocks) {
+      encoding.writeVarInt(encoder, clock - before);
+      before = clock;
+    }
+  }
+}
+
+function readMoved(decoder: decoding.Decoder): KeptType[] {
+  const moved: KeptType[] = [];
+  for (let runs = decoding.readVarUint(decoder); runs > 0; runs--) {
+    const [client, at] = [decoding.readVarUint(decoder), decoding.readVarUint(decoder)];
+    let clock = 0;
+    for (let left = decoding.readVarUint(decoder); left > 0; left--) {
+      clock += decoding.readVarInt(decoder);
+      moved.push({ client, clock, at });
+    }
+  }
+  return moved;
+}
+
 export function decodeMemory(bytes: Uint8Array | null): UnifyMemory {
-  if (bytes === null || bytes.length === 0) return { kept: [], unionClients: [] };
+  if (bytes === null || bytes.length === 0) return { kept: [], unionClients: [], moved: [] };
   const decoder = decoding.createDecoder(bytes);
   const list = <T>(read: () => T) => Array.from({ length: decoding.readVarUint(decoder) }, read);
   const number = () => decoding.readVarUint(decoder);
   const unionClients = list(number);
-  return { unionClients, kept: list(() => ({ client: number(), clock: number(), at: number() })) };
+  const kept = list(() => ({ client: number(), clock: number(), at: number() }));
+  // Memories of before elements were moved end here.
+  return { unionClients, kept, moved: decoding.hasContent(decoder) ? readMoved(decoder) : [] };
 }

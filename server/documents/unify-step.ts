@@ -10,13 +10,18 @@ export interface Authorship {
   readonly update: Uint8Array;
   /** The author's state vector before the update, where it is known (SyncStep1, H3). */
   readonly saw: ReadonlyMap<number, number> | null;
+  /** Of that update, only a part is applied now; the rest came before, or follows. */
+  readonly inParts: boolean;
 }
+
+/** Read once of an update that is applied in parts. */
+const deletesOf = new WeakMap<Uint8Array, DeleteSet>();
 
 export class Step {
   readonly #doc: Y.Doc;
   readonly #transaction: Y.Transaction;
   readonly #author: Authorship;
-  #deletedByAuthor: DeleteSet | undefined;
+  #structs: ReturnType<typeof Y.parseUpdateMeta> | undefined;
 
   constructor(doc: Y.Doc, transaction: Y.Transaction, author: Authorship) {
     this.#doc = doc;
@@ -37,8 +42,50 @@ export class Step {
     }
   }
 
+  /** What was deleted now, and what it stood in. */
+  *newlyDeleted(): Generator<Y.Item> {
+    for (const item of this.#itemsOf(this.#transaction.deleteSet)) if (!this.isNew(item)) yield item;
+  }
+
+  /** What the update deletes, and was deleted before. Of one that comes in parts, not with each of them again. */
+  *deletedAgain(): Generator<Y.Item> {
+    if (this.#author.inParts) return;
+    for (const item of this.#itemsOf(this.#authorsDeletes)) {
+      if (item.deleted && !this.deleted(item) && !this.isNew(item)) yield item;
+    }
+  }
+
+  *#itemsOf({ clients }: DeleteSet): Generator<Y.Item> {
+    for (const [client, ranges] of clients) {
+      const structs = this.#doc.store.clients.get(client) ?? [];
+      const end = Y.getState(this.#doc.store, client);
+      for (const { clock, len } of ranges) {
+        if (clock >= end) continue;
+        for (let index = Y.findIndexSS(structs, clock); index < structs.length; index++) {
+          const struct = structs[index];
+          if (struct === undefined || struct.id.clock >= clock + len) break;
+          if (struct instanceof Y.Item) yield struct;
+        }
+      }
+    }
+  }
+
   isNew(item: Y.Item): boolean {
-    return item.id.clock >= (this.#transaction.beforeState.get(item.id.client) ?? 0);
+    return this.isNewAt(item, 0);
+  }
+
+  isNewAt({ id: { client, clock } }: Y.Item, offset: number): boolean {
+    return this.isNewId(client, clock + offset);
+  }
+
+  isNewId(client: number, clock: number): boolean {
+    return clock >= (this.#transaction.beforeState.get(client) ?? 0);
+  }
+
+  /** The item with this id, which may be one of several in it. */
+  itemOf({ client, clock }: { client: number; clock: number }): Y.Item | null {
+    const struct = Y.getItem(this.#doc.store, Y.createID(client, clock)) as Y.AbstractStruct;
+    return struct instanceof Y.Item ? struct : null;
   }
 
   /** Deleted now, by the update or as a consequence of it. */
@@ -48,8 +95,39 @@ export class Step {
 
   /** Deleted by the update itself: its author had seen the item. */
   deletedByAuthor(item: Y.Item): boolean {
-    this.#deletedByAuthor ??= Y.decodeUpdate(this.#author.update).ds;
-    return Y.isDeleted(this.#deletedByAuthor, item.id);
+    return Y.isDeleted(this.#authorsDeletes, item.id);
+  }
+
+  /** The same of one element or character of an item. */
+  hasDeleted({ client, clock }: { client: number; clock: number }): boolean {
+    return Y.isDeleted(this.#authorsDeletes, Y.createID(client, clock));
+  }
+
+  /**
+   * Whether the update removes what somebody had before. Who hears of an edit inside of what is deleted already
+   * deletes it as it comes, and may pass on both.
+   */
+  hasRemoved({ client, clock }: { client: number; clock: number }): boolean {
+    const { from, to } = this.#authorsStructs;
+    const isBrought = clock >= (from.get(client) ?? clock + 1) && clock < (to.get(client) ?? 0);
+    return !isBrought && this.hasDeleted({ client, clock });
+  }
+
+  get #authorsStructs(): ReturnType<typeof Y.parseUpdateMeta> {
+    this.#structs ??= Y.parseUpdateMeta(this.#author.update);
+    return this.#structs;
+  }
+
+  /** Whether the update deletes something in a part that is not applied now. */
+  get deletesElsewhere(): boolean {
+    return this.#author.inParts && this.#authorsDeletes.clients.size > 0;
+  }
+
+  get #authorsDeletes(): DeleteSet {
+    const { update } = this.#author;
+    const deletes = deletesOf.get(update) ?? Y.decodeUpdate(update).ds;
+    deletesOf.set(update, deletes);
+    return deletes;
   }
 
   /** What the author of an item had seen at its key, by the chain of origins. */

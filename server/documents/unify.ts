@@ -6,6 +6,8 @@
 import * as Y from 'yjs';
 import { bringsObjects, byPosition, elementsById, removeElement } from './array-elements.js';
 import { contentOf, copyOf, elementsOf, idOf, isLive, type SharedType, typeOf } from './lost-types.js';
+import { planMoves } from './move-plan.js';
+import { MovedElements } from './moved-elements.js';
 import { type Authorship, replacedBy, Slots, Step } from './unify-step.js';
 import { authorsItem, createUnited, type UnionContext, unite } from './union.js';
 
@@ -22,6 +24,8 @@ export interface UnifyMemory {
   readonly kept: readonly KeptType[];
   /** The Yjs client ids that unions of this document were written with. */
   readonly unionClients: readonly number[];
+  /** Elements that were moved, by what was deleted then. */
+  readonly moved: readonly KeptType[];
 }
 
 type Write = (context: UnionContext) => void;
@@ -36,6 +40,7 @@ export class Unifier {
   readonly #kept = new Map<string, KeptType>();
   readonly #unionClients: Set<number>;
   readonly #now: () => number;
+  readonly #moved: MovedElements;
   #changed = false;
 
   constructor(doc: Y.Doc, memory: UnifyMemory, now: () => number) {
@@ -43,19 +48,22 @@ export class Unifier {
     this.#now = now;
     this.#unionClients = new Set(memory.unionClients);
     for (const kept of memory.kept) this.#kept.set(keyOf(kept), kept);
-    doc.gcFilter = (item) => !this.#isKept(item);
+    this.#moved = new MovedElements(doc, memory.moved, now);
+    doc.gcFilter = (item) => !this.#isKept(item) && !this.#moved.isKept(item);
   }
 
   /** Whether the memory changed since the last call. */
   takeChanged(): boolean {
-    const changed = this.#changed;
+    const changed = [this.#changed, this.#moved.takeChanged()].includes(true);
     this.#changed = false;
     return changed;
   }
 
   memory(): UnifyMemory {
     const kept = [...this.#kept.values()];
-    return { kept, unionClients: kept.length > 0 ? [...this.#unionClients] : [] };
+    const moved = this.#moved.memory();
+    const isNeeded = kept.length + moved.length > 0;
+    return { kept, unionClients: isNeeded ? [...this.#unionClients] : [], moved };
   }
 
   /** Lets go of what lost before `before`, and of what stands inside something that was deleted since. */
@@ -65,11 +73,13 @@ export class Unifier {
       const place = item === null ? null : this.#keptAround(item);
       if (kept.at < before || place === null || !isLive(place.parent as SharedType)) this.#release(kept);
     }
+    this.#moved.prune(before);
   }
 
   /** To be called while a transaction that applied an update ends; says what is to be written after it. */
   plan(transaction: Y.Transaction, author: Authorship): Write[] {
     const step = new Step(this.#doc, transaction, author);
+    const moves = this.#planMoves(step, false);
     const slots = new Slots();
     const arrays = new Set<Y.Array<unknown>>();
     for (const item of step.newItems()) this.#consider(item, step, slots, arrays);
@@ -81,7 +91,25 @@ export class Unifier {
         (context) =>
           this.#joinElements(array, context),
     );
-    return [...joins, ...writes];
+    return [...moves, ...joins, ...writes];
+  }
+
+  /** The same for a change by someone who saw everything: there is nothing to be written after it. */
+  note(transaction: Y.Transaction): void {
+    const author = { update: new Uint8Array([0, 0]), saw: null, inParts: false };
+    this.#planMoves(new Step(this.#doc, transaction, author), true);
+  }
+
+  #planMoves(step: Step, sawAll: boolean): (() => void)[] {
+    return planMoves(step, this.#moved, { sawAll, takeOver: (array, id) => this.#handOver(array, id) });
+  }
+
+  /** Of an element that was moved, only what is new in those that were united with it counts from now on. */
+  #handOver(array: Y.Array<unknown>, id: string): void {
+    for (const item of this.#lostElements(array).get(id) ?? []) {
+      this.#release(item.id);
+      this.#moved.keep(array, id, item.id);
+    }
   }
 
   /** Runs the writes of a plan with a client id of their own. */
@@ -93,6 +121,7 @@ export class Unifier {
       arrived,
       madeByUnion: (id) => clients.has(id) || id === client,
       kept: (id, clock) => this.#kept.has(keyOf({ client: id, clock })),
+      isCopy: (map) => this.#moved.isCopy(map),
     };
     doc.clientID = client;
     try {

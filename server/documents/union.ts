@@ -31,6 +31,8 @@ export interface UnionContext {
   arrived(client: number, clock: number): boolean;
   /** Whether this map or array lost its place to one created apart. */
   kept(client: number, clock: number): boolean;
+  /** Whether this map is an element that was moved: a copy, so that none of its fields counts as just created. */
+  isCopy(map: Y.Map<unknown>): boolean;
 }
 
 export interface Source {
@@ -150,7 +152,8 @@ function uniteField(
   const below = keptBelow(current, own, context);
   const all = [...below, ...candidates];
   const first = own === null || (own !== current && below.length > 0) ? all[0] : undefined;
-  const chosen = (own && overrides(own, current, all)) ?? first;
+  const late = context.isCopy(target) ? all.filter(({ id }) => context.arrived(id.client, id.clock)) : all;
+  const chosen = (own && overrides(own, current, late)) ?? first;
   if (chosen === undefined) {
     uniteInside(current, all, context);
     return;

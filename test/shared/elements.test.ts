@@ -91,6 +91,18 @@ describe('[D3] elements of arrays', () => {
     expect(applied(from, matchElements(from, to))).toEqual(to);
   });
 
+  test('[D3] in a list too long to be aligned, only what changed its place among the ids moves', () => {
+    const from: Json[] = Array.from({ length: 1_200 }, (_, i) => (i % 100 === 99 ? i : item(`m${i}`)));
+    const [first, second, ...others] = from as [Json, Json, ...Json[]];
+    const to = [...others.slice(0, 600), second, ...others.slice(600), first, item('new')];
+    const steps = matchElements(from, to);
+    expect(applied(from, steps)).toEqual(to);
+    expect(steps.filter(({ kind }) => kind === 'delete').length).toBeLessThanOrEqual(2 + 12);
+    expect(steps.filter(({ kind }) => kind === 'insert').length).toBeLessThanOrEqual(3 + 12);
+    const turned = [...from].reverse();
+    expect(applied(from, matchElements(from, turned))).toEqual(turned);
+  });
+
   test('an id is a string or a number of an object', () => {
     const values: unknown[] = [
       item('a'),

@@ -18,6 +18,7 @@ const EDITS = [
   'element',
   'elementSet',
   'elementCut',
+  'elementMove',
   'tag',
   'tag',
   'tagCut',
@@ -110,8 +111,24 @@ function changeArray(
     items.insert(Math.min(at, items.length), [sharedValue({ id: `m${key}`, mg: value })]);
   } else if (kind === 'element' || kind === 'elementSet') element?.set(`field${at % 3}`, value);
   else if (kind === 'elementCut' && items.length > 0) items.delete(at % items.length, 1);
+  else if (kind === 'elementMove') moveElement(items, at, key);
   else if (kind === 'tag') tags.insert(Math.min(at, tags.length), [value]);
   else if (kind === 'tagCut' && tags.length > 0) tags.delete(at % tags.length, 1);
+}
+
+/** As Yjs has no other way: the element goes, and a copy comes. */
+function moveElement(items: Y.Array<unknown>, from: number, to: number): void {
+  const element = items.length === 0 ? null : items.get(from % items.length);
+  if (!(element instanceof Y.Map)) return;
+  const copy = element.clone();
+  items.delete(from % items.length, 1);
+  items.insert(Math.min(to, items.length), [copy]);
+}
+
+/** Moves an element of the list that all devices share, where the record has one. */
+export function moveOwn(doc: Y.Doc, { id, at, key }: OwnEdit): void {
+  const items = (doc.getMap('appointments').get(id) as Y.Map<unknown> | undefined)?.get('items');
+  if (items instanceof Y.Array) doc.transact(() => moveElement(items, at, key));
 }
 
 /** The same edit as a JSON device makes it: the record as it has it, changed; `null` deletes it. */
@@ -131,6 +148,8 @@ export function editJson(record: JsonRecord | undefined, edit: Edit, value: stri
     else existing[`field${at % 3}`] = value;
     changed.items = items;
   } else if (kind === 'elementCut') changed.items = items.toSpliced(at, 1);
+  else if (kind === 'elementMove')
+    changed.items = items.toSpliced(at, 1).toSpliced(key, 0, ...items.slice(at, at + 1));
   else if (kind === 'tag') changed.tags = listIn(changed, 'tags').toSpliced(at, 0, value);
   else if (kind === 'tagCut') changed.tags = listIn(changed, 'tags').toSpliced(at, 1);
   else if (kind === 'write') changed.text = `${typeof changed.text === 'string' ? changed.text : ''}${value}`;

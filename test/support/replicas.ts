@@ -22,15 +22,24 @@ export class Server {
   memory: Uint8Array | null = null;
   replica: Replica;
   #starts = 0;
+  readonly #options: Partial<ReplicaOptions>;
 
-  constructor() {
+  constructor(options: Partial<ReplicaOptions> = {}) {
+    this.#options = options;
     this.replica = this.#load();
   }
 
   #load(): Replica {
     const start = this.#starts++;
     const ids = { writes: 4_000_000_001 + 2 * start, unions: 4_000_000_002 + 2 * start };
-    return new Replica({ updates: this.rows, memory: this.memory }, { ...options, ids: () => ids });
+    return new Replica(
+      { updates: this.rows, memory: this.memory },
+      {
+        ...options,
+        ids: () => ids,
+        ...this.#options,
+      },
+    );
   }
 
   #store(written: Written): Written {
