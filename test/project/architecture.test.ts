@@ -130,8 +130,8 @@ describe('habits', () => {
     expect(filesWith(ALL, /(?::|\bas|<|\||,)\s*any\s*(?=[;,)>\]=|&[{}]|$)/m)).toEqual([]);
   });
 
-  test('no source file is longer than 300 lines', () => {
+  test('no source file is longer than 400 lines', () => {
     const lines = (file: string) => read(file).trimEnd().split('\n').length;
-    expect(ALL.filter((file) => !file.startsWith('test/') && lines(file) > 300)).toEqual([]);
+    expect(ALL.filter((file) => !file.startsWith('test/') && lines(file) > 400)).toEqual([]);
   });
 });
