@@ -1,16 +1,17 @@
 /** Cuts an update into parts that can be applied one after the other, each a valid update. */
 import * as encoding from 'lib0/encoding';
 import { scanUpdate } from '../../shared/protocol/scan.js';
-import { StructTable } from '../../shared/protocol/struct-table.js';
+import { type Section, StructTable } from '../../shared/protocol/struct-table.js';
 import { inCausalOrder } from './update-order.js';
 
+/** What a part holds at most, but for a single struct that is larger. */
 export interface PartSize {
   readonly structs: number;
   readonly bytes: number;
   readonly deletions: number;
 }
 
-interface Deletion {
+export interface Deletion {
   readonly client: number;
   readonly clock: number;
   readonly length: number;
@@ -41,36 +42,46 @@ export function partsOf(
   return [...structParts(update, table, stateOf, size), ...deletionParts(deletions, size.deletions)];
 }
 
-function structParts(
+export function structParts(
   update: Uint8Array,
   table: StructTable,
   stateOf: (client: number) => number,
   size: PartSize,
 ): Uint8Array[] {
   const parts: Uint8Array[] = [];
+  const sections = new Map(table.sections.map((section) => [section.client, section]));
   let rows = new Map<number, Rows>();
   let [structs, bytes] = [0, 0];
   const cut = () => {
-    if (rows.size > 0) parts.push(encodeRows(update, table, [...rows.values()]));
+    if (rows.size > 0) parts.push(encodeRows(update, table, sections, [...rows.values()]));
     rows = new Map();
     [structs, bytes] = [0, 0];
   };
   inCausalOrder(table, stateOf, (row, client) => {
+    const isLast = row + 1 === sections.get(client)?.to;
+    const end = isLast ? sections.get(client)?.endsAt : table.at[row + 1];
+    const length = (end ?? 0) - (table.at[row] ?? 0);
+    if (bytes + length > size.bytes) cut();
     const known = rows.get(client);
     if (known === undefined) rows.set(client, { client, from: row, to: row + 1 });
     else known.to = row + 1;
-    bytes += (table.at[row + 1] ?? table.contentAt[row] ?? 0) - (table.at[row] ?? 0);
-    if (++structs >= size.structs || bytes >= size.bytes) cut();
+    bytes += length;
+    if (++structs >= size.structs) cut();
   });
   cut();
   return parts;
 }
 
-function encodeRows(update: Uint8Array, table: StructTable, parts: readonly Rows[]): Uint8Array {
+function encodeRows(
+  update: Uint8Array,
+  table: StructTable,
+  sections: ReadonlyMap<number, Section>,
+  parts: readonly Rows[],
+): Uint8Array {
   return encoding.encode((encoder) => {
     encoding.writeVarUint(encoder, parts.length);
     for (const { client, from, to } of parts) {
-      const section = table.sections.find((each) => each.client === client);
+      const section = sections.get(client);
       const end = to === section?.to ? section.endsAt : table.at[to];
       for (const number of [to - from, client, table.clock(from)]) encoding.writeVarUint(encoder, number);
       encoding.writeUint8Array(encoder, update.subarray(table.at[from], end));
@@ -79,7 +90,7 @@ function encodeRows(update: Uint8Array, table: StructTable, parts: readonly Rows
   });
 }
 
-function deletionParts(deletions: readonly Deletion[], size: number): Uint8Array[] {
+export function deletionParts(deletions: readonly Deletion[], size: number): Uint8Array[] {
   const parts: Uint8Array[] = [];
   for (let from = 0; from < deletions.length; from += size) {
     parts.push(encodeDeletions(deletions.slice(from, from + size)));
@@ -89,7 +100,11 @@ function deletionParts(deletions: readonly Deletion[], size: number): Uint8Array
 
 function encodeDeletions(deletions: readonly Deletion[]): Uint8Array {
   const clients = new Map<number, Deletion[]>();
-  for (const each of deletions) clients.set(each.client, [...(clients.get(each.client) ?? []), each]);
+  for (const each of deletions) {
+    const known = clients.get(each.client);
+    if (known === undefined) clients.set(each.client, [each]);
+    else known.push(each);
+  }
   return encoding.encode((encoder) => {
     encoding.writeVarUint(encoder, 0);
     encoding.writeVarUint(encoder, clients.size);

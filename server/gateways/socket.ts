@@ -7,6 +7,8 @@ import { SyncError } from '../../shared/errors.js';
 const MAX_REASON = 123;
 /** What is left to a peer that is cut off to take the close message, in ms. */
 const LAST_WORDS = 5_000;
+/** What the slowest line takes, in bytes per ms: half of the 40 KB/s that N10 speaks of. */
+const SLOWEST_LINE = 20;
 
 /** Why nothing is read from a socket: the document loads or is in work, the disk does not keep up, the rate is used up, it reads too slowly, we stop. */
 export type Hold = 'loading' | 'work' | 'disk' | 'rate' | 'reader' | 'stopping';
@@ -19,6 +21,8 @@ export interface SocketOptions {
   readonly bufferPause: number;
   /** Bytes that may wait to be sent before the connection is ended. */
   readonly bufferClose: number;
+  /** Time between two calls of `checkLife`, in ms. */
+  readonly pingInterval?: number;
   /** Bytes of each message that goes out. */
   readonly onSent?: (bytes: number) => void;
 }
@@ -32,6 +36,10 @@ export class Socket {
   #received = 0;
   #sent = 0;
   #gone = 0;
+  /** What a pong proved to have arrived, and what the ping under way will prove. */
+  #arrived = 0;
+  #asked: number | null = null;
+  #silences = 0;
   /** Bytes under way that do not count as waiting: those of the first sync. */
   #exempt = 0;
   #isFirst = true;
@@ -40,28 +48,34 @@ export class Socket {
     this.#ws = ws;
     this.#stream = stream;
     this.#options = options;
-    ws.on('pong', () => this.noteLife());
+    ws.on('pong', (payload?: Buffer) => this.#onPong(payload));
   }
 
-  send(message: Uint8Array): void {
-    this.#send(message, message.length, true);
+  /** Messages that belong together: all of them leave, or none. */
+  send(messages: readonly Uint8Array[]): void {
+    if (!this.#mayAdd()) return;
+    for (const message of messages) this.#send(message, true);
   }
 
   /** A text message, which may be encoded already. */
   sendText(text: string | Buffer): void {
-    this.#send(text, Buffer.byteLength(text), false);
+    if (this.#mayAdd()) this.#send(text, false);
   }
 
-  /** Sends what was asked for; `sent` is called when it has left. The first such answer may be of any size. */
-  answer(message: Uint8Array | string, sent: () => void): void {
-    const size = typeof message === 'string' ? Buffer.byteLength(message) : message.length;
-    const exempt = this.#isFirst ? size : 0;
+  /** Sends what was asked for; `sent` is called when all has left. The first such answer may be of any size. */
+  answer(messages: readonly (Uint8Array | string)[], sent: () => void): void {
+    if (!this.#mayAdd()) return;
+    const isExempt = this.#isFirst;
     this.#isFirst = false;
-    this.#exempt += exempt;
-    this.#send(message, size, typeof message !== 'string', () => {
-      this.#exempt -= exempt;
-      sent();
-    });
+    let left = messages.length;
+    for (const message of messages) {
+      const exempt = isExempt ? Buffer.byteLength(message) : 0;
+      this.#exempt += exempt;
+      this.#send(message, typeof message !== 'string', () => {
+        this.#exempt -= exempt;
+        if (--left === 0) sent();
+      });
+    }
   }
 
   /** Bytes that wait for the reader. */
@@ -84,11 +98,31 @@ export class Socket {
     const gone = this.#sent - this.#ws.bufferedAmount;
     const isMoving = this.#stream.bytesRead > this.#received || gone > this.#gone;
     const isHeld = this.#holds.size > (this.#holds.has('reader') ? 1 : 0);
-    if (this.#alive || isMoving || isHeld) this.ping('');
-    else this.terminate();
+    this.#silences = this.#alive || isMoving || isHeld ? 0 : this.#silences + 1;
+    if (this.#silences > this.#patience) this.terminate();
+    else this.#askLife();
     this.#alive = false;
     this.#received = this.#stream.bytesRead;
     this.#gone = this.#sent - this.#ws.bufferedAmount;
+  }
+
+  /** How many silences may follow each other: what the system took for a slow line is on its way for long. */
+  get #patience(): number {
+    const { pingInterval = Number.POSITIVE_INFINITY } = this.#options;
+    return Math.floor((this.#sent - this.#arrived) / (SLOWEST_LINE * pingInterval));
+  }
+
+  #askLife(): void {
+    this.#asked ??= this.#sent;
+    this.ping('');
+  }
+
+  /** Who pings with something else in it has reasons of its own. */
+  #onPong(payload?: Buffer): void {
+    this.noteLife();
+    if (this.#asked === null || (payload?.length ?? 0) > 0) return;
+    this.#arrived = this.#asked;
+    this.#asked = null;
   }
 
   close(code: number, reason: string): void {
@@ -136,12 +170,16 @@ export class Socket {
     return this.#holds.has(why);
   }
 
-  #send(message: Uint8Array | string, size: number, binary: boolean, sent?: () => void): void {
-    if (this.#ws.readyState !== this.#ws.OPEN) return;
-    if (this.waiting > this.#options.bufferClose) {
-      this.cutOff(new SyncError('OVERLOADED'));
-      return;
-    }
+  /** Looked at before something is added: one answer of any size gets through to who reads. */
+  #mayAdd(): boolean {
+    if (this.#ws.readyState !== this.#ws.OPEN) return false;
+    if (this.waiting <= this.#options.bufferClose) return true;
+    this.cutOff(new SyncError('OVERLOADED'));
+    return false;
+  }
+
+  #send(message: Uint8Array | string, binary: boolean, sent?: () => void): void {
+    const size = Buffer.byteLength(message);
     this.#sent += size;
     this.#options.onSent?.(size);
     const mayWait = this.waiting + size > this.#options.bufferPause;

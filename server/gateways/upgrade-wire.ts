@@ -21,7 +21,7 @@ export interface Wire {
   readonly socket: Socket;
   readonly flow: Flow;
   /** Sends what the client asked for, which it pays for; see `Flow.charge`. */
-  readonly answer: (message: Uint8Array | string, sent: () => void) => void;
+  readonly answer: (messages: readonly (Uint8Array | string)[], sent: () => void) => void;
   /** Calls `receive` for each message, at the rate that it may come; and `pong` in their order. */
   follow(receive: (message: Uint8Array | string) => void, pong: (payload: string) => void): void;
 }
@@ -51,11 +51,11 @@ export function wire(
     via,
     socket,
     flow,
-    answer(message, sent) {
-      const size = Buffer.byteLength(message);
+    answer(messages, sent) {
+      const size = messages.reduce((sum, message) => sum + Buffer.byteLength(message), 0);
       shared.take(0, size);
       flow.charge(size);
-      socket.answer(message, sent);
+      socket.answer(messages, sent);
     },
     follow(receive, pong) {
       ws.on('message', (data: RawData, isBinary) => {

@@ -235,7 +235,7 @@ export class UpgradeGateway {
     const { device, visitor } = guest;
     const { actor, mayWrite } = visitor;
     const outbox = {
-      send: (message: Uint8Array) => socket.send(message),
+      send: (all: readonly Uint8Array[]) => socket.send(all),
       answer,
       close: (error: SyncError) => {
         // The message may quote a key of the client's data, so it does not go into the log.
@@ -257,7 +257,7 @@ export class UpgradeGateway {
   ): JsonSession {
     const { config, log, now } = this.#options;
     const outbox = {
-      answer,
+      answer: (text: string, sent: () => void) => answer([text], sent),
       send: (text: string | Buffer) => socket.sendText(text),
       ping: (payload: string) => socket.ping(payload),
       close: (error: SyncError) => socket.end(error),

@@ -5,12 +5,14 @@ import type { Dependency } from '../../shared/protocol/scan.js';
 import { decodeMessage, decodeStateVector, messages, type YjsMessage } from '../../shared/protocol/yjs.js';
 import type { DurableChange, Member, Origin } from '../documents/changes.js';
 import type { UserDocument } from '../documents/user-document.js';
+import { answerFrames, awarenessFrames, Line, updateFrames } from './yjs-line.js';
 
 /** What a session can do to its connection. */
 export interface YjsOutbox {
-  send(message: Uint8Array): void;
-  /** Sends what the client asked for; `sent` is called when it has left. */
-  answer(message: Uint8Array, sent: () => void): void;
+  /** Sends messages that belong together. */
+  send(messages: readonly Uint8Array[]): void;
+  /** Sends what the client asked for, in one or more messages; `sent` is called when all have left. */
+  answer(messages: readonly Uint8Array[], sent: () => void): void;
   /** Ends the connection with the error's close code. */
   close(error: SyncError): void;
 }
@@ -41,16 +43,10 @@ const MAX_WAITING = 1_000;
 /** The longest silence towards a client, in ms: y-websocket reconnects after 30 s of it. */
 export const KEEP_ALIVE = 12_000;
 
-/** An update goes to all connections in turn: its frame is made once, and kept no longer than to the next one. */
-let framed: { readonly update: Uint8Array; readonly frame: Uint8Array } | null = null;
-function frameOf(update: Uint8Array): Uint8Array {
-  if (framed?.update !== update) framed = { update, frame: messages.update(update) };
-  return framed.frame;
-}
-
 export class YjsSession implements Member {
   readonly #options: YjsSessionOptions;
   readonly #origin: Origin;
+  readonly #line = new Line();
   #ended = false;
   /** The first message, SyncStep1, was sent (N2); it may have to wait for a commit. */
   #begun = false;
@@ -95,7 +91,7 @@ export class YjsSession implements Member {
     document.afterDurable(() => {
       this.#begun = true;
       const present = document.awareness.entries();
-      if (present.length > 0) this.#send(messages.awareness(present));
+      if (present.length > 0) this.#sendAll(awarenessFrames(present));
     });
   }
 
@@ -109,7 +105,7 @@ export class YjsSession implements Member {
 
   deliver({ origin, update, made }: DurableChange): void {
     const news = origin.member === this ? made : update;
-    if (news !== null) this.#send(frameOf(news));
+    if (news !== null) this.#line.put(updateFrames(news), (frames) => this.#sendAll(frames));
     if (this.#waiting.length > 0) this.#enter(() => this.#retryWaiting());
   }
 
@@ -118,8 +114,8 @@ export class YjsSession implements Member {
   }
 
   /** Tells others of an awareness change. */
-  tell(frame: Uint8Array): void {
-    if (this.#begun) this.#send(frame);
+  tell(frames: readonly Uint8Array[]): void {
+    if (this.#begun) this.#sendAll(frames);
   }
 
   /** The connection is gone. */
@@ -197,23 +193,24 @@ export class YjsSession implements Member {
     const stateVector = this.#stateVector;
     if (stateVector !== null) {
       this.#stateVector = null;
-      this.#answer(messages.syncStep2(document.diff(stateVector)));
+      this.#answer(answerFrames(document.diff(stateVector)));
     } else if (this.#asksForAwareness) {
       this.#asksForAwareness = false;
-      this.#answer(messages.awareness(document.awareness.entries()));
+      this.#answer(awarenessFrames(document.awareness.entries()));
     }
   }
 
-  #answer(message: Uint8Array): void {
+  #answer(frames: Parameters<Line['put']>[0]): void {
     this.#isAnswering = true;
-    this.#options.document.afterDurable(() => {
+    const answer = (ready: readonly Uint8Array[]) => {
       if (this.#ended) return;
       this.#lastSent = this.#options.now();
-      this.#options.outbox.answer(message, () => {
+      this.#options.outbox.answer(ready, () => {
         this.#isAnswering = false;
         this.#enter(() => this.#answerNext());
       });
-    });
+    };
+    this.#options.document.afterDurable(() => this.#line.put(frames, answer));
   }
 
   #apply(update: Uint8Array, saw: ReadonlyMap<number, number> | null): void {
@@ -269,9 +266,9 @@ export class YjsSession implements Member {
 
   #tellOthers(entries: Parameters<typeof messages.awareness>[0]): void {
     if (entries.length === 0) return;
-    const frame = messages.awareness(entries);
+    const frames = awarenessFrames(entries);
     for (const member of this.#options.document.members) {
-      if (member !== this && member instanceof YjsSession) member.tell(frame);
+      if (member !== this && member instanceof YjsSession) member.tell(frames);
     }
   }
 
@@ -280,9 +277,13 @@ export class YjsSession implements Member {
   }
 
   #send(message: Uint8Array): void {
+    this.#sendAll([message]);
+  }
+
+  #sendAll(frames: readonly Uint8Array[]): void {
     if (this.#ended) return;
     this.#lastSent = this.#options.now();
-    this.#options.outbox.send(message);
+    this.#options.outbox.send(frames);
   }
 
   #end(error: SyncError): void {

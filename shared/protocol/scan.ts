@@ -51,6 +51,8 @@ export interface ScanNotes {
 const MAX_CLIENTS = 20_000;
 const MAX_ROOTS = 1_000;
 
+/** Structs that are passed without a rest. */
+const STEP = 2_048;
 const SKIP = 10;
 const [LAST_TYPE_REF, XML_ELEMENT, XML_HOOK] = [6, 3, 5];
 
@@ -62,6 +64,18 @@ export function updateLength(bytes: Uint8Array): number {
   const reader = new ValueReader(bytes, null);
   new Walk(reader, Number.POSITIVE_INFINITY, null).update();
   return reader.pos;
+}
+
+/**
+ * Notes what is in an update that the server made itself, which may be of any kind; a step takes about 2 ms.
+ *
+ * @returns whether there are Skips in it
+ */
+export function* noteSteps(bytes: Uint8Array, notes: ScanNotes): Generator<void, boolean> {
+  notes.table.clear();
+  const walk = new Walk(new ValueReader(bytes, null), Number.POSITIVE_INFINITY, notes);
+  yield* walk.steps();
+  return walk.structs > notes.table.length;
 }
 
 /**
@@ -89,30 +103,7 @@ export function scanUpdate(
   return { structs, deleteRanges, ranges, needs, empty, roots, oddNames, values };
 }
 
-/** Something that an update builds on: this clock of this client. */
-export interface Dependency {
-  readonly client: number;
-  readonly clock: number;
-}
-
-/** Whether the update builds on something that neither the document (its state vector) nor itself brings. */
-export const missingFrom = (scan: UpdateScan, stateOf: (client: number) => number): boolean =>
-  firstMissing(scan, stateOf) !== null;
-
-/** The first thing that is missing; `null` when the update can be applied. */
-export function firstMissing(scan: UpdateScan, stateOf: (client: number) => number): Dependency | null {
-  const known = new Map<number, number>();
-  const knownOf = (client: number): number => known.get(client) ?? stateOf(client);
-  for (const { client, from, to } of scan.ranges) {
-    const state = knownOf(client);
-    if (from > state) return { client, clock: from - 1 };
-    known.set(client, Math.max(state, to));
-  }
-  for (const [client, clock] of scan.needs) {
-    if (clock > knownOf(client)) return { client, clock: clock - 1 };
-  }
-  return null;
-}
+export { type Dependency, firstMissing, missingFrom } from './missing.js';
 
 /** One pass over an update; a reader without limits also passes roots and sub-documents of any kind. */
 class Walk {
@@ -139,11 +130,20 @@ class Walk {
   }
 
   update(): void {
-    for (let left = this.reader.count(); left > 0; left--) this.section();
-    for (let left = this.reader.count(); left > 0; left--) this.deletions();
+    const steps = this.steps();
+    while (steps.next().done !== true);
   }
 
-  private section(): void {
+  /** The same, with a rest now and then. */
+  *steps(): Generator<void, void> {
+    for (let left = this.reader.count(); left > 0; left--) yield* this.section();
+    for (let left = this.reader.count(); left > 0; left--) {
+      this.deletions();
+      yield;
+    }
+  }
+
+  private *section(): Generator<void, void> {
     const structs = this.reader.count();
     const client = this.reader.uint();
     if (structs === 0) malformed('A client has a section without structs.');
@@ -162,6 +162,7 @@ class Walk {
       if (isSkip) this.addRange(client, from, clock);
       clock = advance(clock, isSkip ? this.reader.uint() : this.noted(info, client, clock));
       if (isSkip) from = clock;
+      if (left % STEP === 0) yield;
     }
     this.addRange(client, from, clock);
   }

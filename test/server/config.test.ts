@@ -39,10 +39,11 @@ describe('defaults', () => {
       messageBurst: 1_000,
       byteRate: 4 * MIB,
       byteBurst: 64 * MIB,
-      maxSocketsPerUser: 20,
+      maxSocketsPerUser: 60,
       maxSocketsPerAddress: 1_000,
       upgradeTimeout: 5_000,
       headersTimeout: 5_000,
+      keepAliveTimeout: 75_000,
       bufferPause: MIB,
       bufferClose: 16 * MIB,
     });

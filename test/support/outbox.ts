@@ -12,11 +12,20 @@ export function jsonOutbox(outbox: Omit<JsonOutbox, 'answer'>): JsonOutbox {
   };
 }
 
-export function yjsOutbox(outbox: Omit<YjsOutbox, 'answer'>): YjsOutbox {
+interface EachMessage {
+  send(message: Uint8Array): void;
+  close: YjsOutbox['close'];
+}
+
+export function yjsOutbox({ send, close }: EachMessage): YjsOutbox {
+  const sendAll = (messages: readonly Uint8Array[]): void => {
+    for (const message of messages) send(message);
+  };
   return {
-    ...outbox,
-    answer(message, sent) {
-      outbox.send(message);
+    close,
+    send: sendAll,
+    answer(messages, sent) {
+      sendAll(messages);
       sent();
     },
   };
