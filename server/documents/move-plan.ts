@@ -3,12 +3,13 @@
  * says what is to be written into the element that stands there now, so that nothing of either is lost.
  */
 import { equalityDeep } from 'lib0/function';
-import * as Y from 'yjs';
+import type * as Y from 'yjs';
 import type { Json, JsonObject } from '../../shared/records.js';
-import { bringsObjects, removeElement } from './array-elements.js';
+import { removeElement } from './array-elements.js';
 import { fieldsIn, mergeVersions, writeElement } from './element-merge.js';
 import { asItIs, itemAt, jsonAs, removesNothing, type View } from './element-views.js';
-import { type Element, elementsOf, idOf, isLive, isMovedAway } from './lost-types.js';
+import { type Element, idOf, isMovedAway } from './lost-types.js';
+import { type Place, placesOf } from './move-places.js';
 import type { ElementId, MovedElement, MovedElements } from './moved-elements.js';
 import type { Step } from './unify-step.js';
 
@@ -29,98 +30,14 @@ export interface MoveOptions {
   readonly editStays?: EditStays;
 }
 
-/** What a step did to the elements of one id in one array. */
-interface Place {
-  readonly array: Y.Array<unknown>;
-  readonly id: string;
-  /** Deleted in this step. */
-  readonly gone: Element[];
-  /** Moved before, and edited in this step. */
-  readonly late: MovedElement[];
-  /** Whether one of this id was inserted in this step. */
-  hasFresh: boolean;
-}
-
-class Places {
-  readonly #byArray = new Map<Y.Array<unknown>, Map<string, Place>>();
-
-  get isEmpty(): boolean {
-    return this.#byArray.size === 0;
-  }
-
-  at(array: Y.Array<unknown>, id: string): Place {
-    const byId = this.#byArray.get(array) ?? new Map<string, Place>();
-    this.#byArray.set(array, byId);
-    const place = byId.get(id) ?? { array, id, gone: [], late: [], hasFresh: false };
-    byId.set(id, place);
-    return place;
-  }
-
-  /** With all elements of these ids that the arrays have now. */
-  *withLive(): Generator<[Place, readonly Element[]]> {
-    for (const [array, byId] of this.#byArray) {
-      if (!isLive(array)) continue;
-      const live = new Map<string, Element[]>();
-      for (const element of elementsOf(array)) {
-        const id = idOf(element.value);
-        if (id !== null && byId.has(id)) live.set(id, [...(live.get(id) ?? []), element]);
-      }
-      for (const place of byId.values()) yield [place, live.get(place.id) ?? []];
-    }
-  }
-}
-
 /** To be called while a transaction ends, when everything that it deleted can still be read. */
 export function planMoves(step: Step, moved: MovedElements, options: MoveOptions): (() => void)[] {
   const plan = new MovePlan(step, moved, options);
-  const writes = [...placesOf(step, moved, options).withLive()].flatMap(
+  const writes = [...placesOf(step, moved, options.sawAll).withLive()].flatMap(
     ([place, live]) => plan.writeAt(place, live) ?? [],
   );
   moved.bound();
   return writes;
-}
-
-function placesOf(step: Step, moved: MovedElements, { sawAll }: MoveOptions): Places {
-  const places = new Places();
-  for (const item of step.newlyDeleted()) {
-    for (const [array, id, element] of elementsIn(item)) places.at(array, id).gone.push(element);
-  }
-  if (!sawAll)
-    for (const element of lateIn(step, moved)) places.at(element.array, element.id).late.push(element);
-  const mayMove = !places.isEmpty || !moved.isEmpty || step.deletesElsewhere;
-  for (const item of mayMove ? step.newItems() : []) {
-    if (item.deleted) continue;
-    for (const [array, id] of elementsIn(item)) places.at(array, id).hasFresh = true;
-  }
-  return places;
-}
-
-/** The elements that an item is. */
-function elementsIn(item: Y.Item): [Y.Array<unknown>, string, Element][] {
-  const {
-    parent,
-    id: { client, clock },
-  } = item;
-  if (item.parentSub !== null || !(parent instanceof Y.Array) || !bringsObjects(item)) return [];
-  return item.content.getContent().flatMap((value, offset) => {
-    const id = idOf(value);
-    return id === null ? [] : [[parent, id, { client, clock: clock + offset, value }]];
-  });
-}
-
-/** Elements that were moved before, and that this step's author edited, not knowing of it. */
-function lateIn(step: Step, moved: MovedElements): Iterable<MovedElement> {
-  const late = new Map<unknown, MovedElement>();
-  if (moved.isEmpty) return [];
-  for (const item of step.newItems()) {
-    const element = item.deleted ? moved.around(item) : null;
-    if (element !== null) late.set(element.value, element);
-  }
-  for (const item of step.deletedAgain()) {
-    const element = moved.around(item);
-    if (element !== null && !step.hasDeleted(element)) late.set(element.value, element);
-  }
-  return late.values();
 }
 
 class MovePlan {
@@ -174,6 +91,8 @@ class MovePlan {
   #mergeCopy(copy: Element, { seen, value, current }: Origin, rival: Element | undefined): JsonObject {
     const incoming = { json: jsonOf(copy.value), value: copy.value };
     if (rival === undefined) {
+      // Nobody else wrote in it: most moves are like this.
+      if (seen.length === 1 && equalityDeep(seen[0], current)) return fieldsIn(incoming.json);
       const edited = { json: current, value };
       const versions = { seen, incoming, current: edited };
       return mergeVersions(versions, (copied, edit) => !this.#editStays(edit, copied));
@@ -228,10 +147,8 @@ class MovePlan {
    */
   #undoneBy({ array, id }: Place, copy: Element, { value }: Element, base: Json): JsonObject | null {
     const next = this.#step.itemOf(copy)?.rightOrigin ?? null;
-    const undone = this.#moved
-      .earlier(array, id)
-      .find((each) => each.client === next?.client && each.clock === next.clock && each.value !== value);
-    if (undone === undefined) return null;
+    const undone = next && this.#moved.find(next);
+    if (undone?.array !== array || undone.id !== id || undone.value === value) return null;
     const isOwn = (key: string) => itemAt(value, [key])?.id.client === copy.client;
     const copied = objectOf(copy.value);
     const own = Object.entries(fieldsIn(base)).filter(([key]) => isOwn(key));

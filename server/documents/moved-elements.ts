@@ -5,7 +5,7 @@
 import * as Y from 'yjs';
 import { isObject, type Json } from '../../shared/records.js';
 import { idOf, markMovedAway, type SharedType } from './lost-types.js';
-import type { KeptType } from './unify.js';
+import type { KeptType } from './unify-memory.js';
 
 /** By the Yjs id that it came with. */
 export type ElementId = Pick<KeptType, 'client' | 'clock'>;
@@ -17,7 +17,7 @@ export interface MovedElement extends ElementId, Place {
 }
 
 interface Kept extends KeptType {
-  /** In Yjs items and characters. */
+  /** In bytes, about. */
   size: number;
   /** No other one of its id has come yet: what it was to whoever removed it. */
   readonly removed?: Json;
@@ -31,7 +31,7 @@ interface Place {
 
 /** Of one document; the oldest go first. A list of 600 that is turned around is 599 of them. */
 export const MAX_MOVED = 5_000;
-/** The same in Yjs items and characters. */
+/** The same in bytes, about. */
 export const MAX_MOVED_SIZE = 1_000_000;
 /** Elements that were removed, and for how long one of the same id is the same element, in ms. */
 const MAX_REMOVED = 100;
@@ -100,6 +100,12 @@ export class MovedElements {
     const array = this.isEmpty ? null : map._item?.parent;
     const id = array instanceof Y.Array ? idOf(map) : null;
     return id !== null && this.has(array as Y.Array<unknown>, id);
+  }
+
+  /** The element that came with this Yjs id, if it was moved. */
+  find(id: ElementId): MovedElement | null {
+    const kept = this.#kept.get(keyOf(id));
+    return kept === undefined ? null : this.#describe(kept);
   }
 
   /** Those of one id, the latest first. */
@@ -237,13 +243,17 @@ export class MovedElements {
   #of = (array: Y.Array<unknown>, id: string): readonly Kept[] => this.#indexed().get(array)?.get(id) ?? [];
 }
 
-/** Items and characters of an element and all that stands in it, overwritten ones included. */
+/** What an item takes beside its content. */
+const ITEM = 12;
+
+/** An element and all that stands in it, overwritten items included. */
 function sizeOf(item: Y.Item): number {
-  if (item.content instanceof Y.ContentString || item.content instanceof Y.ContentDeleted) return item.length;
+  if (item.content instanceof Y.ContentDeleted) return ITEM;
+  if (item.content instanceof Y.ContentString) return ITEM + item.length;
   if (!(item.content instanceof Y.ContentType)) {
-    return item.content.getContent().reduce<number>((sum, value) => sum + sizeOfValue(value), 1);
+    return item.content.getContent().reduce<number>((sum, value) => sum + sizeOfValue(value), ITEM);
   }
-  let size = 1;
+  let size = ITEM;
   const type = item.content.type as SharedType;
   for (let at = type._start; at !== null; at = at.right) size += sizeOf(at);
   for (const last of type._map.values()) {

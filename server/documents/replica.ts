@@ -231,7 +231,6 @@ export class Replica {
       this.#unifier.note(transaction);
     };
     this.doc.transact(() => change(this.doc));
-    this.#onTransaction = null;
     for (const { collection, id } of this.#touched.values()) {
       if (!this.doc.getMap(collection).has(id)) this.#unifier.releaseUnder(this.doc.getMap(collection), id);
     }

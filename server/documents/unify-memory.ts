@@ -1,7 +1,23 @@
 /** What the union has to remember beside the document, as bytes. */
 import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
-import type { KeptType, UnifyMemory } from './unify.js';
+
+/** A map or array that lost its place to one created apart, by the Yjs id of its item. */
+export interface KeptType {
+  readonly client: number;
+  readonly clock: number;
+  /** When it lost, in ms since 1970. */
+  readonly at: number;
+}
+
+/** What has to be remembered with the document, across restarts. */
+export interface UnifyMemory {
+  readonly kept: readonly KeptType[];
+  /** The Yjs client ids that unions of this document were written with. */
+  readonly unionClients: readonly number[];
+  /** Elements that were moved, by what was deleted then. */
+  readonly moved: readonly KeptType[];
+}
 
 /** Counts, then pairs and triples of varuints: small, and the same bytes for the same memory. */
 export function encodeMemory({ kept, unionClients, moved }: UnifyMemory): Uint8Array {

@@ -205,3 +205,15 @@ export function replacedBy(winner: Y.Item, ancestors: ReadonlySet<Y.Item>, step:
   }
   return null;
 }
+
+/** Whether a union wrote at the same key. */
+export function metUnion({ left, right }: Y.Item, unionClients: ReadonlySet<number>): boolean {
+  return [left, right].some((item) => item !== null && unionClients.has(item.id.client));
+}
+
+/** Whether a new item of a map key can have met something created apart, or the copy that a union made. */
+export function mayCompete({ left, right, content }: Y.Item, unionClients: ReadonlySet<number>): boolean {
+  if (left === null && right === null) return false;
+  if (content instanceof Y.ContentType || content instanceof Y.ContentDeleted) return true;
+  return right !== null && unionClients.has(right.id.client);
+}

@@ -8,25 +8,9 @@ import { bringsObjects, byPosition, elementsById, removeElement } from './array-
 import { contentOf, copyOf, elementsOf, idOf, isLive, type SharedType, typeOf } from './lost-types.js';
 import { planMoves } from './move-plan.js';
 import { MovedElements } from './moved-elements.js';
-import { type Authorship, replacedBy, Slots, Step } from './unify-step.js';
+import type { KeptType, UnifyMemory } from './unify-memory.js';
+import { type Authorship, mayCompete, metUnion, replacedBy, Slots, Step } from './unify-step.js';
 import { authorsItem, createUnited, type UnionContext, unite } from './union.js';
-
-/** A map or array that lost its place to one created apart, by the Yjs id of its item. */
-export interface KeptType {
-  readonly client: number;
-  readonly clock: number;
-  /** When it lost, in ms since 1970. */
-  readonly at: number;
-}
-
-/** What has to be remembered with the document, across restarts. */
-export interface UnifyMemory {
-  readonly kept: readonly KeptType[];
-  /** The Yjs client ids that unions of this document were written with. */
-  readonly unionClients: readonly number[];
-  /** Elements that were moved, by what was deleted then. */
-  readonly moved: readonly KeptType[];
-}
 
 type Write = (context: UnionContext) => void;
 
@@ -195,9 +179,9 @@ export class Unifier {
     if (!isLive(parent)) return;
     if (lost !== null) this.#keepSiblings(item, step);
     if (place.parentSub !== null) {
-      if (lost === null && !this.#mayCompete(item)) return;
+      if (lost === null && !mayCompete(item, this.#unionClients)) return;
       slots.add(parent, place.parentSub);
-      if (lost !== null || this.#metUnion(item)) this.#considerAround(parent, slots, arrays);
+      if (lost !== null || metUnion(item, this.#unionClients)) this.#considerAround(parent, slots, arrays);
     } else if (
       !arrays.has(parent as Y.Array<unknown>) &&
       (lost !== null || (parent instanceof Y.Array && bringsObjects(item)))
@@ -225,18 +209,6 @@ export class Unifier {
       if (item.parentSub !== null) slots.add(item.parent as SharedType, item.parentSub);
       else if (item.parent instanceof Y.Array) arrays.add(item.parent);
     }
-  }
-
-  /** Whether a union wrote at the same key. */
-  #metUnion({ left, right }: Y.Item): boolean {
-    return [left, right].some((item) => item !== null && this.#unionClients.has(item.id.client));
-  }
-
-  /** Whether a new item of a map key can have met something created apart, or the copy that a union made. */
-  #mayCompete(item: Y.Item): boolean {
-    if (item.left === null && item.right === null) return false;
-    if (item.content instanceof Y.ContentType || item.content instanceof Y.ContentDeleted) return true;
-    return item.right !== null && this.#unionClients.has(item.right.id.client);
   }
 
   #considerDeleted(kept: KeptType, slots: Slots, step: Step): void {

@@ -1,0 +1,164 @@
+/** D3 with real devices: an element that one of them moves, and another one edits, neither knowing of the other. */
+import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
+import type * as Y from 'yjs';
+import type { SyncManager } from '../client/sync-manager.js';
+import { type JsonObject, sharedValue } from '../shared/records.js';
+import type { NativeDevice } from './support/native-device.js';
+import { ServerProcess } from './support/server-process.js';
+import { closeClients, synced, testClient } from './support/test-client.js';
+import { useJson, useNative } from './support/use.js';
+
+const M1 = { id: 'm1', dose: '400' };
+const M2 = { id: 'm2', dose: '5' };
+const M3 = { id: 'm3', dose: '7' };
+const EDITED = { ...M1, dose: '600' };
+type Medicine = typeof M1;
+
+afterAll(closeClients);
+
+async function serve(): Promise<ServerProcess> {
+  const server = await ServerProcess.start();
+  onTestFinished(() => server.dispose());
+  return server;
+}
+
+async function onServer(server: ServerProcess): Promise<JsonObject[]> {
+  const { prescriptions } = await (await fetch(`${server.url}/api/sync/anna`)).json();
+  return prescriptions[0].medicines;
+}
+
+/** Whether some entry tells of the edit, before or after it. */
+async function expectInHistory(server: ServerProcess): Promise<void> {
+  const answer = await fetch(`${server.url}/api/history/anna`);
+  expect(await answer.text()).toContain('"dose":"600"');
+}
+
+const long = Array.from({ length: 600 }, (_, n) => ({ id: `m${n + 1}`, dose: '1' }));
+const edited = (list: Medicine[]) => list.map((each) => (each.id === 'm1' ? { ...each, dose: '600' } : each));
+
+describe.each([
+  ['move', 'nothing'],
+  ['edit', 'nothing'],
+  ['move', 'a kill'],
+  ['edit', 'a kill'],
+])('the %s first, %s between', (first, between) => {
+  async function client(server: ServerProcess): Promise<SyncManager> {
+    const opened = testClient();
+    await opened.initialize({ serverUrl: server.url, userId: 'anna' });
+    return opened;
+  }
+
+  test.each([
+    ['two swapped', [M1, M2], [M2, M1]],
+    ['a list that the app sorts on save', [M3, M1, M2], [M2, M1, M3]],
+    ['a list of 600 that is turned around', long, [...long].reverse()],
+  ])('[D3 H5] two of our clients: %s', async (_, list, moved) => {
+    const server = await serve();
+    const [mover, editor] = [await client(server), await client(server)];
+    await mover.addData('prescriptions', { id: 'p1', medicines: list });
+    await synced(mover);
+    await expect.poll(() => editor.getRecord('prescriptions', 'p1'), { timeout: 20_000 }).toBeTruthy();
+    await mover.disconnect();
+    await editor.disconnect();
+    await mover.updateData('prescriptions', 'p1', { medicines: moved });
+    await editor.updateData('prescriptions', 'p1', { medicines: edited(list) });
+    for (const each of first === 'move' ? [mover, editor] : [editor, mover]) {
+      await each.connect();
+      await synced(each);
+      if (between === 'a kill') {
+        await each.disconnect();
+        await server.kill();
+        await server.restart();
+      }
+    }
+    for (const each of [mover, editor]) {
+      await each.connect();
+      await expect
+        .poll(() => each.getRecord('prescriptions', 'p1')?.medicines, { timeout: 20_000 })
+        .toEqual(edited(moved));
+    }
+    expect(await onServer(server)).toEqual(edited(moved));
+    await expectInHistory(server);
+  });
+
+  const listOf = (device: NativeDevice) =>
+    device.record('prescriptions', 'p1').get('medicines') as Y.Array<Y.Map<unknown>>;
+  const swap = (list: Y.Array<Y.Map<unknown>>) =>
+    list.doc?.transact(() => {
+      const copy = list.get(0).clone();
+      list.delete(0, 1);
+      list.push([copy]);
+    });
+
+  test.each(['a native device', 'a JSON device'])(
+    '[D3 H5] %s moves, an unmodified provider edits',
+    async (who) => {
+      const server = await serve();
+      const editor = await useNative(server, 'anna', 'editor');
+      editor.record('prescriptions', 'p1').set('medicines', sharedValue([M1, M2]));
+      await editor.saved();
+      const mover = await useNative(server, 'anna', 'mover');
+      const json = await useJson(server, 'anna', 'json');
+      mover.offline();
+      editor.offline();
+      listOf(editor).get(0).set('dose', '600');
+      const move = async () => {
+        if (who === 'a JSON device') {
+          json.update('prescriptions', { id: 'p1', medicines: [M2, M1] });
+          await json.saved();
+        } else {
+          swap(listOf(mover));
+          await mover.online();
+          await mover.saved();
+        }
+      };
+      const edit = async () => {
+        await editor.online();
+        await editor.saved();
+        editor.offline();
+      };
+      const steps = first === 'move' ? [move, edit] : [edit, move];
+      for (const [index, step] of steps.entries()) {
+        await step();
+        if (index > 0 || between !== 'a kill' || (who === 'a JSON device' && first === 'edit')) continue;
+        await server.kill();
+        await server.restart();
+      }
+      expect(await onServer(server)).toEqual([M2, EDITED]);
+      await expectInHistory(server);
+      await editor.online();
+      expect(listOf(editor).toJSON()).toEqual([M2, EDITED]);
+      listOf(editor).get(1).set('dose', '700');
+      await editor.saved();
+      expect(await onServer(server)).toEqual([M2, { ...M1, dose: '700' }]);
+    },
+  );
+
+  test('[D3 L6] a native device moves, a JSON device edits', async () => {
+    const server = await serve();
+    const mover = await useNative(server, 'anna', 'mover');
+    mover.record('prescriptions', 'p1').set('medicines', sharedValue([M1, M2]));
+    await mover.saved();
+    mover.offline();
+    swap(listOf(mover));
+    const edit = async () => {
+      const json = await useJson(server, 'anna', 'json');
+      json.update('prescriptions', { id: 'p1', medicines: first === 'move' ? [M2, EDITED] : [EDITED, M2] });
+      await json.saved();
+    };
+    const move = async () => {
+      await mover.online();
+      await mover.saved();
+    };
+    for (const step of first === 'move' ? [move, edit] : [edit, move]) {
+      await step();
+      if (between !== 'a kill') continue;
+      mover.offline();
+      await server.kill();
+      await server.restart();
+    }
+    await mover.online();
+    expect(await onServer(server)).toEqual([M2, EDITED]);
+    await expectInHistory(server);
+  });
+});
