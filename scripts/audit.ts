@@ -1,10 +1,10 @@
 /** `npm run audit -- verify [FILE]`: whether the audit trail is as it was written. */
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { verifyAudit } from '../server/access/audit.js';
+import { accessPlaces } from '../server/access/places.js';
 import { readConfig } from '../server/config.js';
 
-const USAGE = 'npm run audit -- verify [FILE]; without FILE that of AUDIT_FILE, or of DATA_DIR';
+const USAGE = 'npm run audit -- verify [FILE]; without FILE that of AUDIT_FILE, ACCESS_DIR or DATA_DIR';
 
 export interface Verdict {
   readonly said: string;
@@ -34,8 +34,7 @@ export async function verifyCommand(
 }
 
 function fileOf(env: Readonly<Record<string, string | undefined>>): string {
-  const { auditFile, dataDir } = readConfig({ ...env, NODE_ENV: 'development' });
-  return auditFile || join(dataDir, 'audit', 'audit.jsonl');
+  return accessPlaces(readConfig({ ...env, NODE_ENV: 'development' })).audit;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -1,10 +1,10 @@
 /** Who comes in, and where to (A1–A4): token → principal, revocation, the audit trail. */
-import { join } from 'node:path';
 import { SyncError } from '../shared/errors.js';
 import { SHARED_DOCUMENT, type UserId } from '../shared/names.js';
 import { AccessService } from './access/access-service.js';
 import { Audit } from './access/audit.js';
 import type { AuditEntry } from './access/audit-line.js';
+import { accessPlaces } from './access/places.js';
 import { ANYBODY, type Mode, modeByToken, type Principal } from './access/principal.js';
 import { type Revocation, Revocations, type RevocationTimes } from './access/revocations.js';
 import { serviceAddress } from './access/service-address.js';
@@ -90,15 +90,15 @@ export class Access {
    */
   async open(): Promise<Trail | null> {
     if (this.#reader === null) return null;
-    const { dataDir, auditFile, diskTimeout } = this.#config;
-    this.#revocations = await Revocations.open(join(dataDir, 'access', 'revoked.jsonl'), this.#now, {
+    const { diskTimeout } = this.#config;
+    const places = accessPlaces(this.#config);
+    this.#revocations = await Revocations.open(places.revoked, this.#now, {
       patience: diskTimeout,
       times: this.#times,
     });
-    const file = auditFile || join(dataDir, 'audit', 'audit.jsonl');
-    this.#audit = await Audit.open(file, this.#now, diskTimeout);
+    this.#audit = await Audit.open(places.audit, this.#now, diskTimeout);
     const { number, hash } = this.#audit.head;
-    return { file, lines: number, hash };
+    return { file: places.audit, lines: number, hash };
   }
 
   /**
@@ -177,6 +177,12 @@ export class Access {
   /** Calls back when tokens were revoked. */
   onRevoked(listener: () => void): void {
     this.#listeners.add(listener);
+  }
+
+  /** What is kept on disk; `null` with AUTH=none. */
+  get kept(): { readonly audit: Audit; readonly revocations: Revocations } | null {
+    const [audit, revocations] = [this.#audit, this.#revocations];
+    return audit === null || revocations === null ? null : { audit, revocations };
   }
 
   async close(): Promise<void> {

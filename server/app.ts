@@ -16,6 +16,7 @@ import { UpgradeGateway } from './gateways/upgrade.js';
 import type { Log } from './log.js';
 import { Metrics } from './metrics.js';
 import { followKeys, openStore } from './open-store.js';
+import { AccessMarks, tightenModes } from './start-checks.js';
 import { readKeys } from './store/key-file.js';
 import type { Store, StoreState } from './store/store.js';
 import { followCommits, logStore } from './store-watch.js';
@@ -39,7 +40,7 @@ export interface App {
 }
 
 const STATS_INTERVAL = 60_000;
-const CLOCK_INTERVAL = 600_000;
+const NOTE_INTERVAL = 600_000;
 const DAY = 86_400_000;
 
 /**
@@ -61,16 +62,21 @@ export async function createApp(
   const access = await Access.create(config, clock.now, clock);
   const keys = store === undefined ? readKeys(config) : undefined;
   const opened = store ?? (await openStore(config, log, keys));
+  let marks: AccessMarks;
   try {
     await clock.open(opened, config.confirmClock);
     const trail = await access.open(); // after the store, which owns the folder by now
     if (trail !== null) log('auditOpened', trail);
+    marks = new AccessMarks(access, opened);
+    await marks.compare(config, log);
+    await marks.note().catch(() => {}); // where the store fails, it says so itself
+    await tightenModes(config, log, store === undefined);
   } catch (error) {
     await opened.close();
     throw error;
   }
   const endKeys = keys && followKeys(opened, config, keys, log);
-  return new SyncServer(config, log, access, opened, clock, endKeys);
+  return new SyncServer(config, log, access, opened, clock, marks, endKeys);
 }
 
 const dateOf = (time: number): string => new Date(time).toISOString();
@@ -87,7 +93,8 @@ class SyncServer implements App {
   readonly #gateway: UpgradeGateway;
   readonly #stats: NodeJS.Timeout;
   readonly #clock: ServerClock;
-  readonly #clockSaving: NodeJS.Timeout;
+  readonly #marks: AccessMarks;
+  readonly #noting: NodeJS.Timeout;
   readonly #endKeys: () => void;
   #takesTraffic = false;
   #isClosed = false;
@@ -98,6 +105,7 @@ class SyncServer implements App {
     access: Access,
     opened: Store,
     clock: ServerClock,
+    marks: AccessMarks,
     endKeys = () => {},
   ) {
     const { now, uptime } = clock;
@@ -111,6 +119,7 @@ class SyncServer implements App {
     this.#store = store;
     this.#endKeys = endKeys;
     this.#clock = clock;
+    this.#marks = marks;
     this.#registry = createRegistry(config, log, store, this.#trials, clock);
     const isReady = () => this.#takesTraffic && store.state === 'ready' && access.waitsFor < config.diskSlow;
     const admission = new Admission(config, log, uptime);
@@ -131,7 +140,7 @@ class SyncServer implements App {
     this.#gateway = new UpgradeGateway(this.#listener.server, shared);
     this.#describeState();
     this.#stats = setInterval(() => this.#logStats(), STATS_INTERVAL).unref();
-    this.#clockSaving = setInterval(() => void this.#saveClock(), CLOCK_INTERVAL).unref();
+    this.#noting = setInterval(() => void this.#saveNotes(), NOTE_INTERVAL).unref();
     logStore(store, log, config.diskSlow);
   }
 
@@ -155,7 +164,7 @@ class SyncServer implements App {
     this.#takesTraffic = false;
     this.#endKeys();
     clearInterval(this.#stats);
-    clearInterval(this.#clockSaving);
+    clearInterval(this.#noting);
     const { server } = this.#listener;
     this.#listener.close();
     const stopped = new Promise<void>((resolve) => server.close(() => resolve()));
@@ -172,7 +181,7 @@ class SyncServer implements App {
     // What the devices had received is known only now; without it, more is taken for seen after the next start.
     await withTimeout(this.#registry.flush(), step(), undefined);
     this.#registry.close();
-    const closing = this.#saveClock().then(() => Promise.all([this.#access.close(), this.#store.close()]));
+    const closing = this.#saveNotes().then(() => Promise.all([this.#access.close(), this.#store.close()]));
     const closed = closing.then(() => true);
     this.#isClosed = await withTimeout(closed, Math.max(step(), SHORTEST_STEP), false);
     this.#metrics.close();
@@ -197,8 +206,8 @@ class SyncServer implements App {
   }
 
   /** Where the store fails, the next time tells. */
-  #saveClock(): Promise<void> {
-    return this.#clock.save(this.#store).catch(() => {});
+  async #saveNotes(): Promise<void> {
+    await Promise.allSettled([this.#clock.save(this.#store), this.#marks.note()]);
   }
 
   #describeState(): void {

@@ -2,6 +2,9 @@ import { readConfig } from './config.js';
 import { addKey, keyStatus, retireKey, SAID } from './store/key-file.js';
 import { newKey } from './store/key-ring.js';
 
+// What this process makes is for nobody else.
+process.umask(0o077);
+
 /** `npm run keys -- new|rotate|status|retire ID`: the master keys that a database is encrypted with. */
 const USAGE = `npm run keys -- new        a new key, for ENCRYPTION_KEY or a file of keys
 npm run keys -- rotate     puts a new key before those of ENCRYPTION_KEY_FILE; a server that runs takes it up

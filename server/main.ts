@@ -4,6 +4,9 @@ import { type App, createApp } from './app.js';
 import { type Config, ConfigError, readConfig } from './config.js';
 import { createLog, type Log } from './log.js';
 
+// What this process makes is for nobody else.
+process.umask(0o077);
+
 const startLog = createLog({ format: 'human', stream: process.stderr });
 
 function refuseToStart(reasons: readonly string[]): void {

@@ -4,6 +4,9 @@ import { readKeys } from './store/key-file.js';
 import { LevelStore } from './store/level.js';
 import { repairDatabase } from './store/level-folder.js';
 
+// What this process makes is for nobody else.
+process.umask(0o077);
+
 /** `npm run repair -- DATA_DIR`: repairs a damaged database and says which documents are whole. */
 const say = (sentence: string): void => {
   process.stdout.write(`${sentence}\n`);

@@ -6,6 +6,9 @@ import { type App, createApp } from './app.js';
 import { readConfig } from './config.js';
 import { silentLog } from './log.js';
 
+// What this process makes is for nobody else.
+process.umask(0o077);
+
 /** `npm run user -- erase|export ID [--out FILE]`: all data of a user, in the folder of a server that is stopped. */
 const USAGE = `npm run user -- erase ID
 npm run user -- export ID [--out FILE]

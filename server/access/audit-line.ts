@@ -17,6 +17,12 @@ interface Recovery {
   readonly bytes: number;
 }
 
+/** The file is older than the database, or another one: by that, there were so many lines. */
+interface SetBack {
+  readonly action: 'set back';
+  readonly lines: number;
+}
+
 /** Where the chain stands: the number and the hash of its last line. */
 export interface ChainHead {
   readonly number: number;
@@ -30,7 +36,7 @@ const HASH_FIELD = /^(\{.+),"hash":"([0-9a-f]{64})"\}$/;
 /** The line without its end, and where the chain stands after it. */
 export function auditLine(
   head: ChainHead,
-  entry: AuditEntry | Recovery,
+  entry: AuditEntry | Recovery | SetBack,
   now: number,
 ): { readonly line: string; readonly head: ChainHead } {
   const number = head.number + 1;

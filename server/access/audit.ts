@@ -47,6 +47,13 @@ export class Audit {
     return this.#batches.add(entry);
   }
 
+  /** Notes in the trail that lines are missing which the database knows of; before anything is recorded. */
+  async noteSetBack(lines: number): Promise<void> {
+    const { line, head } = auditLine(this.#head, { action: 'set back', lines }, this.#now());
+    await this.#lines.append(`${line}\n`);
+    this.#head = head;
+  }
+
   async close(): Promise<void> {
     await this.#batches.idle();
     await this.#lines.close();

@@ -44,6 +44,12 @@ export class Revocations {
   readonly #batches: Batches<Stored>;
   /** Until when each token has to be remembered, in ms since 1970; `null` is for good. */
   readonly #tokens = new Map<string, number | null>();
+  /** Lines of the file, those of tokens that have expired included. */
+  count = 0;
+  /** Whether any was added since the file was opened. */
+  hasGrown = false;
+  /** Is called when one is on disk. */
+  onAdded: () => void = () => {};
   /** Tokens of a user that were issued before this are not good. */
   readonly #users = new Map<UserId, number>();
 
@@ -80,6 +86,8 @@ export class Revocations {
         : { jti: revocation.jti, until: untilOf(revocation.exp) };
     this.#take(stored);
     await this.#batches.add(stored);
+    this.hasGrown = true;
+    this.onAdded();
   }
 
   has({ sub, jti, issuedAt }: Person): boolean {
@@ -95,6 +103,7 @@ export class Revocations {
   }
 
   #take(stored: Stored): void {
+    this.count++;
     if ('user' in stored)
       this.#users.set(stored.user, Math.max(stored.before, this.#users.get(stored.user) ?? 0));
     else if (stored.until === null || stored.until > this.#times.retention())

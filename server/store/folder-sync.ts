@@ -24,7 +24,7 @@ export async function syncFolderIfChanged(folder: string, began: number): Promis
 
 /** Makes a folder, and those above it, where they are missing; their names are durable then. */
 export async function makeFolder(folder: string): Promise<void> {
-  const highest = await mkdir(folder, { recursive: true });
+  const highest = await mkdir(folder, { recursive: true, mode: 0o700 });
   if (highest === undefined) return;
   let made = resolve(folder);
   await syncFolder(dirname(made));

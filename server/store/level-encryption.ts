@@ -55,7 +55,7 @@ export function putMark(mark: EncryptionMark): Operation {
 
 export async function noteKeysInUse(folder: string, { keys }: EncryptionMark): Promise<void> {
   const file = join(folder, KEYS_IN_USE);
-  await writeFile(`${file}.new`, `${keys.join('\n')}\n`);
+  await writeFile(`${file}.new`, `${keys.join('\n')}\n`, { mode: 0o600 });
   await rename(`${file}.new`, file);
 }
 

@@ -3,13 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ServerProcess } from '../support/server-process.js';
-import { PATIENCE } from '../support/wait.js';
 import { Chance } from './chance.js';
 import type { CrashResult } from './crash.js';
 import { Household } from './household.js';
-import { read } from './http-writers.js';
 import { Injector } from './injector.js';
 import { startLoad } from './load.js';
+import { ready } from './ready.js';
 import { RecordedDisk } from './recorded-disk.js';
 
 export interface EioOptions {
@@ -146,12 +145,12 @@ class EioRun {
       await pause(this.#chance.between(20, 300));
       const { injector, said, forGood } = this.#inject();
       await this.#server.line(/"event":"storeFailed"/, from, LONGEST_WAIT);
-      if (forGood) await this.#ready(503);
+      if (forGood) await ready(this.#server.url, 503);
       await pause(this.#chance.between(0, 400));
       if (cut) await this.#kill();
       await injector.detach();
       if (!cut) {
-        await this.#ready(200);
+        await ready(this.#server.url, 200);
         this.#recoveries++;
       }
       return said;
@@ -166,17 +165,6 @@ class EioRun {
     if (this.#chance.happens(0.5)) await this.#settle();
     await this.#kill();
     await this.#each((household) => household.disconnected());
-  }
-
-  /** Resolves when GET /ready answers with that status. */
-  async #ready(status: number): Promise<void> {
-    const deadline = Date.now() + PATIENCE;
-    for (let answer = 0; answer !== status; ) {
-      if (Date.now() > deadline) throw new Error(`GET /ready answers ${answer} instead of ${status}`);
-      const response = await read(`${this.#server.url}/ready`);
-      await response.arrayBuffer();
-      answer = response.status;
-    }
   }
 
   async #kill(): Promise<void> {

@@ -10,6 +10,7 @@ import { Household } from './household.js';
 import { read } from './http-writers.js';
 import { Injector } from './injector.js';
 import { startLoad } from './load.js';
+import { ready } from './ready.js';
 
 export interface HangOptions {
   readonly seed: number;
@@ -109,7 +110,7 @@ class HangRun {
       await this.#server.restart();
     } else {
       await injector.detach('SIGKILL');
-      await this.#ready(200);
+      await ready(this.#server.url, 200);
       for (const writer of this.#households.flatMap(({ writers }) => writers)) await writer.disconnect();
     }
     this.#forgetRefusals();
@@ -153,7 +154,7 @@ class HangRun {
     await pause(this.#chance.between(50, 300));
     const injector = new Injector(this.#pid, 'fdatasync,fsync', `delay_enter=${FOR_EVER}`);
     const began = performance.now();
-    await this.#ready(503);
+    await ready(this.#server.url, 503, this.#times.timeout + PATIENCE);
     this.#note('unready', performance.now() - began, slow);
     await this.#server.line(/"event":"storeSlow"/, from);
     if ((await read(`${this.#server.url}/health`)).status !== 200) this.problems.push('/health failed, too');
@@ -182,16 +183,6 @@ class HangRun {
     this.#most[what] = Math.max(this.#most[what], Math.round(ms));
     // The injector takes its time to attach.
     if (ms > limit + LATENESS) this.problems.push(`${what} after ${Math.round(ms)} ms instead of ${limit}`);
-  }
-
-  async #ready(status: number): Promise<void> {
-    const deadline = performance.now() + this.#times.timeout + PATIENCE;
-    for (let answer = 0; answer !== status; await pause(20)) {
-      if (performance.now() > deadline) throw new Error(`GET /ready answers ${answer} instead of ${status}`);
-      const response = await read(`${this.#server.url}/ready`);
-      await response.arrayBuffer();
-      answer = response.status;
-    }
   }
 
   /** That writers were told is what this is about. */

@@ -35,6 +35,12 @@ const HOUSE: readonly House[] = [
   },
   { from: /^server\/(keys|repair)\.ts$/, may: /^(shared\/|server\/store\/|server\/config\.ts$)/ },
   { from: /^server\/config\.ts$/, may: /^server\/(option-kinds|client-address)\.ts$/ },
+  {
+    from: /^server\/start-checks\.ts$/,
+    may: /^server\/(access\/places|file-modes)\.ts$/,
+    types: /^server\/(access|config|log|store\/store)\.ts$/,
+  },
+  { from: /^server\/log\.ts$/, may: /^(shared\/|server\/log-cleaning\.ts$)/ },
   { from: /^server\/open-store\.ts$/, may: /^server\/(store\/|log\.ts$)/, types: /^server\/config\.ts$/ },
   {
     from: /^server\/store-watch\.ts$/,

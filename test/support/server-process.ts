@@ -146,7 +146,10 @@ export class ServerProcess {
   /** Kills it if it runs, and removes its folder. */
   async dispose(): Promise<void> {
     if (this.#run !== null) await this.kill();
-    if (this.#ownsFolder) await rm(this.folder, { recursive: true, force: true });
+    if (!this.#ownsFolder) return;
+    for (const folder of [this.folder, `${this.folder}-access`]) {
+      await rm(folder, { recursive: true, force: true });
+    }
   }
 
   async #end(signal: NodeJS.Signals): Promise<Exit> {

@@ -42,6 +42,7 @@ export async function startServer(
     async close() {
       const saved = await app.close();
       await rm(folder, { recursive: true, force: true });
+      await rm(`${folder}-access`, { recursive: true, force: true });
       return saved;
     },
   };

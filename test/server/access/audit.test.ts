@@ -114,7 +114,7 @@ test('[A2] after a write that failed halfway, the file is as it was before, and 
 
 test('[P8] an access that can not be recorded since the disk hangs is refused in time, and the chain goes on', async () => {
   const file = await newFile();
-  const audit = await Audit.open(file, () => 1_700_000_000_000, 50);
+  const audit = await Audit.open(file, () => 1_700_000_000_000, 1_000);
   let answer = (): void => {};
   const hung = new Promise<void>((resolve) => {
     answer = resolve;

@@ -422,7 +422,7 @@ test('[A2] every access to the document of another is in the audit trail before 
   await get(url, '/api/history/bert', doctor);
   await post(url, '/api/sync/bert', doctor, { changes: [change('bert', { id: 'a1' })] });
   await post(url, '/api/history/bert/restore', doctor, { collection: 'appointments', id: 'a1', revision: 1 });
-  const text = await readFile(join(server.folder, 'audit', 'audit.jsonl'), 'utf8');
+  const text = await readFile(join(`${server.folder}-access`, 'audit.jsonl'), 'utf8');
   const lines = text
     .trimEnd()
     .split('\n')

@@ -18,7 +18,7 @@ test.runIf(real)(
 );
 
 test('[N6] an idle connection gets a message at least every 15 s of 90', async () => {
-  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'Date'] });
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'Date', 'performance'] });
   try {
     const server = await useServer({ PING_INTERVAL: '0' }, { store: new MemoryStore() });
     const raw = await useRaw(server, 'anna', 'phone');

@@ -115,7 +115,7 @@ describe('[A2 A4] POST /admin/revoke', () => {
     await revoke(first.url, { jti: 'stolen' });
     await revoke(first.url, { user: 'bert' });
     await first.app.close();
-    await appendFile(join(DATA_DIR, 'access', 'revoked.jsonl'), '{"jti":"hal');
+    await appendFile(join(`${DATA_DIR}-access`, 'revoked.jsonl'), '{"jti":"hal');
     const second = await useServer({ ...WITH_ADMIN, DATA_DIR });
     for (const token of tokens) {
       const response = await fetch(`${second.url}/api/sync/bert`, { headers: bearer(token) });
