@@ -155,6 +155,12 @@ test('[D3 D4 D5 N2 P6] all replicas, JSON devices and the stored document end up
   );
 }, 120_000);
 
+/** Runs that failed once, as their failures told them. */
+type Told<E> = [number, Move | E][];
+const stepsFrom = <E extends object>(steps: Told<E>, none: E): Step<E>[] =>
+  steps.map(([device, what]) =>
+    typeof what === 'string' ? { device, move: what, edit: none } : { device, move: null, edit: what },
+  );
 /** What has to be found at the end: the last value that its only author wrote there. */
 type Model = Map<string, { path: Path; value: string }>;
 
@@ -248,6 +254,25 @@ test('[D3] what a device writes into an element that others move is never lost',
     options(RUNS / 2),
   );
 }, 120_000);
+
+test('[D3] what a mover writes into its copy is no copy of what it had seen', async () => {
+  const edit = { kind: 'element', id: 'x', key: 0, at: 0 } as const;
+  const moving = { ...edit, moves: true };
+  const writing = { ...edit, moves: false };
+  const told: Told<MovingEdit> = [
+    [0, { ...moving, key: 1 }],
+    [0, 'send'],
+    [1, 'flush'],
+    [6, { ...moving, key: 1, at: 1 }],
+    [0, writing],
+    [1, 'send'],
+    [0, 'flush'],
+    [0, 'drop'],
+    [0, { ...moving, at: 1 }],
+    [0, writing],
+  ];
+  await runMoves({ natives: [1, 2, 3, 10, 11], jsons: 0, ids: 'low' }, stepsFrom(told, writing));
+});
 
 const creationArbitrary = editArbitrary.filter(({ kind }) =>
   ['create', 'set', 'nestedSet', 'element', 'elementSet', 'tag'].includes(kind),
@@ -507,12 +532,6 @@ test('[D3 D4 D5 N2 P6] 50 users with real sockets and LevelDB: all replicas equa
   await rm(folder, { recursive: true, force: true });
 }, 60_000);
 
-/** Runs that failed once, as their failures told them. */
-type Told<E> = [number, Move | E][];
-const stepsFrom = <E extends object>(steps: Told<E>, none: E): Step<E>[] =>
-  steps.map(([device, what]) =>
-    typeof what === 'string' ? { device, move: what, edit: none } : { device, move: null, edit: what },
-  );
 const at0 = { id: 'x' as const, key: 0, at: 0 };
 const own = (kind: OwnEdit['kind']): OwnEdit => ({ kind, ...at0 });
 

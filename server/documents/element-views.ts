@@ -21,6 +21,12 @@ export const asItIs: View = {
     ((item.parent as SharedType)._item?.deleted !== true || isMovedAway(item.content.getContent()[offset])),
 };
 
+/** Without what was written over the fields since it was inserted. */
+export const asInserted: View = {
+  knows: (item) => item.parentSub === null || item.origin === null,
+  removed: (item) => item.parentSub === null && item.deleted,
+};
+
 /**
  * What was overwritten or removed since can't be read any more: where `copy` is given, what stands at that place of
  * it counts instead. `undefined` where there is nothing to be seen.

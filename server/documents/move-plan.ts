@@ -7,7 +7,7 @@ import type * as Y from 'yjs';
 import type { Json, JsonObject } from '../../shared/records.js';
 import { removeElement } from './array-elements.js';
 import { fieldsIn, mergeVersions, writeElement } from './element-merge.js';
-import { asItIs, itemAt, jsonAs, removesNothing, type View } from './element-views.js';
+import { asInserted, asItIs, itemAt, jsonAs, removesNothing, type View } from './element-views.js';
 import { type Element, idOf, isMovedAway } from './lost-types.js';
 import { type Place, placesOf } from './move-places.js';
 import type { ElementId, MovedElement, MovedElements } from './moved-elements.js';
@@ -95,7 +95,10 @@ class MovePlan {
       if (seen.length === 1 && equalityDeep(seen[0], current)) return fieldsIn(incoming.json);
       const edited = { json: current, value };
       const versions = { seen, incoming, current: edited };
-      return mergeVersions(versions, (copied, edit) => !this.#editStays(edit, copied));
+      // What the mover wrote into the copy, and did not only copy, is an edit like that of others, and came later.
+      return mergeVersions(versions, (copied, edit) =>
+        copied?.origin ? this.#editStays(copied, edit) : !this.#editStays(edit, copied),
+      );
     }
     const other = { json: jsonOf(rival.value), value: rival.value };
     return mergeVersions({ seen, incoming, current: other }, this.#editStays);
@@ -115,7 +118,7 @@ class MovePlan {
   /** What the copy was made from, where it was made from an element that is known. */
   #originOf(place: Place, copy: Element, live: readonly Element[]): Origin | null {
     const { array, id, gone } = place;
-    const json = jsonOf(copy.value);
+    const json = jsonAs(copy.value, asInserted) ?? null;
     const known = gone.at(-1) ?? live.find((each) => !this.#isNew(each) && this.#step.hasDeleted(each));
     if (known !== undefined) {
       const base = this.#baseOf(known, json);
