@@ -5,9 +5,11 @@ import type { SyncError } from '../shared/errors.js';
 import type { DeviceId, UserId } from '../shared/names.js';
 import { Access } from './access.js';
 import type { Config } from './config.js';
+import { Compactions } from './documents/compactions.js';
 import { exportDocument } from './documents/export.js';
-import { DocumentRegistry } from './documents/registry.js';
+import { DocumentRegistry, type RegistryOptions } from './documents/registry.js';
 import { Trials } from './documents/trial.js';
+import { TURN_CLOCK, Turns } from './documents/turns.js';
 import { Admission } from './gateways/admission.js';
 import { createHttp } from './gateways/http.js';
 import { UpgradeGateway } from './gateways/upgrade.js';
@@ -92,6 +94,7 @@ class SyncServer implements App {
   readonly #access: Access;
   readonly #store: Store;
   readonly #trials = new Trials();
+  readonly #compactions = new Compactions();
   readonly #registry: DocumentRegistry;
   readonly #listener: Listener;
   readonly #metrics = new Metrics();
@@ -110,11 +113,14 @@ class SyncServer implements App {
     this.#access = access;
     this.#store = store;
     this.#endKeys = endKeys;
-    this.#registry = createRegistry(config, log, store, this.#trials);
-    const isReady = () => this.#takesTraffic && store.state === 'ready';
     const admission = new Admission(config, log, now);
+    const turns = new Turns({ ...config, clock: TURN_CLOCK, rateOf: (user) => admission.rateOf(user) });
+    const work = { trials: this.#trials, compactions: this.#compactions, turns };
+    this.#registry = createRegistry(config, log, store, work);
+    const isReady = () => this.#takesTraffic && store.state === 'ready';
     const metrics = this.#metrics;
-    const shared = { config, access, log, now, newDeviceId, registry: this.#registry, admission, metrics };
+    const registry = this.#registry;
+    const shared = { config, access, log, now, newDeviceId, registry, admission, metrics, turns };
     this.#listener = createListener(config, log, createHttp({ ...shared, isReady }));
     this.#gateway = new UpgradeGateway(this.#listener.server, shared);
     this.#describeState();
@@ -147,18 +153,25 @@ class SyncServer implements App {
     const stopped = new Promise<void>((resolve) => server.close(() => resolve()));
     this.#gateway.stopReading();
     this.#trials.close();
-    const saved = this.#registry.flush().then(() => this.#registry.documents.every(({ isBusy }) => !isBusy));
+    this.#compactions.close();
+    const saved = this.#flush().then(() => this.#registry.documents.every(({ isBusy }) => !isBusy));
     const durable = await withTimeout(saved, this.#config.shutdownTimeout, false);
     await this.#gateway.close(GOODBYE_TIMEOUT);
     await withTimeout(stopped, GOODBYE_TIMEOUT, undefined);
     server.closeAllConnections();
     // What the devices had received is known only now; without it, more is taken for seen after the next start.
-    await withTimeout(this.#registry.flush(), GOODBYE_TIMEOUT, undefined);
+    await withTimeout(this.#flush(), GOODBYE_TIMEOUT, undefined);
     this.#registry.close();
     await withTimeout(this.#access.close(), GOODBYE_TIMEOUT, undefined);
     await withTimeout(this.#store.close(), GOODBYE_TIMEOUT, undefined);
     this.#metrics.close();
     return durable;
+  }
+
+  /** Resolves when what was received is done and durable, or can't be. */
+  async #flush(): Promise<void> {
+    await this.#gateway.idle();
+    await this.#registry.flush();
   }
 
   erase(user: UserId): Promise<void> {
@@ -201,15 +214,17 @@ const inUrl = (host: string): string => (host.includes(':') ? `[${host}]` : host
 /** Time for clients to answer the closing handshake, in ms. */
 const GOODBYE_TIMEOUT = 500;
 
-function createRegistry(config: Config, log: Log, store: Store, trials: Trials): DocumentRegistry {
+type Work = Pick<RegistryOptions, 'trials' | 'compactions' | 'turns'>;
+
+function createRegistry(config: Config, log: Log, store: Store, work: Work): DocumentRegistry {
   return new DocumentRegistry({
+    ...work,
     store,
     idleTimeout: config.idleTimeout,
     maxDepth: config.maxDepth,
     limits: config,
     maxStructs: config.maxStructs,
     maxDeleteRanges: config.maxDeleteRanges,
-    trials,
     compactUpdates: config.compactUpdates,
     compactBytes: config.compactBytes,
     // Late edits come hours after, so what lost is kept for a day even where no history is.

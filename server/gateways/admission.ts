@@ -32,6 +32,7 @@ export class Admission {
   readonly #ofUsers: Places;
   readonly #ofAddresses: Places;
   readonly #allowances: Allowances;
+  readonly #perUser: Allowances;
   #isWarned = false;
 
   constructor(config: Config, log: Log, now: () => number) {
@@ -41,6 +42,7 @@ export class Admission {
     this.#ofUsers = new Places(config.maxSocketsPerUser);
     this.#ofAddresses = new Places(config.maxSocketsPerAddress);
     this.#allowances = new Allowances(ratesOf(config), now);
+    this.#perUser = new Allowances(ratesOf(config, config.userRate), now);
   }
 
   /** Where a request comes from; a proxy that is not trusted is told of once. */
@@ -100,6 +102,11 @@ export class Admission {
     return new Allowance(ratesOf(this.#config), this.#now);
   }
 
+  /** What a user may send over all connections together. */
+  rateOf(user: string): Allowance {
+    return this.#perUser.of(user);
+  }
+
   /** What a user at an address may ask for, however many connections and requests it makes. */
   sharedOf({ user, address }: Caller): Allowance {
     return this.#allowances.of(`${user ?? ''} ${networkOf(address)}`);
@@ -108,6 +115,7 @@ export class Admission {
   /** To be called every few seconds. */
   sweep(): void {
     this.#allowances.sweep();
+    this.#perUser.sweep();
   }
 
   #refuse(caller: Caller): Refusal | null {
@@ -116,9 +124,9 @@ export class Admission {
   }
 }
 
-function ratesOf({ messageRate, messageBurst, byteRate, byteBurst }: Config): Rates {
+function ratesOf({ messageRate, messageBurst, byteRate, byteBurst }: Config, times = 1): Rates {
   return {
-    messages: { rate: messageRate, burst: messageBurst },
-    bytes: { rate: byteRate, burst: byteBurst },
+    messages: { rate: messageRate * times, burst: messageBurst * times },
+    bytes: { rate: byteRate * times, burst: byteBurst * times },
   };
 }

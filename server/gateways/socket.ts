@@ -8,8 +8,11 @@ const MAX_REASON = 123;
 /** What is left to a peer that is cut off to take the close message, in ms. */
 const LAST_WORDS = 5_000;
 
-/** Why nothing is read from a socket: the document loads or is in work, the rate is used up, it reads too slowly, we stop. */
-export type Hold = 'loading' | 'work' | 'rate' | 'reader' | 'stopping';
+/**
+ * Why nothing is read from a socket: the document loads or is in work, the rate is used up, its user has sent enough
+ * for now, it reads too slowly, we stop.
+ */
+export type Hold = 'loading' | 'work' | 'rate' | 'turn' | 'reader' | 'stopping';
 
 const BINARY = { binary: true } as const;
 const TEXT = { binary: false } as const;

@@ -70,7 +70,7 @@ export class UpgradeGateway {
     return counts;
   }
 
-  /** Takes no new connections and reads no more from those that are open. */
+  /** Takes no new connections and reads no more from those that are open; what has come in is handled. */
   stopReading(): void {
     this.#door.close();
     for (const timer of this.#timers) clearInterval(timer);
@@ -78,7 +78,11 @@ export class UpgradeGateway {
       wire.socket.hold('stopping');
       wire.flow.drain();
     }
+    this.#options.turns.hurry();
   }
+
+  /** Resolves when what has come in is handled. */
+  idle = (): Promise<void> => this.#options.turns.idle();
 
   /** Tells every client to come back later (1012), and waits until they are gone or `timeout` ms have passed. */
   async close(timeout: number): Promise<void> {
@@ -118,7 +122,7 @@ export class UpgradeGateway {
     const { access, config, log, registry } = this.#options;
     const { device, asked, visitor } = guest;
     const { user, principal, address, mayWrite } = visitor;
-    const { socket, flow } = wire;
+    const { socket } = wire;
     const connection: Connection = { guest, wire, session: null, isShut: false, expiry: undefined };
     let lease: Lease | null = null;
     this.#connections.add(connection);
@@ -129,10 +133,8 @@ export class UpgradeGateway {
     ws.on('close', (code, reason) => {
       clearTimeout(late);
       clearTimeout(connection.expiry);
-      flow.drain();
       this.#connections.delete(connection);
-      connection.session?.leave();
-      lease?.release();
+      this.#leave(connection, lease);
       const isQuote = code === ERRORS.MALFORMED_UPDATE.close;
       log('disconnected', { user, device, code, reason: isQuote ? '' : reason.toString() });
     });
@@ -152,6 +154,21 @@ export class UpgradeGateway {
       if (!(error instanceof SyncError)) log('unexpected', { where: 'connection', error });
       socket.end(error instanceof SyncError ? error : new SyncError('INTERNAL'));
     }
+  }
+
+  /** What came before the connection was lost counts: it leaves behind that. */
+  #leave({ session, guest, wire }: Connection, lease: Lease | null): void {
+    if (session === null) {
+      lease?.release();
+      return;
+    }
+    const run = (settled: () => void) => {
+      settled();
+      wire.flow.drain();
+      session.leave();
+      lease?.release();
+    };
+    this.#options.turns.enter(guest.visitor.user, { messages: 0, bytes: 0, sender: null, run });
   }
 
   /** Ends a connection when its token does (A4). */
@@ -175,8 +192,7 @@ export class UpgradeGateway {
 
   /** What was received before holds; nothing that comes after it does. */
   #shut(connection: Connection, error: SyncError): void {
-    const { flow, socket } = connection.wire;
-    flow.drain();
+    const { socket } = connection.wire;
     connection.isShut = true;
     socket.end(error);
     endSoon(socket);
@@ -195,11 +211,15 @@ export class UpgradeGateway {
       // A trial may take long, and all sockets of a user together may send a lot meanwhile.
       if (document.isPaused) wire.socket.holdUntil('work', (over) => document.enter(over));
     };
-    wire.follow(
-      (message) => !connection.isShut && this.#guard(wire.socket, () => receive(message)),
-      (payload) => session instanceof JsonSession && session.pong(payload),
-    );
-    session.start();
+    wire.follow({
+      isOpen: () => !connection.isShut,
+      receive: (message, settled) => {
+        this.#guard(wire.socket, () => receive(message));
+        document.afterDurable(settled, settled);
+      },
+      pong: (payload) => session instanceof JsonSession && session.pong(payload),
+    });
+    this.#options.turns.first(document.user, () => this.#guard(wire.socket, () => session.start()));
     return session;
   }
 
