@@ -1,14 +1,16 @@
 /** `npm run bench -- NAME [options]`: which benchmark to run. */
+import { fairness } from './fairness.js';
 import { fanout } from './fanout.js';
 import { firstSync } from './first-sync.js';
 import { hooks } from './hooks.js';
+import { large } from './large.js';
 import { legacy } from './legacy.js';
 import { scan } from './scan.js';
 import { print } from './support/print.js';
 import { withScope } from './support/scope.js';
 import type { Benchmark } from './support/types.js';
 
-const BENCHMARKS: readonly Benchmark[] = [fanout, firstSync, legacy, hooks, scan];
+const BENCHMARKS: readonly Benchmark[] = [fanout, firstSync, legacy, hooks, scan, fairness, large];
 
 class UsageError extends Error {}
 

@@ -7,9 +7,11 @@ import { Access } from './access.js';
 import { ServerClock, SYSTEM_TIME, type TimeSource } from './clock.js';
 import type { Config } from './config.js';
 import { Backlog } from './documents/backlog.js';
+import { Compactions } from './documents/compactions.js';
 import { exportDocument } from './documents/export.js';
-import { DocumentRegistry } from './documents/registry.js';
+import { DocumentRegistry, type RegistryOptions } from './documents/registry.js';
 import { Trials } from './documents/trial.js';
+import { TURN_CLOCK, Turns } from './documents/turns.js';
 import { Admission } from './gateways/admission.js';
 import { createHttp } from './gateways/http.js';
 import { UpgradeGateway } from './gateways/upgrade.js';
@@ -87,6 +89,7 @@ class SyncServer implements App {
   readonly #access: Access;
   readonly #store: Store;
   readonly #trials = new Trials();
+  readonly #compactions = new Compactions();
   readonly #registry: DocumentRegistry;
   readonly #listener: Listener;
   readonly #metrics = new Metrics();
@@ -120,9 +123,11 @@ class SyncServer implements App {
     this.#endKeys = endKeys;
     this.#clock = clock;
     this.#marks = marks;
-    this.#registry = createRegistry(config, log, store, this.#trials, clock);
-    const isReady = () => this.#takesTraffic && store.state === 'ready' && access.waitsFor < config.diskSlow;
     const admission = new Admission(config, log, uptime);
+    const turns = new Turns({ ...config, clock: TURN_CLOCK, rateOf: (user) => admission.rateOf(user) });
+    const work = { trials: this.#trials, compactions: this.#compactions, turns };
+    this.#registry = createRegistry(config, log, store, work, clock);
+    const isReady = () => this.#takesTraffic && store.state === 'ready' && access.waitsFor < config.diskSlow;
     const metrics = this.#metrics;
     const shared = {
       config,
@@ -135,6 +140,7 @@ class SyncServer implements App {
       admission,
       metrics,
       backlog,
+      turns,
     };
     this.#listener = createListener(config, log, createHttp({ ...shared, isReady }));
     this.#gateway = new UpgradeGateway(this.#listener.server, shared);
@@ -170,7 +176,8 @@ class SyncServer implements App {
     const stopped = new Promise<void>((resolve) => server.close(() => resolve()));
     this.#gateway.stopReading();
     this.#trials.close();
-    const saved = this.#registry.flush().then(() => this.#registry.documents.every(({ isBusy }) => !isBusy));
+    this.#compactions.close();
+    const saved = this.#flush().then(() => this.#registry.documents.every(({ isBusy }) => !isBusy));
     const { shutdownTimeout } = this.#config;
     const durable = await withTimeout(saved, shutdownTimeout, false);
     const end = performance.now() + LAST_STEPS;
@@ -179,7 +186,7 @@ class SyncServer implements App {
     await withTimeout(stopped, step(), undefined);
     server.closeAllConnections();
     // What the devices had received is known only now; without it, more is taken for seen after the next start.
-    await withTimeout(this.#registry.flush(), step(), undefined);
+    await withTimeout(this.#flush(), step(), undefined);
     this.#registry.close();
     const closing = this.#saveNotes().then(() => Promise.all([this.#access.close(), this.#store.close()]));
     const closed = closing.then(() => true);
@@ -190,6 +197,12 @@ class SyncServer implements App {
 
   get isClosed(): boolean {
     return this.#isClosed;
+  }
+
+  /** Resolves when what was received is done and durable, or can't be. */
+  async #flush(): Promise<void> {
+    await this.#gateway.idle();
+    await this.#registry.flush();
   }
 
   erase(user: UserId): Promise<void> {
@@ -240,21 +253,23 @@ const GOODBYE_TIMEOUT = 500;
 const LAST_STEPS = 800;
 const SHORTEST_STEP = 100;
 
+type Work = Pick<RegistryOptions, 'trials' | 'compactions' | 'turns'>;
+
 function createRegistry(
   config: Config,
   log: Log,
   store: Store,
-  trials: Trials,
+  work: Work,
   clock: ServerClock,
 ): DocumentRegistry {
   return new DocumentRegistry({
+    ...work,
     store,
     idleTimeout: config.idleTimeout,
     maxDepth: config.maxDepth,
     limits: config,
     maxStructs: config.maxStructs,
     maxDeleteRanges: config.maxDeleteRanges,
-    trials,
     compactUpdates: config.compactUpdates,
     compactBytes: config.compactBytes,
     // Late edits come hours after, so what lost is kept for a day even where no history is.

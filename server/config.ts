@@ -92,11 +92,11 @@ export const OPTIONS = {
   MAX_HTTP_BODY: bytes({ fallback: '32 MiB', line: 'Largest body of an HTTP request.' }),
   MAX_DOCUMENT: bytes({
     fallback: '32 MiB',
-    line: 'Largest document of a user; what would exceed it is refused, deletions never are.',
+    line: 'Largest document of a user, as far as it is alive: what was deleted does not count. What would exceed it is refused, deletions never are.',
   }),
   MAX_DOCUMENT_STRUCTS: count({
     fallback: '1000000',
-    line: 'The same in structs of Yjs: about one for each field that was ever written.',
+    line: 'The same in structs of Yjs: about one for each field.',
   }),
   MAX_DEVICES: count({
     fallback: '100',
@@ -127,6 +127,15 @@ export const OPTIONS = {
     line: 'Bytes a second of a connection, once `BYTE_BURST` is used up; whole documents that it asks for count, too.',
   }),
   BYTE_BURST: bytes({ fallback: '64 MiB', line: 'Bytes that may come at once.' }),
+  USER_RATE: count({
+    fallback: '2',
+    line: 'How many times the rates and bursts of a connection all connections of a user have together; beyond it they are read more slowly.',
+  }),
+  MAX_UNSAVED: bytes({
+    fallback: '64 MiB',
+    line: 'What was sent and is not durable yet, of all users; beyond it nothing more is read.',
+  }),
+  MAX_UNSAVED_PER_USER: bytes({ fallback: '8 MiB', line: 'The same of one user.' }),
   MAX_SOCKETS_PER_USER: count({
     fallback: '60',
     line: 'Connections to one document at a time; an app may open three a device, a browser one a tab.',
@@ -177,8 +186,14 @@ export const OPTIONS = {
     fallback: '90',
     line: 'Days for which history is kept; 0 keeps only what merges need. What lost against a concurrent creation is kept as long, at least one day.',
   }),
-  COMPACT_UPDATES: count({ fallback: '500', line: 'Stored updates of a user that make a compaction due.' }),
-  COMPACT_BYTES: bytes({ fallback: '4 MiB', line: 'Stored bytes of updates that make a compaction due.' }),
+  COMPACT_UPDATES: count({
+    fallback: '500',
+    line: 'Stored updates of a user that make a compaction due; more in a large document.',
+  }),
+  COMPACT_BYTES: bytes({
+    fallback: '4 MiB',
+    line: 'Stored bytes since the last compaction that make one due; more in a large document.',
+  }),
   DISK_SLOW: timeout({
     fallback: '5s',
     line: 'Time that the disk may take to save or load something before `/ready` fails.',

@@ -46,10 +46,17 @@ export function mergeWrite(write: WriteToMerge): JsonObject | null {
   const { seen, incoming, current } = write;
   if (current === null) return mayCreate(write) ? incoming : null;
   if (seen.length === 0) return addFields(write, [], incoming, current);
+  return mergeObjects(write, [], incoming, current, byLikeness(seen, incoming));
+}
+
+/** The one that is most like what came in stands last. */
+function byLikeness(seen: WriteToMerge['seen'], incoming: JsonObject): JsonObject[] {
   const likeness = (version: JsonObject): number =>
     Object.keys(version).filter((name) => equalityDeep(version[name], incoming[name])).length;
-  const versions = seen.map((version) => version ?? {}).sort((x, y) => likeness(x) - likeness(y));
-  return mergeObjects(write, [], incoming, current, versions);
+  return seen
+    .map((version) => ({ version: version ?? {}, likeness: version === null ? 0 : likeness(version) }))
+    .sort((x, y) => x.likeness - y.likeness)
+    .map(({ version }) => version);
 }
 
 /**

@@ -99,7 +99,7 @@ async function move(world: HandFlushed, device: QueuedNative | QueuedJson, kind:
   else if (kind === 'drop') device.disconnect();
   else if (kind === 'hold') world.store.hold();
   else if (kind === 'release') world.store.release();
-  else if (kind === 'compact') world.document.compact(2);
+  else if (kind === 'compact') world.document.compact();
   else if (kind === 'restart') await world.restart();
   else await world.quiesce();
   await world.settle();

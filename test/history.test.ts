@@ -188,7 +188,7 @@ describe.each(SHELVES)('[H5] %s, an entry comes of', (_, shelf) => {
     const ward = await Ward.open(await shelf());
     for (let n = 1; n <= 12; n++) {
       ward.write('tablet', put('n1', { n }));
-      if (n % 3 === 0) ward.document.compact(2);
+      if (n % 3 === 0) ward.document.compact();
       if (n % 4 === 0) await ward.restart();
     }
     expect(await ward.revisions()).toEqual(Array.from({ length: 12 }, (_, n) => n + 1));
@@ -351,7 +351,7 @@ async function live(ward: Ward, chronicle: Chronicle, steps: readonly Step[]): P
     else if (kind === 'restore') await restoreAny(ward, chronicle, at);
     else if (kind === 'look') await lookBack(ward, chronicle, at);
     else if (kind === 'restart') await ward.restart();
-    else if (kind === 'compact') ward.document.compact(2);
+    else if (kind === 'compact') ward.document.compact();
     else ward.now += 7_000;
   }
 }
@@ -398,7 +398,7 @@ describe.each([
           }
           if ((at + count) % 7 === 0) await restoreAny(ward, chronicle, at + count);
           if ((at + count) % 11 === 0) await ward.restart();
-          if ((at + count) % 5 === 0) ward.document.compact(2);
+          if ((at + count) % 5 === 0) ward.document.compact();
         }
         await chronicle.check();
         await ward.restart();

@@ -1,4 +1,5 @@
 import type { SyncError } from '../../shared/errors.js';
+import type { UserTurns } from './user-turns.js';
 
 /** What happens when a commit has become durable, or has failed. */
 export interface Effect {
@@ -9,10 +10,14 @@ export interface Effect {
 /** The commits of a document that are not durable yet, and what waits for each of them, in order. */
 export class CommitQueue {
   readonly #commits: Effect[][] = [];
+  /** So many of the oldest are durable, and wait for the user's turn. */
+  #durable = 0;
   readonly #safely: (action: () => void) => void;
+  readonly #turns: UserTurns;
 
-  constructor(safely: (action: () => void) => void) {
+  constructor(safely: (action: () => void) => void, turns: UserTurns) {
     this.#safely = safely;
+    this.#turns = turns;
   }
 
   get isEmpty(): boolean {
@@ -33,12 +38,20 @@ export class CommitQueue {
 
   /** The store resolves in order, so it is always the oldest commit that became durable. */
   settle(): void {
-    for (const { done } of this.#commits.shift() ?? []) this.#safely(done);
+    this.#durable++;
+    this.#turns.first(() => this.#run());
   }
 
   fail(error: SyncError): void {
+    while (this.#durable > 0) this.#run();
     for (const effects of this.#commits.splice(0)) {
       for (const { failed } of effects) if (failed !== undefined) this.#safely(() => failed(error));
     }
+  }
+
+  #run(): void {
+    if (this.#durable === 0) return; // when it failed
+    this.#durable--;
+    for (const { done } of this.#commits.shift() ?? []) this.#safely(done);
   }
 }

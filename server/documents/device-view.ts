@@ -51,7 +51,7 @@ export class DeviceView {
   #firstSent: number | null = null;
   #sent = 0;
   #acknowledged: Acknowledgement[] = [];
-  #unread: { readonly number: number; readonly revision: number }[] = [];
+  readonly #unread: { readonly number: number; readonly revision: number }[] = [];
   /** From when on it had read what, thinned out. */
   #reads: Read[] = [];
   #fullSyncAt: number | null = null;
@@ -72,6 +72,8 @@ export class DeviceView {
   sent(what: RecordKey | 'everything', revision: number): void {
     this.#messages++;
     this.#firstSent ??= revision;
+    // Of what is not read, only the oldest revision counts: older messages that show a newer one say nothing.
+    while ((this.#unread.at(-1)?.revision ?? -1) >= revision) this.#unread.pop();
     this.#unread.push({ number: this.#messages, revision });
     this.#sent = Math.max(this.#sent, revision);
     const names = what === 'everything' ? [...this.#own.keys()] : [keyOf(what)];
@@ -122,8 +124,8 @@ export class DeviceView {
   /** Its own writes before the oldest message that it may not have read are older than what may cross them. */
   #unreadFrom(now: number): number {
     const read = this.#read(now)?.number ?? 0;
-    this.#unread = this.#unread.filter(({ number }) => number > read);
-    return this.#firstSent === null ? 0 : Math.min(LATEST, ...this.#unread.map(({ revision }) => revision));
+    while ((this.#unread[0]?.number ?? LATEST) <= read) this.#unread.shift();
+    return this.#firstSent === null ? 0 : (this.#unread[0]?.revision ?? LATEST);
   }
 
   /** The oldest revision that a live write may have to be compared with. */

@@ -2,15 +2,21 @@
 import type { SyncError } from '../../shared/errors.js';
 import type { Dependency } from '../../shared/protocol/scan.js';
 import type { Store } from '../store/store.js';
+import type { Compactions } from './compactions.js';
 import type { RoomLimits } from './document-room.js';
 import type { ReplicaOptions } from './replica.js';
 import type { Trials } from './trial.js';
+import type { Turns } from './turns.js';
 import type { UserDocument } from './user-document.js';
 
 export interface DocumentOptions extends ReplicaOptions {
   readonly store: Store;
   /** Where an update that may be dear is tried first; without it, everything is applied at once. */
   readonly trials?: Trials;
+  /** When something is done for this user; without it, at once. */
+  readonly turns?: Turns;
+  /** Where large documents are compacted; without it, all are at once. */
+  readonly compactions?: Compactions;
   readonly compactUpdates: number;
   readonly compactBytes: number;
   readonly onFailed: (document: UserDocument, error: SyncError) => void;

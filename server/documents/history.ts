@@ -9,6 +9,7 @@ import { isObject, type Json, type JsonRecord } from '../../shared/records.js';
 import type { Deletion, HistoryRow, StoredDocument } from '../store/store.js';
 import type { Origin } from './changes.js';
 import type { Author } from './device-key.js';
+import { firstIndex } from './first-index.js';
 import { earlierImage, type HistoryEntry, readEntry, type StoredEntry } from './history-entry.js';
 import type { RecordImage } from './record-image.js';
 import type { ImageChange } from './record-images.js';
@@ -29,6 +30,8 @@ export interface KnownDeletion {
 
 /** So many of the last entries stay in memory in any case. */
 const MIN_ENTRIES = 20;
+/** How long what was read stays in memory at least, in ms. */
+const REST = 60_000;
 
 /** When the changes of records were made, by their keys, where that is not when they came in. */
 export type TimesMade = ReadonlyMap<string, number>;
@@ -36,6 +39,8 @@ export type TimesMade = ReadonlyMap<string, number>;
 export class History {
   /** The user's change counter: the revision of the last entry. */
   revision: number;
+  /** When some of it was last read from the store. */
+  readAt = Number.NEGATIVE_INFINITY;
   /** The entries in memory are those of all revisions after this one. */
   #from: number;
   /** The oldest revision whose state can be told at all. */
@@ -149,8 +154,8 @@ export class History {
   }
 
   /** Lets go of what nobody needs in memory, now and then; it can be read again. */
-  trim(neededFrom: () => number): void {
-    if (this.#entries.length < 2 * MIN_ENTRIES) return;
+  trim(now: number, neededFrom: () => number): void {
+    if (now - this.readAt <= REST || this.#entries.length < 2 * MIN_ENTRIES) return;
     const last = this.#entries.at(-MIN_ENTRIES)?.revision ?? 0;
     this.#deletions = null;
     this.#drop(Math.min(last, neededFrom()));
@@ -158,16 +163,16 @@ export class History {
 
   /** The states of a record at these revisions, the oldest first. */
   versions(key: RecordKey, { from, to }: RevisionRange): (RecordImage | null)[] {
-    const entries = this.#of(key);
-    const first = entries.findIndex(({ revision }) => revision > from);
-    const oldest = first < 0 ? this.#current(key) : entries[first]?.before;
-    const later = first < 0 ? [] : entries.slice(first).filter(({ revision }) => revision <= to);
-    return [oldest ?? null, ...later.map(({ after }) => after)];
+    const later = this.changes(key, from, to);
+    const next = later[0] ?? this.#of(key)[firstAfter(this.#of(key), from)];
+    const oldest = next === undefined ? this.#current(key) : next.before;
+    return [oldest, ...later.map(({ after }) => after)];
   }
 
   /** The entries of a record after `since`, up to and including `to`. */
   changes(key: RecordKey, since: number, to: number): HistoryEntry[] {
-    return this.#of(key).filter(({ revision }) => revision > since && revision <= to);
+    const entries = this.#of(key);
+    return entries.slice(firstAfter(entries, since), firstAfter(entries, to));
   }
 
   /** The last deletion of a record, as far as it is known. */
@@ -200,8 +205,7 @@ export class History {
 
   #drop(upTo: number): void {
     if (upTo <= this.#from) return;
-    const gone = this.#entries.findIndex(({ revision }) => revision > upTo);
-    const dropped = this.#entries.splice(0, gone < 0 ? this.#entries.length : gone);
+    const dropped = this.#entries.splice(0, firstAfter(this.#entries, upTo));
     for (const entry of dropped) this.#dropFromRecord(keyOf(entry));
     this.#from = upTo;
   }
@@ -212,6 +216,10 @@ export class History {
     if (entries?.length === 0) this.#byRecord.delete(key);
   }
 }
+
+/** Where the first one after this revision is. */
+const firstAfter = (entries: readonly HistoryEntry[], since: number): number =>
+  firstIndex(entries, ({ revision }) => revision > since);
 
 function differsAt({ before, after }: HistoryEntry, path: Path): boolean {
   const [old, now] = [at(before?.json, path), at(after?.json, path)];

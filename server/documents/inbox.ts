@@ -1,10 +1,14 @@
+import type { UserTurns } from './user-turns.js';
+
 /** What waits until a document is in order again: nothing, while it is open. */
 export class Inbox {
   #waiting: (() => void)[] | null = null;
   readonly #safely: (task: () => void) => void;
+  readonly #turns: UserTurns;
 
-  constructor(safely: (task: () => void) => void) {
+  constructor(safely: (task: () => void) => void, turns: UserTurns) {
     this.#safely = safely;
+    this.#turns = turns;
   }
 
   get isClosed(): boolean {
@@ -17,8 +21,10 @@ export class Inbox {
     else task();
   }
 
+  /** What comes in from here on waits in the line of its user. */
   close(): void {
     this.#waiting ??= [];
+    this.#turns.block();
   }
 
   /** A task may close it again: then the rest waits on, in its order. */
@@ -26,5 +32,6 @@ export class Inbox {
     const tasks = this.#waiting ?? [];
     this.#waiting = null;
     for (const task of tasks) this.enter(() => this.#safely(task));
+    if (!this.isClosed) this.#turns.unblock();
   }
 }

@@ -31,6 +31,8 @@ interface Entry {
 
 /** How often documents that stay in use are looked through for history that has become too old. */
 const PRUNE_INTERVAL = 3_600_000;
+/** A document that nobody uses is compacted when a tenth of what makes it due otherwise has come. */
+const REST_SHARE = 0.1;
 
 export class DocumentRegistry {
   readonly #options: RegistryOptions;
@@ -181,9 +183,10 @@ export class DocumentRegistry {
     entry.idle = setTimeout(() => {
       entry.idle = null;
       if (entry.uses > 0) return;
-      document.compact(Math.ceil(this.#options.compactUpdates / 10));
+      document.compaction.runIfDue(REST_SHARE);
       document.saveDevices('all');
-      if (document.isBusy) document.afterDurable(() => this.#restWhenUnused(user, entry, document));
+      if (document.isBusy || document.compaction.isUnderWay)
+        document.afterDurable(() => this.#restWhenUnused(user, entry, document));
       else this.#letGo(user, entry);
     }, this.#options.idleTimeout);
     entry.idle.unref();

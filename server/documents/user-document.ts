@@ -13,6 +13,7 @@ import { AwarenessRoom } from './awareness.js';
 import { durableChange, type Member, type Origin } from './changes.js';
 import { CommitQueue } from './commit-queue.js';
 import { DeviceStates } from './device-states.js';
+import { DocumentCompaction } from './document-compaction.js';
 import { type DocumentOptions, NO_LIMITS, type ReceiveResult } from './document-options.js';
 import { DocumentRoom } from './document-room.js';
 import { History, type TimesMade } from './history.js';
@@ -24,9 +25,7 @@ import { Replica, type Written } from './replica.js';
 import { StoredSize } from './stored-size.js';
 import type { Tombstone } from './tombstone.js';
 import { type IntakeDocument, UpdateIntake } from './update-intake.js';
-
-/** How long what was read of the history stays in memory at least, in ms. */
-const HISTORY_REST = 60_000;
+import { UserTurns } from './user-turns.js';
 
 export class UserDocument {
   readonly user: UserId;
@@ -37,21 +36,26 @@ export class UserDocument {
   /** All of it, as it is stored. */
   readonly archive: Archive;
   readonly room: DocumentRoom;
+  readonly compaction: DocumentCompaction;
+  /** When something is done for the user. */
+  readonly turns: UserTurns;
   readonly #options: DocumentOptions;
   readonly #members = new Members((action) => this.#safely(action));
   readonly members: ReadonlySet<Member> = this.#members.all;
   #replica: Replica;
-  readonly #commits = new CommitQueue((action) => this.#safely(action));
-  readonly #inbox = new Inbox((task) => this.#safely(task));
+  readonly #commits: CommitQueue;
+  readonly #inbox: Inbox;
   readonly #intake: UpdateIntake;
   #failure: SyncError | null = null;
   readonly #size: StoredSize;
-  #readHistoryAt = Number.NEGATIVE_INFINITY;
 
   constructor(user: UserId, stored: StoredDocument, options: DocumentOptions) {
     this.user = user;
     this.awareness = new AwarenessRoom(user !== SHARED_DOCUMENT);
     this.#options = options;
+    this.turns = new UserTurns(user, options.turns);
+    this.#commits = new CommitQueue((action) => this.#safely(action), this.turns);
+    this.#inbox = new Inbox((task) => this.#safely(task), this.turns);
     this.#replica = new Replica(stored, options);
     const limits = options.limits ?? NO_LIMITS;
     this.devices = new DeviceStates(user, stored.devices, stored.revision, limits.maxDevices);
@@ -60,6 +64,14 @@ export class UserDocument {
     this.#size = new StoredSize(stored.updates);
     this.room = new DocumentRoom(() => this.#replica.doc, this.#size, limits, options.now);
     this.#intake = this.#openIntake();
+    this.compaction = new DocumentCompaction(this.#size, options, {
+      isInOrder: () => this.#failure === null && !this.#inbox.isClosed,
+      snapshot: () => ({ ...this.#replica.snapshot(), revision: this.revision }),
+      load: () => options.store.load(user),
+      enter: (task) => this.enter(task),
+      store: (snapshot, sizes) =>
+        this.#await(options.store.compact(user, snapshot), () => options.onCompacted(this, sizes)),
+    });
   }
 
   /** The user's change counter, commits under way included. */
@@ -72,7 +84,6 @@ export class UserDocument {
     return !this.#commits.isEmpty || this.#inbox.isClosed;
   }
 
-  /** What comes in now waits in memory. */
   get isPaused(): boolean {
     return this.#inbox.isClosed;
   }
@@ -186,16 +197,7 @@ export class UserDocument {
 
   countRecords = (): number => this.#replica.images.complete().size;
 
-  /** Writes the whole document as one update when enough has come together since the last time. */
-  compact(minimumUpdates: number): void {
-    const isDue = this.#size.updates >= Math.max(2, minimumUpdates);
-    if (!isDue || this.#failure !== null || this.#inbox.isClosed) return;
-    const snapshot = { ...this.#replica.snapshot(), revision: this.revision };
-    const sizes = this.#size.replaceBy(snapshot.update);
-    this.#await(this.#options.store.compact(this.user, snapshot), () =>
-      this.#options.onCompacted(this, sizes),
-    );
-  }
+  compact = (): void => this.compaction.run();
 
   #openIntake(): UpdateIntake {
     const document: IntakeDocument = {
@@ -226,17 +228,16 @@ export class UserDocument {
     if (update === null) return [];
     const now = this.#options.now();
     const entries = this.history.enter(written.records, origin, now, made);
-    if (now - this.#readHistoryAt > HISTORY_REST) this.history.trim(() => this.devices.liveFrom(now));
+    this.history.trim(now, () => this.devices.liveFrom(now));
     this.#size.add(update);
     const { revision } = this;
-    const history = entries.map(encodeEntry);
-    const devices = this.devices.take(now, 'due');
-    const commit = this.#options.store.commit(this.user, { update, revision, memory, history, devices });
+    const parts = { history: entries.map(encodeEntry), devices: this.devices.take(now, 'due') };
+    const commit = this.#options.store.commit(this.user, { update, revision, memory, ...parts });
     const change = durableChange(origin, revision, written, entries);
     // Who joins from here on has this change in what it asks for; it must not come before that (N2, L1).
     const members = [...this.#members.all];
     this.#await(commit, () => this.#members.deliver(change, members));
-    if (this.#size.isDue(this.#options)) this.compact(2);
+    this.compaction.runIfDue();
     return entries;
   }
 
@@ -279,7 +280,7 @@ export class UserDocument {
 
   async #readHistory(since: number): Promise<void> {
     const isComplete = await this.archive.reachBack(this.history, since);
-    this.#readHistoryAt = this.#options.now();
+    this.history.readAt = this.#options.now();
     if (!isComplete) this.#options.onHistoryDamaged(this, this.history.floor);
   }
 

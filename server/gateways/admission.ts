@@ -1,7 +1,7 @@
 /** Who comes in: what every way in shares of places, rates and addresses. Asked before anything is loaded. */
 import type { IncomingMessage } from 'node:http';
 import type { ErrorCode } from '../../shared/errors.js';
-import type { UserId } from '../../shared/names.js';
+import { SHARED_DOCUMENT, type UserId } from '../../shared/names.js';
 import { clientAddress, isUntrustedProxy, networkOf } from '../client-address.js';
 import type { Config } from '../config.js';
 import { Allowance, Allowances, Places, type Rates } from '../limits.js';
@@ -25,6 +25,9 @@ const UPGRADE_COST = 5;
 /** Who finds all places taken should wait a little. */
 const NO_PLACE_LEFT: Refusal = { code: 'TOO_MANY_SOCKETS', retryAfter: 10 };
 
+const UNLIMITED = { rate: Number.POSITIVE_INFINITY, burst: Number.POSITIVE_INFINITY };
+const NO_LIMIT = new Allowance({ messages: UNLIMITED, bytes: UNLIMITED }, () => 0);
+
 export class Admission {
   readonly #config: Config;
   readonly #log: Log;
@@ -32,6 +35,7 @@ export class Admission {
   readonly #ofUsers: Places;
   readonly #ofAddresses: Places;
   readonly #allowances: Allowances;
+  readonly #perUser: Allowances;
   #isWarned = false;
 
   constructor(config: Config, log: Log, now: () => number) {
@@ -41,6 +45,7 @@ export class Admission {
     this.#ofUsers = new Places(config.maxSocketsPerUser);
     this.#ofAddresses = new Places(config.maxSocketsPerAddress);
     this.#allowances = new Allowances(ratesOf(config), now);
+    this.#perUser = new Allowances(ratesOf(config, config.userRate), now);
   }
 
   /** Where a request comes from; a proxy that is not trusted is told of once. */
@@ -101,6 +106,13 @@ export class Admission {
     return new Allowance(ratesOf(this.#config), this.#now);
   }
 
+  /** What a user may send over all connections together. */
+  rateOf(user: string): Allowance {
+    // To the shared document come many people: each connection has its own limit, and all of them none (D8).
+    if (user === SHARED_DOCUMENT) return NO_LIMIT;
+    return this.#perUser.of(user);
+  }
+
   /** What a user at an address may ask for, however many connections and requests it makes. */
   sharedOf({ user, address }: Caller): Allowance {
     return this.#allowances.of(`${user ?? ''} ${networkOf(address)}`);
@@ -109,6 +121,7 @@ export class Admission {
   /** To be called every few seconds. */
   sweep(): void {
     this.#allowances.sweep();
+    this.#perUser.sweep();
   }
 
   #refuse(caller: Caller): Refusal | null {
@@ -117,9 +130,9 @@ export class Admission {
   }
 }
 
-function ratesOf({ messageRate, messageBurst, byteRate, byteBurst }: Config): Rates {
+function ratesOf({ messageRate, messageBurst, byteRate, byteBurst }: Config, times = 1): Rates {
   return {
-    messages: { rate: messageRate, burst: messageBurst },
-    bytes: { rate: byteRate, burst: byteBurst },
+    messages: { rate: messageRate * times, burst: messageBurst * times },
+    bytes: { rate: byteRate * times, burst: byteBurst * times },
   };
 }

@@ -164,20 +164,24 @@ export async function withDocument(
   }
 }
 
-/** Waits until the document is in order and its history is in memory since `from`, then runs `action` in one go. */
+/**
+ * Waits for the user's turn, until the document is in order and its history is in memory since `from`, then runs
+ * `action` in one go.
+ */
 export function inOrder<T>(
   document: UserDocument,
   action: () => T,
   from = Number.POSITIVE_INFINITY,
 ): Promise<T> {
   return new Promise((resolve, reject) => {
-    document.withHistory(from, () => {
+    const run = () => {
       try {
         resolve(action());
       } catch (error) {
         reject(error);
       }
-    });
+    };
+    document.turns.enter(() => document.withHistory(from, run));
   });
 }
 

@@ -17,6 +17,8 @@ export interface FlowOptions {
   /** Calls back once after so many ms. */
   readonly after: (ms: number, task: () => void) => void;
   readonly onPause: () => void;
+  /** Runs a task when it is the user's turn; without it, at once. */
+  readonly inTurn?: (task: () => void) => void;
 }
 
 export class Flow {
@@ -25,6 +27,8 @@ export class Flow {
   #queue: (() => void)[] = [];
   #received: number;
   #isPaused = false;
+  /** It is gone, or the server stops: rates don't count any more. */
+  #isDrained = false;
   #isCut = false;
   #overSince = 0;
   #calmAt = Number.NEGATIVE_INFINITY;
@@ -34,11 +38,16 @@ export class Flow {
     this.#received = options.received();
   }
 
-  /** A message came: `handle` runs now or, over the rate, later; always in the order of the messages. */
-  take(handle: () => void): void {
-    if (this.#isCut) return;
-    if (this.#isPaused) this.#queue.push(handle);
+  /**
+   * A message came: `handle` runs now or, over the rate, later; always in the order of the messages. Once the
+   * connection was cut off nothing is taken any more, and the answer is no.
+   */
+  take(handle: () => void): boolean {
+    if (this.#isCut) return false;
+    if (this.#isDrained) handle();
+    else if (this.#isPaused || this.#queue.length > 0) this.#queue.push(handle);
     else this.#handle(handle);
+    return true;
   }
 
   /** What was sent because the peer asked for it counts as if it had sent it. */
@@ -46,8 +55,9 @@ export class Flow {
     this.#holdFor(this.#options.allowance.take(0, bytes));
   }
 
-  /** Handles what has come, whatever the rate: the connection is gone, or the server stops. */
+  /** Handles what has come and still comes, whatever the rate: the connection is gone, or the server stops. */
   drain(): void {
+    this.#isDrained = true;
     for (const handle of this.#queue.splice(0)) handle();
   }
 
@@ -91,11 +101,18 @@ export class Flow {
     }
     this.#isPaused = false;
     this.#calmAt = now();
-    while (!this.#isPaused) {
-      const next = this.#queue.shift();
-      if (next === undefined) break;
-      this.#handle(next);
+    this.#handleNext();
+  }
+
+  #handleNext(): void {
+    if (this.#isPaused) return;
+    const next = this.#queue.shift();
+    if (next === undefined) {
+      this.#options.socket.release('rate');
+      return;
     }
-    if (!this.#isPaused) socket.release('rate');
+    this.#handle(next);
+    const { inTurn = (task) => task() } = this.#options;
+    inTurn(() => this.#handleNext());
   }
 }

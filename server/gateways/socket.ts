@@ -10,8 +10,11 @@ const LAST_WORDS = 5_000;
 /** What the slowest line takes, in bytes per ms: half of the 40 KB/s that N10 speaks of. */
 const SLOWEST_LINE = 20;
 
-/** Why nothing is read from a socket: the document loads or is in work, the disk does not keep up, the rate is used up, it reads too slowly, we stop. */
-export type Hold = 'loading' | 'work' | 'disk' | 'rate' | 'reader' | 'stopping';
+/**
+ * Why nothing is read from a socket: the document loads or is in work, the disk does not keep up, the rate is used
+ * up, its user has sent enough for now, it reads too slowly, we stop.
+ */
+export type Hold = 'loading' | 'work' | 'disk' | 'rate' | 'turn' | 'reader' | 'stopping';
 
 const BINARY = { binary: true } as const;
 const TEXT = { binary: false } as const;

@@ -1,7 +1,9 @@
 /** One open WebSocket with what it is held to: its socket, its flow, and what both count. */
 import type { Socket as Stream } from 'node:net';
 import type { RawData, WebSocket } from 'ws';
+import type { UserId } from '../../shared/names.js';
 import type { Config } from '../config.js';
+import type { Sender, Turns } from '../documents/turns.js';
 import type { Metrics } from '../metrics.js';
 import type { Admission, Caller } from './admission.js';
 import { Socket } from './socket.js';
@@ -14,6 +16,16 @@ export interface WireOptions {
   readonly metrics: Metrics;
   /** Milliseconds from any moment on; never jumps. */
   readonly uptime: () => number;
+  readonly turns: Turns;
+}
+
+/** What becomes of what comes in. */
+export interface Receiver {
+  /** Whether messages are still taken; asked when one comes. */
+  readonly isOpen: () => boolean;
+  /** A message, in its turn; `settled` once what it did is durable. */
+  readonly receive: (message: Uint8Array | string, settled: () => void) => void;
+  readonly pong: (payload: string) => void;
 }
 
 export interface Wire {
@@ -22,16 +34,16 @@ export interface Wire {
   readonly flow: Flow;
   /** Sends what the client asked for, which it pays for; see `Flow.charge`. */
   readonly answer: (messages: readonly (Uint8Array | string)[], sent: () => void) => void;
-  /** Calls `receive` for each message, at the rate that it may come; and `pong` in their order. */
-  follow(receive: (message: Uint8Array | string) => void, pong: (payload: string) => void): void;
+  /** Hands over each message and pong in their order, at the rate that they may come, in the turns of the user. */
+  follow(receiver: Receiver): void;
 }
 
 export function wire(
   ws: WebSocket,
   stream: Stream,
   via: Via,
-  caller: Caller,
-  { config, admission, metrics, uptime }: WireOptions,
+  caller: Caller & { readonly user: UserId },
+  { config, admission, metrics, uptime, turns }: WireOptions,
 ): Wire {
   const onSent = (bytes: number) => {
     metrics.messagesOut.add(via);
@@ -45,6 +57,7 @@ export function wire(
     now: uptime,
     after: (ms, task) => void setTimeout(task, ms).unref(),
     onPause: () => metrics.pauses.add(via),
+    inTurn: (task) => turns.first(caller.user, task),
   });
   const shared = admission.sharedOf(caller);
   return {
@@ -57,20 +70,43 @@ export function wire(
       flow.charge(size);
       socket.answer(messages, sent);
     },
-    follow(receive, pong) {
+    follow({ isOpen, receive, pong }) {
+      const { user } = caller;
+      const sender = senderOf(socket, () => metrics.pauses.add(via));
       ws.on('message', (data: RawData, isBinary) => {
         socket.noteLife();
         const message = isBinary ? copyOf(data) : data.toString();
+        const bytes = message.length;
         metrics.messagesIn.add(via);
-        metrics.bytesIn.add(via, message.length);
-        flow.take(() => receive(message));
+        metrics.bytesIn.add(via, bytes);
+        if (!isOpen()) return;
+        const run = (settled: () => void) => {
+          if (!flow.take(() => receive(message, settled))) settled();
+        };
+        turns.enter(user, { messages: 1, bytes, sender, run });
       });
       ws.on('ping', () => flow.take(() => {}));
       ws.on('pong', (payload) => {
         const text = payload.toString();
-        flow.take(() => pong(text));
+        // It answers what we sent, so it is not on the user's account; but it keeps its place among the messages.
+        const run = (settled: () => void) => {
+          settled();
+          flow.take(() => pong(text));
+        };
+        turns.enter(user, { messages: 0, bytes: text.length, sender, run });
       });
     },
+  };
+}
+
+/** A socket that is read more slowly when its user has sent enough for now. */
+function senderOf(socket: Socket, onPause: () => void): Sender {
+  return {
+    hold() {
+      onPause();
+      socket.hold('turn');
+    },
+    release: () => socket.release('turn'),
   };
 }
 

@@ -80,7 +80,7 @@ export class UpgradeGateway {
     return counts;
   }
 
-  /** Takes no new connections and reads no more from those that are open. */
+  /** Takes no new connections and reads no more from those that are open; what has come in is handled. */
   stopReading(): void {
     this.#door.close();
     for (const timer of this.#timers) clearInterval(timer);
@@ -88,7 +88,11 @@ export class UpgradeGateway {
       wire.socket.hold('stopping');
       wire.flow.drain();
     }
+    this.#options.turns.hurry();
   }
+
+  /** Resolves when what has come in is handled. */
+  idle = (): Promise<void> => this.#options.turns.idle();
 
   /** Tells every client to come back later (1012), and waits until they are gone or `timeout` ms have passed. */
   async close(timeout: number): Promise<void> {
@@ -129,7 +133,7 @@ export class UpgradeGateway {
     const { access, config, log, registry } = this.#options;
     const { device, asked, visitor } = guest;
     const { user, principal, address, mayWrite } = visitor;
-    const { socket, flow } = wire;
+    const { socket } = wire;
     const checkedAt = this.#options.now();
     const connection: Connection = {
       guest,
@@ -149,11 +153,11 @@ export class UpgradeGateway {
     ws.on('close', (code, reason) => {
       clearTimeout(late);
       clearTimeout(connection.expiry);
-      flow.drain();
       this.#connections.delete(connection);
-      connection.session?.leave();
-      lease?.release();
-      shared?.release();
+      this.#leave(connection, () => {
+        lease?.release();
+        shared?.release();
+      });
       const isQuote = code === ERRORS.MALFORMED_UPDATE.close;
       log('disconnected', { user, device, code, reason: isQuote ? '' : reason.toString() });
     });
@@ -179,6 +183,21 @@ export class UpgradeGateway {
     }
   }
 
+  /** What came before the connection was lost counts: it leaves behind that. */
+  #leave({ session, guest, wire }: Connection, release: () => void): void {
+    if (session === null) {
+      release();
+      return;
+    }
+    const run = (settled: () => void) => {
+      settled();
+      wire.flow.drain();
+      session.leave();
+      release();
+    };
+    this.#options.turns.enter(guest.visitor.user, { messages: 0, bytes: 0, sender: null, run });
+  }
+
   /** Ends a connection when its token does (A4). */
   #endAtExpiry(connection: Connection): void {
     const left = expiryOf(connection.guest.visitor.principal) - this.#options.now();
@@ -200,8 +219,7 @@ export class UpgradeGateway {
 
   /** What was received before holds; nothing that comes after it does. */
   #shut(connection: Connection, error: SyncError): void {
-    const { flow, socket } = connection.wire;
-    flow.drain();
+    const { socket } = connection.wire;
     connection.isShut = true;
     socket.end(error);
     endSoon(socket);
@@ -222,11 +240,15 @@ export class UpgradeGateway {
       if (backlog.isFull) wire.socket.holdUntil('disk', (over) => backlog.whenRoom(over));
       if (document.isPaused) wire.socket.holdUntil('work', (over) => document.enter(over));
     };
-    wire.follow(
-      (message) => !connection.isShut && this.#guard(wire.socket, () => receive(message)),
-      (payload) => session instanceof JsonSession && session.pong(payload),
-    );
-    session.start();
+    wire.follow({
+      isOpen: () => !connection.isShut,
+      receive: (message, settled) => {
+        this.#guard(wire.socket, () => receive(message));
+        document.afterDurable(settled, settled);
+      },
+      pong: (payload) => session instanceof JsonSession && session.pong(payload),
+    });
+    this.#options.turns.first(document.user, () => this.#guard(wire.socket, () => session.start()));
     return session;
   }
 

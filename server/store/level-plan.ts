@@ -68,6 +68,8 @@ function updateOperations(user: UserId, { row, vault }: Held, update: Uint8Array
 }
 
 export function planCompaction(user: UserId, { row, vault }: Held, snapshot: Snapshot): Plan {
+  const { replaces } = snapshot;
+  if (replaces !== undefined) return planPartCompaction(user, { row, vault }, snapshot, replaces);
   const clock = row.last + 1;
   const after = { ...rowAfter(row, snapshot, 0), first: clock, last: clock };
   const operations = [
@@ -77,6 +79,23 @@ export function planCompaction(user: UserId, { row, vault }: Held, snapshot: Sna
   ];
   for (let old = row.first; old < clock; old += 1) operations.push(del(format.updateKey(user, old)));
   return { operations, row: after, memory: copied(snapshot.memory) };
+}
+
+/** The snapshot takes the place of the last update that it replaces, so that no clock is left out. */
+function planPartCompaction(
+  user: UserId,
+  { row, vault }: Held,
+  { update, stateVector }: Snapshot,
+  replaces: number,
+): Plan {
+  const clock = row.first + replaces - 1;
+  if (replaces < 1 || clock > row.last) throw new Error('a snapshot of updates that are not stored');
+  const operations = [
+    putSealed(vault, format.updateKey(user, clock), update),
+    putStateVector(vault, user, clock, stateVector),
+  ];
+  for (let old = row.first; old < clock; old += 1) operations.push(del(format.updateKey(user, old)));
+  return { operations, row: { ...row, first: clock } };
 }
 
 export function planPruning(

@@ -68,8 +68,11 @@ const within = (rows: readonly HistoryRow[], above: number, upTo: number): Histo
   rows.filter(({ revision }) => revision > above && revision <= upTo);
 
 export function compacting(snapshot: Snapshot): Change {
+  const { replaces } = snapshot;
   const change = committing(snapshot);
-  return (old) => change({ ...old, updates: [] });
+  if (replaces === undefined) return (old) => change({ ...old, updates: [] });
+  const update = copied(snapshot.update);
+  return (old) => ({ ...old, updates: [update, ...old.updates.slice(replaces)] });
 }
 
 export function pruning(upTo: number, deletions: readonly Deletion[]): Change {

@@ -32,9 +32,14 @@ export interface Commit {
   readonly devices?: ReadonlyMap<DeviceKey, Uint8Array | null> | undefined;
 }
 
-/** The whole document as one update, taken after all commits that were handed over before. */
+/** The whole document as one update, taken after all commits that were handed over before, unless `replaces` is set. */
 export interface Snapshot {
   readonly update: Uint8Array;
+  /**
+   * It takes the place of so many of the oldest stored updates, in their order the first of those that stay; at least
+   * one. Then it changes nothing else, and `revision` and `memory` stay what the commits made them.
+   */
+  readonly replaces?: number;
   /** The Yjs state vector of `update`. */
   readonly stateVector: Uint8Array;
   readonly revision: number;
@@ -85,7 +90,7 @@ export interface Store {
   readonly generation: number;
   load(user: UserId): Promise<StoredDocument>;
   commit(user: UserId, commit: Commit): Promise<void>;
-  /** Replaces all earlier updates of the user by one, in one atomic step. */
+  /** Replaces all earlier updates of the user, or the oldest ones, by one, in one atomic step. */
   compact(user: UserId, snapshot: Snapshot): Promise<void>;
   /**
    * Entries of revisions below `below`, newest first, at most `limit` of them; ends early at `historyFrom`. Sees all

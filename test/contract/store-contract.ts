@@ -138,6 +138,41 @@ export function storeContract(name: string, create: () => Promise<StoreFixture>)
       expect(stored).toMatchObject({ updates: [snapshot.update, update], revision: 12, memory: null });
     });
 
+    it('[P4] a snapshot of the oldest updates takes their place; what came since stays behind it', async () => {
+      await store.load(ANNA);
+      const author = await writeNotes(store, ANNA, 10);
+      const { update: old, stateVector } = author.snapshot();
+      const update = author.set('n10', 10);
+      const memory = Uint8Array.of(7);
+      await store.commit(ANNA, { update, revision: 11, memory });
+      const next = author.set('n11', 11);
+      const [, compacted] = [
+        store.commit(ANNA, { update: next, revision: 12 }),
+        store.compact(ANNA, { update: old, stateVector, replaces: 10, revision: 12 }),
+      ];
+      const last = author.set('n12', 12);
+      await Promise.all([compacted, store.commit(ANNA, { update: last, revision: 13 })]);
+      await reopen();
+      const stored = await store.load(ANNA);
+      expect(stored).toMatchObject({ updates: [old, update, next, last], revision: 13, memory });
+    });
+
+    it('[P4] a second snapshot takes the place of the first and of what came since; all may be replaced', async () => {
+      await store.load(ANNA);
+      const author = await writeNotes(store, ANNA, 5);
+      await store.compact(ANNA, { ...author.snapshot(), replaces: 5, revision: 5 });
+      const update = author.set('n5', 5);
+      await store.commit(ANNA, { update, revision: 6 });
+      const second = author.snapshot();
+      await store.compact(ANNA, { ...second, replaces: 2, revision: 6 });
+      await reopen();
+      expect(await store.load(ANNA)).toMatchObject({ updates: [second.update], revision: 6 });
+      const last = author.set('n6', 6);
+      await store.commit(ANNA, { update: last, revision: 7 });
+      await reopen();
+      expect(await store.load(ANNA)).toMatchObject({ updates: [second.update, last], revision: 7 });
+    });
+
     it('[P4] a compaction may come first, twice, and with a memory', async () => {
       const author = new Author();
       author.set('a', 1);

@@ -1,25 +1,31 @@
 import { describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
 import { DeviceStates } from '../../../server/documents/device-states.js';
-import { DocumentRoom, growthOfRecord } from '../../../server/documents/document-room.js';
+import {
+  DocumentRoom,
+  growthOfDeletion,
+  growthOfRecord,
+  type RoomLimits,
+} from '../../../server/documents/document-room.js';
+import { LivingSize } from '../../../server/documents/living-size.js';
 import { RecentWrites } from '../../../server/documents/recent-writes.js';
 import { StoredSize } from '../../../server/documents/stored-size.js';
 import { growthBy } from '../../../server/documents/update-growth.js';
-import type { DeviceId, UserId } from '../../../shared/names.js';
+import type { CollectionName, DeviceId, RecordId, UserId } from '../../../shared/names.js';
+import { writeRecord } from '../../../shared/records.js';
 
 const CODE = 'DOCUMENT_FULL';
+
+function roomOf(doc: Y.Doc, limits: RoomLimits, now = () => 0) {
+  const size = new StoredSize([]);
+  return { size, room: new DocumentRoom(() => doc, size, limits, now) };
+}
 
 /** A document that counts what it takes. */
 function world(maxDocument: number, maxDocumentStructs = Number.POSITIVE_INFINITY) {
   const doc = new Y.Doc();
-  const size = new StoredSize([]);
   let now = 0;
-  const room = new DocumentRoom(
-    () => doc,
-    size,
-    { maxDocument, maxDocumentStructs },
-    () => now,
-  );
+  const { room, size } = roomOf(doc, { maxDocument, maxDocumentStructs }, () => now);
   const take = (update: Uint8Array) => {
     room.mustTakeUpdate(update);
     Y.applyUpdate(doc, update);
@@ -52,18 +58,100 @@ describe('[S4] the room of a document', () => {
     }
   });
 
-  test('a full one is measured again when something changed, and not too often', () => {
-    const { take, pass } = world(100_000);
+  test('a deletion makes room at once, without measuring again', () => {
+    const { take } = world(100_000);
     const edit = author(1);
     take(edit((notes) => notes.set('n1', 'x'.repeat(60_000))));
     const more = () => author(2)((notes) => notes.set('n2', 'x'.repeat(50_000)));
     expect(() => take(more())).toThrow(expect.objectContaining({ code: CODE }));
     take(edit((notes) => notes.delete('n1')));
-    expect(() => take(more())).toThrow(expect.objectContaining({ code: CODE }));
-    pass(58);
-    expect(() => take(more())).toThrow();
-    pass(1); // 60,000 bytes are worth 58.6 ms
     take(more());
+    expect(() => take(author(3)((notes) => notes.set('n3', 'x'.repeat(50_000))))).toThrow();
+  });
+
+  test('what can be cut in two is measured again where it has to be, and not too often', () => {
+    const { take, pass } = world(10_000);
+    const edit = author(1);
+    take(edit((notes) => notes.set('n1', new Y.Text('x'.repeat(9_000)))));
+    const big = () => author(2)((notes) => notes.set('n2', 'y'.repeat(7_000)));
+    expect(() => take(big())).toThrow(expect.objectContaining({ code: CODE }));
+    // Every second letter: what is left are a thousand pieces, each with a neighbour to name.
+    for (let n = 0; n < 1_000; n++) {
+      take(edit((notes) => (notes.get('n1') as Y.Text).delete(n, 1)));
+    }
+    expect(() => take(big())).toThrow(expect.objectContaining({ code: CODE }));
+    take(edit((notes) => (notes.get('n1') as Y.Text).delete(0, 8_000)));
+    pass(100);
+    take(big());
+  });
+
+  test('any number of records that come and go leave room for as many as before', () => {
+    const { take } = world(20_000);
+    const edit = author(1);
+    for (let n = 0; n < 3_000; n++) {
+      take(edit((notes) => notes.set(`record-number-${n}`, new Y.Map([['id', `record-number-${n}`]]))));
+      take(edit((notes) => notes.delete(`record-number-${n}`)));
+    }
+    const fits = (size: number) => author(2)((notes) => notes.set('text', 'x'.repeat(size)));
+    expect(() => take(fits(20_000))).toThrow(expect.objectContaining({ code: CODE }));
+    take(fits(19_900));
+  });
+
+  test('values that are overwritten, texts that are written letter by letter, and lists that are emptied, count once', () => {
+    const { take, pass } = world(20_000, 50);
+    const edit = author(1);
+    take(edit((notes) => notes.set('text', new Y.Text())));
+    take(edit((notes) => notes.set('list', new Y.Array())));
+    for (let n = 0; n < 500; n++) take(edit((notes) => notes.set(`k${n % 2}`, n)));
+    for (let n = 0; n < 500; n++) {
+      pass(20);
+      take(edit((notes) => (notes.get('text') as Y.Text).insert(n, 'x')));
+    }
+    for (let n = 0; n < 500; n++) {
+      pass(20);
+      take(edit((notes) => (notes.get('list') as Y.Array<number>).push([n, n])));
+      if (n % 10 === 9) take(edit((notes) => (notes.get('list') as Y.Array<number>).delete(0, 20)));
+    }
+  });
+
+  test('what is created and deleted in one update is no growth, and what it deletes beside that is free', () => {
+    const edit = author(1);
+    const doc = new Y.Doc();
+    Y.applyUpdate(
+      doc,
+      edit((notes) => notes.set('a', 'x'.repeat(900))),
+    );
+    const merged = Y.mergeUpdates([
+      edit((notes) => notes.set('b', 'y'.repeat(800))),
+      edit((notes) => notes.delete('b')),
+      edit((notes) => notes.set('c', 'z'.repeat(700))),
+      edit((notes) => notes.delete('a')),
+    ]);
+    const { bytes, structs } = growthBy(merged, doc);
+    expect([bytes > -250, bytes < -150, structs]).toEqual([true, true, 0]);
+  });
+
+  test('what is left of deleted records has a ceiling of its own; deletions are taken beyond it', () => {
+    const doc = new Y.Doc();
+    const { room, size } = roomOf(doc, { maxDocument: 1_000, maxDocumentStructs: 1_000 });
+    const edit = author(1);
+    const key = (n: number) => `${n} ${'k'.repeat(200)}`;
+    const fill = edit((notes) => {
+      for (let n = 0; n < 45_000; n++) notes.set(key(n), 1);
+    });
+    const empty = edit((notes) => notes.clear());
+    for (const update of [fill, empty]) {
+      Y.applyUpdate(doc, update);
+      size.add(update);
+    }
+    expect(() => room.mustTakeUpdate(edit((notes) => notes.set('one', 1)))).toThrow(
+      expect.objectContaining({ code: CODE }),
+    );
+    const other = new Y.Doc();
+    Y.applyUpdate(other, fill);
+    const before = Y.encodeStateVector(other);
+    other.getMap('notes').delete(key(0));
+    room.mustTakeUpdate(Y.encodeStateAsUpdate(other, before));
   });
 
   test('a change that frees as much as it brings is taken, also in a document that is too large', () => {
@@ -110,7 +198,7 @@ describe('[S4] the room of a document', () => {
     const doc = new Y.Doc();
     expect(growthBy(update, doc).bytes).toBeGreaterThan(1_000);
     Y.applyUpdate(doc, update);
-    expect(growthBy(update, doc)).toEqual({ bytes: 0, structs: 0 });
+    expect(growthBy(update, doc)).toEqual({ bytes: 0, structs: 0, doesWrite: false });
   });
 });
 
@@ -135,7 +223,20 @@ test('[S4] what a record of a JSON device takes is never less than what Yjs make
   expect(growth.bytes).toBeGreaterThanOrEqual(Y.encodeStateAsUpdate(doc).length);
   expect(growth.structs + 1).toBeGreaterThanOrEqual(structs);
   expect(growthOfRecord(record, record)).toEqual({ bytes: 0, structs: 0 });
-  expect(growthOfRecord(record, { ...record, n: 2 }).bytes).toBeLessThan(50);
+  expect(growthOfRecord(record, { ...record, n: 2 })).toEqual({ bytes: 0, structs: 0 });
+  expect(growthOfRecord(record, { ...record, n: 1_000 })).toEqual({ bytes: 3, structs: 0 });
+  expect(growthOfRecord(record, { ...record, more: 2 })).toEqual({ bytes: 37, structs: 1 });
+});
+
+test('[S4] what a record of a JSON device frees is never more than what Yjs makes of it', () => {
+  const record = { id: 'a', n: 1, list: [1, 'two', { id: 'x', deep: 'text' }], object: { a: { b: 1 } } };
+  const doc = new Y.Doc();
+  doc.transact(() => writeRecord(doc, 'notes' as CollectionName, 'a' as RecordId, record));
+  const { bytes, structs } = new LivingSize(doc);
+  const freed = growthOfDeletion(record);
+  expect(-freed.bytes).toBeLessThanOrEqual(bytes);
+  expect(-freed.structs).toBeLessThanOrEqual(structs);
+  expect([freed.bytes < -60, freed.structs < -7]).toEqual([true, true]);
 });
 
 describe('[L8 S4] MAX_DEVICES', () => {

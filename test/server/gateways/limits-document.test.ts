@@ -1,8 +1,10 @@
 /** A document that is full: what is refused, and what goes on (S4). */
-import { describe, expect, test } from 'vitest';
+import { randomUUID } from 'node:crypto';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import * as Y from 'yjs';
 import { encodeExchange } from '../../../shared/protocol/http.js';
 import { messages } from '../../../shared/protocol/yjs.js';
+import { ConnectedDevice } from '../../support/connected-device.js';
 import type { TestServer } from '../../support/server.js';
 import { openNative, useJson, useNative, useRaw, useServer } from '../../support/use.js';
 
@@ -105,6 +107,74 @@ test('[S4] MAX_DOCUMENT_STRUCTS: at the limit it is taken, one past it not', asy
   await fits.next('checkpoint');
   other.send(fields(11));
   expect((await other.end()).code).toBe(1009);
+});
+
+describe('[S4] a document that was filled is emptied by deleting', () => {
+  const NO_RATES = { MESSAGE_RATE: '0', BYTE_RATE: '0' };
+
+  test('a thousand records that came and went leave room for twenty', async () => {
+    const server = await useServer({ MAX_DOCUMENT: '20 KB', ...NO_RATES });
+    const device = await useJson(server, 'anna', 'old');
+    for (let n = 0; n < 1_000; n++) {
+      const id = randomUUID();
+      device.update('notes', { id });
+      device.delete('notes', id);
+    }
+    for (let n = 0; n < 20; n++) device.update('notes', { id: randomUUID() });
+    await device.saved();
+    expect(device.of('ERROR')).toEqual([]);
+    expect(await idsOf(server)).toHaveLength(20);
+  });
+
+  test('filled and emptied again and again, over HTTP and by a native device', async () => {
+    const server = await useServer({ MAX_DOCUMENT: '20 KB', MAX_DOCUMENT_STRUCTS: '400', ...NO_RATES });
+    const device = await useNative(server, 'anna', 'phone');
+    const json = await useJson(server, 'anna', 'desk');
+    for (let round = 0; round < 10; round++) {
+      device.doc.transact(() => {
+        for (let n = 0; n < 80; n++) device.record('notes', `${round} ${n}`).set('text', 'x'.repeat(100));
+      });
+      await device.saved();
+      if (round % 2 === 0) for (let n = 0; n < 80; n++) json.delete('notes', `${round} ${n}`);
+      else device.doc.transact(() => device.doc.getMap('notes').clear());
+      await Promise.all([json.saved(), device.saved()]);
+      await device.until(() => device.doc.getMap('notes').size === 0);
+    }
+    expect([device.connections, json.of('ERROR')]).toEqual([1, []]);
+  });
+
+  test('600 updates of two fields fit into 500 structs', async () => {
+    const server = await useServer({ MAX_DOCUMENT_STRUCTS: '500', ...NO_RATES });
+    const device = await useNative(server, 'anna', 'watch');
+    const vitals = device.record('vitals', 'v');
+    for (let n = 0; n < 600; n++) {
+      device.doc.transact(() => {
+        vitals.set('hr', n);
+        vitals.set('spo2', n);
+      });
+    }
+    await device.saved();
+    expect(device.connections).toBe(1);
+  });
+
+  test('[C4] also by our client that filled it, however many changes wait: their sum is what counts', async () => {
+    const server = await useServer({ MAX_DOCUMENT: '20 KB', ...NO_RATES });
+    const filled = await useJson(server, 'anna', 'desk');
+    filled.update('notes', { id: 'kept', text: 'x'.repeat(9_000) });
+    await filled.saved();
+    const phone = new ConnectedDevice(server.url, 'anna');
+    onTestFinished(() => phone.close());
+    await phone.online();
+    phone.source.create('notes', 'large', { text: 'y'.repeat(12_000) });
+    await phone.until(() => phone.report?.error?.code === 'REFUSED');
+    for (let n = 0; n < 500; n++) phone.source.create('notes', `n${n}`, { text: 'z'.repeat(50) });
+    for (let n = 0; n < 500; n++) phone.source.write((doc) => doc.getMap('notes').delete(`n${n}`));
+    phone.source.write((doc) => doc.getMap('notes').delete('large'));
+    phone.source.create('notes', 'last', { text: 'here' });
+    phone.connection.retryNow();
+    await phone.until(() => phone.source.pending.length === 0);
+    expect(await idsOf(server)).toEqual(['kept', 'last']);
+  });
 });
 
 describe('[S4] MAX_DOCUMENT, JSON devices', () => {

@@ -43,6 +43,22 @@ async function writeOurs(): Promise<void> {
 }
 
 describe('y-leveldb opens (a copy of) our database', () => {
+  it('[P1 P4] also where a snapshot stands before what came while it was made', async () => {
+    const store = await fixture.open();
+    await store.load(ANNA);
+    const author = await writeNotes(store, ANNA, 10);
+    const snapshot = author.snapshot();
+    await store.commit(ANNA, { update: author.set('n10', 10), revision: 11 });
+    await store.compact(ANNA, { ...snapshot, replaces: 10, revision: 11 });
+    await store.commit(ANNA, { update: author.set('n11', 11), revision: 12 });
+    await store.close();
+    await withYLevelDb(await fixture.copy(), async (db) => {
+      expect((await db.getYDoc('anna')).getMap('notes').toJSON()).toEqual(notes(12));
+      const vector = Y.decodeStateVector(await db.getStateVector('anna'));
+      expect([...vector.values()]).toEqual([12]);
+    });
+  });
+
   it('[P1] reads every document, and lists them', async () => {
     await writeOurs();
     await withYLevelDb(await fixture.copy(), async (db) => {

@@ -1,0 +1,85 @@
+/** What ten users who edit feel of others who flood within the limits. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { JsonDevice } from './support/json-device.js';
+import { print, quantile, table } from './support/print.js';
+import { durableServer } from './support/programs.js';
+import type { Scope } from './support/scope.js';
+import { buildServer, ServerProcess } from './support/server-process.js';
+import type { Benchmark } from './support/types.js';
+
+const EDITORS = 10;
+const SOCKETS = 20;
+const RATE = 100;
+/** What is promised: no more than twice of what it was. */
+const PROMISED = 2;
+
+export const fairness: Benchmark = {
+  name: 'fairness',
+  line: `${EDITORS} users edit, alone and while others flood with ${SOCKETS} sockets at ${RATE} messages a second each`,
+  options: {
+    short: '5 s each instead of 20',
+    check: `exit code 1 where the 95th percentile is more than ${PROMISED} times what it was`,
+  },
+  longest: (options) => (options.has('short') ? 60_000 : 150_000),
+  run: async (options, scope) => {
+    buildServer();
+    const seconds = options.has('short') ? 5 : 20;
+    const server = await ServerProcess.start(durableServer(await scope.folder())(null), scope);
+    const editors = await gather(server, scope);
+    await measure(editors, 2); // warm
+    const rows: [string, number[]][] = [['nobody', await measure(editors, seconds)]];
+    for (const users of [1, 3]) {
+      const floods = Array.from({ length: users }, (_, n) =>
+        flood(server, `flood-${users}-${n}`, seconds + 2, scope),
+      );
+      await sleep(2_000); // started, and the burst is under way
+      rows.push([`${users} flooding`, await measure(editors, seconds)]);
+      await Promise.all(floods);
+    }
+    print(table([['', '50 %', '95 %', '99 %'], ...rows.map(([name, times]) => [name, ...quantiles(times)])]));
+    const [alone = Number.NaN, ...others] = rows.map(([, times]) => quantile(times, 0.95));
+    const ratios = others.map((each) => each / alone);
+    print(`\n95th percentile: ${ratios.map((ratio) => ratio.toFixed(2)).join(' and ')} times what it was`);
+    return options.has('check') && ratios.some((ratio) => ratio > PROMISED) ? 1 : 0;
+  },
+};
+
+async function gather({ port }: ServerProcess, scope: Scope): Promise<JsonDevice[]> {
+  const editors = Array.from({ length: EDITORS }, (_, n) => new JsonDevice(port, `editor-${n}`, 'desk'));
+  await Promise.all(editors.map((editor) => editor.open()));
+  scope.atEnd(() => {
+    for (const editor of editors) editor.close();
+  });
+  return editors;
+}
+
+/** How long each edit took until it was durable, in ms; ten a second by each. */
+async function measure(editors: readonly JsonDevice[], seconds: number): Promise<number[]> {
+  const times: number[] = [];
+  const end = Date.now() + seconds * 1_000;
+  const edit = async (editor: JsonDevice, index: number): Promise<void> => {
+    await sleep(index * 10);
+    for (let n = 0; Date.now() < end; n++) {
+      const began = performance.now();
+      await editor.save(JSON.stringify({ id: `r${n % 20}`, n }));
+      times.push(performance.now() - began);
+      await sleep(100);
+    }
+  };
+  await Promise.all(editors.map(edit));
+  return times;
+}
+
+/** In a process of its own, with the lowest priority: it is the server that is measured. */
+async function flood({ port }: ServerProcess, user: string, seconds: number, scope: Scope): Promise<void> {
+  const args = [port, user, SOCKETS, RATE, seconds].map(String);
+  const node = [process.execPath, '--import', 'tsx', 'bench/clients/flood.ts', ...args];
+  const child = spawn('nice', ['-n', '19', ...node], { stdio: ['ignore', 'inherit', 'inherit'] });
+  scope.atEnd(() => child.kill('SIGKILL'));
+  await once(child, 'exit');
+}
+
+const quantiles = (times: readonly number[]): string[] =>
+  [0.5, 0.95, 0.99].map((share) => `${quantile(times, share).toFixed(1)} ms`);

@@ -1,0 +1,181 @@
+/** What is to be done for one user, in order, and what of it is not durable yet. */
+import type { Arrival, Sender, TurnRate, Turns } from './turns.js';
+
+/** How long one user works before the next one does, in ms; one message may take longer. */
+export const SLICE = 1;
+/** What a message takes in memory beside its bytes. */
+export const MESSAGE_OVERHEAD = 1_024;
+/** Messages of a user that may wait for a turn before nothing more is read. */
+export const MAX_WAITING = 256;
+
+export class Line {
+  readonly #user: string;
+  readonly #turns: Turns;
+  readonly #rate: TurnRate;
+  readonly #first: (() => void)[] = [];
+  readonly #arrived: Arrival[] = [];
+  readonly #held = new Set<Sender>();
+  #unsaved = 0;
+  /** It waits for its turn, or is working. */
+  #isQueued = false;
+  /** It waits until it is within its rate. */
+  #isAsleep = false;
+  #isBlocked = false;
+  /** Time that was used up at once, since the last round. */
+  #spent = 0;
+  #wasServed = false;
+  /** One who was held goes on since the last round, and may be about to send. */
+  #hasLetGo = false;
+
+  constructor(user: string, turns: Turns) {
+    this.#user = user;
+    this.#turns = turns;
+    this.#rate = turns.options.rateOf(user);
+  }
+
+  get isWaiting(): boolean {
+    return this.#first.length + this.#arrived.length > 0;
+  }
+
+  enter(arrival: Arrival): void {
+    const { sender, bytes } = arrival;
+    this.#arrived.push(arrival);
+    this.#count(bytes + MESSAGE_OVERHEAD);
+    if (sender !== null && this.#isFull && !this.#held.has(sender)) {
+      this.#held.add(sender);
+      sender.hold();
+    }
+    this.#workAtOnce();
+    if (this.#mayWork) this.#queue();
+  }
+
+  first(task: () => void): void {
+    this.#first.push(task);
+    this.#workAtOnce();
+    if (this.#first.length > 0) this.#queue();
+  }
+
+  /** A new round begins. */
+  renew(): void {
+    this.#spent = 0;
+    this.#wasServed = false;
+    this.#hasLetGo = false;
+    this.release();
+  }
+
+  wake(): void {
+    this.#isAsleep = false;
+    if (this.#mayWork) this.#queue();
+  }
+
+  block(): void {
+    this.#isBlocked = true;
+  }
+
+  unblock(): void {
+    this.#isBlocked = false;
+    if (this.#mayWork) this.#queue();
+    else this.#rest();
+  }
+
+  work(): void {
+    const { clock } = this.#turns.options;
+    const end = clock.now() + SLICE;
+    try {
+      while (this.#workOnce() && clock.now() < end);
+    } finally {
+      this.#isQueued = false;
+      if (this.#first.length > 0 || this.#mayWork) this.#queue();
+      this.release();
+    }
+  }
+
+  /** Lets go on who was held, the first one first, once there is room again: each brings all that was sent meanwhile. */
+  release(): void {
+    for (const sender of this.#held) {
+      if (!this.#hasRoom || (this.#hasLetGo && this.isWaiting)) break;
+      this.#held.delete(sender);
+      this.#hasLetGo = true;
+      this.#turns.renewSoon(this);
+      sender.release();
+    }
+    this.#rest();
+  }
+
+  #workAtOnce(): void {
+    if (this.#isQueued || this.#spent >= SLICE || this.#first.length + this.#arrived.length > 1) return;
+    const took = this.#turns.atOnce(this, () => {
+      this.#wasServed = true;
+      this.#workOnce();
+    });
+    this.#spent += took ?? 0;
+  }
+
+  #workOnce(): boolean {
+    const task = this.#first.shift();
+    if (task !== undefined) {
+      task();
+      return true;
+    }
+    const [next] = this.#arrived;
+    if (next === undefined || this.#isBlocked || this.#mustWait(next)) return false;
+    this.#arrived.shift();
+    this.#rate.take(next.messages, next.bytes);
+    next.run(this.#settle(next.bytes + MESSAGE_OVERHEAD));
+    return true;
+  }
+
+  get #mayWork(): boolean {
+    return this.#arrived.length > 0 && !this.#isAsleep && !this.#isBlocked;
+  }
+
+  #mustWait({ messages }: Arrival): boolean {
+    if (messages === 0 || this.#turns.isHurried) return false;
+    if (this.#isAsleep) return true;
+    const { wait } = this.#rate;
+    if (wait === 0) return false;
+    this.#isAsleep = true;
+    this.#turns.options.clock.after(wait, () => this.wake());
+    return true;
+  }
+
+  #settle(bytes: number): () => void {
+    let isSettled = false;
+    return () => {
+      if (isSettled) return;
+      isSettled = true;
+      this.#count(-bytes);
+      this.release();
+    };
+  }
+
+  #queue(): void {
+    if (this.#isQueued) return;
+    this.#isQueued = true;
+    this.#turns.queue(this);
+  }
+
+  #count(bytes: number): void {
+    this.#unsaved += bytes;
+    this.#turns.addUnsaved(bytes);
+  }
+
+  get #isFull(): boolean {
+    const { maxUnsavedPerUser, maxUnsaved } = this.#turns.options;
+    const isLong = this.#arrived.length > MAX_WAITING;
+    return isLong || this.#unsaved > maxUnsavedPerUser || this.#turns.unsaved > maxUnsaved;
+  }
+
+  get #hasRoom(): boolean {
+    const { maxUnsavedPerUser, maxUnsaved } = this.#turns.options;
+    const isLong = this.#arrived.length > MAX_WAITING / 2;
+    return !isLong && this.#unsaved <= maxUnsavedPerUser / 2 && this.#turns.unsaved <= maxUnsaved / 2;
+  }
+
+  /** It is forgotten when nothing is left of it, not even of what it has used up of its slice. */
+  #rest(): void {
+    if (this.#isQueued || this.#isBlocked || this.#wasServed || this.isWaiting) return;
+    if (this.#unsaved > 0 || this.#held.size > 0) return;
+    this.#turns.forget(this.#user, this);
+  }
+}
