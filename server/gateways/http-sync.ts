@@ -31,7 +31,7 @@ export async function getSync(options: HttpOptions, request: Request, response: 
   const isNamed = namedDevice(request) !== null;
   const author = authorOf(request, options.newDeviceId);
   await withDocument(options, request, 'read', async (document) => {
-    const view = isNamed ? document.devices.overHttp(author, document.revision) : null;
+    const view = isNamed ? document.devices.overHttp(author) : null;
     const answer = await inOrder(document, () => answerOf(options, document, view, request));
     document.saveDevices('urgent');
     await sendCollections(document, answer, response);
@@ -47,7 +47,7 @@ export async function postSync(options: HttpOptions, request: Request, response:
   const author = authorOf(request, options.newDeviceId);
   const action = changes.length > 0 ? 'write' : 'read';
   await withDocument(options, request, action, async (document) => {
-    const view = document.devices.overHttp(author, document.revision, isNamed);
+    const view = document.devices.overHttp(author, isNamed);
     confirm(options, document, view, request);
     const needed = changes.map((each, index) => {
       const judged = view.judge(each, options.now());
@@ -56,7 +56,9 @@ export async function postSync(options: HttpOptions, request: Request, response:
     });
     const apply = () => {
       applyBatch(document, changes, view, author, options.now());
-      return answerOf(options, document, isNamed ? view : null, null);
+      const answer = answerOf(options, document, isNamed ? view : null, null);
+      document.saveDevices('urgent');
+      return answer;
     };
     await sendCollections(document, await inOrder(document, apply, Math.min(...needed)), response);
   });

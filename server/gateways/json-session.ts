@@ -16,19 +16,18 @@ import { growthOfRecord } from '../documents/document-room.js';
 import { applyMessage, neededFrom } from '../documents/json-changes.js';
 import type { Judged } from '../documents/judged.js';
 import { keyOf } from '../documents/record-key.js';
+import { BadMessages } from './bad-messages.js';
+import { Pace } from './json-pace.js';
+import { type RecordMessage, recordMessage, type Shown } from './json-record-message.js';
 import type { JsonSessionOptions } from './json-session-options.js';
 import { Receipts } from './receipts.js';
 
-const MAX_BAD_MESSAGES = 20;
-const BAD_MESSAGE_WINDOW = 60_000;
-
-/** The text of a change is made once, and encoded once, however many connections it goes to. */
-const texts = new WeakMap<RecordChange, Buffer>();
-
 export class JsonSession implements Member {
+  readonly device: DeviceId;
   readonly #options: JsonSessionOptions;
   readonly #origin: Origin;
   readonly #receipts: Receipts;
+  readonly #pace: Pace<RecordMessage>;
   /** What the device may be looking at; from the first full sync on. */
   #view: DeviceView | null = null;
   /** The connection is gone. */
@@ -38,12 +37,23 @@ export class JsonSession implements Member {
   #fullSyncWaiting = false;
   /** The `ack` of each write that is not durable yet, in order. */
   readonly #unsaved: (string | undefined)[] = [];
-  #badMessages: number[] = [];
+  readonly #badMessages = new BadMessages();
 
   constructor(options: JsonSessionOptions) {
     this.#options = options;
+    this.device = options.device;
     this.#origin = { via: 'json', device: options.device, actor: options.actor ?? null, member: this };
-    this.#receipts = new Receipts((payload) => options.outbox.ping(payload));
+    this.#pace = new Pace({
+      gap: options.pace?.gap ?? 0,
+      now: options.now,
+      after: (ms, task) => options.pace?.after(ms, () => options.document.enter(task)) ?? (() => {}),
+      send: (message) => this.#sendRecord(message),
+      doubt: (what) => this.#view?.doubt(what, options.now()),
+    });
+    this.#receipts = new Receipts(
+      (payload) => options.outbox.ping(payload),
+      () => this.#pace.oldest,
+    );
   }
 
   /** Sends everything, confirms the connection, and follows the document from here (L1). */
@@ -107,14 +117,13 @@ export class JsonSession implements Member {
     this.#send(jsonMessages.error(error, ack));
     // There is nothing wrong with the message, and a queue may hold many of them.
     if (error.code === 'DOCUMENT_FULL') return;
-    const since = now() - BAD_MESSAGE_WINDOW;
-    this.#badMessages = [...this.#badMessages.filter((at) => at > since), now()];
-    if (this.#badMessages.length >= MAX_BAD_MESSAGES) this.#end(new SyncError('TOO_MANY_BAD_MESSAGES'));
+    if (this.#badMessages.areTooMany(now())) this.#end(new SyncError('TOO_MANY_BAD_MESSAGES'));
   }
 
   deliver({ origin, revision, records }: DurableChange): void {
     if (origin.member === this) return;
-    for (const change of records) this.#sendChange(change, origin.device, revision);
+    const since = revision - records.length + 1;
+    for (const change of records) this.#sendChange(change, origin.device, { revision, since, answers: null });
   }
 
   fail(error: SyncError): void {
@@ -128,9 +137,11 @@ export class JsonSession implements Member {
   }
 
   #pong(payload: string): void {
+    this.#view?.heard(this.#options.now());
     const received = this.#receipts.confirm(payload);
     if (received === null) return;
     this.#view?.acknowledged(received.number, received.revision, this.#options.now());
+    this.#pace.arrived(received.number);
   }
 
   /** The connection is gone. */
@@ -138,6 +149,7 @@ export class JsonSession implements Member {
     const { document, now } = this.#options;
     this.#left = !this.#ended;
     this.#ended = true;
+    this.#pace.stop();
     document.leave(this);
     document.enter(() => {
       if (this.#view !== null) document.devices.disconnect(this.#view, now());
@@ -163,27 +175,22 @@ export class JsonSession implements Member {
       this.#send(jsonMessages.error(new SyncError('READ_ONLY'), message.ack));
       return;
     }
+    this.#pace.written(message);
     const judged = this.#view?.judge(message, now());
-    if (judged === undefined || this.#isErased(message, judged)) return;
+    if (judged === undefined) return;
+    // From before an erasure: the device is told, and has to clear first (P7).
+    const refusal = document.erased?.refusalOf(judged) ?? null;
+    if (refusal !== null) {
+      this.#send(jsonMessages.error(refusal, message.ack));
+      this.#end(refusal);
+      return;
+    }
     document.withHistory(neededFrom(document.doc, message, judged), () =>
       this.#guard(() => {
         this.#write(message, judged);
         this.#acknowledge(message);
       }, message.ack),
     );
-  }
-
-  /** Whether the write is from before an erasure: then the device is told, and has to clear first (P7). */
-  #isErased({ ack }: ChangeMessage, judged: Judged): boolean {
-    try {
-      this.#options.document.erased?.checkWrite(judged);
-      return false;
-    } catch (error) {
-      if (!(error instanceof SyncError)) throw error;
-      this.#send(jsonMessages.error(error, ack));
-      this.#end(error);
-      return true;
-    }
   }
 
   #acknowledge({ ack }: JsonMessage): void {
@@ -200,6 +207,7 @@ export class JsonSession implements Member {
     const { collection, id } = message;
     const made = new Map(judged.madeAt === null ? [] : [[keyOf(message), judged.madeAt]]);
     const isCrossed = this.#receipts.isOpen(message);
+    const isFresh = this.#view?.isFresh(message, now()) ?? false;
     const endWatch = this.#receipts.watch(message);
     const current = document.record(message);
     if (message.type === 'DATA_UPDATE') document.room.mustTake(growthOfRecord(current, message.document));
@@ -219,24 +227,38 @@ export class JsonSession implements Member {
         log(event, { user: document.user, collection, record: id });
         this.#logBroadcast();
       }
-      const crossed = endWatch();
-      if (!corrected && !crossed) return;
-      this.#view?.sentBack(message, outcome.revision, revision);
-      this.#sendChange({ collection, id, record }, SERVER_DEVICE, revision);
+      const written = outcome.revision;
+      const change = { collection, id, record };
+      const shown = { revision, since: written ?? revision, answers: { written } };
+      if (endWatch() || corrected) {
+        this.#sendChange(change, SERVER_DEVICE, shown);
+        return;
+      }
+      const unsent = this.#pace.drop(message);
+      if (unsent !== null) this.#view?.neverSent(message, unsent, document.history);
+      if (isFresh) this.#pace.repeat(recordMessage(change, SERVER_DEVICE, shown, now()));
     });
   }
 
+  /** One that was asked for meanwhile is answered by it. */
   #fullSync(): void {
     if (this.#fullSyncWaiting) return;
     this.#fullSyncWaiting = true;
+    this.#pace.fullSync(() => this.#sendFullSync());
+  }
+
+  #sendFullSync(): void {
     const { document, device, now, log } = this.#options;
     const data = document.collections();
     const { revision } = document;
     const text = jsonMessages.fullSync(data, now());
     document.afterDurable(() => {
-      if (!this.#ended) this.#options.outbox.answer(text, () => this.#fullSyncSent());
+      const sent = () => {
+        this.#fullSyncWaiting = false;
+      };
+      if (!this.#ended) this.#options.outbox.answer(text, sent);
       this.#view?.sentFullSync(revision, now());
-      this.#receipts.sent('everything', revision);
+      this.#pace.fullSyncLeaves(() => this.#receipts.sent('everything', revision));
       const collections = Object.fromEntries(
         Object.entries(data).map(([name, { length }]) => [name, length]),
       );
@@ -244,34 +266,26 @@ export class JsonSession implements Member {
     });
   }
 
-  /** One that was asked for meanwhile is answered by it. */
-  #fullSyncSent(): void {
-    this.#fullSyncWaiting = false;
+  #sendChange(change: RecordChange, fromDevice: DeviceId, shown: Shown): void {
+    this.#pace.send(recordMessage(change, fromDevice, shown, this.#options.now()));
+    const most = this.#options.pace?.mostBytes ?? Number.POSITIVE_INFINITY;
+    if (this.#pace.bytes > most) this.#end(new SyncError('OVERLOADED'));
   }
 
-  #sendChange(change: RecordChange, fromDevice: DeviceId, revision: number): void {
-    const text = texts.get(change) ?? Buffer.from(this.#textOf(change, fromDevice));
-    texts.set(change, text);
+  /** It leaves now; returns its number. */
+  #sendRecord(message: RecordMessage): number {
+    const { text, revision, answers } = message;
     this.#send(text);
-    if (fromDevice !== SERVER_DEVICE) this.#view?.sent(change, revision);
-    this.#receipts.sent(change, revision);
-  }
-
-  #textOf({ collection, id, record }: RecordChange, fromDevice: DeviceId): string {
     const now = this.#options.now();
-    if (record === null) return jsonMessages.dataDelete(collection, id, fromDevice, now);
-    return jsonMessages.dataUpdate(collection, record, fromDevice, now);
+    if (answers === null) this.#view?.sent(message, revision, now);
+    else this.#view?.sentBack(message, answers.written, revision, now);
+    return this.#receipts.sent(message, revision);
   }
 
   #logBroadcast(): void {
     const { document, log } = this.#options;
-    const others = [...document.members].filter((member) => member !== this);
-    const devices = others.map(({ device }) => device);
+    const devices = [...document.members].filter((member) => member !== this).map(({ device }) => device);
     if (devices.length > 0) log('broadcast', { user: document.user, devices });
-  }
-
-  get device(): DeviceId {
-    return this.#options.device;
   }
 
   #send(text: string | Buffer): void {

@@ -5,7 +5,7 @@ import { ERRORS } from '../../../shared/errors.js';
 import type { Json } from '../../../shared/records.js';
 import type { JsonDevice } from '../../support/json-device.js';
 import { ObservedStore } from '../../support/observed-store.js';
-import { useJson, useServer } from '../../support/use.js';
+import { useJson, useUnpaced } from '../../support/use.js';
 
 const who = { userId: 'anna', deviceId: 'tablet' };
 const update = (document: unknown, more: object = {}) =>
@@ -61,7 +61,7 @@ const BAD: readonly (readonly [what: string, text: string, code: keyof typeof ER
 describe('[L10 D6] a bad message gets ERROR, is not applied, and the connection stays open', () => {
   test.each(BAD)('%s', async (_, text, code) => {
     const store = new ObservedStore(new MemoryStore());
-    const server = await useServer({}, { store });
+    const server = await useUnpaced({}, { store });
     const tablet = await useJson(server, 'anna', 'tablet');
     const desk = await useJson(server, 'anna', 'desk');
     tablet.ws.send(text);
@@ -76,7 +76,7 @@ describe('[L10 D6] a bad message gets ERROR, is not applied, and the connection 
   });
 
   test('what is just allowed is taken', async () => {
-    const server = await useServer();
+    const server = await useUnpaced();
     const tablet = await useJson(server, 'anna', 'tablet');
     const long = 'x'.repeat(256);
     tablet.update(long, { id: long, [long]: null, a: nested(63) }, { ack: long });
@@ -99,7 +99,7 @@ describe('[L10 D6] a bad message gets ERROR, is not applied, and the connection 
   });
 
   test('a binary frame', async () => {
-    const server = await useServer();
+    const server = await useUnpaced();
     const tablet = await useJson(server, 'anna', 'tablet');
     tablet.ws.send(Buffer.from(update({ id: 'n1' })));
     expect((await tablet.next('ERROR')).code).toBe('INVALID_JSON');
@@ -113,7 +113,7 @@ describe('[L10 S4] too many and too large', () => {
   };
 
   test('20 bad messages in a minute close with 1008; 19 do not', async () => {
-    const server = await useServer();
+    const server = await useUnpaced();
     const tablet = await useJson(server, 'anna', 'tablet');
     bad(tablet, 19);
     await tablet.saved();
@@ -125,7 +125,7 @@ describe('[L10 S4] too many and too large', () => {
   });
 
   test('MAX_JSON_MESSAGE: one byte past it gets ERROR, beyond 16 times it the connection closes with 1009', async () => {
-    const server = await useServer({ MAX_JSON_MESSAGE: '1000' });
+    const server = await useUnpaced({ MAX_JSON_MESSAGE: '1000' });
     const tablet = await useJson(server, 'anna', 'tablet');
     const sized = (bytes: number): string => {
       const rest = Buffer.byteLength(update({ id: 'n1', text: '' }));
@@ -147,7 +147,7 @@ describe('[L10 S4] too many and too large', () => {
   });
 
   test('MAX_DEPTH: one level past it gets ERROR', async () => {
-    const server = await useServer({ MAX_DEPTH: '4' });
+    const server = await useUnpaced({ MAX_DEPTH: '4' });
     const tablet = await useJson(server, 'anna', 'tablet');
     tablet.update('notes', { id: 'at', a: nested(3) });
     tablet.update('notes', { id: 'past', a: nested(4) });
@@ -158,7 +158,7 @@ describe('[L10 S4] too many and too large', () => {
   });
 
   test('MAX_DEPTH=0 leaves the ceiling above which the stack would end', async () => {
-    const server = await useServer({ MAX_DEPTH: '0' });
+    const server = await useUnpaced({ MAX_DEPTH: '0' });
     const tablet = await useJson(server, 'anna', 'tablet');
     tablet.update('notes', { id: 'past', a: nested(500) });
     expect((await tablet.next('ERROR')).code).toBe('TOO_DEEP');
