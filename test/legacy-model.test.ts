@@ -413,6 +413,18 @@ const cases: Case[] = [
     ],
   },
   {
+    name: '[L4 L5 L6] what was read in quick succession was read: a removal from a queue long after is made',
+    steps: [
+      ['edit', 0, 'a', 0, 0],
+      ['edit', 0, 'a', 1, 4],
+      ['agree', 0],
+      ['edit', 0, 'a', 0, 0],
+      ['send', 0],
+      ['edit', 1, 'drop tag', 1, 0],
+      ['cut', 1],
+    ],
+  },
+  {
     name: '[L3] who deletes what crosses his deletion hears that it is gone, though the history has to be read first',
     steps: [
       ['kill', 0],

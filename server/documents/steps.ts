@@ -43,7 +43,9 @@ export class Steps {
 
   #addLast(last: Step, before: Step | undefined, at: number, revision: number): void {
     if (last[1] >= revision) return;
-    const isNear = this.#rounding === 'up' ? at - last[0] < GRAIN : last[0] - (before?.[0] ?? 0) < GRAIN;
+    // Rounded down, one between two that are near is left out; rounded up, the later one counts from the earlier on.
+    const near = this.#rounding === 'up' ? last : before;
+    const isNear = near !== undefined && at - near[0] < GRAIN;
     if (isNear || at === last[0]) this.#steps.pop();
     this.#steps.push([isNear && this.#rounding === 'up' ? last[0] : at, revision]);
   }
