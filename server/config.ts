@@ -117,6 +117,10 @@ export const OPTIONS = {
     fallback: '30s',
     line: 'Time between pings; a connection that misses one is closed.',
   }),
+  JSON_PACE: duration(0, 1_000, {
+    fallback: '25ms',
+    line: 'Time from the receipt of a message by a JSON device to the next one of the same collection; 0 for none.',
+  }),
   MESSAGE_RATE: count({
     fallback: '100',
     line: 'Messages a second of a connection, once `MESSAGE_BURST` is used up; requests a second of a user at an address.',

@@ -1,29 +1,20 @@
-/** Which revisions a device may have been looking at when its last connections ended (L4, L5). */
-import type { RevisionRange } from './history.js';
+/**
+ * What a device may have been looking at, at any time (L4, L5). Two things only grow while time goes by: what it has
+ * read for certain, and what it may have received. Where a write was made between connections, over several of them
+ * at once, or over HTTP, makes no difference to them; so no connection, however short, can be passed over.
+ */
+import { type SavedConnections, upgraded } from './device-connections-saved.js';
+import { type Step, Steps } from './steps.js';
 
-/** A connection that has ended, or requests that confirmed what was received. */
-export interface Ended extends RevisionRange {
-  readonly startedAt: number;
-  /** `null` where the server ended first, without a word. */
-  readonly at: number | null;
-  readonly isHttp: boolean;
-  /** When the device had its first full sync. */
+/** What a device may have been looking at when it made a write. */
+export interface SeenRange {
+  /** It had read everything up to here. */
+  readonly from: number;
+  /** It had received nothing beyond this. */
+  readonly to: number;
+  /** When the device's copy had last been made anew by a full sync. */
   readonly syncedAt: number;
-  /** Up to here the device's own writes may be sent again: it may not know that they have arrived. */
-  readonly repeatedUpTo: number;
-  /** What it may have been looking at when the connection began. */
-  readonly begins: number;
-  /** From when on which revisions had been read for certain; some, the last ones among them. */
-  readonly read: readonly Read[];
-}
-
-export type Read = readonly [at: number, revision: number];
-
-/** What a device may have been looking at when a connection ended. */
-export interface SeenRange extends RevisionRange {
-  /** When the device's copy had been made anew by the full sync. */
-  readonly syncedAt: number;
-  /** Whether the connection ended in order, so that everything of the device's own last writes is known. */
+  /** Whether everything of the device's own last writes is known. */
   readonly isComplete: boolean;
   /** Up to here the device's own writes may be sent again. */
   readonly repeatedUpTo: number;
@@ -31,63 +22,102 @@ export interface SeenRange extends RevisionRange {
 
 /** A connection that ends now. */
 export interface EndedNow {
-  /** `null` if nothing was sent over it. */
-  readonly range: RevisionRange | null;
   readonly startedAt: number;
+  /** When the device was last heard: until then, the connection was good for something. */
+  readonly heardAt: number;
+  /** From when on it may have had what. */
+  readonly sent: readonly Step[];
+  /** What it had read at the end; `null` where that is not known better than before. */
+  readonly read: number | null;
   /** When its first full sync was received; `null` if that is not known. */
   readonly syncedAt: number | null;
   /** Revision of the last write that came from a queue. */
   readonly replayedUpTo: number;
-  readonly read: readonly Read[];
 }
 
-interface Open {
+/** A time in which it was connected, or may have been. */
+export interface Span {
   readonly startedAt: number;
-  from: number;
+  /** `null` where the server ended first, without a word. */
+  readonly at: number | null;
+  /** When the device had its first full sync, at the latest. */
+  readonly syncedAt: number;
 }
 
-/** So many are kept, to find the one that a queued write was made after. */
-const MAX_ENDED = 16;
+/** So many are kept; two that follow each other become one, which says that it was there in between, too. */
+const MAX_SPANS = 32;
 /** A device may not have flushed its queue yet when its connection ended: as long as L5 waits for it. */
 export const FLUSH_TIME = 30_000;
-
-export interface SavedConnections {
-  readonly ended: readonly Ended[];
-  readonly open: Open | null;
-}
+const NONE = -1;
 
 export class DeviceConnections {
-  #ended: Ended[];
-  #open: Open | null = null;
+  /** By when it had read what for certain: messages and their order prove it, whichever connection they came over. */
+  readonly #read: Steps;
+  /** From when on it may have had what. */
+  readonly #sent: Steps;
+  /** From when on everything that it wrote before it had read this has arrived. */
+  readonly #flushed: Steps;
+  #spans: Span[];
+  /** What it was first sent; before it had read anything, it may have been looking at that. */
+  #begins: number | null;
+  /** Older writes than this can't be told anything about. */
+  #since: number;
+  #repeatedUpTo: number;
+  /** Up to here, its connections ended without a word: what crossed its own writes there is not known. */
+  #lostUpTo: number;
+  /** When it last got an answer over HTTP, as far as is known. */
+  #httpAt: number | null;
+  #openedAt: number | null = null;
   #count = 0;
 
   /** @param revision the user's revision at load: what did not end may have received all up to it */
-  constructor({ ended, open }: SavedConnections = { ended: [], open: null }, revision = 0) {
-    this.#ended = ended.map((each) => (each.isHttp ? { ...each, to: Math.max(each.to, revision) } : each));
-    if (open === null) return;
-    const to = Math.max(open.from, revision);
-    const { from, startedAt } = open;
-    const rest = { isHttp: false, repeatedUpTo: revision, begins: from, read: [] };
-    this.#push({ startedAt, at: null, syncedAt: startedAt, from, to, ...rest });
+  constructor(saved: SavedConnections | null = null, revision = 0) {
+    const state = saved === null ? null : upgraded(saved);
+    this.#read = new Steps('down', state?.read);
+    this.#sent = new Steps('up', state?.sent);
+    this.#flushed = new Steps('down', state?.flushed);
+    this.#spans = [...(state?.spans ?? [])];
+    this.#begins = state?.begins ?? null;
+    this.#since = state?.since ?? 0;
+    this.#repeatedUpTo = state?.repeatedUpTo ?? NONE;
+    this.#lostUpTo = state?.lostUpTo ?? NONE;
+    this.#httpAt = state?.httpAt ?? null;
+    if (this.#httpAt !== null) this.#sent.add(this.#httpAt, revision);
+    if (state === null || state.openedAt === null) return;
+    // What was to be read later than this was saved may have been lost to what came after that.
+    this.#read.forgetAfter(state.savedAt);
+    this.#endWithoutWord(state.openedAt, revision);
+  }
+
+  #endWithoutWord(startedAt: number, revision: number): void {
+    this.#sent.add(startedAt, revision);
+    this.#addSpan({ startedAt, at: null, syncedAt: startedAt });
+    this.#repeatedUpTo = Math.max(this.#repeatedUpTo, revision);
+    this.#lostUpTo = Math.max(this.#lostUpTo, revision);
   }
 
   get isConnected(): boolean {
     return this.#count > 0;
   }
 
-  /** Whether one that has ended lasted long enough for a queue to be flushed. */
+  /** Whether it once was connected long enough for a queue to be flushed. */
   get hasFlushed(): boolean {
-    return this.#ended.some(({ startedAt, at }) => at !== null && at - startedAt >= FLUSH_TIME);
+    return this.#flushed.last !== undefined;
   }
 
-  /** The oldest revision that a write of this device may have to be compared with. */
-  get neededFrom(): number {
-    return Math.min(this.#open?.from ?? Number.POSITIVE_INFINITY, ...this.#ended.map(({ from }) => from));
+  /** The oldest revision that a write of this device may have to be compared with, as things are at this time. */
+  neededAt(time: number): number {
+    return this.#flushed.at(time) ?? this.#begins ?? Number.POSITIVE_INFINITY;
   }
 
   /** The newest revision that it may have received by now; -1 if none. */
   get lastSeen(): number {
-    return Math.max(-1, ...this.#ended.map(({ to }) => to));
+    return this.#sent.last?.[1] ?? NONE;
+  }
+
+  /** What it has read by now; `null`: nothing for certain. */
+  readAt(now: number): number | null {
+    return this.#read.at(now) ?? this.#begins;
   }
 
   /**
@@ -97,115 +127,126 @@ export class DeviceConnections {
    */
   begin(now: number, revision: number): boolean {
     this.#count++;
-    if (this.#open !== null) return false;
-    this.#open = { startedAt: now, from: this.#ended.at(-1)?.from ?? revision };
+    this.#begins ??= revision;
+    if (this.#openedAt !== null) return false;
+    this.#openedAt = now;
     return true;
   }
 
-  /** What was proven to have been received meanwhile, should this process end without a word. */
-  advance(from: number): boolean {
-    if (this.#open === null || this.#open.from >= from) return false;
-    this.#open.from = from;
-    return true;
+  /** By `at`, it will have read everything up to this revision. */
+  noteRead(at: number, revision: number): void {
+    this.#read.add(at, revision);
   }
 
   end(ended: EndedNow, now: number): void {
     this.#count--;
-    if (this.#count === 0) this.#open = null;
+    if (this.#count === 0) this.#openedAt = null;
     this.note(ended, now);
   }
 
-  /** What was seen over a connection until now. */
-  note({ range, startedAt, syncedAt, replayedUpTo, read }: EndedNow, now: number): void {
-    if (range === null) return;
-    const repeatedUpTo = now - startedAt < FLUSH_TIME ? replayedUpTo : -1;
-    const begins = this.#ended.at(-1)?.from ?? range.from;
-    const times = { startedAt, at: now, syncedAt: syncedAt ?? now };
-    this.#push({ ...range, ...times, isHttp: false, repeatedUpTo, begins, read });
+  /** What was sent over a connection until now. */
+  note({ startedAt, heardAt, sent, read, syncedAt, replayedUpTo }: EndedNow, now: number): void {
+    const [first] = sent;
+    if (first === undefined) return;
+    this.#begins ??= first[1];
+    for (const [at, revision] of sent) this.#sent.add(at, revision);
+    this.#addSpan({ startedAt, at: now, syncedAt: syncedAt ?? now });
+    if (heardAt - startedAt >= FLUSH_TIME) {
+      this.#flushed.add(startedAt + FLUSH_TIME, read ?? this.#begins);
+      this.#repeatedUpTo = NONE;
+    } else this.#repeatedUpTo = Math.max(this.#repeatedUpTo, replayedUpTo);
   }
 
-  /**
-   * The device said over HTTP what it has, from an answer that was sent at this time. Returns whether that is to
-   * be saved at once: without a later one, more is taken for seen than was.
-   */
-  confirm(revision: number, sentAt: number): boolean {
-    const last = this.#ended.at(-1);
-    if (last?.isHttp && last.from >= revision) return false;
-    const begins = last?.from ?? revision;
-    const range = { from: revision, to: Math.max(last?.isHttp ? last.to : 0, revision) };
-    this.#push({
-      ...range,
-      startedAt: sentAt,
-      at: sentAt,
-      syncedAt: sentAt,
-      isHttp: true,
-      repeatedUpTo: -1,
-      begins,
-      read: [],
-    });
-    return !last?.isHttp;
+  /** An answer over HTTP goes out. Returns whether that is to be saved at once: the next ones then need not be. */
+  answered(revision: number, now: number): boolean {
+    const isFirst = this.#httpAt === null;
+    this.#httpAt = now;
+    this.#begins ??= revision;
+    this.#sent.add(now, revision);
+    return isFirst;
   }
 
-  /** Forgets connections that ended before this time. */
+  /** The device said over HTTP what it has, from an answer that was sent at this time. */
+  confirm(revision: number, sentAt: number): void {
+    if ((this.#read.last?.[1] ?? NONE) >= revision) return;
+    this.#begins ??= revision;
+    this.#sent.add(sentAt, revision);
+    this.#read.add(sentAt, revision);
+    this.#flushed.add(sentAt + FLUSH_TIME, revision);
+    this.#addSpan({ startedAt: sentAt, at: sentAt, syncedAt: sentAt });
+  }
+
+  /** Forgets what was before this time: of writes that are older, nothing can be said any more. */
   forgetBefore(time: number): void {
-    this.#ended = this.#ended.filter(({ startedAt, at }) => (at ?? startedAt) >= time);
+    const begins = this.#read.at(time);
+    if (begins === undefined) return;
+    this.#begins = begins;
+    this.#since = Math.max(this.#since, time);
+    this.#spans = this.#spans.filter(({ startedAt, at }) => (at ?? startedAt) >= time);
+    this.#read.forgetBefore(time);
+    const sent = this.#sent.at(time);
+    this.#sent.forgetBefore(time);
+    if (sent !== undefined) this.#sent.add(time, sent);
+    const flushed = this.#flushed.at(time);
+    this.#flushed.forgetBefore(time);
+    if (flushed !== undefined) this.#flushed.add(time, flushed);
   }
 
   /**
-   * What the device may have been looking at when it made a write offline: at the end of the connection before
-   * it.
+   * What the device may have been looking at when it made a write offline.
    *
-   * @param madeAt by the server's clock; `null` where that is not known: then a connection that was too short to
-   *   flush a queue may have come after the write
+   * @param madeAt by the server's clock; `null` where that is not known: then it was made after the last time at
+   *   which everything had been flushed
    */
   seenBefore(madeAt: number | null, now: number): SeenRange | null {
-    const last = this.#ended.at(-1);
-    if (last === undefined) return null;
-    if (madeAt === null) return this.#sinceLastFlush(last, now);
-    // Older ones were forgotten, so the oldest stands for them.
-    const oldest = this.#ended.length === MAX_ENDED ? this.#ended[0] : undefined;
-    const found = this.#ended.findLast(({ startedAt }) => startedAt <= madeAt) ?? oldest;
-    if (found === undefined) return null;
-    // Made while that connection was there, or nobody had noticed yet that it was gone.
-    const isDuring = found.at !== null && madeAt < found.at;
-    const read = found.read.findLast(([at]) => at <= madeAt)?.[1] ?? found.begins;
-    return { ...found, from: isDuring ? read : found.from, isComplete: found.at !== null };
+    const [begins, first] = [this.#begins, this.#sent.first];
+    const time = madeAt ?? now;
+    if (begins === null || first === undefined || time < first[0] || time < this.#since) return null;
+    const known = madeAt === null ? this.#flushed.at(now) : this.#read.at(madeAt);
+    const from = known ?? begins;
+    const to = Math.max(from, this.#sent.at(time) ?? from);
+    const spans = this.#spans.filter(({ startedAt }) => startedAt <= time);
+    return {
+      from,
+      to,
+      syncedAt: Math.max(0, ...spans.map(({ syncedAt }) => syncedAt)),
+      isComplete: from >= this.#lostUpTo || !spans.some(({ at }) => at === null),
+      repeatedUpTo: this.#repeatedUpTo,
+    };
   }
 
   /** Whether it certainly had no connection at that time. */
   isOfflineAt(time: number): boolean {
-    const last = this.#ended.findLast(({ startedAt }) => startedAt <= time);
-    return last === undefined || (last.at !== null && last.at <= time);
+    const spans = this.#spans.filter(({ startedAt }) => startedAt <= time);
+    // One that ended without a word was over when the next one began.
+    return spans.every(({ at }, index) => (at === null ? index < spans.length - 1 : at <= time));
   }
 
-  #sinceLastFlush(last: Ended, now: number): SeenRange {
-    const isLong = ({ startedAt, at, isHttp }: Ended) =>
-      at !== null && (isHttp ? now : at) - startedAt >= FLUSH_TIME;
-    const from = this.#ended.findLast(isLong)?.from ?? this.#ended[0]?.begins ?? last.from;
-    const repeatedUpTo = Math.max(...this.#ended.map((each) => each.repeatedUpTo));
-    return { ...last, from, isComplete: last.at !== null, repeatedUpTo };
+  #addSpan(span: Span): void {
+    // A connection is noted when a newer one begins, and once more at its end.
+    this.#spans = [...this.#spans.filter(({ startedAt }) => startedAt !== span.startedAt), span];
+    this.#spans.sort((a, b) => a.startedAt - b.startedAt);
+    if (this.#spans.length <= MAX_SPANS) return;
+    const [first, second, ...rest] = this.#spans as [Span, Span, ...Span[]];
+    const at = first.at === null || second.at === null ? null : Math.max(first.at, second.at);
+    const syncedAt = Math.max(first.syncedAt, second.syncedAt);
+    this.#spans = [{ startedAt: first.startedAt, at, syncedAt }, ...rest];
   }
 
-  /** An old connection of the device may be noticed to be dead after a newer one has ended. */
-  #push(ended: Ended): void {
-    const last = this.#ended.at(-1);
-    // Of connections that break off one after the other, none says what a queued write was made on.
-    if (last !== undefined && isFlaky(last) && isFlaky(ended)) {
-      this.#ended.pop();
-      const { startedAt, from, begins } = last;
-      this.#ended.push({ ...ended, startedAt, from, begins, to: Math.max(last.to, ended.to) });
-      return;
-    }
-    this.#ended.push(ended);
-    this.#ended.sort((a, b) => a.from - b.from || a.startedAt - b.startedAt);
-    this.#ended.splice(0, this.#ended.length - MAX_ENDED);
-  }
-
-  toJSON(): SavedConnections {
-    return { ended: this.#ended, open: this.#open };
+  toJSON(now: number): SavedConnections {
+    return {
+      version: 2,
+      savedAt: now,
+      read: this.#read.toJSON(),
+      sent: this.#sent.toJSON(),
+      flushed: this.#flushed.toJSON(),
+      spans: this.#spans,
+      begins: this.#begins,
+      since: this.#since,
+      repeatedUpTo: this.#repeatedUpTo,
+      lostUpTo: this.#lostUpTo,
+      httpAt: this.#httpAt,
+      openedAt: this.#openedAt,
+    };
   }
 }
-
-/** Too short for a queue to be flushed, and nothing was. */
-const isFlaky = ({ startedAt, at, isHttp, repeatedUpTo }: Ended): boolean =>
-  !isHttp && at !== null && at - startedAt < FLUSH_TIME && repeatedUpTo < 0;

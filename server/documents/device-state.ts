@@ -8,43 +8,14 @@ import type { CollectionName, DeviceKey, UserId } from '../../shared/names.js';
 import type { ChangeMessage } from '../../shared/protocol/json.js';
 import type { Json, JsonObject } from '../../shared/records.js';
 import { DeviceClock } from './device-clock.js';
-import {
-  DeviceConnections,
-  type EndedNow,
-  type SavedConnections,
-  type SeenRange,
-} from './device-connections.js';
+import { DeviceConnections, type EndedNow, FLUSH_TIME, type SeenRange } from './device-connections.js';
+import type { SavedConnections } from './device-connections-saved.js';
 import { type Author, deviceKey } from './device-key.js';
 import type { Made } from './judged.js';
 import { KnownFields } from './known-fields.js';
+import type { Heard, OwnWrite } from './own-write.js';
 import { keyOf, type RecordKey } from './record-key.js';
-
-/** What a device sent last of a record, and what else it may be looking at since. */
-export interface OwnWrite {
-  /** `null` for a deletion. */
-  readonly sent: JsonObject | null;
-  /** By the server's clock; `null` if the write did not say. */
-  readonly madeAt: number | null;
-  /** Of the document when the write was applied. */
-  readonly revision: number;
-  /** The device may be looking at what came after this revision as well, but at nothing older. */
-  readonly since: number;
-  /** Whether also at the record as it was at `since`: that was on its way to the device. */
-  readonly withBase: boolean;
-  /** Revisions after `since` that are the device's own, older than `sent`, and were never sent to it. */
-  readonly replaced: readonly number[];
-  /** Whether it was sent the record as it was after this write. */
-  readonly isShown: boolean;
-  /** Whether it may be a write that was sent again: it came from a queue, and changed nothing. */
-  readonly isRepeat: boolean;
-}
-
-/** When a write was made. */
-export interface Heard {
-  readonly madeAt: number | null;
-  /** Whether the device's clock was known by then. */
-  readonly isCertain: boolean;
-}
+import { type SavedUnsure, UnsureRecords } from './unsure-records.js';
 
 /** All of them together, in characters: they are saved with each change of one of them. */
 const MAX_UNSETTLED = 262_144;
@@ -62,6 +33,7 @@ export class DeviceState {
   #clock = new DeviceClock();
   #connections = new DeviceConnections();
   #fields = new KnownFields();
+  #unsure = new UnsureRecords();
   #unsettled = new Map<string, OwnWrite>();
   #urgent = false;
   #changed = false;
@@ -79,7 +51,8 @@ export class DeviceState {
   }
 
   get neededFrom(): number {
-    return Math.min(this.#connections.neededFrom, ...[...this.#unsettled.values()].map(({ since }) => since));
+    const unsettled = [...this.#unsettled.values()].map(({ since }) => since);
+    return Math.min(this.#connections.neededAt(this.metAt), this.#unsure.oldest, ...unsettled);
   }
 
   get lastSeen(): number {
@@ -98,6 +71,8 @@ export class DeviceState {
   disconnect(ended: EndedNow, now: number): void {
     this.metAt = now;
     this.#connections.end(ended, now);
+    // What it wrote before this connection has arrived by now.
+    if (ended.heardAt - ended.startedAt >= FLUSH_TIME) this.#unsure.forgetBefore(ended.startedAt);
     this.#changed = true;
   }
 
@@ -130,15 +105,30 @@ export class DeviceState {
     return this.#connections.hasFlushed;
   }
 
-  advance(from: number): void {
-    if (this.#connections.advance(from)) this.#changed = true;
+  /** By `at`, it will have read everything up to this revision. */
+  noteRead(at: number, revision: number): void {
+    this.#connections.noteRead(at, revision);
+    this.#changed = true;
+  }
+
+  /** What it has read by now for certain, over whichever connection; `null`: nothing was ever sent to it. */
+  readAt(now: number): number | null {
+    return this.#connections.readAt(now);
+  }
+
+  /** An answer over HTTP goes out; that it arrived only the next request can say. */
+  answered(revision: number, now: number): void {
+    this.metAt = now;
+    if (this.#connections.answered(revision, now)) this.#urgent = true;
+    this.#changed = true;
   }
 
   /** It said over HTTP what it has: nothing older is of any account any more. */
   confirm(revision: number, sentAt: number, now: number): void {
     this.metAt = now;
     this.noteSynced(sentAt);
-    if (this.#connections.confirm(revision, sentAt)) this.#urgent = true;
+    this.#connections.confirm(revision, sentAt);
+    this.#unsure.clear('everything', sentAt);
     for (const [key, own] of this.#unsettled) if (own.revision <= revision) this.#unsettled.delete(key);
     this.#changed = true;
   }
@@ -146,10 +136,43 @@ export class DeviceState {
   /** Forgets what it saw before this time. */
   forgetBefore(time: number): void {
     this.#connections.forgetBefore(time);
+    this.#unsure.forgetBefore(time);
   }
 
-  seenBefore({ madeAt, isCertain }: Heard, now: number): SeenRange | null {
-    return this.#connections.seenBefore(isCertain ? madeAt : null, now);
+  seenBefore({ madeAt, isCertain }: Heard, key: RecordKey, now: number): SeenRange | null {
+    const time = isCertain ? madeAt : null;
+    const seen = this.#connections.seenBefore(time, now);
+    return seen && { ...seen, from: Math.min(seen.from, this.#unsure.since(key, time)) };
+  }
+
+  /** From when on nothing that it wrote before waits in a queue, and what it had read by then. */
+  flushedBy(now: number): number | null {
+    return this.#connections.seenBefore(null, now)?.from ?? null;
+  }
+
+  /**
+   * Up to which revision its own last write of a record is what it had, where it is not known to be unsettled: what
+   * crossed a write is not known where a connection ended without a word, or is there still.
+   */
+  ownUpTo(revision: number, now: number): number {
+    const isKnown = !this.isConnected && this.#connections.seenBefore(null, now)?.isComplete;
+    return isKnown ? revision : this.lastSeen;
+  }
+
+  /** A message with this record, or with all, came so close to another one that its app may have lost it. */
+  noteUnsure(what: RecordKey | 'everything', since: number): void {
+    this.#unsure.mark(what, since);
+    this.#changed = true;
+  }
+
+  /** By `at`, it has read this record, or all, in a message that stood alone. */
+  noteSure(what: RecordKey | 'everything', at: number): void {
+    if (this.#unsure.clear(what, at)) this.#changed = true;
+  }
+
+  /** From which revision on it may be looking at this record; infinity: nothing is unsure. */
+  unsureSince(key: RecordKey, now: number): number {
+    return this.#unsure.since(key, now);
   }
 
   /** Whether it certainly had no connection when it made a write. */
@@ -237,7 +260,8 @@ export class DeviceState {
       synced: this.syncedFrom,
       largest: this.#largestSent || undefined,
       clock: this.#clock.toJSON(),
-      connections: this.#connections.toJSON(),
+      connections: this.#connections.toJSON(now),
+      unsure: this.#unsure.toJSON(),
       fields: this.#fields.toJSON(),
       unsettled: [...this.#unsettled],
     } satisfies Saved;
@@ -255,6 +279,7 @@ export class DeviceState {
     state.#connections = new DeviceConnections(saved.connections, revision);
     state.#fields = KnownFields.fromJSON(saved.fields);
     state.#unsettled = new Map(saved.unsettled);
+    state.#unsure = new UnsureRecords(saved.unsure);
     return state;
   }
 }
@@ -268,4 +293,6 @@ interface Saved {
   readonly connections: SavedConnections;
   readonly fields: Json;
   readonly unsettled: readonly (readonly [string, OwnWrite])[];
+  /** Not there in what earlier versions saved. */
+  readonly unsure?: SavedUnsure;
 }

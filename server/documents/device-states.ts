@@ -37,7 +37,7 @@ export class DeviceStates {
     const state = this.#state(author);
     // One that is there still may be dead without anybody having noticed: what it had seen counts from now on.
     for (const other of this.#views) if (other.device === state) other.supersede(now);
-    const view = new DeviceView(state, now);
+    const view = new DeviceView(state, now, revision);
     view.device.connect(now, revision);
     this.#views.add(view);
     return view;
@@ -48,10 +48,10 @@ export class DeviceStates {
   }
 
   /** The device behind a request; one that did not name itself (`keep` is false) is forgotten after it. */
-  overHttp(author: Author, revision: number, keep = true): HttpDeviceView {
+  overHttp(author: Author, keep = true): HttpDeviceView {
     const key = deviceKey(this.#owner, author);
-    if (!keep) return new HttpDeviceView(new DeviceState(key, this.#owner), revision);
-    const view = this.#http.get(key) ?? new HttpDeviceView(this.#state(author), revision);
+    if (!keep) return new HttpDeviceView(new DeviceState(key, this.#owner));
+    const view = this.#http.get(key) ?? new HttpDeviceView(this.#state(author));
     this.#http.set(key, view);
     return view;
   }

@@ -3,8 +3,8 @@
  * queue (L5).
  */
 import type { ChangeMessage } from '../../shared/protocol/json.js';
-import { type EndedNow, FLUSH_TIME, type Read, type SeenRange } from './device-connections.js';
-import type { DeviceState, Heard, OwnWrite } from './device-state.js';
+import { type EndedNow, FLUSH_TIME } from './device-connections.js';
+import type { DeviceState } from './device-state.js';
 import type { History, RevisionRange } from './history.js';
 import {
   type Judged,
@@ -16,13 +16,10 @@ import {
   readUpTo,
   remember,
 } from './judged.js';
+import type { Heard, OwnWrite } from './own-write.js';
 import { RecentWrites } from './recent-writes.js';
 import { keyOf, type RecordKey } from './record-key.js';
-
-/** A pong is the socket's word: the app has read the message by so many ms later (L4). */
-const APP_LAG = 2_000;
-/** Moments that are kept of what the device had read by then. */
-const MAX_READS = 12;
+import { APP_LAG, SentMessages } from './sent-messages.js';
 
 /** The device's own last write of a record in this connection. */
 interface LiveWrite extends OwnWrite {
@@ -32,28 +29,17 @@ interface LiveWrite extends OwnWrite {
   readonly shownBy: number | null;
 }
 
-/** What the device may have missed when it wrote. */
-interface Acknowledgement {
-  readonly at: number;
-  /** The last message that was received, counted from 1. */
-  readonly number: number;
-  readonly revision: number;
-}
-
 /** One connection over a WebSocket. */
 export class DeviceView {
   readonly device: DeviceState;
   readonly #startedAt: number;
-  readonly #lastSeen: number;
-  readonly #before: SeenRange | null;
-  #messages = 0;
+  /** Up to here, its own last write of a record is one that it had when the connection began. */
+  readonly #ownUpTo: number;
+  /** What it had read when nothing that it wrote before was left in its queue. */
+  readonly #flushedFrom: number | null;
+  readonly #messages: SentMessages;
   #replayedUpTo = NONE;
-  #firstSent: number | null = null;
-  #sent = 0;
-  #acknowledged: Acknowledgement[] = [];
-  readonly #unread: { readonly number: number; readonly revision: number }[] = [];
-  /** From when on it had read what, thinned out. */
-  #reads: Read[] = [];
+  #heardAt: number;
   #fullSyncAt: number | null = null;
   /** When a newer connection of the device began. */
   #supersededAt: number | null = null;
@@ -61,47 +47,58 @@ export class DeviceView {
   readonly #own = new RecentWrites<LiveWrite>();
   readonly #replayed = new RecentWrites<OwnWrite>();
 
-  constructor(device: DeviceState, now: number) {
+  /** @param revision the user's when the connection began */
+  constructor(device: DeviceState, now: number, revision: number) {
     this.device = device;
+    this.#messages = new SentMessages(device);
     this.#startedAt = now;
-    this.#before = device.seenBefore({ madeAt: null, isCertain: false }, now);
-    this.#lastSeen = device.lastSeen;
+    this.#heardAt = now;
+    this.#flushedFrom = device.flushedBy(now);
+    this.#ownUpTo = device.ownUpTo(revision, now);
   }
 
   /** A message goes out that shows this record, or all, as of `revision`. */
-  sent(what: RecordKey | 'everything', revision: number): void {
-    this.#messages++;
-    this.#firstSent ??= revision;
-    // Of what is not read, only the oldest revision counts: older messages that show a newer one say nothing.
-    while ((this.#unread.at(-1)?.revision ?? -1) >= revision) this.#unread.pop();
-    this.#unread.push({ number: this.#messages, revision });
-    this.#sent = Math.max(this.#sent, revision);
+  sent(what: RecordKey | 'everything', revision: number, now: number): void {
+    this.#messages.add(what, revision, now);
     const names = what === 'everything' ? [...this.#own.keys()] : [keyOf(what)];
-    for (const name of names) {
-      const own = this.#own.get(name);
-      if (own?.shownBy === null && own.revision <= revision) {
-        this.#own.set(name, { ...own, shownBy: this.#messages });
-      }
+    for (const name of names) this.#noteShown(name, revision);
+  }
+
+  /** The device's own write of this record is older than what goes out now, or meets it on the way. */
+  #noteShown(name: string, revision: number): void {
+    const own = this.#own.get(name);
+    if (own === undefined) return;
+    if (own.revision <= revision) {
+      if (own.shownBy === null) this.#own.set(name, { ...own, shownBy: this.#messages.count });
+      return;
     }
+    const replaced = withoutShown(own, revision);
+    this.#own.set(name, { ...own, since: Math.min(own.since, revision), withBase: true, replaced });
+  }
+
+  /** The last message with this record, or with all, came so close to another one that the app may have lost it. */
+  doubt(what: RecordKey | 'everything', now: number): void {
+    this.#messages.doubt(what, now);
+  }
+
+  /** Whether its app may have read a message with this record only after it wrote this, though it had arrived. */
+  isFresh(key: RecordKey, now: number): boolean {
+    return this.#messages.isUnread(key, now);
   }
 
   /** The first full sync goes out, or another one. */
   sentFullSync(revision: number, now: number): void {
     this.#fullSyncAt ??= now;
-    this.sent('everything', revision);
+    this.sent('everything', revision, now);
     for (const [name, own] of this.#own) {
-      // One that was made before the write shows the record without it.
-      const isOlder = revision < own.revision;
-      const crossing = { since: Math.min(own.since, revision), withBase: true };
-      const shown = Math.max(-1, ...own.replaced.filter((each) => each <= revision));
-      const replaced = own.replaced.filter((each) => each !== shown);
-      this.#own.set(name, isOlder ? { ...own, ...crossing, replaced } : { ...own, replaced, isShown: true });
+      if (revision < own.revision) continue;
+      this.#own.set(name, { ...own, replaced: withoutShown(own, revision), isShown: true });
     }
   }
 
   /** The record as it is after the device's own write goes out to it. */
-  sentBack(key: RecordKey, written: number | null, revision: number): void {
-    this.sent(key, revision);
+  sentBack(key: RecordKey, written: number | null, revision: number, now: number): void {
+    this.sent(key, revision, now);
     const own = this.#own.get(keyOf(key));
     if (own === undefined) return;
     const replaced = own.replaced.filter((each) => each !== written);
@@ -110,45 +107,31 @@ export class DeviceView {
 
   /** A pong proves that as many messages were received, and with them everything up to `revision`. */
   acknowledged(number: number, revision: number, now: number): void {
+    this.heard(now);
     this.#settledAt ??= now;
     this.device.noteSynced(now);
-    this.#acknowledged.push({ at: now, number, revision });
-    this.#reads.push([now + APP_LAG, revision]);
-    // Every other one of the older ones: the further back, the less exact.
-    if (this.#reads.length > MAX_READS)
-      this.#reads = this.#reads.filter((_, k) => k % 2 === 0 || k > MAX_READS / 2);
-    this.from(now);
-    this.#unreadFrom(now);
-  }
-
-  /** Its own writes before the oldest message that it may not have read are older than what may cross them. */
-  #unreadFrom(now: number): number {
-    const read = this.#read(now)?.number ?? 0;
-    while ((this.#unread[0]?.number ?? LATEST) <= read) this.#unread.shift();
-    return this.#firstSent === null ? 0 : (this.#unread[0]?.revision ?? LATEST);
+    this.#messages.acknowledged(number, revision, now);
   }
 
   /** The oldest revision that a live write may have to be compared with. */
   from(now: number): number | null {
-    const oldest = this.#read(now);
-    if (oldest !== null) this.device.advance(oldest.revision);
-    return oldest?.revision ?? this.#before?.from ?? this.#firstSent;
+    return this.#messages.from(now);
   }
 
-  /** What the app has read for certain. */
-  #read(now: number): Acknowledgement | null {
-    const last = this.#acknowledged.findLastIndex(({ at }) => at <= now - APP_LAG);
-    if (last > 0) this.#acknowledged.splice(0, last);
-    return last < 0 ? null : (this.#acknowledged[0] ?? null);
+  /** Whatever came: the connection is there. */
+  heard(now: number): void {
+    this.#heardAt = now;
   }
 
   hearClock(sentAt: number | null, now: number): void {
+    this.heard(now);
     this.device.hearClock(sentAt, null, true, now);
   }
 
   judge(message: ChangeMessage, now: number): Judged {
     const { device } = this;
-    const isSettled = this.#acknowledged.length > 0;
+    this.heard(now);
+    const isSettled = this.#settledAt !== null;
     const heard = device.hear(message, isSettled && now - this.#startedAt >= FLUSH_TIME, now);
     const replay = !isSettled || this.#mayBeQueued(heard, now);
     const { madeAt } = heard;
@@ -156,14 +139,20 @@ export class DeviceView {
       const own = this.#ownWrite(message, madeAt, now);
       // As long as the clock is not known, a queue can look like something new.
       const mayBeOld = !heard.isCertain && now - this.#startedAt < FLUSH_TIME;
-      const range = this.#range(now, mayBeOld ? this.#before?.from : undefined);
-      const bounds = { base: null, ownUpTo: this.#lastSeen, repeatedUpTo: NONE };
+      const range = this.#range(message, now, mayBeOld ? this.#flushedFrom : null);
+      const bounds = { base: null, shown: null, ownUpTo: this.#ownUpTo, repeatedUpTo: NONE };
       return { device, replay, madeAt, heard, range, own, ...bounds };
     }
-    const range = device.seenBefore(heard, now);
+    const range = device.seenBefore(heard, message, now);
     const isNew = madeAt !== null && madeAt >= this.#startedAt;
     const own = isNew ? this.#ownWrite(message, madeAt, now) : (this.#replayed.get(keyOf(message)) ?? null);
-    return { device, replay, madeAt, heard, range, own, ...ownBounds(range, madeAt) };
+    const shown = madeAt === null ? this.#shown : null;
+    return { device, replay, madeAt, heard, range, own, shown, ...ownBounds(range, madeAt) };
+  }
+
+  get #shown(): RevisionRange | null {
+    const { first, newest } = this.#messages;
+    return first === null ? null : { from: first, to: newest };
   }
 
   #mayBeQueued({ madeAt }: Heard, now: number): boolean {
@@ -171,21 +160,25 @@ export class DeviceView {
     return madeAt < this.#fullSyncAt;
   }
 
-  #range(now: number, before?: number): RevisionRange | null {
-    const from = before ?? this.from(now);
-    return from === null ? null : { from, to: Math.max(from, this.#sent) };
+  #range(key: RecordKey, now: number, before: number | null): RevisionRange | null {
+    const known = before ?? this.from(now);
+    if (known === null) return null;
+    const from = Math.min(known, this.device.unsureSince(key, now));
+    return { from, to: Math.max(from, this.#messages.newest) };
   }
 
   /** Its own last write of the record, unless it has certainly read what came after it. */
   #ownWrite(key: RecordKey, madeAt: number | null, now: number): OwnWrite | null {
     const own = this.#own.get(keyOf(key));
-    const read = this.#read(now)?.number ?? 0;
-    if (own !== undefined && (own.shownBy === null || own.shownBy > read)) {
-      // Made between the full sync and the replay: on what the full sync showed.
-      const isEarly =
-        own.isReplay || (own.madeAt !== null && this.#settledAt !== null && own.madeAt < this.#settledAt);
-      const isBetween = isEarly && madeAt !== null && madeAt <= own.at && this.#firstSent !== null;
-      return isBetween ? { ...own, since: Math.min(own.since, this.#firstSent ?? 0), withBase: true } : own;
+    const read = this.#messages.read(now)?.number ?? 0;
+    this.#messages.unreadFrom(now);
+    const isUnsure = this.device.unsureSince(key, now) < LATEST;
+    if (own !== undefined && (own.shownBy === null || own.shownBy > read || isUnsure)) {
+      // Made between the full sync and the replay, or before the app had read that: on what the full sync showed.
+      const isEarly = own.isReplay || (this.#settledAt !== null && own.at < this.#settledAt + APP_LAG);
+      const { first } = this.#messages;
+      const isBetween = isEarly && madeAt !== null && madeAt <= own.at && first !== null;
+      return isBetween ? { ...own, since: Math.min(own.since, first), withBase: true } : own;
     }
     if (own !== undefined) {
       this.#own.delete(keyOf(key));
@@ -228,8 +221,13 @@ export class DeviceView {
         isRepeat,
       });
     }
-    const from = this.from(now) ?? 0;
-    const acknowledged = Math.max(this.#acknowledged.at(-1)?.revision ?? 0, this.#unreadFrom(now));
+    const unreadFrom = this.#messages.unreadFrom(now);
+    const unsure = this.device.unsureSince(message, now);
+    const from = Math.min(this.from(now) ?? 0, unsure);
+    const acknowledged = Math.min(
+      Math.max(this.#messages.lastAcknowledged?.revision ?? 0, unreadFrom),
+      unsure,
+    );
     const to = (made.revision ?? LATEST) - 1;
     const since = readUpTo(message, sent, { from, to }, this.device, acknowledged, history);
     const old = this.#own.get(name)?.replaced ?? [];
@@ -246,11 +244,20 @@ export class DeviceView {
     this.device.noteWrite(message, own, made);
   }
 
+  /** What others made of a record since, before the device's own write of it, will not be sent to it. */
+  neverSent(key: RecordKey, since: number, history: History): void {
+    const own = this.#own.get(keyOf(key));
+    if (own === undefined) return;
+    const unsent = history.changes(key, since - 1, own.revision).map(({ revision }) => revision);
+    this.#own.set(keyOf(key), { ...own, replaced: [...new Set([...own.replaced, ...unsent])] });
+  }
+
   /** The connection is gone. */
   end(now: number): void {
     this.#settleWrites(now);
-    const isDead = this.#supersededAt !== null && (this.#acknowledged.at(-1)?.at ?? 0) <= this.#supersededAt;
-    this.device.disconnect(isDead ? { ...this.#ended(now), range: null } : this.#ended(now), now);
+    const isDead =
+      this.#supersededAt !== null && (this.#messages.lastAcknowledged?.at ?? 0) <= this.#supersededAt;
+    this.device.disconnect(isDead ? { ...this.#ended(now), sent: [] } : this.#ended(now), now);
   }
 
   /** A newer connection of the device begins. */
@@ -261,10 +268,12 @@ export class DeviceView {
   }
 
   #settleWrites(now: number): void {
-    const read = this.#read(now)?.number ?? 0;
+    this.#messages.end(now);
+    const read = this.#messages.read(now)?.number ?? 0;
     for (const [name, { at, shownBy, isReplay: _, ...own }] of this.#own) {
       const [collection, id] = name.split('\n') as [RecordKey['collection'], RecordKey['id']];
-      const isOpen = at > now - APP_LAG || (shownBy !== null && shownBy > read);
+      const isUnsure = this.device.unsureSince({ collection, id }, now) < LATEST;
+      const isOpen = at > now - APP_LAG || (shownBy !== null && (shownBy > read || isUnsure));
       if (isOpen) this.device.keepUnsettled({ collection, id }, own);
       else this.device.settle({ collection, id });
     }
@@ -272,11 +281,18 @@ export class DeviceView {
 
   #ended(now: number): EndedNow {
     return {
-      range: this.#firstSent === null ? null : this.#range(now),
       startedAt: this.#startedAt,
+      heardAt: this.#heardAt,
+      sent: this.#messages.steps,
+      read: this.#messages.read(now)?.revision ?? null,
       syncedAt: this.#settledAt,
       replayedUpTo: this.#replayedUpTo,
-      read: this.#reads,
     };
   }
+}
+
+/** The last of them up to this revision was sent to the device after all. */
+function withoutShown({ replaced }: OwnWrite, revision: number): number[] {
+  const shown = Math.max(NONE, ...replaced.filter((each) => each <= revision));
+  return replaced.filter((each) => each !== shown);
 }

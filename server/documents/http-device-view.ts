@@ -1,7 +1,8 @@
 /** What a device that comes over HTTP may be looking at: it confirms by the ETag that it has (H1, H2). */
 import type { ChangeMessage } from '../../shared/protocol/json.js';
-import type { DeviceState, OwnWrite } from './device-state.js';
+import type { DeviceState } from './device-state.js';
 import { type Judged, type Made, NOTHING_LATER, ownBounds, remember } from './judged.js';
+import type { OwnWrite } from './own-write.js';
 import { RecentWrites } from './recent-writes.js';
 import { keyOf } from './record-key.js';
 
@@ -9,27 +10,23 @@ const MAX_ANSWERS = 16;
 
 export class HttpDeviceView {
   readonly device: DeviceState;
-  /** Up to here it may have got answers; at load, everything. */
-  #sent: number;
   /** When an answer with a revision was first sent. */
   readonly #answered = new Map<number, number>();
   readonly #own = new RecentWrites<OwnWrite>();
 
-  constructor(device: DeviceState, revision: number) {
+  constructor(device: DeviceState) {
     this.device = device;
-    this.#sent = revision;
   }
 
   /** An answer with the state at `revision` goes out; that it arrived only the next request can say. */
   sent(revision: number, now: number): void {
-    this.#sent = Math.max(this.#sent, revision);
+    this.device.answered(revision, now);
     if (!this.#answered.has(revision)) remember(this.#answered, revision, now, MAX_ANSWERS);
   }
 
   /** The device named what it has: from an answer that it got, at the earliest, when that was sent. */
   confirmed(revision: number, now: number): void {
     this.device.confirm(revision, this.#answered.get(revision) ?? now, now);
-    this.#sent = Math.max(this.#sent, revision);
     for (const [name, own] of this.#own) if (own.revision <= revision) this.#own.delete(name);
   }
 
@@ -38,13 +35,12 @@ export class HttpDeviceView {
     const { device } = this;
     const heard = device.hear(message, false, now);
     const { madeAt } = heard;
-    const seen = device.seenBefore(heard, now);
-    const range = seen === null ? null : { from: seen.from, to: Math.max(seen.to, this.#sent) };
+    const range = device.seenBefore(heard, message, now);
     const last = this.#own.get(keyOf(message)) ?? null;
     // A request that is sent again after the answer was lost may bring an older write.
     const isOlder = madeAt !== null && (last?.madeAt ?? madeAt) > madeAt;
     const own = isOlder ? null : last;
-    return { device, replay: true, madeAt, heard, range, own, ...ownBounds(seen, madeAt) };
+    return { device, replay: true, madeAt, heard, range, own, shown: null, ...ownBounds(range, madeAt) };
   }
 
   /** A change of a batch was applied: until the batch is done, the next one is compared with this. */

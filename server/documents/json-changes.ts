@@ -15,10 +15,10 @@ import {
 } from '../../shared/records.js';
 import { isMarkup, isSharedText } from '../../shared/rich-text.js';
 import { FLUSH_TIME } from './device-connections.js';
-import type { OwnWrite } from './device-state.js';
 import type { History, RevisionRange } from './history.js';
 import type { HistoryEntry } from './history-entry.js';
 import { type Judged, LATEST } from './judged.js';
+import type { OwnWrite } from './own-write.js';
 import type { RecordKey } from './record-key.js';
 
 type Update = Extract<ChangeMessage, { type: 'DATA_UPDATE' }>;
@@ -59,7 +59,7 @@ function update(
 ): void {
   const { collection, id, document } = message;
   const merged = mergeWrite({
-    seen: seenVersions(message, judged, history),
+    seen: [...seenVersions(message, judged, history), ...shownVersions(message, judged, history)],
     incoming: current === null ? document : { ...document, id: current.id },
     current,
     deletion: map === null ? deletionOf(doc, message, judged, history) : null,
@@ -85,6 +85,12 @@ function seenVersions(key: RecordKey, judged: Judged, history: History): (JsonOb
   if (own !== null && !isOnOther(own, judged)) return after;
   if (range === null || range.from < history.floor) return after;
   return [...after, ...versionsOf(key, judged, range, history)];
+}
+
+/** Where something is known of what it had seen: whatever this connection has shown it since may be, too. */
+function shownVersions(key: RecordKey, { range, shown }: Judged, history: History): (JsonObject | null)[] {
+  if (range === null || shown === null || range.from < history.floor) return [];
+  return history.versions(key, shown).map((image) => image?.json ?? null);
 }
 
 /** Whether the write may be built on something else than the own write before it. */

@@ -2,9 +2,10 @@
 import { equalityDeep } from 'lib0/function';
 import type { JsonObject, JsonRecord } from '../../shared/records.js';
 import type { SeenRange } from './device-connections.js';
-import type { DeviceState, Heard, OwnWrite } from './device-state.js';
+import type { DeviceState } from './device-state.js';
 import type { History, RevisionRange } from './history.js';
 import type { HistoryEntry } from './history-entry.js';
+import type { Heard, OwnWrite } from './own-write.js';
 import type { RecordKey } from './record-key.js';
 
 /** What is known of a write before it is compared with the record. */
@@ -17,8 +18,10 @@ export interface Judged {
   readonly heard: Heard;
   /** The revisions that the device may have been looking at; `null`: not known (L8). */
   readonly range: RevisionRange | null;
-  /** The end of the connection before it, where it comes from a queue. */
+  /** The same, with what else is known of that time, where it comes from a queue. */
   readonly base: SeenRange | null;
+  /** What was shown since, where nothing tells whether the write was made before or after that. */
+  readonly shown: RevisionRange | null;
   /** The device's own last write of the record, where it is later than the beginning of `range`. */
   readonly own: OwnWrite | null;
   /**

@@ -100,6 +100,17 @@ export class Tombstone {
     return !replay || device.hasFlushed;
   }
 
+  /** The same, told instead of thrown. */
+  refusalOf(write: Pick<Judged, 'device' | 'madeAt' | 'replay'>): SyncError | null {
+    try {
+      this.checkWrite(write);
+      return null;
+    } catch (error) {
+      if (error instanceof SyncError) return error;
+      throw error;
+    }
+  }
+
   #knows({ key }: DeviceState): boolean {
     return this.content.devices.has(hashed(this.content.salt, key));
   }

@@ -25,7 +25,7 @@ export async function getSync(options: HttpOptions, request: Request, response: 
   const isNamed = namedDevice(request) !== null;
   const author = authorOf(request, options.newDeviceId);
   await withDocuments(options, request, 'read', async (document, shared) => {
-    const view = isNamed ? document.devices.overHttp(author, document.revision) : null;
+    const view = isNamed ? document.devices.overHttp(author) : null;
     const sharedView = isNamed && shared !== null ? viewOf(shared, author) : null;
     const answer = await inOrder(document, () => {
       confirm(options, request, document, view, 'own');
@@ -51,7 +51,7 @@ export async function postSync(options: HttpOptions, request: Request, response:
   const action = own.length > 0 ? 'write' : 'read';
   await withDocuments(options, request, action, async (document, shared) => {
     mustTake(shared, everybodys);
-    const view = document.devices.overHttp(author, document.revision, isNamed);
+    const view = document.devices.overHttp(author, isNamed);
     const sharedView = shared === null ? null : viewOf(shared, author, isNamed);
     const batch = new Batch(document, author, view, own);
     confirm(options, request, document, view, 'own');
@@ -70,7 +70,9 @@ export async function postSync(options: HttpOptions, request: Request, response:
       () => {
         batch.mustFit();
         batch.apply(now());
-        return answerOf(options, document, isNamed ? view : null);
+        const shown = answerOf(options, document, isNamed ? view : null);
+        document.saveDevices('urgent'); // what it was sent
+        return shown;
       },
       from,
     );
@@ -125,7 +127,7 @@ function viewOf(
   if (records === null || readOnly) return null;
   const { document } = records;
   const author = { device, actor };
-  return { document, author, view: document.devices.overHttp(author, document.revision, keep) };
+  return { document, author, view: document.devices.overHttp(author, keep) };
 }
 
 interface Answer {

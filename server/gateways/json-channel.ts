@@ -23,6 +23,9 @@ import { keyOf } from '../documents/record-key.js';
 import type { UserDocument } from '../documents/user-document.js';
 import type { Log } from '../log.js';
 import { JsonLimit } from './json-limit.js';
+import { Pace } from './json-pace.js';
+import { type RecordMessage, recordMessage, type Shown } from './json-record-message.js';
+import type { JsonSessionOptions } from './json-session-options.js';
 import { Receipts } from './receipts.js';
 
 /** What a channel needs of its connection. */
@@ -38,6 +41,8 @@ export interface ChannelOptions {
   /** `MAX_JSON_MESSAGE`. */
   readonly maxMessage: number;
   readonly now: () => number;
+  /** How messages are paced; left out: not at all. */
+  readonly pace: JsonSessionOptions['pace'];
   readonly log: Log;
   readonly send: (text: string | Buffer) => void;
   readonly ping: (payload: string) => void;
@@ -46,13 +51,11 @@ export interface ChannelOptions {
   readonly end: (error: SyncError) => void;
 }
 
-/** The text of a change is made once, and encoded once, however many connections it goes to. */
-const texts = new WeakMap<RecordChange, Buffer>();
-
 export class JsonChannel implements Member {
   readonly #options: ChannelOptions;
   readonly #origin: Origin;
   readonly #receipts: Receipts;
+  readonly #pace: Pace<RecordMessage>;
   readonly #limit: JsonLimit;
   /** What the device may be looking at; from the first full sync on. */
   #view: DeviceView | null = null;
@@ -62,10 +65,20 @@ export class JsonChannel implements Member {
   readonly #unsaved: (string | undefined)[] = [];
 
   constructor(options: ChannelOptions) {
-    const { device, actor, name, ping } = options;
+    const { document, device, actor, name, ping, pace, now } = options;
     this.#options = options;
     this.#origin = { via: 'json', device, actor, member: this };
-    this.#receipts = new Receipts((payload) => ping(name + payload));
+    this.#pace = new Pace({
+      gap: pace?.gap ?? 0,
+      now,
+      after: (ms, task) => pace?.after(ms, () => document.enter(task)) ?? (() => {}),
+      send: (message) => this.#sendRecord(message),
+      doubt: (what) => this.#view?.doubt(what, now()),
+    });
+    this.#receipts = new Receipts(
+      (payload) => ping(name + payload),
+      () => this.#pace.oldest,
+    );
     this.#limit = new JsonLimit(options.maxMessage, () => this.#view?.device);
   }
 
@@ -94,11 +107,16 @@ export class JsonChannel implements Member {
     this.#options.document.saveDevices('urgent');
   }
 
+  /** Calls `make` when a full sync may go; nothing else leaves before `sentAll`. */
+  beforeAll(make: () => void): void {
+    this.#pace.fullSync(make);
+  }
+
   /** A full sync with the state at this revision was sent. */
   sentAll(revision: number): void {
     this.#isFollowing = true;
     this.#view?.sentFullSync(revision, this.#options.now());
-    this.#receipts.sent('everything', revision);
+    this.#pace.fullSyncLeaves(() => this.#receipts.sent('everything', revision));
   }
 
   hearClock(sentAt: number | null): void {
@@ -110,14 +128,18 @@ export class JsonChannel implements Member {
     if (!payload.startsWith(name)) return;
     // Not before the messages that came before it.
     document.enter(() => {
+      this.#view?.heard(now());
       const received = this.#receipts.confirm(payload.slice(name.length));
-      if (received !== null) this.#view?.acknowledged(received.number, received.revision, now());
+      if (received === null) return;
+      this.#view?.acknowledged(received.number, received.revision, now());
+      this.#pace.arrived(received.number);
     });
   }
 
   deliver({ origin, revision, records }: DurableChange): void {
     if (origin.member === this || !this.#isFollowing) return;
-    for (const change of records) this.#sendChange(change, origin.device, revision);
+    const since = revision - records.length + 1;
+    for (const change of records) this.#sendChange(change, origin.device, { revision, since, answers: null });
   }
 
   /** The document can't go on: writes that are not durable may be lost. */
@@ -129,6 +151,7 @@ export class JsonChannel implements Member {
   /** The connection is gone. */
   leave(): void {
     const { document, now } = this.#options;
+    this.#pace.stop();
     document.leave(this);
     document.enter(() => {
       if (this.#view !== null) document.devices.disconnect(this.#view, now());
@@ -150,6 +173,7 @@ export class JsonChannel implements Member {
 
   #change(message: ChangeMessage): void {
     const { document, now, guard } = this.#options;
+    this.#pace.written(message);
     const judged = this.#view?.judge(message, now());
     if (judged === undefined || this.#isErased(message, judged)) return;
     document.withHistory(neededFrom(document.doc, message, judged), () =>
@@ -170,15 +194,11 @@ export class JsonChannel implements Member {
   /** Whether the write is from before an erasure: then the device is told, and has to clear first (P7). */
   #isErased({ ack }: ChangeMessage, judged: Judged): boolean {
     const { document, send, end } = this.#options;
-    try {
-      document.erased?.checkWrite(judged);
-      return false;
-    } catch (error) {
-      if (!(error instanceof SyncError)) throw error;
-      send(jsonMessages.error(error, ack));
-      end(error);
-      return true;
-    }
+    const refusal = document.erased?.refusalOf(judged) ?? null;
+    if (refusal === null) return false;
+    send(jsonMessages.error(refusal, ack));
+    end(refusal);
+    return true;
   }
 
   /**
@@ -190,6 +210,7 @@ export class JsonChannel implements Member {
     const { collection, id } = message;
     const made = new Map(judged.madeAt === null ? [] : [[keyOf(message), judged.madeAt]]);
     const isCrossed = this.#receipts.isOpen(message);
+    const isFresh = this.#view?.isFresh(message, now()) ?? false;
     const endWatch = this.#receipts.watch(message);
     const current = document.record(message);
     if (message.type === 'DATA_UPDATE') document.room.mustTake(growthOfRecord(current, message.document));
@@ -209,26 +230,34 @@ export class JsonChannel implements Member {
         log(event, { user: document.user, collection, record: id });
         this.#logBroadcast();
       }
-      const crossed = endWatch();
-      if (!corrected && !crossed) return;
-      this.#view?.sentBack(message, outcome.revision, revision);
-      this.#sendChange({ collection, id, record }, SERVER_DEVICE, revision);
+      const written = outcome.revision;
+      const change = { collection, id, record };
+      const shown = { revision, since: written ?? revision, answers: { written } };
+      if (endWatch() || corrected) {
+        this.#sendChange(change, SERVER_DEVICE, shown);
+        return;
+      }
+      const unsent = this.#pace.drop(message);
+      if (unsent !== null) this.#view?.neverSent(message, unsent, document.history);
+      if (isFresh) this.#pace.repeat(recordMessage(change, SERVER_DEVICE, shown, now()));
     });
   }
 
-  #sendChange(change: RecordChange, fromDevice: DeviceId, revision: number): void {
-    const text = texts.get(change) ?? Buffer.from(this.#textOf(change, fromDevice));
-    texts.set(change, text);
-    this.#options.send(text);
-    this.#limit.sends(text.length);
-    if (fromDevice !== SERVER_DEVICE) this.#view?.sent(change, revision);
-    this.#receipts.sent(change, revision);
+  #sendChange(change: RecordChange, fromDevice: DeviceId, shown: Shown): void {
+    const { now, pace, end } = this.#options;
+    this.#pace.send(recordMessage(change, fromDevice, shown, now()));
+    if (this.#pace.bytes > (pace?.mostBytes ?? Number.POSITIVE_INFINITY)) end(new SyncError('OVERLOADED'));
   }
 
-  #textOf({ collection, id, record }: RecordChange, fromDevice: DeviceId): string {
+  /** It leaves now; returns its number. */
+  #sendRecord(message: RecordMessage): number {
+    const { text, revision, answers } = message;
     const now = this.#options.now();
-    if (record === null) return jsonMessages.dataDelete(collection, id, fromDevice, now);
-    return jsonMessages.dataUpdate(collection, record, fromDevice, now);
+    this.#options.send(text);
+    this.#limit.sends(text.length);
+    if (answers === null) this.#view?.sent(message, revision, now);
+    else this.#view?.sentBack(message, answers.written, revision, now);
+    return this.#receipts.sent(message, revision);
   }
 
   #logBroadcast(): void {

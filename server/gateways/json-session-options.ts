@@ -26,6 +26,15 @@ export interface JsonSessionOptions {
   readonly shared?: SharedAccess | null;
   readonly outbox: JsonOutbox;
   readonly now: () => number;
+  /** How messages are paced; left out: not at all. */
+  readonly pace?: {
+    /** In ms, from the receipt of a message to the next one of the same collection; 0: they don't wait. */
+    readonly gap: number;
+    /** Bytes that may wait. */
+    readonly mostBytes: number;
+    /** Runs `task` later, unless the function that it returns is called. */
+    readonly after: (ms: number, task: () => void) => () => void;
+  };
   readonly log: Log;
   readonly maxDepth: number;
   readonly maxMessage: number;

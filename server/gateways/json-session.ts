@@ -3,13 +3,11 @@ import { SyncError } from '../../shared/errors.js';
 import { type ChangeMessage, type JsonMessage, jsonMessages } from '../../shared/protocol/json.js';
 import type { Collections } from '../../shared/records.js';
 import type { DurableRecords } from '../documents/durable-records.js';
+import { BadMessages } from './bad-messages.js';
 import { JsonChannel } from './json-channel.js';
 import { JsonDoor } from './json-door.js';
 import type { JsonSessionOptions } from './json-session-options.js';
 import type { SharedAccess } from './shared-access.js';
-
-const MAX_BAD_MESSAGES = 20;
-const BAD_MESSAGE_WINDOW = 60_000;
 
 export class JsonSession {
   readonly #options: JsonSessionOptions;
@@ -22,7 +20,7 @@ export class JsonSession {
   /** It is gone, or was told to go. */
   #ended = false;
   #fullSyncWaiting = false;
-  #badMessages: number[] = [];
+  readonly #badMessages = new BadMessages();
 
   constructor(options: JsonSessionOptions) {
     this.#options = options;
@@ -32,6 +30,7 @@ export class JsonSession {
       device,
       maxMessage: options.maxMessage,
       now,
+      pace: options.pace,
       log,
       send: (text: string | Buffer) => this.#send(text),
       ping: (payload: string) => outbox.ping(payload),
@@ -116,9 +115,7 @@ export class JsonSession {
     this.#send(jsonMessages.error(error, ack));
     // There is nothing wrong with the message, and a queue may hold many of them.
     if (error.code === 'DOCUMENT_FULL') return;
-    const since = now() - BAD_MESSAGE_WINDOW;
-    this.#badMessages = [...this.#badMessages.filter((at) => at > since), now()];
-    if (this.#badMessages.length >= MAX_BAD_MESSAGES) this.#end(new SyncError('TOO_MANY_BAD_MESSAGES'));
+    if (this.#badMessages.areTooMany(now())) this.#end(new SyncError('TOO_MANY_BAD_MESSAGES'));
   }
 
   pong(payload: string): void {
@@ -161,6 +158,13 @@ export class JsonSession {
   #fullSync(): void {
     if (this.#fullSyncWaiting) return;
     this.#fullSyncWaiting = true;
+    this.#own.beforeAll(() => {
+      if (this.#shared === null) this.#sendFullSync();
+      else this.#shared.beforeAll(() => this.#sendFullSync());
+    });
+  }
+
+  #sendFullSync(): void {
     const { document, shared, now } = this.#options;
     const own = document.collections();
     const { revision } = document;

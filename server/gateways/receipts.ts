@@ -8,6 +8,7 @@ const EVERYTHING = 'everything';
 
 export class Receipts {
   readonly #ping: (payload: string) => void;
+  readonly #oldestUnsent: () => number;
   /** Number of the last message that carried a record, while its receipt is not proven. */
   readonly #open = new Map<string, number>();
   readonly #watches = new Map<string, Set<{ crossed: boolean }>>();
@@ -17,17 +18,20 @@ export class Receipts {
   #pingedRevision = 0;
   #underWay: string | null = null;
 
-  constructor(ping: (payload: string) => void) {
+  /** @param oldestUnsent the oldest revision that waits to be sent */
+  constructor(ping: (payload: string) => void, oldestUnsent: () => number) {
     this.#ping = ping;
+    this.#oldestUnsent = oldestUnsent;
   }
 
-  /** A message with this record, or with everything, was sent; it showed the state at `revision`. */
-  sent(what: RecordKey | typeof EVERYTHING, revision: number): void {
+  /** A message with this record, or with everything, was sent; it showed the state at `revision`. Returns its number. */
+  sent(what: RecordKey | typeof EVERYTHING, revision: number): number {
     this.#sent++;
     this.#revision = Math.max(this.#revision, revision);
     this.#open.set(what === EVERYTHING ? EVERYTHING : keyOf(what), this.#sent);
     this.#noteCrossing(what);
     if (this.#underWay === null) this.#send();
+    return this.#sent;
   }
 
   /**
@@ -72,7 +76,7 @@ export class Receipts {
 
   #send(): void {
     this.#pinged = this.#sent;
-    this.#pingedRevision = this.#revision;
+    this.#pingedRevision = Math.min(this.#revision, this.#oldestUnsent() - 1);
     this.#underWay = `${this.#revision}.${this.#sent}`;
     this.#ping(this.#underWay);
   }

@@ -284,9 +284,14 @@ export class UpgradeGateway {
       ping: (payload: string) => socket.ping(payload),
       close: (error: SyncError) => socket.end(error),
     };
-    const { maxDepth, maxJsonMessage: maxMessage } = config;
+    const { maxDepth, maxJsonMessage: maxMessage, jsonPace: gap, bufferClose: mostBytes } = config;
+    const after = (ms: number, task: () => void) => {
+      const timer = setTimeout(() => this.#guard(socket, task), ms).unref();
+      return () => clearTimeout(timer);
+    };
     const who = { device, actor: visitor.actor, readOnly: !visitor.mayWrite };
-    return new JsonSession({ document, shared, ...who, outbox, now, log, maxDepth, maxMessage });
+    const pace = { gap, mostBytes, after };
+    return new JsonSession({ document, shared, ...who, outbox, now, pace, log, maxDepth, maxMessage });
   }
 
   /** A fault of ours ends this connection, not the process. */

@@ -154,7 +154,9 @@ export class Ledger {
     if (leaves === undefined && was && !deleted) return ['is gone, and nobody deleted it'];
     if (leaves !== undefined && !was && !created) return ['is there, and nobody created it'];
     if (leaves !== undefined && was && deleted && !created) return ['is there, though it was deleted'];
-    if (leaves === undefined && !was && created && !deleted) return ['is gone, though it was created'];
+    // After a kill, who was told of a deletion may be taken for one who was not (L7).
+    if (leaves === undefined && !was && created && !deleted && !this.#wasKilled)
+      return ['is gone, though it was created'];
     return [];
   }
 
@@ -191,7 +193,8 @@ export class Ledger {
     const wanted = marks.reduce(after, left);
     const isToggle = marks.some((mark, at) => isRemoval(mark) && !isOf(agreed, mark, marks.slice(0, at)));
     // Who takes back at once what he just did may be taken for somebody who did not know of it yet.
-    if (isToggle || (marks.some(isRemoval) && this.#wasKilled)) return [];
+    const isUncertain = marks.some((mark) => isRemoval(mark) || mark.kind === 'create') && this.#wasKilled;
+    if (isToggle || isUncertain) return [];
     const [found, expected] = [leaves, wanted].map(
       (each) => JSON.stringify(each && [...each].sort()) ?? 'null',
     );

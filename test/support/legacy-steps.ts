@@ -1,6 +1,6 @@
 /** What a test does to a world of devices, step by step, and how a failed run tells its steps. */
 import fc from 'fast-check';
-import { type AppSetup, type Change, KINDS, World } from './legacy-world.js';
+import { type AppSetup, type Change, KINDS, World, type WorldSetup } from './legacy-world.js';
 
 const MOVES = {
   edit: 12,
@@ -44,7 +44,14 @@ export function stepsArbitrary(moves: readonly Move[], maxLength = 40): fc.Arbit
 }
 
 export const DAY = 86_400_000;
-export const PLAIN: AppSetup = { skew: 0, stamps: 'both', acks: true, old: false, lags: false };
+export const PLAIN: AppSetup = {
+  skew: 0,
+  stamps: 'both',
+  acks: true,
+  old: false,
+  lags: false,
+  concurrent: false,
+};
 
 const appArbitrary = (parts: Partial<{ [K in keyof AppSetup]: readonly AppSetup[K][] }>) =>
   fc.record({
@@ -53,6 +60,7 @@ const appArbitrary = (parts: Partial<{ [K in keyof AppSetup]: readonly AppSetup[
     acks: fc.constantFrom(...(parts.acks ?? [true])),
     old: fc.constantFrom(...(parts.old ?? [false])),
     lags: fc.constantFrom(...(parts.lags ?? [false])),
+    concurrent: fc.constantFrom(...(parts.concurrent ?? [false])),
   });
 export const appsArbitrary = (parts: Parameters<typeof appArbitrary>[0]) =>
   fc.array(appArbitrary(parts), { minLength: 2, maxLength: 3 });
@@ -70,7 +78,7 @@ function firstToAct(world: World, index: number, act: (device: World['devices'][
 async function take(world: World, { move, device: index, change }: Step): Promise<boolean> {
   const before = world.activity;
   const device = world.devices[index % world.devices.length] ?? world.native;
-  world.now++;
+  await world.turnTo(world.now + 1);
   switch (move) {
     case 'edit':
       device.change(change);
@@ -139,8 +147,8 @@ async function take(world: World, { move, device: index, change }: Step): Promis
 const PASSING: ReadonlySet<Move> = new Set(['pause', 'wait', 'away', 'agree', 'stop', 'kill']);
 
 /** Every device was there once, and has said something. */
-async function begin(apps: readonly AppSetup[]): Promise<World> {
-  const world = await World.open(apps);
+async function begin(apps: readonly AppSetup[], setup: WorldSetup): Promise<World> {
+  const world = await World.open(apps, setup);
   world.native.change({ kind: 'a', record: 2, pick: 7 });
   await world.agree();
   world.apps[0]?.change({ kind: 'a', record: 0, pick: 7 });
@@ -154,8 +162,9 @@ export async function run(
   apps: readonly AppSetup[],
   steps: readonly Step[],
   counts = new Map<Move, number>(),
+  setup: WorldSetup = {},
 ): Promise<World> {
-  const world = await begin(apps);
+  const world = await begin(apps, setup);
   for (const step of steps) {
     if (await take(world, step)) counts.set(step.move, (counts.get(step.move) ?? 0) + 1);
   }

@@ -30,6 +30,8 @@ export const VISITS = 'visits' as CollectionName;
 const DAY = 86_400_000;
 /** How long an app may leave unread what its socket has answered for (L4 allows for 2 s, transport included). */
 const APP_LAG = 900;
+/** How long an app that handles messages concurrently takes over one. */
+const HANDLING = 20;
 
 export interface AppSetup {
   /** So many ms is its clock ahead. */
@@ -42,6 +44,23 @@ export interface AppSetup {
   readonly old: boolean;
   /** Its socket answers pings before the app has read what came. */
   readonly lags: boolean;
+  /**
+   * It reads its stored list, waits for its storage, and writes the list back: of what comes while it does, or is
+   * edited, only the last stays.
+   */
+  readonly concurrent: boolean;
+}
+
+interface Timer {
+  readonly at: number;
+  readonly task: () => void;
+  /** Whether the connection that it belongs to is there for the device. */
+  readonly isLive: () => boolean;
+}
+
+export interface WorldSetup {
+  /** As the option `JSON_PACE`. */
+  readonly pace?: number;
 }
 
 /** What an edit is about; what does not fit the record as it is becomes something that does. */
@@ -84,14 +103,17 @@ export class World {
   #isHeld = false;
   #random = 1;
   readonly #ghosts: { leave(): void }[] = [];
+  readonly #timers = new Set<Timer>();
+  readonly pace: number;
 
-  private constructor(apps: readonly AppSetup[]) {
+  private constructor(apps: readonly AppSetup[], { pace = 25 }: WorldSetup) {
+    this.pace = pace;
     this.apps = apps.map((setup, index) => new LegacyApp(this, 'ABC'[index] ?? '', setup));
     this.native = new NativeApp(this, 'N');
   }
 
-  static async open(apps: readonly AppSetup[]): Promise<World> {
-    const world = new World(apps);
+  static async open(apps: readonly AppSetup[], setup: WorldSetup = {}): Promise<World> {
+    const world = new World(apps, setup);
     await world.#load();
     return world;
   }
@@ -106,6 +128,29 @@ export class World {
     while (!this.#isHeld && this.document.isBusy);
   }
 
+  /** For what the server does later. */
+  after(ms: number, task: () => void, isLive: () => boolean): () => void {
+    const timer = { at: this.now + ms, task, isLive };
+    this.#timers.add(timer);
+    return () => void this.#timers.delete(timer);
+  }
+
+  /** It is this time now; what was to happen by then does. */
+  async turnTo(time: number): Promise<void> {
+    const next = () => this.#inOrder.find(({ at }) => at <= time);
+    for (let timer = next(); timer !== undefined; timer = next()) {
+      this.#timers.delete(timer);
+      this.now = Math.max(this.now, timer.at);
+      timer.task();
+      await this.settle();
+    }
+    this.now = Math.max(this.now, time);
+  }
+
+  get #inOrder(): Timer[] {
+    return [...this.#timers].sort((a, b) => a.at - b.at);
+  }
+
   /** Time goes by. What is on its way arrives meanwhile, where it takes long. */
   async pass(ms: number): Promise<void> {
     if (ms > 2_000) {
@@ -113,7 +158,7 @@ export class World {
       this.noticeGhosts();
     }
     for (const app of this.apps) await app.keepUp(this.now + ms - APP_LAG);
-    this.now += ms;
+    await this.turnTo(this.now + ms);
   }
 
   hold(): void {
@@ -144,12 +189,15 @@ export class World {
   /** Everything that is under way on the connections that there are arrives. */
   async drain(): Promise<void> {
     await this.release();
-    for (let round = 0; this.devices.some(({ isQuiet }) => !isQuiet); round++) {
-      if (round > 200) throw new Error('The devices and the server never come to rest.');
+    const next = () => this.#inOrder.find(({ isLive }) => isLive());
+    for (let round = 0; this.devices.some(({ isQuiet }) => !isQuiet) || next() !== undefined; round++) {
+      if (round > 400) throw new Error('The devices and the server never come to rest.');
       for (const device of this.devices) {
         device.flush();
         await this.settle();
       }
+      const timer = next();
+      if (timer !== undefined && this.devices.every(({ isQuiet }) => isQuiet)) await this.turnTo(timer.at);
     }
   }
 
@@ -159,6 +207,9 @@ export class World {
     this.noticeGhosts();
     await this.pass(500);
     for (const device of this.devices) device.connect();
+    await this.drain();
+    // What such an app lost is on the server, and comes with the next full sync.
+    for (const app of this.apps) if (app.setup.concurrent) app.requestSync();
     await this.drain();
     const records = this.records();
     const problems = [...this.faults, ...this.ledger.problems(records), ...this.#differences(records)];
@@ -180,6 +231,7 @@ export class World {
   /** The server ends here and now: what is not durable is gone. */
   async kill(): Promise<void> {
     this.#ghosts.splice(0);
+    this.#timers.clear();
     for (const device of this.devices) device.lose(false);
     this.ledger.killed();
     this.#isHeld = false;
@@ -323,6 +375,8 @@ export class LegacyApp {
   #isConfirmed = false;
   #acks = 0;
   #lastTime = 0;
+  /** What its storage had before the last message, and when that came. */
+  #before: { readonly at: number; readonly copies: ReadonlyMap<string, Copy> } | null = null;
   /** The fields that the server has seen from it: what it leaves out of them counts as removed (L6). */
   readonly #sent = new Set<string>();
 
@@ -365,6 +419,11 @@ export class LegacyApp {
       log: silentLog,
       maxDepth: 64,
       maxMessage: 1_000_000,
+      pace: {
+        gap: this.#world.pace,
+        mostBytes: 1e9,
+        after: (ms, task) => this.#world.after(ms, task, () => this.#link?.down === down),
+      },
       outbox: jsonOutbox({
         send: (text) => down.push({ text: `${text}` }),
         ping: (ping) => down.push({ ping }),
@@ -453,6 +512,7 @@ export class LegacyApp {
 
   change({ kind, record, pick }: Change): void {
     const id = ['r1', 'r2', 'n1'][record % 3] as string;
+    this.#loseMessageInWork();
     const copy = this.#copies.get(id) ?? { json: null, marks: [] };
     const canDrop = this.#sent.has('a');
     const wish = { kind, pick, knowsExt: !this.setup.old, canDrop };
@@ -513,7 +573,26 @@ export class LegacyApp {
     this.#link?.up.push({ ...frame, at: this.#world.now });
   }
 
+  /** The message that is in work still, it will have overwritten when it is done with this. */
+  #loseMessageInWork(): void {
+    const { now } = this.#world;
+    if (this.#before !== null && now - this.#before.at < HANDLING) this.#restore(this.#before.copies);
+    this.#before = null;
+  }
+
+  #startHandling(): void {
+    if (!this.setup.concurrent) return;
+    this.#loseMessageInWork();
+    this.#before = { at: this.#world.now, copies: new Map(this.#copies) };
+  }
+
+  #restore(copies: ReadonlyMap<string, Copy>): void {
+    this.#copies.clear();
+    for (const [id, copy] of copies) this.#copies.set(id, copy);
+  }
+
   #read({ type, data, ack, code, timestamp }: ServerMessage): void {
+    if (type === 'FULL_SYNC' || type === 'DATA_UPDATE' || type === 'DATA_DELETE') this.#startHandling();
     if (type === 'FULL_SYNC') {
       this.#copies.clear();
       for (const record of data[VISITS] ?? []) this.#take(`${record.id}`, record, timestamp);

@@ -19,6 +19,12 @@ export async function useServer(
   return server;
 }
 
+/** One that sends JSON devices everything at once, where a test is about something else than L4's pace. */
+export const useUnpaced = (
+  options: Readonly<Record<string, string>> = {},
+  parts: ServerParts = {},
+): Promise<TestServer> => useServer({ JSON_PACE: '0', ...options }, parts);
+
 /** A JSON device whose connection is confirmed. */
 export async function useJson({ url }: Address, user: string, device: string): Promise<JsonDevice> {
   const opened = openJson({ url }, user, device);

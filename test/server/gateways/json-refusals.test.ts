@@ -5,7 +5,7 @@ import { ERRORS } from '../../../shared/errors.js';
 import type { Json } from '../../../shared/records.js';
 import type { JsonDevice } from '../../support/json-device.js';
 import { ObservedStore } from '../../support/observed-store.js';
-import { useJson, useServer } from '../../support/use.js';
+import { useJson, useUnpaced } from '../../support/use.js';
 
 const who = { userId: 'anna', deviceId: 'tablet' };
 const update = (document: unknown, more: object = {}) =>
@@ -66,7 +66,7 @@ const BAD: readonly (readonly [what: string, text: string, code: keyof typeof ER
 describe('[L10 D6] a bad message gets ERROR, is not applied, and the connection stays open', () => {
   test.each(BAD)('%s', async (_, text, code) => {
     const store = new ObservedStore(new MemoryStore());
-    const server = await useServer({}, { store });
+    const server = await useUnpaced({}, { store });
     const tablet = await useJson(server, 'anna', 'tablet');
     const desk = await useJson(server, 'anna', 'desk');
     tablet.ws.send(text);
@@ -81,7 +81,7 @@ describe('[L10 D6] a bad message gets ERROR, is not applied, and the connection 
   });
 
   test('what is just allowed is taken', async () => {
-    const server = await useServer();
+    const server = await useUnpaced();
     const tablet = await useJson(server, 'anna', 'tablet');
     const long = 'x'.repeat(256);
     tablet.update(long, { id: long, [long]: null, a: nested(63) }, { ack: long });
@@ -108,7 +108,7 @@ describe('[L10 D6] a bad message gets ERROR, is not applied, and the connection 
     ['with no JSON', Buffer.from('{"type":'), 'INVALID_JSON'],
     ['with 50,000 levels', Buffer.from(deep), 'TOO_DEEP'],
   ])('a binary frame %s', async (_, frame, code) => {
-    const server = await useServer();
+    const server = await useUnpaced();
     const tablet = await useJson(server, 'anna', 'tablet');
     tablet.ws.send(frame);
     expect((await tablet.next('ERROR')).code).toBe(code);
@@ -118,7 +118,7 @@ describe('[L10 D6] a bad message gets ERROR, is not applied, and the connection 
   test.each(BAD.filter(([what]) => !/ack|nothing|JSON|null|50,000/.test(what)))(
     '%s: the ERROR has the ack of the message',
     async (_, text, code) => {
-      const server = await useServer();
+      const server = await useUnpaced();
       const tablet = await useJson(server, 'anna', 'tablet');
       tablet.ws.send(text.replace(/}$/, ',"ack":"w1"}'));
       expect(await tablet.next('ERROR')).toMatchObject({ code, ack: 'w1' });
@@ -133,7 +133,7 @@ describe('[L10 S4] too many and too large', () => {
   };
 
   test('20 bad messages in a minute close with 1008; 19 do not', async () => {
-    const server = await useServer();
+    const server = await useUnpaced();
     const tablet = await useJson(server, 'anna', 'tablet');
     bad(tablet, 19);
     await tablet.saved();
@@ -145,7 +145,7 @@ describe('[L10 S4] too many and too large', () => {
   });
 
   test('MAX_JSON_MESSAGE: one byte past it gets ERROR, beyond 16 times it the connection closes with 1009', async () => {
-    const server = await useServer({ MAX_JSON_MESSAGE: '1000' });
+    const server = await useUnpaced({ MAX_JSON_MESSAGE: '1000' });
     const tablet = await useJson(server, 'anna', 'tablet');
     const sized = (bytes: number): string => {
       const rest = Buffer.byteLength(update({ id: 'n1', text: '' }));
@@ -167,7 +167,7 @@ describe('[L10 S4] too many and too large', () => {
   });
 
   test('MAX_DEPTH: one level past it gets ERROR', async () => {
-    const server = await useServer({ MAX_DEPTH: '4' });
+    const server = await useUnpaced({ MAX_DEPTH: '4' });
     const tablet = await useJson(server, 'anna', 'tablet');
     tablet.update('notes', { id: 'at', a: nested(3) });
     tablet.update('notes', { id: 'past', a: nested(4) });
@@ -178,7 +178,7 @@ describe('[L10 S4] too many and too large', () => {
   });
 
   test('MAX_DEPTH=0 leaves the ceiling above which the stack would end', async () => {
-    const server = await useServer({ MAX_DEPTH: '0' });
+    const server = await useUnpaced({ MAX_DEPTH: '0' });
     const tablet = await useJson(server, 'anna', 'tablet');
     tablet.update('notes', { id: 'past', a: nested(500) });
     expect((await tablet.next('ERROR')).code).toBe('TOO_DEEP');

@@ -6,13 +6,13 @@ import { MemoryStore } from '../../../server/store/memory.js';
 import type { Collections } from '../../../shared/records.js';
 import { byId } from '../../support/clinic.js';
 import { ObservedStore } from '../../support/observed-store.js';
-import { openJson, useJson, useNative, useRaw, useServer } from '../../support/use.js';
+import { openJson, useJson, useNative, useRaw, useUnpaced } from '../../support/use.js';
 
 const STANDARD = { appointments: [], consultations: [], prescriptions: [], medicalRecords: [] };
 
 describe('[L1 D7] on connect', () => {
   test('a full sync with the standard collections, then the confirmation', async () => {
-    const server = await useServer();
+    const server = await useUnpaced();
     const before = Date.now();
     const tablet = await useJson(server, 'anna', 'tablet');
     expect(tablet.messages).toEqual([
@@ -26,7 +26,7 @@ describe('[L1 D7] on connect', () => {
   });
 
   test('every collection that ever had a record stays in it', async () => {
-    const server = await useServer();
+    const server = await useUnpaced();
     const tablet = await useJson(server, 'anna', 'tablet');
     tablet.update('zeta notes', { id: 'n1' });
     tablet.delete('zeta notes', 'n1');
@@ -43,7 +43,7 @@ describe('[L1 D7] on connect', () => {
   test.each(['', '?userId=anna', '?deviceId=tablet', '?userId=&deviceId=tablet', '?userId=anna&deviceId='])(
     '[S4] without userId or deviceId (%s): 1008 and its reason',
     async (query) => {
-      const server = await useServer();
+      const server = await useUnpaced();
       const ws = new WebSocket(`${server.url.replace('http', 'ws')}/sync${query}`);
       const end = await new Promise((resolve) => {
         ws.on('close', (code, reason) => resolve({ code, reason: reason.toString() }));
@@ -58,7 +58,7 @@ describe('[L1 D7] on connect', () => {
     ['a'.repeat(129), 'tablet'],
     ['../etc', 'x/y'],
   ])('[D6] the user %s with the device %s: 1008', async (user, device) => {
-    const server = await useServer();
+    const server = await useUnpaced();
     expect((await openJson(server, user, device).end()).code).toBe(1008);
   });
 });
@@ -67,7 +67,7 @@ describe('[L1] REQUEST_SYNC', () => {
   test('is answered with a full sync; several waiting ones are answered once', async () => {
     const memory = new MemoryStore();
     const store = new ObservedStore(memory);
-    const server = await useServer({}, { store });
+    const server = await useUnpaced({}, { store });
     const tablet = await useJson(server, 'anna', 'tablet');
     tablet.requestSync();
     await tablet.until(() => tablet.of('FULL_SYNC').length === 2);
@@ -84,7 +84,7 @@ describe('[L1] REQUEST_SYNC', () => {
   test('one that comes after further changes gets them too', async () => {
     const memory = new MemoryStore();
     const store = new ObservedStore(memory);
-    const server = await useServer({}, { store });
+    const server = await useUnpaced({}, { store });
     const tablet = await useJson(server, 'anna', 'tablet');
     const desk = await useJson(server, 'anna', 'desk');
     memory.hold();
@@ -102,7 +102,7 @@ describe('[L1] REQUEST_SYNC', () => {
   });
 
   test('a full sync is one revision: what comes after it are the changes after it, in order', async () => {
-    const server = await useServer();
+    const server = await useUnpaced();
     const tablet = await useJson(server, 'anna', 'tablet');
     const late = openJson(server, 'anna', 'late');
     let last = 0;
@@ -121,7 +121,7 @@ describe('[L1] REQUEST_SYNC', () => {
 
 describe('[L2] a write changes the fields that differ, and no other', () => {
   test('a field of another device that the writer does not know is kept', async () => {
-    const server = await useServer();
+    const server = await useUnpaced();
     const tablet = await useJson(server, 'anna', 'tablet');
     const desk = await useJson(server, 'anna', 'desk');
     tablet.update('notes', { id: 'n1', text: 'x', nested: { a: 1, b: { c: 2 } } });
@@ -136,7 +136,7 @@ describe('[L2] a write changes the fields that differ, and no other', () => {
   test('a write that changes nothing is no change: nothing is stored, nobody hears of it', async () => {
     const memory = new MemoryStore();
     const store = new ObservedStore(memory);
-    const server = await useServer({}, { store });
+    const server = await useUnpaced({}, { store });
     const tablet = await useJson(server, 'anna', 'tablet');
     const desk = await useJson(server, 'anna', 'desk');
     const record = { id: 'n1', list: [1, { id: 'a', x: null }], text: 'x', deep: { a: [[]] } };
@@ -148,7 +148,7 @@ describe('[L2] a write changes the fields that differ, and no other', () => {
   });
 
   test('[N5] the update that native devices get holds the new field alone', async () => {
-    const server = await useServer();
+    const server = await useUnpaced();
     const tablet = await useJson(server, 'anna', 'tablet');
     const raw = await useRaw(server, 'anna', 'phone');
     tablet.update('notes', { id: 'n1', long: 'x'.repeat(10_000), text: 'a' });
@@ -160,7 +160,7 @@ describe('[L2] a write changes the fields that differ, and no other', () => {
 
 describe('[L3] changes reach the other JSON devices', () => {
   test('as the whole merged record, with the device that made them, whichever protocol it speaks', async () => {
-    const server = await useServer();
+    const server = await useUnpaced();
     const tablet = await useJson(server, 'anna', 'tablet');
     const phone = await useNative(server, 'anna', 'phone');
     const desk = await useJson(server, 'anna', 'desk');
@@ -202,7 +202,7 @@ describe('[L3] changes reach the other JSON devices', () => {
   });
 
   test('edits deep inside a record, and several records of one native transaction', async () => {
-    const server = await useServer();
+    const server = await useUnpaced();
     const phone = await useNative(server, 'anna', 'phone');
     const desk = await useJson(server, 'anna', 'desk');
     phone.doc.transact(() => {
@@ -221,7 +221,7 @@ describe('[L3] changes reach the other JSON devices', () => {
   });
 
   test('the sender gets no copy of a write that was taken as it is', async () => {
-    const server = await useServer();
+    const server = await useUnpaced();
     const tablet = await useJson(server, 'anna', 'tablet');
     await tablet.heard(); // the pong of the first full sync is in
     tablet.update('notes', { id: 'n1', text: 'x' }, { ack: 'one' });
@@ -232,7 +232,7 @@ describe('[L3] changes reach the other JSON devices', () => {
   });
 
   test('the sender is corrected when the merge differs from what it sent', async () => {
-    const server = await useServer();
+    const server = await useUnpaced();
     const tablet = await useJson(server, 'anna', 'tablet');
     const desk = await useJson(server, 'anna', 'desk');
     tablet.update('notes', { id: 'n1', text: 'x' });
@@ -250,7 +250,7 @@ describe('[L3] changes reach the other JSON devices', () => {
   test('a FULL_SYNC that crosses a write would undo it at the device: a correction follows', async () => {
     const memory = new MemoryStore();
     const store = new ObservedStore(memory);
-    const server = await useServer({}, { store });
+    const server = await useUnpaced({}, { store });
     const tablet = await useJson(server, 'anna', 'tablet');
     tablet.update('notes', { id: 'n1', text: 'old' });
     await tablet.saved();
@@ -272,7 +272,7 @@ describe('[L3] changes reach the other JSON devices', () => {
   test('a FULL_SYNC that was asked for before a write and comes after it is followed by the write', async () => {
     const memory = new MemoryStore();
     const store = new ObservedStore(memory);
-    const server = await useServer({}, { store });
+    const server = await useUnpaced({}, { store });
     const tablet = await useJson(server, 'anna', 'tablet');
     const desk = await useJson(server, 'anna', 'desk');
     await Promise.all([tablet.saved(), desk.saved()]);
@@ -290,7 +290,7 @@ describe('[L3] changes reach the other JSON devices', () => {
   });
 
   test('two writes of one field that cross: both devices end with the same record', async () => {
-    const server = await useServer();
+    const server = await useUnpaced();
     const tablet = await useJson(server, 'anna', 'tablet');
     const desk = await useJson(server, 'anna', 'desk');
     for (let round = 0; round < 20; round++) {
@@ -308,7 +308,7 @@ describe('[L3] changes reach the other JSON devices', () => {
 
 describe('[L9] DATA_DELETE', () => {
   test('deletes; of what is not there it is no error, and nobody hears of it', async () => {
-    const server = await useServer();
+    const server = await useUnpaced();
     const tablet = await useJson(server, 'anna', 'tablet');
     const desk = await useJson(server, 'anna', 'desk');
     tablet.update('notes', { id: 'n1' });
@@ -329,7 +329,7 @@ describe('[L11] acknowledgements', () => {
   test('ACK comes to the sender alone, once the message is durable, and in order', async () => {
     const memory = new MemoryStore();
     const store = new ObservedStore(memory);
-    const server = await useServer({}, { store });
+    const server = await useUnpaced({}, { store });
     const tablet = await useJson(server, 'anna', 'tablet');
     const desk = await useJson(server, 'anna', 'desk');
     memory.hold();
@@ -347,7 +347,7 @@ describe('[L11] acknowledgements', () => {
   });
 
   test('a refused message gets no ACK', async () => {
-    const server = await useServer();
+    const server = await useUnpaced();
     const tablet = await useJson(server, 'anna', 'tablet');
     tablet.update('notes', { noId: true }, { ack: 'never' });
     await tablet.next('ERROR');
@@ -358,7 +358,7 @@ describe('[L11] acknowledgements', () => {
 
 describe('[D6] ids', () => {
   test('a number keys by its decimal string, is one record with it, and keeps its type', async () => {
-    const server = await useServer();
+    const server = await useUnpaced();
     const tablet = await useJson(server, 'anna', 'tablet');
     const desk = await useJson(server, 'anna', 'desk');
     tablet.update('notes', { id: 7, text: 'x' });
@@ -376,7 +376,7 @@ describe('[D6] ids', () => {
   });
 
   test('a record that a native device wrote without an id, or with another one, has that of its key', async () => {
-    const server = await useServer();
+    const server = await useUnpaced();
     const phone = await useNative(server, 'anna', 'phone');
     const desk = await useJson(server, 'anna', 'desk');
     phone.record('notes', 'n1').set('text', 'x');
