@@ -2,8 +2,6 @@
 import * as Y from 'yjs';
 import { type SharedType, typeOf } from './lost-types.js';
 
-type DeleteSet = Parameters<typeof Y.isDeleted>[0];
-
 /** What is known of the author of an update. */
 export interface Authorship {
   /** The update as it came; its delete set tells what the author had seen of a deleted record. */
@@ -16,12 +14,18 @@ export class Step {
   readonly #doc: Y.Doc;
   readonly #transaction: Y.Transaction;
   readonly #author: Authorship;
-  #deletedByAuthor: DeleteSet | undefined;
+  #update: ReturnType<typeof Y.decodeUpdate> | undefined;
+  #origins: ReadonlyMap<number, ReadonlySet<number>> | undefined;
 
   constructor(doc: Y.Doc, transaction: Y.Transaction, author: Authorship) {
     this.#doc = doc;
     this.#transaction = transaction;
     this.#author = author;
+  }
+
+  #decoded(): ReturnType<typeof Y.decodeUpdate> {
+    this.#update ??= Y.decodeUpdate(this.#author.update);
+    return this.#update;
   }
 
   *newItems(): Generator<Y.Item> {
@@ -37,8 +41,16 @@ export class Step {
     }
   }
 
+  get hasDeletions(): boolean {
+    return this.#transaction.deleteSet.clients.size > 0;
+  }
+
+  /** Whether the update brought this id. */
+  arrived = (client: number, clock: number): boolean =>
+    clock >= (this.#transaction.beforeState.get(client) ?? 0);
+
   isNew(item: Y.Item): boolean {
-    return item.id.clock >= (this.#transaction.beforeState.get(item.id.client) ?? 0);
+    return this.arrived(item.id.client, item.id.clock);
   }
 
   /** Deleted now, by the update or as a consequence of it. */
@@ -48,8 +60,55 @@ export class Step {
 
   /** Deleted by the update itself: its author had seen the item. */
   deletedByAuthor(item: Y.Item): boolean {
-    this.#deletedByAuthor ??= Y.decodeUpdate(this.#author.update).ds;
-    return Y.isDeleted(this.#deletedByAuthor, item.id);
+    return Y.isDeleted(this.#decoded().ds, item.id);
+  }
+
+  /** The author found what has this id in its place and wrote over it: it had not seen it removed. */
+  overwrites({ client, clock }: { client: number; clock: number }): boolean {
+    return Y.isDeleted(this.#decoded().ds, Y.createID(client, clock));
+  }
+
+  /** Its author removed it again, in the same update. */
+  isRemoval(item: Y.Item): boolean {
+    return item.content instanceof Y.ContentDeleted || (item.deleted && this.deletedByAuthor(item));
+  }
+
+  /** Items that the update deletes and that somebody else had deleted, or written over, before. */
+  deletedBefore(): Y.Item[] {
+    const items: Y.Item[] = [];
+    for (const [client, ranges] of this.#decoded().ds.clients) {
+      const structs = this.#doc.store.clients.get(client) ?? [];
+      const state = this.#transaction.beforeState.get(client) ?? 0;
+      for (const { clock, len } of ranges) {
+        if (clock >= state) continue;
+        for (let index = Y.findIndexSS(structs, clock); index < structs.length; index++) {
+          const struct = structs[index];
+          if (struct === undefined || struct.id.clock >= Math.min(clock + len, state)) break;
+          if (struct instanceof Y.Item && struct.deleted && !this.deleted(struct)) items.push(struct);
+        }
+      }
+    }
+    return items;
+  }
+
+  /** Whether the update writes something else in the place of an item. */
+  isReplaced({ id, length }: Y.Item): boolean {
+    this.#origins ??= originsIn(this.#decoded().structs);
+    const clocks = this.#origins.get(id.client) ?? NONE;
+    for (let clock = id.clock; clock < id.clock + length; clock++) if (clocks.has(clock)) return true;
+    return false;
+  }
+
+  /** What its author had seen last at the key of a new item, of what was there before. */
+  knownBefore(item: Y.Item): Y.Item | null {
+    if (!this.isNew(item)) return item; // it was joined with what it was put behind
+    for (let id = item.origin; id !== null; ) {
+      const origin = Y.getItem(this.#doc.store, id) as Y.AbstractStruct;
+      if (!(origin instanceof Y.Item)) return null;
+      if (!this.isNew(origin)) return origin;
+      id = origin.origin;
+    }
+    return null;
   }
 
   /** What the author of an item had seen at its key, by the chain of origins. */
@@ -105,6 +164,27 @@ function itemsOfNested(item: Y.Item): Y.Item[] {
   return type === null ? [] : itemsOf(type);
 }
 
+const NONE: ReadonlySet<number> = new Set();
+
+/** What the structs of an update were put behind, by client. */
+function originsIn(structs: readonly (Y.Item | Y.GC | Y.Skip)[]): Map<number, Set<number>> {
+  const origins = new Map<number, Set<number>>();
+  for (const struct of structs) {
+    if (!(struct instanceof Y.Item) || struct.origin === null) continue;
+    const { client, clock } = struct.origin;
+    const clocks = origins.get(client);
+    if (clocks === undefined) origins.set(client, new Set([clock]));
+    else clocks.add(clock);
+  }
+  return origins;
+}
+
+/** Whether a Yjs id is that of the item, or of a part of it. */
+export const holds = (
+  { id, length }: Y.Item,
+  { client, clock }: { client: number; clock: number },
+): boolean => id.client === client && id.clock <= clock && clock < id.clock + length;
+
 /** Keys of maps, each once. */
 export class Slots {
   readonly #keys = new Map<SharedType, Set<string>>();
@@ -113,6 +193,10 @@ export class Slots {
     const keys = this.#keys.get(parent);
     if (keys === undefined) this.#keys.set(parent, new Set([key]));
     else keys.add(key);
+  }
+
+  has(parent: SharedType, key: string): boolean {
+    return this.#keys.get(parent)?.has(key) ?? false;
   }
 
   all(): { parent: SharedType; key: string }[] {

@@ -14,6 +14,8 @@ export interface UpgradeRequest {
   /** What is wrong with the user or device as given. */
   readonly problem: ErrorCode | null;
   readonly address: string;
+  /** A native client that can say when its changes were made (N9). */
+  readonly asksForTimes: boolean;
   /** As it was asked for. */
   readonly url: string;
 }
@@ -35,6 +37,7 @@ export function readRequest(request: IncomingMessage, address: string): UpgradeR
     device: isDeviceId(deviceParam) ? deviceParam : null,
     problem: problemWith(via, userParam, deviceParam),
     address,
+    asksForTimes: url.searchParams.has('times'),
     url: request.url ?? '',
   };
 }

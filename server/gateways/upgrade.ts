@@ -205,7 +205,7 @@ export class UpgradeGateway {
 
   #yjsSession(document: UserDocument, { socket, answer }: Wire, guest: Guest): YjsSession {
     const { config, log, now } = this.#options;
-    const { device, visitor } = guest;
+    const { device, visitor, asked } = guest;
     const { actor, mayWrite } = visitor;
     const outbox = {
       send: (message: Uint8Array) => socket.send(message),
@@ -218,7 +218,7 @@ export class UpgradeGateway {
       },
     };
     const { maxPending, pendingTimeout } = config;
-    const who = { device, actor, readOnly: !mayWrite };
+    const who = { device, actor, readOnly: !mayWrite, asksForTimes: asked.asksForTimes };
     return new YjsSession({ document, ...who, outbox, now, maxPending, pendingTimeout });
   }
 

@@ -1,0 +1,27 @@
+import type { SyncError } from '../../shared/errors.js';
+import type { DeviceId } from '../../shared/names.js';
+import type { UserDocument } from '../documents/user-document.js';
+
+/** What a session can do to its connection. */
+export interface YjsOutbox {
+  send(message: Uint8Array): void;
+  /** Sends what the client asked for; `sent` is called when it has left. */
+  answer(message: Uint8Array, sent: () => void): void;
+  /** Ends the connection with the error's close code. */
+  close(error: SyncError): void;
+}
+
+export interface YjsSessionOptions {
+  readonly document: UserDocument;
+  readonly device: DeviceId;
+  /** Who the device acts for; left out where nobody is known. */
+  readonly actor?: string | null;
+  /** The client may look, not change (N7). */
+  readonly readOnly?: boolean;
+  /** The client asked to send times with its changes (N9). */
+  readonly asksForTimes?: boolean;
+  readonly outbox: YjsOutbox;
+  readonly now: () => number;
+  readonly maxPending: number;
+  readonly pendingTimeout: number;
+}
