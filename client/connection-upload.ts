@@ -1,27 +1,34 @@
 /** What a connection sends of the pending changes, and what a server needs beyond them. */
 import * as Y from 'yjs';
+import { MAX_TIMED, type TimedChange } from '../shared/protocol/yjs-messages.js';
 import type { PendingChange } from './sync-source.js';
 
 /** Merging takes longer the more there is at a time, and a server takes only so much in one message. */
-const MAX_CHANGES = 200;
 const MAX_BYTES = 1024 * 1024;
 
-/** The changes as they were made, in as few updates as is cheap. */
-export function mergedChunks(changes: readonly PendingChange[]): Uint8Array[] {
-  const chunks: Uint8Array[][] = [];
+/** The changes as they were made, as many together as go into one message. */
+export function chunksOf(changes: readonly PendingChange[]): readonly PendingChange[][] {
+  const chunks: PendingChange[][] = [];
   let bytes = Number.POSITIVE_INFINITY;
-  for (const { update } of changes) {
-    bytes += update.length;
+  for (const change of changes) {
+    bytes += change.update.length;
     let chunk = chunks[chunks.length - 1];
-    if (chunk === undefined || chunk.length === MAX_CHANGES || bytes > MAX_BYTES) {
+    if (chunk === undefined || chunk.length === MAX_TIMED || bytes > MAX_BYTES) {
       chunk = [];
       chunks.push(chunk);
-      bytes = update.length;
+      bytes = change.update.length;
     }
-    chunk.push(update);
+    chunk.push(change);
   }
-  return chunks.map((chunk) => Y.mergeUpdates(chunk));
+  return chunks;
 }
+
+/** The same as updates, for a server that takes no times. */
+export const mergedChunks = (changes: readonly PendingChange[]): Uint8Array[] =>
+  chunksOf(changes).map((chunk) => Y.mergeUpdates(chunk.map(({ update }) => update)));
+
+export const timed = (changes: readonly PendingChange[]): TimedChange[] =>
+  changes.map(({ update, madeAt = null }) => ({ update, madeAt }));
 
 /** The number up to which the server will have all of these. */
 export const lastNumber = (changes: readonly PendingChange[], otherwise: number): number =>

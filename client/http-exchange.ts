@@ -1,9 +1,9 @@
 /** One exchange over HTTP (H3), for where no socket gets through. */
 import * as Y from 'yjs';
-import { type Exchange, encodeExchange } from '../shared/protocol/exchange.js';
+import { type Exchange, encodeExchange, MAX_TIMED_GIVEN } from '../shared/protocol/exchange.js';
 import { withLimit } from './connection-token.js';
 import type { ConnectionOptions } from './connection-types.js';
-import { countIn, lacks, lastNumber, mergedChunks } from './connection-upload.js';
+import { countIn, lacks, lastNumber, mergedChunks, timed } from './connection-upload.js';
 import { exchangeUrl, inHeader } from './connection-url.js';
 import { readExchange } from './messages.js';
 import type { PendingChange } from './sync-source.js';
@@ -11,6 +11,7 @@ import type { PendingChange } from './sync-source.js';
 const TIMEOUT = 30_000;
 const NOTHING = new Uint8Array(0);
 const EMPTY_DOCUMENT = Uint8Array.of(0);
+const MALFORMED = 400;
 const MISSING_DEPENDENCIES = 409;
 
 /** The server answered with an error. */
@@ -24,6 +25,9 @@ export class HttpStatus extends Error {
   }
 }
 
+const isStatus = (error: unknown, status: number): boolean =>
+  error instanceof HttpStatus && error.status === status;
+
 type Post = (exchange: Exchange) => Promise<Exchange>;
 
 export class HttpExchange {
@@ -31,6 +35,8 @@ export class HttpExchange {
   #abort = (): void => {};
   /** A server of an older backup may lack deletions, which no state vector shows: it gets them once. */
   #deletionsGiven = false;
+  /** A server from before takes no times. */
+  #takesTimes = true;
 
   constructor(options: ConnectionOptions) {
     this.#options = options;
@@ -40,8 +46,8 @@ export class HttpExchange {
   async run(token: string | null): Promise<void> {
     const { source } = this.#options;
     const post = this.#begin(token);
-    const pending = source.pendingAfter(0);
-    const answer = await this.#give(post, pending, merged(mergedChunks(pending)), source.stateVector());
+    const pending = source.pendingAfter(0).slice(0, MAX_TIMED_GIVEN);
+    const answer = await this.#give(post, pending, null, source.stateVector());
     if (answer.update.length > 0) await source.receive(answer.update);
     await this.#giveRest(post, lastNumber(pending, 0), answer.stateVector);
   }
@@ -53,27 +59,58 @@ export class HttpExchange {
 
   async #giveRest(post: Post, givenUpTo: number, serverHas: Uint8Array): Promise<void> {
     const { source } = this.#options;
-    const later = source.pendingAfter(givenUpTo);
-    const chunks = mergedChunks(later);
-    const willHave = countIn(serverHas, chunks);
+    let has = serverHas;
+    let later = source.pendingAfter(givenUpTo);
+    for (; later.length > MAX_TIMED_GIVEN; later = source.pendingAfter(givenUpTo)) {
+      const part = later.slice(0, MAX_TIMED_GIVEN);
+      has = (await this.#give(post, part, null, NOTHING)).stateVector;
+      givenUpTo = lastNumber(part, 0);
+    }
+    const willHave = countIn(
+      has,
+      later.map(({ update }) => update),
+    );
     if (this.#deletionsGiven && !lacks(willHave, source.stateVector())) return;
-    await this.#give(post, later, merged([...chunks, source.diff(willHave)]), NOTHING);
+    await this.#give(post, later, source.diff(willHave), NOTHING);
     this.#deletionsGiven = true;
   }
 
   async #give(
     post: Post,
     pending: readonly PendingChange[],
-    update: Uint8Array,
+    rest: Uint8Array | null,
     stateVector: Uint8Array,
   ): Promise<Exchange> {
     const { source } = this.#options;
-    const answer = await post({ stateVector, update }).catch((error: unknown) => {
-      if (!(error instanceof HttpStatus && error.status === MISSING_DEPENDENCIES)) throw error;
+    const answer = await this.#postChanges(post, pending, rest, stateVector).catch((error: unknown) => {
+      if (!isStatus(error, MISSING_DEPENDENCIES)) throw error;
       return post({ stateVector, update: source.diff(EMPTY_DOCUMENT) });
     });
     source.confirm(lastNumber(pending, 0));
     return answer;
+  }
+
+  /** With their times, where they have some and the server does not refuse that. */
+  #postChanges(
+    post: Post,
+    pending: readonly PendingChange[],
+    rest: Uint8Array | null,
+    stateVector: Uint8Array,
+  ): Promise<Exchange> {
+    const plain = () =>
+      post({ stateVector, update: merged([...mergedChunks(pending), ...(rest === null ? [] : [rest])]) });
+    if (!this.#takesTimes || !pending.some(({ madeAt }) => typeof madeAt === 'number')) return plain();
+    const { clock } = this.#options.platform;
+    const exchange = {
+      stateVector,
+      update: rest ?? NOTHING,
+      timed: { sentAt: clock.now(), changes: timed(pending) },
+    };
+    return post(exchange).catch((error: unknown) => {
+      if (!isStatus(error, MALFORMED)) throw error;
+      this.#takesTimes = false;
+      return plain();
+    });
   }
 
   #begin(token: string | null): Post {

@@ -12,6 +12,7 @@ import {
   SYNC,
   SYNC_STEP_1,
   SYNC_STEP_2,
+  TIMED,
   UPDATE,
 } from '../shared/protocol/yjs-messages.js';
 
@@ -21,7 +22,8 @@ export type ServerMessage =
   | { readonly type: 'update'; readonly update: Uint8Array }
   | { readonly type: 'awareness'; readonly entries: readonly AwarenessEntry[] }
   | { readonly type: 'denied'; readonly reason: string }
-  | { readonly type: 'checkpoint'; readonly n: number };
+  | { readonly type: 'checkpoint'; readonly n: number }
+  | { readonly type: 'takesTimes' };
 
 /** Reads a message; null for one of a type that this client does not know. Throws where the bytes are no message. */
 export function readServerMessage(bytes: Uint8Array): ServerMessage | null {
@@ -37,6 +39,8 @@ export function readServerMessage(bytes: Uint8Array): ServerMessage | null {
         : null;
     case CHECKPOINT:
       return { type: 'checkpoint', n: decoding.readVarUint(decoder) };
+    case TIMED:
+      return { type: 'takesTimes' };
     default:
       return null;
   }

@@ -26,9 +26,9 @@ export class PendingChanges {
   }
 
   /** Notes a change that is not stored yet; the returned number is its handle. */
-  begin(update: Uint8Array): number {
+  begin(update: Uint8Array, madeAt: number | null): number {
     const number = ++this.#last;
-    const entry: Entry = { number, update, key: null, settled: false, confirmed: false };
+    const entry: Entry = { number, update, madeAt, key: null, settled: false, confirmed: false };
     this.#entries.set(number, entry);
     this.#unstored.add(entry);
     return number;
@@ -44,11 +44,11 @@ export class PendingChanges {
   }
 
   /** Notes a change that was found in the store; after `forgetKeys` it may be one that is known. */
-  found(update: Uint8Array, key: number): void {
+  found(update: Uint8Array, madeAt: number | null, key: number): void {
     if (this.#byKey.has(key)) return;
     // One that is confirmed as well: its mark is yet to be taken off.
     const known = [...this.#unstored].find((entry) => equalityDeep(entry.update, update));
-    this.settle(known?.number ?? this.begin(update), key);
+    this.settle(known?.number ?? this.begin(update, madeAt), key);
   }
 
   /** Another store is used from here, or the same one was opened anew. */

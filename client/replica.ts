@@ -4,7 +4,7 @@ import { ClientError, type StorageError, unreadableChanges } from './errors.js';
 import type { LocalStore, NewChange, StoredChange, StoreNews } from './local-store/store.js';
 import { PendingChanges } from './pending-changes.js';
 import { StoreKeeper, type StoreKeeperOptions } from './store-keeper.js';
-import { joined, seal, unseal } from './stored-bytes.js';
+import { joined, pendingRow, seal, unseal } from './stored-bytes.js';
 import { StoredSize } from './stored-size.js';
 import type { PendingChange, SyncSource } from './sync-source.js';
 
@@ -21,6 +21,7 @@ type Origin = 'local' | 'remote' | 'stored';
 
 interface Task {
   readonly origin: Origin;
+  readonly at: number; // when it was asked for
   readonly change: (doc: Y.Doc) => void;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
@@ -160,7 +161,7 @@ export class Replica implements SyncSource {
   #enqueue(origin: Origin, change: (doc: Y.Doc) => void): Promise<void> {
     if (this.#closed) return Promise.reject(new ClientError('CLOSED'));
     return new Promise((resolve, reject) => {
-      this.#tasks.push({ origin, change, resolve, reject });
+      this.#tasks.push({ origin, at: this.#options.clock.now(), change, resolve, reject });
       this.#drain();
     });
   }
@@ -216,8 +217,9 @@ export class Replica implements SyncSource {
     }
     const update = joined(this.#captured);
     if (update === null) return { task, change: null, number: null };
-    const number = task.origin === 'local' ? this.#pending.begin(update) : null;
-    return { task, change: { bytes: seal(update), pending: task.origin === 'local' }, number };
+    const madeAt = task.origin === 'local' ? task.at : null;
+    const number = madeAt === null ? null : this.#pending.begin(update, madeAt);
+    return { task, change: { bytes: seal(update, madeAt), pending: number !== null }, number };
   }
 
   #finish(done: readonly Done[], keys: readonly number[]): void {
@@ -252,14 +254,14 @@ export class Replica implements SyncSource {
 
   #learnChange(change: StoredChange): boolean {
     this.#size.add(change.key, change.bytes.length);
-    const update = unseal(change.bytes);
-    if (update === null) return false;
+    const stored = unseal(change.bytes);
+    if (stored === null) return false;
     try {
-      Y.applyUpdate(this.doc, update);
+      Y.applyUpdate(this.doc, stored.update);
     } catch {
       return false;
     }
-    if (change.pending) this.#pending.found(update, change.key);
+    if (change.pending) this.#pending.found(stored.update, stored.madeAt, change.key);
     return true;
   }
 
@@ -288,7 +290,7 @@ export class Replica implements SyncSource {
       if (this.#keeper.error === null) return [];
       missing = this.#pending.unstored();
       const state = { bytes: this.#state(), pending: false };
-      return [state, ...missing.map(({ update }) => ({ bytes: seal(update), pending: true }))];
+      return [state, ...missing.map(pendingRow)];
     };
     this.#pending.forgetKeys();
     this.#size.reset(0);

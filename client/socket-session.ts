@@ -1,9 +1,10 @@
 /** One connection to the native endpoint, without its socket: messages in, messages out. */
 import { messages } from '../shared/protocol/yjs-messages.js';
-import { countIn, lastNumber, mergedChunks } from './connection-upload.js';
+import { chunksOf, countIn, lastNumber, mergedChunks, timed } from './connection-upload.js';
 import { readServerMessage, type ServerMessage } from './messages.js';
+import type { Clock } from './platform.js';
 import type { PresenceLink } from './presence.js';
-import type { SyncSource } from './sync-source.js';
+import type { PendingChange, SyncSource } from './sync-source.js';
 
 export interface SessionEvents {
   /** What the server had is here and stored, and what was pending at the start is on its disk. */
@@ -17,6 +18,7 @@ export interface SessionEvents {
 export interface SocketSessionOptions {
   readonly source: SyncSource;
   readonly presence: PresenceLink | undefined;
+  readonly clock: Pick<Clock, 'now'>;
   /** Everything that the server lacks goes in one update: it could not follow the pending changes alone. */
   readonly whole: boolean;
   readonly send: (message: Uint8Array) => void;
@@ -38,6 +40,8 @@ export class SocketSession {
   #settled = false;
   #online = false;
   #denied = false;
+  /** The server has said that it takes changes with their times (N9). */
+  #takesTimes = false;
   /** The newest pending change that was sent on this connection, and that was confirmed on it. */
   #sentUpTo = 0;
   #confirmedUpTo = 0;
@@ -102,6 +106,10 @@ export class SocketSession {
       case 'checkpoint':
         this.#confirm(message.n);
         return;
+      case 'takesTimes':
+        this.#takesTimes = true;
+        this.#sendTimed([]); // nothing holds it up: it tells how far the clocks are apart
+        return;
       case 'denied':
         this.#denied = true;
         this.#settled = true;
@@ -124,12 +132,11 @@ export class SocketSession {
   #greet(serverHas: Uint8Array): void {
     const { source, presence, send, whole } = this.#options;
     const pending = source.pendingAfter(0);
-    const chunks = whole ? [] : mergedChunks(pending);
     this.#greeted = true;
     this.#sentUpTo = lastNumber(pending, 0);
-    for (const chunk of chunks) send(messages.update(chunk));
+    const given = whole ? [] : this.#sendAll(pending);
     send(messages.syncStep1(source.stateVector()));
-    send(messages.syncStep2(source.diff(countIn(serverHas, chunks))));
+    send(messages.syncStep2(source.diff(countIn(serverHas, given))));
     this.#ask();
     if (this.#ended) return;
     this.#endPending = source.onPending(() => this.#sendPending());
@@ -138,11 +145,27 @@ export class SocketSession {
 
   #sendPending(): void {
     if (!this.#greeted || this.#ended) return;
-    for (const { number, update } of this.#options.source.pendingAfter(this.#sentUpTo)) {
-      this.#sentUpTo = number;
-      this.#send(messages.update(update));
+    for (const change of this.#options.source.pendingAfter(this.#sentUpTo)) {
+      this.#sentUpTo = change.number;
+      if (this.#takesTimes) this.#sendTimed([change]);
+      else this.#send(messages.update(change.update));
     }
     this.#askIfNeeded();
+  }
+
+  /** In as few messages as is cheap; returns the updates that were sent. */
+  #sendAll(pending: readonly PendingChange[]): Uint8Array[] {
+    if (this.#takesTimes) {
+      for (const chunk of chunksOf(pending)) this.#sendTimed(chunk);
+      return pending.map(({ update }) => update);
+    }
+    const merged = mergedChunks(pending);
+    for (const update of merged) this.#send(messages.update(update));
+    return merged;
+  }
+
+  #sendTimed(changes: readonly PendingChange[]): void {
+    this.#send(messages.timed(this.#options.clock.now(), timed(changes)));
   }
 
   #send(message: Uint8Array): void {

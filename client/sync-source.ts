@@ -4,6 +4,8 @@ export interface PendingChange {
   readonly number: number;
   /** As it was made: what it created can be read from it whatever happened to it since (D4). */
   readonly update: Uint8Array;
+  /** By the clock of this device; left out for what a version of the app stored that knew no times. */
+  readonly madeAt?: number | null;
 }
 
 /** What a connection needs of a replica: what to send, and where to put what arrives. */

@@ -5,7 +5,7 @@ import type { Deletion, HistoryRow } from '../store/store.js';
 import type { DeviceStates } from './device-states.js';
 import type { DocumentOptions } from './document-options.js';
 import type { History } from './history.js';
-import { earlierImage, type HistoryEntry, readEntry } from './history-entry.js';
+import { earlierImage, entryOf, type HistoryEntry, readEntry } from './history-entry.js';
 import type { RecordImage } from './record-image.js';
 import { keyOf, type RecordKey } from './record-key.js';
 
@@ -59,6 +59,16 @@ export class Archive {
     const isComplete = isSound && history.from <= downTo;
     if (!isComplete) history.raiseFloor(history.from);
     if (from < history.floor) history.remember(await this.#options.store.deletions(this.#user));
+    return isComplete;
+  }
+
+  /** Reads back until all that was made at `time` or later is in memory; returns whether it could. */
+  async reachBackTo(history: History, time: number): Promise<boolean> {
+    for await (const rows of this.#rowsBelow(history.from + 1, history.floor)) {
+      if (!history.prepend(rows) || history.reaches(time)) break;
+    }
+    const isComplete = history.reaches(time);
+    if (!isComplete) history.raiseFloor(history.from);
     return isComplete;
   }
 
@@ -180,8 +190,7 @@ function stepBack(images: Map<string, RecordImage>, { revision, entry }: History
   if (stored === null || before === undefined) return null;
   if (before === null) images.delete(key);
   else images.set(key, before);
-  const { collection, id, device, actor, via, at, madeAt } = stored;
-  return { revision, collection, id, before, after, device, actor, via, at, madeAt };
+  return entryOf(stored, revision, before, after);
 }
 
 function isAskedFor({ revision, collection, id }: HistoryEntry, query: HistoryQuery): boolean {

@@ -31,6 +31,9 @@ export interface DocumentOptions extends ReplicaOptions {
   readonly limits?: DocumentLimits;
 }
 
+/** The state vector of the author of an update before it, where that is known. */
+export type Saw = ReadonlyMap<number, number> | null;
+
 export interface DocumentLimits extends RoomLimits {
   /** Devices of which something is remembered. */
   readonly maxDevices: number;

@@ -40,7 +40,7 @@ interface Content {
 
 /** An entry of the history as it is shown to people. */
 export function shownEntry(entry: HistoryEntry) {
-  const { revision, collection, id, before, after, device, actor, via, at, madeAt } = entry;
+  const { revision, collection, id, before, after, device, actor, via, at, madeAt, overruled } = entry;
   const record = { before: before?.json ?? null, after: after?.json ?? null };
-  return { revision, collection, id, ...record, deviceId: device, actor, via, at, madeAt };
+  return { revision, collection, id, ...record, deviceId: device, actor, via, at, madeAt, overruled };
 }

@@ -23,6 +23,13 @@ interface EntryHead {
   readonly at: number;
   /** When its author made it, as far as the author's clock tells; at most `at`. */
   readonly madeAt: number;
+  /** It was made then or before: a provider without times brought it on connecting. */
+  readonly untimed?: boolean | undefined;
+  /**
+   * A write that was overruled when it came in (D3), or the end of it: nobody ever saw the record so, and merges pass
+   * over both.
+   */
+  readonly overruled?: boolean | undefined;
 }
 
 /** One change of one record (H5). */
@@ -41,6 +48,10 @@ export interface StoredEntry extends EntryHead {
 }
 
 const VERSION = 1;
+/** With one more byte of flags. */
+const VERSION_2 = 2;
+const UNTIMED = 1;
+const OVERRULED = 1 << 1;
 const VIA_BITS = 0b11;
 const HAS_ACTOR = 1 << 2;
 const MADE_EARLIER = 1 << 3;
@@ -58,8 +69,10 @@ interface Back {
 export function encodeEntry(entry: HistoryEntry): Uint8Array {
   const back = backOf(entry);
   return encoding.encode((encoder) => {
-    encoding.writeUint8(encoder, VERSION);
+    const more = (entry.untimed ? UNTIMED : 0) | (entry.overruled ? OVERRULED : 0);
+    encoding.writeUint8(encoder, more === 0 ? VERSION : VERSION_2);
     encoding.writeUint8(encoder, flagsOf(entry, back));
+    if (more !== 0) encoding.writeUint8(encoder, more);
     for (const name of [entry.collection, entry.id, entry.device]) encoding.writeVarString(encoder, name);
     if (entry.actor !== null) encoding.writeVarString(encoder, entry.actor);
     encoding.writeVarUint(encoder, entry.at);
@@ -90,9 +103,11 @@ function flagsOf({ via, actor, at, madeAt, before, after }: HistoryEntry, { type
 /** Throws on what it can't read. */
 export function decodeEntry(bytes: Uint8Array): StoredEntry {
   const reader = new ByteReader(bytes);
-  if (reader.byte() !== VERSION) malformed('A history entry has an unknown version.');
+  const version = reader.byte();
+  if (version !== VERSION && version !== VERSION_2) malformed('A history entry has an unknown version.');
   const flags = reader.byte();
-  if (flags >= HAS_TYPES << 1) malformed('A history entry has unknown flags.');
+  const more = version === VERSION_2 ? reader.byte() : 0;
+  if (flags >= HAS_TYPES << 1 || more >= OVERRULED << 1) malformed('A history entry has unknown flags.');
   const has = (flag: number) => (flags & flag) !== 0;
   const names = {
     collection: reader.text() as CollectionName,
@@ -106,7 +121,8 @@ export function decodeEntry(bytes: Uint8Array): StoredEntry {
   const back = has(CREATED) ? null : readBack(reader, has(HAS_TYPES));
   reader.end();
   const removed = has(REMOVED);
-  return { ...names, at, madeAt, removed, before: (after) => imageBefore(back, removed, after) };
+  const marks = { ...(more & UNTIMED && { untimed: true }), ...(more & OVERRULED && { overruled: true }) };
+  return { ...names, at, madeAt, ...marks, removed, before: (after) => imageBefore(back, removed, after) };
 }
 
 function readBack(reader: ByteReader, hasTypes: boolean): Back {
@@ -135,6 +151,16 @@ export function readEntry(bytes: Uint8Array): StoredEntry | null {
   } catch {
     return null;
   }
+}
+
+/** A stored entry with what was before and after it. */
+export function entryOf(
+  { before: _, removed: __, ...head }: StoredEntry,
+  revision: number,
+  before: RecordImage | null,
+  after: RecordImage | null,
+): HistoryEntry {
+  return { ...head, revision, before, after };
 }
 
 /** The record before an entry; `undefined` where the entry does not fit what was after it. */

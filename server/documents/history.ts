@@ -10,7 +10,9 @@ import type { Deletion, HistoryRow, StoredDocument } from '../store/store.js';
 import type { Origin } from './changes.js';
 import type { Author } from './device-key.js';
 import { firstIndex } from './first-index.js';
-import { earlierImage, type HistoryEntry, readEntry, type StoredEntry } from './history-entry.js';
+import { earlierImage, entryOf, type HistoryEntry, readEntry, type StoredEntry } from './history-entry.js';
+import type { LastChange } from './later-wins.js';
+import { type MadeAt, ON_ARRIVAL } from './made-at.js';
 import type { RecordImage } from './record-image.js';
 import type { ImageChange } from './record-images.js';
 import { keyOf, type RecordKey } from './record-key.js';
@@ -33,8 +35,12 @@ const MIN_ENTRIES = 20;
 /** How long what was read stays in memory at least, in ms. */
 const REST = 60_000;
 
-/** When the changes of records were made, by their keys, where that is not when they came in. */
-export type TimesMade = ReadonlyMap<string, number>;
+/** When the changes of records were made, by their keys, where that is not when they came in; `null`: not known. */
+export type TimesMade = Pick<ReadonlyMap<string, number>, 'get'> | null;
+
+/** One time for all that an update changes; what came live without one was made now. */
+export const timesOf = (madeAt: MadeAt): TimesMade | undefined =>
+  madeAt === null ? null : madeAt === ON_ARRIVAL ? undefined : { get: () => madeAt };
 
 export class History {
   /** The user's change counter: the revision of the last entry. */
@@ -94,12 +100,32 @@ export class History {
   ): readonly HistoryEntry[] {
     return changes.map((change) => {
       const madeAt = made?.get(keyOf(change)) ?? at;
-      const entry = { ...change, revision: ++this.revision, device, actor, via, at, madeAt };
+      const head = { revision: ++this.revision, device, actor, via, at, madeAt };
+      const entry = { ...change, ...head, ...(made === null && { untimed: true }) };
       this.#entries.push(entry);
       const others = this.#byRecord.get(keyOf(entry));
       if (others === undefined) this.#byRecord.set(keyOf(entry), [entry]);
       else others.push(entry);
       return entry;
+    });
+  }
+
+  /**
+   * Enters writes that were overruled when they came in (D3): each as a change to what would have been, and one back.
+   * Nobody ever saw that, so merges know nothing of them.
+   */
+  enterOverruled(
+    lost: readonly ImageChange[],
+    { device, actor, via }: Pick<Origin, 'device' | 'actor' | 'via'>,
+    at: number,
+    madeAt: number,
+  ): readonly HistoryEntry[] {
+    return lost.flatMap(({ collection, id, before, after }) => {
+      const common = { collection, id, device, actor, via, at, overruled: true };
+      const there = { ...common, revision: ++this.revision, before, after, madeAt };
+      const back = { ...common, revision: ++this.revision, before: after, after: before, madeAt: at };
+      this.#entries.push(there, back);
+      return [there, back];
     });
   }
 
@@ -111,10 +137,11 @@ export class History {
       const entry = stored === null ? null : this.#earlier(revision, stored);
       if (entry === null || revision !== this.#from) break;
       older.push(entry);
+      this.#from = revision - 1;
+      if (entry.overruled) continue;
       const later = this.#byRecord.get(keyOf(entry));
       if (later === undefined) this.#byRecord.set(keyOf(entry), [entry]);
       else later.unshift(entry);
-      this.#from = revision - 1;
     }
     this.#entries = [...older.reverse(), ...this.#entries];
     return older.length === rows.length;
@@ -123,17 +150,16 @@ export class History {
   #earlier(revision: number, stored: StoredEntry): HistoryEntry | null {
     const [later] = this.#of(stored);
     const after = later === undefined ? this.#current(stored) : later.before;
-    const before = earlierImage(stored, after);
+    const before = stored.overruled ? after : earlierImage(stored, after);
     if (before === undefined) return null;
-    const { collection, id, device, actor, via, at, madeAt } = stored;
-    return { revision, collection, id, before, after, device, actor, via, at, madeAt };
+    return entryOf(stored, revision, before, after);
   }
 
   /** What came after this revision was never saved. */
   backTo(revision: number): void {
     while (this.#entries.length > 0 && this.revision > revision) {
       const entry = this.#entries.pop();
-      if (entry !== undefined) this.#byRecord.get(keyOf(entry))?.pop();
+      if (entry !== undefined && !entry.overruled) this.#byRecord.get(keyOf(entry))?.pop();
       this.revision--;
     }
     this.revision = revision;
@@ -193,6 +219,18 @@ export class History {
     return entries[0]?.before === null ? Number.NEGATIVE_INFINITY : otherwise();
   }
 
+  /** The same for a device that speaks Yjs (D3): exactly where an entry in memory tells, else an upper bound. */
+  lastChange(key: RecordKey, path: Path): LastChange {
+    const entry = this.#of(key).findLast((each) => differsAt(each, path));
+    if (entry === undefined) return { at: this.oldestTime(), isExact: false };
+    return { at: entry.madeAt, isExact: entry.untimed !== true };
+  }
+
+  /** Whether everything in memory that was made at `time` or later, as far as history is kept. */
+  reaches(time: number): boolean {
+    return this.#from <= this.#floor || (this.#entries[0]?.at ?? Number.POSITIVE_INFINITY) < time;
+  }
+
   /** Before this, the last change of what no entry in memory tells was made; now, if there is no entry. */
   oldestTime(): number {
     const [oldest] = this.#entries;
@@ -206,7 +244,7 @@ export class History {
   #drop(upTo: number): void {
     if (upTo <= this.#from) return;
     const dropped = this.#entries.splice(0, firstAfter(this.#entries, upTo));
-    for (const entry of dropped) this.#dropFromRecord(keyOf(entry));
+    for (const entry of dropped) if (!entry.overruled) this.#dropFromRecord(keyOf(entry));
     this.#from = upTo;
   }
 

@@ -15,6 +15,9 @@ export function contentOf(item: Y.Item): unknown {
   return wellFormed(item.content.getContent()[item.length - 1]);
 }
 
+/** Yjs joins values that lost their place one after the other into one item, of which the last part counts. */
+export const lastIdOf = ({ id, length }: Y.Item): Y.ID => Y.createID(id.client, id.clock + length - 1);
+
 /** The shared type that an item brought into the document, or `null`. */
 export function typeOf(item: Y.Item): SharedType | null {
   return item.content instanceof Y.ContentType ? (item.content.type as SharedType) : null;

@@ -27,7 +27,7 @@ export interface MoveOptions {
   readonly sawAll: boolean;
   /** The union may know others of this id; from now on, only what is new in them is carried. */
   readonly takeOver: (array: Y.Array<unknown>, id: string) => void;
-  readonly editStays?: EditStays;
+  readonly editStays?: EditStays | undefined;
 }
 
 /** To be called while a transaction ends, when everything that it deleted can still be read. */
@@ -213,7 +213,7 @@ class MovePlan {
     return false;
   }
 
-  #isNew = ({ client, clock }: Element): boolean => this.#step.isNewId(client, clock);
+  #isNew = ({ client, clock }: Element): boolean => this.#step.arrived(client, clock);
 }
 
 interface Origin {

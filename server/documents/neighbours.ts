@@ -11,6 +11,7 @@ import {
 } from '../../shared/protocol/struct-table.js';
 import type { SharedType } from './lost-types.js';
 import { PlaceSet } from './place-set.js';
+import { holds } from './unify-step.js';
 import { structAt } from './update-check.js';
 
 /** Items of the document that may be looked at for one update; what is more is dear in any case. */
@@ -111,6 +112,3 @@ export class Neighbours {
     return this.#root.type;
   }
 }
-
-const holds = ({ id, length }: Y.Item, { client, clock }: { client: number; clock: number }): boolean =>
-  id.client === client && id.clock <= clock && clock < id.clock + length;

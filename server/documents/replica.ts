@@ -5,20 +5,23 @@
 import * as Y from 'yjs';
 import { SyncError } from '../../shared/errors.js';
 import { knowsName } from '../../shared/known-names.js';
-import { isCollectionName, type RecordId } from '../../shared/names.js';
 import { malformed, tooCostly } from '../../shared/protocol/bytes.js';
 import { type Dependency, firstMissing, scanUpdate, type UpdateScan } from '../../shared/protocol/scan.js';
 import { StructTable } from '../../shared/protocol/struct-table.js';
 import { VALUE_DEPTH_CEILING } from '../../shared/protocol/values.js';
 import type { Snapshot, StoredDocument } from '../store/store.js';
+import { Conflicts } from './conflicts.js';
+import { Contests } from './contests.js';
 import { type KeptTimes, timesOf } from './kept-times.js';
-import type { SharedType } from './lost-types.js';
+import { type LastChangeOf, NOT_KNOWN } from './later-wins.js';
+import { lostImages } from './lost-images.js';
+import type { MadeAt } from './made-at.js';
 import { type ImageChange, RecordImages, type Touched } from './record-images.js';
 import { keyOf } from './record-key.js';
 import { Tombstone } from './tombstone.js';
-import { Unifier } from './unify.js';
-import { decodeMemory, encodeMemory } from './unify-memory.js';
-import type { Authorship } from './unify-step.js';
+import { joinedFields, recordsOf } from './touched-records.js';
+import { decodeMemory } from './unify-memory.js';
+import { Step } from './unify-step.js';
 import { UpdateCheck } from './update-check.js';
 import { UpdateCost } from './update-cost.js';
 import { bringsNews } from './update-news.js';
@@ -33,6 +36,8 @@ export interface Written {
   readonly made: Uint8Array | null;
   /** The records that are not what they were. */
   readonly records: readonly ImageChange[];
+  /** Records as they would be with what came in and was overruled at once, before everything else. */
+  readonly lost: readonly ImageChange[];
   /** The document's memory, when it changed. */
   readonly memory: Uint8Array | undefined;
 }
@@ -76,26 +81,33 @@ export class Replica {
   /** The records as they were after the last change that was taken. */
   readonly images = new RecordImages(this.doc);
   readonly #options: ReplicaOptions;
-  readonly #unifier: Unifier;
+  readonly #conflicts: Conflicts;
   /** What is left of what was erased before. */
   readonly erased: Tombstone | null;
   #roots = 0;
   #updates: Uint8Array[] = [];
   #touched = new Map<string, Touched>();
+  #lost: ImageChange[] = [];
   /** Updates that repeat, in part or as a whole, what the document has. */
   readonly #overlapping = new WeakSet<Uint8Array>();
+  /** Updates that may meet what their authors had not seen. */
+  readonly #contested = new WeakSet<Uint8Array>();
 
   #onTransaction: ((transaction: Y.Transaction) => void) | null = null;
 
-  /** Applies the stored updates one by one: what Yjs collects depends on where one ends and the next begins. */
-  constructor(stored: ReplicaSource, options: ReplicaOptions) {
+  /**
+   * Applies the stored updates one by one: what Yjs collects depends on where one ends and the next begins.
+   *
+   * @param lastChangeOf what the history tells
+   */
+  constructor(stored: ReplicaSource, options: ReplicaOptions, lastChangeOf: LastChangeOf = NOT_KNOWN) {
     this.#options = options;
     const { past, retention } = options.times ?? timesOf(options.now);
     this.erased = stored.tombstone ? Tombstone.decode(stored.tombstone, past) : null;
-    this.#unifier = new Unifier(this.doc, decodeMemory(stored.memory), options.now);
+    this.#conflicts = new Conflicts(this.doc, decodeMemory(stored.memory), options.now, lastChangeOf);
     for (const update of stored.updates) Y.applyUpdate(this.doc, update);
     this.#defineRoots();
-    this.#unifier.prune(retention() - options.keepFor);
+    this.#conflicts.prune(retention() - options.keepFor);
     this.doc.on('update', (update: Uint8Array) => this.#updates.push(update));
     this.doc.on('afterTransaction', (transaction: Y.Transaction) => {
       this.#noteRecords(transaction);
@@ -112,7 +124,8 @@ export class Replica {
    */
   check(update: Uint8Array): 'cheap' | 'dear' | 'empty' | Dependency {
     const cost = new UpdateCost(this.doc, table);
-    const scan = scanUpdate(update, this.#options, cost);
+    const contests = new Contests(this.doc, table, cost);
+    const scan = scanUpdate(update, this.#options, contests);
     if (scan.empty) return 'empty';
     this.erased?.checkUpdate(scan);
     this.#refuseOwnIds(scan);
@@ -122,9 +135,13 @@ export class Replica {
     if (scan.ranges.some(({ client, from }) => from < this.#state(client))) this.#overlapping.add(update);
     this.#checkGrowth(scan);
     const maxDepth = Math.min(this.#options.maxDepth, VALUE_DEPTH_CEILING);
-    new UpdateCheck(this.doc, table, update, maxDepth).run((row) => cost.add(update, row));
+    new UpdateCheck(this.doc, table, update, maxDepth).run((row) => contests.add(update, row));
+    if (contests.found) this.#contested.add(update);
     return cost.judge(update.length, scan, this.#options);
   }
+
+  /** Whether an update that was checked may meet what its author had not seen. */
+  isContested = (update: Uint8Array): boolean => this.#contested.has(update);
 
   /** What each later change of the document has to pass by stays bounded. */
   #checkGrowth({ roots, ranges }: UpdateScan): void {
@@ -176,23 +193,26 @@ export class Replica {
    *
    * @param saw the state vector of its author before the update, where it is known
    * @param whole what the update is a part of
+   * @param madeAt when its author made it
    */
   receive(
     update: Uint8Array,
     saw: ReadonlyMap<number, number> | null,
     how: 'unite' | 'no union' = 'unite',
     whole = update,
+    madeAt: MadeAt = null,
   ): Written {
     this.images.complete();
     let union = () => {};
     this.#onTransaction = (transaction) => {
       this.#onTransaction = null;
-      if (how === 'unite')
-        union = this.#planUnion(transaction, { update: whole, saw, inParts: whole !== update });
+      const step = new Step(this.doc, transaction, { update: whole, saw, inParts: whole !== update });
+      if (how === 'unite') union = this.#planUnion(step, madeAt);
     };
     const overlaps = this.#overlapping.has(update);
     Y.applyUpdate(this.doc, overlaps ? UpdateCheck.newPartOf(this.doc, update) : update);
     this.#onTransaction = null;
+    // What the union writes comes behind it; a deletion that is not new has no update of its own.
     const [incoming = null] = this.#updates.splice(0);
     if (this.doc.store.pendingStructs !== null || this.doc.store.pendingDs !== null) {
       throw new SyncError('MALFORMED_UPDATE', 'The update refers to itself in a circle.');
@@ -202,17 +222,16 @@ export class Replica {
   }
 
   /** What is to be written once the transaction has ended; throws `UnionFailed` where that can't be done. */
-  #planUnion(transaction: Y.Transaction, author: Authorship): () => void {
-    const { beforeState } = transaction;
-    const arrived = (client: number, clock: number) => clock >= (beforeState.get(client) ?? 0);
+  #planUnion(step: Step, madeAt: MadeAt): () => void {
     const fail = (cause: unknown): never => {
       throw new UnionFailed('The union of what was created apart failed.', { cause });
     };
     try {
-      const writes = this.#unifier.plan(transaction, author);
+      const { lost, write } = this.#conflicts.resolve(step, madeAt);
+      this.#lost = lostImages(lost, (key) => this.images.get(key));
       return () => {
         try {
-          if (writes.length > 0) this.#unifier.run(writes, this.#options.ids().unions, arrived);
+          write(this.#options.ids().unions);
         } catch (cause) {
           fail(cause);
         }
@@ -228,13 +247,14 @@ export class Replica {
     this.doc.clientID = this.#options.ids().writes;
     this.#onTransaction = (transaction) => {
       this.#onTransaction = null;
-      this.#unifier.note(transaction);
+      this.#conflicts.unifier.note(transaction);
     };
     this.doc.transact(() => change(this.doc));
     for (const { collection, id } of this.#touched.values()) {
-      if (!this.doc.getMap(collection).has(id)) this.#unifier.releaseUnder(this.doc.getMap(collection), id);
+      if (!this.doc.getMap(collection).has(id))
+        this.#conflicts.unifier.releaseUnder(this.doc.getMap(collection), id);
     }
-    this.#unifier.forgetRemovedElements();
+    this.#conflicts.unifier.forgetRemovedElements();
     return this.#take(null, this.#updates);
   }
 
@@ -244,20 +264,21 @@ export class Replica {
     return { update, stateVector: Y.encodeStateVector(this.doc), memory: this.memory() };
   }
 
-  memory(): Uint8Array {
-    return encodeMemory(this.#unifier.memory());
-  }
+  memory = (): Uint8Array => this.#conflicts.memory();
 
   #take(incoming: Uint8Array | null, made: Uint8Array[]): Written {
     const records = this.images.refresh(this.#touched.values());
+    const lost = this.#lost;
     this.#updates = [];
     this.#touched = new Map();
+    this.#lost = [];
     return {
       update: joined([...(incoming === null ? [] : [incoming]), ...made]),
       incoming,
       made: joined(made),
       records,
-      memory: this.#unifier.takeChanged() ? this.memory() : undefined,
+      lost,
+      memory: this.#conflicts.takeChanged() ? this.memory() : undefined,
     };
   }
 
@@ -282,25 +303,3 @@ export class Replica {
 
 const joined = (updates: Uint8Array[]): Uint8Array | null =>
   updates.length > 1 ? Y.mergeUpdates(updates) : (updates[0] ?? null);
-
-/** The records that a change of `type` at `keys` belongs to, and which of their fields. */
-function recordsOf(type: SharedType, keys: ReadonlySet<string | null>): Touched[] {
-  const path: (string | null)[] = []; // from the innermost key to the id of the record
-  let at = type;
-  while (at._item !== null) {
-    path.push(at._item.parentSub);
-    at = at._item.parent as SharedType;
-  }
-  const collection = Y.findRootTypeKey(at);
-  if (!isCollectionName(collection)) return [];
-  const touched = (id: string | null | undefined, fields: Touched['fields']): Touched[] =>
-    typeof id === 'string' ? [{ collection, id: id as RecordId, fields }] : [];
-  const id = path.at(-1);
-  if (id === undefined) return [...keys].flatMap((key) => touched(key, null));
-  const field = path.at(-2);
-  if (field === undefined) return touched(id, keys.has(null) ? null : (keys as ReadonlySet<string>));
-  return touched(id, field === null ? null : new Set([field]));
-}
-
-const joinedFields = (a: Touched['fields'], b: Touched['fields']): Touched['fields'] =>
-  a === null || b === null ? null : new Set([...a, ...b]);

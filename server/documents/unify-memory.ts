@@ -1,6 +1,7 @@
 /** What the union has to remember beside the document, as bytes. */
 import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
+import type { Decision } from './decisions.js';
 
 /** A map or array that lost its place to one created apart, by the Yjs id of its item. */
 export interface KeptType {
@@ -19,8 +20,12 @@ export interface UnifyMemory {
   readonly moved: readonly KeptType[];
 }
 
-/** Counts, then pairs and triples of varuints: small, and the same bytes for the same memory. */
-export function encodeMemory({ kept, unionClients, moved }: UnifyMemory): Uint8Array {
+export interface ReplicaMemory extends UnifyMemory {
+  readonly decisions: readonly Decision[];
+}
+
+/** Counts, then varuints: small, and the same bytes for the same memory. Later lists are left out where they are empty. */
+export function encodeMemory({ kept, unionClients, moved, decisions }: ReplicaMemory): Uint8Array {
   return encoding.encode((encoder) => {
     encoding.writeVarUint(encoder, unionClients.length);
     for (const client of unionClients) encoding.writeVarUint(encoder, client);
@@ -28,7 +33,8 @@ export function encodeMemory({ kept, unionClients, moved }: UnifyMemory): Uint8A
     for (const { client, clock, at } of kept) {
       for (const number of [client, clock, at]) encoding.writeVarUint(encoder, number);
     }
-    if (moved.length > 0) writeMoved(encoder, moved);
+    if (moved.length + decisions.length > 0) writeMoved(encoder, moved);
+    if (decisions.length > 0) writeDecisions(encoder, decisions);
   });
 }
 
@@ -64,13 +70,32 @@ function readMoved(decoder: decoding.Decoder): KeptType[] {
   return moved;
 }
 
-export function decodeMemory(bytes: Uint8Array | null): UnifyMemory {
-  if (bytes === null || bytes.length === 0) return { kept: [], unionClients: [], moved: [] };
+function writeDecisions(encoder: encoding.Encoder, decisions: readonly Decision[]): void {
+  encoding.writeVarUint(encoder, decisions.length);
+  for (const { client, clock, by, madeAt, at } of decisions) {
+    const numbers = [client, clock, by.client, by.clock, madeAt === null ? 0 : madeAt + 1, at];
+    for (const number of numbers) encoding.writeVarUint(encoder, number);
+  }
+}
+
+function readDecisions(decoder: decoding.Decoder): Decision[] {
+  const number = () => decoding.readVarUint(decoder);
+  const id = () => ({ client: number(), clock: number() });
+  const time = () => {
+    const next = number();
+    return next === 0 ? null : next - 1;
+  };
+  return Array.from({ length: number() }, () => ({ ...id(), by: id(), madeAt: time(), at: number() }));
+}
+
+export function decodeMemory(bytes: Uint8Array | null): ReplicaMemory {
+  if (bytes === null || bytes.length === 0) return { kept: [], unionClients: [], moved: [], decisions: [] };
   const decoder = decoding.createDecoder(bytes);
   const list = <T>(read: () => T) => Array.from({ length: decoding.readVarUint(decoder) }, read);
   const number = () => decoding.readVarUint(decoder);
   const unionClients = list(number);
   const kept = list(() => ({ client: number(), clock: number(), at: number() }));
-  // Memories of before elements were moved end here.
-  return { unionClients, kept, moved: decoding.hasContent(decoder) ? readMoved(decoder) : [] };
+  // Memories of before there was more end here.
+  const moved = decoding.hasContent(decoder) ? readMoved(decoder) : [];
+  return { unionClients, kept, moved, decisions: decoding.hasContent(decoder) ? readDecisions(decoder) : [] };
 }

@@ -22,6 +22,7 @@ export class Step {
   readonly #transaction: Y.Transaction;
   readonly #author: Authorship;
   #structs: ReturnType<typeof Y.parseUpdateMeta> | undefined;
+  #origins: ReadonlyMap<number, ReadonlySet<number>> | undefined;
 
   constructor(doc: Y.Doc, transaction: Y.Transaction, author: Authorship) {
     this.#doc = doc;
@@ -49,7 +50,11 @@ export class Step {
 
   /** What the update deletes, and was deleted before. Of one that comes in parts, not with each of them again. */
   *deletedAgain(): Generator<Y.Item> {
-    if (this.#author.inParts) return;
+    if (!this.#author.inParts) yield* this.deletedBefore();
+  }
+
+  /** Items that the update deletes and that somebody else had deleted, or written over, before. */
+  *deletedBefore(): Generator<Y.Item> {
     for (const item of this.#itemsOf(this.#authorsDeletes)) {
       if (item.deleted && !this.deleted(item) && !this.isNew(item)) yield item;
     }
@@ -70,16 +75,20 @@ export class Step {
     }
   }
 
+  get hasDeletions(): boolean {
+    return this.#transaction.deleteSet.clients.size > 0;
+  }
+
+  /** Whether the update brought this id. */
+  arrived = (client: number, clock: number): boolean =>
+    clock >= (this.#transaction.beforeState.get(client) ?? 0);
+
   isNew(item: Y.Item): boolean {
     return this.isNewAt(item, 0);
   }
 
   isNewAt({ id: { client, clock } }: Y.Item, offset: number): boolean {
-    return this.isNewId(client, clock + offset);
-  }
-
-  isNewId(client: number, clock: number): boolean {
-    return clock >= (this.#transaction.beforeState.get(client) ?? 0);
+    return this.arrived(client, clock + offset);
   }
 
   /** The item with this id, which may be one of several in it. */
@@ -128,6 +137,31 @@ export class Step {
     const deletes = deletesOf.get(update) ?? Y.decodeUpdate(update).ds;
     deletesOf.set(update, deletes);
     return deletes;
+  }
+
+  /** Its author removed it again, in the same update. */
+  isRemoval(item: Y.Item): boolean {
+    return item.content instanceof Y.ContentDeleted || (item.deleted && this.deletedByAuthor(item));
+  }
+
+  /** Whether the update writes something else in the place of an item. */
+  isReplaced({ id, length }: Y.Item): boolean {
+    this.#origins ??= originsIn(Y.decodeUpdate(this.#author.update).structs);
+    const clocks = this.#origins.get(id.client) ?? NONE;
+    for (let clock = id.clock; clock < id.clock + length; clock++) if (clocks.has(clock)) return true;
+    return false;
+  }
+
+  /** What its author had seen last at the key of a new item, of what was there before. */
+  knownBefore(item: Y.Item): Y.Item | null {
+    if (!this.isNew(item)) return item; // it was joined with what it was put behind
+    for (let id = item.origin; id !== null; ) {
+      const origin = Y.getItem(this.#doc.store, id) as Y.AbstractStruct;
+      if (!(origin instanceof Y.Item)) return null;
+      if (!this.isNew(origin)) return origin;
+      id = origin.origin;
+    }
+    return null;
   }
 
   /** What the author of an item had seen at its key, by the chain of origins. */
@@ -183,6 +217,27 @@ function itemsOfNested(item: Y.Item): Y.Item[] {
   return type === null ? [] : itemsOf(type);
 }
 
+const NONE: ReadonlySet<number> = new Set();
+
+/** What the structs of an update were put behind, by client. */
+function originsIn(structs: readonly (Y.Item | Y.GC | Y.Skip)[]): Map<number, Set<number>> {
+  const origins = new Map<number, Set<number>>();
+  for (const struct of structs) {
+    if (!(struct instanceof Y.Item) || struct.origin === null) continue;
+    const { client, clock } = struct.origin;
+    const clocks = origins.get(client);
+    if (clocks === undefined) origins.set(client, new Set([clock]));
+    else clocks.add(clock);
+  }
+  return origins;
+}
+
+/** Whether a Yjs id is that of the item, or of a part of it. */
+export const holds = (
+  { id, length }: Y.Item,
+  { client, clock }: { client: number; clock: number },
+): boolean => id.client === client && id.clock <= clock && clock < id.clock + length;
+
 /** Keys of maps, each once. */
 export class Slots {
   readonly #keys = new Map<SharedType, Set<string>>();
@@ -191,6 +246,10 @@ export class Slots {
     const keys = this.#keys.get(parent);
     if (keys === undefined) this.#keys.set(parent, new Set([key]));
     else keys.add(key);
+  }
+
+  has(parent: SharedType, key: string): boolean {
+    return this.#keys.get(parent)?.has(key) ?? false;
   }
 
   all(): { parent: SharedType; key: string }[] {

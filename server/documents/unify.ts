@@ -6,11 +6,12 @@
 import * as Y from 'yjs';
 import { bringsObjects, byPosition, elementsById, removeElement } from './array-elements.js';
 import { contentOf, copyOf, elementsOf, idOf, isLive, type SharedType, typeOf } from './lost-types.js';
-import { planMoves } from './move-plan.js';
+import { type EditStays, planMoves } from './move-plan.js';
 import { MovedElements } from './moved-elements.js';
 import type { KeptType, UnifyMemory } from './unify-memory.js';
-import { type Authorship, mayCompete, metUnion, replacedBy, Slots, Step } from './unify-step.js';
-import { authorsItem, createUnited, type UnionContext, unite } from './union.js';
+import { mayCompete, metUnion, replacedBy, Slots, Step } from './unify-step.js';
+import { createUnited, type UnionContext, unite } from './union.js';
+import { authorsItem } from './union-candidates.js';
 
 type Write = (context: UnionContext) => void;
 
@@ -60,16 +61,22 @@ export class Unifier {
     this.#moved.prune(before);
   }
 
-  /** To be called while a transaction that applied an update ends; says what is to be written after it. */
-  plan(transaction: Y.Transaction, author: Authorship): Write[] {
-    const step = new Step(this.#doc, transaction, author);
-    const moves = this.#planMoves(step, false);
+  /**
+   * To be called while a transaction that applied an update ends; says what is to be written after it.
+   *
+   * @param decided the keys at which times have told what is to stand
+   * @param editStays what times tell of elements that were moved
+   */
+  plan(step: Step, decided: Slots, editStays?: EditStays): Write[] {
+    const moves = this.#planMoves(step, false, editStays);
     const slots = new Slots();
     const arrays = new Set<Y.Array<unknown>>();
     for (const item of step.newItems()) this.#consider(item, step, slots, arrays);
     for (const kept of this.#kept.values()) this.#considerDeleted(kept, slots, step);
-    if (transaction.deleteSet.clients.size > 0) this.forgetRemovedElements();
-    const writes = slots.all().flatMap(({ parent, key }) => this.#planSlot(parent, key, step));
+    if (step.hasDeletions) this.forgetRemovedElements();
+    const writes = slots
+      .all()
+      .flatMap(({ parent, key }) => this.#planSlot(parent, key, step, decided.has(parent, key)));
     const joins = [...arrays].map(
       (array): Write =>
         (context) =>
@@ -84,8 +91,12 @@ export class Unifier {
     this.#planMoves(new Step(this.#doc, transaction, author), true);
   }
 
-  #planMoves(step: Step, sawAll: boolean): (() => void)[] {
-    return planMoves(step, this.#moved, { sawAll, takeOver: (array, id) => this.#handOver(array, id) });
+  #planMoves(step: Step, sawAll: boolean, editStays?: EditStays): (() => void)[] {
+    return planMoves(step, this.#moved, {
+      sawAll,
+      editStays,
+      takeOver: (array, id) => this.#handOver(array, id),
+    });
   }
 
   /** Of an element that was moved, only what is new in those that were united with it counts from now on. */
@@ -97,12 +108,16 @@ export class Unifier {
   }
 
   /** Runs the writes of a plan with a client id of their own. */
-  run(writes: readonly Write[], client: number, arrived: UnionContext['arrived']): void {
+  run(
+    writes: readonly Write[],
+    client: number,
+    known: Omit<UnionContext, 'madeByUnion' | 'kept' | 'isCopy'>,
+  ): void {
     const doc = this.#doc;
     const own = doc.clientID;
     const clients = this.#unionClients;
     const context: UnionContext = {
-      arrived,
+      ...known,
       madeByUnion: (id) => clients.has(id) || id === client,
       kept: (id, clock) => this.#kept.has(keyOf({ client: id, clock })),
       isCopy: (map) => this.#moved.isCopy(map),
@@ -142,6 +157,13 @@ export class Unifier {
     }
   }
 
+  /** Keeps what lost its place, so that late edits of it can be carried over. */
+  keep(item: Y.Item): void {
+    if (this.#kept.has(keyOf(item.id))) return;
+    this.#kept.set(keyOf(item.id), { client: item.id.client, clock: item.id.clock, at: this.#now() });
+    this.#changed = true;
+  }
+
   #isKept(item: Y.Item): boolean {
     return this.#kept.size > 0 && this.#keptAround(item) !== null;
   }
@@ -159,12 +181,6 @@ export class Unifier {
     if (Y.getState(this.#doc.store, id.client) <= id.clock) return null;
     const struct = Y.getItem(this.#doc.store, Y.createID(id.client, id.clock)) as Y.AbstractStruct;
     return struct instanceof Y.Item && typeOf(struct) !== null ? struct : null;
-  }
-
-  #keep(item: Y.Item): void {
-    if (this.#kept.has(keyOf(item.id))) return;
-    this.#kept.set(keyOf(item.id), { client: item.id.client, clock: item.id.clock, at: this.#now() });
-    this.#changed = true;
   }
 
   #release(id: { client: number; clock: number }): void {
@@ -199,7 +215,7 @@ export class Unifier {
     const winner = (item.parent as SharedType)._map.get(item.parentSub) as Y.Item;
     const replaced = step.ancestorsOf(winner);
     for (let at = winner.left; at !== null; at = at.left) {
-      if (typeOf(at) !== null && !replaced.has(at)) this.#keep(at);
+      if (typeOf(at) !== null && !replaced.has(at)) this.keep(at);
     }
   }
 
@@ -219,18 +235,18 @@ export class Unifier {
     if (winner !== undefined && step.deleted(winner) && isLive(parent)) slots.add(parent, item.parentSub);
   }
 
-  #planSlot(parent: SharedType, key: string, step: Step): Write[] {
+  #planSlot(parent: SharedType, key: string, step: Step, isDecided: boolean): Write[] {
     const winner = parent._map.get(key);
     if (winner === undefined) return [];
     const losers = this.#losers(winner, step);
-    if (losers.length === 0) return this.#planAuthorsWrite(parent, key, winner, step);
+    if (losers.length === 0) return isDecided ? [] : this.#planAuthorsWrite(parent, key, winner, step);
     const type = winner.deleted ? null : typeOf(winner);
     if (!winner.deleted && type === null) {
       for (const { item } of losers) this.#release(item.id);
       return [];
     }
     if (winner.deleted && !losers.some(({ fresh }) => fresh)) return [];
-    for (const { item } of losers.slice(0, MAX_KEPT)) this.#keep(item);
+    for (const { item } of losers.slice(0, MAX_KEPT)) this.keep(item);
     for (const { item } of losers.slice(MAX_KEPT)) this.#release(item.id);
     const sources = losers.map(({ item, fresh }) => ({ type: typeOf(item) as SharedType, fresh }));
     if (type !== null) return [(context) => unite(type, sources, context)];
@@ -276,7 +292,7 @@ export class Unifier {
     const inOrder = byPosition(array);
     for (const [id, [target, ...others]] of elementsById(array, context)) {
       const maps = others.flatMap(({ client, clock }) => this.#itemOf({ client, clock }) ?? []);
-      for (const item of maps) this.#keep(item);
+      for (const item of maps) this.keep(item);
       const sources = [...(lost.get(id) ?? []), ...maps].sort(inOrder).map((item) => ({
         type: typeOf(item) as SharedType,
         fresh: !item.deleted,

@@ -6,7 +6,8 @@
  * 2. otherwise the first source that edited the field after creating it wins, else the first that has it
  *    (sources are given in the order of precedence);
  * 3. a field that was removed, in the target or in a source that comes first, is not brought back.
- * Writes of earlier unions never count as an author's.
+ * Where the times of what came in and of what stood there are known, the later comes before rules 1 and 2. What is
+ * empty (`""`, null, `[]`, `{}`) never wins over what is not. Writes of earlier unions never count as an author's.
  */
 import { equalityDeep } from 'lib0/function';
 import * as Y from 'yjs';
@@ -23,23 +24,20 @@ import {
   textOf,
   typeOf,
 } from './lost-types.js';
+import {
+  authorsItem,
+  type Candidate,
+  candidatesByKey,
+  inPrecedence,
+  isEdit,
+  isNew,
+  isOlder,
+  type Source,
+  type UnionContext,
+} from './union-candidates.js';
+import { chosenOf } from './union-choice.js';
 
-export interface UnionContext {
-  /** Whether a union wrote the items of this client. */
-  madeByUnion(client: number): boolean;
-  /** Whether this id is new: elements and characters are carried once, when they arrive. */
-  arrived(client: number, clock: number): boolean;
-  /** Whether this map or array lost its place to one created apart. */
-  kept(client: number, clock: number): boolean;
-  /** Whether this map is an element that was moved: a copy, so that none of its fields counts as just created. */
-  isCopy(map: Y.Map<unknown>): boolean;
-}
-
-export interface Source {
-  readonly type: SharedType;
-  /** The type lost its place just now, so all of its elements are new to the target. */
-  readonly fresh: boolean;
-}
+export type { Source, UnionContext } from './union-candidates.js';
 
 /** Unites `sources`, the first taking precedence, into `target`. Call it inside a transaction. */
 export function unite(target: SharedType, sources: readonly Source[], context: UnionContext): void {
@@ -66,99 +64,63 @@ const isArraySource = ({ type }: Source) => type instanceof Y.Array;
 
 function uniteMaps(target: Y.Map<unknown>, sources: readonly Source[], context: UnionContext): void {
   const byKey = candidatesByKey(sources, context);
-  for (const key of [...byKey.keys()].sort()) {
-    uniteField(target, key, inPrecedence(byKey.get(key) ?? []), context);
+  const stood = mapThatStood(target, sources, context);
+  // What a union had put into the one that stood is no author's, and counts as what stood there alone.
+  const others = stood === null || stood === target ? [] : stood._map.keys();
+  for (const key of [...new Set([...byKey.keys(), ...others])].sort()) {
+    uniteField(target, key, inPrecedence(byKey.get(key) ?? []), stood?._map.get(key) ?? null, context);
   }
 }
 
-interface Candidate {
-  readonly item: Y.Item;
-  readonly fresh: boolean;
-  readonly isEdit: boolean;
-  /** Of what the author wrote, which `item` may be a union's copy of. */
-  readonly id: Y.ID;
+/** The one whose fields the record had before this update. */
+function mapThatStood(
+  target: SharedType,
+  sources: readonly Source[],
+  context: UnionContext,
+): SharedType | null {
+  const isOld = ({ _item: item }: SharedType) => item !== null && !isNew(item.id, context);
+  if (isOld(target)) return target;
+  const stood = ({ type }: Source) => isOld(type) && (context.stood?.(type) ?? false);
+  return sources.find(stood)?.type ?? null;
 }
 
-/**
- * What the sources have at each key, up to the first that had removed it. A map, array or text that a union made
- * counts too: authors may have written inside it. So does one that lost its place in the source itself.
- */
-function candidatesByKey(sources: readonly Source[], context: UnionContext): Map<string, Candidate[]> {
-  const byKey = new Map<string, Candidate[]>();
-  const removed = new Set<string>();
-  for (const { type, fresh } of sources) {
-    for (const [key, last] of type._map) {
-      if (contentOf(last) === undefined) removed.add(key);
-      if (removed.has(key)) continue;
-      const candidates = byKey.get(key) ?? [];
-      candidates.push(...candidatesAt(last, fresh, context));
-      if (candidates.length > 0) byKey.set(key, candidates);
-    }
-  }
-  return byKey;
-}
-
-/** Edits first. Of an author's plain values only the latest counts: it was written knowing of the others. */
-function inPrecedence(candidates: readonly Candidate[]): Candidate[] {
-  const latest = new Map<number, number>();
-  for (const { id } of candidates) latest.set(id.client, Math.max(id.clock, latest.get(id.client) ?? 0));
-  const counting = candidates.filter(
-    ({ item, id }) => typeOf(item) !== null || id.clock === latest.get(id.client),
-  );
-  return [...counting.filter(({ isEdit }) => isEdit), ...counting.filter(({ isEdit }) => !isEdit)];
-}
-
-/** Whether the author of a plain value wrote the other one later: before and after hearing of a map that won. */
-function isOlder({ item, id }: Candidate, other: Y.ID): boolean {
-  return typeOf(item) === null && id.client === other.client && id.clock < other.clock;
-}
-
-function candidatesAt(latest: Y.Item, fresh: boolean, context: UnionContext): Candidate[] {
-  const own = authorsItem(latest, context);
-  // Where the author's own item was collected, a union has written its value again.
-  const value = own !== null && contentOf(own) === undefined ? latest : own;
-  const candidates: Candidate[] =
-    own && value ? [{ item: value, fresh, isEdit: isEdit(own), id: own.id }] : [];
-  for (let item: Y.Item | null = latest; item !== null; item = item.left) {
-    const counts = item === latest || context.kept(item.id.client, item.id.clock);
-    if (counts && item !== value && typeOf(item) !== null) {
-      candidates.push({ item, fresh: fresh && item === latest, isEdit: false, id: item.id });
-    }
-  }
-  return candidates;
-}
-
-/** The last item of a key that an author wrote, passing over those of unions. */
-export function authorsItem(latest: Y.Item, context: Pick<UnionContext, 'madeByUnion'>): Y.Item | null {
-  let item: Y.Item | null = latest;
-  while (item !== null && context.madeByUnion(item.id.client)) item = item.left;
-  return item;
-}
-
-/** Written over an earlier value of the same field, so after the map was created. */
-const isEdit = (item: Y.Item) => item.origin !== null || item.length > 1;
-
+/** @param stood what the field held before this update */
 function uniteField(
   target: Y.Map<unknown>,
   key: string,
   candidates: Candidate[],
+  stood: Y.Item | null,
   context: UnionContext,
 ): void {
-  if (candidates.length === 0) return;
   const current = target._map.get(key);
-  if (current === undefined) put(target, key, candidates, context);
-  if (current === undefined || current.deleted) return;
+  if (current === undefined) {
+    const field = {
+      target,
+      key,
+      current: null,
+      own: null,
+      all: candidates,
+      stood,
+      ruled: candidates.find((each) => !each.isBeaten),
+    };
+    const chosen = chosenOf(field, context);
+    if (chosen !== undefined) put(target, key, firstOf(chosen, candidates), context);
+    return;
+  }
+  if (current.deleted) return;
   const own = authorsItem(current, context);
   const below = keptBelow(current, own, context);
   const all = [...below, ...candidates];
-  const first = own === null || (own !== current && below.length > 0) ? all[0] : undefined;
-  const late = context.isCopy(target) ? all.filter(({ id }) => context.arrived(id.client, id.clock)) : all;
-  const chosen = (own && overrides(own, current, late)) ?? first;
+  const ruling = all.filter((each) => !each.isBeaten);
+  const first = own === null || (own !== current && below.length > 0) ? ruling[0] : undefined;
+  const late = context.isCopy(target) ? ruling.filter(({ id }) => isNew(id, context)) : ruling;
+  const ruled = (own && overrides(own, current, late)) ?? first;
+  const chosen = chosenOf({ target, key, current, own, all, stood, ruled }, context);
   if (chosen === undefined) {
     uniteInside(current, all, context);
     return;
   }
-  const others = all.slice(all.indexOf(chosen));
+  const others = [chosen, ...all.slice(all.indexOf(chosen) + 1)];
   if (uniteInside(current, others, context)) return;
   if (!equalityDeep(jsonOf(contentOf(current)), jsonOf(contentOf(chosen.item))))
     put(target, key, others, context);
@@ -190,6 +152,11 @@ function overrides(own: Y.Item, current: Y.Item, candidates: readonly Candidate[
     : candidates.find((each) => each.isEdit && !isOlder(each, own.id));
 }
 
+const firstOf = (chosen: Candidate, all: readonly Candidate[]): Candidate[] => [
+  chosen,
+  ...all.filter((each) => each !== chosen),
+];
+
 function put(
   target: Y.Map<unknown>,
   key: string,
@@ -200,6 +167,8 @@ function put(
   if (first === undefined) return;
   const value = copyOf(contentOf(first.item));
   target.set(key, value);
+  const copy = target._map.get(key);
+  if (copy !== undefined) context.copied?.(copy, first.id);
   if (!(value instanceof Y.AbstractType)) return;
   // The first one is among the sources: what is copied counts as a union's, and would lose to the others.
   unite(

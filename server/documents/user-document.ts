@@ -14,11 +14,13 @@ import { durableChange, type Member, type Origin } from './changes.js';
 import { CommitQueue } from './commit-queue.js';
 import { DeviceStates } from './device-states.js';
 import { DocumentCompaction } from './document-compaction.js';
-import { type DocumentOptions, NO_LIMITS, type ReceiveResult } from './document-options.js';
+import { type DocumentOptions, NO_LIMITS, type ReceiveResult, type Saw } from './document-options.js';
 import { DocumentRoom } from './document-room.js';
-import { History, type TimesMade } from './history.js';
+import { History, type TimesMade, timesOf } from './history.js';
 import { encodeEntry, type HistoryEntry } from './history-entry.js';
+import { HistoryReader } from './history-reader.js';
 import { Inbox } from './inbox.js';
+import type { MadeAt } from './made-at.js';
 import { Members } from './members.js';
 import type { RecordKey } from './record-key.js';
 import { Replica, type Written } from './replica.js';
@@ -46,6 +48,7 @@ export class UserDocument {
   readonly #commits: CommitQueue;
   readonly #inbox: Inbox;
   readonly #intake: UpdateIntake;
+  readonly #reader: HistoryReader;
   #failure: SyncError | null = null;
   readonly #size: StoredSize;
 
@@ -56,11 +59,13 @@ export class UserDocument {
     this.turns = new UserTurns(user, options.turns);
     this.#commits = new CommitQueue((action) => this.#safely(action), this.turns);
     this.#inbox = new Inbox((task) => this.#safely(task), this.turns);
-    this.#replica = new Replica(stored, options);
+    this.#replica = new Replica(stored, options, (key, path) => this.history.lastChange(key, path));
     const limits = options.limits ?? NO_LIMITS;
     this.devices = new DeviceStates(user, stored.devices, stored.revision, limits.maxDevices);
     this.history = new History(stored, (key) => this.#replica.images.get(key), options.times?.past);
     this.archive = new Archive(user, options);
+    const damaged = () => options.onHistoryDamaged(this, this.history.floor);
+    this.#reader = new HistoryReader(this.history, this.archive, options.now, damaged);
     this.#size = new StoredSize(stored.updates);
     this.room = new DocumentRoom(() => this.#replica.doc, this.#size, limits, options.now);
     this.#intake = this.#openIntake();
@@ -109,7 +114,7 @@ export class UserDocument {
   /** Runs `task` when the history since `revision` is in memory: now, or after it was read, before what came later. */
   withHistory(revision: number, task: () => void): void {
     this.#inbox.enter(() => {
-      if (!this.history.covers(revision)) void this.#pause(() => this.#readHistory(revision));
+      if (!this.history.covers(revision)) void this.#pause(() => this.#reader.backTo(revision));
       this.#inbox.enter(task);
     });
   }
@@ -123,10 +128,11 @@ export class UserDocument {
    * `DOCUMENT_FULL`, or misses dependencies.
    *
    * @param saw the author's state vector before the update, where it is known
+   * @param madeAt when its author made it
    */
-  receive(origin: Origin, update: Uint8Array, saw: ReadonlyMap<number, number> | null): ReceiveResult {
+  receive(origin: Origin, update: Uint8Array, saw: Saw, madeAt: MadeAt = null): ReceiveResult {
     this.#mustWork();
-    return this.#intake.receive({ origin, update, saw });
+    return this.#intake.receive({ origin, update, saw, madeAt });
   }
 
   /** Whether an update would change the document; throws `MALFORMED_UPDATE`. */
@@ -137,7 +143,6 @@ export class UserDocument {
 
   /**
    * Writes on behalf of a device that speaks JSON; returns the changes of records that came of it.
-   *
    * @param made when the changes were made, where it was not now
    */
   write(origin: Origin, change: (doc: Y.Doc) => void, made?: TimesMade): readonly HistoryEntry[] {
@@ -170,9 +175,7 @@ export class UserDocument {
   }
 
   /** The same as a promise, for a request that has to wait. */
-  durable(): Promise<void> {
-    return new Promise((resolve, reject) => this.afterDurable(resolve, reject));
-  }
+  durable = (): Promise<void> => new Promise((resolve, reject) => this.afterDurable(resolve, reject));
 
   stateVector = (): Uint8Array => Y.encodeStateVector(this.#replica.doc);
 
@@ -204,7 +207,9 @@ export class UserDocument {
       replica: () => this.#replica,
       mustTake: (update) => this.room.mustTakeUpdate(update),
       load: () => this.#options.store.load(this.user),
-      commit: (origin, written) => void this.#commit(origin, written),
+      commit: (origin, written, madeAt) => void this.#commit(origin, written, timesOf(madeAt)),
+      remembers: (time) => this.history.reaches(time),
+      recall: this.#reader.backToTime,
       pause: (work) => void this.#pause(work),
       enter: (task) => this.enter(task),
       rebuild: (cause) => this.#rebuild(cause),
@@ -225,13 +230,19 @@ export class UserDocument {
   #commit(origin: Origin, written: Written, made?: TimesMade): readonly HistoryEntry[] {
     const { update, memory } = written;
     if (this.#failure !== null) throw this.#failure;
-    if (update === null) return [];
+    if (update === null) {
+      if (memory !== undefined)
+        this.#await(this.#options.store.commit(this.user, { update, revision: this.revision, memory }));
+      return [];
+    }
     const now = this.#options.now();
+    const overruled = this.history.enterOverruled(written.lost, origin, now, made?.get('') ?? now);
     const entries = this.history.enter(written.records, origin, now, made);
     this.history.trim(now, () => this.devices.liveFrom(now));
     this.#size.add(update);
     const { revision } = this;
-    const parts = { history: entries.map(encodeEntry), devices: this.devices.take(now, 'due') };
+    const history = [...overruled, ...entries].map(encodeEntry);
+    const parts = { history, devices: this.devices.take(now, 'due') };
     const commit = this.#options.store.commit(this.user, { update, revision, memory, ...parts });
     const change = durableChange(origin, revision, written, entries);
     // Who joins from here on has this change in what it asks for; it must not come before that (N2, L1).
@@ -278,12 +289,6 @@ export class UserDocument {
 
   #allDurable = (): Promise<void> => new Promise((done, failed) => this.#commits.after({ done, failed }));
 
-  async #readHistory(since: number): Promise<void> {
-    const isComplete = await this.archive.reachBack(this.history, since);
-    this.history.readAt = this.#options.now();
-    if (!isComplete) this.#options.onHistoryDamaged(this, this.history.floor);
-  }
-
   /**
    * Yjs may have been left halfway: the document in memory is thrown away and loaded again, when everything
    * that was accepted is durable. What arrives meanwhile waits; other connections notice nothing (S1).
@@ -296,7 +301,7 @@ export class UserDocument {
 
   async #reload(): Promise<void> {
     const stored = await this.#options.store.load(this.user);
-    this.#replica = new Replica(stored, this.#options);
+    this.#replica = new Replica(stored, this.#options, (key, path) => this.history.lastChange(key, path));
     this.history.backTo(stored.revision);
   }
 }

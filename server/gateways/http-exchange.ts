@@ -1,12 +1,21 @@
 import type { Request, Response } from 'express';
 import { SyncError } from '../../shared/errors.js';
-import { decodeExchange, encodeExchange } from '../../shared/protocol/http.js';
+import { decodeExchange, type Exchange, encodeExchange } from '../../shared/protocol/http.js';
 import { decodeStateVector } from '../../shared/protocol/yjs.js';
 import type { Origin } from '../documents/changes.js';
 import type { ReceiveResult } from '../documents/document-options.js';
+import { type MadeAt, SenderClock } from '../documents/made-at.js';
 import type { UserDocument } from '../documents/user-document.js';
 import { sendBody } from './http-compression.js';
-import { authorOf, type HttpOptions, inOrder, visitorOf, withDocument } from './http-request.js';
+import {
+  arrivalOf,
+  authorOf,
+  charge,
+  type HttpOptions,
+  inOrder,
+  visitorOf,
+  withDocument,
+} from './http-request.js';
 
 const NOTHING_NEW: ReceiveResult = { missing: null };
 
@@ -15,19 +24,24 @@ export async function postYjs(options: HttpOptions, request: Request, response: 
   const { mayWrite } = visitorOf(request);
   const origin: Origin = { via: 'http', ...authorOf(request, options.newDeviceId), member: null };
   const body = Buffer.isBuffer(request.body) ? new Uint8Array(request.body) : new Uint8Array(0);
-  const { stateVector, update } = decodeExchange(body);
-  const action = mayWrite && update.length > 0 ? 'write' : 'read';
+  const exchange = decodeExchange(body);
+  const { stateVector } = exchange;
+  const given = changesOf(exchange, arrivalOf(request) ?? options.now());
+  charge(options, request, exchange.timed?.changes.length ?? 0);
+  const action = mayWrite && given.length > 0 ? 'write' : 'read';
   await withDocument(options, request, action, async (document) => {
-    const { tried } = await inOrder(document, () => {
-      const saw = stateVector.length > 0 ? decodeStateVector(stateVector) : null;
-      if (saw !== null) document.erased?.checkStateVector(saw);
-      if (!mayWrite) return refuseNews(document, update);
-      if (update.length === 0) return NOTHING_NEW;
-      const result = document.receive(origin, update, saw);
-      if (result.missing !== null) throw new SyncError('MISSING_DEPENDENCIES');
-      return result;
-    });
-    await tried;
+    const saw = stateVector.length > 0 ? decodeStateVector(stateVector) : null;
+    if (saw !== null) await inOrder(document, () => document.erased?.checkStateVector(saw));
+    for (const { update, madeAt } of given) {
+      const { tried } = await inOrder(document, () => {
+        if (!mayWrite) return refuseNews(document, update);
+        const result = document.receive(origin, update, saw, madeAt);
+        if (result.missing !== null) throw new SyncError('MISSING_DEPENDENCIES');
+        return result;
+      });
+      await tried;
+      await new Promise((resolve) => setImmediate(resolve)); // others have their turn
+    }
     // Only now: a union that failed has left a document that must not be read before it is rebuilt.
     const answer = await inOrder(document, () => ({
       stateVector: document.stateVector(),
@@ -39,8 +53,19 @@ export async function postYjs(options: HttpOptions, request: Request, response: 
   });
 }
 
+/** What is given, in the order in which it is to be applied; the times by the server's clock. */
+function changesOf({ update, timed }: Exchange, arrivedAt: number): { update: Uint8Array; madeAt: MadeAt }[] {
+  const clock = new SenderClock();
+  if (timed !== undefined) clock.hear(timed.sentAt, arrivedAt);
+  const changes = (timed?.changes ?? []).map(({ update, madeAt }) => ({
+    update,
+    madeAt: madeAt === null ? null : clock.correct(madeAt, arrivedAt),
+  }));
+  return update.length > 0 ? [...changes, { update, madeAt: null }] : changes;
+}
+
 /** What brings nothing new is no offence (N7). */
 function refuseNews(document: UserDocument, update: Uint8Array): ReceiveResult {
-  if (update.length > 0 && document.wouldChange(update)) throw new SyncError('READ_ONLY');
+  if (document.wouldChange(update)) throw new SyncError('READ_ONLY');
   return NOTHING_NEW;
 }

@@ -105,12 +105,21 @@ function callerOf(admission: Admission, request: Request): Caller {
   return { user: isUserId(userId) ? userId : null, address: admission.addressOf(request) };
 }
 
+const arrivals = new WeakMap<Request, number>();
+
+/** When the request itself arrived, before its body. */
+export const arrivalOf = (request: Request): number | null => arrivals.get(request) ?? null;
+
 const visitors = new WeakMap<Request, Visitor>();
 
 /** Lets the request in to the user that its path names, before its body is read. */
 export const door =
-  ({ access, admission }: Pick<HttpOptions, 'access' | 'admission'>, document = userOf): RequestHandler =>
+  (
+    { access, admission, now }: Pick<HttpOptions, 'access' | 'admission' | 'now'>,
+    document = userOf,
+  ): RequestHandler =>
   async (request, _response, next) => {
+    arrivals.set(request, now());
     const address = admission.addressOf(request);
     visitors.set(request, await letIn(access, request, address, () => document(request)));
     next();

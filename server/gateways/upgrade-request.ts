@@ -15,6 +15,8 @@ export interface UpgradeRequest {
   /** What is wrong with the user or device as given. */
   readonly problem: SyncError | null;
   readonly address: string;
+  /** A native client that can say when its changes were made (N9). */
+  readonly asksForTimes: boolean;
   /** As it was asked for. */
   readonly url: string;
 }
@@ -36,6 +38,7 @@ export function readRequest(request: IncomingMessage, address: string): UpgradeR
     device: isDeviceId(device) ? device : null,
     problem: problemWith(via, user, device),
     address,
+    asksForTimes: parameterOf(url, 'times', 'is a plus') !== null,
     url,
   };
 }

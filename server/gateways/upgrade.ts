@@ -253,8 +253,8 @@ export class UpgradeGateway {
   }
 
   #yjsSession(document: UserDocument, { socket, answer }: Wire, guest: Guest): YjsSession {
-    const { config, log, uptime } = this.#options;
-    const { device, visitor } = guest;
+    const { config, log, now, uptime } = this.#options;
+    const { device, visitor, asked } = guest;
     const { actor, mayWrite } = visitor;
     const outbox = {
       send: (all: readonly Uint8Array[]) => socket.send(all),
@@ -267,8 +267,8 @@ export class UpgradeGateway {
       },
     };
     const { maxPending, pendingTimeout } = config;
-    const who = { device, actor, readOnly: !mayWrite };
-    return new YjsSession({ document, ...who, outbox, now: uptime, maxPending, pendingTimeout });
+    const who = { device, actor, readOnly: !mayWrite, asksForTimes: asked.asksForTimes };
+    return new YjsSession({ document, ...who, outbox, now, uptime, maxPending, pendingTimeout });
   }
 
   #jsonSession(

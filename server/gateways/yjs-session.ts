@@ -2,39 +2,26 @@
 import { ERRORS, SyncError } from '../../shared/errors.js';
 import type { DeviceId } from '../../shared/names.js';
 import type { Dependency } from '../../shared/protocol/scan.js';
-import { decodeMessage, decodeStateVector, messages, type YjsMessage } from '../../shared/protocol/yjs.js';
+import {
+  decodeMessage,
+  decodeStateVector,
+  messages,
+  type TimedChanges,
+  type YjsMessage,
+} from '../../shared/protocol/yjs.js';
 import type { DurableChange, Member, Origin } from '../documents/changes.js';
-import type { UserDocument } from '../documents/user-document.js';
+import { type MadeAt, ON_ARRIVAL, SenderClock } from '../documents/made-at.js';
 import { answerFrames, awarenessFrames, Line, updateFrames } from './yjs-line.js';
+import type { YjsSessionOptions } from './yjs-session-options.js';
 
-/** What a session can do to its connection. */
-export interface YjsOutbox {
-  /** Sends messages that belong together. */
-  send(messages: readonly Uint8Array[]): void;
-  /** Sends what the client asked for, in one or more messages; `sent` is called when all have left. */
-  answer(messages: readonly Uint8Array[], sent: () => void): void;
-  /** Ends the connection with the error's close code. */
-  close(error: SyncError): void;
-}
-
-export interface YjsSessionOptions {
-  readonly document: UserDocument;
-  readonly device: DeviceId;
-  /** Who the device acts for; left out where nobody is known. */
-  readonly actor?: string | null;
-  /** The client may look, not change (N7). */
-  readonly readOnly?: boolean;
-  readonly outbox: YjsOutbox;
-  readonly now: () => number;
-  readonly maxPending: number;
-  readonly pendingTimeout: number;
-}
+export type { YjsOutbox, YjsSessionOptions } from './yjs-session-options.js';
 
 /** An update that builds on a change which is still missing. */
 interface Waiting {
   readonly update: Uint8Array;
   readonly missing: Dependency;
   readonly since: number;
+  readonly madeAt: MadeAt;
 }
 
 /** Updates that may wait on one connection; y-websocket has one or two before it answers our SyncStep1. */
@@ -45,6 +32,7 @@ export const KEEP_ALIVE = 12_000;
 
 export class YjsSession implements Member {
   readonly #options: YjsSessionOptions;
+  readonly #uptime: () => number;
   readonly #origin: Origin;
   readonly #line = new Line();
   #ended = false;
@@ -62,13 +50,15 @@ export class YjsSession implements Member {
   #waiting: Waiting[] = [];
   #waitingBytes = 0;
   #heldCheckpoints: number[] = [];
+  readonly #clock = new SenderClock();
   /** A change was refused: no checkpoint may say that everything was saved (N4). */
   #refused = false;
 
   constructor(options: YjsSessionOptions) {
     this.#options = options;
     this.#origin = { via: 'yjs', device: options.device, actor: options.actor ?? null, member: this };
-    this.#lastSent = options.now();
+    this.#uptime = options.uptime ?? options.now;
+    this.#lastSent = this.#uptime();
   }
 
   get device(): DeviceId {
@@ -87,6 +77,7 @@ export class YjsSession implements Member {
   #greet(): void {
     const { document } = this.#options;
     document.join(this);
+    if (this.#options.asksForTimes) document.afterDurable(() => this.#send(messages.takesTimes));
     this.#askForMissing();
     document.afterDurable(() => {
       this.#begun = true;
@@ -97,9 +88,10 @@ export class YjsSession implements Member {
 
   /** Takes a message, `null` for a text message. */
   receive(bytes: Uint8Array | null): void {
+    const arrivedAt = this.#options.now();
     this.#enter(() => {
       if (bytes === null) throw new SyncError('MALFORMED_UPDATE', 'A text message where bytes are expected.');
-      this.#handle(decodeMessage(bytes));
+      this.#handle(decodeMessage(bytes), arrivedAt);
     });
   }
 
@@ -129,7 +121,7 @@ export class YjsSession implements Member {
   /** To be called every few seconds: keeps the connection alive, ends one that waits for too long. */
   tick(): void {
     if (this.#ended) return;
-    const now = this.#options.now();
+    const now = this.#uptime();
     if (now - this.#lastSent >= KEEP_ALIVE) this.#send(messages.keepAlive);
     const oldest = this.#waiting[0];
     if (oldest !== undefined && now - oldest.since > this.#options.pendingTimeout) {
@@ -150,7 +142,7 @@ export class YjsSession implements Member {
     });
   }
 
-  #handle(message: YjsMessage): void {
+  #handle(message: YjsMessage, arrivedAt: number): void {
     const { document } = this.#options;
     switch (message.type) {
       case 'syncStep1':
@@ -163,11 +155,15 @@ export class YjsSession implements Member {
         const saw = this.#answered ? null : this.#saw;
         this.#answered = true;
         this.#saw = null;
-        this.#apply(message.update, saw);
+        this.#apply(message.update, saw, null);
         return;
       }
       case 'update':
-        this.#apply(message.update, null);
+        // Before the answer it may come from a queue.
+        this.#apply(message.update, null, this.#answered ? ON_ARRIVAL : null);
+        return;
+      case 'timed':
+        this.#applyTimed(message, arrivedAt);
         return;
       case 'awareness':
         this.#tellOthers(document.awareness.update(this, message.entries));
@@ -204,7 +200,7 @@ export class YjsSession implements Member {
     this.#isAnswering = true;
     const answer = (ready: readonly Uint8Array[]) => {
       if (this.#ended) return;
-      this.#lastSent = this.#options.now();
+      this.#lastSent = this.#uptime();
       this.#options.outbox.answer(ready, () => {
         this.#isAnswering = false;
         this.#enter(() => this.#answerNext());
@@ -213,15 +209,24 @@ export class YjsSession implements Member {
     this.#options.document.afterDurable(() => this.#line.put(frames, answer));
   }
 
-  #apply(update: Uint8Array, saw: ReadonlyMap<number, number> | null): void {
+  /** One after the other, each with its own time; what is tried first lets the rest wait. */
+  #applyTimed({ sentAt, changes }: TimedChanges, arrivedAt: number): void {
+    this.#clock.hear(sentAt, arrivedAt);
+    for (const { madeAt, update } of changes) {
+      const at = madeAt === null ? null : this.#clock.correct(madeAt, arrivedAt);
+      this.#enter(() => this.#apply(update, null, at));
+    }
+  }
+
+  #apply(update: Uint8Array, saw: ReadonlyMap<number, number> | null, madeAt: MadeAt): void {
     const { document, readOnly } = this.#options;
     if (readOnly) {
       if (document.wouldChange(update)) this.#deny();
       return;
     }
-    const { missing, tried } = document.receive(this.#origin, update, saw);
+    const { missing, tried } = document.receive(this.#origin, update, saw, madeAt);
     tried?.catch((error) => this.#end(error));
-    if (missing !== null) this.#wait(update, missing);
+    if (missing !== null) this.#wait(update, missing, madeAt);
     else if (this.#waiting.length > 0) this.#enter(() => this.#retryWaiting());
   }
 
@@ -231,19 +236,19 @@ export class YjsSession implements Member {
   }
 
   /** Normal while a client still answers our SyncStep1; later, the client is asked for what is missing. */
-  #wait(update: Uint8Array, missing: Dependency): void {
+  #wait(update: Uint8Array, missing: Dependency, madeAt: MadeAt): void {
     this.#waitingBytes += update.length;
     const tooMany = this.#waiting.length >= MAX_WAITING || this.#waitingBytes > this.#options.maxPending;
     if (tooMany) throw new SyncError('MISSING_DEPENDENCIES');
     if (this.#answered && this.#waiting.length === 0) this.#askForMissing();
-    this.#waiting.push({ update, missing, since: this.#options.now() });
+    this.#waiting.push({ update, missing, since: this.#uptime(), madeAt });
   }
 
   /** Tries again what has got the change that it waited for, until nothing moves any more. */
   #retryWaiting(): void {
     const { document } = this.#options;
     for (let next = this.#takeReady(); next !== null && !this.#ended; next = this.#takeReady()) {
-      const { missing, tried } = document.receive(this.#origin, next.update, null);
+      const { missing, tried } = document.receive(this.#origin, next.update, null, next.madeAt);
       if (missing !== null) this.#waiting.push({ ...next, missing });
       else this.#waitingBytes -= next.update.length;
       if (tried === undefined) continue;
@@ -282,7 +287,7 @@ export class YjsSession implements Member {
 
   #sendAll(frames: readonly Uint8Array[]): void {
     if (this.#ended) return;
-    this.#lastSent = this.#options.now();
+    this.#lastSent = this.#uptime();
     this.#options.outbox.send(frames);
   }
 

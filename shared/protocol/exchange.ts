@@ -1,4 +1,8 @@
 import * as encoding from 'lib0/encoding';
+import { type TimedChange, writeTimed } from './yjs-messages.js';
+
+/** Changes with times in one body: each is applied alone, and made durable with the others. */
+export const MAX_TIMED_GIVEN = 1_000;
 
 /** Body and answer of `POST /api/yjs/:userId` (H3). */
 export interface Exchange {
@@ -6,11 +10,14 @@ export interface Exchange {
   readonly stateVector: Uint8Array;
   /** What the sender gives; empty when it has nothing to give. Not scanned yet. */
   readonly update: Uint8Array;
+  /** Changes that the sender gives with their times, before the update. A server from before refuses such a body. */
+  readonly timed?: { readonly sentAt: number; readonly changes: readonly TimedChange[] } | undefined;
 }
 
-export function encodeExchange({ stateVector, update }: Exchange): Uint8Array {
+export function encodeExchange({ stateVector, update, timed }: Exchange): Uint8Array {
   return encoding.encode((encoder) => {
     encoding.writeVarUint8Array(encoder, stateVector);
     encoding.writeVarUint8Array(encoder, update);
+    if (timed !== undefined) writeTimed(encoder, timed.sentAt, timed.changes);
   });
 }

@@ -1,15 +1,19 @@
 import { ByteReader } from './bytes.js';
-import type { Exchange } from './exchange.js';
-import { decodeStateVector } from './yjs.js';
+import { type Exchange, MAX_TIMED_GIVEN } from './exchange.js';
+import { decodeStateVector, readTimed } from './yjs.js';
+import { TIMED } from './yjs-messages.js';
 
 export { type Exchange, encodeExchange } from './exchange.js';
 
-/** Reads a body; the two parts are views of it. The state vector is checked, the update is `scanUpdate`'s work. */
+/** Reads a body; its parts are views of it. The state vector is checked, the update is `scanUpdate`'s work. */
 export function decodeExchange(bytes: Uint8Array): Exchange {
   const reader = new ByteReader(bytes);
   const stateVector = reader.block();
   const update = reader.block();
+  const hasTimes = bytes[reader.pos] === TIMED;
+  if (hasTimes) reader.pos++;
+  const timed = hasTimes ? readTimed(reader, MAX_TIMED_GIVEN) : undefined;
   reader.end();
   if (stateVector.length > 0) decodeStateVector(stateVector);
-  return { stateVector, update };
+  return { stateVector, update, ...(timed !== undefined && { timed }) };
 }

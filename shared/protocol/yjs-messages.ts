@@ -1,12 +1,16 @@
 /** The native messages: their numbers, and how they are written. A client can have this without the checks of a server. */
 import * as encoding from 'lib0/encoding';
 
-/** Message types of y-protocols; 100 is our own (N4). */
+/** Message types of y-protocols; 100 and 102 are our own (N4, N9). */
 export const SYNC = 0;
 export const AWARENESS = 1;
 export const AUTH = 2;
 export const QUERY_AWARENESS = 3;
 export const CHECKPOINT = 100;
+export const TIMED = 102;
+
+/** Changes in one message with times: each is applied alone. */
+export const MAX_TIMED = 200;
 
 /** Kinds of sync messages. */
 export const SYNC_STEP_1 = 0;
@@ -22,6 +26,12 @@ export interface AwarenessEntry {
   readonly clock: number;
   /** JSON text as it came, `null` for a client that left. It parses, nothing else is known of it. */
   readonly state: string;
+}
+
+/** A change with the time at which it was made, in ms since 1970 by the device's clock; `null` where that is not known. */
+export interface TimedChange {
+  readonly madeAt: number | null;
+  readonly update: Uint8Array;
 }
 
 /** Encoders of the messages that a server sends; a client's are among them. */
@@ -41,9 +51,29 @@ export const messages = {
       encoding.writeVarUint(encoder, CHECKPOINT);
       encoding.writeVarUint(encoder, n);
     }),
+  /** The server takes timed changes. */
+  takesTimes: Uint8Array.of(TIMED, 0),
+  /** Changes, and the time of sending by the same clock. */
+  timed: (sentAt: number, changes: readonly TimedChange[]): Uint8Array =>
+    encoding.encode((encoder) => {
+      writeTimed(encoder, sentAt, changes);
+    }),
   /** Says nothing; y-websocket reconnects when it hears nothing for 30 s (N6). */
   keepAlive: awarenessMessage([]),
 } as const;
+
+/** A time is one more than it is, so that 0 says that it is not known. */
+export function writeTimed(encoder: encoding.Encoder, sentAt: number, changes: readonly TimedChange[]): void {
+  encoding.writeVarUint(encoder, TIMED);
+  encoding.writeVarUint(encoder, whole(sentAt));
+  for (const { madeAt, update } of changes) {
+    encoding.writeVarUint(encoder, madeAt === null ? 0 : whole(madeAt) + 1);
+    encoding.writeVarUint8Array(encoder, update);
+  }
+}
+
+/** Whatever a clock says, it can be written. */
+const whole = (time: number): number => Math.max(0, Math.min(Math.floor(time) || 0, 2 ** 50));
 
 function syncMessage(step: number, body: Uint8Array): Uint8Array {
   return encoding.encode((encoder) => {

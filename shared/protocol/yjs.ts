@@ -4,11 +4,14 @@ import {
   AWARENESS,
   type AwarenessEntry,
   CHECKPOINT,
+  MAX_TIMED,
   PERMISSION_DENIED,
   QUERY_AWARENESS,
   SYNC,
   SYNC_STEP_1,
   SYNC_STEP_2,
+  TIMED,
+  type TimedChange,
   UPDATE,
 } from './yjs-messages.js';
 
@@ -19,7 +22,14 @@ export const MAX_AWARENESS_ENTRIES = 1_000;
 /** Clients that a state vector may name: each session of each tab that ever wrote is one. */
 export const MAX_STATE_VECTOR = 50_000;
 
-export { type AwarenessEntry, messages } from './yjs-messages.js';
+export { type AwarenessEntry, messages, type TimedChange } from './yjs-messages.js';
+
+/** What a client sends with times. */
+export interface TimedChanges {
+  /** By the clock of the device, in ms since 1970. */
+  readonly sentAt: number;
+  readonly changes: readonly TimedChange[];
+}
 
 export type YjsMessage =
   | { readonly type: 'syncStep1'; readonly stateVector: Uint8Array }
@@ -28,7 +38,8 @@ export type YjsMessage =
   | { readonly type: 'awareness'; readonly entries: readonly AwarenessEntry[] }
   | { readonly type: 'queryAwareness' }
   | { readonly type: 'auth'; readonly reason: string }
-  | { readonly type: 'checkpoint'; readonly n: number };
+  | { readonly type: 'checkpoint'; readonly n: number }
+  | ({ readonly type: 'timed' } & TimedChanges);
 
 /**
  * Reads one message of a native client; anything but exactly one is MALFORMED_UPDATE. A state vector is checked,
@@ -68,9 +79,23 @@ function readMessage(reader: ByteReader): YjsMessage {
       return { type: 'queryAwareness' };
     case CHECKPOINT:
       return { type: 'checkpoint', n: reader.uint() };
+    case TIMED:
+      return { type: 'timed', ...readTimed(reader, MAX_TIMED) };
     default:
       return malformed(`The message type ${type} is not known.`);
   }
+}
+
+/** Reads to the end of the bytes. */
+export function readTimed(reader: ByteReader, max: number): TimedChanges {
+  const sentAt = reader.uint();
+  const changes: TimedChange[] = [];
+  while (reader.pos < reader.bytes.length) {
+    if (changes.length === max) malformed(`There are more than ${max} changes with times.`);
+    const time = reader.uint();
+    changes.push({ madeAt: time === 0 ? null : time - 1, update: reader.block() });
+  }
+  return { sentAt, changes };
 }
 
 function readSync(reader: ByteReader): YjsMessage {

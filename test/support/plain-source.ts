@@ -8,6 +8,8 @@ export class PlainSource implements SyncSource {
   readonly confirmed: number[] = [];
   /** While set, `receive` waits for it. */
   storing: Promise<void> | null = null;
+  /** The clock by which changes are made; without it they have no times. */
+  now: (() => number) | null = null;
   pending: PendingChange[] = [];
   readonly #listeners = new Set<() => void>();
   #last = 0;
@@ -24,7 +26,8 @@ export class PlainSource implements SyncSource {
   write(change: (doc: Y.Doc) => void): void {
     const before = this.#last;
     const note = (update: Uint8Array): void => {
-      this.pending.push({ number: ++this.#last, update });
+      const madeAt = this.now?.() ?? null;
+      this.pending.push({ number: ++this.#last, update, ...(madeAt !== null && { madeAt }) });
     };
     this.doc.on('update', note);
     this.doc.transact(() => change(this.doc));

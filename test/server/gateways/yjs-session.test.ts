@@ -9,6 +9,7 @@ import type { DeviceId } from '../../../shared/names.js';
 import { decodeMessage, messages, type YjsMessage } from '../../../shared/protocol/yjs.js';
 import { openDocument } from '../../support/document.js';
 import { yjsOutbox } from '../../support/outbox.js';
+import { record } from '../../support/ward.js';
 
 /** A session with a clock of its own. */
 class Line {
@@ -17,11 +18,15 @@ class Line {
   now = 0;
   readonly session: YjsSession;
 
-  constructor(document: UserDocument, limits: { maxPending?: number; pendingTimeout?: number } = {}) {
+  constructor(
+    document: UserDocument,
+    limits: { maxPending?: number; pendingTimeout?: number; asksForTimes?: boolean } = {},
+  ) {
     this.session = new YjsSession({
       document,
       device: 'phone' as DeviceId,
       now: () => this.now,
+      asksForTimes: limits.asksForTimes ?? false,
       maxPending: limits.maxPending ?? 10_000,
       pendingTimeout: limits.pendingTimeout ?? 30_000,
       outbox: yjsOutbox({
@@ -188,4 +193,24 @@ test('[N3] who waits to come in while the document is in work is sent away when 
   expect(line.closed).toBe(document.failure);
   expect(document.failure).not.toBeNull();
   expect(line.sent).toEqual([]);
+});
+
+test('[N9] only who asks is told that times are taken, before the SyncStep1; the history has them, corrected', async () => {
+  const document = await openDocument(new MemoryStore(), 'anna', { now: () => 200_000 });
+  expect(new Line(document).sent.map(({ message }) => message.type)).toEqual(['syncStep1']);
+  const line = new Line(document, { asksForTimes: true });
+  expect(line.sent.map(({ message }) => message.type)).toEqual(['timed', 'syncStep1']);
+  line.now = 100_000;
+  const ahead = 3_600_000;
+  line.receive(messages.timed(line.now + ahead, []));
+  line.now = 130_000; // a long way for what is larger
+  const [create, change] = edits(2) as [Uint8Array, Uint8Array];
+  const changes = [
+    { madeAt: 40_000 + ahead, update: create },
+    { madeAt: 60_000 + ahead, update: change },
+  ];
+  line.receive(messages.timed(101_000 + ahead, changes));
+  const times = ['n0', 'n1'].map((id) => document.history.changes(record('notes', id), 0, 9)[0]?.madeAt);
+  expect(times).toEqual([40_000, 60_000]);
+  expect(line.closed).toBeNull();
 });

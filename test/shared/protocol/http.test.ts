@@ -25,6 +25,21 @@ describe('exchange over HTTP', () => {
     }
   });
 
+  it('[H3 N9] carries changes with their times, of which there may be no more than a batch has', () => {
+    const { stateVector, update } = sample();
+    const changes = [
+      { madeAt: 1_700_000_000_000, update },
+      { madeAt: null, update },
+    ];
+    const exchange = { stateVector, update: NOTHING, timed: { sentAt: 1_700_000_000_500, changes } };
+    const bytes = encodeExchange(exchange);
+    expect(decodeExchange(bytes)).toEqual(exchange);
+    expect(refusal(() => decodeExchange(bytes.subarray(0, -1))).status).toBe(400);
+    const many = Array.from({ length: 1_001 }, () => ({ madeAt: 1, update: NOTHING }));
+    const tooMany = encodeExchange({ ...exchange, timed: { sentAt: 1, changes: many } });
+    expect(refusal(() => decodeExchange(tooMany)).message).toContain('1000');
+  });
+
   it('[H3] tells "no diff wanted" from a document without content', () => {
     const stateVector = Y.encodeStateVector(new Y.Doc());
     expect(stateVector).toEqual(Uint8Array.of(0));

@@ -78,6 +78,27 @@ describe('decodeMessage', () => {
     });
   });
 
+  it('[N9] reads changes with their times, also from a clock that is out of its mind', () => {
+    const update = Y.encodeStateAsUpdate(sampleDoc());
+    const changes = [
+      { madeAt: 1_700_000_000_000, update },
+      { madeAt: 0, update },
+      { madeAt: null, update },
+    ];
+    expect(decodeMessage(messages.timed(1_700_000_000_123, changes))).toEqual({
+      type: 'timed',
+      sentAt: 1_700_000_000_123,
+      changes,
+    });
+    for (const time of [Number.NaN, -5, Number.POSITIVE_INFINITY, 1.5]) {
+      expect(decodeMessage(messages.timed(time, [{ madeAt: time, update }]))).toMatchObject({
+        type: 'timed',
+      });
+    }
+    const many = Array.from({ length: 201 }, () => ({ madeAt: 1, update }));
+    expect(refusal(() => decodeMessage(messages.timed(1, many))).message).toContain('200');
+  });
+
   it('[N4] reads a checkpoint, up to the largest safe integer', () => {
     for (const n of [0, 127, 128, 2 ** 32, Number.MAX_SAFE_INTEGER]) {
       expect(decodeMessage(messages.checkpoint(n))).toEqual({ type: 'checkpoint', n });
