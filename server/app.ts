@@ -33,6 +33,8 @@ export interface App {
    * store. Resolves with whether everything could be saved in `SHUTDOWN_TIMEOUT`.
    */
   close(): Promise<boolean>;
+  /** Resolves when what was received is done, durable or not. */
+  idle(): Promise<void>;
   /** Whether `close` got to its end. If not, the disk holds on to a thread, for which an exit would wait. */
   readonly isClosed: boolean;
   /** Erases all data of a user; resolves when no byte is left (P7). */
@@ -199,9 +201,13 @@ class SyncServer implements App {
     return this.#isClosed;
   }
 
+  idle(): Promise<void> {
+    return this.#gateway.idle();
+  }
+
   /** Resolves when what was received is done and durable, or can't be. */
   async #flush(): Promise<void> {
-    await this.#gateway.idle();
+    await this.idle();
     await this.#registry.flush();
   }
 

@@ -47,7 +47,8 @@ export class HistoryCheck {
 
   async #sync(): Promise<{ revision: number; collections: Collections }> {
     const response = await read(`${this.#url}/api/sync/${this.#user}`);
-    const revision = Number(/^"(\d+)\./.exec(response.headers.get('ETag') ?? '')?.[1]);
+    // A compressed answer has it as a weak one.
+    const revision = Number(/^(?:W\/)?"(\d+)\./.exec(response.headers.get('ETag') ?? '')?.[1]);
     return { revision, collections: (await response.json()) as Collections };
   }
 

@@ -59,6 +59,8 @@ export class Household {
     // What one device makes durable in the first turn has reached the others in the second.
     for (const _ of [1, 2]) await Promise.all(this.writers.map((writer) => writer.settle()));
     const expected = withoutEmpty(byId(await readAll(this.#shared)));
+    // What differs after that is told below.
+    await this.json.has((store) => equalityDeep(withoutEmpty(store), expected)).catch(() => {});
     return this.writers.flatMap((writer) => {
       const store = withoutEmpty(writer.store());
       if (equalityDeep(store, expected)) return [];

@@ -1,11 +1,14 @@
 import WebSocket from 'ws';
 import { isObject, type JsonRecord } from '../../shared/records.js';
 import type { ById } from '../support/clinic.js';
-import { JsonDevice, type ServerMessage } from '../support/json-device.js';
+import { JsonDevice, NO_RECORD, type ServerMessage } from '../support/json-device.js';
 import { Watched } from '../support/wait.js';
 import type { Chance } from './chance.js';
 import { type Fact, FREE_FOR_ALL, recordKey } from './ledger.js';
 import type { Shared, Writer } from './writer.js';
+
+/** How long the last messages may wait for their turn, in ms. */
+const LAST_MESSAGES = 10_000;
 
 interface Change {
   readonly ack: string;
@@ -85,6 +88,15 @@ export class JsonWriter implements Writer {
     await this.device?.saved();
   }
 
+  /** Resolves when the device has these records: messages may wait for each other (L4). */
+  async has(isAll: (store: object) => boolean): Promise<void> {
+    await this.#events.until(
+      () => isAll(this.store()),
+      () => `what ${this.#shared.user} ${this.name} lacks`,
+      LAST_MESSAGES,
+    );
+  }
+
   store(): object {
     return this.device?.store ?? {};
   }
@@ -104,7 +116,9 @@ export class JsonWriter implements Writer {
     const { ledger } = this.#shared;
     if (type === 'FULL_SYNC') ledger.sawAll(data as never);
     else if (type === 'DATA_UPDATE') ledger.saw(data.collection, data.document);
-    else if (type === 'DATA_DELETE') ledger.sawRemoval(recordKey(data.collection, data.documentId));
+    // Deleting what never was may be answered with what it is: not there.
+    else if (type === 'DATA_DELETE' && data.documentId !== NO_RECORD)
+      ledger.sawRemoval(recordKey(data.collection, data.documentId));
     else if (type === 'ERROR') this.errors.push(code);
     else if (type === 'ACK') this.#acknowledged(ack);
   }

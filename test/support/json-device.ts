@@ -1,6 +1,7 @@
 import WebSocket from 'ws';
 import type { Collections, JsonRecord } from '../../shared/records.js';
 import { type ById, byId } from './clinic.js';
+import { handled } from './handled.js';
 import { Watched } from './wait.js';
 
 /** A message of the server to a JSON device; which fields there are depends on `type`. */
@@ -16,6 +17,9 @@ export interface ServerMessage {
   readonly ack: string;
 }
 
+/** A record that never is, for `saved`. */
+export const NO_RECORD = 'no-such-record';
+
 export interface Close {
   readonly code: number;
   readonly reason: string;
@@ -26,6 +30,7 @@ export class JsonDevice {
   readonly user: string;
   readonly device: string;
   readonly ws: WebSocket;
+  readonly #url: string;
   /** Every message, in the order of arrival. */
   readonly messages: ServerMessage[] = [];
   /** The device's own copy of the records: collection → id → record. */
@@ -39,6 +44,7 @@ export class JsonDevice {
   constructor(url: string, user: string, device: string, options: WebSocket.ClientOptions = {}) {
     this.user = user;
     this.device = device;
+    this.#url = url;
     const query = new URLSearchParams({ userId: user, deviceId: device });
     this.ws = new WebSocket(`${url.replace(/^http/, 'ws')}/sync?${query}`, options);
     this.ws.on('message', (data) => this.#receive(JSON.parse(data.toString())));
@@ -90,7 +96,7 @@ export class JsonDevice {
   /** Resolves when everything that was sent before is durable; changes nothing on either side. */
   async saved(): Promise<void> {
     const ack = `saved ${++this.#acks}`;
-    this.delete('appointments', 'no-such-record', { ack });
+    this.delete('appointments', NO_RECORD, { ack });
     await this.until(() => this.messages.some((message) => message.type === 'ACK' && message.ack === ack));
   }
 
@@ -102,7 +108,8 @@ export class JsonDevice {
       this.#events.changed();
     });
     this.ws.ping();
-    await this.until(() => answered);
+    await this.until(() => answered); // it has arrived; its user's turn may be still to come
+    await handled(this.#url);
   }
 
   /** The next message of this type that `next` has not given yet; waits for it. */

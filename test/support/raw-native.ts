@@ -1,11 +1,13 @@
 import WebSocket from 'ws';
 import { decodeMessage, type YjsMessage } from '../../shared/protocol/yjs.js';
+import { handled } from './handled.js';
 import type { Close } from './json-device.js';
 import { Watched } from './wait.js';
 
 /** A bare socket at the native endpoint, to see and to send single messages. */
 export class RawNative {
   readonly ws: WebSocket;
+  readonly #url: string;
   readonly messages: YjsMessage[] = [];
   closed: Close | null = null;
   /** Of an upgrade that was refused. */
@@ -14,6 +16,7 @@ export class RawNative {
   readonly #taken = new Map<string, number>();
 
   constructor(url: string, user: string, device?: string, params: Readonly<Record<string, string>> = {}) {
+    this.#url = url;
     const asked = new URLSearchParams({ ...(device === undefined ? {} : { deviceId: device }), ...params });
     const query = asked.size === 0 ? '' : `?${asked}`;
     this.ws = new WebSocket(`${url.replace(/^http/, 'ws')}/yjs/${user}${query}`);
@@ -72,7 +75,8 @@ export class RawNative {
       this.#events.changed();
     });
     this.ws.ping();
-    await this.until(() => answered);
+    await this.until(() => answered); // it has arrived; its user's turn may be still to come
+    await handled(this.#url);
   }
 
   until<T>(look: () => T | null | undefined | false): Promise<T> {

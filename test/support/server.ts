@@ -6,6 +6,7 @@ import type { TimeSource } from '../../server/clock.js';
 import { readConfig } from '../../server/config.js';
 import { type Log, silentLog } from '../../server/log.js';
 import type { Store } from '../../server/store/store.js';
+import { noteServer } from './handled.js';
 
 export interface TestServer {
   readonly app: App;
@@ -34,12 +35,15 @@ export async function startServer(
   const config = readConfig({ HOST: '127.0.0.1', PORT: '0', DATA_DIR: folder, ...options });
   const app = await createApp(config, log, store, time);
   const port = await app.listen();
+  const url = `http://127.0.0.1:${port}`;
+  const forget = noteServer(url, () => app.idle());
   return {
     app,
     port,
     folder: config.dataDir,
-    url: `http://127.0.0.1:${port}`,
+    url,
     async close() {
+      forget();
       const saved = await app.close();
       await rm(folder, { recursive: true, force: true });
       await rm(`${folder}-access`, { recursive: true, force: true });

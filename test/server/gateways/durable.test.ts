@@ -17,10 +17,10 @@ function edit(client: number, key: string): Uint8Array {
   return messages.update(Y.encodeStateAsUpdate(doc));
 }
 
-async function useMemory() {
+async function useMemory(options: Readonly<Record<string, string>> = {}) {
   const memory = new MemoryStore();
   const store = new ObservedStore(memory);
-  const server = await useServer({}, { store });
+  const server = await useServer(options, { store });
   return { memory, store, server };
 }
 
@@ -73,7 +73,7 @@ describe('[N3] while a commit is under way', () => {
   });
 
   test('nobody sees the write of a JSON device or of a POST, and there is no ACK and no answer', async () => {
-    const { memory, store, server } = await useMemory();
+    const { memory, store, server } = await useMemory({ JSON_PACE: '0' });
     const tablet = await useJson(server, USER, 'tablet');
     const desk = await useJson(server, USER, 'desk');
     const watcher = await useRaw(server, USER, 'watcher');

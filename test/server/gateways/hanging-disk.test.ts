@@ -26,6 +26,8 @@ async function useHanging(patience: { slow: number; timeout: number }): Promise<
       MAX_NATIVE_MESSAGE: '0',
       MESSAGE_RATE: '0',
       BYTE_RATE: '0',
+      MAX_UNSAVED: '1 GiB',
+      MAX_UNSAVED_PER_USER: '1 GiB',
       SHUTDOWN_TIMEOUT: '100ms',
     },
     { store, log },

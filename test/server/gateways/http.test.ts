@@ -121,7 +121,7 @@ describe('[H2] POST /api/sync/:userId', () => {
     const store = new ObservedStore(memory);
     const server = await useServer({}, { store });
     await post(server, { changes: Array.from({ length: 100 }, (_, i) => update({ id: `n${i}` })) });
-    expect([store.commits, memory.batches]).toEqual([1, 1]);
+    expect(memory.batches).toBe(1); // with what is known of the device
     expect(memory.contents.get('anna' as never)?.updates).toHaveLength(1);
   });
 

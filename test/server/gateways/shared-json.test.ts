@@ -1,5 +1,6 @@
 /** Shared collections as JSON and HTTP devices have them (D8). */
 import { describe, expect, onTestFinished, test } from 'vitest';
+import type { JsonDevice } from '../../support/json-device.js';
 import { ServerProcess } from '../../support/server-process.js';
 import { bearer, JWT, tokenFor } from '../../support/tokens.js';
 import { openJson, openNative, useJson, useNative, useServer } from '../../support/use.js';
@@ -19,6 +20,13 @@ const change = (userId: string, deviceId: string, document: object, more: object
   deviceId,
   timestamp: Date.now(),
 });
+let saves = 0;
+/** `saved` would wait for the user's own document. */
+const save = (device: JsonDevice, doctor: object): Promise<unknown> => {
+  const ack = `save ${++saves}`;
+  device.update('doctors', doctor, { ack });
+  return device.until(() => device.of('ACK').some((message) => message.ack === ack));
+};
 const post = (url: string, user: string, changes: object[], headers: object = {}): Promise<Response> =>
   fetch(`${url}/api/sync/${user}`, {
     method: 'POST',
@@ -81,14 +89,12 @@ describe('[D8 L4 L6] a stale whole document', () => {
   test('of another user does not undo what somebody else changed', async () => {
     const server = await useServer(SHARED);
     const desk = await useJson(server, 'admin', 'phone');
-    desk.update('doctors', RAO);
-    await desk.saved();
+    await save(desk, RAO);
     const anna = await useJson(server, 'anna', 'phone'); // the same deviceId, in other hands
     await anna.heard();
     const [madeAt, stale] = [Date.now(), anna.store.doctors?.d1];
     await anna.close();
-    desk.update('doctors', { ...RAO, room: 7 });
-    await desk.saved();
+    await save(desk, { ...RAO, room: 7 });
     const back = await useJson(server, 'anna', 'phone');
     back.send({
       ...change('anna', 'phone', { ...stale, name: 'Dr. A. Rao' }, { timestamp: madeAt }),
@@ -98,19 +104,18 @@ describe('[D8 L4 L6] a stale whole document', () => {
     const united = { id: 'd1', name: 'Dr. A. Rao', room: 7 };
     expect((await rows(get(server.url, 'carl'))).doctors).toEqual([united]);
     await desk.until(() => desk.store.doctors?.d1?.name === 'Dr. A. Rao');
+    await back.until(() => back.store.doctors?.d1?.name === 'Dr. A. Rao'); // an ACK does not wait, this does (L4)
     expect(back.store.doctors?.d1).toEqual(united);
   });
 
   test('[H1 H2] over HTTP, with the tag of both documents', async () => {
     const server = await useServer(SHARED);
     const desk = await useJson(server, 'admin', 'desk');
-    desk.update('doctors', RAO);
-    await desk.saved();
+    await save(desk, RAO);
     const first = await get(server.url, 'anna');
     const tag = first.headers.get('etag') ?? '';
     expect((await get(server.url, 'anna', { 'if-none-match': tag })).status).toBe(304);
-    desk.update('doctors', { ...RAO, room: 7 });
-    await desk.saved();
+    await save(desk, { ...RAO, room: 7 });
     expect((await get(server.url, 'bert', { 'if-none-match': tag })).status).toBe(200);
     const answer = await post(server.url, 'anna', [change('anna', 'http', { ...RAO, name: 'Dr. A. Rao' })], {
       'if-none-match': tag,
