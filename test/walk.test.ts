@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
 import type { CollectionName, RecordId } from '../shared/names.js';
@@ -29,7 +30,11 @@ describe('the walk: the built server as a process, with all records of the clini
     native.push(await NativeDevice.connect(server.url, USER, device, doc ? { doc } : {}));
   };
   const expectEverywhere = async (wanted: ById): Promise<void> => {
-    for (const device of json) expect(device.store).toEqual(wanted);
+    for (const device of json) {
+      // Messages may wait for each other (L4).
+      await device.until(() => isDeepStrictEqual(device.store, wanted)).catch(() => {});
+      expect(device.store).toEqual(wanted);
+    }
     for (const device of native) expect(device.json()).toEqual(wanted);
     expect(await fetched()).toEqual(wanted);
   };

@@ -44,6 +44,11 @@ async function start(options: Readonly<Record<string, string>> = {}): Promise<Se
   return server;
 }
 
+function signal({ pid }: ServerProcess, name: NodeJS.Signals): void {
+  if (pid === undefined) throw new Error('the server does not run');
+  process.kill(pid, name);
+}
+
 async function write(server: ServerProcess, id: string): Promise<void> {
   const json = await useJson(server, 'anna', 'phone');
   json.update('appointments', { id, note: 'value-of-anna' }, { ack: id });
@@ -79,9 +84,11 @@ describe('npm run keys', () => {
     const server = await start(env);
     await write(server, 'a1');
     const from = server.lines.length;
+    signal(server, 'SIGSTOP'); // so that it has not taken the new key up yet
     const rotated = run('keys', ['rotate'], env);
     expect([rotated.status, rotated.said]).toEqual([0, expect.stringContaining('The new key is')]);
     expect(run('keys', ['retire', oldId], env).status).toBe(1);
+    signal(server, 'SIGCONT');
     const newId = KeyRing.parse(await readFile(keyFile, 'utf8')).current.id;
     await server.line(new RegExp(`Encrypted with the key ${newId}; no other one is needed`), from);
     await write(server, 'a2');

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, stat, utimes, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -165,10 +165,14 @@ describe('names of files', () => {
     // A socket in the place of a folder: its time can be read, and an attempt to sync it fails.
     const socket = createServer().listen(pathOf('socket'));
     await once(socket, 'listening');
+    const changedAt = new Date(Date.now() - 60_000);
+    await utimes(pathOf('socket'), changedAt, changedAt);
     const { mtimeMs } = await stat(pathOf('socket'));
     await expect(syncFolderIfChanged(pathOf('socket'), mtimeMs)).rejects.toThrow('ENXIO');
     await expect(syncFolderIfChanged(pathOf('socket'), mtimeMs + 10)).rejects.toThrow('ENXIO');
     await syncFolderIfChanged(pathOf('socket'), mtimeMs + 1_000);
+    // The clock was set back meanwhile: then times tell nothing.
+    await expect(syncFolderIfChanged(pathOf('socket'), Date.now() + 60_000)).rejects.toThrow('ENXIO');
     socket.close();
   });
 });
