@@ -19,6 +19,11 @@ const LONGEST = [
   'legacy-model',
   'power-cut',
   'pending-model',
+  'test/moved-elements',
+  'test/later-wins',
+  'gateways/fairness',
+  'gateways/slow-line',
+  'created-apart',
 ];
 function rankOf({ moduleId }: TestSpecification): number {
   const rank = LONGEST.findIndex((name) => moduleId.endsWith(`${name}.test.ts`));
