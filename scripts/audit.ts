@@ -29,6 +29,9 @@ export async function verifyCommand(
     const said = `${file}: ${head.number} lines in order, the last has the hash ${head.hash}.${torn} That none is missing at the end, the server's log tells: it names lines and hash at each start.`;
     return { said, exitCode: 0 };
   } catch (error) {
+    const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+    if (missing)
+      return { said: `There is no audit trail at ${file}. ${USAGE}, set as for the server.`, exitCode: 2 };
     return { said: error instanceof Error ? error.message : String(error), exitCode: 2 };
   }
 }

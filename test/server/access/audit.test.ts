@@ -66,6 +66,12 @@ test('[A2] the chain goes on over restarts, and its check names the first line t
   }
 });
 
+test('[A2] where there is no trail, npm run audit says which option names it', async () => {
+  const { said, exitCode } = await verifyCommand(['verify'], { AUDIT_FILE: `${await newFile()}.none` });
+  expect(said).toMatch(/^There is no audit trail at .*\.none\. .*AUDIT_FILE, ACCESS_DIR or DATA_DIR/);
+  expect(exitCode).toBe(2);
+});
+
 test('[A2] a line that a crash left unfinished is told from tampering, and the chain goes on after it', async () => {
   const file = await newFile();
   await write(file, 'anna', 'bert');
