@@ -3,10 +3,10 @@ import { appendFile, mkdtemp, readFile, rm, stat, truncate, writeFile } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { verifyCommand } from '../../../scripts/audit.js';
 import { Audit, verifyAudit } from '../../../server/access/audit.js';
 import type { AuditEntry } from '../../../server/access/audit-line.js';
 import { DurableLines } from '../../../server/access/durable-lines.js';
+import { verifyCommand } from '../../../server/audit.js';
 
 const entry = (user: string): AuditEntry => ({
   actor: 'doctor',

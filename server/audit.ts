@@ -1,8 +1,8 @@
 /** `npm run audit -- verify [FILE]`: whether the audit trail is as it was written. */
 import { fileURLToPath } from 'node:url';
-import { verifyAudit } from '../server/access/audit.js';
-import { accessPlaces } from '../server/access/places.js';
-import { readConfig } from '../server/config.js';
+import { verifyAudit } from './access/audit.js';
+import { accessPlaces } from './access/places.js';
+import { readConfig } from './config.js';
 
 const USAGE = 'npm run audit -- verify [FILE]; without FILE that of AUDIT_FILE, ACCESS_DIR or DATA_DIR';
 
