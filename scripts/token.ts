@@ -1,5 +1,5 @@
 /**
- * `npm run token -- --user user_123 [--access user_9:read] [--expires 15m] [--jti ID]`: a token for development,
+ * `npm run token -- --user user_123 [--access user_9:read] [--shared] [--expires 15m] [--jti ID]`: a token for development,
  * signed with the JWT_SECRET of the environment.
  */
 import { randomUUID } from 'node:crypto';
@@ -11,18 +11,19 @@ import { readConfig } from '../server/config.js';
 import { isUserId } from '../shared/names.js';
 
 const USAGE =
-  'npm run token -- --user user_123 [--access user_9:read]… [--expires 15m] [--jti ID]; the server needs the same JWT_SECRET, and AUTH=jwt';
+  'npm run token -- --user user_123 [--access user_9:read]… [--shared] [--expires 15m] [--jti ID]; --shared lets it change shared collections; the server needs the same JWT_SECRET, and AUTH=jwt';
 
 /** The token that the arguments ask for; throws an Error with a sentence where they make no sense. */
 export async function makeToken(
   args: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<string> {
-  const { user, access, expires, jti } = parseArgs({
+  const { user, access, shared, expires, jti } = parseArgs({
     args: [...args],
     options: {
       user: { type: 'string' },
       access: { type: 'string', multiple: true, default: [] },
+      shared: { type: 'boolean', default: false },
       expires: { type: 'string', default: '15m' },
       jti: { type: 'string', default: randomUUID() },
     },
@@ -34,7 +35,11 @@ export async function makeToken(
   });
   if (jwtSecret === '') throw new Error(`JWT_SECRET is not set. ${USAGE}`);
   const { key, algorithms } = secretKeys(jwtSecret, { jwtAlgorithms });
-  const claims = { [jwtUserClaim]: user, ...(access.length > 0 && { access: access.map(grantOf) }) };
+  const claims = {
+    [jwtUserClaim]: user,
+    ...(access.length > 0 && { access: access.map(grantOf) }),
+    ...(shared && { shared: 'write' }),
+  };
   const token = new SignJWT(claims)
     .setProtectedHeader({ alg: algorithms[0] ?? 'HS256' })
     .setJti(jti)

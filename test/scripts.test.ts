@@ -30,6 +30,17 @@ test('[A2] npm run token makes a token that a server with the same environment t
   expect(person.expiresAt - Date.now()).toBeLessThanOrEqual(15 * 60_000);
 });
 
+test('[D8] npm run token --shared makes a token that may change the shared collections', async () => {
+  const env = { JWT_SECRET: SECRET };
+  const reader = await TokenReader.open(readConfig({ AUTH: 'jwt', ...env }), Date.now);
+  const may = async (...more: string[]) =>
+    await reader.read(await makeToken(['--user', 'desk', ...more], env));
+  expect([await may('--shared'), await may()]).toMatchObject([
+    { writesShared: true },
+    { writesShared: false },
+  ]);
+});
+
 test.each([
   [['--user', 'a b'], { JWT_SECRET: SECRET }, /--user has to name a user/],
   [['--user', 'anna'], {}, /JWT_SECRET is not set/],

@@ -1,6 +1,7 @@
 // A JSON device of the user "demo". It stays connected and prints what it gets:
 //   node docs/examples/json-device.mjs tablet
-// With an appointment it sends that, waits until the server has saved it, and leaves:
+// With an appointment it sends that, waits until the server has saved it, and a second more for what the server made
+// of it, and leaves:
 //   node docs/examples/json-device.mjs phone '{"id":"a1","status":"booked"}'
 import { WebSocket } from 'ws';
 
@@ -24,7 +25,8 @@ socket.on('message', (text) => {
   say(text);
   const { type } = JSON.parse(text);
   if (type === 'CONNECTION_CONFIRMED' && appointment !== undefined) send(JSON.parse(appointment));
-  if (type === 'ACK' || type === 'ERROR') socket.close();
+  if (type === 'ERROR') socket.close();
+  if (type === 'ACK') setTimeout(() => socket.close(), 1_000);
 });
 socket.on('error', (error) => say(`error: ${error.message || error.code}`));
 socket.on('close', (code, reason) => say(`closed: ${code} ${reason}`));

@@ -34,6 +34,7 @@ const HOUSE: readonly House[] = [
     types: /^server\/store\/store\.ts$/,
   },
   { from: /^server\/(keys|repair)\.ts$/, may: /^(shared\/|server\/store\/|server\/config\.ts$)/ },
+  { from: /^server\/audit\.ts$/, may: /^server\/(access\/|config\.ts$)/ },
   { from: /^server\/config\.ts$/, may: /^server\/(option-kinds|client-address)\.ts$/ },
   {
     from: /^server\/start-checks\.ts$/,
@@ -122,12 +123,12 @@ describe('the house of docs/ARCHITECTURE.md', () => {
 
 describe('habits', () => {
   test('only main.ts, and the commands, read the environment', () => {
-    const entries = ['keys', 'main', 'repair', 'user'].map((name) => `server/${name}.ts`);
+    const entries = ['audit', 'keys', 'main', 'repair', 'user'].map((name) => `server/${name}.ts`);
     expect(filesWith(SOURCES, /\bprocess\.env\b/)).toEqual(entries);
   });
 
   test('only log.ts, and the commands, write to standard output', () => {
-    const writers = ['log', 'repair', 'keys', 'user'].map((name) => `server/${name}.ts`);
+    const writers = ['log', 'repair', 'keys', 'user', 'audit'].map((name) => `server/${name}.ts`);
     const others = SOURCES.filter((file) => !writers.includes(file));
     expect(filesWith(others, /\bconsole\s*\.|\bprocess\.stdout\b/)).toEqual([]);
   });

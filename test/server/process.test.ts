@@ -1,7 +1,7 @@
 /** The built server as a process: how it starts, what it logs, how it stops (O1, O2, O4). */
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import WebSocket from 'ws';
-import { verifyCommand } from '../../scripts/audit.js';
+import { verifyCommand } from '../../server/audit.js';
 import { collectingLog } from '../../server/log.js';
 import { MemoryStore } from '../../server/store/memory.js';
 import { ObservedStore } from '../support/observed-store.js';

@@ -3,10 +3,10 @@ import { appendFile, mkdtemp, readFile, rm, stat, truncate, writeFile } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { verifyCommand } from '../../../scripts/audit.js';
 import { Audit, verifyAudit } from '../../../server/access/audit.js';
 import type { AuditEntry } from '../../../server/access/audit-line.js';
 import { DurableLines } from '../../../server/access/durable-lines.js';
+import { verifyCommand } from '../../../server/audit.js';
 
 const entry = (user: string): AuditEntry => ({
   actor: 'doctor',
@@ -64,6 +64,12 @@ test('[A2] the chain goes on over restarts, and its check names the first line t
     const { said, exitCode } = await verifyCommand(['verify', file], {});
     expect([said.includes(`line ${brokenLine} is not the one`), exitCode]).toEqual([true, 1]);
   }
+});
+
+test('[A2] where there is no trail, npm run audit says which option names it', async () => {
+  const { said, exitCode } = await verifyCommand(['verify'], { AUDIT_FILE: `${await newFile()}.none` });
+  expect(said).toMatch(/^There is no audit trail at .*\.none\. .*AUDIT_FILE, ACCESS_DIR or DATA_DIR/);
+  expect(exitCode).toBe(2);
 });
 
 test('[A2] a line that a crash left unfinished is told from tampering, and the chain goes on after it', async () => {

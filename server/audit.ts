@@ -1,8 +1,8 @@
 /** `npm run audit -- verify [FILE]`: whether the audit trail is as it was written. */
 import { fileURLToPath } from 'node:url';
-import { verifyAudit } from '../server/access/audit.js';
-import { accessPlaces } from '../server/access/places.js';
-import { readConfig } from '../server/config.js';
+import { verifyAudit } from './access/audit.js';
+import { accessPlaces } from './access/places.js';
+import { readConfig } from './config.js';
 
 const USAGE = 'npm run audit -- verify [FILE]; without FILE that of AUDIT_FILE, ACCESS_DIR or DATA_DIR';
 
@@ -29,6 +29,9 @@ export async function verifyCommand(
     const said = `${file}: ${head.number} lines in order, the last has the hash ${head.hash}.${torn} That none is missing at the end, the server's log tells: it names lines and hash at each start.`;
     return { said, exitCode: 0 };
   } catch (error) {
+    const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+    if (missing)
+      return { said: `There is no audit trail at ${file}. ${USAGE}, set as for the server.`, exitCode: 2 };
     return { said: error instanceof Error ? error.message : String(error), exitCode: 2 };
   }
 }
