@@ -600,6 +600,20 @@ test.fails('[L7] what a device creates at once after it deleted it, as it connec
   await run(CONCURRENT, told.map(stepOf));
 });
 
+test.fails('[L4 L6] what a device wrote while its app had not read a full sync that it asked for is not taken back', async () => {
+  const app = { ...PLAIN, old: true, lags: true };
+  const told: Told[] = [
+    ['sync', 0],
+    ['send', 0],
+    ['receive', 0],
+    ['receive', 0],
+    ['edit', 0, 'a', 0, 0],
+    ['read', 0],
+    ['edit', 0, 'nested/ext', 0, 0],
+  ];
+  await run([app, app], told.map(stepOf));
+});
+
 test('[L5 L7] told of a deletion just before the server was killed, a device creates the record at its second try', async () => {
   const told: Told[] = [
     ['edit', 1, 'delete', 0, 0],

@@ -98,6 +98,7 @@ describe('[D8 L4 L6] a stale whole document', () => {
     const united = { id: 'd1', name: 'Dr. A. Rao', room: 7 };
     expect((await rows(get(server.url, 'carl'))).doctors).toEqual([united]);
     await desk.until(() => desk.store.doctors?.d1?.name === 'Dr. A. Rao');
+    await back.until(() => back.store.doctors?.d1?.name === 'Dr. A. Rao');
     expect(back.store.doctors?.d1).toEqual(united);
   });
 
