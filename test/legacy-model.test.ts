@@ -614,6 +614,16 @@ test.fails('[L4 L6] what a device wrote while its app had not read a full sync t
   await run([app, app], told.map(stepOf));
 });
 
+test.fails('[L5 L6] what a device removes offline is gone, where a kill took what was known of its clock', async () => {
+  const told: Told[] = [
+    ['kill', 0],
+    ['agree', 0],
+    ['cut', 1],
+    ['edit', 1, 'drop tag', 0, 0],
+  ];
+  await run([PLAIN, PLAIN], told.map(stepOf));
+});
+
 test('[L5 L7] told of a deletion just before the server was killed, a device creates the record at its second try', async () => {
   const told: Told[] = [
     ['edit', 1, 'delete', 0, 0],
