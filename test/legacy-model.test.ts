@@ -17,7 +17,7 @@ import {
   type Told,
   toldOf,
 } from './support/legacy-steps.js';
-import type { AppSetup } from './support/legacy-world.js';
+import type { AppSetup, Change } from './support/legacy-world.js';
 
 /** Runs per property; more by hand: `MODEL_RUNS=20000 npx vitest run test/legacy-model.test.ts`. */
 const RUNS = Number(process.env.MODEL_RUNS ?? 200);
@@ -128,6 +128,19 @@ interface Case {
   /** A leaf of `r1` that is not there at the end, where the ledger leaves that open. */
   readonly gone?: string;
 }
+
+const CONCURRENT_APP: AppSetup = { ...PLAIN, concurrent: true };
+const CONCURRENT = [CONCURRENT_APP, CONCURRENT_APP];
+
+/** One device changes a record; another one has just received that, changes the record, and is heard late. */
+const lateAfter = (other: Change['kind'], own: Change['kind']): Told[] => [
+  ['edit', 1, other, 0, 0],
+  ['flush', 1],
+  ['flush', 0],
+  ['edit', 0, own, 0, 0],
+  ['pause', 0, null, 0, 3],
+  ['pause', 0, null, 0, 5],
+];
 
 const cases: Case[] = [
   {
@@ -432,12 +445,183 @@ const cases: Case[] = [
       ['edit', 0, 'a', 0, 0],
     ],
   },
+  {
+    name: '[L4 L6] a change that was long on its way does not undo what came just before it was made',
+    apps: CONCURRENT,
+    steps: lateAfter('a', 'drop item'),
+  },
+  {
+    name: '[L4 L6] nor does it bring back a field that was removed, whatever the clock of the device',
+    apps: [{ ...PLAIN, concurrent: true, skew: -3 * DAY }, CONCURRENT_APP],
+    steps: lateAfter('drop field', 'b'),
+  },
+  {
+    name: '[L4 L7] nor a record that was deleted',
+    apps: CONCURRENT,
+    steps: lateAfter('delete', 'b'),
+  },
+  {
+    name: '[L4 L6] nor where it follows an own change of the record',
+    apps: CONCURRENT,
+    steps: [['edit', 0, 'b', 0, 0], ['flush', 0], ...lateAfter('a', 'drop item')],
+  },
+  {
+    name: '[L5 L7] what a device creates after it read that others deleted what it wrote in a lost connection is there',
+    steps: [
+      ['edit', 0, 'delete', 0, 0],
+      ['edit', 1, 'a', 0, 0],
+      ['flush', 1],
+      ['abandon', 1],
+      ['agree', 0],
+      ['cut', 1],
+      ['edit', 1, 'a', 0, 0],
+    ],
+  },
+  {
+    name: '[L5 L7] nor is it dropped where the server had noticed that the connection was lost',
+    steps: [
+      ['edit', 0, 'delete', 0, 0],
+      ['edit', 1, 'a', 0, 0],
+      ['flush', 1],
+      ['cut', 1],
+      ['agree', 0],
+      ['cut', 1],
+      ['edit', 1, 'a', 0, 0],
+    ],
+  },
+  {
+    name: '[L4 L6] what was in doubt once, and read since, is not in doubt from there when it is once more',
+    steps: [
+      ['edit', 0, 'a', 0, 0],
+      ['edit', 0, 'a', 1, 4],
+      ['agree', 0],
+      ['edit', 0, 'a', 0, 0],
+      ['flush', 0],
+      ['edit', 0, 'a', 1, 0],
+      ['flush', 1],
+      ['flush', 0],
+      ['edit', 1, 'drop tag', 1, 0],
+    ],
+  },
+  {
+    name: '[L4 L6] a message that stood alone does not settle what a later one of the record left in doubt',
+    apps: CONCURRENT,
+    steps: [
+      ['edit', 0, 'a', 1, 0],
+      ['agree', 0],
+      ['edit', 1, 'a', 0, 0],
+      ['flush', 1],
+      ['flush', 0],
+      ['pause', 0, null, 0, 9],
+      ['edit', 1, 'a', 0, 0],
+      ['flush', 1],
+      ['flush', 0],
+      ['edit', 0, 'b', 1, 0],
+      ['flush', 0],
+      ['pause', 0, null, 0, 0.96],
+      ['cut', 0],
+      ['wait', 0, null, 0, 0],
+      ['edit', 0, 'nested/y', 0, 0],
+    ],
+  },
+  {
+    name: '[L4 L6] what an app lost to an own change that was long on its way is in doubt',
+    apps: CONCURRENT,
+    steps: [
+      ['edit', 1, 'a', 1, 1],
+      ['flush', 1],
+      ['flush', 0],
+      ['edit', 0, 'a', 0, 0],
+      ['pause', 0, null, 0, 3],
+      ['pause', 0, null, 0, 7],
+      ['edit', 0, 'a', 1, 0],
+    ],
+  },
+  {
+    name: '[L4 L6] so is all of a full sync that it lost to an own change',
+    apps: CONCURRENT,
+    steps: [
+      ['edit', 0, 'a', 1, 0],
+      ['agree', 0],
+      ['cut', 0],
+      ['edit', 1, 'a', 0, 0],
+      ['flush', 1],
+      ['connect', 0],
+      ['flush', 0],
+      ['edit', 0, 'b', 1, 0],
+      ['flush', 0],
+      ['pause', 0, null, 0, 7],
+      ['pause', 0, null, 0, 7],
+      ['edit', 0, 'b', 0, 0],
+    ],
+  },
+  {
+    name: '[L4 L6] once that was sent once more, what a device removes is gone',
+    steps: [
+      ['edit', 1, 'a', 0, 0],
+      ['abandon', 0],
+      ['connect', 0],
+      ['edit', 0, 'add tag', 0, 0],
+      ['send', 0],
+      ['agree', 0],
+      ['edit', 0, 'add item', 1, 1],
+      ['edit', 0, 'drop tag', 0, 4],
+    ],
+  },
+  {
+    name: '[L5 L6] a copy made anew by a connection that the kill of the server ended does not take back a queue',
+    steps: [
+      ['edit', 1, 'a', 0, 0],
+      ['away', 0, null, 0, 0],
+      ['abandon', 0],
+      ['edit', 0, 'add item', 0, 0],
+      ['connect', 0],
+      ['receive', 0],
+      ['kill', 0],
+      ['edit', 0, 'a', 0, 0],
+    ],
+  },
 ];
 
 test.for(cases)('$name', async ({ apps = [PLAIN, PLAIN], steps, gone }) => {
   const world = await run(apps, steps.map(stepOf));
   const r1 = world.records().get('r1');
   if (gone !== undefined && r1 !== undefined) expect([...leavesOf(r1).keys()]).not.toContain(gone);
+});
+
+test.fails('[L7] what a device creates at once after it deleted it, as it connects, is there', async () => {
+  const told: Told[] = [
+    ['cut', 0],
+    ['connect', 0],
+    ['flush', 0],
+    ['edit', 0, 'delete', 0, 0],
+    ['edit', 0, 'a', 0, 0],
+  ];
+  await run(CONCURRENT, told.map(stepOf));
+});
+
+test.fails('[L4 L6] what a device wrote while its app had not read a full sync that it asked for is not taken back', async () => {
+  const app = { ...PLAIN, old: true, lags: true };
+  const told: Told[] = [
+    ['sync', 0],
+    ['send', 0],
+    ['receive', 0],
+    ['receive', 0],
+    ['edit', 0, 'a', 0, 0],
+    ['read', 0],
+    ['edit', 0, 'nested/ext', 0, 0],
+  ];
+  await run([app, app], told.map(stepOf));
+});
+
+test.fails('[L5 L6] what a device removes offline is gone, where a kill took what was known of its clock', async () => {
+  const told: Told[] = [
+    ['kill', 0],
+    ['agree', 0],
+    ['cut', 1],
+    ['edit', 1, 'drop tag', 0, 0],
+  ];
+  await run([PLAIN, PLAIN], told.map(stepOf));
 });
 
 test('[L5 L7] told of a deletion just before the server was killed, a device creates the record at its second try', async () => {

@@ -15,6 +15,8 @@ export interface State {
   readonly lostUpTo: number;
   readonly httpAt: number | null;
   readonly openedAt: number | null;
+  /** Not there in what earlier versions saved. */
+  readonly lastOpenedAt?: number | null;
 }
 
 /** One record per connection, the last sixteen. */

@@ -4,6 +4,7 @@
  * at once, or over HTTP, makes no difference to them; so no connection, however short, can be passed over.
  */
 import { type SavedConnections, upgraded } from './device-connections-saved.js';
+import { APP_LAG } from './sent-messages.js';
 import { type Step, Steps } from './steps.js';
 
 /** What a device may have been looking at when it made a write. */
@@ -68,6 +69,8 @@ export class DeviceConnections {
   /** When it last got an answer over HTTP, as far as is known. */
   #httpAt: number | null;
   #openedAt: number | null = null;
+  /** When the last one of those that are open now, or were open at once, began. */
+  #lastOpenedAt: number | null = null;
   #count = 0;
 
   /** @param revision the user's revision at load: what did not end may have received all up to it */
@@ -86,12 +89,13 @@ export class DeviceConnections {
     if (state === null || state.openedAt === null) return;
     // What was to be read later than this was saved may have been lost to what came after that.
     this.#read.forgetAfter(state.savedAt);
-    this.#endWithoutWord(state.openedAt, revision);
+    this.#endWithoutWord(state.openedAt, state.lastOpenedAt ?? state.openedAt, revision);
   }
 
-  #endWithoutWord(startedAt: number, revision: number): void {
+  /** The last full sync of those that were open at once made its copy anew, if it arrived. */
+  #endWithoutWord(startedAt: number, lastStartedAt: number, revision: number): void {
     this.#sent.add(startedAt, revision);
-    this.#addSpan({ startedAt, at: null, syncedAt: startedAt });
+    this.#addSpan({ startedAt, at: null, syncedAt: lastStartedAt + APP_LAG });
     this.#repeatedUpTo = Math.max(this.#repeatedUpTo, revision);
     this.#lostUpTo = Math.max(this.#lostUpTo, revision);
   }
@@ -120,17 +124,12 @@ export class DeviceConnections {
     return this.#read.at(now) ?? this.#begins;
   }
 
-  /**
-   * Returns whether that is news to be saved at once.
-   *
-   * @param revision what the first full sync will show at least
-   */
-  begin(now: number, revision: number): boolean {
+  /** @param revision what the first full sync will show at least */
+  begin(now: number, revision: number): void {
     this.#count++;
     this.#begins ??= revision;
-    if (this.#openedAt !== null) return false;
-    this.#openedAt = now;
-    return true;
+    this.#openedAt ??= now;
+    this.#lastOpenedAt = now;
   }
 
   /** By `at`, it will have read everything up to this revision. */
@@ -247,6 +246,7 @@ export class DeviceConnections {
       lostUpTo: this.#lostUpTo,
       httpAt: this.#httpAt,
       openedAt: this.#openedAt,
+      lastOpenedAt: this.#openedAt === null ? null : this.#lastOpenedAt,
     };
   }
 }

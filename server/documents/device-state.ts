@@ -65,7 +65,8 @@ export class DeviceState {
 
   connect(now: number, revision: number): void {
     this.metAt = now;
-    if (this.#connections.begin(now, revision)) this.#urgent = true;
+    this.#connections.begin(now, revision);
+    this.#urgent = true;
   }
 
   disconnect(ended: EndedNow, now: number): void {
@@ -128,7 +129,7 @@ export class DeviceState {
     this.metAt = now;
     this.noteSynced(sentAt);
     this.#connections.confirm(revision, sentAt);
-    this.#unsure.clear('everything', sentAt);
+    this.#unsure.clear('everything', sentAt, sentAt);
     for (const [key, own] of this.#unsettled) if (own.revision <= revision) this.#unsettled.delete(key);
     this.#changed = true;
   }
@@ -160,14 +161,14 @@ export class DeviceState {
   }
 
   /** A message with this record, or with all, came so close to another one that its app may have lost it. */
-  noteUnsure(what: RecordKey | 'everything', since: number): void {
-    this.#unsure.mark(what, since);
+  noteUnsure(what: RecordKey | 'everything', since: number, at: number): void {
+    this.#unsure.mark(what, since, at);
     this.#changed = true;
   }
 
-  /** By `at`, it has read this record, or all, in a message that stood alone. */
-  noteSure(what: RecordKey | 'everything', at: number): void {
-    if (this.#unsure.clear(what, at)) this.#changed = true;
+  /** By `at`, it has read this record, or all, in a message that was sent then. */
+  noteSure(what: RecordKey | 'everything', sentAt: number, at: number): void {
+    if (this.#unsure.clear(what, sentAt, at)) this.#changed = true;
   }
 
   /** From which revision on it may be looking at this record; infinity: nothing is unsure. */

@@ -81,9 +81,20 @@ export class DeviceView {
     this.#messages.doubt(what, now);
   }
 
+  /** Notes, and returns, what reached the device so near to its write of another record that its app may have lost it. */
+  overwrote(message: ChangeMessage, { replay, madeAt }: Judged, now: number): (RecordKey | 'everything')[] {
+    const at = replay ? now : (madeAt ?? now);
+    // A queue goes out when the full sync was stored.
+    const near = this.#messages.near(message, at).filter((what) => what !== 'everything' || !replay);
+    const isOwn = (key: RecordKey) => this.#own.get(keyOf(key))?.shownBy === null;
+    const lost = near.filter((what) => what === 'everything' || !isOwn(what));
+    for (const what of lost) this.#messages.doubtAt(what, at, now);
+    return lost;
+  }
+
   /** Whether its app may have read a message with this record only after it wrote this, though it had arrived. */
-  isFresh(key: RecordKey, now: number): boolean {
-    return this.#messages.isUnread(key, now);
+  isFresh(key: RecordKey, { replay, madeAt }: Judged, now: number): boolean {
+    return this.#messages.isUnread(key, replay ? now : (madeAt ?? now));
   }
 
   /** The first full sync goes out, or another one. */
@@ -131,21 +142,25 @@ export class DeviceView {
   judge(message: ChangeMessage, now: number): Judged {
     const { device } = this;
     this.heard(now);
+    this.#messages.settle(now);
     const isSettled = this.#settledAt !== null;
     const heard = device.hear(message, isSettled && now - this.#startedAt >= FLUSH_TIME, now);
     const replay = !isSettled || this.#mayBeQueued(heard, now);
     const { madeAt } = heard;
     if (!replay) {
-      const own = this.#ownWrite(message, madeAt, now);
+      const at = madeAt ?? now;
+      const own = this.#ownWrite(message, madeAt, at);
       // As long as the clock is not known, a queue can look like something new.
       const mayBeOld = !heard.isCertain && now - this.#startedAt < FLUSH_TIME;
-      const range = this.#range(message, now, mayBeOld ? this.#flushedFrom : null);
+      const range = this.#range(message, at, mayBeOld ? this.#flushedFrom : null);
       const bounds = { base: null, shown: null, ownUpTo: this.#ownUpTo, repeatedUpTo: NONE };
       return { device, replay, madeAt, heard, range, own, ...bounds };
     }
     const range = device.seenBefore(heard, message, now);
     const isNew = madeAt !== null && madeAt >= this.#startedAt;
-    const own = isNew ? this.#ownWrite(message, madeAt, now) : (this.#replayed.get(keyOf(message)) ?? null);
+    const own = isNew
+      ? this.#ownWrite(message, madeAt, madeAt)
+      : (this.#replayed.get(keyOf(message)) ?? null);
     const shown = madeAt === null ? this.#shown : null;
     return { device, replay, madeAt, heard, range, own, shown, ...ownBounds(range, madeAt) };
   }
@@ -160,19 +175,19 @@ export class DeviceView {
     return madeAt < this.#fullSyncAt;
   }
 
-  #range(key: RecordKey, now: number, before: number | null): RevisionRange | null {
-    const known = before ?? this.from(now);
+  /** @param at when it was made, as far as is known: it may have been long on its way */
+  #range(key: RecordKey, at: number, before: number | null): RevisionRange | null {
+    const known = before ?? this.#messages.from(at);
     if (known === null) return null;
-    const from = Math.min(known, this.device.unsureSince(key, now));
+    const from = Math.min(known, this.device.unsureSince(key, at));
     return { from, to: Math.max(from, this.#messages.newest) };
   }
 
-  /** Its own last write of the record, unless it has certainly read what came after it. */
-  #ownWrite(key: RecordKey, madeAt: number | null, now: number): OwnWrite | null {
+  /** Its own last write of the record, unless it had certainly read by then what came after it. */
+  #ownWrite(key: RecordKey, madeAt: number | null, at: number): OwnWrite | null {
     const own = this.#own.get(keyOf(key));
-    const read = this.#messages.read(now)?.number ?? 0;
-    this.#messages.unreadFrom(now);
-    const isUnsure = this.device.unsureSince(key, now) < LATEST;
+    const read = this.#messages.read(at)?.number ?? 0;
+    const isUnsure = this.device.unsureSince(key, at) < LATEST;
     if (own !== undefined && (own.shownBy === null || own.shownBy > read || isUnsure)) {
       // Made between the full sync and the replay, or before the app had read that: on what the full sync showed.
       const isEarly = own.isReplay || (this.#settledAt !== null && own.at < this.#settledAt + APP_LAG);
@@ -221,9 +236,11 @@ export class DeviceView {
         isRepeat,
       });
     }
-    const unreadFrom = this.#messages.unreadFrom(now);
-    const unsure = this.device.unsureSince(message, now);
-    const from = Math.min(this.from(now) ?? 0, unsure);
+    // What a queue sends has been put over what the full sync showed.
+    const at = judged.replay ? now : (madeAt ?? now);
+    const unreadFrom = this.#messages.unreadFrom(at);
+    const unsure = this.device.unsureSince(message, at);
+    const from = Math.min(this.#messages.from(at) ?? 0, unsure);
     const acknowledged = Math.min(
       Math.max(this.#messages.lastAcknowledged?.revision ?? 0, unreadFrom),
       unsure,

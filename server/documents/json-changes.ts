@@ -101,11 +101,13 @@ function isOnOther(own: OwnWrite, { heard, replay, base }: Judged): boolean {
   return base !== null && base.syncedAt >= own.madeAt;
 }
 
-/** A queue is built on what the device wrote before it, if that is known and was before it. */
+/** A queue is built on what the device wrote before it, if that is known, was before it, and was not replaced since. */
 function ownBefore(key: RecordKey, judged: Judged): OwnWrite | null {
-  const { device, madeAt, replay, repeatedUpTo } = judged;
+  const { device, madeAt, heard, replay, range, repeatedUpTo } = judged;
   const unsettled = replay ? device.unsettled(key) : null;
   if (unsettled === null || unsettled.revision <= repeatedUpTo) return null;
+  // By then the device had read what became of that write.
+  if (heard.isCertain && range !== null && range.from >= unsettled.revision) return null;
   return (madeAt ?? LATEST) >= (unsettled.madeAt ?? 0) ? unsettled : null;
 }
 

@@ -49,6 +49,8 @@ export interface ChannelOptions {
   /** Runs what a message asks for; what is wrong with the message is told to its sender. */
   readonly guard: (action: () => void, ack?: string) => void;
   readonly end: (error: SyncError) => void;
+  /** The app may have lost the last full sync. */
+  readonly syncAgain: () => void;
 }
 
 export class JsonChannel implements Member {
@@ -173,15 +175,32 @@ export class JsonChannel implements Member {
 
   #change(message: ChangeMessage): void {
     const { document, now, guard } = this.#options;
-    this.#pace.written(message);
     const judged = this.#view?.judge(message, now());
     if (judged === undefined || this.#isErased(message, judged)) return;
+    this.#repeatLost(message, judged);
     document.withHistory(neededFrom(document.doc, message, judged), () =>
       guard(() => {
         this.#write(message, judged);
         this.acknowledge(message.ack);
       }, message.ack),
     );
+  }
+
+  /** What the app may have lost when it made this write is sent once more. */
+  #repeatLost(message: ChangeMessage, judged: Judged): void {
+    const { document, pace, now } = this.#options;
+    if (pace === undefined || pace.gap === 0) return;
+    const { revision } = document;
+    const shown = { revision, since: revision, answers: null };
+    for (const what of this.#view?.overwrote(message, judged, now()) ?? []) {
+      if (what === 'everything') {
+        this.#options.syncAgain();
+        continue;
+      }
+      const { collection, id } = what;
+      const change = { collection, id, record: document.record({ collection, id }) };
+      document.afterDurable(() => this.#pace.repeat(recordMessage(change, SERVER_DEVICE, shown, now())));
+    }
   }
 
   /** Once everything so far is durable. */
@@ -210,7 +229,7 @@ export class JsonChannel implements Member {
     const { collection, id } = message;
     const made = new Map(judged.madeAt === null ? [] : [[keyOf(message), judged.madeAt]]);
     const isCrossed = this.#receipts.isOpen(message);
-    const isFresh = this.#view?.isFresh(message, now()) ?? false;
+    const isFresh = this.#view?.isFresh(message, judged, now()) ?? false;
     const endWatch = this.#receipts.watch(message);
     const current = document.record(message);
     if (message.type === 'DATA_UPDATE') document.room.mustTake(growthOfRecord(current, message.document));

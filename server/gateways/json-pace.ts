@@ -6,10 +6,9 @@
  */
 import type { CollectionName } from '../../shared/names.js';
 import { keyOf, type RecordKey } from '../documents/record-key.js';
+import { BURST } from '../documents/sent-messages.js';
 import { Lane } from './json-lane.js';
 
-/** What comes within this time of another message of its collection, an app may lose, in ms. */
-const BURST = 250;
 /** What is sent once more, in bytes; of the rest, the doubt stays. */
 const MOST_AGAIN = 2 ** 20;
 
@@ -95,15 +94,6 @@ export class Pace<Message extends Outgoing> {
     const lane = this.#laneOf(message.collection);
     if (lane.waiting.has(keyOf(message))) this.send(message);
     else this.#sendAgain(lane, message);
-    this.#schedule();
-  }
-
-  /** A write of the device came in: its app changed its stored list, too. */
-  written(key: RecordKey): void {
-    const lane = this.#lanes.get(key.collection);
-    const last = lane?.last ?? null;
-    if (lane === undefined || last === null || keyOf(last) === keyOf(key)) return;
-    if (lane.isNear(this.#options.now() - BURST)) this.#doubt(lane, last);
     this.#schedule();
   }
 

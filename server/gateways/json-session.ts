@@ -20,6 +20,8 @@ export class JsonSession {
   /** It is gone, or was told to go. */
   #ended = false;
   #fullSyncWaiting = false;
+  /** Stops the timer of a full sync that is sent once more. */
+  #stopAgain: (() => void) | null = null;
   readonly #badMessages = new BadMessages();
 
   constructor(options: JsonSessionOptions) {
@@ -36,6 +38,7 @@ export class JsonSession {
       ping: (payload: string) => outbox.ping(payload),
       guard: (action: () => void, ack?: string) => this.#guard(action, ack),
       end: (error: SyncError) => this.#end(error),
+      syncAgain: () => this.#syncAgain(),
     };
     this.#own = new JsonChannel({ ...common, document, actor, readOnly, isRemembered: true, name: '' });
     const isShown = shared !== null && shared.records !== null;
@@ -127,6 +130,7 @@ export class JsonSession {
   leave(): void {
     this.#left = !this.#ended;
     this.#ended = true;
+    this.#stopAgain?.();
     this.#own.leave();
     this.#shared?.leave();
   }
@@ -146,6 +150,7 @@ export class JsonSession {
 
   #change(message: ChangeMessage): void {
     const { shared } = this.#options;
+    if (this.#stopAgain !== null) this.#syncAgain();
     if (shared == null || !shared.collections.has(message.collection)) this.#own.change(message);
     else if (this.#shared === null) this.#refuse(new SyncError('DOCUMENT_CORRUPT'), message.ack);
     else this.#shared.change(message);
@@ -162,6 +167,17 @@ export class JsonSession {
       if (this.#shared === null) this.#sendFullSync();
       else this.#shared.beforeAll(() => this.#sendFullSync());
     });
+  }
+
+  /** Once the user writes nothing any more: the app might lose that one, too. */
+  #syncAgain(): void {
+    const { document, pace } = this.#options;
+    this.#stopAgain?.();
+    const sync = () => {
+      this.#stopAgain = null;
+      if (!this.#ended) document.enter(() => this.#fullSync());
+    };
+    this.#stopAgain = this.#ended ? null : (pace?.after(SYNC_AGAIN_AFTER, sync) ?? null);
   }
 
   #sendFullSync(): void {
@@ -203,6 +219,9 @@ export class JsonSession {
     this.#options.outbox.close(error);
   }
 }
+
+/** So long after the last write a full sync is sent once more, in ms. */
+const SYNC_AGAIN_AFTER = 5_000;
 
 /** Marks the pings of the shared document. */
 const SHARED = 's';

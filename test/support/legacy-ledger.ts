@@ -59,6 +59,8 @@ export class Ledger {
   #marks: Mark[] = [];
   #agreed = new Map<string, Leaves>();
   #wasKilled = false;
+  /** What was ever deleted. */
+  readonly #deleted = new Set<string>();
   readonly #shownAgain = new Set<string>();
   #count = 0;
 
@@ -79,6 +81,7 @@ export class Ledger {
 
   event(device: string, record: string, kind: Event['kind'], path = ''): Event {
     const event: Event = { ...this.#deed(device, record), kind, path };
+    if (kind === 'delete') this.#deleted.add(record);
     this.#marks.push(event);
     return event;
   }
@@ -155,7 +158,8 @@ export class Ledger {
     if (leaves !== undefined && !was && !created) return ['is there, and nobody created it'];
     if (leaves !== undefined && was && deleted && !created) return ['is there, though it was deleted'];
     // After a kill, who was told of a deletion may be taken for one who was not (L7).
-    if (leaves === undefined && !was && created && !deleted && !this.#wasKilled)
+    const isForgotten = this.#wasKilled && this.#deleted.has(id);
+    if (leaves === undefined && !was && created && !deleted && !isForgotten)
       return ['is gone, though it was created'];
     return [];
   }
@@ -193,7 +197,8 @@ export class Ledger {
     const wanted = marks.reduce(after, left);
     const isToggle = marks.some((mark, at) => isRemoval(mark) && !isOf(agreed, mark, marks.slice(0, at)));
     // Who takes back at once what he just did may be taken for somebody who did not know of it yet.
-    const isUncertain = marks.some((mark) => isRemoval(mark) || mark.kind === 'create') && this.#wasKilled;
+    const isCreation = (mark: Mark) => mark.kind === 'create' && this.#deleted.has(id);
+    const isUncertain = marks.some((mark) => isRemoval(mark) || isCreation(mark)) && this.#wasKilled;
     if (isToggle || isUncertain) return [];
     const [found, expected] = [leaves, wanted].map(
       (each) => JSON.stringify(each && [...each].sort()) ?? 'null',
