@@ -1,5 +1,7 @@
 /** Shared collections as JSON and HTTP devices have them (D8). */
 import { describe, expect, onTestFinished, test } from 'vitest';
+import type { JsonRecord } from '../../../shared/records.js';
+import type { JsonDevice } from '../../support/json-device.js';
 import { ServerProcess } from '../../support/server-process.js';
 import { bearer, JWT, tokenFor } from '../../support/tokens.js';
 import { openJson, openNative, useJson, useNative, useServer } from '../../support/use.js';
@@ -25,6 +27,12 @@ const post = (url: string, user: string, changes: object[], headers: object = {}
     headers: { 'content-type': 'application/json', 'device-id': 'http', ...headers },
     body: JSON.stringify({ changes }),
   });
+/** `saved()` tells of the user's own document alone. */
+async function share(device: JsonDevice, document: JsonRecord): Promise<void> {
+  const ack = JSON.stringify(document);
+  device.update('doctors', document, { ack });
+  await device.until(() => device.of('ACK').some((message) => message.ack === ack));
+}
 const get = (url: string, user: string, headers: object = {}): Promise<Response> =>
   fetch(`${url}/api/sync/${user}`, { headers: { 'device-id': 'http', ...headers } });
 const rows = async (answer: Promise<Response>): Promise<Rows> => (await answer).json() as Promise<Rows>;
@@ -81,14 +89,12 @@ describe('[D8 L4 L6] a stale whole document', () => {
   test('of another user does not undo what somebody else changed', async () => {
     const server = await useServer(SHARED);
     const desk = await useJson(server, 'admin', 'phone');
-    desk.update('doctors', RAO);
-    await desk.saved();
+    await share(desk, RAO);
     const anna = await useJson(server, 'anna', 'phone'); // the same deviceId, in other hands
     await anna.heard();
     const [madeAt, stale] = [Date.now(), anna.store.doctors?.d1];
     await anna.close();
-    desk.update('doctors', { ...RAO, room: 7 });
-    await desk.saved();
+    await share(desk, { ...RAO, room: 7 });
     const back = await useJson(server, 'anna', 'phone');
     back.send({
       ...change('anna', 'phone', { ...stale, name: 'Dr. A. Rao' }, { timestamp: madeAt }),
@@ -98,19 +104,18 @@ describe('[D8 L4 L6] a stale whole document', () => {
     const united = { id: 'd1', name: 'Dr. A. Rao', room: 7 };
     expect((await rows(get(server.url, 'carl'))).doctors).toEqual([united]);
     await desk.until(() => desk.store.doctors?.d1?.name === 'Dr. A. Rao');
+    await back.until(() => back.store.doctors?.d1?.name === 'Dr. A. Rao'); // the correction is paced (L4)
     expect(back.store.doctors?.d1).toEqual(united);
   });
 
   test('[H1 H2] over HTTP, with the tag of both documents', async () => {
     const server = await useServer(SHARED);
     const desk = await useJson(server, 'admin', 'desk');
-    desk.update('doctors', RAO);
-    await desk.saved();
+    await share(desk, RAO);
     const first = await get(server.url, 'anna');
     const tag = first.headers.get('etag') ?? '';
     expect((await get(server.url, 'anna', { 'if-none-match': tag })).status).toBe(304);
-    desk.update('doctors', { ...RAO, room: 7 });
-    await desk.saved();
+    await share(desk, { ...RAO, room: 7 });
     expect((await get(server.url, 'bert', { 'if-none-match': tag })).status).toBe(200);
     const answer = await post(server.url, 'anna', [change('anna', 'http', { ...RAO, name: 'Dr. A. Rao' })], {
       'if-none-match': tag,
@@ -184,5 +189,19 @@ describe('[D8 H2] a batch over HTTP', () => {
     const answer = await rows(post(server.url, 'anna', [change('anna', 'http', RAO), own]));
     expect(answer).toMatchObject({ doctors: [RAO], appointments: [{ id: 'a1' }] });
     expect((await rows(get(server.url, 'bert'))).doctors).toEqual([RAO]);
+  });
+});
+
+describe('[D8] a collection of that name in the document of a user', () => {
+  test('is no news to JSON devices: what a native client of theirs changes in it stays with native clients', async () => {
+    const server = await useServer(SHARED);
+    const desk = await useJson(server, 'admin', 'desk');
+    await share(desk, RAO);
+    const phone = await useJson(server, 'anna', 'phone');
+    const old = await useNative(server, 'anna', 'tablet');
+    old.record('doctors', 'd1').set('name', 'Dr. Old');
+    old.record('appointments', 'a1').set('at', '10:00'); // goes behind it
+    await phone.until(() => phone.store.appointments?.a1 !== undefined);
+    expect(phone.store.doctors).toEqual({ d1: RAO });
   });
 });
