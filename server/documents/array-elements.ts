@@ -40,10 +40,20 @@ export function byPosition(array: Y.Array<unknown>): (a: Y.Item, b: Y.Item) => n
 }
 
 export function removeElement(array: Y.Array<unknown>, client: number, clock: number): void {
-  const index = elementsOf(array).findIndex(
-    (element) => element.client === client && element.clock === clock,
-  );
+  const index = indexOf(array, client, clock);
   if (index >= 0) array.delete(index, 1);
+}
+
+/** Where a live element stands, -1 if it does not; a list that was sorted asks this for each of its elements. */
+export function indexOf(array: Y.Array<unknown>, client: number, clock: number): number {
+  let index = 0;
+  for (let item = array._start; item !== null; item = item.right) {
+    if (item.deleted || !item.countable) continue;
+    const offset = clock - item.id.clock;
+    if (item.id.client === client && offset >= 0 && offset < item.length) return index + offset;
+    index += item.length;
+  }
+  return -1;
 }
 
 export function bringsObjects(item: Y.Item): boolean {

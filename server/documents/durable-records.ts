@@ -69,8 +69,6 @@ export class DurableRecords implements Member {
     }
   }
 
-  /** The next one is that of the document as it is loaded anew. */
-  fail(): void {
-    this.#collections.clear();
-  }
+  /** Whoever has them shows them as they were saved; the next ones are those of the document as it is loaded anew. */
+  fail(): void {}
 }

@@ -4,6 +4,7 @@ import * as Y from 'yjs';
 import { mergeWrite, type Path } from '../../shared/merge.js';
 import { assignValue, isObject, type Json, type JsonObject, sharedValue } from '../../shared/records.js';
 import { isMarkup, isSharedText } from '../../shared/rich-text.js';
+import { indexOf } from './array-elements.js';
 import { asItIs, itemAt, jsonAs } from './element-views.js';
 import { copyOf, type Element, elementsOf, fieldsOf } from './lost-types.js';
 
@@ -76,7 +77,7 @@ export function writeElement(
     return;
   }
   if (equalityDeep(fieldsIn(value as Json), json)) return;
-  const index = elementsOf(array).findIndex((each) => each.client === client && each.clock === clock);
+  const index = indexOf(array, client, clock);
   const id = (value as JsonObject).id as Json;
   array.delete(index, 1);
   array.insert(index, [{ id, ...json }]);

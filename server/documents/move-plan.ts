@@ -204,10 +204,10 @@ class MovePlan {
   /** Whether one that was moved stood beside it. */
   #isInPlace(element: Element): boolean {
     const item = this.#step.itemOf(element);
+    const id = idOf(element.value);
     for (const side of ['left', 'right'] as const) {
       for (let at = item?.[side] ?? null; at?.deleted; at = at[side]) {
-        const moved = this.#moved.around(at);
-        if (moved !== null && moved.id === idOf(element.value)) return true;
+        if (id !== null && this.#moved.idOfMoved(at) === id) return true;
       }
     }
     return false;

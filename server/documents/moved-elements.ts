@@ -91,6 +91,12 @@ export class MovedElements {
     return kept && this.#describe(kept);
   }
 
+  /** Of an element of a live array that was moved: its id. */
+  idOfMoved(item: Y.Item): string | null {
+    this.#indexed();
+    return this.#in(item)?.place?.id ?? null;
+  }
+
   has(array: Y.Array<unknown>, id: string): boolean {
     return this.#of(array, id).length > 0;
   }

@@ -18,7 +18,7 @@ import {
   withDocument,
 } from './http-request.js';
 import { confirmedBy, etagOf, tagPartOf, tagsOf } from './http-tags.js';
-import { openShared, type SharedAccess } from './shared-access.js';
+import { openShared, type SharedAccess, withoutShared } from './shared-access.js';
 
 /** All records, with an ETag of the revisions that they show (H1). */
 export async function getSync(options: HttpOptions, request: Request, response: Response): Promise<void> {
@@ -178,5 +178,8 @@ async function send(
   const named = [etag, `W/${etag}`].find((tag) => known.includes(tag));
   response.set({ ETag: named ?? etag, 'Cache-Control': 'private, no-cache' });
   if (named !== undefined || known.includes('*')) response.vary('Accept-Encoding').status(304).end();
-  else await sendJson(options, request, response, { ...own, ...records?.of(shared?.collections ?? []) });
+  else {
+    const everybodys = records?.of(shared?.collections ?? []);
+    await sendJson(options, request, response, { ...withoutShared(own, shared), ...everybodys });
+  }
 }

@@ -5,7 +5,7 @@
 import type * as Y from 'yjs';
 import { SyncError } from '../../shared/errors.js';
 import { knowsName } from '../../shared/known-names.js';
-import type { DeviceId } from '../../shared/names.js';
+import type { CollectionName, DeviceId } from '../../shared/names.js';
 import {
   type ChangeMessage,
   isAnswered,
@@ -36,6 +36,8 @@ export interface ChannelOptions {
   readonly readOnly: boolean;
   /** Whether it is remembered what the device has seen; where it can't write, that is of no use. */
   readonly isRemembered: boolean;
+  /** Whether a collection of the document is the device's business: one that everybody shares comes from elsewhere. */
+  readonly shows: (collection: CollectionName) => boolean;
   /** Tells its pings from those of another channel of the connection. */
   readonly name: string;
   /** `MAX_JSON_MESSAGE`. */
@@ -141,7 +143,9 @@ export class JsonChannel implements Member {
   deliver({ origin, revision, records }: DurableChange): void {
     if (origin.member === this || !this.#isFollowing) return;
     const since = revision - records.length + 1;
-    for (const change of records) this.#sendChange(change, origin.device, { revision, since, answers: null });
+    for (const change of records)
+      if (this.#options.shows(change.collection))
+        this.#sendChange(change, origin.device, { revision, since, answers: null });
   }
 
   /** The document can't go on: writes that are not durable may be lost. */

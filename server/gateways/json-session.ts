@@ -1,5 +1,6 @@
 /** One connection of a JSON device, without its socket: messages in, messages out (L1–L11). */
 import { SyncError } from '../../shared/errors.js';
+import type { CollectionName } from '../../shared/names.js';
 import { type ChangeMessage, type JsonMessage, jsonMessages } from '../../shared/protocol/json.js';
 import type { Collections } from '../../shared/records.js';
 import type { DurableRecords } from '../documents/durable-records.js';
@@ -7,7 +8,7 @@ import { BadMessages } from './bad-messages.js';
 import { JsonChannel } from './json-channel.js';
 import { JsonDoor } from './json-door.js';
 import type { JsonSessionOptions } from './json-session-options.js';
-import type { SharedAccess } from './shared-access.js';
+import { type SharedAccess, withoutShared } from './shared-access.js';
 
 export class JsonSession {
   readonly #options: JsonSessionOptions;
@@ -40,7 +41,9 @@ export class JsonSession {
       end: (error: SyncError) => this.#end(error),
       syncAgain: () => this.#syncAgain(),
     };
-    this.#own = new JsonChannel({ ...common, document, actor, readOnly, isRemembered: true, name: '' });
+    const shows = (name: CollectionName) => !shared?.collections.has(name);
+    const own = { document, actor, readOnly, shows };
+    this.#own = new JsonChannel({ ...common, ...own, isRemembered: true, name: '' });
     const isShown = shared !== null && shared.records !== null;
     this.#shared = isShown ? new JsonChannel({ ...common, ...channelOf(shared, shared.records) }) : null;
   }
@@ -182,7 +185,7 @@ export class JsonSession {
 
   #sendFullSync(): void {
     const { document, shared, now } = this.#options;
-    const own = document.collections();
+    const own = withoutShared(document.collections(), shared);
     const { revision } = document;
     const text = jsonMessages.fullSync(own, now());
     this.#own.showsAll(own, text.length);
@@ -227,4 +230,4 @@ const SYNC_AGAIN_AFTER = 5_000;
 const SHARED = 's';
 
 const channelOf = ({ actor, readOnly }: SharedAccess, { document }: DurableRecords) =>
-  ({ document, actor, readOnly, isRemembered: !readOnly, name: SHARED }) as const;
+  ({ document, actor, readOnly, shows: () => true, isRemembered: !readOnly, name: SHARED }) as const;

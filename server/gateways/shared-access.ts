@@ -1,6 +1,7 @@
 /** The shared collections beside the document of a user, as somebody who comes to that has them (D8). */
 import { SyncError } from '../../shared/errors.js';
 import { type CollectionName, SHARED_DOCUMENT, type UserId } from '../../shared/names.js';
+import type { Collections } from '../../shared/records.js';
 import { modeByToken } from '../access.js';
 import type { Config } from '../config.js';
 import { DurableRecords } from '../documents/durable-records.js';
@@ -47,4 +48,10 @@ export async function openShared(
     if (!(error instanceof SyncError && error.code === 'DOCUMENT_CORRUPT')) throw error;
     return { ...who, records: null, release: () => {} };
   }
+}
+
+/** What a user has from before a collection became everybody's is not mistaken for it, not even while that is damaged. */
+export function withoutShared(own: Collections, shared: SharedAccess | null | undefined): Collections {
+  const isOwn = (name: string) => !shared?.collections.has(name as CollectionName);
+  return Object.fromEntries(Object.entries(own).filter(([name]) => isOwn(name)));
 }

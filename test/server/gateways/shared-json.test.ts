@@ -191,3 +191,17 @@ describe('[D8 H2] a batch over HTTP', () => {
     expect((await rows(get(server.url, 'bert'))).doctors).toEqual([RAO]);
   });
 });
+
+describe('[D8] a collection of that name in the document of a user', () => {
+  test('is no news to JSON devices: what a native client of theirs changes in it stays with native clients', async () => {
+    const server = await useServer(SHARED);
+    const desk = await useJson(server, 'admin', 'desk');
+    await save(desk, RAO);
+    const phone = await useJson(server, 'anna', 'phone');
+    const old = await useNative(server, 'anna', 'tablet');
+    old.record('doctors', 'd1').set('name', 'Dr. Old');
+    old.record('appointments', 'a1').set('at', '10:00'); // goes behind it
+    await phone.until(() => phone.store.appointments?.a1 !== undefined);
+    expect(phone.store.doctors).toEqual({ d1: RAO });
+  });
+});
