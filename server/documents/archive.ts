@@ -39,6 +39,9 @@ export interface HistoryHead {
   readonly images: ReadonlyMap<string, RecordImage>;
 }
 
+/** Some 50 bytes each. */
+const MOST_RECALLED = 1_000_000;
+
 export class Archive {
   readonly #user: UserId;
   readonly #options: ArchiveOptions;
@@ -62,10 +65,18 @@ export class Archive {
     return isComplete;
   }
 
-  /** Reads back until all that was made at `time` or later is in memory; returns whether it could. */
-  async reachBackTo(history: History, time: number): Promise<boolean> {
+  /**
+   * Reads back until all that was made at `time` or later is in memory; returns whether it could. It stops early where
+   * that is too much to hold: a time is what a client says. What is older is then not known exactly, and Yjs's own
+   * choice stays (D3).
+   *
+   * @param most fields of records, in all that was read back
+   */
+  async reachBackTo(history: History, time: number, most = MOST_RECALLED): Promise<boolean> {
+    if (history.recalledFields >= most) return true;
     for await (const rows of this.#rowsBelow(history.from + 1, history.floor)) {
       if (!history.prepend(rows) || history.reaches(time)) break;
+      if (history.recalledFields >= most) return true;
     }
     const isComplete = history.reaches(time);
     if (!isComplete) history.raiseFloor(history.from);

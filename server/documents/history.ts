@@ -47,6 +47,8 @@ export class History {
   revision: number;
   /** When some of it was last read from the store. */
   readAt = Number.NEGATIVE_INFINITY;
+  /** Fields of the records in what was read back, until some of it is let go. */
+  recalledFields = 0;
   /** The entries in memory are those of all revisions after this one. */
   #from: number;
   /** The oldest revision whose state can be told at all. */
@@ -137,6 +139,7 @@ export class History {
       const entry = stored === null ? null : this.#earlier(revision, stored);
       if (entry === null || revision !== this.#from) break;
       older.push(entry);
+      this.recalledFields += Object.keys(entry.before?.json ?? {}).length;
       this.#from = revision - 1;
       if (entry.overruled) continue;
       const later = this.#byRecord.get(keyOf(entry));
@@ -243,6 +246,7 @@ export class History {
 
   #drop(upTo: number): void {
     if (upTo <= this.#from) return;
+    this.recalledFields = 0;
     const dropped = this.#entries.splice(0, firstAfter(this.#entries, upTo));
     for (const entry of dropped) if (!entry.overruled) this.#dropFromRecord(keyOf(entry));
     this.#from = upTo;

@@ -173,6 +173,25 @@ test('[D3 P6] after a stop, a kill and a compaction, with the history read back 
   }
 });
 
+test('[D3 S] a time from long ago does not bring the whole history into memory, nor end it', async () => {
+  const { ward } = await pair({ s: 0, t: 0, u: 0 });
+  for (let i = 0; i < 1_200; i++) {
+    ward.now += 1;
+    ward.write('desk', (doc) => void (doc.getMap('appointments').get('a') as Y.Map<unknown>).set('s', i));
+  }
+  await ward.restart();
+  const { archive, history } = ward.document;
+  const { floor } = history;
+  const reach = (most?: number): Promise<boolean> => archive.reachBackTo(history, 1, most);
+  expect(await reach(900)).toBe(true);
+  const { from } = history;
+  expect([from > floor, history.floor]).toEqual([true, floor]);
+  await reach(900);
+  expect(history.from).toBe(from);
+  expect(await reach()).toBe(true);
+  expect(history.from).toBe(floor);
+});
+
 test('[D3] what was written knowing of another write wins, though its clock says that it is older', async () => {
   for (const first of [1, 2]) {
     for (const restarts of [false, true]) {
