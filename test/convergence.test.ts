@@ -30,7 +30,9 @@ import { PATIENCE } from './support/wait.js';
 
 /** Runs per property; more by hand: `CONVERGENCE_RUNS=20000 npx vitest run test/convergence.test.ts`. */
 const RUNS = Number(process.env.CONVERGENCE_RUNS ?? 1_000);
-const options = (runs = RUNS) => ({ numRuns: runs });
+/** The same cases in each run; others by hand, with `CONVERGENCE_SEED=2`. */
+const SEED = Number(process.env.CONVERGENCE_SEED ?? 1);
+const options = (runs = RUNS) => ({ numRuns: runs, seed: SEED });
 
 const MOVES = [
   'send',
@@ -274,6 +276,21 @@ test('[D3] what a mover writes into its copy is no copy of what it had seen', as
     [0, writing],
   ];
   await runMoves({ natives: [1, 2, 3, 10, 11], jsons: 0, ids: 'low' }, stepsFrom(told, writing));
+});
+
+test('[D3] what a mover had seen is known where a late edit was joined with it', async () => {
+  const edit = { kind: 'element', id: 'x', key: 0, at: 0 } as const;
+  const moving = { ...edit, at: 1, moves: true };
+  const writing = { ...edit, moves: false };
+  const told: Told<MovingEdit> = [
+    [5, writing],
+    [0, moving],
+    [0, 'meet'],
+    [0, moving],
+    [1, writing],
+    [2, moving],
+  ];
+  await runMoves({ natives: [1, 10, 11, 2], jsons: 0, ids: 'low' }, stepsFrom(told, writing));
 });
 
 const creationArbitrary = editArbitrary.filter(({ kind }) =>

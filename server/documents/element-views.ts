@@ -23,7 +23,7 @@ export const asItIs: View = {
 
 /** Without what was written over the fields since it was inserted. */
 export const asInserted: View = {
-  knows: (item) => item.parentSub === null || item.origin === null,
+  knows: (item, offset) => item.parentSub === null || (item.origin === null && offset === 0),
   removed: (item) => item.parentSub === null && item.deleted,
 };
 
@@ -60,20 +60,24 @@ function richAs(value: Y.XmlText | Y.XmlFragment, view: View): string {
 function objectAs(map: Y.Map<unknown> | Y.XmlElement, view: View, copy: Json | undefined): JsonObject {
   const object: JsonObject = {};
   for (const [key, last] of map._map) {
-    const item = latestKnown(last, view);
-    if (item === null || view.removed(item, item.length - 1)) continue;
+    const known = latestKnown(last, view);
+    if (known === null || view.removed(known.item, known.offset)) continue;
     const before = isObject(copy) && Object.hasOwn(copy, key) ? copy[key] : undefined;
-    const content = contentOf(item);
+    const content = contentOf(known.item, known.offset);
     const json = content === undefined ? before : jsonAs(content, view, before);
     if (json !== undefined) object[key] = json;
   }
   return object;
 }
 
-function latestKnown(last: Y.Item, view: View): Y.Item | null {
-  let item: Y.Item | null = last;
-  while (item !== null && !view.knows(item, item.length - 1)) item = item.left;
-  return item;
+/** Values that lost their place may stand in one item, the earlier ones first: each may be the latest known. */
+function latestKnown(last: Y.Item, view: View): { item: Y.Item; offset: number } | null {
+  for (let item: Y.Item | null = last; item !== null; item = item.left) {
+    for (let offset = item.length - 1; offset >= 0; offset--) {
+      if (view.knows(item, offset)) return { item, offset };
+    }
+  }
+  return null;
 }
 
 function listAs(array: Y.Array<unknown>, view: View, copy: Json | undefined): Json[] {

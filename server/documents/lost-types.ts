@@ -9,10 +9,13 @@ import { type Json, readValue } from '../../shared/records.js';
 /** Any Y.Map, Y.Array, Y.Text …, of whichever event type. */
 export type SharedType = Y.ContentType['type'];
 
-/** The content of an item, or `undefined` if it was collected: then it had been removed or overwritten. */
-export function contentOf(item: Y.Item): unknown {
+/**
+ * The content of an item, or `undefined` if it was collected: then it had been removed or overwritten. Of several
+ * values in one item the one at `offset`; the last one counts.
+ */
+export function contentOf(item: Y.Item, offset = item.length - 1): unknown {
   if (item.content instanceof Y.ContentDeleted) return undefined;
-  return wellFormed(item.content.getContent()[item.length - 1]);
+  return wellFormed(item.content.getContent()[offset]);
 }
 
 /** Yjs joins values that lost their place one after the other into one item, of which the last part counts. */

@@ -303,6 +303,53 @@ describe('two devices move one element apart', () => {
     expect(list).toHaveLength(2);
     expectMedicines(server, devices, list);
   });
+
+  // Yjs joins values of one author that lost their place: what the second mover had seen is then a part of an item.
+  describe.each(['nothing', 'a restart', 'a compaction'] as const)('%s between', (between) => {
+    const am =
+      (time: string): Change =>
+      (list) =>
+        (elementIn(list, 'm1').get('times') as Y.Map<unknown>).set('am', time);
+    test.each<[string, Change[], Change[], object]>([
+      ['once', [set('m1', 'dose', '500')], [set('m1', 'dose', '600')], { dose: '600' }],
+      [
+        'twice',
+        [set('m1', 'dose', '500')],
+        [set('m1', 'dose', '600'), set('m1', 'dose', '700')],
+        { dose: '700' },
+      ],
+      [
+        'before, too',
+        [set('m1', 'dose', '500'), set('m1', 'dose', '550')],
+        [set('m1', 'dose', '600')],
+        { dose: '600' },
+      ],
+      [
+        'and removed',
+        [set('m1', 'note', 'a')],
+        [set('m1', 'note', 'b'), (list) => elementIn(list, 'm1').delete('note')],
+        {},
+      ],
+      ['inside an object', [am('8:00')], [am('9:00')], { times: { am: '9:00' } }],
+    ])(
+      '[D3] a field that was written %s after the first move, which the second had not seen',
+      (_, seen, late, is) => {
+        const medicine = { ...M1, times: { am: '7:00' } };
+        const { server, devices } = ward([medicine, M2]);
+        const [a, b, editor] = devices;
+        for (const edit of seen) editor.change(edit).send(server);
+        b.hear(server);
+        a.hear(server).change(move(0, 1)).send(server);
+        pass(server, between);
+        for (const edit of late) {
+          editor.change(edit).send(server);
+          pass(server, between);
+        }
+        b.change(move(0, 1)).send(server);
+        expectMedicines(server, devices, [M2, { ...medicine, ...is }]);
+      },
+    );
+  });
 });
 
 describe('an app that moves in two steps', () => {
