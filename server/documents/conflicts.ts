@@ -45,16 +45,22 @@ export class Conflicts {
 
   /** To be called while the transaction ends, when everything that it deleted can still be read. */
   resolve(step: Step, madeAt: MadeAt): Resolution {
-    const outcomes = madeAt === null ? [] : this.#laterWins.plan(step, madeAt);
+    const outcomes = this.#laterWins.plan(step, madeAt);
     const decided = new Slots();
     for (const { parent, key } of outcomes) decided.add(parent, key);
     const isTimed = madeAt !== null && madeAt !== ON_ARRIVAL;
-    const editStays = isTimed ? this.#laterWins.editStays(step, madeAt) : undefined;
-    const unions = this.unifier.plan(step, decided, editStays);
+    const inMoved = this.#laterWins.inMoved(step, madeAt);
+    const unions = this.unifier.plan(step, decided, {
+      ...(isTimed && { editStays: this.#laterWins.editStays(step, madeAt) }),
+      overruled: inMoved.items,
+    });
     for (const { kept } of outcomes) if (kept !== null) this.unifier.keep(kept);
     const writes = [...unions, ...outcomes.map((outcome) => () => this.#laterWins.write(outcome))];
     const write = (client: number) => this.unifier.run(writes, client, this.#known(step, madeAt));
-    return { lost: lostIn(outcomes), write: writes.length > 0 ? write : () => {} };
+    return {
+      lost: lostIn([...outcomes, ...inMoved.lost]),
+      write: writes.length > 0 ? write : () => {},
+    };
   }
 
   /** What a union can know: what was created apart is united by the times where both are known. */

@@ -7,8 +7,18 @@ import * as Y from 'yjs';
 import type { Path, PathStep } from '../../shared/merge.js';
 import { isCollectionName, type RecordId } from '../../shared/names.js';
 import type { Decision, Decisions } from './decisions.js';
-import { contentOf, copyOf, idOf, isLive, jsonOf, lastIdOf, type SharedType, typeOf } from './lost-types.js';
-import { ON_ARRIVAL } from './made-at.js';
+import {
+  contentOf,
+  copyOf,
+  idOf,
+  isLive,
+  isMovedAway,
+  jsonOf,
+  lastIdOf,
+  type SharedType,
+  typeOf,
+} from './lost-types.js';
+import { type MadeAt, ON_ARRIVAL } from './made-at.js';
 import type { EditStays } from './move-plan.js';
 import type { RecordKey } from './record-key.js';
 import { holds, Slots, type Step } from './unify-step.js';
@@ -48,6 +58,12 @@ export interface Outcome {
   readonly kept: Y.Item | null;
 }
 
+/** What of elements that were moved away is not to be carried into their copies, though Yjs chose it. */
+export interface OverruledInMoved {
+  readonly items: ReadonlySet<Y.Item>;
+  readonly lost: readonly Pick<Outcome, 'lost'>[];
+}
+
 const GONE = Symbol('gone');
 
 export class LaterWins {
@@ -59,8 +75,8 @@ export class LaterWins {
     this.#lastChangeOf = lastChangeOf;
   }
 
-  /** What those writes of this step come to that met others. */
-  plan(step: Step, madeAt: number): Outcome[] {
+  /** What those writes of this step come to that met others; without a time, those that knew what they met. */
+  plan(step: Step, madeAt: MadeAt): Outcome[] {
     const slots = new Slots();
     for (const item of step.newItems()) {
       const parent = item.parent as SharedType;
@@ -71,7 +87,7 @@ export class LaterWins {
       .all()
       .flatMap(({ parent, key }) => this.#decide(parent as Y.Map<unknown>, key, step, madeAt) ?? []);
     // What a provider without times deletes may have been deleted long ago, and written anew since.
-    return Number.isFinite(madeAt) ? [...outcomes, ...this.#removals(step, madeAt)] : outcomes;
+    return isTime(madeAt) ? [...outcomes, ...this.#removals(step, madeAt)] : outcomes;
   }
 
   /** Whether a write is later than what stands at a place; for a union (D4). */
@@ -97,7 +113,41 @@ export class LaterWins {
     };
   }
 
-  #compare({ record, path, isVague }: Place, madeAt: number, decision: Decision | undefined): Later {
+  /** Writes in elements that were moved away, which meet others there: what stays is carried into the copy. */
+  inMoved(step: Step, madeAt: MadeAt): OverruledInMoved {
+    const slots = new Slots();
+    for (const item of step.newItems()) {
+      const parent = item.parent as SharedType;
+      if (item.parentSub !== null && item.deleted && isInMoved(parent)) slots.add(parent, item.parentSub);
+    }
+    const met = slots.all().flatMap(({ parent, key }) => this.#overruled(parent, key, step, madeAt) ?? []);
+    return { items: new Set(met.flatMap(({ items }) => items)), lost: met.map(({ lost }) => ({ lost })) };
+  }
+
+  #overruled(
+    parent: SharedType,
+    key: string,
+    step: Step,
+    madeAt: MadeAt,
+  ): { items: Y.Item[]; lost: Outcome['lost'] } | null {
+    const winner = parent._map.get(key) as Y.Item;
+    const { standing, incoming } = meeting(winner, step);
+    if (standing === null || incoming === null || areUnited(standing, incoming)) return null;
+    const place = placeAt(parent, key);
+    if (place === null) return null;
+    const isSeen = this.knew(incoming, standing, step);
+    const later = isSeen ? 'incoming' : this.#compare(place, madeAt, undefined);
+    const isLater = later === 'incoming';
+    if (later === 'open' || isLater === step.isNew(winner)) return null;
+    const value = contentOf(incoming);
+    return {
+      items: upTo(winner, isLater ? incoming : standing),
+      lost: !isLater && isPlain(value) ? { place, value } : null,
+    };
+  }
+
+  #compare({ record, path, isVague }: Place, madeAt: MadeAt, decision: Decision | undefined): Later {
+    if (madeAt === null) return 'open';
     if (madeAt === ON_ARRIVAL) return 'incoming';
     const { at, isExact } = this.#lastChangeOf(record, path);
     const decidedAt = decision?.madeAt ?? null;
@@ -107,7 +157,7 @@ export class LaterWins {
     return madeAt < last && (isDecided || (isExact && !isVague)) ? 'standing' : 'open';
   }
 
-  #decide(parent: Y.Map<unknown>, key: string, step: Step, madeAt: number): Outcome | null {
+  #decide(parent: Y.Map<unknown>, key: string, step: Step, madeAt: MadeAt): Outcome | null {
     const winner = parent._map.get(key) as Y.Item;
     const { standing, incoming } = meeting(winner, step);
     if (standing === null || incoming === null || areUnited(standing, incoming)) return null;
@@ -180,6 +230,8 @@ export class LaterWins {
   }
 }
 
+const isTime = (madeAt: MadeAt): madeAt is number => Number.isFinite(madeAt);
+
 /** The usual case: nobody else wrote at this key since its author looked. */
 function isAlone({ left, right, origin }: Y.Item, step: Step): boolean {
   if (right !== null) return false;
@@ -199,6 +251,21 @@ function meeting(winner: Y.Item, step: Step): { standing: Y.Item | null; incomin
     else standing ??= item;
   }
   return { standing, incoming };
+}
+
+/** Whether it is in an element that was moved away. */
+function isInMoved(type: SharedType): boolean {
+  for (let item = type._item; item !== null; item = (item.parent as SharedType)._item) {
+    if (isMovedAway(typeOf(item))) return true;
+  }
+  return false;
+}
+
+/** What Yjs put behind `first` at its key. */
+function upTo(last: Y.Item, first: Y.Item): Y.Item[] {
+  const items: Y.Item[] = [];
+  for (let item: Y.Item | null = last; item !== null && item !== first; item = item.left) items.push(item);
+  return items;
 }
 
 /** A record, or a map in one; what stands in a collection itself is created and deleted as a whole (D4, D5). */

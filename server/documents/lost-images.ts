@@ -16,7 +16,7 @@ export interface Lost {
   readonly value: Json;
 }
 
-export function lostIn(outcomes: readonly Outcome[]): Lost[] {
+export function lostIn(outcomes: readonly Pick<Outcome, 'lost'>[]): Lost[] {
   return outcomes.flatMap(({ lost }): Lost[] => {
     if (lost === null || lost.place.isVague) return [];
     return [{ record: lost.place.record, path: lost.place.path, value: jsonOf(lost.value) }];

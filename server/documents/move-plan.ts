@@ -22,12 +22,18 @@ export type EditStays = (edit: Y.Item | null, other: Y.Item | null) => boolean;
 /** Where nobody knows the times, what was edited apart from a move counts as the later one. */
 export const editStays: EditStays = () => true;
 
-export interface MoveOptions {
+/** What times tell of elements that were moved. */
+export interface MoveTimes {
+  readonly editStays?: EditStays;
+  /** Items in them that gave way to others at the same key, though Yjs chose them. */
+  readonly overruled?: ReadonlySet<Y.Item>;
+}
+
+export interface MoveOptions extends MoveTimes {
   /** Whoever wrote had everything before them that the document has. */
   readonly sawAll: boolean;
   /** The union may know others of this id; from now on, only what is new in them is carried. */
   readonly takeOver: (array: Y.Array<unknown>, id: string) => void;
-  readonly editStays?: EditStays | undefined;
 }
 
 /** To be called while a transaction ends, when everything that it deleted can still be read. */
@@ -178,8 +184,9 @@ class MovePlan {
       knows: (item, offset) => !this.#step.isNewAt(item, offset),
       removed: wasMovedAway,
     };
+    const { overruled } = this.#options;
     const after: View = {
-      knows: () => true,
+      knows: (item) => overruled?.has(item) !== true,
       removed: (item, offset) =>
         wasMovedAway(item, offset) ||
         (!this.#step.hasDeleted(element) && this.#step.hasRemoved(idAt(item, offset))),

@@ -6,7 +6,7 @@
 import * as Y from 'yjs';
 import { bringsObjects, byPosition, elementsById, removeElement } from './array-elements.js';
 import { contentOf, copyOf, elementsOf, idOf, isLive, type SharedType, typeOf } from './lost-types.js';
-import { type EditStays, planMoves } from './move-plan.js';
+import { type MoveTimes, planMoves } from './move-plan.js';
 import { MovedElements } from './moved-elements.js';
 import type { KeptType, UnifyMemory } from './unify-memory.js';
 import { mayCompete, metUnion, replacedBy, Slots, Step } from './unify-step.js';
@@ -65,10 +65,10 @@ export class Unifier {
    * To be called while a transaction that applied an update ends; says what is to be written after it.
    *
    * @param decided the keys at which times have told what is to stand
-   * @param editStays what times tell of elements that were moved
+   * @param times what times tell of elements that were moved
    */
-  plan(step: Step, decided: Slots, editStays?: EditStays): Write[] {
-    const moves = this.#planMoves(step, false, editStays);
+  plan(step: Step, decided: Slots, times: MoveTimes = {}): Write[] {
+    const moves = this.#planMoves(step, false, times);
     const slots = new Slots();
     const arrays = new Set<Y.Array<unknown>>();
     for (const item of step.newItems()) this.#consider(item, step, slots, arrays);
@@ -91,10 +91,10 @@ export class Unifier {
     this.#planMoves(new Step(this.#doc, transaction, author), true);
   }
 
-  #planMoves(step: Step, sawAll: boolean, editStays?: EditStays): (() => void)[] {
+  #planMoves(step: Step, sawAll: boolean, times: MoveTimes = {}): (() => void)[] {
     return planMoves(step, this.#moved, {
       sawAll,
-      editStays,
+      ...times,
       takeOver: (array, id) => this.#handOver(array, id),
     });
   }

@@ -117,7 +117,7 @@ function changeArray(
 }
 
 /** As Yjs has no other way: the element goes, and a copy comes. */
-function moveElement(items: Y.Array<unknown>, from: number, to: number): void {
+export function moveElement(items: Y.Array<unknown>, from: number, to: number): void {
   const element = items.length === 0 ? null : items.get(from % items.length);
   if (!(element instanceof Y.Map)) return;
   const copy = element.clone();
