@@ -224,15 +224,19 @@ interface Stretch {
   readonly to: number;
 }
 
-/** What is embedded between the words stays. New words get the format of those that they replace, or follow. */
+/**
+ * What is embedded between the words stays. New words get the format of those that they replace, or follow. They come
+ * in before those go: behind what is deleted, Yjs would put them in one place with what others type after it, and it
+ * would be chance which comes first.
+ */
 function apply({ index, remove, insert }: TextEdit, runs: readonly Run[]): void {
   const gone = stretches(runs, index, index + remove);
+  const place = placeFor(gone);
+  if (insert !== '') place.run.text.insert(place.run.place + place.at, insert, { ...place.format });
   for (const { run, from, to } of [...gone].reverse()) {
-    if (to > from) run.text.delete(run.place + from, to - from);
+    const shift = run.text === place.run.text ? insert.length : 0;
+    if (to > from) run.text.delete(run.place + from + shift, to - from);
   }
-  if (insert === '') return;
-  const { run, at, format } = placeFor(gone);
-  run.text.insert(run.place + at, insert, { ...format });
 }
 
 /** Of all runs that touch this part of their characters, at least one. */
