@@ -7,13 +7,13 @@ import type { PendingChange } from './sync-source.js';
 const MAX_BYTES = 1024 * 1024;
 
 /** The changes as they were made, as many together as go into one message. */
-export function chunksOf(changes: readonly PendingChange[]): readonly PendingChange[][] {
+export function chunksOf(changes: readonly PendingChange[], most = MAX_TIMED): readonly PendingChange[][] {
   const chunks: PendingChange[][] = [];
   let bytes = Number.POSITIVE_INFINITY;
   for (const change of changes) {
     bytes += change.update.length;
     let chunk = chunks[chunks.length - 1];
-    if (chunk === undefined || chunk.length === MAX_TIMED || bytes > MAX_BYTES) {
+    if (chunk === undefined || chunk.length === most || bytes > MAX_BYTES) {
       chunk = [];
       chunks.push(chunk);
       bytes = change.update.length;
@@ -24,8 +24,8 @@ export function chunksOf(changes: readonly PendingChange[]): readonly PendingCha
 }
 
 /** The same as updates, for a server that takes no times. */
-export const mergedChunks = (changes: readonly PendingChange[]): Uint8Array[] =>
-  chunksOf(changes).map((chunk) => Y.mergeUpdates(chunk.map(({ update }) => update)));
+export const mergedChunks = (changes: readonly PendingChange[], most?: number): Uint8Array[] =>
+  chunksOf(changes, most).map((chunk) => Y.mergeUpdates(chunk.map(({ update }) => update)));
 
 export const timed = (changes: readonly PendingChange[]): TimedChange[] =>
   changes.map(({ update, madeAt = null }) => ({ update, madeAt }));

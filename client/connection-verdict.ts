@@ -16,6 +16,8 @@ export interface Verdict {
   readonly error: ClientError | null;
   /** The server lacks what the pending changes build on. */
   readonly lacksBase?: boolean;
+  /** There is no room for one of the pending changes, though there may be for all of them together. */
+  readonly isFull?: boolean;
 }
 
 const LOST = 'There is no connection to the server; it is tried again by itself.';
@@ -52,7 +54,7 @@ export function verdictOfEnd({ code, reason, cause }: LinkEnd): Verdict {
   // It may come again at once: every new connection begins with all that the server has.
   if (cause !== undefined)
     return { next: 'busy', reason, error: new ClientError('OFFLINE', reason, { cause }) };
-  return { ...verdictOf(code, reason), lacksBase: code === 1008 };
+  return { ...verdictOf(code, reason), lacksBase: code === 1008, isFull: code === 1009 };
 }
 
 /** What follows from an HTTP exchange that failed. */

@@ -37,6 +37,7 @@ export class Connection {
   /** Attempts that failed in a row. */
   #failures = 0;
   #lacksBase = false;
+  #isFull = false;
   #hintedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: ConnectionOptions) {
@@ -155,6 +156,7 @@ export class Connection {
       clock,
       address: socketAddress(this.#options, token),
       whole: this.#lacksBase,
+      together: this.#isFull,
       events: this.#events(),
     });
     this.#link = link;
@@ -176,6 +178,7 @@ export class Connection {
   #wentOnline(): void {
     this.#failures = 0;
     this.#lacksBase = false;
+    this.#isFull = false;
     this.#renewals.worked();
     this.#backoff.reset();
     const error = this.#link?.session.isDenied ? this.#report.current.error : null;
@@ -200,6 +203,7 @@ export class Connection {
     this.#failures = this.#isOnline ? 0 : this.#failures + 1;
     this.#idle();
     this.#lacksBase ||= verdict.lacksBase ?? false;
+    this.#isFull ||= verdict.isFull ?? false;
     if (verdict.next === 'refused') this.#refused(verdict);
     else if (verdict.next === 'token') this.#wantsToken(verdict.reason);
     else this.#pause(verdict);

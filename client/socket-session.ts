@@ -21,6 +21,8 @@ export interface SocketSessionOptions {
   readonly clock: Pick<Clock, 'now'>;
   /** Everything that the server lacks goes in one update: it could not follow the pending changes alone. */
   readonly whole: boolean;
+  /** The pending changes go together, without their times: a server that has no room judges them by their sum. */
+  readonly together: boolean;
   readonly send: (message: Uint8Array) => void;
   readonly events: SessionEvents;
 }
@@ -107,6 +109,7 @@ export class SocketSession {
         this.#confirm(message.n);
         return;
       case 'takesTimes':
+        if (this.#options.together) return;
         this.#takesTimes = true;
         this.#sendTimed([]); // nothing holds it up: it tells how far the clocks are apart
         return;
@@ -159,7 +162,7 @@ export class SocketSession {
       for (const chunk of chunksOf(pending)) this.#sendTimed(chunk);
       return pending.map(({ update }) => update);
     }
-    const merged = mergedChunks(pending);
+    const merged = mergedChunks(pending, this.#options.together ? Number.POSITIVE_INFINITY : undefined);
     for (const update of merged) this.#send(messages.update(update));
     return merged;
   }
