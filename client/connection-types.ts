@@ -23,7 +23,7 @@ export interface ConnectionOptions {
   readonly deviceId: string;
   /** Called anew for each attempt; null for no token. */
   readonly getToken?: (() => string | null | Promise<string | null>) | undefined;
-  readonly platform: Pick<Platform, 'WebSocket' | 'fetch' | 'clock' | 'connectivity' | 'random'>;
+  readonly platform: Pick<Platform, 'WebSocket' | 'fetch' | 'clock' | 'connectivity' | 'random' | 'newId'>;
   readonly presence?: PresenceLink | undefined;
   readonly onChange: (report: ConnectionReport) => void;
 }

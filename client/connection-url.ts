@@ -13,12 +13,18 @@ const IS_PROTOCOL = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/;
 const BEARER = 'bearer';
 
 /**
- * The native endpoint of the user, with the wish to send times (N9), which other servers pass over. A token goes as a subprotocol, which is a header: addresses are written into logs
- * on the way, and may be no longer than 8 KB. One that can't be one stands in the address.
+ * The native endpoint of the user, with the wish to send times (N9) and what the server is to repeat (C10), which
+ * other servers pass over. A token goes as a subprotocol, which is a header: addresses are written into logs on the
+ * way, and may be no longer than 8 KB. One that can't be one stands in the address.
  */
-export function socketAddress({ serverUrl, userId, deviceId }: Address, token: string | null): SocketAddress {
+export function socketAddress(
+  { serverUrl, userId, deviceId }: Address,
+  token: string | null,
+  challenge: string,
+): SocketAddress {
   const base = trimmed(serverUrl).replace(/^http/i, 'ws');
-  const url = `${base}/yjs/${encodeURIComponent(userId)}?deviceId=${encodeURIComponent(deviceId)}&times=1`;
+  const wishes = `deviceId=${encodeURIComponent(deviceId)}&times=1&challenge=${challenge}`;
+  const url = `${base}/yjs/${encodeURIComponent(userId)}?${wishes}`;
   if (token === null) return { url };
   if (IS_PROTOCOL.test(token) && token !== BEARER) return { url, protocols: [BEARER, token] };
   return { url: `${url}&token=${encodeURIComponent(token)}` };

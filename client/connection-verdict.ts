@@ -50,18 +50,30 @@ const REASONS: Readonly<Record<Verdict['next'], string>> = {
 };
 
 /** What follows from the end of a socket. */
-export function verdictOfEnd({ code, reason, cause }: LinkEnd): Verdict {
+export function verdictOfEnd({ code, reason, proved = false, cause }: LinkEnd): Verdict {
   // It may come again at once: every new connection begins with all that the server has.
   if (cause !== undefined)
     return { next: 'busy', reason, error: new ClientError('OFFLINE', reason, { cause }) };
+  if (!proved) return foreign(code, 'closed the connection with code', reason);
   return { ...verdictOf(code, reason), lacksBase: code === 1008, isFull: code === 1009 };
 }
 
 /** What follows from an HTTP exchange that failed. */
 export function verdictOfFailure(error: unknown): Verdict {
-  if (error instanceof HttpStatus) return verdictOf(error.status, '');
+  if (error instanceof HttpStatus) {
+    const { status, proved, said } = error;
+    return proved ? verdictOf(status, said) : foreign(status, 'answered with HTTP status', said);
+  }
   const reason = error instanceof Error ? error.message : String(error);
-  return { next: 'again', reason: `${LOST} (${reason})`, error: null };
+  const told = error instanceof ClientError ? error : null;
+  return { next: 'again', reason: `${LOST} (${reason})`, error: told };
+}
+
+/** What is not provably said by our server stops nothing and deletes nothing (C10). */
+function foreign(code: number | null, did: string, said: string): Verdict {
+  const stops = code !== null && NEXT[code] !== undefined;
+  const what = stops ? `${LOST} (Something on the way ${did} ${code}.)` : said || LOST;
+  return { next: 'again', reason: what, error: null };
 }
 
 function verdictOf(code: number | null, said: string): Verdict {

@@ -17,6 +17,10 @@ const BY_HTTP = 'No WebSocket gets through to the server; changes are exchanged 
 
 /** Hints that come together are about one thing, in ms. */
 const BURST = 1_000;
+/** What stays said while it is tried again. */
+const STOPPED: ReadonlySet<string> = new Set(['needs-token', 'refused']);
+/** How long it rests where another attempt would end the same way, unless something happens, in ms. */
+const STOPPED_PAUSE = 300_000;
 /** Where the window of pauses begins for a server that has too much to do, in ms. */
 const BUSY = 8_000;
 
@@ -57,8 +61,12 @@ export class Connection {
     });
   }
 
+  /** Where it runs already, but waits or was refused, it tries at once (C10). */
   start(): void {
-    if (this.#running) return;
+    if (this.#running) {
+      this.retryNow();
+      return;
+    }
     this.#running = true;
     this.#endHints = this.#options.platform.connectivity.subscribe((hint) => this.#hint(hint));
     this.#startOver();
@@ -126,7 +134,7 @@ export class Connection {
 
   #connect(): void {
     this.#idle();
-    if (this.#report.current.connection !== 'needs-token') this.#tell({ connection: 'connecting' });
+    if (!STOPPED.has(this.#report.current.connection)) this.#tell({ connection: 'connecting' });
     if (!this.#running) return;
     if (this.#hasSockets) void this.#dial();
     else this.#fallback.now().catch(() => {});
@@ -149,12 +157,14 @@ export class Connection {
     const { source, presence, platform } = this.#options;
     const { WebSocket, clock } = platform;
     if (WebSocket === undefined) return;
+    const challenge = platform.newId();
     const link = new SocketLink({
       source,
       presence,
       WebSocket,
       clock,
-      address: socketAddress(this.#options, token),
+      address: socketAddress(this.#options, token, challenge),
+      challenge,
       whole: this.#lacksBase,
       together: this.#isFull,
       events: this.#events(),
@@ -211,14 +221,15 @@ export class Connection {
   }
 
   #refused({ reason, error }: Verdict): void {
-    this.#idle();
     this.#tell({ connection: 'refused', reason, error: error ?? this.#report.current.error });
+    // What was erased is begun anew by the app alone.
+    if (error?.code !== 'ERASED') this.#retryAfter(STOPPED_PAUSE);
   }
 
   #wantsToken(reason: string): void {
     if (this.#options.getToken === undefined) {
-      this.#idle();
       this.#tell({ connection: 'needs-token', reason });
+      this.#retryAfter(STOPPED_PAUSE);
     } else if (this.#renewals.take()) {
       this.#connect();
     } else {

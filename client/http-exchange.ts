@@ -1,11 +1,14 @@
 /** One exchange over HTTP (H3), for where no socket gets through. */
+import { decodeUtf8 } from 'lib0/string';
 import * as Y from 'yjs';
 import { type Exchange, encodeExchange, MAX_TIMED_GIVEN } from '../shared/protocol/exchange.js';
 import { withLimit } from './connection-token.js';
 import type { ConnectionOptions } from './connection-types.js';
 import { countIn, lacks, lastNumber, mergedChunks, timed } from './connection-upload.js';
 import { exchangeUrl, inHeader } from './connection-url.js';
+import { ClientError } from './errors.js';
 import { readExchange } from './messages.js';
+import type { FetchAnswer } from './platform.js';
 import type { PendingChange } from './sync-source.js';
 
 const TIMEOUT = 30_000;
@@ -14,19 +17,25 @@ const EMPTY_DOCUMENT = Uint8Array.of(0);
 const MALFORMED = 400;
 const MISSING_DEPENDENCIES = 409;
 
-/** The server answered with an error. */
+/** The answer was an error. */
 export class HttpStatus extends Error {
   readonly status: number;
+  /** The server that was asked for said so, and nothing on the way (C10). */
+  readonly proved: boolean;
+  /** Why, in the server's words; empty where it has none. */
+  readonly said: string;
 
-  constructor(status: number) {
-    super(`The server answered with HTTP status ${status}.`);
+  constructor(status: number, proved: boolean, said: string) {
+    super(`The answer was HTTP status ${status}.`);
     this.name = 'HttpStatus';
     this.status = status;
+    this.proved = proved;
+    this.said = said;
   }
 }
 
 const isStatus = (error: unknown, status: number): boolean =>
-  error instanceof HttpStatus && error.status === status;
+  error instanceof HttpStatus && error.proved && error.status === status;
 
 type Post = (exchange: Exchange) => Promise<Exchange>;
 
@@ -139,9 +148,12 @@ export class HttpExchange {
   async #post(token: string | null, exchange: Exchange, signal: AbortSignal | undefined): Promise<Exchange> {
     const { platform, deviceId } = this.#options;
     const { fetch } = platform;
+    const challenge = platform.newId();
     const response = await fetch(exchangeUrl(this.#options), {
       method: 'POST',
+      redirect: 'error',
       headers: {
+        'Sync-Challenge': challenge,
         'Device-ID': inHeader(deviceId),
         'Content-Type': 'application/octet-stream',
         ...(token !== null && { Authorization: `Bearer ${token}` }),
@@ -149,8 +161,31 @@ export class HttpExchange {
       body: encodeExchange(exchange),
       ...(signal !== undefined && { signal }),
     });
-    if (!response.ok) throw new HttpStatus(response.status);
-    return readExchange(new Uint8Array(await response.arrayBuffer()));
+    if (response.redirected) throw new Error('Something on the way sent this device to another address.');
+    if (response.ok) return readExchange(await bytesOf(response));
+    const proved = response.headers?.get('Sync-Proof') === challenge;
+    throw new HttpStatus(response.status, proved, proved ? await wordsOf(response) : '');
+  }
+}
+
+/** Older versions of React Native have `arrayBuffer` in name only. */
+async function bytesOf(response: FetchAnswer): Promise<Uint8Array> {
+  try {
+    return new Uint8Array(await response.arrayBuffer());
+  } catch (cause) {
+    const missing =
+      'fetch gives no bytes here (arrayBuffer is missing): use React Native 0.73 or newer, or pass another fetch.';
+    throw new ClientError('OFFLINE', missing, { cause });
+  }
+}
+
+/** The message of an error of our server, or nothing. */
+async function wordsOf(response: FetchAnswer): Promise<string> {
+  try {
+    const { message } = JSON.parse(decodeUtf8(new Uint8Array(await response.arrayBuffer())));
+    return typeof message === 'string' ? message : '';
+  } catch {
+    return '';
   }
 }
 

@@ -17,8 +17,22 @@ export type WebSocketConstructor = new (url: string, protocols?: string[]) => We
 /** The part of the standard `fetch` that the client uses. */
 export type Fetch = (
   url: string,
-  init: { method: string; headers: Record<string, string>; body: Uint8Array; signal?: AbortSignal },
-) => Promise<{ ok: boolean; status: number; arrayBuffer(): Promise<ArrayBuffer> }>;
+  init: {
+    method: string;
+    headers: Record<string, string>;
+    body: Uint8Array;
+    redirect?: 'error';
+    signal?: AbortSignal;
+  },
+) => Promise<FetchAnswer>;
+
+export interface FetchAnswer {
+  readonly ok: boolean;
+  readonly status: number;
+  readonly redirected?: boolean;
+  readonly headers?: { get(name: string): string | null };
+  arrayBuffer(): Promise<ArrayBuffer>;
+}
 
 export interface Clock {
   /** ms since 1970. */

@@ -7,6 +7,8 @@ export interface LinkEnd {
   /** The close code; null where this side gave up, or it never came to be. */
   readonly code: number | null;
   readonly reason: string;
+  /** The server that was asked for said so, and nothing on the way (C10). */
+  readonly proved?: boolean;
   /** What could not be taken of what the server sent. */
   readonly cause?: unknown;
 }
@@ -63,7 +65,7 @@ export class SocketLink {
     socket.onmessage = ({ data }) => this.#receive(data);
     // Stays when all others are taken off: some sockets throw where nobody listens to their errors.
     socket.onerror = () => {};
-    socket.onclose = ({ code, reason }) => this.#end({ code, reason });
+    socket.onclose = ({ code, reason }) => this.#end({ code, reason, proved: this.session.isProved });
   }
 
   #heard(): void {

@@ -1,4 +1,5 @@
 /** One connection to the native endpoint, without its socket: messages in, messages out. */
+import { equalFlat } from 'lib0/array';
 import { messages } from '../shared/protocol/yjs-messages.js';
 import { chunksOf, countIn, lastNumber, mergedChunks, timed } from './connection-upload.js';
 import { readServerMessage, type ServerMessage } from './messages.js';
@@ -23,6 +24,8 @@ export interface SocketSessionOptions {
   readonly whole: boolean;
   /** The pending changes go together, without their times: a server that has no room judges them by their sum. */
   readonly together: boolean;
+  /** What the server that was asked for repeats (C10). */
+  readonly challenge: string;
   readonly send: (message: Uint8Array) => void;
   readonly events: SessionEvents;
 }
@@ -42,6 +45,7 @@ export class SocketSession {
   #settled = false;
   #online = false;
   #denied = false;
+  #proved = false;
   /** The server has said that it takes changes with their times (N9). */
   #takesTimes = false;
   /** The newest pending change that was sent on this connection, and that was confirmed on it. */
@@ -60,12 +64,19 @@ export class SocketSession {
     return this.#online;
   }
 
+  /** It is our server that speaks, and nothing on the way. */
+  get isProved(): boolean {
+    return this.#proved;
+  }
+
   get isDenied(): boolean {
     return this.#denied;
   }
 
   /** Handles a message once those before it are handled; rejects where it can't be. */
   receive(bytes: Uint8Array): Promise<void> {
+    // At once: a close may follow in the same moment.
+    this.#proved ||= equalFlat(bytes, messages.proof(this.#options.challenge));
     const handled = this.#tail.then(() => this.#handle(bytes));
     this.#tail = handled.catch(() => this.end());
     return handled;

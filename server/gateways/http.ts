@@ -24,6 +24,7 @@ import {
 import { getSync, postSync } from './http-sync.js';
 import { deleteUser, eraseOwn, exportOwn, sendExport } from './http-users.js';
 import { cors } from './origin.js';
+import { challengeIn } from './request-names.js';
 import { logRefusal } from './visitor.js';
 
 const MAX_ADMIN_BODY = 10_000;
@@ -53,6 +54,11 @@ export function createHttp(options: HttpOptions): express.Express {
   app.enable('strict routing');
   // Whether the way to here is safe from others is known only where it ends here.
   app.use(helmet({ strictTransportSecurity: config.tlsCert !== '' }));
+  app.use((request, response, next) => {
+    const challenge = challengeIn(request.get('Sync-Challenge'));
+    if (challenge !== null) response.set('Sync-Proof', challenge);
+    next();
+  });
   app.use(cors(config.corsOrigins));
   app.get('/health', (_, response) => void response.json({ status: 'up' }));
   app.get('/ready', (_, response) => {

@@ -4,10 +4,10 @@ import type { RequestHandler } from 'express';
 import { SyncError } from '../../shared/errors.js';
 
 const METHODS = 'GET, POST, DELETE';
-const HEADERS = 'Authorization, Content-Type, Device-ID, If-None-Match';
+const HEADERS = 'Authorization, Content-Type, Device-ID, If-None-Match, Sync-Challenge';
 /** A list of names as they stand in a header, not endless. */
 const NAMES = /^(?=.{1,1000}$)[\w!#$%&'*+.^`|~-]+(?: *, *[\w!#$%&'*+.^`|~-]+)*$/;
-const EXPOSED = 'ETag, Retry-After';
+const EXPOSED = 'ETag, Retry-After, Sync-Proof';
 /** How long a browser remembers the answer, in seconds. */
 const MAX_AGE = '600';
 

@@ -45,3 +45,9 @@ export const invalidUser = (user: string): SyncError =>
   new SyncError('INVALID_IDENTITY', `The userId ${userIdProblem(user)}.`);
 export const invalidDevice = (device: string): SyncError =>
   new SyncError('INVALID_IDENTITY', `The deviceId ${deviceIdProblem(device)}.`);
+
+const CHALLENGE = /^[\w-]{1,64}$/;
+
+/** What a client wants to hear again, where it is worth repeating (C10). */
+export const challengeIn = (text: string | null | undefined): string | null =>
+  typeof text === 'string' && CHALLENGE.test(text) ? text : null;

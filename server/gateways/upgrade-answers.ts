@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
 import { ERRORS, type SyncError } from '../../shared/errors.js';
+import { messages } from '../../shared/protocol/yjs-messages.js';
 import type { Refusal } from './admission.js';
 import { Socket } from './socket.js';
 import { BEARER } from './visitor.js';
@@ -30,13 +31,24 @@ const doorstep = webSocketServer(MAX_LAST_WORDS);
  * Opens the WebSocket only to close it: browsers can't read the status of an upgrade that failed, and y-websocket
  * takes 4400 to 4499 as final (A4). Nothing of a document is loaded.
  */
-export function turnAway(request: IncomingMessage, stream: Duplex, head: Buffer, error: SyncError): void {
+export function turnAway(
+  request: IncomingMessage,
+  stream: Duplex,
+  head: Buffer,
+  { error, challenge }: { readonly error: SyncError; readonly challenge: string | null },
+): void {
   doorstep.handleUpgrade(request, stream, head, (ws) => {
     ws.on('error', () => {}); // ws closes the connection by itself
     const socket = new Socket(ws, request.socket, UNBOUNDED);
+    prove(socket, challenge);
     socket.end(error);
     endSoon(socket);
   });
+}
+
+/** Says, first of all, that it is this server that speaks (C10). */
+export function prove(socket: Socket, challenge: string | null): void {
+  if (challenge !== null) socket.send([messages.proof(challenge)]);
 }
 
 /** A peer that does not answer the close is not waited for. */

@@ -31,7 +31,7 @@ export interface Guest {
 export type Answer =
   | { readonly is: 'in'; readonly guest: Guest }
   /** Is told by a close code. */
-  | { readonly is: 'turned away'; readonly error: SyncError }
+  | { readonly is: 'turned away'; readonly error: SyncError; readonly challenge: string | null }
   /** Is told by an HTTP status. */
   | { readonly is: 'refused'; readonly refusal: Refusal };
 
@@ -74,7 +74,7 @@ export class Door {
     const isIn = !(guest instanceof SyncError);
     const late = this.#refusalOf(request) ?? (isIn ? this.#refusalOfGuest(guest) : null);
     if (late !== null) return this.#refused(request, address, late);
-    if (!isIn) return { is: 'turned away', error: guest };
+    if (!isIn) return { is: 'turned away', error: guest, challenge: asked.challenge };
     const leave = admission.enterUser(countedAs(guest.visitor));
     // It may have gone while its token was checked, and says so only once.
     if (stream.closed) leave();

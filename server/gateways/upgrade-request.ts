@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import { SyncError } from '../../shared/errors.js';
 import { type DeviceId, isDeviceId, isUserId, SHARED_DOCUMENT, type UserId } from '../../shared/names.js';
-import { decoded, invalidDevice, invalidUser, parameterOf } from './request-names.js';
+import { challengeIn, decoded, invalidDevice, invalidUser, parameterOf } from './request-names.js';
 
 export type Via = 'yjs' | 'json';
 
@@ -17,6 +17,8 @@ export interface UpgradeRequest {
   readonly address: string;
   /** A native client that can say when its changes were made (N9). */
   readonly asksForTimes: boolean;
+  /** What a native client wants to hear again, to know whom it speaks to (C10). */
+  readonly challenge: string | null;
   /** As it was asked for. */
   readonly url: string;
 }
@@ -39,6 +41,7 @@ export function readRequest(request: IncomingMessage, address: string): UpgradeR
     problem: problemWith(via, user, device),
     address,
     asksForTimes: parameterOf(url, 'times', 'is a plus') !== null,
+    challenge: via === 'yjs' ? challengeIn(parameterOf(url, 'challenge', 'is a plus')) : null,
     url,
   };
 }

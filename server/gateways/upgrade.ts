@@ -11,7 +11,7 @@ import { JSON_LIMIT_FACTOR } from './json-door.js';
 import { JsonSession } from './json-session.js';
 import { openShared, type SharedAccess } from './shared-access.js';
 import type { Socket } from './socket.js';
-import { endSoon, refuse, turnAway, webSocketServer } from './upgrade-answers.js';
+import { endSoon, prove, refuse, turnAway, webSocketServer } from './upgrade-answers.js';
 import { Door, type DoorOptions, type Guest } from './upgrade-door.js';
 import type { Via } from './upgrade-request.js';
 import { type Wire, type WireOptions, wire } from './upgrade-wire.js';
@@ -114,7 +114,7 @@ export class UpgradeGateway {
         this.#open(request, stream, head, answer.guest);
         return;
       case 'turned away':
-        turnAway(request, stream, head, answer.error);
+        turnAway(request, stream, head, answer);
         return;
       case 'refused':
         refuse(stream, answer.refusal);
@@ -146,6 +146,7 @@ export class UpgradeGateway {
     let lease: Lease | null = null;
     let shared: SharedAccess | null = null;
     this.#connections.add(connection);
+    prove(socket, asked.challenge);
     log('connected', { user, device, via: asked.via });
     socket.hold('loading'); // what the client sends before the document is loaded waits in its socket (N2)
     const late = setTimeout(() => socket.end(new SyncError('OVERLOADED', TOO_LATE)), config.upgradeTimeout);

@@ -1,13 +1,14 @@
 /** The native messages: their numbers, and how they are written. A client can have this without the checks of a server. */
 import * as encoding from 'lib0/encoding';
 
-/** Message types of y-protocols; 100 and 102 are our own (N4, N9). */
+/** Message types of y-protocols; 100, 102 and 103 are our own (N4, N9, C10). */
 export const SYNC = 0;
 export const AWARENESS = 1;
 export const AUTH = 2;
 export const QUERY_AWARENESS = 3;
 export const CHECKPOINT = 100;
 export const TIMED = 102;
+export const PROOF = 103;
 
 /** Changes in one message with times: each is applied alone. */
 export const MAX_TIMED = 200;
@@ -50,6 +51,12 @@ export const messages = {
     encoding.encode((encoder) => {
       encoding.writeVarUint(encoder, CHECKPOINT);
       encoding.writeVarUint(encoder, n);
+    }),
+  /** The server that the client asked for, and no other, says this again (C10). */
+  proof: (challenge: string): Uint8Array =>
+    encoding.encode((encoder) => {
+      encoding.writeVarUint(encoder, PROOF);
+      encoding.writeVarString(encoder, challenge);
     }),
   /** The server takes timed changes. */
   takesTimes: Uint8Array.of(TIMED, 0),

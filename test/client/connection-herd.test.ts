@@ -40,6 +40,7 @@ class Herd {
       clock: this.clock,
       connectivity: noConnectivity,
       random,
+      newId: () => 'challenge',
     };
     for (let n = 0; n < CLIENTS; n++) {
       const address = { serverUrl: 'http://sync.test', userId: 'anna', deviceId: `d${n}` };

@@ -39,6 +39,7 @@ describe('[C6] while sockets fail', () => {
     expect(world.requests[0]).toEqual({
       url: 'http://sync.test:3001/base/api/yjs/anna%40home',
       headers: {
+        'Sync-Challenge': expect.any(String),
         'Device-ID': 'phone:1',
         'Content-Type': 'application/octet-stream',
         Authorization: 'Bearer secret',
@@ -197,9 +198,31 @@ describe('[H3] an exchange', () => {
     await world.drop();
     expect(world.report?.connection).toBe('refused');
     const before = world.sockets.all.length;
-    await world.pass(300_000);
+    await world.pass(299_000);
     expect(world.sockets.all).toHaveLength(before);
   });
+
+  test.each([204, 301, 302, 400, 401, 403, 404, 409, 410, 413, 418, 429, 500, 503])(
+    '[C10] %i of something on the way is as no answer',
+    async (status) => {
+      const world = new ConnectionWorld();
+      world.source.create('patients', 'p', { name: 'Anna' });
+      const server = new HttpOnly();
+      await withoutSockets(server, world);
+      world.isForeign = true;
+      world.http = () => status;
+      await world.pass(1_000);
+      await world.drop();
+      expect(world.requests).toHaveLength(1);
+      expect(world.report).toMatchObject({ connection: 'offline', error: null });
+      expect(world.source.pending).toHaveLength(1);
+      world.isForeign = false;
+      world.http = server.answer;
+      await world.pass(30_000);
+      await world.drop();
+      expect(world.source.pending).toEqual([]);
+    },
+  );
 });
 
 describe('[C2] flush', () => {

@@ -1,6 +1,7 @@
 /** When a connection is tried again. Sockets, time and chance are driven by hand, so that each pause is exact. */
 import { describe, expect, test } from 'vitest';
 import { Backoff } from '../../client/backoff.js';
+import { messages } from '../../shared/protocol/yjs-messages.js';
 import { ConnectionWorld, settle } from '../support/connection-world.js';
 
 const sockets = (world: ConnectionWorld): number => world.sockets.all.length;
@@ -196,30 +197,77 @@ describe('[C6] tokens', () => {
     expect(world.report?.connection).toBe('connecting');
   });
 
-  test('without getToken it waits for retryNow()', async () => {
+  const STOPS = [
+    [4401, 'needs-token'],
+    [4403, 'refused'],
+  ] as const;
+  const WAYS: Readonly<Record<string, (world: ConnectionWorld) => unknown>> = {
+    'start()': (world) => world.connection.start(),
+    'retryNow()': (world) => world.connection.retryNow(),
+    'flush()': (world) => void world.connection.flush().catch(() => {}),
+    'the network comes back': (world) => world.hint('online'),
+    'the app is looked at': (world) => world.hint('foreground'),
+    'five minutes': (world) => world.pass(300_000),
+  };
+
+  test.each(STOPS)('[C10] after %i it rests, and says so until it is let in', async (code, connection) => {
     const world = await new ConnectionWorld().started();
-    await world.drop(4401, 'expired');
+    await world.drop(code, 'not so');
+    await world.pass(299_000);
+    expect(sockets(world)).toBe(1);
+    await world.pass(1_000);
+    expect(sockets(world)).toBe(2);
+    expect(world.report).toMatchObject({ connection, reason: 'not so' });
+    await world.welcomed();
+    expect(world.report).toMatchObject({ connection: 'online', reason: null });
+  });
+
+  test.each(STOPS.flatMap(([code]) => Object.keys(WAYS).map((way) => [code, way] as const)))(
+    '[C10] after %i, %s makes it try again',
+    async (code, way) => {
+      const world = await new ConnectionWorld().started();
+      await world.drop(code, 'not so');
+      await WAYS[way]?.(world);
+      await settle();
+      expect(sockets(world)).toBe(2);
+    },
+  );
+
+  test('[P7] what was erased is tried again when the app says so, and not before', async () => {
+    const world = await new ConnectionWorld(counted()).started();
+    await world.drop(4410, 'erased');
     await world.pass(600_000);
-    world.hint('online');
+    world.hint('foreground');
     await settle();
-    expect(world.report).toMatchObject({ connection: 'needs-token', reason: 'expired' });
+    expect(world.report).toMatchObject({ connection: 'refused', error: { code: 'ERASED' } });
     expect(sockets(world)).toBe(1);
     world.connection.retryNow();
     await settle();
     expect(sockets(world)).toBe(2);
   });
 
-  test.each([4403, 4410])('%i is final until retryNow()', async (code) => {
+  test.each([1007, 1008, 1009, 1013, 4401, 4403, 4410, 4999])(
+    '[C10] %i of something on the way is as any lost connection',
+    async (code) => {
+      const world = await new ConnectionWorld(counted()).started();
+      world.sockets.last.isForeign = true;
+      world.sockets.last.open();
+      await world.drop(code, 'Gone for good.');
+      expect(world.report).toMatchObject({ connection: 'offline', error: null });
+      await world.pass(2_000);
+      expect(sockets(world)).toBe(2);
+      await world.welcomed();
+      expect(world.report?.connection).toBe('online');
+    },
+  );
+
+  test('[C10] the word of another connection proves nothing', async () => {
     const world = await new ConnectionWorld(counted()).started();
-    await world.drop(code, 'no access');
-    await world.pass(600_000);
-    world.hint('foreground');
-    await settle();
-    expect(world.report).toMatchObject({ connection: 'refused', reason: 'no access' });
-    expect(sockets(world)).toBe(1);
-    world.connection.retryNow();
-    await settle();
-    expect(sockets(world)).toBe(2);
+    const { last } = world.sockets;
+    last.isForeign = true;
+    last.says(messages.proof('challenge-0'));
+    await world.drop(4410);
+    expect(world.report).toMatchObject({ connection: 'offline', error: null });
   });
 
   test('a getToken that throws or hangs is a failed attempt', async () => {

@@ -21,9 +21,16 @@ test('[N1] the address keeps the path of the server and names user and device', 
   const { sockets } = await new ConnectionWorld({ getToken: () => 'a b' }).started();
   const { url } = sockets.last;
   expect(`${url.protocol}//${url.host}${url.pathname}`).toBe('ws://sync.test:3001/base/yjs/anna%40home');
-  expect(Object.fromEntries(url.searchParams)).toEqual({ deviceId: 'phone:1', times: '1', token: 'a b' });
+  expect(Object.fromEntries(url.searchParams)).toEqual({
+    deviceId: 'phone:1',
+    times: '1',
+    challenge: 'challenge-1',
+    token: 'a b',
+  });
   const safe = await new ConnectionWorld({ serverUrl: 'https://sync.test' }).started();
-  expect(safe.sockets.last.url.href).toBe('wss://sync.test/yjs/anna%40home?deviceId=phone%3A1&times=1');
+  expect(safe.sockets.last.url.href).toBe(
+    'wss://sync.test/yjs/anna%40home?deviceId=phone%3A1&times=1&challenge=challenge-1',
+  );
 });
 
 test.each([

@@ -1,7 +1,10 @@
 import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, onTestFinished, test } from 'vitest';
+import { WebSocketServer } from 'ws';
 import { levelStorage } from '../../client/local-store/level.js';
 import { memoryStorage } from '../../client/local-store/memory.js';
 import type { DeviceStorage } from '../../client/local-store/store.js';
@@ -85,3 +88,50 @@ test('[P7] the same over HTTP, where no WebSocket is', async () => {
   await statusWhere(client, isErased);
   expect(await client.getData('appointments')).toEqual([]);
 });
+
+test.each([200, 302, 401, 403, 410, 503])(
+  '[C10] a portal that answers everything with %i deletes nothing, and stops nothing',
+  async (status) => {
+    const portal = createServer((request, response) => {
+      request.resume();
+      const headers = { 'content-type': 'text/html', location: 'http://127.0.0.1:1/login' };
+      response.writeHead(status, headers).end('<h1>Welcome to our network</h1>');
+    });
+    portal.on('upgrade', (_, stream) => stream.end(`HTTP/1.1 ${status} No\r\nConnection: close\r\n\r\n`));
+    await new Promise<void>((resolve) => portal.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => void portal.close());
+    const { port } = portal.address() as AddressInfo;
+    const storage = await onDisk();
+    const client = testClient({ storage });
+    await client.initialize({ serverUrl: `http://127.0.0.1:${port}`, userId: 'anna', autoConnect: false });
+    await client.addData('appointments', { id: 'a1', note: 'made offline' });
+    await client.connect();
+    await expect(client.forceSync()).rejects.toMatchObject({ code: 'OFFLINE' });
+    expect(client.status.current).toMatchObject({ connection: 'offline', pendingChanges: 1 });
+    const server = await useServer();
+    await client.updateConfig({ serverUrl: server.url });
+    await synced(client);
+    expect(await client.getLocalData('appointments', 'a1')).toEqual({ id: 'a1', note: 'made offline' });
+  },
+);
+
+test.each([4401, 4403, 4410, 1007, 1008, 1009])(
+  '[C10] another server that closes with %i deletes nothing, and stops nothing',
+  async (code) => {
+    const other = new WebSocketServer({ port: 0, host: '127.0.0.1' });
+    other.on('connection', (socket) => socket.close(code, 'No such thing here.'));
+    await new Promise<void>((resolve) => other.on('listening', resolve));
+    onTestFinished(() => void other.close());
+    const { port } = other.address() as AddressInfo;
+    const client = testClient({ storage: await onDisk() });
+    await client.initialize({ serverUrl: `http://127.0.0.1:${port}`, userId: 'anna', autoConnect: false });
+    await client.addData('appointments', { id: 'a1', note: 'made offline' });
+    await client.connect();
+    await statusWhere(client, ({ reason }) => reason?.includes(String(code)) ?? false);
+    expect(client.status.current).toMatchObject({ pendingChanges: 1, error: null });
+    const server = await useServer();
+    await client.updateConfig({ serverUrl: server.url });
+    await synced(client);
+    expect(await client.getLocalData('appointments', 'a1')).toEqual({ id: 'a1', note: 'made offline' });
+  },
+);

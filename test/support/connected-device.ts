@@ -39,6 +39,7 @@ export class ConnectedDevice {
         clock: standardParts.clock,
         connectivity: noConnectivity,
         random: () => 0,
+        newId: standardParts.newId,
       },
       presence: this.presence,
       ...(getToken && { getToken }),

@@ -34,6 +34,9 @@ export class ConnectionWorld {
   http: HttpServer = noNetwork;
   /** Drawn for each pause. */
   chance = 0.5;
+  /** What answers over HTTP is something on the way, not the server. */
+  isForeign = false;
+  #challenges = 0;
   readonly #hints = new Set<(hint: Hint) => void>();
 
   constructor({ sockets, ...options }: Partial<ConnectionOptions> & { readonly sockets?: 'none' } = {}) {
@@ -43,6 +46,7 @@ export class ConnectionWorld {
       clock: this.clock,
       connectivity: this.#connectivity,
       random: () => this.chance,
+      newId: () => `challenge-${++this.#challenges}`,
     };
     this.connection = new Connection({
       source: this.source,
@@ -115,7 +119,9 @@ export class ConnectionWorld {
     const bytes = bytesOf(answer);
     const status = typeof answer === 'number' ? answer : 200;
     const arrayBuffer = async (): Promise<ArrayBuffer> => bytes.slice().buffer;
-    return { ok: status === 200, status, arrayBuffer };
+    const proof = this.isForeign ? null : (headers['Sync-Challenge'] ?? null);
+    const get = (name: string) => (name === 'Sync-Proof' ? proof : null);
+    return { ok: status === 200, status, headers: { get }, arrayBuffer };
   };
 }
 

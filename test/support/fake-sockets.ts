@@ -13,6 +13,8 @@ export class FakeSocket implements WebSocketLike {
   /** Those that the client offers. */
   readonly protocols: readonly string[];
   readonly sent: YjsMessage[] = [];
+  /** Something on the way answers, not the server. */
+  isForeign = false;
   /** The code that the client closed it with. */
   closedWith: number | null = null;
 
@@ -38,7 +40,9 @@ export class FakeSocket implements WebSocketLike {
     this.onmessage?.({ data: message.slice().buffer });
   }
 
+  /** The end, by a server that has proved itself unless it is said to be another one (C10). */
   drops(code = 1006, reason = ''): void {
+    if (!this.isForeign) this.says(messages.proof(this.url.searchParams.get('challenge') ?? ''));
     this.onclose?.({ code, reason });
   }
 
