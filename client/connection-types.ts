@@ -25,5 +25,7 @@ export interface ConnectionOptions {
   readonly getToken?: (() => string | null | Promise<string | null>) | undefined;
   readonly platform: Pick<Platform, 'WebSocket' | 'fetch' | 'clock' | 'connectivity' | 'random' | 'newId'>;
   readonly presence?: PresenceLink | undefined;
+  /** Everything is in step: the server has what was pending, and what it had is here. Told before the report. */
+  readonly onSynced?: (() => void) | undefined;
   readonly onChange: (report: ConnectionReport) => void;
 }

@@ -71,7 +71,8 @@ export function verdictOfFailure(error: unknown): Verdict {
 
 /** What is not provably said by our server stops nothing and deletes nothing (C10). */
 function foreign(code: number | null, did: string, said: string): Verdict {
-  const stops = code !== null && NEXT[code] !== undefined;
+  // A page that comes with 200 is none of the server's either.
+  const stops = code !== null && (NEXT[code] !== undefined || code < 300);
   const what = stops ? `${LOST} (Something on the way ${did} ${code}.)` : said || LOST;
   return { next: 'again', reason: what, error: null };
 }

@@ -203,9 +203,11 @@ export class Connection {
   }
 
   #tellSynced(): void {
-    const { source, platform } = this.#options;
+    const { source, platform, onSynced } = this.#options;
     const isDenied = this.#link?.session.isDenied ?? false;
-    if (!isDenied && source.pendingAfter(0).length === 0) this.#tell({ lastSyncedAt: platform.clock.now() });
+    if (isDenied || source.pendingAfter(0).length > 0) return;
+    onSynced?.();
+    this.#tell({ lastSyncedAt: platform.clock.now() });
   }
 
   /** An attempt failed, or the connection was lost. */

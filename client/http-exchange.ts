@@ -2,16 +2,22 @@
 import { decodeUtf8 } from 'lib0/string';
 import * as Y from 'yjs';
 import { type Exchange, encodeExchange, MAX_TIMED_GIVEN } from '../shared/protocol/exchange.js';
-import { withLimit } from './connection-token.js';
 import type { ConnectionOptions } from './connection-types.js';
 import { countIn, lacks, lastNumber, mergedChunks, timed } from './connection-upload.js';
 import { exchangeUrl, inHeader } from './connection-url.js';
-import { ClientError } from './errors.js';
 import { readExchange } from './messages.js';
 import type { FetchAnswer } from './platform.js';
+import { bytesOf } from './response-bytes.js';
 import type { PendingChange } from './sync-source.js';
 
+/** The longest silence of an answer, in ms. */
 const TIMEOUT = 30_000;
+/** What the slowest line takes of a body, in bytes per ms: half of the 40 KB/s that N10 speaks of. */
+const SLOWEST_LINE = 20;
+/** For an answer as a whole, where a platform tells of it once it is complete. */
+const UNSEEN = 300_000;
+/** Whether answers are seen while they come in: not by React Native. */
+const seesBytes = (): boolean => typeof Response === 'function' && 'body' in Response.prototype;
 const NOTHING = new Uint8Array(0);
 const EMPTY_DOCUMENT = Uint8Array.of(0);
 const MALFORMED = 400;
@@ -132,20 +138,37 @@ export class HttpExchange {
     const abort = this.#abort;
     return async (exchange) => {
       if (aborted) throw new Error('The exchange was ended.');
-      const request = this.#post(token, exchange, controller?.signal);
-      const sentence = 'The server did not answer in time.';
-      const answer = await withLimit(this.#options.platform.clock, TIMEOUT, sentence, request).catch(
-        (error) => {
-          if (!(error instanceof HttpStatus)) abort();
-          throw error;
-        },
-      );
+      const answer = await this.#post(token, exchange, controller?.signal).catch((error) => {
+        if (!(error instanceof HttpStatus)) abort();
+        throw error;
+      });
       if (aborted) throw new Error('The exchange was ended.');
       return answer;
     };
   }
 
-  async #post(token: string | null, exchange: Exchange, signal: AbortSignal | undefined): Promise<Exchange> {
+  /** Gives up when nothing is heard for too long: what comes in slowly does come (N10). */
+  #post(token: string | null, exchange: Exchange, signal: AbortSignal | undefined): Promise<Exchange> {
+    const body = encodeExchange(exchange);
+    const { clock } = this.#options.platform;
+    return new Promise((resolve, reject) => {
+      const tooLate = (): void => reject(new Error('The server did not answer in time.'));
+      let stop = clock.after((seesBytes() ? TIMEOUT : UNSEEN) + body.length / SLOWEST_LINE, tooLate);
+      const heard = (): void => {
+        stop();
+        stop = clock.after(TIMEOUT, tooLate);
+      };
+      const sent = this.#send(token, body, signal, heard);
+      sent.then(resolve, reject).finally(() => stop());
+    });
+  }
+
+  async #send(
+    token: string | null,
+    body: Uint8Array,
+    signal: AbortSignal | undefined,
+    heard: () => void,
+  ): Promise<Exchange> {
     const { platform, deviceId } = this.#options;
     const { fetch } = platform;
     const challenge = platform.newId();
@@ -158,31 +181,28 @@ export class HttpExchange {
         'Content-Type': 'application/octet-stream',
         ...(token !== null && { Authorization: `Bearer ${token}` }),
       },
-      body: encodeExchange(exchange),
+      body,
       ...(signal !== undefined && { signal }),
     });
-    if (response.redirected) throw new Error('Something on the way sent this device to another address.');
-    if (response.ok) return readExchange(await bytesOf(response));
-    const proved = response.headers?.get('Sync-Proof') === challenge;
-    throw new HttpStatus(response.status, proved, proved ? await wordsOf(response) : '');
+    return answerOf(response, challenge, heard);
   }
 }
 
-/** Older versions of React Native have `arrayBuffer` in name only. */
-async function bytesOf(response: FetchAnswer): Promise<Uint8Array> {
-  try {
-    return new Uint8Array(await response.arrayBuffer());
-  } catch (cause) {
-    const missing =
-      'fetch gives no bytes here (arrayBuffer is missing): use React Native 0.73 or newer, or pass another fetch.';
-    throw new ClientError('OFFLINE', missing, { cause });
-  }
+/** What confirms has to be proved as well as what refuses (C10). */
+async function answerOf(answer: FetchAnswer, challenge: string, heard: () => void): Promise<Exchange> {
+  const { ok, status, redirected = false, headers } = answer;
+  if (redirected) throw new Error('Something on the way sent this device to another address.');
+  const bytes = await bytesOf(answer, heard);
+  if (headers === undefined) throw new Error('The fetch that was passed gives no headers; it has to.');
+  const proved = headers.get('Sync-Proof') === challenge;
+  if (ok && proved) return readExchange(bytes);
+  throw new HttpStatus(status, proved, proved ? wordsIn(bytes) : '');
 }
 
 /** The message of an error of our server, or nothing. */
-async function wordsOf(response: FetchAnswer): Promise<string> {
+function wordsIn(bytes: Uint8Array): string {
   try {
-    const { message } = JSON.parse(decodeUtf8(new Uint8Array(await response.arrayBuffer())));
+    const { message } = JSON.parse(decodeUtf8(bytes));
     return typeof message === 'string' ? message : '';
   } catch {
     return '';

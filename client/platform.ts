@@ -31,7 +31,15 @@ export interface FetchAnswer {
   readonly status: number;
   readonly redirected?: boolean;
   readonly headers?: { get(name: string): string | null };
+  /** The bytes as they come in; null or missing where a platform gives them at the end only. */
+  readonly body?: { getReader(): ByteReader } | null;
   arrayBuffer(): Promise<ArrayBuffer>;
+  blob?(): Promise<unknown>;
+}
+
+/** The part of the standard stream reader that the client uses. */
+interface ByteReader {
+  read(): Promise<{ readonly value?: Uint8Array | undefined }>;
 }
 
 export interface Clock {

@@ -7,6 +7,7 @@ import { ObservableValue } from './observable.js';
 import type { Platform } from './platform.js';
 import type { SyncStatus } from './status.js';
 import { checkOptions } from './sync-options.js';
+import { SyncTimes } from './sync-times.js';
 import { UserSession } from './user-session.js';
 
 const NOTHING: SyncStatus = {
@@ -20,11 +21,14 @@ const NOTHING: SyncStatus = {
 
 export class SessionKeeper {
   readonly status = new ObservableValue<SyncStatus>(NOTHING);
+  /** How often everything was in step: a clock does not tell, it may be put back. */
+  readonly syncs = new ObservableValue({ count: 0 });
   readonly #platform: Platform;
   readonly #onSession: (session: UserSession | null) => void;
   #options: SyncOptions | null = null;
   #config: SavedConfig | null = null;
   #session: UserSession | null = null;
+  readonly #syncTimes: SyncTimes;
   #isConnected = false;
   /** The last step; the next one begins when it has ended. */
   #steps: Promise<unknown> = Promise.resolve();
@@ -32,6 +36,7 @@ export class SessionKeeper {
   constructor(platform: Platform, onSession: (session: UserSession | null) => void) {
     this.#platform = platform;
     this.#onSession = onSession;
+    this.#syncTimes = new SyncTimes(platform.clock);
   }
 
   get session(): UserSession | null {
@@ -200,7 +205,8 @@ export class SessionKeeper {
       getToken: options.getToken && (() => this.#options?.getToken?.() ?? null),
       lastSyncedAt,
       platform: { ...this.#platform, storage, WebSocket, fetch, connectivity },
-      onStatus: (status: SyncStatus) => this.#statusIs(status),
+      onStatus: (status: SyncStatus) => this.#statusIs(status, options),
+      onSynced: () => this.syncs.set({ count: this.syncs.current.count + 1 }),
       onStorage: (error: StorageError | null) => this.#options?.onStorageError?.(error),
       onCleared: () => void this.#step(() => this.#end('Logged out in another tab.', NOTHING)),
       onBroken: () => void this.#step(() => this.#reopen()),
@@ -208,20 +214,11 @@ export class SessionKeeper {
     };
   }
 
-  #statusIs(status: SyncStatus): void {
-    const { lastSyncedAt, connection } = this.status.current;
-    this.status.set(status);
-    const isNews = status.lastSyncedAt !== lastSyncedAt && status.connection !== connection;
-    if (isNews) void this.#saveLastSyncedAt();
-  }
-
-  async #saveLastSyncedAt(): Promise<void> {
+  #statusIs(status: SyncStatus, options: SyncOptions): void {
     const { lastSyncedAt } = this.status.current;
-    const { userId } = this.#config ?? {};
-    if (userId === undefined || lastSyncedAt === null) return;
-    await this.#settings(this.#options)
-      .saveLastSyncedAt(userId, lastSyncedAt)
-      .catch(() => {}); // nice to have
+    this.status.set(status);
+    if (status.lastSyncedAt !== null && status.lastSyncedAt !== lastSyncedAt)
+      this.#syncTimes.note(this.#settings(options), options.userId, status.lastSyncedAt);
   }
 
   #stop(): void {
@@ -256,6 +253,7 @@ export class SessionKeeper {
     const settings = this.#settings(this.#options);
     this.#session = null;
     this.#onSession(null);
+    await this.#syncTimes.forget();
     await session?.clear();
     await settings.saveConfig(null);
     await settings.saveLastSyncedAt(userId, null);
@@ -273,7 +271,7 @@ export class SessionKeeper {
   async #closeSession(): Promise<void> {
     const session = this.#session;
     if (session === null) return;
-    const saved = this.#saveLastSyncedAt();
+    const saved = this.#syncTimes.flush();
     this.#session = null;
     this.#onSession(null);
     await Promise.all([saved, session.close()]);

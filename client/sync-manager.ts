@@ -105,10 +105,11 @@ export class SyncManager implements SyncClient {
 
   async whenSynced({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
     await this.#keeper.ready();
-    const from = this.#platform.clock.now();
-    const isSynced = ({ connection, pendingChanges, lastSyncedAt }: SyncStatus): boolean =>
-      pendingChanges === 0 && (connection === 'online' || (lastSyncedAt ?? 0) > from);
-    await untilStatus(this.status, isSynced, signal);
+    const { syncs } = this.#keeper;
+    const { count } = syncs.current;
+    const isSynced = ({ connection, pendingChanges }: SyncStatus): boolean =>
+      pendingChanges === 0 && (connection === 'online' || syncs.current.count > count);
+    await untilStatus(this.status, isSynced, { signal, besides: syncs });
   }
 
   getSyncStatus(): LegacySyncStatus {

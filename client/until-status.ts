@@ -1,15 +1,16 @@
 import { ClientError } from './errors.js';
 import type { Observable, SyncStatus } from './status.js';
 
-/** Waits for a status; rejects where it can no longer come, or with the signal. */
+/** Waits for a status, looked at again where something else changes, too; rejects where it can no longer come, or with the signal. */
 export function untilStatus(
   status: Observable<SyncStatus>,
   isReached: (status: SyncStatus) => boolean,
-  signal?: AbortSignal,
+  { signal, besides }: { readonly signal?: AbortSignal | undefined; readonly besides: Observable<object> },
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     const end = (settle: () => void): void => {
       unsubscribe();
+      endBesides();
       signal?.removeEventListener('abort', abort);
       settle();
     };
@@ -22,6 +23,7 @@ export function untilStatus(
       else if (connection === 'refused') fail(new ClientError('REFUSED', reason ?? undefined));
     };
     const unsubscribe = status.subscribe(check);
+    const endBesides = besides.subscribe(check);
     signal?.addEventListener('abort', abort);
     if (signal?.aborted) abort();
     else check();

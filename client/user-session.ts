@@ -25,6 +25,7 @@ export interface SessionOptions {
   readonly platform: Platform;
   readonly lastSyncedAt: number | null;
   readonly onStatus: (status: SyncStatus) => void;
+  readonly onSynced: () => void;
   readonly onStorage: (error: StorageError | null) => void;
   readonly onCleared: () => void;
   readonly onBroken: () => void;
@@ -201,6 +202,7 @@ function sharedOptions(options: SessionOptions, onStatus: () => void): SessionOp
     lastSyncedAt: null,
     report: undefined,
     onStatus,
+    onSynced: () => {},
     onCleared: () => {}, // told by the user's own document
     onErased: () => {},
   };

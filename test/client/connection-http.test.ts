@@ -163,7 +163,7 @@ describe('[H3] an exchange', () => {
     world.source.create('patients', 'p', {});
     await world.pass(1_000);
     await world.drop();
-    await world.pass(30_000);
+    await world.pass(30_100); // with the time that the body takes
     expect(answers).toBe(1);
     let late = (): void => {};
     world.http = (exchange) =>
@@ -202,7 +202,25 @@ describe('[H3] an exchange', () => {
     expect(world.sockets.all).toHaveLength(before);
   });
 
-  test.each([204, 301, 302, 400, 401, 403, 404, 409, 410, 413, 418, 429, 500, 503])(
+  test.each([
+    ['nothing', Uint8Array.of()],
+    ['bytes that read as an answer', Uint8Array.of(1, 0, 0)],
+    ['a page', new TextEncoder().encode('<h1>Welcome to our network</h1>')],
+  ])('[C10] 200 of something on the way with %s confirms nothing', async (_, page) => {
+    const world = new ConnectionWorld();
+    world.source.create('patients', 'p', { name: 'Anna' });
+    world.isForeign = true;
+    await withoutSockets(new HttpOnly(), world);
+    world.http = () => page;
+    await world.pass(1_000);
+    await world.drop();
+    expect(world.requests).toHaveLength(1);
+    expect(world.source.confirmed).toEqual([]);
+    expect(world.report).toMatchObject({ connection: 'offline', error: null });
+    expect(world.report?.lastSyncedAt).toBeUndefined();
+  });
+
+  test.each([200, 204, 301, 302, 400, 401, 403, 404, 409, 410, 413, 418, 429, 500, 503])(
     '[C10] %i of something on the way is as no answer',
     async (status) => {
       const world = new ConnectionWorld();
