@@ -2,6 +2,7 @@ import { equalityDeep } from 'lib0/function';
 import type { PendingChange } from './sync-source.js';
 
 interface Entry extends PendingChange {
+  update: Uint8Array;
   /** Where it is stored; null while it is in memory only. */
   key: number | null;
   /** The call that made it was answered, or is about to be: it counts, and may be sent. */
@@ -32,6 +33,17 @@ export class PendingChanges {
     this.#entries.set(number, entry);
     this.#unstored.add(entry);
     return number;
+  }
+
+  /** What it did is more than was known when it began. */
+  extend(number: number, update: Uint8Array): void {
+    const entry = this.#entries.get(number);
+    if (entry !== undefined) entry.update = update;
+  }
+
+  /** It is stored, or confirmed by now. */
+  isStored(number: number): boolean {
+    return this.#entries.get(number)?.key !== null;
   }
 
   /** The change is stored under this key, or `null`: it stays in memory only. */

@@ -93,14 +93,23 @@ function unwritable(current: unknown, json: Json, path: Path): Path[] {
   });
 }
 
-/** Asks the schema of the app; it only checks, what it makes of the record is not stored. */
-export async function checkSchema(
+/**
+ * Asks the schema of the app; it only checks, what it makes of the record is not stored. One that answers at once
+ * throws at once, so that a write need not wait.
+ */
+export function checkSchema(
   schema: StandardSchemaV1 | undefined,
   collection: string,
   record: JsonObject,
-): Promise<void> {
-  const result = await schema?.['~standard'].validate(record);
-  if (result?.issues === undefined) return;
+): Promise<void> | undefined {
+  const result = schema?.['~standard'].validate(record);
+  if (result instanceof Promise) return result.then((late) => refuseIssues(late, collection));
+  if (result !== undefined) refuseIssues(result, collection);
+  return undefined;
+}
+
+function refuseIssues(result: StandardSchemaV1.Result<unknown>, collection: string): void {
+  if (result.issues === undefined) return;
   const issues = result.issues.map(({ message, path = [] }) => ({ message, path: path.map(keyOf) }));
   throw new RecordError('SCHEMA', collection, issues);
 }

@@ -1,10 +1,11 @@
 /** One user's document on this device: Y.Doc, local store and pending changes. It knows no network. */
 import * as Y from 'yjs';
+import { bringBack } from './created-apart.js';
 import { ClientError, type StorageError, unreadableChanges } from './errors.js';
 import type { LocalStore, NewChange, StoredChange, StoreNews } from './local-store/store.js';
 import { PendingChanges } from './pending-changes.js';
 import { StoreKeeper, type StoreKeeperOptions } from './store-keeper.js';
-import { joined, pendingRow, seal, unseal } from './stored-bytes.js';
+import { pendingRow, seal, unseal } from './stored-bytes.js';
 import { StoredSize } from './stored-size.js';
 import type { PendingChange, SyncSource } from './sync-source.js';
 
@@ -19,21 +20,17 @@ export interface ReplicaOptions
 /** A `local` change is a write of the app: it is pending until the server confirms it. */
 type Origin = 'local' | 'remote' | 'stored';
 
+/** An update of the server, which is applied in its turn, or a write of the app, which is applied at once. */
 interface Task {
   readonly origin: Origin;
   readonly at: number; // when it was asked for
   readonly change: (doc: Y.Doc) => void;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
-}
-
-/** What a task did to the document. */
-interface Done {
-  readonly task: Task;
-  /** `null` where there is nothing to store. */
-  readonly change: NewChange | null;
+  /** What it did to the document; `null` where there is nothing to store. */
+  update: Uint8Array | null;
   /** That of the pending change. */
-  readonly number: number | null;
+  number: number | null;
 }
 
 export class Replica implements SyncSource {
@@ -48,7 +45,10 @@ export class Replica implements SyncSource {
   #isDraining = false;
   #drained: Promise<void> | null = null;
   #closed = false;
-  #captured: Uint8Array[] = [];
+  /** Whose work a transaction is: a listener of one write may make the next one. */
+  readonly #taskOf = new WeakMap<Y.Transaction, Task>();
+  /** Yjs has ended what it began. */
+  #isWhole = true;
 
   private constructor(options: ReplicaOptions) {
     this.#options = options;
@@ -58,8 +58,16 @@ export class Replica implements SyncSource {
       onNews: () => this.#drain(true),
       onReopened: () => this.#drain(),
     });
-    this.doc.on('update', (update: Uint8Array, origin: Origin) => {
-      if (origin !== 'stored') this.#captured.push(update);
+    this.doc.on('update', (update: Uint8Array, origin: Origin, _: Y.Doc, transaction: Y.Transaction) => {
+      const task = this.#taskOf.get(transaction);
+      if (origin !== 'stored' && task !== undefined) this.#note(task, update);
+    });
+    this.doc.on('beforeAllTransactions', () => {
+      this.#isWhole = false;
+    });
+    this.doc.on('afterAllTransactions', () => {
+      this.#isWhole = true;
+      if (this.#tasks.length > 0) this.#drain();
     });
   }
 
@@ -83,11 +91,17 @@ export class Replica implements SyncSource {
     return this.#keeper.error;
   }
 
-  /** Changes the document; resolves with the result once the change is stored (C3). */
+  /**
+   * Changes the document before it returns, so that every view shows it in the same tick; resolves with the result
+   * once the change is stored (C3). What `change` throws rejects the promise. It may be called once more: where
+   * another tab has written meanwhile, the change is made again in knowledge of that (C9).
+   */
   async write<T>(change: (doc: Y.Doc) => T): Promise<T> {
-    const results: T[] = [];
-    await this.#enqueue('local', (doc) => void results.push(change(doc)));
-    return results[0] as T;
+    let result: T | undefined;
+    await this.#enqueue('local', (doc) => {
+      result = change(doc);
+    });
+    return result as T;
   }
 
   async receive(update: Uint8Array): Promise<void> {
@@ -161,8 +175,11 @@ export class Replica implements SyncSource {
   #enqueue(origin: Origin, change: (doc: Y.Doc) => void): Promise<void> {
     if (this.#closed) return Promise.reject(new ClientError('CLOSED'));
     return new Promise((resolve, reject) => {
-      this.#tasks.push({ origin, at: this.#options.clock.now(), change, resolve, reject });
-      this.#drain();
+      const at = this.#options.clock.now();
+      const task: Task = { origin, at, change, resolve, reject, update: null, number: null };
+      this.#tasks.push(task);
+      if (origin === 'local') this.#run(task);
+      if (this.#isWhole) this.#drain();
     });
   }
 
@@ -191,46 +208,86 @@ export class Replica implements SyncSource {
   }
 
   async #process(tasks: readonly Task[]): Promise<void> {
-    let done: readonly Done[] | null = null;
-    const run = (): NewChange[] => {
-      done = tasks.map((task) => this.#run(task));
-      return done.flatMap(({ change }) => change ?? []);
+    let isDone = false;
+    const run = (news: StoreNews | null): NewChange[] => {
+      isDone = true;
+      if (news?.changes.some(({ pending }) => pending) === true)
+        this.#runAgain([...tasks, ...this.#tasks], news);
+      for (const task of tasks) if (task.origin === 'remote') this.#run(task);
+      return tasks.flatMap((task) => (this.#isToStore(task) ? changeOf(task) : []));
     };
     const { store } = this.#keeper;
     let keys: readonly number[] = [];
     try {
-      if (store !== null) keys = await store.append((news) => this.#learn(news, run));
+      if (store !== null) keys = await store.append((news) => this.#learn(news, () => run(news)));
     } catch (error) {
       this.#failed(store, error);
     }
-    if (done === null) run();
-    this.#finish(done ?? [], keys);
+    if (!isDone) run(null);
+    this.#finish(tasks, keys);
   }
 
-  #run(task: Task): Done {
-    this.#captured = [];
+  #run(task: Task): void {
     try {
-      this.doc.transact(() => task.change(this.doc), task.origin);
+      this.#transact(task);
     } catch (error) {
       task.reject(error);
-      if (task.origin === 'remote') this.#captured = []; // half an update: the server has all of it
+      if (task.origin === 'remote')
+        task.update = null; // half an update: the server has all of it
+      else if (!this.#isWhole) this.#options.onBroken(); // Yjs would swallow every later change
     }
-    const update = joined(this.#captured);
-    if (update === null) return { task, change: null, number: null };
-    const madeAt = task.origin === 'local' ? task.at : null;
-    const number = madeAt === null ? null : this.#pending.begin(update, madeAt);
-    return { task, change: { bytes: seal(update, madeAt), pending: number !== null }, number };
   }
 
-  #finish(done: readonly Done[], keys: readonly number[]): void {
-    let next = 0;
-    for (const { change, number } of done) {
-      const key = change === null ? null : (keys[next++] ?? null);
-      if (number !== null) this.#pending.settle(number, key);
-      if (key !== null && change !== null) this.#size.add(key, change.bytes.length);
+  #transact(task: Task, change = task.change): void {
+    this.doc.transact((transaction) => {
+      this.#taskOf.set(transaction, task);
+      change(this.doc);
+    }, task.origin);
+  }
+
+  #note(task: Task, update: Uint8Array): void {
+    task.update = task.update === null ? update : Y.mergeUpdates([task.update, update]);
+    if (task.origin !== 'local') return;
+    if (task.number === null) task.number = this.#pending.begin(task.update, task.at);
+    else this.#pending.extend(task.number, task.update);
+  }
+
+  /**
+   * Another tab has written what these writes did not know of: they are made again, and what the other tab created
+   * and Yjs dropped for it comes back (D4).
+   */
+  #runAgain(tasks: readonly Task[], { changes }: StoreNews): void {
+    const written = tasks.filter(({ number }) => number !== null);
+    const others = changes.flatMap(({ pending, bytes }) => (pending ? (unseal(bytes)?.update ?? []) : []));
+    for (const task of written) {
+      try {
+        this.#transact(task);
+      } catch {
+        // The record is deleted by now, say: what the write did stands.
+      }
     }
-    if (done.some(({ number }) => number !== null)) this.#tellPending();
-    for (const { task } of done) task.resolve();
+    const last = written[written.length - 1];
+    if (last === undefined) return;
+    this.#transact(last, (doc) => {
+      for (const update of others) bringBack(doc, update);
+    });
+  }
+
+  /** A write that was made while a store was opened anew is stored with it. */
+  #isToStore({ update, number }: Task): boolean {
+    return update !== null && (number === null || !this.#pending.isStored(number));
+  }
+
+  #finish(tasks: readonly Task[], keys: readonly number[]): void {
+    let next = 0;
+    for (const task of tasks) {
+      if (!this.#isToStore(task)) continue;
+      const key = keys[next++] ?? null;
+      if (task.number !== null) this.#pending.settle(task.number, key);
+      if (key !== null) this.#size.add(key, task.update?.length ?? 0);
+    }
+    if (tasks.some(({ number }) => number !== null)) this.#tellPending();
+    for (const task of tasks) task.resolve();
   }
 
   #tellPending(): void {
@@ -298,3 +355,7 @@ export class Replica implements SyncSource {
     for (const [i, { number }] of missing.entries()) this.#pending.settle(number, keys[i + 1] ?? null);
   }
 }
+
+/** What of a task is stored. */
+const changeOf = ({ update, number, at }: Task): NewChange[] =>
+  update === null ? [] : [{ bytes: seal(update, number === null ? null : at), pending: number !== null }];

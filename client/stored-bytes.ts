@@ -2,7 +2,6 @@
  * The bytes of a stored change: a checksum, perhaps the time at which it was made, then the update. Not every store
  * finds by itself what it damaged. Which of the two it is, the checksum tells: it begins with another number.
  */
-import * as Y from 'yjs';
 import type { NewChange } from './local-store/store.js';
 import type { PendingChange } from './sync-source.js';
 
@@ -45,9 +44,4 @@ export function unseal(bytes: Uint8Array): { update: Uint8Array; madeAt: number 
   if (checksum(rest, PLAIN) === stored) return { update: rest, madeAt: null };
   if (rest.length < TIME_BYTES || checksum(rest, WITH_TIME) !== stored) return null;
   return { update: rest.subarray(TIME_BYTES), madeAt: view.getFloat64(CHECKSUM_BYTES) };
-}
-
-/** What one step of work made, as one update; `null` if it changed nothing. */
-export function joined(updates: readonly Uint8Array[]): Uint8Array | null {
-  return updates.length > 1 ? Y.mergeUpdates([...updates]) : (updates[0] ?? null);
 }

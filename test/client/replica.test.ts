@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
 import { StorageError } from '../../client/errors.js';
+import type { CollectionName, RecordId } from '../../shared/names.js';
+import { writeRecord } from '../../shared/records.js';
 import { BreakableStorage } from '../support/breakable-storage.js';
 import { ManualClock } from '../support/manual-clock.js';
 import { Tab } from '../support/tab.js';
@@ -102,6 +104,54 @@ describe('what is pending', () => {
   });
 });
 
+describe('[C3] a write', () => {
+  test('is in the document before it returns, and pending once it is stored', async () => {
+    const tab = await Tab.open(new BreakableStorage());
+    const seen: unknown[] = [];
+    tab.replica.doc.getMap('notes').observe(() => seen.push(tab.notes()));
+    const writes = [...'abc'].map((letter) => tab.set('a', letter));
+    expect(tab.notes()).toEqual({ a: 'c' });
+    expect(seen).toEqual([{ a: 'a' }, { a: 'b' }, { a: 'c' }]);
+    expect(tab.count).toBe(0);
+    await Promise.all(writes);
+    expect(tab.count).toBe(3);
+  });
+
+  test('that throws half way keeps what it did, and the next ones are stored', async () => {
+    const storage = new BreakableStorage();
+    const tab = await Tab.open(storage);
+    const write = tab.replica.write((doc) => {
+      doc.getMap('notes').set('a', 1);
+      throw new Error('half way');
+    });
+    await expect(write).rejects.toThrow('half way');
+    await tab.set('b', 2);
+    const again = await Tab.open(storage);
+    expect(again.notes()).toEqual({ a: 1, b: 2 });
+  });
+
+  test('[C12] on which Yjs throws has the document opened anew', async () => {
+    const storage = new BreakableStorage();
+    const tab = await Tab.open(storage);
+    await tab.set('a', 1);
+    const write = tab.replica.write((doc) => {
+      const unreadable = Object.defineProperty({}, 'x', {
+        enumerable: true,
+        get() {
+          throw new Error('a fault of Yjs');
+        },
+      });
+      doc.getMap('notes').set('b', unreadable); // Yjs reads it when it encodes the update
+    });
+    await expect(write).rejects.toThrow('a fault of Yjs');
+    expect(tab.said).toContain('broken');
+    const again = await Tab.open(storage);
+    await again.set('c', 3);
+    expect(again.notes()).toEqual({ a: 1, c: 3 });
+    expect(again.count).toBe(2);
+  });
+});
+
 describe('several tabs', () => {
   test('[C9] share what each writes and what is pending, under client ids of their own', async () => {
     const storage = new BreakableStorage();
@@ -130,6 +180,23 @@ describe('several tabs', () => {
     expect(one.notes()).toEqual({ x: { mine: 1, yours: 1 } });
     expect(two.notes()).toEqual(one.notes());
   });
+
+  test.each([0, 1, 2, 3])(
+    '[C9 D4] what three tabs create at once is united, whichever is first (%i)',
+    async (n) => {
+      const storage = new BreakableStorage();
+      const tabs = [await Tab.open(storage), await Tab.open(storage), await Tab.open(storage)];
+      const put = (tab: Tab, field: string) =>
+        tab.replica.write((doc) =>
+          writeRecord(doc, 'notes' as CollectionName, 'x' as RecordId, { [field]: { by: field } }),
+        );
+      const order = tabs.map((_, i) => tabs[(i + n) % 3] as Tab);
+      await Promise.all(order.map((tab) => put(tab, `of${tabs.indexOf(tab)}`)));
+      for (const tab of tabs) await tab.until(() => tab.count === 3, 'it knows all');
+      const united = { x: { of0: { by: 'of0' }, of1: { by: 'of1' }, of2: { by: 'of2' } } };
+      for (const tab of tabs) expect(tab.notes()).toEqual(united);
+    },
+  );
 
   test('[C9] one that deletes everything ends the others', async () => {
     const storage = new BreakableStorage();
