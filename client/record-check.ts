@@ -37,6 +37,7 @@ export function checkId(collection: string, value: unknown, knows?: Knows): Reco
 
 function problemOf(name: string, knows: Knows | undefined): string | null {
   const problem = nameProblem(name);
+  if (problem === null) return null;
   const mayStay = storedNameProblem(name) === null && isWellFormed(name);
   return mayStay && (knows === undefined || knows(name)) ? null : problem;
 }
