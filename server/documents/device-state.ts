@@ -21,6 +21,8 @@ import { type SavedUnsure, UnsureRecords } from './unsure-records.js';
 const MAX_UNSETTLED = 262_144;
 /** How long a change that can wait may wait for the next commit of the user, in ms. */
 const LAZY = 60_000;
+/** A change of the clock's offset by so much is kept at once, in ms: less is the way of the messages. */
+const COARSE = 1_000;
 
 export class DeviceState {
   readonly key: DeviceKey;
@@ -198,7 +200,11 @@ export class DeviceState {
   }
 
   hearClock(sentAt: number | null, madeAt: number | null, isLive: boolean, now: number): void {
-    if (this.#clock.hear(sentAt, madeAt, isLive, now)) this.#changed = true;
+    const before = this.#clock.offset;
+    if (!this.#clock.hear(sentAt, madeAt, isLive, now)) return;
+    this.#changed = true;
+    // Without it, a queue that comes after a kill tells nothing of when it was made.
+    if (before === null || Math.abs((this.#clock.offset ?? 0) - before) >= COARSE) this.#urgent = true;
   }
 
   knows(collection: CollectionName, path: Path): boolean {

@@ -246,13 +246,16 @@ export class DeviceView {
       unsure,
     );
     const to = (made.revision ?? LATEST) - 1;
-    const since = readUpTo(message, sent, { from, to }, this.device, acknowledged, history);
+    const built = readUpTo(message, sent, { from, to }, this.device, acknowledged, history);
+    // One that it asked for, and reads only after this, takes this write out of its copy.
+    const sync = judged.replay ? null : this.#messages.unreadSync(at);
+    const since = Math.min(built, sync ?? built);
     const old = this.#own.get(name)?.replaced ?? [];
     const replaced = made.revision === null || made.corrected ? old : [...old, made.revision];
     const own = {
       ...common,
       since,
-      withBase: crossed,
+      withBase: crossed || sync !== null,
       replaced: replaced.filter((each) => each > since),
       isShown: made.corrected,
       isRepeat: false,

@@ -118,6 +118,12 @@ export class SentMessages {
     return Math.min(LATEST, ...this.#unreadAt(at).map(({ revision }) => revision));
   }
 
+  /** The revision of a full sync after the first that the app may not have read by then; `null`: none. */
+  unreadSync(at: number): number | null {
+    const isSync = ({ what, number }: Message) => what === 'everything' && number > 1;
+    return this.#unreadAt(at).find(isSync)?.revision ?? null;
+  }
+
   /** What has been read is no longer in doubt. */
   settle(now: number): void {
     const read = this.read(now)?.number ?? 0;
