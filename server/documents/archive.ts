@@ -51,17 +51,24 @@ export class Archive {
     this.#options = options;
   }
 
-  /** Reads what a write needs that looks back to `from` into memory; returns whether it could. */
-  async reachBack(history: History, from: number): Promise<boolean> {
+  /**
+   * Reads what a write needs that looks back to `from` into memory; returns whether it could. It stops early where
+   * that is too much to hold. A device that was last seen before counts as one of which that is not known (L8).
+   *
+   * @param most fields of records, and entries, in what this reads
+   */
+  async reachBack(history: History, from: number, most = MOST_RECALLED): Promise<boolean> {
     const downTo = Math.max(from, history.floor);
+    const end = history.recalledFields + most;
     let isSound = true;
     for await (const rows of this.#rowsBelow(history.from + 1, downTo)) {
       isSound = history.prepend(rows);
-      if (!isSound) break;
+      if (!isSound || history.recalledFields >= end) break;
     }
-    const isComplete = isSound && history.from <= downTo;
+    const isComplete = isSound && (history.from <= downTo || history.recalledFields >= end);
     if (!isComplete) history.raiseFloor(history.from);
-    if (from < history.floor) history.remember(await this.#options.store.deletions(this.#user));
+    else if (history.from > downTo) history.limit();
+    if (from < history.oldest) history.remember(await this.#options.store.deletions(this.#user));
     return isComplete;
   }
 
@@ -70,7 +77,7 @@ export class Archive {
    * that is too much to hold: a time is what a client says. What is older is then not known exactly, and Yjs's own
    * choice stays (D3).
    *
-   * @param most fields of records, in all that was read back
+   * @param most fields of records, and entries, in all that was read back
    */
   async reachBackTo(history: History, time: number, most = MOST_RECALLED): Promise<boolean> {
     if (history.recalledFields >= most) return true;

@@ -47,12 +47,14 @@ export class History {
   revision: number;
   /** When some of it was last read from the store. */
   readAt = Number.NEGATIVE_INFINITY;
-  /** Fields of the records in what was read back, until some of it is let go. */
+  /** Fields of the records in what was read back, and entries, until some of it is let go. */
   recalledFields = 0;
   /** The entries in memory are those of all revisions after this one. */
   #from: number;
   /** The oldest revision whose state can be told at all. */
   #floor: number;
+  /** What is older was too much to read. */
+  #limit = 0;
   /** In the order of their revisions. */
   #entries: HistoryEntry[] = [];
   #byRecord = new Map<string, HistoryEntry[]>();
@@ -87,10 +89,20 @@ export class History {
     return this.#floor;
   }
 
+  /** The oldest revision that a merge may be compared with; what was seen before it counts as not known (L8). */
+  get oldest(): number {
+    return Math.max(this.#floor, this.#limit);
+  }
+
+  /** Nothing older than what is in memory is read, until some of it is let go. */
+  limit(): void {
+    this.#limit = this.#from;
+  }
+
   /** Whether everything that can be told about revisions from `from` on is in memory. */
   covers(from: number): boolean {
     if (from >= this.#from) return true;
-    return this.#from <= this.#floor && this.#deletions !== null;
+    return this.#from <= this.oldest && this.#deletions !== null;
   }
 
   /** Enters the changes that came of one update, each under a revision of its own (H5). */
@@ -139,7 +151,7 @@ export class History {
       const entry = stored === null ? null : this.#earlier(revision, stored);
       if (entry === null || revision !== this.#from) break;
       older.push(entry);
-      this.recalledFields += Object.keys(entry.before?.json ?? {}).length;
+      this.recalledFields += 1 + Object.keys(entry.before?.json ?? {}).length;
       this.#from = revision - 1;
       if (entry.overruled) continue;
       const later = this.#byRecord.get(keyOf(entry));
@@ -247,6 +259,7 @@ export class History {
   #drop(upTo: number): void {
     if (upTo <= this.#from) return;
     this.recalledFields = 0;
+    this.#limit = 0;
     const dropped = this.#entries.splice(0, firstAfter(this.#entries, upTo));
     for (const entry of dropped) if (!entry.overruled) this.#dropFromRecord(keyOf(entry));
     this.#from = upTo;

@@ -83,13 +83,13 @@ function seenVersions(key: RecordKey, judged: Judged, history: History): (JsonOb
   const own = judged.own ?? ownBefore(key, judged);
   const after = own === null ? [] : [own.sent, ...versionsAfter(own, key, range?.to ?? 0, history)];
   if (own !== null && !isOnOther(own, judged)) return after;
-  if (range === null || range.from < history.floor) return after;
+  if (range === null || range.from < history.oldest) return after;
   return [...after, ...versionsOf(key, judged, range, history)];
 }
 
 /** Where something is known of what it had seen: whatever this connection has shown it since may be, too. */
 function shownVersions(key: RecordKey, { range, shown }: Judged, history: History): (JsonObject | null)[] {
-  if (range === null || shown === null || range.from < history.floor) return [];
+  if (range === null || shown === null || range.from < history.oldest) return [];
   return history.versions(key, shown).map((image) => image?.json ?? null);
 }
 
@@ -145,7 +145,8 @@ function versionsAfter(own: OwnWrite, key: RecordKey, to: number, history: Histo
     .changes(key, own.since, to)
     .filter(({ revision }) => !own.replaced.includes(revision));
   const at = [...(own.withBase ? [own.since] : []), ...(own.isShown ? [own.revision] : [])];
-  const shown = at.flatMap((revision) => history.versions(key, { from: revision, to: revision }));
+  const told = at.filter((revision) => revision >= history.oldest);
+  const shown = told.flatMap((revision) => history.versions(key, { from: revision, to: revision }));
   return [...changes.map(jsonAfter), ...shown.map((image) => image?.json ?? null)];
 }
 

@@ -192,6 +192,45 @@ test('[D3 S] a time from long ago does not bring the whole history into memory, 
   expect(history.from).toBe(floor);
 });
 
+test.each(['kept', 'removed by others'])(
+  '[L8 S] beyond what is read back a JSON device counts as never met: %s',
+  async (note) => {
+    const { ward } = await pair({ s: 0, t: 0, u: 0 });
+    const write = (change: (a: Y.Map<unknown>) => void) =>
+      ward.write('desk', (doc) => change(doc.getMap('appointments').get('a') as Y.Map<unknown>));
+    if (note !== 'kept') write((a) => a.set('note', 'old'));
+    const phone = await ward.line('old').ready();
+    ward.now += 40_000;
+    const begin = ward.document.revision;
+    phone.leave();
+    for (let i = 0; i < 1_200; i++) {
+      ward.now += 1;
+      write((a) => a.set('s', i));
+    }
+    write((a) => a.set('t', 'of others'));
+    if (note !== 'kept') write((a) => a.delete('note'));
+    await ward.restart();
+    const { archive, history } = ward.document;
+    const { floor } = history;
+    expect(await archive.reachBack(history, begin, 900)).toBe(true);
+    expect([history.oldest > begin, history.floor, history.covers(begin)]).toEqual([true, floor, true]);
+    const again = await ward.line('old').ready();
+    const stale = { id: 'a', s: 0, t: 0, u: 'of the phone', ...(note !== 'kept' && { note: 'old' }) };
+    const before = recordOf(ward);
+    // Of that time: what others wrote later stays.
+    await again.updateAt('appointments', stale, ward.now - 30_000, ward.now);
+    expect(recordOf(ward)).toMatchObject({ s: 1_199, t: 'of others' });
+    expect(Object.keys(before).every((key) => key in recordOf(ward))).toBe(true);
+    again.leave();
+    // What is let go of is read again.
+    ward.now += 3_600_000;
+    history.trim(ward.now, () => history.revision);
+    expect(history.covers(begin)).toBe(false);
+    expect(await archive.reachBack(history, begin)).toBe(true);
+    expect(history.oldest).toBe(floor);
+  },
+);
+
 test('[D3] what was written knowing of another write wins, though its clock says that it is older', async () => {
   for (const first of [1, 2]) {
     for (const restarts of [false, true]) {
