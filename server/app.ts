@@ -37,8 +37,8 @@ export interface App {
   idle(): Promise<void>;
   /** Whether `close` got to its end. If not, the disk holds on to a thread, for which an exit would wait. */
   readonly isClosed: boolean;
-  /** Erases all data of a user; resolves when no byte is left (P7). */
-  erase(user: UserId): Promise<void>;
+  /** Erases all data of a user; resolves when no byte is left (P7), with whether there was anything. */
+  erase(user: UserId): Promise<boolean>;
   /** All that is kept of a user, as JSON. */
   export(user: UserId): AsyncIterable<string>;
 }
@@ -211,7 +211,7 @@ class SyncServer implements App {
     await this.#registry.flush();
   }
 
-  erase(user: UserId): Promise<void> {
+  erase(user: UserId): Promise<boolean> {
     return this.#registry.erase(user);
   }
 

@@ -31,6 +31,10 @@ const EVENTS = {
     'warn',
     () => '⚠️ AUTH=none: everybody who reaches this port can read and write every record',
   ),
+  optionUnknown: event<{ name: string; option: string }>(
+    'warn',
+    (e) => `⚠️ There is no option ${e.name}, it has no effect; did you mean ${e.option}?`,
+  ),
   startRefused: event<{ reason: string }>('error', (e) => `❌ Cannot start: ${e.reason}`),
   connected: event<Who & { via: Via }>(
     'info',

@@ -1,7 +1,7 @@
 /** Environment → configuration → app; signals; exit. Nothing else reads the environment. */
 import { SyncError } from '../shared/errors.js';
 import { type App, createApp } from './app.js';
-import { type Config, ConfigError, readConfig } from './config.js';
+import { type Config, ConfigError, misspeltOptions, readConfig } from './config.js';
 import { createLog, type Log } from './log.js';
 
 // What this process makes is for nobody else.
@@ -26,6 +26,7 @@ function configure(): Config | null {
 
 async function run(config: Config): Promise<void> {
   const log = createLog({ format: config.logFormat, level: config.logLevel });
+  for (const misspelt of misspeltOptions(process.env)) log('optionUnknown', misspelt);
   if (config.auth === 'none') log('authNone', {});
   process.on('uncaughtException', (error) => {
     log('unexpected', { where: 'the process, which ends', error });

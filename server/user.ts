@@ -43,8 +43,12 @@ async function run(command: Command): Promise<void> {
 
 async function carryOut(app: App, { verb, user, out }: Command): Promise<void> {
   if (verb === 'erase') {
-    await app.erase(user);
-    say(`All data of ${user} is erased. Backups still have it.`);
+    const hadData = await app.erase(user);
+    say(
+      hadData
+        ? `All data of ${user} is erased. Backups still have it.`
+        : `There is nothing of ${user} in the database: nothing was erased. Is the id right?`,
+    );
     return;
   }
   const to = out === null ? process.stdout : createWriteStream(out, { flags: 'wx', mode: 0o600 });

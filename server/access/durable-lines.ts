@@ -1,7 +1,8 @@
 /** A file of lines that only grows. What was added is on disk once that is told; what failed is not there. */
 import { constants } from 'node:fs';
-import { type FileHandle, mkdir, open } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { makeFolder, syncFolder } from '../folders.js';
 
 export class DurableLines {
   readonly #file: FileHandle;
@@ -17,7 +18,7 @@ export class DurableLines {
 
   /** Opens the file, or makes it, and its folder, for nobody else to read. */
   static async open(path: string): Promise<DurableLines> {
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    await makeFolder(dirname(path));
     const file = await open(path, constants.O_RDWR | constants.O_CREAT, 0o600);
     await syncFolder(dirname(path));
     const { size } = await file.stat();
@@ -60,11 +61,6 @@ export class DurableLines {
 }
 
 /** A file that was just made is there after a power loss only when its folder says so. */
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
-  await folder.sync().finally(() => folder.close());
-}
-
 interface Waiting<T> {
   readonly item: T;
   readonly resolve: () => void;

@@ -39,7 +39,7 @@ export class DocumentRegistry {
   readonly #entries = new Map<UserId, Entry>();
   #ids: { generation: number; ids: ServerClientIds } | null = null;
 
-  readonly #erasures = new Map<UserId, Promise<void>>();
+  readonly #erasures = new Map<UserId, Promise<boolean>>();
   readonly #pruning: NodeJS.Timeout;
 
   constructor(options: RegistryOptions) {
@@ -65,18 +65,20 @@ export class DocumentRegistry {
   }
 
   /** Erases all data of a user; who is connected is sent away with `ERASED`. Resolves when the bytes are gone. */
-  erase(user: UserId): Promise<void> {
+  /** Resolves with whether there was anything. */
+  erase(user: UserId): Promise<boolean> {
     const erasure = this.#erasures.get(user) ?? this.#erase(user).finally(() => this.#erasures.delete(user));
     this.#erasures.set(user, erasure);
     return erasure;
   }
 
-  async #erase(user: UserId): Promise<void> {
+  async #erase(user: UserId): Promise<boolean> {
     const lease = await this.#open(user).catch((error: unknown) => {
       if (error instanceof SyncError && error.code === 'DOCUMENT_CORRUPT') return null;
       throw error;
     });
     const document = lease?.document ?? null;
+    const hadData = document === null || document.hasData;
     const erase = async (): Promise<void> => {
       const tombstone = Tombstone.of(document, this.#erasedAt()).encode();
       await this.#options.store.erase(user, tombstone);
@@ -84,6 +86,7 @@ export class DocumentRegistry {
     try {
       if (document === null) await erase();
       else await this.#eraseInUse(document, erase);
+      return hadData;
     } finally {
       lease?.release();
       // What the server wrote has ids that a device may still hold: they must not come up again with other content.

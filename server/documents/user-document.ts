@@ -89,6 +89,11 @@ export class UserDocument {
     return !this.#commits.isEmpty || this.#inbox.isClosed;
   }
 
+  /** Whether anything of its user is there. */
+  get hasData(): boolean {
+    return this.#replica.doc.store.clients.size > 0 || this.devices.keys.length > 0;
+  }
+
   get isPaused(): boolean {
     return this.#inbox.isClosed;
   }

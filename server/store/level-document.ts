@@ -2,7 +2,7 @@ import type { Snapshot } from 'classic-level';
 import * as Y from 'yjs';
 import { SyncError } from '../../shared/errors.js';
 import { updateLength } from '../../shared/protocol/scan.js';
-import { syncFolder } from './folder-sync.js';
+import { syncFolder } from '../folders.js';
 import { plainVaults, type Vault, type Vaults } from './level-cipher.js';
 import { corrupt, type Database, isDamage, type Operation, put, readFailure } from './level-database.js';
 import * as format from './level-format.js';

@@ -2,7 +2,7 @@ import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ClassicLevel } from 'classic-level';
 import { SyncError } from '../../shared/errors.js';
-import { makeFolder, syncFolder } from './folder-sync.js';
+import { makeFolder, syncFolder } from '../folders.js';
 import type { Database } from './level-database.js';
 import { findLogDamage, holdsRecord, wholeRecords } from './level-log.js';
 import { oldestLog } from './level-manifest.js';
@@ -21,9 +21,14 @@ const REPAIR = 'restore the folder from a backup, or run `npm run repair -- DATA
  */
 export async function openDatabase(folder: string): Promise<Database> {
   const createIfMissing = await inspect(folder);
+  if (createIfMissing) {
+    await makeFolder(folder).catch((error: unknown) => {
+      throw openFailure(folder, error);
+    });
+  }
+  // After the folder: LevelDB would begin to make it at once.
   const db: Database = new ClassicLevel(folder, { keyEncoding: 'view', valueEncoding: 'view' });
   try {
-    if (createIfMissing) await makeFolder(folder);
     await db.open({ createIfMissing });
     // LevelDB names its new manifest and log without it: what is saved in them would be gone with their names.
     await syncFolder(folder);
@@ -125,6 +130,7 @@ async function isLocked(folder: string): Promise<boolean> {
 }
 
 function openFailure(folder: string, error: unknown): SyncError {
+  if (error instanceof SyncError) return error;
   const cause = causeOf(error);
   if (hasCode(cause, 'LEVEL_LOCKED')) return locked(folder, cause);
   const reason = cause instanceof Error ? cause.message : String(cause);

@@ -16,7 +16,7 @@ interface House {
 const HOUSE: readonly House[] = [
   { from: /^shared\//, may: /^shared\// },
   { from: /^client\//, may: /^(shared|client)\// },
-  { from: /^server\/store\//, may: /^(shared|server\/store)\// },
+  { from: /^server\/store\//, may: /^(shared\/|server\/store\/|server\/folders\.ts$)/ },
   { from: /^server\/documents\//, may: /^(shared\/|server\/documents\/|server\/store\/store\.ts$)/ },
   {
     from: /^server\/gateways\//,
@@ -25,7 +25,7 @@ const HOUSE: readonly House[] = [
   },
   {
     from: /^server\/(access\.ts$|access\/)/,
-    may: /^(shared\/|server\/access\/|server\/(config|log)\.ts$)/,
+    may: /^(shared\/|server\/access\/|server\/(config|folders|log)\.ts$)/,
   },
   { from: /^server\/app\.ts$/, may: /^(shared|server)\/(?!main|index)/ },
   {

@@ -178,6 +178,11 @@ describe('npm run user', () => {
     });
     expect(await findInFiles(data, ['value-of-anna'])).toEqual([]);
     expect(JSON.parse(run('user', ['export', 'anna'], env).out)).toMatchObject({ history: [], devices: [] });
+    for (const nobody of ['anna', 'nobody', 'auth0|64f0']) {
+      const { status, said } = run('user', ['erase', nobody], env);
+      expect([status, said]).toEqual([0, expect.stringContaining(`There is nothing of ${nobody}`)]);
+      expect(said).not.toContain('is erased');
+    }
   });
 
   test('[P7] a wrong way to call it is explained, and nothing is made', () => {

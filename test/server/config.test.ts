@@ -1,5 +1,13 @@
 import { describe, expect, expectTypeOf, test } from 'vitest';
-import { type Config, ConfigError, NEVER, OPTIONS, optionTable, readConfig } from '../../server/config.js';
+import {
+  type Config,
+  ConfigError,
+  misspeltOptions,
+  NEVER,
+  OPTIONS,
+  optionTable,
+  readConfig,
+} from '../../server/config.js';
 
 const MIB = 2 ** 20;
 
@@ -214,4 +222,25 @@ test('[O1] the table lists every option with type, default and a line', () => {
   const rows = optionTable().split('\n').slice(4);
   expect(rows).toHaveLength(Object.keys(OPTIONS).length);
   for (const row of rows) expect(row).toMatch(/^\| `[A-Z_]+` \| [^|]+ \| [^|]+ \| [^|]+\. \|$/);
+});
+
+describe('[O1] options that are misspelt', () => {
+  test.each([
+    ['DATADIR', 'DATA_DIR'],
+    ['data_dir', 'DATA_DIR'],
+    ['JSON_PACES', 'JSON_PACE'],
+    ['HISTORY_DAY', 'HISTORY_DAYS'],
+    ['MAX_DOCUEMNT', 'MAX_DOCUMENT'],
+    ['JWT_SECERT', 'JWT_SECRET'],
+    ['TRUST_PROXI', 'TRUST_PROXY'],
+    ['CORS_ORIGIN', 'CORS_ORIGINS'],
+  ])('%s is told to be meant as %s', (name, option) => {
+    expect(misspeltOptions({ [name]: 'x' })).toEqual([{ name, option }]);
+  });
+
+  test('what other programs set, and what is an option, is not', () => {
+    const others = ['PATH', 'HOME', 'HOSTNAME', 'NODE_OPTIONS', 'AUTHOR', 'DEMOS_DIR', 'LOG_DIR'];
+    const names = [...others, ...Object.keys(OPTIONS), '', '_'];
+    expect(misspeltOptions(Object.fromEntries(names.map((name) => [name, 'x'])))).toEqual([]);
+  });
 });

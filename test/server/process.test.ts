@@ -28,6 +28,15 @@ describe('[A1] access at the start', () => {
     await expect(short).rejects.not.toThrow(/hush/);
   });
 
+  test('[O1] a folder that nobody can make ends with a sentence; a misspelt option is warned of', async () => {
+    for (const option of ['DATA_DIR', 'ACCESS_DIR']) {
+      const start = ServerProcess.start({ ...JWT, [option]: '/proc/x' });
+      await expect(start).rejects.toThrow(/Cannot start: Can't make the folder \/proc\/x/);
+    }
+    const server = await useProcess({ DATADIR: '/srv' });
+    expect(server.lines.filter((line) => line.includes('did you mean DATA_DIR'))).toHaveLength(1);
+  });
+
   test('AUTH=none is warned of at each start; with tokens, the start tells where the audit trail stands', async () => {
     const open = await useProcess();
     expect(open.lines.filter((line) => line.startsWith('⚠️ AUTH=none'))).toHaveLength(1);

@@ -3,7 +3,8 @@ import { mkdir, readdir, readFile, rename, stat, utimes, writeFile } from 'node:
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { makeFolder, syncFolderIfChanged } from '../../../server/store/folder-sync.js';
+import { makeFolder } from '../../../server/folders.js';
+import { syncFolderIfChanged } from '../../../server/store/folder-sync.js';
 import type { LevelStore } from '../../../server/store/level.js';
 import { findLogDamage } from '../../../server/store/level-log.js';
 import { oldestLog } from '../../../server/store/level-manifest.js';
@@ -159,6 +160,17 @@ describe('names of files', () => {
     await makeFolder(folder);
     expect(await readdir(folder)).toEqual([]);
   });
+
+  it.runIf(process.platform === 'linux')(
+    '[P6] a folder that nobody can make is refused, and says how to go on',
+    async () => {
+      for (const folder of ['/proc/x', '/proc/x/y', '/proc/self/x']) {
+        await expect(makeFolder(folder)).rejects.toThrow(/Can't make the folder .*ENOENT.*set DATA_DIR/);
+      }
+      await writeFile(pathOf('file'), '').catch(() => {});
+      await expect(fixture.open({ folder: '/proc/x' })).rejects.toThrow(/Can't make/);
+    },
+  );
 
   it('[P6] a folder is synced when it changed since a batch began, and only then', async () => {
     await mkdir(fixture.folder);
