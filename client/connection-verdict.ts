@@ -6,12 +6,13 @@ import type { LinkEnd } from './socket-link.js';
 export interface Verdict {
   /**
    * - `again`: after a pause that grows
-   * - `busy`: the same, beginning with a longer one
+   * - `now`: at once: the network is another one
+   * - `busy`: the same as `again`, beginning with a longer one
    * - `slowest`: after the longest pause: the same thing would be refused again
    * - `token`: with another token
    * - `refused`: not by itself
    */
-  readonly next: 'again' | 'busy' | 'slowest' | 'token' | 'refused';
+  readonly next: 'again' | 'now' | 'busy' | 'slowest' | 'token' | 'refused';
   readonly reason: string;
   readonly error: ClientError | null;
   /** The server lacks what the pending changes build on. */
@@ -43,6 +44,7 @@ const NEXT: Readonly<Record<number, Verdict['next']>> = {
 /** Where the server gives no reason of its own. */
 const REASONS: Readonly<Record<Verdict['next'], string>> = {
   again: LOST,
+  now: LOST,
   busy: 'The server has too much to do; it is tried again by itself.',
   slowest: 'The server refused what this device sent; it is tried again from time to time.',
   token: 'The server wants a valid token.',
@@ -50,10 +52,11 @@ const REASONS: Readonly<Record<Verdict['next'], string>> = {
 };
 
 /** What follows from the end of a socket. */
-export function verdictOfEnd({ code, reason, proved = false, cause }: LinkEnd): Verdict {
+export function verdictOfEnd({ code, reason, proved = false, isDead, cause }: LinkEnd): Verdict {
   // It may come again at once: every new connection begins with all that the server has.
   if (cause !== undefined)
     return { next: 'busy', reason, error: new ClientError('OFFLINE', reason, { cause }) };
+  if (isDead) return { next: 'now', reason, error: null };
   if (!proved) return foreign(code, 'closed the connection with code', reason);
   return { ...verdictOf(code, reason), lacksBase: code === 1008, isFull: code === 1009 };
 }

@@ -218,6 +218,7 @@ export class Connection {
     this.#isFull ||= verdict.isFull ?? false;
     if (verdict.next === 'refused') this.#refused(verdict);
     else if (verdict.next === 'token') this.#wantsToken(verdict.reason);
+    else if (verdict.next === 'now') this.#startOver();
     else this.#pause(verdict);
     this.#settleWaiters();
   }
@@ -267,10 +268,15 @@ export class Connection {
   #tryAtOnce(): void {
     if (this.#report.current.reason === NO_NETWORK) this.#tellNetwork(null);
     const now = this.#options.platform.clock.now();
-    if (this.#cancelRetry === null || Math.abs(now - this.#hintedAt) < BURST) return;
+    const link = this.#link;
+    if ((this.#cancelRetry === null && link === null) || Math.abs(now - this.#hintedAt) < BURST) return;
     this.#hintedAt = now;
-    this.#backoff.reset();
-    this.#connect();
+    // A socket may outlive its network, and nobody says so.
+    if (link !== null && !link.session.isDenied) link.probe();
+    else {
+      this.#backoff.reset();
+      this.#connect();
+    }
   }
 
   #tellNetwork(reason: string | null): void {

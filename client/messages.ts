@@ -8,6 +8,7 @@ import {
   AWARENESS,
   type AwarenessEntry,
   CHECKPOINT,
+  COMING,
   PERMISSION_DENIED,
   SYNC,
   SYNC_STEP_1,
@@ -23,7 +24,8 @@ export type ServerMessage =
   | { readonly type: 'awareness'; readonly entries: readonly AwarenessEntry[] }
   | { readonly type: 'denied'; readonly reason: string }
   | { readonly type: 'checkpoint'; readonly n: number }
-  | { readonly type: 'takesTimes' };
+  | { readonly type: 'takesTimes' }
+  | { readonly type: 'coming'; readonly bytes: number };
 
 /** Reads a message; null for one of a type that this client does not know. Throws where the bytes are no message. */
 export function readServerMessage(bytes: Uint8Array): ServerMessage | null {
@@ -41,6 +43,8 @@ export function readServerMessage(bytes: Uint8Array): ServerMessage | null {
       return { type: 'checkpoint', n: decoding.readVarUint(decoder) };
     case TIMED:
       return { type: 'takesTimes' };
+    case COMING:
+      return { type: 'coming', bytes: decoding.readVarUint(decoder) };
     default:
       return null;
   }

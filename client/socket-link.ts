@@ -1,4 +1,6 @@
+import { COMING } from '../shared/protocol/yjs-messages.js';
 import type { SocketAddress } from './connection-url.js';
+import { readServerMessage } from './messages.js';
 import type { Clock, WebSocketConstructor, WebSocketLike } from './platform.js';
 import { type SessionEvents, SocketSession, type SocketSessionOptions } from './socket-session.js';
 
@@ -9,6 +11,8 @@ export interface LinkEnd {
   readonly reason: string;
   /** The server that was asked for said so, and nothing on the way (C10). */
   readonly proved?: boolean;
+  /** It gave no sign of life when it was asked for one. */
+  readonly isDead?: boolean;
   /** What could not be taken of what the server sent. */
   readonly cause?: unknown;
 }
@@ -28,6 +32,13 @@ export interface SocketLinkOptions extends Omit<SocketSessionOptions, 'send' | '
 const CONNECT_TIMEOUT = 10_000;
 /** The server speaks at least every 15 s (N6). */
 const SILENCE = 30_000;
+/** What a socket may take to show that it has outlived a change of network. */
+const SIGN_OF_LIFE = 3_000;
+/** The same while data comes in, of which nothing is seen before a message is complete: 10 s at 40 KB/s (N10). */
+const WHILE_LOADING = 12_000;
+
+/** What the slowest line takes, in bytes per ms: half of the 40 KB/s that N10 speaks of. */
+const SLOWEST_LINE = 20;
 
 /** One socket, from the attempt to its end. */
 export class SocketLink {
@@ -35,6 +46,7 @@ export class SocketLink {
   readonly #options: SocketLinkOptions;
   #socket: WebSocketLike | null = null;
   #ended = false;
+  #isProbed = false;
   #stopTimer = (): void => {};
 
   constructor(options: SocketLinkOptions) {
@@ -54,6 +66,16 @@ export class SocketLink {
     }
   }
 
+  /** Asks for a sign of life; it ends soon where none comes. */
+  probe(): void {
+    if (this.#isProbed) return;
+    this.#isProbed = true;
+    const { session } = this;
+    session.round(() => {});
+    const limit = session.isLoading ? WHILE_LOADING : SIGN_OF_LIFE;
+    this.#giveUpAfter(limit, 'The connection did not outlive a change of the network.', true);
+  }
+
   /** Ends it without a word to the owner. */
   close(): void {
     this.#finish();
@@ -68,16 +90,19 @@ export class SocketLink {
     socket.onclose = ({ code, reason }) => this.#end({ code, reason, proved: this.session.isProved });
   }
 
-  #heard(): void {
-    this.#giveUpAfter(SILENCE, 'The server has gone silent.');
+  /** @param coming the size of a message that is on its way, of which nothing is seen before its end */
+  #heard(coming = 0): void {
+    // One that is told of is not to begin anew each time when the app is looked at.
+    this.#isProbed = coming > 0;
+    this.#giveUpAfter(SILENCE + coming / SLOWEST_LINE, 'The server has gone silent.');
   }
 
   #receive(data: unknown): void {
     if (this.#ended) return;
-    this.#heard();
     const fail = (cause: unknown): void =>
       this.#end({ code: null, reason: 'What the server sent could not be taken.', cause });
     const bytes = bytesOf(data);
+    this.#heard(bytes?.[0] === COMING ? comingIn(bytes) : 0);
     if (bytes === null) fail(new Error('A text message where bytes are expected.'));
     else this.session.receive(bytes).catch(fail);
   }
@@ -90,9 +115,9 @@ export class SocketLink {
     }
   }
 
-  #giveUpAfter(ms: number, reason: string): void {
+  #giveUpAfter(ms: number, reason: string, isDead = false): void {
     this.#stopTimer();
-    this.#stopTimer = this.#options.clock.after(ms, () => this.#end({ code: null, reason }));
+    this.#stopTimer = this.#options.clock.after(ms, () => this.#end({ code: null, reason, isDead }));
   }
 
   #end(end: LinkEnd): void {
@@ -123,4 +148,14 @@ export class SocketLink {
 function bytesOf(data: unknown): Uint8Array | null {
   if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   return typeof data === 'object' && data !== null ? new Uint8Array(data as ArrayBuffer) : null;
+}
+
+/** How many bytes the next message has; one that can't be read is refused when it is handled. */
+function comingIn(bytes: Uint8Array): number {
+  try {
+    const message = readServerMessage(bytes);
+    return message?.type === 'coming' ? message.bytes : 0;
+  } catch {
+    return 0;
+  }
 }

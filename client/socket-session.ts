@@ -69,6 +69,11 @@ export class SocketSession {
     return this.#proved;
   }
 
+  /** The server has begun to send what it has, and has not ended yet. */
+  get isLoading(): boolean {
+    return this.#greeted && !this.#synced;
+  }
+
   get isDenied(): boolean {
     return this.#denied;
   }
@@ -119,6 +124,8 @@ export class SocketSession {
       case 'checkpoint':
         this.#confirm(message.n);
         return;
+      case 'coming':
+        return; // the link has waited longer since it came
       case 'takesTimes':
         if (this.#options.together) return;
         this.#takesTimes = true;

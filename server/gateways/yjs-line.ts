@@ -81,3 +81,9 @@ export function awarenessFrames(entries: readonly AwarenessEntry[]): Frames {
   }
   return parts.map((part) => messages.awareness(part));
 }
+
+/** Says before each message that could not be cut how large it is: else a slow line looks like a dead one (N10). */
+export const announced = (frames: Frames): Frames =>
+  frames.flatMap((frame) =>
+    frame.length > MAX_UNCUT + 100 ? [messages.coming(frame.length), frame] : [frame],
+  );

@@ -11,7 +11,7 @@ import {
 } from '../../shared/protocol/yjs.js';
 import type { DurableChange, Member, Origin } from '../documents/changes.js';
 import { type MadeAt, ON_ARRIVAL, SenderClock } from '../documents/made-at.js';
-import { answerFrames, awarenessFrames, Line, updateFrames } from './yjs-line.js';
+import { announced, answerFrames, awarenessFrames, Line, updateFrames } from './yjs-line.js';
 import type { YjsSessionOptions } from './yjs-session-options.js';
 
 export type { YjsOutbox, YjsSessionOptions } from './yjs-session-options.js';
@@ -201,7 +201,7 @@ export class YjsSession implements Member {
     const answer = (ready: readonly Uint8Array[]) => {
       if (this.#ended) return;
       this.#lastSent = this.#uptime();
-      this.#options.outbox.answer(ready, () => {
+      this.#options.outbox.answer(this.#announced(ready), () => {
         this.#isAnswering = false;
         this.#enter(() => this.#answerNext());
       });
@@ -288,7 +288,12 @@ export class YjsSession implements Member {
   #sendAll(frames: readonly Uint8Array[]): void {
     if (this.#ended) return;
     this.#lastSent = this.#uptime();
-    this.#options.outbox.send(frames);
+    this.#options.outbox.send(this.#announced(frames));
+  }
+
+  /** To our own client, which knows the message. */
+  #announced(frames: readonly Uint8Array[]): readonly Uint8Array[] {
+    return this.#options.asksForTimes ? announced(frames) : frames;
   }
 
   #end(error: SyncError): void {

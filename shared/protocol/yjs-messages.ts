@@ -1,7 +1,7 @@
 /** The native messages: their numbers, and how they are written. A client can have this without the checks of a server. */
 import * as encoding from 'lib0/encoding';
 
-/** Message types of y-protocols; 100, 102 and 103 are our own (N4, N9, C10). */
+/** Message types of y-protocols; 100 and 102 to 104 are our own (N4, N9, C10, N10). */
 export const SYNC = 0;
 export const AWARENESS = 1;
 export const AUTH = 2;
@@ -9,6 +9,7 @@ export const QUERY_AWARENESS = 3;
 export const CHECKPOINT = 100;
 export const TIMED = 102;
 export const PROOF = 103;
+export const COMING = 104;
 
 /** Changes in one message with times: each is applied alone. */
 export const MAX_TIMED = 200;
@@ -57,6 +58,12 @@ export const messages = {
     encoding.encode((encoder) => {
       encoding.writeVarUint(encoder, PROOF);
       encoding.writeVarString(encoder, challenge);
+    }),
+  /** The next message has so many bytes, and takes its time (N10). */
+  coming: (bytes: number): Uint8Array =>
+    encoding.encode((encoder) => {
+      encoding.writeVarUint(encoder, COMING);
+      encoding.writeVarUint(encoder, bytes);
     }),
   /** The server takes timed changes. */
   takesTimes: Uint8Array.of(TIMED, 0),

@@ -102,6 +102,54 @@ describe('[C6] hints', () => {
     expect(world.report?.connection).toBe('online');
   });
 
+  test.each(['online', 'foreground'] as const)(
+    '[N10] after %s, a socket that is dead is replaced within 8 s, however often it is said',
+    async (hint) => {
+      const world = await new ConnectionWorld().online();
+      for (let passed = 0; passed < 3_000; passed += 1_000) {
+        world.hint(hint);
+        await world.pass(1_000);
+      }
+      expect(sockets(world)).toBe(2);
+      expect(world.report?.connection).toBe('connecting');
+      await world.welcomed();
+      expect(world.report?.connection).toBe('online');
+    },
+  );
+
+  test('[N10] after a hint, an attempt that hangs is replaced, too', async () => {
+    const world = await new ConnectionWorld().started();
+    await world.pass(2_000);
+    world.hint('online');
+    await world.pass(3_000);
+    expect(sockets(world)).toBe(2);
+    await world.drop(); // the network needs a moment
+    expect(await pauseOf(world)).toBe(550);
+  });
+
+  test('[N10] after a hint, a socket that answers stays', async () => {
+    const world = await new ConnectionWorld().online();
+    world.hint('online');
+    world.sockets.last.answers(0);
+    await world.pass(15_000);
+    world.sockets.last.says(messages.keepAlive);
+    await world.pass(29_000);
+    expect(sockets(world)).toBe(1);
+    expect(world.report?.connection).toBe('online');
+  });
+
+  test('[N10] after a hint, a socket on which a large part is still under way gets its time', async () => {
+    const world = await new ConnectionWorld().started();
+    world.sockets.last.open();
+    world.sockets.last.says(messages.syncStep1(Uint8Array.of(0)));
+    await settle();
+    world.hint('foreground');
+    await world.pass(11_000);
+    world.sockets.last.says(messages.update(Uint8Array.of(0, 0)));
+    await world.pass(11_000);
+    expect(sockets(world)).toBe(1);
+  });
+
   test('offline is a reason, never a gate', async () => {
     const world = await new ConnectionWorld().started();
     await world.drop();
