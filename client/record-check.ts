@@ -1,5 +1,6 @@
 /** What the app hands in, checked before anything changes: by the server's rules (C1), and by the app's schemas. */
 import type { StandardSchemaV1 } from '@standard-schema/spec';
+import { equalityDeep } from 'lib0/function';
 import * as Y from 'yjs';
 import { elementId } from '../shared/elements.js';
 import {
@@ -14,7 +15,8 @@ import {
 import { DEFAULT_MAX_DEPTH, fieldsProblem } from '../shared/record-fields.js';
 import { isObject, type Json, type JsonObject, readValue } from '../shared/records.js';
 import { canBecome, isSharedText } from '../shared/rich-text.js';
-import { RecordError } from './errors.js';
+import { RecordError, type RecordIssue } from './errors.js';
+import { toJson } from './json-record.js';
 
 /** Whether a name that could not be new is on this device already, so that what has it can be changed. */
 export type Knows = (name: string) => boolean;
@@ -43,8 +45,8 @@ function problemOf(name: string, knows: Knows | undefined): string | null {
 }
 
 /**
- * The JSON of a record, as `JSON.stringify` makes it: dates become text, what is undefined is left out. Names and
- * depth are within what every server takes.
+ * The JSON of a record (C13): dates become text, what is undefined is left out. Names and depth are within what
+ * every server takes.
  */
 export function checkRecord(collection: string, record: unknown, knows: Knows): JsonObject {
   const json = toJson(collection, record);
@@ -53,20 +55,6 @@ export function checkRecord(collection: string, record: unknown, knows: Knows): 
     throw new RecordError(problem.code, collection, [{ message: problem.message, path: [] }]);
   return json;
 }
-
-function toJson(collection: string, record: unknown): JsonObject {
-  let json: unknown;
-  try {
-    json = JSON.parse(JSON.stringify(record) ?? 'null');
-  } catch (error) {
-    throw invalid(collection, `The record is no JSON: ${error instanceof Error ? error.message : error}`);
-  }
-  if (!isObject(json)) throw invalid(collection, 'The record is no object.');
-  return json;
-}
-
-const invalid = (collection: string, message: string) =>
-  new RecordError('INVALID_RECORD', collection, [{ message, path: [] }]);
 
 type Path = readonly (string | number)[];
 
@@ -94,25 +82,53 @@ function unwritable(current: unknown, json: Json, path: Path): Path[] {
   });
 }
 
+type Result = StandardSchemaV1.Result<unknown>;
+
 /**
  * Asks the schema of the app; it only checks, what it makes of the record is not stored. One that answers at once
  * throws at once, so that a write need not wait.
+ *
+ * @param before the record that is changed: what was wrong with it, and is not touched, is not held against the change
  */
 export function checkSchema(
   schema: StandardSchemaV1 | undefined,
   collection: string,
   record: JsonObject,
+  before: JsonObject | null = null,
 ): Promise<void> | undefined {
-  const result = schema?.['~standard'].validate(record);
-  if (result instanceof Promise) return result.then((late) => refuseIssues(late, collection));
-  if (result !== undefined) refuseIssues(result, collection);
-  return undefined;
+  if (schema === undefined) return undefined;
+  const validate = (value: JsonObject) => schema['~standard'].validate(value);
+  return then(validate(record), (result) => {
+    const issues = issuesOf(result);
+    if (issues.length === 0 || before === null) return refuse(issues, collection);
+    return then(validate(before), (earlier) => {
+      const known = new Set(issuesOf(earlier).map(placeOf));
+      const isTouched = ([field]: Path): boolean =>
+        field !== undefined && !equalityDeep(record[field], before[field]);
+      refuse(
+        issues.filter((issue) => isTouched(issue.path) || !known.has(placeOf(issue))),
+        collection,
+      );
+    });
+  });
 }
 
-function refuseIssues(result: StandardSchemaV1.Result<unknown>, collection: string): void {
-  if (result.issues === undefined) return;
-  const issues = result.issues.map(({ message, path = [] }) => ({ message, path: path.map(keyOf) }));
-  throw new RecordError('SCHEMA', collection, issues);
+/** At once where there is nothing to wait for. */
+function then(
+  result: Result | Promise<Result>,
+  next: (result: Result) => Promise<void> | undefined | void,
+): Promise<void> | undefined {
+  if (result instanceof Promise) return result.then(next);
+  return next(result) ?? undefined;
+}
+
+const placeOf = ({ path }: RecordIssue): string => JSON.stringify(path);
+
+const issuesOf = ({ issues = [] }: Result): RecordIssue[] =>
+  issues.map(({ message, path = [] }) => ({ message, path: path.map(keyOf) }));
+
+function refuse(issues: readonly RecordIssue[], collection: string): undefined {
+  if (issues.length > 0) throw new RecordError('SCHEMA', collection, issues);
 }
 
 function keyOf(segment: PropertyKey | StandardSchemaV1.PathSegment): string | number {

@@ -156,7 +156,7 @@ export class SyncManager implements SyncClient {
       new ClientError('NOT_FOUND', `There is no ${collection} record ${key}.`);
     const before = this.#view(collection).read(key);
     if (before === null) throw missing();
-    const checked = this.#checkSchema(collection, changed(before));
+    const checked = this.#checkSchema(collection, changed(before), before);
     if (checked !== undefined) await checked;
     await replica.write((doc) => {
       const map = recordMap(doc, collection, key);
@@ -237,8 +237,12 @@ export class SyncManager implements SyncClient {
     return session.replicaOf(collection);
   }
 
-  #checkSchema(collection: string, record: JsonObject): Promise<void> | undefined {
-    return checkSchema(this.#keeper.options?.schemas?.[collection], collection, record);
+  #checkSchema(
+    collection: string,
+    record: JsonObject,
+    before: JsonObject | null = null,
+  ): Promise<void> | undefined {
+    return checkSchema(this.#keeper.options?.schemas?.[collection], collection, record, before);
   }
 
   #attach(session: UserSession | null): void {
