@@ -375,6 +375,7 @@ export class LegacyApp {
   #isConfirmed = false;
   #acks = 0;
   #lastTime = 0;
+  #syncReadAt = Number.NEGATIVE_INFINITY;
   /** What its storage had before the last message, and when that came. */
   #before: { readonly at: number; readonly copies: ReadonlyMap<string, Copy> } | null = null;
   /** The fields that the server has seen from it: what it leaves out of them counts as removed (L6). */
@@ -519,7 +520,10 @@ export class LegacyApp {
     const made = changed(this.#world.ledger, this.name, id, copy.json, wish);
     if (made === null) return;
     this.#world.activity++;
-    const isCrossed = copy.json === null && this.#deletions.has(id) && this.#awaitsFullSync;
+    const deletion = this.#deletions.get(id);
+    // The server can't tell a full sync that was read before the deletion from one that was read after it.
+    const isFresh = deletion?.receivedAt === null && this.#world.now - this.#syncReadAt < 2_000;
+    const isCrossed = copy.json === null && deletion !== undefined && (isFresh || this.#awaitsFullSync);
     if (copy.isShownAgain || isCrossed) this.#world.ledger.changedDeleted(id);
     for (const mark of made.marks) if (mark.kind === 'delete') this.#deletions.set(id, mark);
     const next = { ...copy, json: made.json, marks: [...copy.marks, ...made.marks] };
@@ -594,6 +598,7 @@ export class LegacyApp {
   #read({ type, data, ack, code, timestamp }: ServerMessage): void {
     if (type === 'FULL_SYNC' || type === 'DATA_UPDATE' || type === 'DATA_DELETE') this.#startHandling();
     if (type === 'FULL_SYNC') {
+      this.#syncReadAt = this.#world.now;
       this.#copies.clear();
       for (const record of data[VISITS] ?? []) this.#take(`${record.id}`, record, timestamp);
     } else if (type === 'DATA_UPDATE') this.#take(`${data.document.id}`, data.document);
