@@ -68,9 +68,11 @@ export class Fallback {
   async #exchangeOnce(run: object): Promise<void> {
     const { getToken, platform } = this.#options;
     try {
-      const token = await askToken(getToken, platform.clock);
-      if (run !== this.#run) throw new Error('The exchange was ended.');
-      await this.#exchange.run(token);
+      await this.#exchange.run(async () => {
+        const token = await askToken(getToken, platform.clock);
+        if (run !== this.#run) throw new Error('The exchange was ended.');
+        return token;
+      });
     } catch (error) {
       if (run === this.#run) this.#events.failed(error);
       throw error;

@@ -3,29 +3,41 @@ import * as Y from 'yjs';
 import { MAX_TIMED, type TimedChange } from '../shared/protocol/yjs-messages.js';
 import type { PendingChange } from './sync-source.js';
 
-/** Merging takes longer the more there is at a time, and a server takes only so much in one message. */
-const MAX_BYTES = 1024 * 1024;
-
-/** The changes as they were made, as many together as go into one message. */
-export function chunksOf(changes: readonly PendingChange[], most = MAX_TIMED): readonly PendingChange[][] {
-  const chunks: PendingChange[][] = [];
-  let bytes = Number.POSITIVE_INFINITY;
-  for (const change of changes) {
-    bytes += change.update.length;
-    let chunk = chunks[chunks.length - 1];
-    if (chunk === undefined || chunk.length === most || bytes > MAX_BYTES) {
-      chunk = [];
-      chunks.push(chunk);
-      bytes = change.update.length;
-    }
-    chunk.push(change);
-  }
-  return chunks;
+/** What may be in one part; a change that is larger is a part alone. */
+export interface PartSize {
+  readonly bytes: number;
+  readonly changes: number;
 }
 
-/** The same as updates, for a server that takes no times. */
-export const mergedChunks = (changes: readonly PendingChange[], most?: number): Uint8Array[] =>
-  chunksOf(changes, most).map((chunk) => Y.mergeUpdates(chunk.map(({ update }) => update)));
+/** What a bad line loses when it breaks is about this much (C11). */
+export const PART: PartSize = { bytes: 64 * 1024, changes: MAX_TIMED };
+
+/** Those at the front that go together: a large change is alone, so that nothing else shares its fate. */
+export function firstPart(changes: readonly PendingChange[], size: PartSize): readonly PendingChange[] {
+  let bytes = 0;
+  let count = 0;
+  for (const { update } of changes) {
+    bytes += update.length;
+    if (count > 0 && (bytes > size.bytes || count === size.changes)) break;
+    count++;
+  }
+  return changes.slice(0, count);
+}
+
+/** The same as one update, for a server that takes no times. */
+export const merged = (changes: readonly Pick<PendingChange, 'update'>[]): Uint8Array =>
+  changes.length === 0 ? new Uint8Array(0) : Y.mergeUpdates(changes.map(({ update }) => update));
+
+export const bytesIn = (changes: readonly PendingChange[]): number =>
+  changes.reduce((sum, { update }) => sum + update.length, 0);
+
+/** Whether a server with this state vector has all of it: what was on its way when a line broke. */
+export function isCovered({ update }: PendingChange, has: ReadonlyMap<number, number>): boolean {
+  const { structs, ds } = Y.decodeUpdate(update);
+  const isThere = ({ id, length }: { id: Y.ID; length: number }) =>
+    id.clock + length <= (has.get(id.client) ?? 0);
+  return ds.clients.size === 0 && structs.length > 0 && structs.every(isThere);
+}
 
 export const timed = (changes: readonly PendingChange[]): TimedChange[] =>
   changes.map(({ update, madeAt = null }) => ({ update, madeAt }));

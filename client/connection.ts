@@ -177,12 +177,17 @@ export class Connection {
   #events(): LinkEvents {
     return {
       online: () => this.#wentOnline(),
-      confirmed: () => {
-        if (this.#isOnline) this.#tellSynced();
-      },
+      confirmed: () => this.#progressed(),
       denied: (reason) => this.#denied(reason),
       ended: (end) => this.#failed(verdictOfEnd(end)),
     };
+  }
+
+  /** A line that breaks again and again brings something each time (C11). */
+  #progressed(): void {
+    this.#failures = 0;
+    this.#backoff.reset();
+    if (this.#isOnline) this.#tellSynced();
   }
 
   #wentOnline(): void {

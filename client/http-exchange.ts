@@ -1,9 +1,17 @@
 /** One exchange over HTTP (H3), for where no socket gets through. */
 import { decodeUtf8 } from 'lib0/string';
-import * as Y from 'yjs';
 import { type Exchange, encodeExchange, MAX_TIMED_GIVEN } from '../shared/protocol/exchange.js';
 import type { ConnectionOptions } from './connection-types.js';
-import { countIn, lacks, lastNumber, mergedChunks, timed } from './connection-upload.js';
+import {
+  bytesIn,
+  countIn,
+  firstPart,
+  lacks,
+  lastNumber,
+  merged,
+  type PartSize,
+  timed,
+} from './connection-upload.js';
 import { exchangeUrl, inHeader } from './connection-url.js';
 import { readExchange } from './messages.js';
 import type { FetchAnswer } from './platform.js';
@@ -18,6 +26,8 @@ const SLOWEST_LINE = 20;
 const UNSEEN = 300_000;
 /** Whether answers are seen while they come in: not by React Native. */
 const seesBytes = (): boolean => typeof Response === 'function' && 'body' in Response.prototype;
+/** A body stays well below what proxies take (512 KB), and a line that breaks under it loses little (C11). */
+const PART: PartSize = { bytes: 128 * 1024, changes: MAX_TIMED_GIVEN };
 const NOTHING = new Uint8Array(0);
 const EMPTY_DOCUMENT = Uint8Array.of(0);
 const MALFORMED = 400;
@@ -57,11 +67,14 @@ export class HttpExchange {
     this.#options = options;
   }
 
-  /** Gives what is pending and takes what is new. Rejects with `HttpStatus` where the server refuses it. */
-  async run(token: string | null): Promise<void> {
+  /**
+   * Gives what is pending and takes what is new. Asks for a token before each part: one may live for less than all
+   * of them take. Rejects with `HttpStatus` where the server refuses it.
+   */
+  async run(getToken: () => Promise<string | null>): Promise<void> {
     const { source } = this.#options;
-    const post = this.#begin(token);
-    const pending = source.pendingAfter(0).slice(0, MAX_TIMED_GIVEN);
+    const post = this.#begin(getToken);
+    const pending = firstPart(source.pendingAfter(0), PART);
     const answer = await this.#give(post, pending, null, source.stateVector());
     if (answer.update.length > 0) await source.receive(answer.update);
     await this.#giveRest(post, lastNumber(pending, 0), answer.stateVector);
@@ -76,17 +89,20 @@ export class HttpExchange {
     const { source } = this.#options;
     let has = serverHas;
     let later = source.pendingAfter(givenUpTo);
-    for (; later.length > MAX_TIMED_GIVEN; later = source.pendingAfter(givenUpTo)) {
-      const part = later.slice(0, MAX_TIMED_GIVEN);
+    let part = firstPart(later, PART);
+    for (; part.length < later.length; part = firstPart(later, PART)) {
       has = (await this.#give(post, part, null, NOTHING)).stateVector;
-      givenUpTo = lastNumber(part, 0);
+      later = source.pendingAfter(lastNumber(part, 0));
     }
     const willHave = countIn(
       has,
       later.map(({ update }) => update),
     );
     if (this.#deletionsGiven && !lacks(willHave, source.stateVector())) return;
-    await this.#give(post, later, source.diff(willHave), NOTHING);
+    const rest = source.diff(willHave);
+    const fits = bytesIn(later) + rest.length <= PART.bytes;
+    if (!fits && later.length > 0) await this.#give(post, later, null, NOTHING);
+    await this.#give(post, fits ? later : [], rest, NOTHING);
     this.#deletionsGiven = true;
   }
 
@@ -101,7 +117,7 @@ export class HttpExchange {
       if (!isStatus(error, MISSING_DEPENDENCIES)) throw error;
       return post({ stateVector, update: source.diff(EMPTY_DOCUMENT) });
     });
-    source.confirm(lastNumber(pending, 0));
+    if (pending.length > 0) source.confirm(lastNumber(pending, 0));
     return answer;
   }
 
@@ -113,7 +129,10 @@ export class HttpExchange {
     stateVector: Uint8Array,
   ): Promise<Exchange> {
     const plain = () =>
-      post({ stateVector, update: merged([...mergedChunks(pending), ...(rest === null ? [] : [rest])]) });
+      post({
+        stateVector,
+        update: merged([...pending, ...(rest === null ? [] : [{ update: rest }])]),
+      });
     if (!this.#takesTimes || !pending.some(({ madeAt }) => typeof madeAt === 'number')) return plain();
     const { clock } = this.#options.platform;
     const exchange = {
@@ -128,7 +147,7 @@ export class HttpExchange {
     });
   }
 
-  #begin(token: string | null): Post {
+  #begin(getToken: () => Promise<string | null>): Post {
     const controller = typeof AbortController === 'undefined' ? null : new AbortController();
     let aborted = false;
     this.#abort = () => {
@@ -137,6 +156,7 @@ export class HttpExchange {
     };
     const abort = this.#abort;
     return async (exchange) => {
+      const token = await getToken();
       if (aborted) throw new Error('The exchange was ended.');
       const answer = await this.#post(token, exchange, controller?.signal).catch((error) => {
         if (!(error instanceof HttpStatus)) abort();
@@ -208,6 +228,3 @@ function wordsIn(bytes: Uint8Array): string {
     return '';
   }
 }
-
-const merged = (updates: readonly Uint8Array[]): Uint8Array =>
-  updates.length === 0 ? NOTHING : Y.mergeUpdates([...updates]);

@@ -1,7 +1,19 @@
 /** One connection to the native endpoint, without its socket: messages in, messages out. */
 import { equalFlat } from 'lib0/array';
+import * as Y from 'yjs';
 import { messages } from '../shared/protocol/yjs-messages.js';
-import { chunksOf, countIn, lastNumber, mergedChunks, timed } from './connection-upload.js';
+import {
+  bytesIn,
+  countIn,
+  firstPart,
+  isCovered,
+  lacks,
+  lastNumber,
+  merged,
+  PART,
+  type PartSize,
+  timed,
+} from './connection-upload.js';
 import { readServerMessage, type ServerMessage } from './messages.js';
 import type { Clock } from './platform.js';
 import type { PresenceLink } from './presence.js';
@@ -30,10 +42,33 @@ export interface SocketSessionOptions {
   readonly events: SessionEvents;
 }
 
+/** A checkpoint that the server has not answered. */
 interface Asked {
   readonly n: number;
+  /** Of the changes before it, back to the checkpoint before. */
+  readonly bytes: number;
   readonly rounds: readonly (() => void)[];
+  /** All that was there at the start went before it. */
+  readonly settles: boolean;
 }
+
+interface Round {
+  /** The newest pending change when it was asked for. */
+  readonly n: number;
+  readonly done: () => void;
+}
+
+/** What the server gets behind the changes that are pending at the start. */
+interface Rest {
+  readonly after: number;
+  readonly update: Uint8Array;
+}
+
+/** Unanswered at a time: enough to keep a line busy, little enough that one which breaks loses little (C11). */
+const MOST_BYTES = 2 * PART.bytes;
+const MOST_ASKED = 8;
+
+const TOGETHER: PartSize = { bytes: 1024 * 1024, changes: Number.POSITIVE_INFINITY };
 
 export class SocketSession {
   readonly #options: SocketSessionOptions;
@@ -48,12 +83,16 @@ export class SocketSession {
   #proved = false;
   /** The server has said that it takes changes with their times (N9). */
   #takesTimes = false;
-  /** The newest pending change that was sent on this connection, and that was confirmed on it. */
+  /** The newest pending change that was sent on this connection. */
   #sentUpTo = 0;
-  #confirmedUpTo = 0;
-  /** The checkpoint that the server has not answered. */
-  #asked: Asked | null = null;
-  #nextRounds: (() => void)[] = [];
+  #asked: Asked[] = [];
+  #rounds: Round[] = [];
+  /** Null once it is sent, and before the server has spoken. */
+  #rest: Rest | null = null;
+  /** Those that the server has already. */
+  #covered: ReadonlySet<number> = new Set();
+  /** The pending changes build on what comes behind them: until it comes nothing is confirmed. */
+  #isBehind = false;
   #endPending = (): void => {};
 
   constructor(options: SocketSessionOptions) {
@@ -89,8 +128,8 @@ export class SocketSession {
 
   /** Calls once the server has what is pending now and has answered since. */
   round(done: () => void): void {
-    this.#nextRounds.push(done);
-    this.#sendPending();
+    this.#rounds.push({ n: lastNumber(this.#options.source.pendingAfter(0), 0), done });
+    this.#pump();
   }
 
   /** Nothing is sent or told from here on. */
@@ -147,42 +186,66 @@ export class SocketSession {
   }
 
   /**
-   * The pending changes go first, as they were made: what lost against a concurrent creation is gone from the
-   * document, and the server unites only what reaches it (D4).
+   * What this device wants is asked for first: it waits for nothing that is sent. The pending changes go before the
+   * rest, as they were made: what lost against a concurrent creation is gone from the document, and the server
+   * unites only what reaches it (D4).
    */
   #greet(serverHas: Uint8Array): void {
-    const { source, presence, send, whole } = this.#options;
+    const { source, presence, whole } = this.#options;
     const pending = source.pendingAfter(0);
+    const updates = whole ? [] : pending.map(({ update }) => update);
+    const willHave = countIn(serverHas, updates);
+    const has = Y.decodeStateVector(serverHas);
     this.#greeted = true;
-    this.#sentUpTo = lastNumber(pending, 0);
-    const given = whole ? [] : this.#sendAll(pending);
-    send(messages.syncStep1(source.stateVector()));
-    send(messages.syncStep2(source.diff(countIn(serverHas, given))));
-    this.#ask();
+    if (whole) this.#sentUpTo = lastNumber(pending, 0);
+    else this.#covered = new Set(pending.filter((it) => isCovered(it, has)).map(({ number }) => number));
+    this.#isBehind = lacks(willHave, source.stateVector());
+    this.#rest = { after: lastNumber(pending, 0), update: source.diff(willHave) };
+    this.#send(messages.syncStep1(source.stateVector()));
+    this.#pump();
     if (this.#ended) return;
-    this.#endPending = source.onPending(() => this.#sendPending());
+    this.#endPending = source.onPending(() => this.#pump());
     presence?.connected((entries) => this.#send(messages.awareness(entries)));
   }
 
-  #sendPending(): void {
-    if (!this.#greeted || this.#ended) return;
-    for (const change of this.#options.source.pendingAfter(this.#sentUpTo)) {
-      this.#sentUpTo = change.number;
-      if (this.#takesTimes) this.#sendTimed([change]);
-      else this.#send(messages.update(change.update));
+  /** Sends what may be under way, a checkpoint behind each part (N4). */
+  #pump(): void {
+    if (!this.#greeted) return;
+    let left = this.#options.source.pendingAfter(this.#sentUpTo);
+    while (!this.#ended) {
+      this.#giveRest();
+      if (left.length === 0) break;
+      const part = firstPart(left, this.#options.together ? TOGETHER : PART);
+      const given = part.filter(({ number }) => !this.#covered.has(number));
+      const bytes = bytesIn(given);
+      if (!this.#mayAsk(bytes)) return;
+      this.#sentUpTo = lastNumber(part, 0);
+      left = left.slice(part.length);
+      if (given.length > 0) this.#sendPart(given);
+      const restFollows = this.#rest !== null && this.#sentUpTo >= this.#rest.after;
+      if (given.length > 0 && !restFollows) this.#ask(bytes);
     }
-    this.#askIfNeeded();
+    const waits = this.#rounds.some(({ n }) => n <= this.#sentUpTo);
+    if (waits && this.#mayAsk(0)) this.#ask(0);
   }
 
-  /** In as few messages as is cheap; returns the updates that were sent. */
-  #sendAll(pending: readonly PendingChange[]): Uint8Array[] {
-    if (this.#takesTimes) {
-      for (const chunk of chunksOf(pending)) this.#sendTimed(chunk);
-      return pending.map(({ update }) => update);
-    }
-    const merged = mergedChunks(pending, this.#options.together ? Number.POSITIVE_INFINITY : undefined);
-    for (const update of merged) this.#send(messages.update(update));
-    return merged;
+  #mayAsk(bytes: number): boolean {
+    const asked = this.#asked;
+    if (asked.length === 0 || (this.#isBehind && this.#rest !== null)) return true;
+    return asked.length < MOST_ASKED && asked.reduce((sum, each) => sum + each.bytes, bytes) <= MOST_BYTES;
+  }
+
+  #giveRest(): void {
+    const rest = this.#rest;
+    if (rest === null || this.#sentUpTo < rest.after) return;
+    this.#rest = null;
+    this.#send(messages.syncStep2(rest.update));
+    this.#ask(rest.update.length, true);
+  }
+
+  #sendPart(part: readonly PendingChange[]): void {
+    if (this.#takesTimes) this.#sendTimed(part);
+    else this.#send(messages.update(merged(part)));
   }
 
   #sendTimed(changes: readonly PendingChange[]): void {
@@ -193,29 +256,26 @@ export class SocketSession {
     if (!this.#ended) this.#options.send(message);
   }
 
-  /** At most one is under way: the answer to it says nothing of what was sent later. */
-  #ask(): void {
-    this.#asked = { n: this.#sentUpTo, rounds: this.#nextRounds.splice(0) };
+  #ask(bytes: number, settles = false): void {
+    const isIn = ({ n }: Round) => this.#rest === null && n <= this.#sentUpTo;
+    const rounds = this.#rounds.filter(isIn).map(({ done }) => done);
+    this.#rounds = this.#rounds.filter((round) => !isIn(round));
+    this.#asked.push({ n: this.#sentUpTo, bytes, rounds, settles });
     this.#send(messages.checkpoint(this.#sentUpTo));
   }
 
-  #askIfNeeded(): void {
-    const isNeeded = this.#sentUpTo > this.#confirmedUpTo || this.#nextRounds.length > 0;
-    if (isNeeded && this.#asked === null) this.#ask();
-  }
-
+  /** An answer stands for those before it, too. */
   #confirm(n: number): void {
     const { source, events } = this.#options;
-    const asked = this.#asked;
-    if (asked === null || asked.n !== n) return;
-    this.#asked = null;
-    this.#settled = true;
-    this.#confirmedUpTo = n;
+    const at = this.#asked.findIndex((asked) => asked.n === n);
+    if (at < 0) return;
+    const answered = this.#asked.splice(0, at + 1);
+    this.#settled ||= answered.some(({ settles }) => settles);
     source.confirm(n);
-    for (const done of asked.rounds) done();
+    for (const { rounds } of answered) for (const done of rounds) done();
     this.#tellOnline();
     events.confirmed();
-    this.#askIfNeeded();
+    this.#pump();
   }
 
   #tellOnline(): void {

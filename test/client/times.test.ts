@@ -66,8 +66,8 @@ test('[N9] a server that takes times gets them: first that of sending alone, the
   await settle();
   expect(last.sent).toEqual([{ type: 'timed', sentAt: now, changes: [] }]);
   await world.welcomed();
-  expect(last.types).toEqual(['timed', 'timed', 'syncStep1', 'syncStep2', 'checkpoint']);
-  expect(last.sent[1]).toEqual({ type: 'timed', sentAt: now, changes });
+  expect(last.types).toEqual(['timed', 'syncStep1', 'timed', 'syncStep2', 'checkpoint']);
+  expect(last.sent[2]).toEqual({ type: 'timed', sentAt: now, changes });
   expect(changes.map(({ madeAt }) => madeAt)).toEqual([now - 120_000, now - 60_000]);
   world.clock.pass(1_000);
   world.source.create('patients', 'r', { name: 'Carla' });
