@@ -19,6 +19,7 @@ export class NoUpgrades {
     });
     this.#server.on('upgrade', (_, socket) => {
       this.refused++;
+      socket.on('error', () => {}); // who is refused may reset it
       socket.end('HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n');
     });
   }
