@@ -295,6 +295,22 @@ test('[D3] what a mover had seen is known where a late edit was joined with it',
   await runMoves({ natives: [1, 10, 11, 2], jsons: 0, ids: 'low' }, stepsFrom(told, writing));
 });
 
+test('[D3] what the server carried into a copy that was moved is no later edit', async () => {
+  const edit = { kind: 'element', id: 'x', key: 0, at: 0 } as const;
+  const moving = { ...edit, moves: true };
+  const writing = { ...edit, moves: false };
+  const told: Told<MovingEdit> = [
+    [1, writing],
+    [0, moving],
+    [0, 'send'],
+    [0, moving],
+    [3, 'receive'],
+    [3, 'send'],
+    [3, writing],
+  ];
+  await runMoves({ natives: [10, 1], jsons: 0, ids: 'low' }, stepsFrom(told, writing));
+});
+
 const creationArbitrary = editArbitrary.filter(({ kind }) =>
   ['create', 'set', 'nestedSet', 'element', 'elementSet', 'tag'].includes(kind),
 );

@@ -5,7 +5,7 @@ import { mergeWrite, type Path } from '../../shared/merge.js';
 import { assignValue, isObject, type Json, type JsonObject, sharedValue } from '../../shared/records.js';
 import { isMarkup, isSharedText } from '../../shared/rich-text.js';
 import { indexOf } from './array-elements.js';
-import { asItIs, itemAt, jsonAs } from './element-views.js';
+import { asItIs, itemAt, jsonAs, type View } from './element-views.js';
 import { copyOf, type Element, elementsOf, fieldsOf } from './lost-types.js';
 
 /** What somebody made of an element. */
@@ -13,6 +13,8 @@ export interface Version {
   readonly json: Json;
   /** The element, or the lost one, whose items brought it. */
   readonly value: unknown;
+  /** How `json` was read, where that is not what stands there now. */
+  readonly view?: View;
 }
 
 export interface TwoVersions {
@@ -47,10 +49,10 @@ export function mergeVersions(
   return merged ?? {};
 }
 
-function itemIn({ json, value }: Version, path: Path): Y.Item | null {
+function itemIn({ json, value, view }: Version, path: Path): Y.Item | null {
   let at: Json | undefined = json;
   for (const step of path) at = typeof step === 'string' && isObject(at) ? at[step] : undefined;
-  return at === undefined ? null : itemAt(value, path);
+  return at === undefined ? null : itemAt(value, path, view);
 }
 
 /** The `id` is what all have in common. */
@@ -65,15 +67,19 @@ function typeAt(value: unknown, path: Path): unknown {
   return content instanceof Y.ContentType ? content.type : null;
 }
 
+/** Called with each field that was written again, and the item whose value that is. */
+export type Carried = (copy: Y.Item, of: Y.Item) => void;
+
 /** Makes the element `json`; what is not there yet is copied from `sources`, with its type. */
 export function writeElement(
   array: Y.Array<unknown>,
   { client, clock, value }: Element,
   json: JsonObject,
   sources: readonly unknown[],
+  carried: Carried,
 ): void {
   if (value instanceof Y.Map) {
-    writeFields(value, json, sources);
+    writeFields(value, json, sources, carried);
     return;
   }
   if (equalityDeep(fieldsIn(value as Json), json)) return;
@@ -83,15 +89,24 @@ export function writeElement(
   array.insert(index, [{ id, ...json }]);
 }
 
-function writeFields(map: Y.Map<unknown>, json: JsonObject, sources: readonly unknown[]): void {
+function writeFields(
+  map: Y.Map<unknown>,
+  json: JsonObject,
+  sources: readonly unknown[],
+  carried: Carried,
+): void {
   for (const key of [...map.keys()]) if (key !== 'id' && !Object.hasOwn(json, key)) map.delete(key);
   for (const [key, value] of Object.entries(json)) {
     const current = map.get(key);
     if (current !== undefined && equalityDeep(jsonAs(current, asItIs), value)) continue;
-    const source = sources
-      .map((each) => (each instanceof Y.Map ? fieldsOf(each).get(key) : undefined))
-      .find((each) => each !== undefined && equalityDeep(jsonAs(each, asItIs), value));
-    writeField(map, key, value, source);
+    const from = sources.find((each) => {
+      const field = each instanceof Y.Map ? fieldsOf(each).get(key) : undefined;
+      return field !== undefined && equalityDeep(jsonAs(field, asItIs), value);
+    }) as Y.Map<unknown> | undefined;
+    const before = map._map.get(key);
+    writeField(map, key, value, from && fieldsOf(from).get(key));
+    const [copy, of] = [map._map.get(key), from?._map.get(key)];
+    if (copy && of && copy !== before) carried(copy, of);
   }
 }
 

@@ -125,12 +125,17 @@ function filled<T extends Json>(units: readonly (T | undefined)[], copies: reado
 }
 
 /** The item that holds what stands at `path`, in a map that may be lost; `null` where there is none. */
-export function itemAt(map: unknown, path: readonly (string | { readonly id: string })[]): Y.Item | null {
+export function itemAt(
+  map: unknown,
+  path: readonly (string | { readonly id: string })[],
+  view: View | null = null,
+): Y.Item | null {
   let value = map;
   let found: Y.Item | null = null;
   for (const step of path) {
     if (typeof step !== 'string' || !(value instanceof Y.Map)) return null;
-    found = value._map.get(step) ?? null;
+    const last = value._map.get(step) ?? null;
+    found = last !== null && view !== null ? (latestKnown(last, view)?.item ?? null) : last;
     value = found === null ? undefined : contentOf(found);
   }
   return found;

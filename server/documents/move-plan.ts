@@ -6,7 +6,7 @@ import { equalityDeep } from 'lib0/function';
 import type * as Y from 'yjs';
 import type { Json, JsonObject } from '../../shared/records.js';
 import { removeElement } from './array-elements.js';
-import { fieldsIn, mergeVersions, writeElement } from './element-merge.js';
+import { type Carried, fieldsIn, mergeVersions, writeElement } from './element-merge.js';
 import { asInserted, asItIs, itemAt, jsonAs, removesNothing, type View } from './element-views.js';
 import { type Element, idOf, isMovedAway } from './lost-types.js';
 import { type Place, placesOf } from './move-places.js';
@@ -36,8 +36,11 @@ export interface MoveOptions extends MoveTimes {
   readonly takeOver: (array: Y.Array<unknown>, id: string) => void;
 }
 
+/** Runs in a transaction; says whose writes it wrote again. */
+export type MoveWrite = (carried: Carried) => void;
+
 /** To be called while a transaction ends, when everything that it deleted can still be read. */
-export function planMoves(step: Step, moved: MovedElements, options: MoveOptions): (() => void)[] {
+export function planMoves(step: Step, moved: MovedElements, options: MoveOptions): MoveWrite[] {
   const plan = new MovePlan(step, moved, options);
   const writes = [...placesOf(step, moved, options.sawAll).withLive()].flatMap(
     ([place, live]) => plan.writeAt(place, live) ?? [],
@@ -59,7 +62,7 @@ class MovePlan {
     this.#editStays = options.editStays ?? editStays;
   }
 
-  writeAt(place: Place, live: readonly Element[]): (() => void) | null {
+  writeAt(place: Place, live: readonly Element[]): MoveWrite | null {
     const { array, id, gone } = place;
     if (live.length === 0) {
       for (const element of gone) this.#moved.keepRemoved(array, id, element, this.#baseOf(element, {}));
@@ -70,7 +73,7 @@ class MovePlan {
     return this.#options.sawAll ? null : this.#merge(place, live);
   }
 
-  #merge(place: Place, live: readonly Element[]): (() => void) | null {
+  #merge(place: Place, live: readonly Element[]): MoveWrite | null {
     const { array, late, gone } = place;
     const copy = live.find((element) => this.#isNew(element));
     const origin = copy && this.#originOf(place, copy, live);
@@ -87,8 +90,8 @@ class MovePlan {
     if (copy && rival) leaving.push(...[copy].filter((element) => element !== stays));
     if (leaving.length === 0 && equalityDeep(json, objectOf(stays.value))) return null;
     for (const element of leaving) this.#moved.keep(array, place.id, element);
-    return () => {
-      writeElement(array, stays, json, sources);
+    return (carried) => {
+      writeElement(array, stays, json, sources, carried);
       for (const { client, clock } of leaving) removeElement(array, client, clock);
     };
   }
@@ -111,9 +114,9 @@ class MovePlan {
   }
 
   /** What was edited in an element that is gone. */
-  #mergeEdits({ seen, edited, value }: Edits, stays: Element, json: JsonObject): JsonObject {
+  #mergeEdits({ seen, edited, value, view }: Edits, stays: Element, json: JsonObject): JsonObject {
     if (equalityDeep(seen, edited)) return json;
-    const incoming = { json: edited, value };
+    const incoming = { json: edited, value, view };
     const current = { json, value: stays.value };
     return mergeVersions(
       { seen: [seen], incoming, current },
@@ -175,7 +178,7 @@ class MovePlan {
   /** Edits that whoever deleted the element had not seen. */
   #unseenIn(element: Element, copy: Json): Edits {
     const edited = jsonAs(element.value, this.#beforeStep) ?? null;
-    return { value: element.value, seen: this.#baseOf(element, copy), edited };
+    return { value: element.value, seen: this.#baseOf(element, copy), edited, view: this.#beforeStep };
   }
 
   /** Edits of an element that had been moved before. */
@@ -192,7 +195,7 @@ class MovePlan {
         (!this.#step.hasDeleted(element) && this.#step.hasRemoved(idAt(item, offset))),
     };
     const { value } = element;
-    return { value, seen: jsonAs(value, before) ?? null, edited: jsonAs(value, after) ?? null };
+    return { value, seen: jsonAs(value, before) ?? null, edited: jsonAs(value, after) ?? null, view: after };
   }
 
   /** Of two copies of one element, the one that stands elsewhere than the element did. */
@@ -235,6 +238,8 @@ interface Edits {
   readonly value: unknown;
   readonly seen: Json;
   readonly edited: Json;
+  /** How that was read. */
+  readonly view: View;
 }
 
 const idAt = ({ id: { client, clock } }: Y.Item, offset: number): ElementId => ({

@@ -5,8 +5,17 @@
  */
 import * as Y from 'yjs';
 import { bringsObjects, byPosition, elementsById, removeElement } from './array-elements.js';
-import { contentOf, copyOf, elementsOf, idOf, isLive, type SharedType, typeOf } from './lost-types.js';
-import { type MoveTimes, planMoves } from './move-plan.js';
+import {
+  contentOf,
+  copyOf,
+  elementsOf,
+  idOf,
+  isLive,
+  lastIdOf,
+  type SharedType,
+  typeOf,
+} from './lost-types.js';
+import { type MoveTimes, type MoveWrite, planMoves } from './move-plan.js';
 import { MovedElements } from './moved-elements.js';
 import type { KeptType, UnifyMemory } from './unify-memory.js';
 import { mayCompete, metUnion, replacedBy, Slots, Step } from './unify-step.js';
@@ -68,7 +77,11 @@ export class Unifier {
    * @param times what times tell of elements that were moved
    */
   plan(step: Step, decided: Slots, times: MoveTimes = {}): Write[] {
-    const moves = this.#planMoves(step, false, times);
+    const moves = this.#planMoves(step, false, times).map(
+      (write): Write =>
+        ({ copied }) =>
+          write((copy, of) => copied?.(copy, lastIdOf(of))),
+    );
     const slots = new Slots();
     const arrays = new Set<Y.Array<unknown>>();
     for (const item of step.newItems()) this.#consider(item, step, slots, arrays);
@@ -91,7 +104,7 @@ export class Unifier {
     this.#planMoves(new Step(this.#doc, transaction, author), true);
   }
 
-  #planMoves(step: Step, sawAll: boolean, times: MoveTimes = {}): (() => void)[] {
+  #planMoves(step: Step, sawAll: boolean, times: MoveTimes = {}): MoveWrite[] {
     return planMoves(step, this.#moved, {
       sawAll,
       ...times,

@@ -352,6 +352,34 @@ describe('two devices move one element apart', () => {
   });
 });
 
+/** The server has written into a copy, under a client id above those of the devices; then that is moved, too. */
+describe.each(['nothing', 'a restart', 'a compaction'] as const)('moved once more, %s between', (between) => {
+  test.each<[string, Change[], Change[], object]>([
+    ['its author', [set('m1', 'dose', '600')], [set('m1', 'dose', '700')], { dose: '700' }],
+    ['its author, a new field', [set('m1', 'note', 'a')], [set('m1', 'note', 'b')], { note: 'b' }],
+    [
+      'its author, twice',
+      [set('m1', 'note', 'a')],
+      [set('m1', 'note', 'b'), set('m1', 'note', 'c')],
+      { note: 'c' },
+    ],
+  ])('[D3] an edit that was carried is edited by %s, not knowing of that', (_, early, late, is) => {
+    const { server, devices } = ward([M1, M2]);
+    const [mover, editor] = devices;
+    for (const edit of early) editor.change(edit);
+    mover.change(move(0, 1)).send(server);
+    editor.hear(server);
+    editor.send(server);
+    mover.change(move(1, 0)).send(server);
+    pass(server, between);
+    for (const edit of late) {
+      editor.change(edit).send(server);
+      pass(server, between);
+    }
+    expectMedicines(server, devices, [{ ...M1, ...is }, M2]);
+  });
+});
+
 describe('an app that moves in two steps', () => {
   test.each([
     ['what is above it', 0, 2],
