@@ -24,6 +24,14 @@ export type NewRecord<Row> = Omit<Row, 'id'> & { readonly id?: string | number }
 /** What `updateData` takes: fields that are not named are kept, `undefined` removes one. */
 export type Changes<Row> = { readonly [Field in keyof Row]?: Row[Field] | undefined };
 
+export interface UpdateOptions<Row> {
+  /**
+   * The record as it was when the form was opened: only what `changes` has different from it is written, so that
+   * what came meanwhile stays (C14).
+   */
+  readonly base?: Changes<Row> | undefined;
+}
+
 export type Schemas = { readonly [Name in CollectionKey]?: StandardSchemaV1 };
 
 export interface SyncOptions {
@@ -108,6 +116,7 @@ export interface SyncClient {
     collection: Name,
     id: string | number,
     changes: Changes<RecordOf<Name>>,
+    options?: UpdateOptions<RecordOf<Name>>,
   ): Promise<void>;
   deleteData(collection: CollectionKey, id: string | number): Promise<void>;
   getData<Name extends CollectionKey>(collection: Name): Promise<RecordOf<Name>[]>;

@@ -12,6 +12,7 @@ export type {
   SyncClient,
   SyncOptions,
   SyncRecord,
+  UpdateOptions,
 } from './api.js';
 export {
   ClientError,

@@ -13,12 +13,15 @@ import type {
   SyncClient,
   SyncOptions,
   SyncRecord,
+  UpdateOptions,
 } from './api.js';
 import { ChangeEvents } from './change-events.js';
 import { LiveCollection } from './collection-view.js';
 import { ClientError, RecordError } from './errors.js';
+import { toJson } from './json-record.js';
 import type { Platform } from './platform.js';
 import { PresenceRelay } from './presence-relay.js';
+import { changedRecord } from './record-change.js';
 import {
   checkCollection,
   checkId,
@@ -136,6 +139,7 @@ export class SyncManager implements SyncClient {
     name: Name,
     id: string | number,
     changes: Changes<RecordOf<Name>>,
+    { base }: UpdateOptions<RecordOf<Name>> = {},
   ): Promise<void> {
     const collection = checkCollection(name);
     const key = checkId(collection, id);
@@ -146,24 +150,21 @@ export class SyncManager implements SyncClient {
       ]);
     }
     const removed = Object.keys(changes).filter((field) => !Object.hasOwn(fields, field));
-    const changed = <Row extends object>(record: Row): Row => {
-      const next = { ...record, ...fields };
-      for (const field of removed) delete next[field as keyof Row];
-      return next;
-    };
+    const change = { fields, removed, base: base === undefined ? null : toJson(collection, base) };
     const replica = this.#openReplica(collection) ?? (await this.#replicaOf(collection));
     const missing = (): ClientError =>
       new ClientError('NOT_FOUND', `There is no ${collection} record ${key}.`);
     const before = this.#view(collection).read(key);
     if (before === null) throw missing();
-    const checked = this.#checkSchema(collection, changed(before), before);
+    const checked = this.#checkSchema(collection, changedRecord(before, change, null), before);
     if (checked !== undefined) await checked;
     await replica.write((doc) => {
       const map = recordMap(doc, collection, key);
       if (map === null) throw missing();
       const current = readRecord(map, key);
-      checkTexts(collection, map, fields);
-      assignRecord(map, changed(current), current);
+      const next = changedRecord(current, change, map);
+      checkTexts(collection, map, change.base === null ? fields : next);
+      assignRecord(map, next, current);
     });
   }
 

@@ -7,6 +7,7 @@ import type {
   RecordOf,
   SyncClient,
   SyncRecord,
+  UpdateOptions,
 } from '../api.js';
 import { ClientError } from '../errors.js';
 import { useSyncClient } from './client-context.js';
@@ -36,7 +37,11 @@ export interface SyncedData<Row> {
   readonly syncStatus: LegacySyncStatus;
   /** Resolves with the id. */
   readonly addData: (record: NewRecord<Row>) => Promise<string>;
-  readonly updateData: (id: string | number, changes: Changes<Row>) => Promise<void>;
+  readonly updateData: (
+    id: string | number,
+    changes: Changes<Row>,
+    options?: UpdateOptions<Row>,
+  ) => Promise<void>;
   readonly deleteData: (id: string | number) => Promise<void>;
   /** Asks the server at once; resolves, too, where it can't be reached. */
   readonly refreshData: () => Promise<void>;
@@ -126,7 +131,7 @@ function callsOf(client: SyncClient, collection: string, told: (failure: Error |
   };
   return {
     addData: (record) => telling(client.addData(collection, record)),
-    updateData: (id, changes) => telling(client.updateData(collection, id, changes)),
+    updateData: (id, changes, options) => telling(client.updateData(collection, id, changes, options)),
     deleteData: (id) => telling(client.deleteData(collection, id)),
     refreshData: () => telling(client.forceSync().catch(ignoreOffline)),
   };
