@@ -107,6 +107,11 @@ export interface SyncClient {
   connect(userId?: string): Promise<void>;
   disconnect(): Promise<void>;
   reconnect(userId: string): Promise<void>;
+  /**
+   * Brings all that is on this device into another user's data, and goes on with that user: for guests who sign in.
+   * Here the guest's data is deleted once it is stored as the other's, where it waits to be sent.
+   */
+  moveTo(userId: string): Promise<void>;
   /** Ends it: nothing is deleted, what is pending is sent the next time. */
   close(): Promise<void>;
   logout(options?: { readonly force?: boolean }): Promise<void>;

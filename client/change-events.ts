@@ -1,4 +1,5 @@
 import type { ChangeEvent, CollectionView, SyncRecord } from './api.js';
+import { safely } from './collection-view.js';
 
 /** One by one, so that the operation goes on telling what the data is. */
 type WithoutCollection<Event> = Event extends unknown ? Omit<Event, 'collection'> : never;
@@ -44,7 +45,7 @@ export class ChangeEvents {
   }
 
   #tell(event: WithoutCollection<ChangeEvent>): void {
-    this.#callback({ ...event, collection: this.#collection });
+    safely(() => this.#callback({ ...event, collection: this.#collection }));
   }
 }
 

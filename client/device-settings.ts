@@ -22,6 +22,11 @@ export class DeviceSettings {
     return id;
   }
 
+  /** That of the last time; where there is none, `id`, from now on. */
+  async keptDeviceId(id: string): Promise<string> {
+    return this.deviceId(undefined, () => id);
+  }
+
   async config(): Promise<SavedConfig | null> {
     return parseConfig(await this.#storage.readSetting(CONFIG));
   }

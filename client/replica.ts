@@ -94,14 +94,23 @@ export class Replica implements SyncSource {
   /**
    * Changes the document before it returns, so that every view shows it in the same tick; resolves with the result
    * once the change is stored (C3). What `change` throws rejects the promise. It may be called once more: where
-   * another tab has written meanwhile, the change is made again in knowledge of that (C9).
+   * another tab has written meanwhile, the change is made again in knowledge of that (C9). `at`: when it was made.
    */
-  async write<T>(change: (doc: Y.Doc) => T): Promise<T> {
+  async write<T>(change: (doc: Y.Doc) => T, at?: number): Promise<T> {
     let result: T | undefined;
-    await this.#enqueue('local', (doc) => {
+    const run = (doc: Y.Doc): void => {
       result = change(doc);
-    });
+    };
+    await this.#enqueue('local', run, at);
     return result as T;
+  }
+
+  /** All of it becomes one change of another document; rejects where that could not be stored. */
+  async copyTo(other: Replica): Promise<void> {
+    await this.write(() => {}); // what was asked for, and what other tabs stored, is in it
+    const update = this.diff(new Uint8Array());
+    await other.write((doc) => Y.applyUpdate(doc, update));
+    if (other.storageError !== null) throw other.storageError;
   }
 
   async receive(update: Uint8Array): Promise<void> {
@@ -172,10 +181,9 @@ export class Replica implements SyncSource {
     this.doc.destroy();
   }
 
-  #enqueue(origin: Origin, change: (doc: Y.Doc) => void): Promise<void> {
+  #enqueue(origin: Origin, change: (doc: Y.Doc) => void, at = this.#options.clock.now()): Promise<void> {
     if (this.#closed) return Promise.reject(new ClientError('CLOSED'));
     return new Promise((resolve, reject) => {
-      const at = this.#options.clock.now();
       const task: Task = { origin, at, change, resolve, reject, update: null, number: null };
       this.#tasks.push(task);
       if (origin === 'local') this.#run(task);

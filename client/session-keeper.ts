@@ -19,6 +19,14 @@ const NOTHING: SyncStatus = {
   error: null,
 };
 
+/** What an earlier client left on this device: taken over by `telemed-sync/compat`. */
+export interface Predecessor {
+  /** Its device id and settings become ours where we have none. */
+  settle(settings: DeviceSettings): Promise<void>;
+  /** What it had not sent becomes changes of this user. */
+  handOver(session: UserSession, userId: string): Promise<void>;
+}
+
 export class SessionKeeper {
   readonly status = new ObservableValue<SyncStatus>(NOTHING);
   /** How often everything was in step: a clock does not tell, it may be put back. */
@@ -30,6 +38,11 @@ export class SessionKeeper {
   #session: UserSession | null = null;
   readonly #syncTimes: SyncTimes;
   #isConnected = false;
+  /** Options that were set before `initialize`. */
+  #early: Partial<SyncOptions> = {};
+  /** Before the first session of a drop-in: who waits for it. Null: nobody may. */
+  #waiting: ((session: UserSession) => void)[] | null = null;
+  #predecessor: Predecessor | null = null;
   /** The last step; the next one begins when it has ended. */
   #steps: Promise<unknown> = Promise.resolve();
 
@@ -54,13 +67,29 @@ export class SessionKeeper {
   /** The open session; waits for an `initialize` that is under way. */
   async ready(): Promise<UserSession> {
     if (this.#session === null) await this.#steps.catch(() => {}); // told to who asked for it
-    if (this.#session === null) throw new ClientError('NOT_INITIALIZED');
-    return this.#session;
+    if (this.#session !== null) return this.#session;
+    const waiting = this.#waiting;
+    if (waiting === null) throw new ClientError('NOT_INITIALIZED');
+    return new Promise((resolve) => waiting.push(resolve));
+  }
+
+  /** For those that read: a drop-in that has nothing yet shows nothing. */
+  async readable(): Promise<void> {
+    if (this.#session === null) await this.#steps.catch(() => {}); // told to who asked for it
+    if (this.#waiting === null) await this.ready();
+  }
+
+  /** A drop-in: shows the last user's data before `initialize`, and keeps what is written until then. */
+  resume(predecessor: Predecessor | null): void {
+    this.#predecessor = predecessor;
+    this.#waiting ??= [];
+    void this.#step(() => this.#openLast()).catch(() => {}); // as if there were none: `initialize` tells
   }
 
   initialize(options: SyncOptions): Promise<void> {
     return this.#step(async () => {
-      const checked = checkOptions(options);
+      const checked = checkOptions({ ...this.#early, ...options });
+      this.#early = {};
       await this.#open(checked);
       if (checked.autoConnect ?? true) this.#connect();
     });
@@ -84,11 +113,31 @@ export class SessionKeeper {
     });
   }
 
-  disconnect(): Promise<void> {
+  /** What is here becomes another user's, who is open from then on. A crash leaves it here, there, or in both. */
+  moveTo(userId: string): Promise<void> {
     return this.#step(async () => {
-      this.#initialized();
-      this.#stop();
+      const options = this.#initialized();
+      const target = checkOptions({ ...options, userId });
+      const session = this.#session;
+      if (session === null) throw new ClientError('NOT_INITIALIZED');
+      if (userId === options.userId) return;
+      const wasConnected = this.#isConnected;
+      session.stop();
+      this.#use(null); // what is written from here waits for the other user
+      try {
+        await session.copyTo(this.#sessionOptions(target, this.#config?.deviceId ?? '', null));
+      } catch (error) {
+        this.#use(session);
+        if (wasConnected) this.#connect();
+        throw error;
+      }
+      await this.#clear(options.userId, session).finally(() => this.#open(target));
+      if (wasConnected) this.#connect();
     });
+  }
+
+  disconnect(): Promise<void> {
+    return this.#step(async () => this.#stop());
   }
 
   /** Whether it connects by itself, now and after the next start. */
@@ -98,6 +147,8 @@ export class SessionKeeper {
 
   /** Once, where it does not connect by itself. */
   async flush(): Promise<void> {
+    await this.readable();
+    if (this.#session === null) return; // a drop-in that has nothing yet
     const session = await this.ready();
     session.start();
     await session.flush().finally(() => {
@@ -107,6 +158,10 @@ export class SessionKeeper {
 
   update(changes: Partial<SyncOptions>): Promise<void> {
     return this.#step(async () => {
+      if (this.#options === null) {
+        this.#early = { ...this.#early, ...changes };
+        return;
+      }
       const connects = changes.autoConnect ?? this.#isConnected;
       await this.#open(checkOptions({ ...this.#initialized(), ...changes }));
       if (connects) this.#connect();
@@ -121,19 +176,23 @@ export class SessionKeeper {
 
   logout(force: boolean): Promise<void> {
     return this.#step(async () => {
-      const { userId } = this.#initialized();
+      const options = this.#options ?? (await this.#openLast());
+      if (options === null) return;
       if (!force) this.#session?.checkSynced();
-      await this.#clear(userId);
+      await this.#clear(options.userId);
       await this.#end('Logged out.', NOTHING);
     });
   }
 
   clearSyncData(force: boolean): Promise<void> {
     return this.#step(async () => {
-      const options = this.#initialized();
+      const wasOpen = this.#options !== null;
+      const options = this.#options ?? (await this.#openLast());
+      if (options === null) return;
       const wasConnected = this.#isConnected;
       if (!force) this.#session?.checkSynced();
       await this.#clear(options.userId);
+      if (!wasOpen) return this.#end('Cleared.', NOTHING);
       await this.#open(options);
       if (wasConnected) this.#connect();
     });
@@ -160,9 +219,22 @@ export class SessionKeeper {
     return new DeviceSettings(options?.storage ?? this.#platform.storage);
   }
 
+  /** The data of the last user, not connected; null where there is none. */
+  async #openLast(): Promise<SyncOptions | null> {
+    if (this.#options !== null) return this.#options;
+    const settings = this.#settings(null);
+    await this.#predecessor?.settle(settings).catch(() => {}); // the next start does it again
+    const config = await settings.config();
+    if (config === null) return null;
+    const options = checkOptions(config);
+    await this.#open(options);
+    return options;
+  }
+
   /** Opens what the options ask for; where the same is open already, it stays. */
   async #open(options: SyncOptions, report?: ConnectionReport): Promise<void> {
     const settings = this.#settings(options);
+    await this.#predecessor?.settle(settings).catch(() => {}); // the next start does it again
     const deviceId = await this.#deviceId(settings, options);
     const isOpen = this.#session !== null && this.#isSame(options, deviceId);
     this.#options = options;
@@ -173,8 +245,11 @@ export class SessionKeeper {
     await this.#closeSession();
     const lastSyncedAt = await settings.lastSyncedAt(userId).catch(() => null); // storage tells when it is opened
     const sessionOptions = this.#sessionOptions(options, deviceId, lastSyncedAt);
-    this.#session = await UserSession.open({ ...sessionOptions, report });
-    this.#onSession(this.#session);
+    const session = await UserSession.open({ ...sessionOptions, report });
+    this.#use(session);
+    await this.#predecessor?.handOver(session, userId).catch(() => {}); // the next start does it again
+    for (const resolve of this.#waiting ?? []) resolve(session);
+    this.#waiting = null;
   }
 
   #isSame(options: SyncOptions, deviceId: string): boolean {
@@ -248,11 +323,14 @@ export class SessionKeeper {
     await this.#open(options, report);
   }
 
-  async #clear(userId: string): Promise<void> {
-    const session = this.#session;
+  #use(session: UserSession | null): void {
+    this.#session = session;
+    this.#onSession(session);
+  }
+
+  async #clear(userId: string, session = this.#session): Promise<void> {
     const settings = this.#settings(this.#options);
-    this.#session = null;
-    this.#onSession(null);
+    this.#use(null);
     await this.#syncTimes.forget();
     await session?.clear();
     await settings.saveConfig(null);
@@ -272,8 +350,7 @@ export class SessionKeeper {
     const session = this.#session;
     if (session === null) return;
     const saved = this.#syncTimes.flush();
-    this.#session = null;
-    this.#onSession(null);
+    this.#use(null);
     await Promise.all([saved, session.close()]);
   }
 

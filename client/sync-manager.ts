@@ -31,7 +31,7 @@ import {
   type Knows,
 } from './record-check.js';
 import type { Replica } from './replica.js';
-import { SessionKeeper } from './session-keeper.js';
+import { type Predecessor, SessionKeeper } from './session-keeper.js';
 import type { Observable, SyncStatus } from './status.js';
 import { untilStatus } from './until-status.js';
 import type { UserSession } from './user-session.js';
@@ -60,6 +60,15 @@ export class SyncManager implements SyncClient {
 
   connect(userId?: string): Promise<void> {
     return this.#keeper.connect(userId);
+  }
+
+  moveTo(userId: string): Promise<void> {
+    return this.#keeper.moveTo(userId);
+  }
+
+  /** What `telemed-sync/compat` adds: see there. */
+  resume(predecessor: Predecessor | null): void {
+    this.#keeper.resume(predecessor);
   }
 
   disconnect(): Promise<void> {
@@ -177,7 +186,7 @@ export class SyncManager implements SyncClient {
 
   async getData<Name extends CollectionKey>(name: Name): Promise<RecordOf<Name>[]> {
     const view = this.#view(name);
-    await this.#keeper.ready();
+    await this.#keeper.readable();
     return view.copies() as RecordOf<Name>[];
   }
 
@@ -186,7 +195,7 @@ export class SyncManager implements SyncClient {
     id: string | number,
   ): Promise<RecordOf<Name> | null> {
     const view = this.#view(name);
-    await this.#keeper.ready();
+    await this.#keeper.readable();
     return view.read(checkId(name, id)) as RecordOf<Name> | null;
   }
 

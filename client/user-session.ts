@@ -165,6 +165,25 @@ export class UserSession {
     return this.replica.pendingAfter(0).length + (this.#shared?.replica.pendingAfter(0).length ?? 0);
   }
 
+  /** All of it becomes changes of another user, whose data is not open; twice does no more than once. */
+  async copyTo(options: SessionOptions): Promise<void> {
+    const quiet = {
+      onStatus: nothing,
+      onSynced: nothing,
+      onStorage: nothing,
+      onCleared: nothing,
+      onBroken: nothing,
+    };
+    const other = await UserSession.open({ ...options, ...quiet, onErased: nothing });
+    try {
+      await this.replica.copyTo(other.replica);
+      if (this.#shared !== null && other.#shared !== null)
+        await this.#shared.replica.copyTo(other.#shared.replica);
+    } finally {
+      await other.close();
+    }
+  }
+
   async close(): Promise<void> {
     this.#end();
     await Promise.all([this.replica.close(), this.#shared?.close()]);
@@ -189,6 +208,8 @@ export class UserSession {
   }
 }
 
+const nothing = (): void => {};
+
 /**
  * The shared document as this user has it: kept apart for each user of a device, so that a change that is pending
  * never goes out in somebody else's name.
@@ -202,8 +223,8 @@ function sharedOptions(options: SessionOptions, onStatus: () => void): SessionOp
     lastSyncedAt: null,
     report: undefined,
     onStatus,
-    onSynced: () => {},
-    onCleared: () => {}, // told by the user's own document
-    onErased: () => {},
+    onSynced: nothing,
+    onCleared: nothing, // told by the user's own document
+    onErased: nothing,
   };
 }

@@ -1,5 +1,7 @@
 export { SyncProvider, useSyncClient } from './client-context.js';
 export {
+  type CollectionHook,
+  createSyncedHook,
   useSyncedAppointments,
   useSyncedConsultations,
   useSyncedDoctors,

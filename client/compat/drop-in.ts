@@ -1,0 +1,23 @@
+import type { SyncClient } from '../api.js';
+import { defaultClient } from '../default-client.js';
+import { SyncManager as Manager } from '../sync-manager.js';
+import { OldClient, type OldItems } from './old-client.js';
+
+/** The type under which apps of the JSON client hold their manager. */
+export interface SyncManager extends SyncClient {}
+
+/** There is one of them, as in the JSON client: `SyncManager.getInstance()` is `syncManager`. */
+// biome-ignore lint/complexity/noStaticOnlyClass: so is that of the JSON client
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: nobody makes one, it is only held
+export abstract class SyncManager {
+  static getInstance(): SyncManager {
+    return defaultClient();
+  }
+}
+
+/** From here the client of the app answers before `initialize`, as the JSON client did. */
+export function dropIn(items: OldItems | null): SyncClient {
+  const client = defaultClient();
+  if (client instanceof Manager) client.resume(items && new OldClient(items));
+  return client;
+}
