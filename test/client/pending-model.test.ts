@@ -3,12 +3,14 @@ import type { AddressInfo } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { WebSocketServer } from 'ws';
-import type { WebSocketLike } from '../../client/platform.js';
+import type { Fetch, WebSocketLike } from '../../client/platform.js';
+import { systemClock } from '../../client/standard-platform.js';
 import type { SyncManager } from '../../client/sync-manager.js';
 import { messages } from '../../shared/protocol/yjs-messages.js';
 import { Chance } from '../faults/chance.js';
 import { BreakableStorage } from '../support/breakable-storage.js';
 import { FaultyNetwork } from '../support/faulty-network.js';
+import { type ForeignAnswer, ForeignServer, foreignAnswer } from '../support/foreign-server.js';
 import { ServerProcess } from '../support/server-process.js';
 import { closeClients, synced, testClient } from '../support/test-client.js';
 import { PATIENCE, Watched } from '../support/wait.js';
@@ -20,13 +22,17 @@ const SEEDS =
     ? [1, 2, 3, 6]
     : Array.from({ length: Number(MODEL_RUNS ?? 1) }, (_, i) => Number(MODEL_SEED ?? 1) + i);
 const STEPS = 120;
+const YEAR = 31_536_000_000;
 
 let server: ServerProcess;
+let foreign: ForeignServer;
 beforeEach(async () => {
   server = await ServerProcess.start();
+  foreign = await ForeignServer.start();
 });
 afterEach(async () => {
   await closeClients();
+  foreign.close();
   await server.dispose();
 });
 
@@ -68,18 +74,51 @@ class Device {
   readonly #storage = new BreakableStorage();
   #client!: SyncManager;
   #ids = 0;
+  /** How far the clock of the device is off, in ms. */
+  #clockError = 0;
 
   async start(): Promise<void> {
-    const client = testClient({ storage: this.#storage, WebSocket: this.network.WebSocket });
+    const clock = { ...systemClock, now: () => Date.now() + this.#clockError };
+    const client = testClient({ storage: this.#storage, WebSocket: this.network.WebSocket, clock });
     this.#client = client;
     this.network.onConfirm = (n) => this.model.confirmed(n);
-    client.status.subscribe(({ pendingChanges }) => {
+    client.status.subscribe(({ pendingChanges, connection, reason }) => {
       if (this.#client === client && pendingChanges < this.model.count) {
         this.wrong.push(`${pendingChanges} pending where ${this.model.count} are not confirmed`);
       }
+      if (connection === 'refused' || connection === 'needs-token')
+        this.wrong.push(`${connection}: ${reason}`);
       this.watched.changed();
     });
-    await client.initialize({ serverUrl: server.url, userId: 'anna', deviceId: 'phone', fetch: noHttp });
+    await client.initialize({ serverUrl: server.url, userId: 'anna', deviceId: 'phone', fetch: this.#fetch });
+  }
+
+  /** Checkpoints are to confirm everything here: HTTP would confirm as well, so there is none but that of others. */
+  readonly #fetch: Fetch = (url, init) => {
+    const { foreign } = this.network;
+    if (foreign === null) return Promise.reject(new Error('there is no HTTP in this test'));
+    return fetch(foreign.insteadOf(url), init as RequestInit);
+  };
+
+  /** Somebody on the way answers in place of the server, on both ways. */
+  async meet(answer: ForeignAnswer): Promise<void> {
+    foreign.answer = answer;
+    await this.#client.disconnect();
+    this.network.mend();
+    this.network.foreign = foreign;
+    await this.#client.connect();
+    const before = foreign.asked;
+    const went = await this.#client.forceSync().then(
+      () => `${JSON.stringify(answer)} was taken for the server's`,
+      () => null,
+    );
+    if (went !== null) this.wrong.push(went);
+    if (foreign.asked - before < 2) this.wrong.push(`not asked on both ways: ${JSON.stringify(answer)}`);
+    this.network.foreign = null;
+  }
+
+  turnClock(error: number): void {
+    this.#clockError = error;
   }
 
   /** The app is gone without a word; what was stored is stored. */
@@ -155,9 +194,6 @@ class Device {
   }
 }
 
-/** Checkpoints are to confirm everything here: HTTP would confirm as well. */
-const noHttp = () => Promise.reject(new Error('there is no HTTP in this test'));
-
 async function restartServer(): Promise<void> {
   await server.kill();
   await server.restart();
@@ -194,7 +230,7 @@ test('a connection that the device has given up brings no answer, whatever is st
 });
 
 test.each(SEEDS)(
-  '[C4] the count is that of unconfirmed changes at every step, seed %i',
+  '[C4 C10] the count is that of unconfirmed changes at every step, whoever answers, seed %i',
   async (seed) => {
     const chance = new Chance(seed);
     const device = new Device();
@@ -214,6 +250,8 @@ test.each(SEEDS)(
       [6, () => device.network.doubleSome()],
       [6, () => device.kill()],
       [3, () => restartServer()],
+      [8, () => device.meet(foreignAnswer((limit) => chance.below(limit)))],
+      [6, () => device.turnClock((chance.below(5) - 2) * YEAR)],
     ];
     for (let step = 0; step < STEPS; step++) {
       await chance.pick(steps)();

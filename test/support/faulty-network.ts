@@ -11,6 +11,8 @@ const CHECKPOINT = 100;
 export class FaultyNetwork {
   /** Told of each answer before the device gets it; of none that comes to a connection which it has given up. */
   onConfirm: (n: number) => void = () => {};
+  /** Somebody who answers instead of the server. */
+  foreign: { insteadOf(url: string): string } | null = null;
   #lose = 0;
   #double = 0;
   #isCut = false;
@@ -43,7 +45,7 @@ export class FaultyNetwork {
     const network = this;
     return class extends WebSocket {
       constructor(url: string, protocols?: string[]) {
-        super(url, protocols);
+        super(network.foreign?.insteadOf(url) ?? url, protocols);
         network.#add(this);
       }
 
