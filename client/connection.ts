@@ -301,6 +301,7 @@ export class Connection {
     const { next } = verdict;
     if (!this.#hasSockets || next === 'refused' || next === 'token') this.#failed(verdict);
     else if (next === 'slowest') this.#backoff.slow();
+    else if (verdict.error !== null) this.#tell({ error: verdict.error }); // what the platform lacks
     // A fresh token is under way: sockets may fail for another reason.
     if (next === 'token' && this.#attempt !== null) this.#fallback.now().catch(() => {});
   }

@@ -15,7 +15,7 @@ import {
 import { exchangeUrl, inHeader } from './connection-url.js';
 import { readExchange } from './messages.js';
 import type { FetchAnswer } from './platform.js';
-import { bytesOf } from './response-bytes.js';
+import { bytesOf, lacking } from './response-bytes.js';
 import type { PendingChange } from './sync-source.js';
 
 /** The longest silence of an answer, in ms. */
@@ -213,7 +213,7 @@ async function answerOf(answer: FetchAnswer, challenge: string, heard: () => voi
   const { ok, status, redirected = false, headers } = answer;
   if (redirected) throw new Error('Something on the way sent this device to another address.');
   const bytes = await bytesOf(answer, heard);
-  if (headers === undefined) throw new Error('The fetch that was passed gives no headers; it has to.');
+  if (headers === undefined) throw lacking('headers');
   const proved = headers.get('Sync-Proof') === challenge;
   if (ok && proved) return readExchange(bytes);
   throw new HttpStatus(status, proved, proved ? wordsIn(bytes) : '');

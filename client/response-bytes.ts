@@ -3,10 +3,11 @@ import { ClientError } from './errors.js';
 import { fromBase64 } from './local-store/base64.js';
 import type { FetchAnswer } from './platform.js';
 
-const missing = (cause: unknown): ClientError =>
+/** What the platform's `fetch` does not give, in words that say what helps. */
+export const lacking = (what: 'arrayBuffer' | 'headers', cause?: unknown): ClientError =>
   new ClientError(
     'OFFLINE',
-    'fetch gives no bytes here (arrayBuffer is missing): use React Native 0.73 or newer, or pass another fetch.',
+    `fetch gives no whole answer here (${what} is missing): use React Native 0.73 or newer, or pass another fetch.`,
     { cause },
   );
 
@@ -17,7 +18,7 @@ let asBlob = false;
 export async function bytesOf(answer: FetchAnswer, heard: () => void): Promise<Uint8Array> {
   const reader = answer.body?.getReader?.();
   if (reader !== undefined) return readAll(reader, heard);
-  if (asBlob) return ofBlob(answer);
+  if (asBlob && answer.blob !== undefined) return ofBlob(answer);
   try {
     return new Uint8Array(await answer.arrayBuffer());
   } catch (error) {
@@ -55,9 +56,9 @@ async function ofBlob(answer: FetchAnswer): Promise<Uint8Array> {
     const bytes = fromBase64(url.slice(url.indexOf(',') + 1));
     if (bytes !== null) return bytes;
   } catch (cause) {
-    throw missing(cause);
+    throw lacking('arrayBuffer', cause);
   }
-  throw missing(null);
+  throw lacking('arrayBuffer');
 }
 
 /** The only way to the bytes of a blob that an old React Native has. */

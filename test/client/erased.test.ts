@@ -10,6 +10,7 @@ import { memoryStorage } from '../../client/local-store/memory.js';
 import type { DeviceStorage } from '../../client/local-store/store.js';
 import type { SyncStatus } from '../../client/status.js';
 import type { SyncManager } from '../../client/sync-manager.js';
+import { NoUpgrades } from '../support/no-upgrades.js';
 import { closeClients, synced, testClient } from '../support/test-client.js';
 import { useServer } from '../support/use.js';
 import { inTime } from '../support/wait.js';
@@ -133,5 +134,36 @@ test.each([4401, 4403, 4410, 1007, 1008, 1009])(
     await client.updateConfig({ serverUrl: server.url });
     await synced(client);
     expect(await client.getLocalData('appointments', 'a1')).toEqual({ id: 'a1', note: 'made offline' });
+  },
+);
+
+test.each(['arrayBuffer', 'headers'] as const)(
+  '[C10] a fetch without %s is told of in the status, where no socket gets through',
+  async (missing) => {
+    const server = await useServer();
+    const proxy = await NoUpgrades.before(server.url);
+    onTestFinished(() => proxy.close());
+    const client = testClient({
+      async fetch(url, init) {
+        const { ok, status, headers, ...answer } = await fetch(url, init as RequestInit).then((response) => ({
+          ok: response.ok,
+          status: response.status,
+          headers: response.headers,
+          arrayBuffer: () => response.arrayBuffer(),
+        }));
+        if (missing === 'headers') return { ok, status, ...answer };
+        return { ok, status, headers, arrayBuffer: () => Promise.reject(new Error('It is not implemented')) };
+      },
+    });
+    await client.initialize({ serverUrl: proxy.url, userId: 'anna' });
+    await client.addData('appointments', { id: 'a1' });
+    await statusWhere(client, ({ error }) => error?.message.includes(missing) ?? false);
+    expect(client.status.current).toMatchObject({
+      connection: expect.not.stringMatching('refused'),
+      pendingChanges: 1,
+    });
+    await client.updateConfig({ serverUrl: server.url });
+    await synced(client);
+    expect(client.status.current.error).toBeNull();
   },
 );

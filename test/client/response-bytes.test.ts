@@ -25,7 +25,7 @@ function old(blob: unknown): FetchAnswer {
       use();
       throw new Error('FileReader.readAsArrayBuffer is not implemented');
     },
-    blob: async () => {
+    async blob() {
       use();
       return blob;
     },
