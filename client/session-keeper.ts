@@ -5,19 +5,10 @@ import { DeviceSettings } from './device-settings.js';
 import { ClientError, type StorageError } from './errors.js';
 import { ObservableValue } from './observable.js';
 import type { Platform } from './platform.js';
-import type { SyncStatus } from './status.js';
+import { NOT_INITIALIZED, type SyncStatus } from './status.js';
 import { checkOptions } from './sync-options.js';
 import { SyncTimes } from './sync-times.js';
 import { UserSession } from './user-session.js';
-
-const NOTHING: SyncStatus = {
-  connection: 'offline',
-  reason: 'Not initialized yet.',
-  pendingChanges: 0,
-  lastSyncedAt: null,
-  durable: false,
-  error: null,
-};
 
 /** What an earlier client left on this device: taken over by `telemed-sync/compat`. */
 export interface Predecessor {
@@ -28,7 +19,7 @@ export interface Predecessor {
 }
 
 export class SessionKeeper {
-  readonly status = new ObservableValue<SyncStatus>(NOTHING);
+  readonly status = new ObservableValue<SyncStatus>(NOT_INITIALIZED);
   /** How often everything was in step: a clock does not tell, it may be put back. */
   readonly syncs = new ObservableValue({ count: 0 });
   readonly #platform: Platform;
@@ -180,7 +171,7 @@ export class SessionKeeper {
       if (options === null) return;
       if (!force) this.#session?.checkSynced();
       await this.#clear(options.userId);
-      await this.#end('Logged out.', NOTHING);
+      await this.#end('Logged out.', NOT_INITIALIZED);
     });
   }
 
@@ -192,7 +183,7 @@ export class SessionKeeper {
       const wasConnected = this.#isConnected;
       if (!force) this.#session?.checkSynced();
       await this.#clear(options.userId);
-      if (!wasOpen) return this.#end('Cleared.', NOTHING);
+      if (!wasOpen) return this.#end('Cleared.', NOT_INITIALIZED);
       await this.#open(options);
       if (wasConnected) this.#connect();
     });
@@ -283,7 +274,7 @@ export class SessionKeeper {
       onStatus: (status: SyncStatus) => this.#statusIs(status, options),
       onSynced: () => this.syncs.set({ count: this.syncs.current.count + 1 }),
       onStorage: (error: StorageError | null) => this.#options?.onStorageError?.(error),
-      onCleared: () => void this.#step(() => this.#end('Logged out in another tab.', NOTHING)),
+      onCleared: () => void this.#step(() => this.#end('Logged out in another tab.', NOT_INITIALIZED)),
       onBroken: () => void this.#step(() => this.#reopen()),
       onErased: (report: ConnectionReport) => void this.#step(() => this.#erase(options.userId, report)),
     };

@@ -31,3 +31,13 @@ export interface SyncStatus {
   /** The last failure that is not mended yet. */
   readonly error: ClientError | StorageError | null;
 }
+
+/** Before anything is known of anybody; on a server that renders pages it stays so. */
+export const NOT_INITIALIZED: SyncStatus = {
+  connection: 'offline',
+  reason: 'Not initialized yet.',
+  pendingChanges: 0,
+  lastSyncedAt: null,
+  durable: false,
+  error: null,
+};

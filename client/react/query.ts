@@ -41,7 +41,7 @@ export class QueryResult {
     const [now, before] = [new Set(records), new Set(this.#ordered)];
     const known = this.#ordered.filter((record) => now.has(record));
     const unknown = records.filter((record) => !before.has(record));
-    return [...known, ...unknown].sort((a, b) => compare(a, b) || compareValues(String(a.id), String(b.id)));
+    return [...known, ...unknown].sort((a, b) => compare(a, b) || compareIds(String(a.id), String(b.id)));
   }
 }
 
@@ -82,8 +82,16 @@ function compareValues(a: unknown, b: unknown): number {
   if (Object.is(a, b)) return 0;
   if (a === undefined || a === null || b === undefined || b === null) return rank(a) - rank(b);
   if (typeof a !== typeof b) return typeof a < typeof b ? -1 : 1;
-  return (a as string) < (b as string) ? -1 : (a as string) > (b as string) ? 1 : 0;
+  return typeof a === 'string' ? compareTexts(a, b as string) : compareIds(a as string, b as string);
 }
+
+const compareIds = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
+/** As people of this place look for names: anna, Ärne, Zoe, and Room 9 before Room 10. Some phones have no `Intl`. */
+const compareTexts =
+  typeof Intl === 'object' && typeof Intl.Collator === 'function'
+    ? new Intl.Collator(undefined, { numeric: true }).compare
+    : compareIds;
 
 const rank = (value: unknown): number => (value === undefined ? 2 : value === null ? 1 : 0);
 

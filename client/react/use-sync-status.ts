@@ -1,5 +1,5 @@
 import { useCallback, useRef, useSyncExternalStore } from 'react';
-import type { SyncStatus } from '../status.js';
+import { NOT_INITIALIZED, type SyncStatus } from '../status.js';
 import { useSyncClient } from './client-context.js';
 
 /**
@@ -16,12 +16,17 @@ export function useSyncStatus<Selected>(
   const { status } = useSyncClient();
   const last = useRef<{ readonly selected: Selected | SyncStatus } | null>(null);
   const subscribe = useCallback((onChange: () => void) => status.subscribe(onChange), [status]);
-  const select = (): Selected | SyncStatus => {
-    const selected = selector(status.current);
+  const select = (from: SyncStatus): Selected | SyncStatus => {
+    const selected = selector(from);
     if (last.current === null || !isShallowSame(last.current.selected, selected)) last.current = { selected };
     return last.current.selected;
   };
-  return useSyncExternalStore(subscribe, select, select);
+  // A page takes over what a server rendered, whatever this client knows by then.
+  return useSyncExternalStore(
+    subscribe,
+    () => select(status.current),
+    () => select(NOT_INITIALIZED),
+  );
 }
 
 /** A selector may make a new object each time; only one that differs is news. */

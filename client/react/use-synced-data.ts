@@ -10,6 +10,7 @@ import type {
   UpdateOptions,
 } from '../api.js';
 import { ClientError } from '../errors.js';
+import { NOT_INITIALIZED } from '../status.js';
 import { useSyncClient } from './client-context.js';
 import { type Query, QueryResult } from './query.js';
 
@@ -146,7 +147,7 @@ function useStorageError({ status }: SyncClient): Error | null {
   const subscribe = useCallback((onChange: () => void) => status.subscribe(onChange), [status]);
   const read = (): Error | null =>
     status.current.error?.name === 'StorageError' ? status.current.error : null;
-  return useSyncExternalStore(subscribe, read, read);
+  return useSyncExternalStore(subscribe, read, () => null);
 }
 
 /** Most components never look at the status: they are not to render again when it changes. */
@@ -155,8 +156,13 @@ function useStatusIfRead(client: SyncClient): () => LegacySyncStatus {
   const isRead = useRef(false);
   const subscribe = useCallback((onChange: () => void) => status.subscribe(onChange), [status]);
   const read = () => (isRead.current ? status.current : null);
-  useSyncExternalStore(subscribe, read, read);
-  const { current } = status;
+  useSyncExternalStore(subscribe, read, () => null);
+  const isTakingOver = useSyncExternalStore(
+    subscribe,
+    () => false,
+    () => true,
+  );
+  const current = isTakingOver ? NOT_INITIALIZED : status.current;
   const legacy = useMemo(() => ({ ...current, connected: current.connection === 'online' }), [current]);
   return () => {
     isRead.current = true;

@@ -235,6 +235,32 @@ describe('useSyncedData', () => {
     expect(container.textContent).toBe('a.');
     await act(async () => root.unmount());
   });
+
+  test('[C8] takes over the status of a server that knew nothing, and then shows its own', async () => {
+    const use = {
+      status: () => useSyncStatus().reason,
+      legacy: () => useSyncedData('notes').syncStatus.reason,
+      selected: () => useSyncStatus(({ reason }) => reason),
+    };
+    for (const look of Object.values(use)) {
+      const Look = (): string => String(look());
+      const page = (client: SyncClient): ReactNode => (
+        <SyncProvider client={client}>
+          <Look />
+        </SyncProvider>
+      );
+      const container = document.createElement('div');
+      container.innerHTML = renderToString(page(testClient()));
+      const complaints: unknown[] = [];
+      const onRecoverableError = (error: unknown): void => void complaints.push(error);
+      const here = page(await offlineClient());
+      const before = container.textContent;
+      const root = await act(async () => hydrateRoot(container, here, { onRecoverableError }));
+      expect(complaints).toEqual([]);
+      expect(container.textContent).not.toBe(before);
+      await act(async () => root.unmount());
+    }
+  });
 });
 
 test('[C8] of 10,000 rows one renders again when one field of one record changes', async () => {

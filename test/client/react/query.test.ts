@@ -60,3 +60,20 @@ test('[C8] after any changes a query gives what filter, sort and slice give', ()
   };
   fc.assert(fc.property(query, changes, check), { numRuns: 300, seed: 8 });
 });
+
+test('[C8] texts are in the order of a phone book, numbers in them by their value', () => {
+  const order = (names: readonly string[]): unknown[] => {
+    const records = names.map((name, n) => ({ id: `r${n}`, name }));
+    return new QueryResult().read(view(records), { orderBy: 'name' }).map(({ name }) => name);
+  };
+  expect(order(['Zoe', 'anna', 'Ärne', 'Bert', 'ömer', 'Peter'])).toEqual([
+    'anna',
+    'Ärne',
+    'Bert',
+    'ömer',
+    'Peter',
+    'Zoe',
+  ]);
+  expect(order(['Room 10', 'Room 9', 'room 2'])).toEqual(['room 2', 'Room 9', 'Room 10']);
+  expect(order(['2026-10-01', '2026-09-30'])).toEqual(['2026-09-30', '2026-10-01']);
+});
