@@ -19,6 +19,7 @@ export class PendingChanges {
   readonly #entries = new Map<number, Entry>();
   readonly #byKey = new Map<number, Entry>();
   readonly #unstored = new Set<Entry>();
+  readonly #confirmedSizes: number[] = [];
   #last = 0;
   #count = 0;
 
@@ -89,10 +90,16 @@ export class PendingChanges {
     return numbers.flatMap((number) => this.#entries.get(number)?.key ?? []);
   }
 
+  /** The bytes of each that was stored and is pending no longer, since the last call. */
+  takeConfirmed(): number[] {
+    return this.#confirmedSizes.splice(0);
+  }
+
   remove(numbers: readonly number[]): void {
     for (const number of numbers) {
       const entry = this.#entries.get(number);
       if (entry === undefined) continue;
+      if (entry.key !== null) this.#confirmedSizes.push(entry.update.length);
       this.#setKey(entry, null);
       this.#entries.delete(number);
       this.#unstored.delete(entry);

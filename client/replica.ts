@@ -1,7 +1,7 @@
 /** One user's document on this device: Y.Doc, local store and pending changes. It knows no network. */
 import * as Y from 'yjs';
 import { bringBack } from './created-apart.js';
-import { ClientError, type StorageError, unreadableChanges } from './errors.js';
+import { ClientError, StorageError, unreadableChanges } from './errors.js';
 import type { LocalStore, NewChange, StoredChange, StoreNews } from './local-store/store.js';
 import { PendingChanges } from './pending-changes.js';
 import { StoreKeeper, type StoreKeeperOptions } from './store-keeper.js';
@@ -10,7 +10,7 @@ import { StoredSize } from './stored-size.js';
 import type { PendingChange, SyncSource } from './sync-source.js';
 
 export interface ReplicaOptions
-  extends Pick<StoreKeeperOptions, 'storage' | 'name' | 'clock' | 'onStorage' | 'onCleared'> {
+  extends Pick<StoreKeeperOptions, 'storage' | 'name' | 'clock' | 'openTimeout' | 'onStorage' | 'onCleared'> {
   /** The number of pending changes, or whether changes are stored, is another one. */
   readonly onChange: () => void;
   /** An update could not be applied; the document in memory may be broken and has to be opened anew. */
@@ -292,7 +292,7 @@ export class Replica implements SyncSource {
       if (!this.#isToStore(task)) continue;
       const key = keys[next++] ?? null;
       if (task.number !== null) this.#pending.settle(task.number, key);
-      if (key !== null) this.#size.add(key, task.update?.length ?? 0);
+      if (key !== null) this.#size.add(key, task.update?.length ?? 0, task.number !== null);
     }
     if (tasks.some(({ number }) => number !== null)) this.#tellPending();
     for (const task of tasks) task.resolve();
@@ -318,7 +318,7 @@ export class Replica implements SyncSource {
   }
 
   #learnChange(change: StoredChange): boolean {
-    this.#size.add(change.key, change.bytes.length);
+    this.#size.add(change.key, change.bytes.length, change.pending);
     const stored = unseal(change.bytes);
     if (stored === null) return false;
     try {
@@ -332,11 +332,14 @@ export class Replica implements SyncSource {
 
   async #compactIfDue(): Promise<void> {
     const { store } = this.#keeper;
+    for (const bytes of this.#pending.takeConfirmed()) this.#size.confirmed(bytes);
     if (store === null || !this.#size.isCompactionDue) return;
     try {
       this.#size.reset(await store.compact(this.#size.lastKey, this.#state()));
     } catch (error) {
-      this.#failed(store, error);
+      // No room for a moment's two copies: nothing is lost, and there may be some the next time (C12).
+      if (error instanceof StorageError && error.code === 'QUOTA') this.#size.reset(this.#size.lastKey);
+      else this.#failed(store, error);
     }
   }
 

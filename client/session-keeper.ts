@@ -207,7 +207,7 @@ export class SessionKeeper {
   }
 
   #settings(options: SyncOptions | null): DeviceSettings {
-    return new DeviceSettings(options?.storage ?? this.#platform.storage);
+    return new DeviceSettings(options?.storage ?? this.#platform.storage, this.#platform.clock);
   }
 
   /** The data of the last user, not connected; null where there is none. */
@@ -236,7 +236,8 @@ export class SessionKeeper {
     await this.#closeSession();
     const lastSyncedAt = await settings.lastSyncedAt(userId).catch(() => null); // storage tells when it is opened
     const sessionOptions = this.#sessionOptions(options, deviceId, lastSyncedAt);
-    const session = await UserSession.open({ ...sessionOptions, report });
+    const openTimeout = settings.hangs ? 1_000 : undefined;
+    const session = await UserSession.open({ ...sessionOptions, openTimeout, report });
     this.#use(session);
     await this.#predecessor?.handOver(session, userId).catch(() => {}); // the next start does it again
     for (const resolve of this.#waiting ?? []) resolve(session);

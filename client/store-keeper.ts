@@ -1,4 +1,5 @@
 import { StorageError } from './errors.js';
+import { withDeadline } from './local-store/deadline.js';
 import type { DeviceStorage, LocalStore, LocalStoreEvents } from './local-store/store.js';
 import type { Clock } from './platform.js';
 
@@ -7,6 +8,8 @@ export interface StoreKeeperOptions {
   /** Name of the store: that of the user. */
   readonly name: string;
   readonly clock: Clock;
+  /** How long `open` waits for storage, in ms. */
+  readonly openTimeout?: number | undefined;
   /** Reads all of a store that was just opened; after a failure, writes to it what it lacks. */
   readonly fill: (store: LocalStore) => Promise<void>;
   /** Storage failed (C7), or works again (null). */
@@ -19,6 +22,8 @@ export interface StoreKeeperOptions {
   readonly onReopened: () => void;
 }
 
+/** How long the app waits for storage to open, in ms. */
+const OPEN_TIMEOUT = 4_000;
 /** Pauses before storage that failed is tried again, in ms. */
 const FIRST_RETRY = 1_000;
 const LAST_RETRY = 30_000;
@@ -31,6 +36,8 @@ export class StoreKeeper {
   #adopting: Promise<void> | null = null;
   #error: StorageError | null = null;
   #closed = false;
+  /** Storage has yet to answer: it is not asked a second time. */
+  #hangs = false;
   #delay = FIRST_RETRY;
   #cancelRetry = (): void => {};
 
@@ -59,7 +66,7 @@ export class StoreKeeper {
 
   /** For the first time. Never rejects. */
   open(): Promise<void> {
-    return this.#open().then(
+    return this.#openInTime().then(
       (store) => this.#adopt(store),
       (error: unknown) => this.lose(error),
     );
@@ -78,7 +85,8 @@ export class StoreKeeper {
     this.#store = null;
     this.#error = error;
     this.#cancelRetry();
-    if (!this.#closed) this.#cancelRetry = this.#options.clock.after(this.#delay, () => void this.#retry());
+    if (!this.#closed && !this.#hangs)
+      this.#cancelRetry = this.#options.clock.after(this.#delay, () => void this.#retry());
     this.#delay = Math.min(this.#delay * 2, LAST_RETRY);
     this.#options.onStorage(error);
   }
@@ -95,12 +103,49 @@ export class StoreKeeper {
   }
 
   async clear(): Promise<void> {
-    const store = this.#store ?? (await this.#options.storage.open(this.#options.name, NO_EVENTS));
-    await store.clear();
+    const { storage, name } = this.#options;
+    try {
+      const store = this.#store ?? (await storage.open(name, NO_EVENTS));
+      await store.clear();
+    } catch (error) {
+      if (storage.remove === undefined) throw error;
+      await storage.remove(name);
+    }
   }
 
   #open(): Promise<LocalStore> {
     return this.#options.storage.open(this.#options.name, this.#events());
+  }
+
+  /** The app does not wait longer for storage that hangs; where it opens later, it is taken then (C12). */
+  #openInTime(): Promise<LocalStore> {
+    const opening = this.#open();
+    let isLate = false;
+    const late = (): StorageError => {
+      isLate = true;
+      this.#hangs = true;
+      return new StorageError('BLOCKED', 'Local storage did not open in time.');
+    };
+    opening.then(
+      (store) => isLate && this.#reopenedWith(store),
+      (error: unknown) => {
+        this.#hangs = false;
+        if (isLate && !this.#closed) this.lose(error);
+      },
+    );
+    const { clock, openTimeout = OPEN_TIMEOUT } = this.#options;
+    return withDeadline(clock, openTimeout, opening, late);
+  }
+
+  #reopenedWith(store: LocalStore): void {
+    this.#hangs = false;
+    if (this.#closed) {
+      letGo(store);
+      return;
+    }
+    this.#cancelRetry();
+    this.#reopened = store;
+    this.#options.onReopened();
   }
 
   #takeReopened(): LocalStore | null {
@@ -133,10 +178,7 @@ export class StoreKeeper {
 
   async #retry(): Promise<void> {
     try {
-      const store = await this.#open();
-      if (this.#closed) return letGo(store);
-      this.#reopened = store;
-      this.#options.onReopened();
+      this.#reopenedWith(await this.#open());
     } catch (error) {
       if (!this.#closed) this.lose(error);
     }

@@ -2,11 +2,16 @@
 const COMPACT_CHANGES = 500;
 const COMPACT_BYTES = 1_000_000;
 
-/** What has come to the store since the last compaction. */
+/**
+ * What has come to the store since the last compaction and would go with the next one: what is pending stays in its
+ * row, so that it does not count before it is confirmed.
+ */
 export class StoredSize {
   #changes = 0;
   #bytes = 0;
   #lastKey = 0;
+  /** The oldest change is the last snapshot, or as good as one. */
+  #isFirst = true;
 
   /** The highest key that was told or stored. */
   get lastKey(): number {
@@ -17,8 +22,15 @@ export class StoredSize {
     return this.#changes >= COMPACT_CHANGES || this.#bytes >= COMPACT_BYTES;
   }
 
-  add(key: number, bytes: number): void {
+  /** A change that was stored; `pending` ones count once they are confirmed. */
+  add(key: number, bytes: number, pending: boolean): void {
     this.#lastKey = Math.max(this.#lastKey, key);
+    if (!pending && !this.#isFirst) this.confirmed(bytes);
+    if (!pending) this.#isFirst = false;
+  }
+
+  /** A change is no longer pending. */
+  confirmed(bytes: number): void {
     this.#changes++;
     this.#bytes += bytes;
   }
@@ -28,5 +40,6 @@ export class StoredSize {
     this.#lastKey = lastKey;
     this.#changes = 0;
     this.#bytes = 0;
+    this.#isFirst = lastKey === 0;
   }
 }

@@ -23,6 +23,8 @@ export interface SessionOptions {
   readonly sharedCollections: readonly string[];
   readonly getToken?: SyncOptions['getToken'];
   readonly platform: Platform;
+  /** How long to wait for local storage, in ms, where that is already known to hang. */
+  readonly openTimeout?: number | undefined;
   readonly lastSyncedAt: number | null;
   readonly onStatus: (status: SyncStatus) => void;
   readonly onSynced: () => void;
@@ -88,6 +90,7 @@ export class UserSession {
       storage,
       name: storageName,
       clock,
+      openTimeout: options.openTimeout,
       onChange,
       onStorage,
       onCleared,

@@ -1,3 +1,4 @@
+import { StorageError } from '../errors.js';
 import type { AsyncStorageLike } from './async-storage.js';
 import { fromBase64, toBase64 } from './base64.js';
 import { corrupt, unavailable } from './failures.js';
@@ -21,19 +22,23 @@ type Entries = ReadonlyMap<number, Entry>;
  * valid at once; items that no head names are left over from a crash.
  */
 export class AsyncStorageRows implements Rows {
+  /** The head as this runtime last read or wrote it: another one may use the same storage (C12). */
+  #head: string | null;
+  readonly #owner = Math.random().toString(36).slice(2);
   readonly #items: AsyncStorageLike;
   readonly #place: string;
   #entries: Entries;
 
-  private constructor(items: AsyncStorageLike, place: string, entries: Entries) {
+  private constructor(items: AsyncStorageLike, place: string, head: string | null) {
     this.#items = items;
     this.#place = place;
-    this.#entries = entries;
+    this.#head = head;
+    this.#entries = head === null ? new Map() : decodeHead(head);
   }
 
   static async open(items: AsyncStorageLike, place: string): Promise<AsyncStorageRows> {
     const head = await items.getItem(`${place}head`);
-    const rows = new AsyncStorageRows(items, place, head === null ? new Map() : decodeHead(head));
+    const rows = new AsyncStorageRows(items, place, head);
     await rows.#removeLeftovers();
     return rows;
   }
@@ -44,11 +49,12 @@ export class AsyncStorageRows implements Rows {
     const byName = new Map(names.map((name, i) => [name, texts[i] ?? null]));
     return [...this.#entries].map(([key, entry]) => {
       const chunks = this.#namesOf(key, entry).map((name) => byName.get(name) ?? null);
-      return { key, bytes: decodeChange(key, chunks), pending: entry.pending };
+      return { key, bytes: decodeChange(chunks), pending: entry.pending };
     });
   }
 
   async write(write: RowsWrite): Promise<void> {
+    await this.#checkHead(this.#head);
     const items = write.add.map((change) => ({ change, chunks: encodeChange(change.bytes) }));
     const entries = new Map(this.#entries);
     for (const key of write.confirm)
@@ -61,7 +67,10 @@ export class AsyncStorageRows implements Rows {
       chunks.map((text, i) => ({ name: this.#nameOf(change.key, i), text })),
     );
     await this.#writeChunks(named);
-    await this.#writeHead(encodeHead(entries));
+    const head = encodeHead(entries, this.#owner);
+    await this.#writeHead(head);
+    await this.#checkHead(head);
+    this.#head = head;
     const removed = write.remove.flatMap((key) => this.#namesOf(key, this.#entries.get(key)));
     this.#entries = entries;
     await this.#tryRemove(removed);
@@ -71,7 +80,15 @@ export class AsyncStorageRows implements Rows {
 
   async remove(): Promise<void> {
     await this.#items.removeItem(`${this.#place}head`);
-    await inBatches(await this.#allNames(), (name) => this.#items.removeItem(name));
+    await removeItems(this.#items, this.#place);
+  }
+
+  /** The app may have emptied its storage, and a background task of it may have a client of its own. */
+  async #checkHead(known: string | null): Promise<void> {
+    if ((await this.#items.getItem(`${this.#place}head`)) === known) return;
+    const message =
+      'The storage of this device was emptied, or another runtime of this app writes to it too: this one goes on in memory, and stores everything once more.';
+    throw new StorageError('BLOCKED', message);
   }
 
   async #writeChunks(chunks: readonly { name: string; text: string }[]): Promise<void> {
@@ -139,18 +156,17 @@ function encodeChange(bytes: Uint8Array): string[] {
   );
 }
 
-function decodeChange(key: number, chunks: readonly (string | null)[]): Uint8Array {
+function decodeChange(chunks: readonly (string | null)[]): Uint8Array {
   const text = chunks.includes(null) ? '' : chunks.join('');
   const colon = text.indexOf(':');
   const bytes = fromBase64(text.slice(colon + 1));
-  if (bytes === null || colon < 0 || bytes.length !== Number(text.slice(0, colon))) {
-    throw corrupt(`The stored change ${key} is damaged.`);
-  }
-  return bytes;
+  // What is no update is told by whoever reads it; the others stand without it.
+  const isWhole = bytes !== null && colon >= 0 && bytes.length === Number(text.slice(0, colon));
+  return isWhole ? bytes : new Uint8Array(0);
 }
 
 /** Neighbours that are alike share a run of four numbers: first key, how many, pending, chunks of each. */
-function encodeHead(entries: Entries): string {
+function encodeHead(entries: Entries, owner: string): string {
   const runs: [number, number, number, number][] = [];
   for (const [key, { pending, chunks }] of entries) {
     const run = runs[runs.length - 1];
@@ -158,7 +174,7 @@ function encodeHead(entries: Entries): string {
     if (continues) run[1] += 1;
     else runs.push([key, 1, Number(pending), chunks]);
   }
-  return JSON.stringify({ version: 1, runs });
+  return JSON.stringify({ version: 1, owner, runs });
 }
 
 function decodeHead(text: string): Entries {
@@ -173,4 +189,10 @@ function decodeHead(text: string): Entries {
   } catch (error) {
     throw corrupt('The list of stored changes is damaged.', error);
   }
+}
+
+/** Deletes all items of a store, in whatever state they are. */
+export async function removeItems(items: AsyncStorageLike, place: string): Promise<void> {
+  const names = (await items.getAllKeys()).filter((name) => name.startsWith(place));
+  await inBatches(names, (name) => items.removeItem(name));
 }

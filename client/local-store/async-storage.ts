@@ -1,4 +1,4 @@
-import { AsyncStorageRows } from './async-storage-rows.js';
+import { AsyncStorageRows, removeItems } from './async-storage-rows.js';
 import { asStorageError, toStorageError } from './failures.js';
 import { safeName } from './safe-name.js';
 import { openSole } from './sole-store.js';
@@ -27,14 +27,16 @@ export interface AsyncStorageOptions {
  */
 export function asyncStorage(items: AsyncStorageLike, options: AsyncStorageOptions = {}): DeviceStorage {
   const prefix = options.prefix ?? 'telemed-sync';
+  const placeOf = (name: string): string => `${prefix}/user/${safeName(name)}/`;
   const settingKey = (name: string): string => `${prefix}/setting/${safeName(name)}`;
   return {
     name: 'AsyncStorage',
     durable: true,
     async open(name) {
-      const place = `${prefix}/user/${safeName(name)}/`;
+      const place = placeOf(name);
       return openSole(items, place, 'AsyncStorage', () => AsyncStorageRows.open(items, place));
     },
+    remove: (name) => orStorageError(() => removeItems(items, placeOf(name))),
     readSetting: (name) => orStorageError(() => items.getItem(settingKey(name))),
     writeSetting: (name, value) =>
       orStorageError(() =>

@@ -1,4 +1,4 @@
-import { asStorageError, corrupt, toStorageError } from './failures.js';
+import { asStorageError, toStorageError } from './failures.js';
 import { safeName } from './safe-name.js';
 import { openSole, type Rows, type RowsWrite } from './sole-store.js';
 import type { DeviceStorage, StoredChange } from './store.js';
@@ -48,12 +48,21 @@ export function expoSqliteStorage(sqlite: ExpoSqlite): DeviceStorage {
       const file = fileName(name);
       return openSole(sqlite, file, 'SQLite', () => SqliteRows.open(sqlite, file));
     },
+    remove: (name) => removeDatabase(sqlite, fileName(name)),
     readSetting: (name) => withSettings((db) => readSetting(db, name)),
     writeSetting: (name, value) => withSettings((db) => writeSetting(db, name, value)),
   };
 }
 
 const fileName = (name: string): string => `telemed-sync-${safeName(name)}.db`;
+
+async function removeDatabase(sqlite: ExpoSqlite, file: string): Promise<void> {
+  try {
+    await sqlite.deleteDatabaseAsync(file);
+  } catch (error) {
+    throw asStorageError(error, toStorageError('SQLite'));
+  }
+}
 
 async function openDatabase(sqlite: ExpoSqlite, file: string, table: string): Promise<ExpoDatabase> {
   const db = await sqlite.openDatabaseAsync(file);
@@ -106,8 +115,8 @@ class SqliteRows implements Rows {
       'SELECT key, bytes, pending FROM changes ORDER BY key',
     );
     return rows.map(({ key, bytes, pending }) => {
-      if (!(bytes instanceof Uint8Array)) throw corrupt(`The stored change ${key} is damaged.`);
-      return { key, bytes, pending: pending === 1 };
+      // What is no update is told by whoever reads it; the others stand without it.
+      return { key, bytes: bytes instanceof Uint8Array ? bytes : new Uint8Array(0), pending: pending === 1 };
     });
   }
 

@@ -183,6 +183,7 @@ const ofItsOwn = (bytes: Uint8Array): Uint8Array =>
   bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice();
 
 function changeOf({ key, bytes, pending }: Row): StoredChange {
-  if (key === undefined || !ArrayBuffer.isView(bytes)) throw corrupt('A stored change is damaged.');
-  return { key, bytes, pending: pending === 1 };
+  if (key === undefined) throw corrupt('A stored change has no key.');
+  // What is no update is told by whoever reads it; the others stand without it.
+  return { key, bytes: ArrayBuffer.isView(bytes) ? bytes : new Uint8Array(0), pending: pending === 1 };
 }

@@ -1,6 +1,6 @@
 import type { Clock } from '../platform.js';
 import { systemClock } from '../standard-platform.js';
-import { withSettings } from './indexeddb-database.js';
+import { deleteDatabase, toIndexedDbError, withSettings } from './indexeddb-database.js';
 import { answerOf } from './indexeddb-requests.js';
 import { IndexedDbStore } from './indexeddb-store.js';
 import type { DeviceStorage } from './store.js';
@@ -37,6 +37,7 @@ export function indexedDbStorage(options: IndexedDbOptions = {}): DeviceStorage 
     name: 'IndexedDB',
     durable: true,
     open: (name, events) => IndexedDbStore.open(`${limits.prefix}/user/${name}`, events, limits),
+    remove: (name) => removeDatabase(`${limits.prefix}/user/${name}`, limits),
     readSetting: (name) =>
       withSettings(limits, 'readonly', async (settings) => (await answerOf(settings.get(name))) ?? null),
     writeSetting: (name, value) =>
@@ -44,4 +45,12 @@ export function indexedDbStorage(options: IndexedDbOptions = {}): DeviceStorage 
         await (value === null ? answerOf(settings.delete(name)) : answerOf(settings.put(value, name)));
       }),
   };
+}
+
+async function removeDatabase(name: string, limits: IndexedDbLimits): Promise<void> {
+  try {
+    await deleteDatabase(name, limits);
+  } catch (error) {
+    throw toIndexedDbError(error);
+  }
 }

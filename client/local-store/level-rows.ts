@@ -42,7 +42,7 @@ export class LevelRows implements Rows {
     if (entries.length !== this.#state.changes) throw corrupt(`Stored changes are missing: ${this.#cure()}`);
     return entries.map(([name, value]) => {
       const key = Number(name.slice(1));
-      return { key, bytes: this.#open(name, value), pending: pending.has(pendingKey(key)) };
+      return { key, bytes: this.#open(value), pending: pending.has(pendingKey(key)) };
     });
   }
 
@@ -77,11 +77,11 @@ export class LevelRows implements Rows {
     if (writes !== wanted.writes) throw cause;
   }
 
-  #open(name: string, value: Uint8Array): Uint8Array {
+  #open(value: Uint8Array): Uint8Array {
     const bytes = value.slice(4);
     const check = new DataView(value.buffer, value.byteOffset, value.byteLength);
     if (value.length >= 4 && check.getUint32(0) === crc32(bytes)) return bytes;
-    throw corrupt(`The stored change ${name} is damaged: ${this.#cure()}`);
+    return NOTHING; // no update: whoever reads it says that it is damaged, and goes on with the others
   }
 
   #cure(): string {
@@ -123,6 +123,16 @@ async function readState(db: Database): Promise<State> {
   }
 }
 
+/** Deletes a database in whatever state it is, but not one that another process has open. */
+export async function removeDatabase(location: string): Promise<void> {
+  const db: Database = new ClassicLevel(location, { keyEncoding: 'utf8', valueEncoding: 'view' });
+  await db.open({ createIfMissing: true }).catch((error: unknown) => {
+    if (isLocked(error)) throw inUse(location, error);
+  });
+  await db.close();
+  await rm(location, { recursive: true, force: true });
+}
+
 /** LevelDB makes the first two before there is a database, and ends with a file CURRENT that names the manifest. */
 const NO_DATA = /^(LOCK|LOG|LOG\.old|MANIFEST-000001|000001\.dbtmp)$/;
 
@@ -139,7 +149,7 @@ async function openDatabase(location: string): Promise<Database> {
     return db;
   } catch (error) {
     if (!isLocked(error)) throw error;
-    throw unavailable(`The folder ${location} is in use by another process: stop that one first.`, error);
+    throw inUse(location, error);
   }
 }
 
@@ -151,6 +161,9 @@ async function listFolder(location: string): Promise<string[]> {
     throw error;
   }
 }
+
+const inUse = (location: string, cause: unknown) =>
+  unavailable(`The folder ${location} is in use by another process: stop that one first.`, cause);
 
 const isLocked = (error: unknown): boolean =>
   error instanceof Error && (error.cause as { code?: unknown } | undefined)?.code === 'LEVEL_LOCKED';

@@ -1,6 +1,6 @@
 import { join, resolve } from 'node:path';
 import { asStorageError, toStorageError } from './failures.js';
-import { LevelRows } from './level-rows.js';
+import { LevelRows, removeDatabase } from './level-rows.js';
 import { safeName } from './safe-name.js';
 import { readText, writeText } from './settings-folder.js';
 import { openSole } from './sole-store.js';
@@ -26,6 +26,7 @@ export function levelStorage(folder: string): DeviceStorage {
       const location = path('users', name);
       return openSole(PROCESS, location, 'LevelDB', () => LevelRows.open(location));
     },
+    remove: (name) => orStorageError(() => removeDatabase(path('users', name))),
     readSetting: (name) => orStorageError(async () => readText(path('settings', name))),
     writeSetting: (name, value) => orStorageError(async () => writeText(path('settings', name), value)),
   };

@@ -88,6 +88,11 @@ export interface DeviceStorage {
    * UNAVAILABLE; one that is about to close is waited for.
    */
   open(name: string, events: LocalStoreEvents): Promise<LocalStore>;
+  /**
+   * Deletes the store of that name, also one that can't be opened. Rejects with a `StorageError` where it is in use
+   * elsewhere. Left out: only what can be opened can be deleted.
+   */
+  remove?(name: string): Promise<void>;
   /** A few short texts beside the stores, such as the device id. Reject with a `StorageError`. */
   readSetting(name: string): Promise<string | null>;
   /** `null` removes it. */

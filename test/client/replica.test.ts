@@ -231,6 +231,53 @@ describe('storage that fails', () => {
     expect(again.count).toBe(3);
   });
 
+  test('[C12] a compaction for which there is no room is put off, and no loss of the store', async () => {
+    const storage = new BreakableStorage();
+    const tab = await Tab.open(storage);
+    await tab.set('first', 0);
+    tab.replica.confirm(tab.last());
+    storage.compactions = failure();
+    for (let n = 0; n < 1_100; n++) {
+      await tab.set('a', n);
+      tab.replica.confirm(tab.last());
+    }
+    expect(tab.said).toEqual([]);
+    expect(tab.replica.durable).toBe(true);
+    expect(storage.refusedCompactions).toBe(2);
+  });
+
+  test('[C12] what is pending makes no compaction due: it stays in its row', async () => {
+    const storage = new BreakableStorage();
+    const tab = await Tab.open(storage);
+    storage.compactions = failure();
+    for (let n = 0; n < 1_100; n++) await tab.set('a', n);
+    expect(storage.refusedCompactions).toBe(0);
+  });
+
+  test('[C12] storage that hangs is waited for some seconds, and taken when it opens', async () => {
+    const [storage, clock] = [new BreakableStorage(), new ManualClock()];
+    const open = storage.open.bind(storage);
+    let answer = (): void => {};
+    storage.open = async (...args) => {
+      await new Promise<void>((resolve) => {
+        answer = resolve;
+      });
+      return open(...args);
+    };
+    const opening = Tab.open(storage, clock);
+    clock.pass(5_000);
+    const tab = await opening;
+    expect(tab.said).toEqual(['BLOCKED']);
+    await tab.set('a', 1);
+    clock.pass(600_000);
+    answer();
+    await tab.until(() => tab.replica.durable, 'it is stored');
+    expect(tab.said).toEqual(['BLOCKED', 'mended']);
+    storage.open = open;
+    const again = await Tab.open(storage);
+    expect(again.notes()).toEqual({ a: 1 });
+  });
+
   test('[C7] where it can never be opened, everything works in memory', async () => {
     const storage = new BreakableStorage();
     storage.failure = new StorageError('UNAVAILABLE', 'There is no storage.');

@@ -1,9 +1,14 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import * as v from 'valibot';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
 import type { ChangeEvent, SyncOptions } from '../../client/api.js';
 import { ClientError, RecordError, UnsyncedChangesError } from '../../client/errors.js';
+import { levelStorage } from '../../client/local-store/level.js';
 import { memoryStorage } from '../../client/local-store/memory.js';
+import type { SyncManager } from '../../client/sync-manager.js';
 import { BreakableStorage } from '../support/breakable-storage.js';
 import { closeClients, offlineClient, testClient } from '../support/test-client.js';
 
@@ -291,5 +296,40 @@ test('[C7] a failure of storage is told to the app, and the status says that not
     durable: false,
     pendingChanges: 1,
     error: { code: 'QUOTA' },
+  });
+});
+
+describe('[C12] a store that can not be opened', () => {
+  const damages: Readonly<Record<string, (folder: string) => Promise<unknown>>> = {
+    'has no CURRENT': (folder) => rm(join(folder, 'users', 'n-anna', 'CURRENT')),
+    'has a CURRENT that names nothing': (folder) =>
+      writeFile(join(folder, 'users', 'n-anna', 'CURRENT'), 'MANIFEST-999999\n'),
+    'is a file': async (folder) => {
+      await rm(join(folder, 'users', 'n-anna'), { recursive: true });
+      await writeFile(join(folder, 'users', 'n-anna'), 'no folder');
+    },
+  };
+
+  test.each(Object.keys(damages))('and %s is cleared with force, and stores again', async (what) => {
+    const folder = await mkdtemp(join(tmpdir(), 'device-'));
+    onTestFinished(() => rm(folder, { recursive: true, force: true }));
+    const start = async (): Promise<SyncManager> => {
+      const client = testClient({ storage: levelStorage(folder) });
+      await client.initialize({ serverUrl: 'http://127.0.0.1:1', userId: 'anna', autoConnect: false });
+      return client;
+    };
+    const first = await start();
+    await first.addData('notes', { id: 'a' });
+    await first.close();
+    await damages[what]?.(folder);
+    const client = await start();
+    expect(client.status.current.durable).toBe(false);
+    await client.clearSyncData({ force: true });
+    await client.addData('notes', { id: 'b' });
+    expect(client.status.current).toMatchObject({ durable: true, error: null });
+    await client.close();
+    const last = await start();
+    expect(await last.getData('notes')).toEqual([{ id: 'b' }]);
+    await last.logout({ force: true });
   });
 });

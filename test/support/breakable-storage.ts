@@ -13,6 +13,9 @@ export class BreakableStorage implements DeviceStorage {
   readonly durable = true;
   /** While it is set, every call rejects with it and does nothing. */
   failure: StorageError | null = null;
+  /** While it is set, compactions reject with it and do nothing. */
+  compactions: StorageError | null = null;
+  refusedCompactions = 0;
   /** Before a change is handed out; to damage it. */
   onRead: (change: StoredChange) => StoredChange = (change) => change;
   /** Calls of `append` that wait here until it resolves. */
@@ -75,7 +78,11 @@ export class BreakableStorage implements DeviceStorage {
         await this.confirmGate;
         return store.confirm(keys);
       }),
-      compact: guarded((key, snapshot) => store.compact(key, snapshot)),
+      compact: guarded(async (key, snapshot) => {
+        if (this.compactions === null) return store.compact(key, snapshot);
+        this.refusedCompactions++;
+        throw this.compactions;
+      }),
       clear: guarded(() => store.clear()),
       close: () => store.close(),
     };

@@ -119,13 +119,19 @@ describe('AsyncStorage, over a stand-in', () => {
   it('[C7] a head that was stored although the call failed counts; one that nobody can read back ends the store', async () => {
     const items = new AsyncItems();
     const store = await open(items);
-    const { setItem } = items;
+    const { setItem, getItem } = items;
+    let heads = 0;
     items.setItem = async (key, value) => {
       await setItem.call(items, key, value);
-      if (key.endsWith('head')) throw full();
+      if (!key.endsWith('head')) return;
+      heads++;
+      throw full();
     };
     await put(store, 'a');
-    items.getItem = () => Promise.reject(new Error('gone'));
+    items.getItem = async (key) => {
+      if (heads > 1) throw new Error('gone');
+      return getItem.call(items, key);
+    };
     await expect(put(store, 'b')).rejects.toMatchObject({ code: 'UNAVAILABLE' });
     await expect(put(store, 'c')).rejects.toMatchObject({ code: 'UNAVAILABLE' });
     await store.close();
@@ -135,8 +141,6 @@ describe('AsyncStorage, over a stand-in', () => {
   });
 
   it.each<[string, (items: Map<string, string>) => void]>([
-    ['a chunk is missing', (items) => items.delete('telemed-sync/user/n-anna/1.0')],
-    ['a chunk is cut off', (items) => items.set('telemed-sync/user/n-anna/1.0', '4:YWJj')],
     ['the head is cut off', (items) => items.set('telemed-sync/user/n-anna/head', '{"version":1,"ru')],
     [
       'the head is of another version',
@@ -149,6 +153,44 @@ describe('AsyncStorage, over a stand-in', () => {
     await store.close();
     damage(items.items);
     await expect(open(items)).rejects.toMatchObject({ code: 'CORRUPT' });
+  });
+
+  it.each<[string, (items: Map<string, string>) => void]>([
+    ['missing', (items) => items.delete('telemed-sync/user/n-anna/1.0')],
+    ['cut off', (items) => items.set('telemed-sync/user/n-anna/1.0', '4:YWJj')],
+    ['no text of ours', (items) => items.set('telemed-sync/user/n-anna/1.0', '?')],
+  ])('[C12] a change that is %s stands for nothing, and the others stay', async (_, damage) => {
+    const items = new AsyncItems();
+    const store = await open(items);
+    await put(store, 'abcd');
+    await put(store, 'other');
+    await store.close();
+    damage(items.items);
+    expect(await read(await open(items))).toEqual(['', 'other']);
+  });
+
+  it('[C12] storage that the app emptied is noticed by the next write', async () => {
+    const items = new AsyncItems();
+    const store = await open(items);
+    await put(store, 'a');
+    items.items.clear();
+    await expect(put(store, 'b')).rejects.toMatchObject({ code: 'BLOCKED' });
+  });
+
+  it('[C12] of two runtimes on one storage each notices what the other wrote, and overwrites nothing', async () => {
+    const items = new AsyncItems();
+    const other = new AsyncItems();
+    Object.defineProperty(other, 'items', { value: items.items });
+    const [one, two] = [await open(items), await open(other)];
+    await put(one, 'a');
+    await expect(put(two, 'b')).rejects.toMatchObject({ code: 'BLOCKED' });
+    await put(one, 'c');
+    await two.close();
+    const again = await open(other);
+    await put(again, 'b');
+    await expect(put(one, 'd')).rejects.toMatchObject({ code: 'BLOCKED' });
+    await again.close();
+    expect(await read(await open(other))).toEqual(['a', 'c', 'b']);
   });
 
   it('[C5] base64 is that of everyone else, without btoa and Buffer', () => {
