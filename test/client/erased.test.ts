@@ -12,6 +12,7 @@ import type { SyncStatus } from '../../client/status.js';
 import type { SyncManager } from '../../client/sync-manager.js';
 import { NoUpgrades } from '../support/no-upgrades.js';
 import { closeClients, synced, testClient } from '../support/test-client.js';
+import { JWT, tokenFor } from '../support/tokens.js';
 import { useServer } from '../support/use.js';
 import { inTime } from '../support/wait.js';
 
@@ -165,5 +166,28 @@ test.each(['arrayBuffer', 'headers'] as const)(
     await client.updateConfig({ serverUrl: server.url });
     await synced(client);
     expect(client.status.current.error).toBeNull();
+  },
+);
+
+test.each([
+  ['a socket', {}],
+  ['HTTP', { WebSocket: undefined }],
+])(
+  '[C10 A4] why a token is refused over %s is in the reason, in the words of the server',
+  async (_, parts) => {
+    const server = await useServer(JWT);
+    const client = testClient(parts);
+    let token = await tokenFor('anna', { expiresIn: -600 });
+    await client.initialize({ serverUrl: server.url, userId: 'anna', getToken: () => token });
+    await statusWhere(client, ({ connection }) => connection === 'needs-token');
+    expect(client.status.current.reason).toMatch(/expired 10 min ago/);
+    token = await tokenFor('bert');
+    await client.connect();
+    await statusWhere(client, ({ connection }) => connection === 'refused');
+    expect(client.status.current.reason).toMatch(/no access to this user/);
+    token = await tokenFor('anna');
+    await client.connect();
+    await synced(client);
+    expect(client.status.current).toMatchObject({ error: null, pendingChanges: 0 });
   },
 );
