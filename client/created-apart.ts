@@ -3,12 +3,12 @@ import { isCollectionName, isRecordId } from '../shared/names.js';
 import { assignRecord, readRecord, recordMap } from '../shared/records.js';
 
 /**
- * Of two records that two tabs created apart Yjs keeps one. What the one in `update` had besides is written into the
- * one that stayed: the server would do so, but perhaps much later (D4).
+ * Of two records that two tabs created apart Yjs keeps one. What the other tab's had besides, by its `updates`, is
+ * written into the one that stayed: the server would do so, but perhaps much later (D4).
  */
-export function bringBack(doc: Y.Doc, update: Uint8Array): void {
+export function bringBack(doc: Y.Doc, updates: readonly Uint8Array[]): void {
   const other = new Y.Doc();
-  Y.applyUpdate(other, update);
+  for (const update of updates) Y.applyUpdate(other, update);
   for (const name of other.share.keys()) {
     if (!isCollectionName(name)) continue;
     for (const [id, theirs] of other.getMap(name)) {

@@ -49,6 +49,8 @@ export class Replica implements SyncSource {
   readonly #taskOf = new WeakMap<Y.Transaction, Task>();
   /** Yjs has ended what it began. */
   #isWhole = true;
+  /** It could not. */
+  #isBroken = false;
 
   private constructor(options: ReplicaOptions) {
     this.#options = options;
@@ -169,9 +171,9 @@ export class Replica implements SyncSource {
   }
 
   /** Deletes everything on this device, in other tabs too. Rejects with a `StorageError` where that is impossible. */
-  async clear(): Promise<void> {
+  async clear(force: boolean): Promise<void> {
     await this.#stop();
-    await this.#keeper.clear();
+    await this.#keeper.clear(force);
   }
 
   async #stop(): Promise<void> {
@@ -182,12 +184,12 @@ export class Replica implements SyncSource {
   }
 
   #enqueue(origin: Origin, change: (doc: Y.Doc) => void, at = this.#options.clock.now()): Promise<void> {
-    if (this.#closed) return Promise.reject(new ClientError('CLOSED'));
+    if (this.#closed || this.#isBroken) return Promise.reject(new ClientError('CLOSED'));
     return new Promise((resolve, reject) => {
       const task: Task = { origin, at, change, resolve, reject, update: null, number: null };
       this.#tasks.push(task);
       if (origin === 'local') this.#run(task);
-      if (this.#isWhole) this.#drain();
+      if (this.#isWhole || this.#isBroken) this.#drain();
     });
   }
 
@@ -242,8 +244,15 @@ export class Replica implements SyncSource {
       task.reject(error);
       if (task.origin === 'remote')
         task.update = null; // half an update: the server has all of it
-      else if (!this.#isWhole) this.#options.onBroken(); // Yjs would swallow every later change
+      else if (!this.#isWhole) this.#break();
     }
+  }
+
+  /** Yjs swallows every later change: what is written already is stored, and nothing more is taken. */
+  #break(): void {
+    if (this.#isBroken) return;
+    this.#isBroken = true;
+    this.#options.onBroken();
   }
 
   #transact(task: Task, change = task.change): void {
@@ -276,9 +285,7 @@ export class Replica implements SyncSource {
     }
     const last = written[written.length - 1];
     if (last === undefined) return;
-    this.#transact(last, (doc) => {
-      for (const update of others) bringBack(doc, update);
-    });
+    this.#transact(last, (doc) => bringBack(doc, others));
   }
 
   /** A write that was made while a store was opened anew is stored with it. */

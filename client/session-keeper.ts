@@ -29,6 +29,7 @@ export class SessionKeeper {
   #session: UserSession | null = null;
   readonly #syncTimes: SyncTimes;
   #isConnected = false;
+  #isBroken = false;
   /** Options that were set before `initialize`. */
   #early: Partial<SyncOptions> = {};
   /** Before the first session of a drop-in: who waits for it. Null: nobody may. */
@@ -43,8 +44,9 @@ export class SessionKeeper {
     this.#syncTimes = new SyncTimes(platform.clock);
   }
 
+  /** `null` also while a document that broke is opened anew: what is written waits for it. */
   get session(): UserSession | null {
-    return this.#session;
+    return this.#isBroken ? null : this.#session;
   }
 
   get options(): SyncOptions | null {
@@ -57,8 +59,8 @@ export class SessionKeeper {
 
   /** The open session; waits for an `initialize` that is under way. */
   async ready(): Promise<UserSession> {
-    if (this.#session === null) await this.#steps.catch(() => {}); // told to who asked for it
-    if (this.#session !== null) return this.#session;
+    if (this.session === null) await this.#steps.catch(() => {}); // told to who asked for it
+    if (this.session !== null) return this.session;
     const waiting = this.#waiting;
     if (waiting === null) throw new ClientError('NOT_INITIALIZED');
     return new Promise((resolve) => waiting.push(resolve));
@@ -122,7 +124,7 @@ export class SessionKeeper {
         if (wasConnected) this.#connect();
         throw error;
       }
-      await this.#clear(options.userId, session).finally(() => this.#open(target));
+      await this.#clear(options.userId, false, session).finally(() => this.#open(target));
       if (wasConnected) this.#connect();
     });
   }
@@ -170,7 +172,7 @@ export class SessionKeeper {
       const options = this.#options ?? (await this.#openLast());
       if (options === null) return;
       if (!force) this.#session?.checkSynced();
-      await this.#clear(options.userId);
+      await this.#clear(options.userId, force);
       await this.#end('Logged out.', NOT_INITIALIZED);
     });
   }
@@ -182,7 +184,7 @@ export class SessionKeeper {
       if (options === null) return;
       const wasConnected = this.#isConnected;
       if (!force) this.#session?.checkSynced();
-      await this.#clear(options.userId);
+      await this.#clear(options.userId, force);
       if (!wasOpen) return this.#end('Cleared.', NOT_INITIALIZED);
       await this.#open(options);
       if (wasConnected) this.#connect();
@@ -231,7 +233,7 @@ export class SessionKeeper {
     this.#options = options;
     const { serverUrl, userId, autoConnect = true } = options;
     this.#config = { serverUrl, userId, deviceId, autoConnect };
-    await this.#saveConfig();
+    await settings.saveConfig(this.#config).catch(() => {}); // storage tells when it is opened
     if (isOpen) return;
     await this.#closeSession();
     const lastSyncedAt = await settings.lastSyncedAt(userId).catch(() => null); // storage tells when it is opened
@@ -276,7 +278,10 @@ export class SessionKeeper {
       onSynced: () => this.syncs.set({ count: this.syncs.current.count + 1 }),
       onStorage: (error: StorageError | null) => this.#options?.onStorageError?.(error),
       onCleared: () => void this.#step(() => this.#end('Logged out in another tab.', NOT_INITIALIZED)),
-      onBroken: () => void this.#step(() => this.#reopen()),
+      onBroken: () => {
+        this.#isBroken = true;
+        void this.#step(() => this.#reopen());
+      },
       onErased: (report: ConnectionReport) => void this.#step(() => this.#erase(options.userId, report)),
     };
   }
@@ -302,6 +307,7 @@ export class SessionKeeper {
   async #reopen(): Promise<void> {
     const options = this.#initialized();
     await this.#closeSession();
+    this.#isBroken = false;
     await this.#open(options);
     if (this.#isConnected) this.#connect();
   }
@@ -311,7 +317,7 @@ export class SessionKeeper {
     const options = this.#options;
     if (options?.userId !== userId) return;
     this.#isConnected = false;
-    await this.#clear(userId).catch(() => {}); // storage tells when it is opened
+    await this.#clear(userId, true).catch(() => {}); // storage tells when it is opened
     await this.#open(options, report);
   }
 
@@ -320,11 +326,11 @@ export class SessionKeeper {
     this.#onSession(session);
   }
 
-  async #clear(userId: string, session = this.#session): Promise<void> {
+  async #clear(userId: string, force: boolean, session = this.#session): Promise<void> {
     const settings = this.#settings(this.#options);
     this.#use(null);
     await this.#syncTimes.forget();
-    await session?.clear();
+    await session?.clear(force);
     await settings.saveConfig(null);
     await settings.saveLastSyncedAt(userId, null);
   }
@@ -344,13 +350,6 @@ export class SessionKeeper {
     const saved = this.#syncTimes.flush();
     this.#use(null);
     await Promise.all([saved, session.close()]);
-  }
-
-  async #saveConfig(): Promise<void> {
-    if (this.#config === null) return;
-    await this.#settings(this.#options)
-      .saveConfig(this.#config)
-      .catch(() => {}); // storage told already
   }
 }
 

@@ -102,13 +102,14 @@ export class StoreKeeper {
     await this.#store?.close().catch(() => {}); // every promise that resolved is kept already
   }
 
-  async clear(): Promise<void> {
+  /** What can't be opened may hold what nobody else has: it is deleted with `force` only. */
+  async clear(force: boolean): Promise<void> {
     const { storage, name } = this.#options;
     try {
       const store = this.#store ?? (await storage.open(name, NO_EVENTS));
       await store.clear();
     } catch (error) {
-      if (storage.remove === undefined) throw error;
+      if (!force || storage.remove === undefined) throw error;
       await storage.remove(name);
     }
   }

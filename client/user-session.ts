@@ -192,9 +192,9 @@ export class UserSession {
     await Promise.all([this.replica.close(), this.#shared?.close()]);
   }
 
-  async clear(): Promise<void> {
+  async clear(force: boolean): Promise<void> {
     this.#end();
-    await Promise.all([this.replica.clear(), this.#shared?.clear()]);
+    await Promise.all([this.replica.clear(force), this.#shared?.clear(force)]);
   }
 
   #end(): void {

@@ -116,7 +116,11 @@ export class AsyncStorageRows implements Rows {
   async #removeLeftovers(): Promise<void> {
     const named = new Set([...this.#entries].flatMap(([key, entry]) => this.#namesOf(key, entry)));
     named.add(`${this.#place}head`);
-    await this.#tryRemove((await this.#allNames()).filter((name) => !named.has(name)));
+    const last = this.#head === null ? Number.POSITIVE_INFINITY : Math.max(0, ...this.#entries.keys());
+    // Higher ones may be what another runtime is about to name: the next writes go over them. Without a head the
+    // store was deleted, and what is left of it must not stay.
+    const isOld = (name: string): boolean => Number.parseInt(name.slice(this.#place.length), 10) <= last;
+    await this.#tryRemove((await this.#allNames()).filter((name) => !named.has(name) && isOld(name)));
   }
 
   /** What stays behind is removed when the store is opened the next time. */

@@ -143,7 +143,9 @@ describe('[C3] a write', () => {
       });
       doc.getMap('notes').set('b', unreadable); // Yjs reads it when it encodes the update
     });
+    const next = tab.set('d', 4); // Yjs would not even say that it is there
     await expect(write).rejects.toThrow('a fault of Yjs');
+    await expect(next).rejects.toMatchObject({ code: 'CLOSED' });
     expect(tab.said).toContain('broken');
     const again = await Tab.open(storage);
     await again.set('c', 3);
@@ -198,11 +200,34 @@ describe('several tabs', () => {
     },
   );
 
+  test('[C9 D4] what another tab made and deleted does not come back with a record of the same id', async () => {
+    const storage = new BreakableStorage();
+    const [one, two] = [await Tab.open(storage), await Tab.open(storage)];
+    const put = (tab: Tab, field: string) =>
+      tab.replica.write((doc) =>
+        writeRecord(doc, 'notes' as CollectionName, 'x' as RecordId, { [field]: 1 }),
+      );
+    let open = (): void => {};
+    storage.gate = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    const mine = put(two, 'mine');
+    storage.gate = Promise.resolve();
+    await put(one, 'theirs');
+    await one.replica.write((doc) => doc.getMap('notes').delete('x'));
+    open();
+    await mine;
+    await one.until(() => one.count === 3, 'one knows all');
+    await two.until(() => two.count === 3, 'two knows all');
+    expect(two.notes()).toEqual({ x: { mine: 1 } });
+    expect(one.notes()).toEqual({ x: { mine: 1 } });
+  });
+
   test('[C9] one that deletes everything ends the others', async () => {
     const storage = new BreakableStorage();
     const [one, two] = [await Tab.open(storage), await Tab.open(storage)];
     await one.set('a', 1);
-    await one.replica.clear();
+    await one.replica.clear(false);
     await two.until(() => two.said.includes('cleared'), 'the other tab is told');
     expect(two.said).toEqual(['cleared']);
     const again = await Tab.open(storage);

@@ -1,15 +1,17 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
 import type { ChangeEvent, SyncOptions } from '../../client/api.js';
-import { ClientError, RecordError, UnsyncedChangesError } from '../../client/errors.js';
+import { ClientError, RecordError, StorageError, UnsyncedChangesError } from '../../client/errors.js';
 import { levelStorage } from '../../client/local-store/level.js';
 import { memoryStorage } from '../../client/local-store/memory.js';
 import type { SyncManager } from '../../client/sync-manager.js';
 import { BreakableStorage } from '../support/breakable-storage.js';
+import { settle } from '../support/connection-world.js';
+import { ManualClock } from '../support/manual-clock.js';
 import { closeClients, offlineClient, testClient } from '../support/test-client.js';
 
 afterEach(closeClients);
@@ -324,6 +326,10 @@ describe('[C12] a store that can not be opened', () => {
     await damages[what]?.(folder);
     const client = await start();
     expect(client.status.current.durable).toBe(false);
+    const before = await readdir(join(folder, 'users'));
+    await expect(client.logout()).rejects.toBeInstanceOf(StorageError); // it may hold what nobody else has
+    expect(await readdir(join(folder, 'users'))).toEqual(before);
+    await client.initialize({ serverUrl: 'http://127.0.0.1:1', userId: 'anna', autoConnect: false });
     await client.clearSyncData({ force: true });
     await client.addData('notes', { id: 'b' });
     expect(client.status.current).toMatchObject({ durable: true, error: null });
@@ -332,4 +338,25 @@ describe('[C12] a store that can not be opened', () => {
     expect(await last.getData('notes')).toEqual([{ id: 'b' }]);
     await last.logout({ force: true });
   });
+});
+
+test('[C12] storage that hangs in all it is asked holds initialize for less than 5 s', async () => {
+  const clock = new ManualClock();
+  const hangs = (): Promise<never> => new Promise(() => {});
+  const storage = { ...memoryStorage(), durable: true, open: hangs, readSetting: hangs, writeSetting: hangs };
+  const client = testClient({ storage, clock });
+  let isReady = false;
+  const ready = client.initialize({ serverUrl: 'http://127.0.0.1:1', userId: 'anna', autoConnect: false });
+  void ready.then(() => {
+    isReady = true;
+  });
+  let waited = 0;
+  for (; !isReady && waited < 20_000; waited += 100) {
+    clock.pass(100);
+    await settle();
+  }
+  expect(waited).toBeLessThan(5_000);
+  expect(client.status.current).toMatchObject({ durable: false, error: { code: 'BLOCKED' } });
+  await client.addData('notes', { id: 'a' });
+  expect(await client.getData('notes')).toEqual([{ id: 'a' }]);
 });
