@@ -1,6 +1,7 @@
 import { act, type ReactNode } from 'react';
 import { createRoot, type Root } from 'react-dom/client';
 import { afterEach, beforeEach, expect, type MockInstance, vi } from 'vitest';
+import { PATIENCE, Watched } from './wait.js';
 
 const inAct = (yes: boolean): boolean => Reflect.set(globalThis, 'IS_REACT_ACT_ENVIRONMENT', yes);
 inAct(true);
@@ -27,6 +28,25 @@ export class Rendered {
 
   render(node: ReactNode): Promise<void> {
     return act(async () => this.#root.render(node));
+  }
+
+  press(selector: string): void {
+    const found = this.container.querySelector<HTMLElement>(selector);
+    if (found === null) throw new Error(`${selector} is not there: ${this.text}`);
+    found.click();
+  }
+
+  /** Looks again at each change of the page, until it says all of this. */
+  says(...texts: readonly string[]): Promise<void> {
+    return this.until(() => texts.every((text) => this.text.includes(text)));
+  }
+
+  async until(look: () => boolean): Promise<void> {
+    const changes = new Watched();
+    const observer = new MutationObserver(() => changes.changed());
+    observer.observe(this.container, { childList: true, subtree: true, characterData: true });
+    await changes.until(look, () => `the page still says: ${this.text}`, PATIENCE);
+    observer.disconnect();
   }
 
   async unmount(): Promise<void> {

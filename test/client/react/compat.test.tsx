@@ -3,8 +3,7 @@ import '../../support/web-globals.js';
 import { afterEach, expect, test } from 'vitest';
 import { SyncManager, syncManager, syncService } from '../../../client/compat/index.js';
 import { syncManager as ofTheEntry } from '../../../client/index.js';
-import { cleanScreens, type Rendered, render, renderByItself } from '../../support/rendered.js';
-import { PATIENCE, Watched } from '../../support/wait.js';
+import { cleanScreens, render, renderByItself } from '../../support/rendered.js';
 import { AuthService } from './old-app/auth.js';
 import { AdminScreen } from './old-app/screen.js';
 
@@ -12,22 +11,6 @@ afterEach(() => syncManager.close());
 cleanScreens();
 
 const NOWHERE = 'http://127.0.0.1:1';
-const press = (screen: Rendered, id: string) =>
-  screen.container.querySelector<HTMLElement>(`#${id}`)?.click();
-
-/** Looks again at each change of the page. */
-async function until(screen: Rendered, text: string): Promise<void> {
-  const changes = new Watched();
-  const observer = new MutationObserver(() => changes.changed());
-  observer.observe(screen.container, { childList: true, subtree: true, characterData: true });
-  await changes.until(
-    () => screen.text.includes(text),
-    () => `the page still says: ${screen.text}`,
-    PATIENCE,
-  );
-  observer.disconnect();
-}
-
 test('[C2] an app written for the JSON client runs with its imports swapped', async () => {
   expect(typeof SyncManager).toBe('function');
   expect(new Set([SyncManager.getInstance(), syncService, syncManager, ofTheEntry]).size).toBe(1);
@@ -37,16 +20,16 @@ test('[C2] an app written for the JSON client runs with its imports swapped', as
 
   const screen = await render(<AdminScreen />);
   renderByItself();
-  press(screen, 'room'); // before initialize too: it waits
+  screen.press('#room'); // before initialize too: it waits
   await auth.logIn(NOWHERE, 'user_anna+test_1');
   await syncManager.addData('registrationRequests', { id: 'q', name: 'Bea', status: 'pending' });
   await syncManager.addData('wards', { id: 'w' });
   await syncManager.addData('adminUsers', { id: 'u' });
-  await until(screen, '4 pending');
-  await until(screen, 'Bea: pending');
-  await until(screen, 'floor 4 1 wards 1 others');
-  press(screen, 'q');
-  await until(screen, 'Bea: approved');
+  await screen.says('4 pending');
+  await screen.says('Bea: pending');
+  await screen.says('floor 4 1 wards 1 others');
+  screen.press('#q');
+  await screen.says('Bea: approved');
   await auth.logOut();
   expect(auth.user).toBeNull();
 });

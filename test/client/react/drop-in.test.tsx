@@ -5,7 +5,6 @@ import { syncManager } from '../../../client/index.js';
 import { JsonDevice } from '../../support/json-device.js';
 import { cleanScreens, type Rendered, render, renderByItself } from '../../support/rendered.js';
 import { startServer, type TestServer } from '../../support/server.js';
-import { PATIENCE, Watched } from '../../support/wait.js';
 import { AppointmentsScreen } from './drop-in-screen.js';
 
 let server: TestServer;
@@ -20,7 +19,6 @@ const element = (screen: Rendered, selector: string): HTMLElement => {
   if (found === null) throw new Error(`${selector} is not there: ${screen.text}`);
   return found;
 };
-const press = (screen: Rendered, selector: string) => element(screen, selector).click();
 
 /** Writes into the field and sends the form, as a user does. */
 function add(screen: Rendered, patient: string): void {
@@ -30,41 +28,32 @@ function add(screen: Rendered, patient: string): void {
   element(screen, 'form').dispatchEvent(new Event('submit', { bubbles: true, cancelable: true }));
 }
 
-/** Looks again at each change of the page. */
-async function until(screen: Rendered, look: () => boolean): Promise<void> {
-  const changes = new Watched();
-  const observer = new MutationObserver(() => changes.changed());
-  observer.observe(screen.container, { childList: true, subtree: true, characterData: true });
-  await changes.until(look, () => `the page still says: ${screen.text}`, PATIENCE);
-  observer.disconnect();
-}
-
 test('[C1 C2] a screen that was written for the JSON client works on this one, beside a JSON device', async () => {
   server = await startServer();
   const old = await JsonDevice.connect(server.url, 'anna', 'old');
   const screen = await render(<AppointmentsScreen serverUrl={server.url} userId="anna" />);
   renderByItself();
-  await until(screen, () => screen.text.includes('connected, 0 pending'));
+  await screen.until(() => screen.text.includes('connected, 0 pending'));
 
   add(screen, 'Bea');
   await old.until(() => old.store.appointments?.['a-Bea']);
   expect(old.store.appointments?.['a-Bea']).toEqual({ id: 'a-Bea', patient: 'Bea', status: 'booked' });
 
   old.update('appointments', { id: 'a-Abe', patient: 'Abe', status: 'booked', room: '4' });
-  await until(screen, () => screen.text.includes('Abe: booked 4'));
+  await screen.until(() => screen.text.includes('Abe: booked 4'));
   expect(screen.text.indexOf('Abe')).toBeLessThan(screen.text.indexOf('Bea'));
 
-  press(screen, '#offline');
-  await until(screen, () => screen.text.includes('offline, 0 pending'));
-  press(screen, '#a-Abe .arrived');
-  await until(screen, () => screen.text.includes('offline, 1 pending'));
+  screen.press('#offline');
+  await screen.until(() => screen.text.includes('offline, 0 pending'));
+  screen.press('#a-Abe .arrived');
+  await screen.until(() => screen.text.includes('offline, 1 pending'));
   old.update('appointments', { id: 'a-Abe', patient: 'Abe', status: 'booked', room: '7' });
   await old.saved();
-  press(screen, '#online');
-  await until(screen, () => screen.text.includes('Abe: arrived 7') && screen.text.includes('0 pending'));
+  screen.press('#online');
+  await screen.until(() => screen.text.includes('Abe: arrived 7') && screen.text.includes('0 pending'));
   await old.until(() => old.store.appointments?.['a-Abe']?.status === 'arrived');
 
-  press(screen, '#a-Bea .delete');
+  screen.press('#a-Bea .delete');
   await old.until(() => !old.store.appointments?.['a-Bea']);
   const log = element(screen, 'pre').textContent?.split('\n');
   expect(log).toEqual(expect.arrayContaining(['add appointments a-Bea', 'delete appointments a-Bea']));
