@@ -2,7 +2,8 @@
  * The package as apps get it: packed, installed into empty projects outside the checkout, and used there by
  * TypeScript, Node, Vite, and a bundler for phones. Everything it makes is removed at the end.
  */
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { cp, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -168,6 +169,35 @@ async function bundleForPhone(folder: string): Promise<void> {
   expect((await app.syncManager.getLocalData('appointments', id)) !== null, 'The phone lost a record.');
 }
 
+/** As an administrator has it: the command, and a server that it starts. */
+async function useCommand(folder: string): Promise<void> {
+  const help = await run(folder, 'npx', 'telemed-sync', '--help');
+  expect(help.includes('Usage: telemed-sync'), `The command says: ${help}`);
+  const key = JSON.parse(await run(folder, 'npx', 'telemed-sync', 'keys', 'new', '--json'));
+  expect(typeof key.key === 'string', 'The command made no key.');
+  const env = { ...process.env, NODE_ENV: 'development', PORT: '0', HOST: '127.0.0.1' };
+  const server = spawn(join(folder, 'node_modules/.bin/telemed-sync'), { cwd: folder, env });
+  const ended = once(server, 'exit');
+  try {
+    const address = await new Promise<string>((resolve, reject) => {
+      let said = '';
+      const hear = (chunk: Buffer) => {
+        said += chunk;
+        const [, found] = /Listening on (\S+?),/.exec(said) ?? [];
+        if (found !== undefined) resolve(found);
+      };
+      server.stdout.on('data', hear);
+      server.stderr.on('data', hear);
+      server.once('exit', () => reject(new Error(`The server ended: ${said}`)));
+    });
+    const { status } = await fetch(`${address}/health`);
+    expect(status === 200, `/health answers ${status}`);
+  } finally {
+    server.kill('SIGTERM');
+  }
+  expect((await ended)[0] === 0, 'The server did not end in order.');
+}
+
 async function phoneOnly(folder: string, tarball: string): Promise<void> {
   await project(folder, tarball, '--omit=optional');
   const installed = await readdir(join(folder, 'node_modules'));
@@ -189,6 +219,7 @@ try {
   await step("'telemed-sync/node' and 'telemed-sync/server' together", () => runOnNode(app));
   await step('a page by Vite without the server', () => buildWithVite(app));
   await step('a bundle for phones without the server', () => bundleForPhone(app));
+  await step('the command, and the server that it starts', () => useCommand(app));
   await step('an install for phones without the server', () => phoneOnly(join(work, 'phone'), tarball));
 } finally {
   await rm(work, { recursive: true, force: true });

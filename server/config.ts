@@ -1,4 +1,5 @@
 import { parseTrust, type Trust } from './client-address.js';
+import { isNearly } from './misspelt.js';
 import {
   bytes,
   choice,
@@ -272,25 +273,6 @@ export function misspeltOptions(env: Environment): { name: string; option: strin
     const option = name in OPTIONS ? undefined : Object.keys(OPTIONS).find((each) => isNearly(name, each));
     return option === undefined ? [] : [{ name, option }];
   });
-}
-
-const plain = (name: string): string =>
-  name
-    .toUpperCase()
-    .replace(/[^A-Z0-9]/g, '')
-    .replace(/S$/, '');
-
-/** But for case, separators, an S at the end, and in longer names one letter more, less, other, or two swapped. */
-function isNearly(name: string, option: string): boolean {
-  const [a, b] = [plain(name), plain(option)];
-  if (a === b) return true;
-  if (Math.min(a.length, b.length) < 6) return false;
-  let start = 0;
-  while (start < a.length && a[start] === b[start]) start++;
-  const [restA, restB] = [a.slice(start), b.slice(start)];
-  const isSwapped = restA[0] === restB[1] && restA[1] === restB[0] && restA.slice(2) === restB.slice(2);
-  const isOne = restA.slice(1) === restB || restA === restB.slice(1) || restA.slice(1) === restB.slice(1);
-  return isSwapped || isOne;
 }
 
 /** What is wrong with options that are right one by one. */

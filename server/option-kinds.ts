@@ -166,6 +166,6 @@ export const key = (about: Pick<Describe, 'line'>): Option<string> => ({
   fallback: '',
   type: 'key',
   isSecret: true,
-  allowed: '32 bytes as base64 or hex; `npm run keys -- new` makes one',
+  allowed: '32 bytes as base64 or hex; `telemed-sync keys new` makes one',
   parse: (raw) => (raw === '' || KEY.test(raw) ? raw : undefined),
 });

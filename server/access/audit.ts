@@ -92,7 +92,7 @@ async function lastOf(
   if (head !== null) return { head, unfinished };
   await lines.close();
   throw new Error(
-    `The audit trail ${path} is damaged at its end: look at it with \`npm run audit -- verify\`, and move it away to begin a new one`,
+    `The audit trail ${path} is damaged at its end: look at it with \`telemed-sync audit verify\`, and move it away to begin a new one`,
   );
 }
 

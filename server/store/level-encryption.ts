@@ -13,7 +13,7 @@ export interface EncryptionMark {
   readonly keys: readonly string[];
 }
 
-/** For `npm run keys`: the ids of the keys in use, which it can't ask a database that is open elsewhere. */
+/** For `telemed-sync keys`: the ids of the keys in use, which it can't ask a database that is open elsewhere. */
 export const KEYS_IN_USE = 'keys-in-use';
 
 /** Rejects with a sentence that names cause and cure where the keys are not those of the database. */

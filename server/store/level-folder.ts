@@ -13,7 +13,7 @@ const NO_DATA = /^(LOCK|LOG|LOG\.old|lost\+found)$/;
 /** What is there when the process ended while it created a database, before anything could be saved. */
 const UNFINISHED = /^(MANIFEST-000001|000001\.dbtmp)$/;
 const FIRST_MANIFEST = 'MANIFEST-000001';
-const REPAIR = 'restore the folder from a backup, or run `npm run repair -- DATA_DIR`';
+const REPAIR = 'restore the folder from a backup, or run `telemed-sync repair DATA_DIR`';
 
 /**
  * Opens the database of a folder; creates one only where there is certainly none yet. Rejects with a sentence that

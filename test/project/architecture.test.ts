@@ -28,14 +28,13 @@ const HOUSE: readonly House[] = [
     may: /^(shared\/|server\/access\/|server\/(config|folders|log)\.ts$)/,
   },
   { from: /^server\/app\.ts$/, may: /^(shared|server)\/(?!main|index)/ },
+  { from: /^server\/cli\//, may: /^(shared\/|server\/(?!gateways\/|documents\/|index))/ },
   {
-    from: /^server\/(main|index|user)\.ts$/,
+    from: /^server\/(main|index)\.ts$/,
     may: /^(shared\/|server\/(app|config|log)\.ts$)/,
     types: /^server\/store\/store\.ts$/,
   },
-  { from: /^server\/(keys|repair)\.ts$/, may: /^(shared\/|server\/store\/|server\/config\.ts$)/ },
-  { from: /^server\/audit\.ts$/, may: /^server\/(access\/|config\.ts$)/ },
-  { from: /^server\/config\.ts$/, may: /^server\/(option-kinds|client-address)\.ts$/ },
+  { from: /^server\/config\.ts$/, may: /^server\/(option-kinds|client-address|misspelt)\.ts$/ },
   {
     from: /^server\/start-checks\.ts$/,
     may: /^server\/(access\/places|file-modes)\.ts$/,
@@ -122,13 +121,12 @@ describe('the house of docs/ARCHITECTURE.md', () => {
 });
 
 describe('habits', () => {
-  test('only main.ts, and the commands, read the environment', () => {
-    const entries = ['audit', 'keys', 'main', 'repair', 'user'].map((name) => `server/${name}.ts`);
-    expect(filesWith(SOURCES, /\bprocess\.env\b/)).toEqual(entries);
+  test('only main.ts, and what runs the commands, read the environment', () => {
+    expect(filesWith(SOURCES, /\bprocess\.env\b/)).toEqual(['server/cli/commands.ts', 'server/main.ts']);
   });
 
   test('only log.ts, and the commands, write to standard output', () => {
-    const writers = ['log', 'repair', 'keys', 'user', 'audit'].map((name) => `server/${name}.ts`);
+    const writers = ['log', 'cli/commands', 'cli/user'].map((name) => `server/${name}.ts`);
     const others = SOURCES.filter((file) => !writers.includes(file));
     expect(filesWith(others, /\bconsole\s*\.|\bprocess\.stdout\b/)).toEqual([]);
   });

@@ -1,13 +1,16 @@
 /** The commands of the admin: keys of encryption, erasure and export in the folder of a stopped server. */
-import { spawnSync } from 'node:child_process';
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { type Ending, run as runHere } from '../../server/cli/commands.js';
 import { KeyRing, newKey } from '../../server/store/key-ring.js';
 import { findInFiles } from '../support/raw-files.js';
 import { ServerProcess } from '../support/server-process.js';
 import { useJson } from '../support/use.js';
+import { PATIENCE, Watched } from '../support/wait.js';
 
 let folder: string;
 let data: string;
@@ -25,17 +28,25 @@ interface Answer {
   readonly said: string;
 }
 
-function run(
-  name: 'keys' | 'user',
-  args: readonly string[],
-  env: Readonly<Record<string, string>> = {},
-): Answer {
+/** The built program. */
+function run(name: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Answer {
   const { PATH = '' } = process.env;
-  const { status, stdout, stderr } = spawnSync(process.execPath, [`dist/server/${name}.js`, ...args], {
-    env: { PATH, DATA_DIR: data, ...env },
-    encoding: 'utf8',
-  });
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    ['dist/server/cli/main.cjs', name, ...args],
+    {
+      env: { PATH, DATA_DIR: data, ...env },
+      encoding: 'utf8',
+    },
+  );
   return { status, out: stdout, said: stdout + stderr };
+}
+
+/** The same without a process of its own. */
+async function told(...args: readonly string[]): Promise<Ending> {
+  const ending = await runHere(args, { DATA_DIR: data });
+  if (ending === null) throw new Error('it goes on by itself');
+  return ending;
 }
 
 async function start(options: Readonly<Record<string, string>> = {}): Promise<ServerProcess> {
@@ -58,15 +69,15 @@ async function write(server: ServerProcess, id: string): Promise<void> {
 const records = async ({ url }: ServerProcess): Promise<unknown> =>
   (await fetch(`${url}/api/sync/anna`)).json();
 
-describe('npm run keys', () => {
-  test('[P7] new makes a key that a server takes; a wrong way to call it is explained', () => {
+describe('telemed-sync keys', () => {
+  test('[P7] new makes a key that a server takes; a wrong way to call it is explained', async () => {
     const made = run('keys', ['new']);
     expect(KeyRing.parse(made.out).ids).toHaveLength(1);
     expect(run('keys', ['new']).out).not.toBe(made.out);
     for (const args of [[], ['what'], ['retire'], ['rotate', 'x']]) {
-      expect(run('keys', args)).toMatchObject({
-        status: 2,
-        said: expect.stringContaining('npm run keys -- rotate'),
+      expect(await told('keys', ...args)).toMatchObject({
+        code: 2,
+        err: expect.stringContaining('telemed-sync keys rotate'),
       });
     }
     expect(run('keys', ['rotate'])).toMatchObject({
@@ -149,7 +160,7 @@ describe('npm run keys', () => {
   });
 });
 
-describe('npm run user', () => {
+describe('telemed-sync user', () => {
   test.each([
     ['plain', {}],
     ['encrypted', { ENCRYPTION_KEY: newKey() }],
@@ -185,7 +196,7 @@ describe('npm run user', () => {
     }
   });
 
-  test('[P7] a wrong way to call it is explained, and nothing is made', () => {
+  test('[P7] a wrong way to call it is explained, and nothing is made', async () => {
     for (const args of [
       [],
       ['erase'],
@@ -193,10 +204,96 @@ describe('npm run user', () => {
       ['export', 'anna', '--out'],
       ['erase', 'anna', '--out', 'x'],
     ]) {
-      expect(run('user', args)).toMatchObject({
-        status: 2,
-        said: expect.stringContaining('npm run user -- erase ID'),
+      expect(await told('user', ...args)).toMatchObject({
+        code: 2,
+        err: expect.stringContaining('telemed-sync user erase ID'),
       });
     }
+    expect(await readdir(folder)).toEqual([]);
+  });
+});
+
+describe('telemed-sync', () => {
+  const NAMES = ['start', 'keys', 'repair', 'user', 'audit', 'token'];
+
+  test('[O1] --help names every command, and each tells how it is called', async () => {
+    const { code, out } = await told('--help');
+    expect([code, NAMES.filter((name) => !out.includes(`\n  ${name} `))]).toEqual([0, []]);
+    for (const name of NAMES) {
+      const help = await told(name, '--help');
+      expect([help.code, help.err, help.out]).toEqual([
+        0,
+        '',
+        expect.stringContaining(`telemed-sync ${name}`),
+      ]);
+    }
+    expect((await told('start', '--help')).out).toMatch(/MAX_DOCUMENT \(32 MiB\)\n {6}Largest document/);
+  });
+
+  test.each([
+    [['kesy'], /There is no command 'kesy'\. Is 'keys' meant\?/],
+    [['usr', 'erase', 'anna'], /Is 'user' meant\?/],
+    [['frobnicate'], /There is no command 'frobnicate'\.\n/],
+    [['keys', 'new', '--jsno'], /--jsno/],
+    [['--prot', '80'], /--prot/],
+    [['start', 'now'], /'now' is one word too many/],
+    [['repair'], /Which folder/],
+    [['audit', 'check'], /'check' is none of these/],
+    [['token', '--user'], /--user/],
+  ])('[O1] %j is explained, with exit code 2', async (args, sentence) => {
+    expect(await told(...args)).toMatchObject({ code: 2, out: '', err: expect.stringMatching(sentence) });
+  });
+
+  test('[O1] --json makes each result, and each failure, one JSON object', async () => {
+    const json = async (...args: string[]) => {
+      const { code, out, err } = await told(...args, '--json');
+      return [code, JSON.parse(out), err];
+    };
+    expect(await json('keys', 'new')).toEqual([0, { key: expect.any(String) }, '']);
+    expect(await json('keys', 'status')).toEqual([
+      1,
+      { error: expect.stringContaining('ENCRYPTION_KEY_FILE') },
+      '',
+    ]);
+    expect(await json('keys')).toEqual([2, { error: 'What is to be done?' }, '']);
+    expect(await json('user', 'erase', 'nobody')).toEqual([0, { user: 'nobody', erased: false }, '']);
+    expect(await json('repair', data)).toMatchObject([0, { documents: 1, whole: 1, damaged: [] }, '']);
+  });
+
+  // The version is set by hand: an older Node is not to be had beside this one.
+  test.each([
+    ['18.19.1', 2],
+    ['20.14.9', 2],
+    ['20.15.0', 0],
+    ['24.0.0', 0],
+  ])('[O1] Node %s: exit code %d, with one sentence where it is too old', (version, code) => {
+    const script = `Object.defineProperty(process.versions, 'node', { value: '${version}' });
+      process.argv = ['node', 'telemed-sync', '--help'];
+      require('./dist/server/cli/main.cjs');`;
+    const { status, stderr } = spawnSync(process.execPath, ['--eval', script], { encoding: 'utf8' });
+    const sentence = `telemed-sync needs Node 20.15 or newer, and this is Node ${version}: install a newer one.\n`;
+    expect([status, stderr]).toEqual([code, code === 0 ? '' : sentence]);
+  });
+
+  test('[O4] as npm starts it, it stops when the shell that npm ran it in is gone', async () => {
+    const { PATH = '' } = process.env;
+    const env = { PATH, DATA_DIR: data, HOST: '127.0.0.1', PORT: '0', npm_lifecycle_event: 'start' };
+    const script = `"${process.execPath}" dist/server/cli/main.cjs start; exit $?`;
+    const shell = spawn('sh', ['-c', script], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const lines: string[] = [];
+    const printed = new Watched();
+    createInterface({ input: shell.stdout }).on('line', (line) => {
+      lines.push(line);
+      printed.changed();
+    });
+    const says = (what: string) =>
+      printed.until(
+        () => lines.some((line) => line.includes(what)),
+        () => what,
+        PATIENCE,
+      );
+    await says('Listening');
+    shell.kill('SIGTERM'); // npm passes a signal to the shell, and the shell to nobody
+    await says('Stopped after');
   });
 });

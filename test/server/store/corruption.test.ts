@@ -153,7 +153,7 @@ describe('a damaged database', () => {
     const before = (await readdir(fixture.folder)).sort();
     const opened = fixture.open();
     await expect(opened).rejects.toMatchObject(UNAVAILABLE);
-    await expect(opened).rejects.toThrow(/CURRENT is missing.*npm run repair/);
+    await expect(opened).rejects.toThrow(/CURRENT is missing.*telemed-sync repair/);
     expect((await readdir(fixture.folder)).sort()).toEqual(before);
     await repairDatabase(fixture.folder);
     const store = await fixture.open();
@@ -173,7 +173,7 @@ describe('a damaged database', () => {
   ])('[P5] refused, and repaired on demand: %s', async (_, damage) => {
     await (await openWithNotes()).close();
     await damage();
-    await expect(fixture.open()).rejects.toThrow(/damaged.*npm run repair/);
+    await expect(fixture.open()).rejects.toThrow(/damaged.*telemed-sync repair/);
     await repairDatabase(fixture.folder);
     const store = await fixture.open();
     expect(notesOf(await store.load(ANNA))).toEqual({ n0: 0, n1: 1, n2: 2, n3: 3 });
@@ -182,7 +182,7 @@ describe('a damaged database', () => {
   it('[P5] without its log, or as a file instead of a folder, it is refused with the cause', async () => {
     await (await openWithNotes()).close();
     await rm(await fileOf(/\.log$/));
-    await expect(fixture.open()).rejects.toThrow(/log file is missing.*npm run repair/);
+    await expect(fixture.open()).rejects.toThrow(/log file is missing.*telemed-sync repair/);
     await expect(LevelStore.open({ folder: await fileOf(/^CURRENT/) })).rejects.toThrow(/is a file/);
   });
 
@@ -191,7 +191,7 @@ describe('a damaged database', () => {
     await databaseOf(store).compactRange(Buffer.of(0), Buffer.of(255));
     await store.close();
     await rename(await fileOf(/\.ldb$/), join(fixture.folder, '..', 'lost.ldb'));
-    await expect(fixture.open()).rejects.toThrow(/npm run repair/);
+    await expect(fixture.open()).rejects.toThrow(/telemed-sync repair/);
   });
 
   it('[P5] a flipped byte in the log is refused; after a repair only the document that it hit is damaged', async () => {
@@ -209,8 +209,8 @@ describe('a damaged database', () => {
     const file = await fileOf(/\.log$/);
     const log = await readFile(file);
     await flip(file, log.indexOf(updateKey(ANNA, 1)) + updateKey(ANNA, 1).length + 12);
-    await expect(fixture.open()).rejects.toThrow(/\.log at byte \d+.*npm run repair/);
-    const { stdout } = spawnSync(process.execPath, ['--import', 'tsx', 'server/repair.ts', fixture.folder], {
+    await expect(fixture.open()).rejects.toThrow(/\.log at byte \d+.*telemed-sync repair/);
+    const { stdout } = spawnSync(process.execPath, ['dist/server/cli/main.cjs', 'repair', fixture.folder], {
       encoding: 'utf8',
     });
     expect(stdout).toContain('1 of 2 documents are whole.');

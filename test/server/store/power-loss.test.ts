@@ -77,7 +77,7 @@ describe('a power loss in the middle of a batch', () => {
     for (const length of [log.length - 1, log.length - 40, 20]) {
       await writeFile(pathOf(name), log.subarray(0, length));
       await expect(fixture.open(), `${length}`).rejects.toThrow(
-        new RegExp(`${name} at byte \\d+.*npm run repair`),
+        new RegExp(`${name} at byte \\d+.*telemed-sync repair`),
       );
     }
     await writeFile(pathOf(next), log.subarray(0, 5)); // nothing was ever saved there
@@ -116,7 +116,7 @@ describe('logs and the manifest that names them', () => {
     const number = oldestLog(await manifest()) ?? 0;
     expect(await onlyLog()).toBe(pathOf(name(number)));
     await rename(pathOf(name(number)), pathOf(name(number + 1)));
-    await expect(fixture.open()).rejects.toThrow(/log file is missing.*npm run repair/);
+    await expect(fixture.open()).rejects.toThrow(/log file is missing.*telemed-sync repair/);
   });
 
   it('[P5] [P6] the manifest says which log is the oldest, also when its last entry was cut off', async () => {
@@ -150,7 +150,7 @@ describe('names of files', () => {
     await (await openWithNotes()).close();
     await writeFile(pathOf('CURRENT'), 'MANIFEST-000001\n');
     await writeFile(pathOf('MANIFEST-000001'), '');
-    await expect(fixture.open()).rejects.toThrow(/npm run repair/);
+    await expect(fixture.open()).rejects.toThrow(/telemed-sync repair/);
     expect(await readFile(pathOf('CURRENT'), 'utf8')).toBe('MANIFEST-000001\n');
   });
 

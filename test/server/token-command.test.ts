@@ -1,12 +1,18 @@
-/** The commands for development. */
+/** `telemed-sync token`, for development. */
 import { expect, test } from 'vitest';
-import { makeToken } from '../scripts/token.js';
-import { TokenReader } from '../server/access/token.js';
-import { readConfig } from '../server/config.js';
+import { TokenReader } from '../../server/access/token.js';
+import { run } from '../../server/cli/commands.js';
+import { readConfig } from '../../server/config.js';
+
+async function makeToken(args: readonly string[], env: Readonly<Record<string, string>>): Promise<string> {
+  const ending = await run(['token', ...args], env);
+  if (ending?.code !== 0) throw new Error(ending?.err);
+  return ending.out.trim();
+}
 
 const SECRET = 'the secret of the tests, which has more than 32 bytes';
 
-test('[A2] npm run token makes a token that a server with the same environment takes', async () => {
+test('[A2] telemed-sync token makes a token that a server with the same environment takes', async () => {
   const env = { JWT_SECRET: SECRET, JWT_ISSUER: 'us', JWT_AUDIENCE: 'sync' };
   const args = [
     '--user',
@@ -30,7 +36,7 @@ test('[A2] npm run token makes a token that a server with the same environment t
   expect(person.expiresAt - Date.now()).toBeLessThanOrEqual(15 * 60_000);
 });
 
-test('[D8] npm run token --shared makes a token that may change the shared collections', async () => {
+test('[D8] telemed-sync token --shared makes a token that may change the shared collections', async () => {
   const env = { JWT_SECRET: SECRET };
   const reader = await TokenReader.open(readConfig({ AUTH: 'jwt', ...env }), Date.now);
   const may = async (...more: string[]) =>
@@ -47,6 +53,6 @@ test.each([
   [['--user', 'anna'], { JWT_SECRET: 'short' }, /JWT_SECRET has 5 bytes/],
   [['--user', 'anna', '--access', 'bert'], { JWT_SECRET: SECRET }, /is not USER:read or USER:write/],
   [['--user', 'anna', '--access', 'bert:own'], { JWT_SECRET: SECRET }, /is not USER:read or USER:write/],
-])('[A2] npm run token %j says what is wrong', async (args, env, sentence) => {
+])('[A2] telemed-sync token %j says what is wrong', async (args, env, sentence) => {
   await expect(makeToken(args, env)).rejects.toThrow(sentence);
 });

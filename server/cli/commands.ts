@@ -1,0 +1,85 @@
+/** The commands of `telemed-sync`: which there are, what they print, and the exit codes: 0, 1 (failed), 2 (wrong call). */
+import { isNearly } from '../misspelt.js';
+import { audit } from './audit.js';
+import { type Command, type Environment, type Outcome, parseCall, UsageError } from './command.js';
+import { keys } from './keys.js';
+import { repair } from './repair.js';
+import { start } from './start.js';
+import { token } from './token.js';
+import { user } from './user.js';
+
+const COMMANDS: readonly Command[] = [start, keys, repair, user, audit, token];
+
+const OVERVIEW = `telemed-sync keeps a user's records together on all devices.
+
+Usage: telemed-sync [COMMAND] [OPTIONS]
+
+${COMMANDS.map(({ name, summary }) => `  ${name.padEnd(8)} ${summary}`).join('\n')}
+
+Without a command it starts the server. 'telemed-sync COMMAND --help' tells more. With --json the result is one
+JSON object on standard output. Exit codes: 0 done, 1 failed, 2 called in a wrong way.
+`;
+
+/** What it writes, and how it ends. */
+export interface Ending {
+  readonly out: string;
+  readonly err: string;
+  readonly code: number;
+}
+
+const ending = (code: number, out: string, err = ''): Ending => ({ code, out, err });
+
+function helpOf({ name, summary, usage, details }: Command): string {
+  const ways = usage.map((way) => `  telemed-sync ${way}`).join('\n');
+  const more = details === undefined ? '' : `\n${details()}\n`;
+  return `telemed-sync ${name} ${summary}.\n\nUsage:\n${ways}\n${more}`;
+}
+
+function find(name: string): Command {
+  const command = COMMANDS.find((each) => each.name === name);
+  if (command !== undefined) return command;
+  const near = COMMANDS.find((each) => isNearly(name, each.name, 3));
+  const guess = near === undefined ? '' : ` Is '${near.name}' meant?`;
+  throw new UsageError(`There is no command '${name}'.${guess}`);
+}
+
+function endingOf({ code, said, data }: Outcome, asJson: boolean): Ending {
+  if (asJson && said !== null) return ending(code, `${JSON.stringify(data)}\n`);
+  return ending(code, said === null ? '' : `${said}\n`);
+}
+
+function failure(error: unknown, asJson: boolean, command: Command | null): Ending {
+  const reason = error instanceof Error ? error.message : String(error);
+  const code = error instanceof UsageError ? 2 : 1;
+  if (asJson) return ending(code, `${JSON.stringify({ error: reason })}\n`);
+  const help = command === null ? OVERVIEW : helpOf(command);
+  return ending(code, '', code === 2 ? `${reason}\n\n${help}` : `${reason}\n`);
+}
+
+/** Null: it goes on by itself. */
+export async function run(args: readonly string[], env: Environment): Promise<Ending | null> {
+  const [first = 'start'] = args;
+  if (first === '--help' || first === '-h' || first === 'help') return ending(0, OVERVIEW);
+  const isNamed = !first.startsWith('-') && args.length > 0;
+  let command: Command | null = null;
+  const asJson = args.includes('--json');
+  try {
+    command = find(isNamed ? first : 'start');
+    const call = parseCall(command, isNamed ? args.slice(1) : args, env);
+    if (call.values.help === true) return ending(0, helpOf(command));
+    const outcome = await command.run(call);
+    return outcome && endingOf(outcome, asJson);
+  } catch (error) {
+    return failure(error, asJson, command);
+  }
+}
+
+export async function runProcess(): Promise<void> {
+  // What this process makes is for nobody else.
+  process.umask(0o077);
+  const end = await run(process.argv.slice(2), process.env);
+  if (end === null) return;
+  process.stdout.write(end.out);
+  process.stderr.write(end.err);
+  process.exitCode = end.code;
+}

@@ -1,0 +1,73 @@
+/** `telemed-sync user`: all data of a user, in the folder of a server that is stopped. */
+import { createWriteStream } from 'node:fs';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { isUserId, type UserId } from '../../shared/names.js';
+import { type App, createApp } from '../app.js';
+import { readConfig } from '../config.js';
+import { silentLog } from '../log.js';
+import { type Call, type Command, done, noMoreThan, type Outcome, textOf, UsageError } from './command.js';
+
+interface Task {
+  readonly verb: 'erase' | 'export';
+  readonly user: UserId;
+  /** Where the export goes; undefined for standard output. */
+  readonly out: string | undefined;
+}
+
+function taskOf(call: Call): Task {
+  const [verb, user] = call.words;
+  noMoreThan(2, call);
+  if (verb !== 'erase' && verb !== 'export')
+    throw new UsageError(verb === undefined ? 'What is to be done?' : `'${verb}' is none of these.`);
+  if (!isUserId(user)) throw new UsageError(`${user === undefined ? 'Nothing' : `'${user}'`} is no user id.`);
+  const out = textOf(call, 'out');
+  if (verb === 'erase' && out !== undefined) throw new UsageError('An erasure has no --out.');
+  return { verb, user, out };
+}
+
+async function run(call: Call): Promise<Outcome> {
+  const task = taskOf(call);
+  try {
+    const app = await createApp({ ...readConfig(call.env), demo: false }, silentLog);
+    try {
+      return await (task.verb === 'erase' ? erase(app, task) : exportTo(app, task));
+    } finally {
+      await app.close();
+    }
+  } catch (error) {
+    throw new Error(whyNot(error, task), { cause: error });
+  }
+}
+
+function whyNot(error: unknown, { verb, user }: Task): string {
+  const reason = error instanceof Error ? error.message : String(error);
+  if (!reason.includes('in use by another process')) return reason;
+  const place = `/admin/users/${encodeURIComponent(user)}`;
+  return `${reason}\nOr ask the server that runs: ${verb === 'erase' ? `DELETE ${place}` : `GET ${place}/export`}.`;
+}
+
+async function erase(app: App, { user }: Task): Promise<Outcome> {
+  const hadData = await app.erase(user);
+  const said = hadData
+    ? `All data of ${user} is erased. Backups still have it.`
+    : `There is nothing of ${user} in the database: nothing was erased. Is the id right?`;
+  return done(said, { user, erased: hadData });
+}
+
+async function exportTo(app: App, { user, out }: Task): Promise<Outcome> {
+  const to = out === undefined ? process.stdout : createWriteStream(out, { flags: 'wx', mode: 0o600 });
+  await pipeline(Readable.from(app.export(user)), to, { end: out !== undefined });
+  return done(out === undefined ? null : `All data of ${user} is in ${out}.`, { user, file: out });
+}
+
+export const user: Command = {
+  name: 'user',
+  summary: 'exports or erases all data of a user',
+  usage: ['user erase ID', 'user export ID [--out FILE]'],
+  details: () =>
+    `DATA_DIR and the key are set as for the server. While the server runs, ask it instead:
+DELETE /admin/users/ID and GET /admin/users/ID/export.`,
+  options: { out: { type: 'string' } },
+  run,
+};
