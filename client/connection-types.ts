@@ -11,6 +11,8 @@ export interface ConnectionReport {
   readonly reason: string | null;
   /** Left out until everything was in step with the server once, since this connection was made. */
   readonly lastSyncedAt?: number;
+  /** Everything that the server had has come; what is pending here is another question. */
+  readonly hasReceived?: true;
   /** The last failure that is not mended yet. */
   readonly error: ClientError | null;
 }

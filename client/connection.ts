@@ -197,7 +197,7 @@ export class Connection {
     this.#renewals.worked();
     this.#backoff.reset();
     const error = this.#link?.session.isDenied ? this.#report.current.error : null;
-    this.#tell({ connection: 'online', reason: null, error });
+    this.#tell({ connection: 'online', reason: null, error, hasReceived: true });
     this.#tellSynced();
   }
 
@@ -291,6 +291,7 @@ export class Connection {
 
   #exchanged(): void {
     this.#tellSynced();
+    this.#tell({ hasReceived: true });
     if (this.#isOnline) return;
     this.#tell({ connection: this.#link === null ? 'offline' : 'connecting', reason: BY_HTTP, error: null });
     if (!this.#hasSockets) this.#retryAfter(EXCHANGE_PAUSE);

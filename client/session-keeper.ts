@@ -83,25 +83,23 @@ export class SessionKeeper {
     return this.#step(async () => {
       const checked = checkOptions({ ...this.#early, ...options });
       this.#early = {};
-      await this.#open(checked);
-      if (checked.autoConnect ?? true) this.#connect();
+      await this.#open(checked, checked.autoConnect ?? true);
     });
   }
 
   connect(userId?: string): Promise<void> {
     return this.#step(async () => {
       const options = this.#initialized();
-      if (userId !== undefined && userId !== options.userId)
-        await this.#open(checkOptions({ ...options, userId }));
-      this.#connect();
+      if (userId === undefined || userId === options.userId) this.#connect();
+      else await this.#open(checkOptions({ ...options, userId }), true);
     });
   }
 
   reconnect(userId: string): Promise<void> {
     return this.#step(async () => {
       const options = this.#initialized();
-      if (userId === options.userId) this.#session?.stop();
-      else await this.#open(checkOptions({ ...options, userId }));
+      if (userId !== options.userId) return this.#open(checkOptions({ ...options, userId }), true);
+      this.#session?.stop();
       this.#connect();
     });
   }
@@ -124,8 +122,7 @@ export class SessionKeeper {
         if (wasConnected) this.#connect();
         throw error;
       }
-      await this.#clear(options.userId, false, session).finally(() => this.#open(target));
-      if (wasConnected) this.#connect();
+      await this.#clear(options.userId, false, session).finally(() => this.#open(target, wasConnected));
     });
   }
 
@@ -156,9 +153,8 @@ export class SessionKeeper {
         return;
       }
       const connects = changes.autoConnect ?? this.#isConnected;
-      await this.#open(checkOptions({ ...this.#initialized(), ...changes }));
-      if (connects) this.#connect();
-      else this.#stop();
+      await this.#open(checkOptions({ ...this.#initialized(), ...changes }), connects);
+      if (!connects) this.#stop();
       if (changes.getToken !== undefined) this.#session?.retryNow();
     });
   }
@@ -186,8 +182,7 @@ export class SessionKeeper {
       if (!force) this.#session?.checkSynced();
       await this.#clear(options.userId, force);
       if (!wasOpen) return this.#end('Cleared.', NOT_INITIALIZED);
-      await this.#open(options);
-      if (wasConnected) this.#connect();
+      await this.#open(options, wasConnected);
     });
   }
 
@@ -220,12 +215,21 @@ export class SessionKeeper {
     const config = await settings.config();
     if (config === null) return null;
     const options = checkOptions(config);
-    await this.#open(options);
+    await this.#open(options, null);
     return options;
   }
 
-  /** Opens what the options ask for; where the same is open already, it stays. */
-  async #open(options: SyncOptions, report?: ConnectionReport): Promise<void> {
+  /**
+   * Opens what the options ask for; where the same is open already, it stays.
+   * `connects`: null where only `initialize` will tell.
+   */
+  async #open(options: SyncOptions, connects: boolean | null, report?: ConnectionReport): Promise<void> {
+    await this.#openUser(options, report);
+    if (connects) this.#connect();
+    else if (connects !== null) this.#session?.awaitNothing();
+  }
+
+  async #openUser(options: SyncOptions, report: ConnectionReport | undefined): Promise<void> {
     const settings = this.#settings(options);
     await this.#predecessor?.settle(settings).catch(() => {}); // the next start does it again
     const deviceId = await this.#deviceId(settings, options);
@@ -308,8 +312,7 @@ export class SessionKeeper {
     const options = this.#initialized();
     await this.#closeSession();
     this.#isBroken = false;
-    await this.#open(options);
-    if (this.#isConnected) this.#connect();
+    await this.#open(options, this.#isConnected);
   }
 
   /** What the server has erased goes here too; whether to begin anew is the app's decision. */
@@ -318,7 +321,7 @@ export class SessionKeeper {
     if (options?.userId !== userId) return;
     this.#isConnected = false;
     await this.#clear(userId, true).catch(() => {}); // storage tells when it is opened
-    await this.#open(options, report);
+    await this.#open(options, false, report);
   }
 
   #use(session: UserSession | null): void {
@@ -341,7 +344,7 @@ export class SessionKeeper {
     await this.#closeSession();
     this.#options = null;
     this.#config = null;
-    this.status.set({ ...(left ?? this.status.current), connection: 'closed', reason });
+    this.status.set({ ...(left ?? this.status.current), isFirstSync: false, connection: 'closed', reason });
   }
 
   async #closeSession(): Promise<void> {

@@ -26,6 +26,10 @@ export interface SyncStatus {
   readonly pendingChanges: number;
   /** When everything was last known to be in step with the server, in ms since 1970; null before the first time. */
   readonly lastSyncedAt: number | null;
+  /** Whether everything that the server had has come to this device once: what is empty then is empty. */
+  readonly hasSynced: boolean;
+  /** The first of these syncs is under way: until it has come, or has failed, what is missing may come. */
+  readonly isFirstSync: boolean;
   /** Whether changes are stored on this device. `false`: they live in memory only, see `error`. */
   readonly durable: boolean;
   /** The last failure that is not mended yet. */
@@ -38,6 +42,8 @@ export const NOT_INITIALIZED: SyncStatus = {
   reason: 'Not initialized yet.',
   pendingChanges: 0,
   lastSyncedAt: null,
+  hasSynced: false,
+  isFirstSync: false,
   durable: false,
   error: null,
 };

@@ -45,12 +45,18 @@ export class UserSession {
   readonly #shared: UserSession | null;
   #report: ConnectionReport;
   #lastSyncedAt: number | null;
+  #hasSynced: boolean;
+  #isFirstSync: boolean;
   #ended = false;
 
   private constructor(options: SessionOptions, replica: Replica, shared: UserSession | null) {
     this.#options = options;
     this.#shared = shared;
     this.#lastSyncedAt = options.lastSyncedAt;
+    // Of the shared document no time is kept.
+    const isKnown = options.userId === SHARED_DOCUMENT && replica.doc.store.clients.size > 0;
+    this.#hasSynced = options.lastSyncedAt !== null || isKnown;
+    this.#isFirstSync = !this.#hasSynced;
     this.#report = options.report ?? { connection: 'offline', reason: 'Not connected yet.', error: null };
     this.replica = replica;
     this.presence = new LivePresence(replica.doc, options.platform.clock);
@@ -116,6 +122,8 @@ export class UserSession {
       ...own,
       ...(isBehind ? { connection: 'connecting', reason: shared.reason } : {}),
       pendingChanges: own.pendingChanges + shared.pendingChanges,
+      hasSynced: own.hasSynced && shared.hasSynced,
+      isFirstSync: own.isFirstSync || shared.isFirstSync,
       durable: own.durable && shared.durable,
       error: own.error ?? shared.error,
     };
@@ -128,19 +136,32 @@ export class UserSession {
       reason,
       pendingChanges: this.replica.pendingCount,
       lastSyncedAt: this.#lastSyncedAt,
+      hasSynced: this.#hasSynced,
+      isFirstSync: this.#isFirstSync,
       durable: this.replica.durable,
       error: this.replica.storageError ?? error,
     };
   }
 
   start(): void {
+    this.#isFirstSync = !this.#hasSynced;
     this.connection.start();
     this.#shared?.start();
+    this.awaitNothing();
+  }
+
+  /** Unless an attempt is under way that nothing speaks against yet, there is no first sync to wait for. */
+  awaitNothing(): void {
+    const { connection, reason } = this.#report;
+    this.#isFirstSync &&= !this.#hasSynced && connection === 'connecting' && reason === null;
+    this.#shared?.awaitNothing();
+    this.tellStatus();
   }
 
   stop(): void {
     this.connection.stop();
     this.#shared?.stop();
+    this.awaitNothing();
   }
 
   retryNow(): void {
@@ -206,7 +227,8 @@ export class UserSession {
   #connectionChanged(report: ConnectionReport): void {
     this.#report = report;
     this.#lastSyncedAt = report.lastSyncedAt ?? this.#lastSyncedAt;
-    this.tellStatus();
+    this.#hasSynced ||= report.hasReceived ?? false;
+    this.awaitNothing();
     if (report.connection === 'refused' && report.error?.code === 'ERASED') this.#options.onErased(report);
   }
 }

@@ -1,8 +1,9 @@
 import { equalityDeep } from 'lib0/function';
-import { useMemo, useReducer } from 'react';
+import { useCallback, useMemo, useReducer, useSyncExternalStore } from 'react';
 import type { Changes, CollectionKey, CollectionView, RecordOf, SyncClient, SyncRecord } from '../api.js';
 import { useSyncClient } from './client-context.js';
 import { useRecord } from './use-record.js';
+import { useSyncStatus } from './use-sync-status.js';
 
 /** A form over a record that others may change meanwhile. */
 export interface Draft<Row> {
@@ -15,6 +16,8 @@ export interface Draft<Row> {
   /** Forgets what was changed. */
   readonly discard: () => void;
   readonly isDirty: boolean;
+  /** The record is not here, and may come: from this device, or with the first sync of it. */
+  readonly isLoading: boolean;
   /** The fields that were changed here, and by somebody else since. `save` merges them, and where it can't, this form wins. */
   readonly conflicts: readonly string[];
 }
@@ -45,7 +48,19 @@ export function useDraft(collection: string, id: string | number): Draft<SyncRec
   const record: SyncRecord | null = useRecord(collection, id);
   const [, render] = useReducer((count: number) => count + 1, 0);
   const form = useMemo(() => new Form(client, collection, id, render), [client, collection, id]);
-  return { ...form.calls, ...form.over(record) };
+  const isLoading = useMayCome(collection) && record === null;
+  return { ...form.calls, ...form.over(record), isLoading };
+}
+
+function useMayCome(collection: string): boolean {
+  const view = useSyncClient().collection(collection);
+  const isLoaded = useSyncExternalStore(
+    useCallback((onChange) => view.subscribe(onChange), [view]),
+    () => view.loaded,
+    () => false,
+  );
+  const isFirstSync = useSyncStatus((status) => status.isFirstSync);
+  return !isLoaded || isFirstSync;
 }
 
 class Form {

@@ -13,9 +13,10 @@ import { ClientError } from '../errors.js';
 import { NOT_INITIALIZED } from '../status.js';
 import { useSyncClient } from './client-context.js';
 import { type Query, QueryResult } from './query.js';
+import { useSyncStatus } from './use-sync-status.js';
 
 export interface SyncedDataOptions<Row> extends Query<Row> {
-  /** Shown until local data is loaded. */
+  /** Shown while it is loading. */
   readonly initial?: readonly Row[];
 }
 
@@ -30,8 +31,10 @@ export type UntypedOptions<Row> =
 export interface SyncedData<Row> {
   /** The records, in the order of their ids unless `orderBy` says otherwise: the same array until one changes. */
   readonly data: Row[];
-  /** Local data is not loaded yet. */
+  /** There is nothing to show, and more may come: from this device, or with the first sync of it. */
   readonly isLoading: boolean;
+  /** Everything that the server had has come once. `false` where nothing is loading: it never could be fetched. */
+  readonly hasSynced: boolean;
   /** The last failure of one of the calls below, which rejects as well, or of local storage. */
   readonly error: Error | null;
   /** A component that reads it renders again whenever it changes. */
@@ -53,7 +56,7 @@ const NOTHING: readonly SyncRecord[] = [];
 /**
  * A collection, live: renders again when the result changes, and only then.
  *
- * @param initialOrOptions records to show until local data is loaded, or `{ where, orderBy, limit, initial }`
+ * @param initialOrOptions records to show while it is loading, or `{ where, orderBy, limit, initial }`
  * @example
  * const { data, addData } = useSyncedData('appointments', { where: { status: 'booked' }, orderBy: 'start' });
  */
@@ -79,6 +82,7 @@ export function useSyncedData(
   return {
     data,
     isLoading,
+    hasSynced: useSyncStatus((status) => status.hasSynced),
     error: failure ?? storageError,
     get syncStatus() {
       return readStatus();
@@ -102,16 +106,14 @@ function useResult(
   const result = useMemo(() => ({ view, of: new QueryResult() }), [view]).of;
   const first = useRef(initial).current;
   const subscribe = useCallback((onChange: () => void) => view.subscribe(onChange), [view]);
-  const isLoading = useSyncExternalStore(
+  const found = useSyncExternalStore(
     subscribe,
-    () => !view.loaded,
-    () => true,
+    () => (view.loaded ? result.read(view, query) : null),
+    () => null,
   );
-  const data = useSyncExternalStore(
-    subscribe,
-    () => (view.loaded ? result.read(view, query) : first),
-    () => first,
-  );
+  const isFirstSync = useSyncStatus((status) => status.isFirstSync);
+  const isLoading = found === null || (isFirstSync && found.length === 0);
+  const data = isLoading ? first : found;
   // Screens may sort what they get in place; the list that others read stays as it is.
   const own = useMemo(() => [...data], [data]);
   return { data: own, isLoading };
