@@ -1,5 +1,5 @@
 /** D3 with real devices: an element that one of them moves, and another one edits, neither knowing of the other. */
-import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type * as Y from 'yjs';
 import type { SyncManager } from '../client/sync-manager.js';
 import { type JsonObject, sharedValue } from '../shared/records.js';
@@ -14,22 +14,27 @@ const M3 = { id: 'm3', dose: '7' };
 const EDITED = { ...M1, dose: '600' };
 type Medicine = typeof M1;
 
-afterAll(closeClients);
+/** One for all tests, each of which has a user of its own. */
+let server: ServerProcess;
+let user: string;
+let users = 0;
+beforeAll(async () => {
+  server = await ServerProcess.start();
+});
+beforeEach(() => {
+  user = `anna-${++users}`;
+});
+afterEach(closeClients);
+afterAll(() => server.dispose());
 
-async function serve(): Promise<ServerProcess> {
-  const server = await ServerProcess.start();
-  onTestFinished(() => server.dispose());
-  return server;
-}
-
-async function onServer(server: ServerProcess): Promise<JsonObject[]> {
-  const { prescriptions } = await (await fetch(`${server.url}/api/sync/anna`)).json();
+async function onServer(): Promise<JsonObject[]> {
+  const { prescriptions } = await (await fetch(`${server.url}/api/sync/${user}`)).json();
   return prescriptions[0].medicines;
 }
 
 /** Whether some entry tells of the edit, before or after it. */
-async function expectInHistory(server: ServerProcess): Promise<void> {
-  const answer = await fetch(`${server.url}/api/history/anna`);
+async function expectInHistory(): Promise<void> {
+  const answer = await fetch(`${server.url}/api/history/${user}`);
   expect(await answer.text()).toContain('"dose":"600"');
 }
 
@@ -42,9 +47,9 @@ describe.each([
   ['move', 'a kill'],
   ['edit', 'a kill'],
 ])('the %s first, %s between', (first, between) => {
-  async function client(server: ServerProcess): Promise<SyncManager> {
+  async function client(): Promise<SyncManager> {
     const opened = testClient();
-    await opened.initialize({ serverUrl: server.url, userId: 'anna' });
+    await opened.initialize({ serverUrl: server.url, userId: user });
     return opened;
   }
 
@@ -53,8 +58,7 @@ describe.each([
     ['a list that the app sorts on save', [M3, M1, M2], [M2, M1, M3]],
     ['a list of 600 that is turned around', long, [...long].reverse()],
   ])('[D3 H5] two of our clients: %s', async (_, list, moved) => {
-    const server = await serve();
-    const [mover, editor] = [await client(server), await client(server)];
+    const [mover, editor] = [await client(), await client()];
     await mover.addData('prescriptions', { id: 'p1', medicines: list });
     await synced(mover);
     await expect.poll(() => editor.getRecord('prescriptions', 'p1'), { timeout: 20_000 }).toBeTruthy();
@@ -77,8 +81,8 @@ describe.each([
         .poll(() => each.getRecord('prescriptions', 'p1')?.medicines, { timeout: 20_000 })
         .toEqual(edited(moved));
     }
-    expect(await onServer(server)).toEqual(edited(moved));
-    await expectInHistory(server);
+    expect(await onServer()).toEqual(edited(moved));
+    await expectInHistory();
   });
 
   const listOf = (device: NativeDevice) =>
@@ -93,12 +97,11 @@ describe.each([
   test.each(['a native device', 'a JSON device'])(
     '[D3 H5] %s moves, an unmodified provider edits',
     async (who) => {
-      const server = await serve();
-      const editor = await useNative(server, 'anna', 'editor');
+      const editor = await useNative(server, user, 'editor');
       editor.record('prescriptions', 'p1').set('medicines', sharedValue([M1, M2]));
       await editor.saved();
-      const mover = await useNative(server, 'anna', 'mover');
-      const json = await useJson(server, 'anna', 'json');
+      const mover = await useNative(server, user, 'mover');
+      const json = await useJson(server, user, 'json');
       mover.offline();
       editor.offline();
       listOf(editor).get(0).set('dose', '600');
@@ -124,25 +127,24 @@ describe.each([
         await server.kill();
         await server.restart();
       }
-      expect(await onServer(server)).toEqual([M2, EDITED]);
-      await expectInHistory(server);
+      expect(await onServer()).toEqual([M2, EDITED]);
+      await expectInHistory();
       await editor.online();
       expect(listOf(editor).toJSON()).toEqual([M2, EDITED]);
       listOf(editor).get(1).set('dose', '700');
       await editor.saved();
-      expect(await onServer(server)).toEqual([M2, { ...M1, dose: '700' }]);
+      expect(await onServer()).toEqual([M2, { ...M1, dose: '700' }]);
     },
   );
 
   test('[D3 L6] a native device moves, a JSON device edits', async () => {
-    const server = await serve();
-    const mover = await useNative(server, 'anna', 'mover');
+    const mover = await useNative(server, user, 'mover');
     mover.record('prescriptions', 'p1').set('medicines', sharedValue([M1, M2]));
     await mover.saved();
     mover.offline();
     swap(listOf(mover));
     const edit = async () => {
-      const json = await useJson(server, 'anna', 'json');
+      const json = await useJson(server, user, 'json');
       json.update('prescriptions', { id: 'p1', medicines: first === 'move' ? [M2, EDITED] : [EDITED, M2] });
       await json.saved();
     };
@@ -158,7 +160,7 @@ describe.each([
       await server.restart();
     }
     await mover.online();
-    expect(await onServer(server)).toEqual([M2, EDITED]);
-    await expectInHistory(server);
+    expect(await onServer()).toEqual([M2, EDITED]);
+    await expectInHistory();
   });
 });
