@@ -24,7 +24,7 @@ import {
   ownEditArbitrary,
   type Path,
 } from './support/random-edits.js';
-import { client, jsonOfDoc, Server } from './support/replicas.js';
+import { client, jsonOfDoc, Server, unnamedDoc } from './support/replicas.js';
 import { startServer } from './support/server.js';
 import { PATIENCE } from './support/wait.js';
 
@@ -118,7 +118,7 @@ const deviceAt = (world: HandFlushed, index: number) =>
 function expectConverged(world: HandFlushed): void {
   expect(world.faults).toEqual([]);
   const reloaded = world.reloaded().doc;
-  const plain = new Y.Doc();
+  const plain = unnamedDoc();
   for (const update of [...world.store.contents.values()].flatMap(({ updates }) => updates)) {
     Y.applyUpdate(plain, update);
   }

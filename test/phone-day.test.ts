@@ -2,20 +2,19 @@
  * The day of a phone that loses its network in the morning and comes back in the evening with a queue of whole
  * documents: real sockets, real devices of all kinds, the built server as a process that was started anew meanwhile.
  */
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
 import type { Via } from '../server/documents/history-entry.js';
 import type { Collections, Json, JsonRecord } from '../shared/records.js';
 import { type ById, byId, clinic, recordsOf } from './support/clinic.js';
 import { historyProblems, readHistory, type ShownEntry } from './support/history.js';
 import { type App, type AppOptions, DAY, HOUR, MINUTE, Practice, SECOND } from './support/json-apps.js';
-import type { JsonDevice, ServerMessage } from './support/json-device.js';
-import type { NativeDevice } from './support/native-device.js';
+import { JsonDevice, type ServerMessage } from './support/json-device.js';
+import { NativeDevice } from './support/native-device.js';
 import { HttpDevice, Phone, type PhoneHabits } from './support/phone.js';
 import { ServerProcess } from './support/server-process.js';
-import { useJson, useNative, useServer } from './support/use.js';
-
-const USER = 'patient-1';
+import { useJson, useServer } from './support/use.js';
+import { PATIENCE } from './support/wait.js';
 
 const VISIT = {
   resourceType: 'Appointment',
@@ -58,11 +57,10 @@ const diary = (id: string, value: number) => ({ id, resourceType: 'Observation',
 type HistoryLine = Pick<ShownEntry, 'deviceId' | 'via' | 'collection' | 'id' | 'before' | 'after'>;
 
 interface DayOptions {
-  readonly server: Readonly<Record<string, string>>;
+  readonly user: string;
   readonly habits: PhoneHabits;
   /** Whether the phone has ever sent anything before it goes offline. */
   readonly phoneWrites: boolean;
-  readonly restart: 'SIGTERM' | 'SIGKILL';
 }
 
 /** Server and devices, and what is expected: the records, and the line of the history that each change makes. */
@@ -73,18 +71,22 @@ class Day {
   /** Everything that the phone did offline, in order: how to enter it into what is expected. */
   readonly queued: (() => void)[] = [];
   readonly server: ServerProcess;
+  readonly user: string;
   readonly options: DayOptions;
   readonly phone: Phone;
   readonly portal: HttpDevice;
   laptop!: NativeDevice; // the others are there once the day has begun
   desk!: JsonDevice;
   records: ById = {};
+  /** How many lines there were when the phone went offline. */
+  seen = 0;
 
   constructor(server: ServerProcess, options: DayOptions) {
     this.server = server;
+    this.user = options.user;
     this.options = options;
-    this.phone = new Phone(server.url, USER, 'phone', options.habits);
-    this.portal = new HttpDevice(server.url, USER, 'portal');
+    this.phone = new Phone(server.url, this.user, 'phone', options.habits);
+    this.portal = new HttpDevice(server.url, this.user, 'portal');
   }
 
   /** Somebody's change is expected to have made this of a record. */
@@ -161,7 +163,7 @@ class Day {
 
   /** What GET /api/sync gives somebody who was never here. */
   async fetched(): Promise<Collections> {
-    const response = await fetch(`${this.server.url}/api/sync/${USER}`);
+    const response = await fetch(`${this.server.url}/api/sync/${this.user}`);
     return (await response.json()) as Collections;
   }
 
@@ -179,17 +181,19 @@ class Day {
 
   /** The entries of the history that are kept. */
   history(): Promise<ShownEntry[]> {
-    return readHistory({ url: this.server.url, user: USER }, { limit: 500 });
+    return readHistory({ url: this.server.url, user: this.user }, { limit: 500 });
+  }
+
+  async end(): Promise<void> {
+    this.laptop?.close();
+    this.desk?.ws.terminate();
+    await this.phone.disconnect();
   }
 }
 
 /** Everybody has version 1 of everything; then the phone goes offline. */
-async function morning(options: DayOptions): Promise<Day> {
-  // What is told of a day is told message by message, so none waits for another one.
-  const server = await ServerProcess.start({ LOG_LEVEL: 'info', JSON_PACE: '0', ...options.server });
-  onTestFinished(() => server.dispose());
-  const day = new Day(server, options);
-  const { phone, portal } = day;
+async function morning(day: Day): Promise<void> {
+  const { server, user, options, phone, portal } = day;
   const first: [string, JsonRecord][] = [
     ...[VISIT, CHECKUP, VACCINATION, X_RAY, DENTIST].map((each): [string, JsonRecord] => [
       'appointments',
@@ -206,13 +210,12 @@ async function morning(options: DayOptions): Promise<Day> {
     day.expect('portal', 'http', collection, id, written.get(`${collection}/${id}`) ?? null);
   }
   expect(day.lines).toHaveLength(written.size);
-  day.laptop = await useNative(server, USER, 'laptop');
+  day.laptop = await NativeDevice.connect(server.url, user, 'laptop');
   await day.laptopEdits('consultations', 'talk', (talk) => talk.set('note', new Y.Text(NOTE)), {
     note: NOTE,
   });
-  day.desk = await useJson(server, USER, 'desk');
+  day.desk = await JsonDevice.connect(server.url, user, 'desk');
   await phone.connect();
-  onTestFinished(() => phone.disconnect());
   if (options.phoneWrites) {
     phone.write('medicalRecords', diary('diary-1', 6.1));
     await phone.saved();
@@ -221,14 +224,12 @@ async function morning(options: DayOptions): Promise<Day> {
   await day.expectConverged();
   const from = server.lines.length;
   await phone.disconnect();
-  await server.line(/Connection closed: User patient-1, Device phone/, from);
-  return day;
+  await server.line(new RegExp(`Connection closed: User ${user}, Device phone`), from);
 }
 
-/** The phone edits without a network, the others with one; halfway the server is started anew. */
+/** The phone edits without a network, the others with one. */
 async function noon(day: Day): Promise<void> {
-  const { server, options } = day;
-  const isTimed = options.habits.stamps !== 'none';
+  const isTimed = day.options.habits.stamps !== 'none';
   day.phoneEdits('appointments', 'visit', { comment: 'I also bring my wife.' });
   day.phoneEdits('appointments', 'checkup', { status: 'arrived' }, () => null);
   // The desk decides otherwise, later: that counts, where the queue can tell that it is older.
@@ -240,17 +241,23 @@ async function noon(day: Day): Promise<void> {
   await day.portalEdits('appointments', 'visit', { minutesDuration: 45 });
   await day.deskDeletes('appointments', 'checkup');
   await day.deskEdits('appointments', 'vaccination', { description: 'Flu and tetanus' });
-  expect((await (options.restart === 'SIGTERM' ? server.stop() : server.kill())).signal).toBe(
-    options.restart === 'SIGTERM' ? null : 'SIGKILL',
-  );
-  await day.desk.end();
-  await day.laptop.until(() => !day.laptop.provider.wsconnected);
 }
 
-async function afternoon(day: Day): Promise<void> {
-  const { server, phone } = day;
+async function startAnew(server: ServerProcess, days: readonly Day[], how: Restart): Promise<void> {
+  expect((await (how === 'SIGTERM' ? server.stop() : server.kill())).signal).toBe(
+    how === 'SIGTERM' ? null : 'SIGKILL',
+  );
+  for (const { desk, laptop } of days) {
+    await desk.end();
+    await laptop.until(() => !laptop.provider.wsconnected);
+  }
   await server.restart();
-  day.desk = await useJson(server, USER, 'desk');
+}
+
+/** The server was started anew; the phone is offline still. */
+async function afternoon(day: Day): Promise<void> {
+  const { server, user, phone } = day;
+  day.desk = await JsonDevice.connect(server.url, user, 'desk');
   await day.laptop.synced();
   await day.expectConverged();
 
@@ -391,12 +398,12 @@ async function expectHistory(day: Day, kept: readonly ShownEntry[]): Promise<voi
 
 /** The deleted record is brought back as it was, for everybody. */
 async function restoreCheckup(day: Day): Promise<void> {
-  const { server, desk, phone, laptop } = day;
-  const place = { url: server.url, user: USER };
+  const { server, user, desk, phone, laptop } = day;
+  const place = { url: server.url, user };
   const query = { collection: 'appointments', id: 'checkup' };
   const deletion = (await readHistory(place, query)).at(-1);
   expect(deletion).toMatchObject({ deviceId: 'desk', before: CHECKUP, after: null });
-  const response = await fetch(`${server.url}/api/history/${USER}/restore`, {
+  const response = await fetch(`${server.url}/api/history/${user}/restore`, {
     method: 'POST',
     headers: { 'Content-Type': 'application/json', 'Device-ID': 'doctor' },
     body: JSON.stringify({ ...query, revision: (deletion?.revision ?? 0) - 1 }),
@@ -426,13 +433,55 @@ const habits: readonly { readonly name: string; readonly habits: PhoneHabits; re
   },
 ];
 
-for (const restart of ['SIGTERM', 'SIGKILL'] as const) {
-  test.each(habits)(
-    `[L4 L5 L6 L7 L9 H1 H2 H5 H6 P6] the queue of a phone that was away while the server got ${restart}, replayed $name`,
-    async ({ habits, only }) => {
-      const day = await morning({ server: {}, habits, phoneWrites: only === undefined, restart });
-      await noon(day);
-      await afternoon(day);
+type Restart = 'SIGTERM' | 'SIGKILL';
+
+/** Days of several users at one server, up to the evening. */
+class Days {
+  readonly all: Day[] = [];
+  #server: ServerProcess | undefined;
+
+  async begin(
+    options: Readonly<Record<string, string>>,
+    setups: readonly DayOptions[],
+    restart: Restart,
+  ): Promise<void> {
+    // What is told of a day is told message by message, so none waits for another one.
+    const server = await ServerProcess.start({ LOG_LEVEL: 'info', JSON_PACE: '0', ...options });
+    this.#server = server;
+    for (const setup of setups) this.all.push(new Day(server, setup));
+    await this.#each(morning);
+    for (const day of this.all) day.seen = day.lines.length;
+    await this.#each(noon);
+    await startAnew(server, this.all, restart);
+    await this.#each(afternoon);
+  }
+
+  async end(): Promise<void> {
+    await this.#each((day) => day.end());
+    await this.#server?.dispose();
+  }
+
+  async #each(part: (day: Day) => Promise<void>): Promise<void> {
+    await Promise.all(this.all.map(part));
+  }
+}
+
+describe.each(['SIGTERM', 'SIGKILL'] as const)('a phone that was away while the server got %s', (restart) => {
+  const days = new Days();
+  beforeAll(async () => {
+    const setups = habits.map(({ habits, only }, index) => ({
+      user: `patient-${index}`,
+      habits,
+      phoneWrites: only === undefined,
+    }));
+    await days.begin({}, setups, restart);
+  }, 6 * PATIENCE);
+  afterAll(() => days.end());
+
+  test.each(habits.map(({ name }, index) => ({ name, index })))(
+    '[L4 L5 L6 L7 L9 H1 H2 H5 H6 P6] its queue, replayed $name',
+    async ({ index }) => {
+      const day = days.all[index] as Day;
       await evening(day);
       const kept = await day.history();
       expect(kept).toHaveLength(day.lines.length);
@@ -443,23 +492,28 @@ for (const restart of ['SIGTERM', 'SIGKILL'] as const) {
       expect(historyProblems(all, await day.fetched(), day.lines.length)).toEqual([]);
     },
   );
+});
 
-  test(`[H7 L4 L6 L7 H6] HISTORY_DAYS=0 keeps what the merge needs, and no more, over a ${restart}`, async () => {
+describe.each(['SIGTERM', 'SIGKILL'] as const)('HISTORY_DAYS=0 over a %s', (restart) => {
+  const days = new Days();
+  beforeAll(async () => {
     // In the first day of a server, only who knows the clock can have it forget anything (P9).
     const server = { HISTORY_DAYS: '0', CONFIRM_CLOCK: new Date().toISOString().slice(0, 10) };
-    const day = await morning({ server, habits: QUEUED, phoneWrites: true, restart });
-    const seen = day.lines.length;
-    await noon(day);
-    await afternoon(day);
+    await days.begin(server, [{ user: 'patient', habits: QUEUED, phoneWrites: true }], restart);
+  }, 6 * PATIENCE);
+  afterAll(() => days.end());
+
+  test('[H7 L4 L6 L7 H6] keeps what the merge needs, and no more', async () => {
+    const [day] = days.all as [Day];
     const needed = await day.history();
-    expect(needed.map(({ revision }) => revision)).toContain(seen + 1);
+    expect(needed.map(({ revision }) => revision)).toContain(day.seen + 1);
     expect(needed.length).toBeLessThan(day.lines.length);
     await expectHistory(day, needed);
     await evening(day);
     await restoreCheckup(day);
     await expectHistory(day, await day.history());
   });
-}
+});
 
 describe('what an hour, a lost answer or a crash in between does not change', () => {
   const BOOKED: JsonRecord = { id: 'v1', at: '09:00', room: 1, status: 'booked' };
@@ -631,9 +685,9 @@ describe('what an hour, a lost answer or a crash in between does not change', ()
 
   test('[L5 L6] a change that says it was made tomorrow counts as made now: a later one wins', async () => {
     const server = await useServer();
-    const portal = new HttpDevice(server.url, USER, 'portal');
+    const portal = new HttpDevice(server.url, 'patient', 'portal');
     await portal.write(['visits', BOOKED]);
-    const phone = await useJson(server, USER, 'phone');
+    const phone = await useJson(server, 'patient', 'phone');
     const [document, timestamp] = [{ ...BOOKED, room: 2 }, Date.now() + DAY];
     phone.update('visits', document, { data: { collection: 'visits', document, timestamp } });
     await phone.saved();

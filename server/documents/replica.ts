@@ -67,6 +67,9 @@ const MAX_COLLECTIONS = 1_000;
 /** The same of clients: one for each start of an app. */
 const MAX_CLIENTS = 50_000;
 
+/** Only sub-documents are known by a name, and there are none; drawing one costs more than most edits. */
+const UNNAMED = { guid: '' };
+
 /** One for all documents: an update is judged in one go. */
 const table = new StructTable();
 /** What a replica is made of. */
@@ -77,7 +80,7 @@ export type ReplicaSource = Pick<StoredDocument, 'updates' | 'memory'> &
 export class UnionFailed extends Error {}
 
 export class Replica {
-  readonly doc = new Y.Doc();
+  readonly doc = new Y.Doc(UNNAMED);
   /** The records as they were after the last change that was taken. */
   readonly images = new RecordImages(this.doc);
   readonly #options: ReplicaOptions;

@@ -14,6 +14,7 @@ import { messages } from '../../shared/protocol/yjs.js';
 import { type JsonRecord, readRecord, recordMap } from '../../shared/records.js';
 import { user } from './notes.js';
 import { jsonOutbox, yjsOutbox } from './outbox.js';
+import { unnamedDoc } from './replicas.js';
 
 /**
  * Devices joined to real sessions by queues that a test flushes by hand, one message at a time, so that it decides
@@ -100,7 +101,7 @@ export class HandFlushed {
 
   /** How many of a client's changes are on disk. */
   durableClock(client: number): number {
-    const doc = new Y.Doc({ gc: false });
+    const doc = unnamedDoc({ gc: false });
     for (const update of this.store.contents.get(ANNA)?.updates ?? []) Y.applyUpdate(doc, update);
     return Y.getState(doc.store, client);
   }
@@ -131,7 +132,7 @@ export class HandFlushed {
 
 /** A plain Y.Doc with what y-websocket does around it. */
 export class QueuedNative {
-  readonly doc = new Y.Doc();
+  readonly doc = unnamedDoc();
   readonly name: DeviceId;
   readonly #world: HandFlushed;
   #link: Link<YjsSession, Uint8Array> | null = null;

@@ -14,6 +14,7 @@ import { leavesOf } from './legacy-ledger.js';
 import { user } from './notes.js';
 import { jsonOutbox, yjsOutbox } from './outbox.js';
 import { moveElement } from './random-edits.js';
+import { unnamedDoc } from './replicas.js';
 
 /**
  * Devices of all kinds on real sessions: native ones that say when they wrote, native ones that don't, and JSON
@@ -268,7 +269,7 @@ interface NativeChange {
 /** A native device: our client, which keeps its changes with their times, or an unmodified provider. */
 class NativeParty implements Party {
   readonly name: string;
-  readonly #doc = new Y.Doc();
+  readonly #doc = unnamedDoc();
   readonly #world: LaterWorld;
   readonly #setup: NativeSetup;
   #link: { readonly session: YjsSession; readonly down: Uint8Array[]; isAnswered: boolean } | null = null;

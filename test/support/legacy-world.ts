@@ -20,6 +20,7 @@ import {
 } from '../../shared/records.js';
 import { type Edit, Ledger, type Mark } from './legacy-ledger.js';
 import { jsonOutbox, yjsOutbox } from './outbox.js';
+import { unnamedDoc } from './replicas.js';
 
 /**
  * JSON devices like the apps in the field, and a native one, joined to real sessions by queues that a test moves by
@@ -781,7 +782,7 @@ interface NativeFrame {
 /** A plain Y.Doc with what y-websocket does around it. */
 export class NativeApp {
   readonly name: string;
-  readonly doc = new Y.Doc();
+  readonly doc = unnamedDoc();
   readonly #world: World;
   #link: { readonly session: YjsSession; readonly up: NativeFrame[]; readonly down: Uint8Array[] } | null =
     null;

@@ -9,9 +9,13 @@ export const options: ReplicaOptions = {
   keepFor: 90 * 86_400_000,
 };
 
+/** As any, but for its random name, which only sub-documents are known by: drawing it costs more than most edits. */
+export const unnamedDoc = (options: ConstructorParameters<typeof Y.Doc>[0] = {}): Y.Doc =>
+  new Y.Doc({ guid: '', ...options });
+
 /** A client as unmodified y-websocket clients are: a plain Y.Doc that collects garbage. */
 export function client(clientID: number): Y.Doc {
-  const doc = new Y.Doc();
+  const doc = unnamedDoc();
   doc.clientID = clientID;
   return doc;
 }
