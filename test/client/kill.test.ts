@@ -8,7 +8,7 @@ import { inTime, PATIENCE } from '../support/wait.js';
 
 const KILLS = 100;
 /** Devices that are killed side by side, each with a folder of its own. */
-const DEVICES = 2;
+const DEVICES = 4;
 
 interface Run {
   readonly found: readonly string[];
@@ -53,7 +53,7 @@ async function killAgainAndAgain(
 }
 
 test(
-  `[C4 C5 P6] a device that is killed ${KILLS} times has every record whose addData resolved, each pending`,
+  `[C4 C5 P6] devices that are killed ${KILLS} times have every record whose addData resolved, each pending`,
   async () => {
     const runs = Array.from({ length: DEVICES }, (_, seed) => killAgainAndAgain(KILLS / DEVICES, seed));
     for (const { missing, wrong } of await Promise.all(runs)) {
