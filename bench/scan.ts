@@ -1,9 +1,9 @@
 /** What it costs to look at an update before it is applied, and how good the estimates are. */
 import * as Y from 'yjs';
+import { UpdateCost } from '../server/documents/intake/cost.js';
 import { Replica } from '../server/documents/replica.js';
-import { UpdateCost } from '../server/documents/update-cost.js';
-import { scanUpdate } from '../shared/protocol/scan.js';
-import { StructTable } from '../shared/protocol/struct-table.js';
+import { scanUpdate } from '../server/protocol/scan.js';
+import { StructTable } from '../server/protocol/struct-table.js';
 import * as hostile from '../test/hostile/updates.js';
 import { print, table } from './support/print.js';
 import type { Benchmark } from './support/types.js';

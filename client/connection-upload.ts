@@ -1,6 +1,6 @@
 /** What a connection sends of the pending changes, and what a server needs beyond them. */
 import * as Y from 'yjs';
-import { MAX_TIMED, type TimedChange } from '../shared/protocol/yjs-messages.js';
+import { MAX_TIMED, type TimedChange } from '../shared/yjs-messages.js';
 import type { PendingChange } from './sync-source.js';
 
 /** What may be in one part; a change that is larger is a part alone. */

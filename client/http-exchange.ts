@@ -1,6 +1,6 @@
 /** One exchange over HTTP (H3), for where no socket gets through. */
 import { decodeUtf8 } from 'lib0/string';
-import { type Exchange, encodeExchange, MAX_TIMED_GIVEN } from '../shared/protocol/exchange.js';
+import { type Exchange, encodeExchange, MAX_TIMED_GIVEN } from '../shared/exchange.js';
 import type { ConnectionOptions } from './connection-types.js';
 import {
   bytesIn,

@@ -2,7 +2,7 @@
 import * as decoding from 'lib0/decoding';
 import { decodeUtf8 } from 'lib0/string';
 import * as Y from 'yjs';
-import type { Exchange } from '../shared/protocol/exchange.js';
+import type { Exchange } from '../shared/exchange.js';
 import {
   AUTH,
   AWARENESS,
@@ -15,7 +15,7 @@ import {
   SYNC_STEP_2,
   TIMED,
   UPDATE,
-} from '../shared/protocol/yjs-messages.js';
+} from '../shared/yjs-messages.js';
 
 export type ServerMessage =
   | { readonly type: 'syncStep1'; readonly stateVector: Uint8Array }

@@ -1,5 +1,5 @@
 import { encodeUtf8 } from 'lib0/string';
-import type { AwarenessEntry } from '../shared/protocol/yjs-messages.js';
+import type { AwarenessEntry } from '../shared/yjs-messages.js';
 import { ClientError } from './errors.js';
 import { ObservableValue } from './observable.js';
 import type { Clock } from './platform.js';

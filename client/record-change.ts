@@ -1,7 +1,7 @@
 /** What `updateData` makes of a record: of the one that it finds, or of what its form has changed (C14). */
 import * as Y from 'yjs';
 import { elementId } from '../shared/elements.js';
-import { mergeWrite, type Path } from '../shared/merge.js';
+import { mergeWrite, type Path } from '../shared/merge/merge.js';
 import { type JsonObject, type JsonRecord, readValue } from '../shared/records.js';
 import { isMarkup, isSharedText } from '../shared/rich-text.js';
 

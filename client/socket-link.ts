@@ -1,4 +1,4 @@
-import { COMING } from '../shared/protocol/yjs-messages.js';
+import { COMING } from '../shared/yjs-messages.js';
 import type { SocketAddress } from './connection-url.js';
 import { readServerMessage } from './messages.js';
 import type { Clock, WebSocketConstructor, WebSocketLike } from './platform.js';

@@ -1,7 +1,7 @@
 /** One connection to the native endpoint, without its socket: messages in, messages out. */
 import { equalFlat } from 'lib0/array';
 import * as Y from 'yjs';
-import { messages } from '../shared/protocol/yjs-messages.js';
+import { messages } from '../shared/yjs-messages.js';
 import {
   bytesIn,
   countIn,

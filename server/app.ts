@@ -1,28 +1,28 @@
 /** Puts the parts together. */
 import { randomInt, randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
-import type { SyncError } from '../shared/errors.js';
 import type { DeviceId, UserId } from '../shared/names.js';
-import { Access } from './access.js';
+import { Access } from './access/access.js';
 import { ServerClock, SYSTEM_TIME, type TimeSource } from './clock.js';
 import type { Config } from './config.js';
-import { Backlog } from './documents/backlog.js';
-import { Compactions } from './documents/compactions.js';
+import { Compactions } from './documents/compaction/compactions.js';
 import { exportDocument } from './documents/export.js';
+import { Trials } from './documents/intake/dry-run.js';
 import { DocumentRegistry, type RegistryOptions } from './documents/registry.js';
-import { Trials } from './documents/trial.js';
-import { TURN_CLOCK, Turns } from './documents/turns.js';
-import { Admission } from './gateways/admission.js';
-import { createHttp } from './gateways/http.js';
-import { UpgradeGateway } from './gateways/upgrade.js';
+import { Backlog } from './documents/turns/backlog.js';
+import { TURN_CLOCK, Turns } from './documents/turns/turns.js';
+import type { SyncError } from './errors.js';
+import { Admission } from './gateways/guard/quotas.js';
+import { createHttp } from './gateways/http/routes.js';
+import { UpgradeGateway } from './gateways/websocket/gateway.js';
 import type { Log } from './log.js';
 import { Metrics } from './metrics.js';
+import { createListener, type Listener } from './net/tls.js';
 import { followKeys, openStore } from './open-store.js';
 import { AccessMarks, tightenModes } from './start-checks.js';
-import { readKeys } from './store/key-file.js';
+import { readKeys } from './store/encryption/key-file.js';
 import type { Store, StoreState } from './store/store.js';
 import { followCommits, logStore } from './store-watch.js';
-import { createListener, type Listener } from './tls.js';
 
 /** A running server. */
 export interface App {

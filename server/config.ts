@@ -1,5 +1,5 @@
-import { parseTrust, type Trust } from './client-address.js';
 import { isNearly } from './misspelt.js';
+import { parseTrust, type Trust } from './net/client-address.js';
 import {
   bytes,
   choice,

@@ -1,7 +1,7 @@
 /** Folders that are made for good: their names are on disk, and they are for nobody else to read. */
 import { mkdir, open, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { SyncError } from '../shared/errors.js';
+import { SyncError } from './errors.js';
 
 /** Makes the names in a folder durable: the files that were made, renamed and removed. */
 export async function syncFolder(folder: string): Promise<void> {

@@ -1,5 +1,5 @@
 import { type Logger, pino } from 'pino';
-import type { ErrorCode } from '../shared/errors.js';
+import type { ErrorCode } from './errors.js';
 import { brief, clean, describe, failureOf } from './log-cleaning.js';
 
 export { withoutToken } from './log-cleaning.js';

@@ -1,7 +1,8 @@
 /** Environment → configuration → app; signals; exit. Nothing else reads the environment. */
-import { SyncError } from '../shared/errors.js';
+
 import { type App, createApp } from './app.js';
 import { type Config, ConfigError, misspeltOptions, readConfig } from './config.js';
+import { SyncError } from './errors.js';
 import { createLog, type Log } from './log.js';
 
 // What this process makes is for nobody else.

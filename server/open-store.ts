@@ -1,9 +1,9 @@
 /** The store that the options ask for: LevelDB, and nobody else knows that. */
 import type { Config } from './config.js';
 import type { Log } from './log.js';
-import { readKeys, watchKeyFile } from './store/key-file.js';
-import type { KeyRing } from './store/key-ring.js';
-import { LevelStore } from './store/level.js';
+import { readKeys, watchKeyFile } from './store/encryption/key-file.js';
+import type { KeyRing } from './store/encryption/key-ring.js';
+import { LevelStore } from './store/level/level-store.js';
 import type { Store } from './store/store.js';
 
 export function openStore(config: Config, log: Log, keys: KeyRing | undefined): Promise<LevelStore> {

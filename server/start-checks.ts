@@ -1,7 +1,7 @@
 /** What is looked at when the server starts, beside the database itself. */
 
+import type { Access } from './access/access.js';
 import { accessPlaces } from './access/places.js';
-import type { Access } from './access.js';
 import type { Config } from './config.js';
 import { tighten } from './file-modes.js';
 import type { Log } from './log.js';

@@ -1,5 +1,5 @@
 /** What is counted and told of a store while it works. */
-import type { Backlog } from './documents/backlog.js';
+import type { Backlog } from './documents/turns/backlog.js';
 import type { Log } from './log.js';
 import type { Metrics } from './metrics.js';
 import type { Store } from './store/store.js';

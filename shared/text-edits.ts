@@ -1,5 +1,5 @@
 /** What turns one text into another, as edits that leave everything else where it is. */
-import { align } from './merge-sequences.js';
+import { align } from './merge/sequences.js';
 
 export interface TextEdit {
   readonly index: number;

@@ -5,7 +5,7 @@ import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
-import { type Source, unite } from '../server/documents/union.js';
+import { type Source, unite } from '../server/documents/union/unite.js';
 import { type Json, type JsonRecord, sharedValue } from '../shared/records.js';
 import { HandFlushed, type QueuedJson, type QueuedNative, viewOf } from './support/hand-flushed.js';
 import { seededRandom } from './support/hostile.js';

@@ -2,11 +2,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
-import type { HistoryEntry } from '../server/documents/history-entry.js';
-import { type RecordImage, sameImage } from '../server/documents/record-image.js';
-import { keyOf, type RecordKey } from '../server/documents/record-key.js';
-import * as format from '../server/store/level-format.js';
-import { EMPTY } from '../server/store/memory-document.js';
+import type { HistoryEntry } from '../server/documents/history/history-entry.js';
+import { type RecordImage, sameImage } from '../server/documents/records/record-image.js';
+import { keyOf, type RecordKey } from '../server/documents/records/record-key.js';
+import * as format from '../server/store/level/format.js';
+import { EMPTY } from '../server/store/memory/memory-document.js';
 import type { Store } from '../server/store/store.js';
 import { type JsonRecord, writeRecord } from '../shared/records.js';
 import { docsOf, edits as richEdits } from './support/edited-docs.js';

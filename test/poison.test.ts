@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
-import { SyncError } from '../shared/errors.js';
-import { messages } from '../shared/protocol/yjs.js';
+import { SyncError } from '../server/errors.js';
+import { messages } from '../server/protocol/yjs.js';
 import { HandFlushed } from './support/hand-flushed.js';
 import {
   cycle,

@@ -4,8 +4,8 @@
  */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import { SyncError } from '../../shared/errors.js';
 import type { UserId } from '../../shared/names.js';
+import { SyncError } from '../errors.js';
 import type { Mode, Person } from './principal.js';
 
 const TIMEOUT = 5_000;

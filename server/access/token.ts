@@ -1,11 +1,11 @@
 /** Reads a token: who is it for, and what does it allow (A2). */
 import { type JWTPayload, type JWTVerifyOptions, jwtVerify } from 'jose';
 import { z } from 'zod';
-import { SyncError } from '../../shared/errors.js';
 import { isUserId, type UserId, userIdProblem } from '../../shared/names.js';
 import type { Config } from '../config.js';
-import { type KeySettings, type Keys, openKeys } from './keys.js';
+import { SyncError } from '../errors.js';
 import type { Mode, Person } from './principal.js';
+import { type KeySettings, type Keys, openKeys } from './token-keys.js';
 import { sentenceOf } from './token-problem.js';
 
 export type TokenSettings = KeySettings & Pick<Config, 'jwtIssuer' | 'jwtUserClaim' | 'maxHeaders'>;

@@ -1,7 +1,7 @@
 /** `telemed-sync keys`: the master keys that a database is encrypted with. */
 import { readConfig } from '../config.js';
-import { addKey, keyStatus, retireKey, SAID } from '../store/key-file.js';
-import { newKey } from '../store/key-ring.js';
+import { addKey, keyStatus, retireKey, SAID } from '../store/encryption/key-file.js';
+import { newKey } from '../store/encryption/key-ring.js';
 import { type Call, type Command, done, noMoreThan, type Outcome, UsageError } from './command.js';
 
 async function status(file: string, dataDir: string, before: string): Promise<Outcome> {

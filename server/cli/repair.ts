@@ -1,9 +1,10 @@
 /** `telemed-sync repair DATA_DIR`: repairs a damaged database and says which documents are whole. */
-import { SyncError } from '../../shared/errors.js';
+
 import { readConfig } from '../config.js';
-import { readKeys } from '../store/key-file.js';
-import { LevelStore } from '../store/level.js';
-import { repairDatabase } from '../store/level-folder.js';
+import { SyncError } from '../errors.js';
+import { readKeys } from '../store/encryption/key-file.js';
+import { repairDatabase } from '../store/level/folder.js';
+import { LevelStore } from '../store/level/level-store.js';
 import { type Call, type Command, noMoreThan, type Outcome, UsageError } from './command.js';
 
 interface Damaged {

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { SignJWT } from 'jose';
 import { isUserId } from '../../shared/names.js';
-import { secretKeys } from '../access/keys.js';
+import { secretKeys } from '../access/token-keys.js';
 import { readConfig } from '../config.js';
 import { type Call, type Command, done, noMoreThan, textOf, UsageError } from './command.js';
 

@@ -3,7 +3,7 @@
  * connection that introduced it; y-websocket re-sends the states of others, which changes nothing here.
  */
 import type { DeviceId } from '../../shared/names.js';
-import { type AwarenessEntry, MAX_AWARENESS_STATE } from '../../shared/protocol/yjs.js';
+import { type AwarenessEntry, MAX_AWARENESS_STATE } from '../protocol/yjs.js';
 
 /** Yjs client ids that one connection may introduce; y-websocket needs one, and a second after a new Y.Doc. */
 const MAX_STATES_PER_MEMBER = 8;

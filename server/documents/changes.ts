@@ -1,9 +1,10 @@
 /** What the funnel takes in and gives out. */
-import type { SyncError } from '../../shared/errors.js';
+
 import type { DeviceId } from '../../shared/names.js';
 import type { JsonRecord } from '../../shared/records.js';
-import type { HistoryEntry, Via } from './history-entry.js';
-import type { RecordKey } from './record-key.js';
+import type { SyncError } from '../errors.js';
+import type { HistoryEntry, Via } from './history/history-entry.js';
+import type { RecordKey } from './records/record-key.js';
 import type { Written } from './replica.js';
 
 /** Where a change comes from. */

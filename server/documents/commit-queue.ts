@@ -1,5 +1,5 @@
-import type { SyncError } from '../../shared/errors.js';
-import type { UserTurns } from './user-turns.js';
+import type { SyncError } from '../errors.js';
+import type { UserTurns } from './turns/user-turns.js';
 
 /** What happens when a commit has become durable, or has failed. */
 export interface Effect {

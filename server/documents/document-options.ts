@@ -1,12 +1,12 @@
 /** What a user's document needs from outside, and what it reports. */
-import type { SyncError } from '../../shared/errors.js';
-import type { Dependency } from '../../shared/protocol/scan.js';
+import type { SyncError } from '../errors.js';
+import type { Dependency } from '../protocol/scan.js';
 import type { Store } from '../store/store.js';
-import type { Compactions } from './compactions.js';
-import type { RoomLimits } from './document-room.js';
+import type { Compactions } from './compaction/compactions.js';
+import type { Trials } from './intake/dry-run.js';
+import type { RoomLimits } from './intake/quota.js';
 import type { ReplicaOptions } from './replica.js';
-import type { Trials } from './trial.js';
-import type { Turns } from './turns.js';
+import type { Turns } from './turns/turns.js';
 import type { UserDocument } from './user-document.js';
 
 export interface DocumentOptions extends ReplicaOptions {

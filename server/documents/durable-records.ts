@@ -3,8 +3,8 @@
  * can't wait for both (D8). It follows the document like a connection, and before those that come later.
  */
 import type { CollectionName, DeviceId, RecordId } from '../../shared/names.js';
-import { SERVER_DEVICE } from '../../shared/protocol/json.js';
 import type { Collections, JsonRecord } from '../../shared/records.js';
+import { SERVER_DEVICE } from '../protocol/json.js';
 import type { DurableChange, Member } from './changes.js';
 import type { UserDocument } from './user-document.js';
 

@@ -1,6 +1,7 @@
 /** All that is kept of a user, as JSON that is written while it is read: what a person may demand (P7). */
-import type { HistoryHead } from './archive.js';
-import type { HistoryEntry } from './history-entry.js';
+
+import type { HistoryEntry } from './history/history-entry.js';
+import type { HistoryHead } from './history/history-log.js';
 import type { UserDocument } from './user-document.js';
 
 /** The records as they are durable, the devices, then the history, newest first. */

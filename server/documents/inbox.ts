@@ -1,4 +1,4 @@
-import type { UserTurns } from './user-turns.js';
+import type { UserTurns } from './turns/user-turns.js';
 
 /** What waits until a document is in order again: nothing, while it is open. */
 export class Inbox {

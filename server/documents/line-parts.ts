@@ -2,9 +2,9 @@
  * Cuts a large update into parts that a slow line can take, one after the other (N10). Others have their turn
  * meanwhile: reading the structs of 20 MB takes up to a second.
  */
-import { noteSteps } from '../../shared/protocol/scan.js';
-import { StructTable } from '../../shared/protocol/struct-table.js';
-import { type Deletion, deletionParts, type PartSize, structParts } from './update-parts.js';
+import { noteSteps } from '../protocol/scan.js';
+import { StructTable } from '../protocol/struct-table.js';
+import { type Deletion, deletionParts, type PartSize, structParts } from './intake/parts.js';
 
 /** Up to so many bytes an update is sent as it is: 10 s at 40 KB/s. */
 export const MAX_UNCUT = 384 * 1_024;

@@ -1,4 +1,4 @@
-import type { SyncError } from '../../shared/errors.js';
+import type { SyncError } from '../errors.js';
 import type { DurableChange, Member } from './changes.js';
 
 /** The connections that follow a document; a fault in one does not reach the others. */

@@ -1,6 +1,7 @@
 /** Keeps the documents that are in use: each is loaded once, shared, and let go when nobody uses it. */
-import { SyncError } from '../../shared/errors.js';
+
 import type { UserId } from '../../shared/names.js';
+import { SyncError } from '../errors.js';
 import type { Store } from '../store/store.js';
 import type { DocumentOptions } from './document-options.js';
 import type { ServerClientIds } from './replica.js';

@@ -3,28 +3,28 @@
  * that changed. Knows no store and no sockets.
  */
 import * as Y from 'yjs';
-import { SyncError } from '../../shared/errors.js';
 import { knowsName } from '../../shared/known-names.js';
-import { malformed, tooCostly } from '../../shared/protocol/bytes.js';
-import { type Dependency, firstMissing, scanUpdate, type UpdateScan } from '../../shared/protocol/scan.js';
-import { StructTable } from '../../shared/protocol/struct-table.js';
-import { VALUE_DEPTH_CEILING } from '../../shared/protocol/values.js';
+import { SyncError } from '../errors.js';
+import { malformed, tooCostly } from '../protocol/bytes.js';
+import { type Dependency, firstMissing, scanUpdate, type UpdateScan } from '../protocol/scan.js';
+import { StructTable } from '../protocol/struct-table.js';
+import { VALUE_DEPTH_CEILING } from '../protocol/values.js';
 import type { Snapshot, StoredDocument } from '../store/store.js';
-import { Conflicts } from './conflicts.js';
-import { Contests } from './contests.js';
-import { type KeptTimes, timesOf } from './kept-times.js';
-import { type LastChangeOf, NOT_KNOWN } from './later-wins.js';
-import { lostImages } from './lost-images.js';
-import type { MadeAt } from './made-at.js';
-import { type ImageChange, RecordImages, type Touched } from './record-images.js';
-import { keyOf } from './record-key.js';
+import { UpdateCheck } from './intake/check.js';
+import { UpdateCost } from './intake/cost.js';
+import { bringsNews } from './intake/news.js';
+import { Contests } from './later-wins/contests.js';
+import { type KeptTimes, timesOf } from './later-wins/kept-times.js';
+import { type LastChangeOf, NOT_KNOWN } from './later-wins/later-wins.js';
+import { lostImages } from './later-wins/lost-images.js';
+import type { MadeAt } from './later-wins/made-at.js';
+import { type ImageChange, RecordImages, type Touched } from './records/record-images.js';
+import { keyOf } from './records/record-key.js';
+import { joinedFields, recordsOf } from './records/touched-records.js';
 import { Tombstone } from './tombstone.js';
-import { joinedFields, recordsOf } from './touched-records.js';
-import { decodeMemory } from './unify-memory.js';
-import { Step } from './unify-step.js';
-import { UpdateCheck } from './update-check.js';
-import { UpdateCost } from './update-cost.js';
-import { bringsNews } from './update-news.js';
+import { Conflicts } from './union/conflicts.js';
+import { Step } from './union/step.js';
+import { decodeMemory } from './union/union-state.js';
 
 /** What one call changed; all of it goes into one commit. */
 export interface Written {

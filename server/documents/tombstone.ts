@@ -6,11 +6,11 @@ import { createHmac, randomBytes } from 'node:crypto';
 import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
 import * as Y from 'yjs';
-import { SyncError } from '../../shared/errors.js';
 import type { DeviceKey } from '../../shared/names.js';
-import type { UpdateScan } from '../../shared/protocol/scan.js';
-import type { DeviceState } from './device-state.js';
-import type { Judged } from './judged.js';
+import { SyncError } from '../errors.js';
+import type { UpdateScan } from '../protocol/scan.js';
+import type { DeviceState } from './json-devices/device.js';
+import type { Judged } from './json-devices/write-context.js';
 
 const VERSION = 1;
 const HASH_BYTES = 16;

@@ -3,31 +3,31 @@
  * Yjs update, goes into one commit with its history, and is shown only once that commit is durable (N3).
  */
 import * as Y from 'yjs';
-import { notSaved, SyncError } from '../../shared/errors.js';
 import { SHARED_DOCUMENT, type UserId } from '../../shared/names.js';
-import type { Dependency } from '../../shared/protocol/scan.js';
 import type { Collections, JsonRecord } from '../../shared/records.js';
+import { notSaved, SyncError } from '../errors.js';
+import type { Dependency } from '../protocol/scan.js';
 import { type StoredDocument, takesWork } from '../store/store.js';
-import { Archive, type HistoryHead } from './archive.js';
 import { AwarenessRoom } from './awareness.js';
 import { durableChange, type Member, type Origin } from './changes.js';
 import { CommitQueue } from './commit-queue.js';
-import { DeviceStates } from './device-states.js';
-import { DocumentCompaction } from './document-compaction.js';
+import { DocumentCompaction } from './compaction/document-compaction.js';
+import { StoredSize } from './compaction/stored-size.js';
 import { type DocumentOptions, NO_LIMITS, type ReceiveResult, type Saw } from './document-options.js';
-import { DocumentRoom } from './document-room.js';
-import { History, type TimesMade, timesOf } from './history.js';
-import { encodeEntry, type HistoryEntry } from './history-entry.js';
-import { HistoryReader } from './history-reader.js';
+import { encodeEntry, type HistoryEntry } from './history/history-entry.js';
+import { Archive, type HistoryHead } from './history/history-log.js';
+import { HistoryReader } from './history/history-reader.js';
+import { History, type TimesMade, timesOf } from './history/history-window.js';
 import { Inbox } from './inbox.js';
-import type { MadeAt } from './made-at.js';
+import { type IntakeDocument, UpdateIntake } from './intake/intake.js';
+import { DocumentRoom } from './intake/quota.js';
+import { DeviceStates } from './json-devices/devices.js';
+import type { MadeAt } from './later-wins/made-at.js';
 import { Members } from './members.js';
-import type { RecordKey } from './record-key.js';
+import type { RecordKey } from './records/record-key.js';
 import { Replica, type Written } from './replica.js';
-import { StoredSize } from './stored-size.js';
 import type { Tombstone } from './tombstone.js';
-import { type IntakeDocument, UpdateIntake } from './update-intake.js';
-import { UserTurns } from './user-turns.js';
+import { UserTurns } from './turns/user-turns.js';
 
 export class UserDocument {
   readonly user: UserId;

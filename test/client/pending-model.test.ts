@@ -6,7 +6,7 @@ import { WebSocketServer } from 'ws';
 import type { Fetch, WebSocketLike } from '../../client/platform.js';
 import { systemClock } from '../../client/standard-platform.js';
 import type { SyncManager } from '../../client/sync-manager.js';
-import { messages } from '../../shared/protocol/yjs-messages.js';
+import { messages } from '../../shared/yjs-messages.js';
 import { Chance } from '../faults/chance.js';
 import { BreakableStorage } from '../support/breakable-storage.js';
 import { FaultyNetwork } from '../support/faulty-network.js';

@@ -1,7 +1,7 @@
 /** Who is there, on the real server; and what no server lets happen, by hand. */
 import { afterEach, describe, expect, test } from 'vitest';
 import { LivePresence, type PresenceEntry } from '../../client/presence.js';
-import type { AwarenessEntry } from '../../shared/protocol/yjs-messages.js';
+import type { AwarenessEntry } from '../../shared/yjs-messages.js';
 import { ConnectedDevice } from '../support/connected-device.js';
 import { ManualClock } from '../support/manual-clock.js';
 import { NativeDevice } from '../support/native-device.js';

@@ -2,7 +2,7 @@
 import { afterEach, expect, test } from 'vitest';
 import * as Y from 'yjs';
 import { seal, unseal } from '../../client/stored-bytes.js';
-import { decodeMessage, messages } from '../../shared/protocol/yjs.js';
+import { decodeMessage, messages } from '../../server/protocol/yjs.js';
 import { BreakableStorage } from '../support/breakable-storage.js';
 import { ConnectedDevice } from '../support/connected-device.js';
 import { ConnectionWorld, settle } from '../support/connection-world.js';

@@ -4,9 +4,9 @@
  */
 import { expect, test } from 'vitest';
 import * as Y from 'yjs';
-import { type Exchange, encodeExchange } from '../../shared/protocol/exchange.js';
-import type { YjsMessage } from '../../shared/protocol/yjs.js';
-import { messages } from '../../shared/protocol/yjs-messages.js';
+import type { YjsMessage } from '../../server/protocol/yjs.js';
+import { type Exchange, encodeExchange } from '../../shared/exchange.js';
+import { messages } from '../../shared/yjs-messages.js';
 import { ConnectionWorld, settle } from '../support/connection-world.js';
 
 const KB = 1024;

@@ -1,5 +1,5 @@
 import * as Y from 'yjs';
-import { decodeExchange, encodeExchange } from '../../shared/protocol/http.js';
+import { decodeExchange, encodeExchange } from '../../server/protocol/exchange.js';
 import type { Collections } from '../../shared/records.js';
 import type { Chance } from './chance.js';
 import { type Fact, recordKey } from './ledger.js';

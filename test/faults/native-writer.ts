@@ -1,7 +1,7 @@
 import * as decoding from 'lib0/decoding';
 import WebSocket from 'ws';
 import * as Y from 'yjs';
-import { messages } from '../../shared/protocol/yjs.js';
+import { messages } from '../../server/protocol/yjs.js';
 import { NativeDevice } from '../support/native-device.js';
 import { Watched } from '../support/wait.js';
 import type { Chance } from './chance.js';

@@ -2,7 +2,7 @@
 import { equalityDeep } from 'lib0/function';
 import * as Y from 'yjs';
 import { Replica } from '../../server/documents/replica.js';
-import { SyncError } from '../../shared/errors.js';
+import { SyncError } from '../../server/errors.js';
 
 export type Outcome = 'refused' | 'waits' | 'empty' | 'applied';
 

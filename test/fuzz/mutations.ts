@@ -1,5 +1,5 @@
 /** Changes an update: its parts where it can be taken apart, else its bytes. */
-import { HAS_ORIGIN, HAS_PARENT_SUB, HAS_RIGHT_ORIGIN } from '../../shared/protocol/struct-table.js';
+import { HAS_ORIGIN, HAS_PARENT_SUB, HAS_RIGHT_ORIGIN } from '../../server/protocol/struct-table.js';
 import {
   assemble,
   type Id,

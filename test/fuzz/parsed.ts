@@ -1,7 +1,7 @@
 /** An update taken apart into what a mutation can change, and put together again. */
 import * as encoding from 'lib0/encoding';
-import { scanUpdate } from '../../shared/protocol/scan.js';
-import { HAS_ORIGIN, HAS_RIGHT_ORIGIN, NONE, StructTable } from '../../shared/protocol/struct-table.js';
+import { scanUpdate } from '../../server/protocol/scan.js';
+import { HAS_ORIGIN, HAS_RIGHT_ORIGIN, NONE, StructTable } from '../../server/protocol/struct-table.js';
 
 export interface Id {
   client: number;

@@ -1,8 +1,8 @@
 /** The built server as a process, watched from inside, with somebody else at work beside whoever attacks it. */
 import { availableParallelism, loadavg } from 'node:os';
 import { expect, type TestContext } from 'vitest';
-import { encodeExchange } from '../../shared/protocol/http.js';
-import { messages } from '../../shared/protocol/yjs.js';
+import { encodeExchange } from '../../server/protocol/exchange.js';
+import { messages } from '../../server/protocol/yjs.js';
 import { RawNative } from '../support/raw-native.js';
 import { ServerProcess } from '../support/server-process.js';
 import { inTime } from '../support/wait.js';

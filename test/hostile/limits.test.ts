@@ -1,6 +1,6 @@
 /** Floods: what the limits of connections have to withstand. */
 import { afterAll, beforeAll, describe, test } from 'vitest';
-import { messages } from '../../shared/protocol/yjs.js';
+import { messages } from '../../server/protocol/yjs.js';
 import { Arena, type Attack } from './arena.js';
 
 const entry = (id: number, clock = 1) => ({ id, clock, state: '{}' });

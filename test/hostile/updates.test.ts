@@ -1,7 +1,7 @@
 /** Hostile updates against the built server: what each of them ends in, and what it costs everybody else. */
 import { afterAll, beforeAll, describe, test } from 'vitest';
 import * as Y from 'yjs';
-import { messages } from '../../shared/protocol/yjs.js';
+import { messages } from '../../server/protocol/yjs.js';
 import {
   cycle,
   deepThenDelete,

@@ -1,4 +1,3 @@
-import { basename } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { codeOf, filesBelow, type Import, importsOf, read } from './sources.js';
 
@@ -16,38 +15,51 @@ interface House {
 const HOUSE: readonly House[] = [
   { from: /^shared\//, may: /^shared\// },
   { from: /^client\//, may: /^(shared|client)\// },
-  { from: /^server\/store\//, may: /^(shared\/|server\/store\/|server\/folders\.ts$)/ },
-  { from: /^server\/documents\//, may: /^(shared\/|server\/documents\/|server\/store\/store\.ts$)/ },
+  { from: /^server\/(errors|misspelt|folders|file-modes)\.ts$/, may: /^(shared\/|server\/errors\.ts$)/ },
+  { from: /^server\/protocol\//, may: /^(shared\/|server\/protocol\/|server\/errors\.ts$)/ },
+  { from: /^server\/net\//, may: /^server\/(net\/|(log|errors)\.ts$)/, types: /^server\/config\.ts$/ },
+  { from: /^server\/store\//, may: /^(shared\/|server\/(store|protocol)\/|server\/(folders|errors)\.ts$)/ },
+  {
+    from: /^server\/documents\//,
+    may: /^(shared\/|server\/(documents|protocol)\/|server\/(store\/store|errors)\.ts$)/,
+  },
   {
     from: /^server\/gateways\//,
-    may: /^(shared\/|server\/(documents|gateways)\/|server\/(access|client-address|limits|log|metrics)\.ts$)/,
+    may: /^(shared\/|server\/(documents|gateways|net|protocol)\/|server\/(access\/access|log|metrics|errors)\.ts$)/,
     types: /^server\/(config|store\/store)\.ts$/,
   },
   {
-    from: /^server\/(access\.ts$|access\/)/,
-    may: /^(shared\/|server\/access\/|server\/(config|folders|log)\.ts$)/,
+    from: /^server\/access\//,
+    may: /^(shared\/|server\/access\/|server\/(config|folders|log|errors)\.ts$)/,
   },
-  { from: /^server\/app\.ts$/, may: /^(shared|server)\/(?!main|index)/ },
   { from: /^server\/cli\//, may: /^(shared\/|server\/(?!gateways\/|documents\/|index))/ },
+  { from: /^server\/app\.ts$/, may: /^(shared|server)\/(?!main|index)/ },
   {
     from: /^server\/(main|index)\.ts$/,
-    may: /^(shared\/|server\/(app|config|log)\.ts$)/,
+    may: /^(shared\/|server\/(app|config|log|errors)\.ts$)/,
     types: /^server\/store\/store\.ts$/,
   },
-  { from: /^server\/config\.ts$/, may: /^server\/(option-kinds|client-address|misspelt)\.ts$/ },
+  {
+    from: /^server\/config\.ts$/,
+    may: /^server\/(option-kinds|misspelt|net\/client-address)\.ts$/,
+  },
   {
     from: /^server\/start-checks\.ts$/,
     may: /^server\/(access\/places|file-modes)\.ts$/,
-    types: /^server\/(access|config|log|store\/store)\.ts$/,
+    types: /^server\/(access\/access|config|log|store\/store)\.ts$/,
   },
-  { from: /^server\/log\.ts$/, may: /^(shared\/|server\/log-cleaning\.ts$)/ },
+  { from: /^server\/log\.ts$/, may: /^(shared\/|server\/(errors|log-cleaning)\.ts$)/ },
   { from: /^server\/open-store\.ts$/, may: /^server\/(store\/|log\.ts$)/, types: /^server\/config\.ts$/ },
   {
     from: /^server\/store-watch\.ts$/,
     may: /^server\/log\.ts$/,
-    types: /^server\/(metrics|store\/store|documents\/backlog)\.ts$/,
+    types: /^server\/(metrics|store\/store|documents\/turns\/backlog)\.ts$/,
   },
-  { from: /^server\/[^/]+\.ts$/, may: /^(shared\/|server\/log\.ts$)/, types: /^server\/config\.ts$/ },
+  {
+    from: /^server\/[^/]+\.ts$/,
+    may: /^(shared\/|server\/(log|errors)\.ts$)/,
+    types: /^server\/config\.ts$/,
+  },
 ];
 
 const OURS = /^(server|shared|client|test|bench|scripts)\//;
@@ -60,16 +72,13 @@ function allowed(file: string, { target, typeOnly }: Import): boolean {
   );
 }
 
-const GATEWAYS = ['yjs', 'json', 'http', 'upgrade', 'socket'];
+const GATEWAYS = /^server\/gateways\/([^/]+)\//;
 
-/**
- * The files of one gateway share the first word of their name; only the door and the socket know the others.
- * A file of another name is a helper that all may use.
- */
+/** Protocols know nothing of each other; what is the same for all of them is in `guard`, and `websocket` opens them. */
 function betweenGateways(file: string, target: string): boolean {
-  if (!/^server\/gateways\//.test(file) || !/^server\/gateways\//.test(target)) return true;
-  const [from = '', to = ''] = [file, target].map((name) => basename(name).split(/[-.]/)[0]);
-  return from === to || !GATEWAYS.includes(to) || from === 'upgrade' || from === 'socket';
+  const [from, to] = [file, target].map((name) => GATEWAYS.exec(name)?.[1]);
+  if (from === undefined || to === undefined) return true;
+  return from === to || to === 'guard' || from === 'websocket';
 }
 
 const forbidden = (file: string, source: string): string[] =>
@@ -88,16 +97,18 @@ describe('the house of docs/ARCHITECTURE.md', () => {
   test.each([
     ['shared/names.ts', "import { x } from '../server/log.js';"],
     ['shared/names.ts', "export * from '../client/replica.js';"],
-    ['server/store/level.ts', "import type { Log } from '../log.js';"],
-    ['server/documents/registry.ts', "import { LevelStore } from '../store/level.js';"],
-    ['server/documents/registry.ts', "import {\n  a,\n  b,\n} from '../gateways/http.js';"],
-    ['server/gateways/http.ts', "const { x } = await import('../store/memory.js');"],
-    ['server/gateways/http.ts', "import { readConfig } from '../config.js';"],
-    ['server/gateways/json-session.ts', "import { x } from './yjs-session.js';"],
-    ['server/gateways/http.ts', "import './upgrade.js';"],
-    ['server/gateways/receipts.ts', "import { x } from './json-session.js';"],
-    ['server/limits.ts', "import { x } from './documents/registry.js';"],
-    ['server/main.ts', "import { LevelStore } from './store/level.js';"],
+    ['server/store/level/level-store.ts', "import type { Log } from '../../log.js';"],
+    ['server/documents/registry.ts', "import { LevelStore } from '../store/level/level-store.js';"],
+    ['server/documents/registry.ts', "import {\n  a,\n  b,\n} from '../gateways/http/routes.js';"],
+    ['server/gateways/http/routes.ts', "const { x } = await import('../../store/memory/memory-store.js');"],
+    ['server/gateways/http/routes.ts', "import { readConfig } from '../../config.js';"],
+    ['server/gateways/json/session.ts', "import { x } from '../yjs/session.js';"],
+    ['server/gateways/http/routes.ts', "import '../websocket/gateway.js';"],
+    ['server/gateways/guard/quotas.ts', "import { x } from '../json/session.js';"],
+    ['server/documents/json-devices/receipts.ts', "import { x } from '../../gateways/json/session.js';"],
+    ['server/protocol/scan.ts', "import { x } from '../documents/replica.js';"],
+    ['server/net/token-bucket.ts', "import { x } from '../documents/registry.js';"],
+    ['server/main.ts', "import { LevelStore } from './store/level/level-store.js';"],
     ['client/replica.ts', "import { x } from '../server/config.js';"],
     ['server/app.ts', "import { x } from '../test/support/walk.js';"],
   ])('it is noticed when %s says %j', (file, source) => {
@@ -107,17 +118,33 @@ describe('the house of docs/ARCHITECTURE.md', () => {
   test.each([
     ['server/documents/registry.ts', "import type { Store } from '../store/store.js';"],
     [
-      'server/gateways/http.ts',
-      "import type { Config } from '../config.js';\nimport { json } from 'express';",
+      'server/gateways/http/routes.ts',
+      "import type { Config } from '../../config.js';\nimport { json } from 'express';",
     ],
-    ['server/gateways/upgrade.ts', "import { x } from './json-session.js';"],
-    ['server/gateways/json-session.ts', "import { x } from './json-write.js';"],
-    ['server/gateways/json-session.ts', "import { x } from './receipts.js';"],
-    ['server/app.ts', "import { LevelStore } from './store/level.js';"],
+    ['server/gateways/websocket/gateway.ts', "import { x } from '../json/session.js';"],
+    ['server/gateways/json/session.ts', "import { x } from './pace.js';"],
+    ['server/gateways/json/session.ts', "import { x } from '../guard/quotas.js';"],
+    ['server/app.ts', "import { LevelStore } from './store/level/level-store.js';"],
     ['server/app.ts', "/**\n * import { x } from '../test/x.js';\n */"],
   ])('it is allowed that %s says %j', (file, source) => {
     expect(forbidden(file, source)).toEqual([]);
   });
+});
+
+test('docs/ARCHITECTURE.md names each file of the server and of shared/ once, in its folder', () => {
+  const map = read('docs/ARCHITECTURE.md')
+    .split(/^```$/m)
+    .find((part) => part.startsWith('\nshared/'));
+  const folders: string[] = [];
+  const named = (map ?? '').split('\n').flatMap((line) => {
+    const [, indent = '', name = ''] = /^( *)(\S+)/.exec(line) ?? [];
+    folders.length = indent.length / 2;
+    if (!name.endsWith('/')) return [`${folders.join('')}${name}`];
+    folders.push(name);
+    return [];
+  });
+  const ours = (file: string) => /^(server|shared)\//.test(file);
+  expect(named.filter(ours).sort()).toEqual(SOURCES.filter(ours).sort());
 });
 
 describe('habits', () => {

@@ -2,10 +2,10 @@ import { existsSync, readdirSync } from 'node:fs';
 import { posix } from 'node:path';
 import { expect, test } from 'vitest';
 import * as Y from 'yjs';
-import { ERRORS } from '../../shared/errors.js';
-import { encodeExchange } from '../../shared/protocol/http.js';
-import { checkMessage } from '../../shared/protocol/json.js';
-import { decodeMessage, messages } from '../../shared/protocol/yjs.js';
+import { ERRORS } from '../../server/errors.js';
+import { encodeExchange } from '../../server/protocol/exchange.js';
+import { checkMessage } from '../../server/protocol/json.js';
+import { decodeMessage, messages } from '../../server/protocol/yjs.js';
 import { user } from '../support/notes.js';
 import { read } from './sources.js';
 
@@ -22,7 +22,7 @@ const DOCUMENTS = [
 const section = (title: string): string =>
   PROTOCOL.split(/^## /m).find((part) => part.startsWith(`${title}\n`)) ?? '';
 
-test('the error table of docs/PROTOCOL.md is that of shared/errors.ts', () => {
+test('the error table of docs/PROTOCOL.md is that of server/errors.ts', () => {
   const rows = [...section('Error codes').matchAll(/^\| `([A-Z_]+)` \| (\d+) \| (\d*) ?\|/gm)];
   const listed = rows.map(([, code, status, close]) => [code, Number(status), close ? Number(close) : null]);
   expect(listed).toEqual(

@@ -1,7 +1,7 @@
 /** The time that the server goes by, where its clock may be wrong (P9). */
 import { describe, expect, test } from 'vitest';
 import { type Doubt, ServerClock } from '../../server/clock.js';
-import { MemoryStore } from '../../server/store/memory.js';
+import { MemoryStore } from '../../server/store/memory/memory-store.js';
 import { DAY, HOUR, SetClock, YEAR } from '../support/set-clock.js';
 
 class Machine extends SetClock {

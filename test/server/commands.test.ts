@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { type Ending, run as runHere } from '../../server/cli/commands.js';
-import { KeyRing, newKey } from '../../server/store/key-ring.js';
+import { KeyRing, newKey } from '../../server/store/encryption/key-ring.js';
 import { findInFiles } from '../support/raw-files.js';
 import { ServerProcess } from '../support/server-process.js';
 import { useJson } from '../support/use.js';

@@ -1,8 +1,8 @@
 import { networkInterfaces } from 'node:os';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { SyncError } from '../../server/errors.js';
 import { Counter, Histogram, Metrics } from '../../server/metrics.js';
-import { MemoryStore } from '../../server/store/memory.js';
-import { SyncError } from '../../shared/errors.js';
+import { MemoryStore } from '../../server/store/memory/memory-store.js';
 import type { TestServer } from '../support/server.js';
 import { openRaw, useJson, useNative, useRaw, useServer } from '../support/use.js';
 

@@ -3,7 +3,7 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import WebSocket from 'ws';
 import { run } from '../../server/cli/commands.js';
 import { collectingLog } from '../../server/log.js';
-import { MemoryStore } from '../../server/store/memory.js';
+import { MemoryStore } from '../../server/store/memory/memory-store.js';
 import { ObservedStore } from '../support/observed-store.js';
 import { ServerProcess } from '../support/server-process.js';
 import { bearer, JWT, tokenFor } from '../support/tokens.js';

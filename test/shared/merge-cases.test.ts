@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { mergeWrite, type Path, type WriteToMerge } from '../../shared/merge.js';
+import { mergeWrite, type Path, type WriteToMerge } from '../../shared/merge/merge.js';
 import type { Json, JsonObject } from '../../shared/records.js';
 
 const NOON = 12 * 3_600_000;

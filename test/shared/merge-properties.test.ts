@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { elementId } from '../../shared/elements.js';
-import { mergeWrite, type Path, type WriteToMerge } from '../../shared/merge.js';
+import { mergeWrite, type Path, type WriteToMerge } from '../../shared/merge/merge.js';
 import type { Json, JsonObject } from '../../shared/records.js';
 
 const KEYS = ['a', 'b', 'c', 'id2', 'toString'];

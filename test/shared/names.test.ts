@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { mergeText } from '../../shared/merge-text.js';
+import { mergeText } from '../../shared/merge/text.js';
 import {
   isDeviceId,
   isRecordId,

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { equalityDeep } from 'lib0/function';
 import { describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
-import { mergeMarkup } from '../../shared/merge-text.js';
+import { mergeMarkup } from '../../shared/merge/text.js';
 import { assignRecord, type Json, readValue } from '../../shared/records.js';
 import { canBecome, type SharedText } from '../../shared/rich-text.js';
 

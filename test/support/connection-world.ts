@@ -1,7 +1,7 @@
 import { Connection, type ConnectionOptions, type ConnectionReport } from '../../client/connection.js';
 import type { Connectivity, Fetch } from '../../client/platform.js';
-import { type Exchange, encodeExchange } from '../../shared/protocol/exchange.js';
-import { decodeExchange } from '../../shared/protocol/http.js';
+import { decodeExchange } from '../../server/protocol/exchange.js';
+import { type Exchange, encodeExchange } from '../../shared/exchange.js';
 import { FakeSockets } from './fake-sockets.js';
 import { ManualClock } from './manual-clock.js';
 import { PlainSource } from './plain-source.js';

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { LevelStore } from '../../server/store/level.js';
+import { LevelStore } from '../../server/store/level/level-store.js';
 import { Author, stateReached, user } from './notes.js';
 
 /**

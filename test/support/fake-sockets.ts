@@ -1,6 +1,6 @@
 import type { WebSocketConstructor, WebSocketLike } from '../../client/platform.js';
-import { decodeMessage, type YjsMessage } from '../../shared/protocol/yjs.js';
-import { messages } from '../../shared/protocol/yjs-messages.js';
+import { decodeMessage, type YjsMessage } from '../../server/protocol/yjs.js';
+import { messages } from '../../shared/yjs-messages.js';
 
 /** A socket that a test drives by hand: the network and the server are what the test says. */
 export class FakeSocket implements WebSocketLike {

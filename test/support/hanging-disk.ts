@@ -1,5 +1,5 @@
-import type { LevelStore } from '../../server/store/level.js';
-import type { Database, Operation } from '../../server/store/level-database.js';
+import type { Database, Operation } from '../../server/store/level/database.js';
+import type { LevelStore } from '../../server/store/level/level-store.js';
 import { databaseOf } from './level-fixture.js';
 
 /** A disk that hangs when a test says so: what is asked of it meanwhile is answered later, and never refused. */

@@ -1,5 +1,5 @@
 import { writeSync } from 'node:fs';
-import { LevelStore } from '../../server/store/level.js';
+import { LevelStore } from '../../server/store/level/level-store.js';
 import type { DeviceId } from '../../shared/names.js';
 import { Author, entry, user } from './notes.js';
 

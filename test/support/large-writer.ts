@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { writeSync } from 'node:fs';
-import { LevelStore } from '../../server/store/level.js';
+import { LevelStore } from '../../server/store/level/level-store.js';
 import { Author, user } from './notes.js';
 
 /**

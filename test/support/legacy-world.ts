@@ -2,15 +2,15 @@ import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
 import * as syncProtocol from 'y-protocols/sync';
 import * as Y from 'yjs';
-import { writeImage } from '../../server/documents/record-image.js';
+import { writeImage } from '../../server/documents/records/record-image.js';
 import { DocumentRegistry } from '../../server/documents/registry.js';
 import type { UserDocument } from '../../server/documents/user-document.js';
-import { JsonSession } from '../../server/gateways/json-session.js';
-import { YjsSession } from '../../server/gateways/yjs-session.js';
+import { JsonSession } from '../../server/gateways/json/session.js';
+import { YjsSession } from '../../server/gateways/yjs/session.js';
 import { silentLog } from '../../server/log.js';
-import { MemoryStore } from '../../server/store/memory.js';
+import { messages } from '../../server/protocol/yjs.js';
+import { MemoryStore } from '../../server/store/memory/memory-store.js';
 import type { CollectionName, DeviceId, RecordId, UserId } from '../../shared/names.js';
-import { messages } from '../../shared/protocol/yjs.js';
 import {
   type Json,
   type JsonObject,

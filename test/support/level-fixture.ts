@@ -2,9 +2,9 @@ import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ClassicLevel } from 'classic-level';
-import type { KeyRing } from '../../server/store/key-ring.js';
-import { LevelStore, type LevelStoreOptions } from '../../server/store/level.js';
-import type { Database, Operation } from '../../server/store/level-database.js';
+import type { KeyRing } from '../../server/store/encryption/key-ring.js';
+import type { Database, Operation } from '../../server/store/level/database.js';
+import { LevelStore, type LevelStoreOptions } from '../../server/store/level/level-store.js';
 
 export const temporaryFolder = (): Promise<string> => mkdtemp(join(tmpdir(), 'store-'));
 

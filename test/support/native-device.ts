@@ -2,7 +2,7 @@ import * as decoding from 'lib0/decoding';
 import WebSocket from 'ws';
 import { WebsocketProvider } from 'y-websocket';
 import * as Y from 'yjs';
-import { messages } from '../../shared/protocol/yjs.js';
+import { messages } from '../../server/protocol/yjs.js';
 import type { ById } from './clinic.js';
 import { Watched } from './wait.js';
 

@@ -1,5 +1,5 @@
 import { onTestFinished, vi } from 'vitest';
-import { UpdateCheck } from '../../server/documents/update-check.js';
+import { UpdateCheck } from '../../server/documents/intake/check.js';
 
 /**
  * For one test, updates are not compared with the document before they are applied: no input is known any more that

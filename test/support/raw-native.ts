@@ -1,5 +1,5 @@
 import WebSocket from 'ws';
-import { decodeMessage, type YjsMessage } from '../../shared/protocol/yjs.js';
+import { decodeMessage, type YjsMessage } from '../../server/protocol/yjs.js';
 import { handled } from './handled.js';
 import type { Close } from './json-device.js';
 import { Watched } from './wait.js';

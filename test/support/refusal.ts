@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
-import { SyncError } from '../../shared/errors.js';
-import { scanUpdate } from '../../shared/protocol/scan.js';
+import { SyncError } from '../../server/errors.js';
+import { scanUpdate } from '../../server/protocol/scan.js';
 
 /** The SyncError that `read` throws; fails on any other outcome. */
 export function refusal(read: () => unknown): SyncError {

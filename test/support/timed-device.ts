@@ -1,6 +1,6 @@
 import * as Y from 'yjs';
 import type { Origin } from '../../server/documents/changes.js';
-import type { MadeAt } from '../../server/documents/made-at.js';
+import type { MadeAt } from '../../server/documents/later-wins/made-at.js';
 import type { UserDocument } from '../../server/documents/user-document.js';
 import type { DeviceId } from '../../shared/names.js';
 

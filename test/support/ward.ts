@@ -1,16 +1,16 @@
 /** The documents of one user without sockets, over a store that can be started again, by a clock that tests move. */
 import { onTestFinished, vi } from 'vitest';
 import * as Y from 'yjs';
-import { Archive, type HistoryPage, type HistoryQuery } from '../../server/documents/archive.js';
 import type { Origin } from '../../server/documents/changes.js';
-import type { HistoryEntry, Via } from '../../server/documents/history-entry.js';
-import { type RecordImage, readImage, writeImage } from '../../server/documents/record-image.js';
-import { keyOf, type RecordKey } from '../../server/documents/record-key.js';
+import type { HistoryEntry, Via } from '../../server/documents/history/history-entry.js';
+import { Archive, type HistoryPage, type HistoryQuery } from '../../server/documents/history/history-log.js';
+import { type RecordImage, readImage, writeImage } from '../../server/documents/records/record-image.js';
+import { keyOf, type RecordKey } from '../../server/documents/records/record-key.js';
 import { DocumentRegistry, type Lease, type RegistryOptions } from '../../server/documents/registry.js';
 import type { UserDocument } from '../../server/documents/user-document.js';
-import { JsonSession } from '../../server/gateways/json-session.js';
+import { JsonSession } from '../../server/gateways/json/session.js';
 import { silentLog } from '../../server/log.js';
-import { MemoryStore } from '../../server/store/memory.js';
+import { MemoryStore } from '../../server/store/memory/memory-store.js';
 import type { Store } from '../../server/store/store.js';
 import type { CollectionName, DeviceId, RecordId, UserId } from '../../shared/names.js';
 import { collectionNames, recordMap } from '../../shared/records.js';

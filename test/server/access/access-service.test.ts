@@ -1,8 +1,8 @@
 /** Access of people who see more users than a token can carry (A2). */
 import { describe, expect, test } from 'vitest';
+import { Access } from '../../../server/access/access.js';
 import { AccessService } from '../../../server/access/access-service.js';
 import type { Mode, Person } from '../../../server/access/principal.js';
-import { Access } from '../../../server/access.js';
 import { readConfig } from '../../../server/config.js';
 import { type AccessProvider, useAccessProvider } from '../../support/access-provider.js';
 import { user } from '../../support/notes.js';

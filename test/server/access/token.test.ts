@@ -7,12 +7,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { exportJWK, SignJWT, UnsecuredJWT } from 'jose';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { openKeys } from '../../../server/access/keys.js';
+import { Access } from '../../../server/access/access.js';
 import { type Mode, modeByToken, type Person } from '../../../server/access/principal.js';
 import { TokenReader } from '../../../server/access/token.js';
-import { Access } from '../../../server/access.js';
+import { openKeys } from '../../../server/access/token-keys.js';
 import { ConfigError, readConfig } from '../../../server/config.js';
-import { SyncError } from '../../../shared/errors.js';
+import { SyncError } from '../../../server/errors.js';
 import { user } from '../../support/notes.js';
 import { SECRET, seconds, tokenFor } from '../../support/tokens.js';
 

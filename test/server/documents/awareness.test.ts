@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { AwarenessRoom, type Owner } from '../../../server/documents/awareness.js';
+import { type AwarenessEntry, MAX_AWARENESS_STATE } from '../../../server/protocol/yjs.js';
 import type { DeviceId } from '../../../shared/names.js';
-import { type AwarenessEntry, MAX_AWARENESS_STATE } from '../../../shared/protocol/yjs.js';
 
 const entry = (id: number, clock: number, state = '{}'): AwarenessEntry => ({ id, clock, state });
 const gone = (id: number, clock: number): AwarenessEntry => entry(id, clock, 'null');

@@ -1,8 +1,8 @@
 /** What everybody shares, as it is durable (D8). */
 import { expect, test } from 'vitest';
 import { DurableRecords } from '../../../server/documents/durable-records.js';
-import { MemoryStore } from '../../../server/store/memory.js';
-import { SyncError } from '../../../shared/errors.js';
+import { SyncError } from '../../../server/errors.js';
+import { MemoryStore } from '../../../server/store/memory/memory-store.js';
 import type { CollectionName, DeviceId, RecordId } from '../../../shared/names.js';
 import { writeRecord } from '../../../shared/records.js';
 import { openDocument } from '../../support/document.js';

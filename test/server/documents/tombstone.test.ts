@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
-import { DeviceState } from '../../../server/documents/device-state.js';
+import { DeviceState } from '../../../server/documents/json-devices/device.js';
 import { Tombstone } from '../../../server/documents/tombstone.js';
 import type { DeviceId, DeviceKey, UserId } from '../../../shared/names.js';
 

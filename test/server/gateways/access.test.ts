@@ -5,8 +5,8 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import WebSocket from 'ws';
 import * as Y from 'yjs';
 import { collectingLog, createLog, withoutToken } from '../../../server/log.js';
-import { encodeExchange } from '../../../shared/protocol/http.js';
-import { messages } from '../../../shared/protocol/yjs.js';
+import { encodeExchange } from '../../../server/protocol/exchange.js';
+import { messages } from '../../../server/protocol/yjs.js';
 import { bearer, type Grant, JWT, tokenFor } from '../../support/tokens.js';
 import { openJson, openNative, openRaw, useServer } from '../../support/use.js';
 

@@ -3,8 +3,8 @@ import * as encoding from 'lib0/encoding';
 import { describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
 import { collectingLog } from '../../../server/log.js';
-import { MemoryStore } from '../../../server/store/memory.js';
-import { messages } from '../../../shared/protocol/yjs.js';
+import { messages } from '../../../server/protocol/yjs.js';
+import { MemoryStore } from '../../../server/store/memory/memory-store.js';
 import { ObservedStore } from '../../support/observed-store.js';
 import { openJson, useJson, useNative, useRaw, useServer } from '../../support/use.js';
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import * as Y from 'yjs';
-import { LevelStore } from '../../../server/store/level.js';
+import { LevelStore } from '../../../server/store/level/level-store.js';
 import type { UserId } from '../../../shared/names.js';
 import { type ById, byId, generatedClinic } from '../../support/clinic.js';
 import { NativeDevice } from '../../support/native-device.js';

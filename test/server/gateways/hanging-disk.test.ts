@@ -1,6 +1,6 @@
 /** What devices, and who looks after the server, see of a disk that hangs (P8). */
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { MAX_BACKLOG } from '../../../server/documents/backlog.js';
+import { MAX_BACKLOG } from '../../../server/documents/turns/backlog.js';
 import { collectingLog } from '../../../server/log.js';
 import type { Collections } from '../../../shared/records.js';
 import { byId } from '../../support/clinic.js';

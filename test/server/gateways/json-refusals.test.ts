@@ -1,7 +1,7 @@
 /** Bad messages of JSON devices: an ERROR with a code, nothing of them applied, the connection open (L10, D6). */
 import { describe, expect, test } from 'vitest';
-import { MemoryStore } from '../../../server/store/memory.js';
-import { ERRORS } from '../../../shared/errors.js';
+import { ERRORS } from '../../../server/errors.js';
+import { MemoryStore } from '../../../server/store/memory/memory-store.js';
 import type { Json } from '../../../shared/records.js';
 import type { JsonDevice } from '../../support/json-device.js';
 import { ObservedStore } from '../../support/observed-store.js';

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import WebSocket from 'ws';
 import * as Y from 'yjs';
-import { MemoryStore } from '../../../server/store/memory.js';
+import { MemoryStore } from '../../../server/store/memory/memory-store.js';
 import type { Collections } from '../../../shared/records.js';
 import { byId } from '../../support/clinic.js';
 import { ObservedStore } from '../../support/observed-store.js';

@@ -2,8 +2,8 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import * as Y from 'yjs';
-import { encodeExchange } from '../../../shared/protocol/http.js';
-import { messages } from '../../../shared/protocol/yjs.js';
+import { encodeExchange } from '../../../server/protocol/exchange.js';
+import { messages } from '../../../server/protocol/yjs.js';
 import { ConnectedDevice } from '../../support/connected-device.js';
 import type { TestServer } from '../../support/server.js';
 import { openNative, useJson, useNative, useRaw, useServer } from '../../support/use.js';

@@ -4,11 +4,11 @@ import type { Socket as Stream } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import type { WebSocket } from 'ws';
 import * as Y from 'yjs';
-import { Socket } from '../../../server/gateways/socket.js';
-import { YjsSession } from '../../../server/gateways/yjs-session.js';
-import { MemoryStore } from '../../../server/store/memory.js';
+import { Socket } from '../../../server/gateways/websocket/socket.js';
+import { YjsSession } from '../../../server/gateways/yjs/session.js';
+import { decodeMessage, messages, type YjsMessage } from '../../../server/protocol/yjs.js';
+import { MemoryStore } from '../../../server/store/memory/memory-store.js';
 import type { DeviceId } from '../../../shared/names.js';
-import { decodeMessage, messages, type YjsMessage } from '../../../shared/protocol/yjs.js';
 import { openDocument } from '../../support/document.js';
 import { openRaw, useJson, useNative, useRaw, useServer } from '../../support/use.js';
 

@@ -1,6 +1,6 @@
 /** y-websocket reconnects when no message came for 30 s, and pings are none: the server keeps it company (N6). */
 import { expect, test, vi } from 'vitest';
-import { MemoryStore } from '../../../server/store/memory.js';
+import { MemoryStore } from '../../../server/store/memory/memory-store.js';
 import { useNative, useRaw, useServer } from '../../support/use.js';
 
 const real = Boolean(process.env.CI || process.env.LONG);

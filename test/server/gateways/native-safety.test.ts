@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
 import { collectingLog } from '../../../server/log.js';
-import { messages } from '../../../shared/protocol/yjs.js';
+import { messages } from '../../../server/protocol/yjs.js';
 import { overlapOfCollected, rawUpdate, refusedUpdates, v2Of } from '../../support/hostile.js';
 import type { NativeDevice } from '../../support/native-device.js';
 import { passUnchecked } from '../../support/pass-unchecked.js';

@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import WebSocket from 'ws';
 import * as Y from 'yjs';
-import { MemoryStore } from '../../../server/store/memory.js';
-import { messages } from '../../../shared/protocol/yjs.js';
+import { messages } from '../../../server/protocol/yjs.js';
+import { MemoryStore } from '../../../server/store/memory/memory-store.js';
 import { ObservedStore } from '../../support/observed-store.js';
 import { openRaw, useJson, useNative, useRaw, useServer } from '../../support/use.js';
 

@@ -1,7 +1,7 @@
 /** Names that no new record may have, and those that stand in documents from before (D6). */
 import { describe, expect, onTestFinished, test } from 'vitest';
 import * as Y from 'yjs';
-import { MemoryStore } from '../../../server/store/memory.js';
+import { MemoryStore } from '../../../server/store/memory/memory-store.js';
 import type { UserId } from '../../../shared/names.js';
 import { rawUpdate, rootItem } from '../../support/hostile.js';
 import { closeClients, synced, testClient } from '../../support/test-client.js';

@@ -1,8 +1,8 @@
 /** What is sent while a document is in work stays in its sockets (S1, S4). */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { MemoryStore } from '../../../server/store/memory.js';
-import { messages } from '../../../shared/protocol/yjs.js';
+import { messages } from '../../../server/protocol/yjs.js';
+import { MemoryStore } from '../../../server/store/memory/memory-store.js';
 import { openJson, useJson, useRaw, useServer } from '../../support/use.js';
 
 const MIB = 2 ** 20;

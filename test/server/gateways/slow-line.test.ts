@@ -1,7 +1,7 @@
 /** Large answers over slow lines (N10). */
 import { describe, expect, onTestFinished, test } from 'vitest';
 import * as Y from 'yjs';
-import { messages } from '../../../shared/protocol/yjs.js';
+import { messages } from '../../../server/protocol/yjs.js';
 import type { RawNative } from '../../support/raw-native.js';
 import type { TestServer } from '../../support/server.js';
 import { SlowLine } from '../../support/slow-line.js';

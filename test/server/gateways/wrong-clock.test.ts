@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { ServerClock } from '../../../server/clock.js';
 import { collectingLog } from '../../../server/log.js';
-import { MemoryStore } from '../../../server/store/memory.js';
+import { MemoryStore } from '../../../server/store/memory/memory-store.js';
 import type { Collections } from '../../../shared/records.js';
 import { byId } from '../../support/clinic.js';
 import { ServerProcess } from '../../support/server-process.js';

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { LevelStore } from '../../../server/store/level.js';
-import * as format from '../../../server/store/level-format.js';
+import * as format from '../../../server/store/level/format.js';
+import type { LevelStore } from '../../../server/store/level/level-store.js';
 import type { Deletion } from '../../../server/store/store.js';
 import type { DeviceId, UserId } from '../../../shared/names.js';
 import { changeByte, databaseOf, LevelFixture } from '../../support/level-fixture.js';

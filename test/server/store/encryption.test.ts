@@ -1,12 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { KeyRing, newKey } from '../../../server/store/key-ring.js';
-import { LevelStore } from '../../../server/store/level.js';
-import { CipherVaults } from '../../../server/store/level-cipher.js';
-import type { Operation } from '../../../server/store/level-database.js';
-import { encryptDatabase, KEYS_IN_USE, readMark } from '../../../server/store/level-encryption.js';
-import * as format from '../../../server/store/level-format.js';
+import { KeyRing, newKey } from '../../../server/store/encryption/key-ring.js';
+import { CipherVaults } from '../../../server/store/level/cipher.js';
+import type { Operation } from '../../../server/store/level/database.js';
+import { encryptDatabase, KEYS_IN_USE, readMark } from '../../../server/store/level/encryption.js';
+import * as format from '../../../server/store/level/format.js';
+import { LevelStore } from '../../../server/store/level/level-store.js';
 import type { Store } from '../../../server/store/store.js';
 import type { DeviceId, UserId } from '../../../shared/names.js';
 import { changeByte, databaseOf, editDatabase, LevelFixture } from '../../support/level-fixture.js';

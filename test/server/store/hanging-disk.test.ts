@@ -1,7 +1,7 @@
 /** A disk that gives no error and no answer (P8). */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { DiskWatch } from '../../../server/store/disk-watch.js';
-import type { LevelStore } from '../../../server/store/level.js';
+import type { LevelStore } from '../../../server/store/level/level-store.js';
 import { HangingDisk } from '../../support/hanging-disk.js';
 import { LevelFixture } from '../../support/level-fixture.js';
 import { Author, notesOf, stateReached, user, writeNotes } from '../../support/notes.js';

@@ -1,6 +1,6 @@
 import { afterEach, expect, it } from 'vitest';
-import type { LevelStore } from '../../../server/store/level.js';
-import { historyRange } from '../../../server/store/level-format.js';
+import { historyRange } from '../../../server/store/level/format.js';
+import type { LevelStore } from '../../../server/store/level/level-store.js';
 import type { StoredDocument } from '../../../server/store/store.js';
 import type { UserId } from '../../../shared/names.js';
 import { ended, onLine, startProgram } from '../../support/child.js';

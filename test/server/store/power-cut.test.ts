@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { LevelStore } from '../../../server/store/level.js';
+import { LevelStore } from '../../../server/store/level/level-store.js';
 import { Chance } from '../../faults/chance.js';
 import { canRecord, RecordedDisk } from '../../faults/recorded-disk.js';
 import { ended, onLine, startProgram } from '../../support/child.js';

@@ -4,10 +4,10 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { makeFolder } from '../../../server/folders.js';
-import { syncFolderIfChanged } from '../../../server/store/folder-sync.js';
-import type { LevelStore } from '../../../server/store/level.js';
-import { findLogDamage } from '../../../server/store/level-log.js';
-import { oldestLog } from '../../../server/store/level-manifest.js';
+import { syncFolderIfChanged } from '../../../server/store/level/folder-sync.js';
+import type { LevelStore } from '../../../server/store/level/level-store.js';
+import { findLogDamage } from '../../../server/store/level/log.js';
+import { oldestLog } from '../../../server/store/level/manifest.js';
 import { databaseOf, LevelFixture } from '../../support/level-fixture.js';
 import { Author, notesOf, user, writeNotes } from '../../support/notes.js';
 

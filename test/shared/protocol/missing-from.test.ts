@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import * as Y from 'yjs';
-import { missingFrom, scanUpdate } from '../../../shared/protocol/scan.js';
+import { missingFrom, scanUpdate } from '../../../server/protocol/scan.js';
 import { docsOf, edits, updatesOf } from '../../support/edited-docs.js';
 import { cycle, overlapOfCollected, rawUpdate, rootItem } from '../../support/hostile.js';
 

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import * as Y from 'yjs';
+import { scanUpdate, type UpdateScan } from '../../../server/protocol/scan.js';
 import { nameProblem, storedNameProblem } from '../../../shared/names.js';
-import { scanUpdate, type UpdateScan } from '../../../shared/protocol/scan.js';
 import {
   deepValue,
   rawUpdate,

@@ -1,0 +1,89 @@
+/**
+ * Tries an update on a copy of its document in a worker, which has a limit of memory and of time, before the server
+ * itself takes it.
+ */
+import { type ErrorCode, SyncError } from '../../errors.js';
+import type { StoredDocument } from '../../store/store.js';
+import { bytesOf } from '../compaction/stored-size.js';
+import type { ReplicaOptions } from '../replica.js';
+import { WorkerTask } from '../worker-task.js';
+
+export interface Trial extends Pick<StoredDocument, 'updates' | 'memory'> {
+  readonly update: Uint8Array;
+  readonly saw: ReadonlyMap<number, number> | null;
+}
+
+/** What the worker is told. */
+export interface TrialTask extends Trial {
+  readonly ids: { readonly writes: number; readonly unions: number };
+  readonly now: number;
+  readonly maxDepth: number;
+  readonly keepFor: number;
+}
+
+/** What it answers. */
+export type TrialOutcome =
+  | { readonly parts: readonly Uint8Array[] }
+  | { readonly code: ErrorCode; readonly message: string };
+
+export interface TrialLimits {
+  /** How long one may take, in ms. */
+  readonly timeout: number;
+  /** Memory of a worker, in bytes: this, and some for each byte of document and update. */
+  readonly baseMemory: number;
+  readonly memoryPerByte: number;
+}
+
+export const TRIAL_LIMITS: TrialLimits = { timeout: 20_000, baseMemory: 96 * 2 ** 20, memoryPerByte: 24 };
+
+/** One trial at a time; the others wait in the order in which they came. */
+export class Trials {
+  readonly #limits: TrialLimits;
+  #last: Promise<unknown> = Promise.resolve();
+  #worker: WorkerTask<TrialOutcome> | null = null;
+  #closed = false;
+
+  constructor(limits: TrialLimits = TRIAL_LIMITS) {
+    this.#limits = limits;
+  }
+
+  /**
+   * Resolves with updates that do the same together, each cheap to apply.
+   *
+   * @throws SyncError `UPDATE_TOO_COSTLY`, or `MALFORMED_UPDATE` where Yjs throws
+   */
+  run(trial: Trial, { ids, now, times, maxDepth, keepFor }: ReplicaOptions): Promise<readonly Uint8Array[]> {
+    const task: TrialTask = { ...trial, ids: ids(), now: times?.retention() ?? now(), maxDepth, keepFor };
+    const done = this.#last.then(() => this.#run(task));
+    this.#last = done.catch(() => {});
+    return done;
+  }
+
+  /** Ends the trial that is under way; later ones are refused. */
+  close(): void {
+    this.#closed = true;
+    this.#worker?.end();
+  }
+
+  async #run(task: TrialTask): Promise<readonly Uint8Array[]> {
+    if (this.#closed) throw new SyncError('RESTARTING');
+    const worker = new WorkerTask<TrialOutcome>('intake/dry-run-worker', task, this.#memory(task));
+    this.#worker = worker;
+    // Out of memory, out of time, or a fault of the worker: either way nobody knows what the update would do.
+    const outcome = (await worker.outcome(this.#limits.timeout)) ?? TOO_COSTLY;
+    this.#worker = null;
+    if (this.#closed) throw new SyncError('RESTARTING');
+    if ('parts' in outcome) return outcome.parts;
+    throw new SyncError(outcome.code, outcome.message);
+  }
+
+  #memory({ updates, update }: TrialTask): number {
+    const bytes = bytesOf(updates) + update.length;
+    return this.#limits.baseMemory + bytes * this.#limits.memoryPerByte;
+  }
+}
+
+const TOO_COSTLY: TrialOutcome = {
+  code: 'UPDATE_TOO_COSTLY',
+  message: 'Applying the update takes too much time or memory.',
+};

@@ -1,0 +1,305 @@
+/**
+ * What is known of a JSON device from one connection to the next (L4–L6): what it may have been looking at, how
+ * its clock goes, which fields its app knows.
+ */
+import { equalityDeep } from 'lib0/function';
+import type { Path } from '../../../shared/merge/merge.js';
+import type { CollectionName, DeviceKey, UserId } from '../../../shared/names.js';
+import type { Json, JsonObject } from '../../../shared/records.js';
+import type { ChangeMessage } from '../../protocol/json.js';
+import { keyOf, type RecordKey } from '../records/record-key.js';
+import { DeviceClock } from './clock.js';
+import { type Author, deviceKey } from './device-key.js';
+import { KnownFields } from './known-fields.js';
+import type { Heard, OwnWrite } from './own-write.js';
+import { DeviceConnections, type EndedNow, FLUSH_TIME, type SeenRange } from './seen-ranges.js';
+import type { SavedConnections } from './seen-ranges-saved.js';
+import { type SavedUnsure, UnsureRecords } from './unsure-records.js';
+import type { Made } from './write-context.js';
+
+/** All of them together, in characters: they are saved with each change of one of them. */
+const MAX_UNSETTLED = 262_144;
+/** How long a change that can wait may wait for the next commit of the user, in ms. */
+const LAZY = 60_000;
+/** A change of the clock's offset by so much is kept at once, in ms: less is the way of the messages. */
+const COARSE = 1_000;
+
+export class DeviceState {
+  readonly key: DeviceKey;
+  readonly #owner: UserId;
+  /** When the device was last connected. */
+  metAt = 0;
+  /** When it had first read the document, as far as is known; null before that. */
+  syncedFrom: number | null = null;
+  #largestSent = 0;
+  #clock = new DeviceClock();
+  #connections = new DeviceConnections();
+  #fields = new KnownFields();
+  #unsure = new UnsureRecords();
+  #unsettled = new Map<string, OwnWrite>();
+  #urgent = false;
+  #changed = false;
+  #savedAt = Number.NEGATIVE_INFINITY;
+
+  /** @param owner whose document it is */
+  constructor(key: DeviceKey, owner: UserId) {
+    this.key = key;
+    this.#owner = owner;
+  }
+
+  /** Whether this device, in these hands, made a change. */
+  made(author: Author): boolean {
+    return deviceKey(this.#owner, author) === this.key;
+  }
+
+  get neededFrom(): number {
+    const unsettled = [...this.#unsettled.values()].map(({ since }) => since);
+    return Math.min(this.#connections.neededAt(this.metAt), this.#unsure.oldest, ...unsettled);
+  }
+
+  get lastSeen(): number {
+    return this.#connections.lastSeen;
+  }
+
+  get isConnected(): boolean {
+    return this.#connections.isConnected;
+  }
+
+  connect(now: number, revision: number): void {
+    this.metAt = now;
+    this.#connections.begin(now, revision);
+    this.#urgent = true;
+  }
+
+  disconnect(ended: EndedNow, now: number): void {
+    this.metAt = now;
+    this.#connections.end(ended, now);
+    // What it wrote before this connection has arrived by now.
+    if (ended.heardAt - ended.startedAt >= FLUSH_TIME) this.#unsure.forgetBefore(ended.startedAt);
+    this.#changed = true;
+  }
+
+  /** What it may have been looking at by now, over a connection that is not known to be gone. */
+  noteEnd(ended: EndedNow, now: number): void {
+    this.#connections.note(ended, now);
+    this.#changed = true;
+  }
+
+  noteSynced(at: number): void {
+    if (this.syncedFrom !== null) return;
+    this.syncedFrom = at;
+    this.#urgent = true;
+  }
+
+  /** The largest record that it was ever sent, in bytes, where that is more than a message may have. */
+  get largestSent(): number {
+    return this.#largestSent;
+  }
+
+  /** It may send that record back, from a queue in days as well. */
+  noteLargest(size: number): void {
+    if (size <= this.#largestSent) return;
+    this.#largestSent = size;
+    this.#urgent = true;
+  }
+
+  /** Whether it was connected for so long that nothing of before can be in its queue. */
+  get hasFlushed(): boolean {
+    return this.#connections.hasFlushed;
+  }
+
+  /** By `at`, it will have read everything up to this revision. */
+  noteRead(at: number, revision: number): void {
+    this.#connections.noteRead(at, revision);
+    this.#changed = true;
+  }
+
+  /** What it has read by now for certain, over whichever connection; `null`: nothing was ever sent to it. */
+  readAt(now: number): number | null {
+    return this.#connections.readAt(now);
+  }
+
+  /** An answer over HTTP goes out; that it arrived only the next request can say. */
+  answered(revision: number, now: number): void {
+    this.metAt = now;
+    if (this.#connections.answered(revision, now)) this.#urgent = true;
+    this.#changed = true;
+  }
+
+  /** It said over HTTP what it has: nothing older is of any account any more. */
+  confirm(revision: number, sentAt: number, now: number): void {
+    this.metAt = now;
+    this.noteSynced(sentAt);
+    this.#connections.confirm(revision, sentAt);
+    this.#unsure.clear('everything', sentAt, sentAt);
+    for (const [key, own] of this.#unsettled) if (own.revision <= revision) this.#unsettled.delete(key);
+    this.#changed = true;
+  }
+
+  /** Forgets what it saw before this time. */
+  forgetBefore(time: number): void {
+    this.#connections.forgetBefore(time);
+    this.#unsure.forgetBefore(time);
+  }
+
+  seenBefore({ madeAt, isCertain }: Heard, key: RecordKey, now: number): SeenRange | null {
+    const time = isCertain ? madeAt : null;
+    const seen = this.#connections.seenBefore(time, now);
+    return seen && { ...seen, from: Math.min(seen.from, this.#unsure.since(key, time)) };
+  }
+
+  /** From when on nothing that it wrote before waits in a queue, and what it had read by then. */
+  flushedBy(now: number): number | null {
+    return this.#connections.seenBefore(null, now)?.from ?? null;
+  }
+
+  /**
+   * Up to which revision its own last write of a record is what it had, where it is not known to be unsettled: what
+   * crossed a write is not known where a connection ended without a word, or is there still.
+   */
+  ownUpTo(revision: number, now: number): number {
+    const isKnown = !this.isConnected && this.#connections.seenBefore(null, now)?.isComplete;
+    return isKnown ? revision : this.lastSeen;
+  }
+
+  /** A message with this record, or with all, came so close to another one that its app may have lost it. */
+  noteUnsure(what: RecordKey | 'everything', since: number, at: number): void {
+    this.#unsure.mark(what, since, at);
+    this.#changed = true;
+  }
+
+  /** By `at`, it has read this record, or all, in a message that was sent then. */
+  noteSure(what: RecordKey | 'everything', sentAt: number, at: number): void {
+    if (this.#unsure.clear(what, sentAt, at)) this.#changed = true;
+  }
+
+  /** From which revision on it may be looking at this record; infinity: nothing is unsure. */
+  unsureSince(key: RecordKey, now: number): number {
+    return this.#unsure.since(key, now);
+  }
+
+  /** Whether it certainly had no connection when it made a write. */
+  wasOffline({ madeAt, isCertain }: Heard): boolean {
+    return madeAt !== null && isCertain && this.#connections.isOfflineAt(madeAt);
+  }
+
+  /**
+   * A change came in: when it was made, by the server's clock and at most now; `null` if it does not say.
+   *
+   * @param isLive whether it can't come from a queue
+   */
+  hear(message: ChangeMessage, isLive: boolean, now: number): Heard {
+    const { sentAt, madeAt } = message;
+    const isNew = message.type === 'DATA_UPDATE' && this.#fields.learn(message.collection, message.document);
+    if (isNew) this.#urgent = true;
+    // What this very message says of the clock counts only where something did before it.
+    const isCertain = madeAt !== null && this.#clock.offset !== null;
+    const before = madeAt === null ? null : this.#clock.correct(madeAt, now);
+    this.hearClock(sentAt, madeAt, isLive, now);
+    return { madeAt: isCertain ? this.#clock.correct(madeAt, now) : before, isCertain };
+  }
+
+  hearClock(sentAt: number | null, madeAt: number | null, isLive: boolean, now: number): void {
+    const before = this.#clock.offset;
+    if (!this.#clock.hear(sentAt, madeAt, isLive, now)) return;
+    this.#changed = true;
+    // Without it, a queue that comes after a kill tells nothing of when it was made.
+    if (before === null || Math.abs((this.#clock.offset ?? 0) - before) >= COARSE) this.#urgent = true;
+  }
+
+  knows(collection: CollectionName, path: Path): boolean {
+    return this.#fields.knows(collection, path);
+  }
+
+  /** The last write of a record in an earlier connection, where the device may be left with something else. */
+  unsettled(key: RecordKey): OwnWrite | null {
+    return this.#unsettled.get(keyOf(key)) ?? null;
+  }
+
+  /** It has to outlive this process too. The last ones are kept, as far as they are not too large. */
+  keepUnsettled(key: RecordKey, write: OwnWrite): void {
+    this.#unsettled.delete(keyOf(key));
+    this.#unsettled.set(keyOf(key), write);
+    let size = 0;
+    for (const [name, { sent }] of [...this.#unsettled].reverse()) {
+      size += JSON.stringify(sent).length;
+      if (size > MAX_UNSETTLED) this.#unsettled.delete(name);
+    }
+    this.#urgent = true;
+  }
+
+  settle(key: RecordKey): void {
+    if (this.#unsettled.delete(keyOf(key))) this.#changed = true;
+  }
+
+  /** A write whose author is left with something else than the record, until the correction reaches it. */
+  noteWrite(key: RecordKey, own: OwnWrite, { corrected, record }: Made): void {
+    if (corrected && this.#carriesOther(key, own.sent, record)) this.keepUnsettled(key, own);
+    else this.settle(key);
+  }
+
+  /** Whether the next write on top of `sent` would carry along something that is not in the record. */
+  #carriesOther({ collection }: RecordKey, sent: JsonObject | null, record: JsonObject | null): boolean {
+    if (sent === null || record === null) return true;
+    const isOther = Object.keys(sent).some((name) => !equalityDeep(sent[name], record[name]));
+    return isOther || Object.keys(record).some((name) => !(name in sent) && this.knows(collection, [name]));
+  }
+
+  /** Whether it should go into the next commit: some changes can't wait, others may for a while. */
+  isDue(now: number): boolean {
+    return this.#urgent || (this.#changed && now - this.#savedAt >= LAZY);
+  }
+
+  get isUrgent(): boolean {
+    return this.#urgent;
+  }
+
+  get isChanged(): boolean {
+    return this.#urgent || this.#changed;
+  }
+
+  encode(now: number): Uint8Array {
+    this.#urgent = false;
+    this.#changed = false;
+    this.#savedAt = now;
+    const saved = {
+      met: this.metAt,
+      synced: this.syncedFrom,
+      largest: this.#largestSent || undefined,
+      clock: this.#clock.toJSON(),
+      connections: this.#connections.toJSON(now),
+      unsure: this.#unsure.toJSON(),
+      fields: this.#fields.toJSON(),
+      unsettled: [...this.#unsettled],
+    } satisfies Saved;
+    return Buffer.from(JSON.stringify(saved));
+  }
+
+  /** @param revision the user's revision at load */
+  static decode(key: DeviceKey, owner: UserId, bytes: Uint8Array, revision: number): DeviceState {
+    const saved = JSON.parse(Buffer.from(bytes).toString()) as Saved;
+    const state = new DeviceState(key, owner);
+    state.metAt = saved.met;
+    state.syncedFrom = saved.synced ?? null;
+    state.#largestSent = saved.largest ?? 0;
+    state.#clock = new DeviceClock(saved.clock);
+    state.#connections = new DeviceConnections(saved.connections, revision);
+    state.#fields = KnownFields.fromJSON(saved.fields);
+    state.#unsettled = new Map(saved.unsettled);
+    state.#unsure = new UnsureRecords(saved.unsure);
+    return state;
+  }
+}
+
+interface Saved {
+  readonly met: number;
+  /** Not there in what earlier versions saved. */
+  readonly synced?: number | null;
+  readonly largest?: number | undefined;
+  readonly clock: ReturnType<DeviceClock['toJSON']>;
+  readonly connections: SavedConnections;
+  readonly fields: Json;
+  readonly unsettled: readonly (readonly [string, OwnWrite])[];
+  /** Not there in what earlier versions saved. */
+  readonly unsure?: SavedUnsure;
+}

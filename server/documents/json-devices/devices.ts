@@ -1,0 +1,127 @@
+/** The JSON devices of one user. */
+import type { DeviceKey, UserId } from '../../../shared/names.js';
+import { DeviceState } from './device.js';
+import { type Author, deviceKey, personOf } from './device-key.js';
+import { HttpDeviceView } from './request-view.js';
+import { DeviceView } from './socket-view.js';
+
+export class DeviceStates {
+  readonly #owner: UserId;
+  readonly #states = new Map<DeviceKey, DeviceState>();
+  readonly #views = new Set<DeviceView>();
+  readonly #http = new Map<DeviceKey, HttpDeviceView>();
+  readonly #max: number;
+  #gone: DeviceKey[] = [];
+
+  /**
+   * @param revision the user's revision at load
+   * @param max devices that are remembered
+   */
+  constructor(
+    owner: UserId,
+    saved: ReadonlyMap<DeviceKey, Uint8Array>,
+    revision: number,
+    max = Number.POSITIVE_INFINITY,
+  ) {
+    this.#owner = owner;
+    this.#max = max;
+    for (const [key, bytes] of saved) this.#states.set(key, DeviceState.decode(key, owner, bytes, revision));
+  }
+
+  get keys(): DeviceKey[] {
+    return [...this.#states.keys()];
+  }
+
+  /** A device connects over a WebSocket. */
+  connect(author: Author, now: number, revision: number): DeviceView {
+    const state = this.#state(author);
+    // One that is there still may be dead without anybody having noticed: what it had seen counts from now on.
+    for (const other of this.#views) if (other.device === state) other.supersede(now);
+    const view = new DeviceView(state, now, revision);
+    view.device.connect(now, revision);
+    this.#views.add(view);
+    return view;
+  }
+
+  disconnect(view: DeviceView, now: number): void {
+    if (this.#views.delete(view)) view.end(now);
+  }
+
+  /** The device behind a request; one that did not name itself (`keep` is false) is forgotten after it. */
+  overHttp(author: Author, keep = true): HttpDeviceView {
+    const key = deviceKey(this.#owner, author);
+    if (!keep) return new HttpDeviceView(new DeviceState(key, this.#owner));
+    const view = this.#http.get(key) ?? new HttpDeviceView(this.#state(author));
+    this.#http.set(key, view);
+    return view;
+  }
+
+  /** What has to go into a commit, `all` that is not saved yet, or only what is due. */
+  take(now: number, which: 'due' | 'all'): ReadonlyMap<DeviceKey, Uint8Array | null> | undefined {
+    const states = [...this.#states.values()].filter((state) =>
+      which === 'due' ? state.isDue(now) : state.isChanged,
+    );
+    if (states.length === 0 && this.#gone.length === 0) return undefined;
+    const gone = this.#gone.map((key) => [key, null] as const);
+    this.#gone = [];
+    return new Map<DeviceKey, Uint8Array | null>([
+      ...gone,
+      ...states.map((state) => [state.key, state.encode(now)] as const),
+    ]);
+  }
+
+  get hasUrgent(): boolean {
+    for (const { isUrgent } of this.#states.values()) if (isUrgent) return true;
+    return false;
+  }
+
+  /** The oldest revision that a live write of a connected device may be compared with. */
+  liveFrom(now: number): number {
+    return Math.min(...[...this.#views].map((view) => view.from(now) ?? Number.POSITIVE_INFINITY));
+  }
+
+  /** The oldest revision that any device may need for a merge; forgets those not met since `metSince`. */
+  neededFrom(metSince: number): number {
+    for (const state of this.#states.values()) {
+      state.forgetBefore(metSince);
+      if (!state.isConnected && state.metAt < metSince) this.#forget(state);
+    }
+    return Math.min(...[...this.#states.values()].map(({ neededFrom }) => neededFrom));
+  }
+
+  #state(author: Author): DeviceState {
+    const key = deviceKey(this.#owner, author);
+    const known = this.#states.get(key);
+    if (known !== undefined) return known;
+    while (this.#states.size >= this.#max && this.#forgetOne(personOf(key))) {}
+    const state = new DeviceState(key, this.#owner);
+    this.#states.set(key, state);
+    return state;
+  }
+
+  /**
+   * The one that was away longest, of who has the most of them: nobody's devices are forgotten for those of somebody
+   * else who makes up ids. When it comes again, it is a device that was never met (L8).
+   */
+  #forgetOne(newcomer: string): boolean {
+    const away = new Map<string, DeviceState[]>();
+    for (const state of this.#states.values()) {
+      if (state.isConnected) continue;
+      const person = personOf(state.key);
+      const theirs = away.get(person) ?? [];
+      theirs.push(state);
+      away.set(person, theirs);
+    }
+    let most: DeviceState[] = away.get(newcomer) ?? [];
+    for (const theirs of away.values()) if (theirs.length > most.length) most = theirs;
+    const [oldest] = most.sort((a, b) => a.metAt - b.metAt);
+    if (oldest !== undefined) this.#forget(oldest);
+    return oldest !== undefined;
+  }
+
+  #forget({ key }: DeviceState): void {
+    this.#states.delete(key);
+    this.#http.delete(key);
+    this.#gone.push(key);
+  }
+}

@@ -1,0 +1,196 @@
+/**
+ * What a message of a JSON device does to a document: it is compared with what the device may have been looking
+ * at, so that only what the device changed is written (L6–L9).
+ */
+import * as Y from 'yjs';
+import { elementId } from '../../../shared/elements.js';
+import { mayDelete, mergeWrite, type Path } from '../../../shared/merge/merge.js';
+import {
+  assignRecord,
+  type JsonObject,
+  type JsonRecord,
+  recordMap,
+  writeRecord,
+} from '../../../shared/records.js';
+import { isMarkup, isSharedText } from '../../../shared/rich-text.js';
+import type { ChangeMessage } from '../../protocol/json.js';
+import type { HistoryEntry } from '../history/history-entry.js';
+import type { History, RevisionRange } from '../history/history-window.js';
+import type { RecordKey } from '../records/record-key.js';
+import type { OwnWrite } from './own-write.js';
+import { FLUSH_TIME } from './seen-ranges.js';
+import { type Judged, LATEST } from './write-context.js';
+
+type Update = Extract<ChangeMessage, { type: 'DATA_UPDATE' }>;
+
+/** The oldest revision that a write has to be compared with; the history has to be in memory from there. */
+export function neededFrom(doc: Y.Doc, message: ChangeMessage, { device, own, range }: Judged): number {
+  if (neverExisted(doc, message)) return LATEST;
+  const since = [own?.since, device.unsettled(message)?.since].map((revision) => revision ?? LATEST);
+  return Math.min(range?.from ?? 0, ...since);
+}
+
+/**
+ * Applies a message inside a transaction.
+ *
+ * @param current the record as it is in the transaction
+ */
+export function applyMessage(
+  doc: Y.Doc,
+  message: ChangeMessage,
+  current: JsonRecord | null,
+  judged: Judged,
+  history: History,
+): void {
+  const map = recordMap(doc, message.collection, message.id);
+  if (message.type === 'DATA_UPDATE') update(doc, map, message, current, judged, history);
+  else if (map !== null && mayRemove(message, judged, history)) {
+    doc.getMap(message.collection).delete(message.id);
+  }
+}
+
+function update(
+  doc: Y.Doc,
+  map: Y.Map<unknown> | null,
+  message: Update,
+  current: JsonRecord | null,
+  judged: Judged,
+  history: History,
+): void {
+  const { collection, id, document } = message;
+  const merged = mergeWrite({
+    seen: [...seenVersions(message, judged, history), ...shownVersions(message, judged, history)],
+    incoming: current === null ? document : { ...document, id: current.id },
+    current,
+    deletion: map === null ? deletionOf(doc, message, judged, history) : null,
+    madeAt: judged.madeAt,
+    changedAt: (path) => history.changedAt(message, path, () => history.oldestTime()),
+    knows: (path) => judged.device.knows(collection, path),
+    isText: (path) => isSharedText(valueAt(map, path)),
+    isMarkup: (path) => isMarkup(valueAt(map, path)),
+  });
+  if (merged === null || merged === current) return;
+  if (map === null) writeRecord(doc, collection, id, merged);
+  else assignRecord(map, merged, current ?? {});
+}
+
+/**
+ * The versions that the device may have been looking at when it wrote: its own last write, and what came after
+ * that; or those of the revisions that it may have seen. Empty where that is not known any more (L8).
+ */
+function seenVersions(key: RecordKey, judged: Judged, history: History): (JsonObject | null)[] {
+  const { range } = judged;
+  const own = judged.own ?? ownBefore(key, judged);
+  const after = own === null ? [] : [own.sent, ...versionsAfter(own, key, range?.to ?? 0, history)];
+  if (own !== null && !isOnOther(own, judged)) return after;
+  if (range === null || range.from < history.oldest) return after;
+  return [...after, ...versionsOf(key, judged, range, history)];
+}
+
+/** Where something is known of what it had seen: whatever this connection has shown it since may be, too. */
+function shownVersions(key: RecordKey, { range, shown }: Judged, history: History): (JsonObject | null)[] {
+  if (range === null || shown === null || range.from < history.oldest) return [];
+  return history.versions(key, shown).map((image) => image?.json ?? null);
+}
+
+/** Whether the write may be built on something else than the own write before it. */
+function isOnOther(own: OwnWrite, { heard, replay, base }: Judged): boolean {
+  if (!replay) return false;
+  // Where the times are known, a copy that was made anew between the two; else, a queue that is sent again.
+  if (own.madeAt === null || !heard.isCertain) return own.isRepeat;
+  return base !== null && base.syncedAt >= own.madeAt;
+}
+
+/** A queue is built on what the device wrote before it, if that is known, was before it, and was not replaced since. */
+function ownBefore(key: RecordKey, judged: Judged): OwnWrite | null {
+  const { device, madeAt, heard, replay, range, repeatedUpTo } = judged;
+  const unsettled = replay ? device.unsettled(key) : null;
+  if (unsettled === null || unsettled.revision <= repeatedUpTo) return null;
+  // By then the device had read what became of that write.
+  if (heard.isCertain && range !== null && range.from >= unsettled.revision) return null;
+  return (madeAt ?? LATEST) >= (unsettled.madeAt ?? 0) ? unsettled : null;
+}
+
+function versionsOf(
+  key: RecordKey,
+  { device, base, heard, madeAt, replay, ownUpTo, repeatedUpTo }: Judged,
+  range: RevisionRange,
+  history: History,
+): (JsonObject | null)[] {
+  const own = history.changes(key, range.from, LATEST).filter((entry) => device.made(entry));
+  // What a queue sends again may be older than what the device wrote since.
+  const isLater = (entry: HistoryEntry) => replay && madeAt !== null && entry.madeAt >= madeAt;
+  const to = Math.min(range.to, (own.find(isLater)?.revision ?? LATEST) - 1);
+  // Its copy was made anew when the connection began: what it had written before was only in it if it had arrived.
+  const isInCopy = (entry: HistoryEntry) =>
+    entry.revision <= range.to || base === null || entry.madeAt > base.syncedAt;
+  // Long after its own write, nothing is left on its way to it, however the server ended.
+  const longBefore = heard.isCertain && madeAt !== null ? madeAt - FLUSH_TIME : 0;
+  const isBound = (entry: HistoryEntry) =>
+    isInCopy(entry) && (entry.revision <= ownUpTo || (replay && entry.madeAt <= longBefore));
+  const last = own.some(isLater) ? undefined : own.findLast(isBound);
+  if (last !== undefined && last.revision > repeatedUpTo)
+    return [last, ...history.changes(key, last.revision, to)].map(jsonAfter);
+  const versions = history.versions(key, { from: range.from, to }).map((image) => image?.json ?? null);
+  // Its own writes were never sent to it, but it has them.
+  const unsent = replay ? own.filter((entry) => entry.revision > to && !isLater(entry)) : [];
+  const unsettled = replay && madeAt === null ? device.unsettled(key) : null;
+  return [...versions, ...unsent.map(jsonAfter), ...(unsettled === null ? [] : [unsettled.sent])];
+}
+
+const jsonAfter = ({ after }: HistoryEntry): JsonObject | null => after?.json ?? null;
+
+function versionsAfter(own: OwnWrite, key: RecordKey, to: number, history: History) {
+  const changes = history
+    .changes(key, own.since, to)
+    .filter(({ revision }) => !own.replaced.includes(revision));
+  const at = [...(own.withBase ? [own.since] : []), ...(own.isShown ? [own.revision] : [])];
+  const told = at.filter((revision) => revision >= history.oldest);
+  const shown = told.flatMap((revision) => history.versions(key, { from: revision, to: revision }));
+  return [...changes.map(jsonAfter), ...shown.map((image) => image?.json ?? null)];
+}
+
+/** The deletion of a record that is not there; one of which nothing is known was before everything that is. */
+function deletionOf(doc: Y.Doc, key: RecordKey, { device, range }: Judged, history: History) {
+  const deletion = history.deletion(key);
+  if (deletion === null) return neverExisted(doc, key) ? null : { at: history.oldestTime(), unseen: false };
+  const seenUpTo = range === null ? device.lastSeen : range.to;
+  const isSeen =
+    (deletion.by !== null && device.made(deletion.by)) || seenUpTo < 0 || deletion.revision <= seenUpTo;
+  return { at: deletion.at, unseen: !isSeen };
+}
+
+function mayRemove(message: ChangeMessage, judged: Judged, history: History): boolean {
+  const { replay, madeAt, own, range } = judged;
+  if (!replay) return true;
+  const seen = seenVersions(message, judged, history);
+  const since = own?.revision ?? range?.to ?? 0;
+  const again = history.changes(message, since, Number.POSITIVE_INFINITY).findLast(isMadeAnew(judged));
+  if (seen.length > 0) return mayDelete({ replay, seen, createdAgain: again !== undefined });
+  // Not known what it was looking at: it must not delete what was made anew after a deletion.
+  const deletion = history.deletion(message);
+  if (again === undefined || deletion === null || deletion.revision > again.revision) return true;
+  return madeAt !== null && again.madeAt <= madeAt;
+}
+
+const isMadeAnew =
+  ({ device }: Judged) =>
+  (entry: HistoryEntry): boolean =>
+    entry.before === null && (!device.made(entry) || entry.via === 'restore');
+
+/** A key that a map ever had stays known to Yjs, so this needs no history. */
+const neverExisted = (doc: Y.Doc, { collection, id }: RecordKey): boolean =>
+  !doc.share.has(collection) || !doc.getMap(collection)._map.has(id);
+
+function valueAt(map: Y.Map<unknown> | null, path: Path): unknown {
+  let value: unknown = map;
+  for (const step of path) {
+    if (typeof step === 'string') value = value instanceof Y.Map ? value.get(step) : undefined;
+    else if (value instanceof Y.Array) value = value.toArray().find((each) => idIn(each) === step.id);
+    else return undefined;
+  }
+  return value;
+}
+
+const idIn = (element: unknown): string | null =>
+  element instanceof Y.Map ? elementId({ id: element.get('id') as string }) : elementId(element);

@@ -1,0 +1,29 @@
+/** Types: what a device wrote last of a record, and when a write was made. */
+import type { JsonObject } from '../../../shared/records.js';
+
+/** What a device sent last of a record, and what else it may be looking at since. */
+export interface OwnWrite {
+  /** `null` for a deletion. */
+  readonly sent: JsonObject | null;
+  /** By the server's clock; `null` if the write did not say. */
+  readonly madeAt: number | null;
+  /** Of the document when the write was applied. */
+  readonly revision: number;
+  /** The device may be looking at what came after this revision as well, but at nothing older. */
+  readonly since: number;
+  /** Whether also at the record as it was at `since`: that was on its way to the device. */
+  readonly withBase: boolean;
+  /** Revisions after `since` that were never sent to it: its own, older than `sent`, or overtaken by that. */
+  readonly replaced: readonly number[];
+  /** Whether it was sent the record as it was after this write. */
+  readonly isShown: boolean;
+  /** Whether it may be a write that was sent again: it came from a queue, and changed nothing. */
+  readonly isRepeat: boolean;
+}
+
+/** When a write was made. */
+export interface Heard {
+  readonly madeAt: number | null;
+  /** Whether the device's clock was known by then. */
+  readonly isCertain: boolean;
+}

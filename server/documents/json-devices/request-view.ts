@@ -1,0 +1,78 @@
+/** What a device that comes over HTTP may be looking at: it confirms by the ETag that it has (H1, H2). */
+import type { ChangeMessage } from '../../protocol/json.js';
+import { keyOf } from '../records/record-key.js';
+import type { DeviceState } from './device.js';
+import type { OwnWrite } from './own-write.js';
+import { RecentWrites } from './recent-writes.js';
+import { type Judged, type Made, NOTHING_LATER, ownBounds, remember } from './write-context.js';
+
+const MAX_ANSWERS = 16;
+
+export class HttpDeviceView {
+  readonly device: DeviceState;
+  /** When an answer with a revision was first sent. */
+  readonly #answered = new Map<number, number>();
+  readonly #own = new RecentWrites<OwnWrite>();
+
+  constructor(device: DeviceState) {
+    this.device = device;
+  }
+
+  /** An answer with the state at `revision` goes out; that it arrived only the next request can say. */
+  sent(revision: number, now: number): void {
+    this.device.answered(revision, now);
+    if (!this.#answered.has(revision)) remember(this.#answered, revision, now, MAX_ANSWERS);
+  }
+
+  /** The device named what it has: from an answer that it got, at the earliest, when that was sent. */
+  confirmed(revision: number, now: number): void {
+    this.device.confirm(revision, this.#answered.get(revision) ?? now, now);
+    for (const [name, own] of this.#own) if (own.revision <= revision) this.#own.delete(name);
+  }
+
+  /** Nothing tells whether a request waited in a queue, so each counts as a replay. */
+  judge(message: ChangeMessage, now: number): Judged {
+    const { device } = this;
+    const heard = device.hear(message, false, now);
+    const { madeAt } = heard;
+    const range = device.seenBefore(heard, message, now);
+    const last = this.#own.get(keyOf(message)) ?? null;
+    // A request that is sent again after the answer was lost may bring an older write.
+    const isOlder = madeAt !== null && (last?.madeAt ?? madeAt) > madeAt;
+    const own = isOlder ? null : last;
+    return { device, replay: true, madeAt, heard, range, own, shown: null, ...ownBounds(range, madeAt) };
+  }
+
+  /** A change of a batch was applied: until the batch is done, the next one is compared with this. */
+  applied(message: ChangeMessage, { madeAt }: Judged, revision: number): void {
+    this.#own.set(keyOf(message), {
+      sent: sentBy(message),
+      madeAt,
+      revision,
+      since: NOTHING_LATER,
+      withBase: false,
+      replaced: [],
+      isShown: false,
+      isRepeat: false,
+    });
+  }
+
+  /** The device has now what it sent, or the answer, which shows the state at `revision`. */
+  wrote(message: ChangeMessage, { range, madeAt }: Judged, made: Made, revision: number): void {
+    const since = made.revision === null ? (range?.to ?? revision) : made.revision - 1;
+    const own = {
+      sent: sentBy(message),
+      madeAt,
+      revision,
+      since,
+      withBase: false,
+      replaced: [],
+      isShown: true,
+      isRepeat: false,
+    };
+    remember(this.#own, keyOf(message), own);
+    this.device.noteWrite(message, own, made);
+  }
+}
+
+const sentBy = (message: ChangeMessage) => (message.type === 'DATA_UPDATE' ? message.document : null);

@@ -1,0 +1,79 @@
+/** What is stored of a device's connections, now and by version 0.1.0. */
+import type { Span } from './seen-ranges.js';
+import { type Step, Steps } from './steps.js';
+
+export interface State {
+  readonly version: 2;
+  readonly savedAt: number;
+  readonly read: readonly Step[];
+  readonly sent: readonly Step[];
+  readonly flushed: readonly Step[];
+  readonly spans: readonly Span[];
+  readonly begins: number | null;
+  readonly since: number;
+  readonly repeatedUpTo: number;
+  readonly lostUpTo: number;
+  readonly httpAt: number | null;
+  readonly openedAt: number | null;
+  /** Not there in what earlier versions saved. */
+  readonly lastOpenedAt?: number | null;
+}
+
+/** One record per connection, the last sixteen. */
+interface EarlierState {
+  readonly version?: undefined;
+  readonly ended: readonly EarlierConnection[];
+  readonly open: { readonly startedAt: number; readonly from: number } | null;
+}
+
+interface EarlierConnection {
+  readonly startedAt: number;
+  readonly at: number | null;
+  readonly isHttp: boolean;
+  readonly from: number;
+  readonly to: number;
+  readonly syncedAt: number;
+  readonly repeatedUpTo: number;
+  readonly begins: number;
+  readonly read: readonly Step[];
+}
+
+export type SavedConnections = State | EarlierState;
+
+const FLUSH_TIME = 30_000;
+
+export function upgraded(saved: SavedConnections): State {
+  if (saved.version === 2) return saved;
+  const { ended, open } = saved;
+  const [read, sent, flushed] = [new Steps('down'), new Steps('up'), new Steps('down')];
+  for (const each of ended) {
+    const { startedAt, at, from, to } = each;
+    for (const step of each.read) read.add(...step);
+    if (at !== null) read.add(at, from);
+    sent.add(startedAt, to);
+    const isLong = at !== null && (each.isHttp || at - startedAt >= FLUSH_TIME);
+    if (isLong) flushed.add(startedAt + FLUSH_TIME, from);
+  }
+  const revisions = [
+    ...ended.map(({ begins, from }) => Math.min(begins, from)),
+    ...(open ? [open.from] : []),
+  ];
+  const http = ended.filter(({ isHttp }) => isHttp).map(({ startedAt }) => startedAt);
+  const upTo = (revisions: readonly number[]) => Math.max(-1, ...revisions);
+  return {
+    version: 2,
+    savedAt: Number.MAX_SAFE_INTEGER,
+    read: read.toJSON(),
+    sent: sent.toJSON(),
+    flushed: flushed.toJSON(),
+    spans: ended.map(({ startedAt, at, syncedAt }) => ({ startedAt, at, syncedAt })).sort(byStart),
+    begins: revisions.length === 0 ? null : Math.min(...revisions),
+    since: 0,
+    repeatedUpTo: upTo(ended.map(({ repeatedUpTo }) => repeatedUpTo)),
+    lostUpTo: upTo(ended.flatMap(({ at, to }) => (at === null ? [to] : []))),
+    httpAt: http.length === 0 ? null : Math.max(...http),
+    openedAt: open?.startedAt ?? null,
+  };
+}
+
+const byStart = (a: Span, b: Span): number => a.startedAt - b.startedAt;

@@ -1,0 +1,252 @@
+/**
+ * What a device may have been looking at, at any time (L4, L5). Two things only grow while time goes by: what it has
+ * read for certain, and what it may have received. Where a write was made between connections, over several of them
+ * at once, or over HTTP, makes no difference to them; so no connection, however short, can be passed over.
+ */
+import { type SavedConnections, upgraded } from './seen-ranges-saved.js';
+import { APP_LAG } from './sent-messages.js';
+import { type Step, Steps } from './steps.js';
+
+/** What a device may have been looking at when it made a write. */
+export interface SeenRange {
+  /** It had read everything up to here. */
+  readonly from: number;
+  /** It had received nothing beyond this. */
+  readonly to: number;
+  /** When the device's copy had last been made anew by a full sync. */
+  readonly syncedAt: number;
+  /** Whether everything of the device's own last writes is known. */
+  readonly isComplete: boolean;
+  /** Up to here the device's own writes may be sent again. */
+  readonly repeatedUpTo: number;
+}
+
+/** A connection that ends now. */
+export interface EndedNow {
+  readonly startedAt: number;
+  /** When the device was last heard: until then, the connection was good for something. */
+  readonly heardAt: number;
+  /** From when on it may have had what. */
+  readonly sent: readonly Step[];
+  /** What it had read at the end; `null` where that is not known better than before. */
+  readonly read: number | null;
+  /** When its first full sync was received; `null` if that is not known. */
+  readonly syncedAt: number | null;
+  /** Revision of the last write that came from a queue. */
+  readonly replayedUpTo: number;
+}
+
+/** A time in which it was connected, or may have been. */
+export interface Span {
+  readonly startedAt: number;
+  /** `null` where the server ended first, without a word. */
+  readonly at: number | null;
+  /** When the device had its first full sync, at the latest. */
+  readonly syncedAt: number;
+}
+
+/** So many are kept; two that follow each other become one, which says that it was there in between, too. */
+const MAX_SPANS = 32;
+/** A device may not have flushed its queue yet when its connection ended: as long as L5 waits for it. */
+export const FLUSH_TIME = 30_000;
+const NONE = -1;
+
+export class DeviceConnections {
+  /** By when it had read what for certain: messages and their order prove it, whichever connection they came over. */
+  readonly #read: Steps;
+  /** From when on it may have had what. */
+  readonly #sent: Steps;
+  /** From when on everything that it wrote before it had read this has arrived. */
+  readonly #flushed: Steps;
+  #spans: Span[];
+  /** What it was first sent; before it had read anything, it may have been looking at that. */
+  #begins: number | null;
+  /** Older writes than this can't be told anything about. */
+  #since: number;
+  #repeatedUpTo: number;
+  /** Up to here, its connections ended without a word: what crossed its own writes there is not known. */
+  #lostUpTo: number;
+  /** When it last got an answer over HTTP, as far as is known. */
+  #httpAt: number | null;
+  #openedAt: number | null = null;
+  /** When the last one of those that are open now, or were open at once, began. */
+  #lastOpenedAt: number | null = null;
+  #count = 0;
+
+  /** @param revision the user's revision at load: what did not end may have received all up to it */
+  constructor(saved: SavedConnections | null = null, revision = 0) {
+    const state = saved === null ? null : upgraded(saved);
+    this.#read = new Steps('down', state?.read);
+    this.#sent = new Steps('up', state?.sent);
+    this.#flushed = new Steps('down', state?.flushed);
+    this.#spans = [...(state?.spans ?? [])];
+    this.#begins = state?.begins ?? null;
+    this.#since = state?.since ?? 0;
+    this.#repeatedUpTo = state?.repeatedUpTo ?? NONE;
+    this.#lostUpTo = state?.lostUpTo ?? NONE;
+    this.#httpAt = state?.httpAt ?? null;
+    if (this.#httpAt !== null) this.#sent.add(this.#httpAt, revision);
+    if (state === null || state.openedAt === null) return;
+    // What was to be read later than this was saved may have been lost to what came after that.
+    this.#read.forgetAfter(state.savedAt);
+    this.#endWithoutWord(state.openedAt, state.lastOpenedAt ?? state.openedAt, revision);
+  }
+
+  /** The last full sync of those that were open at once made its copy anew, if it arrived. */
+  #endWithoutWord(startedAt: number, lastStartedAt: number, revision: number): void {
+    this.#sent.add(startedAt, revision);
+    this.#addSpan({ startedAt, at: null, syncedAt: lastStartedAt + APP_LAG });
+    this.#repeatedUpTo = Math.max(this.#repeatedUpTo, revision);
+    this.#lostUpTo = Math.max(this.#lostUpTo, revision);
+  }
+
+  get isConnected(): boolean {
+    return this.#count > 0;
+  }
+
+  /** Whether it once was connected long enough for a queue to be flushed. */
+  get hasFlushed(): boolean {
+    return this.#flushed.last !== undefined;
+  }
+
+  /** The oldest revision that a write of this device may have to be compared with, as things are at this time. */
+  neededAt(time: number): number {
+    return this.#flushed.at(time) ?? this.#begins ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** The newest revision that it may have received by now; -1 if none. */
+  get lastSeen(): number {
+    return this.#sent.last?.[1] ?? NONE;
+  }
+
+  /** What it has read by now; `null`: nothing for certain. */
+  readAt(now: number): number | null {
+    return this.#read.at(now) ?? this.#begins;
+  }
+
+  /** @param revision what the first full sync will show at least */
+  begin(now: number, revision: number): void {
+    this.#count++;
+    this.#begins ??= revision;
+    this.#openedAt ??= now;
+    this.#lastOpenedAt = now;
+  }
+
+  /** By `at`, it will have read everything up to this revision. */
+  noteRead(at: number, revision: number): void {
+    this.#read.add(at, revision);
+  }
+
+  end(ended: EndedNow, now: number): void {
+    this.#count--;
+    if (this.#count === 0) this.#openedAt = null;
+    this.note(ended, now);
+  }
+
+  /** What was sent over a connection until now. */
+  note({ startedAt, heardAt, sent, read, syncedAt, replayedUpTo }: EndedNow, now: number): void {
+    const [first] = sent;
+    if (first === undefined) return;
+    this.#begins ??= first[1];
+    for (const [at, revision] of sent) this.#sent.add(at, revision);
+    this.#addSpan({ startedAt, at: now, syncedAt: syncedAt ?? now });
+    if (heardAt - startedAt >= FLUSH_TIME) {
+      this.#flushed.add(startedAt + FLUSH_TIME, read ?? this.#begins);
+      this.#repeatedUpTo = NONE;
+    } else this.#repeatedUpTo = Math.max(this.#repeatedUpTo, replayedUpTo);
+  }
+
+  /** An answer over HTTP goes out. Returns whether that is to be saved at once: the next ones then need not be. */
+  answered(revision: number, now: number): boolean {
+    const isFirst = this.#httpAt === null;
+    this.#httpAt = now;
+    this.#begins ??= revision;
+    this.#sent.add(now, revision);
+    return isFirst;
+  }
+
+  /** The device said over HTTP what it has, from an answer that was sent at this time. */
+  confirm(revision: number, sentAt: number): void {
+    if ((this.#read.last?.[1] ?? NONE) >= revision) return;
+    this.#begins ??= revision;
+    this.#sent.add(sentAt, revision);
+    this.#read.add(sentAt, revision);
+    this.#flushed.add(sentAt + FLUSH_TIME, revision);
+    this.#addSpan({ startedAt: sentAt, at: sentAt, syncedAt: sentAt });
+  }
+
+  /** Forgets what was before this time: of writes that are older, nothing can be said any more. */
+  forgetBefore(time: number): void {
+    const begins = this.#read.at(time);
+    if (begins === undefined) return;
+    this.#begins = begins;
+    this.#since = Math.max(this.#since, time);
+    this.#spans = this.#spans.filter(({ startedAt, at }) => (at ?? startedAt) >= time);
+    this.#read.forgetBefore(time);
+    const sent = this.#sent.at(time);
+    this.#sent.forgetBefore(time);
+    if (sent !== undefined) this.#sent.add(time, sent);
+    const flushed = this.#flushed.at(time);
+    this.#flushed.forgetBefore(time);
+    if (flushed !== undefined) this.#flushed.add(time, flushed);
+  }
+
+  /**
+   * What the device may have been looking at when it made a write offline.
+   *
+   * @param madeAt by the server's clock; `null` where that is not known: then it was made after the last time at
+   *   which everything had been flushed
+   */
+  seenBefore(madeAt: number | null, now: number): SeenRange | null {
+    const [begins, first] = [this.#begins, this.#sent.first];
+    const time = madeAt ?? now;
+    if (begins === null || first === undefined || time < first[0] || time < this.#since) return null;
+    const known = madeAt === null ? this.#flushed.at(now) : this.#read.at(madeAt);
+    const from = known ?? begins;
+    const to = Math.max(from, this.#sent.at(time) ?? from);
+    const spans = this.#spans.filter(({ startedAt }) => startedAt <= time);
+    return {
+      from,
+      to,
+      syncedAt: Math.max(0, ...spans.map(({ syncedAt }) => syncedAt)),
+      isComplete: from >= this.#lostUpTo || !spans.some(({ at }) => at === null),
+      repeatedUpTo: this.#repeatedUpTo,
+    };
+  }
+
+  /** Whether it certainly had no connection at that time. */
+  isOfflineAt(time: number): boolean {
+    const spans = this.#spans.filter(({ startedAt }) => startedAt <= time);
+    // One that ended without a word was over when the next one began.
+    return spans.every(({ at }, index) => (at === null ? index < spans.length - 1 : at <= time));
+  }
+
+  #addSpan(span: Span): void {
+    // A connection is noted when a newer one begins, and once more at its end.
+    this.#spans = [...this.#spans.filter(({ startedAt }) => startedAt !== span.startedAt), span];
+    this.#spans.sort((a, b) => a.startedAt - b.startedAt);
+    if (this.#spans.length <= MAX_SPANS) return;
+    const [first, second, ...rest] = this.#spans as [Span, Span, ...Span[]];
+    const at = first.at === null || second.at === null ? null : Math.max(first.at, second.at);
+    const syncedAt = Math.max(first.syncedAt, second.syncedAt);
+    this.#spans = [{ startedAt: first.startedAt, at, syncedAt }, ...rest];
+  }
+
+  toJSON(now: number): SavedConnections {
+    return {
+      version: 2,
+      savedAt: now,
+      read: this.#read.toJSON(),
+      sent: this.#sent.toJSON(),
+      flushed: this.#flushed.toJSON(),
+      spans: this.#spans,
+      begins: this.#begins,
+      since: this.#since,
+      repeatedUpTo: this.#repeatedUpTo,
+      lostUpTo: this.#lostUpTo,
+      httpAt: this.#httpAt,
+      openedAt: this.#openedAt,
+      lastOpenedAt: this.#openedAt === null ? null : this.#lastOpenedAt,
+    };
+  }
+}

@@ -1,0 +1,160 @@
+/** What was sent to a JSON device over one connection, and what of it its app has read for certain (L4). */
+
+import { keyOf, type RecordKey } from '../records/record-key.js';
+import type { DeviceState } from './device.js';
+import { type Step, Steps } from './steps.js';
+import { LATEST } from './write-context.js';
+
+/** A pong is the socket's word: the app has read the message by so many ms later (L4). */
+export const APP_LAG = 2_000;
+/** What comes within this time of another message of its collection, or of a write, an app may lose, in ms. */
+export const BURST = 250;
+/** So long after it was read, what was read when stays known, in ms: a write may have been long on its way. */
+const KEPT = 30_000;
+
+/** A message that the app may not have read when it made a write. */
+interface Message {
+  readonly number: number;
+  readonly revision: number;
+  readonly what: RecordKey | 'everything';
+  readonly sentAt: number;
+  /** When its pong came. */
+  arrivedAt: number | null;
+}
+
+export interface Acknowledgement {
+  readonly at: number;
+  /** The last message that was received, counted from 1. */
+  readonly number: number;
+  readonly revision: number;
+}
+
+export class SentMessages {
+  readonly #device: DeviceState;
+  /** Number of the last message. */
+  count = 0;
+  /** The revision of the first one. */
+  first: number | null = null;
+  /** The newest revision in any. */
+  newest = 0;
+  #acknowledged: Acknowledgement[] = [];
+  #recent: Message[] = [];
+  /** Number of the last message that the device is known to have read. */
+  #settled = 0;
+  /** From when on it may have had what. */
+  readonly #steps = new Steps('up');
+
+  constructor(device: DeviceState) {
+    this.#device = device;
+  }
+
+  get steps(): readonly Step[] {
+    return this.#steps.toJSON();
+  }
+
+  get lastAcknowledged(): Acknowledgement | null {
+    return this.#acknowledged.at(-1) ?? null;
+  }
+
+  add(what: RecordKey | 'everything', revision: number, now: number): void {
+    this.count++;
+    this.#steps.add(now, revision);
+    this.first ??= revision;
+    this.newest = Math.max(this.newest, revision);
+    this.#recent.push({ number: this.count, revision, what, sentAt: now, arrivedAt: null });
+  }
+
+  acknowledged(number: number, revision: number, now: number): void {
+    this.#acknowledged.push({ at: now, number, revision });
+    for (const message of this.#recent) if (message.number <= number) message.arrivedAt ??= now;
+    this.#device.noteRead(now + APP_LAG, revision);
+    this.settle(now);
+    this.#forget(now);
+  }
+
+  /** The app may have lost the last message with this record, or with all. */
+  doubt(what: RecordKey | 'everything', now: number): void {
+    const name = nameOf(what);
+    const message = this.#unreadAt(now).findLast((each) => nameOf(each.what) === name);
+    if (message === undefined) return;
+    this.#device.noteUnsure(what, this.from(now) ?? message.revision, now);
+  }
+
+  /**
+   * What came so near to a write of this record that the app may have lost it: it changed its stored list, too.
+   * Of a write that was long on its way, that was at the time when it was made.
+   */
+  near(key: RecordKey, at: number): (RecordKey | 'everything')[] {
+    const isNear = ({ sentAt, arrivedAt }: Message) =>
+      sentAt < at + BURST && (arrivedAt ?? Number.POSITIVE_INFINITY) > at - BURST;
+    const isOther = ({ what }: Message) =>
+      what === 'everything' || (what.collection === key.collection && what.id !== key.id);
+    return this.#recent.filter((message) => isOther(message) && isNear(message)).map(({ what }) => what);
+  }
+
+  /** The app may have lost this when it made a write. */
+  doubtAt(what: RecordKey | 'everything', at: number, now: number): void {
+    this.#device.noteUnsure(what, this.from(at) ?? 0, now);
+  }
+
+  /** Whether the app may not have read the last message with this record at that time. */
+  isUnread(key: RecordKey, at: number): boolean {
+    const name = keyOf(key);
+    return this.#unreadAt(at).some(({ what }) => what === 'everything' || keyOf(what) === name);
+  }
+
+  /** What the app had read for certain at that time. */
+  read(at: number): Acknowledgement | null {
+    return this.#acknowledged.findLast((each) => each.at <= at - APP_LAG) ?? null;
+  }
+
+  /** The oldest revision that it may have been looking at. */
+  from(at: number): number | null {
+    return this.read(at)?.revision ?? this.#device.readAt(at) ?? this.first;
+  }
+
+  /** The oldest revision in a message that the app may not have read by then. */
+  unreadFrom(at: number): number {
+    if (this.first === null) return 0;
+    return Math.min(LATEST, ...this.#unreadAt(at).map(({ revision }) => revision));
+  }
+
+  /** The revision of a full sync after the first that the app may not have read by then; `null`: none. */
+  unreadSync(at: number): number | null {
+    const isSync = ({ what, number }: Message) => what === 'everything' && number > 1;
+    return this.#unreadAt(at).find(isSync)?.revision ?? null;
+  }
+
+  /** What has been read is no longer in doubt. */
+  settle(now: number): void {
+    const read = this.read(now)?.number ?? 0;
+    for (const { number, what, sentAt, arrivedAt } of this.#recent) {
+      if (number <= this.#settled || number > read) continue;
+      this.#device.noteSure(what, sentAt, (arrivedAt ?? now) + APP_LAG);
+    }
+    this.#settled = Math.max(this.#settled, read);
+  }
+
+  /** The connection ends: what has arrived will be read. */
+  end(now: number): void {
+    this.settle(now);
+    for (const { what, sentAt, arrivedAt } of this.#unreadAt(now)) {
+      if (arrivedAt !== null) this.#device.noteSure(what, sentAt, arrivedAt + APP_LAG);
+    }
+  }
+
+  #unreadAt(at: number): Message[] {
+    const read = this.read(at)?.number ?? 0;
+    return this.#recent.filter(({ number }) => number > read);
+  }
+
+  #forget(now: number): void {
+    const last = this.#acknowledged.findLastIndex(({ at }) => at <= now - APP_LAG - KEPT);
+    if (last <= 0) return;
+    this.#acknowledged.splice(0, last);
+    const [{ number }] = this.#acknowledged as [Acknowledgement];
+    this.#recent = this.#recent.filter((message) => message.number > number);
+  }
+}
+
+const nameOf = (what: RecordKey | 'everything'): string => (what === 'everything' ? what : keyOf(what));

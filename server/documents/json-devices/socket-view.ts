@@ -1,0 +1,318 @@
+/**
+ * What the device behind one connection may be looking at (L4), and which of its writes come from an offline
+ * queue (L5).
+ */
+import type { ChangeMessage } from '../../protocol/json.js';
+import type { History, RevisionRange } from '../history/history-window.js';
+import { keyOf, type RecordKey } from '../records/record-key.js';
+import type { DeviceState } from './device.js';
+import type { Heard, OwnWrite } from './own-write.js';
+import { RecentWrites } from './recent-writes.js';
+import { type EndedNow, FLUSH_TIME } from './seen-ranges.js';
+import { APP_LAG, SentMessages } from './sent-messages.js';
+import {
+  type Judged,
+  LATEST,
+  type Made,
+  NONE,
+  NOTHING_LATER,
+  ownBounds,
+  readUpTo,
+  remember,
+} from './write-context.js';
+
+/** The device's own last write of a record in this connection. */
+interface LiveWrite extends OwnWrite {
+  readonly at: number;
+  readonly isReplay: boolean;
+  /** Number of the first message with the record that was sent since. */
+  readonly shownBy: number | null;
+}
+
+/** One connection over a WebSocket. */
+export class DeviceView {
+  readonly device: DeviceState;
+  readonly #startedAt: number;
+  /** Up to here, its own last write of a record is one that it had when the connection began. */
+  readonly #ownUpTo: number;
+  /** What it had read when nothing that it wrote before was left in its queue. */
+  readonly #flushedFrom: number | null;
+  readonly #messages: SentMessages;
+  #replayedUpTo = NONE;
+  #heardAt: number;
+  #fullSyncAt: number | null = null;
+  /** When a newer connection of the device began. */
+  #supersededAt: number | null = null;
+  #settledAt: number | null = null;
+  readonly #own = new RecentWrites<LiveWrite>();
+  readonly #replayed = new RecentWrites<OwnWrite>();
+
+  /** @param revision the user's when the connection began */
+  constructor(device: DeviceState, now: number, revision: number) {
+    this.device = device;
+    this.#messages = new SentMessages(device);
+    this.#startedAt = now;
+    this.#heardAt = now;
+    this.#flushedFrom = device.flushedBy(now);
+    this.#ownUpTo = device.ownUpTo(revision, now);
+  }
+
+  /** A message goes out that shows this record, or all, as of `revision`. */
+  sent(what: RecordKey | 'everything', revision: number, now: number): void {
+    this.#messages.add(what, revision, now);
+    const names = what === 'everything' ? [...this.#own.keys()] : [keyOf(what)];
+    for (const name of names) this.#noteShown(name, revision);
+  }
+
+  /** The device's own write of this record is older than what goes out now, or meets it on the way. */
+  #noteShown(name: string, revision: number): void {
+    const own = this.#own.get(name);
+    if (own === undefined) return;
+    if (own.revision <= revision) {
+      if (own.shownBy === null) this.#own.set(name, { ...own, shownBy: this.#messages.count });
+      return;
+    }
+    const replaced = withoutShown(own, revision);
+    this.#own.set(name, { ...own, since: Math.min(own.since, revision), withBase: true, replaced });
+  }
+
+  /** The last message with this record, or with all, came so close to another one that the app may have lost it. */
+  doubt(what: RecordKey | 'everything', now: number): void {
+    this.#messages.doubt(what, now);
+  }
+
+  /** Notes, and returns, what reached the device so near to its write of another record that its app may have lost it. */
+  overwrote(message: ChangeMessage, { replay, madeAt }: Judged, now: number): (RecordKey | 'everything')[] {
+    const at = replay ? now : (madeAt ?? now);
+    // A queue goes out when the full sync was stored.
+    const near = this.#messages.near(message, at).filter((what) => what !== 'everything' || !replay);
+    const isOwn = (key: RecordKey) => this.#own.get(keyOf(key))?.shownBy === null;
+    const lost = near.filter((what) => what === 'everything' || !isOwn(what));
+    for (const what of lost) this.#messages.doubtAt(what, at, now);
+    return lost;
+  }
+
+  /** Whether its app may have read a message with this record only after it wrote this, though it had arrived. */
+  isFresh(key: RecordKey, { replay, madeAt }: Judged, now: number): boolean {
+    return this.#messages.isUnread(key, replay ? now : (madeAt ?? now));
+  }
+
+  /** The first full sync goes out, or another one. */
+  sentFullSync(revision: number, now: number): void {
+    this.#fullSyncAt ??= now;
+    this.sent('everything', revision, now);
+    for (const [name, own] of this.#own) {
+      if (revision < own.revision) continue;
+      this.#own.set(name, { ...own, replaced: withoutShown(own, revision), isShown: true });
+    }
+  }
+
+  /** The record as it is after the device's own write goes out to it. */
+  sentBack(key: RecordKey, written: number | null, revision: number, now: number): void {
+    this.sent(key, revision, now);
+    const own = this.#own.get(keyOf(key));
+    if (own === undefined) return;
+    const replaced = own.replaced.filter((each) => each !== written);
+    this.#own.set(keyOf(key), { ...own, replaced, isShown: true });
+  }
+
+  /** A pong proves that as many messages were received, and with them everything up to `revision`. */
+  acknowledged(number: number, revision: number, now: number): void {
+    this.heard(now);
+    this.#settledAt ??= now;
+    this.device.noteSynced(now);
+    this.#messages.acknowledged(number, revision, now);
+  }
+
+  /** The oldest revision that a live write may have to be compared with. */
+  from(now: number): number | null {
+    return this.#messages.from(now);
+  }
+
+  /** Whatever came: the connection is there. */
+  heard(now: number): void {
+    this.#heardAt = now;
+  }
+
+  hearClock(sentAt: number | null, now: number): void {
+    this.heard(now);
+    this.device.hearClock(sentAt, null, true, now);
+  }
+
+  judge(message: ChangeMessage, now: number): Judged {
+    const { device } = this;
+    this.heard(now);
+    this.#messages.settle(now);
+    const isSettled = this.#settledAt !== null;
+    const heard = device.hear(message, isSettled && now - this.#startedAt >= FLUSH_TIME, now);
+    const replay = !isSettled || this.#mayBeQueued(heard, now);
+    const { madeAt } = heard;
+    if (!replay) {
+      const at = madeAt ?? now;
+      const own = this.#ownWrite(message, madeAt, at);
+      // As long as the clock is not known, a queue can look like something new.
+      const mayBeOld = !heard.isCertain && now - this.#startedAt < FLUSH_TIME;
+      const range = this.#range(message, at, mayBeOld ? this.#flushedFrom : null);
+      const bounds = { base: null, shown: null, ownUpTo: this.#ownUpTo, repeatedUpTo: NONE };
+      return { device, replay, madeAt, heard, range, own, ...bounds };
+    }
+    const range = device.seenBefore(heard, message, now);
+    const isNew = madeAt !== null && madeAt >= this.#startedAt;
+    const own = isNew
+      ? this.#ownWrite(message, madeAt, madeAt)
+      : (this.#replayed.get(keyOf(message)) ?? null);
+    const shown = madeAt === null ? this.#shown : null;
+    return { device, replay, madeAt, heard, range, own, shown, ...ownBounds(range, madeAt) };
+  }
+
+  get #shown(): RevisionRange | null {
+    const { first, newest } = this.#messages;
+    return first === null ? null : { from: first, to: newest };
+  }
+
+  #mayBeQueued({ madeAt }: Heard, now: number): boolean {
+    if (madeAt === null || this.#fullSyncAt === null) return now - this.#startedAt < FLUSH_TIME;
+    return madeAt < this.#fullSyncAt;
+  }
+
+  /** @param at when it was made, as far as is known: it may have been long on its way */
+  #range(key: RecordKey, at: number, before: number | null): RevisionRange | null {
+    const known = before ?? this.#messages.from(at);
+    if (known === null) return null;
+    const from = Math.min(known, this.device.unsureSince(key, at));
+    return { from, to: Math.max(from, this.#messages.newest) };
+  }
+
+  /** Its own last write of the record, unless it had certainly read by then what came after it. */
+  #ownWrite(key: RecordKey, madeAt: number | null, at: number): OwnWrite | null {
+    const own = this.#own.get(keyOf(key));
+    const read = this.#messages.read(at)?.number ?? 0;
+    const isUnsure = this.device.unsureSince(key, at) < LATEST;
+    if (own !== undefined && (own.shownBy === null || own.shownBy > read || isUnsure)) {
+      // Made between the full sync and the replay, or before the app had read that: on what the full sync showed.
+      const isEarly = own.isReplay || (this.#settledAt !== null && own.at < this.#settledAt + APP_LAG);
+      const { first } = this.#messages;
+      const isBetween = isEarly && madeAt !== null && madeAt <= own.at && first !== null;
+      return isBetween ? { ...own, since: Math.min(own.since, first), withBase: true } : own;
+    }
+    if (own !== undefined) {
+      this.#own.delete(keyOf(key));
+      this.device.settle(key);
+    }
+    // Of an earlier connection, until the first full sync was read.
+    const before = own === undefined && read === 0 ? this.device.unsettled(key) : null;
+    return before === null ? null : { ...before, isShown: true };
+  }
+
+  /**
+   * What the device has of this record from now on, until something else reaches it.
+   *
+   * @param crossed whether something with the record was on its way to the device
+   */
+  wrote(
+    message: ChangeMessage,
+    judged: Judged,
+    made: Made,
+    crossed: boolean,
+    history: History,
+    now: number,
+  ): void {
+    const name = keyOf(message);
+    const { madeAt, range } = judged;
+    const { revision } = history;
+    const sent = message.type === 'DATA_UPDATE' ? message.document : null;
+    const isRepeat = judged.replay && made.revision === null;
+    const common = { sent, madeAt, revision };
+    if (judged.replay) {
+      this.#replayedUpTo = made.revision ?? this.#replayedUpTo;
+      const seen = range === null ? undefined : readUpTo(message, sent, range, this.device, NONE, history);
+      const since = this.device.wasOffline(judged.heard) ? NOTHING_LATER : (seen ?? NOTHING_LATER);
+      remember(this.#replayed, name, {
+        ...common,
+        since,
+        withBase: false,
+        replaced: [],
+        isShown: false,
+        isRepeat,
+      });
+    }
+    // What a queue sends has been put over what the full sync showed.
+    const at = judged.replay ? now : (madeAt ?? now);
+    const unreadFrom = this.#messages.unreadFrom(at);
+    const unsure = this.device.unsureSince(message, at);
+    const from = Math.min(this.#messages.from(at) ?? 0, unsure);
+    const acknowledged = Math.min(
+      Math.max(this.#messages.lastAcknowledged?.revision ?? 0, unreadFrom),
+      unsure,
+    );
+    const to = (made.revision ?? LATEST) - 1;
+    const built = readUpTo(message, sent, { from, to }, this.device, acknowledged, history);
+    // One that it asked for, and reads only after this, takes this write out of its copy.
+    const sync = judged.replay ? null : this.#messages.unreadSync(at);
+    const since = Math.min(built, sync ?? built);
+    const old = this.#own.get(name)?.replaced ?? [];
+    const replaced = made.revision === null || made.corrected ? old : [...old, made.revision];
+    const own = {
+      ...common,
+      since,
+      withBase: crossed || sync !== null,
+      replaced: replaced.filter((each) => each > since),
+      isShown: made.corrected,
+      isRepeat: false,
+    };
+    remember(this.#own, name, { ...own, at: now, isReplay: judged.replay, shownBy: null });
+    this.device.noteWrite(message, own, made);
+  }
+
+  /** What others made of a record since, before the device's own write of it, will not be sent to it. */
+  neverSent(key: RecordKey, since: number, history: History): void {
+    const own = this.#own.get(keyOf(key));
+    if (own === undefined) return;
+    const unsent = history.changes(key, since - 1, own.revision).map(({ revision }) => revision);
+    this.#own.set(keyOf(key), { ...own, replaced: [...new Set([...own.replaced, ...unsent])] });
+  }
+
+  /** The connection is gone. */
+  end(now: number): void {
+    this.#settleWrites(now);
+    const isDead =
+      this.#supersededAt !== null && (this.#messages.lastAcknowledged?.at ?? 0) <= this.#supersededAt;
+    this.device.disconnect(isDead ? { ...this.#ended(now), sent: [] } : this.#ended(now), now);
+  }
+
+  /** A newer connection of the device begins. */
+  supersede(now: number): void {
+    this.#supersededAt = now;
+    this.#settleWrites(now);
+    this.device.noteEnd(this.#ended(now), now);
+  }
+
+  #settleWrites(now: number): void {
+    this.#messages.end(now);
+    const read = this.#messages.read(now)?.number ?? 0;
+    for (const [name, { at, shownBy, isReplay: _, ...own }] of this.#own) {
+      const [collection, id] = name.split('\n') as [RecordKey['collection'], RecordKey['id']];
+      const isUnsure = this.device.unsureSince({ collection, id }, now) < LATEST;
+      const isOpen = at > now - APP_LAG || (shownBy !== null && (shownBy > read || isUnsure));
+      if (isOpen) this.device.keepUnsettled({ collection, id }, own);
+      else this.device.settle({ collection, id });
+    }
+  }
+
+  #ended(now: number): EndedNow {
+    return {
+      startedAt: this.#startedAt,
+      heardAt: this.#heardAt,
+      sent: this.#messages.steps,
+      read: this.#messages.read(now)?.revision ?? null,
+      syncedAt: this.#settledAt,
+      replayedUpTo: this.#replayedUpTo,
+    };
+  }
+}
+
+/** The last of them up to this revision was sent to the device after all. */
+function withoutShown({ replaced }: OwnWrite, revision: number): number[] {
+  const shown = Math.max(NONE, ...replaced.filter((each) => each <= revision));
+  return replaced.filter((each) => each !== shown);
+}

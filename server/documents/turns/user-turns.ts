@@ -1,0 +1,38 @@
+import type { UserId } from '../../../shared/names.js';
+import type { Turns } from './turns.js';
+
+/** The turns of one user; without any, everything is done at once. */
+export class UserTurns {
+  readonly #user: UserId;
+  readonly #turns: Turns | undefined;
+
+  constructor(user: UserId, turns: Turns | undefined) {
+    this.#user = user;
+    this.#turns = turns;
+  }
+
+  /** Who waits for something hears of it, before what has come in is done. */
+  first(task: () => void): void {
+    if (this.#turns === undefined) task();
+    else this.#turns.first(this.#user, task);
+  }
+
+  /** Runs the task of a request, behind what came before it. */
+  enter(task: () => void): void {
+    const run = (settled: () => void) => {
+      settled();
+      task();
+    };
+    if (this.#turns === undefined) task();
+    else this.#turns.enter(this.#user, { messages: 1, bytes: 0, sender: null, run });
+  }
+
+  /** What comes in waits from here on. */
+  block(): void {
+    this.#turns?.block(this.#user);
+  }
+
+  unblock(): void {
+    this.#turns?.unblock(this.#user);
+  }
+}

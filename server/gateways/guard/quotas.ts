@@ -1,0 +1,138 @@
+/** Who comes in: what every way in shares of places, rates and addresses. Asked before anything is loaded. */
+import type { IncomingMessage } from 'node:http';
+import { SHARED_DOCUMENT, type UserId } from '../../../shared/names.js';
+import type { Config } from '../../config.js';
+import type { ErrorCode } from '../../errors.js';
+import type { Log } from '../../log.js';
+import { clientAddress, isUntrustedProxy, networkOf } from '../../net/client-address.js';
+import { Allowance, Allowances, Places, type Rates } from '../../net/token-bucket.js';
+
+/** Who asks, as far as the request itself tells. */
+export interface Caller {
+  /** `null` where none, or a wrong one, is named, and for the shared document where nobody is known. */
+  readonly user: UserId | null;
+  readonly address: string;
+}
+
+export interface Refusal {
+  readonly code: ErrorCode;
+  /** In seconds. */
+  readonly retryAfter: number;
+}
+
+/** In messages: an upgrade loads a document, and is answered with what its device lacks. */
+const UPGRADE_COST = 5;
+/** Who finds all places taken should wait a little. */
+const NO_PLACE_LEFT: Refusal = { code: 'TOO_MANY_SOCKETS', retryAfter: 10 };
+
+const UNLIMITED = { rate: Number.POSITIVE_INFINITY, burst: Number.POSITIVE_INFINITY };
+const NO_LIMIT = new Allowance({ messages: UNLIMITED, bytes: UNLIMITED }, () => 0);
+
+export class Admission {
+  readonly #config: Config;
+  readonly #log: Log;
+  readonly #now: () => number;
+  readonly #ofUsers: Places;
+  readonly #ofAddresses: Places;
+  readonly #allowances: Allowances;
+  readonly #perUser: Allowances;
+  #isWarned = false;
+
+  constructor(config: Config, log: Log, now: () => number) {
+    this.#config = config;
+    this.#log = log;
+    this.#now = now;
+    this.#ofUsers = new Places(config.maxSocketsPerUser);
+    this.#ofAddresses = new Places(config.maxSocketsPerAddress);
+    this.#allowances = new Allowances(ratesOf(config), now);
+    this.#perUser = new Allowances(ratesOf(config, config.userRate), now);
+  }
+
+  /** Where a request comes from; a proxy that is not trusted is told of once. */
+  addressOf(request: IncomingMessage): string {
+    const { trustProxy } = this.#config;
+    if (!this.#isWarned && isUntrustedProxy(request, trustProxy)) {
+      this.#isWarned = true;
+      this.#log('proxyNotTrusted', { address: request.socket.remoteAddress ?? '' });
+    }
+    return clientAddress(request, trustProxy);
+  }
+
+  /** Why no WebSocket may open from this address now; asked before anything is known of the user. */
+  refuseAddress(address: string): Refusal | null {
+    return this.#ofAddresses.isFull(networkOf(address)) ? NO_PLACE_LEFT : null;
+  }
+
+  /** Takes a place of the address; the function that it returns gives it back. */
+  enterAddress(address: string): () => void {
+    return this.#ofAddresses.take(networkOf(address));
+  }
+
+  /** Why this user may open no WebSocket now. */
+  refuseUser(caller: Caller): Refusal | null {
+    const isFull = caller.user !== null && this.#ofUsers.isFull(caller.user);
+    return isFull ? NO_PLACE_LEFT : this.#refuse(caller);
+  }
+
+  /** Takes a place of the user, and what an upgrade costs; the function that it returns gives the place back. */
+  enterUser(caller: Caller): () => void {
+    this.sharedOf(caller).take(UPGRADE_COST, 0);
+    return caller.user === null ? () => {} : this.#ofUsers.take(caller.user);
+  }
+
+  /** Why a request is not answered now. */
+  refuseRequest({ user, address }: Caller): Refusal | null {
+    const ofAddress = this.refuseAddress(address) ?? this.#refuse({ user: null, address });
+    return ofAddress ?? this.#refuse({ user, address });
+  }
+
+  /**
+   * Takes the place of a request, what it costs, and the bytes of its body while it lasts: all bodies of an address
+   * together are held to what one sender may send at once.
+   */
+  enterRequest({ user, address }: Caller, cost: number, body: number): () => void {
+    const bodies = this.sharedOf({ user: null, address });
+    this.sharedOf({ user, address }).take(cost, body);
+    bodies.take(0, body);
+    const leave = this.#ofAddresses.take(networkOf(address));
+    return () => {
+      bodies.take(0, -body);
+      leave();
+    };
+  }
+
+  /** What one connection may send. */
+  newAllowance(): Allowance {
+    return new Allowance(ratesOf(this.#config), this.#now);
+  }
+
+  /** What a user may send over all connections together. */
+  rateOf(user: string): Allowance {
+    // To the shared document come many people: each connection has its own limit, and all of them none (D8).
+    if (user === SHARED_DOCUMENT) return NO_LIMIT;
+    return this.#perUser.of(user);
+  }
+
+  /** What a user at an address may ask for, however many connections and requests it makes. */
+  sharedOf({ user, address }: Caller): Allowance {
+    return this.#allowances.of(`${user ?? ''} ${networkOf(address)}`);
+  }
+
+  /** To be called every few seconds. */
+  sweep(): void {
+    this.#allowances.sweep();
+    this.#perUser.sweep();
+  }
+
+  #refuse(caller: Caller): Refusal | null {
+    const wait = this.sharedOf(caller).waitForOne;
+    return wait === 0 ? null : { code: 'TOO_MANY_REQUESTS', retryAfter: Math.ceil(wait / 1_000) };
+  }
+}
+
+function ratesOf({ messageRate, messageBurst, byteRate, byteBurst }: Config, times = 1): Rates {
+  return {
+    messages: { rate: messageRate * times, burst: messageBurst * times },
+    bytes: { rate: byteRate * times, burst: byteBurst * times },
+  };
+}

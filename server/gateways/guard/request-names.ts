@@ -1,0 +1,54 @@
+/** Users and devices as requests name them: each way in writes what is not plain ASCII in a way of its own (D6). */
+
+import { type DeviceId, deviceIdProblem, isDeviceId, userIdProblem } from '../../../shared/names.js';
+import { SyncError } from '../../errors.js';
+
+/** What is behind the percent signs; '' where that is no text. */
+export function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return '';
+  }
+}
+
+/**
+ * A parameter of a query. Many put ids into addresses as they are, and `+` is a sign of mail addresses: it stands
+ * for a space only where there may be one.
+ */
+export function parameterOf(url: string, name: string, plus: 'is a plus' | 'is a space'): string | null {
+  const start = url.indexOf('?');
+  const pairs = start < 0 ? [] : url.slice(start + 1).split('&');
+  const found = pairs.find((pair) => pair.startsWith(`${name}=`))?.slice(name.length + 1);
+  if (found === undefined) return null;
+  return decoded(plus === 'is a space' ? found.replaceAll('+', ' ') : found);
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+/** A device in a header, which is bytes: with percent signs, which no id has, as UTF-8, or as Latin-1. */
+export function deviceInHeader(header: string | undefined): DeviceId | null {
+  if (header === undefined || header === '') return null;
+  const device = header.includes('%') ? decoded(header) : textOf(Buffer.from(header, 'latin1'), header);
+  if (!isDeviceId(device)) throw invalidDevice(device);
+  return device;
+}
+
+function textOf(bytes: Uint8Array, latin1: string): string {
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    return latin1;
+  }
+}
+
+export const invalidUser = (user: string): SyncError =>
+  new SyncError('INVALID_IDENTITY', `The userId ${userIdProblem(user)}.`);
+export const invalidDevice = (device: string): SyncError =>
+  new SyncError('INVALID_IDENTITY', `The deviceId ${deviceIdProblem(device)}.`);
+
+const CHALLENGE = /^[\w-]{1,64}$/;
+
+/** What a client wants to hear again, where it is worth repeating (C10). */
+export const challengeIn = (text: string | null | undefined): string | null =>
+  typeof text === 'string' && CHALLENGE.test(text) ? text : null;

@@ -1,0 +1,58 @@
+/** The shared collections beside the document of a user, as somebody who comes to that has them (D8). */
+
+import { type CollectionName, SHARED_DOCUMENT, type UserId } from '../../../shared/names.js';
+import type { Collections } from '../../../shared/records.js';
+import { modeByToken } from '../../access/access.js';
+import type { Config } from '../../config.js';
+import { DurableRecords } from '../../documents/durable-records.js';
+import type { DocumentRegistry } from '../../documents/registry.js';
+import { SyncError } from '../../errors.js';
+import type { Visitor } from './authorize.js';
+
+export interface SharedAccess {
+  readonly collections: ReadonlySet<CollectionName>;
+  /** `null` where the document is damaged: then users still have what is theirs. */
+  readonly records: DurableRecords | null;
+  /** In whose hands the device is: there are many people's in this document. */
+  readonly actor: UserId;
+  readonly readOnly: boolean;
+  release(): void;
+}
+
+interface Parts {
+  readonly config: Config;
+  readonly registry: DocumentRegistry;
+}
+
+/**
+ * Opens the shared document for a visitor; `null` where nothing is shared. `release` it when done.
+ *
+ * @throws SyncError `STORE_UNAVAILABLE`
+ */
+export async function openShared(
+  { config, registry }: Parts,
+  { principal, actor, user }: Visitor,
+): Promise<SharedAccess | null> {
+  const collections = config.sharedCollections;
+  if (collections.size === 0) return null;
+  const readOnly = modeByToken(principal, SHARED_DOCUMENT) !== 'write';
+  const who = { collections, actor: actor ?? user, readOnly };
+  try {
+    const lease = await registry.open(SHARED_DOCUMENT);
+    const release = () => lease.release();
+    const records = await DurableRecords.of(lease.document).catch((error: unknown) => {
+      release();
+      throw error;
+    });
+    return { ...who, records, release };
+  } catch (error) {
+    if (!(error instanceof SyncError && error.code === 'DOCUMENT_CORRUPT')) throw error;
+    return { ...who, records: null, release: () => {} };
+  }
+}
+
+/** What a user has from before a collection became everybody's is not mistaken for it, not even while that is damaged. */
+export function withoutShared(own: Collections, shared: SharedAccess | null | undefined): Collections {
+  const isOwn = (name: string) => !shared?.collections.has(name as CollectionName);
+  return Object.fromEntries(Object.entries(own).filter(([name]) => isOwn(name)));
+}

@@ -1,0 +1,71 @@
+import type { Request, Response } from 'express';
+import type { Origin } from '../../documents/changes.js';
+import type { ReceiveResult } from '../../documents/document-options.js';
+import { type MadeAt, SenderClock } from '../../documents/later-wins/made-at.js';
+import type { UserDocument } from '../../documents/user-document.js';
+import { SyncError } from '../../errors.js';
+import { decodeExchange, type Exchange, encodeExchange } from '../../protocol/exchange.js';
+import { decodeStateVector } from '../../protocol/yjs.js';
+import { sendBody } from './compression.js';
+import {
+  arrivalOf,
+  authorOf,
+  charge,
+  type HttpOptions,
+  inOrder,
+  visitorOf,
+  withDocument,
+} from './request.js';
+
+const NOTHING_NEW: ReceiveResult = { missing: null };
+
+/** Takes an update, gives what the sender lacks; for background sync (H3). */
+export async function postYjs(options: HttpOptions, request: Request, response: Response): Promise<void> {
+  const { mayWrite } = visitorOf(request);
+  const origin: Origin = { via: 'http', ...authorOf(request, options.newDeviceId), member: null };
+  const body = Buffer.isBuffer(request.body) ? new Uint8Array(request.body) : new Uint8Array(0);
+  const exchange = decodeExchange(body);
+  const { stateVector } = exchange;
+  const given = changesOf(exchange, arrivalOf(request) ?? options.now());
+  charge(options, request, exchange.timed?.changes.length ?? 0);
+  const action = mayWrite && given.length > 0 ? 'write' : 'read';
+  await withDocument(options, request, action, async (document) => {
+    const saw = stateVector.length > 0 ? decodeStateVector(stateVector) : null;
+    if (saw !== null) await inOrder(document, () => document.erased?.checkStateVector(saw));
+    for (const { update, madeAt } of given) {
+      const { tried } = await inOrder(document, () => {
+        if (!mayWrite) return refuseNews(document, update);
+        const result = document.receive(origin, update, saw, madeAt);
+        if (result.missing !== null) throw new SyncError('MISSING_DEPENDENCIES');
+        return result;
+      });
+      await tried;
+      await new Promise((resolve) => setImmediate(resolve)); // others have their turn
+    }
+    // Only now: a union that failed has left a document that must not be read before it is rebuilt.
+    const answer = await inOrder(document, () => ({
+      stateVector: document.stateVector(),
+      update: stateVector.length > 0 ? document.diff(stateVector) : new Uint8Array(0),
+    }));
+    await document.durable();
+    response.type('application/octet-stream');
+    await sendBody(options, request, response, Buffer.from(encodeExchange(answer)));
+  });
+}
+
+/** What is given, in the order in which it is to be applied; the times by the server's clock. */
+function changesOf({ update, timed }: Exchange, arrivedAt: number): { update: Uint8Array; madeAt: MadeAt }[] {
+  const clock = new SenderClock();
+  if (timed !== undefined) clock.hear(timed.sentAt, arrivedAt);
+  const changes = (timed?.changes ?? []).map(({ update, madeAt }) => ({
+    update,
+    madeAt: madeAt === null ? null : clock.correct(madeAt, arrivedAt),
+  }));
+  return update.length > 0 ? [...changes, { update, madeAt: null }] : changes;
+}
+
+/** What brings nothing new is no offence (N7). */
+function refuseNews(document: UserDocument, update: Uint8Array): ReceiveResult {
+  if (document.wouldChange(update)) throw new SyncError('READ_ONLY');
+  return NOTHING_NEW;
+}

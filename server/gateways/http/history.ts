@@ -1,0 +1,91 @@
+/** The history of a user's records, and bringing one back (H6). */
+import type { Request, Response } from 'express';
+import { z } from 'zod';
+import { lookAgain } from '../../../shared/known-names.js';
+import { isCollectionName, isRecordId, recordIdOf, SHARED_DOCUMENT } from '../../../shared/names.js';
+import { shownEntry } from '../../documents/export.js';
+import { growthOfRecord } from '../../documents/intake/quota.js';
+import { writeImage } from '../../documents/records/record-image.js';
+import { SyncError } from '../../errors.js';
+import { sendJson } from './compression.js';
+import {
+  authorOf,
+  durableHead,
+  type HttpOptions,
+  inOrder,
+  mustWrite,
+  visitorOf,
+  withDocument,
+} from './request.js';
+
+const DEFAULT_LIMIT = 50;
+const MAX_LIMIT = 500;
+
+const whole = z
+  .string()
+  .regex(/^\d{1,15}$/, 'must be a whole number')
+  .transform(Number);
+const collection = z.string().refine(isCollectionName, 'is not a name');
+const recordId = z.string().refine(isRecordId, 'is not an id');
+
+const querySchema = z.object({
+  collection: collection.nullable().default(null),
+  id: recordId.nullable().default(null),
+  limit: whole
+    .refine((n) => n >= 1 && n <= MAX_LIMIT, `must be from 1 to ${MAX_LIMIT}`)
+    .default(DEFAULT_LIMIT),
+  before: whole.nullable().default(null),
+});
+
+const restoreSchema = z.object({
+  collection,
+  id: z.union([z.string(), z.number()]).transform((id, context) => {
+    const key = recordIdOf(id);
+    if (key === null) context.addIssue({ code: 'custom', message: 'is not an id' });
+    return key ?? z.NEVER;
+  }),
+  revision: z.number().int().nonnegative(),
+});
+
+/** Changes of records, newest first, a page at a time. */
+export async function getHistory(options: HttpOptions, request: Request, response: Response): Promise<void> {
+  // It names those who change what everybody reads.
+  if (visitorOf(request).user === SHARED_DOCUMENT) mustWrite(request);
+  const query = read(querySchema, request.query);
+  await withDocument(options, request, 'history', async (document) => {
+    const { entries, next } = await document.archive.page(await durableHead(document), query);
+    response.set('Cache-Control', 'private, no-store');
+    await sendJson(options, request, response, { entries: entries.map(shownEntry), next });
+  });
+}
+
+/** Brings a record back as it was after a revision, as a new change. */
+export async function postRestore(options: HttpOptions, request: Request, response: Response): Promise<void> {
+  mustWrite(request);
+  const author = authorOf(request, options.newDeviceId);
+  const wanted = read(restoreSchema, request.body);
+  await withDocument(options, request, 'restore', async (document) => {
+    const image = await document.archive.imageAt(await durableHead(document), wanted, wanted.revision);
+    const origin = { via: 'restore', ...author, member: null } as const;
+    const restored = await inOrder(document, () => {
+      document.room.mustTake(growthOfRecord(document.record(wanted), image.json));
+      document.write(origin, (doc) => writeImage(doc, wanted.collection, wanted.id, image));
+      lookAgain(document.doc); // names of fields that were gone come back
+      return {
+        collection: wanted.collection,
+        document: document.record(wanted),
+        revision: document.revision,
+      };
+    });
+    await document.durable();
+    await sendJson(options, request, response, restored);
+  });
+}
+
+function read<Schema extends z.ZodType>(schema: Schema, value: unknown): z.output<Schema> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  const field = issue?.path.join('.') || 'body';
+  throw new SyncError('INVALID_MESSAGE', `${field}: ${issue?.message ?? 'is not valid'}`);
+}

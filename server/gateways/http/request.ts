@@ -1,0 +1,202 @@
+/** What every request names: a user, perhaps a device; and the user's document, while the request lasts. */
+import type { Request, RequestHandler, Response } from 'express';
+import { type DeviceId, isUserId, SHARED_DOCUMENT, type UserId } from '../../../shared/names.js';
+import type { Access, Visit } from '../../access/access.js';
+import type { Config } from '../../config.js';
+import type { HistoryHead } from '../../documents/history/history-log.js';
+import type { Author } from '../../documents/json-devices/device-key.js';
+import type { DocumentRegistry } from '../../documents/registry.js';
+import type { Backlog } from '../../documents/turns/backlog.js';
+import type { UserDocument } from '../../documents/user-document.js';
+import { SyncError } from '../../errors.js';
+import type { Log } from '../../log.js';
+import type { Metrics } from '../../metrics.js';
+import { letIn, type Visitor } from '../guard/authorize.js';
+import type { Admission, Caller } from '../guard/quotas.js';
+import { deviceInHeader, invalidUser } from '../guard/request-names.js';
+
+export interface HttpOptions {
+  readonly config: Config;
+  readonly access: Access;
+  readonly registry: DocumentRegistry;
+  readonly log: Log;
+  readonly now: () => number;
+  readonly newDeviceId: () => DeviceId;
+  /** Whether the store works and the server takes traffic (H4). */
+  readonly isReady: () => boolean;
+  readonly admission: Admission;
+  readonly metrics: Metrics;
+  readonly backlog: Backlog;
+}
+
+/** What a body counts as that says no size, where there is no limit. */
+const LARGEST_BODY = 32 * 2 ** 20;
+
+/**
+ * Refuses a request for which there is no place or no allowance, before its body is read; takes what comes and goes
+ * from the allowance.
+ *
+ * @param cost in messages: what dear requests cost besides their bytes
+ */
+export function admit({ admission, config }: HttpOptions, cost: number): RequestHandler {
+  return (request, response, next) => {
+    if (response.closed) return; // it has gone while its token was checked, and would never give its place back
+    const caller = callerOf(admission, request);
+    const refusal = admission.refuseRequest(caller);
+    if (refusal !== null) {
+      // What of the body is still to come is not worth reading.
+      response.set({ 'Retry-After': String(refusal.retryAfter), Connection: 'close' });
+      next(new SyncError(refusal.code));
+      return;
+    }
+    const { socket } = request;
+    const before = socket.bytesRead + socket.bytesWritten;
+    const announced = bodySize(request, config.maxHttpBody);
+    const leave = admission.enterRequest(caller, cost, announced);
+    response.once('close', () => {
+      leave();
+      admission.sharedOf(caller).take(0, socket.bytesRead + socket.bytesWritten - before - announced);
+    });
+    next();
+  };
+}
+
+/** What the body may come to hold in memory; as much as is allowed where the request does not say. */
+function bodySize({ headers }: Request, max: number): number {
+  const most = Math.min(max, LARGEST_BODY);
+  if (headers['transfer-encoding'] !== undefined) return most;
+  return Math.min(Number(headers['content-length'] ?? 0) || 0, most);
+}
+
+/** Refuses what changes something, before its body is read, while too much waits for the disk. */
+export const roomOnDisk =
+  ({ backlog }: Pick<HttpOptions, 'backlog'>): RequestHandler =>
+  (_request, response, next) => {
+    if (!backlog.isFull) return next();
+    response.set({ 'Retry-After': '5', Connection: 'close' });
+    next(new SyncError('NOT_SAVED', 'Too much waits for the disk already; send it again later.'));
+  };
+
+/** Counts answers by their status, whoever gave them. */
+export const countAnswers =
+  ({ metrics }: Pick<HttpOptions, 'metrics'>): RequestHandler =>
+  (_request, response, next) => {
+    response.once('finish', () => metrics.requests.add(String(response.statusCode)));
+    next();
+  };
+
+/** Charges for more than `admit` could know of, in messages and bytes. */
+export function charge({ admission }: HttpOptions, request: Request, cost: number, bytes = 0): void {
+  admission.sharedOf(callerOf(admission, request)).take(cost, bytes);
+}
+
+/** Charges for a body that was inflated, and counts it among those of its address while it lasts. */
+export function chargeBody(options: HttpOptions, request: Request, response: Response, bytes: number): void {
+  const { admission } = options;
+  charge(options, request, 0, bytes);
+  const bodies = admission.sharedOf({ user: null, address: admission.addressOf(request) });
+  bodies.take(0, bytes);
+  if (response.closed) bodies.take(0, -bytes);
+  else response.once('close', () => bodies.take(0, -bytes));
+}
+
+function callerOf(admission: Admission, request: Request): Caller {
+  const { userId } = request.params;
+  return { user: isUserId(userId) ? userId : null, address: admission.addressOf(request) };
+}
+
+const arrivals = new WeakMap<Request, number>();
+
+/** When the request itself arrived, before its body. */
+export const arrivalOf = (request: Request): number | null => arrivals.get(request) ?? null;
+
+const visitors = new WeakMap<Request, Visitor>();
+
+/** Lets the request in to the user that its path names, before its body is read. */
+export const door =
+  (
+    { access, admission, now }: Pick<HttpOptions, 'access' | 'admission' | 'now'>,
+    document = userOf,
+  ): RequestHandler =>
+  async (request, _response, next) => {
+    arrivals.set(request, now());
+    const address = admission.addressOf(request);
+    visitors.set(request, await letIn(access, request, address, () => document(request)));
+    next();
+  };
+
+/** The same, or the shared document (D8). */
+export const userOrSharedOf = (request: Request): UserId =>
+  request.params.userId === SHARED_DOCUMENT ? SHARED_DOCUMENT : userOf(request);
+
+/** Whose document the path names: that of a user. */
+export function userOf(request: Request): UserId {
+  const { userId } = request.params;
+  if (!isUserId(userId)) throw invalidUser(String(userId));
+  return userId;
+}
+
+/** Who has come in by the door. */
+export function visitorOf(request: Request): Visitor {
+  const visitor = visitors.get(request);
+  if (visitor === undefined) throw new SyncError('UNAUTHORIZED');
+  return visitor;
+}
+
+/** Refuses who may only read. */
+export function mustWrite(request: Request): void {
+  if (!visitorOf(request).mayWrite) throw new SyncError('READ_ONLY');
+}
+
+/** Who makes the changes of this request: a device that is named, or a new one. */
+export const authorOf = (request: Request, newDeviceId: () => DeviceId): Author => ({
+  device: namedDevice(request) ?? newDeviceId(),
+  actor: visitorOf(request).actor,
+});
+
+/** The device that the request names, `null` if it names none. */
+export const namedDevice = (request: Request): DeviceId | null => deviceInHeader(request.get('Device-ID'));
+
+export async function withDocument(
+  { access, registry }: HttpOptions,
+  request: Request,
+  action: Visit['action'],
+  use: (document: UserDocument) => Promise<void>,
+): Promise<void> {
+  const { principal, user, address } = visitorOf(request);
+  await access.enter(principal, { user, action, via: 'http', address });
+  const lease = await registry.open(user);
+  try {
+    await use(lease.document);
+  } finally {
+    lease.release();
+  }
+}
+
+/**
+ * Waits for the user's turn, until the document is in order and its history is in memory since `from`, then runs
+ * `action` in one go.
+ */
+export function inOrder<T>(
+  document: UserDocument,
+  action: () => T,
+  from = Number.POSITIVE_INFINITY,
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const run = () => {
+      try {
+        resolve(action());
+      } catch (error) {
+        reject(error);
+      }
+    };
+    document.turns.enter(() => document.withHistory(from, run));
+  });
+}
+
+/** The document as it is, once that is durable. */
+export async function durableHead(document: UserDocument): Promise<HistoryHead> {
+  const head = await inOrder(document, () => document.historyHead());
+  await document.durable();
+  return head;
+}

@@ -1,0 +1,60 @@
+/** All data of a user at once: erased, or handed out (P7). */
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { Request, Response } from 'express';
+import type { UserId } from '../../../shared/names.js';
+import type { Visit } from '../../access/access.js';
+import { exportDocument } from '../../documents/export.js';
+import { SyncError } from '../../errors.js';
+import { packer } from './compression.js';
+import { type HttpOptions, mustWrite, visitorOf } from './request.js';
+
+/** A person may erase and take along what is theirs; for others an administrator has to. */
+async function ownerOf({ access }: HttpOptions, request: Request, action: Visit['action']): Promise<UserId> {
+  const { principal, user, actor, address } = visitorOf(request);
+  if (actor !== null && actor !== user) throw new SyncError('FORBIDDEN');
+  await access.enter(principal, { user, action, via: 'http', address });
+  return user;
+}
+
+export async function eraseOwn(options: HttpOptions, request: Request, response: Response): Promise<void> {
+  mustWrite(request);
+  await deleteUser(options, await ownerOf(options, request, 'write'), response);
+}
+
+export async function exportOwn(options: HttpOptions, request: Request, response: Response): Promise<void> {
+  await sendExport(options, await ownerOf(options, request, 'history'), request, response);
+}
+
+/** Answers once no byte is left. */
+export async function deleteUser(options: HttpOptions, user: UserId, response: Response): Promise<void> {
+  await options.registry.erase(user);
+  options.log('erased', { user });
+  response.status(204).end();
+}
+
+export async function sendExport(
+  options: HttpOptions,
+  user: UserId,
+  request: Request,
+  response: Response,
+): Promise<void> {
+  const lease = await options.registry.open(user);
+  try {
+    const text = exportDocument(lease.document, options.now());
+    const first = await text.next(); // what fails is answered, as long as nothing was sent
+    options.log('exported', { user });
+    response.set({
+      'Cache-Control': 'private, no-store',
+      'Content-Type': 'application/json; charset=utf-8',
+      'Content-Disposition': `attachment; filename="${user.replaceAll(/[^A-Za-z0-9._-]/g, '_')}.json"`,
+    });
+    const all = async function* () {
+      yield first.value ?? '';
+      yield* text;
+    };
+    await pipeline([Readable.from(all()), ...packer(request, response), response]);
+  } finally {
+    lease.release();
+  }
+}

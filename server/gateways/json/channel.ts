@@ -1,0 +1,292 @@
+/**
+ * One document as a JSON connection follows and changes it: that of its user, or the shared one (D8). What the
+ * device may be looking at, what it has received and what it waits for is known for each by itself.
+ */
+import type * as Y from 'yjs';
+import { knowsName } from '../../../shared/known-names.js';
+import type { CollectionName, DeviceId } from '../../../shared/names.js';
+import type { Collections } from '../../../shared/records.js';
+import type { DurableChange, Member, Origin, RecordChange } from '../../documents/changes.js';
+import { growthOfRecord } from '../../documents/intake/quota.js';
+import { applyMessage, neededFrom } from '../../documents/json-devices/merge-write.js';
+import { Receipts } from '../../documents/json-devices/receipts.js';
+import type { DeviceView } from '../../documents/json-devices/socket-view.js';
+import type { Judged } from '../../documents/json-devices/write-context.js';
+import { keyOf } from '../../documents/records/record-key.js';
+import type { UserDocument } from '../../documents/user-document.js';
+import { SyncError } from '../../errors.js';
+import type { Log } from '../../log.js';
+import {
+  type ChangeMessage,
+  isAnswered,
+  jsonMessages,
+  refuseNewNames,
+  SERVER_DEVICE,
+} from '../../protocol/json.js';
+import { JsonLimit } from './limit.js';
+import type { JsonSessionOptions } from './options.js';
+import { Pace } from './pace.js';
+import { type RecordMessage, recordMessage, type Shown } from './record-message.js';
+
+/** What a channel needs of its connection. */
+export interface ChannelOptions {
+  readonly document: UserDocument;
+  readonly device: DeviceId;
+  readonly actor: string | null;
+  readonly readOnly: boolean;
+  /** Whether it is remembered what the device has seen; where it can't write, that is of no use. */
+  readonly isRemembered: boolean;
+  /** Whether a collection of the document is the device's business: one that everybody shares comes from elsewhere. */
+  readonly shows: (collection: CollectionName) => boolean;
+  /** Tells its pings from those of another channel of the connection. */
+  readonly name: string;
+  /** `MAX_JSON_MESSAGE`. */
+  readonly maxMessage: number;
+  readonly now: () => number;
+  /** How messages are paced; left out: not at all. */
+  readonly pace: JsonSessionOptions['pace'];
+  readonly log: Log;
+  readonly send: (text: string | Buffer) => void;
+  readonly ping: (payload: string) => void;
+  /** Runs what a message asks for; what is wrong with the message is told to its sender. */
+  readonly guard: (action: () => void, ack?: string) => void;
+  readonly end: (error: SyncError) => void;
+  /** The app may have lost the last full sync. */
+  readonly syncAgain: () => void;
+}
+
+export class JsonChannel implements Member {
+  readonly #options: ChannelOptions;
+  readonly #origin: Origin;
+  readonly #receipts: Receipts;
+  readonly #pace: Pace<RecordMessage>;
+  readonly #limit: JsonLimit;
+  /** What the device may be looking at; from the first full sync on. */
+  #view: DeviceView | null = null;
+  /** From the first full sync on, what changes is told. */
+  #isFollowing = false;
+  /** The `ack` of each write that is not durable yet, in order. */
+  readonly #unsaved: (string | undefined)[] = [];
+
+  constructor(options: ChannelOptions) {
+    const { document, device, actor, name, ping, pace, now } = options;
+    this.#options = options;
+    this.#origin = { via: 'json', device, actor, member: this };
+    this.#pace = new Pace({
+      gap: pace?.gap ?? 0,
+      now,
+      after: (ms, task) => pace?.after(ms, () => document.enter(task)) ?? (() => {}),
+      send: (message) => this.#sendRecord(message),
+      doubt: (what) => this.#view?.doubt(what, now()),
+    });
+    this.#receipts = new Receipts(
+      (payload) => ping(name + payload),
+      () => this.#pace.oldest,
+    );
+    this.#limit = new JsonLimit(options.maxMessage, () => this.#view?.device);
+  }
+
+  get device(): DeviceId {
+    return this.#options.device;
+  }
+
+  /** Follows the document from here; what is shown of it first has to be durable from now on. */
+  open(): void {
+    const { document, isRemembered, now } = this.#options;
+    if (isRemembered) {
+      this.#view = document.devices.connect(this.#origin, now(), document.revision);
+      document.saveDevices('urgent');
+    }
+    document.join(this);
+  }
+
+  /** In bytes; see `JsonLimit`. */
+  get maxMessage(): number {
+    return this.#limit.bytes;
+  }
+
+  /** These records will be in a full sync of this size. */
+  showsAll(records: Collections, size: number): void {
+    this.#limit.sendsAll(records, size);
+    this.#options.document.saveDevices('urgent');
+  }
+
+  /** Calls `make` when a full sync may go; nothing else leaves before `sentAll`. */
+  beforeAll(make: () => void): void {
+    this.#pace.fullSync(make);
+  }
+
+  /** A full sync with the state at this revision was sent. */
+  sentAll(revision: number): void {
+    this.#isFollowing = true;
+    this.#view?.sentFullSync(revision, this.#options.now());
+    this.#pace.fullSyncLeaves(() => this.#receipts.sent('everything', revision));
+  }
+
+  hearClock(sentAt: number | null): void {
+    this.#view?.hearClock(sentAt, this.#options.now());
+  }
+
+  pong(payload: string): void {
+    const { document, name, now } = this.#options;
+    if (!payload.startsWith(name)) return;
+    // Not before the messages that came before it.
+    document.enter(() => {
+      this.#view?.heard(now());
+      const received = this.#receipts.confirm(payload.slice(name.length));
+      if (received === null) return;
+      this.#view?.acknowledged(received.number, received.revision, now());
+      this.#pace.arrived(received.number);
+    });
+  }
+
+  deliver({ origin, revision, records }: DurableChange): void {
+    if (origin.member === this || !this.#isFollowing) return;
+    const since = revision - records.length + 1;
+    for (const change of records)
+      if (this.#options.shows(change.collection))
+        this.#sendChange(change, origin.device, { revision, since, answers: null });
+  }
+
+  /** The document can't go on: writes that are not durable may be lost. */
+  fail(error: SyncError): void {
+    for (const ack of this.#unsaved) this.#options.send(jsonMessages.error(new SyncError('NOT_SAVED'), ack));
+    this.#options.end(error);
+  }
+
+  /** The connection is gone. */
+  leave(): void {
+    const { document, now } = this.#options;
+    this.#pace.stop();
+    document.leave(this);
+    document.enter(() => {
+      if (this.#view !== null) document.devices.disconnect(this.#view, now());
+    });
+  }
+
+  /** Compares the write with what the device may have been looking at, which may have to be read first (L4–L9). */
+  change(message: ChangeMessage): void {
+    const { document, readOnly, send, guard } = this.#options;
+    if (readOnly) send(jsonMessages.error(new SyncError('READ_ONLY'), message.ack));
+    else
+      document.enter(() =>
+        guard(() => {
+          refuseNewNames(message, (name) => knowsName(document.doc, name));
+          this.#change(message);
+        }, message.ack),
+      );
+  }
+
+  #change(message: ChangeMessage): void {
+    const { document, now, guard } = this.#options;
+    const judged = this.#view?.judge(message, now());
+    if (judged === undefined || this.#isErased(message, judged)) return;
+    this.#repeatLost(message, judged);
+    document.withHistory(neededFrom(document.doc, message, judged), () =>
+      guard(() => {
+        this.#write(message, judged);
+        this.acknowledge(message.ack);
+      }, message.ack),
+    );
+  }
+
+  /** What the app may have lost when it made this write is sent once more. */
+  #repeatLost(message: ChangeMessage, judged: Judged): void {
+    const { document, pace, now } = this.#options;
+    if (pace === undefined || pace.gap === 0) return;
+    const { revision } = document;
+    const shown = { revision, since: revision, answers: null };
+    for (const what of this.#view?.overwrote(message, judged, now()) ?? []) {
+      if (what === 'everything') {
+        this.#options.syncAgain();
+        continue;
+      }
+      const { collection, id } = what;
+      const change = { collection, id, record: document.record({ collection, id }) };
+      document.afterDurable(() => this.#pace.repeat(recordMessage(change, SERVER_DEVICE, shown, now())));
+    }
+  }
+
+  /** Once everything so far is durable. */
+  acknowledge(ack: string | undefined): void {
+    if (ack === undefined) return;
+    const { document, send } = this.#options;
+    document.afterDurable(() => send(jsonMessages.ack(ack)));
+  }
+
+  /** Whether the write is from before an erasure: then the device is told, and has to clear first (P7). */
+  #isErased({ ack }: ChangeMessage, judged: Judged): boolean {
+    const { document, send, end } = this.#options;
+    const refusal = document.erased?.refusalOf(judged) ?? null;
+    if (refusal === null) return false;
+    send(jsonMessages.error(refusal, ack));
+    end(refusal);
+    return true;
+  }
+
+  /**
+   * The sender gets the record too when its own store would be left with something else: when the merge differs
+   * from what it sent, or when something without its write was on its way to it (L3).
+   */
+  #write(message: ChangeMessage, judged: Judged): void {
+    const { document, log, now } = this.#options;
+    const { collection, id } = message;
+    const made = new Map(judged.madeAt === null ? [] : [[keyOf(message), judged.madeAt]]);
+    const isCrossed = this.#receipts.isOpen(message);
+    const isFresh = this.#view?.isFresh(message, judged, now()) ?? false;
+    const endWatch = this.#receipts.watch(message);
+    const current = document.record(message);
+    if (message.type === 'DATA_UPDATE') document.room.mustTake(growthOfRecord(current, message.document));
+    const apply = (doc: Y.Doc) => applyMessage(doc, message, current, judged, document.history);
+    const entries = document.write(this.#origin, apply, made);
+    const record = document.record(message);
+    const corrected = !isAnswered(message, record);
+    const { revision } = document;
+    const outcome = { revision: entries.at(-1)?.revision ?? null, record, corrected };
+    this.#view?.wrote(message, judged, outcome, isCrossed, document.history, now());
+    document.saveDevices('urgent'); // in one batch with the write
+    this.#unsaved.push(message.ack);
+    document.afterDurable(() => {
+      this.#unsaved.shift();
+      if (entries.length > 0) {
+        const event = message.type === 'DATA_UPDATE' ? 'updated' : 'deleted';
+        log(event, { user: document.user, collection, record: id });
+        this.#logBroadcast();
+      }
+      const written = outcome.revision;
+      const change = { collection, id, record };
+      const shown = { revision, since: written ?? revision, answers: { written } };
+      if (endWatch() || corrected) {
+        this.#sendChange(change, SERVER_DEVICE, shown);
+        return;
+      }
+      const unsent = this.#pace.drop(message);
+      if (unsent !== null) this.#view?.neverSent(message, unsent, document.history);
+      if (isFresh) this.#pace.repeat(recordMessage(change, SERVER_DEVICE, shown, now()));
+    });
+  }
+
+  #sendChange(change: RecordChange, fromDevice: DeviceId, shown: Shown): void {
+    const { now, pace, end } = this.#options;
+    this.#pace.send(recordMessage(change, fromDevice, shown, now()));
+    if (this.#pace.bytes > (pace?.mostBytes ?? Number.POSITIVE_INFINITY)) end(new SyncError('OVERLOADED'));
+  }
+
+  /** It leaves now; returns its number. */
+  #sendRecord(message: RecordMessage): number {
+    const { text, revision, answers } = message;
+    const now = this.#options.now();
+    this.#options.send(text);
+    this.#limit.sends(text.length);
+    if (answers === null) this.#view?.sent(message, revision, now);
+    else this.#view?.sentBack(message, answers.written, revision, now);
+    return this.#receipts.sent(message, revision);
+  }
+
+  #logBroadcast(): void {
+    const { document, log } = this.#options;
+    const others = [...document.members].filter((member) => member !== this);
+    const devices = others.map(({ device }) => device);
+    if (devices.length > 0) log('broadcast', { user: document.user, devices });
+  }
+}

@@ -1,0 +1,41 @@
+import type { DeviceId } from '../../../shared/names.js';
+import type { UserDocument } from '../../documents/user-document.js';
+import type { SyncError } from '../../errors.js';
+import type { Log } from '../../log.js';
+import type { SharedAccess } from '../guard/shared-access.js';
+
+/** What a session can do to its connection. */
+export interface JsonOutbox {
+  send(text: string | Buffer): void;
+  /** Sends what the device asked for; `sent` is called when it has left. */
+  answer(text: string, sent: () => void): void;
+  /** A WebSocket ping; every client answers it with a pong of the same payload by itself. */
+  ping(payload: string): void;
+  /** Ends the connection with the error's close code. */
+  close(error: SyncError): void;
+}
+
+export interface JsonSessionOptions {
+  readonly document: UserDocument;
+  readonly device: DeviceId;
+  /** Who the device acts for; left out where nobody is known. */
+  readonly actor?: string | null;
+  /** The device may look, not change (N7). */
+  readonly readOnly?: boolean;
+  /** What everybody shares; left out where nothing is. */
+  readonly shared?: SharedAccess | null;
+  readonly outbox: JsonOutbox;
+  readonly now: () => number;
+  /** How messages are paced; left out: not at all. */
+  readonly pace?: {
+    /** In ms, from the receipt of a message to the next one of the same collection; 0: they don't wait. */
+    readonly gap: number;
+    /** Bytes that may wait. */
+    readonly mostBytes: number;
+    /** Runs `task` later, unless the function that it returns is called. */
+    readonly after: (ms: number, task: () => void) => () => void;
+  };
+  readonly log: Log;
+  readonly maxDepth: number;
+  readonly maxMessage: number;
+}

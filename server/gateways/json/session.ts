@@ -1,0 +1,234 @@
+/** One connection of a JSON device, without its socket: messages in, messages out (L1–L11). */
+
+import type { CollectionName } from '../../../shared/names.js';
+import type { Collections } from '../../../shared/records.js';
+import type { DurableRecords } from '../../documents/durable-records.js';
+import { SyncError } from '../../errors.js';
+import { type ChangeMessage, type JsonMessage, jsonMessages } from '../../protocol/json.js';
+import { type SharedAccess, withoutShared } from '../guard/shared-access.js';
+import { BadMessages } from './bad-messages.js';
+import { JsonChannel } from './channel.js';
+import { JsonDoor } from './message-reader.js';
+import type { JsonSessionOptions } from './options.js';
+
+export class JsonSession {
+  readonly #options: JsonSessionOptions;
+  readonly #door: JsonDoor;
+  readonly #own: JsonChannel;
+  /** That of the shared document; `null` where there is none, or it can't be read. */
+  readonly #shared: JsonChannel | null;
+  /** The connection is gone. */
+  #left = false;
+  /** It is gone, or was told to go. */
+  #ended = false;
+  #fullSyncWaiting = false;
+  /** Stops the timer of a full sync that is sent once more. */
+  #stopAgain: (() => void) | null = null;
+  readonly #badMessages = new BadMessages();
+
+  constructor(options: JsonSessionOptions) {
+    this.#options = options;
+    const { document, device, actor = null, readOnly = false, outbox, now, log, shared = null } = options;
+    this.#door = new JsonDoor({ user: document.user, maxDepth: options.maxDepth });
+    const common = {
+      device,
+      maxMessage: options.maxMessage,
+      now,
+      pace: options.pace,
+      log,
+      send: (text: string | Buffer) => this.#send(text),
+      ping: (payload: string) => outbox.ping(payload),
+      guard: (action: () => void, ack?: string) => this.#guard(action, ack),
+      end: (error: SyncError) => this.#end(error),
+      syncAgain: () => this.#syncAgain(),
+    };
+    const shows = (name: CollectionName) => !shared?.collections.has(name);
+    const own = { document, actor, readOnly, shows };
+    this.#own = new JsonChannel({ ...common, ...own, isRemembered: true, name: '' });
+    const isShown = shared !== null && shared.records !== null;
+    this.#shared = isShown ? new JsonChannel({ ...common, ...channelOf(shared, shared.records) }) : null;
+  }
+
+  /** Sends everything, confirms the connection, and follows the document from here (L1). */
+  start(): void {
+    this.#options.document.enter(() => this.#followShared(() => this.#greet()));
+  }
+
+  /** What of the shared document is not durable yet has to be, before the first full sync shows it. */
+  #followShared(then: () => void): void {
+    const document = this.#options.shared?.records?.document;
+    if (this.#ended) return;
+    if (document === undefined) {
+      then();
+      return;
+    }
+    this.#shared?.open();
+    document.afterDurable(() => this.#options.document.enter(then));
+  }
+
+  #greet(): void {
+    if (this.#ended) return;
+    const { document, device, now } = this.#options;
+    this.#own.open();
+    this.#fullSync();
+    document.afterDurable(() => this.#send(jsonMessages.connectionConfirmed(document.user, device, now())));
+  }
+
+  /** Takes a message: text, or the same text in bytes (L12). */
+  receive(raw: string | Uint8Array): void {
+    this.#options.document.enter(() => {
+      // What came before the connection was lost counts all the same.
+      if (this.#ended && !this.#left) return;
+      this.#guard(() => this.#read(raw));
+    });
+  }
+
+  #read(raw: string | Uint8Array): void {
+    const limit = Math.max(this.#own.maxMessage, this.#shared?.maxMessage ?? 0);
+    const incoming = this.#door.read(raw, limit);
+    if ('message' in incoming) {
+      this.#guard(() => this.#handle(incoming.message), incoming.message.ack);
+      return;
+    }
+    const { error, ack, isOldNews, isFatal } = incoming;
+    if (!isOldNews) this.#refuse(error, ack);
+    else if (ack !== undefined) this.#send(jsonMessages.error(error, ack));
+    if (isFatal) this.#end(error);
+  }
+
+  #guard(action: () => void, ack?: string): void {
+    try {
+      action();
+    } catch (error) {
+      if (error instanceof SyncError) {
+        this.#refuse(error, ack);
+        return;
+      }
+      this.#end(new SyncError('INTERNAL'));
+      throw error;
+    }
+  }
+
+  /** Answers a bad message; the connection stays open, unless there are too many of them (L10). */
+  #refuse(error: SyncError, ack?: string): void {
+    const { document, device, log, now } = this.#options;
+    log('messageRefused', {
+      user: document.user,
+      device,
+      via: 'json',
+      code: error.code,
+      reason: error.message,
+    });
+    this.#send(jsonMessages.error(error, ack));
+    // There is nothing wrong with the message, and a queue may hold many of them.
+    if (error.code === 'DOCUMENT_FULL') return;
+    if (this.#badMessages.areTooMany(now())) this.#end(new SyncError('TOO_MANY_BAD_MESSAGES'));
+  }
+
+  pong(payload: string): void {
+    if (payload.startsWith(SHARED)) this.#shared?.pong(payload);
+    else this.#own.pong(payload);
+  }
+
+  /** The connection is gone. */
+  leave(): void {
+    this.#left = !this.#ended;
+    this.#ended = true;
+    this.#stopAgain?.();
+    this.#own.leave();
+    this.#shared?.leave();
+  }
+
+  #handle(message: JsonMessage): void {
+    const { document, device, log } = this.#options;
+    log('received', { user: document.user, device, type: message.type });
+    if (message.type !== 'REQUEST_SYNC') {
+      this.#change(message);
+      return;
+    }
+    this.#own.hearClock(message.sentAt);
+    this.#shared?.hearClock(message.sentAt);
+    this.#fullSync();
+    this.#own.acknowledge(message.ack);
+  }
+
+  #change(message: ChangeMessage): void {
+    const { shared } = this.#options;
+    if (this.#stopAgain !== null) this.#syncAgain();
+    if (shared == null || !shared.collections.has(message.collection)) this.#own.change(message);
+    else if (this.#shared === null) this.#refuse(new SyncError('DOCUMENT_CORRUPT'), message.ack);
+    else this.#shared.change(message);
+  }
+
+  /**
+   * What everybody shares is shown as it is durable when the sync leaves, so that it need not be waited for. How large
+   * the records are that the device may send back is saved before it has them.
+   */
+  #fullSync(): void {
+    if (this.#fullSyncWaiting) return;
+    this.#fullSyncWaiting = true;
+    this.#own.beforeAll(() => {
+      if (this.#shared === null) this.#sendFullSync();
+      else this.#shared.beforeAll(() => this.#sendFullSync());
+    });
+  }
+
+  /** Once the user writes nothing any more: the app might lose that one, too. */
+  #syncAgain(): void {
+    const { document, pace } = this.#options;
+    this.#stopAgain?.();
+    const sync = () => {
+      this.#stopAgain = null;
+      if (!this.#ended) document.enter(() => this.#fullSync());
+    };
+    this.#stopAgain = this.#ended ? null : (pace?.after(SYNC_AGAIN_AFTER, sync) ?? null);
+  }
+
+  #sendFullSync(): void {
+    const { document, shared, now } = this.#options;
+    const own = withoutShared(document.collections(), shared);
+    const { revision } = document;
+    const text = jsonMessages.fullSync(own, now());
+    this.#own.showsAll(own, text.length);
+    document.afterDurable(() => {
+      const everybodys = shared?.records?.of(shared.collections) ?? {};
+      const all = { ...own, ...everybodys };
+      const message = shared == null ? text : jsonMessages.fullSync(all, now());
+      if (!this.#ended) this.#options.outbox.answer(message, () => this.#fullSyncSent());
+      this.#own.sentAll(revision);
+      this.#shared?.showsAll(everybodys, message.length);
+      this.#shared?.sentAll(shared?.records?.revision ?? 0);
+      this.#logSync(all);
+    });
+  }
+
+  #logSync(all: Collections): void {
+    const { document, device, log } = this.#options;
+    const collections = Object.fromEntries(Object.entries(all).map(([name, { length }]) => [name, length]));
+    log('initialData', { user: document.user, device, collections });
+  }
+
+  /** One that was asked for meanwhile is answered by it. */
+  #fullSyncSent(): void {
+    this.#fullSyncWaiting = false;
+  }
+
+  #send(text: string | Buffer): void {
+    if (!this.#ended) this.#options.outbox.send(text);
+  }
+
+  #end(error: SyncError): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#options.outbox.close(error);
+  }
+}
+
+/** So long after the last write a full sync is sent once more, in ms. */
+const SYNC_AGAIN_AFTER = 5_000;
+
+/** Marks the pings of the shared document. */
+const SHARED = 's';
+
+const channelOf = ({ actor, readOnly }: SharedAccess, { document }: DurableRecords) =>
+  ({ document, actor, readOnly, shows: () => true, isRemembered: !readOnly, name: SHARED }) as const;

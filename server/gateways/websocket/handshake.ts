@@ -1,0 +1,120 @@
+/** Who may come in, and who may not: asked before anything of any document is looked at. */
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { DeviceId } from '../../../shared/names.js';
+import type { Access } from '../../access/access.js';
+import type { Config } from '../../config.js';
+import { ERRORS, type ErrorCode, SyncError } from '../../errors.js';
+import type { Log } from '../../log.js';
+import { countedAs, letIn, logRefusal, type Visitor } from '../guard/authorize.js';
+import { Offences } from '../guard/offences.js';
+import { isForeign } from '../guard/origin.js';
+import type { Admission, Refusal } from '../guard/quotas.js';
+import { offenderOf, readRequest, type UpgradeRequest, userIn } from './upgrade-request.js';
+
+export interface DoorOptions {
+  readonly config: Config;
+  readonly access: Access;
+  readonly admission: Admission;
+  readonly log: Log;
+  readonly uptime: () => number;
+  readonly newDeviceId: () => DeviceId;
+}
+
+/** Somebody who came in: who, with which device, over which protocol. */
+export interface Guest {
+  readonly visitor: Visitor;
+  readonly device: DeviceId;
+  readonly asked: UpgradeRequest;
+}
+
+export type Answer =
+  | { readonly is: 'in'; readonly guest: Guest }
+  /** Is told by a close code. */
+  | { readonly is: 'turned away'; readonly error: SyncError; readonly challenge: string | null }
+  /** Is told by an HTTP status. */
+  | { readonly is: 'refused'; readonly refusal: Refusal };
+
+const NOTHING_HERE: Refusal = { code: 'NOT_FOUND', retryAfter: 0 };
+const FOREIGN: Refusal = { code: 'ORIGIN_REFUSED', retryAfter: 0 };
+const RESTARTING: Refusal = { code: 'RESTARTING', retryAfter: 60 };
+const BLOCKED: Refusal = { code: 'TOO_MANY_CLOSES', retryAfter: 60 };
+/** What y-websocket would send again at once after a close. */
+const OFFENCES: ReadonlySet<ErrorCode> = new Set(['MALFORMED_UPDATE', 'UPDATE_TOO_COSTLY', 'DOCUMENT_FULL']);
+
+export class Door {
+  readonly #options: DoorOptions;
+  readonly #offences: Offences;
+  #isClosed = false;
+
+  constructor(options: DoorOptions) {
+    this.#options = options;
+    this.#offences = new Offences(options.uptime);
+  }
+
+  /** From now on nobody comes in. */
+  close(): void {
+    this.#isClosed = true;
+  }
+
+  /** A native connection of this guest was ended for it (N8). */
+  noteOffence({ asked }: Guest, code: ErrorCode): void {
+    if (OFFENCES.has(code)) this.#offences.note(offenderOf(asked));
+  }
+
+  /** Decides, and takes the places of who comes in until the stream closes. */
+  async answer(request: IncomingMessage, stream: Duplex): Promise<Answer> {
+    const { admission } = this.#options;
+    const address = admission.addressOf(request);
+    const asked = readRequest(request, address);
+    const early = this.#refusalOf(request) ?? admission.refuseAddress(address);
+    if (asked === null || early !== null) return this.#refused(request, address, early ?? NOTHING_HERE);
+    stream.once('close', admission.enterAddress(address));
+    const guest = await this.#identify(request, asked);
+    const isIn = !(guest instanceof SyncError);
+    const late = this.#refusalOf(request) ?? (isIn ? this.#refusalOfGuest(guest) : null);
+    if (late !== null) return this.#refused(request, address, late);
+    if (!isIn) return { is: 'turned away', error: guest, challenge: asked.challenge };
+    const leave = admission.enterUser(countedAs(guest.visitor));
+    // It may have gone while its token was checked, and says so only once.
+    if (stream.closed) leave();
+    else stream.once('close', leave);
+    return { is: 'in', guest };
+  }
+
+  async #identify(request: IncomingMessage, asked: UpgradeRequest): Promise<Guest | SyncError> {
+    const { access, log, newDeviceId } = this.#options;
+    try {
+      const visitor = await letIn(access, request, asked.address, () => userIn(asked));
+      return { visitor, asked, device: asked.device ?? newDeviceId() };
+    } catch (error) {
+      if (!(error instanceof SyncError)) {
+        log('unexpected', { where: 'the door', error });
+        return new SyncError('INTERNAL');
+      }
+      if (asked.problem === error) this.#log(request, asked.address, error.code);
+      else logRefusal(log, request, asked.address, error);
+      return error;
+    }
+  }
+
+  #refusalOf(request: IncomingMessage): Refusal | null {
+    if (this.#isClosed) return RESTARTING;
+    return isForeign(this.#options.config.corsOrigins, request) ? FOREIGN : null;
+  }
+
+  /** Asked once it is known that the client may come in. */
+  #refusalOfGuest({ asked, visitor }: Guest): Refusal | null {
+    if (this.#offences.isBlocked(offenderOf(asked))) return BLOCKED;
+    return this.#options.admission.refuseUser(countedAs(visitor));
+  }
+
+  #refused(request: IncomingMessage, address: string, refusal: Refusal): Answer {
+    this.#log(request, address, refusal.code);
+    return { is: 'refused', refusal };
+  }
+
+  #log({ url = '' }: IncomingMessage, address: string, code: ErrorCode): void {
+    this.#options.log('upgradeRefused', { url, address, status: ERRORS[code].status, code });
+  }
+}

@@ -1,0 +1,116 @@
+/** One open WebSocket with what it is held to: its socket, its flow, and what both count. */
+import type { Socket as Stream } from 'node:net';
+import type { RawData, WebSocket } from 'ws';
+import type { UserId } from '../../../shared/names.js';
+import type { Config } from '../../config.js';
+import type { Sender, Turns } from '../../documents/turns/turns.js';
+import type { Metrics } from '../../metrics.js';
+import type { Admission, Caller } from '../guard/quotas.js';
+import { Flow } from './flow-control.js';
+import { Socket } from './socket.js';
+import type { Via } from './upgrade-request.js';
+
+export interface WireOptions {
+  readonly config: Config;
+  readonly admission: Admission;
+  readonly metrics: Metrics;
+  /** Milliseconds from any moment on; never jumps. */
+  readonly uptime: () => number;
+  readonly turns: Turns;
+}
+
+/** What becomes of what comes in. */
+export interface Receiver {
+  /** Whether messages are still taken; asked when one comes. */
+  readonly isOpen: () => boolean;
+  /** A message, in its turn; `settled` once what it did is durable. */
+  readonly receive: (message: Uint8Array | string, settled: () => void) => void;
+  readonly pong: (payload: string) => void;
+}
+
+export interface Wire {
+  readonly via: Via;
+  readonly socket: Socket;
+  readonly flow: Flow;
+  /** Sends what the client asked for, which it pays for; see `Flow.charge`. */
+  readonly answer: (messages: readonly (Uint8Array | string)[], sent: () => void) => void;
+  /** Hands over each message and pong in their order, at the rate that they may come, in the turns of the user. */
+  follow(receiver: Receiver): void;
+}
+
+export function wire(
+  ws: WebSocket,
+  stream: Stream,
+  via: Via,
+  caller: Caller & { readonly user: UserId },
+  { config, admission, metrics, uptime, turns }: WireOptions,
+): Wire {
+  const onSent = (bytes: number) => {
+    metrics.messagesOut.add(via);
+    metrics.bytesOut.add(via, bytes);
+  };
+  const socket = new Socket(ws, stream, { ...config, onSent });
+  const flow = new Flow({
+    socket,
+    allowance: admission.newAllowance(),
+    received: () => stream.bytesRead,
+    now: uptime,
+    after: (ms, task) => void setTimeout(task, ms).unref(),
+    onPause: () => metrics.pauses.add(via),
+    inTurn: (task) => turns.first(caller.user, task),
+  });
+  const shared = admission.sharedOf(caller);
+  return {
+    via,
+    socket,
+    flow,
+    answer(messages, sent) {
+      const size = messages.reduce((sum, message) => sum + Buffer.byteLength(message), 0);
+      shared.take(0, size);
+      flow.charge(size);
+      socket.answer(messages, sent);
+    },
+    follow({ isOpen, receive, pong }) {
+      const { user } = caller;
+      const sender = senderOf(socket, () => metrics.pauses.add(via));
+      ws.on('message', (data: RawData, isBinary) => {
+        socket.noteLife();
+        const message = isBinary ? copyOf(data) : data.toString();
+        const bytes = message.length;
+        metrics.messagesIn.add(via);
+        metrics.bytesIn.add(via, bytes);
+        if (!isOpen()) return;
+        const run = (settled: () => void) => {
+          if (!flow.take(() => receive(message, settled))) settled();
+        };
+        turns.enter(user, { messages: 1, bytes, sender, run });
+      });
+      ws.on('ping', () => flow.take(() => {}));
+      ws.on('pong', (payload) => {
+        const text = payload.toString();
+        // It answers what we sent, so it is not on the user's account; but it keeps its place among the messages.
+        const run = (settled: () => void) => {
+          settled();
+          flow.take(() => pong(text));
+        };
+        turns.enter(user, { messages: 0, bytes: text.length, sender, run });
+      });
+    },
+  };
+}
+
+/** A socket that is read more slowly when its user has sent enough for now. */
+function senderOf(socket: Socket, onPause: () => void): Sender {
+  return {
+    hold() {
+      onPause();
+      socket.hold('turn');
+    },
+    release: () => socket.release('turn'),
+  };
+}
+
+/** ws may use the buffer of a message again; what is kept has to be a copy of its own (S2). */
+function copyOf(data: RawData): Uint8Array {
+  return new Uint8Array(Array.isArray(data) ? Buffer.concat(data) : data);
+}

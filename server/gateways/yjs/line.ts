@@ -1,0 +1,90 @@
+/**
+ * What goes out on a native connection in its order. No message should need more than 10 s of a slow line: a large
+ * one goes in parts, and what comes after it waits until it is cut (N10).
+ */
+
+import { cutForLine, MAX_UNCUT } from '../../documents/line-parts.js';
+import type { AwarenessEntry } from '../../protocol/yjs.js';
+import { messages } from '../../protocol/yjs.js';
+
+type Frames = readonly Uint8Array[];
+type Encode = (update: Uint8Array) => Uint8Array;
+
+/** A character takes up to three bytes. */
+const MAX_STATES = MAX_UNCUT / 3;
+
+interface Waiting {
+  readonly frames: Frames | Promise<Frames>;
+  readonly send: (frames: Frames) => void;
+}
+
+export class Line {
+  readonly #waiting: Waiting[] = [];
+  #isRunning = false;
+
+  /** Sends these now, or after what waits. */
+  put(frames: Frames | Promise<Frames>, send: (frames: Frames) => void): void {
+    if (!this.#isRunning && !(frames instanceof Promise)) {
+      send(frames);
+      return;
+    }
+    this.#waiting.push({ frames, send });
+    if (!this.#isRunning) void this.#run();
+  }
+
+  async #run(): Promise<void> {
+    this.#isRunning = true;
+    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
+      next.send(await next.frames);
+    }
+    this.#isRunning = false;
+  }
+}
+
+/** An update as it goes to all connections in turn: it is framed once, and kept no longer than to the next one. */
+let framed: { readonly update: Uint8Array; readonly frames: Frames | Promise<Frames> } | null = null;
+export function updateFrames(update: Uint8Array): Frames | Promise<Frames> {
+  if (framed?.update !== update) framed = { update, frames: framesOf(update, messages.update) };
+  return framed.frames;
+}
+
+/** The answer to a SyncStep1. With the SyncStep2 a client takes itself for synced, so it is the last one. */
+export const answerFrames = (update: Uint8Array): Frames | Promise<Frames> =>
+  framesOf(update, messages.syncStep2);
+
+function framesOf(update: Uint8Array, encodeLast: Encode): Frames | Promise<Frames> {
+  if (update.length <= MAX_UNCUT) return [encodeLast(update)];
+  const whole = () => [update]; // better than nothing
+  return cutForLine(update)
+    .catch(whole)
+    .then((parts) => inFrames(parts, encodeLast));
+}
+
+/** A part is let go as soon as it is framed, so that a large document is not there twice. */
+function inFrames(parts: Uint8Array[], encodeLast: Encode): Frames {
+  const frames: Uint8Array[] = [];
+  for (let part = parts.shift(); part !== undefined; part = parts.shift()) {
+    frames.push(parts.length === 0 ? encodeLast(part) : messages.update(part));
+  }
+  return frames;
+}
+
+export function awarenessFrames(entries: readonly AwarenessEntry[]): Frames {
+  const parts: AwarenessEntry[][] = [[]];
+  let size = 0;
+  for (const entry of entries) {
+    if (size > 0 && size + entry.state.length > MAX_STATES) {
+      parts.push([]);
+      size = 0;
+    }
+    parts.at(-1)?.push(entry);
+    size += entry.state.length;
+  }
+  return parts.map((part) => messages.awareness(part));
+}
+
+/** Says before each message that could not be cut how large it is: else a slow line looks like a dead one (N10). */
+export const announced = (frames: Frames): Frames =>
+  frames.flatMap((frame) =>
+    frame.length > MAX_UNCUT + 100 ? [messages.coming(frame.length), frame] : [frame],
+  );

@@ -1,0 +1,31 @@
+import type { DeviceId } from '../../../shared/names.js';
+import type { UserDocument } from '../../documents/user-document.js';
+import type { SyncError } from '../../errors.js';
+
+/** What a session can do to its connection. */
+export interface YjsOutbox {
+  /** Sends messages that belong together. */
+  send(messages: readonly Uint8Array[]): void;
+  /** Sends what the client asked for, in one or more messages; `sent` is called when all have left. */
+  answer(messages: readonly Uint8Array[], sent: () => void): void;
+  /** Ends the connection with the error's close code. */
+  close(error: SyncError): void;
+}
+
+export interface YjsSessionOptions {
+  readonly document: UserDocument;
+  readonly device: DeviceId;
+  /** Who the device acts for; left out where nobody is known. */
+  readonly actor?: string | null;
+  /** The client may look, not change (N7). */
+  readonly readOnly?: boolean;
+  /** The client asked to send times with its changes (N9). */
+  readonly asksForTimes?: boolean;
+  readonly outbox: YjsOutbox;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  /** Milliseconds from any moment on, that never jump; left out where `now` does not either. */
+  readonly uptime?: () => number;
+  readonly maxPending: number;
+  readonly pendingTimeout: number;
+}

@@ -1,0 +1,305 @@
+/** One native connection, without its socket: messages in, messages out (N1–N6). */
+
+import type { DeviceId } from '../../../shared/names.js';
+import type { DurableChange, Member, Origin } from '../../documents/changes.js';
+import { type MadeAt, ON_ARRIVAL, SenderClock } from '../../documents/later-wins/made-at.js';
+import { ERRORS, SyncError } from '../../errors.js';
+import type { Dependency } from '../../protocol/scan.js';
+import {
+  decodeMessage,
+  decodeStateVector,
+  messages,
+  type TimedChanges,
+  type YjsMessage,
+} from '../../protocol/yjs.js';
+import { announced, answerFrames, awarenessFrames, Line, updateFrames } from './line.js';
+import type { YjsSessionOptions } from './options.js';
+
+export type { YjsOutbox, YjsSessionOptions } from './options.js';
+
+/** An update that builds on a change which is still missing. */
+interface Waiting {
+  readonly update: Uint8Array;
+  readonly missing: Dependency;
+  readonly since: number;
+  readonly madeAt: MadeAt;
+}
+
+/** Updates that may wait on one connection; y-websocket has one or two before it answers our SyncStep1. */
+const MAX_WAITING = 1_000;
+
+/** The longest silence towards a client, in ms: y-websocket reconnects after 30 s of it. */
+export const KEEP_ALIVE = 12_000;
+
+export class YjsSession implements Member {
+  readonly #options: YjsSessionOptions;
+  readonly #uptime: () => number;
+  readonly #origin: Origin;
+  readonly #line = new Line();
+  #ended = false;
+  /** The first message, SyncStep1, was sent (N2); it may have to wait for a commit. */
+  #begun = false;
+  #lastSent: number;
+  /** The client's state vector at the start, until its answer to our SyncStep1 has come. */
+  #saw: Map<number, number> | null = null;
+  #answered = false;
+  /** Something that was asked for is on its way; what was asked for since, the last of each kind. */
+  #isAnswering = false;
+  #stateVector: Uint8Array | null = null;
+  #asksForAwareness = false;
+  /** Updates that build on changes which are still missing, and the checkpoints that came after them. */
+  #waiting: Waiting[] = [];
+  #waitingBytes = 0;
+  #heldCheckpoints: number[] = [];
+  readonly #clock = new SenderClock();
+  /** A change was refused: no checkpoint may say that everything was saved (N4). */
+  #refused = false;
+
+  constructor(options: YjsSessionOptions) {
+    this.#options = options;
+    this.#origin = { via: 'yjs', device: options.device, actor: options.actor ?? null, member: this };
+    this.#uptime = options.uptime ?? options.now;
+    this.#lastSent = this.#uptime();
+  }
+
+  get device(): DeviceId {
+    return this.#options.device;
+  }
+
+  get actor(): string | null {
+    return this.#origin.actor;
+  }
+
+  /** Asks for what the client has, claiming only what is durable (N2), and follows the document from here. */
+  start(): void {
+    this.#enter(() => this.#greet());
+  }
+
+  #greet(): void {
+    const { document } = this.#options;
+    document.join(this);
+    if (this.#options.asksForTimes) document.afterDurable(() => this.#send(messages.takesTimes));
+    this.#askForMissing();
+    document.afterDurable(() => {
+      this.#begun = true;
+      const present = document.awareness.entries();
+      if (present.length > 0) this.#sendAll(awarenessFrames(present));
+    });
+  }
+
+  /** Takes a message, `null` for a text message. */
+  receive(bytes: Uint8Array | null): void {
+    const arrivedAt = this.#options.now();
+    this.#enter(() => {
+      if (bytes === null) throw new SyncError('MALFORMED_UPDATE', 'A text message where bytes are expected.');
+      this.#handle(decodeMessage(bytes), arrivedAt);
+    });
+  }
+
+  deliver({ origin, update, made }: DurableChange): void {
+    const news = origin.member === this ? made : update;
+    if (news !== null) this.#line.put(updateFrames(news), (frames) => this.#sendAll(frames));
+    if (this.#waiting.length > 0) this.#enter(() => this.#retryWaiting());
+  }
+
+  fail(error: SyncError): void {
+    this.#end(error);
+  }
+
+  /** Tells others of an awareness change. */
+  tell(frames: readonly Uint8Array[]): void {
+    if (this.#begun) this.#sendAll(frames);
+  }
+
+  /** The connection is gone. */
+  leave(): void {
+    this.#ended = true;
+    const { document } = this.#options;
+    document.leave(this);
+    this.#tellOthers(document.awareness.leave(this));
+  }
+
+  /** To be called every few seconds: keeps the connection alive, ends one that waits for too long. */
+  tick(): void {
+    if (this.#ended) return;
+    const now = this.#uptime();
+    if (now - this.#lastSent >= KEEP_ALIVE) this.#send(messages.keepAlive);
+    const oldest = this.#waiting[0];
+    if (oldest !== undefined && now - oldest.since > this.#options.pendingTimeout) {
+      this.#end(new SyncError('MISSING_DEPENDENCIES'));
+    }
+  }
+
+  /** What the client is to blame for ends its connection. */
+  #enter(task: () => void): void {
+    this.#options.document.enter(() => {
+      if (this.#ended) return;
+      try {
+        task();
+      } catch (error) {
+        this.#end(error instanceof SyncError ? error : new SyncError('INTERNAL'));
+        if (!(error instanceof SyncError)) throw error;
+      }
+    });
+  }
+
+  #handle(message: YjsMessage, arrivedAt: number): void {
+    const { document } = this.#options;
+    switch (message.type) {
+      case 'syncStep1':
+        document.erased?.checkStateVector(decodeStateVector(message.stateVector));
+        if (!this.#answered) this.#saw ??= decodeStateVector(message.stateVector);
+        this.#stateVector = message.stateVector;
+        this.#answerNext();
+        return;
+      case 'syncStep2': {
+        const saw = this.#answered ? null : this.#saw;
+        this.#answered = true;
+        this.#saw = null;
+        this.#apply(message.update, saw, null);
+        return;
+      }
+      case 'update':
+        // Before the answer it may come from a queue.
+        this.#apply(message.update, null, this.#answered ? ON_ARRIVAL : null);
+        return;
+      case 'timed':
+        this.#applyTimed(message, arrivedAt);
+        return;
+      case 'awareness':
+        this.#tellOthers(document.awareness.update(this, message.entries));
+        return;
+      case 'queryAwareness':
+        this.#asksForAwareness = true;
+        this.#answerNext();
+        return;
+      case 'checkpoint':
+        if (this.#refused) return;
+        if (this.#waiting.length > 0) this.#heldCheckpoints.push(message.n);
+        else this.#sendDurable(messages.checkpoint(message.n));
+        return;
+      case 'auth':
+        return;
+    }
+  }
+
+  /** One answer at a time: each may cost an encoding of the whole document, and wait for a slow reader. */
+  #answerNext(): void {
+    if (this.#isAnswering || this.#ended) return;
+    const { document } = this.#options;
+    const stateVector = this.#stateVector;
+    if (stateVector !== null) {
+      this.#stateVector = null;
+      this.#answer(answerFrames(document.diff(stateVector)));
+    } else if (this.#asksForAwareness) {
+      this.#asksForAwareness = false;
+      this.#answer(awarenessFrames(document.awareness.entries()));
+    }
+  }
+
+  #answer(frames: Parameters<Line['put']>[0]): void {
+    this.#isAnswering = true;
+    const answer = (ready: readonly Uint8Array[]) => {
+      if (this.#ended) return;
+      this.#lastSent = this.#uptime();
+      this.#options.outbox.answer(this.#announced(ready), () => {
+        this.#isAnswering = false;
+        this.#enter(() => this.#answerNext());
+      });
+    };
+    this.#options.document.afterDurable(() => this.#line.put(frames, answer));
+  }
+
+  /** One after the other, each with its own time; what is tried first lets the rest wait. */
+  #applyTimed({ sentAt, changes }: TimedChanges, arrivedAt: number): void {
+    this.#clock.hear(sentAt, arrivedAt);
+    for (const { madeAt, update } of changes) {
+      const at = madeAt === null ? null : this.#clock.correct(madeAt, arrivedAt);
+      this.#enter(() => this.#apply(update, null, at));
+    }
+  }
+
+  #apply(update: Uint8Array, saw: ReadonlyMap<number, number> | null, madeAt: MadeAt): void {
+    const { document, readOnly } = this.#options;
+    if (readOnly) {
+      if (document.wouldChange(update)) this.#deny();
+      return;
+    }
+    const { missing, tried } = document.receive(this.#origin, update, saw, madeAt);
+    tried?.catch((error) => this.#end(error));
+    if (missing !== null) this.#wait(update, missing, madeAt);
+    else if (this.#waiting.length > 0) this.#enter(() => this.#retryWaiting());
+  }
+
+  #deny(): void {
+    this.#refused = true;
+    this.#send(messages.permissionDenied(ERRORS.READ_ONLY.message));
+  }
+
+  /** Normal while a client still answers our SyncStep1; later, the client is asked for what is missing. */
+  #wait(update: Uint8Array, missing: Dependency, madeAt: MadeAt): void {
+    this.#waitingBytes += update.length;
+    const tooMany = this.#waiting.length >= MAX_WAITING || this.#waitingBytes > this.#options.maxPending;
+    if (tooMany) throw new SyncError('MISSING_DEPENDENCIES');
+    if (this.#answered && this.#waiting.length === 0) this.#askForMissing();
+    this.#waiting.push({ update, missing, since: this.#uptime(), madeAt });
+  }
+
+  /** Tries again what has got the change that it waited for, until nothing moves any more. */
+  #retryWaiting(): void {
+    const { document } = this.#options;
+    for (let next = this.#takeReady(); next !== null && !this.#ended; next = this.#takeReady()) {
+      const { missing, tried } = document.receive(this.#origin, next.update, null, next.madeAt);
+      if (missing !== null) this.#waiting.push({ ...next, missing });
+      else this.#waitingBytes -= next.update.length;
+      if (tried === undefined) continue;
+      tried.catch((error) => this.#end(error));
+      this.#enter(() => this.#retryWaiting());
+      return;
+    }
+    if (this.#waiting.length > 0) return;
+    for (const n of this.#heldCheckpoints.splice(0)) this.#sendDurable(messages.checkpoint(n));
+  }
+
+  #takeReady(): Waiting | null {
+    const index = this.#waiting.findIndex(({ missing }) => this.#options.document.has(missing));
+    return index < 0 ? null : (this.#waiting.splice(index, 1)[0] ?? null);
+  }
+
+  #askForMissing(): void {
+    this.#sendDurable(messages.syncStep1(this.#options.document.stateVector()));
+  }
+
+  #tellOthers(entries: Parameters<typeof messages.awareness>[0]): void {
+    if (entries.length === 0) return;
+    const frames = awarenessFrames(entries);
+    for (const member of this.#options.document.members) {
+      if (member !== this && member instanceof YjsSession) member.tell(frames);
+    }
+  }
+
+  #sendDurable(message: Uint8Array): void {
+    this.#options.document.afterDurable(() => this.#send(message));
+  }
+
+  #send(message: Uint8Array): void {
+    this.#sendAll([message]);
+  }
+
+  #sendAll(frames: readonly Uint8Array[]): void {
+    if (this.#ended) return;
+    this.#lastSent = this.#uptime();
+    this.#options.outbox.send(this.#announced(frames));
+  }
+
+  /** To our own client, which knows the message. */
+  #announced(frames: readonly Uint8Array[]): readonly Uint8Array[] {
+    return this.#options.asksForTimes ? announced(frames) : frames;
+  }
+
+  #end(error: SyncError): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#options.outbox.close(error);
+  }
+}

@@ -1,0 +1,244 @@
+import type { Snapshot } from 'classic-level';
+import * as Y from 'yjs';
+import { SyncError } from '../../errors.js';
+import { syncFolder } from '../../folders.js';
+import { updateLength } from '../../protocol/scan.js';
+import type { StoredDocument } from '../store.js';
+import { plainVaults, type Vault, type Vaults } from './cipher.js';
+import { corrupt, type Database, isDamage, type Operation, put, readFailure } from './database.js';
+import * as format from './format.js';
+import { historyRemoval, readDevices } from './history.js';
+
+export interface ReadDocument {
+  readonly stored: StoredDocument;
+  readonly row: format.Row;
+  readonly vault: Vault;
+  /** What gives the document a row and checksums, where y-leveldb wrote some of it; nothing to do when empty. */
+  readonly adoption: readonly Operation[];
+}
+
+/** What is stored under the keys of one user, all of one moment. */
+interface Raw {
+  readonly user: string;
+  readonly vault: Vault;
+  /** Whether y-leveldb may have written some of it: it can't where values are encrypted. */
+  readonly isShared: boolean;
+  readonly tombstone: Uint8Array | undefined;
+  readonly row: Uint8Array | undefined;
+  readonly memory: Uint8Array | undefined;
+  readonly stateVector: Uint8Array | undefined;
+  readonly updates: readonly StoredUpdate[];
+  readonly devices: StoredDocument['devices'];
+}
+
+interface StoredUpdate {
+  readonly clock: number;
+  readonly key: Uint8Array;
+  readonly value: Uint8Array;
+}
+
+/** Reads all of a user's document or throws `DOCUMENT_CORRUPT`; never a part, and it changes nothing. */
+export async function readDocument(db: Database, user: string, vaults: Vaults): Promise<ReadDocument> {
+  const raw = await readRaw(db, user, vaults);
+  const old = rowOf(raw);
+  const memory = memoryOf(raw, old);
+  const updates = updatesOf(raw, old);
+  const row = completed(raw, old);
+  const adoption = row === old || updates.length === 0 ? [] : adoptionOf(raw, old, row, updates);
+  const { revision, historyFrom } = row;
+  const { devices, vault } = raw;
+  const tombstone = tombstoneOf(raw);
+  return { stored: { updates, revision, memory, devices, historyFrom, tombstone }, row, vault, adoption };
+}
+
+function updatesOf(raw: Raw, row: format.Row | undefined): Uint8Array[] {
+  const never = row === undefined || row.last < row.first;
+  if (never && raw.updates.length === 0 && raw.stateVector === undefined) return [];
+  checkClocks(raw, row);
+  return raw.updates.map((update) => openUpdate(raw, update, row));
+}
+
+async function readRaw(db: Database, user: string, vaults: Vaults): Promise<Raw> {
+  try {
+    const snapshot = db.snapshot();
+    return await readKeys(db, user, vaults, snapshot).finally(() => snapshot.close());
+  } catch (cause) {
+    throw cause instanceof SyncError ? cause : readFailure(cause);
+  }
+}
+
+async function readKeys(db: Database, user: string, vaults: Vaults, snapshot: Snapshot): Promise<Raw> {
+  const keys = [
+    format.rowKey(user),
+    format.memoryKey(user),
+    format.stateVectorKey(user),
+    format.tombstoneKey(user),
+    format.wrappedKey(user),
+  ];
+  const [row, memory, stateVector, tombstone, wrapped] = await db.getMany(keys, { snapshot });
+  const vault = vaults.of(user, wrapped);
+  const entries = await db.iterator({ ...format.updateRange(user), snapshot }).all();
+  const updates = entries.map(([key, value]) => ({ clock: format.clockOf(key), key, value }));
+  const devices = await readDevices(db, user, vault, snapshot);
+  const isShared = vaults.ring === null;
+  return { user, vault, isShared, tombstone, row, memory, stateVector, updates, devices };
+}
+
+function rowOf(raw: Raw): format.Row | undefined {
+  if (raw.row === undefined) return undefined;
+  const row = format.decodeRow(raw.user, raw.row);
+  if (row === undefined) throw corrupt('the row of the document is damaged');
+  return row;
+}
+
+function memoryOf(raw: Raw, row: format.Row | undefined): Uint8Array | null {
+  const check = row?.memory ?? null;
+  if (check === null && raw.memory === undefined) return null;
+  const memory = raw.memory && raw.vault.unseal(raw.memory, format.memoryKey(raw.user));
+  if (memory === undefined || format.memoryCheck(memory) !== check) {
+    throw corrupt('the memory of the document is damaged or missing');
+  }
+  return memory;
+}
+
+function tombstoneOf({ user, tombstone }: Raw): Uint8Array | null {
+  if (tombstone === undefined) return null;
+  const bytes = format.unseal(tombstone, format.tombstoneKey(user));
+  if (bytes === undefined) throw corrupt('the tombstone of an erasure is damaged');
+  return bytes;
+}
+
+/** The stored clocks are gapless, and begin and end where the row says, or where y-leveldb may have left them. */
+function checkClocks(raw: Raw, row: format.Row | undefined): void {
+  const first = raw.updates[0]?.clock;
+  const last = raw.updates.at(-1)?.clock;
+  if (first === undefined || last === undefined) throw corrupt('all updates are missing');
+  const gap = raw.updates.find(({ clock }, index) => clock !== first + index);
+  if (gap) throw corrupt(`the update before ${gap.clock} is missing`);
+  if (row !== undefined && first === row.first && last >= row.last) return;
+  if (raw.isShared && row === undefined && first === 0 && raw.stateVector === undefined) return;
+  checkFlushed(raw, row, first, last);
+}
+
+/**
+ * y-leveldb merges a document in three steps: the merged update behind the last one, its clock into `v1_sv`, then
+ * the lower updates are deleted. A process that ended in the last step leaves some of these.
+ */
+function checkFlushed(raw: Raw, row: format.Row | undefined, first: number, last: number): void {
+  const merged = raw.isShared ? raw.stateVector && format.stateVectorClock(raw.stateVector) : undefined;
+  if (merged === undefined) throw corrupt('the first or the last update is missing');
+  const least = row === undefined ? 0 : row.last + 1;
+  if (merged < least || merged < first || merged > last) {
+    throw corrupt(`update ${merged < first ? merged : last + 1} is missing`);
+  }
+  if (row !== undefined && first < row.first) throw corrupt(`update ${first} should have been deleted`);
+}
+
+/** Up to the row's last clock our own trailer has to be there; beyond it y-leveldb wrote, without one. */
+function openUpdate(raw: Raw, stored: StoredUpdate, row: format.Row | undefined): Uint8Array {
+  const ours = !raw.isShared || (row !== undefined && stored.clock <= row.last);
+  const update = ours ? raw.vault.unseal(stored.value, stored.key) : bareUpdate(stored.value);
+  if (update === undefined) throw corrupt(`update ${stored.clock} is damaged`);
+  return update;
+}
+
+function bareUpdate(value: Uint8Array): Uint8Array | undefined {
+  try {
+    const view = new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+    return updateLength(view) === view.length ? view : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The row as it has to be: the old one, unless y-leveldb wrote something. */
+function completed(raw: Raw, old: format.Row | undefined): format.Row {
+  const before = old ?? format.EMPTY_ROW;
+  const first = raw.updates[0]?.clock ?? before.first;
+  const last = raw.updates.at(-1)?.clock ?? before.last;
+  if (before.first === first && before.last === last) return before;
+  // What y-leveldb wrote changed records: who knows the old revision must not take it for the new content.
+  const revision = before.revision + 1;
+  return { ...before, first, last, revision, historyFrom: revision };
+}
+
+function adoptionOf(
+  raw: Raw,
+  old: format.Row | undefined,
+  row: format.Row,
+  updates: Uint8Array[],
+): Operation[] {
+  const operations = updates.flatMap((update, index): Operation[] => {
+    const clock = row.first + index;
+    if (old !== undefined && clock <= old.last) return [];
+    const key = format.updateKey(raw.user, clock);
+    return [put(key, raw.vault.seal(update, key))];
+  });
+  const [first] = updates;
+  if (raw.stateVector === undefined && first !== undefined) {
+    operations.push(putStateVector(raw.vault, raw.user, row.first, Y.encodeStateVectorFromUpdate(first)));
+  }
+  return [
+    ...operations,
+    ...historyRemoval(raw.user, old ?? format.EMPTY_ROW, row),
+    put(format.rowKey(raw.user), format.encodeRow(raw.user, row)),
+  ];
+}
+
+/** y-leveldb lists a document by it; it reads the bytes where they are not encrypted. */
+export function putStateVector(
+  vault: Vault,
+  user: string,
+  clock: number,
+  stateVector: Uint8Array,
+): Operation {
+  const key = format.stateVectorKey(user);
+  const value = format.encodeStateVectorValue(clock, stateVector);
+  return put(key, vault.takesBare ? value : vault.seal(value, key));
+}
+
+/** The users that have a document, also where only one of the two keys that say so is left. */
+export async function listUsers(db: Database): Promise<string[]> {
+  const listed = await db.keys(format.STATE_VECTORS).all();
+  const rows = await db.keys(format.ROWS).all();
+  return [...new Set([...listed.map(format.userOf), ...rows.map(format.userOfRow)])];
+}
+
+export type Progress = (done: number, total: number) => void;
+
+/**
+ * Adopts what y-leveldb wrote. A part of the database that can't be read must not stop the rest (P5): whoever is
+ * not adopted here is when loaded, or is found corrupt then.
+ */
+export async function adoptDatabase(db: Database, onProgress: Progress): Promise<void> {
+  try {
+    await adoptAll(db, onProgress);
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+  }
+}
+
+/**
+ * Gives every document that y-leveldb wrote its checksums and its row, each in one atomic batch, and marks the
+ * database when all have them; after a kill the next open goes on. A damaged document stays as it is, to be found
+ * when it is loaded.
+ */
+async function adoptAll(db: Database, onProgress: Progress): Promise<void> {
+  if ((await db.get(format.FORMAT_KEY)) !== undefined) return;
+  const users = await listUsers(db);
+  for (const [index, user] of users.entries()) {
+    await adoptDocument(db, user);
+    onProgress(index + 1, users.length);
+  }
+  await db.put(format.FORMAT_KEY, format.FORMAT, { sync: true });
+  await syncFolder(db.location);
+}
+
+async function adoptDocument(db: Database, user: string): Promise<void> {
+  try {
+    const { adoption } = await readDocument(db, user, plainVaults);
+    if (adoption.length > 0) await db.batch([...adoption], { sync: true });
+  } catch (error) {
+    if (!(error instanceof SyncError) || error.code !== 'DOCUMENT_CORRUPT') throw error;
+  }
+}

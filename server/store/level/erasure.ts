@@ -1,0 +1,63 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Database, del, type Operation, put, readFailure, writeDurably } from './database.js';
+import * as format from './format.js';
+
+/**
+ * What takes a user out of the database, in one atomic batch: the key that opens the values and the values go, a
+ * tombstone stays, and the revision goes on, so that nobody takes the next content for what had its number before.
+ */
+export async function erasureOf(db: Database, user: string, tombstone: Uint8Array): Promise<Operation[]> {
+  try {
+    const sealed = await db.get(format.rowKey(user));
+    const revision = (sealed && format.decodeRow(user, sealed)?.revision) ?? 0;
+    const row = { ...format.EMPTY_ROW, revision: revision + 1, historyFrom: revision + 1 };
+    const key = format.tombstoneKey(user);
+    return [
+      ...(await deletionsIn(db, format.valueRanges(user))),
+      put(format.rowKey(user), format.encodeRow(user, row)),
+      put(key, format.seal(tombstone, key)),
+      put(format.erasingKey(user), Buffer.of()),
+    ];
+  } catch (cause) {
+    throw readFailure(cause);
+  }
+}
+
+async function deletionsIn(db: Database, ranges: readonly format.KeyRange[]): Promise<Operation[]> {
+  const operations: Operation[] = [];
+  for (const range of ranges) for (const key of await db.keys(range).all()) operations.push(del(key));
+  return operations;
+}
+
+/**
+ * Rewrites the files that hold, or held, what was deleted. LevelDB rewrites a file only where something newer above
+ * it overlaps it, so a deletion is written around each range first. A second pass catches what LevelDB moved by
+ * itself during the first.
+ */
+export async function rewriteRanges(db: Database, user: string): Promise<void> {
+  for (let pass = 0; pass < 2; pass += 1) {
+    for (const { gte, lt } of format.valueRanges(user)) {
+      const before = justBefore(gte);
+      await writeDurably(db, [del(before), del(lt)]);
+      await db.compactRange(before, lt);
+    }
+  }
+}
+
+/** A key that nothing of ours can have: 0xff is in no text. */
+function justBefore(key: Uint8Array): Buffer {
+  const last = (key.at(-1) ?? 1) - 1;
+  return Buffer.concat([key.subarray(0, -1), Buffer.of(last, 0xff, 0xff)]);
+}
+
+/** What LevelDB keeps beside its tables: its own log names keys, and a repair leaves whole files behind. */
+export async function removeLeftovers(folder: string): Promise<void> {
+  await rm(join(folder, 'LOG.old'), { force: true });
+  await rm(join(folder, 'lost'), { recursive: true, force: true });
+}
+
+/** The users whose erasure a process began and did not finish. */
+export async function unfinishedErasures(db: Database): Promise<string[]> {
+  return (await db.keys(format.ERASING).all()).map(format.userOfErasing);
+}

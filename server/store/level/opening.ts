@@ -1,0 +1,85 @@
+import type { KeyRing } from '../encryption/key-ring.js';
+import { CipherVaults, plainVaults, type Vaults } from './cipher.js';
+import { type Database, del, writeDurably } from './database.js';
+import { adoptDatabase, type Progress } from './document.js';
+import {
+  checkKeys,
+  type EncryptionMark,
+  encryptDatabase,
+  noteKeysInUse,
+  putMark,
+  readMark,
+} from './encryption.js';
+import { removeLeftovers, rewriteRanges, unfinishedErasures } from './erasure.js';
+import { openDatabase } from './folder.js';
+import * as format from './format.js';
+
+export interface Opening {
+  readonly folder: string;
+  /** Encrypts what is stored. A database without encryption is encrypted when it is opened. */
+  readonly keys?: KeyRing | undefined;
+  /** Called for each document while a database gets its checksums, or is encrypted, at the first open. */
+  readonly onProgress?: Progress;
+}
+
+/** Opens a database and brings it into the form that the options ask for; changes nothing where it refuses. */
+export async function prepareDatabase(options: Opening): Promise<{ db: Database; vaults: Vaults }> {
+  const opened = { db: await openDatabase(options.folder) };
+  try {
+    const vaults = await prepare(opened, options);
+    return { db: opened.db, vaults };
+  } catch (error) {
+    await opened.db.close();
+    throw error;
+  }
+}
+
+/** The database may be opened anew on the way. */
+interface Opened {
+  db: Database;
+}
+
+async function prepare(opened: Opened, { folder, keys, onProgress = () => {} }: Opening): Promise<Vaults> {
+  const mark = await checkKeys(opened.db, keys ?? null);
+  await adoptDatabase(opened.db, onProgress);
+  if (keys !== undefined) await encrypt(opened, folder, keys, mark, onProgress);
+  await finishErasures(opened, folder);
+  return keys === undefined ? plainVaults : new CipherVaults(keys);
+}
+
+/** Where the database is not encrypted: first all values, then what is left of them in its files. */
+async function encrypt(
+  opened: Opened,
+  folder: string,
+  keys: KeyRing,
+  mark: EncryptionMark | null,
+  onProgress: Progress,
+): Promise<void> {
+  if (mark?.state !== 'encrypted') {
+    const users = await encryptDatabase(opened.db, keys, onProgress);
+    if (users > 0) {
+      await opened.db.compactRange(Buffer.of(), Buffer.of(0xff));
+      await openAnew(opened, folder);
+    }
+    await writeDurably(opened.db, [putMark({ state: 'encrypted', keys: [keys.current.id] })]);
+  }
+  const now = await readMark(opened.db);
+  if (now !== null) await noteKeysInUse(folder, now);
+}
+
+async function finishErasures(opened: Opened, folder: string): Promise<void> {
+  const users = await unfinishedErasures(opened.db);
+  if (users.length === 0) return;
+  for (const user of users) await rewriteRanges(opened.db, user);
+  await openAnew(opened, folder);
+  await writeDurably(
+    opened.db,
+    users.map((user) => del(format.erasingKey(user))),
+  );
+}
+
+async function openAnew(opened: Opened, folder: string): Promise<void> {
+  await opened.db.close();
+  opened.db = await openDatabase(folder);
+  await removeLeftovers(folder);
+}

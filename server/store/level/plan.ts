@@ -1,0 +1,183 @@
+import { randomBytes } from 'node:crypto';
+import * as Y from 'yjs';
+import type { DeviceKey, UserId } from '../../../shared/names.js';
+import type { Job } from '../group-writer.js';
+import { historyFromAfter, historyFromPruned, numbered } from '../history-range.js';
+import type { Commit, Deletion, Snapshot } from '../store.js';
+import type { Vault } from './cipher.js';
+import { del, type Operation, put } from './database.js';
+import { putStateVector } from './document.js';
+import * as format from './format.js';
+import { historyRemoval } from './history.js';
+
+/** What a change writes. Of one user's rows, memories and devices only the last of a batch is written. */
+export interface Plan {
+  readonly operations: readonly Operation[];
+  /** The row after the change; `null` where it stays as it is. */
+  readonly row: format.Row | null;
+  readonly memory?: Uint8Array | undefined;
+  readonly devices?: ReadonlyMap<DeviceKey, Uint8Array | null> | undefined;
+}
+
+export interface WriteJob extends Plan, Job {
+  readonly user: UserId;
+  readonly vault: Vault;
+}
+
+/** What the store holds of a user who is loaded. */
+export interface Held {
+  /** As it will be after everything that was handed over. */
+  readonly row: format.Row;
+  readonly vault: Vault;
+}
+
+/** About what a job takes in a batch beside its values. */
+const OVERHEAD = 256;
+
+/** The first change of a user brings the key that opens it. */
+export function withKey(user: UserId, { vault }: Held, plan: Plan): Plan {
+  const wrapped = vault.takeWrapped();
+  if (wrapped === null) return plan;
+  return { ...plan, operations: [put(format.wrappedKey(user), wrapped), ...plan.operations] };
+}
+
+export function planCommit(user: UserId, { row, vault }: Held, commit: Commit): Plan {
+  const { update, history = [], devices } = commit;
+  const last = update === null ? row.last : row.last + 1;
+  const after = { ...rowAfter(row, commit, history.length), last };
+  const operations = [
+    ...(update === null ? [] : updateOperations(user, { row, vault }, update)),
+    ...historyRemoval(user, row, after),
+    ...numbered(history, after.revision, after.historyFrom).map(({ revision, entry }) =>
+      putSealed(vault, format.historyKey(user, revision), entry),
+    ),
+  ];
+  return {
+    operations,
+    row: isSame(row, after) ? null : after,
+    memory: copied(commit.memory),
+    devices: devices && new Map([...devices].map(([device, state]) => [device, copied(state)])),
+  };
+}
+
+function updateOperations(user: UserId, { row, vault }: Held, update: Uint8Array): Operation[] {
+  const operation = putSealed(vault, format.updateKey(user, row.last + 1), update);
+  if (row.last !== -1) return [operation];
+  // y-leveldb lists a document by its state vector; compaction brings it up to date.
+  return [operation, putStateVector(vault, user, 0, Y.encodeStateVectorFromUpdate(update))];
+}
+
+export function planCompaction(user: UserId, { row, vault }: Held, snapshot: Snapshot): Plan {
+  const { replaces } = snapshot;
+  if (replaces !== undefined) return planPartCompaction(user, { row, vault }, snapshot, replaces);
+  const clock = row.last + 1;
+  const after = { ...rowAfter(row, snapshot, 0), first: clock, last: clock };
+  const operations = [
+    putSealed(vault, format.updateKey(user, clock), snapshot.update),
+    putStateVector(vault, user, clock, snapshot.stateVector),
+    ...historyRemoval(user, row, after),
+  ];
+  for (let old = row.first; old < clock; old += 1) operations.push(del(format.updateKey(user, old)));
+  return { operations, row: after, memory: copied(snapshot.memory) };
+}
+
+/** The snapshot takes the place of the last update that it replaces, so that no clock is left out. */
+function planPartCompaction(
+  user: UserId,
+  { row, vault }: Held,
+  { update, stateVector }: Snapshot,
+  replaces: number,
+): Plan {
+  const clock = row.first + replaces - 1;
+  if (replaces < 1 || clock > row.last) throw new Error('a snapshot of updates that are not stored');
+  const operations = [
+    putSealed(vault, format.updateKey(user, clock), update),
+    putStateVector(vault, user, clock, stateVector),
+  ];
+  for (let old = row.first; old < clock; old += 1) operations.push(del(format.updateKey(user, old)));
+  return { operations, row: { ...row, first: clock } };
+}
+
+export function planPruning(
+  user: UserId,
+  { row, vault }: Held,
+  upTo: number,
+  deletions: readonly Deletion[],
+): Plan {
+  const after = { ...row, historyFrom: historyFromPruned(row, upTo) };
+  const remembered = deletions.map(({ collection, id, revision, at }) => {
+    const name = format.deletionName(collection, id);
+    const key = vault.namedKey('deleted', user, name);
+    return put(key, vault.sealNamed(format.encodeDeletion(revision, at), key, name));
+  });
+  return {
+    operations: [...historyRemoval(user, row, after), ...remembered],
+    row: isSame(row, after) ? null : after,
+  };
+}
+
+function rowAfter(row: format.Row, { revision, memory }: Commit | Snapshot, entries: number): format.Row {
+  return {
+    ...row,
+    revision,
+    memory: memory === undefined ? row.memory : format.memoryCheck(memory),
+    historyFrom: historyFromAfter(row, revision, entries),
+  };
+}
+
+const isSame = (one: format.Row, two: format.Row): boolean =>
+  one.first === two.first &&
+  one.last === two.last &&
+  one.revision === two.revision &&
+  one.memory === two.memory &&
+  one.historyFrom === two.historyFrom;
+
+function copied<T extends null | undefined>(bytes: Uint8Array | T): Uint8Array | T {
+  return bytes instanceof Uint8Array ? new Uint8Array(bytes) : bytes;
+}
+
+const putSealed = (vault: Vault, key: Uint8Array, value: Uint8Array): Operation =>
+  put(key, vault.seal(value, key));
+
+export function sizeOf({ operations, memory, devices }: Plan): number {
+  let size = (memory?.length ?? 0) + OVERHEAD * operations.length;
+  for (const operation of operations) if (operation.type === 'put') size += operation.value.length;
+  for (const state of devices?.values() ?? []) size += OVERHEAD + (state?.length ?? 0);
+  return size;
+}
+
+/** In the order of the jobs. All jobs of a user in one batch have the same vault. */
+export function operationsOf(jobs: readonly WriteJob[]): Operation[] {
+  const operations = jobs.flatMap((job) => [...job.operations]);
+  const rows = new Map<UserId, format.Row>();
+  const memories = new Map<UserId, { vault: Vault; memory: Uint8Array }>();
+  const devices = new Map<UserId, { vault: Vault; states: Map<DeviceKey, Uint8Array | null> }>();
+  for (const { user, vault, row, memory, devices: states } of jobs) {
+    if (row !== null) rows.set(user, row);
+    if (memory !== undefined) memories.set(user, { vault, memory });
+    if (states === undefined) continue;
+    const before = devices.get(user)?.states ?? [];
+    devices.set(user, { vault, states: new Map([...before, ...states]) });
+  }
+  for (const [user, row] of rows) operations.push(put(format.rowKey(user), format.encodeRow(user, row)));
+  for (const [user, { vault, memory }] of memories) {
+    operations.push(putSealed(vault, format.memoryKey(user), memory));
+  }
+  for (const [user, { vault, states }] of devices) {
+    for (const [device, state] of states) operations.push(deviceOperation(vault, user, device, state));
+  }
+  return operations;
+}
+
+function deviceOperation(vault: Vault, user: UserId, device: DeviceKey, state: Uint8Array | null): Operation {
+  const key = vault.namedKey('device', user, device);
+  return state === null ? del(key) : put(key, vault.sealNamed(state, key, device));
+}
+
+const PROBE_SIZE = 64 * 1024;
+
+/** What has to be written, one after the other, before a database that failed counts as working. */
+export const probe = (): Operation[] => [
+  put(format.PROBE_KEY, randomBytes(PROBE_SIZE)),
+  del(format.PROBE_KEY),
+];

@@ -1,0 +1,208 @@
+import type { UserId } from '../../../shared/names.js';
+import { SyncError } from '../../errors.js';
+import { GroupWriter, type Job } from '../group-writer.js';
+import type { Commit, Deletion, HistoryRow, Snapshot, Store, StoredDocument, StoreState } from '../store.js';
+import {
+  type Change,
+  committing,
+  compacting,
+  EMPTY,
+  erasing,
+  historyPage,
+  type MemoryDocument,
+  pruning,
+} from './memory-document.js';
+
+interface ChangeJob extends Job {
+  readonly user: UserId;
+  readonly change: Change;
+}
+
+export interface Failure {
+  /** Whether the failed batch is there after the reopen, as after an fsync that failed. */
+  readonly kept: boolean;
+  /** The store stays in `reopening` until `recover()` is called. */
+  readonly stayDown?: boolean;
+}
+
+/** What outlives a store: give it to another one, as a folder is opened again. */
+export type MemoryContents = Map<UserId, MemoryDocument>;
+type Notes = Map<string, Uint8Array>;
+/** Notes outlive a store with its contents. */
+const notesOf = new WeakMap<MemoryContents, Notes>();
+
+/** The contract of the store without a disk, for tests, with means to stop and to break it. Copies what it gets. */
+export class MemoryStore implements Store {
+  state: StoreState = 'ready';
+  generation = 1;
+  /** Batches that were written: what was handed over together shares one. */
+  batches = 0;
+  readonly contents: MemoryContents;
+  private readonly damaged = new Set<UserId>();
+  private readonly loaded = new Set<UserId>();
+  private readonly pending = new Map<UserId, Promise<void>>();
+  private readonly listeners = new Set<(state: StoreState, cause?: unknown) => void>();
+  private readonly writer: GroupWriter<ChangeJob>;
+  private held: { promise: Promise<void>; release: () => void } | null = null;
+  private failure: Failure | null = null;
+
+  constructor(contents: MemoryContents = new Map()) {
+    this.contents = contents;
+    this.writer = new GroupWriter(
+      (jobs) => this.write(jobs),
+      (jobs, cause) => this.fail(jobs, cause),
+    );
+  }
+
+  /** From now on nothing becomes durable until `release`. */
+  hold(): void {
+    let release = (): void => {};
+    const promise = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    this.held ??= { promise, release };
+  }
+
+  release(): void {
+    this.held?.release();
+    this.held = null;
+  }
+
+  /** The next batch is refused, and with it everything that is queued by then. */
+  failNext(failure: Failure): void {
+    this.failure = failure;
+  }
+
+  /** Ends a failure that was to stay down. */
+  recover(): void {
+    if (this.state !== 'reopening') return;
+    this.generation += 1;
+    this.writer.resume();
+    this.setState('ready');
+  }
+
+  /** Loads of this user reject from now on. */
+  damage(user: UserId): void {
+    this.damaged.add(user);
+  }
+
+  async load(user: UserId): Promise<StoredDocument> {
+    const { updates, revision, memory, devices, historyFrom, tombstone } = await this.settled(user);
+    if (this.damaged.has(user)) throw new SyncError('DOCUMENT_CORRUPT');
+    this.loaded.add(user);
+    return { updates, revision, memory, devices, historyFrom, tombstone };
+  }
+
+  commit(user: UserId, commit: Commit): Promise<void> {
+    return this.change(user, committing(commit));
+  }
+
+  compact(user: UserId, snapshot: Snapshot): Promise<void> {
+    return this.change(user, compacting(snapshot));
+  }
+
+  async history(user: UserId, range: { below: number; limit: number }): Promise<readonly HistoryRow[]> {
+    const rows = historyPage(await this.settled(user), range);
+    if (rows === null) throw new SyncError('DOCUMENT_CORRUPT');
+    return rows;
+  }
+
+  prune(user: UserId, upTo: number, deletions: readonly Deletion[]): Promise<void> {
+    return this.change(user, pruning(upTo, deletions));
+  }
+
+  async deletions(user: UserId): Promise<readonly Deletion[]> {
+    return [...(await this.settled(user)).deletions.values()];
+  }
+
+  async note(name: string): Promise<Uint8Array | null> {
+    return notesOf.get(this.contents)?.get(name) ?? null;
+  }
+
+  async setNote(name: string, value: Uint8Array): Promise<void> {
+    if (this.state !== 'ready') throw new SyncError('STORE_UNAVAILABLE');
+    const notes: Notes = notesOf.get(this.contents) ?? new Map();
+    notesOf.set(this.contents, notes.set(name, new Uint8Array(value)));
+  }
+
+  async erase(user: UserId, tombstone: Uint8Array): Promise<void> {
+    if (this.state !== 'ready') throw new SyncError('STORE_UNAVAILABLE');
+    this.loaded.add(user);
+    const erased = this.change(user, erasing(tombstone));
+    this.loaded.delete(user);
+    await erased;
+    this.damaged.delete(user);
+  }
+
+  forget(user: UserId): void {
+    this.loaded.delete(user);
+  }
+
+  onState(listener: (state: StoreState, cause?: unknown) => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  async close(): Promise<void> {
+    if (this.state !== 'closed') this.setState('closed');
+    this.release();
+    await this.writer.idle();
+  }
+
+  /** What is there once everything that was handed over before is. */
+  private async settled(user: UserId): Promise<MemoryDocument> {
+    const { generation } = this;
+    this.checkStill(generation);
+    await this.pending.get(user)?.catch(() => {});
+    this.checkStill(generation);
+    return this.contents.get(user) ?? EMPTY;
+  }
+
+  private checkStill(generation: number): void {
+    if (this.state === 'ready' && this.generation === generation) return;
+    throw new SyncError('STORE_UNAVAILABLE');
+  }
+
+  private change(user: UserId, change: ChangeJob['change']): Promise<void> {
+    if (this.state === 'closed') return Promise.reject(new SyncError('STORE_UNAVAILABLE'));
+    if (this.state !== 'ready' || !this.loaded.has(user)) {
+      this.loaded.delete(user);
+      return Promise.reject(new SyncError('NOT_SAVED'));
+    }
+    const done = new Promise<void>((resolve, reject) => {
+      this.writer.add({ user, change, size: 0, resolve, reject });
+    });
+    const settled = (): void => {
+      if (this.pending.get(user) === done) this.pending.delete(user);
+    };
+    this.pending.set(user, done);
+    done.then(settled, settled);
+    return done;
+  }
+
+  private async write(jobs: readonly ChangeJob[]): Promise<void> {
+    await this.held?.promise;
+    const { failure } = this;
+    if (failure === null || failure.kept) this.apply(jobs);
+    if (failure !== null) throw new Error('the batch was made to fail');
+    this.batches += 1;
+  }
+
+  private apply(jobs: readonly ChangeJob[]): void {
+    for (const { user, change } of jobs) this.contents.set(user, change(this.contents.get(user) ?? EMPTY));
+  }
+
+  private fail(jobs: readonly ChangeJob[], cause: unknown): void {
+    const stayDown = this.failure?.stayDown ?? false;
+    this.failure = null;
+    for (const job of jobs) this.loaded.delete(job.user);
+    if (this.state === 'ready') this.setState('reopening', cause);
+    for (const job of jobs) job.reject(new SyncError('NOT_SAVED', undefined, { cause }));
+    if (!stayDown) setImmediate(() => this.recover());
+  }
+
+  private setState(state: StoreState, cause?: unknown): void {
+    this.state = state;
+    for (const listener of this.listeners) listener(state, cause);
+  }
+}

@@ -1,0 +1,140 @@
+/** Large documents are compacted in a worker, while they are used (P4). */
+import { describe, expect, test } from 'vitest';
+import * as Y from 'yjs';
+import { Compactions, SMALL_DOCUMENT } from '../../../../server/documents/compaction/compactions.js';
+import type { UserDocument } from '../../../../server/documents/user-document.js';
+import { MemoryStore } from '../../../../server/store/memory/memory-store.js';
+import type { DeviceId } from '../../../../shared/names.js';
+import { writeRecord } from '../../../../shared/records.js';
+import { openDocument } from '../../../support/document.js';
+import { PATIENCE, Watched } from '../../../support/wait.js';
+
+const ORIGIN = { via: 'json' as const, device: 'phone' as DeviceId, actor: null, member: null };
+
+function write(document: UserDocument, id: string, fields: object): void {
+  document.write(ORIGIN, (doc) =>
+    writeRecord(doc, 'notes' as never, id as never, { id, ...fields } as never),
+  );
+}
+
+/** A document larger than what is encoded at once, in several stored updates. */
+async function useLarge(compactions = new Compactions(), store = new MemoryStore()) {
+  const events = new Watched();
+  const compacted: number[] = [];
+  const open = (user = 'anna') =>
+    openDocument(store, user, {
+      compactions,
+      onCompacted: (_, { updates }) => {
+        compacted.push(updates);
+        events.changed();
+      },
+    });
+  const document = await open();
+  write(document, 'large', { text: 'x'.repeat(SMALL_DOCUMENT) });
+  for (let n = 0; n < 5; n++) write(document, `n${n}`, { n });
+  await document.durable();
+  const stored = () => store.contents.get('anna' as never)?.updates ?? [];
+  const until = (look: () => unknown, what: string) =>
+    events.until(
+      () => Boolean(look()),
+      () => what,
+    );
+  return { store, document, open, compacted, stored, until };
+}
+
+const idsIn = (document: UserDocument): string[] =>
+  (document.collections().notes ?? []).map(({ id }) => String(id)).sort();
+
+describe('[P4] a large document', () => {
+  test('takes edits while it is compacted; they stay behind the snapshot, and nothing is lost', async () => {
+    const { document, open, compacted, stored, until } = await useLarge();
+    const before = document.revision;
+    document.compact();
+    expect([document.compaction.isUnderWay, document.isPaused]).toEqual([true, false]);
+    for (let n = 5; n < 9; n++) write(document, `n${n}`, { n });
+    await document.durable();
+    document.compact(); // at most one is under way
+    await until(() => compacted.length > 0, 'a compaction');
+    expect(compacted.length).toBe(1);
+    const behind = 10 - (compacted[0] ?? 0);
+    expect(stored()).toHaveLength(1 + behind);
+    expect(document.compaction.isUnderWay).toBe(false);
+    write(document, 'n9', { n: 9 });
+    await document.durable();
+    const again = await open();
+    expect(again.revision).toBe(before + 5);
+    expect(idsIn(again)).toEqual(['large', ...Array.from({ length: 10 }, (_, n) => `n${n}`)]);
+    expect(Y.encodeStateAsUpdate(again.doc)).toEqual(Y.encodeStateAsUpdate(document.doc));
+  });
+
+  test('[D4] keeps what lost against a concurrent creation: a late edit of it is in the record', async () => {
+    const { document, open, compacted, until } = await useLarge();
+    const [a, b] = [new Y.Doc(), new Y.Doc()];
+    a.clientID = 1;
+    b.clientID = 2;
+    for (const doc of [a, b]) doc.getMap('notes').set('both', new Y.Map([[`by${doc.clientID}`, 'first']]));
+    for (const doc of [a, b]) document.receive(ORIGIN, Y.encodeStateAsUpdate(doc), null);
+    document.compact();
+    await until(() => compacted.length > 0, 'a compaction');
+    await document.durable();
+    const again = await open();
+    const before = Y.encodeStateVector(a);
+    (a.getMap('notes').get('both') as Y.Map<unknown>).set('by1', 'late');
+    again.receive(ORIGIN, Y.encodeStateAsUpdate(a, before), null);
+    const record = again.record({ collection: 'notes' as never, id: 'both' as never });
+    expect(record).toEqual({ id: 'both', by1: 'late', by2: 'first' });
+  });
+
+  test('shrinks by what was overwritten and deleted', async () => {
+    const { document, compacted, stored, until } = await useLarge();
+    for (let n = 0; n < 5; n++) write(document, 'large', { text: `${n}`.repeat(SMALL_DOCUMENT) });
+    document.compact();
+    await until(() => compacted.length > 0, 'a compaction');
+    expect(stored().reduce((sum, { length }) => sum + length, 0)).toBeLessThan(1.1 * SMALL_DOCUMENT);
+  });
+
+  test('one that fails, or ends with the server, leaves everything as it is', async () => {
+    const compactions = new Compactions();
+    const { document, open, stored } = await useLarge(compactions);
+    document.compact();
+    compactions.close();
+    await expect.poll(() => document.compaction.isUnderWay, { timeout: PATIENCE }).toBe(false);
+    write(document, 'n5', { n: 5 });
+    await document.durable();
+    expect(stored()).toHaveLength(7);
+    expect(idsIn(await open())).toHaveLength(7);
+  });
+
+  test('[N3] what failed meanwhile is not touched by it', async () => {
+    const { store, document, open, stored } = await useLarge();
+    store.failNext({ kept: false });
+    document.compact();
+    write(document, 'n5', { n: 5 });
+    await expect(document.durable()).rejects.toMatchObject({ code: 'NOT_SAVED' });
+    await expect.poll(() => document.compaction.isUnderWay, { timeout: PATIENCE }).toBe(false);
+    expect(stored()).toHaveLength(6);
+    expect(idsIn(await open())).toHaveLength(6);
+  });
+});
+
+test('[P4] a few are under way in all; the others wait for their turn, also behind one that fails', async () => {
+  const compactions = new Compactions(2);
+  const doc = new Y.Doc();
+  doc.getMap('notes').set('a', 1);
+  const task = { updates: [Y.encodeStateAsUpdate(doc)], memory: null };
+  const begun: number[] = [];
+  const run = (n: number, fails = false) =>
+    compactions.run(async () => {
+      begun.push(n);
+      if (fails) throw new Error('can not be loaded');
+      return task;
+    });
+  const all = [run(1), run(2), run(3, true), run(4)];
+  expect([begun, compactions.underWay]).toEqual([[1, 2], 2]);
+  const results = await Promise.allSettled(all);
+  expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled']);
+  expect(begun).toEqual([1, 2, 3, 4]);
+  expect(compactions.underWay).toBe(0);
+  const first = await all[0];
+  expect(first?.update).toEqual(task.updates[0]);
+});

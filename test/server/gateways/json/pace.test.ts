@@ -1,0 +1,321 @@
+/** Messages to a JSON device whose app handles them concurrently are paced (L3, L4). */
+import { describe, expect, test } from 'vitest';
+import type { UserDocument } from '../../../../server/documents/user-document.js';
+import type { SyncError } from '../../../../server/errors.js';
+import { JsonSession } from '../../../../server/gateways/json/session.js';
+import { silentLog } from '../../../../server/log.js';
+import { MemoryStore } from '../../../../server/store/memory/memory-store.js';
+import type { DeviceId } from '../../../../shared/names.js';
+import type { JsonRecord } from '../../../../shared/records.js';
+import { openDocument } from '../../../support/document.js';
+import { jsonOutbox } from '../../../support/outbox.js';
+
+const GAP = 25;
+/** Long enough for an app to have read what its socket has. */
+const LATER = 5_000;
+
+/** One clock for all, and what is to happen by it. */
+class Clock {
+  now = 1_000_000;
+  #timers: { readonly at: number; readonly task: () => void }[] = [];
+
+  get timers(): number {
+    return this.#timers.length;
+  }
+
+  after = (ms: number, task: () => void): (() => void) => {
+    const timer = { at: this.now + ms, task };
+    this.#timers.push(timer);
+    return () => {
+      this.#timers = this.#timers.filter((each) => each !== timer);
+    };
+  };
+
+  async pass(document: UserDocument, ms: number): Promise<void> {
+    const end = this.now + ms;
+    const settled = async () => {
+      await document.durable();
+      await new Promise((resolve) => setImmediate(resolve));
+    };
+    await settled();
+    for (;;) {
+      const next = this.#timers.sort((a, b) => a.at - b.at)[0];
+      if (next === undefined || next.at > end) break;
+      this.#timers = this.#timers.filter((each) => each !== next);
+      this.now = Math.max(this.now, next.at);
+      next.task();
+      await settled();
+    }
+    this.now = end;
+  }
+}
+
+interface Sent {
+  readonly type: string;
+  readonly ack?: string;
+  readonly data: { readonly document: JsonRecord };
+}
+
+class Line {
+  readonly sent: Sent[] = [];
+  answersPings = true;
+  closed: SyncError | null = null;
+  readonly session: JsonSession;
+  readonly #pings: string[] = [];
+  readonly #clock: Clock;
+  readonly #device: string;
+
+  constructor(document: UserDocument, clock: Clock, device: string, { gap = GAP, mostBytes = 1e6 } = {}) {
+    this.#clock = clock;
+    this.#device = device;
+    this.session = new JsonSession({
+      document,
+      device: device as DeviceId,
+      now: () => clock.now,
+      log: silentLog,
+      maxDepth: 64,
+      maxMessage: 100_000,
+      pace: { gap, mostBytes, after: clock.after },
+      outbox: jsonOutbox({
+        send: (text) => this.sent.push(JSON.parse(text.toString())),
+        ping: (payload) => {
+          if (this.answersPings) queueMicrotask(() => this.session.pong(payload));
+          else this.#pings.push(payload);
+        },
+        close: (error) => {
+          this.closed = error;
+        },
+      }),
+    });
+    this.session.start();
+  }
+
+  pong(): void {
+    for (const ping of this.#pings.splice(0)) this.session.pong(ping);
+  }
+
+  write(document: object, more: object = {}, collection = 'notes'): void {
+    const timestamp = this.#clock.now;
+    const data = { collection, document, timestamp };
+    this.say({ type: 'DATA_UPDATE', data, timestamp, ...more });
+  }
+
+  requestSync(): void {
+    this.say({ type: 'REQUEST_SYNC', timestamp: this.#clock.now });
+  }
+
+  say(message: object): void {
+    this.session.receive(JSON.stringify({ userId: 'anna', deviceId: this.#device, ...message }));
+  }
+
+  /** What it was sent since, in short. */
+  news(): string[] {
+    return this.sent.splice(0).map(({ type, ack, data }) => {
+      if (type === 'ACK') return `ACK ${ack}`;
+      return type === 'DATA_UPDATE' ? `${data.document.id} ${data.document.i}` : type;
+    });
+  }
+}
+
+async function scene(options: { gap?: number; mostBytes?: number } = {}) {
+  const clock = new Clock();
+  const document = await openDocument(new MemoryStore());
+  const desk = new Line(document, clock, 'desk');
+  const phone = new Line(document, clock, 'phone', options);
+  const pass = (ms: number) => clock.pass(document, ms);
+  await pass(LATER);
+  for (const line of [desk, phone]) line.news();
+  return { clock, document, desk, phone, pass };
+}
+
+describe('messages of one collection', () => {
+  test('[L4] a lone one goes out at once, and needs no timer', async () => {
+    const { clock, desk, phone, pass } = await scene();
+    desk.write({ id: 'r', i: 1 });
+    await pass(0);
+    expect(phone.news()).toEqual(['r 1']);
+    expect(clock.timers).toBe(0);
+  });
+
+  test('[L4] the next one goes out after the pong, and the gap', async () => {
+    const { desk, phone, pass } = await scene();
+    phone.answersPings = false;
+    desk.write({ id: 'r', i: 1 });
+    desk.write({ id: 's', i: 2 });
+    await pass(1_000);
+    expect(phone.news()).toEqual(['r 1']);
+    phone.pong();
+    await pass(GAP - 1);
+    expect(phone.news()).toEqual([]);
+    await pass(1);
+    expect(phone.news()).toEqual(['s 2']);
+  });
+
+  test('[L3] what waits is combined: the last state of each record arrives', async () => {
+    const { desk, phone, pass } = await scene();
+    for (let i = 1; i <= 100; i++) desk.write({ id: i % 2 === 0 ? 'r' : 's', i });
+    await pass(3 * GAP);
+    expect(phone.news()).toEqual(['s 1', 'r 100', 's 99']);
+  });
+
+  test('[L3 L4] what may have been lost is sent once more, when it is quiet', async () => {
+    const { clock, desk, phone, pass } = await scene();
+    desk.write({ id: 'r', i: 1 });
+    desk.write({ id: 's', i: 2 });
+    await pass(LATER);
+    expect(phone.news()).toEqual(['r 1', 's 2', 'r 1', 's 2']);
+    expect(clock.timers).toBe(0);
+  });
+
+  test('[L4] those of another collection don’t wait for them', async () => {
+    const { desk, phone, pass } = await scene();
+    phone.answersPings = false;
+    desk.write({ id: 'r', i: 1 });
+    desk.write({ id: 's', i: 2 }, {}, 'visits');
+    await pass(0);
+    expect(phone.news()).toEqual(['r 1', 's 2']);
+  });
+
+  test('[L4 L11] answers don’t wait for them', async () => {
+    const { desk, phone, pass } = await scene();
+    phone.answersPings = false;
+    desk.write({ id: 'r', i: 1 });
+    desk.write({ id: 's', i: 2 });
+    phone.write({ id: 'q', i: 3 }, { ack: 'mine' });
+    phone.say({ type: 'NONSENSE' });
+    await pass(0);
+    expect(phone.news()).toEqual(['ERROR', 'r 1', 'ACK mine']);
+  });
+
+  test('[L4] a device that answers no pings gets them all the same, late', async () => {
+    const { desk, phone, pass } = await scene();
+    phone.answersPings = false;
+    for (const id of ['r', 's', 't']) desk.write({ id, i: 1 });
+    phone.requestSync();
+    await pass(90_000);
+    expect(phone.news()).toContain('FULL_SYNC');
+  });
+
+  test('[S L4] what waits for them counts as waiting for a slow reader', async () => {
+    const { desk, phone, pass } = await scene({ mostBytes: 3_500 });
+    phone.answersPings = false;
+    for (let i = 0; i < 4; i++) desk.write({ id: `r${i}`, text: 'x'.repeat(900) });
+    await pass(0);
+    expect(phone.closed).toBeNull();
+    desk.write({ id: 'last', text: 'x'.repeat(900) });
+    await pass(0);
+    expect(phone.closed?.code).toBe('OVERLOADED');
+  });
+
+  test('[L4] JSON_PACE=0: all at once', async () => {
+    const { desk, phone, pass } = await scene({ gap: 0 });
+    phone.answersPings = false;
+    for (let i = 1; i <= 3; i++) desk.write({ id: 'r', i });
+    await pass(0);
+    expect(phone.news()).toEqual(['r 1', 'r 2', 'r 3']);
+  });
+});
+
+describe('a full sync', () => {
+  test('[L1 L4] waits for what is under way, and shows what waits', async () => {
+    const { desk, phone, pass } = await scene();
+    phone.answersPings = false;
+    desk.write({ id: 'r', i: 1 });
+    desk.write({ id: 's', i: 2 });
+    await pass(0);
+    phone.requestSync();
+    await pass(1_000);
+    expect(phone.news()).toEqual(['r 1']);
+    phone.answersPings = true;
+    phone.pong();
+    await pass(249);
+    expect(phone.news()).toEqual([]);
+    await pass(1);
+    expect(phone.news()).toEqual(['FULL_SYNC']);
+    desk.write({ id: 't', i: 3 });
+    await pass(249);
+    expect(phone.news()).toEqual([]);
+    await pass(1);
+    expect(phone.news()).toEqual(['t 3']);
+  });
+});
+
+describe('an app that keeps only one of two messages in quick succession', () => {
+  test.each([
+    ['both are in doubt', ['r', 's']],
+    ['in the other order', ['s', 'r']],
+  ])('[L4 L6] does not undo the change that it lost, 5 s later: %s', async (_, order) => {
+    const { document, desk, phone, pass } = await scene();
+    for (const id of ['r', 's']) desk.write({ id, i: 0, note: '' });
+    await pass(LATER);
+    phone.write({ id: 'known', i: 0, note: '', mine: 0 });
+    await pass(LATER);
+    for (const id of order) desk.write({ id, i: 1, note: '' });
+    await pass(2 * GAP);
+    for (const id of ['r', 's']) {
+      phone.write({ id, i: 0, note: '', mine: 1 });
+      await pass(0);
+    }
+    const records = document.collections().notes ?? [];
+    expect(records.filter(({ id }) => id !== 'known')).toEqual([
+      { id: 'r', i: 1, note: '', mine: 1 },
+      { id: 's', i: 1, note: '', mine: 1 },
+    ]);
+  });
+
+  test.each([
+    ['over the same connection', false],
+    ['from a queue', true],
+  ])('[L4 L5 L6] nor long after, where nothing could be sent once more (%s)', async (_, isQueued) => {
+    const { clock, document, desk, phone, pass } = await scene();
+    desk.write({ id: 'r', i: 0 });
+    phone.write({ id: 'known', i: 0, mine: 0 });
+    await pass(LATER);
+    desk.write({ id: 'r', i: 1 });
+    await pass(0);
+    // Too large to be kept for a second time.
+    desk.write({ id: 'big', text: 'x'.repeat(50_000) });
+    await pass(2 * GAP);
+    let line = phone;
+    const madeAt = clock.now + 60_000;
+    if (isQueued) {
+      await pass(LATER - 2 * GAP - 4_800);
+      phone.session.leave();
+      await pass(120_000);
+      line = new Line(document, clock, 'phone');
+      await pass(0);
+    } else phone.answersPings = false;
+    const data = { collection: 'notes', document: { id: 'r', i: 0, mine: 1 }, timestamp: madeAt };
+    await pass(isQueued ? 0 : 2_000);
+    if (isQueued) line.say({ type: 'DATA_UPDATE', data, timestamp: clock.now });
+    else line.write({ id: 'r', i: 0, mine: 1 });
+    await pass(0);
+    expect(document.collections().notes?.find(({ id }) => id === 'r')).toEqual({ id: 'r', i: 1, mine: 1 });
+  });
+
+  test('[L4 L6] what was sent once more, and read, is not in doubt: back to the old value counts', async () => {
+    const { document, desk, phone, pass } = await scene();
+    for (const id of ['r', 's']) desk.write({ id, i: 0 });
+    await pass(LATER);
+    for (const id of ['r', 's']) desk.write({ id, i: 1 });
+    await pass(LATER);
+    phone.write({ id: 'r', i: 0 });
+    await pass(0);
+    expect(document.collections().notes?.find(({ id }) => id === 'r')).toEqual({ id: 'r', i: 0 });
+  });
+
+  test('[L4 L6] nor does it undo what it lost while it was writing another record itself', async () => {
+    const { document, desk, phone, pass } = await scene();
+    for (const id of ['r', 's']) desk.write({ id, i: 0 });
+    phone.write({ id: 'known', i: 0, mine: 0 });
+    await pass(LATER);
+    desk.write({ id: 'r', i: 1 });
+    await pass(10);
+    phone.write({ id: 's', i: 0, mine: 1 });
+    phone.answersPings = false;
+    await pass(LATER);
+    phone.write({ id: 'r', i: 0, mine: 1 });
+    await pass(0);
+    expect(document.collections().notes?.find(({ id }) => id === 'r')).toEqual({ id: 'r', i: 1, mine: 1 });
+  });
+});
