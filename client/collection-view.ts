@@ -1,6 +1,7 @@
 import * as Y from 'yjs';
+import type { JsonRecord } from '../shared/json.js';
 import { type CollectionName, type RecordId, recordIdOf } from '../shared/names.js';
-import { type JsonRecord, readRecord } from '../shared/records.js';
+import { readRecord } from '../shared/records.js';
 import type { CollectionView, SyncRecord } from './api.js';
 
 type Listener = (ids: ReadonlySet<string> | null) => void;

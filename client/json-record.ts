@@ -1,8 +1,8 @@
 /** The door for values (C13): a record as JSON, without what `JSON.stringify` would change and not say so. */
 
+import { isObject, type Json, type JsonObject } from '../shared/json.js';
 import { isWellFormed } from '../shared/names.js';
 import { DEFAULT_MAX_DEPTH } from '../shared/record-fields.js';
-import { isObject, type Json, type JsonObject } from '../shared/records.js';
 import { RecordError, type RecordIssue } from './errors.js';
 
 type Path = readonly (string | number)[];

@@ -1,8 +1,9 @@
 /** What `updateData` makes of a record: of the one that it finds, or of what its form has changed (C14). */
 import * as Y from 'yjs';
 import { elementId } from '../shared/elements.js';
+import type { JsonObject, JsonRecord } from '../shared/json.js';
 import { mergeWrite, type Path } from '../shared/merge/merge.js';
-import { type JsonObject, type JsonRecord, readValue } from '../shared/records.js';
+import { readValue } from '../shared/records.js';
 import { isMarkup, isSharedText } from '../shared/rich-text.js';
 
 export interface RecordChange {

@@ -3,6 +3,7 @@ import type { StandardSchemaV1 } from '@standard-schema/spec';
 import { equalityDeep } from 'lib0/function';
 import * as Y from 'yjs';
 import { elementId } from '../shared/elements.js';
+import { isObject, type Json, type JsonObject } from '../shared/json.js';
 import {
   type CollectionName,
   isCollectionName,
@@ -13,7 +14,7 @@ import {
   storedNameProblem,
 } from '../shared/names.js';
 import { DEFAULT_MAX_DEPTH, fieldsProblem } from '../shared/record-fields.js';
-import { isObject, type Json, type JsonObject, readValue } from '../shared/records.js';
+import { readValue } from '../shared/records.js';
 import { canBecome, isSharedText } from '../shared/rich-text.js';
 import { RecordError, type RecordIssue } from './errors.js';
 import { toJson } from './json-record.js';

@@ -1,6 +1,8 @@
 /** The documented API (C1, C2): a client of one user at a time. */
+
+import type { JsonObject } from '../shared/json.js';
 import { knowsName, lookAgain } from '../shared/known-names.js';
-import { assignRecord, type JsonObject, readRecord, recordMap, writeRecord } from '../shared/records.js';
+import { assignRecord, readRecord, recordMap, writeRecord } from '../shared/records.js';
 import type {
   ChangeEvent,
   Changes,

@@ -285,9 +285,9 @@ function createRegistry(
     times: clock,
     randomId: () => randomInt(2 ** 32),
     onFailed: (user, error) => logFailure(log, user, error),
-    onRebuilt: ({ user }, error) => log('documentRebuilt', { user, error }),
-    onHistoryDamaged: ({ user }, revision) => log('historyDamaged', { user, revision }),
-    onCompacted: ({ user }, sizes) => log('compacted', { user, ...sizes }),
+    onRebuilt: (user, error) => log('documentRebuilt', { user, error }),
+    onHistoryDamaged: (user, revision) => log('historyDamaged', { user, revision }),
+    onCompacted: (user, sizes) => log('compacted', { user, ...sizes }),
     onUnexpected: (error) => log('unexpected', { where: 'document', error }),
   });
 }

@@ -4,7 +4,7 @@
  * or both are arrays, so that a change inside an element stays a change inside it.
  */
 import { equalityDeep } from 'lib0/function';
-import type { Json, JsonObject } from './records.js';
+import type { Json, JsonObject } from './json.js';
 
 export type ElementStep =
   | { readonly kind: 'keep'; readonly value: Json; readonly sameId: boolean }

@@ -1,5 +1,5 @@
+import type { Json, JsonObject } from './json.js';
 import { isReservedName, nameProblem, wellFormedText } from './names.js';
-import type { Json, JsonObject } from './records.js';
 
 /** Levels of objects and arrays in a record that a server allows by default (`MAX_DEPTH`). */
 export const DEFAULT_MAX_DEPTH = 64;

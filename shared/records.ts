@@ -6,19 +6,9 @@ import { toBase64 } from 'lib0/buffer';
 import { equalityDeep } from 'lib0/function';
 import * as Y from 'yjs';
 import { type ElementStep, matchElements } from './elements.js';
+import { isObject, type Json, type JsonObject, type JsonRecord } from './json.js';
 import { type CollectionName, isCollectionName, type RecordId, recordIdOf } from './names.js';
 import { isSharedText, type SharedText, writeText } from './rich-text.js';
-
-export type Json = null | boolean | number | string | Json[] | JsonObject;
-export interface JsonObject {
-  [key: string]: Json;
-}
-export type JsonRecord = JsonObject & { id: string | number };
-/** All records of a user, by collection: what a FULL_SYNC and GET /api/sync carry. */
-export type Collections = Record<string, JsonRecord[]>;
-
-export const isObject = (value: unknown): value is JsonObject =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array);
 
 /** The JSON of anything that a shared type may hold; binary values read as base64 strings. */
 export function readValue(value: unknown): Json {

@@ -3,7 +3,7 @@
  * on such a text, so it is never replaced: what a JSON device changed in the words is written inside it (D2).
  */
 import * as Y from 'yjs';
-import type { Json, JsonObject } from './records.js';
+import type { Json, JsonObject } from './json.js';
 import { tagsIn } from './tags.js';
 import { type TextEdit, textEdits } from './text-edits.js';
 

@@ -8,7 +8,8 @@ import { keyOf, type RecordKey } from '../server/documents/records/record-key.js
 import * as format from '../server/store/level/format.js';
 import { EMPTY } from '../server/store/memory/memory-document.js';
 import type { Store } from '../server/store/store.js';
-import { type JsonRecord, writeRecord } from '../shared/records.js';
+import type { JsonRecord } from '../shared/json.js';
+import { writeRecord } from '../shared/records.js';
 import { docsOf, edits as richEdits } from './support/edited-docs.js';
 import { changeByte } from './support/level-fixture.js';
 import { Author } from './support/notes.js';

@@ -2,7 +2,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type * as Y from 'yjs';
 import type { SyncManager } from '../client/sync-manager.js';
-import { type JsonObject, sharedValue } from '../shared/records.js';
+import type { JsonObject } from '../shared/json.js';
+import { sharedValue } from '../shared/records.js';
 import type { NativeDevice } from './support/native-device.js';
 import { ServerProcess } from './support/server-process.js';
 import { closeClients, synced, testClient } from './support/test-client.js';

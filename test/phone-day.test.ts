@@ -5,7 +5,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
 import type { Via } from '../server/documents/history/history-entry.js';
-import type { Collections, Json, JsonRecord } from '../shared/records.js';
+import type { Collections, Json, JsonRecord } from '../shared/json.js';
 import { type ById, byId, clinic, recordsOf } from './support/clinic.js';
 import { historyProblems, readHistory, type ShownEntry } from './support/history.js';
 import { type App, type AppOptions, DAY, HOUR, MINUTE, Practice, SECOND } from './support/json-apps.js';

@@ -1,8 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
+import type { Collections } from '../shared/json.js';
 import type { CollectionName, RecordId } from '../shared/names.js';
-import { type Collections, writeRecord } from '../shared/records.js';
+import { writeRecord } from '../shared/records.js';
 import { type ById, byId, clinic, generatedClinic, recordsOf } from './support/clinic.js';
 import { JsonDevice } from './support/json-device.js';
 import { NativeDevice } from './support/native-device.js';

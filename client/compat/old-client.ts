@@ -1,7 +1,8 @@
 /** What the JSON client left in AsyncStorage (`deviceId`, `syncConfig`, `pendingChanges`), taken over once. */
 
+import type { JsonObject } from '../../shared/json.js';
 import { isDeviceId, isUserId } from '../../shared/names.js';
-import { type JsonObject, recordMap, writeRecord } from '../../shared/records.js';
+import { recordMap, writeRecord } from '../../shared/records.js';
 import type { DeviceSettings } from '../device-settings.js';
 import { checkCollection, checkId, checkRecord, checkTexts } from '../record-check.js';
 import type { Predecessor } from '../session-keeper.js';

@@ -1,11 +1,11 @@
 /** What the funnel takes in and gives out. */
 
+import type { JsonRecord } from '../../shared/json.js';
 import type { DeviceId } from '../../shared/names.js';
-import type { JsonRecord } from '../../shared/records.js';
 import type { SyncError } from '../errors.js';
 import type { HistoryEntry, Via } from './history/history-entry.js';
+import type { ImageChange } from './records/record-images.js';
 import type { RecordKey } from './records/record-key.js';
-import type { Written } from './replica.js';
 
 /** Where a change comes from. */
 export interface Origin {
@@ -15,6 +15,22 @@ export interface Origin {
   readonly actor: string | null;
   /** The connection, which does not get its own change back (N5); `null` for an HTTP request. */
   readonly member: Member | null;
+}
+
+/** What one call changed; all of it goes into one commit. */
+export interface Written {
+  /** The new part of the update that came in, re-encoded; `null` when nothing of it was new. */
+  readonly incoming: Uint8Array | null;
+  /** Both together, as one update. */
+  readonly update: Uint8Array | null;
+  /** What the server wrote itself, which the author of `incoming` does not have; `null` if nothing. */
+  readonly made: Uint8Array | null;
+  /** The records that are not what they were. */
+  readonly records: readonly ImageChange[];
+  /** Records as they would be with what came in and was overruled at once, before everything else. */
+  readonly lost: readonly ImageChange[];
+  /** The document's memory, when it changed. */
+  readonly memory: Uint8Array | undefined;
 }
 
 /** A record after a change; `record` is `null` when it was deleted. */

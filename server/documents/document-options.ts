@@ -1,13 +1,13 @@
 /** What a user's document needs from outside, and what it reports. */
+import type { UserId } from '../../shared/names.js';
 import type { SyncError } from '../errors.js';
-import type { Dependency } from '../protocol/scan.js';
 import type { Store } from '../store/store.js';
 import type { Compactions } from './compaction/compactions.js';
+import type { CompactionSizes } from './compaction/stored-size.js';
 import type { Trials } from './intake/dry-run.js';
 import type { RoomLimits } from './intake/quota.js';
 import type { ReplicaOptions } from './replica.js';
 import type { Turns } from './turns/turns.js';
-import type { UserDocument } from './user-document.js';
 
 export interface DocumentOptions extends ReplicaOptions {
   readonly store: Store;
@@ -19,13 +19,13 @@ export interface DocumentOptions extends ReplicaOptions {
   readonly compactions?: Compactions;
   readonly compactUpdates: number;
   readonly compactBytes: number;
-  readonly onFailed: (document: UserDocument, error: SyncError) => void;
-  readonly onRebuilt: (document: UserDocument, cause: unknown) => void;
-  readonly onCompacted: (document: UserDocument, sizes: CompactionSizes) => void;
+  readonly onFailed: (user: UserId, error: SyncError) => void;
+  readonly onRebuilt: (user: UserId, cause: unknown) => void;
+  readonly onCompacted: (user: UserId, sizes: CompactionSizes) => void;
   /** How long history is kept, in days; 0 keeps only what merges need (H7). */
   readonly historyDays: number;
   /** History before this revision can't be read. */
-  readonly onHistoryDamaged: (document: UserDocument, revision: number) => void;
+  readonly onHistoryDamaged: (user: UserId, revision: number) => void;
   readonly onUnexpected: (error: unknown) => void;
   /** What a user may make the server keep; without it, anything. */
   readonly limits?: DocumentLimits;
@@ -44,19 +44,3 @@ export const NO_LIMITS: DocumentLimits = {
   maxDocumentStructs: Number.POSITIVE_INFINITY,
   maxDevices: Number.POSITIVE_INFINITY,
 };
-
-export interface CompactionSizes {
-  readonly updates: number;
-  readonly bytesBefore: number;
-  readonly bytesAfter: number;
-}
-
-export interface ReceiveResult {
-  /** What the update builds on that the document does not have: then nothing was applied. */
-  readonly missing: Dependency | null;
-  /**
-   * Where the update is tried first: resolves when it was applied, rejects with a SyncError when it is refused.
-   * Until then, whatever enters the document waits.
-   */
-  readonly tried?: Promise<void>;
-}

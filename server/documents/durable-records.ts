@@ -2,8 +2,9 @@
  * All records of a document as they are durable at any moment, for those who show them beside another document and
  * can't wait for both (D8). It follows the document like a connection, and before those that come later.
  */
+
+import type { Collections, JsonRecord } from '../../shared/json.js';
 import type { CollectionName, DeviceId, RecordId } from '../../shared/names.js';
-import type { Collections, JsonRecord } from '../../shared/records.js';
 import { SERVER_DEVICE } from '../protocol/json.js';
 import type { DurableChange, Member } from './changes.js';
 import type { UserDocument } from './user-document.js';

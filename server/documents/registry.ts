@@ -8,13 +8,12 @@ import type { ServerClientIds } from './replica.js';
 import { Tombstone } from './tombstone.js';
 import { UserDocument } from './user-document.js';
 
-export interface RegistryOptions extends Omit<DocumentOptions, 'ids' | 'onFailed'> {
+export interface RegistryOptions extends Omit<DocumentOptions, 'ids'> {
   readonly store: Store;
   /** How long a document that nobody uses stays in memory, in ms. */
   readonly idleTimeout: number;
   /** A random whole number from 0 to 2^32 - 1. */
   readonly randomId: () => number;
-  readonly onFailed: (user: UserId, error: SyncError) => void;
 }
 
 /** A document in use; `release` it when done. */
@@ -142,7 +141,7 @@ export class DocumentRegistry {
       const document = new UserDocument(user, stored, {
         ...this.#options,
         ids: () => this.#clientIds(),
-        onFailed: (_, error) => {
+        onFailed: (_user, error) => {
           this.#drop(user, entry);
           this.#options.onFailed(user, error);
         },

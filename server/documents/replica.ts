@@ -6,10 +6,12 @@ import * as Y from 'yjs';
 import { knowsName } from '../../shared/known-names.js';
 import { SyncError } from '../errors.js';
 import { malformed, tooCostly } from '../protocol/bytes.js';
-import { type Dependency, firstMissing, scanUpdate, type UpdateScan } from '../protocol/scan.js';
+import { type Dependency, firstMissing } from '../protocol/missing.js';
+import { scanUpdate, type UpdateScan } from '../protocol/scan.js';
 import { StructTable } from '../protocol/struct-table.js';
 import { VALUE_DEPTH_CEILING } from '../protocol/values.js';
 import type { Snapshot, StoredDocument } from '../store/store.js';
+import type { Written } from './changes.js';
 import { UpdateCheck } from './intake/check.js';
 import { UpdateCost } from './intake/cost.js';
 import { bringsNews } from './intake/news.js';
@@ -25,22 +27,6 @@ import { Tombstone } from './tombstone.js';
 import { Conflicts } from './union/conflicts.js';
 import { Step } from './union/step.js';
 import { decodeMemory } from './union/union-state.js';
-
-/** What one call changed; all of it goes into one commit. */
-export interface Written {
-  /** The new part of the update that came in, re-encoded; `null` when nothing of it was new. */
-  readonly incoming: Uint8Array | null;
-  /** Both together, as one update. */
-  readonly update: Uint8Array | null;
-  /** What the server wrote itself, which the author of `incoming` does not have; `null` if nothing. */
-  readonly made: Uint8Array | null;
-  /** The records that are not what they were. */
-  readonly records: readonly ImageChange[];
-  /** Records as they would be with what came in and was overruled at once, before everything else. */
-  readonly lost: readonly ImageChange[];
-  /** The document's memory, when it changed. */
-  readonly memory: Uint8Array | undefined;
-}
 
 /** Yjs client ids that this server writes with, fresh for each start and reopen (P6). */
 export interface ServerClientIds {

@@ -3,29 +3,31 @@
  * Yjs update, goes into one commit with its history, and is shown only once that commit is durable (N3).
  */
 import * as Y from 'yjs';
+import type { Collections, JsonRecord } from '../../shared/json.js';
 import { SHARED_DOCUMENT, type UserId } from '../../shared/names.js';
-import type { Collections, JsonRecord } from '../../shared/records.js';
 import { notSaved, SyncError } from '../errors.js';
-import type { Dependency } from '../protocol/scan.js';
+import type { Dependency } from '../protocol/missing.js';
 import { type StoredDocument, takesWork } from '../store/store.js';
 import { AwarenessRoom } from './awareness.js';
+import type { Written } from './changes.js';
 import { durableChange, type Member, type Origin } from './changes.js';
 import { CommitQueue } from './commit-queue.js';
 import { DocumentCompaction } from './compaction/document-compaction.js';
 import { StoredSize } from './compaction/stored-size.js';
-import { type DocumentOptions, NO_LIMITS, type ReceiveResult, type Saw } from './document-options.js';
+import { type DocumentOptions, NO_LIMITS, type Saw } from './document-options.js';
 import { encodeEntry, type HistoryEntry } from './history/history-entry.js';
 import { Archive, type HistoryHead } from './history/history-log.js';
 import { HistoryReader } from './history/history-reader.js';
 import { History, type TimesMade, timesOf } from './history/history-window.js';
 import { Inbox } from './inbox.js';
+import type { ReceiveResult } from './intake/intake.js';
 import { type IntakeDocument, UpdateIntake } from './intake/intake.js';
 import { DocumentRoom } from './intake/quota.js';
 import { DeviceStates } from './json-devices/devices.js';
 import type { MadeAt } from './later-wins/made-at.js';
 import { Members } from './members.js';
 import type { RecordKey } from './records/record-key.js';
-import { Replica, type Written } from './replica.js';
+import { Replica } from './replica.js';
 import type { Tombstone } from './tombstone.js';
 import { UserTurns } from './turns/user-turns.js';
 
@@ -64,7 +66,7 @@ export class UserDocument {
     this.devices = new DeviceStates(user, stored.devices, stored.revision, limits.maxDevices);
     this.history = new History(stored, (key) => this.#replica.images.get(key), options.times?.past);
     this.archive = new Archive(user, options);
-    const damaged = () => options.onHistoryDamaged(this, this.history.floor);
+    const damaged = () => options.onHistoryDamaged(user, this.history.floor);
     this.#reader = new HistoryReader(this.history, this.archive, options.now, damaged);
     this.#size = new StoredSize(stored.updates);
     this.room = new DocumentRoom(() => this.#replica.doc, this.#size, limits, options.now);
@@ -75,7 +77,7 @@ export class UserDocument {
       load: () => options.store.load(user),
       enter: (task) => this.enter(task),
       store: (snapshot, sizes) =>
-        this.#await(options.store.compact(user, snapshot), () => options.onCompacted(this, sizes)),
+        this.#await(options.store.compact(user, snapshot), () => options.onCompacted(user, sizes)),
     });
   }
 
@@ -219,7 +221,7 @@ export class UserDocument {
       enter: (task) => this.enter(task),
       rebuild: (cause) => this.#rebuild(cause),
       rebuildNow: async (cause) => {
-        this.#options.onRebuilt(this, cause);
+        this.#options.onRebuilt(this.user, cause);
         await this.#allDurable();
         await this.#reload();
       },
@@ -277,7 +279,7 @@ export class UserDocument {
   #fail(error: SyncError): void {
     if (this.#failure !== null) return;
     this.#failure = error;
-    this.#options.onFailed(this, error);
+    this.#options.onFailed(this.user, error);
     this.#commits.fail(error);
     this.#members.fail(error);
     this.#inbox.open();
@@ -300,7 +302,7 @@ export class UserDocument {
    */
   #rebuild(cause: unknown): void {
     if (this.#inbox.isClosed || this.#failure !== null) return;
-    this.#options.onRebuilt(this, cause);
+    this.#options.onRebuilt(this.user, cause);
     void this.#pause(() => this.#reload());
   }
 

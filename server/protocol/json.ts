@@ -1,6 +1,7 @@
 /** Messages of JSON devices: one schema each, parsed once at the door (L10). */
 import { equalityDeep } from 'lib0/function';
 import { z } from 'zod';
+import { type Collections, isObject, type JsonObject, type JsonRecord } from '../../shared/json.js';
 import {
   type CollectionName,
   type DeviceId,
@@ -12,7 +13,6 @@ import {
   type UserId,
 } from '../../shared/names.js';
 import { fieldsProblem, wellFormed } from '../../shared/record-fields.js';
-import { type Collections, isObject, type JsonObject, type JsonRecord } from '../../shared/records.js';
 import { SyncError } from '../errors.js';
 import { readTimestamp } from './timestamp.js';
 import { VALUE_DEPTH_CEILING } from './values.js';

@@ -7,10 +7,6 @@ export interface Dependency {
   readonly clock: number;
 }
 
-/** Whether the update builds on something that neither the document (its state vector) nor itself brings. */
-export const missingFrom = (scan: UpdateScan, stateOf: (client: number) => number): boolean =>
-  firstMissing(scan, stateOf) !== null;
-
 /** The first thing that is missing; `null` when the update can be applied. */
 export function firstMissing(scan: UpdateScan, stateOf: (client: number) => number): Dependency | null {
   const known = new Map<number, number>();

@@ -103,8 +103,6 @@ export function scanUpdate(
   return { structs, deleteRanges, ranges, needs, empty, roots, oddNames, values };
 }
 
-export { type Dependency, firstMissing, missingFrom } from './missing.js';
-
 /** One pass over an update; a reader without limits also passes roots and sub-documents of any kind. */
 class Walk {
   structs = 0;

@@ -3,7 +3,7 @@
  * element is a value, equal to those of the same content.
  */
 import { elementId } from '../elements.js';
-import { isObject, type Json } from '../records.js';
+import { isObject, type Json } from '../json.js';
 import { mergeOrder } from './order.js';
 import { nearest, type Tokens } from './sequences.js';
 

@@ -4,7 +4,7 @@
  */
 import { equalityDeep } from 'lib0/function';
 import { elementId } from '../elements.js';
-import { isObject, type Json, type JsonObject } from '../records.js';
+import { isObject, type Json, type JsonObject } from '../json.js';
 import { mergeArrays } from './arrays.js';
 import { mergeMarkup, mergeText } from './text.js';
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
-import { type Collections, isObject, type Json, type JsonRecord } from '../../shared/records.js';
+import { type Collections, isObject, type Json, type JsonRecord } from '../../shared/json.js';
 import { readHistoryPage, type ShownEntry } from '../support/history.js';
 import { read } from './http-writers.js';
 import { FREE_FOR_ALL, recordKey } from './ledger.js';

@@ -1,6 +1,6 @@
 import * as Y from 'yjs';
 import { decodeExchange, encodeExchange } from '../../server/protocol/exchange.js';
-import type { Collections } from '../../shared/records.js';
+import type { Collections } from '../../shared/json.js';
 import type { Chance } from './chance.js';
 import { type Fact, recordKey } from './ledger.js';
 import type { Shared } from './writer.js';

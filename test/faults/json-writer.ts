@@ -1,5 +1,5 @@
 import WebSocket from 'ws';
-import { isObject, type JsonRecord } from '../../shared/records.js';
+import { isObject, type JsonRecord } from '../../shared/json.js';
 import type { ById } from '../support/clinic.js';
 import { JsonDevice, NO_RECORD, type ServerMessage } from '../support/json-device.js';
 import { Watched } from '../support/wait.js';

@@ -1,4 +1,4 @@
-import type { Collections, JsonRecord } from '../../shared/records.js';
+import type { Collections, JsonRecord } from '../../shared/json.js';
 
 /**
  * Something that one device alone makes true, and that stays true: a field that only this device writes, with

@@ -81,6 +81,21 @@ function betweenGateways(file: string, target: string): boolean {
   return from === to || to === 'guard' || from === 'websocket';
 }
 
+/** The files that can be reached from themselves, types included. */
+function inCircles(files: readonly string[]): string[] {
+  const targets = new Map(
+    files.map((file) => [file, importsOf(file, read(file)).map(({ target }) => target)]),
+  );
+  const reaches = (from: string, to: string, seen = new Set<string>()): boolean =>
+    (targets.get(from) ?? []).some((target) => {
+      if (target === to) return true;
+      if (seen.has(target)) return false;
+      seen.add(target);
+      return reaches(target, to, seen);
+    });
+  return files.filter((file) => reaches(file, file));
+}
+
 const forbidden = (file: string, source: string): string[] =>
   importsOf(file, source)
     .filter((each) => !allowed(file, each))
@@ -92,6 +107,10 @@ const filesWith = (files: readonly string[], pattern: RegExp): string[] =>
 describe('the house of docs/ARCHITECTURE.md', () => {
   test('imports go in its direction only', () => {
     expect(SOURCES.flatMap((file) => forbidden(file, read(file)))).toEqual([]);
+  });
+
+  test('nobody imports itself by way of others, types included', () => {
+    expect(inCircles(SOURCES.filter((file) => !file.startsWith('client/')))).toEqual([]);
   });
 
   test.each([

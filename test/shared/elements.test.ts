@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type ElementStep, elementId, matchElements } from '../../shared/elements.js';
-import type { Json } from '../../shared/records.js';
+import type { Json } from '../../shared/json.js';
 
 /** Short signs for steps: `=` kept by id, `~` kept and written inside or equal, `+` inserted, `-` deleted. */
 function signs(from: Json[], to: Json[]): string {

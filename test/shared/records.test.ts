@@ -1,12 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
+import type { Json, JsonObject } from '../../shared/json.js';
 import type { CollectionName, RecordId } from '../../shared/names.js';
 import {
   assignRecord,
   collectionNames,
-  type Json,
-  type JsonObject,
   readCollection,
   readRecord,
   readValue,

@@ -2,8 +2,9 @@ import fc from 'fast-check';
 import { equalityDeep } from 'lib0/function';
 import { describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
+import type { Json } from '../../shared/json.js';
 import { mergeMarkup } from '../../shared/merge/text.js';
-import { assignRecord, type Json, readValue } from '../../shared/records.js';
+import { assignRecord, readValue } from '../../shared/records.js';
 import { canBecome, type SharedText } from '../../shared/rich-text.js';
 
 type Node = string | Y.XmlElement | Y.XmlText;

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
+import type { Collections, JsonRecord } from '../../shared/json.js';
 import { STANDARD_COLLECTIONS } from '../../shared/names.js';
-import type { Collections, JsonRecord } from '../../shared/records.js';
 
 const FILE = '../shared/data/clinic.json';
 

@@ -1,7 +1,7 @@
 /** A user's history as requests give it (H6), and what can be wrong with it. */
 import { isDeepStrictEqual } from 'node:util';
 import type { Via } from '../../server/documents/history/history-entry.js';
-import type { Collections, JsonRecord } from '../../shared/records.js';
+import type { Collections, JsonRecord } from '../../shared/json.js';
 
 export interface ShownEntry {
   readonly revision: number;

@@ -1,5 +1,5 @@
 import WebSocket from 'ws';
-import type { Collections, JsonRecord } from '../../shared/records.js';
+import type { Collections, JsonRecord } from '../../shared/json.js';
 import { type ById, byId } from './clinic.js';
 import { handled } from './handled.js';
 import { Watched } from './wait.js';

@@ -1,4 +1,4 @@
-import { isObject, type Json, type JsonObject, type JsonRecord } from '../../shared/records.js';
+import { isObject, type Json, type JsonObject, type JsonRecord } from '../../shared/json.js';
 
 /**
  * Who wrote what, where, and on top of what: what a run of devices may leave behind. Every value is written once, so

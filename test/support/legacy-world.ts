@@ -10,14 +10,9 @@ import { YjsSession } from '../../server/gateways/yjs/session.js';
 import { silentLog } from '../../server/log.js';
 import { messages } from '../../server/protocol/yjs.js';
 import { MemoryStore } from '../../server/store/memory/memory-store.js';
+import type { Json, JsonObject, JsonRecord } from '../../shared/json.js';
 import type { CollectionName, DeviceId, RecordId, UserId } from '../../shared/names.js';
-import {
-  type Json,
-  type JsonObject,
-  type JsonRecord,
-  readRecord,
-  sharedValue,
-} from '../../shared/records.js';
+import { readRecord, sharedValue } from '../../shared/records.js';
 import { type Edit, Ledger, type Mark } from './legacy-ledger.js';
 import { jsonOutbox, yjsOutbox } from './outbox.js';
 import { unnamedDoc } from './replicas.js';

@@ -1,5 +1,5 @@
 /** Apps as they are in the field, over real sockets: one with a queue for the time without a network, one over HTTP. */
-import type { Collections, Json, JsonRecord } from '../../shared/records.js';
+import type { Collections, Json, JsonRecord } from '../../shared/json.js';
 import { type ById, byId } from './clinic.js';
 import { JsonDevice, type ServerMessage } from './json-device.js';
 

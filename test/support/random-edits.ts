@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import * as Y from 'yjs';
-import { type Json, type JsonObject, type JsonRecord, sharedValue } from '../../shared/records.js';
+import type { Json, JsonObject, JsonRecord } from '../../shared/json.js';
+import { sharedValue } from '../../shared/records.js';
 
 /** Random edits of a user's records, as native devices and JSON devices make them. */
 const EDITS = [

@@ -1,6 +1,8 @@
 import * as Y from 'yjs';
-import { Replica, type ReplicaOptions, type Written } from '../../server/documents/replica.js';
-import { type Json, readValue } from '../../shared/records.js';
+import type { Written } from '../../server/documents/changes.js';
+import { Replica, type ReplicaOptions } from '../../server/documents/replica.js';
+import type { Json } from '../../shared/json.js';
+import { readValue } from '../../shared/records.js';
 
 export const options: ReplicaOptions = {
   ids: () => ({ writes: 4_000_000_001, unions: 4_000_000_002 }),

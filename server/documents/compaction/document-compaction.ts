@@ -1,8 +1,8 @@
 /** How the stored updates of a document become one: at once where it is small, else in a worker while it goes on. */
 import type { Snapshot, StoredDocument } from '../../store/store.js';
-import type { CompactionSizes, DocumentOptions } from '../document-options.js';
+import type { DocumentOptions } from '../document-options.js';
 import { type Compactions, SMALL_DOCUMENT } from './compactions.js';
-import { bytesOf, type StoredSize } from './stored-size.js';
+import { bytesOf, type CompactionSizes, type StoredSize } from './stored-size.js';
 
 /** What is needed of the document. */
 export interface CompactedDocument {

@@ -1,4 +1,8 @@
-import type { CompactionSizes } from '../document-options.js';
+export interface CompactionSizes {
+  readonly updates: number;
+  readonly bytesBefore: number;
+  readonly bytesAfter: number;
+}
 
 /** A compaction writes at most this many bytes of the snapshot for each update that came since, once it is large. */
 const REWRITTEN_PER_UPDATE = 4_096;

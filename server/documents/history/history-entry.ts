@@ -1,7 +1,7 @@
 /** The change history: one entry for each change of a record (H5), and how it is stored. */
 import * as encoding from 'lib0/encoding';
+import type { JsonRecord } from '../../../shared/json.js';
 import type { CollectionName, DeviceId, RecordId } from '../../../shared/names.js';
-import type { JsonRecord } from '../../../shared/records.js';
 import { ByteReader, malformed, parseJson } from '../../protocol/bytes.js';
 import { applyPatch, makePatch, type Patch } from '../records/patch.js';
 import type { RecordImage } from '../records/record-image.js';

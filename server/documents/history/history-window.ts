@@ -4,8 +4,8 @@
  */
 import { equalityDeep } from 'lib0/function';
 import { elementId } from '../../../shared/elements.js';
+import { isObject, type Json, type JsonRecord } from '../../../shared/json.js';
 import type { Path, PathStep } from '../../../shared/merge/merge.js';
-import { isObject, type Json, type JsonRecord } from '../../../shared/records.js';
 import type { Deletion, HistoryRow, StoredDocument } from '../../store/store.js';
 import type { Origin } from '../changes.js';
 import { firstIndex } from '../first-index.js';

@@ -1,11 +1,22 @@
 /** How an update of a native device comes into its document: at once, or tried first and then in parts. */
 import { SyncError } from '../../errors.js';
+import type { Dependency } from '../../protocol/missing.js';
 import type { StoredDocument } from '../../store/store.js';
-import type { Origin } from '../changes.js';
-import type { DocumentOptions, ReceiveResult } from '../document-options.js';
+import type { Origin, Written } from '../changes.js';
+import type { DocumentOptions } from '../document-options.js';
 import type { MadeAt } from '../later-wins/made-at.js';
-import { type Replica, UnionFailed, type Written } from '../replica.js';
+import { type Replica, UnionFailed } from '../replica.js';
 import type { Trials } from './dry-run.js';
+
+export interface ReceiveResult {
+  /** What the update builds on that the document does not have: then nothing was applied. */
+  readonly missing: Dependency | null;
+  /**
+   * Where the update is tried first: resolves when it was applied, rejects with a SyncError when it is refused.
+   * Until then, whatever enters the document waits.
+   */
+  readonly tried?: Promise<void>;
+}
 
 /** What is needed of the document. */
 export interface IntakeDocument {

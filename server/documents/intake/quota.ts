@@ -8,7 +8,7 @@
  */
 import { equalityDeep } from 'lib0/function';
 import * as Y from 'yjs';
-import type { Json, JsonObject } from '../../../shared/records.js';
+import type { Json, JsonObject } from '../../../shared/json.js';
 import { SyncError } from '../../errors.js';
 import type { StoredSize } from '../compaction/stored-size.js';
 import { growthBy } from './growth.js';

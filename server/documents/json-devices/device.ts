@@ -3,19 +3,18 @@
  * its clock goes, which fields its app knows.
  */
 import { equalityDeep } from 'lib0/function';
+import type { Json, JsonObject } from '../../../shared/json.js';
 import type { Path } from '../../../shared/merge/merge.js';
 import type { CollectionName, DeviceKey, UserId } from '../../../shared/names.js';
-import type { Json, JsonObject } from '../../../shared/records.js';
 import type { ChangeMessage } from '../../protocol/json.js';
 import { keyOf, type RecordKey } from '../records/record-key.js';
 import { DeviceClock } from './clock.js';
 import { type Author, deviceKey } from './device-key.js';
 import { KnownFields } from './known-fields.js';
-import type { Heard, OwnWrite } from './own-write.js';
+import type { Heard, Made, OwnWrite } from './own-write.js';
 import { DeviceConnections, type EndedNow, FLUSH_TIME, type SeenRange } from './seen-ranges.js';
 import type { SavedConnections } from './seen-ranges-saved.js';
 import { type SavedUnsure, UnsureRecords } from './unsure-records.js';
-import type { Made } from './write-context.js';
 
 /** All of them together, in characters: they are saved with each change of one of them. */
 const MAX_UNSETTLED = 262_144;

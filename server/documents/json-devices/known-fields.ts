@@ -1,5 +1,5 @@
+import { isObject, type Json } from '../../../shared/json.js';
 import type { Path } from '../../../shared/merge/merge.js';
-import { isObject, type Json } from '../../../shared/records.js';
 
 type Node = Map<string, Node>;
 

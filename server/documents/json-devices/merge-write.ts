@@ -4,14 +4,9 @@
  */
 import * as Y from 'yjs';
 import { elementId } from '../../../shared/elements.js';
+import type { JsonObject, JsonRecord } from '../../../shared/json.js';
 import { mayDelete, mergeWrite, type Path } from '../../../shared/merge/merge.js';
-import {
-  assignRecord,
-  type JsonObject,
-  type JsonRecord,
-  recordMap,
-  writeRecord,
-} from '../../../shared/records.js';
+import { assignRecord, recordMap, writeRecord } from '../../../shared/records.js';
 import { isMarkup, isSharedText } from '../../../shared/rich-text.js';
 import type { ChangeMessage } from '../../protocol/json.js';
 import type { HistoryEntry } from '../history/history-entry.js';

@@ -1,5 +1,5 @@
 /** Types: what a device wrote last of a record, and when a write was made. */
-import type { JsonObject } from '../../../shared/records.js';
+import type { JsonObject, JsonRecord } from '../../../shared/json.js';
 
 /** What a device sent last of a record, and what else it may be looking at since. */
 export interface OwnWrite {
@@ -26,4 +26,14 @@ export interface Heard {
   readonly madeAt: number | null;
   /** Whether the device's clock was known by then. */
   readonly isCertain: boolean;
+}
+
+/** What became of a write. */
+export interface Made {
+  /** Of the change; `null` if there was none. */
+  readonly revision: number | null;
+  /** What the record is now. */
+  readonly record: JsonRecord | null;
+  /** Whether the device is sent the record, since it is not what the device sent. */
+  readonly corrected: boolean;
 }

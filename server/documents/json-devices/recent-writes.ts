@@ -1,4 +1,4 @@
-import type { JsonObject } from '../../../shared/records.js';
+import type { JsonObject } from '../../../shared/json.js';
 
 /** In characters: what is kept for one connection of copies of what its device wrote. */
 const MAX_SIZE = 8 * 2 ** 20;

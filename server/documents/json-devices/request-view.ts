@@ -2,9 +2,9 @@
 import type { ChangeMessage } from '../../protocol/json.js';
 import { keyOf } from '../records/record-key.js';
 import type { DeviceState } from './device.js';
-import type { OwnWrite } from './own-write.js';
+import type { Made, OwnWrite } from './own-write.js';
 import { RecentWrites } from './recent-writes.js';
-import { type Judged, type Made, NOTHING_LATER, ownBounds, remember } from './write-context.js';
+import { type Judged, NOTHING_LATER, ownBounds, remember } from './write-context.js';
 
 const MAX_ANSWERS = 16;
 

@@ -1,6 +1,14 @@
 /** What is stored of a device's connections, now and by version 0.1.0. */
-import type { Span } from './seen-ranges.js';
 import { type Step, Steps } from './steps.js';
+
+/** A time in which it was connected, or may have been. */
+export interface Span {
+  readonly startedAt: number;
+  /** `null` where the server ended first, without a word. */
+  readonly at: number | null;
+  /** When the device had its first full sync, at the latest. */
+  readonly syncedAt: number;
+}
 
 export interface State {
   readonly version: 2;

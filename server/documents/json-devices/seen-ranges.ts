@@ -3,9 +3,11 @@
  * read for certain, and what it may have received. Where a write was made between connections, over several of them
  * at once, or over HTTP, makes no difference to them; so no connection, however short, can be passed over.
  */
-import { type SavedConnections, upgraded } from './seen-ranges-saved.js';
-import { APP_LAG } from './sent-messages.js';
+import { type SavedConnections, type Span, upgraded } from './seen-ranges-saved.js';
 import { type Step, Steps } from './steps.js';
+
+/** A pong is the socket's word: the app has read the message by so many ms later (L4). */
+export const APP_LAG = 2_000;
 
 /** What a device may have been looking at when it made a write. */
 export interface SeenRange {
@@ -34,15 +36,6 @@ export interface EndedNow {
   readonly syncedAt: number | null;
   /** Revision of the last write that came from a queue. */
   readonly replayedUpTo: number;
-}
-
-/** A time in which it was connected, or may have been. */
-export interface Span {
-  readonly startedAt: number;
-  /** `null` where the server ended first, without a word. */
-  readonly at: number | null;
-  /** When the device had its first full sync, at the latest. */
-  readonly syncedAt: number;
 }
 
 /** So many are kept; two that follow each other become one, which says that it was there in between, too. */

@@ -2,11 +2,10 @@
 
 import { keyOf, type RecordKey } from '../records/record-key.js';
 import type { DeviceState } from './device.js';
+import { APP_LAG } from './seen-ranges.js';
 import { type Step, Steps } from './steps.js';
 import { LATEST } from './write-context.js';
 
-/** A pong is the socket's word: the app has read the message by so many ms later (L4). */
-export const APP_LAG = 2_000;
 /** What comes within this time of another message of its collection, or of a write, an app may lose, in ms. */
 export const BURST = 250;
 /** So long after it was read, what was read when stays known, in ms: a write may have been long on its way. */

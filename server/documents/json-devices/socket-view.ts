@@ -6,20 +6,11 @@ import type { ChangeMessage } from '../../protocol/json.js';
 import type { History, RevisionRange } from '../history/history-window.js';
 import { keyOf, type RecordKey } from '../records/record-key.js';
 import type { DeviceState } from './device.js';
-import type { Heard, OwnWrite } from './own-write.js';
+import type { Heard, Made, OwnWrite } from './own-write.js';
 import { RecentWrites } from './recent-writes.js';
-import { type EndedNow, FLUSH_TIME } from './seen-ranges.js';
-import { APP_LAG, SentMessages } from './sent-messages.js';
-import {
-  type Judged,
-  LATEST,
-  type Made,
-  NONE,
-  NOTHING_LATER,
-  ownBounds,
-  readUpTo,
-  remember,
-} from './write-context.js';
+import { APP_LAG, type EndedNow, FLUSH_TIME } from './seen-ranges.js';
+import { SentMessages } from './sent-messages.js';
+import { type Judged, LATEST, NONE, NOTHING_LATER, ownBounds, readUpTo, remember } from './write-context.js';
 
 /** The device's own last write of a record in this connection. */
 interface LiveWrite extends OwnWrite {

@@ -1,6 +1,6 @@
 /** What is known of a write, and of the one that its device made before it (L4, L5). */
 import { equalityDeep } from 'lib0/function';
-import type { JsonObject, JsonRecord } from '../../../shared/records.js';
+import type { JsonObject } from '../../../shared/json.js';
 import type { HistoryEntry } from '../history/history-entry.js';
 import type { History, RevisionRange } from '../history/history-window.js';
 import type { RecordKey } from '../records/record-key.js';
@@ -56,16 +56,6 @@ export function remember<Key, Value>(map: Map<Key, Value>, key: Key, value: Valu
   map.set(key, value);
   const [oldest] = map.keys();
   if (map.size > most && oldest !== undefined) map.delete(oldest);
-}
-
-/** What became of a write. */
-export interface Made {
-  /** Of the change; `null` if there was none. */
-  readonly revision: number | null;
-  /** What the record is now. */
-  readonly record: JsonRecord | null;
-  /** Whether the device is sent the record, since it is not what the device sent. */
-  readonly corrected: boolean;
 }
 
 /** Up to which change of the record it had read them when it sent this: they come in order. */

@@ -6,7 +6,6 @@ import { equalityDeep } from 'lib0/function';
 import * as Y from 'yjs';
 import type { Path, PathStep } from '../../../shared/merge/merge.js';
 import { isCollectionName, type RecordId } from '../../../shared/names.js';
-import type { EditStays } from '../moves/plan.js';
 import type { RecordKey } from '../records/record-key.js';
 import {
   contentOf,
@@ -34,6 +33,12 @@ export type LastChangeOf = (key: RecordKey, path: Path) => LastChange;
 export const NOT_KNOWN: LastChangeOf = () => ({ at: Number.POSITIVE_INFINITY, isExact: false });
 
 /** Who is later; `open` where nobody knows, or at a tie: then Yjs's own choice stays. */
+/**
+ * Which of two concurrent writes of one field stays, by the items that brought them; `null` where they are not
+ * known. `true`: the edit, and not what somebody wrote who moved the element, or edited it after that.
+ */
+export type EditStays = (edit: Y.Item | null, other: Y.Item | null) => boolean;
+
 export type Later = 'incoming' | 'standing' | 'open';
 
 /** Where a key of a map stands. */

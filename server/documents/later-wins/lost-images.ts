@@ -1,7 +1,7 @@
 /** What a record would have been with values that came in and were overruled, for the history. */
 import { elementId } from '../../../shared/elements.js';
+import { isObject, type Json, type JsonRecord } from '../../../shared/json.js';
 import type { Path } from '../../../shared/merge/merge.js';
-import { isObject, type Json, type JsonRecord } from '../../../shared/records.js';
 import type { RecordImage } from '../records/record-image.js';
 import type { ImageChange } from '../records/record-images.js';
 import { keyOf, type RecordKey } from '../records/record-key.js';

@@ -1,8 +1,9 @@
 /** Brings together what several people made of one element of an array, and writes it. */
 import { equalityDeep } from 'lib0/function';
 import * as Y from 'yjs';
+import { isObject, type Json, type JsonObject } from '../../../shared/json.js';
 import { mergeWrite, type Path } from '../../../shared/merge/merge.js';
-import { assignValue, isObject, type Json, type JsonObject, sharedValue } from '../../../shared/records.js';
+import { assignValue, sharedValue } from '../../../shared/records.js';
 import { isMarkup, isSharedText } from '../../../shared/rich-text.js';
 import { indexOf } from '../union/array-elements.js';
 import { copyOf, type Element, elementsOf, fieldsOf } from '../union/lost-types.js';

@@ -3,7 +3,7 @@
  * was deleted so is kept from being collected, since others may still edit it, not knowing of the move (D3).
  */
 import * as Y from 'yjs';
-import { isObject, type Json } from '../../../shared/records.js';
+import { isObject, type Json } from '../../../shared/json.js';
 import { idOf, markMovedAway, type SharedType } from '../union/lost-types.js';
 import type { KeptType } from '../union/union-state.js';
 

@@ -4,7 +4,8 @@
  */
 import { equalityDeep } from 'lib0/function';
 import type * as Y from 'yjs';
-import type { Json, JsonObject } from '../../../shared/records.js';
+import type { Json, JsonObject } from '../../../shared/json.js';
+import type { EditStays } from '../later-wins/later-wins.js';
 import { removeElement } from '../union/array-elements.js';
 import { type Element, idOf, isMovedAway } from '../union/lost-types.js';
 import type { Step } from '../union/step.js';
@@ -12,12 +13,6 @@ import { type Carried, fieldsIn, mergeVersions, writeElement } from './element-m
 import { asInserted, asItIs, itemAt, jsonAs, removesNothing, type View } from './element-views.js';
 import type { ElementId, MovedElement, MovedElements } from './moved-elements.js';
 import { type Place, placesOf } from './places.js';
-
-/**
- * Which of two concurrent writes of one field stays, by the items that brought them; `null` where they are not
- * known. `true`: the edit, and not what somebody wrote who moved the element, or edited it after that.
- */
-export type EditStays = (edit: Y.Item | null, other: Y.Item | null) => boolean;
 
 /** Where nobody knows the times, what was edited apart from a move counts as the later one. */
 export const editStays: EditStays = () => true;

@@ -1,5 +1,5 @@
 /** Patches: what turns one JSON value into another, small when little differs. */
-import { isObject, type Json, type JsonObject } from '../../../shared/records.js';
+import { isObject, type Json, type JsonObject } from '../../../shared/json.js';
 import { textEdit } from '../../../shared/text-edits.js';
 
 /**

@@ -1,15 +1,9 @@
 /** Images: a record as it can be stored and brought back with its types. */
 import * as Y from 'yjs';
 import { matchElements } from '../../../shared/elements.js';
+import { isObject, type Json, type JsonObject, type JsonRecord } from '../../../shared/json.js';
 import { type CollectionName, type RecordId, recordIdOf } from '../../../shared/names.js';
-import {
-  isObject,
-  type Json,
-  type JsonObject,
-  type JsonRecord,
-  readValue,
-  removeOthers,
-} from '../../../shared/records.js';
+import { readValue, removeOthers } from '../../../shared/records.js';
 import { isSharedText } from '../../../shared/rich-text.js';
 import { sameJson } from './patch.js';
 import { writeRich } from './rich-image.js';

@@ -1,6 +1,7 @@
 import type * as Y from 'yjs';
+import type { Collections } from '../../../shared/json.js';
 import { type CollectionName, type RecordId, STANDARD_COLLECTIONS } from '../../../shared/names.js';
-import { type Collections, collectionNames, recordMap } from '../../../shared/records.js';
+import { collectionNames, recordMap } from '../../../shared/records.js';
 import { type RecordImage, readImage, readImageFields, sameImage } from './record-image.js';
 import { collectionOf, keyOf, type RecordKey } from './record-key.js';
 

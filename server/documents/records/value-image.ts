@@ -4,7 +4,8 @@
  */
 import { fromBase64 } from 'lib0/buffer';
 import * as Y from 'yjs';
-import { isObject, type Json, type JsonObject, readValue, sharedValue } from '../../../shared/records.js';
+import { isObject, type Json, type JsonObject } from '../../../shared/json.js';
+import { readValue, sharedValue } from '../../../shared/records.js';
 import { sameJson } from './patch.js';
 
 /** By path, `/field/0/key`, and sparse: an object is a Y.Map and an array a Y.Array unless marked. */

@@ -1,5 +1,54 @@
 /** What is to be done for one user, in order, and what of it is not durable yet. */
-import type { Arrival, Sender, TurnRate, Turns } from './turns.js';
+/** How time passes; monotonic, in ms. */
+export interface TurnClock {
+  readonly now: () => number;
+  /** Calls back after what has arrived meanwhile was read. */
+  readonly soon: (task: () => void) => void;
+  readonly after: (ms: number, task: () => void) => void;
+}
+
+/** How much a user may send, over all connections. */
+export interface TurnRate {
+  take(messages: number, bytes: number): number;
+  /** How long until there is no debt, in ms. */
+  readonly wait: number;
+}
+
+/** What can be told to send nothing more for a while: a socket. */
+export interface Sender {
+  hold(): void;
+  release(): void;
+}
+
+/** Something that came in. */
+export interface Arrival {
+  readonly messages: number;
+  readonly bytes: number;
+  /** Where it came from; `null` for what can't be held. */
+  readonly sender: Sender | null;
+  /** `settled` is to be called once what it did is durable, or has failed. */
+  readonly run: (settled: () => void) => void;
+}
+
+export interface TurnOptions {
+  readonly clock: TurnClock;
+  readonly rateOf: (user: string) => TurnRate;
+  /** What a user may have sent that is not durable yet, in bytes; and all of them together. */
+  readonly maxUnsavedPerUser: number;
+  readonly maxUnsaved: number;
+}
+
+/** The turns of all users, as a line sees them. */
+export interface Schedule {
+  readonly options: TurnOptions;
+  readonly isHurried: boolean;
+  readonly unsaved: number;
+  queue(line: Line): void;
+  renewSoon(line: Line): void;
+  atOnce(line: Line, task: () => void): number | null;
+  addUnsaved(bytes: number): void;
+  forget(user: string, line: Line): void;
+}
 
 /** How long one user works before the next one does, in ms; one message may take longer. */
 export const SLICE = 1;
@@ -10,7 +59,7 @@ export const MAX_WAITING = 256;
 
 export class Line {
   readonly #user: string;
-  readonly #turns: Turns;
+  readonly #turns: Schedule;
   readonly #rate: TurnRate;
   readonly #first: (() => void)[] = [];
   readonly #arrived: Arrival[] = [];
@@ -27,7 +76,7 @@ export class Line {
   /** One who was held goes on since the last round, and may be about to send. */
   #hasLetGo = false;
 
-  constructor(user: string, turns: Turns) {
+  constructor(user: string, turns: Schedule) {
     this.#user = user;
     this.#turns = turns;
     this.#rate = turns.options.rateOf(user);

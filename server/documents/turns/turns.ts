@@ -3,51 +3,12 @@
  * come in is also counted here until it is durable; where that is too much, nothing more is read.
  */
 
-import { Line } from './turn-line.js';
-
-/** How time passes; monotonic, in ms. */
-export interface TurnClock {
-  readonly now: () => number;
-  /** Calls back after what has arrived meanwhile was read. */
-  readonly soon: (task: () => void) => void;
-  readonly after: (ms: number, task: () => void) => void;
-}
-
-/** How much a user may send, over all connections. */
-export interface TurnRate {
-  take(messages: number, bytes: number): number;
-  /** How long until there is no debt, in ms. */
-  readonly wait: number;
-}
-
-/** What can be told to send nothing more for a while: a socket. */
-export interface Sender {
-  hold(): void;
-  release(): void;
-}
-
-/** Something that came in. */
-export interface Arrival {
-  readonly messages: number;
-  readonly bytes: number;
-  /** Where it came from; `null` for what can't be held. */
-  readonly sender: Sender | null;
-  /** `settled` is to be called once what it did is durable, or has failed. */
-  readonly run: (settled: () => void) => void;
-}
-
-export interface TurnOptions {
-  readonly clock: TurnClock;
-  readonly rateOf: (user: string) => TurnRate;
-  /** What a user may have sent that is not durable yet, in bytes; and all of them together. */
-  readonly maxUnsavedPerUser: number;
-  readonly maxUnsaved: number;
-}
+import { type Arrival, Line, type Schedule, type TurnClock, type TurnOptions } from './turn-line.js';
 
 /** How long it works before what has arrived is read. */
 const ROUND = 2;
 
-export class Turns {
+export class Turns implements Schedule {
   readonly options: TurnOptions;
   readonly #lines = new Map<string, Line>();
   /** Who has something to do now, the next one first. */

@@ -1,8 +1,8 @@
 /** Elements of arrays: by their ids, since one id is one element (D3), and by their values. */
 import type * as Y from 'yjs';
-import { isObject, type Json } from '../../../shared/records.js';
+import { isObject, type Json } from '../../../shared/json.js';
+import type { UnionContext } from './candidates.js';
 import { type Element, elementsOf, idOf, jsonOf } from './lost-types.js';
-import type { UnionContext } from './unite.js';
 
 /**
  * Live elements of each id: first the one that stays. An author's stays where there is one, and of several the one

@@ -4,7 +4,8 @@
  */
 import * as Y from 'yjs';
 import { elementId } from '../../../shared/elements.js';
-import { type Json, readValue } from '../../../shared/records.js';
+import type { Json } from '../../../shared/json.js';
+import { readValue } from '../../../shared/records.js';
 
 /** Any Y.Map, Y.Array, Y.Text …, of whichever event type. */
 export type SharedType = Y.ContentType['type'];

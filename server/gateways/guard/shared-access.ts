@@ -1,7 +1,7 @@
 /** The shared collections beside the document of a user, as somebody who comes to that has them (D8). */
 
+import type { Collections } from '../../../shared/json.js';
 import { type CollectionName, SHARED_DOCUMENT, type UserId } from '../../../shared/names.js';
-import type { Collections } from '../../../shared/records.js';
 import { modeByToken } from '../../access/access.js';
 import type { Config } from '../../config.js';
 import { DurableRecords } from '../../documents/durable-records.js';

@@ -1,8 +1,9 @@
 /** A batch of changes over HTTP: read as a whole, then applied to the document that it belongs to (H2). */
 import type * as Y from 'yjs';
+import { isObject, type JsonRecord } from '../../../shared/json.js';
 import { knowsName } from '../../../shared/known-names.js';
 import type { UserId } from '../../../shared/names.js';
-import { isObject, type JsonRecord, readRecord, recordMap } from '../../../shared/records.js';
+import { readRecord, recordMap } from '../../../shared/records.js';
 import { growthOfDeletion, growthOfRecord } from '../../documents/intake/quota.js';
 import type { Author } from '../../documents/json-devices/device-key.js';
 import { applyMessage, neededFrom } from '../../documents/json-devices/merge-write.js';

@@ -1,6 +1,6 @@
 import type { Request, Response } from 'express';
 import type { Origin } from '../../documents/changes.js';
-import type { ReceiveResult } from '../../documents/document-options.js';
+import type { ReceiveResult } from '../../documents/intake/intake.js';
 import { type MadeAt, SenderClock } from '../../documents/later-wins/made-at.js';
 import type { UserDocument } from '../../documents/user-document.js';
 import { SyncError } from '../../errors.js';

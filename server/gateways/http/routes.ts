@@ -1,7 +1,7 @@
 /** The HTTP side: its routes (H1–H4, H6), and how errors are answered. */
 import express, { type NextFunction, type Request, type RequestHandler, type Response } from 'express';
 import helmet from 'helmet';
-import { isObject } from '../../../shared/records.js';
+import { isObject } from '../../../shared/json.js';
 import { type ErrorCode, SyncError } from '../../errors.js';
 import { checkBody } from '../../protocol/body-shape.js';
 import { parseJson } from '../../protocol/json.js';

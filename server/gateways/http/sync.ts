@@ -1,6 +1,6 @@
 /** Full sync and batches of changes for devices without a socket (H1, H2). */
 import type { Request, Response } from 'express';
-import type { Collections } from '../../../shared/records.js';
+import type { Collections } from '../../../shared/json.js';
 import type { Author } from '../../documents/json-devices/device-key.js';
 import type { HttpDeviceView } from '../../documents/json-devices/request-view.js';
 import type { UserDocument } from '../../documents/user-document.js';

@@ -3,9 +3,9 @@
  * device may be looking at, what it has received and what it waits for is known for each by itself.
  */
 import type * as Y from 'yjs';
+import type { Collections } from '../../../shared/json.js';
 import { knowsName } from '../../../shared/known-names.js';
 import type { CollectionName, DeviceId } from '../../../shared/names.js';
-import type { Collections } from '../../../shared/records.js';
 import type { DurableChange, Member, Origin, RecordChange } from '../../documents/changes.js';
 import { growthOfRecord } from '../../documents/intake/quota.js';
 import { applyMessage, neededFrom } from '../../documents/json-devices/merge-write.js';

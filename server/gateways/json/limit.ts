@@ -1,5 +1,5 @@
 /** How large a message of a JSON device may be: what it was sent, it can send back (L10). */
-import type { Collections, JsonRecord } from '../../../shared/records.js';
+import type { Collections, JsonRecord } from '../../../shared/json.js';
 import type { DeviceState } from '../../documents/json-devices/device.js';
 
 /** What comes back may have something added, or be from an encoder that escapes more. */

@@ -1,7 +1,7 @@
 /** What comes from a JSON device, until it is a message: how large it may be, its form, its type (L10, L12). */
 
+import { isObject } from '../../../shared/json.js';
 import type { UserId } from '../../../shared/names.js';
-import { isObject } from '../../../shared/records.js';
 import { SyncError } from '../../errors.js';
 import { MAX_CONTAINERS, SMALL, shapeProblem } from '../../protocol/body-shape.js';
 import { ackOf, checkMessage, type JsonMessage, parseJson } from '../../protocol/json.js';

@@ -1,7 +1,7 @@
 /** One connection of a JSON device, without its socket: messages in, messages out (L1–L11). */
 
+import type { Collections } from '../../../shared/json.js';
 import type { CollectionName } from '../../../shared/names.js';
-import type { Collections } from '../../../shared/records.js';
 import type { DurableRecords } from '../../documents/durable-records.js';
 import { SyncError } from '../../errors.js';
 import { type ChangeMessage, type JsonMessage, jsonMessages } from '../../protocol/json.js';

@@ -4,7 +4,7 @@ import type { DeviceId } from '../../../shared/names.js';
 import type { DurableChange, Member, Origin } from '../../documents/changes.js';
 import { type MadeAt, ON_ARRIVAL, SenderClock } from '../../documents/later-wins/made-at.js';
 import { ERRORS, SyncError } from '../../errors.js';
-import type { Dependency } from '../../protocol/scan.js';
+import type { Dependency } from '../../protocol/missing.js';
 import {
   decodeMessage,
   decodeStateVector,

@@ -2,7 +2,7 @@
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { MAX_BACKLOG } from '../../../server/documents/turns/backlog.js';
 import { collectingLog } from '../../../server/log.js';
-import type { Collections } from '../../../shared/records.js';
+import type { Collections } from '../../../shared/json.js';
 import { byId } from '../../support/clinic.js';
 import { HangingDisk } from '../../support/hanging-disk.js';
 import { LevelFixture } from '../../support/level-fixture.js';

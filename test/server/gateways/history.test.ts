@@ -4,7 +4,7 @@ import * as Y from 'yjs';
 import { collectingLog } from '../../../server/log.js';
 import * as format from '../../../server/store/level/format.js';
 import { MemoryStore } from '../../../server/store/memory/memory-store.js';
-import type { Collections } from '../../../shared/records.js';
+import type { Collections } from '../../../shared/json.js';
 import { historyProblems, readHistory, readHistoryPage, type ShownEntry } from '../../support/history.js';
 import { changeByte, LevelFixture } from '../../support/level-fixture.js';
 import { ObservedStore } from '../../support/observed-store.js';

@@ -1,6 +1,6 @@
 /** What the app's first server took is taken (L12). */
 import { describe, expect, test } from 'vitest';
-import type { Collections } from '../../../shared/records.js';
+import type { Collections } from '../../../shared/json.js';
 import { ask } from '../../support/http-ask.js';
 import { useJson, useServer } from '../../support/use.js';
 

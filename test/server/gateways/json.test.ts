@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import WebSocket from 'ws';
 import * as Y from 'yjs';
 import { MemoryStore } from '../../../server/store/memory/memory-store.js';
-import type { Collections } from '../../../shared/records.js';
+import type { Collections } from '../../../shared/json.js';
 import { byId } from '../../support/clinic.js';
 import { ObservedStore } from '../../support/observed-store.js';
 import { openJson, useJson, useNative, useRaw, useUnpaced } from '../../support/use.js';

@@ -3,7 +3,7 @@
  * nothing, and what a device means to change counts.
  */
 import { describe, expect, test } from 'vitest';
-import type { JsonRecord } from '../../../shared/records.js';
+import type { JsonRecord } from '../../../shared/json.js';
 import { type App, type AppOptions, HOUR, MINUTE, Practice, SECOND } from '../../support/json-apps.js';
 
 const VISIT: JsonRecord = { id: 'v1', room: 1, status: 'A' };

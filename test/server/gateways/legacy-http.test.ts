@@ -1,7 +1,7 @@
 /** The rules for JSON devices over HTTP: what a device has is what it says by the tag of its last answer (L4–L9, H1, H2). */
 import { describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
-import type { JsonRecord } from '../../../shared/records.js';
+import type { JsonRecord } from '../../../shared/json.js';
 import {
   type App,
   type AppOptions,

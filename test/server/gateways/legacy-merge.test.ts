@@ -1,7 +1,7 @@
 /** What a JSON device's whole documents do to what others changed meanwhile (L4–L9), with a clock and no sockets. */
 import { describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
-import type { JsonRecord } from '../../../shared/records.js';
+import type { JsonRecord } from '../../../shared/json.js';
 import {
   type App,
   type AppOptions,

@@ -1,7 +1,7 @@
 /** Users and devices as identity providers and apps name them, at every door (D6). */
 import { describe, expect, test } from 'vitest';
 import WebSocket from 'ws';
-import type { Collections } from '../../../shared/records.js';
+import type { Collections } from '../../../shared/json.js';
 import { closeClients, synced, testClient } from '../../support/test-client.js';
 import { bearer, JWT, tokenFor } from '../../support/tokens.js';
 import { useJson, useNative, useServer } from '../../support/use.js';

@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
-import type { JsonRecord } from '../../../shared/records.js';
+import type { JsonRecord } from '../../../shared/json.js';
 import type { JsonDevice } from '../../support/json-device.js';
 import type { NativeDevice } from '../../support/native-device.js';
 import { useJson, useNative, useServer } from '../../support/use.js';

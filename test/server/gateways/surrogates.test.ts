@@ -1,7 +1,7 @@
 /** Half of a character in what a device sends becomes U+FFFD before anybody sees it (D6). */
 import { describe, expect, onTestFinished, test } from 'vitest';
 import * as Y from 'yjs';
-import type { Collections } from '../../../shared/records.js';
+import type { Collections } from '../../../shared/json.js';
 import { ServerProcess } from '../../support/server-process.js';
 import { useJson, useNative, useServer } from '../../support/use.js';
 

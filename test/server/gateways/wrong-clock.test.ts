@@ -6,7 +6,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { ServerClock } from '../../../server/clock.js';
 import { collectingLog } from '../../../server/log.js';
 import { MemoryStore } from '../../../server/store/memory/memory-store.js';
-import type { Collections } from '../../../shared/records.js';
+import type { Collections } from '../../../shared/json.js';
 import { byId } from '../../support/clinic.js';
 import { ServerProcess } from '../../support/server-process.js';
 import { HOUR, SetClock, YEAR } from '../../support/set-clock.js';

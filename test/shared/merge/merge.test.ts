@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import type { Json, JsonObject } from '../../../shared/json.js';
 import { mayDelete, mergeWrite, type Path, type WriteToMerge } from '../../../shared/merge/merge.js';
-import type { Json, JsonObject } from '../../../shared/records.js';
 
 /** One of four values, or none (`-`). */
 type Letter = 'A' | 'B' | 'C' | 'D' | '-';

@@ -7,8 +7,8 @@ import {
   type HistoryEntry,
 } from '../../../../server/documents/history/history-entry.js';
 import { type RecordImage, readImage, sameImage } from '../../../../server/documents/records/record-image.js';
+import type { Json, JsonRecord } from '../../../../shared/json.js';
 import type { CollectionName, DeviceId, RecordId } from '../../../../shared/names.js';
-import type { Json, JsonRecord } from '../../../../shared/records.js';
 import { docsOf, edits } from '../../../support/edited-docs.js';
 
 const AT = Date.UTC(2025, 0, 31);

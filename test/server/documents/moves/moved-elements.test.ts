@@ -1,7 +1,8 @@
 /** D3: an element that is moved stays the same element, in whichever order the move and the edits of others come. */
 import { describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
-import { assignRecord, type Json, type JsonObject, sharedValue } from '../../../../shared/records.js';
+import type { Json, JsonObject } from '../../../../shared/json.js';
+import { assignRecord, sharedValue } from '../../../../shared/records.js';
 import { client, Server } from '../../../support/replicas.js';
 
 const M1 = { id: 'm1', dose: '400' };

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { applyPatch, makePatch, type Patch, sameJson } from '../../../../server/documents/records/patch.js';
-import type { Json, JsonObject } from '../../../../shared/records.js';
+import type { Json, JsonObject } from '../../../../shared/json.js';
 
 const key = fc.oneof(
   fc.constantFrom(

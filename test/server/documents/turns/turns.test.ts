@@ -1,7 +1,8 @@
 /** Users take turns, by a clock that passes when a task says so (S). */
 import { describe, expect, test } from 'vitest';
+import type { TurnRate } from '../../../../server/documents/turns/turn-line.js';
 import { MAX_WAITING, MESSAGE_OVERHEAD, SLICE } from '../../../../server/documents/turns/turn-line.js';
-import { type TurnRate, Turns } from '../../../../server/documents/turns/turns.js';
+import { Turns } from '../../../../server/documents/turns/turns.js';
 import { Allowance } from '../../../../server/net/token-bucket.js';
 
 const ENDLESS = { rate: Number.POSITIVE_INFINITY, burst: Number.POSITIVE_INFINITY };

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
 import { Replica } from '../../../../server/documents/replica.js';
-import { type Json, sharedValue } from '../../../../shared/records.js';
+import type { Json } from '../../../../shared/json.js';
+import { sharedValue } from '../../../../shared/records.js';
 import { client, jsonOfDoc, options, Server } from '../../../support/replicas.js';
 
 type Edit = (records: Y.Map<unknown>) => void;

@@ -1,7 +1,7 @@
 /** Compressed answers where the client asks for them (L12, H1). */
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
-import type { Collections } from '../../../../shared/records.js';
+import type { Collections } from '../../../../shared/json.js';
 import { ask } from '../../../support/http-ask.js';
 import type { TestServer } from '../../../support/server.js';
 import { useServer } from '../../../support/use.js';

@@ -3,7 +3,7 @@ import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
 import { encodeExchange } from '../../../../shared/exchange.js';
-import type { Collections } from '../../../../shared/records.js';
+import type { Collections } from '../../../../shared/json.js';
 import { ask } from '../../../support/http-ask.js';
 import type { TestServer } from '../../../support/server.js';
 import { useServer } from '../../../support/use.js';

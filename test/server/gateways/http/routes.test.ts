@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
 import { decodeExchange } from '../../../../server/protocol/exchange.js';
 import { MemoryStore } from '../../../../server/store/memory/memory-store.js';
-import type { Collections } from '../../../../shared/records.js';
+import type { Collections } from '../../../../shared/json.js';
 import { rootOfAnotherKind } from '../../../support/hostile.js';
 import { ObservedStore } from '../../../support/observed-store.js';
 import type { TestServer } from '../../../support/server.js';

@@ -5,8 +5,8 @@ import type { SyncError } from '../../../../server/errors.js';
 import { JsonSession } from '../../../../server/gateways/json/session.js';
 import { silentLog } from '../../../../server/log.js';
 import { MemoryStore } from '../../../../server/store/memory/memory-store.js';
+import type { JsonRecord } from '../../../../shared/json.js';
 import type { DeviceId } from '../../../../shared/names.js';
-import type { JsonRecord } from '../../../../shared/records.js';
 import { openDocument } from '../../../support/document.js';
 import { jsonOutbox } from '../../../support/outbox.js';
 

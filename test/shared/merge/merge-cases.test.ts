@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { mergeWrite, type Path, type WriteToMerge } from '../../shared/merge/merge.js';
-import type { Json, JsonObject } from '../../shared/records.js';
+import type { Json, JsonObject } from '../../../shared/json.js';
+import { mergeWrite, type Path, type WriteToMerge } from '../../../shared/merge/merge.js';
 
 const NOON = 12 * 3_600_000;
 

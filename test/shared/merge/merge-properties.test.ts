@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { elementId } from '../../shared/elements.js';
-import { mergeWrite, type Path, type WriteToMerge } from '../../shared/merge/merge.js';
-import type { Json, JsonObject } from '../../shared/records.js';
+import { elementId } from '../../../shared/elements.js';
+import type { Json, JsonObject } from '../../../shared/json.js';
+import { mergeWrite, type Path, type WriteToMerge } from '../../../shared/merge/merge.js';
 
 const KEYS = ['a', 'b', 'c', 'id2', 'toString'];
 

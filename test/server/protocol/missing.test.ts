@@ -1,13 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import * as Y from 'yjs';
-import { missingFrom, scanUpdate } from '../../../server/protocol/scan.js';
+import { firstMissing } from '../../../server/protocol/missing.js';
+import { scanUpdate } from '../../../server/protocol/scan.js';
 import { docsOf, edits, updatesOf } from '../../support/edited-docs.js';
 import { cycle, overlapOfCollected, rawUpdate, rootItem } from '../../support/hostile.js';
 
 const scan = (update: Uint8Array) => scanUpdate(update, { maxDepth: 64 });
 
-describe('missingFrom', () => {
+const missingFrom = (...update: Parameters<typeof firstMissing>): boolean => firstMissing(...update) !== null;
+
+describe('firstMissing', () => {
   const stateOf = (state: Record<number, number>) => (client: number) => state[client] ?? 0;
   const missing = (update: Uint8Array, state: Record<number, number> = {}): boolean =>
     missingFrom(scan(update), stateOf(state));
