@@ -2,7 +2,7 @@
 import * as Y from 'yjs';
 import { bringBack } from './created-apart.js';
 import { ClientError, StorageError, unreadableChanges } from './errors.js';
-import type { LocalStore, NewChange, StoredChange, StoreNews } from './local-store/store.js';
+import type { ClearReason, LocalStore, NewChange, StoredChange, StoreNews } from './local-store/store.js';
 import { PendingChanges } from './pending-changes.js';
 import { StoreKeeper, type StoreKeeperOptions } from './store-keeper.js';
 import { pendingRow, seal, unseal } from './stored-bytes.js';
@@ -124,6 +124,11 @@ export class Replica implements SyncSource {
     }
   }
 
+  /** What is in memory only. */
+  get unstored(): readonly PendingChange[] {
+    return this.#pending.unstored();
+  }
+
   pendingAfter(number: number): PendingChange[] {
     return this.#pending.after(number);
   }
@@ -171,9 +176,9 @@ export class Replica implements SyncSource {
   }
 
   /** Deletes everything on this device, in other tabs too. Rejects with a `StorageError` where that is impossible. */
-  async clear(force: boolean): Promise<void> {
+  async clear(force: boolean, reason: ClearReason): Promise<void> {
     await this.#stop();
-    await this.#keeper.clear(force);
+    await this.#keeper.clear(force, reason);
   }
 
   async #stop(): Promise<void> {

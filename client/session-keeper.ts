@@ -3,10 +3,11 @@ import type { SavedConfig, SyncOptions } from './api.js';
 import type { ConnectionReport } from './connection-types.js';
 import { DeviceSettings } from './device-settings.js';
 import { ClientError, type StorageError } from './errors.js';
+import type { ClearReason } from './local-store/store.js';
 import { ObservableValue } from './observable.js';
 import type { Platform } from './platform.js';
 import { NOT_INITIALIZED, type SyncStatus } from './status.js';
-import { checkOptions } from './sync-options.js';
+import { checkOptions, needNoOther, withoutUndefined } from './sync-options.js';
 import { SyncTimes } from './sync-times.js';
 import { UserSession } from './user-session.js';
 
@@ -122,7 +123,9 @@ export class SessionKeeper {
         if (wasConnected) this.#connect();
         throw error;
       }
-      await this.#clear(options.userId, false, session).finally(() => this.#open(target, wasConnected));
+      await this.#clear(options.userId, false, 'cleared', session).finally(() =>
+        this.#open(target, wasConnected),
+      );
     });
   }
 
@@ -168,7 +171,7 @@ export class SessionKeeper {
       const options = this.#options ?? (await this.#openLast());
       if (options === null) return;
       if (!force) this.#session?.checkSynced();
-      await this.#clear(options.userId, force);
+      await this.#clear(options.userId, force, 'cleared');
       await this.#end('Logged out.', NOT_INITIALIZED);
     });
   }
@@ -180,7 +183,7 @@ export class SessionKeeper {
       if (options === null) return;
       const wasConnected = this.#isConnected;
       if (!force) this.#session?.checkSynced();
-      await this.#clear(options.userId, force);
+      await this.#clear(options.userId, force, force ? 'discarded' : 'emptied');
       if (!wasOpen) return this.#end('Cleared.', NOT_INITIALIZED);
       await this.#open(options, wasConnected);
     });
@@ -233,7 +236,8 @@ export class SessionKeeper {
     const settings = this.#settings(options);
     await this.#predecessor?.settle(settings).catch(() => {}); // the next start does it again
     const deviceId = await this.#deviceId(settings, options);
-    const isOpen = this.#session !== null && this.#isSame(options, deviceId);
+    const isOpen =
+      this.#session !== null && this.#config?.deviceId === deviceId && needNoOther(this.#options, options);
     this.#options = options;
     const { serverUrl, userId, autoConnect = true } = options;
     this.#config = { serverUrl, userId, deviceId, autoConnect };
@@ -248,15 +252,6 @@ export class SessionKeeper {
     await this.#predecessor?.handOver(session, userId).catch(() => {}); // the next start does it again
     for (const resolve of this.#waiting ?? []) resolve(session);
     this.#waiting = null;
-  }
-
-  #isSame(options: SyncOptions, deviceId: string): boolean {
-    const { serverUrl, userId, storage, sharedCollections } = options;
-    const { config } = this;
-    if (String(sharedCollections ?? []) !== String(this.#options?.sharedCollections ?? [])) return false;
-    if ((options.getToken === undefined) !== (this.#options?.getToken === undefined)) return false;
-    const isSameDevice = config?.userId === userId && config.deviceId === deviceId;
-    return isSameDevice && config.serverUrl === serverUrl && this.#options?.storage === storage;
   }
 
   async #deviceId(settings: DeviceSettings, { deviceId }: SyncOptions): Promise<string> {
@@ -281,7 +276,7 @@ export class SessionKeeper {
       onStatus: (status: SyncStatus) => this.#statusIs(status, options),
       onSynced: () => this.syncs.set({ count: this.syncs.current.count + 1 }),
       onStorage: (error: StorageError | null) => this.#options?.onStorageError?.(error),
-      onCleared: () => void this.#step(() => this.#end('Logged out in another tab.', NOT_INITIALIZED)),
+      onCleared: (reason: ClearReason) => this.#clearedElsewhere(options.userId, reason),
       onBroken: () => {
         this.#isBroken = true;
         void this.#step(() => this.#reopen());
@@ -318,10 +313,36 @@ export class SessionKeeper {
   /** What the server has erased goes here too; whether to begin anew is the app's decision. */
   async #erase(userId: string, report: ConnectionReport): Promise<void> {
     const options = this.#options;
-    if (options?.userId !== userId) return;
+    if (options?.userId !== userId || this.#isBroken) return; // it is opened anew first
     this.#isConnected = false;
-    await this.#clear(userId, true).catch(() => {}); // storage tells when it is opened
+    await this.#clear(userId, true, 'erased').catch(() => {}); // storage tells when it is opened
     await this.#open(options, false, report);
+  }
+
+  /** Another tab deleted what this device has of the user: this one goes on as that one does. */
+  #clearedElsewhere(userId: string, reason: ClearReason): void {
+    if (reason !== 'cleared') {
+      this.#isBroken = true; // what is written from here is written to what comes
+      this.#session?.stop();
+    }
+    void this.#step(async () => {
+      const options = this.#options;
+      this.#isBroken = false;
+      if (options?.userId !== userId) return;
+      if (reason === 'cleared') return this.#end('Logged out in another tab.', NOT_INITIALIZED);
+      const session = this.#session;
+      await this.#closeSession();
+      await this.#settings(options)
+        .saveLastSyncedAt(userId, null)
+        .catch(() => {}); // storage tells when it is opened
+      if (reason === 'erased') {
+        const error = new ClientError('ERASED');
+        this.#isConnected = false;
+        return this.#open(options, false, { connection: 'refused', reason: error.message, error });
+      }
+      await this.#open(options, this.#isConnected);
+      if (session !== null) await this.#session?.takeOver(session, reason === 'emptied');
+    });
   }
 
   #use(session: UserSession | null): void {
@@ -329,11 +350,11 @@ export class SessionKeeper {
     this.#onSession(session);
   }
 
-  async #clear(userId: string, force: boolean, session = this.#session): Promise<void> {
+  async #clear(userId: string, force: boolean, reason: ClearReason, session = this.#session): Promise<void> {
     const settings = this.#settings(this.#options);
     this.#use(null);
     await this.#syncTimes.forget();
-    await session?.clear(force);
+    await session?.clear(force, reason);
     await settings.saveConfig(null);
     await settings.saveLastSyncedAt(userId, null);
   }
@@ -354,9 +375,4 @@ export class SessionKeeper {
     this.#use(null);
     await Promise.all([saved, session.close()]);
   }
-}
-
-/** An option that is given as undefined is one that is not given. */
-function withoutUndefined<T extends object>(options: T): T {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T;
 }

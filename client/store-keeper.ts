@@ -1,6 +1,6 @@
 import { StorageError } from './errors.js';
 import { withDeadline } from './local-store/deadline.js';
-import type { DeviceStorage, LocalStore, LocalStoreEvents } from './local-store/store.js';
+import type { ClearReason, DeviceStorage, LocalStore, LocalStoreEvents } from './local-store/store.js';
 import type { Clock } from './platform.js';
 
 export interface StoreKeeperOptions {
@@ -15,7 +15,7 @@ export interface StoreKeeperOptions {
   /** Storage failed (C7), or works again (null). */
   readonly onStorage: (error: StorageError | null) => void;
   /** Another tab deleted everything on purpose. */
-  readonly onCleared: () => void;
+  readonly onCleared: (reason: ClearReason) => void;
   /** Another tab stored something. */
   readonly onNews: () => void;
   /** A store was opened after a failure: `adoptReopened` is to be called. */
@@ -103,11 +103,11 @@ export class StoreKeeper {
   }
 
   /** What can't be opened may hold what nobody else has: it is deleted with `force` only. */
-  async clear(force: boolean): Promise<void> {
+  async clear(force: boolean, reason: ClearReason): Promise<void> {
     const { storage, name } = this.#options;
     try {
       const store = this.#store ?? (await storage.open(name, NO_EVENTS));
-      await store.clear();
+      await store.clear(reason);
     } catch (error) {
       if (!force || storage.remove === undefined) throw error;
       await storage.remove(name);
@@ -190,7 +190,7 @@ export class StoreKeeper {
       onNews: () => this.#options.onNews(),
       onGone: (how) => {
         if (this.#closed) return;
-        if (how === 'cleared') this.#options.onCleared();
+        if (how !== 'lost') this.#options.onCleared(how);
         else this.lose(new StorageError('UNAVAILABLE', 'The local database was deleted or taken over.'));
       },
       onError: (error) => this.#options.onStorage(error),

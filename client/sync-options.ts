@@ -31,3 +31,16 @@ function checkServerUrl(url: unknown): string {
 }
 
 const wrong = (what: string) => new ClientError('INVALID_OPTIONS', `${what}.`);
+
+/** Whether what is open for the one will do for the other. */
+export const needNoOther = (open: SyncOptions | null, options: SyncOptions): boolean =>
+  open?.userId === options.userId &&
+  open.serverUrl === options.serverUrl &&
+  open.storage === options.storage &&
+  String(open.sharedCollections ?? []) === String(options.sharedCollections ?? []) &&
+  (open.getToken === undefined) === (options.getToken === undefined);
+
+/** An option that is given as undefined is one that is not given. */
+export function withoutUndefined<T extends object>(options: T): T {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T;
+}

@@ -2,15 +2,18 @@
  * One user on this device: the replica, its connection, and what both say of themselves. The collections that
  * everybody shares (D8) are a second document with a connection of its own; to the app, both are one.
  */
+import * as Y from 'yjs';
 import { SHARED_DOCUMENT } from '../shared/names.js';
 import type { SyncOptions } from './api.js';
 import { safely } from './collection-view.js';
 import { Connection, type ConnectionReport } from './connection.js';
 import { type StorageError, UnsyncedChangesError } from './errors.js';
+import type { ClearReason } from './local-store/store.js';
 import type { Platform } from './platform.js';
 import { LivePresence } from './presence.js';
 import { Replica } from './replica.js';
 import type { SyncStatus } from './status.js';
+import type { PendingChange } from './sync-source.js';
 
 export interface SessionOptions {
   readonly serverUrl: string;
@@ -29,7 +32,7 @@ export interface SessionOptions {
   readonly onStatus: (status: SyncStatus) => void;
   readonly onSynced: () => void;
   readonly onStorage: (error: StorageError | null) => void;
-  readonly onCleared: () => void;
+  readonly onCleared: (reason: ClearReason) => void;
   readonly onBroken: () => void;
   /** The server has erased the user's data: that on this device has to go too. */
   readonly onErased: (report: ConnectionReport) => void;
@@ -213,9 +216,23 @@ export class UserSession {
     await Promise.all([this.replica.close(), this.#shared?.close()]);
   }
 
-  async clear(force: boolean): Promise<void> {
+  /** The user's own document tells other tabs: last of all, so that they find both as they are to be. */
+  async clear(force: boolean, reason: ClearReason): Promise<void> {
     this.#end();
-    await Promise.all([this.replica.clear(force), this.#shared?.clear(force)]);
+    try {
+      await this.#shared?.clear(force, reason);
+    } finally {
+      await this.replica.clear(force, reason);
+    }
+  }
+
+  /** What the other one has in memory only, or all that it has pending, is written here, too. */
+  async takeOver(other: UserSession, all: boolean): Promise<void> {
+    const { replica } = other;
+    const take = ({ update, madeAt }: PendingChange): Promise<void> =>
+      this.replica.write((doc) => Y.applyUpdate(doc, update), madeAt ?? undefined);
+    await Promise.all((all ? replica.pendingAfter(0) : replica.unstored).map(take));
+    if (other.#shared !== null) await this.#shared?.takeOver(other.#shared, all);
   }
 
   #end(): void {

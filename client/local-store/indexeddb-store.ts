@@ -3,7 +3,14 @@ import { corrupt, unavailable } from './failures.js';
 import type { IndexedDbLimits } from './indexeddb.js';
 import { deleteDatabase, openChanges, type Row, toIndexedDbError, transact } from './indexeddb-database.js';
 import { answerOf } from './indexeddb-requests.js';
-import type { LocalStore, LocalStoreEvents, NewChange, StoredChange, StoreNews } from './store.js';
+import type {
+  ClearReason,
+  LocalStore,
+  LocalStoreEvents,
+  NewChange,
+  StoredChange,
+  StoreNews,
+} from './store.js';
 
 /** How long to wait for the tab that deleted the database to say that it was on purpose, in ms. */
 const EXPLANATION_TIME = 500;
@@ -81,10 +88,10 @@ export class IndexedDbStore implements LocalStore {
     });
   }
 
-  clear(): Promise<void> {
+  clear(reason: ClearReason): Promise<void> {
     return this.#calls.runLast(async () => {
       await this.#transact((changes) => answerOf(changes.clear()));
-      this.#tell('cleared');
+      this.#tell(reason);
       this.#db?.close();
       // The rows are gone: that the empty database stays for now is no failure of the call.
       await deleteDatabase(this.#name, this.#limits).catch((error) =>
@@ -116,12 +123,12 @@ export class IndexedDbStore implements LocalStore {
     if (keys.length > 0) this.#tell('news');
   }
 
-  #tell(message: 'news' | 'cleared'): void {
+  #tell(message: 'news' | ClearReason): void {
     if (!this.#isGone) this.#channel?.postMessage(message);
   }
 
   #hear(message: unknown): void {
-    if (message === 'cleared') this.#leave('cleared');
+    if (isReason(message)) this.#leave(message);
     else if (!this.#calls.closing && !this.#calls.ended) this.#events.onNews();
   }
 
@@ -138,9 +145,9 @@ export class IndexedDbStore implements LocalStore {
     this.#stopWaiting = clock.after(EXPLANATION_TIME, () => this.#leave('lost'));
   }
 
-  #leave(how: 'cleared' | 'lost'): void {
+  #leave(how: ClearReason | 'lost'): void {
     if (this.#isGone || this.#calls.closing) return;
-    this.#calls.end(unavailable(GONE[how]));
+    this.#calls.end(unavailable(how === 'lost' ? LOST : DELETED));
     this.#release();
     this.#events.onGone(how);
   }
@@ -153,10 +160,10 @@ export class IndexedDbStore implements LocalStore {
   }
 }
 
-const GONE = {
-  cleared: 'The data of this user was deleted from this device in another tab.',
-  lost: 'The local database was deleted, or taken by a newer version of the app.',
-};
+const DELETED = 'The data of this user was deleted from this device in another tab.';
+const LOST = 'The local database was deleted, or taken by a newer version of the app.';
+const REASONS: ReadonlySet<unknown> = new Set<ClearReason>(['cleared', 'emptied', 'discarded', 'erased']);
+const isReason = (message: unknown): message is ClearReason => REASONS.has(message);
 
 async function pendingKeys(changes: IDBObjectStore): Promise<Set<number>> {
   const keys = await answerOf(changes.index('pending').getAllKeys());

@@ -1,6 +1,13 @@
 import { Calls, callStep, type Step } from './calls.js';
 import { toStorageError, unavailable } from './failures.js';
-import type { DeviceStorage, LocalStore, LocalStoreEvents, NewChange, StoredChange } from './store.js';
+import type {
+  ClearReason,
+  DeviceStorage,
+  LocalStore,
+  LocalStoreEvents,
+  NewChange,
+  StoredChange,
+} from './store.js';
 
 /**
  * Keeps everything in memory, for tests and for where there is no storage: nothing survives the end of the
@@ -96,10 +103,10 @@ class MemoryStore implements LocalStore {
     });
   }
 
-  clear(): Promise<void> {
+  clear(reason: ClearReason): Promise<void> {
     return this.#calls.runLast(async () => {
       this.#table.changes = [];
-      this.#table.tellOthers(this, (other) => other.#cleared());
+      this.#table.tellOthers(this, (other) => other.#gone(reason));
     });
   }
 
@@ -122,9 +129,9 @@ class MemoryStore implements LocalStore {
     this.#table.tellOthers(this, (other) => other.#events.onNews());
   }
 
-  #cleared(): void {
+  #gone(reason: ClearReason): void {
     this.#table.stores.delete(this);
     this.#calls.end(unavailable('The local store was deleted by another tab.'));
-    this.#events.onGone('cleared');
+    this.#events.onGone(reason);
   }
 }

@@ -54,8 +54,8 @@ export interface LocalStore {
    */
   compact(key: number, snapshot: Uint8Array): Promise<number>;
 
-  /** Deletes everything and closes, for all tabs: they get `onGone('cleared')`. It closes also when it rejects. */
-  clear(): Promise<void>;
+  /** Deletes everything and closes, for all tabs: they get `onGone(reason)`. It closes also when it rejects. */
+  clear(reason: ClearReason): Promise<void>;
 
   /**
    * Waits for what was asked for, then closes; has to be called after a failure, too. Calls after it reject with
@@ -64,14 +64,20 @@ export interface LocalStore {
   close(): Promise<void>;
 }
 
+/**
+ * Why everything was deleted: `cleared` for good, as by a logout; `emptied` to begin anew, when nothing was known to
+ * be pending; `discarded`, the same whatever was pending; `erased`, since the server has erased the user.
+ */
+export type ClearReason = 'cleared' | 'emptied' | 'discarded' | 'erased';
+
 export interface LocalStoreEvents {
   /** Another tab stored or confirmed something: the next `append` will tell. */
   onNews(): void;
   /**
-   * The store is gone: `cleared` by another tab on purpose, or `lost` (deleted by the browser or the user, or
-   * taken by a newer version of the app). The instance is of no further use.
+   * The store is gone: deleted by another tab on purpose, or `lost` (deleted by the browser or the user, or taken by
+   * a newer version of the app). The instance is of no further use.
    */
-  onGone(how: 'cleared' | 'lost'): void;
+  onGone(how: ClearReason | 'lost'): void;
   /** Something that the app should know and that is not the failure of a call. */
   onError(error: StorageError): void;
 }

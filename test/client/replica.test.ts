@@ -227,7 +227,7 @@ describe('several tabs', () => {
     const storage = new BreakableStorage();
     const [one, two] = [await Tab.open(storage), await Tab.open(storage)];
     await one.set('a', 1);
-    await one.replica.clear(false);
+    await one.replica.clear(false, 'cleared');
     await two.until(() => two.said.includes('cleared'), 'the other tab is told');
     expect(two.said).toEqual(['cleared']);
     const again = await Tab.open(storage);

@@ -181,7 +181,7 @@ export function localStoreContract(
         await expect(put(store, 'b')).rejects.toMatchObject({ code: 'UNAVAILABLE' });
         await expect(store.confirm([1])).rejects.toBeInstanceOf(StorageError);
         await expect(store.compact(1, bytes('s'))).rejects.toBeInstanceOf(StorageError);
-        await expect(store.clear()).rejects.toBeInstanceOf(StorageError);
+        await expect(store.clear('cleared')).rejects.toBeInstanceOf(StorageError);
         await Promise.all([saved, closed, store.close()]);
         await restart();
         expect(await read(store)).toEqual(['a']);
@@ -191,7 +191,7 @@ export function localStoreContract(
         const bert = await stores.open('bert');
         await put(bert, 'of bert');
         const saved = putPending(store, 'a');
-        await Promise.all([saved, store.clear()]);
+        await Promise.all([saved, store.clear('cleared')]);
         await expect(put(store, 'b')).rejects.toMatchObject({ code: 'UNAVAILABLE' });
         store = await stores.open();
         expect(await newsOf(store)).toEqual({ changes: [], pending: new Set() });
@@ -237,7 +237,7 @@ export function localStoreContract(
       await stores.current.writeSetting('deviceId', 'phone-1 😀');
       await stores.current.writeSetting('anna', 'text');
       await Promise.all([1, 2, 3].map((i) => stores.current.writeSetting(`lastSyncedAt:${i}`, `${i}`)));
-      await store.clear();
+      await store.clear('cleared');
       await restart();
       expect(await stores.current.readSetting('deviceId')).toBe('phone-1 😀');
       expect(await stores.current.readSetting('lastSyncedAt:3')).toBe('3');

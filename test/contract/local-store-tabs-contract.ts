@@ -79,15 +79,18 @@ export function tabsContract(name: string, create: () => Promise<LocalStoreFixtu
       expect(listeners.map(({ news }) => news)).toEqual([1, 2]);
     });
 
-    it('[C9] clear ends the store for all tabs, which are told so once', async () => {
-      await put(store, 'a');
-      await store.clear();
-      await vi.waitFor(() => expect(listeners[1].gone).toEqual(['cleared']));
-      await expect(put(other, 'b')).rejects.toMatchObject({ code: 'UNAVAILABLE' });
-      await new Promise((resolve) => setTimeout(resolve, 600));
-      expect(listeners.map(({ gone }) => gone)).toEqual([[], ['cleared']]);
-      store = await stores.restart();
-      expect(await read(store)).toEqual([]);
-    });
+    it.each(['cleared', 'emptied', 'discarded', 'erased'] as const)(
+      '[C9] clear ends the store for all tabs, which are told once and why: %s',
+      async (reason) => {
+        await put(store, 'a');
+        await store.clear(reason);
+        await vi.waitFor(() => expect(listeners[1].gone).toEqual([reason]));
+        await expect(put(other, 'b')).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+        await new Promise((resolve) => setTimeout(resolve, 600));
+        expect(listeners.map(({ gone }) => gone)).toEqual([[], [reason]]);
+        store = await stores.restart();
+        expect(await read(store)).toEqual([]);
+      },
+    );
   });
 }

@@ -1,6 +1,7 @@
 import { StorageError } from '../../client/errors.js';
 import { memoryStorage } from '../../client/local-store/memory.js';
 import type {
+  ClearReason,
   DeviceStorage,
   LocalStore,
   LocalStoreEvents,
@@ -83,7 +84,7 @@ export class BreakableStorage implements DeviceStorage {
         this.refusedCompactions++;
         throw this.compactions;
       }),
-      clear: guarded(() => store.clear()),
+      clear: guarded((reason: ClearReason) => store.clear(reason)),
       close: () => store.close(),
     };
   }

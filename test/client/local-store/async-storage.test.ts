@@ -56,7 +56,7 @@ const SCENES: Readonly<Record<string, Scene>> = {
   },
   clear: {
     before: (store) => put(store, 'a', large('b')),
-    call: (store) => store.clear(),
+    call: (store) => store.clear('cleared'),
     either: ['a', 'bb'],
     or: [],
   },
@@ -106,7 +106,7 @@ describe('AsyncStorage, over a stand-in', () => {
     await store.append(() => [{ bytes: new Uint8Array(2_000_000), pending: false }]);
     expect(items.longest).toBeGreaterThan(400_000);
     expect(items.longest).toBeLessThan(1_000_000);
-    await store.clear();
+    await store.clear('cleared');
     expect([...items.items.keys()]).toEqual(['telemed-sync/user/n-annabel/head']);
   });
 

@@ -152,7 +152,7 @@ describe('IndexedDB, over fake-indexeddb (not a browser)', () => {
     const store = await open(listener);
     await putPending(store, 'a');
     const hanging = await rawOpen(ANNA);
-    const cleared = store.clear();
+    const cleared = store.clear('cleared');
     await new Promise((resolve) => {
       hanging.onversionchange = resolve;
     });
@@ -182,7 +182,7 @@ describe('IndexedDB, over fake-indexeddb (not a browser)', () => {
     const [store, other] = [await open(), await open(listener)];
     const keys = await putPending(store, 'a');
     expect(await newsOf(other)).toMatchObject({ changes: [{ key: keys[0] }], pending: new Set(keys) });
-    await store.clear();
+    await store.clear('cleared');
     clock.pass(500);
     expect(listener).toMatchObject({ news: 0, gone: ['lost'] });
   });

@@ -142,7 +142,7 @@ describe('LevelDB', () => {
 
   it('[C5] a process that ended while it deleted leaves nothing behind', async () => {
     const { store, folder, open } = await useStore('a');
-    await store.clear();
+    await store.clear('cleared');
     await promisify(execFile)('mkdir', ['-p', `${folder}.removed`]);
     await writeFile(join(`${folder}.removed`, '000005.log'), 'rest');
     await (await open()).close();
