@@ -1,4 +1,5 @@
 /** `npm run bench -- NAME [options]`: which benchmark to run. */
+import { backlog } from './backlog.js';
 import { fairness } from './fairness.js';
 import { fanout } from './fanout.js';
 import { firstSync } from './first-sync.js';
@@ -10,7 +11,7 @@ import { print } from './support/print.js';
 import { withScope } from './support/scope.js';
 import type { Benchmark } from './support/types.js';
 
-const BENCHMARKS: readonly Benchmark[] = [fanout, firstSync, legacy, hooks, scan, fairness, large];
+const BENCHMARKS: readonly Benchmark[] = [fanout, firstSync, legacy, hooks, scan, fairness, large, backlog];
 
 class UsageError extends Error {}
 

@@ -7,7 +7,10 @@ export const EXCHANGE_PAUSE = 30_000;
 
 export interface FallbackEvents {
   exchanged(): void;
-  failed(error: unknown): void;
+  /** A part of the pending changes got through. */
+  confirmed(): void;
+  /** `brought`: some parts got through before. */
+  failed(error: unknown, brought: boolean): void;
 }
 
 /** Exchanges over HTTP, one at a time, while no socket gets through (C6, H3). */
@@ -20,11 +23,12 @@ export class Fallback {
   /** Changes when it is stopped: what was under way then is of no interest any more. */
   #run = {};
   #endPause: (() => void) | null = null;
+  #brought = false;
 
   constructor(options: ConnectionOptions, events: FallbackEvents) {
     this.#options = options;
     this.#events = events;
-    this.#exchange = new HttpExchange(options);
+    this.#exchange = new HttpExchange(options, () => this.#confirmed());
   }
 
   /** Exchanges unless the last one began a short time ago. */
@@ -49,8 +53,7 @@ export class Fallback {
   stop(): void {
     this.#run = {};
     this.#exchange.abort();
-    this.#endPause?.();
-    this.#endPause = null;
+    this.#stopPause();
     this.#current = null;
     this.#next = null;
   }
@@ -67,6 +70,7 @@ export class Fallback {
 
   async #exchangeOnce(run: object): Promise<void> {
     const { getToken, platform } = this.#options;
+    this.#brought = false;
     try {
       await this.#exchange.run(async () => {
         const token = await askToken(getToken, platform.clock);
@@ -74,10 +78,26 @@ export class Fallback {
         return token;
       });
     } catch (error) {
-      if (run === this.#run) this.#events.failed(error);
+      if (run === this.#run) this.#failed(error);
       throw error;
     }
     if (run === this.#run) this.#events.exchanged();
+  }
+
+  #confirmed(): void {
+    this.#brought = true;
+    this.#events.confirmed();
+  }
+
+  /** Where it brought something, the next may begin at once (C11). */
+  #failed(error: unknown): void {
+    if (this.#brought) this.#stopPause();
+    this.#events.failed(error, this.#brought);
+  }
+
+  #stopPause(): void {
+    this.#endPause?.();
+    this.#endPause = null;
   }
 
   #pause(): void {

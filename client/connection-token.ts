@@ -21,33 +21,34 @@ export async function askToken(
 }
 
 /** How soon another fresh token may be tried at once, in ms: one that works for a moment only must not make a loop. */
-const RENEWAL_PAUSE = 60_000;
+const RENEWAL_PAUSE = 10_000;
 
-/** A refused token is replaced at once, and again so only after one has worked. */
+/** A refused token is replaced at once, or soon, where the one before it has worked (A7). */
 export class Renewals {
   readonly #clock: Clock;
-  #allowed = true;
+  #hasWorked = true;
   #last = Number.NEGATIVE_INFINITY;
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /** Whether a fresh token may be tried at once, this time. */
-  take(): boolean {
+  /** When a fresh token is tried: `later` is after it was told that one is needed. */
+  next(): 'now' | 'soon' | 'later' {
+    if (!this.#hasWorked) return 'later';
+    this.#hasWorked = false;
     const now = this.#clock.now();
-    if (!this.#allowed || now - this.#last < RENEWAL_PAUSE) return false;
-    this.#allowed = false;
+    if (Math.abs(now - this.#last) < RENEWAL_PAUSE) return 'soon';
     this.#last = now;
-    return true;
+    return 'now';
   }
 
   worked(): void {
-    this.#allowed = true;
+    this.#hasWorked = true;
   }
 
   reset(): void {
-    this.#allowed = true;
+    this.#hasWorked = true;
     this.#last = Number.NEGATIVE_INFINITY;
   }
 }

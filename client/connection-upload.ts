@@ -31,12 +31,16 @@ export const merged = (changes: readonly Pick<PendingChange, 'update'>[]): Uint8
 export const bytesIn = (changes: readonly PendingChange[]): number =>
   changes.reduce((sum, { update }) => sum + update.length, 0);
 
-/** Whether a server with this state vector has all of it: what was on its way when a line broke. */
-export function isCovered({ update }: PendingChange, has: ReadonlyMap<number, number>): boolean {
-  const { structs, ds } = Y.decodeUpdate(update);
+/** The numbers of those that a server with this state vector has: what was on its way when a line broke. */
+export function covered(changes: readonly PendingChange[], stateVector: Uint8Array): ReadonlySet<number> {
+  const has = Y.decodeStateVector(stateVector);
   const isThere = ({ id, length }: { id: Y.ID; length: number }) =>
     id.clock + length <= (has.get(id.client) ?? 0);
-  return ds.clients.size === 0 && structs.length > 0 && structs.every(isThere);
+  const isCovered = ({ update }: PendingChange): boolean => {
+    const { structs, ds } = Y.decodeUpdate(update);
+    return ds.clients.size === 0 && structs.length > 0 && structs.every(isThere);
+  };
+  return new Set(changes.filter(isCovered).map(({ number }) => number));
 }
 
 export const timed = (changes: readonly PendingChange[]): TimedChange[] =>

@@ -57,7 +57,8 @@ export class Connection {
     this.#renewals = new Renewals(options.platform.clock);
     this.#fallback = new Fallback(options, {
       exchanged: () => this.#exchanged(),
-      failed: (error) => this.#exchangeFailed(verdictOfFailure(error)),
+      confirmed: () => this.#renewals.worked(),
+      failed: (error, brought) => this.#exchangeFailed(verdictOfFailure(error), brought),
     });
   }
 
@@ -113,6 +114,10 @@ export class Connection {
     return this.#link?.session.isOnline ?? false;
   }
 
+  get #isStopped(): boolean {
+    return STOPPED.has(this.#report.current.connection);
+  }
+
   #tell(change: Partial<ConnectionReport>): void {
     this.#report.set({ ...this.#report.current, ...change });
   }
@@ -134,7 +139,7 @@ export class Connection {
 
   #connect(): void {
     this.#idle();
-    if (!STOPPED.has(this.#report.current.connection)) this.#tell({ connection: 'connecting' });
+    if (!this.#isStopped) this.#tell({ connection: 'connecting' });
     if (!this.#running) return;
     if (this.#hasSockets) void this.#dial();
     else this.#fallback.now().catch(() => {});
@@ -186,6 +191,7 @@ export class Connection {
   /** A line that breaks again and again brings something each time (C11). */
   #progressed(): void {
     this.#failures = 0;
+    this.#renewals.worked();
     this.#backoff.reset();
     if (this.#isOnline) this.#tellSynced();
   }
@@ -238,12 +244,16 @@ export class Connection {
     if (this.#options.getToken === undefined) {
       this.#tell({ connection: 'needs-token', reason });
       this.#retryAfter(STOPPED_PAUSE);
-    } else if (this.#renewals.take()) {
-      this.#connect();
-    } else {
-      this.#tell({ connection: 'needs-token', reason });
-      this.#retryAfter(this.#backoff.next());
+      return;
     }
+    const when = this.#renewals.next();
+    if (when === 'now') {
+      this.#connect();
+      return;
+    }
+    if (when === 'later') this.#tell({ connection: 'needs-token', reason });
+    else if (!this.#isStopped) this.#tell({ connection: 'connecting', reason: null });
+    this.#retryAfter(this.#backoff.next());
   }
 
   #pause({ next, reason, error }: Verdict): void {
@@ -297,11 +307,13 @@ export class Connection {
     if (!this.#hasSockets) this.#retryAfter(EXCHANGE_PAUSE);
   }
 
-  #exchangeFailed(verdict: Verdict): void {
+  #exchangeFailed(verdict: Verdict, brought: boolean): void {
     if (this.#isOnline) return;
     const { next } = verdict;
+    if (brought) this.#backoff.reset();
     if (!this.#hasSockets || next === 'refused' || next === 'token') this.#failed(verdict);
     else if (next === 'slowest') this.#backoff.slow();
+    else if (brought && this.#cancelRetry !== null) this.#retryAfter(this.#backoff.next());
     else if (verdict.error !== null) this.#tell({ error: verdict.error }); // what the platform lacks
     // A fresh token is under way: sockets may fail for another reason.
     if (next === 'token' && this.#attempt !== null) this.#fallback.now().catch(() => {});

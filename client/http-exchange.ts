@@ -5,6 +5,7 @@ import type { ConnectionOptions } from './connection-types.js';
 import {
   bytesIn,
   countIn,
+  covered,
   firstPart,
   lacks,
   lastNumber,
@@ -28,6 +29,8 @@ const UNSEEN = 300_000;
 const seesBytes = (): boolean => typeof Response === 'function' && 'body' in Response.prototype;
 /** A body stays well below what proxies take (512 KB), and a line that breaks under it loses little (C11). */
 const PART: PartSize = { bytes: 128 * 1024, changes: MAX_TIMED_GIVEN };
+/** The first body tells what the server has already, so that little of it goes up twice where the answer is lost. */
+const FIRST: PartSize = { bytes: 16 * 1024, changes: MAX_TIMED_GIVEN };
 const NOTHING = new Uint8Array(0);
 const EMPTY_DOCUMENT = Uint8Array.of(0);
 const MALFORMED = 400;
@@ -57,14 +60,16 @@ type Post = (exchange: Exchange) => Promise<Exchange>;
 
 export class HttpExchange {
   readonly #options: ConnectionOptions;
+  readonly #confirmed: () => void;
   #abort = (): void => {};
   /** A server of an older backup may lack deletions, which no state vector shows: it gets them once. */
   #deletionsGiven = false;
   /** A server from before takes no times. */
   #takesTimes = true;
 
-  constructor(options: ConnectionOptions) {
+  constructor(options: ConnectionOptions, confirmed: () => void) {
     this.#options = options;
+    this.#confirmed = confirmed;
   }
 
   /**
@@ -74,10 +79,12 @@ export class HttpExchange {
   async run(getToken: () => Promise<string | null>): Promise<void> {
     const { source } = this.#options;
     const post = this.#begin(getToken);
-    const pending = firstPart(source.pendingAfter(0), PART);
-    const answer = await this.#give(post, pending, null, source.stateVector());
+    const small = firstPart(source.pendingAfter(0), FIRST);
+    const first = bytesIn(small) <= FIRST.bytes ? small : [];
+    const answer = await this.#postWhole(post, first, null, source.stateVector());
+    this.#confirm(first);
     if (answer.update.length > 0) await source.receive(answer.update);
-    await this.#giveRest(post, lastNumber(pending, 0), answer.stateVector);
+    await this.#giveRest(post, lastNumber(first, 0), answer.stateVector);
   }
 
   /** Ends what is under way: nothing comes of it any more. */
@@ -88,37 +95,56 @@ export class HttpExchange {
   async #giveRest(post: Post, givenUpTo: number, serverHas: Uint8Array): Promise<void> {
     const { source } = this.#options;
     let has = serverHas;
-    let later = source.pendingAfter(givenUpTo);
+    let all = source.pendingAfter(givenUpTo);
+    const known = covered(all, has);
+    const isLacking = ({ number }: PendingChange): boolean => !known.has(number);
+    const begin = all.findIndex(isLacking);
+    this.#confirm(begin < 0 ? all : all.slice(0, begin));
+    let later = all.filter(isLacking);
     let part = firstPart(later, PART);
     for (; part.length < later.length; part = firstPart(later, PART)) {
-      has = (await this.#give(post, part, null, NOTHING)).stateVector;
-      later = source.pendingAfter(lastNumber(part, 0));
+      has = (await this.#postWhole(post, part, null, NOTHING)).stateVector;
+      this.#confirm(part);
+      all = source.pendingAfter(lastNumber(part, 0));
+      later = all.filter(isLacking);
     }
+    await this.#giveLast(post, later, has);
+    this.#confirm(all);
+  }
+
+  /** With what the server lacks beyond the pending changes. */
+  async #giveLast(post: Post, last: readonly PendingChange[], serverHas: Uint8Array): Promise<void> {
+    const { source } = this.#options;
     const willHave = countIn(
-      has,
-      later.map(({ update }) => update),
+      serverHas,
+      last.map(({ update }) => update),
     );
-    if (this.#deletionsGiven && !lacks(willHave, source.stateVector())) return;
-    const rest = source.diff(willHave);
-    const fits = bytesIn(later) + rest.length <= PART.bytes;
-    if (!fits && later.length > 0) await this.#give(post, later, null, NOTHING);
-    await this.#give(post, fits ? later : [], rest, NOTHING);
+    const isWhole = this.#deletionsGiven && !lacks(willHave, source.stateVector());
+    const rest = isWhole ? null : source.diff(willHave);
+    const fits = rest !== null && bytesIn(last) + rest.length <= PART.bytes;
+    if (last.length > 0) await this.#postWhole(post, last, fits ? rest : null, NOTHING);
+    this.#confirm(last);
+    if (rest !== null && (last.length === 0 || !fits)) await this.#postWhole(post, [], rest, NOTHING);
     this.#deletionsGiven = true;
   }
 
-  async #give(
+  #confirm(pending: readonly PendingChange[]): void {
+    if (pending.length === 0) return;
+    this.#options.source.confirm(lastNumber(pending, 0));
+    this.#confirmed();
+  }
+
+  /** Everything goes where the server lacks what the changes build on. */
+  #postWhole(
     post: Post,
-    pending: readonly PendingChange[],
+    given: readonly PendingChange[],
     rest: Uint8Array | null,
     stateVector: Uint8Array,
   ): Promise<Exchange> {
-    const { source } = this.#options;
-    const answer = await this.#postChanges(post, pending, rest, stateVector).catch((error: unknown) => {
+    return this.#postChanges(post, given, rest, stateVector).catch((error: unknown) => {
       if (!isStatus(error, MISSING_DEPENDENCIES)) throw error;
-      return post({ stateVector, update: source.diff(EMPTY_DOCUMENT) });
+      return post({ stateVector, update: this.#options.source.diff(EMPTY_DOCUMENT) });
     });
-    if (pending.length > 0) source.confirm(lastNumber(pending, 0));
-    return answer;
   }
 
   /** With their times, where they have some and the server does not refuse that. */

@@ -1,12 +1,11 @@
 /** One connection to the native endpoint, without its socket: messages in, messages out. */
 import { equalFlat } from 'lib0/array';
-import * as Y from 'yjs';
 import { messages } from '../shared/yjs-messages.js';
 import {
   bytesIn,
   countIn,
+  covered,
   firstPart,
-  isCovered,
   lacks,
   lastNumber,
   merged,
@@ -195,10 +194,9 @@ export class SocketSession {
     const pending = source.pendingAfter(0);
     const updates = whole ? [] : pending.map(({ update }) => update);
     const willHave = countIn(serverHas, updates);
-    const has = Y.decodeStateVector(serverHas);
     this.#greeted = true;
     if (whole) this.#sentUpTo = lastNumber(pending, 0);
-    else this.#covered = new Set(pending.filter((it) => isCovered(it, has)).map(({ number }) => number));
+    else this.#covered = covered(pending, serverHas);
     this.#isBehind = lacks(willHave, source.stateVector());
     this.#rest = { after: lastNumber(pending, 0), update: source.diff(willHave) };
     this.#send(messages.syncStep1(source.stateVector()));

@@ -231,7 +231,55 @@ describe('[C6] tokens', () => {
     await world.welcomed();
     expect(world.report?.connection).toBe('online');
     await world.drop(4401, 'expired');
+    expect(world.report?.connection).toBe('connecting'); // it has worked: nobody has to be told
     expect(await pauseOf(world)).toBe(550); // not at once: fresh tokens work only for a moment
+  });
+
+  test.each([12, 20, 29])(
+    '[C6] with tokens that live for %i s nobody is told that one is needed',
+    async (lives) => {
+      const world = await new ConnectionWorld(counted()).online();
+      for (let n = 0; n < 10; n++) {
+        await world.pass(lives * 1_000);
+        await world.drop(4401, 'expired');
+        expect(world.report?.connection).toBe('connecting');
+        await world.welcomed();
+      }
+      expect(tokens(world)).toHaveLength(11);
+      expect(world.reports.map(({ connection }) => connection)).not.toContain('needs-token');
+    },
+  );
+
+  test.each([1, 2, 7])(
+    '[C11] a token has worked that brought a part of a backlog, %i times',
+    async (times) => {
+      const world = new ConnectionWorld(counted());
+      for (let n = 0; n < 40; n++) world.source.create('notes', `n${n}`, { text: 'x'.repeat(60_000) });
+      await world.started();
+      for (let n = 0; n < times; n++) {
+        const { last } = world.sockets;
+        last.welcomes();
+        await settle();
+        last.answers(last.checkpoints[0] ?? -1);
+        await settle();
+        await world.pass(20_000);
+        await world.drop(4401, 'expired');
+        await settle();
+      }
+      expect(tokens(world)).toHaveLength(times + 1);
+      expect(world.reports.map(({ connection }) => connection)).not.toContain('needs-token');
+    },
+  );
+
+  test('tokens that work only for a moment make no loop', async () => {
+    const world = await new ConnectionWorld(counted()).online();
+    for (let passed = 0; passed < 10_000; passed += 100) {
+      const { last } = world.sockets;
+      await world.drop(4401, 'expired');
+      await world.pass(100);
+      if (world.sockets.last !== last) await world.welcomed();
+    }
+    expect(tokens(world).length).toBeLessThan(30);
   });
 
   test('retryNow() tries at once with the new token', async () => {

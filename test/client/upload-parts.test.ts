@@ -182,6 +182,69 @@ test.each([
   },
 );
 
+test.each([
+  [60, 10_000],
+  [2_000, 400],
+  [10, 120_000],
+])(
+  '[C11] over HTTP, of %i changes of %i bytes none goes again whose answer was lost',
+  async (records, bytes) => {
+    const world = withBacklog(records, bytes, { sockets: 'none' });
+    const server = new Y.Doc();
+    let uploaded = 0;
+    let posts = 0;
+    world.http = (exchange: Exchange) => {
+      uploaded += exchange.update.length;
+      if (exchange.update.length > 0) Y.applyUpdate(server, exchange.update);
+      if (++posts % 2 === 0) throw new TypeError('fetch failed'); // the server had it, and its answer is lost
+      return { stateVector: Y.encodeStateVector(server), update: new Uint8Array(0) };
+    };
+    await world.started();
+    for (let breaks = 0; world.source.pending.length > 0; breaks++) {
+      expect(breaks).toBeLessThan(records);
+      await world.pass(30_000);
+    }
+    expect(server.getMap('notes').size).toBe(records);
+    expect(uploaded).toBeLessThan(1.2 * world.source.diff(Uint8Array.of(0)).length);
+  },
+);
+
+test('[C11] over HTTP a deletion is sent again, which no state vector shows, and what is behind it is not', async () => {
+  const world = new ConnectionWorld({ sockets: 'none' });
+  world.source.create('notes', 'old', {});
+  world.source.confirm(1);
+  const server = new Y.Doc();
+  Y.applyUpdate(server, world.source.diff(Uint8Array.of(0)));
+  world.source.write((doc) => doc.getMap('notes').delete('old'));
+  for (let n = 0; n < 20; n++) world.source.create('notes', `n${n}`, { text: 'x'.repeat(10_000) });
+  Y.applyUpdate(server, Y.encodeStateAsUpdate(world.source.doc, Y.encodeStateVector(server)));
+  const sizes: number[] = [];
+  world.http = ({ update }) => {
+    sizes.push(update.length);
+    if (update.length > 0) Y.applyUpdate(server, update);
+    return { stateVector: Y.encodeStateVector(server), update: new Uint8Array(0) };
+  };
+  await world.started();
+  await settle();
+  expect(world.source.pending).toEqual([]);
+  expect(server.getMap('notes').has('old')).toBe(false);
+  expect(sizes.reduce((sum, size) => sum + size)).toBeLessThan(20_000);
+});
+
+test('[C11] over HTTP the next attempt comes soon where the last one brought something', async () => {
+  const world = withBacklog(200, 10_000, { sockets: 'none' });
+  const server = new Y.Doc();
+  let posts = 0;
+  world.http = ({ update }) => {
+    if (++posts % 3 === 0) throw new TypeError('fetch failed');
+    if (update.length > 0) Y.applyUpdate(server, update);
+    return { stateVector: Y.encodeStateVector(server), update: new Uint8Array(0) };
+  };
+  await world.started();
+  for (let breaks = 0; breaks < 30; breaks++) await world.pass(1_000);
+  expect(world.source.pending).toEqual([]);
+});
+
 test('[C11] over HTTP a token is asked for before each part', async () => {
   const tokens: string[] = [];
   const world = new ConnectionWorld({
@@ -192,10 +255,11 @@ test('[C11] over HTTP a token is asked for before each part', async () => {
     },
   });
   for (let n = 0; n < 30; n++) world.source.create('notes', `n${n}`, { text: 'x'.repeat(20_000) });
-  world.http = ({ update }) => ({
-    stateVector: Y.encodeStateVectorFromUpdate(update),
-    update: new Uint8Array(0),
-  });
+  const server = new Y.Doc();
+  world.http = ({ update }) => {
+    if (update.length > 0) Y.applyUpdate(server, update);
+    return { stateVector: Y.encodeStateVector(server), update: new Uint8Array(0) };
+  };
   await world.started();
   await settle();
   expect(world.source.pending).toEqual([]);
