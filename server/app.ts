@@ -7,12 +7,12 @@ import { ServerClock, SYSTEM_TIME, type TimeSource } from './clock.js';
 import type { Config } from './config.js';
 import { Compactions } from './documents/compaction/compactions.js';
 import { exportDocument } from './documents/export.js';
-import { Trials } from './documents/intake/dry-run.js';
+import { DryRuns } from './documents/intake/dry-run.js';
 import { DocumentRegistry, type RegistryOptions } from './documents/registry.js';
 import { Backlog } from './documents/turns/backlog.js';
 import { TURN_CLOCK, Turns } from './documents/turns/turns.js';
 import type { SyncError } from './errors.js';
-import { Admission } from './gateways/guard/quotas.js';
+import { Quotas } from './gateways/guard/quotas.js';
 import { createHttp } from './gateways/http/routes.js';
 import { UpgradeGateway } from './gateways/websocket/gateway.js';
 import type { Log } from './log.js';
@@ -90,7 +90,7 @@ class SyncServer implements App {
   readonly #log: Log;
   readonly #access: Access;
   readonly #store: Store;
-  readonly #trials = new Trials();
+  readonly #dryRuns = new DryRuns();
   readonly #compactions = new Compactions();
   readonly #registry: DocumentRegistry;
   readonly #listener: Listener;
@@ -125,9 +125,9 @@ class SyncServer implements App {
     this.#endKeys = endKeys;
     this.#clock = clock;
     this.#marks = marks;
-    const admission = new Admission(config, log, uptime);
-    const turns = new Turns({ ...config, clock: TURN_CLOCK, rateOf: (user) => admission.rateOf(user) });
-    const work = { trials: this.#trials, compactions: this.#compactions, turns };
+    const quotas = new Quotas(config, log, uptime);
+    const turns = new Turns({ ...config, clock: TURN_CLOCK, rateOf: (user) => quotas.rateOf(user) });
+    const work = { dryRuns: this.#dryRuns, compactions: this.#compactions, turns };
     this.#registry = createRegistry(config, log, store, work, clock);
     const isReady = () => this.#takesTraffic && store.state === 'ready' && access.waitsFor < config.diskSlow;
     const metrics = this.#metrics;
@@ -139,7 +139,7 @@ class SyncServer implements App {
       uptime,
       newDeviceId,
       registry: this.#registry,
-      admission,
+      quotas,
       metrics,
       backlog,
       turns,
@@ -177,7 +177,7 @@ class SyncServer implements App {
     this.#listener.close();
     const stopped = new Promise<void>((resolve) => server.close(() => resolve()));
     this.#gateway.stopReading();
-    this.#trials.close();
+    this.#dryRuns.close();
     this.#compactions.close();
     const saved = this.#flush().then(() => this.#registry.documents.every(({ isBusy }) => !isBusy));
     const { shutdownTimeout } = this.#config;
@@ -259,7 +259,7 @@ const GOODBYE_TIMEOUT = 500;
 const LAST_STEPS = 800;
 const SHORTEST_STEP = 100;
 
-type Work = Pick<RegistryOptions, 'trials' | 'compactions' | 'turns'>;
+type Work = Pick<RegistryOptions, 'dryRuns' | 'compactions' | 'turns'>;
 
 function createRegistry(
   config: Config,

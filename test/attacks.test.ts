@@ -18,7 +18,7 @@ import { yjsOutbox } from './support/outbox.js';
 import { passUnchecked } from './support/pass-unchecked.js';
 import { useServer } from './support/use.js';
 
-const origin: Origin = { via: 'yjs', device: 'phone' as DeviceId, actor: null, member: null };
+const origin: Origin = { via: 'yjs', device: 'phone' as DeviceId, actor: null, subscriber: null };
 const appointments = 'appointments' as CollectionName;
 
 function updateOf(fill: (records: Y.Map<unknown>) => void, clientID = 77): Uint8Array {

@@ -318,7 +318,7 @@ async function restoreAny(ward: Ward, chronicle: Chronicle, at: number): Promise
   if (key === undefined) return;
   const head = ward.document.historyHead();
   await ward.document.durable();
-  const image = await ward.document.archive.imageAt(head, keyOfText(key), revision);
+  const image = await ward.document.historyLog.imageAt(head, keyOfText(key), revision);
   expectSame(image, state.get(key) ?? null);
   chronicle.note(() => ward.bringBack(keyOfText(key), image));
   expectSame(ward.images().get(key) ?? null, image);

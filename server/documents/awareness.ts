@@ -24,7 +24,7 @@ export interface Owner {
   readonly actor: string | null;
 }
 
-export class AwarenessRoom {
+export class AwarenessStates {
   readonly #isOpen: boolean;
   readonly #states = new Map<number, State>();
   /** Clocks of states that were removed: an echo of one must not bring it back. */

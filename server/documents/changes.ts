@@ -14,7 +14,7 @@ export interface Origin {
   /** Who the device acts for, where that is known. */
   readonly actor: string | null;
   /** The connection, which does not get its own change back (N5); `null` for an HTTP request. */
-  readonly member: Member | null;
+  readonly subscriber: Subscriber | null;
 }
 
 /** What one call changed; all of it goes into one commit. */
@@ -66,7 +66,7 @@ export function durableChange(
 }
 
 /** A connection that follows the document. */
-export interface Member {
+export interface Subscriber {
   readonly device: DeviceId;
   deliver(change: DurableChange): void;
   /** The document can't go on; the connection has to end. */

@@ -4,15 +4,15 @@ import type { SyncError } from '../errors.js';
 import type { Store } from '../store/store.js';
 import type { Compactions } from './compaction/compactions.js';
 import type { CompactionSizes } from './compaction/stored-size.js';
-import type { Trials } from './intake/dry-run.js';
-import type { RoomLimits } from './intake/quota.js';
+import type { DryRuns } from './intake/dry-run.js';
+import type { QuotaLimits } from './intake/quota.js';
 import type { ReplicaOptions } from './replica.js';
 import type { Turns } from './turns/turns.js';
 
 export interface DocumentOptions extends ReplicaOptions {
   readonly store: Store;
   /** Where an update that may be dear is tried first; without it, everything is applied at once. */
-  readonly trials?: Trials;
+  readonly dryRuns?: DryRuns;
   /** When something is done for this user; without it, at once. */
   readonly turns?: Turns;
   /** Where large documents are compacted; without it, all are at once. */
@@ -24,7 +24,7 @@ export interface DocumentOptions extends ReplicaOptions {
   readonly onCompacted: (user: UserId, sizes: CompactionSizes) => void;
   /** How long history is kept, in days; 0 keeps only what merges need (H7). */
   readonly historyDays: number;
-  /** History before this revision can't be read. */
+  /** HistoryWindow before this revision can't be read. */
   readonly onHistoryDamaged: (user: UserId, revision: number) => void;
   readonly onUnexpected: (error: unknown) => void;
   /** What a user may make the server keep; without it, anything. */
@@ -34,7 +34,7 @@ export interface DocumentOptions extends ReplicaOptions {
 /** The state vector of the author of an update before it, where that is known. */
 export type Saw = ReadonlyMap<number, number> | null;
 
-export interface DocumentLimits extends RoomLimits {
+export interface DocumentLimits extends QuotaLimits {
   /** Devices of which something is remembered. */
   readonly maxDevices: number;
 }

@@ -6,12 +6,12 @@
 import type { Collections, JsonRecord } from '../../shared/json.js';
 import type { CollectionName, DeviceId, RecordId } from '../../shared/names.js';
 import { SERVER_DEVICE } from '../protocol/json.js';
-import type { DurableChange, Member } from './changes.js';
+import type { DurableChange, Subscriber } from './changes.js';
 import type { UserDocument } from './user-document.js';
 
 const known = new WeakMap<UserDocument, Promise<DurableRecords>>();
 
-export class DurableRecords implements Member {
+export class DurableRecords implements Subscriber {
   readonly device: DeviceId = SERVER_DEVICE;
   readonly document: UserDocument;
   readonly #collections = new Map<CollectionName, Map<RecordId, JsonRecord>>();

@@ -7,12 +7,12 @@ import type { UserDocument } from './user-document.js';
 /** The records as they are durable, the devices, then the history, newest first. */
 export async function* exportDocument(document: UserDocument, now: number): AsyncGenerator<string> {
   const head = await headOf(document);
-  const { user, archive } = document;
+  const { user, historyLog } = document;
   const { revision, collections, devices } = head;
   const begin = { userId: user, exportedAt: now, revision, devices, collections };
   yield `${JSON.stringify(begin).slice(0, -1)},"history":[`;
   let separator = '\n';
-  for await (const entry of archive.entries(head)) {
+  for await (const entry of historyLog.entries(head)) {
     yield separator + JSON.stringify(shownEntry(entry));
     separator = ',\n';
   }

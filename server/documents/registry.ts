@@ -160,12 +160,12 @@ export class DocumentRegistry {
     return entry;
   }
 
-  /** History that has become too old goes when its user comes, and now and then. What can't be read now shows elsewhere. */
+  /** HistoryWindow that has become too old goes when its user comes, and now and then. What can't be read now shows elsewhere. */
   async #prune(document: UserDocument): Promise<void> {
-    const { archive, history, devices } = document;
-    const upTo = await archive.outdated(history, devices).catch(() => 0);
+    const { historyLog, history, devices } = document;
+    const upTo = await historyLog.outdated(history, devices).catch(() => 0);
     const isInUse = this.#entries.get(document.user)?.document === document;
-    if (isInUse && upTo > history.floor) void document.alone(() => archive.prune(history, upTo));
+    if (isInUse && upTo > history.floor) void document.alone(() => historyLog.prune(history, upTo));
   }
 
   #lease(user: UserId, entry: Entry, document: UserDocument): Lease {

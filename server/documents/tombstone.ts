@@ -10,7 +10,7 @@ import type { DeviceKey } from '../../shared/names.js';
 import { SyncError } from '../errors.js';
 import type { UpdateScan } from '../protocol/scan.js';
 import type { DeviceState } from './json-devices/device.js';
-import type { Judged } from './json-devices/write-context.js';
+import type { WriteContext } from './json-devices/write-context.js';
 
 const VERSION = 1;
 const HASH_BYTES = 16;
@@ -85,7 +85,10 @@ export class Tombstone {
    * Refuses a write of a JSON device that was made before the erasure, or, of a device that was there before, one
    * that was not certainly made after it had read the document as it is since.
    */
-  checkWrite({ device, madeAt, replay }: Pick<Judged, 'device' | 'madeAt' | 'replay'>, index?: number): void {
+  checkWrite(
+    { device, madeAt, replay }: Pick<WriteContext, 'device' | 'madeAt' | 'replay'>,
+    index?: number,
+  ): void {
     const isOld = madeAt !== null && madeAt < this.past(this.content.at);
     if (isOld || (this.#knows(device) && !this.#hasCleared(device, madeAt, replay))) {
       throw new SyncError('ERASED', undefined, index === undefined ? {} : { index });
@@ -101,7 +104,7 @@ export class Tombstone {
   }
 
   /** The same, told instead of thrown. */
-  refusalOf(write: Pick<Judged, 'device' | 'madeAt' | 'replay'>): SyncError | null {
+  refusalOf(write: Pick<WriteContext, 'device' | 'madeAt' | 'replay'>): SyncError | null {
     try {
       this.checkWrite(write);
       return null;

@@ -8,47 +8,47 @@ import { SHARED_DOCUMENT, type UserId } from '../../shared/names.js';
 import { notSaved, SyncError } from '../errors.js';
 import type { Dependency } from '../protocol/missing.js';
 import { type StoredDocument, takesWork } from '../store/store.js';
-import { AwarenessRoom } from './awareness.js';
+import { AwarenessStates } from './awareness.js';
 import type { Written } from './changes.js';
-import { durableChange, type Member, type Origin } from './changes.js';
+import { durableChange, type Origin, type Subscriber } from './changes.js';
 import { CommitQueue } from './commit-queue.js';
 import { DocumentCompaction } from './compaction/document-compaction.js';
 import { StoredSize } from './compaction/stored-size.js';
 import { type DocumentOptions, NO_LIMITS, type Saw } from './document-options.js';
+import { Gate } from './gate.js';
 import { encodeEntry, type HistoryEntry } from './history/history-entry.js';
-import { Archive, type HistoryHead } from './history/history-log.js';
+import { type HistoryHead, HistoryLog } from './history/history-log.js';
 import { HistoryReader } from './history/history-reader.js';
-import { History, type TimesMade, timesOf } from './history/history-window.js';
-import { Inbox } from './inbox.js';
+import { HistoryWindow, type TimesMade, timesOf } from './history/history-window.js';
 import type { ReceiveResult } from './intake/intake.js';
 import { type IntakeDocument, UpdateIntake } from './intake/intake.js';
-import { DocumentRoom } from './intake/quota.js';
+import { DocumentQuota } from './intake/quota.js';
 import { DeviceStates } from './json-devices/devices.js';
 import type { MadeAt } from './later-wins/made-at.js';
-import { Members } from './members.js';
 import type { RecordKey } from './records/record-key.js';
 import { Replica } from './replica.js';
+import { Subscribers } from './subscribers.js';
 import type { Tombstone } from './tombstone.js';
 import { UserTurns } from './turns/user-turns.js';
 
 export class UserDocument {
   readonly user: UserId;
-  readonly awareness: AwarenessRoom;
+  readonly awareness: AwarenessStates;
   readonly devices: DeviceStates;
   /** The last part of the history, in memory. */
-  readonly history: History;
+  readonly history: HistoryWindow;
   /** All of it, as it is stored. */
-  readonly archive: Archive;
-  readonly room: DocumentRoom;
+  readonly historyLog: HistoryLog;
+  readonly room: DocumentQuota;
   readonly compaction: DocumentCompaction;
   /** When something is done for the user. */
   readonly turns: UserTurns;
   readonly #options: DocumentOptions;
-  readonly #members = new Members((action) => this.#safely(action));
-  readonly members: ReadonlySet<Member> = this.#members.all;
+  readonly #subscribers = new Subscribers((action) => this.#safely(action));
+  readonly subscribers: ReadonlySet<Subscriber> = this.#subscribers.all;
   #replica: Replica;
   readonly #commits: CommitQueue;
-  readonly #inbox: Inbox;
+  readonly #gate: Gate;
   readonly #intake: UpdateIntake;
   readonly #reader: HistoryReader;
   #failure: SyncError | null = null;
@@ -56,23 +56,23 @@ export class UserDocument {
 
   constructor(user: UserId, stored: StoredDocument, options: DocumentOptions) {
     this.user = user;
-    this.awareness = new AwarenessRoom(user !== SHARED_DOCUMENT);
+    this.awareness = new AwarenessStates(user !== SHARED_DOCUMENT);
     this.#options = options;
     this.turns = new UserTurns(user, options.turns);
     this.#commits = new CommitQueue((action) => this.#safely(action), this.turns);
-    this.#inbox = new Inbox((task) => this.#safely(task), this.turns);
+    this.#gate = new Gate((task) => this.#safely(task), this.turns);
     this.#replica = new Replica(stored, options, (key, path) => this.history.lastChange(key, path));
     const limits = options.limits ?? NO_LIMITS;
     this.devices = new DeviceStates(user, stored.devices, stored.revision, limits.maxDevices);
-    this.history = new History(stored, (key) => this.#replica.images.get(key), options.times?.past);
-    this.archive = new Archive(user, options);
+    this.history = new HistoryWindow(stored, (key) => this.#replica.images.get(key), options.times?.past);
+    this.historyLog = new HistoryLog(user, options);
     const damaged = () => options.onHistoryDamaged(user, this.history.floor);
-    this.#reader = new HistoryReader(this.history, this.archive, options.now, damaged);
+    this.#reader = new HistoryReader(this.history, this.historyLog, options.now, damaged);
     this.#size = new StoredSize(stored.updates);
-    this.room = new DocumentRoom(() => this.#replica.doc, this.#size, limits, options.now);
+    this.room = new DocumentQuota(() => this.#replica.doc, this.#size, limits, options.now);
     this.#intake = this.#openIntake();
     this.compaction = new DocumentCompaction(this.#size, options, {
-      isInOrder: () => this.#failure === null && !this.#inbox.isClosed,
+      isInOrder: () => this.#failure === null && !this.#gate.isClosed,
       snapshot: () => ({ ...this.#replica.snapshot(), revision: this.revision }),
       load: () => options.store.load(user),
       enter: (task) => this.enter(task),
@@ -88,7 +88,7 @@ export class UserDocument {
 
   /** Whether something of it is not durable yet. */
   get isBusy(): boolean {
-    return !this.#commits.isEmpty || this.#inbox.isClosed;
+    return !this.#commits.isEmpty || this.#gate.isClosed;
   }
 
   /** Whether anything of its user is there. */
@@ -97,7 +97,7 @@ export class UserDocument {
   }
 
   get isPaused(): boolean {
-    return this.#inbox.isClosed;
+    return this.#gate.isClosed;
   }
 
   get failure(): SyncError | null {
@@ -110,25 +110,25 @@ export class UserDocument {
   }
 
   /** Who had to wait, and comes when the document has failed, is told as those are who were there. */
-  join = (member: Member): void =>
-    this.#failure === null ? this.#members.add(member) : member.fail(this.#failure);
+  join = (subscriber: Subscriber): void =>
+    this.#failure === null ? this.#subscribers.add(subscriber) : subscriber.fail(this.#failure);
 
-  leave = (member: Member): void => this.#members.delete(member);
+  leave = (subscriber: Subscriber): void => this.#subscribers.delete(subscriber);
 
   /** Runs `task` when the document is in order: at once, or after a rebuild that is under way. */
-  enter = (task: () => void): void => this.#inbox.enter(task);
+  enter = (task: () => void): void => this.#gate.enter(task);
 
   /** Runs `task` when the history since `revision` is in memory: now, or after it was read, before what came later. */
   withHistory(revision: number, task: () => void): void {
-    this.#inbox.enter(() => {
+    this.#gate.enter(() => {
       if (!this.history.covers(revision)) void this.#pause(() => this.#reader.backTo(revision));
-      this.#inbox.enter(task);
+      this.#gate.enter(task);
     });
   }
 
   /** Does `work` when everything so far is durable, before anything that comes in. The document fails with it. */
   alone = (work: () => Promise<void>): Promise<void> =>
-    new Promise((ended) => this.#inbox.enter(() => void this.#pause(work).then(ended)));
+    new Promise((ended) => this.#gate.enter(() => void this.#pause(work).then(ended)));
 
   /**
    * Applies an update of a native device. Nothing of it is applied when it throws `MALFORMED_UPDATE` or
@@ -177,7 +177,7 @@ export class UserDocument {
   /** Calls `done` once everything that the document has now is durable; in the order of the calls. */
   afterDurable(done: () => void, failed?: (error: SyncError) => void): void {
     if (this.#failure !== null) failed?.(this.#failure);
-    else if (this.#inbox.isClosed) this.#inbox.enter(() => this.afterDurable(done, failed));
+    else if (this.#gate.isClosed) this.#gate.enter(() => this.afterDurable(done, failed));
     else this.#commits.after({ done, failed });
   }
 
@@ -231,7 +231,7 @@ export class UserDocument {
 
   #mustWork(): void {
     if (this.#failure !== null) throw this.#failure;
-    if (this.#inbox.isClosed) throw new SyncError('INTERNAL', 'The document is being rebuilt.');
+    if (this.#gate.isClosed) throw new SyncError('INTERNAL', 'The document is being rebuilt.');
   }
 
   #commit(origin: Origin, written: Written, made?: TimesMade): readonly HistoryEntry[] {
@@ -253,8 +253,8 @@ export class UserDocument {
     const commit = this.#options.store.commit(this.user, { update, revision, memory, ...parts });
     const change = durableChange(origin, revision, written, entries);
     // Who joins from here on has this change in what it asks for; it must not come before that (N2, L1).
-    const members = [...this.#members.all];
-    this.#await(commit, () => this.#members.deliver(change, members));
+    const subscribers = [...this.#subscribers.all];
+    this.#await(commit, () => this.#subscribers.deliver(change, subscribers));
     this.compaction.runIfDue();
     return entries;
   }
@@ -281,16 +281,16 @@ export class UserDocument {
     this.#failure = error;
     this.#options.onFailed(this.user, error);
     this.#commits.fail(error);
-    this.#members.fail(error);
-    this.#inbox.open();
+    this.#subscribers.fail(error);
+    this.#gate.open();
   }
 
   /** Lets what comes in wait until everything so far is durable and `work` is done. */
   #pause(work: () => Promise<void>): Promise<void> {
-    this.#inbox.close();
+    this.#gate.close();
     return this.#allDurable()
       .then(work)
-      .then(() => this.#inbox.open())
+      .then(() => this.#gate.open())
       .catch((error: unknown) => this.#fail(notSaved(error)));
   }
 
@@ -301,7 +301,7 @@ export class UserDocument {
    * that was accepted is durable. What arrives meanwhile waits; other connections notice nothing (S1).
    */
   #rebuild(cause: unknown): void {
-    if (this.#inbox.isClosed || this.#failure !== null) return;
+    if (this.#gate.isClosed || this.#failure !== null) return;
     this.#options.onRebuilt(this.user, cause);
     void this.#pause(() => this.#reload());
   }

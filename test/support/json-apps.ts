@@ -8,7 +8,7 @@ import type { Origin } from '../../server/documents/changes.js';
 import { DocumentRegistry } from '../../server/documents/registry.js';
 import { Backlog } from '../../server/documents/turns/backlog.js';
 import type { UserDocument } from '../../server/documents/user-document.js';
-import { Admission } from '../../server/gateways/guard/quotas.js';
+import { Quotas } from '../../server/gateways/guard/quotas.js';
 import { createHttp } from '../../server/gateways/http/routes.js';
 import { JsonSession } from '../../server/gateways/json/session.js';
 import { silentLog } from '../../server/log.js';
@@ -138,7 +138,7 @@ export class Practice {
     Y.applyUpdate(doc, this.document.diff(Uint8Array.of(0)));
     const before = Y.encodeStateVector(doc);
     doc.transact(() => edit(doc));
-    const origin: Origin = { via: 'yjs', device: 'laptop' as DeviceId, actor: null, member: null };
+    const origin: Origin = { via: 'yjs', device: 'laptop' as DeviceId, actor: null, subscriber: null };
     this.document.receive(origin, Y.encodeStateAsUpdate(doc, before), Y.decodeStateVector(before));
     await this.settle();
   }
@@ -172,7 +172,7 @@ export class Practice {
     const http = createHttp({
       config,
       access: await Access.create(config, () => this.now),
-      admission: new Admission(config, silentLog, () => this.now),
+      quotas: new Quotas(config, silentLog, () => this.now),
       metrics,
       backlog: new Backlog(),
       get registry() {

@@ -124,7 +124,7 @@ export class LaterWorld {
   static async open(setups: readonly PartySetup[], clientIds: readonly number[]): Promise<LaterWorld> {
     const world = new LaterWorld(setups, clientIds);
     await world.#load();
-    world.document.write({ via: 'json', device: 'desk' as DeviceId, actor: null, member: null }, (doc) =>
+    world.document.write({ via: 'json', device: 'desk' as DeviceId, actor: null, subscriber: null }, (doc) =>
       doc.getMap(VISITS).set(RECORD, sharedValue(firstRecord())),
     );
     world.register.agree(firstRecord());

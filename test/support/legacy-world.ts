@@ -239,14 +239,15 @@ export class World {
     await this.release();
     const key = { collection: VISITS, id: id as RecordId };
     const head = this.document.historyHead();
-    const { entries } = await this.document.archive.page(head, { ...key, limit: 500, before: null });
+    const { entries } = await this.document.historyLog.page(head, { ...key, limit: 500, before: null });
     const there = entries.filter(({ after }) => after !== null);
     const image = there[pick % there.length]?.after;
     if (image === undefined || image === null) return;
     this.activity++;
     this.ledger.event('admin', id, 'restore').receivedAt = this.now;
-    this.document.write({ via: 'restore', device: 'admin' as DeviceId, actor: null, member: null }, (doc) =>
-      writeImage(doc, VISITS, key.id, image),
+    this.document.write(
+      { via: 'restore', device: 'admin' as DeviceId, actor: null, subscriber: null },
+      (doc) => writeImage(doc, VISITS, key.id, image),
     );
     await this.settle();
   }
@@ -258,7 +259,7 @@ export class World {
   /** The history leads from nothing to what there is, without a gap. */
   async historyProblems(): Promise<string[]> {
     const query = { collection: null, id: null, limit: 10_000, before: null };
-    const { entries } = await this.document.archive.page(this.document.historyHead(), query);
+    const { entries } = await this.document.historyLog.page(this.document.historyHead(), query);
     const problems: string[] = [];
     const later = new Map<string, JsonObject | null>(this.records());
     let revision = this.document.revision;

@@ -13,7 +13,7 @@ export class TimedDevice {
 
   constructor(name: string, clientId: number) {
     this.doc.clientID = clientId;
-    this.origin = { via: 'yjs', device: name as DeviceId, actor: null, member: null };
+    this.origin = { via: 'yjs', device: name as DeviceId, actor: null, subscriber: null };
     this.doc.on('update', (update: Uint8Array, origin: unknown) => {
       if (origin !== this) this.pending.push({ update, madeAt: this.#madeAt });
     });

@@ -3,7 +3,11 @@ import { onTestFinished, vi } from 'vitest';
 import * as Y from 'yjs';
 import type { Origin } from '../../server/documents/changes.js';
 import type { HistoryEntry, Via } from '../../server/documents/history/history-entry.js';
-import { Archive, type HistoryPage, type HistoryQuery } from '../../server/documents/history/history-log.js';
+import {
+  HistoryLog,
+  type HistoryPage,
+  type HistoryQuery,
+} from '../../server/documents/history/history-log.js';
 import { type RecordImage, readImage, writeImage } from '../../server/documents/records/record-image.js';
 import { keyOf, type RecordKey } from '../../server/documents/records/record-key.js';
 import { DocumentRegistry, type Lease, type RegistryOptions } from '../../server/documents/registry.js';
@@ -62,7 +66,7 @@ export class Ward {
   document!: UserDocument;
   readonly #shelf: Shelf;
   readonly #options: WardOptions;
-  readonly #outdated = vi.spyOn(Archive.prototype, 'outdated');
+  readonly #outdated = vi.spyOn(HistoryLog.prototype, 'outdated');
   readonly #random = seededRandom(11);
   #registry: DocumentRegistry | null = null;
   #lease: Lease | null = null;
@@ -151,7 +155,7 @@ export class Ward {
     const head = this.document.historyHead();
     await this.document.durable();
     const all = { collection: null, id: null, limit: Number.POSITIVE_INFINITY, before: null };
-    return this.document.archive.page(head, { ...all, ...query });
+    return this.document.historyLog.page(head, { ...all, ...query });
   }
 
   /** All entries that are stored, the oldest first. */
@@ -167,7 +171,7 @@ export class Ward {
   async restore(key: RecordKey, revision: number, device = 'desk'): Promise<void> {
     const head = this.document.historyHead();
     await this.document.durable();
-    this.bringBack(key, await this.document.archive.imageAt(head, key, revision), device);
+    this.bringBack(key, await this.document.historyLog.imageAt(head, key, revision), device);
   }
 
   /** The second half of that, in one go. */
@@ -194,7 +198,7 @@ export const originOf = (device: string, via: Via): Origin => ({
   via,
   device: device as DeviceId,
   actor: null,
-  member: null,
+  subscriber: null,
 });
 
 export const record = (collection: string, id: string): RecordKey => ({

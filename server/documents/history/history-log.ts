@@ -8,7 +8,7 @@ import type { DeviceStates } from '../json-devices/devices.js';
 import type { RecordImage } from '../records/record-image.js';
 import { keyOf, type RecordKey } from '../records/record-key.js';
 import { earlierImage, entryOf, type HistoryEntry, readEntry } from './history-entry.js';
-import type { History } from './history-window.js';
+import type { HistoryWindow } from './history-window.js';
 
 /** Entries that are read at a time. */
 const PAGE = 500;
@@ -43,7 +43,7 @@ export interface HistoryHead {
 /** Some 50 bytes each. */
 const MOST_RECALLED = 1_000_000;
 
-export class Archive {
+export class HistoryLog {
   readonly #user: UserId;
   readonly #options: ArchiveOptions;
 
@@ -58,7 +58,7 @@ export class Archive {
    *
    * @param most fields of records, and entries, in what this reads
    */
-  async reachBack(history: History, from: number, most = MOST_RECALLED): Promise<boolean> {
+  async reachBack(history: HistoryWindow, from: number, most = MOST_RECALLED): Promise<boolean> {
     const downTo = Math.max(from, history.floor);
     const end = history.recalledFields + most;
     let isSound = true;
@@ -80,7 +80,7 @@ export class Archive {
    *
    * @param most fields of records, and entries, in all that was read back
    */
-  async reachBackTo(history: History, time: number, most = MOST_RECALLED): Promise<boolean> {
+  async reachBackTo(history: HistoryWindow, time: number, most = MOST_RECALLED): Promise<boolean> {
     if (history.recalledFields >= most) return true;
     for await (const rows of this.#rowsBelow(history.from + 1, history.floor)) {
       if (!history.prepend(rows) || history.reaches(time)) break;
@@ -137,7 +137,7 @@ export class Archive {
   }
 
   /** Up to which revision history is not kept any more: nothing that a device may need for a merge (H7). */
-  async outdated(history: History, devices: DeviceStates): Promise<number> {
+  async outdated(history: HistoryWindow, devices: DeviceStates): Promise<number> {
     const { historyDays, now, times } = this.#options;
     const retention = times?.retention() ?? now();
     const needed = devices.neededFrom(retention - (historyDays || DEVICE_DAYS) * DAY);
@@ -145,14 +145,14 @@ export class Archive {
   }
 
   /** Removes history, and remembers which records were deleted. */
-  async prune(history: History, upTo: number): Promise<void> {
+  async prune(history: HistoryWindow, upTo: number): Promise<void> {
     if (upTo <= history.floor) return;
     await this.#options.store.prune(this.#user, upTo, await this.#deletions(history.floor, upTo));
     history.raiseFloor(upTo);
   }
 
   /** The last revision that was made before `time`; entries are in the order of their times. */
-  async #lastBefore({ revision, floor }: History, time: number): Promise<number> {
+  async #lastBefore({ revision, floor }: HistoryWindow, time: number): Promise<number> {
     let [low, high] = [floor, revision];
     while (low < high) {
       // The first look is at the oldest entry: nearly always there is nothing to remove.

@@ -42,7 +42,7 @@ export type TimesMade = Pick<ReadonlyMap<string, number>, 'get'> | null;
 export const timesOf = (madeAt: MadeAt): TimesMade | undefined =>
   madeAt === null ? null : madeAt === ON_ARRIVAL ? undefined : { get: () => madeAt };
 
-export class History {
+export class HistoryWindow {
   /** The user's change counter: the revision of the last entry. */
   revision: number;
   /** When some of it was last read from the store. */

@@ -4,7 +4,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import * as Y from 'yjs';
 import { SyncError } from '../../errors.js';
 import { Replica, type ReplicaOptions } from '../replica.js';
-import type { TrialOutcome, TrialTask } from './dry-run.js';
+import type { DryRunOutcome, DryRunTask } from './dry-run.js';
 import { partsOf } from './parts.js';
 
 /** The first size of parts; where one takes too long, smaller ones are tried. */
@@ -14,7 +14,7 @@ const SMALLEST = 25;
 const WANTED = 30;
 const TOO_LONG = 250;
 
-function outcomeOf(task: TrialTask): TrialOutcome {
+function outcomeOf(task: DryRunTask): DryRunOutcome {
   try {
     return { parts: partsFor(task) };
   } catch (error) {
@@ -23,7 +23,7 @@ function outcomeOf(task: TrialTask): TrialOutcome {
   }
 }
 
-function partsFor(task: TrialTask): Uint8Array[] {
+function partsFor(task: DryRunTask): Uint8Array[] {
   const copy = copyOf(task);
   const before = Y.decodeStateVector(Y.encodeStateVector(copy.doc));
   // As Yjs has joined what could be joined, this is much cheaper to apply where what came in was dear.
@@ -46,7 +46,7 @@ function partsFor(task: TrialTask): Uint8Array[] {
 }
 
 /** Applies the parts as the server will, and says how long the longest took. */
-function longestOf(parts: readonly Uint8Array[], task: TrialTask): number {
+function longestOf(parts: readonly Uint8Array[], task: DryRunTask): number {
   const copy = copyOf(task);
   copy.images.complete();
   let longest = 0;
@@ -67,9 +67,9 @@ function threadTime(): number {
   }
 }
 
-function copyOf({ updates, memory, ids, now, maxDepth, keepFor }: TrialTask): Replica {
+function copyOf({ updates, memory, ids, now, maxDepth, keepFor }: DryRunTask): Replica {
   const options: ReplicaOptions = { ids: () => ids, now: () => now, maxDepth, keepFor };
   return new Replica({ updates, memory }, options);
 }
 
-parentPort?.postMessage(outcomeOf(workerData as TrialTask));
+parentPort?.postMessage(outcomeOf(workerData as DryRunTask));

@@ -8,13 +8,13 @@ import { bytesOf } from '../compaction/stored-size.js';
 import type { ReplicaOptions } from '../replica.js';
 import { WorkerTask } from '../worker-task.js';
 
-export interface Trial extends Pick<StoredDocument, 'updates' | 'memory'> {
+export interface DryRun extends Pick<StoredDocument, 'updates' | 'memory'> {
   readonly update: Uint8Array;
   readonly saw: ReadonlyMap<number, number> | null;
 }
 
 /** What the worker is told. */
-export interface TrialTask extends Trial {
+export interface DryRunTask extends DryRun {
   readonly ids: { readonly writes: number; readonly unions: number };
   readonly now: number;
   readonly maxDepth: number;
@@ -22,11 +22,11 @@ export interface TrialTask extends Trial {
 }
 
 /** What it answers. */
-export type TrialOutcome =
+export type DryRunOutcome =
   | { readonly parts: readonly Uint8Array[] }
   | { readonly code: ErrorCode; readonly message: string };
 
-export interface TrialLimits {
+export interface DryRunLimits {
   /** How long one may take, in ms. */
   readonly timeout: number;
   /** Memory of a worker, in bytes: this, and some for each byte of document and update. */
@@ -34,16 +34,16 @@ export interface TrialLimits {
   readonly memoryPerByte: number;
 }
 
-export const TRIAL_LIMITS: TrialLimits = { timeout: 20_000, baseMemory: 96 * 2 ** 20, memoryPerByte: 24 };
+export const TRIAL_LIMITS: DryRunLimits = { timeout: 20_000, baseMemory: 96 * 2 ** 20, memoryPerByte: 24 };
 
 /** One trial at a time; the others wait in the order in which they came. */
-export class Trials {
-  readonly #limits: TrialLimits;
+export class DryRuns {
+  readonly #limits: DryRunLimits;
   #last: Promise<unknown> = Promise.resolve();
-  #worker: WorkerTask<TrialOutcome> | null = null;
+  #worker: WorkerTask<DryRunOutcome> | null = null;
   #closed = false;
 
-  constructor(limits: TrialLimits = TRIAL_LIMITS) {
+  constructor(limits: DryRunLimits = TRIAL_LIMITS) {
     this.#limits = limits;
   }
 
@@ -52,8 +52,8 @@ export class Trials {
    *
    * @throws SyncError `UPDATE_TOO_COSTLY`, or `MALFORMED_UPDATE` where Yjs throws
    */
-  run(trial: Trial, { ids, now, times, maxDepth, keepFor }: ReplicaOptions): Promise<readonly Uint8Array[]> {
-    const task: TrialTask = { ...trial, ids: ids(), now: times?.retention() ?? now(), maxDepth, keepFor };
+  run(trial: DryRun, { ids, now, times, maxDepth, keepFor }: ReplicaOptions): Promise<readonly Uint8Array[]> {
+    const task: DryRunTask = { ...trial, ids: ids(), now: times?.retention() ?? now(), maxDepth, keepFor };
     const done = this.#last.then(() => this.#run(task));
     this.#last = done.catch(() => {});
     return done;
@@ -65,9 +65,9 @@ export class Trials {
     this.#worker?.end();
   }
 
-  async #run(task: TrialTask): Promise<readonly Uint8Array[]> {
+  async #run(task: DryRunTask): Promise<readonly Uint8Array[]> {
     if (this.#closed) throw new SyncError('RESTARTING');
-    const worker = new WorkerTask<TrialOutcome>('intake/dry-run-worker', task, this.#memory(task));
+    const worker = new WorkerTask<DryRunOutcome>('intake/dry-run-worker', task, this.#memory(task));
     this.#worker = worker;
     // Out of memory, out of time, or a fault of the worker: either way nobody knows what the update would do.
     const outcome = (await worker.outcome(this.#limits.timeout)) ?? TOO_COSTLY;
@@ -77,13 +77,13 @@ export class Trials {
     throw new SyncError(outcome.code, outcome.message);
   }
 
-  #memory({ updates, update }: TrialTask): number {
+  #memory({ updates, update }: DryRunTask): number {
     const bytes = bytesOf(updates) + update.length;
     return this.#limits.baseMemory + bytes * this.#limits.memoryPerByte;
   }
 }
 
-const TOO_COSTLY: TrialOutcome = {
+const TOO_COSTLY: DryRunOutcome = {
   code: 'UPDATE_TOO_COSTLY',
   message: 'Applying the update takes too much time or memory.',
 };

@@ -6,7 +6,7 @@ import type { Origin, Written } from '../changes.js';
 import type { DocumentOptions } from '../document-options.js';
 import type { MadeAt } from '../later-wins/made-at.js';
 import { type Replica, UnionFailed } from '../replica.js';
-import type { Trials } from './dry-run.js';
+import type { DryRuns } from './dry-run.js';
 
 export interface ReceiveResult {
   /** What the update builds on that the document does not have: then nothing was applied. */
@@ -63,9 +63,9 @@ export class UpdateIntake {
     if (typeof checked === 'object') return { missing: checked };
     if (checked === 'empty') return { missing: null };
     this.#document.mustTake(received.update);
-    const { trials } = this.#options;
-    if (checked === 'dear' && trials !== undefined) {
-      return { missing: null, tried: this.#paused(() => this.#applyInParts(trials, received)) };
+    const { dryRuns } = this.#options;
+    if (checked === 'dear' && dryRuns !== undefined) {
+      return { missing: null, tried: this.#paused(() => this.#applyInParts(dryRuns, received)) };
     }
     if (this.#needsHistory(received)) {
       return { missing: null, tried: this.#paused(() => this.#applyRecalled(received)) };
@@ -116,11 +116,11 @@ export class UpdateIntake {
    * A copy of the document, in a worker, finds out what the update does. Between two parts, others have their turn;
    * each part is a commit of its own.
    */
-  async #applyInParts(trials: Trials, received: Received): Promise<void> {
+  async #applyInParts(dryRuns: DryRuns, received: Received): Promise<void> {
     const { updates, memory } = await this.#document.load();
     const { update, saw } = received;
     if (this.#needsHistory(received)) await this.#document.recall(received.madeAt ?? 0);
-    for (const part of await trials.run({ updates, memory, update, saw }, this.#options)) {
+    for (const part of await dryRuns.run({ updates, memory, update, saw }, this.#options)) {
       await this.#applyPart(part, received);
       await new Promise((resolve) => setImmediate(resolve));
     }

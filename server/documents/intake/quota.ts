@@ -14,7 +14,7 @@ import type { StoredSize } from '../compaction/stored-size.js';
 import { growthBy } from './growth.js';
 import { countStructs, EMPTY, LivingSize, type Size } from './living-size.js';
 
-export interface RoomLimits {
+export interface QuotaLimits {
   /** Of what is alive: in bytes, encoded as one update. */
   readonly maxDocument: number;
   readonly maxDocumentStructs: number;
@@ -32,10 +32,10 @@ const MEASURED_PER_MS = 1_024;
 /** What a value takes beside itself and its key, at most: client, clock, parent, neighbours. */
 const OVERHEAD = 32;
 
-export class DocumentRoom {
+export class DocumentQuota {
   readonly #doc: () => Y.Doc;
   readonly #size: StoredSize;
-  readonly #limits: RoomLimits;
+  readonly #limits: QuotaLimits;
   readonly #now: () => number;
   #living: LivingSize | null = null;
   #nextMeasure = Number.NEGATIVE_INFINITY;
@@ -45,7 +45,7 @@ export class DocumentRoom {
   #encoded: { readonly bytes: number; readonly added: number } | null = null;
   #nextEncoding = Number.NEGATIVE_INFINITY;
 
-  constructor(doc: () => Y.Doc, size: StoredSize, limits: RoomLimits, now: () => number) {
+  constructor(doc: () => Y.Doc, size: StoredSize, limits: QuotaLimits, now: () => number) {
     this.#doc = doc;
     this.#size = size;
     this.#limits = limits;

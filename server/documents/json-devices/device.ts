@@ -11,9 +11,9 @@ import { keyOf, type RecordKey } from '../records/record-key.js';
 import { DeviceClock } from './clock.js';
 import { type Author, deviceKey } from './device-key.js';
 import { KnownFields } from './known-fields.js';
-import type { Heard, Made, OwnWrite } from './own-write.js';
-import { DeviceConnections, type EndedNow, FLUSH_TIME, type SeenRange } from './seen-ranges.js';
-import type { SavedConnections } from './seen-ranges-saved.js';
+import type { OwnWrite, WriteOutcome, WriteTime } from './own-write.js';
+import { type EndedNow, FLUSH_TIME, type SeenRange, SeenRanges } from './seen-ranges.js';
+import type { SavedSeenRanges } from './seen-ranges-saved.js';
 import { type SavedUnsure, UnsureRecords } from './unsure-records.js';
 
 /** All of them together, in characters: they are saved with each change of one of them. */
@@ -32,7 +32,7 @@ export class DeviceState {
   syncedFrom: number | null = null;
   #largestSent = 0;
   #clock = new DeviceClock();
-  #connections = new DeviceConnections();
+  #connections = new SeenRanges();
   #fields = new KnownFields();
   #unsure = new UnsureRecords();
   #unsettled = new Map<string, OwnWrite>();
@@ -141,7 +141,7 @@ export class DeviceState {
     this.#unsure.forgetBefore(time);
   }
 
-  seenBefore({ madeAt, isCertain }: Heard, key: RecordKey, now: number): SeenRange | null {
+  seenBefore({ madeAt, isCertain }: WriteTime, key: RecordKey, now: number): SeenRange | null {
     const time = isCertain ? madeAt : null;
     const seen = this.#connections.seenBefore(time, now);
     return seen && { ...seen, from: Math.min(seen.from, this.#unsure.since(key, time)) };
@@ -178,7 +178,7 @@ export class DeviceState {
   }
 
   /** Whether it certainly had no connection when it made a write. */
-  wasOffline({ madeAt, isCertain }: Heard): boolean {
+  wasOffline({ madeAt, isCertain }: WriteTime): boolean {
     return madeAt !== null && isCertain && this.#connections.isOfflineAt(madeAt);
   }
 
@@ -187,7 +187,7 @@ export class DeviceState {
    *
    * @param isLive whether it can't come from a queue
    */
-  hear(message: ChangeMessage, isLive: boolean, now: number): Heard {
+  hear(message: ChangeMessage, isLive: boolean, now: number): WriteTime {
     const { sentAt, madeAt } = message;
     const isNew = message.type === 'DATA_UPDATE' && this.#fields.learn(message.collection, message.document);
     if (isNew) this.#urgent = true;
@@ -232,7 +232,7 @@ export class DeviceState {
   }
 
   /** A write whose author is left with something else than the record, until the correction reaches it. */
-  noteWrite(key: RecordKey, own: OwnWrite, { corrected, record }: Made): void {
+  noteWrite(key: RecordKey, own: OwnWrite, { corrected, record }: WriteOutcome): void {
     if (corrected && this.#carriesOther(key, own.sent, record)) this.keepUnsettled(key, own);
     else this.settle(key);
   }
@@ -282,7 +282,7 @@ export class DeviceState {
     state.syncedFrom = saved.synced ?? null;
     state.#largestSent = saved.largest ?? 0;
     state.#clock = new DeviceClock(saved.clock);
-    state.#connections = new DeviceConnections(saved.connections, revision);
+    state.#connections = new SeenRanges(saved.connections, revision);
     state.#fields = KnownFields.fromJSON(saved.fields);
     state.#unsettled = new Map(saved.unsettled);
     state.#unsure = new UnsureRecords(saved.unsure);
@@ -296,7 +296,7 @@ interface Saved {
   readonly synced?: number | null;
   readonly largest?: number | undefined;
   readonly clock: ReturnType<DeviceClock['toJSON']>;
-  readonly connections: SavedConnections;
+  readonly connections: SavedSeenRanges;
   readonly fields: Json;
   readonly unsettled: readonly (readonly [string, OwnWrite])[];
   /** Not there in what earlier versions saved. */

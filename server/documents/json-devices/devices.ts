@@ -2,14 +2,14 @@
 import type { DeviceKey, UserId } from '../../../shared/names.js';
 import { DeviceState } from './device.js';
 import { type Author, deviceKey, personOf } from './device-key.js';
-import { HttpDeviceView } from './request-view.js';
-import { DeviceView } from './socket-view.js';
+import { RequestView } from './request-view.js';
+import { SocketView } from './socket-view.js';
 
 export class DeviceStates {
   readonly #owner: UserId;
   readonly #states = new Map<DeviceKey, DeviceState>();
-  readonly #views = new Set<DeviceView>();
-  readonly #http = new Map<DeviceKey, HttpDeviceView>();
+  readonly #views = new Set<SocketView>();
+  readonly #http = new Map<DeviceKey, RequestView>();
   readonly #max: number;
   #gone: DeviceKey[] = [];
 
@@ -33,25 +33,25 @@ export class DeviceStates {
   }
 
   /** A device connects over a WebSocket. */
-  connect(author: Author, now: number, revision: number): DeviceView {
+  connect(author: Author, now: number, revision: number): SocketView {
     const state = this.#state(author);
     // One that is there still may be dead without anybody having noticed: what it had seen counts from now on.
     for (const other of this.#views) if (other.device === state) other.supersede(now);
-    const view = new DeviceView(state, now, revision);
+    const view = new SocketView(state, now, revision);
     view.device.connect(now, revision);
     this.#views.add(view);
     return view;
   }
 
-  disconnect(view: DeviceView, now: number): void {
+  disconnect(view: SocketView, now: number): void {
     if (this.#views.delete(view)) view.end(now);
   }
 
   /** The device behind a request; one that did not name itself (`keep` is false) is forgotten after it. */
-  overHttp(author: Author, keep = true): HttpDeviceView {
+  overHttp(author: Author, keep = true): RequestView {
     const key = deviceKey(this.#owner, author);
-    if (!keep) return new HttpDeviceView(new DeviceState(key, this.#owner));
-    const view = this.#http.get(key) ?? new HttpDeviceView(this.#state(author));
+    if (!keep) return new RequestView(new DeviceState(key, this.#owner));
+    const view = this.#http.get(key) ?? new RequestView(this.#state(author));
     this.#http.set(key, view);
     return view;
   }

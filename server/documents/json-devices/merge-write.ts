@@ -10,16 +10,16 @@ import { assignRecord, recordMap, writeRecord } from '../../../shared/records.js
 import { isMarkup, isSharedText } from '../../../shared/rich-text.js';
 import type { ChangeMessage } from '../../protocol/json.js';
 import type { HistoryEntry } from '../history/history-entry.js';
-import type { History, RevisionRange } from '../history/history-window.js';
+import type { HistoryWindow, RevisionRange } from '../history/history-window.js';
 import type { RecordKey } from '../records/record-key.js';
 import type { OwnWrite } from './own-write.js';
 import { FLUSH_TIME } from './seen-ranges.js';
-import { type Judged, LATEST } from './write-context.js';
+import { LATEST, type WriteContext } from './write-context.js';
 
 type Update = Extract<ChangeMessage, { type: 'DATA_UPDATE' }>;
 
 /** The oldest revision that a write has to be compared with; the history has to be in memory from there. */
-export function neededFrom(doc: Y.Doc, message: ChangeMessage, { device, own, range }: Judged): number {
+export function neededFrom(doc: Y.Doc, message: ChangeMessage, { device, own, range }: WriteContext): number {
   if (neverExisted(doc, message)) return LATEST;
   const since = [own?.since, device.unsettled(message)?.since].map((revision) => revision ?? LATEST);
   return Math.min(range?.from ?? 0, ...since);
@@ -34,8 +34,8 @@ export function applyMessage(
   doc: Y.Doc,
   message: ChangeMessage,
   current: JsonRecord | null,
-  judged: Judged,
-  history: History,
+  judged: WriteContext,
+  history: HistoryWindow,
 ): void {
   const map = recordMap(doc, message.collection, message.id);
   if (message.type === 'DATA_UPDATE') update(doc, map, message, current, judged, history);
@@ -49,8 +49,8 @@ function update(
   map: Y.Map<unknown> | null,
   message: Update,
   current: JsonRecord | null,
-  judged: Judged,
-  history: History,
+  judged: WriteContext,
+  history: HistoryWindow,
 ): void {
   const { collection, id, document } = message;
   const merged = mergeWrite({
@@ -73,7 +73,7 @@ function update(
  * The versions that the device may have been looking at when it wrote: its own last write, and what came after
  * that; or those of the revisions that it may have seen. Empty where that is not known any more (L8).
  */
-function seenVersions(key: RecordKey, judged: Judged, history: History): (JsonObject | null)[] {
+function seenVersions(key: RecordKey, judged: WriteContext, history: HistoryWindow): (JsonObject | null)[] {
   const { range } = judged;
   const own = judged.own ?? ownBefore(key, judged);
   const after = own === null ? [] : [own.sent, ...versionsAfter(own, key, range?.to ?? 0, history)];
@@ -83,13 +83,17 @@ function seenVersions(key: RecordKey, judged: Judged, history: History): (JsonOb
 }
 
 /** Where something is known of what it had seen: whatever this connection has shown it since may be, too. */
-function shownVersions(key: RecordKey, { range, shown }: Judged, history: History): (JsonObject | null)[] {
+function shownVersions(
+  key: RecordKey,
+  { range, shown }: WriteContext,
+  history: HistoryWindow,
+): (JsonObject | null)[] {
   if (range === null || shown === null || range.from < history.oldest) return [];
   return history.versions(key, shown).map((image) => image?.json ?? null);
 }
 
 /** Whether the write may be built on something else than the own write before it. */
-function isOnOther(own: OwnWrite, { heard, replay, base }: Judged): boolean {
+function isOnOther(own: OwnWrite, { heard, replay, base }: WriteContext): boolean {
   if (!replay) return false;
   // Where the times are known, a copy that was made anew between the two; else, a queue that is sent again.
   if (own.madeAt === null || !heard.isCertain) return own.isRepeat;
@@ -97,7 +101,7 @@ function isOnOther(own: OwnWrite, { heard, replay, base }: Judged): boolean {
 }
 
 /** A queue is built on what the device wrote before it, if that is known, was before it, and was not replaced since. */
-function ownBefore(key: RecordKey, judged: Judged): OwnWrite | null {
+function ownBefore(key: RecordKey, judged: WriteContext): OwnWrite | null {
   const { device, madeAt, heard, replay, range, repeatedUpTo } = judged;
   const unsettled = replay ? device.unsettled(key) : null;
   if (unsettled === null || unsettled.revision <= repeatedUpTo) return null;
@@ -108,9 +112,9 @@ function ownBefore(key: RecordKey, judged: Judged): OwnWrite | null {
 
 function versionsOf(
   key: RecordKey,
-  { device, base, heard, madeAt, replay, ownUpTo, repeatedUpTo }: Judged,
+  { device, base, heard, madeAt, replay, ownUpTo, repeatedUpTo }: WriteContext,
   range: RevisionRange,
-  history: History,
+  history: HistoryWindow,
 ): (JsonObject | null)[] {
   const own = history.changes(key, range.from, LATEST).filter((entry) => device.made(entry));
   // What a queue sends again may be older than what the device wrote since.
@@ -135,7 +139,7 @@ function versionsOf(
 
 const jsonAfter = ({ after }: HistoryEntry): JsonObject | null => after?.json ?? null;
 
-function versionsAfter(own: OwnWrite, key: RecordKey, to: number, history: History) {
+function versionsAfter(own: OwnWrite, key: RecordKey, to: number, history: HistoryWindow) {
   const changes = history
     .changes(key, own.since, to)
     .filter(({ revision }) => !own.replaced.includes(revision));
@@ -146,7 +150,7 @@ function versionsAfter(own: OwnWrite, key: RecordKey, to: number, history: Histo
 }
 
 /** The deletion of a record that is not there; one of which nothing is known was before everything that is. */
-function deletionOf(doc: Y.Doc, key: RecordKey, { device, range }: Judged, history: History) {
+function deletionOf(doc: Y.Doc, key: RecordKey, { device, range }: WriteContext, history: HistoryWindow) {
   const deletion = history.deletion(key);
   if (deletion === null) return neverExisted(doc, key) ? null : { at: history.oldestTime(), unseen: false };
   const seenUpTo = range === null ? device.lastSeen : range.to;
@@ -155,7 +159,7 @@ function deletionOf(doc: Y.Doc, key: RecordKey, { device, range }: Judged, histo
   return { at: deletion.at, unseen: !isSeen };
 }
 
-function mayRemove(message: ChangeMessage, judged: Judged, history: History): boolean {
+function mayRemove(message: ChangeMessage, judged: WriteContext, history: HistoryWindow): boolean {
   const { replay, madeAt, own, range } = judged;
   if (!replay) return true;
   const seen = seenVersions(message, judged, history);
@@ -169,7 +173,7 @@ function mayRemove(message: ChangeMessage, judged: Judged, history: History): bo
 }
 
 const isMadeAnew =
-  ({ device }: Judged) =>
+  ({ device }: WriteContext) =>
   (entry: HistoryEntry): boolean =>
     entry.before === null && (!device.made(entry) || entry.via === 'restore');
 

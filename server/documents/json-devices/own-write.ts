@@ -22,14 +22,14 @@ export interface OwnWrite {
 }
 
 /** When a write was made. */
-export interface Heard {
+export interface WriteTime {
   readonly madeAt: number | null;
   /** Whether the device's clock was known by then. */
   readonly isCertain: boolean;
 }
 
 /** What became of a write. */
-export interface Made {
+export interface WriteOutcome {
   /** Of the change; `null` if there was none. */
   readonly revision: number | null;
   /** What the record is now. */

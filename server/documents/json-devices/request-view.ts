@@ -2,13 +2,13 @@
 import type { ChangeMessage } from '../../protocol/json.js';
 import { keyOf } from '../records/record-key.js';
 import type { DeviceState } from './device.js';
-import type { Made, OwnWrite } from './own-write.js';
+import type { OwnWrite, WriteOutcome } from './own-write.js';
 import { RecentWrites } from './recent-writes.js';
-import { type Judged, NOTHING_LATER, ownBounds, remember } from './write-context.js';
+import { NOTHING_LATER, ownBounds, remember, type WriteContext } from './write-context.js';
 
 const MAX_ANSWERS = 16;
 
-export class HttpDeviceView {
+export class RequestView {
   readonly device: DeviceState;
   /** When an answer with a revision was first sent. */
   readonly #answered = new Map<number, number>();
@@ -31,7 +31,7 @@ export class HttpDeviceView {
   }
 
   /** Nothing tells whether a request waited in a queue, so each counts as a replay. */
-  judge(message: ChangeMessage, now: number): Judged {
+  judge(message: ChangeMessage, now: number): WriteContext {
     const { device } = this;
     const heard = device.hear(message, false, now);
     const { madeAt } = heard;
@@ -44,7 +44,7 @@ export class HttpDeviceView {
   }
 
   /** A change of a batch was applied: until the batch is done, the next one is compared with this. */
-  applied(message: ChangeMessage, { madeAt }: Judged, revision: number): void {
+  applied(message: ChangeMessage, { madeAt }: WriteContext, revision: number): void {
     this.#own.set(keyOf(message), {
       sent: sentBy(message),
       madeAt,
@@ -58,7 +58,7 @@ export class HttpDeviceView {
   }
 
   /** The device has now what it sent, or the answer, which shows the state at `revision`. */
-  wrote(message: ChangeMessage, { range, madeAt }: Judged, made: Made, revision: number): void {
+  wrote(message: ChangeMessage, { range, madeAt }: WriteContext, made: WriteOutcome, revision: number): void {
     const since = made.revision === null ? (range?.to ?? revision) : made.revision - 1;
     const own = {
       sent: sentBy(message),

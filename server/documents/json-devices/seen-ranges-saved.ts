@@ -46,11 +46,11 @@ interface EarlierConnection {
   readonly read: readonly Step[];
 }
 
-export type SavedConnections = State | EarlierState;
+export type SavedSeenRanges = State | EarlierState;
 
 const FLUSH_TIME = 30_000;
 
-export function upgraded(saved: SavedConnections): State {
+export function upgraded(saved: SavedSeenRanges): State {
   if (saved.version === 2) return saved;
   const { ended, open } = saved;
   const [read, sent, flushed] = [new Steps('down'), new Steps('up'), new Steps('down')];

@@ -3,7 +3,7 @@
  * read for certain, and what it may have received. Where a write was made between connections, over several of them
  * at once, or over HTTP, makes no difference to them; so no connection, however short, can be passed over.
  */
-import { type SavedConnections, type Span, upgraded } from './seen-ranges-saved.js';
+import { type SavedSeenRanges, type Span, upgraded } from './seen-ranges-saved.js';
 import { type Step, Steps } from './steps.js';
 
 /** A pong is the socket's word: the app has read the message by so many ms later (L4). */
@@ -44,7 +44,7 @@ const MAX_SPANS = 32;
 export const FLUSH_TIME = 30_000;
 const NONE = -1;
 
-export class DeviceConnections {
+export class SeenRanges {
   /** By when it had read what for certain: messages and their order prove it, whichever connection they came over. */
   readonly #read: Steps;
   /** From when on it may have had what. */
@@ -67,7 +67,7 @@ export class DeviceConnections {
   #count = 0;
 
   /** @param revision the user's revision at load: what did not end may have received all up to it */
-  constructor(saved: SavedConnections | null = null, revision = 0) {
+  constructor(saved: SavedSeenRanges | null = null, revision = 0) {
     const state = saved === null ? null : upgraded(saved);
     this.#read = new Steps('down', state?.read);
     this.#sent = new Steps('up', state?.sent);
@@ -225,7 +225,7 @@ export class DeviceConnections {
     this.#spans = [{ startedAt: first.startedAt, at, syncedAt }, ...rest];
   }
 
-  toJSON(now: number): SavedConnections {
+  toJSON(now: number): SavedSeenRanges {
     return {
       version: 2,
       savedAt: now,

@@ -3,14 +3,22 @@
  * queue (L5).
  */
 import type { ChangeMessage } from '../../protocol/json.js';
-import type { History, RevisionRange } from '../history/history-window.js';
+import type { HistoryWindow, RevisionRange } from '../history/history-window.js';
 import { keyOf, type RecordKey } from '../records/record-key.js';
 import type { DeviceState } from './device.js';
-import type { Heard, Made, OwnWrite } from './own-write.js';
+import type { OwnWrite, WriteOutcome, WriteTime } from './own-write.js';
 import { RecentWrites } from './recent-writes.js';
 import { APP_LAG, type EndedNow, FLUSH_TIME } from './seen-ranges.js';
 import { SentMessages } from './sent-messages.js';
-import { type Judged, LATEST, NONE, NOTHING_LATER, ownBounds, readUpTo, remember } from './write-context.js';
+import {
+  LATEST,
+  NONE,
+  NOTHING_LATER,
+  ownBounds,
+  readUpTo,
+  remember,
+  type WriteContext,
+} from './write-context.js';
 
 /** The device's own last write of a record in this connection. */
 interface LiveWrite extends OwnWrite {
@@ -21,7 +29,7 @@ interface LiveWrite extends OwnWrite {
 }
 
 /** One connection over a WebSocket. */
-export class DeviceView {
+export class SocketView {
   readonly device: DeviceState;
   readonly #startedAt: number;
   /** Up to here, its own last write of a record is one that it had when the connection began. */
@@ -73,7 +81,11 @@ export class DeviceView {
   }
 
   /** Notes, and returns, what reached the device so near to its write of another record that its app may have lost it. */
-  overwrote(message: ChangeMessage, { replay, madeAt }: Judged, now: number): (RecordKey | 'everything')[] {
+  overwrote(
+    message: ChangeMessage,
+    { replay, madeAt }: WriteContext,
+    now: number,
+  ): (RecordKey | 'everything')[] {
     const at = replay ? now : (madeAt ?? now);
     // A queue goes out when the full sync was stored.
     const near = this.#messages.near(message, at).filter((what) => what !== 'everything' || !replay);
@@ -84,7 +96,7 @@ export class DeviceView {
   }
 
   /** Whether its app may have read a message with this record only after it wrote this, though it had arrived. */
-  isFresh(key: RecordKey, { replay, madeAt }: Judged, now: number): boolean {
+  isFresh(key: RecordKey, { replay, madeAt }: WriteContext, now: number): boolean {
     return this.#messages.isUnread(key, replay ? now : (madeAt ?? now));
   }
 
@@ -130,7 +142,7 @@ export class DeviceView {
     this.device.hearClock(sentAt, null, true, now);
   }
 
-  judge(message: ChangeMessage, now: number): Judged {
+  judge(message: ChangeMessage, now: number): WriteContext {
     const { device } = this;
     this.heard(now);
     this.#messages.settle(now);
@@ -161,7 +173,7 @@ export class DeviceView {
     return first === null ? null : { from: first, to: newest };
   }
 
-  #mayBeQueued({ madeAt }: Heard, now: number): boolean {
+  #mayBeQueued({ madeAt }: WriteTime, now: number): boolean {
     if (madeAt === null || this.#fullSyncAt === null) return now - this.#startedAt < FLUSH_TIME;
     return madeAt < this.#fullSyncAt;
   }
@@ -202,10 +214,10 @@ export class DeviceView {
    */
   wrote(
     message: ChangeMessage,
-    judged: Judged,
-    made: Made,
+    judged: WriteContext,
+    made: WriteOutcome,
     crossed: boolean,
-    history: History,
+    history: HistoryWindow,
     now: number,
   ): void {
     const name = keyOf(message);
@@ -256,7 +268,7 @@ export class DeviceView {
   }
 
   /** What others made of a record since, before the device's own write of it, will not be sent to it. */
-  neverSent(key: RecordKey, since: number, history: History): void {
+  neverSent(key: RecordKey, since: number, history: HistoryWindow): void {
     const own = this.#own.get(keyOf(key));
     if (own === undefined) return;
     const unsent = history.changes(key, since - 1, own.revision).map(({ revision }) => revision);

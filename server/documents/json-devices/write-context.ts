@@ -2,20 +2,20 @@
 import { equalityDeep } from 'lib0/function';
 import type { JsonObject } from '../../../shared/json.js';
 import type { HistoryEntry } from '../history/history-entry.js';
-import type { History, RevisionRange } from '../history/history-window.js';
+import type { HistoryWindow, RevisionRange } from '../history/history-window.js';
 import type { RecordKey } from '../records/record-key.js';
 import type { DeviceState } from './device.js';
-import type { Heard, OwnWrite } from './own-write.js';
+import type { OwnWrite, WriteTime } from './own-write.js';
 import type { SeenRange } from './seen-ranges.js';
 
 /** What is known of a write before it is compared with the record. */
-export interface Judged {
+export interface WriteContext {
   readonly device: DeviceState;
   /** Whether it comes from a queue that may be older than what the device has received (L5). */
   readonly replay: boolean;
   /** When it was made by the server's clock; `null` if it does not say. */
   readonly madeAt: number | null;
-  readonly heard: Heard;
+  readonly heard: WriteTime;
   /** The revisions that the device may have been looking at; `null`: not known (L8). */
   readonly range: RevisionRange | null;
   /** The same, with what else is known of that time, where it comes from a queue. */
@@ -65,7 +65,7 @@ export function readUpTo(
   { from, to }: RevisionRange,
   device: DeviceState,
   acknowledged: number,
-  history: History,
+  history: HistoryWindow,
 ): number {
   let since = from;
   for (const entry of history.changes(key, from, to)) {

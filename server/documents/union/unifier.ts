@@ -19,7 +19,7 @@ import {
   typeOf,
 } from './lost-types.js';
 import { mayCompete, metUnion, replacedBy, Slots, Step } from './step.js';
-import type { KeptType, UnifyMemory } from './union-state.js';
+import type { KeptType, UnionState } from './union-state.js';
 import { createUnited, type UnionContext, unite } from './unite.js';
 
 type Write = (context: UnionContext) => void;
@@ -37,7 +37,7 @@ export class Unifier {
   readonly #moved: MovedElements;
   #changed = false;
 
-  constructor(doc: Y.Doc, memory: UnifyMemory, now: () => number) {
+  constructor(doc: Y.Doc, memory: UnionState, now: () => number) {
     this.#doc = doc;
     this.#now = now;
     this.#unionClients = new Set(memory.unionClients);
@@ -53,7 +53,7 @@ export class Unifier {
     return changed;
   }
 
-  memory(): UnifyMemory {
+  memory(): UnionState {
     const kept = [...this.#kept.values()];
     const moved = this.#moved.memory();
     const isNeeded = kept.length + moved.length > 0;

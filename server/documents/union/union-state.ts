@@ -12,7 +12,7 @@ export interface KeptType {
 }
 
 /** What has to be remembered with the document, across restarts. */
-export interface UnifyMemory {
+export interface UnionState {
   readonly kept: readonly KeptType[];
   /** The Yjs client ids that unions of this document were written with. */
   readonly unionClients: readonly number[];
@@ -20,7 +20,7 @@ export interface UnifyMemory {
   readonly moved: readonly KeptType[];
 }
 
-export interface ReplicaMemory extends UnifyMemory {
+export interface ReplicaMemory extends UnionState {
   readonly decisions: readonly Decision[];
 }
 

@@ -7,7 +7,7 @@ import type { Log } from '../../log.js';
 import type { Caller } from './quotas.js';
 
 /** Somebody who was let in to a user's document. */
-export interface Visitor {
+export interface Grant {
   readonly principal: Principal;
   readonly user: UserId;
   /** Who the history names; `null` where nobody is known. */
@@ -19,7 +19,7 @@ export interface Visitor {
 }
 
 /** Whom places and rates count: the shared document has no user of its own, so whoever comes to it (D8). */
-export const countedAs = ({ user, actor, address }: Visitor): Caller => ({
+export const countedAs = ({ user, actor, address }: Grant): Caller => ({
   user: user === SHARED_DOCUMENT ? actor : user,
   address,
 });
@@ -34,12 +34,12 @@ export const BEARER = 'bearer';
  * @param user throws what is wrong with the name, once the token is known to be good
  * @throws SyncError `UNAUTHORIZED`, `FORBIDDEN` or `ACCESS_UNAVAILABLE`
  */
-export async function letIn(
+export async function authorize(
   access: Access,
   request: IncomingMessage,
   address: string,
   user: () => UserId,
-): Promise<Visitor> {
+): Promise<Grant> {
   const token = tokenOf(request);
   const principal = await access.identify(token);
   const name = user();

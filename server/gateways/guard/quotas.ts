@@ -28,7 +28,7 @@ const NO_PLACE_LEFT: Refusal = { code: 'TOO_MANY_SOCKETS', retryAfter: 10 };
 const UNLIMITED = { rate: Number.POSITIVE_INFINITY, burst: Number.POSITIVE_INFINITY };
 const NO_LIMIT = new Allowance({ messages: UNLIMITED, bytes: UNLIMITED }, () => 0);
 
-export class Admission {
+export class Quotas {
   readonly #config: Config;
   readonly #log: Log;
   readonly #now: () => number;

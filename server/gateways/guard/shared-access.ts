@@ -7,7 +7,7 @@ import type { Config } from '../../config.js';
 import { DurableRecords } from '../../documents/durable-records.js';
 import type { DocumentRegistry } from '../../documents/registry.js';
 import { SyncError } from '../../errors.js';
-import type { Visitor } from './authorize.js';
+import type { Grant } from './authorize.js';
 
 export interface SharedAccess {
   readonly collections: ReadonlySet<CollectionName>;
@@ -25,13 +25,13 @@ interface Parts {
 }
 
 /**
- * Opens the shared document for a visitor; `null` where nothing is shared. `release` it when done.
+ * Opens the shared document for who holds this grant; `null` where nothing is shared. `release` it when done.
  *
  * @throws SyncError `STORE_UNAVAILABLE`
  */
 export async function openShared(
   { config, registry }: Parts,
-  { principal, actor, user }: Visitor,
+  { principal, actor, user }: Grant,
 ): Promise<SharedAccess | null> {
   const collections = config.sharedCollections;
   if (collections.size === 0) return null;

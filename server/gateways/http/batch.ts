@@ -7,8 +7,8 @@ import { readRecord, recordMap } from '../../../shared/records.js';
 import { growthOfDeletion, growthOfRecord } from '../../documents/intake/quota.js';
 import type { Author } from '../../documents/json-devices/device-key.js';
 import { applyMessage, neededFrom } from '../../documents/json-devices/merge-write.js';
-import type { HttpDeviceView } from '../../documents/json-devices/request-view.js';
-import type { Judged } from '../../documents/json-devices/write-context.js';
+import type { RequestView } from '../../documents/json-devices/request-view.js';
+import type { WriteContext } from '../../documents/json-devices/write-context.js';
 import { keyOf } from '../../documents/records/record-key.js';
 import type { UserDocument } from '../../documents/user-document.js';
 import { SyncError } from '../../errors.js';
@@ -50,10 +50,10 @@ export function readChanges(body: unknown, user: UserId, maxDepth: number): Item
 export class Batch {
   readonly document: UserDocument;
   readonly #author: Author;
-  readonly #view: HttpDeviceView;
+  readonly #view: RequestView;
   readonly #items: readonly Item[];
 
-  constructor(document: UserDocument, author: Author, view: HttpDeviceView, items: readonly Item[]) {
+  constructor(document: UserDocument, author: Author, view: RequestView, items: readonly Item[]) {
     this.document = document;
     this.#author = author;
     this.#view = view;
@@ -94,10 +94,10 @@ export class Batch {
   apply(now: number): void {
     const { document } = this;
     const view = this.#view;
-    const applied: [ChangeMessage, Judged][] = [];
+    const applied: [ChangeMessage, WriteContext][] = [];
     const made = new Map<string, number>();
     const entries = document.write(
-      { via: 'http', ...this.#author, member: null },
+      { via: 'http', ...this.#author, subscriber: null },
       (doc) => {
         for (const { message } of this.#items) {
           const judged = view.judge(message, now);

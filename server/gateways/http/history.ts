@@ -11,10 +11,10 @@ import { sendJson } from './compression.js';
 import {
   authorOf,
   durableHead,
+  grantOf,
   type HttpOptions,
   inOrder,
   mustWrite,
-  visitorOf,
   withDocument,
 } from './request.js';
 
@@ -50,10 +50,10 @@ const restoreSchema = z.object({
 /** Changes of records, newest first, a page at a time. */
 export async function getHistory(options: HttpOptions, request: Request, response: Response): Promise<void> {
   // It names those who change what everybody reads.
-  if (visitorOf(request).user === SHARED_DOCUMENT) mustWrite(request);
+  if (grantOf(request).user === SHARED_DOCUMENT) mustWrite(request);
   const query = read(querySchema, request.query);
   await withDocument(options, request, 'history', async (document) => {
-    const { entries, next } = await document.archive.page(await durableHead(document), query);
+    const { entries, next } = await document.historyLog.page(await durableHead(document), query);
     response.set('Cache-Control', 'private, no-store');
     await sendJson(options, request, response, { entries: entries.map(shownEntry), next });
   });
@@ -65,8 +65,8 @@ export async function postRestore(options: HttpOptions, request: Request, respon
   const author = authorOf(request, options.newDeviceId);
   const wanted = read(restoreSchema, request.body);
   await withDocument(options, request, 'restore', async (document) => {
-    const image = await document.archive.imageAt(await durableHead(document), wanted, wanted.revision);
-    const origin = { via: 'restore', ...author, member: null } as const;
+    const image = await document.historyLog.imageAt(await durableHead(document), wanted, wanted.revision);
+    const origin = { via: 'restore', ...author, subscriber: null } as const;
     const restored = await inOrder(document, () => {
       document.room.mustTake(growthOfRecord(document.record(wanted), image.json));
       document.write(origin, (doc) => writeImage(doc, wanted.collection, wanted.id, image));

@@ -11,8 +11,8 @@ import type { UserDocument } from '../../documents/user-document.js';
 import { SyncError } from '../../errors.js';
 import type { Log } from '../../log.js';
 import type { Metrics } from '../../metrics.js';
-import { letIn, type Visitor } from '../guard/authorize.js';
-import type { Admission, Caller } from '../guard/quotas.js';
+import { authorize, type Grant } from '../guard/authorize.js';
+import type { Caller, Quotas } from '../guard/quotas.js';
 import { deviceInHeader, invalidUser } from '../guard/request-names.js';
 
 export interface HttpOptions {
@@ -24,7 +24,7 @@ export interface HttpOptions {
   readonly newDeviceId: () => DeviceId;
   /** Whether the store works and the server takes traffic (H4). */
   readonly isReady: () => boolean;
-  readonly admission: Admission;
+  readonly quotas: Quotas;
   readonly metrics: Metrics;
   readonly backlog: Backlog;
 }
@@ -38,11 +38,11 @@ const LARGEST_BODY = 32 * 2 ** 20;
  *
  * @param cost in messages: what dear requests cost besides their bytes
  */
-export function admit({ admission, config }: HttpOptions, cost: number): RequestHandler {
+export function admit({ quotas, config }: HttpOptions, cost: number): RequestHandler {
   return (request, response, next) => {
     if (response.closed) return; // it has gone while its token was checked, and would never give its place back
-    const caller = callerOf(admission, request);
-    const refusal = admission.refuseRequest(caller);
+    const caller = callerOf(quotas, request);
+    const refusal = quotas.refuseRequest(caller);
     if (refusal !== null) {
       // What of the body is still to come is not worth reading.
       response.set({ 'Retry-After': String(refusal.retryAfter), Connection: 'close' });
@@ -52,10 +52,10 @@ export function admit({ admission, config }: HttpOptions, cost: number): Request
     const { socket } = request;
     const before = socket.bytesRead + socket.bytesWritten;
     const announced = bodySize(request, config.maxHttpBody);
-    const leave = admission.enterRequest(caller, cost, announced);
+    const leave = quotas.enterRequest(caller, cost, announced);
     response.once('close', () => {
       leave();
-      admission.sharedOf(caller).take(0, socket.bytesRead + socket.bytesWritten - before - announced);
+      quotas.sharedOf(caller).take(0, socket.bytesRead + socket.bytesWritten - before - announced);
     });
     next();
   };
@@ -86,23 +86,23 @@ export const countAnswers =
   };
 
 /** Charges for more than `admit` could know of, in messages and bytes. */
-export function charge({ admission }: HttpOptions, request: Request, cost: number, bytes = 0): void {
-  admission.sharedOf(callerOf(admission, request)).take(cost, bytes);
+export function charge({ quotas }: HttpOptions, request: Request, cost: number, bytes = 0): void {
+  quotas.sharedOf(callerOf(quotas, request)).take(cost, bytes);
 }
 
 /** Charges for a body that was inflated, and counts it among those of its address while it lasts. */
 export function chargeBody(options: HttpOptions, request: Request, response: Response, bytes: number): void {
-  const { admission } = options;
+  const { quotas } = options;
   charge(options, request, 0, bytes);
-  const bodies = admission.sharedOf({ user: null, address: admission.addressOf(request) });
+  const bodies = quotas.sharedOf({ user: null, address: quotas.addressOf(request) });
   bodies.take(0, bytes);
   if (response.closed) bodies.take(0, -bytes);
   else response.once('close', () => bodies.take(0, -bytes));
 }
 
-function callerOf(admission: Admission, request: Request): Caller {
+function callerOf(quotas: Quotas, request: Request): Caller {
   const { userId } = request.params;
-  return { user: isUserId(userId) ? userId : null, address: admission.addressOf(request) };
+  return { user: isUserId(userId) ? userId : null, address: quotas.addressOf(request) };
 }
 
 const arrivals = new WeakMap<Request, number>();
@@ -110,18 +110,18 @@ const arrivals = new WeakMap<Request, number>();
 /** When the request itself arrived, before its body. */
 export const arrivalOf = (request: Request): number | null => arrivals.get(request) ?? null;
 
-const visitors = new WeakMap<Request, Visitor>();
+const grants = new WeakMap<Request, Grant>();
 
 /** Lets the request in to the user that its path names, before its body is read. */
 export const door =
   (
-    { access, admission, now }: Pick<HttpOptions, 'access' | 'admission' | 'now'>,
+    { access, quotas, now }: Pick<HttpOptions, 'access' | 'quotas' | 'now'>,
     document = userOf,
   ): RequestHandler =>
   async (request, _response, next) => {
     arrivals.set(request, now());
-    const address = admission.addressOf(request);
-    visitors.set(request, await letIn(access, request, address, () => document(request)));
+    const address = quotas.addressOf(request);
+    grants.set(request, await authorize(access, request, address, () => document(request)));
     next();
   };
 
@@ -137,21 +137,21 @@ export function userOf(request: Request): UserId {
 }
 
 /** Who has come in by the door. */
-export function visitorOf(request: Request): Visitor {
-  const visitor = visitors.get(request);
-  if (visitor === undefined) throw new SyncError('UNAUTHORIZED');
-  return visitor;
+export function grantOf(request: Request): Grant {
+  const grant = grants.get(request);
+  if (grant === undefined) throw new SyncError('UNAUTHORIZED');
+  return grant;
 }
 
 /** Refuses who may only read. */
 export function mustWrite(request: Request): void {
-  if (!visitorOf(request).mayWrite) throw new SyncError('READ_ONLY');
+  if (!grantOf(request).mayWrite) throw new SyncError('READ_ONLY');
 }
 
 /** Who makes the changes of this request: a device that is named, or a new one. */
 export const authorOf = (request: Request, newDeviceId: () => DeviceId): Author => ({
   device: namedDevice(request) ?? newDeviceId(),
-  actor: visitorOf(request).actor,
+  actor: grantOf(request).actor,
 });
 
 /** The device that the request names, `null` if it names none. */
@@ -163,7 +163,7 @@ export async function withDocument(
   action: Visit['action'],
   use: (document: UserDocument) => Promise<void>,
 ): Promise<void> {
-  const { principal, user, address } = visitorOf(request);
+  const { principal, user, address } = grantOf(request);
   await access.enter(principal, { user, action, via: 'http', address });
   const lease = await registry.open(user);
   try {

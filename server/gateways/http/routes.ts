@@ -104,7 +104,7 @@ export function createHttp(options: HttpOptions): express.Express {
     const known = toSyncError(error);
     metrics.refused.add(known.code);
     if (known.code === 'INTERNAL') log('unexpected', { where: `${request.method} request`, error });
-    if (REFUSALS.has(known.code)) logRefusal(log, request, options.admission.addressOf(request), known);
+    if (REFUSALS.has(known.code)) logRefusal(log, request, options.quotas.addressOf(request), known);
     if (known.status === 401) response.set('WWW-Authenticate', 'Bearer');
     response.status(known.status).json({ code: known.code, message: known.message, index: known.index });
   });

@@ -2,7 +2,7 @@
 import type { Request, Response } from 'express';
 import type { Collections } from '../../../shared/json.js';
 import type { Author } from '../../documents/json-devices/device-key.js';
-import type { HttpDeviceView } from '../../documents/json-devices/request-view.js';
+import type { RequestView } from '../../documents/json-devices/request-view.js';
 import type { UserDocument } from '../../documents/user-document.js';
 import { SyncError } from '../../errors.js';
 import { openShared, type SharedAccess, withoutShared } from '../guard/shared-access.js';
@@ -11,11 +11,11 @@ import { sendJson } from './compression.js';
 import {
   authorOf,
   charge,
+  grantOf,
   type HttpOptions,
   inOrder,
   mustWrite,
   namedDevice,
-  visitorOf,
   withDocument,
 } from './request.js';
 import { confirmedBy, etagOf, tagPartOf, tagsOf } from './tags.js';
@@ -41,7 +41,7 @@ export async function getSync(options: HttpOptions, request: Request, response: 
 /** Applies a list of changes, those of each document in one atomic batch, then answers like GET (H2). */
 export async function postSync(options: HttpOptions, request: Request, response: Response): Promise<void> {
   const { config, now } = options;
-  const items = readChanges(request.body, visitorOf(request).user, config.maxDepth);
+  const items = readChanges(request.body, grantOf(request).user, config.maxDepth);
   const isShared = ({ message }: Item): boolean => config.sharedCollections.has(message.collection);
   const [own, everybodys] = [items.filter((item) => !isShared(item)), items.filter(isShared)];
   charge(options, request, items.length);
@@ -95,7 +95,7 @@ async function withDocuments(
   use: (document: UserDocument, shared: SharedAccess | null) => Promise<void>,
 ): Promise<void> {
   await withDocument(options, request, action, async (document) => {
-    const shared = await openShared(options, visitorOf(request));
+    const shared = await openShared(options, grantOf(request));
     try {
       await use(document, shared);
     } finally {
@@ -116,7 +116,7 @@ function mustTake(shared: SharedAccess | null, [first]: readonly Item[]): void {
 interface SharedView {
   readonly document: UserDocument;
   readonly author: Author;
-  readonly view: HttpDeviceView;
+  readonly view: RequestView;
 }
 
 function viewOf(
@@ -137,7 +137,7 @@ interface Answer {
 }
 
 /** What a named device is sent is remembered (L4). */
-function answerOf({ now }: HttpOptions, document: UserDocument, view: HttpDeviceView | null): Answer {
+function answerOf({ now }: HttpOptions, document: UserDocument, view: RequestView | null): Answer {
   view?.sent(document.revision, now());
   return { part: tagPartOf(document), own: document.collections() };
 }
@@ -147,7 +147,7 @@ function confirm(
   { now }: HttpOptions,
   request: Request,
   document: UserDocument,
-  view: HttpDeviceView | null,
+  view: RequestView | null,
   which: 'own' | 'shared',
 ): void {
   if (view === null) return;

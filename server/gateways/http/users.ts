@@ -7,11 +7,11 @@ import type { Visit } from '../../access/access.js';
 import { exportDocument } from '../../documents/export.js';
 import { SyncError } from '../../errors.js';
 import { packer } from './compression.js';
-import { type HttpOptions, mustWrite, visitorOf } from './request.js';
+import { grantOf, type HttpOptions, mustWrite } from './request.js';
 
 /** A person may erase and take along what is theirs; for others an administrator has to. */
 async function ownerOf({ access }: HttpOptions, request: Request, action: Visit['action']): Promise<UserId> {
-  const { principal, user, actor, address } = visitorOf(request);
+  const { principal, user, actor, address } = grantOf(request);
   if (actor !== null && actor !== user) throw new SyncError('FORBIDDEN');
   await access.enter(principal, { user, action, via: 'http', address });
   return user;

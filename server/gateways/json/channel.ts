@@ -6,12 +6,12 @@ import type * as Y from 'yjs';
 import type { Collections } from '../../../shared/json.js';
 import { knowsName } from '../../../shared/known-names.js';
 import type { CollectionName, DeviceId } from '../../../shared/names.js';
-import type { DurableChange, Member, Origin, RecordChange } from '../../documents/changes.js';
+import type { DurableChange, Origin, RecordChange, Subscriber } from '../../documents/changes.js';
 import { growthOfRecord } from '../../documents/intake/quota.js';
 import { applyMessage, neededFrom } from '../../documents/json-devices/merge-write.js';
 import { Receipts } from '../../documents/json-devices/receipts.js';
-import type { DeviceView } from '../../documents/json-devices/socket-view.js';
-import type { Judged } from '../../documents/json-devices/write-context.js';
+import type { SocketView } from '../../documents/json-devices/socket-view.js';
+import type { WriteContext } from '../../documents/json-devices/write-context.js';
 import { keyOf } from '../../documents/records/record-key.js';
 import type { UserDocument } from '../../documents/user-document.js';
 import { SyncError } from '../../errors.js';
@@ -55,14 +55,14 @@ export interface ChannelOptions {
   readonly syncAgain: () => void;
 }
 
-export class JsonChannel implements Member {
+export class JsonChannel implements Subscriber {
   readonly #options: ChannelOptions;
   readonly #origin: Origin;
   readonly #receipts: Receipts;
   readonly #pace: Pace<RecordMessage>;
   readonly #limit: JsonLimit;
   /** What the device may be looking at; from the first full sync on. */
-  #view: DeviceView | null = null;
+  #view: SocketView | null = null;
   /** From the first full sync on, what changes is told. */
   #isFollowing = false;
   /** The `ack` of each write that is not durable yet, in order. */
@@ -71,7 +71,7 @@ export class JsonChannel implements Member {
   constructor(options: ChannelOptions) {
     const { document, device, actor, name, ping, pace, now } = options;
     this.#options = options;
-    this.#origin = { via: 'json', device, actor, member: this };
+    this.#origin = { via: 'json', device, actor, subscriber: this };
     this.#pace = new Pace({
       gap: pace?.gap ?? 0,
       now,
@@ -141,7 +141,7 @@ export class JsonChannel implements Member {
   }
 
   deliver({ origin, revision, records }: DurableChange): void {
-    if (origin.member === this || !this.#isFollowing) return;
+    if (origin.subscriber === this || !this.#isFollowing) return;
     const since = revision - records.length + 1;
     for (const change of records)
       if (this.#options.shows(change.collection))
@@ -191,7 +191,7 @@ export class JsonChannel implements Member {
   }
 
   /** What the app may have lost when it made this write is sent once more. */
-  #repeatLost(message: ChangeMessage, judged: Judged): void {
+  #repeatLost(message: ChangeMessage, judged: WriteContext): void {
     const { document, pace, now } = this.#options;
     if (pace === undefined || pace.gap === 0) return;
     const { revision } = document;
@@ -215,7 +215,7 @@ export class JsonChannel implements Member {
   }
 
   /** Whether the write is from before an erasure: then the device is told, and has to clear first (P7). */
-  #isErased({ ack }: ChangeMessage, judged: Judged): boolean {
+  #isErased({ ack }: ChangeMessage, judged: WriteContext): boolean {
     const { document, send, end } = this.#options;
     const refusal = document.erased?.refusalOf(judged) ?? null;
     if (refusal === null) return false;
@@ -228,7 +228,7 @@ export class JsonChannel implements Member {
    * The sender gets the record too when its own store would be left with something else: when the merge differs
    * from what it sent, or when something without its write was on its way to it (L3).
    */
-  #write(message: ChangeMessage, judged: Judged): void {
+  #write(message: ChangeMessage, judged: WriteContext): void {
     const { document, log, now } = this.#options;
     const { collection, id } = message;
     const made = new Map(judged.madeAt === null ? [] : [[keyOf(message), judged.madeAt]]);
@@ -285,7 +285,7 @@ export class JsonChannel implements Member {
 
   #logBroadcast(): void {
     const { document, log } = this.#options;
-    const others = [...document.members].filter((member) => member !== this);
+    const others = [...document.subscribers].filter((subscriber) => subscriber !== this);
     const devices = others.map(({ device }) => device);
     if (devices.length > 0) log('broadcast', { user: document.user, devices });
   }

@@ -32,7 +32,7 @@ export type Incoming = { readonly message: JsonMessage } | Refused;
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
-export class JsonDoor {
+export class MessageReader {
   readonly #options: DoorOptions;
   readonly #strangeTypes = new Set<string>();
 

@@ -8,12 +8,12 @@ import { type ChangeMessage, type JsonMessage, jsonMessages } from '../../protoc
 import { type SharedAccess, withoutShared } from '../guard/shared-access.js';
 import { BadMessages } from './bad-messages.js';
 import { JsonChannel } from './channel.js';
-import { JsonDoor } from './message-reader.js';
+import { MessageReader } from './message-reader.js';
 import type { JsonSessionOptions } from './options.js';
 
 export class JsonSession {
   readonly #options: JsonSessionOptions;
-  readonly #door: JsonDoor;
+  readonly #door: MessageReader;
   readonly #own: JsonChannel;
   /** That of the shared document; `null` where there is none, or it can't be read. */
   readonly #shared: JsonChannel | null;
@@ -29,7 +29,7 @@ export class JsonSession {
   constructor(options: JsonSessionOptions) {
     this.#options = options;
     const { document, device, actor = null, readOnly = false, outbox, now, log, shared = null } = options;
-    this.#door = new JsonDoor({ user: document.user, maxDepth: options.maxDepth });
+    this.#door = new MessageReader({ user: document.user, maxDepth: options.maxDepth });
     const common = {
       device,
       maxMessage: options.maxMessage,

@@ -11,7 +11,7 @@ import { openShared, type SharedAccess } from '../guard/shared-access.js';
 import { JSON_LIMIT_FACTOR } from '../json/message-reader.js';
 import { JsonSession } from '../json/session.js';
 import { YjsSession } from '../yjs/session.js';
-import { Door, type DoorOptions, type Guest } from './handshake.js';
+import { Door, type DoorOptions, type Peer } from './handshake.js';
 import { endSoon, prove, refuse, turnAway, webSocketServer } from './rejections.js';
 import type { Socket } from './socket.js';
 import type { Via } from './upgrade-request.js';
@@ -27,7 +27,7 @@ export interface UpgradeOptions extends WireOptions, DoorOptions {
 type Session = YjsSession | JsonSession;
 
 interface Connection {
-  readonly guest: Guest;
+  readonly peer: Peer;
   readonly wire: Wire;
   session: Session | null;
   /** Nothing more is taken from it. */
@@ -111,7 +111,7 @@ export class UpgradeGateway {
     const answer = await this.#door.answer(request, stream);
     switch (answer.is) {
       case 'in':
-        this.#open(request, stream, head, answer.guest);
+        this.#open(request, stream, head, answer.peer);
         return;
       case 'turned away':
         turnAway(request, stream, head, answer);
@@ -121,22 +121,22 @@ export class UpgradeGateway {
     }
   }
 
-  #open(request: IncomingMessage, stream: Duplex, head: Buffer, guest: Guest): void {
-    const { asked, visitor } = guest;
+  #open(request: IncomingMessage, stream: Duplex, head: Buffer, peer: Peer): void {
+    const { asked, grant } = peer;
     this.#servers[asked.via].handleUpgrade(request, stream, head, (ws) => {
-      const opened = wire(ws, request.socket, asked.via, visitor, this.#options);
-      void this.#connect(ws, opened, guest);
+      const opened = wire(ws, request.socket, asked.via, grant, this.#options);
+      void this.#connect(ws, opened, peer);
     });
   }
 
-  async #connect(ws: WebSocket, wire: Wire, guest: Guest): Promise<void> {
+  async #connect(ws: WebSocket, wire: Wire, peer: Peer): Promise<void> {
     const { access, config, log, registry } = this.#options;
-    const { device, asked, visitor } = guest;
-    const { user, principal, address, mayWrite } = visitor;
+    const { device, asked, grant } = peer;
+    const { user, principal, address, mayWrite } = grant;
     const { socket } = wire;
     const checkedAt = this.#options.now();
     const connection: Connection = {
-      guest,
+      peer,
       wire,
       session: null,
       isShut: false,
@@ -167,7 +167,7 @@ export class UpgradeGateway {
       const action = mayWrite ? 'connect-write' : 'connect-read';
       await access.enter(principal, { user, action, via: asked.via, address });
       lease = await registry.open(user);
-      if (asked.via === 'json') shared = await openShared(this.#options, visitor);
+      if (asked.via === 'json') shared = await openShared(this.#options, grant);
       clearTimeout(late);
       if (!this.#connections.has(connection) || connection.isShut || ws.readyState !== ws.OPEN) {
         lease.release();
@@ -185,7 +185,7 @@ export class UpgradeGateway {
   }
 
   /** What came before the connection was lost counts: it leaves behind that. */
-  #leave({ session, guest, wire }: Connection, release: () => void): void {
+  #leave({ session, peer, wire }: Connection, release: () => void): void {
     if (session === null) {
       release();
       return;
@@ -196,12 +196,12 @@ export class UpgradeGateway {
       session.leave();
       release();
     };
-    this.#options.turns.enter(guest.visitor.user, { messages: 0, bytes: 0, sender: null, run });
+    this.#options.turns.enter(peer.grant.user, { messages: 0, bytes: 0, sender: null, run });
   }
 
   /** Ends a connection when its token does (A4). */
   #endAtExpiry(connection: Connection): void {
-    const left = expiryOf(connection.guest.visitor.principal) - this.#options.now();
+    const left = expiryOf(connection.peer.grant.principal) - this.#options.now();
     if (left === Number.POSITIVE_INFINITY) return;
     if (left <= 0) this.#shut(connection, new SyncError('UNAUTHORIZED', 'The token has expired.'));
     else
@@ -213,7 +213,7 @@ export class UpgradeGateway {
 
   #endRevoked(): void {
     for (const connection of this.#connections) {
-      const isRevoked = this.#options.access.isRevoked(connection.guest.visitor.principal);
+      const isRevoked = this.#options.access.isRevoked(connection.peer.grant.principal);
       if (isRevoked) this.#shut(connection, new SyncError('UNAUTHORIZED', 'The token was revoked.'));
     }
   }
@@ -227,16 +227,16 @@ export class UpgradeGateway {
   }
 
   #start(connection: Connection, lease: Lease, shared: SharedAccess | null): Session {
-    const { wire, guest } = connection;
+    const { wire, peer } = connection;
     const { document } = lease;
     const session =
-      guest.asked.via === 'yjs'
-        ? this.#yjsSession(document, wire, guest)
-        : this.#jsonSession(document, shared, wire, guest);
+      peer.asked.via === 'yjs'
+        ? this.#yjsSession(document, wire, peer)
+        : this.#jsonSession(document, shared, wire, peer);
     const receive = (message: Uint8Array | string) => {
       if (session instanceof YjsSession) session.receive(typeof message === 'string' ? null : message);
       else session.receive(message);
-      // A trial may take long, and all sockets of a user together may send a lot meanwhile.
+      // A dry run may take long, and all sockets of a user together may send a lot meanwhile.
       const { backlog } = this.#options;
       if (backlog.isFull) wire.socket.holdUntil('disk', (over) => backlog.whenRoom(over));
       if (document.isPaused) wire.socket.holdUntil('work', (over) => document.enter(over));
@@ -253,17 +253,17 @@ export class UpgradeGateway {
     return session;
   }
 
-  #yjsSession(document: UserDocument, { socket, answer }: Wire, guest: Guest): YjsSession {
+  #yjsSession(document: UserDocument, { socket, answer }: Wire, peer: Peer): YjsSession {
     const { config, log, now, uptime } = this.#options;
-    const { device, visitor, asked } = guest;
-    const { actor, mayWrite } = visitor;
+    const { device, grant, asked } = peer;
+    const { actor, mayWrite } = grant;
     const outbox = {
       send: (all: readonly Uint8Array[]) => socket.send(all),
       answer,
       close: (error: SyncError) => {
         // The message may quote a key of the client's data, so it does not go into the log.
         log('messageRefused', { user: document.user, device, via: 'yjs', code: error.code, reason: '' });
-        this.#door.noteOffence(guest, error.code);
+        this.#door.noteOffence(peer, error.code);
         socket.end(error);
       },
     };
@@ -276,7 +276,7 @@ export class UpgradeGateway {
     document: UserDocument,
     shared: SharedAccess | null,
     { socket, answer }: Wire,
-    { device, visitor }: Guest,
+    { device, grant }: Peer,
   ): JsonSession {
     const { config, log, now } = this.#options;
     const outbox = {
@@ -290,7 +290,7 @@ export class UpgradeGateway {
       const timer = setTimeout(() => this.#guard(socket, task), ms).unref();
       return () => clearTimeout(timer);
     };
-    const who = { device, actor: visitor.actor, readOnly: !visitor.mayWrite };
+    const who = { device, actor: grant.actor, readOnly: !grant.mayWrite };
     const pace = { gap, mostBytes, after };
     return new JsonSession({ document, shared, ...who, outbox, now, pace, log, maxDepth, maxMessage });
   }
@@ -306,7 +306,7 @@ export class UpgradeGateway {
   }
 
   #tick(): void {
-    this.#options.admission.sweep();
+    this.#options.quotas.sweep();
     for (const connection of this.#connections) {
       if (connection.session instanceof YjsSession) connection.session.tick();
       void this.#checkAccess(connection);
@@ -315,7 +315,7 @@ export class UpgradeGateway {
 
   /** Ends a connection whose access is another one by now; while nobody can tell, it stays. */
   async #checkAccess(connection: Connection): Promise<void> {
-    const { recheck, mayWrite } = connection.guest.visitor;
+    const { recheck, mayWrite } = connection.peer.grant;
     const now = this.#options.now();
     if (recheck === undefined || connection.isShut || now - connection.checkedAt < recheck.every) return;
     connection.checkedAt = now;

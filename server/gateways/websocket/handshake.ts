@@ -6,30 +6,30 @@ import type { Access } from '../../access/access.js';
 import type { Config } from '../../config.js';
 import { ERRORS, type ErrorCode, SyncError } from '../../errors.js';
 import type { Log } from '../../log.js';
-import { countedAs, letIn, logRefusal, type Visitor } from '../guard/authorize.js';
+import { authorize, countedAs, type Grant, logRefusal } from '../guard/authorize.js';
 import { Offences } from '../guard/offences.js';
 import { isForeign } from '../guard/origin.js';
-import type { Admission, Refusal } from '../guard/quotas.js';
+import type { Quotas, Refusal } from '../guard/quotas.js';
 import { offenderOf, readRequest, type UpgradeRequest, userIn } from './upgrade-request.js';
 
 export interface DoorOptions {
   readonly config: Config;
   readonly access: Access;
-  readonly admission: Admission;
+  readonly quotas: Quotas;
   readonly log: Log;
   readonly uptime: () => number;
   readonly newDeviceId: () => DeviceId;
 }
 
 /** Somebody who came in: who, with which device, over which protocol. */
-export interface Guest {
-  readonly visitor: Visitor;
+export interface Peer {
+  readonly grant: Grant;
   readonly device: DeviceId;
   readonly asked: UpgradeRequest;
 }
 
 export type Answer =
-  | { readonly is: 'in'; readonly guest: Guest }
+  | { readonly is: 'in'; readonly peer: Peer }
   /** Is told by a close code. */
   | { readonly is: 'turned away'; readonly error: SyncError; readonly challenge: string | null }
   /** Is told by an HTTP status. */
@@ -57,36 +57,36 @@ export class Door {
     this.#isClosed = true;
   }
 
-  /** A native connection of this guest was ended for it (N8). */
-  noteOffence({ asked }: Guest, code: ErrorCode): void {
+  /** A native connection of this peer was ended for it (N8). */
+  noteOffence({ asked }: Peer, code: ErrorCode): void {
     if (OFFENCES.has(code)) this.#offences.note(offenderOf(asked));
   }
 
   /** Decides, and takes the places of who comes in until the stream closes. */
   async answer(request: IncomingMessage, stream: Duplex): Promise<Answer> {
-    const { admission } = this.#options;
-    const address = admission.addressOf(request);
+    const { quotas } = this.#options;
+    const address = quotas.addressOf(request);
     const asked = readRequest(request, address);
-    const early = this.#refusalOf(request) ?? admission.refuseAddress(address);
+    const early = this.#refusalOf(request) ?? quotas.refuseAddress(address);
     if (asked === null || early !== null) return this.#refused(request, address, early ?? NOTHING_HERE);
-    stream.once('close', admission.enterAddress(address));
-    const guest = await this.#identify(request, asked);
-    const isIn = !(guest instanceof SyncError);
-    const late = this.#refusalOf(request) ?? (isIn ? this.#refusalOfGuest(guest) : null);
+    stream.once('close', quotas.enterAddress(address));
+    const peer = await this.#identify(request, asked);
+    const isIn = !(peer instanceof SyncError);
+    const late = this.#refusalOf(request) ?? (isIn ? this.#refusalOfGuest(peer) : null);
     if (late !== null) return this.#refused(request, address, late);
-    if (!isIn) return { is: 'turned away', error: guest, challenge: asked.challenge };
-    const leave = admission.enterUser(countedAs(guest.visitor));
+    if (!isIn) return { is: 'turned away', error: peer, challenge: asked.challenge };
+    const leave = quotas.enterUser(countedAs(peer.grant));
     // It may have gone while its token was checked, and says so only once.
     if (stream.closed) leave();
     else stream.once('close', leave);
-    return { is: 'in', guest };
+    return { is: 'in', peer };
   }
 
-  async #identify(request: IncomingMessage, asked: UpgradeRequest): Promise<Guest | SyncError> {
+  async #identify(request: IncomingMessage, asked: UpgradeRequest): Promise<Peer | SyncError> {
     const { access, log, newDeviceId } = this.#options;
     try {
-      const visitor = await letIn(access, request, asked.address, () => userIn(asked));
-      return { visitor, asked, device: asked.device ?? newDeviceId() };
+      const grant = await authorize(access, request, asked.address, () => userIn(asked));
+      return { grant, asked, device: asked.device ?? newDeviceId() };
     } catch (error) {
       if (!(error instanceof SyncError)) {
         log('unexpected', { where: 'the door', error });
@@ -104,9 +104,9 @@ export class Door {
   }
 
   /** Asked once it is known that the client may come in. */
-  #refusalOfGuest({ asked, visitor }: Guest): Refusal | null {
+  #refusalOfGuest({ asked, grant }: Peer): Refusal | null {
     if (this.#offences.isBlocked(offenderOf(asked))) return BLOCKED;
-    return this.#options.admission.refuseUser(countedAs(visitor));
+    return this.#options.quotas.refuseUser(countedAs(grant));
   }
 
   #refused(request: IncomingMessage, address: string, refusal: Refusal): Answer {

@@ -6,14 +6,14 @@ import type { Config } from '../../config.js';
 import type { Sender } from '../../documents/turns/turn-line.js';
 import type { Turns } from '../../documents/turns/turns.js';
 import type { Metrics } from '../../metrics.js';
-import type { Admission, Caller } from '../guard/quotas.js';
+import type { Caller, Quotas } from '../guard/quotas.js';
 import { Flow } from './flow-control.js';
 import { Socket } from './socket.js';
 import type { Via } from './upgrade-request.js';
 
 export interface WireOptions {
   readonly config: Config;
-  readonly admission: Admission;
+  readonly quotas: Quotas;
   readonly metrics: Metrics;
   /** Milliseconds from any moment on; never jumps. */
   readonly uptime: () => number;
@@ -44,7 +44,7 @@ export function wire(
   stream: Stream,
   via: Via,
   caller: Caller & { readonly user: UserId },
-  { config, admission, metrics, uptime, turns }: WireOptions,
+  { config, quotas, metrics, uptime, turns }: WireOptions,
 ): Wire {
   const onSent = (bytes: number) => {
     metrics.messagesOut.add(via);
@@ -53,14 +53,14 @@ export function wire(
   const socket = new Socket(ws, stream, { ...config, onSent });
   const flow = new Flow({
     socket,
-    allowance: admission.newAllowance(),
+    allowance: quotas.newAllowance(),
     received: () => stream.bytesRead,
     now: uptime,
     after: (ms, task) => void setTimeout(task, ms).unref(),
     onPause: () => metrics.pauses.add(via),
     inTurn: (task) => turns.first(caller.user, task),
   });
-  const shared = admission.sharedOf(caller);
+  const shared = quotas.sharedOf(caller);
   return {
     via,
     socket,

@@ -1,7 +1,7 @@
 /** One native connection, without its socket: messages in, messages out (N1–N6). */
 
 import type { DeviceId } from '../../../shared/names.js';
-import type { DurableChange, Member, Origin } from '../../documents/changes.js';
+import type { DurableChange, Origin, Subscriber } from '../../documents/changes.js';
 import { type MadeAt, ON_ARRIVAL, SenderClock } from '../../documents/later-wins/made-at.js';
 import { ERRORS, SyncError } from '../../errors.js';
 import type { Dependency } from '../../protocol/missing.js';
@@ -31,7 +31,7 @@ const MAX_WAITING = 1_000;
 /** The longest silence towards a client, in ms: y-websocket reconnects after 30 s of it. */
 export const KEEP_ALIVE = 12_000;
 
-export class YjsSession implements Member {
+export class YjsSession implements Subscriber {
   readonly #options: YjsSessionOptions;
   readonly #uptime: () => number;
   readonly #origin: Origin;
@@ -57,7 +57,7 @@ export class YjsSession implements Member {
 
   constructor(options: YjsSessionOptions) {
     this.#options = options;
-    this.#origin = { via: 'yjs', device: options.device, actor: options.actor ?? null, member: this };
+    this.#origin = { via: 'yjs', device: options.device, actor: options.actor ?? null, subscriber: this };
     this.#uptime = options.uptime ?? options.now;
     this.#lastSent = this.#uptime();
   }
@@ -97,7 +97,7 @@ export class YjsSession implements Member {
   }
 
   deliver({ origin, update, made }: DurableChange): void {
-    const news = origin.member === this ? made : update;
+    const news = origin.subscriber === this ? made : update;
     if (news !== null) this.#line.put(updateFrames(news), (frames) => this.#sendAll(frames));
     if (this.#waiting.length > 0) this.#enter(() => this.#retryWaiting());
   }
@@ -273,8 +273,8 @@ export class YjsSession implements Member {
   #tellOthers(entries: Parameters<typeof messages.awareness>[0]): void {
     if (entries.length === 0) return;
     const frames = awarenessFrames(entries);
-    for (const member of this.#options.document.members) {
-      if (member !== this && member instanceof YjsSession) member.tell(frames);
+    for (const subscriber of this.#options.document.subscribers) {
+      if (subscriber !== this && subscriber instanceof YjsSession) subscriber.tell(frames);
     }
   }
 

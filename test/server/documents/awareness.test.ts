@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { AwarenessRoom, type Owner } from '../../../server/documents/awareness.js';
+import { AwarenessStates, type Owner } from '../../../server/documents/awareness.js';
 import { type AwarenessEntry, MAX_AWARENESS_STATE } from '../../../server/protocol/yjs.js';
 import type { DeviceId } from '../../../shared/names.js';
 
@@ -10,7 +10,7 @@ const connection = (device: string): Owner => ({ actor: null, device: device as 
 
 describe('[N6] awareness of one document', () => {
   test('what a connection says of itself is passed on, newer clocks only', () => {
-    const room = new AwarenessRoom();
+    const room = new AwarenessStates();
     const anna = connection('anna');
     expect(room.update(anna, [entry(1, 0)])).toEqual([entry(1, 0)]);
     expect(room.update(anna, [entry(1, 0, '{"a":1}')])).toEqual([]);
@@ -20,7 +20,7 @@ describe('[N6] awareness of one document', () => {
   });
 
   test('states of others that a connection re-sends are passed over, its own beside them are not', () => {
-    const room = new AwarenessRoom();
+    const room = new AwarenessStates();
     const [anna, bert] = [connection('anna'), connection('bert')];
     room.update(anna, [entry(1, 5)]);
     expect(room.update(bert, [entry(1, 5), entry(2, 0)])).toEqual([entry(2, 0)]);
@@ -29,7 +29,7 @@ describe('[N6] awareness of one document', () => {
   });
 
   test('another device does not take an id over, also with nothing to say of itself', () => {
-    const room = new AwarenessRoom();
+    const room = new AwarenessStates();
     const [anna, mallory] = [connection('anna'), connection('mallory')];
     room.update(anna, [entry(1, 5)]);
     expect(room.update(mallory, [entry(1, 9, '{"forged":1}')])).toEqual([]);
@@ -38,7 +38,7 @@ describe('[N6] awareness of one document', () => {
   });
 
   test('nobody removes the state of another, and nothing removes what never was', () => {
-    const room = new AwarenessRoom();
+    const room = new AwarenessStates();
     const [anna, bert] = [connection('anna'), connection('bert')];
     room.update(anna, [entry(1, 5)]);
     room.update(bert, [entry(2, 0)]);
@@ -48,7 +48,7 @@ describe('[N6] awareness of one document', () => {
   });
 
   test('a goodbye with the same clock counts, as y-websocket sends it', () => {
-    const room = new AwarenessRoom();
+    const room = new AwarenessStates();
     const anna = connection('anna');
     room.update(anna, [entry(1, 5)]);
     expect(room.update(anna, [gone(1, 5)])).toEqual([gone(1, 5)]);
@@ -57,7 +57,7 @@ describe('[N6] awareness of one document', () => {
   });
 
   test('a connection that ends takes its states with it, and only these', () => {
-    const room = new AwarenessRoom();
+    const room = new AwarenessStates();
     const [anna, bert] = [connection('anna'), connection('bert')];
     room.update(anna, [entry(1, 5), entry(3, 2)]);
     room.update(bert, [entry(2, 0)]);
@@ -66,7 +66,7 @@ describe('[N6] awareness of one document', () => {
   });
 
   test('a newer connection of the same client takes its id over; the end of the old one leaves it', () => {
-    const room = new AwarenessRoom();
+    const room = new AwarenessStates();
     const [old, fresh] = [connection('phone'), connection('phone')];
     room.update(old, [entry(1, 5)]);
     expect(room.update(fresh, [entry(1, 5, '{"again":1}')])).toEqual([entry(1, 5, '{"again":1}')]);
@@ -76,7 +76,7 @@ describe('[N6] awareness of one document', () => {
   });
 
   test('after the end of the old connection, the same client introduces itself again with the clock it had', () => {
-    const room = new AwarenessRoom();
+    const room = new AwarenessStates();
     const [old, fresh] = [connection('phone'), connection('phone')];
     room.update(old, [entry(1, 5)]);
     room.leave(old);
@@ -84,7 +84,7 @@ describe('[N6] awareness of one document', () => {
   });
 
   test('an echo does not bring back what was removed', () => {
-    const room = new AwarenessRoom();
+    const room = new AwarenessStates();
     const [anna, bert] = [connection('anna'), connection('bert')];
     room.update(bert, [entry(2, 0)]);
     room.update(anna, [entry(1, 5)]);
@@ -96,7 +96,7 @@ describe('[N6] awareness of one document', () => {
   });
 
   test('a state has at most 4 KB, in bytes', () => {
-    const room = new AwarenessRoom();
+    const room = new AwarenessStates();
     const anna = connection('anna');
     const sized = (bytes: number, character = 'x') =>
       JSON.stringify(character.repeat((bytes - 2) / Buffer.byteLength(character)));
@@ -109,14 +109,14 @@ describe('[N6] awareness of one document', () => {
   });
 
   test('one connection introduces a few ids, not any number of them', () => {
-    const room = new AwarenessRoom();
+    const room = new AwarenessStates();
     const many = Array.from({ length: 1_000 }, (_, id) => entry(id, 1));
     expect(room.update(connection('hostile'), many).length).toBeLessThanOrEqual(8);
     expect(room.entries().length).toBeLessThanOrEqual(8);
   });
 
   test('clients that come and go leave nothing behind', () => {
-    const room = new AwarenessRoom();
+    const room = new AwarenessStates();
     for (let id = 0; id < 5_000; id++) {
       const visitor = connection(`${id}`);
       room.update(visitor, [entry(id, 1)]);

@@ -8,7 +8,7 @@ import { writeRecord } from '../../../shared/records.js';
 import { openDocument } from '../../support/document.js';
 
 const DOCTORS = 'doctors' as CollectionName;
-const origin = { via: 'json', device: 'desk' as DeviceId, actor: null, member: null } as const;
+const origin = { via: 'json', device: 'desk' as DeviceId, actor: null, subscriber: null } as const;
 
 test('[D8 N3] whoever asked before their document failed shows what was saved, and not that there is nothing', async () => {
   const store = new MemoryStore();

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import * as Y from 'yjs';
-import type { DurableChange, Member, Origin } from '../../../server/documents/changes.js';
+import type { DurableChange, Origin, Subscriber } from '../../../server/documents/changes.js';
 import { DocumentRegistry, type RegistryOptions } from '../../../server/documents/registry.js';
 import type { UserDocument } from '../../../server/documents/user-document.js';
 import type { SyncError } from '../../../server/errors.js';
@@ -14,10 +14,10 @@ const ANNA = user('anna');
 const BERT = user('bert');
 const IDLE = 30_000;
 const VISITS = 'visits' as CollectionName;
-const origin: Origin = { via: 'http', device: 'phone' as DeviceId, actor: null, member: null };
+const origin: Origin = { via: 'http', device: 'phone' as DeviceId, actor: null, subscriber: null };
 
 /** A connection that notes what it is told. */
-class Listener implements Member {
+class Listener implements Subscriber {
   readonly device = 'tablet' as DeviceId;
   readonly ids: string[] = [];
   readonly failures: string[] = [];

@@ -9,7 +9,7 @@ import { writeRecord } from '../../../../shared/records.js';
 import { openDocument } from '../../../support/document.js';
 import { PATIENCE, Watched } from '../../../support/wait.js';
 
-const ORIGIN = { via: 'json' as const, device: 'phone' as DeviceId, actor: null, member: null };
+const ORIGIN = { via: 'json' as const, device: 'phone' as DeviceId, actor: null, subscriber: null };
 
 function write(document: UserDocument, id: string, fields: object): void {
   document.write(ORIGIN, (doc) =>

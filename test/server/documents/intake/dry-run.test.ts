@@ -1,20 +1,20 @@
 import { expect, onTestFinished, test } from 'vitest';
 import * as Y from 'yjs';
 import type { Origin } from '../../../../server/documents/changes.js';
-import { TRIAL_LIMITS, Trials } from '../../../../server/documents/intake/dry-run.js';
+import { DryRuns, TRIAL_LIMITS } from '../../../../server/documents/intake/dry-run.js';
 import { SyncError } from '../../../../server/errors.js';
 import { MemoryStore } from '../../../../server/store/memory/memory-store.js';
 import type { DeviceId } from '../../../../shared/names.js';
 import { largeArray, mergeable, offlineDocument, scatteredDeletions } from '../../../hostile/updates.js';
 import { openDocument } from '../../../support/document.js';
 
-const origin: Origin = { via: 'yjs', device: 'phone' as DeviceId, actor: null, member: null };
+const origin: Origin = { via: 'yjs', device: 'phone' as DeviceId, actor: null, subscriber: null };
 
 async function open(limits = { ...TRIAL_LIMITS, timeout: 60_000 }) {
-  const trials = new Trials(limits);
-  onTestFinished(() => trials.close());
+  const dryRuns = new DryRuns(limits);
+  onTestFinished(() => dryRuns.close());
   const store = new MemoryStore();
-  return { store, document: await openDocument(store, 'anna', { trials }) };
+  return { store, document: await openDocument(store, 'anna', { dryRuns }) };
 }
 
 const stateOf = (updates: readonly Uint8Array[]): unknown => {

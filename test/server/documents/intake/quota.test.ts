@@ -4,10 +4,10 @@ import { StoredSize } from '../../../../server/documents/compaction/stored-size.
 import { growthBy } from '../../../../server/documents/intake/growth.js';
 import { LivingSize } from '../../../../server/documents/intake/living-size.js';
 import {
-  DocumentRoom,
+  DocumentQuota,
   growthOfDeletion,
   growthOfRecord,
-  type RoomLimits,
+  type QuotaLimits,
 } from '../../../../server/documents/intake/quota.js';
 import { DeviceStates } from '../../../../server/documents/json-devices/devices.js';
 import { RecentWrites } from '../../../../server/documents/json-devices/recent-writes.js';
@@ -16,9 +16,9 @@ import { writeRecord } from '../../../../shared/records.js';
 
 const CODE = 'DOCUMENT_FULL';
 
-function roomOf(doc: Y.Doc, limits: RoomLimits, now = () => 0) {
+function roomOf(doc: Y.Doc, limits: QuotaLimits, now = () => 0) {
   const size = new StoredSize([]);
-  return { size, room: new DocumentRoom(() => doc, size, limits, now) };
+  return { size, room: new DocumentQuota(() => doc, size, limits, now) };
 }
 
 /** A document that counts what it takes. */
@@ -160,7 +160,7 @@ describe('[S4] the room of a document', () => {
     const doc = new Y.Doc();
     Y.applyUpdate(doc, first);
     const limits = { maxDocument: 5_000, maxDocumentStructs: 1_000 };
-    const room = new DocumentRoom(
+    const room = new DocumentQuota(
       () => doc,
       new StoredSize([first]),
       limits,

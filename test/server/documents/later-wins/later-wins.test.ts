@@ -180,9 +180,9 @@ test('[D3 S] a time from long ago does not bring the whole history into memory, 
     ward.write('desk', (doc) => void (doc.getMap('appointments').get('a') as Y.Map<unknown>).set('s', i));
   }
   await ward.restart();
-  const { archive, history } = ward.document;
+  const { historyLog, history } = ward.document;
   const { floor } = history;
-  const reach = (most?: number): Promise<boolean> => archive.reachBackTo(history, 1, most);
+  const reach = (most?: number): Promise<boolean> => historyLog.reachBackTo(history, 1, most);
   expect(await reach(900)).toBe(true);
   const { from } = history;
   expect([from > floor, history.floor]).toEqual([true, floor]);
@@ -210,9 +210,9 @@ test.each(['kept', 'removed by others'])(
     write((a) => a.set('t', 'of others'));
     if (note !== 'kept') write((a) => a.delete('note'));
     await ward.restart();
-    const { archive, history } = ward.document;
+    const { historyLog, history } = ward.document;
     const { floor } = history;
-    expect(await archive.reachBack(history, begin, 900)).toBe(true);
+    expect(await historyLog.reachBack(history, begin, 900)).toBe(true);
     expect([history.oldest > begin, history.floor, history.covers(begin)]).toEqual([true, floor, true]);
     const again = await ward.line('old').ready();
     const stale = { id: 'a', s: 0, t: 0, u: 'of the phone', ...(note !== 'kept' && { note: 'old' }) };
@@ -226,7 +226,7 @@ test.each(['kept', 'removed by others'])(
     ward.now += 3_600_000;
     history.trim(ward.now, () => history.revision);
     expect(history.covers(begin)).toBe(false);
-    expect(await archive.reachBack(history, begin)).toBe(true);
+    expect(await historyLog.reachBack(history, begin)).toBe(true);
     expect(history.oldest).toBe(floor);
   },
 );

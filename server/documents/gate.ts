@@ -1,7 +1,7 @@
 import type { UserTurns } from './turns/user-turns.js';
 
 /** What waits until a document is in order again: nothing, while it is open. */
-export class Inbox {
+export class Gate {
   #waiting: (() => void)[] | null = null;
   readonly #safely: (task: () => void) => void;
   readonly #turns: UserTurns;
@@ -15,7 +15,7 @@ export class Inbox {
     return this.#waiting !== null;
   }
 
-  /** Runs `task` now, or when the inbox opens, in the order of the calls. */
+  /** Runs `task` now, or when the gate opens, in the order of the calls. */
   enter(task: () => void): void {
     if (this.#waiting !== null) this.#waiting.push(task);
     else task();
