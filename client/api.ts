@@ -5,6 +5,7 @@ import type { SyncedCollections } from './index.js';
 import type { DeviceStorage } from './local-store/store.js';
 import type { Connectivity, Fetch, WebSocketConstructor } from './platform.js';
 import type { Presence } from './presence.js';
+import type { RefusedChange } from './refused-changes.js';
 import type { ConnectionState, Observable, SyncStatus } from './status.js';
 
 /** A record of a collection whose type the app has not declared. */
@@ -101,6 +102,16 @@ export interface CollectionView<Row = SyncRecord> {
   subscribe(listener: (ids: ReadonlySet<string> | null) => void): () => void;
 }
 
+/** A refused change, and what it is. */
+export interface RefusedExport extends RefusedChange {
+  readonly records: readonly {
+    readonly collection: string;
+    readonly id: string;
+    /** As it would be with the change; null where that deletes it. */
+    readonly record: SyncRecord | null;
+  }[];
+}
+
 /** A client of one user at a time; `syncManager` is one, `createSyncClient` makes others. */
 export interface SyncClient {
   initialize(options: SyncOptions): Promise<void>;
@@ -148,6 +159,26 @@ export interface SyncClient {
   setAutoSync(enabled: boolean): Promise<void>;
   loadSavedConfig(): Promise<SavedConfig | null>;
   clearSyncData(options?: { readonly force?: boolean }): Promise<void>;
+  /**
+   * The changes that the server refused (`status.refused`), each with the records as they would be with it; for a
+   * person to keep elsewhere. Nothing is changed by it.
+   *
+   * @example
+   * const [{ reason, records }] = await syncManager.exportRefused();
+   * // records: [{ collection: 'notes', id: 'n1', record: { id: 'n1', text: '…' } }]
+   */
+  exportRefused(): Promise<RefusedExport[]>;
+  /**
+   * Writes what was refused once more, on what the records are now: one of them, or all. It is a new change, which
+   * the server may refuse again. Rejects with `NOT_FOUND` where there is none of that key.
+   *
+   * @example
+   * await syncManager.deleteData('notes', 'long'); // there is room again
+   * await syncManager.retryRefused();
+   */
+  retryRefused(key?: string): Promise<void>;
+  /** Deletes what was refused from this device: one of them, or all. Rejects with `NOT_FOUND`. */
+  discardRefused(key?: string): Promise<void>;
 }
 
 export type { ConnectionState, Observable, SyncStatus };

@@ -15,10 +15,10 @@ export interface Verdict {
   readonly next: 'again' | 'now' | 'busy' | 'slowest' | 'token' | 'refused';
   readonly reason: string;
   readonly error: ClientError | null;
+  /** It is about something that was sent: which of the pending changes, an exchange over HTTP finds out (C11). */
+  readonly isOfChange?: boolean;
   /** The server lacks what the pending changes build on. */
   readonly lacksBase?: boolean;
-  /** There is no room for one of the pending changes, though there may be for all of them together. */
-  readonly isFull?: boolean;
 }
 
 const LOST = 'There is no connection to the server; it is tried again by itself.';
@@ -58,7 +58,12 @@ export function verdictOfEnd({ code, reason, proved = false, isDead, cause }: Li
     return { next: 'busy', reason, error: new ClientError('OFFLINE', reason, { cause }) };
   if (isDead) return { next: 'now', reason, error: null };
   if (!proved) return foreign(code, 'closed the connection with code', reason);
-  return { ...verdictOf(code, reason), lacksBase: code === 1008, isFull: code === 1009 };
+  return {
+    ...verdictOf(code, reason),
+    lacksBase: code === 1008,
+
+    isOfChange: code === 1007 || code === 1009,
+  };
 }
 
 /** What follows from an HTTP exchange that failed. */

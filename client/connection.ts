@@ -41,7 +41,8 @@ export class Connection {
   /** Attempts that failed in a row. */
   #failures = 0;
   #lacksBase = false;
-  #isFull = false;
+  /** One of the pending changes was refused: it is being found over HTTP. */
+  #isSorting = false;
   #hintedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: ConnectionOptions) {
@@ -55,6 +56,7 @@ export class Connection {
     this.#backoff = new Backoff(options.platform.random);
     this.#waiters = new Waiters(options.platform.clock);
     this.#renewals = new Renewals(options.platform.clock);
+    this.#isSorting = options.sorts ?? false;
     this.#fallback = new Fallback(options, {
       exchanged: () => this.#exchanged(),
       confirmed: () => this.#renewals.worked(),
@@ -141,7 +143,7 @@ export class Connection {
     this.#idle();
     if (!this.#isStopped) this.#tell({ connection: 'connecting' });
     if (!this.#running) return;
-    if (this.#hasSockets) void this.#dial();
+    if (this.#hasSockets && !this.#isSorting) void this.#dial();
     else this.#fallback.now().catch(() => {});
   }
 
@@ -171,7 +173,6 @@ export class Connection {
       address: socketAddress(this.#options, token, challenge),
       challenge,
       whole: this.#lacksBase,
-      together: this.#isFull,
       events: this.#events(),
     });
     this.#link = link;
@@ -199,7 +200,6 @@ export class Connection {
   #wentOnline(): void {
     this.#failures = 0;
     this.#lacksBase = false;
-    this.#isFull = false;
     this.#renewals.worked();
     this.#backoff.reset();
     const error = this.#link?.session.isDenied ? this.#report.current.error : null;
@@ -226,7 +226,6 @@ export class Connection {
     this.#failures = this.#isOnline ? 0 : this.#failures + 1;
     this.#idle();
     this.#lacksBase ||= verdict.lacksBase ?? false;
-    this.#isFull ||= verdict.isFull ?? false;
     if (verdict.next === 'refused') this.#refused(verdict);
     else if (verdict.next === 'token') this.#wantsToken(verdict.reason);
     else if (verdict.next === 'now') this.#startOver();
@@ -256,14 +255,23 @@ export class Connection {
     this.#retryAfter(this.#backoff.next());
   }
 
-  #pause({ next, reason, error }: Verdict): void {
+  #pause({ next, reason, error, isOfChange = false }: Verdict): void {
     if (next === 'slowest') this.#backoff.slow();
     if (next === 'busy') this.#backoff.atLeast(BUSY);
     const needsToken = this.#report.current.connection === 'needs-token';
     if (!needsToken) this.#tell({ connection: 'offline', reason });
     if (error !== null) this.#tell({ error });
     this.#retryAfter(this.#backoff.next());
-    if (this.#running && this.#failures >= 2 && this.#hasSockets) this.#fallback.ifDue();
+    if (!this.#running || !this.#hasSockets) return;
+    this.#isSorting = isOfChange;
+    if (isOfChange) void this.#sort();
+    else if (this.#failures >= 2) this.#fallback.ifDue();
+  }
+
+  /** Which change the server refuses, an exchange over HTTP finds out: it is set aside there (C11). */
+  async #sort(): Promise<void> {
+    await this.#options.source.settled().catch(() => {});
+    if (this.#running && this.#isSorting) this.#fallback.now().catch(() => {});
   }
 
   #retryAfter(ms: number): void {
@@ -303,13 +311,20 @@ export class Connection {
     this.#tellSynced();
     this.#tell({ hasReceived: true });
     if (this.#isOnline) return;
+    if (this.#isSorting) {
+      this.#isSorting = false;
+      this.#startOver();
+      return;
+    }
     this.#tell({ connection: this.#link === null ? 'offline' : 'connecting', reason: BY_HTTP, error: null });
     if (!this.#hasSockets) this.#retryAfter(EXCHANGE_PAUSE);
   }
 
   #exchangeFailed(verdict: Verdict, brought: boolean): void {
-    if (this.#isOnline) return;
-    const { next } = verdict;
+    const { next, error } = verdict;
+    if (this.#isOnline || error?.code === 'CLOSED') return;
+    const wasSorting = this.#isSorting;
+    this.#isSorting = false;
     if (brought) this.#backoff.reset();
     if (!this.#hasSockets || next === 'refused' || next === 'token') this.#failed(verdict);
     else if (next === 'slowest') this.#backoff.slow();
@@ -317,6 +332,8 @@ export class Connection {
     else if (verdict.error !== null) this.#tell({ error: verdict.error }); // what the platform lacks
     // A fresh token is under way: sockets may fail for another reason.
     if (next === 'token' && this.#attempt !== null) this.#fallback.now().catch(() => {});
+    const rests = this.#cancelRetry === null && this.#link === null && this.#attempt === null;
+    if (wasSorting && rests) this.#connect();
   }
 
   #exchangeFor(waiter: Waiter): void {

@@ -33,19 +33,26 @@ export class ClientError extends Error {
   }
 }
 
+const changesAre = (count: number): string => `${count} ${count === 1 ? 'change is' : 'changes are'}`;
+
 /** `logout` or `clearSyncData` while changes are pending; nothing was deleted. */
 export class UnsyncedChangesError extends ClientError {
-  /** How many changes the server does not have. */
+  /** How many changes the server does not have yet. */
   readonly pendingChanges: number;
+  /** How many it refused: see `status.refused`. */
+  readonly refusedChanges: number;
 
-  constructor(pendingChanges: number) {
+  constructor(pendingChanges: number, refusedChanges = 0) {
     super(
       'UNSYNCED_CHANGES',
-      `${pendingChanges} ${pendingChanges === 1 ? 'change is' : 'changes are'} not on the server yet. ` +
-        'Wait for whenSynced(), or pass { force: true } to lose them.',
+      refusedChanges === 0
+        ? `${changesAre(pendingChanges)} not on the server yet. Wait for whenSynced(), or pass { force: true } to lose them.`
+        : `${changesAre(pendingChanges + refusedChanges)} on this device alone, ${refusedChanges} of them because the ` +
+            'server refused them. Export, retry or discard those (status.refused), or pass { force: true } to lose all.',
     );
     this.name = 'UnsyncedChangesError';
     this.pendingChanges = pendingChanges;
+    this.refusedChanges = refusedChanges;
   }
 }
 

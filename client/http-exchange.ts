@@ -14,6 +14,7 @@ import {
   timed,
 } from './connection-upload.js';
 import { exchangeUrl, inHeader } from './connection-url.js';
+import { ClientError } from './errors.js';
 import { readExchange } from './messages.js';
 import type { FetchAnswer } from './platform.js';
 import { bytesOf, lacking } from './response-bytes.js';
@@ -35,6 +36,9 @@ const NOTHING = new Uint8Array(0);
 const EMPTY_DOCUMENT = Uint8Array.of(0);
 const MALFORMED = 400;
 const MISSING_DEPENDENCIES = 409;
+const FULL = 413;
+/** Of changes in one body that is tried as a whole, in bytes. */
+const MOST_TOGETHER = 4 * 1024 * 1024;
 
 /** The answer was an error. */
 export class HttpStatus extends Error {
@@ -43,18 +47,30 @@ export class HttpStatus extends Error {
   readonly proved: boolean;
   /** Why, in the server's words; empty where it has none. */
   readonly said: string;
+  /** The code of the server's table of errors. */
+  readonly code: string;
 
-  constructor(status: number, proved: boolean, said: string) {
+  constructor(status: number, proved: boolean, { code = '', message = '' }: ServerError) {
     super(`The answer was HTTP status ${status}.`);
     this.name = 'HttpStatus';
     this.status = status;
     this.proved = proved;
-    this.said = said;
+    this.said = message;
+    this.code = code;
   }
+}
+
+interface ServerError {
+  readonly code?: string;
+  readonly message?: string;
 }
 
 const isStatus = (error: unknown, status: number): boolean =>
   error instanceof HttpStatus && error.proved && error.status === status;
+
+/** The server will refuse the same each time. */
+const isRefusal = (error: unknown): error is HttpStatus =>
+  isStatus(error, MALFORMED) || isStatus(error, FULL);
 
 type Post = (exchange: Exchange) => Promise<Exchange>;
 
@@ -141,10 +157,53 @@ export class HttpExchange {
     rest: Uint8Array | null,
     stateVector: Uint8Array,
   ): Promise<Exchange> {
-    return this.#postChanges(post, given, rest, stateVector).catch((error: unknown) => {
-      if (!isStatus(error, MISSING_DEPENDENCIES)) throw error;
-      return post({ stateVector, update: this.#options.source.diff(EMPTY_DOCUMENT) });
+    const { source } = this.#options;
+    return this.#postChanges(post, given, rest, stateVector).catch(async (error: unknown) => {
+      if (isStatus(error, MISSING_DEPENDENCIES))
+        return post({ stateVector, update: source.diff(EMPTY_DOCUMENT) });
+      if (!isRefusal(error) || given.length === 0) throw error;
+      if (error.status === FULL) await this.#giveTogether(post);
+      await this.#giveAlone(post, given);
+      return post({ stateVector, update: rest ?? NOTHING });
     });
+  }
+
+  /** A server that has no room judges changes by their sum: there may be room for all of them. */
+  async #giveTogether(post: Post): Promise<void> {
+    const { source } = this.#options;
+    const all = source.pendingAfter(0);
+    if (all.length < 2 || bytesIn(all) > MOST_TOGETHER) return;
+    await post({ stateVector: NOTHING, update: merged(all) }).then(
+      () => this.#confirm(all),
+      (error: unknown) => {
+        if (!(error instanceof HttpStatus)) throw error;
+      },
+    );
+  }
+
+  /** Finds which one of them the server refuses, and has it set aside (C11). */
+  async #giveAlone(post: Post, suspects: readonly PendingChange[]): Promise<void> {
+    const { source } = this.#options;
+    const pending = source.pendingAfter((suspects[0]?.number ?? 0) - 1);
+    const left = pending.filter(({ number }) => number <= lastNumber(suspects, 0));
+    const [change] = left;
+    if (change === undefined) return;
+    const half = left.slice(0, Math.ceil(left.length / 2));
+    try {
+      await this.#postChanges(post, half, null, NOTHING);
+      this.#confirm(half);
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      if (left.length === 1) await this.#setAside(post, change, error);
+      await this.#giveAlone(post, half);
+    }
+    await this.#giveAlone(post, left.slice(half.length));
+  }
+
+  async #setAside(post: Post, { number }: PendingChange, { code, said }: HttpStatus): Promise<never> {
+    const { update } = await post({ stateVector: EMPTY_DOCUMENT, update: NOTHING });
+    await this.#options.source.setAside(number, { code, reason: said }, update);
+    throw new ClientError('CLOSED');
   }
 
   /** With their times, where they have some and the server does not refuse that. */
@@ -166,10 +225,11 @@ export class HttpExchange {
       update: rest ?? NOTHING,
       timed: { sentAt: clock.now(), changes: timed(pending) },
     };
-    return post(exchange).catch((error: unknown) => {
+    return post(exchange).catch(async (error: unknown) => {
       if (!isStatus(error, MALFORMED)) throw error;
+      const answer = await plain();
       this.#takesTimes = false;
-      return plain();
+      return answer;
     });
   }
 
@@ -242,15 +302,15 @@ async function answerOf(answer: FetchAnswer, challenge: string, heard: () => voi
   if (headers === undefined) throw lacking('headers');
   const proved = headers.get('Sync-Proof') === challenge;
   if (ok && proved) return readExchange(bytes);
-  throw new HttpStatus(status, proved, proved ? wordsIn(bytes) : '');
+  throw new HttpStatus(status, proved, proved ? errorIn(bytes) : {});
 }
 
-/** The message of an error of our server, or nothing. */
-function wordsIn(bytes: Uint8Array): string {
+/** What an error of our server says. */
+function errorIn(bytes: Uint8Array): ServerError {
   try {
-    const { message } = JSON.parse(decodeUtf8(bytes));
-    return typeof message === 'string' ? message : '';
+    const { code, message } = JSON.parse(decodeUtf8(bytes));
+    return { code: String(code ?? ''), message: String(message ?? '') };
   } catch {
-    return '';
+    return {};
   }
 }

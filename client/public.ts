@@ -7,6 +7,7 @@ export type {
   LegacySyncStatus,
   NewRecord,
   RecordOf,
+  RefusedExport,
   SavedConfig,
   Schemas,
   SyncClient,
@@ -33,4 +34,5 @@ export type {
 } from './local-store/store.js';
 export type { Connectivity, Fetch, WebSocketConstructor, WebSocketLike } from './platform.js';
 export type { Presence, PresenceEntry } from './presence.js';
+export type { RefusedChange } from './refused-changes.js';
 export type { ConnectionState, Observable, SyncStatus } from './status.js';

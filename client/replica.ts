@@ -4,6 +4,8 @@ import { bringBack } from './created-apart.js';
 import { ClientError, StorageError, unreadableChanges } from './errors.js';
 import type { ClearReason, LocalStore, NewChange, StoredChange, StoreNews } from './local-store/store.js';
 import { PendingChanges } from './pending-changes.js';
+import { RefusedKeeper } from './refused-keeper.js';
+import { changeOf, type Origin, type Renewal, type Task } from './replica-task.js';
 import { StoreKeeper, type StoreKeeperOptions } from './store-keeper.js';
 import { pendingRow, seal, unseal } from './stored-bytes.js';
 import { StoredSize } from './stored-size.js';
@@ -13,34 +15,27 @@ export interface ReplicaOptions
   extends Pick<StoreKeeperOptions, 'storage' | 'name' | 'clock' | 'openTimeout' | 'onStorage' | 'onCleared'> {
   /** The number of pending changes, or whether changes are stored, is another one. */
   readonly onChange: () => void;
-  /** An update could not be applied; the document in memory may be broken and has to be opened anew. */
-  readonly onBroken: () => void;
-}
-
-/** A `local` change is a write of the app: it is pending until the server confirms it. */
-type Origin = 'local' | 'remote' | 'stored';
-
-/** An update of the server, which is applied in its turn, or a write of the app, which is applied at once. */
-interface Task {
-  readonly origin: Origin;
-  readonly at: number; // when it was asked for
-  readonly change: (doc: Y.Doc) => void;
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
-  /** What it did to the document; `null` where there is nothing to store. */
-  update: Uint8Array | null;
-  /** That of the pending change. */
-  number: number | null;
+  /**
+   * The document in memory is not that of the store, or may be broken: it has to be opened anew, once `stored`
+   * resolves; where that rejects, it goes on as it is.
+   */
+  readonly onBroken: (stored?: Promise<void>) => void;
 }
 
 export class Replica implements SyncSource {
   readonly doc = new Y.Doc();
   readonly #options: ReplicaOptions;
+  /** What the server refused (C11). */
+  readonly refused: RefusedKeeper;
   readonly #keeper: StoreKeeper;
   readonly #pending = new PendingChanges();
   readonly #size = new StoredSize();
   readonly #listeners = new Set<() => void>();
+  readonly stateVector = (): Uint8Array => Y.encodeStateVector(this.doc);
+  readonly settled = (): Promise<void> => this.write(() => {});
+  readonly setAside: SyncSource['setAside'] = (...refused) => this.refused.setAside(...refused);
   #tasks: Task[] = [];
+  #renewal: Renewal | null = null;
   #hasNews = false;
   #isDraining = false;
   #drained: Promise<void> | null = null;
@@ -49,8 +44,7 @@ export class Replica implements SyncSource {
   readonly #taskOf = new WeakMap<Y.Transaction, Task>();
   /** Yjs has ended what it began. */
   #isWhole = true;
-  /** It could not. */
-  #isBroken = false;
+  #isBroken = false; // it could not
 
   private constructor(options: ReplicaOptions) {
     this.#options = options;
@@ -59,6 +53,13 @@ export class Replica implements SyncSource {
       fill: (store) => this.#fill(store),
       onNews: () => this.#drain(true),
       onReopened: () => this.#drain(),
+    });
+    this.refused = new RefusedKeeper({
+      ...options,
+      source: this,
+      keeper: this.#keeper,
+      learn: (news, then) => this.#learn(news, then),
+      storeAnew: (rows) => this.#renew(rows),
     });
     this.doc.on('update', (update: Uint8Array, origin: Origin, _: Y.Doc, transaction: Y.Transaction) => {
       const task = this.#taskOf.get(transaction);
@@ -107,19 +108,11 @@ export class Replica implements SyncSource {
     return result as T;
   }
 
-  /** All of it becomes one change of another document; rejects where that could not be stored. */
-  async copyTo(other: Replica): Promise<void> {
-    await this.write(() => {}); // what was asked for, and what other tabs stored, is in it
-    const update = this.diff(new Uint8Array());
-    await other.write((doc) => Y.applyUpdate(doc, update));
-    if (other.storageError !== null) throw other.storageError;
-  }
-
   async receive(update: Uint8Array): Promise<void> {
     try {
       await this.#enqueue('remote', (doc) => Y.applyUpdate(doc, update));
     } catch (error) {
-      if (!this.#closed) this.#options.onBroken();
+      if (!this.#closed && !this.#isBroken) this.#options.onBroken();
       throw error;
     }
   }
@@ -131,10 +124,6 @@ export class Replica implements SyncSource {
 
   pendingAfter(number: number): PendingChange[] {
     return this.#pending.after(number);
-  }
-
-  stateVector(): Uint8Array {
-    return Y.encodeStateVector(this.doc);
   }
 
   diff(stateVector: Uint8Array): Uint8Array {
@@ -210,7 +199,8 @@ export class Replica implements SyncSource {
   }
 
   #hasWork(): boolean {
-    return this.#tasks.length > 0 || (this.#hasNews && !this.#closed) || this.#keeper.hasReopened;
+    const hasNews = (this.#hasNews && !this.#closed) || this.#keeper.hasReopened;
+    return hasNews || this.#tasks.length > 0 || this.#renewal !== null;
   }
 
   async #drainAll(): Promise<void> {
@@ -219,7 +209,29 @@ export class Replica implements SyncSource {
       this.#hasNews = false;
       await this.#process(this.#tasks.splice(0));
       await this.#compactIfDue();
+      if (this.#tasks.length === 0 && this.#renewal !== null) await this.#storeAnew(this.#renewal);
     }
+  }
+
+  /** Nothing is taken while all that is stored is replaced, and nothing ever more where that worked. */
+  #renew(rows: Renewal['rows']): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#renewal = { rows, resolve, reject };
+      this.#drain();
+    });
+  }
+
+  async #storeAnew({ rows, resolve, reject }: Renewal): Promise<void> {
+    const { store } = this.#keeper;
+    this.#renewal = null;
+    if (store === null || this.#closed || this.#isBroken) return reject(new ClientError('CLOSED'));
+    this.#isBroken = true;
+    const stored = store.append((news) => this.#learn(news, rows), true).then(() => {});
+    this.#options.onBroken(stored);
+    await stored.then(resolve, (error: unknown) => {
+      this.#isBroken = false;
+      reject(error);
+    });
   }
 
   async #process(tasks: readonly Task[]): Promise<void> {
@@ -322,7 +334,7 @@ export class Replica implements SyncSource {
     this.doc.transact(() => {
       for (const change of changes) if (!this.#learnChange(change)) unreadable++;
     }, 'stored' satisfies Origin);
-    if (pending !== null) this.#pending.keepOnly(pending);
+    if (pending !== null) for (const each of [this.#pending, this.refused.changes]) each.keepOnly(pending);
     if (unreadable > 0) this.#options.onStorage(unreadableChanges(unreadable));
     // News may bring as many as it takes away.
     if (this.#pending.count !== before || changes.some(({ pending }) => pending)) this.#tellPending();
@@ -333,6 +345,11 @@ export class Replica implements SyncSource {
     this.#size.add(change.key, change.bytes.length, change.pending);
     const stored = unseal(change.bytes);
     if (stored === null) return false;
+    if (stored.kind === 'aside') {
+      if (change.pending) this.refused.changes.found(stored.update, change.key);
+      return true;
+    }
+    if (stored.kind === 'anew' && this.#keeper.adopting === null) this.refused.renewed(stored.update);
     try {
       Y.applyUpdate(this.doc, stored.update);
     } catch {
@@ -373,12 +390,10 @@ export class Replica implements SyncSource {
       return [state, ...missing.map(pendingRow)];
     };
     this.#pending.forgetKeys();
+    this.refused.changes.forgetRows();
     this.#size.reset(0);
     const keys = await store.append(({ changes }) => this.#learn({ changes, pending: null }, fill));
     for (const [i, { number }] of missing.entries()) this.#pending.settle(number, keys[i + 1] ?? null);
+    await this.refused.storeIn(store);
   }
 }
-
-/** What of a task is stored. */
-const changeOf = ({ update, number, at }: Task): NewChange[] =>
-  update === null ? [] : [{ bytes: seal(update, number === null ? null : at), pending: number !== null }];

@@ -9,7 +9,7 @@ import type { Platform } from './platform.js';
 import { NOT_INITIALIZED, type SyncStatus } from './status.js';
 import { checkOptions, needNoOther, withoutUndefined } from './sync-options.js';
 import { SyncTimes } from './sync-times.js';
-import { UserSession } from './user-session.js';
+import { type Beginning, UserSession } from './user-session.js';
 
 /** What an earlier client left on this device: taken over by `telemed-sync/compat`. */
 export interface Predecessor {
@@ -226,13 +226,13 @@ export class SessionKeeper {
    * Opens what the options ask for; where the same is open already, it stays.
    * `connects`: null where only `initialize` will tell.
    */
-  async #open(options: SyncOptions, connects: boolean | null, report?: ConnectionReport): Promise<void> {
-    await this.#openUser(options, report);
+  async #open(options: SyncOptions, connects: boolean | null, begin: Beginning = {}): Promise<void> {
+    await this.#openUser(options, begin);
     if (connects) this.#connect();
     else if (connects !== null) this.#session?.awaitNothing();
   }
 
-  async #openUser(options: SyncOptions, report: ConnectionReport | undefined): Promise<void> {
+  async #openUser(options: SyncOptions, begin: Beginning): Promise<void> {
     const settings = this.#settings(options);
     await this.#predecessor?.settle(settings).catch(() => {}); // the next start does it again
     const deviceId = await this.#deviceId(settings, options);
@@ -247,7 +247,7 @@ export class SessionKeeper {
     const lastSyncedAt = await settings.lastSyncedAt(userId).catch(() => null); // storage tells when it is opened
     const sessionOptions = this.#sessionOptions(options, deviceId, lastSyncedAt);
     const openTimeout = settings.hangs ? 1_000 : undefined;
-    const session = await UserSession.open({ ...sessionOptions, openTimeout, report });
+    const session = await UserSession.open({ ...sessionOptions, openTimeout, ...begin });
     this.#use(session);
     await this.#predecessor?.handOver(session, userId).catch(() => {}); // the next start does it again
     for (const resolve of this.#waiting ?? []) resolve(session);
@@ -277,9 +277,9 @@ export class SessionKeeper {
       onSynced: () => this.syncs.set({ count: this.syncs.current.count + 1 }),
       onStorage: (error: StorageError | null) => this.#options?.onStorageError?.(error),
       onCleared: (reason: ClearReason) => this.#clearedElsewhere(options.userId, reason),
-      onBroken: () => {
+      onBroken: (stored?: Promise<void>) => {
         this.#isBroken = true;
-        void this.#step(() => this.#reopen());
+        void this.#step(() => this.#reopen(stored));
       },
       onErased: (report: ConnectionReport) => void this.#step(() => this.#erase(options.userId, report)),
     };
@@ -303,11 +303,14 @@ export class SessionKeeper {
   }
 
   /** The document in memory may be broken: what is stored is not. */
-  async #reopen(): Promise<void> {
-    const options = this.#initialized();
-    await this.#closeSession();
+  async #reopen(stored?: Promise<void>): Promise<void> {
+    const isToOpen = await (stored ?? Promise.resolve()).then(
+      () => this.#options !== null,
+      () => false,
+    );
+    if (isToOpen) await this.#closeSession();
     this.#isBroken = false;
-    await this.#open(options, this.#isConnected);
+    if (isToOpen) await this.#open(this.#initialized(), this.#isConnected, { sorts: stored !== undefined });
   }
 
   /** What the server has erased goes here too; whether to begin anew is the app's decision. */
@@ -316,7 +319,7 @@ export class SessionKeeper {
     if (options?.userId !== userId || this.#isBroken) return; // it is opened anew first
     this.#isConnected = false;
     await this.#clear(userId, true, 'erased').catch(() => {}); // storage tells when it is opened
-    await this.#open(options, false, report);
+    await this.#open(options, false, { report });
   }
 
   /** Another tab deleted what this device has of the user: this one goes on as that one does. */
@@ -338,7 +341,8 @@ export class SessionKeeper {
       if (reason === 'erased') {
         const error = new ClientError('ERASED');
         this.#isConnected = false;
-        return this.#open(options, false, { connection: 'refused', reason: error.message, error });
+        const report = { connection: 'refused', reason: error.message, error } as const;
+        return this.#open(options, false, { report });
       }
       await this.#open(options, this.#isConnected);
       if (session !== null) await this.#session?.takeOver(session, reason === 'emptied');

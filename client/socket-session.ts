@@ -10,7 +10,6 @@ import {
   lastNumber,
   merged,
   PART,
-  type PartSize,
   timed,
 } from './connection-upload.js';
 import { readServerMessage, type ServerMessage } from './messages.js';
@@ -33,8 +32,6 @@ export interface SocketSessionOptions {
   readonly clock: Pick<Clock, 'now'>;
   /** Everything that the server lacks goes in one update: it could not follow the pending changes alone. */
   readonly whole: boolean;
-  /** The pending changes go together, without their times: a server that has no room judges them by their sum. */
-  readonly together: boolean;
   /** What the server that was asked for repeats (C10). */
   readonly challenge: string;
   readonly send: (message: Uint8Array) => void;
@@ -66,8 +63,6 @@ interface Rest {
 /** Unanswered at a time: enough to keep a line busy, little enough that one which breaks loses little (C11). */
 const MOST_BYTES = 2 * PART.bytes;
 const MOST_ASKED = 8;
-
-const TOGETHER: PartSize = { bytes: 1024 * 1024, changes: Number.POSITIVE_INFINITY };
 
 export class SocketSession {
   readonly #options: SocketSessionOptions;
@@ -165,7 +160,6 @@ export class SocketSession {
       case 'coming':
         return; // the link has waited longer since it came
       case 'takesTimes':
-        if (this.#options.together) return;
         this.#takesTimes = true;
         this.#sendTimed([]); // nothing holds it up: it tells how far the clocks are apart
         return;
@@ -213,7 +207,7 @@ export class SocketSession {
     while (!this.#ended) {
       this.#giveRest();
       if (left.length === 0) break;
-      const part = firstPart(left, this.#options.together ? TOGETHER : PART);
+      const part = firstPart(left, PART);
       const given = part.filter(({ number }) => !this.#covered.has(number));
       const bytes = bytesIn(given);
       if (!this.#mayAsk(bytes)) return;

@@ -1,4 +1,5 @@
 import type { ClientError, StorageError } from './errors.js';
+import type { RefusedChange } from './refused-changes.js';
 
 /** A value that changes, as `useSyncExternalStore` and hand-written screens like it. */
 export interface Observable<Value> {
@@ -34,6 +35,11 @@ export interface SyncStatus {
   readonly durable: boolean;
   /** The last failure that is not mended yet. */
   readonly error: ClientError | StorageError | null;
+  /**
+   * Changes that the server refused, oldest first: kept on this device, and not in the data that screens show. The
+   * same array until one comes or goes. See `retryRefused`, `discardRefused` and `exportRefused`.
+   */
+  readonly refused: readonly RefusedChange[];
 }
 
 /** Before anything is known of anybody; on a server that renders pages it stays so. */
@@ -46,4 +52,5 @@ export const NOT_INITIALIZED: SyncStatus = {
   isFirstSync: false,
   durable: false,
   error: null,
+  refused: [],
 };

@@ -1,5 +1,6 @@
 import { StorageError } from './errors.js';
 import { withDeadline } from './local-store/deadline.js';
+import { unavailable } from './local-store/failures.js';
 import type { ClearReason, DeviceStorage, LocalStore, LocalStoreEvents } from './local-store/store.js';
 import type { Clock } from './platform.js';
 
@@ -47,6 +48,12 @@ export class StoreKeeper {
 
   /** `null` while changes live in memory only. */
   get store(): LocalStore | null {
+    return this.#store;
+  }
+
+  /** Throws where there is none. */
+  get inUse(): LocalStore {
+    if (this.#store === null) throw this.#error ?? unavailable('The local store was closed.');
     return this.#store;
   }
 

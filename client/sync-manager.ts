@@ -11,6 +11,7 @@ import type {
   LegacySyncStatus,
   NewRecord,
   RecordOf,
+  RefusedExport,
   SavedConfig,
   SyncClient,
   SyncOptions,
@@ -32,6 +33,7 @@ import {
   checkTexts,
   type Knows,
 } from './record-check.js';
+import type { RefusedKeeper } from './refused-keeper.js';
 import type { Replica } from './replica.js';
 import { type Predecessor, SessionKeeper } from './session-keeper.js';
 import type { Observable, SyncStatus } from './status.js';
@@ -128,6 +130,33 @@ export class SyncManager implements SyncClient {
 
   getSyncStatus(): LegacySyncStatus {
     return { ...this.status.current, connected: this.status.current.connection === 'online' };
+  }
+
+  async exportRefused(): Promise<RefusedExport[]> {
+    const { replicas } = await this.#keeper.ready();
+    return replicas.flatMap(({ refused }) => refused.exported());
+  }
+
+  retryRefused(key?: string): Promise<void> {
+    return this.#eachRefused(key, (refused, each) => refused.retry(each));
+  }
+
+  discardRefused(key?: string): Promise<void> {
+    return this.#eachRefused(key, (refused, each) => refused.discard(each));
+  }
+
+  async #eachRefused(
+    key: string | undefined,
+    work: (refused: RefusedKeeper, key: string) => Promise<void>,
+  ): Promise<void> {
+    const { replicas } = await this.#keeper.ready();
+    const all = replicas.flatMap(({ refused }) =>
+      refused.changes.list.map((each) => ({ refused, key: each.key })),
+    );
+    const chosen = all.filter((each) => key === undefined || each.key === key);
+    if (key !== undefined && chosen.length === 0)
+      throw new ClientError('NOT_FOUND', `There is no refused change ${key}.`);
+    for (const { refused, key } of chosen) await work(refused, key);
   }
 
   async addData<Name extends CollectionKey>(name: Name, record: NewRecord<RecordOf<Name>>): Promise<string> {

@@ -1,3 +1,5 @@
+import type { Refusal } from './refused-changes.js';
+
 /** A local change that the server has not confirmed yet. */
 export interface PendingChange {
   /** Grows from change to change; valid until the app ends. */
@@ -12,6 +14,8 @@ export interface PendingChange {
 export interface SyncSource {
   /** The pending changes with a higher number, oldest first. */
   pendingAfter(number: number): readonly PendingChange[];
+  /** Resolves when each write that was made before is pending. */
+  settled(): Promise<void>;
   /** The server has everything up to this number on disk (N4, H3). */
   confirm(upTo: number): void;
   stateVector(): Uint8Array;
@@ -19,6 +23,11 @@ export interface SyncSource {
   diff(stateVector: Uint8Array): Uint8Array;
   /** Takes an update of the server; resolves once it is applied and stored. Rejects if it can't be applied. */
   receive(update: Uint8Array): Promise<void>;
+  /**
+   * The server refuses the change of this number, and has `serverHas`, all of it: the change is kept apart, and the
+   * others go on without it. Rejects where that is impossible; where it resolves, this source is of no further use.
+   */
+  setAside(number: number, refusal: Refusal, serverHas: Uint8Array): Promise<void>;
   /** Calls when there is a new pending change. Returns what ends it. */
   onPending(listener: () => void): () => void;
 }

@@ -7,7 +7,7 @@ import { SHARED_DOCUMENT } from '../shared/names.js';
 import type { SyncOptions } from './api.js';
 import { safely } from './collection-view.js';
 import { Connection, type ConnectionReport } from './connection.js';
-import { type StorageError, UnsyncedChangesError } from './errors.js';
+import { ClientError, type StorageError, UnsyncedChangesError } from './errors.js';
 import type { ClearReason } from './local-store/store.js';
 import type { Platform } from './platform.js';
 import { LivePresence } from './presence.js';
@@ -15,7 +15,7 @@ import { Replica } from './replica.js';
 import type { SyncStatus } from './status.js';
 import type { PendingChange } from './sync-source.js';
 
-export interface SessionOptions {
+export interface SessionOptions extends Beginning {
   readonly serverUrl: string;
   /** Whose document it is. */
   readonly userId: string;
@@ -33,9 +33,15 @@ export interface SessionOptions {
   readonly onSynced: () => void;
   readonly onStorage: (error: StorageError | null) => void;
   readonly onCleared: (reason: ClearReason) => void;
-  readonly onBroken: () => void;
+  /** The document has to be opened anew, once `stored` resolves. */
+  readonly onBroken: (stored?: Promise<void>) => void;
   /** The server has erased the user's data: that on this device has to go too. */
   readonly onErased: (report: ConnectionReport) => void;
+}
+
+export interface Beginning {
+  /** See `ConnectionOptions`. */
+  readonly sorts?: boolean | undefined;
   /** What the connection says of itself before it is started. */
   readonly report?: ConnectionReport | undefined;
 }
@@ -103,10 +109,14 @@ export class UserSession {
       onChange,
       onStorage,
       onCleared,
-      onBroken,
+      onBroken: (stored) => session?.isEnded || onBroken(stored),
     });
     session = new UserSession(options, replica, shared);
     return session;
+  }
+
+  get isEnded(): boolean {
+    return this.#ended;
   }
 
   /** Where a collection is kept. */
@@ -129,6 +139,7 @@ export class UserSession {
       isFirstSync: own.isFirstSync || shared.isFirstSync,
       durable: own.durable && shared.durable,
       error: own.error ?? shared.error,
+      refused: shared.refused.length === 0 ? own.refused : [...own.refused, ...shared.refused],
     };
   }
 
@@ -143,6 +154,7 @@ export class UserSession {
       isFirstSync: this.#isFirstSync,
       durable: this.replica.durable,
       error: this.replica.storageError ?? error,
+      refused: this.replica.refused.changes.list,
     };
   }
 
@@ -184,7 +196,13 @@ export class UserSession {
   /** Throws an `UnsyncedChangesError` while the server lacks something. */
   checkSynced(): void {
     const count = this.#unsynced;
-    if (count > 0) throw new UnsyncedChangesError(count);
+    const { refused } = this.status;
+    if (count + refused.length > 0) throw new UnsyncedChangesError(count, refused.length);
+  }
+
+  /** The documents, each with what was refused of it. */
+  get replicas(): readonly Replica[] {
+    return [this.replica, ...(this.#shared?.replicas ?? [])];
   }
 
   /** Not what only waits for its mark to be taken off. */
@@ -203,9 +221,9 @@ export class UserSession {
     };
     const other = await UserSession.open({ ...options, ...quiet, onErased: nothing });
     try {
-      await this.replica.copyTo(other.replica);
+      await copy(this.replica, other.replica);
       if (this.#shared !== null && other.#shared !== null)
-        await this.#shared.replica.copyTo(other.#shared.replica);
+        await copy(this.#shared.replica, other.#shared.replica);
     } finally {
       await other.close();
     }
@@ -219,11 +237,19 @@ export class UserSession {
   /** The user's own document tells other tabs: last of all, so that they find both as they are to be. */
   async clear(force: boolean, reason: ClearReason): Promise<void> {
     this.#end();
+    if (reason === 'erased' && this.#unsynced + this.status.refused.length > 0) return this.#keepUnsynced();
     try {
       await this.#shared?.clear(force, reason);
     } finally {
       await this.replica.clear(force, reason);
     }
+  }
+
+  /** Of what the server has erased, what it never had stays. The shared document was not erased. */
+  #keepUnsynced(): Promise<void> {
+    const { message } = new ClientError('ERASED');
+    const kept = this.replica.refused.setAllAside({ code: 'ERASED', reason: message });
+    return kept.finally(() => this.close());
   }
 
   /** What the other one has in memory only, or all that it has pending, is written here, too. */
@@ -252,6 +278,15 @@ export class UserSession {
 
 const nothing = (): void => {};
 
+/** All of it becomes one change of another document; rejects where that could not be stored. */
+async function copy(from: Replica, to: Replica): Promise<void> {
+  await from.write(() => {}); // what was asked for, and what other tabs stored, is in it
+  const update = from.diff(new Uint8Array());
+  await to.write((doc) => Y.applyUpdate(doc, update));
+  if (to.storageError !== null) throw to.storageError;
+  await to.refused.add(from.refused.changes.all);
+}
+
 /**
  * The shared document as this user has it: kept apart for each user of a device, so that a change that is pending
  * never goes out in somebody else's name.
@@ -262,6 +297,7 @@ function sharedOptions(options: SessionOptions, onStatus: () => void): SessionOp
     userId: SHARED_DOCUMENT,
     storageName: `${SHARED_DOCUMENT}:${options.userId}`,
     sharedCollections: [],
+    sorts: false,
     lastSyncedAt: null,
     report: undefined,
     onStatus,

@@ -55,11 +55,12 @@ export class IndexedDbStore implements LocalStore {
     }
   }
 
-  append(step: Step): Promise<readonly number[]> {
+  append(step: Step, anew = false): Promise<readonly number[]> {
     return this.#calls.run(async () => {
       const keys = await this.#transact(async (changes) => {
         const news = await this.#readNews(changes);
         const added = callStep(step, news);
+        if (anew) await answerOf(changes.clear());
         return Promise.all(added.map((change) => add(changes, change)));
       });
       this.#stored(keys);

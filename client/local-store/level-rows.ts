@@ -101,7 +101,7 @@ async function writeBatch(db: Database, { add, confirm, remove }: RowsWrite, sta
     if (pending) batch.put(pendingKey(key), NOTHING);
   }
   for (const key of confirm) batch.del(pendingKey(key));
-  for (const key of remove) batch.del(changeKey(key));
+  for (const key of remove) batch.del(changeKey(key)).del(pendingKey(key));
   batch.put(STATE, Buffer.from(JSON.stringify(state)));
   await batch.write({ sync: true });
 }

@@ -73,9 +73,10 @@ class MemoryStore implements LocalStore {
     table.stores.add(this);
   }
 
-  append(step: Step): Promise<readonly number[]> {
+  append(step: Step, anew = false): Promise<readonly number[]> {
     return this.#calls.run(async () => {
       const added = callStep(step, this.#news());
+      if (anew) this.#table.changes = [];
       const keys = this.#table.add(added);
       for (const key of keys) this.#own.add(key);
       if (keys.length > 0) this.#tellNews();

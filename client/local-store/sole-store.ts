@@ -80,8 +80,11 @@ class SoleStore implements LocalStore {
     this.#lastKey = stored[stored.length - 1]?.key ?? 0;
   }
 
-  append(step: Step): Promise<readonly number[]> {
-    return this.#calls.run(() => this.#write({ add: callStep(step, this.#news()) }));
+  append(step: Step, anew = false): Promise<readonly number[]> {
+    return this.#calls.run(() => {
+      const add = callStep(step, this.#news());
+      return this.#write({ add, remove: anew ? [...this.#stored.keys()] : [] });
+    });
   }
 
   async confirm(keys: readonly number[]): Promise<void> {

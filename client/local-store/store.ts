@@ -42,8 +42,10 @@ export interface LocalStore {
    * once at most, must not wait, and what it throws rejects the promise; the news then counts as told.
    *
    * Resolves with the keys of the new changes, in their order. The first call tells all that is stored.
+   *
+   * @param anew they take the place of everything that was there, pending or not, at once
    */
-  append(step: (news: StoreNews) => readonly NewChange[]): Promise<readonly number[]>;
+  append(step: (news: StoreNews) => readonly NewChange[], anew?: boolean): Promise<readonly number[]>;
 
   /** Takes the mark `pending` off these changes. Keys that are not there (any more) are passed over. */
   confirm(keys: readonly number[]): Promise<void>;

@@ -1,37 +1,16 @@
-import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterEach, expect, onTestFinished, test } from 'vitest';
 import { WebSocketServer } from 'ws';
-import { levelStorage } from '../../client/local-store/level.js';
 import { memoryStorage } from '../../client/local-store/memory.js';
-import type { DeviceStorage } from '../../client/local-store/store.js';
 import type { SyncStatus } from '../../client/status.js';
 import type { SyncManager } from '../../client/sync-manager.js';
 import { NoUpgrades } from '../support/no-upgrades.js';
-import { closeClients, synced, testClient } from '../support/test-client.js';
+import { closeClients, onDisk, statusWhere, synced, testClient } from '../support/test-client.js';
 import { JWT, tokenFor } from '../support/tokens.js';
 import { useServer } from '../support/use.js';
-import { inTime } from '../support/wait.js';
 
 afterEach(closeClients);
-
-async function onDisk(): Promise<DeviceStorage> {
-  const folder = await mkdtemp(join(tmpdir(), 'device-'));
-  onTestFinished(() => rm(folder, { recursive: true, force: true }));
-  return levelStorage(folder);
-}
-
-const statusWhere = (client: SyncManager, look: (status: SyncStatus) => boolean): Promise<void> =>
-  inTime(
-    new Promise((resolve) => {
-      if (look(client.status.current)) resolve();
-      else client.status.subscribe((status) => look(status) && resolve());
-    }),
-    () => `a status, which is ${JSON.stringify(client.status.current)}`,
-  );
 
 const isErased = ({ connection, error }: SyncStatus): boolean =>
   connection === 'refused' && error !== null && 'code' in error && error.code === 'ERASED';
@@ -67,6 +46,10 @@ test.each([
     await statusWhere(offline, isErased);
     expect(await offline.getData('appointments')).toEqual([]);
     expect(offline.status.current.pendingChanges).toBe(0);
+    // What the server never had is kept for a person to export (C10).
+    const written = { collection: 'appointments', id: 'a1', record: { id: 'a1', room: 2 } };
+    expect(await offline.exportRefused()).toMatchObject([{ code: 'ERASED', records: [written] }]);
+    expect(await online.exportRefused()).toEqual([]);
     const kept = await fetch(`${server.url}/api/sync/anna`);
     expect(await kept.json()).toMatchObject({ appointments: [] });
 
@@ -75,6 +58,45 @@ test.each([
     await synced(online);
     await statusWhere(offline, () => offline.getRecord('appointments', 'a2') !== null);
     expect(await offline.getData('appointments')).toEqual([{ id: 'a2', room: 3 }]);
+  },
+);
+
+test.each([
+  ['one by one', async (client: SyncManager, key: string) => client.retryRefused(key)],
+  ['never', async (client: SyncManager, key: string) => client.discardRefused(key)],
+])(
+  '[C10] what was pending at an erasure is there after a restart, and is written anew %s',
+  async (how, act) => {
+    const server = await useServer();
+    const storage = await onDisk();
+    const options = { serverUrl: server.url, userId: 'anna' };
+    const client = testClient({ storage });
+    await client.initialize(options);
+    await client.addData('notes', { id: 'old', text: 'known to the server' });
+    await synced(client);
+    await client.disconnect();
+    await client.addData('notes', { id: 'new', list: [1, { deep: true }] });
+    await client.deleteData('notes', 'old');
+    await fetch(`${server.url}/api/users/anna`, { method: 'DELETE' });
+    await client.connect();
+    await statusWhere(client, isErased);
+    await client.initialize({ ...options, autoConnect: false }); // behind what is under way
+    expect(isErased(client.status.current)).toBe(true);
+    await client.close();
+    const again = testClient({ storage });
+    await again.initialize({ ...options, autoConnect: false });
+    expect(await again.getData('notes')).toEqual([]);
+    expect((await again.exportRefused()).map(({ records }) => records)).toEqual([
+      [{ collection: 'notes', id: 'new', record: { id: 'new', list: [1, { deep: true }] } }],
+      [{ collection: 'notes', id: 'old', record: null }],
+    ]);
+    for (const { key } of again.status.current.refused) await act(again, key);
+    expect(again.status.current.refused).toEqual([]);
+    await again.connect();
+    await synced(again);
+    const answer = await (await fetch(`${server.url}/api/sync/anna`)).json();
+    const written = how === 'never' ? undefined : [{ id: 'new', list: [1, { deep: true }] }];
+    expect((answer as { notes?: unknown }).notes).toEqual(written);
   },
 );
 

@@ -11,6 +11,7 @@ import {
   put,
   putPending,
   read,
+  textOf,
 } from '../support/local-store.js';
 import { compareWithModel } from '../support/local-store-model.js';
 import { tabsContract } from './local-store-tabs-contract.js';
@@ -171,6 +172,37 @@ export function localStoreContract(
         expect(keys).toEqual([...keys].sort((a, b) => a - b));
         await restart();
         expect(await read(store)).toEqual(['s2', 'c']);
+      });
+    });
+
+    describe('anew', () => {
+      it('[C11] what is stored anew takes the place of everything, pending or not', async () => {
+        const keys = [...(await put(store, 'a')), ...(await putPending(store, 'mine', 'refused'))];
+        await restart();
+        const told: string[] = [];
+        const added = await store.append(({ changes }) => {
+          told.push(...changes.map((each) => textOf(each.bytes)));
+          return [change('state'), change('mine', true)];
+        }, true);
+        expect(told).toEqual(['a', 'mine', 'refused']);
+        expect(Math.min(...added)).toBeGreaterThan(Math.max(...keys));
+        await put(store, 'b');
+        await restart();
+        expect(await read(store)).toEqual(['state', 'mine!', 'b']);
+        await restart();
+        await store.append(() => [], true);
+        await restart();
+        expect(await newsOf(store)).toEqual({ changes: [], pending: new Set() });
+      });
+
+      it('[C11] where `step` throws, everything stays', async () => {
+        await putPending(store, 'a');
+        const call = store.append(() => {
+          throw new TypeError('mine');
+        }, true);
+        await expect(call).rejects.toThrow('mine');
+        await restart();
+        expect(await read(store)).toEqual(['a!']);
       });
     });
 

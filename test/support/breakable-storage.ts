@@ -71,9 +71,9 @@ export class BreakableStorage implements DeviceStorage {
         return call(...args);
       };
     return {
-      append: guarded(async (step) => {
+      append: guarded(async (step, anew) => {
         await this.gate;
-        return store.append((news) => step({ ...news, changes: news.changes.map(this.onRead) }));
+        return store.append((news) => step({ ...news, changes: news.changes.map(this.onRead) }), anew);
       }),
       confirm: guarded(async (keys) => {
         await this.confirmGate;

@@ -60,6 +60,13 @@ export class PlainSource implements SyncSource {
     Y.applyUpdate(this.doc, update);
   }
 
+  async settled(): Promise<void> {}
+
+  /** It has no place to keep it. */
+  async setAside(): Promise<void> {
+    throw new Error('Nothing is set aside here.');
+  }
+
   onPending(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);

@@ -1,12 +1,18 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
 import { noConnectivity } from '../../client/connectivity.js';
+import { levelStorage } from '../../client/local-store/level.js';
 import { memoryStorage } from '../../client/local-store/memory.js';
 import type { DeviceStorage } from '../../client/local-store/store.js';
 import type { Platform, WebSocketConstructor } from '../../client/platform.js';
 import { standardParts } from '../../client/standard-platform.js';
+import type { SyncStatus } from '../../client/status.js';
 import { SyncManager } from '../../client/sync-manager.js';
 
-import { PATIENCE } from './wait.js';
+import { inTime, PATIENCE } from './wait.js';
 
 /** Node with memory for storage, and nothing that says whether the network is there. */
 export function testPlatform(parts: Partial<Platform> = {}): Platform {
@@ -45,3 +51,19 @@ export async function offlineClient(
 
 export const synced = (client: SyncManager): Promise<void> =>
   client.whenSynced({ signal: AbortSignal.timeout(PATIENCE) });
+
+/** A folder of its own, which is gone when the test ends. */
+export async function onDisk(): Promise<DeviceStorage> {
+  const folder = await mkdtemp(join(tmpdir(), 'device-'));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  return levelStorage(folder);
+}
+
+export const statusWhere = (client: SyncManager, look: (status: SyncStatus) => boolean): Promise<void> =>
+  inTime(
+    new Promise((resolve) => {
+      if (look(client.status.current)) resolve();
+      else client.status.subscribe((status) => look(status) && resolve());
+    }),
+    () => `a status, which is ${JSON.stringify(client.status.current)}`,
+  );

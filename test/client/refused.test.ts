@@ -1,0 +1,274 @@
+/** What the server refuses holds up nothing else, and is kept on the device and named (C11). */
+import { afterEach, describe, expect, test } from 'vitest';
+import type { DeviceStorage } from '../../client/local-store/store.js';
+import type { Platform } from '../../client/platform.js';
+import type { SyncManager } from '../../client/sync-manager.js';
+import type { TestServer } from '../support/server.js';
+import { closeClients, onDisk, statusWhere, synced, testClient } from '../support/test-client.js';
+import { useServer } from '../support/use.js';
+
+afterEach(closeClients);
+
+async function idsOn({ url }: TestServer, collection = 'notes'): Promise<string[]> {
+  const all = (await (await fetch(`${url}/api/sync/anna`)).json()) as Record<string, { id: string }[]>;
+  return (all[collection] ?? []).map(({ id }) => id).sort();
+}
+
+async function open(
+  server: TestServer,
+  parts: Partial<Platform> = {},
+  autoConnect = true,
+): Promise<SyncManager> {
+  const client = testClient(parts);
+  await client.initialize({ serverUrl: server.url, userId: 'anna', autoConnect });
+  return client;
+}
+
+const refusedIds = (client: SyncManager): (string | null)[] =>
+  client.status.current.refused.map(({ id }) => id);
+
+/** More structs than `MAX_STRUCTS` allows in one update. */
+const FEW_STRUCTS = { MAX_STRUCTS: '200' };
+const many = Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`k${i}`, i]));
+
+const ways: [string, Partial<Platform>][] = [
+  ['a socket', {}],
+  ['HTTP', { WebSocket: undefined }],
+];
+
+describe.each(ways)('[C11] over %s', (_, parts) => {
+  test.each([
+    ['the first of 50', 50, [0]],
+    ['the last of 50', 50, [49]],
+    ['three among 40', 40, [3, 4, 30]],
+    ['the only one', 1, [0]],
+  ])('%s is refused: it is named, and the others arrive', async (_, count, refused) => {
+    const server = await useServer(FEW_STRUCTS);
+    const client = await open(server, { ...parts, storage: await onDisk() }, false);
+    const ids = Array.from({ length: count }, (_, i) => `n${String(i).padStart(2, '0')}`);
+    for (const [i, id] of ids.entries())
+      await client.addData('notes', { id, ...(refused.includes(i) && many) });
+    await client.connect();
+    await statusWhere(client, (status) => status.refused.length === refused.length);
+    await synced(client);
+    const gone = refused.map((i) => ids[i]);
+    expect(await idsOn(server)).toEqual(ids.filter((id) => !gone.includes(id)));
+    expect(refusedIds(client)).toEqual(gone);
+    expect(client.status.current).toMatchObject({
+      pendingChanges: 0,
+      error: null,
+      refused: gone.map((id) => ({ collection: 'notes', id, code: 'UPDATE_TOO_COSTLY' })),
+    });
+    // What is shown is what the server has.
+    expect((await client.getData('notes')).map(({ id }) => id)).toEqual(await idsOn(server));
+    const exported = await client.exportRefused();
+    expect(exported.map(({ records }) => records)).toEqual(
+      gone.map((id) => [{ collection: 'notes', id, record: { id, ...many } }]),
+    );
+  });
+
+  test('what others write arrives meanwhile, and later changes go on', async () => {
+    const server = await useServer(FEW_STRUCTS);
+    const [client, other] = [await open(server, parts), await open(server)];
+    await client.addData('notes', { id: 'big', ...many });
+    await statusWhere(client, ({ refused }) => refused.length === 1);
+    await other.addData('notes', { id: 'theirs' });
+    await client.addData('notes', { id: 'small' });
+    await synced(other);
+    await synced(client);
+    expect(await idsOn(server)).toEqual(['small', 'theirs']);
+    if (parts.WebSocket === undefined && 'WebSocket' in parts) await client.forceSync();
+    await statusWhere(client, () => client.getRecord('notes', 'theirs') !== null);
+  });
+});
+
+describe('[C11] each kind of refusal', () => {
+  const long = (bytes: number) => ({ text: 'x'.repeat(bytes) });
+
+  test.each([
+    [
+      'larger than a message may be',
+      { MAX_NATIVE_MESSAGE: '64 KB', MAX_HTTP_BODY: '64 KB', MAX_DOCUMENT: '64 KB' },
+      'MESSAGE_TOO_LARGE',
+      long(80_000),
+    ],
+    [
+      'nested too deep for this server',
+      { MAX_DEPTH: '4' },
+      'MALFORMED_UPDATE',
+      { a: { b: { c: { d: { e: { f: 1 } } } } } },
+    ],
+    ['a document without room', { MAX_DOCUMENT: '60 KB' }, 'DOCUMENT_FULL', long(61_000)],
+  ])('%s', async (_, limits, code, fields) => {
+    const server = await useServer(limits);
+    const client = await open(server);
+    await client.addData('notes', { id: 'a' });
+    await client.addData('notes', { id: 'refused', ...fields });
+    await client.addData('notes', { id: 'b' });
+    await statusWhere(client, ({ refused }) => refused.length === 1);
+    await synced(client);
+    expect(await idsOn(server)).toEqual(['a', 'b']);
+    expect(client.status.current.refused).toMatchObject([{ id: 'refused', code }]);
+  });
+
+  test('a deletion that is refused leaves the record where it was', async () => {
+    const server = await useServer({ MAX_DELETE_RANGES: '20' });
+    const client = await open(server);
+    for (let i = 0; i < 30; i++) {
+      await client.addData('notes', { id: 'wide', [`k${i}`]: i });
+      await client.addData('other', { id: `o${i}` }); // so that the fields are no single range
+    }
+    await synced(client);
+    await client.disconnect();
+    await client.deleteData('notes', 'wide');
+    await client.addData('notes', { id: 'later' });
+    await client.connect();
+    await synced(client);
+    expect(await idsOn(server)).toEqual(['later', 'wide']);
+    expect(client.getRecord('notes', 'wide')).toMatchObject({ k0: 0, k29: 29 });
+    expect(await client.exportRefused()).toMatchObject([{ records: [{ id: 'wide', record: null }] }]);
+  });
+});
+
+describe('[C11] what stands on a refused change', () => {
+  const FULL = { MAX_DOCUMENT: '60 KB' };
+  const long = 'x'.repeat(61_000);
+
+  async function withNote(text: string): Promise<[TestServer, SyncManager]> {
+    const server = await useServer(FULL);
+    const client = await open(server);
+    await client.addData('notes', { id: 'n', text, tag: 'kept' });
+    await synced(client);
+    await client.disconnect();
+    return [server, client];
+  }
+
+  async function noteOn({ url }: TestServer): Promise<unknown> {
+    const all = (await (await fetch(`${url}/api/sync/anna`)).json()) as { notes: unknown[] };
+    return all.notes[0];
+  }
+
+  test('the field that it would have replaced is as it was, on the server and here', async () => {
+    const [server, client] = await withNote('old');
+    await client.updateData('notes', 'n', { text: long });
+    await client.updateData('notes', 'n', { tag: 'new' });
+    await client.connect();
+    await statusWhere(client, ({ refused }) => refused.length === 1);
+    await synced(client);
+    expect(await noteOn(server)).toEqual({ id: 'n', text: 'old', tag: 'new' });
+    expect(client.getRecord('notes', 'n')).toEqual({ id: 'n', text: 'old', tag: 'new' });
+  });
+
+  test('a text that was shortened since is taken, and nothing is refused', async () => {
+    const [server, client] = await withNote('old');
+    await client.updateData('notes', 'n', { text: long });
+    await client.updateData('notes', 'n', { tag: 'new' });
+    await client.updateData('notes', 'n', { text: 'short' });
+    await client.connect();
+    await synced(client);
+    await statusWhere(
+      client,
+      ({ connection, pendingChanges }) => connection === 'online' && pendingChanges === 0,
+    );
+    expect(await noteOn(server)).toEqual({ id: 'n', text: 'short', tag: 'new' });
+    expect(client.getRecord('notes', 'n')).toEqual({ id: 'n', text: 'short', tag: 'new' });
+    expect(client.status.current.refused).toEqual([]);
+  });
+
+  test('a record that was deleted since leaves nothing', async () => {
+    const [server, client] = await withNote('old');
+    await client.addData('notes', { id: 'big', text: long });
+    await client.addData('notes', { id: 'small' });
+    await client.deleteData('notes', 'big');
+    await client.connect();
+    await synced(client);
+    expect(await idsOn(server)).toEqual(['n', 'small']);
+    expect(client.status.current.refused).toEqual([]);
+  });
+
+  test('a field of a record that was refused is set aside with it, as one', async () => {
+    const [server, client] = await withNote('old');
+    await client.addData('notes', { id: 'big', text: long });
+    await client.updateData('notes', 'big', { tag: 'later' });
+    await client.addData('notes', { id: 'small' });
+    await client.connect();
+    await statusWhere(client, ({ refused }) => refused.length === 1);
+    await synced(client);
+    expect(await idsOn(server)).toEqual(['n', 'small']);
+    expect(await client.exportRefused()).toMatchObject([
+      { id: 'big', records: [{ record: { id: 'big', text: long, tag: 'later' } }] },
+    ]);
+  });
+
+  test('what others changed meanwhile is kept when it is retried, once there is room', async () => {
+    const [server, client] = await withNote('x'.repeat(40_000));
+    await client.updateData('notes', 'n', { more: 'y'.repeat(30_000), tag: 'mine' });
+    await client.connect();
+    await statusWhere(client, ({ refused }) => refused.length === 1);
+    const other = await open(server);
+    await synced(other);
+    await other.updateData('notes', 'n', { text: 'theirs' });
+    await synced(other);
+    await client.retryRefused(client.status.current.refused[0]?.key);
+    expect(client.status.current.refused).toEqual([]);
+    await synced(client);
+    expect(await noteOn(server)).toEqual({ id: 'n', text: 'theirs', more: 'y'.repeat(30_000), tag: 'mine' });
+  });
+});
+
+describe('[C11] what was set aside', () => {
+  async function refusedOn(storage: DeviceStorage): Promise<[TestServer, SyncManager]> {
+    const server = await useServer(FEW_STRUCTS);
+    const client = await open(server, { storage });
+    await client.addData('notes', { id: 'big', ...many });
+    await statusWhere(client, ({ refused }) => refused.length === 1);
+    await synced(client);
+    return [server, client];
+  }
+
+  test('is there after a restart, and until it is discarded', async () => {
+    const storage = await onDisk();
+    const [server, client] = await refusedOn(storage);
+    const before = client.status.current.refused;
+    await client.close();
+    const again = await open(server, { storage });
+    expect(again.status.current.refused).toEqual(before);
+    await expect(again.discardRefused('none')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await again.discardRefused(before[0]?.key);
+    expect(again.status.current.refused).toEqual([]);
+    await again.close();
+    const last = await open(server, { storage });
+    expect(last.status.current.refused).toEqual([]);
+  });
+
+  test('holds up a logout, unless it is forced, and then it is gone', async () => {
+    const storage = await onDisk();
+    const [server, client] = await refusedOn(storage);
+    await expect(client.logout()).rejects.toMatchObject({
+      code: 'UNSYNCED_CHANGES',
+      pendingChanges: 0,
+      refusedChanges: 1,
+      message: expect.stringContaining('refused'),
+    });
+    await client.logout({ force: true });
+    expect(client.status.current.refused).toEqual([]);
+    const again = await open(server, { storage });
+    expect(again.status.current.refused).toEqual([]);
+  });
+
+  test('goes with a guest into an account', async () => {
+    const [, client] = await refusedOn(await onDisk());
+    await client.moveTo('bert');
+    expect(refusedIds(client)).toEqual(['big']);
+  });
+
+  test('is refused again when it is retried without a cause, and is there once', async () => {
+    const [, client] = await refusedOn(await onDisk());
+    const [first] = client.status.current.refused;
+    await client.retryRefused();
+    await statusWhere(client, ({ refused }) => refused.length === 1);
+    await synced(client);
+    expect(client.status.current.refused[0]?.key).not.toBe(first?.key);
+    expect(refusedIds(client)).toEqual(['big']);
+  });
+});
