@@ -144,6 +144,7 @@ test('[N2] it is online once the data of the server is stored and the first chec
   expect(world.report).toEqual({
     connection: 'online',
     reason: null,
+    hasReceived: true,
     error: null,
     lastSyncedAt: world.clock.now(),
   });
