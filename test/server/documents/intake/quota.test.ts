@@ -1,3 +1,4 @@
+import * as encoding from 'lib0/encoding';
 import { describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
 import { StoredSize } from '../../../../server/documents/compaction/stored-size.js';
@@ -47,6 +48,16 @@ function author(client: number) {
     return Y.encodeStateAsUpdate(doc, before);
   };
 }
+
+/** An update that deletes single elements of a client. */
+const deletionOf = (client: number, clocks: readonly number[]): Uint8Array =>
+  encoding.encode((encoder) => {
+    for (const n of [0, 1, client, clocks.length]) encoding.writeVarUint(encoder, n);
+    for (const clock of clocks) {
+      encoding.writeVarUint(encoder, clock);
+      encoding.writeVarUint(encoder, 1);
+    }
+  });
 
 describe('[S4] the room of a document', () => {
   test('a document that stays small by replacing takes any number of updates', () => {
@@ -152,6 +163,34 @@ describe('[S4] the room of a document', () => {
     const before = Y.encodeStateVector(other);
     other.getMap('notes').delete(key(0));
     room.mustTakeUpdate(Y.encodeStateAsUpdate(other, before));
+  });
+
+  test.each<[string, () => Y.AbstractType<unknown>]>([
+    ['texts', () => new Y.Text('x'.repeat(2_000))],
+    ['lists', () => Y.Array.from(Array<number>(2_000).fill(7))],
+    ['rich texts', () => new Y.XmlText('x'.repeat(2_000))],
+  ])('%s are not cut into pieces without end by deletions; whole ones are deleted beyond that', (_, make) => {
+    const { take } = world(2 ** 24, 50);
+    const edit = author(1);
+    // Every second element; the first one stands behind the place of its list.
+    const cut = (index: number) =>
+      deletionOf(
+        1,
+        Array.from({ length: 999 }, (_, n) => 2 + index * 2_001 + 2 * n),
+      );
+    for (let n = 0; n < 200; n++) take(edit((notes) => notes.set(`n${n}`, make())));
+    let cuts = 0;
+    const cutAll = () => {
+      for (let n = 0; n < 200; n++) {
+        take(cut(n));
+        cuts += 999;
+      }
+    };
+    expect(cutAll).toThrow(expect.objectContaining({ code: CODE }));
+    expect(2 * cuts).toBeGreaterThan(230_000); // one is left, one is deleted
+    expect(2 * cuts).toBeLessThan(260_000);
+    take(cut(0)); // once more, which cuts nothing
+    for (let n = 0; n < 200; n++) take(edit((notes) => notes.delete(`n${n}`)));
   });
 
   test('a change that frees as much as it brings is taken, also in a document that is too large', () => {
