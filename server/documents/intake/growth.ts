@@ -22,6 +22,8 @@ const table = new StructTable();
 export interface UpdateGrowth extends Size {
   /** Whether it does more than delete. */
   readonly doesWrite: boolean;
+  /** Into how many pieces more what it deletes from is cut, at most. */
+  readonly cuts: number;
 }
 
 export function growthBy(update: Uint8Array, doc: Y.Doc): UpdateGrowth {
@@ -33,12 +35,12 @@ export function growthBy(update: Uint8Array, doc: Y.Doc): UpdateGrowth {
     deletions.set(client, ranges);
   };
   const { ranges } = scanUpdate(fresh, NO_LIMITS, { table, deletion });
-  if (ranges.length === 0) return { bytes: 0, structs: 0, doesWrite: false };
   for (const [client, each] of deletions) deletions.set(client, merged(each));
+  const { cuts, ...freed } = freedIn(doc, deletions);
+  if (ranges.length === 0) return { bytes: 0, structs: 0, doesWrite: false, cuts };
   const brought = broughtBy(deletions);
-  const freed = freedIn(doc, deletions);
   const bytes = Math.ceil(brought.bytes - freed.bytes);
-  return { bytes, structs: brought.structs - freed.structs, doesWrite: true };
+  return { bytes, structs: brought.structs - freed.structs, doesWrite: true, cuts };
 }
 
 /** What of the update in the table is not deleted by itself. */
@@ -68,19 +70,23 @@ function bytesOf({ to, endsAt }: Section, row: number): number {
 }
 
 /** What is there, and is deleted by the update. */
-function freedIn(doc: Y.Doc, deletions: Deletions): Size {
-  let [bytes, structs] = [0, 0];
+function freedIn(doc: Y.Doc, deletions: Deletions): Size & { readonly cuts: number } {
+  let [bytes, structs, cuts] = [0, 0, 0];
   for (const [client, ranges] of deletions) {
     const items = doc.store.clients.get(client) ?? [];
     for (const range of ranges) {
       for (const [item, share] of itemsIn(items, range)) {
         bytes += share * freedBy(item);
         if (isWhole(item)) structs++;
+        else cuts += cutsIn(item, range);
       }
     }
   }
-  return { bytes, structs };
+  return { bytes, structs, cuts };
 }
+
+const cutsIn = ({ id, length }: Y.Item, { from, to }: Range): number =>
+  (from > id.clock ? 1 : 0) + (to < id.clock + length ? 1 : 0);
 
 /** Items that are alive, with the part of each that lies in the range. */
 function* itemsIn(structs: readonly (Y.Item | Y.GC)[], range: Range): Iterable<[Y.Item, number]> {

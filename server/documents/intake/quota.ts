@@ -1,7 +1,8 @@
 /**
  * How large a document may become. What counts is what is alive in it, so that deleting makes room; what was deleted
  * leaves marks, for which there is a ceiling of their own. What would take it over a limit is refused; what only
- * deletes never is, nor, below the ceiling, what frees as much as it brings.
+ * deletes is not, nor, below the ceiling, what frees as much as it brings. Beyond the ceiling a deletion may not cut
+ * what stays, such as a text, into more pieces: that could go on without end.
  *
  * Exact sizes cost a pass over the whole document. They are taken only when all that is stored could be too large;
  * from then on what is alive is followed from change to change.
@@ -25,12 +26,15 @@ export type Growth = Size;
 
 /** What may be left of what was deleted, beside what is alive: as much again as that may be, and at least this. */
 const LEAST_REMAINS: Size = { bytes: 8 * 2 ** 20, structs: 250_000 };
-/** No struct of an update takes less, in bytes. */
-const SMALLEST_STRUCT = 2;
+/** At most, of an update: two bytes delete a letter, and cut its text into three. */
+const STRUCTS_PER_BYTE = 1;
 /** Bytes of a document whose measuring is worth a millisecond of waiting until the next one. */
 const MEASURED_PER_MS = 1_024;
 /** What a value takes beside itself and its key, at most: client, clock, parent, neighbours. */
 const OVERHEAD = 32;
+
+const IN_PIECES =
+  'The document is in as many pieces as the server allows; delete whole texts, lists or records first.';
 
 export class DocumentQuota {
   readonly #doc: () => Y.Doc;
@@ -55,9 +59,11 @@ export class DocumentQuota {
   /** @throws SyncError `DOCUMENT_FULL` when the update, which was checked, does not fit */
   mustTakeUpdate(update: Uint8Array): void {
     const { length } = update;
-    if (this.#surelyFits({ bytes: length, structs: length / SMALLEST_STRUCT })) return;
-    const { doesWrite, ...growth } = growthBy(update, this.#doc());
+    if (this.#surelyFits({ bytes: length, structs: length * STRUCTS_PER_BYTE })) return;
+    const { doesWrite, cuts, ...growth } = growthBy(update, this.#doc());
     if (doesWrite) this.mustTake(growth);
+    else if (cuts > 0 && !this.#holds(cuts, this.#mostRemains.structs))
+      throw new SyncError('DOCUMENT_FULL', IN_PIECES);
   }
 
   /** @throws SyncError `DOCUMENT_FULL`; `index` is that of the item of a batch which does not fit any more */
@@ -71,7 +77,7 @@ export class DocumentQuota {
   #surelyFits({ bytes, structs }: Growth): boolean {
     const { maxDocument, maxDocumentStructs } = this.#limits;
     const stored = Math.max(this.#size.bytes, EMPTY);
-    return stored + bytes <= maxDocument && this.#mostStructs() + structs <= maxDocumentStructs;
+    return stored + bytes <= maxDocument && this.#holds(structs, maxDocumentStructs);
   }
 
   #fits({ bytes, structs }: Growth): boolean {
@@ -99,10 +105,20 @@ export class DocumentQuota {
 
   /** The ceiling: what can't be deleted must not grow without end either. */
   #hasRoomForRemains(): boolean {
-    const bytes = ceiling(this.#limits.maxDocument, LEAST_REMAINS.bytes);
-    const structs = ceiling(this.#limits.maxDocumentStructs, LEAST_REMAINS.structs);
-    if (this.#mostStructs() > structs && this.#count() > structs) return false;
-    return this.#size.bytes <= bytes || this.#encodedBytes() <= bytes;
+    const { bytes, structs } = this.#mostRemains;
+    return this.#holds(0, structs) && (this.#size.bytes <= bytes || this.#encodedBytes() <= bytes);
+  }
+
+  get #mostRemains(): Size {
+    return {
+      bytes: ceiling(this.#limits.maxDocument, LEAST_REMAINS.bytes),
+      structs: ceiling(this.#limits.maxDocumentStructs, LEAST_REMAINS.structs),
+    };
+  }
+
+  /** Whether all structs, alive or not, are at most so many when some come on top; counted where it may matter. */
+  #holds(more: number, most: number): boolean {
+    return this.#mostStructs() + more <= most || this.#count() + more <= most;
   }
 
   #encodedBytes(): number {
@@ -118,7 +134,7 @@ export class DocumentQuota {
 
   #mostStructs(): number {
     const { structs, added } = this.#counted ?? { structs: this.#count(), added: this.#size.added };
-    return structs + (this.#size.added - added) / SMALLEST_STRUCT;
+    return structs + (this.#size.added - added) * STRUCTS_PER_BYTE;
   }
 
   #count(): number {
