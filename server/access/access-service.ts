@@ -22,7 +22,7 @@ const answerSchema = z.object({ mode: z.enum(['read', 'write', 'none']) });
 
 interface Answer {
   readonly mode: Promise<Mode | null>;
-  /** In ms since 1970; one that is under way has no end. */
+  /** In ms of uptime; one that is under way has no end. */
   until: number;
 }
 
@@ -30,7 +30,8 @@ export interface AccessServiceOptions {
   readonly url: URL;
   /** How long an answer holds, in ms. */
   readonly maxAge: number;
-  readonly now: () => number;
+  /** In ms from any moment on: how long an answer holds follows no clock, which may be set back. */
+  readonly uptime: () => number;
   /** How many answers are kept. */
   readonly maxAnswers?: number;
 }
@@ -56,7 +57,7 @@ export class AccessService {
     // Not the token itself: what is kept here is of no use to anybody.
     const key = `${createHash('sha256').update(token).digest('base64')} ${user}`;
     const known = this.#answers.get(key);
-    if (known !== undefined && known.until > this.#options.now()) return known.mode;
+    if (known !== undefined && known.until > this.#options.uptime()) return known.mode;
     const ofPerson = this.#underWay.get(sub) ?? 0;
     if (this.#open >= MAX_AT_ONCE || ofPerson >= MAX_OF_PERSON)
       return Promise.reject(unavailable(new Error('too many questions to ACCESS_URL are under way')));
@@ -74,7 +75,7 @@ export class AccessService {
   }
 
   #keep(key: string, answer: Answer): void {
-    const { maxAge, now, maxAnswers = MAX_ANSWERS } = this.#options;
+    const { maxAge, uptime, maxAnswers = MAX_ANSWERS } = this.#options;
     this.#answers.delete(key);
     this.#answers.set(key, answer);
     for (const oldest of this.#answers.keys()) {
@@ -83,7 +84,7 @@ export class AccessService {
     }
     answer.mode.then(
       (mode) => {
-        answer.until = now() + (mode === null ? Math.min(maxAge, MAX_AGE_OF_NO) : maxAge);
+        answer.until = uptime() + (mode === null ? Math.min(maxAge, MAX_AGE_OF_NO) : maxAge);
       },
       () => {
         if (this.#answers.get(key) === answer) this.#answers.delete(key);

@@ -26,6 +26,11 @@ export interface Trail {
   readonly hash: string;
 }
 
+/** What else the clock of the server tells: it may be wrong, and be set (P9). */
+export interface AccessTimes extends RevocationTimes {
+  readonly uptime: () => number;
+}
+
 /** Access that may be taken back while it is used. */
 export interface Recheck {
   /** In ms. */
@@ -49,7 +54,7 @@ export class Access {
   readonly #service: AccessService | null;
   readonly #config: Config;
   readonly #now: () => number;
-  readonly #times: RevocationTimes | undefined;
+  readonly #times: AccessTimes | undefined;
   readonly #listeners = new Set<() => void>();
   #revocations: Revocations | null = null;
   #audit: Audit | null = null;
@@ -58,10 +63,10 @@ export class Access {
     reader: TokenReader | null,
     config: Config,
     now: () => number,
-    times: RevocationTimes | undefined,
+    times: AccessTimes | undefined,
   ) {
     this.#reader = reader;
-    this.#service = config.accessUrl === '' ? null : serviceOf(config, now);
+    this.#service = config.accessUrl === '' ? null : serviceOf(config, times?.uptime ?? now);
     this.#config = config;
     this.#now = now;
     this.#times = times;
@@ -73,7 +78,7 @@ export class Access {
    * @param times where the clock may be wrong
    * @throws ConfigError
    */
-  static async create(config: Config, now: () => number, times?: RevocationTimes): Promise<Access> {
+  static async create(config: Config, now: () => number, times?: AccessTimes): Promise<Access> {
     if (config.adminToken !== '' && !ADMIN_TOKEN.test(config.adminToken)) {
       throw new ConfigError(['ADMIN_TOKEN has to have at least 16 letters, digits or signs, and no spaces.']);
     }
@@ -197,5 +202,5 @@ export class Access {
   }
 }
 
-const serviceOf = ({ accessUrl, accessCache }: Config, now: () => number): AccessService =>
-  new AccessService({ url: serviceAddress('ACCESS_URL', accessUrl), maxAge: accessCache, now });
+const serviceOf = ({ accessUrl, accessCache }: Config, uptime: () => number): AccessService =>
+  new AccessService({ url: serviceAddress('ACCESS_URL', accessUrl), maxAge: accessCache, uptime });

@@ -22,7 +22,7 @@ const MINUTE = 60_000;
 
 function asking(provider: AccessProvider, maxAge = MINUTE, more: { maxAnswers?: number } = {}) {
   const clock = { now: 1_700_000_000_000 };
-  const service = new AccessService({ url: new URL(provider.url), maxAge, now: () => clock.now, ...more });
+  const service = new AccessService({ url: new URL(provider.url), maxAge, uptime: () => clock.now, ...more });
   const ask = (name: string, token = 'token', person = doctor()): Promise<Mode | null> =>
     service.modeOf(person, token, user(name));
   return { clock, ask };

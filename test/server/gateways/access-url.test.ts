@@ -3,10 +3,12 @@ import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { collectingLog } from '../../../server/log.js';
 import { useAccessProvider } from '../../support/access-provider.js';
+import { SetClock } from '../../support/set-clock.js';
 import { closeClients, synced, testClient } from '../../support/test-client.js';
-import { bearer, JWT, tokenFor } from '../../support/tokens.js';
+import { bearer, JWT, seconds, tokenFor } from '../../support/tokens.js';
 import { openJson, openNative, useServer } from '../../support/use.js';
 
+const MINUTE = 60_000;
 const PATIENTS = Array.from({ length: 1_000 }, () => randomUUID());
 const [SOME = '', OTHER = ''] = PATIENTS;
 
@@ -131,6 +133,30 @@ describe('[A2] access by ACCESS_URL', () => {
     const again = await open('bert');
     again.update('notes', { id: 'n1' });
     expect(await again.next('ERROR')).toMatchObject({ code: 'READ_ONLY' });
+  });
+
+  test.each([
+    ['set back by half an hour', -1_800_000],
+    ['set back by a minute', -MINUTE],
+    ['right', 0],
+  ])('[P9 A4] a yes ends after ACCESS_CACHE of uptime, also where the clock was %s', async (_, offset) => {
+    const provider = await useAccessProvider();
+    provider.modes.set('anna', 'write');
+    const time = new SetClock();
+    time.offset = Date.now() - time.time;
+    const server = await useServer({ ...JWT, ACCESS_URL: provider.url }, { time });
+    const token = await tokenFor('doctor', { more: { iat: seconds() - 7_200 } });
+    const ask = async () => (await fetch(`${server.url}/api/sync/anna`, { headers: bearer(token) })).status;
+    expect(await ask()).toBe(200);
+    provider.modes.set('anna', 'none');
+    time.offset += offset;
+    time.pass(MINUTE - 1);
+    expect(await ask()).toBe(200);
+    time.pass(1);
+    expect(await ask()).toBe(403);
+    provider.modes.set('anna', 'read');
+    time.pass(5_000);
+    expect(await ask()).toBe(200);
   });
 
   test('the audit trail has each access of the doctor, and /admin/revoke ends them', async () => {
