@@ -169,6 +169,12 @@ export class UserDocument {
     // While nothing can be saved, whoever only reads goes on; it is saved with the next change.
     if (!takesWork(this.#options.store.state)) return;
     if (which === 'urgent' && !this.devices.hasUrgent) return;
+    // Of who is being erased, nothing may be saved.
+    if (this.isPaused) this.enter(() => this.saveDevices(which));
+    else this.#saveDevices(which);
+  }
+
+  #saveDevices(which: 'urgent' | 'all'): void {
     const devices = this.devices.take(this.#options.now(), which === 'all' ? 'all' : 'due');
     if (devices === undefined) return;
     this.#await(this.#options.store.commit(this.user, { update: null, revision: this.revision, devices }));
