@@ -1,6 +1,6 @@
 /** What is known of devices, where they come and go while their user is erased (P7). */
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { Member, Origin } from '../../../server/documents/changes.js';
+import type { Origin, Subscriber } from '../../../server/documents/changes.js';
 import { DocumentRegistry } from '../../../server/documents/registry.js';
 import type { UserDocument } from '../../../server/documents/user-document.js';
 import type { SyncError } from '../../../server/errors.js';
@@ -17,7 +17,7 @@ const comer = (name: string): Origin => ({
   via: 'json',
   device: name as DeviceId,
   actor: null,
-  member: null,
+  subscriber: null,
 });
 
 let fixture: LevelFixture;
@@ -77,12 +77,12 @@ test.each(ways)('[P7] as %s, the erasure is one all the same, and all are told s
   document.saveDevices('all');
   await document.durable();
   const told: string[] = [];
-  const member: Member = {
+  const subscriber: Subscriber = {
     device: 'tablet' as DeviceId,
     deliver: () => {},
     fail: ({ code }: SyncError) => told.push(code),
   };
-  document.join(member);
+  document.join(subscriber);
   const erased = registry.erase(ANNA);
   while (!document.isPaused) await new Promise((resolve) => setImmediate(resolve));
   const acts = new Set<number>();
