@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
+import { filesIn, LANES } from './test/support/lanes.js';
 import { PATIENCE } from './test/support/wait.js';
 
 /** Those that take longest start first, so that none of them runs on alone at the end. */
@@ -47,8 +48,10 @@ const MODULES = [
 ];
 const react18 = MODULES.map((name) => ({ find: new RegExp(`^${name}$`), replacement: REACT_18 + name }));
 
-export default defineConfig({
+export default defineConfig(({ mode }) => ({
   test: {
+    // A few random runs instead of all: `npm run test:fast`.
+    ...(mode === 'fast' && { env: { TEST_SHARE: '0.05' } }),
     globalSetup: 'test/support/build.ts',
     pool: 'forks',
     // Many of them wait for processes and clocks most of their time.
@@ -57,14 +60,7 @@ export default defineConfig({
     testTimeout: 2 * PATIENCE,
     hookTimeout: 2 * PATIENCE,
     projects: [
-      {
-        extends: true,
-        test: {
-          name: 'all',
-          include: ['test/**/*.test.{ts,tsx}'],
-          exclude: ['test/hostile/**', '**/node_modules/**'],
-        },
-      },
+      ...LANES.map((name) => ({ extends: true as const, test: { name, include: filesIn(name) } })),
       // Times are measured here, so it runs alone: `npm run test:hostile`.
       { extends: true, test: { name: 'hostile', include: ['test/hostile/**/*.test.ts'] } },
       {
@@ -74,4 +70,4 @@ export default defineConfig({
       },
     ],
   },
-});
+}));

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type ElementStep, elementId, matchElements } from '../../shared/elements.js';
 import type { Json } from '../../shared/json.js';
+import { runs } from '../support/runs.js';
 
 /** Short signs for steps: `=` kept by id, `~` kept and written inside or equal, `+` inserted, `-` deleted. */
 function signs(from: Json[], to: Json[]): string {
@@ -81,7 +82,7 @@ describe('[D3] elements of arrays', () => {
         expect(steps.filter(({ kind }) => kind !== 'insert')).toHaveLength(from.length);
         expect(applied(from, steps)).toEqual(to);
       }),
-      { numRuns: 1_000 },
+      { numRuns: runs(1_000) },
     );
   });
 

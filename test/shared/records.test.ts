@@ -14,6 +14,7 @@ import {
 } from '../../shared/records.js';
 import { isSharedText } from '../../shared/rich-text.js';
 import { docsOf, edits } from '../support/edited-docs.js';
+import { runs } from '../support/runs.js';
 
 const NOTES = 'notes' as CollectionName;
 const N1 = 'n1' as RecordId;
@@ -385,7 +386,7 @@ describe('[D2 D3] any write over any record', () => {
         sheet.write(after);
         expect(sheet.updates, 'a second time it is no change').toEqual([]);
       }),
-      { numRuns: 1_000 },
+      { numRuns: runs(1_000) },
     );
   });
 
@@ -402,7 +403,7 @@ describe('[D2 D3] any write over any record', () => {
           expect(covers(readValue(sheet.map.get(key)), wanted), key).toBe(true);
         }
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     );
   });
 
@@ -429,7 +430,7 @@ describe('[D2 D3] any write over any record', () => {
         if (plain) for (const [key, field] of Object.entries(before)) sheet.map.set(key, field);
         expectExact(sheet.map, after);
       }),
-      { numRuns: 1_000 },
+      { numRuns: runs(1_000) },
     );
   });
 
@@ -453,7 +454,7 @@ describe('[D2 D3] any write over any record', () => {
           expectExact(map, { ...after, ...textsIn(map) });
         });
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     );
   });
 

@@ -6,6 +6,7 @@ import type { Json } from '../../shared/json.js';
 import { mergeMarkup } from '../../shared/merge/text.js';
 import { assignRecord, readValue } from '../../shared/records.js';
 import { canBecome, type SharedText } from '../../shared/rich-text.js';
+import { runs } from '../support/runs.js';
 
 type Node = string | Y.XmlElement | Y.XmlText;
 const BOLD = { bold: {} };
@@ -305,7 +306,7 @@ describe('[D2] any words over any text', () => {
   const words = fc.array(word, { maxLength: 6 }).map((parts) => parts.join(''));
   const format = fc.constantFrom({}, BOLD, { italic: {} }, { bold: {}, link: { href: 'x' } });
   // Neighbours of one format are one run to Yjs.
-  const runs = fc
+  const pieces = fc
     .array(fc.tuple(words, format), { maxLength: 4 })
     .map((all) => all.filter(([insert]) => insert !== ''))
     .map((all) => all.filter(([, each], k) => each !== all[k - 1]?.[1]));
@@ -331,7 +332,7 @@ describe('[D2] any words over any text', () => {
 
   test('each goes into its run of its text', () => {
     const property = fc.property(
-      fc.array(runs, { maxLength: 4 }),
+      fc.array(pieces, { maxLength: 4 }),
       fc.infiniteStream(words),
       (made, stream) => {
         const wanted = made.map((each) =>
@@ -347,16 +348,16 @@ describe('[D2] any words over any text', () => {
         expect(String(copy.getMap<Y.Map<unknown>>('notes').get('n1')?.get('body'))).toBe(String(body));
       },
     );
-    fc.assert(property, { numRuns: 500 });
+    fc.assert(property, { numRuns: runs(500) });
   });
 
   test('plain words over a formatted Y.Text', () => {
     fc.assert(
-      fc.property(runs, words, (made, wanted) => {
+      fc.property(pieces, words, (made, wanted) => {
         const text = formatted(new Y.Text(), ...made);
         expect(write(text, wanted)).toBe(wanted);
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     );
   });
 });

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { textEdit, textEdits } from '../../shared/text-edits.js';
+import { runs } from '../support/runs.js';
 
 describe('[D2] the one edit between two texts', () => {
   test.each([
@@ -27,7 +28,7 @@ describe('[D2] the one edit between two texts', () => {
           expect(Buffer.from(part).toString()).toBe(part);
         }
       }),
-      { numRuns: 2_000 },
+      { numRuns: runs(2_000) },
     );
   });
 });
@@ -86,7 +87,7 @@ describe('[D2] the edits between two texts', () => {
         }
         expect(made + from.slice(at)).toBe(to);
       }),
-      { numRuns: 2_000 },
+      { numRuns: runs(2_000) },
     );
   });
 });

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { CollectionView, SyncRecord } from '../../../client/api.js';
 import { type Query, QueryResult } from '../../../client/react/query.js';
+import { runs } from '../../support/runs.js';
 
 const view = (records: readonly SyncRecord[]): CollectionView => ({
   records,
@@ -58,7 +59,7 @@ test('[C8] after any changes a query gives what filter, sort and slice give', ()
       before = now;
     }
   };
-  fc.assert(fc.property(query, changes, check), { numRuns: 300, seed: 8 });
+  fc.assert(fc.property(query, changes, check), { numRuns: runs(300), seed: 8 });
 });
 
 test('[C8] texts are in the order of a phone book, numbers in them by their value', () => {

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
 import { cutForLine } from '../../../server/documents/line-parts.js';
+import { runs } from '../../support/runs.js';
 
 /** Applies the parts one by one; none of them may wait for another. */
 function applied(parts: readonly Uint8Array[], doc = new Y.Doc({ gc: false })): Y.Doc {
@@ -52,7 +53,7 @@ describe('[N10] an update in parts', () => {
         expect(contents(copy)).toEqual(contents(doc));
         expect(Y.encodeStateAsUpdate(copy)).toEqual(Y.encodeStateAsUpdate(applied([update])));
       }),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 
@@ -70,7 +71,7 @@ describe('[N10] an update in parts', () => {
           expect(contents(copy)).toEqual(contents(doc));
         },
       ),
-      { numRuns: 60 },
+      { numRuns: runs(60) },
     );
   });
 

@@ -5,6 +5,7 @@ import { firstMissing } from '../../../server/protocol/missing.js';
 import { scanUpdate } from '../../../server/protocol/scan.js';
 import { docsOf, edits, updatesOf } from '../../support/edited-docs.js';
 import { cycle, overlapOfCollected, rawUpdate, rootItem } from '../../support/hostile.js';
+import { runs } from '../../support/runs.js';
 
 const scan = (update: Uint8Array) => scanUpdate(update, { maxDepth: 64 });
 
@@ -100,7 +101,7 @@ describe('firstMissing', () => {
           if (!found) Y.applyUpdate(doc, update);
         }
       }),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     );
   });
 });

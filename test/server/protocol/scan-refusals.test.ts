@@ -12,6 +12,7 @@ import {
   varUint,
 } from '../../support/hostile.js';
 import { expectMalformed, refusal } from '../../support/refusal.js';
+import { runs } from '../../support/runs.js';
 
 const scan = (update: Uint8Array): UpdateScan => scanUpdate(update, { maxDepth: 64 });
 
@@ -69,7 +70,7 @@ describe('scanUpdate on hostile updates', () => {
         const odd = nameProblem(name) === null ? [] : [name];
         expect([...scan(update).oddNames.keys()]).toEqual(odd);
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     );
   });
 

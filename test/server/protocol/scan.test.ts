@@ -15,6 +15,7 @@ import {
   v2Of,
 } from '../../support/hostile.js';
 import { expectMalformed, refusal } from '../../support/refusal.js';
+import { runs } from '../../support/runs.js';
 
 const LIMITS = { maxDepth: 64 };
 const scan = (update: Uint8Array): UpdateScan => scanUpdate(update, LIMITS);
@@ -90,7 +91,7 @@ describe('scanUpdate on what Yjs writes', () => {
           expect(updateLength(update)).toBe(update.length);
         }
       }),
-      { numRuns: 150 },
+      { numRuns: runs(150) },
     );
   });
 
@@ -158,7 +159,7 @@ describe('scanUpdate on broken bytes', () => {
       fc.property(edits, (made) => {
         for (const doc of docsOf(made)) expect(refusal(() => scan(v2Of(doc))).code).toBe('MALFORMED_UPDATE');
       }),
-      { numRuns: 150 },
+      { numRuns: runs(150) },
     );
   });
 

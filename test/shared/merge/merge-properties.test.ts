@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { elementId } from '../../../shared/elements.js';
 import type { Json, JsonObject } from '../../../shared/json.js';
 import { mergeWrite, type Path, type WriteToMerge } from '../../../shared/merge/merge.js';
+import { runs } from '../../support/runs.js';
 
 const KEYS = ['a', 'b', 'c', 'id2', 'toString'];
 
@@ -27,7 +28,7 @@ const { record, idArray } = fc.letrec<{
     .chain((ids) => fc.tuple(...ids.map((id) => tie('record').map((fields): Json => ({ ...fields, id }))))),
 }));
 
-const RUNS = { numRuns: 500, seed: 7 };
+const RUNS = { numRuns: runs(500), seed: 7 };
 
 const writeOf = (more: Partial<WriteToMerge>): WriteToMerge => ({
   seen: [],

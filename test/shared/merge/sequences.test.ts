@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { align, insertions, nearest, type Tokens } from '../../../shared/merge/sequences.js';
+import { runs } from '../../support/runs.js';
 
 const list = (text: string): string[] => [...text];
 const numbered = (sign: string, from: number, to: number): string[] =>
@@ -72,7 +73,7 @@ describe('sequences are lined up', () => {
       ]);
       expect(rebuilt).toEqual(to.map((_, at) => at));
     });
-    fc.assert(property, { numRuns: 1_000, seed: 7 });
+    fc.assert(property, { numRuns: runs(1_000), seed: 7 });
   });
 });
 

@@ -10,6 +10,7 @@ import { type RecordImage, readImage, sameImage } from '../../../../server/docum
 import type { Json, JsonRecord } from '../../../../shared/json.js';
 import type { CollectionName, DeviceId, RecordId } from '../../../../shared/names.js';
 import { docsOf, edits } from '../../../support/edited-docs.js';
+import { runs } from '../../../support/runs.js';
 
 const AT = Date.UTC(2025, 0, 31);
 
@@ -53,7 +54,7 @@ describe('[H5] an entry', () => {
         const back = stored.before(after);
         expect(sameImage(back, before), `${JSON.stringify(back)}\n${JSON.stringify(before)}`).toBe(true);
       }),
-      { numRuns: 2_000 },
+      { numRuns: runs(2_000) },
     );
   });
 

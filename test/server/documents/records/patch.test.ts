@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { applyPatch, makePatch, type Patch, sameJson } from '../../../../server/documents/records/patch.js';
 import type { Json, JsonObject } from '../../../../shared/json.js';
+import { runs } from '../../../support/runs.js';
 
 const key = fc.oneof(
   fc.constantFrom(
@@ -84,7 +85,7 @@ describe('any value to any other', () => {
         expect(made).toEqual(to);
         expect(JSON.stringify(patch).length).toBeLessThanOrEqual(2 * JSON.stringify([to]).length + 20);
       }),
-      { numRuns: 5_000 },
+      { numRuns: runs(5_000) },
     );
   });
 

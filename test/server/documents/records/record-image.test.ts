@@ -11,6 +11,7 @@ import {
 import type { CollectionName, RecordId } from '../../../../shared/names.js';
 import { readRecord, sharedValue } from '../../../../shared/records.js';
 import { docsOf, edits } from '../../../support/edited-docs.js';
+import { runs } from '../../../support/runs.js';
 
 const PATIENTS = 'patients' as CollectionName;
 const ids = ['r1', 'r2'] as RecordId[];
@@ -132,7 +133,7 @@ describe('[H6] reading', () => {
         }
         for (const images of others) for (const [index, image] of images.entries()) same(image, first[index]);
       }),
-      { numRuns: 1_000 },
+      { numRuns: runs(1_000) },
     );
   });
 
@@ -148,7 +149,7 @@ describe('[H6] reading', () => {
           same(readImageFields(readImage(old, id), map, id, fields), readImage(map, id));
         }
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     );
     const map = recordWith(fillWithEverything);
     const image = readImage(map, 'r1' as RecordId);
@@ -181,7 +182,7 @@ describe('[H6] writing', () => {
           same(imagesOf(reloaded(doc))[0], image);
         }
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     );
   });
 
@@ -208,7 +209,7 @@ describe('[H6] writing', () => {
           }
         }
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     );
   });
 

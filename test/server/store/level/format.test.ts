@@ -5,6 +5,7 @@ import * as Y from 'yjs';
 import { updateLength } from '../../../../server/protocol/scan.js';
 import * as format from '../../../../server/store/level/format.js';
 import { Author } from '../../../support/notes.js';
+import { runs } from '../../../support/runs.js';
 
 const clocks = fc.integer({ min: 0, max: 0xfffffffe });
 const users = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 128 });
@@ -76,7 +77,7 @@ describe('the format of the database', () => {
           expect(isIn(key, format.ROWS)).toBe(false);
         }
       }),
-      { numRuns: 1_000 },
+      { numRuns: runs(1_000) },
     );
   });
 

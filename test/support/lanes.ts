@@ -1,0 +1,50 @@
+/** Which lane of the tests a file is in, by what it and what it imports of the tests need: the slowest of these. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { posix } from 'node:path';
+
+export const LANES = ['unit', 'store', 'net', 'process', 'browser', 'model'] as const;
+export type Lane = (typeof LANES)[number];
+
+/** The first that fits: random worlds; a browser; other processes; sockets; LevelDB. */
+const NEEDS: readonly [Lane, RegExp][] = [
+  ['browser', /^test\/support\/browser\.ts$/],
+  ['process', /^node:child_process$/],
+  ['net', /^test\/support\/server\.ts$|^node:(net|http)$|^ws$/],
+  ['store', /^server\/store\/level\/level-store\.ts$|^client\/local-store\/level\.ts$|^classic-level$/],
+];
+const MODELS = /-model\.test\.ts$|\/(convergence|phone-day)\.test\.ts$/;
+const IMPORT = /\b(?:from|import)\s*\(?\s*['"]([^'"]+)['"]/g;
+
+const needed = new Map<string, ReadonlySet<string>>();
+
+/** What it imports, and what the files of the tests among these import. */
+function needsOf(file: string): ReadonlySet<string> {
+  const known = needed.get(file);
+  if (known !== undefined) return known;
+  const needs = new Set<string>();
+  needed.set(file, needs);
+  for (const [, name = ''] of readFileSync(file, 'utf8').matchAll(IMPORT)) {
+    const target = name.startsWith('.') ? sourceOf(posix.join(posix.dirname(file), name)) : name;
+    needs.add(target);
+    if (!target.startsWith('test/') || !existsSync(target)) continue;
+    for (const further of needsOf(target)) needs.add(further);
+  }
+  return needs;
+}
+
+const sourceOf = (path: string): string =>
+  ['.ts', '.tsx'].map((end) => path.replace(/\.js$/, end)).find((file) => existsSync(file)) ?? path;
+
+export function laneOf(file: string): Lane {
+  if (MODELS.test(file)) return 'model';
+  const needs = [...needsOf(file)];
+  return NEEDS.find(([, need]) => needs.some((each) => need.test(each)))?.[0] ?? 'unit';
+}
+
+/** The files of a lane. */
+export function filesIn(lane: Lane): string[] {
+  return readdirSync('test', { recursive: true, encoding: 'utf8' })
+    .map((name) => posix.join('test', name.replaceAll('\\', '/')))
+    .filter((file) => /\.test\.tsx?$/.test(file) && !/^test\/(hostile|react-18|package)\//.test(file))
+    .filter((file) => laneOf(file) === lane);
+}
