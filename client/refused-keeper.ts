@@ -47,7 +47,9 @@ export class RefusedKeeper {
     const { source, storeAnew } = this.#options;
     await storeAnew(() => {
       const all = source.pendingAfter(0);
-      if (lacksMore(serverHas, all, source.stateVector())) throw new ClientError('REFUSED', refusal.reason);
+      const isThere = all.some((change) => change.number === number); // another tab may have set it aside
+      if (!isThere || lacksMore(serverHas, all, source.stateVector()))
+        throw new ClientError('REFUSED', refusal.reason);
       const { pending, writes } = without(number, serverHas, all);
       const asides = writes === null ? [] : [this.#asideOf(number, refusal, writes)];
       return [...this.#rows(serverHas, asides), ...pending.map(pendingRow)];

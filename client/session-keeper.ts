@@ -308,7 +308,8 @@ export class SessionKeeper {
       () => this.#options !== null,
       () => false,
     );
-    if (isToOpen) await this.#closeSession();
+    // Screens show the document that there was until they have the other one.
+    if (isToOpen) await this.#closeSession(true);
     this.#isBroken = false;
     if (isToOpen) await this.#open(this.#initialized(), this.#isConnected, { sorts: stored !== undefined });
   }
@@ -372,11 +373,12 @@ export class SessionKeeper {
     this.status.set({ ...(left ?? this.status.current), isFirstSync: false, connection: 'closed', reason });
   }
 
-  async #closeSession(): Promise<void> {
+  async #closeSession(staysShown = false): Promise<void> {
     const session = this.#session;
     if (session === null) return;
     const saved = this.#syncTimes.flush();
-    this.#use(null);
+    if (staysShown) this.#session = null;
+    else this.#use(null);
     await Promise.all([saved, session.close()]);
   }
 }

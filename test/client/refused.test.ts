@@ -1,11 +1,16 @@
 /** What the server refuses holds up nothing else, and is kept on the device and named (C11). */
+import { setImmediate } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
+import { StorageError } from '../../client/errors.js';
+import { memoryStorage } from '../../client/local-store/memory.js';
 import type { DeviceStorage } from '../../client/local-store/store.js';
 import type { Platform } from '../../client/platform.js';
 import type { SyncManager } from '../../client/sync-manager.js';
+import { BreakableStorage } from '../support/breakable-storage.js';
 import type { TestServer } from '../support/server.js';
 import { closeClients, onDisk, statusWhere, synced, testClient } from '../support/test-client.js';
 import { useServer } from '../support/use.js';
+import { inTime } from '../support/wait.js';
 
 afterEach(closeClients);
 
@@ -271,4 +276,125 @@ describe('[C11] what was set aside', () => {
     expect(client.status.current.refused[0]?.key).not.toBe(first?.key);
     expect(refusedIds(client)).toEqual(['big']);
   });
+});
+
+describe('[C11] while a change is being set aside', () => {
+  test('what is written meanwhile is kept, counted and sent, and no screen is empty', async () => {
+    const server = await useServer(FEW_STRUCTS);
+    const client = await open(server, { storage: await onDisk() });
+    await client.addData('notes', { id: 'first' });
+    await synced(client);
+    const shown: number[] = [];
+    const notes = client.collection('notes');
+    notes.subscribe(() => shown.push(notes.records.length));
+    const ids = ['first'];
+    for (let i = 0; i < 150; i++) {
+      if (i === 20 || i === 90) await client.addData('notes', { id: `big${i}`, ...many });
+      await client.addData('notes', { id: `n${i}`, i });
+      ids.push(`n${i}`);
+      await setImmediate();
+    }
+    await statusWhere(client, ({ refused }) => refused.length === 2);
+    await synced(client);
+    expect(await idsOn(server)).toEqual(ids.sort());
+    expect(notes.records.map(({ id }) => id)).toEqual(ids);
+    expect(refusedIds(client)).toEqual(['big20', 'big90']);
+    expect(Math.min(...shown)).toBeGreaterThan(0);
+  });
+
+  test('two tabs that share a store name it once, and both show what the server has', async () => {
+    const server = await useServer(FEW_STRUCTS);
+    const storage = memoryStorage();
+    const [one, two] = [await open(server, { storage }), await open(server, { storage })];
+    await Promise.all([synced(one), synced(two)]);
+    await two.addData('notes', { id: 'before' });
+    await one.addData('notes', { id: 'big', ...many });
+    await two.addData('notes', { id: 'after' });
+    for (const client of [one, two]) {
+      await statusWhere(client, ({ refused }) => refused.length === 1);
+      await synced(client);
+      await statusWhere(client, () => client.getRecord('notes', 'after') !== null);
+      expect((await client.getData('notes')).map(({ id }) => id)).toEqual(['after', 'before']);
+      expect(refusedIds(client)).toEqual(['big']);
+    }
+    expect(await idsOn(server)).toEqual(['after', 'before']);
+    await two.discardRefused();
+    await statusWhere(one, ({ refused }) => refused.length === 0);
+  });
+
+  test('a device without room keeps it pending, tells of it, and sets it aside when there is room', async () => {
+    const server = await useServer(FEW_STRUCTS);
+    const storage = new BreakableStorage();
+    const client = await open(server, { storage });
+    await synced(client);
+    storage.anew = new StorageError('QUOTA', 'No room.');
+    await client.addData('notes', { id: 'big', ...many });
+    await statusWhere(client, ({ error }) => error !== null);
+    await inTime(storage.refusedAnew, () => 'an attempt');
+    await client.addData('notes', { id: 'small' });
+    expect(client.status.current).toMatchObject({ pendingChanges: 2, refused: [], durable: true });
+    expect(client.getRecord('notes', 'big')).not.toBeNull();
+    storage.anew = null;
+    await client.connect();
+    await statusWhere(client, ({ refused }) => refused.length === 1);
+    await synced(client);
+    expect(await idsOn(server)).toEqual(['small']);
+  });
+
+  test.each([0, 1, 2, 3, 4, 5, 6, 7])(
+    'an app that is killed at write %i of the store loses and doubles nothing',
+    async (at) => {
+      const server = await useServer(FEW_STRUCTS);
+      const storage = new BreakableStorage();
+      const client = await open(server, { storage }, false);
+      for (const id of ['a', 'b']) await client.addData('notes', { id });
+      await client.addData('notes', { id: 'big', ...many });
+      await client.addData('notes', { id: 'c' });
+      let writes = 0;
+      storage.onWrite = () => {
+        if (writes++ === at) storage.kill();
+      };
+      await client.connect();
+      await statusWhere(
+        client,
+        ({ pendingChanges, refused }) => writes > at || pendingChanges + refused.length === 1,
+      );
+      const again = await open(server, { storage });
+      await statusWhere(again, ({ refused }) => refused.length === 1);
+      await synced(again);
+      expect(await idsOn(server)).toEqual(['a', 'b', 'c']);
+      expect(refusedIds(again)).toEqual(['big']);
+      expect(again.status.current.pendingChanges).toBe(0);
+    },
+  );
+});
+
+test('[C11] changes that fit as a whole are taken as a whole', async () => {
+  const server = await useServer({ MAX_DOCUMENT: '60 KB' });
+  const client = await open(server);
+  await client.addData('notes', { id: 'old', text: 'x'.repeat(40_000) });
+  await synced(client);
+  await client.disconnect();
+  await client.addData('notes', { id: 'new', text: 'y'.repeat(40_000) });
+  await client.deleteData('notes', 'old');
+  await client.connect();
+  await synced(client);
+  expect(await idsOn(server)).toEqual(['new']);
+  expect(client.status.current.refused).toEqual([]);
+});
+
+test('[C11 D8] a shared collection has its own, and is retried where it belongs', async () => {
+  const server = await useServer({ ...FEW_STRUCTS, SHARED_COLLECTIONS: 'doctors' });
+  const client = testClient();
+  await client.initialize({ serverUrl: server.url, userId: 'anna', sharedCollections: ['doctors'] });
+  await client.addData('doctors', { id: 'big', ...many });
+  await client.addData('doctors', { id: 'small' });
+  await statusWhere(client, ({ refused }) => refused.length === 1);
+  await synced(client);
+  expect(await idsOn(server, 'doctors')).toEqual(['small']);
+  expect(client.status.current.refused).toMatchObject([{ collection: 'doctors', id: 'big' }]);
+  await client.retryRefused();
+  await statusWhere(client, ({ refused }) => refused.length === 1);
+  await client.discardRefused();
+  expect(client.status.current.refused).toEqual([]);
 });

@@ -17,6 +17,15 @@ export class BreakableStorage implements DeviceStorage {
   /** While it is set, compactions reject with it and do nothing. */
   compactions: StorageError | null = null;
   refusedCompactions = 0;
+  /** While it is set, what is to take the place of everything is refused with it. */
+  anew: StorageError | null = null;
+  /** Before each write. */
+  onWrite: () => void = () => {};
+  #refuseAnew = (): void => {};
+  /** Resolves when `anew` was told to somebody. */
+  readonly refusedAnew = new Promise<void>((resolve) => {
+    this.#refuseAnew = resolve;
+  });
   /** Before a change is handed out; to damage it. */
   onRead: (change: StoredChange) => StoredChange = (change) => change;
   /** Calls of `append` that wait here until it resolves. */
@@ -66,6 +75,7 @@ export class BreakableStorage implements DeviceStorage {
     const guarded =
       <Args extends unknown[], Result>(call: (...args: Args) => Promise<Result>) =>
       async (...args: Args): Promise<Result> => {
+        this.onWrite();
         if (start !== this.#starts) throw new StorageError('UNAVAILABLE', 'The app was killed.');
         this.#check();
         return call(...args);
@@ -73,6 +83,10 @@ export class BreakableStorage implements DeviceStorage {
     return {
       append: guarded(async (step, anew) => {
         await this.gate;
+        if (anew && this.anew !== null) {
+          this.#refuseAnew();
+          throw this.anew;
+        }
         return store.append((news) => step({ ...news, changes: news.changes.map(this.onRead) }), anew);
       }),
       confirm: guarded(async (keys) => {
