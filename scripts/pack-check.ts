@@ -61,9 +61,15 @@ async function project(folder: string, tarball: string, ...options: string[]): P
   await run(folder, 'npm', 'install', ...quiet, ...options, tarball);
   for (const name of TOOLS) {
     await mkdir(dirname(join(folder, 'node_modules', name)), { recursive: true });
+    await rm(join(folder, 'node_modules', name), { recursive: true, force: true });
     await symlink(join(CHECKOUT, 'node_modules', name), join(folder, 'node_modules', name));
   }
   return folder;
+}
+
+async function filesOf(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true });
+  return entries.filter((entry) => entry.isFile()).map(({ name }) => name);
 }
 
 async function use(folder: string, files: readonly string[]): Promise<void> {
@@ -105,6 +111,50 @@ async function runOnNode(folder: string): Promise<void> {
     `if (typeof ${required} !== 'function') process.exit(1)`,
   );
 }
+
+/** Entries that are modules alone: servers, and phones, whose bundler reads modules. */
+const MODULES_ONLY = ['react-native', 'server'];
+
+async function checkResolutions(tarball: string): Promise<void> {
+  const attw = (...args: string[]) => run(CHECKOUT, 'attw', tarball, '--profile', ...args);
+  await attw('strict', '--exclude-entrypoints', ...MODULES_ONLY);
+  await attw('strict', '--entrypoints', ...MODULES_ONLY, '--ignore-rules', 'cjs-resolves-to-esm');
+}
+
+const OLD_TOOLS = [
+  'jest@29',
+  'babel-jest@29',
+  'jest-environment-jsdom@29',
+  '@babel/core@7',
+  '@babel/preset-env@7',
+  'typescript@5',
+];
+
+/** A project without `"type": "module"`, with Jest, and the last TypeScript that knows `moduleResolution: node`. */
+async function commonJs(folder: string, tarball: string): Promise<string> {
+  await project(folder, tarball, ...OLD_TOOLS);
+  await writeFile(join(folder, 'package.json'), JSON.stringify({ private: true }));
+  const fixtures = join(FIXTURES, 'commonjs');
+  for (const file of await readdir(fixtures)) await cp(join(fixtures, file), join(folder, file));
+  await use(folder, ['appointment.ts', 'web.ts', 'page.tsx']);
+  return folder;
+}
+
+async function useRequire(folder: string): Promise<void> {
+  const node = (...args: string[]) => promisify(execFile)('node', args, { cwd: folder, timeout: LONGEST });
+  const quiet = await node('--no-experimental-require-module', 'require.js');
+  expect(!quiet.stderr.includes('Yjs was already imported'), 'require loads Yjs twice.');
+  const both = await node('both.mjs');
+  expect(both.stderr.includes('Yjs was already imported'), 'Two copies of Yjs, and nobody says so.');
+  await checkTypes(folder);
+  const types = ['--noEmit', '--jsx', 'react-jsx', '--strict', '--target', 'es2022', '--skipLibCheck'];
+  const resolution = ['--module', 'commonjs', '--moduleResolution', 'node'];
+  await run(folder, 'node', 'node_modules/typescript/bin/tsc', ...types, ...resolution, 'web.ts', 'page.tsx');
+}
+
+/** Vite has set `NODE_ENV` to production by now, where React has no `act`. */
+const runJest = (folder: string): Promise<string> =>
+  run(folder, 'env', 'NODE_ENV=test', 'npx', 'jest', '--ci');
 
 /** The packages that a list of files is of. */
 const packagesOf = (files: readonly string[]): Set<string> =>
@@ -212,13 +262,16 @@ try {
   buildIfOld();
   const tarball = await step('npm pack', () => pack(work));
   await step('publint', () => run(CHECKOUT, 'publint', 'run', tarball, '--strict'));
-  await step('types for every resolution', () => run(CHECKOUT, 'attw', tarball, '--profile', 'esm-only'));
+  await step('types for every resolution', () => checkResolutions(tarball));
   const app = await step('an install', () => project(join(work, 'app'), tarball));
-  await use(app, await readdir(FIXTURES));
+  await use(app, await filesOf(FIXTURES));
   await step('types of every entry, collections declared once', () => checkTypes(app));
   await step("'telemed-sync/node' and 'telemed-sync/server' together", () => runOnNode(app));
   await step('a page by Vite without the server', () => buildWithVite(app));
   await step('a bundle for phones without the server', () => bundleForPhone(app));
+  const old = await step('an install without modules', () => commonJs(join(work, 'old'), tarball));
+  await step('require, and types for it', () => useRequire(old));
+  await step('Jest: on Node, in jsdom, as on a phone', () => runJest(old));
   await step('the command, and the server that it starts', () => useCommand(app));
   await step('an install for phones without the server', () => phoneOnly(join(work, 'phone'), tarball));
 } finally {

@@ -1,5 +1,5 @@
 import * as encoding from 'lib0/encoding';
-import { type TimedChange, writeTimed } from './yjs-messages.js';
+import { messages, type TimedChange } from './yjs-messages.js';
 
 /** Changes with times in one body: each is applied alone, and made durable with the others. */
 export const MAX_TIMED_GIVEN = 1_000;
@@ -18,6 +18,6 @@ export function encodeExchange({ stateVector, update, timed }: Exchange): Uint8A
   return encoding.encode((encoder) => {
     encoding.writeVarUint8Array(encoder, stateVector);
     encoding.writeVarUint8Array(encoder, update);
-    if (timed !== undefined) writeTimed(encoder, timed.sentAt, timed.changes);
+    if (timed !== undefined) encoding.writeUint8Array(encoder, messages.timed(timed.sentAt, timed.changes));
   });
 }

@@ -67,24 +67,19 @@ export const messages = {
     }),
   /** The server takes timed changes. */
   takesTimes: Uint8Array.of(TIMED, 0),
-  /** Changes, and the time of sending by the same clock. */
+  /** Changes, and the time of sending by the same clock. A time is one more than it is, 0 says that it is not known. */
   timed: (sentAt: number, changes: readonly TimedChange[]): Uint8Array =>
     encoding.encode((encoder) => {
-      writeTimed(encoder, sentAt, changes);
+      encoding.writeVarUint(encoder, TIMED);
+      encoding.writeVarUint(encoder, whole(sentAt));
+      for (const { madeAt, update } of changes) {
+        encoding.writeVarUint(encoder, madeAt === null ? 0 : whole(madeAt) + 1);
+        encoding.writeVarUint8Array(encoder, update);
+      }
     }),
   /** Says nothing; y-websocket reconnects when it hears nothing for 30 s (N6). */
   keepAlive: awarenessMessage([]),
 } as const;
-
-/** A time is one more than it is, so that 0 says that it is not known. */
-export function writeTimed(encoder: encoding.Encoder, sentAt: number, changes: readonly TimedChange[]): void {
-  encoding.writeVarUint(encoder, TIMED);
-  encoding.writeVarUint(encoder, whole(sentAt));
-  for (const { madeAt, update } of changes) {
-    encoding.writeVarUint(encoder, madeAt === null ? 0 : whole(madeAt) + 1);
-    encoding.writeVarUint8Array(encoder, update);
-  }
-}
 
 /** Whatever a clock says, it can be written. */
 const whole = (time: number): number => Math.max(0, Math.min(Math.floor(time) || 0, 2 ** 50));

@@ -10,6 +10,11 @@ const OUTPUTS = [
     command: ['tsc', '-p', 'tsconfig.build.json'],
   },
   {
+    file: 'dist/cjs/package.json',
+    sources: ['tsconfig.build.json', 'scripts/commonjs.ts', 'shared', 'client'],
+    command: ['tsx', 'scripts/commonjs.ts'],
+  },
+  {
     file: 'dist/demo/index.html',
     sources: ['demo', 'shared', 'client'],
     command: ['vite', 'build', 'demo', '--logLevel', 'warn'],
