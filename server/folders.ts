@@ -20,7 +20,6 @@ export async function makeFolder(folder: string): Promise<void> {
   // One by one: with `recursive`, Node never ends where a folder takes no new one, such as /proc.
   await mkdir(path, { mode: 0o700 }).catch(async (error: NodeJS.ErrnoException) => {
     if (error.code === 'EEXIST' && (await isFolder(path))) return;
-    if (error.code !== 'ENOENT') throw error;
     const sentence = `Can't make the folder ${path} (${error.code}): set DATA_DIR or ACCESS_DIR to one that can be made.`;
     throw new SyncError('STORE_UNAVAILABLE', sentence, { cause: error });
   });

@@ -64,7 +64,8 @@ function endAtOnce(): void {
 function reasonOf(error: unknown, { port, host, dataDir }: Config): string {
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
   if (code === 'EADDRINUSE') return `Port ${port} is taken; stop the other server or set PORT to a free one.`;
-  if (code === 'EACCES' || code === 'EADDRNOTAVAIL')
+  const isOfListening = error instanceof Error && 'syscall' in error && error.syscall === 'listen';
+  if (isOfListening && (code === 'EACCES' || code === 'EADDRNOTAVAIL'))
     return `Can't listen on ${host}:${port} (${code}); set HOST or PORT.`;
   if (error instanceof SyncError || error instanceof ConfigError) return error.message;
   if (error instanceof Error) return `${error.message} (DATA_DIR is ${dataDir})`;

@@ -1,5 +1,7 @@
 /** What is looked at when the server starts, beside the database itself. */
 
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Access } from './access/access.js';
 import { accessPlaces } from './access/places.js';
 import type { Config } from './config.js';
@@ -70,7 +72,14 @@ export class AccessMarks {
 export async function tightenModes(config: Config, log: Log, ownsData: boolean): Promise<void> {
   const { revoked, audit, folder } = accessPlaces(config);
   const own = ownsData ? [config.dataDir] : [];
-  const { done, failed } = await tighten([...own, folder, revoked, audit, config.encryptionKeyFile]);
+  const alone = (await holdsNothingBut(folder, [revoked, audit])) ? [folder] : [];
+  const { done, failed } = await tighten([...own, ...alone, revoked, audit, config.encryptionKeyFile]);
   if (done > 0) log('modesTightened', { done });
   if (failed !== null) log('modesLoose', { path: failed });
+}
+
+/** A folder that was named may be one of many: what others keep there is theirs. */
+async function holdsNothingBut(folder: string, files: readonly string[]): Promise<boolean> {
+  const names = await readdir(folder).catch(() => []);
+  return names.every((name) => files.includes(join(folder, name)));
 }

@@ -2,6 +2,7 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { SyncError } from '../errors.js';
 import { makeFolder, syncFolder } from '../folders.js';
 
 export class DurableLines {
@@ -19,7 +20,9 @@ export class DurableLines {
   /** Opens the file, or makes it, and its folder, for nobody else to read. */
   static async open(path: string): Promise<DurableLines> {
     await makeFolder(dirname(path));
-    const file = await open(path, constants.O_RDWR | constants.O_CREAT, 0o600);
+    const file = await open(path, constants.O_RDWR | constants.O_CREAT, 0o600).catch((cause: unknown) => {
+      throw new SyncError('ACCESS_UNAVAILABLE', cantWrite(path, cause), { cause });
+    });
     await syncFolder(dirname(path));
     const { size } = await file.stat();
     return new DurableLines(file, size);
@@ -58,6 +61,11 @@ export class DurableLines {
   close(): Promise<void> {
     return this.#file.close();
   }
+}
+
+function cantWrite(path: string, cause: unknown): string {
+  const code = cause instanceof Error && 'code' in cause ? cause.code : cause;
+  return `Can't write the file ${path} (${code}): set ACCESS_DIR, or AUDIT_FILE where it is that, to a place that the server may write to.`;
 }
 
 /** A file that was just made is there after a power loss only when its folder says so. */

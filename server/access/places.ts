@@ -1,6 +1,6 @@
 /** Where the revoked tokens and the audit trail are: outside of the database's folder, whose backups would set them back. */
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join, resolve, sep } from 'node:path';
 
 export interface AccessPlaces {
   readonly revoked: string;
@@ -26,14 +26,16 @@ export function accessPlaces({ dataDir, accessDir, auditFile }: PlaceOptions): A
     audit: join(data, 'audit', 'audit.jsonl'),
   };
   const isOld = existsSync(inside.revoked) || existsSync(inside.audit);
-  const isInData = accessDir === '' && !existsSync(beside) && (isOld || !canStandBeside(data));
+  const staysInside = accessDir === '' && !existsSync(beside) && (isOld || !canStandBeside(data));
   const folder = accessDir === '' ? beside : resolve(accessDir);
-  const { revoked, audit } = isInData
+  const { revoked, audit } = staysInside
     ? inside
     : { revoked: join(folder, 'revoked.jsonl'), audit: join(folder, 'audit.jsonl') };
   const named = auditFile === '' ? audit : resolve(auditFile);
-  return { revoked, audit: named, folder: dirname(revoked), isInData };
+  return { revoked, audit: named, folder: dirname(revoked), isInData: isAtOrBelow(revoked, data) };
 }
+
+const isAtOrBelow = (path: string, folder: string): boolean => path.startsWith(join(folder, sep));
 
 /** What is beside a volume of a container is gone with the container. */
 function canStandBeside(data: string): boolean {

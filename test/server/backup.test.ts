@@ -166,6 +166,62 @@ describe('[A2] revoked tokens and the audit trail', () => {
     expect(places(data)).toMatchObject({ audit: join(data, 'audit', 'audit.jsonl'), isInData: true });
   });
 
+  test.each(['', 'access', 'a/b'])(
+    'in a folder of DATA_DIR, "%s", are what a backup sets back: the log says so',
+    async (below) => {
+      const data = await useFolder();
+      const { log, events } = collectingLog();
+      await useServer({ ...OPTIONS, DATA_DIR: data, ACCESS_DIR: join(data, below) }, { log });
+      expect(events.filter(({ name }) => name === 'accessInData')).toHaveLength(1);
+      expect(places(data, `${data}2`).isInData).toBe(false);
+    },
+  );
+
+  test('[A0] what others keep in the same folder is left alone, the folder too', async () => {
+    const data = await useFolder();
+    const shared = join(dirname(data), 'shared');
+    await mkdir(join(shared, 'below'), { recursive: true, mode: 0o755 });
+    for (const name of ['certificate', 'below/file'])
+      await writeFile(join(shared, name), '', { mode: 0o644 });
+    await writeFile(join(shared, 'audit.jsonl'), '', { mode: 0o644 });
+    await useServer({ ...OPTIONS, DATA_DIR: data, ACCESS_DIR: shared });
+    const modes = Object.entries(await modesBelow(shared)).map(([path, mode]) => [
+      path.slice(shared.length),
+      mode,
+    ]);
+    expect(Object.fromEntries(modes)).toEqual({
+      '': '755',
+      '/below': '755',
+      '/below/file': '644',
+      '/certificate': '644',
+      '/audit.jsonl': '600',
+      '/revoked.jsonl': '600',
+    });
+  });
+
+  test.each<[string, (at: string) => Record<string, string>, RegExp]>([
+    [
+      'ACCESS_DIR is a file',
+      (at) => ({ ACCESS_DIR: at }),
+      /Can't make the folder .*file \(EEXIST\).*ACCESS_DIR/,
+    ],
+    [
+      'ACCESS_DIR is below a file',
+      (at) => ({ ACCESS_DIR: join(at, 'x') }),
+      /Can't make the folder .*file \(/,
+    ],
+    [
+      'AUDIT_FILE is a folder',
+      (at) => ({ AUDIT_FILE: dirname(at) }),
+      /Can't write the file .* \(EISDIR\).*AUDIT_FILE/,
+    ],
+  ])('[O1] where %s, the start ends with a sentence that says so', async (_, options, sentence) => {
+    const DATA_DIR = await useFolder();
+    const at = join(dirname(DATA_DIR), 'file');
+    await writeFile(at, '');
+    await expect(useServer({ ...OPTIONS, DATA_DIR, ...options(at) })).rejects.toThrow(sentence);
+  });
+
   test('are in a folder of data that nothing can stand beside', async () => {
     const data = await useFolder();
     await chmod(dirname(data), 0o500);

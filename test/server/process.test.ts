@@ -33,6 +33,9 @@ describe('[A1] access at the start', () => {
       const start = ServerProcess.start({ ...JWT, [option]: '/proc/x' });
       await expect(start).rejects.toThrow(/Cannot start: Can't make the folder \/proc\/x/);
     }
+    // Where not even root may make a file.
+    const unwritable = ServerProcess.start({ ...JWT, ACCESS_DIR: '/sys' });
+    await expect(unwritable).rejects.toThrow(/Can't (write|make) the (file|folder) \/sys.*ACCESS_DIR/);
     const server = await useProcess({ DATADIR: '/srv' });
     expect(server.lines.filter((line) => line.includes('did you mean DATA_DIR'))).toHaveLength(1);
   });
