@@ -2,27 +2,18 @@
  * One document as a JSON connection follows and changes it: that of its user, or the shared one (D8). What the
  * device may be looking at, what it has received and what it waits for is known for each by itself.
  */
-import type * as Y from 'yjs';
 import type { Collections } from '../../../shared/json.js';
-import { knowsName } from '../../../shared/known-names.js';
 import type { CollectionName, DeviceId } from '../../../shared/names.js';
 import type { DurableChange, Origin, RecordChange, Subscriber } from '../../documents/changes.js';
-import { growthOfRecord } from '../../documents/intake/quota.js';
-import { applyMessage, neededFrom } from '../../documents/json-devices/merge-write.js';
+import { JsonWriter } from '../../documents/json-devices/json-writer.js';
+import { neededFrom } from '../../documents/json-devices/merge-write.js';
 import { Receipts } from '../../documents/json-devices/receipts.js';
 import type { SocketView } from '../../documents/json-devices/socket-view.js';
 import type { WriteContext } from '../../documents/json-devices/write-context.js';
-import { keyOf } from '../../documents/records/record-key.js';
 import type { UserDocument } from '../../documents/user-document.js';
 import { SyncError } from '../../errors.js';
 import type { Log } from '../../log.js';
-import {
-  type ChangeMessage,
-  isAnswered,
-  jsonMessages,
-  refuseNewNames,
-  SERVER_DEVICE,
-} from '../../protocol/json.js';
+import { type ChangeMessage, jsonMessages, SERVER_DEVICE } from '../../protocol/json.js';
 import { JsonLimit } from './limit.js';
 import type { JsonSessionOptions } from './options.js';
 import { Pace } from './pace.js';
@@ -58,6 +49,7 @@ export interface ChannelOptions {
 export class JsonChannel implements Subscriber {
   readonly #options: ChannelOptions;
   readonly #origin: Origin;
+  readonly #writer: JsonWriter;
   readonly #receipts: Receipts;
   readonly #pace: Pace<RecordMessage>;
   readonly #limit: JsonLimit;
@@ -72,6 +64,7 @@ export class JsonChannel implements Subscriber {
     const { document, device, actor, name, ping, pace, now } = options;
     this.#options = options;
     this.#origin = { via: 'json', device, actor, subscriber: this };
+    this.#writer = new JsonWriter(document, this.#origin);
     this.#pace = new Pace({
       gap: pace?.gap ?? 0,
       now,
@@ -171,7 +164,7 @@ export class JsonChannel implements Subscriber {
     else
       document.enter(() =>
         guard(() => {
-          refuseNewNames(message, (name) => knowsName(document.doc, name));
+          this.#writer.mustKnowNames(message);
           this.#change(message);
         }, message.ack),
       );
@@ -231,24 +224,21 @@ export class JsonChannel implements Subscriber {
   #write(message: ChangeMessage, judged: WriteContext): void {
     const { document, log, now } = this.#options;
     const { collection, id } = message;
-    const made = new Map(judged.madeAt === null ? [] : [[keyOf(message), judged.madeAt]]);
     const isCrossed = this.#receipts.isOpen(message);
     const isFresh = this.#view?.isFresh(message, judged, now()) ?? false;
     const endWatch = this.#receipts.watch(message);
-    const current = document.record(message);
-    if (message.type === 'DATA_UPDATE') document.room.mustTake(growthOfRecord(current, message.document));
-    const apply = (doc: Y.Doc) => applyMessage(doc, message, current, judged, document.history);
-    const entries = document.write(this.#origin, apply, made);
-    const record = document.record(message);
-    const corrected = !isAnswered(message, record);
+    this.#writer.mustFit([{ message }]);
+    const [merged] = this.#writer.write([message], () => judged);
+    if (merged === undefined) return;
+    const { outcome } = merged;
+    const { record, corrected } = outcome;
     const { revision } = document;
-    const outcome = { revision: entries.at(-1)?.revision ?? null, record, corrected };
     this.#view?.wrote(message, judged, outcome, isCrossed, document.history, now());
     document.saveDevices('urgent'); // in one batch with the write
     this.#unsaved.push(message.ack);
     document.afterDurable(() => {
       this.#unsaved.shift();
-      if (entries.length > 0) {
+      if (outcome.revision !== null) {
         const event = message.type === 'DATA_UPDATE' ? 'updated' : 'deleted';
         log(event, { user: document.user, collection, record: id });
         this.#logBroadcast();
