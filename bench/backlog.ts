@@ -150,9 +150,7 @@ async function recordsOf({ port }: ServerProcess, userId: string): Promise<numbe
 const ratioOf = ({ needed, upload }: Result): number => upload.bytes / needed;
 
 const isKept = (result: Result): boolean =>
-  ratioOf(result) <= PROMISED &&
-  result.upload.needsToken === 0 &&
-  result.upload.records === result.changes;
+  ratioOf(result) <= PROMISED && result.upload.needsToken === 0 && result.upload.records === result.changes;
 
 const HEADER = [
   '',

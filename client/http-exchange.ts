@@ -33,6 +33,7 @@ const PART: PartSize = { bytes: 128 * 1024, changes: MAX_TIMED_GIVEN };
 /** The first body tells what the server has already, so that little of it goes up twice where the answer is lost. */
 const FIRST: PartSize = { bytes: 16 * 1024, changes: MAX_TIMED_GIVEN };
 const NOTHING = new Uint8Array(0);
+const ASKING: Exchange = { stateVector: NOTHING, update: NOTHING };
 const EMPTY_DOCUMENT = Uint8Array.of(0);
 const MALFORMED = 400;
 const MISSING_DEPENDENCIES = 409;
@@ -100,6 +101,7 @@ export class HttpExchange {
     const answer = await this.#postWhole(post, first, null, source.stateVector());
     this.#confirm(first);
     if (answer.update.length > 0) await source.receive(answer.update);
+    await source.closeGaps(answer.stateVector);
     await this.#giveRest(post, lastNumber(first, 0), answer.stateVector);
   }
 
@@ -159,8 +161,10 @@ export class HttpExchange {
   ): Promise<Exchange> {
     const { source } = this.#options;
     return this.#postChanges(post, given, rest, stateVector).catch(async (error: unknown) => {
-      if (isStatus(error, MISSING_DEPENDENCIES))
+      if (isStatus(error, MISSING_DEPENDENCIES)) {
+        await source.closeGaps((await post(ASKING)).stateVector);
         return post({ stateVector, update: source.diff(EMPTY_DOCUMENT) });
+      }
       if (!isRefusal(error) || given.length === 0) throw error;
       if (error.status === FULL) await this.#giveTogether(post);
       await this.#giveAlone(post, given);

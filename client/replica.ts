@@ -2,6 +2,7 @@
 import * as Y from 'yjs';
 import { bringBack } from './created-apart.js';
 import { ClientError, StorageError, unreadableChanges } from './errors.js';
+import { closeGaps } from './gaps.js';
 import type { ClearReason, LocalStore, NewChange, StoredChange, StoreNews } from './local-store/store.js';
 import { PendingChanges } from './pending-changes.js';
 import { RefusedKeeper } from './refused-keeper.js';
@@ -34,6 +35,7 @@ export class Replica implements SyncSource {
   readonly stateVector = (): Uint8Array => Y.encodeStateVector(this.doc);
   readonly settled = (): Promise<void> => this.write(() => {});
   readonly setAside: SyncSource['setAside'] = (...refused) => this.refused.setAside(...refused);
+  readonly closeGaps = (serverHas: Uint8Array): Promise<void> => closeGaps(this, serverHas);
   #tasks: Task[] = [];
   #renewal: Renewal | null = null;
   #hasNews = false;
@@ -386,8 +388,7 @@ export class Replica implements SyncSource {
     const fill = (): NewChange[] => {
       if (this.#keeper.error === null) return [];
       missing = this.#pending.unstored();
-      const state = { bytes: this.#state(), pending: false };
-      return [state, ...missing.map(pendingRow)];
+      return [{ bytes: this.#state(), pending: false }, ...missing.map(pendingRow)];
     };
     this.#pending.forgetKeys();
     this.refused.changes.forgetRows();

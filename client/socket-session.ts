@@ -142,6 +142,7 @@ export class SocketSession {
       if (message.type === 'syncStep2') this.#synced = true;
       this.#tellOnline();
     } else if (message !== null) {
+      if (message.type === 'syncStep1') await this.#options.source.closeGaps(message.stateVector);
       this.#answer(message);
     }
   }

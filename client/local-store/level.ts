@@ -1,6 +1,7 @@
 import { join, resolve } from 'node:path';
 import { asStorageError, toStorageError } from './failures.js';
-import { LevelRows, removeDatabase } from './level-rows.js';
+import { removeDatabase } from './level-database.js';
+import { LevelRows } from './level-rows.js';
 import { safeName } from './safe-name.js';
 import { readText, writeText } from './settings-folder.js';
 import { openSole } from './sole-store.js';

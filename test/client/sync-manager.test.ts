@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as v from 'valibot';
@@ -303,9 +303,10 @@ test('[C7] a failure of storage is told to the app, and the status says that not
 
 describe('[C12] a store that can not be opened', () => {
   const damages: Readonly<Record<string, (folder: string) => Promise<unknown>>> = {
-    'has no CURRENT': (folder) => rm(join(folder, 'users', 'n-anna', 'CURRENT')),
-    'has a CURRENT that names nothing': (folder) =>
-      writeFile(join(folder, 'users', 'n-anna', 'CURRENT'), 'MANIFEST-999999\n'),
+    'has a folder for a lock': async (folder) => {
+      await rm(join(folder, 'users', 'n-anna', 'LOCK'));
+      await mkdir(join(folder, 'users', 'n-anna', 'LOCK'));
+    },
     'is a file': async (folder) => {
       await rm(join(folder, 'users', 'n-anna'), { recursive: true });
       await writeFile(join(folder, 'users', 'n-anna'), 'no folder');

@@ -67,6 +67,8 @@ export class PlainSource implements SyncSource {
     throw new Error('Nothing is set aside here.');
   }
 
+  async closeGaps(): Promise<void> {}
+
   onPending(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
