@@ -2,10 +2,9 @@ import type { UserId } from '../../../shared/names.js';
 import { SyncError } from '../../errors.js';
 import { DISK_PATIENCE, DiskWatch, HANGS } from '../disk-watch.js';
 import type { KeyRing } from '../encryption/key-ring.js';
-import { GroupWriter } from '../group-writer.js';
 import type { Commit, Deletion, HistoryRow, Snapshot, Store, StoredDocument, StoreState } from '../store.js';
-import { takesWork } from '../store.js';
-import { DatabaseAccess, LastOf } from './access.js';
+import { StoreCore } from '../store-core.js';
+import { DatabaseAccess } from './access.js';
 import type { Vaults } from './cipher.js';
 import { cantRead, type Database, type Operation, writeDurably } from './database.js';
 import { listUsers, readDocument } from './document.js';
@@ -35,14 +34,9 @@ export type { LevelStoreOptions } from './options.js';
 const BATCH_INTERVAL = 8;
 /** Documents in a LevelDB of y-leveldb's layout, with checksums or encrypted. Bytes that are handed over are copied at once. */
 export class LevelStore implements Store {
-  state: StoreState = 'ready';
-  generation = 1;
   /** Of the users that are loaded. */
   private readonly held = new Map<UserId, Held>();
-  /** The last change that was handed over, while it is not durable: a load comes after it. */
-  private readonly pending = new LastOf<UserId>();
-  private readonly listeners = new Set<(state: StoreState, cause?: unknown) => void>();
-  private readonly writer: GroupWriter<WriteJob>;
+  private readonly core: StoreCore<WriteJob>;
   private readonly access = new DatabaseAccess();
   private readonly watch: DiskWatch;
   private readonly reads: Reads;
@@ -69,11 +63,14 @@ export class LevelStore implements Store {
       reopen: () => this.openAnew(),
       vaults,
     });
-    this.writer = new GroupWriter(
-      (jobs) => this.write(operationsOf(jobs)),
-      (jobs, cause) => this.fail(jobs, cause),
-      BATCH_INTERVAL,
-    );
+    this.core = new StoreCore<WriteJob>({
+      write: (jobs) => this.write(operationsOf(jobs)),
+      drop: (jobs) => this.drop(jobs),
+      reopen: () => {
+        this.reopening = this.reopen();
+      },
+      interval: BATCH_INTERVAL,
+    });
   }
 
   /** Rejects with a sentence that names cause and cure; never puts an empty database over one that is damaged. */
@@ -82,8 +79,16 @@ export class LevelStore implements Store {
     return new LevelStore(options, db, vaults);
   }
 
+  get state(): StoreState {
+    return this.core.state;
+  }
+
+  get generation(): number {
+    return this.core.generation;
+  }
+
   load(user: UserId): Promise<StoredDocument> {
-    if (!takesWork(this.state)) return Promise.reject(new SyncError('STORE_UNAVAILABLE'));
+    if (!this.core.takesWork) return Promise.reject(new SyncError('STORE_UNAVAILABLE'));
     return this.reads.load(user, () => this.read(user));
   }
 
@@ -108,15 +113,15 @@ export class LevelStore implements Store {
   }
 
   erase(user: UserId, tombstone: Uint8Array): Promise<void> {
-    if (!takesWork(this.state)) return Promise.reject(new SyncError('STORE_UNAVAILABLE'));
-    const before = Promise.allSettled([this.pending.settled(user), this.reads.of(user)]);
+    if (!this.core.takesWork) return Promise.reject(new SyncError('STORE_UNAVAILABLE'));
+    const before = Promise.allSettled([this.core.pending.settled(user), this.reads.of(user)]);
     this.held.delete(user);
     this.reads.forget(user);
     const erased = before.then(() => {
       this.held.delete(user); // of a load that was under way
       return this.maintenance.erase(user, tombstone);
     });
-    this.pending.add(user, erased);
+    this.core.pending.add(user, erased);
     return erased;
   }
 
@@ -144,8 +149,7 @@ export class LevelStore implements Store {
   }
 
   onState(listener: (state: StoreState, cause?: unknown) => void): () => void {
-    this.listeners.add(listener);
-    return () => this.listeners.delete(listener);
+    return this.core.onState(listener);
   }
 
   close(): Promise<void> {
@@ -155,7 +159,7 @@ export class LevelStore implements Store {
 
   /** Every user that has a document, damaged ones included. */
   async users(): Promise<UserId[]> {
-    if (!takesWork(this.state)) throw new SyncError('STORE_UNAVAILABLE');
+    this.core.mustWork();
     return (await this.access.shared(() => listUsers(this.db))) as UserId[];
   }
 
@@ -166,7 +170,7 @@ export class LevelStore implements Store {
     const { adoption: operations, row, vault } = document;
     // y-leveldb wrote to a database of ours: what it added gets checksums before it is built upon.
     if (operations.length > 0) await this.add(user, vault, { operations, row }).catch(cantRead);
-    this.checkStill(generation);
+    this.core.mustStill(generation);
     // Changes need the row, so where it was not known none can have been made since.
     if (!known) this.held.set(user, { row, vault });
     return document.stored;
@@ -174,21 +178,8 @@ export class LevelStore implements Store {
 
   /** Reads when everything of this user that was handed over is written. */
   private async readSettled<T>(user: UserId, read: () => Promise<T>): Promise<T> {
-    await this.settled(user);
+    await this.core.settled(user);
     return this.reads.run(() => this.access.shared(read));
-  }
-
-  /** Resolves when everything of this user that was handed over is written. */
-  private async settled(user: UserId): Promise<void> {
-    const { generation } = this;
-    this.checkStill(generation);
-    await this.pending.settled(user);
-    this.checkStill(generation);
-  }
-
-  private checkStill(generation: number): void {
-    if (takesWork(this.state) && this.generation === generation) return;
-    throw new SyncError('STORE_UNAVAILABLE');
   }
 
   private change(user: UserId, plan: (held: Held) => Plan): Promise<void> {
@@ -207,30 +198,28 @@ export class LevelStore implements Store {
   }
 
   private heldToChange(user: UserId): Held {
-    const held = takesWork(this.state) ? this.held.get(user) : undefined;
+    const held = this.core.takesWork ? this.held.get(user) : undefined;
     if (held === undefined) throw new Error('the document has to be loaded first');
     return held;
   }
 
   private add(user: UserId, vault: Held['vault'], plan: Plan): Promise<void> {
-    const done = this.enqueue(user, vault, plan);
-    this.pending.add(user, done);
-    return done;
+    return this.follow(this.core.addChange({ ...plan, user, vault, size: sizeOf(plan) }));
   }
 
-  private enqueue(user: UserId, vault: Held['vault'], plan: Plan): Promise<void> {
-    const done = new Promise<void>((resolve, reject) => {
-      this.writer.add({ ...plan, user, vault, size: sizeOf(plan), resolve, reject });
-    });
-    // It may be there after all when the disk has answered: as after a failed sync, a load tells.
-    this.watch.follow(done, () => this.writer.giveUp(new Error(HANGS)));
+  /** It may be there after all when the disk has answered: as after a failed sync, a load tells. */
+  private follow(done: Promise<void>): Promise<void> {
+    this.watch.follow(done, () => this.core.giveUp(new Error(HANGS)));
     return done;
   }
 
   /** What belongs to no user that is loaded, in the order of the other changes. */
   private writeAlone(operations: Operation[]): Promise<void> {
-    if (!takesWork(this.state)) return Promise.reject(new SyncError('STORE_UNAVAILABLE'));
-    return this.enqueue('' as UserId, this.vaults.none, { operations, row: null });
+    if (!this.core.takesWork) return Promise.reject(new SyncError('STORE_UNAVAILABLE'));
+    const plan = { operations, row: null };
+    return this.follow(
+      this.core.add({ ...plan, user: '' as UserId, vault: this.vaults.none, size: sizeOf(plan) }),
+    );
   }
 
   private write(operations: Operation[]): Promise<void> {
@@ -241,17 +230,13 @@ export class LevelStore implements Store {
     return this.options.write?.(this.db, operations) ?? writeDurably(this.db, operations);
   }
 
-  private fail(jobs: readonly WriteJob[], cause: unknown): void {
+  private drop(jobs: readonly WriteJob[]): void {
     for (const job of jobs) this.held.delete(job.user);
     this.reads.forgetAll();
-    const reopens = takesWork(this.state);
-    if (reopens) this.setState('reopening', cause);
-    for (const job of jobs) job.reject(new SyncError('NOT_SAVED', undefined, { cause }));
-    if (reopens) this.reopening = this.reopen();
   }
 
   private changeSpeed(isSlow: boolean): void {
-    if (takesWork(this.state)) this.setState(isSlow ? 'slow' : 'ready');
+    if (this.core.takesWork) this.core.setState(isSlow ? 'slow' : 'ready');
   }
 
   /** LevelDB stays failed after a failed write, until it is opened anew. */
@@ -264,10 +249,7 @@ export class LevelStore implements Store {
     await this.db.close();
     this.db = await openDatabase(this.options.folder);
     for (const operation of probe()) await this.writeNow([operation]);
-    if (this.state !== 'reopening') return;
-    this.generation += 1;
-    this.writer.resume();
-    this.setState('ready');
+    this.core.recovered();
   }
 
   /** LevelDB tidies up its files when it is opened. */
@@ -276,25 +258,19 @@ export class LevelStore implements Store {
       await this.db.close();
       this.db = await openDatabase(this.options.folder);
     } catch (cause) {
-      this.setState('reopening', cause);
+      this.core.setState('reopening', cause);
       this.reopening = this.reopen();
       throw cause;
     }
   }
 
   private async shut(): Promise<void> {
-    this.setState('closed');
+    this.core.setState('closed');
     this.stop.abort();
-    await this.writer.idle();
+    await this.core.idle();
     await this.reopening;
     await this.maintenance.ended();
-    await this.writer.idle();
+    await this.core.idle();
     await this.db.close();
-  }
-
-  private setState(state: StoreState, cause?: unknown): void {
-    if (state === this.state) return;
-    this.state = state;
-    for (const listener of this.listeners) listener(state, cause);
   }
 }

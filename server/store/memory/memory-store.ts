@@ -1,7 +1,7 @@
 import type { UserId } from '../../../shared/names.js';
 import { SyncError } from '../../errors.js';
-import { GroupWriter, type Job } from '../group-writer.js';
 import type { Commit, Deletion, HistoryRow, Snapshot, Store, StoredDocument, StoreState } from '../store.js';
+import { type ChangeJob, StoreCore } from '../store-core.js';
 import {
   type Change,
   committing,
@@ -13,8 +13,7 @@ import {
   pruning,
 } from './memory-document.js';
 
-interface ChangeJob extends Job {
-  readonly user: UserId;
+interface MemoryJob extends ChangeJob {
   readonly change: Change;
 }
 
@@ -33,25 +32,30 @@ const notesOf = new WeakMap<MemoryContents, Notes>();
 
 /** The contract of the store without a disk, for tests, with means to stop and to break it. Copies what it gets. */
 export class MemoryStore implements Store {
-  state: StoreState = 'ready';
-  generation = 1;
   /** Batches that were written: what was handed over together shares one. */
   batches = 0;
   readonly contents: MemoryContents;
   private readonly damaged = new Set<UserId>();
   private readonly loaded = new Set<UserId>();
-  private readonly pending = new Map<UserId, Promise<void>>();
-  private readonly listeners = new Set<(state: StoreState, cause?: unknown) => void>();
-  private readonly writer: GroupWriter<ChangeJob>;
+  private readonly core: StoreCore<MemoryJob>;
   private held: { promise: Promise<void>; release: () => void } | null = null;
   private failure: Failure | null = null;
 
   constructor(contents: MemoryContents = new Map()) {
     this.contents = contents;
-    this.writer = new GroupWriter(
-      (jobs) => this.write(jobs),
-      (jobs, cause) => this.fail(jobs, cause),
-    );
+    this.core = new StoreCore<MemoryJob>({
+      write: (jobs) => this.write(jobs),
+      drop: (jobs) => this.drop(jobs),
+      reopen: () => this.reopen(),
+    });
+  }
+
+  get state(): StoreState {
+    return this.core.state;
+  }
+
+  get generation(): number {
+    return this.core.generation;
   }
 
   /** From now on nothing becomes durable until `release`. */
@@ -75,10 +79,7 @@ export class MemoryStore implements Store {
 
   /** Ends a failure that was to stay down. */
   recover(): void {
-    if (this.state !== 'reopening') return;
-    this.generation += 1;
-    this.writer.resume();
-    this.setState('ready');
+    this.core.recovered();
   }
 
   /** Loads of this user reject from now on. */
@@ -120,13 +121,13 @@ export class MemoryStore implements Store {
   }
 
   async setNote(name: string, value: Uint8Array): Promise<void> {
-    if (this.state !== 'ready') throw new SyncError('STORE_UNAVAILABLE');
+    this.core.mustWork();
     const notes: Notes = notesOf.get(this.contents) ?? new Map();
     notesOf.set(this.contents, notes.set(name, new Uint8Array(value)));
   }
 
   async erase(user: UserId, tombstone: Uint8Array): Promise<void> {
-    if (this.state !== 'ready') throw new SyncError('STORE_UNAVAILABLE');
+    this.core.mustWork();
     this.loaded.add(user);
     const erased = this.change(user, erasing(tombstone));
     this.loaded.delete(user);
@@ -139,48 +140,31 @@ export class MemoryStore implements Store {
   }
 
   onState(listener: (state: StoreState, cause?: unknown) => void): () => void {
-    this.listeners.add(listener);
-    return () => this.listeners.delete(listener);
+    return this.core.onState(listener);
   }
 
   async close(): Promise<void> {
-    if (this.state !== 'closed') this.setState('closed');
+    this.core.setState('closed');
     this.release();
-    await this.writer.idle();
+    await this.core.idle();
   }
 
   /** What is there once everything that was handed over before is. */
   private async settled(user: UserId): Promise<MemoryDocument> {
-    const { generation } = this;
-    this.checkStill(generation);
-    await this.pending.get(user)?.catch(() => {});
-    this.checkStill(generation);
+    await this.core.settled(user);
     return this.contents.get(user) ?? EMPTY;
   }
 
-  private checkStill(generation: number): void {
-    if (this.state === 'ready' && this.generation === generation) return;
-    throw new SyncError('STORE_UNAVAILABLE');
-  }
-
-  private change(user: UserId, change: ChangeJob['change']): Promise<void> {
+  private change(user: UserId, change: Change): Promise<void> {
     if (this.state === 'closed') return Promise.reject(new SyncError('STORE_UNAVAILABLE'));
-    if (this.state !== 'ready' || !this.loaded.has(user)) {
+    if (!this.core.takesWork || !this.loaded.has(user)) {
       this.loaded.delete(user);
       return Promise.reject(new SyncError('NOT_SAVED'));
     }
-    const done = new Promise<void>((resolve, reject) => {
-      this.writer.add({ user, change, size: 0, resolve, reject });
-    });
-    const settled = (): void => {
-      if (this.pending.get(user) === done) this.pending.delete(user);
-    };
-    this.pending.set(user, done);
-    done.then(settled, settled);
-    return done;
+    return this.core.addChange({ user, change, size: 0 });
   }
 
-  private async write(jobs: readonly ChangeJob[]): Promise<void> {
+  private async write(jobs: readonly MemoryJob[]): Promise<void> {
     await this.held?.promise;
     const { failure } = this;
     if (failure === null || failure.kept) this.apply(jobs);
@@ -188,21 +172,17 @@ export class MemoryStore implements Store {
     this.batches += 1;
   }
 
-  private apply(jobs: readonly ChangeJob[]): void {
+  private apply(jobs: readonly MemoryJob[]): void {
     for (const { user, change } of jobs) this.contents.set(user, change(this.contents.get(user) ?? EMPTY));
   }
 
-  private fail(jobs: readonly ChangeJob[], cause: unknown): void {
-    const stayDown = this.failure?.stayDown ?? false;
-    this.failure = null;
+  private drop(jobs: readonly MemoryJob[]): void {
     for (const job of jobs) this.loaded.delete(job.user);
-    if (this.state === 'ready') this.setState('reopening', cause);
-    for (const job of jobs) job.reject(new SyncError('NOT_SAVED', undefined, { cause }));
-    if (!stayDown) setImmediate(() => this.recover());
   }
 
-  private setState(state: StoreState, cause?: unknown): void {
-    this.state = state;
-    for (const listener of this.listeners) listener(state, cause);
+  private reopen(): void {
+    const stayDown = this.failure?.stayDown ?? false;
+    this.failure = null;
+    if (!stayDown) setImmediate(() => this.recover());
   }
 }
