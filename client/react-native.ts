@@ -17,6 +17,7 @@ import { registerDefaultClient } from './default-client.js';
 import { ClientError } from './errors.js';
 import { asyncStorage } from './local-store/async-storage.js';
 import type { Connectivity, Platform } from './platform.js';
+import { withWholeAnswers } from './react-native/whole-answers.js';
 import { standardParts } from './standard-platform.js';
 import { SyncManager } from './sync-manager.js';
 
@@ -49,6 +50,7 @@ export function indexedDbStorage(): never {
 
 const platform = (): Platform => ({
   ...standardParts,
+  fetch: withWholeAnswers(standardParts.fetch),
   storage: asyncStorage(AsyncStorage),
   connectivity: phoneConnectivity(),
 });

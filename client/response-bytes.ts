@@ -1,6 +1,5 @@
 /** The bytes of an answer, on platforms of every age. */
 import { ClientError } from './errors.js';
-import { fromBase64 } from './local-store/base64.js';
 import type { FetchAnswer } from './platform.js';
 
 /** What the platform's `fetch` does not give, in words that say what helps. */
@@ -11,20 +10,17 @@ export const lacking = (what: 'arrayBuffer' | 'headers', cause?: unknown): Clien
     { cause },
   );
 
-/** React Native before 0.73 has an `arrayBuffer()` that always fails, and has used up the body by then. */
-let asBlob = false;
+/** `arrayBuffer` is not there, or in name only. */
+export const isLacking = (error: unknown): boolean => /not implemented|not a function/.test(String(error));
 
 /** @param heard called when some of them have come, where that can be seen */
 export async function bytesOf(answer: FetchAnswer, heard: () => void): Promise<Uint8Array> {
   const reader = answer.body?.getReader?.();
   if (reader !== undefined) return readAll(reader, heard);
-  if (asBlob && answer.blob !== undefined) return ofBlob(answer);
   try {
     return new Uint8Array(await answer.arrayBuffer());
   } catch (error) {
-    if (!/not implemented|not a function/.test(String(error))) throw error;
-    asBlob = true;
-    return ofBlob(answer);
+    throw isLacking(error) ? lacking('arrayBuffer', error) : error;
   }
 }
 
@@ -47,25 +43,3 @@ async function readAll(
   }
   return bytes;
 }
-
-async function ofBlob(answer: FetchAnswer): Promise<Uint8Array> {
-  try {
-    const blob = (await answer.blob?.()) as Blob;
-    if (typeof blob.arrayBuffer === 'function') return new Uint8Array(await blob.arrayBuffer());
-    const url = await dataUrlOf(blob);
-    const bytes = fromBase64(url.slice(url.indexOf(',') + 1));
-    if (bytes !== null) return bytes;
-  } catch (cause) {
-    throw lacking('arrayBuffer', cause);
-  }
-  throw lacking('arrayBuffer');
-}
-
-/** The only way to the bytes of a blob that an old React Native has. */
-const dataUrlOf = (blob: Blob): Promise<string> =>
-  new Promise((resolve, reject) => {
-    const reader = new FileReader();
-    reader.onload = () => resolve(String(reader.result));
-    reader.onerror = () => reject(reader.error);
-    reader.readAsDataURL(blob);
-  });

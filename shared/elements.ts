@@ -5,14 +5,12 @@
  */
 import { equalityDeep } from 'lib0/function';
 import type { Json, JsonObject } from './json.js';
+import { commonEnds, longestCommon, longestRising, MAX_COMPARISONS, type Pair } from './longest.js';
 
 export type ElementStep =
   | { readonly kind: 'keep'; readonly value: Json; readonly sameId: boolean }
   | { readonly kind: 'insert'; readonly value: Json }
   | { readonly kind: 'delete' };
-
-/** Above this many comparisons, the middle of two arrays is aligned by ids alone. */
-const MAX_COMPARISONS = 250_000;
 
 /** The id of an element, typed (1 and "1" differ here only in type: both key the same element), or `null`. */
 export function elementId(value: unknown): string | null {
@@ -58,76 +56,31 @@ function sameShape(a: Json, b: Json): boolean {
 }
 
 /** Pairs of positions of a longest common subsequence. */
-function commonPairs(from: readonly Json[], to: readonly Json[]): (readonly [number, number])[] {
-  const at = (list: readonly Json[], index: number) => list[index] as Json;
-  const most = Math.min(from.length, to.length);
-  let start = 0;
-  while (start < most && same(at(from, start), at(to, start))) start++;
-  let end = 0;
-  while (end < most - start && same(at(from, from.length - 1 - end), at(to, to.length - 1 - end))) end++;
-  const head = Array.from({ length: start }, (_, k) => [k, k] as const);
-  const tail = Array.from({ length: end }, (_, k) => [from.length - end + k, to.length - end + k] as const);
+function commonPairs(from: readonly Json[], to: readonly Json[]): Pair[] {
+  const [start, end] = commonEnds(from, to, same);
+  const head = Array.from({ length: start }, (_, k): Pair => [k, k]);
+  const tail = Array.from({ length: end }, (_, k): Pair => [from.length - end + k, to.length - end + k]);
   const middle = alignMiddle(from.slice(start, from.length - end), to.slice(start, to.length - end));
-  return [...head, ...middle.map(([a, b]) => [a + start, b + start] as const), ...tail];
+  return [...head, ...middle.map(([a, b]): Pair => [a + start, b + start]), ...tail];
 }
 
-function alignMiddle(from: readonly Json[], to: readonly Json[]): (readonly [number, number])[] {
-  if (from.length * to.length > MAX_COMPARISONS) return alignById(from, to);
-  const width = to.length + 1;
-  const lengths = new Uint32Array((from.length + 1) * width);
-  const length = (i: number, j: number) => lengths[i * width + j] as number;
-  for (let i = from.length - 1; i >= 0; i--) {
-    for (let j = to.length - 1; j >= 0; j--) {
-      lengths[i * width + j] = same(from[i] as Json, to[j] as Json)
-        ? length(i + 1, j + 1) + 1
-        : Math.max(length(i + 1, j), length(i, j + 1));
-    }
-  }
-  const pairs: (readonly [number, number])[] = [];
-  for (let i = 0, j = 0; i < from.length && j < to.length; ) {
-    if (same(from[i] as Json, to[j] as Json)) pairs.push([i++, j++]);
-    else if (length(i + 1, j) >= length(i, j + 1)) i++;
-    else j++;
-  }
-  return pairs;
-}
+/** Where that is too much, by ids alone. */
+const alignMiddle = (from: readonly Json[], to: readonly Json[]): Pair[] =>
+  from.length * to.length > MAX_COMPARISONS ? alignById(from, to) : longestCommon(from, to, same);
 
 /** What elements with an id keep their place: the longest run of them that is in the same order on both sides. */
-function alignById(from: readonly Json[], to: readonly Json[]): (readonly [number, number])[] {
+function alignById(from: readonly Json[], to: readonly Json[]): Pair[] {
   const places = new Map<string, number>();
   for (const [index, element] of from.entries()) {
     const id = elementId(element);
     if (id !== null && !places.has(id)) places.set(id, index);
   }
-  const pairs: (readonly [number, number])[] = [];
+  const pairs: Pair[] = [];
   for (const [index, element] of to.entries()) {
     const id = elementId(element);
     const place = id === null ? undefined : places.get(id);
     if (place !== undefined) pairs.push([place, index]);
     if (id !== null) places.delete(id);
   }
-  return longestRising(pairs);
-}
-
-interface Run {
-  readonly pair: readonly [number, number];
-  readonly before: Run | undefined;
-}
-
-/** The longest part of the pairs, which are in the order of their second numbers, in which the first ones rise too. */
-function longestRising(pairs: readonly (readonly [number, number])[]): (readonly [number, number])[] {
-  /** Of all runs of one length the one that ends lowest, by length. */
-  const ends: Run[] = [];
-  for (const pair of pairs) {
-    let [low, high] = [0, ends.length];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if ((ends[middle] as Run).pair[0] < pair[0]) low = middle + 1;
-      else high = middle;
-    }
-    ends[low] = { pair, before: ends[low - 1] };
-  }
-  const longest: (readonly [number, number])[] = [];
-  for (let run = ends.at(-1); run !== undefined; run = run.before) longest.push(run.pair);
-  return longest.reverse();
+  return longestRising(pairs, 0);
 }

@@ -1,10 +1,8 @@
 /** Lines up sequences of tokens: what stayed, what is gone, what came, and between which neighbours. */
 
-export type Tokens = readonly string[];
-type Pair = readonly [from: number, to: number];
+import { commonEnds, longestCommon, longestRising, MAX_COMPARISONS, type Pair } from '../longest.js';
 
-/** Above this many comparisons, tokens that occur once are paired first, and only what is between them is aligned. */
-const MAX_COMPARISONS = 250_000;
+export type Tokens = readonly string[];
 
 /** How often what is between them is searched for tokens that occur once there. */
 const MAX_ROUNDS = 3;
@@ -16,11 +14,7 @@ const MAX_ROUNDS = 3;
  * @example align(['a', 'b', 'c'], ['x', 'a', 'c']) // [1, -1, 2]
  */
 export function align(from: Tokens, to: Tokens, rounds = MAX_ROUNDS): number[] {
-  const most = Math.min(from.length, to.length);
-  let start = 0;
-  while (start < most && from[start] === to[start]) start++;
-  let end = 0;
-  while (end < most - start && from[from.length - 1 - end] === to[to.length - 1 - end]) end++;
+  const [start, end] = commonEnds(from, to, same);
   const tail = from.length - end;
   const places = from.map((_, k) => (k < start ? k : k < tail ? -1 : k + to.length - from.length));
   for (const [a, b] of pairs(from.slice(start, tail), to.slice(start, to.length - end), rounds)) {
@@ -40,29 +34,13 @@ function firstOfEquals(from: Tokens, places: number[]): number[] {
   return places;
 }
 
+const same = (a: string, b: string): boolean => a === b;
+
+/** Where that is too much, tokens that occur once are paired first, and only what is between them is aligned. */
 function pairs(from: Tokens, to: Tokens, rounds: number): Pair[] {
   if (from.length === 0 || to.length === 0) return [];
-  if (from.length * to.length <= MAX_COMPARISONS) return longestPairs(from, to);
+  if (from.length * to.length <= MAX_COMPARISONS) return longestCommon(from, to, same);
   return rounds > 0 ? pairsByAnchors(from, to, rounds) : risingPairs(from, to, 'often');
-}
-
-function longestPairs(from: Tokens, to: Tokens): Pair[] {
-  const width = to.length + 1;
-  const lengths = new Uint32Array((from.length + 1) * width);
-  const length = (i: number, j: number): number => lengths[i * width + j] ?? 0;
-  for (let i = from.length - 1; i >= 0; i--) {
-    for (let j = to.length - 1; j >= 0; j--) {
-      lengths[i * width + j] =
-        from[i] === to[j] ? length(i + 1, j + 1) + 1 : Math.max(length(i + 1, j), length(i, j + 1));
-    }
-  }
-  const found: Pair[] = [];
-  for (let i = 0, j = 0; i < from.length && j < to.length; ) {
-    if (from[i] === to[j]) found.push([i++, j++]);
-    else if (length(i + 1, j) >= length(i, j + 1)) i++;
-    else j++;
-  }
-  return found;
 }
 
 /** Tokens that both have once come first, then what stands between them. */
@@ -89,7 +67,10 @@ function risingPairs(from: Tokens, to: Tokens, occurs: 'once' | 'often'): Pair[]
     if (occurs === 'once' && (places.length > 1 || there.length > 1)) return [];
     return places.slice(0, there.length).map((place, n): Pair => [place, there[n] ?? 0]);
   });
-  return longestRising(found.sort(([a], [b]) => a - b));
+  return longestRising(
+    found.sort(([a], [b]) => a - b),
+    1,
+  );
 }
 
 function occurrences(tokens: Tokens): Map<string, number[]> {
@@ -100,35 +81,6 @@ function occurrences(tokens: Tokens): Map<string, number[]> {
     else places.push(place);
   }
   return found;
-}
-
-interface Link {
-  readonly pair: Pair;
-  readonly before: Link | undefined;
-}
-
-/** The most pairs whose second members rise, too. */
-function longestRising(all: readonly Pair[]): Pair[] {
-  /** At n the chain of n + 1 pairs with the smallest end. */
-  const chains: Link[] = [];
-  for (const pair of all) {
-    const at = firstEndingAfter(chains, pair[1]);
-    chains[at] = { pair, before: chains[at - 1] };
-  }
-  const rising: Pair[] = [];
-  for (let link = chains.at(-1); link !== undefined; link = link.before) rising.push(link.pair);
-  return rising.reverse();
-}
-
-function firstEndingAfter(chains: readonly Link[], place: number): number {
-  let low = 0;
-  let high = chains.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if ((chains[middle]?.pair[1] ?? 0) < place) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }
 
 /**

@@ -1,10 +1,17 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { FetchAnswer } from '../../client/platform.js';
+import { bytesOf } from '../../client/response-bytes.js';
 
-/** What it learned of a platform does not go from test to test. */
-async function fresh(): Promise<(answer: FetchAnswer, heard: () => void) => Promise<Uint8Array>> {
+type BytesOf = (answer: FetchAnswer, heard: () => void) => Promise<Uint8Array>;
+
+/** On a phone. What it learned of a platform does not go from test to test. */
+async function fresh(): Promise<BytesOf> {
   vi.resetModules();
-  return (await import('../../client/response-bytes.js')).bytesOf;
+  const { withWholeAnswers } = await import('../../client/react-native/whole-answers.js');
+  return async (answer, heard) => {
+    const fetch = withWholeAnswers(async () => answer);
+    return bytesOf(await fetch('', { method: '', headers: {}, body: SOME }), heard);
+  };
 }
 
 afterEach(() => vi.unstubAllGlobals());
@@ -43,7 +50,6 @@ class OldFileReader {
 
 describe('[C10] the bytes of an answer', () => {
   test('come one by one where they can be seen', async () => {
-    const bytesOf = await fresh();
     const heard = vi.fn();
     const body = new ReadableStream<Uint8Array>({
       start(controller) {
@@ -51,32 +57,41 @@ describe('[C10] the bytes of an answer', () => {
         controller.close();
       },
     });
-    expect(await bytesOf(new Response(body) as FetchAnswer, heard)).toEqual(SOME);
+    const onPhone = await fresh();
+    const [there, here] = body.tee().map((each) => new Response(each) as FetchAnswer);
+    expect(await bytesOf(here as FetchAnswer, heard)).toEqual(SOME);
+    expect(await onPhone(there as FetchAnswer, () => {})).toEqual(SOME);
     expect(heard).toHaveBeenCalledTimes(2);
   });
 
   test('come through a blob where arrayBuffer is there in name only, from the second answer on', async () => {
     vi.stubGlobal('FileReader', OldFileReader);
-    const bytesOf = await fresh();
+    const onPhone = await fresh();
     const blob = { text: Buffer.from(SOME).toString('base64') };
-    await expect(bytesOf(old(blob), () => {})).rejects.toMatchObject({
+    await expect(onPhone(old(blob), () => {})).rejects.toMatchObject({
       code: 'OFFLINE',
       message: expect.stringContaining('arrayBuffer'),
     });
-    expect(await bytesOf(old(blob), () => {})).toEqual(SOME);
+    expect(await onPhone(old(blob), () => {})).toEqual(SOME);
   });
 
   test.each([undefined, {}])('that are nowhere to be had are missed in words: %j', async (blob) => {
-    const bytesOf = await fresh();
-    await bytesOf(old(blob), () => {}).catch(() => {});
-    await expect(bytesOf(old(blob), () => {})).rejects.toMatchObject({
+    const onPhone = await fresh();
+    await onPhone(old(blob), () => {}).catch(() => {});
+    await expect(onPhone(old(blob), () => {})).rejects.toMatchObject({
       message: expect.stringContaining('React Native 0.73'),
     });
   });
 
+  test('are missed at once where nothing stands in for arrayBuffer', async () => {
+    await expect(bytesOf(old({}), () => {})).rejects.toMatchObject({
+      message: expect.stringContaining('arrayBuffer'),
+    });
+  });
+
   test('that break off are a lost connection', async () => {
-    const bytesOf = await fresh();
+    const onPhone = await fresh();
     const lost = { ...old(null), arrayBuffer: () => Promise.reject(new TypeError('network lost')) };
-    await expect(bytesOf(lost, () => {})).rejects.toThrow('network lost');
+    await expect(onPhone(lost, () => {})).rejects.toThrow('network lost');
   });
 });
