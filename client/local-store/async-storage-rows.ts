@@ -27,18 +27,21 @@ export class AsyncStorageRows implements Rows {
   readonly #owner = Math.random().toString(36).slice(2);
   readonly #items: AsyncStorageLike;
   readonly #place: string;
-  #entries: Entries;
+  #entries: Entries = new Map();
+  #isRebuilt = false;
 
   private constructor(items: AsyncStorageLike, place: string, head: string | null) {
     this.#items = items;
     this.#place = place;
     this.#head = head;
-    this.#entries = head === null ? new Map() : decodeHead(head);
   }
 
   static async open(items: AsyncStorageLike, place: string): Promise<AsyncStorageRows> {
     const head = await items.getItem(`${place}head`);
     const rows = new AsyncStorageRows(items, place, head);
+    const entries = head === null ? new Map() : decodeHead(head);
+    rows.#isRebuilt = entries === null;
+    rows.#entries = entries ?? (await rows.#findEntries());
     await rows.#removeLeftovers();
     return rows;
   }
@@ -47,15 +50,17 @@ export class AsyncStorageRows implements Rows {
     const names = [...this.#entries].flatMap(([key, entry]) => this.#namesOf(key, entry));
     const texts = await inBatches(names, (name) => this.#items.getItem(name));
     const byName = new Map(names.map((name, i) => [name, texts[i] ?? null]));
-    return [...this.#entries].map(([key, entry]) => {
+    const rows = [...this.#entries].map(([key, entry]) => {
       const chunks = this.#namesOf(key, entry).map((name) => byName.get(name) ?? null);
       return { key, bytes: decodeChange(chunks), pending: entry.pending };
     });
+    // The head stands as a change without bytes: whoever reads it tells of it.
+    return this.#isRebuilt ? [{ key: -1, bytes: new Uint8Array(0), pending: false }, ...rows] : rows;
   }
 
   async write(write: RowsWrite): Promise<void> {
     await this.#checkHead(this.#head);
-    const items = write.add.map((change) => ({ change, chunks: encodeChange(change.bytes) }));
+    const items = write.add.map((change) => ({ change, chunks: encodeChange(change) }));
     const entries = new Map(this.#entries);
     for (const key of write.confirm)
       entries.set(key, { chunks: entries.get(key)?.chunks ?? 0, pending: false });
@@ -113,6 +118,25 @@ export class AsyncStorageRows implements Rows {
     }
   }
 
+  /** Without its head: a change that was pending once is so again, and the server passes over what it has. */
+  async #findEntries(): Promise<Entries> {
+    const found = new Map<number, Entry>();
+    const place = this.#place.length;
+    const names = (await this.#allNames()).map((name) =>
+      name
+        .slice(place)
+        .match(/^(\d+)\.(\d+)$/)
+        ?.slice(1)
+        .map(Number),
+    );
+    for (const [key = 0, chunk = 0] of names.flatMap((each) => (each === undefined ? [] : [each]))) {
+      const chunks = Math.max(chunk + 1, found.get(key)?.chunks ?? 0);
+      const first = await this.#items.getItem(this.#nameOf(key, 0));
+      found.set(key, { chunks, pending: first !== null && WAS_PENDING.test(first) });
+    }
+    return new Map([...found].sort(([a], [b]) => a - b));
+  }
+
   async #removeLeftovers(): Promise<void> {
     const named = new Set([...this.#entries].flatMap(([key, entry]) => this.#namesOf(key, entry)));
     named.add(`${this.#place}head`);
@@ -152,21 +176,21 @@ async function inBatches<T, R>(all: readonly T[], task: (each: T) => Promise<R>)
   return results;
 }
 
-/** The length stands in front, so that a chunk that was cut off is found. */
-function encodeChange(bytes: Uint8Array): string[] {
-  const text = `${bytes.length}:${toBase64(bytes)}`;
+/** The length stands in front, so that a chunk that was cut off is found, and whether it was pending when it was made. */
+function encodeChange({ bytes, pending }: StoredChange): string[] {
+  const text = `${bytes.length}${pending ? 'p' : ''}:${toBase64(bytes)}`;
   return Array.from({ length: Math.ceil(text.length / CHUNK) }, (_, i) =>
     text.slice(i * CHUNK, (i + 1) * CHUNK),
   );
 }
 
+const WAS_PENDING = /^\d+p:/;
+
 function decodeChange(chunks: readonly (string | null)[]): Uint8Array {
-  const text = chunks.includes(null) ? '' : chunks.join('');
-  const colon = text.indexOf(':');
-  const bytes = fromBase64(text.slice(colon + 1));
+  const [, length, base64 = ''] = chunks.join('').match(/^(\d+)p?:(.*)$/s) ?? [];
+  const bytes = fromBase64(base64);
   // What is no update is told by whoever reads it; the others stand without it.
-  const isWhole = bytes !== null && colon >= 0 && bytes.length === Number(text.slice(0, colon));
-  return isWhole ? bytes : new Uint8Array(0);
+  return bytes !== null && bytes.length === Number(length) ? bytes : new Uint8Array(0);
 }
 
 /** Neighbours that are alike share a run of four numbers: first key, how many, pending, chunks of each. */
@@ -178,21 +202,34 @@ function encodeHead(entries: Entries, owner: string): string {
     if (continues) run[1] += 1;
     else runs.push([key, 1, Number(pending), chunks]);
   }
-  return JSON.stringify({ version: 1, owner, runs });
+  return JSON.stringify({ version: 1, owner, runs, check: checkOf(1, runs) });
 }
 
-function decodeHead(text: string): Entries {
+/** Finds damage to the list; left out by older versions. */
+function checkOf(version: number, runs: readonly (readonly number[])[]): number {
+  let hash = version;
+  for (const number of runs.flat()) hash = (Math.imul(hash, 31) + number) | 0;
+  return hash;
+}
+
+/** Null where it is damaged. */
+function decodeHead(text: string): Entries | null {
+  let head: { version?: number; runs?: number[][]; check?: number };
   try {
-    const { version, runs } = JSON.parse(text) as { version: number; runs: number[][] };
-    if (version !== 1) throw new Error(`written by a newer version (${version})`);
-    return new Map(
-      runs.flatMap(([first = 0, count = 0, pending, chunks = 0]) =>
-        Array.from({ length: count }, (_, i) => [first + i, { pending: pending === 1, chunks }] as const),
-      ),
-    );
-  } catch (error) {
-    throw corrupt('The list of stored changes is damaged.', error);
+    head = JSON.parse(text);
+    const { version = 0, runs = [], check } = head;
+    if (check !== undefined && check !== checkOf(version, runs)) return null;
+  } catch {
+    return null;
   }
+  const { version, runs } = head;
+  if (version !== 1) throw corrupt(`The list of stored changes was written by a newer version (${version}).`);
+  if (!Array.isArray(runs)) return null;
+  return new Map(
+    runs.flatMap(([first = 0, count = 0, pending, chunks = 0]) =>
+      Array.from({ length: count }, (_, i) => [first + i, { pending: pending === 1, chunks }] as const),
+    ),
+  );
 }
 
 /** Deletes all items of a store, in whatever state they are. */
