@@ -1,12 +1,13 @@
 import { equalityDeep } from 'lib0/function';
 import type { PendingChange } from './sync-source.js';
 
-interface Entry extends PendingChange {
+/** A change from when it is made. */
+export interface PendingEntry extends PendingChange {
   update: Uint8Array;
+  /** Given when it counts: one that another tab stored meanwhile goes before it, as it does in the store. */
+  number: number;
   /** Where it is stored; null while it is in memory only. */
   key: number | null;
-  /** The call that made it was answered, or is about to be: it counts, and may be sent. */
-  settled: boolean;
   /** The server has it; the mark in the store is being taken off. */
   confirmed: boolean;
 }
@@ -16,43 +17,35 @@ interface Entry extends PendingChange {
  * document: a deletion alone does not move the state vector.
  */
 export class PendingChanges {
-  readonly #entries = new Map<number, Entry>();
-  readonly #byKey = new Map<number, Entry>();
-  readonly #unstored = new Set<Entry>();
+  /** In the order of their numbers. */
+  readonly #settled = new Set<PendingEntry>();
+  readonly #byKey = new Map<number, PendingEntry>();
+  readonly #unstored = new Set<PendingEntry>();
   readonly #confirmedSizes: number[] = [];
   #last = 0;
-  #count = 0;
 
   get count(): number {
-    return this.#count;
+    return this.#settled.size;
   }
 
-  /** Notes a change that is not stored yet; the returned number is its handle. */
-  begin(update: Uint8Array, madeAt: number | null): number {
-    const number = ++this.#last;
-    const entry: Entry = { number, update, madeAt, key: null, settled: false, confirmed: false };
-    this.#entries.set(number, entry);
+  /** Notes a change that is not stored yet. */
+  begin(update: Uint8Array, madeAt: number | null): PendingEntry {
+    const entry = { number: Number.POSITIVE_INFINITY, update, madeAt, key: null, confirmed: false };
     this.#unstored.add(entry);
-    return number;
-  }
-
-  /** What it did is more than was known when it began. */
-  extend(number: number, update: Uint8Array): void {
-    const entry = this.#entries.get(number);
-    if (entry !== undefined) entry.update = update;
+    return entry;
   }
 
   /** It is stored, or confirmed by now. */
-  isStored(number: number): boolean {
-    return this.#entries.get(number)?.key !== null;
+  isStored(entry: PendingEntry): boolean {
+    return !this.#unstored.has(entry);
   }
 
   /** The change is stored under this key, or `null`: it stays in memory only. */
-  settle(number: number, key: number | null): void {
-    const entry = this.#entries.get(number);
-    if (entry === undefined) return;
-    if (!entry.settled) this.#count++;
-    entry.settled = true;
+  settle(entry: PendingEntry, key: number | null): void {
+    const isNew = entry.number === Number.POSITIVE_INFINITY;
+    if (isNew) entry.number = ++this.#last;
+    else if (!this.#settled.has(entry)) return; // confirmed meanwhile
+    this.#settled.add(entry);
     this.#setKey(entry, key);
   }
 
@@ -61,7 +54,7 @@ export class PendingChanges {
     if (this.#byKey.has(key)) return;
     // One that is confirmed as well: its mark is yet to be taken off.
     const known = [...this.#unstored].find((entry) => equalityDeep(entry.update, update));
-    this.settle(known?.number ?? this.begin(update, madeAt), key);
+    this.settle(known ?? this.begin(update, madeAt), key);
   }
 
   /** Another store is used from here, or the same one was opened anew. */
@@ -71,7 +64,7 @@ export class PendingChanges {
 
   /** Forgets stored changes that are no longer pending, whoever took the mark off. */
   keepOnly(keys: ReadonlySet<number>): void {
-    for (const [key, { number }] of [...this.#byKey]) if (!keys.has(key)) this.remove([number]);
+    for (const [key, entry] of [...this.#byKey]) if (!keys.has(key)) this.remove([entry]);
   }
 
   after(number: number): PendingChange[] {
@@ -79,15 +72,15 @@ export class PendingChanges {
   }
 
   /** Marks what the server has up to this number; it is no longer sent, and counts until it is removed. */
-  confirm(upTo: number): number[] {
+  confirm(upTo: number): PendingEntry[] {
     const confirmed = this.#open(0).filter(({ number }) => number <= upTo);
     for (const entry of confirmed) entry.confirmed = true;
-    return confirmed.map(({ number }) => number);
+    return confirmed;
   }
 
   /** Where those of them are stored that are. */
-  keysOf(numbers: readonly number[]): number[] {
-    return numbers.flatMap((number) => this.#entries.get(number)?.key ?? []);
+  keysOf(entries: readonly PendingEntry[]): number[] {
+    return entries.flatMap(({ key }) => key ?? []);
   }
 
   /** The bytes of each that was stored and is pending no longer, since the last call. */
@@ -95,29 +88,25 @@ export class PendingChanges {
     return this.#confirmedSizes.splice(0);
   }
 
-  remove(numbers: readonly number[]): void {
-    for (const number of numbers) {
-      const entry = this.#entries.get(number);
-      if (entry === undefined) continue;
+  remove(entries: readonly PendingEntry[]): void {
+    for (const entry of entries) {
+      if (!this.#settled.delete(entry)) continue;
       if (entry.key !== null) this.#confirmedSizes.push(entry.update.length);
       this.#setKey(entry, null);
-      this.#entries.delete(number);
       this.#unstored.delete(entry);
-      if (entry.settled) this.#count--;
     }
   }
 
   /** What is in memory only, oldest first. */
-  unstored(): PendingChange[] {
+  unstored(): PendingEntry[] {
     return [...this.#unstored].filter(({ confirmed }) => !confirmed).sort((a, b) => a.number - b.number);
   }
 
-  #open(after: number): Entry[] {
-    const isOpen = (entry: Entry) => entry.settled && !entry.confirmed && entry.number > after;
-    return [...this.#entries.values()].filter(isOpen);
+  #open(after: number): PendingEntry[] {
+    return [...this.#settled].filter(({ confirmed, number }) => !confirmed && number > after);
   }
 
-  #setKey(entry: Entry, key: number | null): void {
+  #setKey(entry: PendingEntry, key: number | null): void {
     if (entry.key !== null) this.#byKey.delete(entry.key);
     entry.key = key;
     if (key === null) {

@@ -1,5 +1,6 @@
 import type * as Y from 'yjs';
 import type { NewChange } from './local-store/store.js';
+import type { PendingEntry } from './pending-changes.js';
 import { seal } from './stored-bytes.js';
 
 /** A `local` change is a write of the app: it is pending until the server confirms it. */
@@ -14,13 +15,13 @@ export interface Task {
   readonly reject: (error: unknown) => void;
   /** What it did to the document; `null` where there is nothing to store. */
   update: Uint8Array | null;
-  /** That of the pending change. */
-  number: number | null;
+  /** The change that is pending by it. */
+  pending: PendingEntry | null;
 }
 
 /** What of a task is stored. */
-export const changeOf = ({ update, number, at }: Task): NewChange[] =>
-  update === null ? [] : [{ bytes: seal(update, number === null ? null : at), pending: number !== null }];
+export const changeOf = ({ update, pending, at }: Task): NewChange[] =>
+  update === null ? [] : [{ bytes: seal(update, pending === null ? null : at), pending: pending !== null }];
 
 /** What takes the place of all that is stored. */
 export interface Renewal {

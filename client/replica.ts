@@ -4,7 +4,7 @@ import { bringBack } from './created-apart.js';
 import { ClientError, StorageError, unreadableChanges } from './errors.js';
 import { closeGaps } from './gaps.js';
 import type { ClearReason, LocalStore, NewChange, StoredChange, StoreNews } from './local-store/store.js';
-import { PendingChanges } from './pending-changes.js';
+import { PendingChanges, type PendingEntry } from './pending-changes.js';
 import { RefusedKeeper } from './refused-keeper.js';
 import { changeOf, type Origin, type Renewal, type Task } from './replica-task.js';
 import { StoreKeeper, type StoreKeeperOptions } from './store-keeper.js';
@@ -139,24 +139,24 @@ export class Replica implements SyncSource {
 
   /** The count goes down once the mark is off in the store too, so that it is the same after a restart. */
   confirm(upTo: number): void {
-    const numbers = this.#pending.confirm(upTo);
-    if (numbers.length > 0) this.#unmark(numbers);
+    const confirmed = this.#pending.confirm(upTo);
+    if (confirmed.length > 0) this.#unmark(confirmed);
   }
 
   /** Where the marks are is not known while a store is read and filled. */
-  #unmark(numbers: readonly number[]): void {
+  #unmark(confirmed: readonly PendingEntry[]): void {
     const { store, adopting } = this.#keeper;
-    const keys = this.#pending.keysOf(numbers);
+    const keys = this.#pending.keysOf(confirmed);
     const forget = (): void => {
-      this.#pending.remove(numbers);
+      this.#pending.remove(confirmed);
       this.#options.onChange();
     };
-    if (adopting !== null) void adopting.then(() => this.#unmark(numbers));
+    if (adopting !== null) void adopting.then(() => this.#unmark(confirmed));
     else if (store === null || keys.length === 0) forget();
     else
       void store.confirm(keys).then(forget, (error: unknown) => {
         this.#failed(store, error);
-        this.#unmark(numbers);
+        this.#unmark(confirmed);
       });
   }
 
@@ -182,7 +182,7 @@ export class Replica implements SyncSource {
   #enqueue(origin: Origin, change: (doc: Y.Doc) => void, at = this.#options.clock.now()): Promise<void> {
     if (this.#closed || this.#isBroken) return Promise.reject(new ClientError('CLOSED'));
     return new Promise((resolve, reject) => {
-      const task: Task = { origin, at, change, resolve, reject, update: null, number: null };
+      const task: Task = { origin, at, change, resolve, reject, update: null, pending: null };
       this.#tasks.push(task);
       if (origin === 'local') this.#run(task);
       if (this.#isWhole || this.#isBroken) this.#drain();
@@ -284,8 +284,8 @@ export class Replica implements SyncSource {
   #note(task: Task, update: Uint8Array): void {
     task.update = task.update === null ? update : Y.mergeUpdates([task.update, update]);
     if (task.origin !== 'local') return;
-    if (task.number === null) task.number = this.#pending.begin(task.update, task.at);
-    else this.#pending.extend(task.number, task.update);
+    if (task.pending === null) task.pending = this.#pending.begin(task.update, task.at);
+    else task.pending.update = task.update;
   }
 
   /**
@@ -293,7 +293,7 @@ export class Replica implements SyncSource {
    * and Yjs dropped for it comes back (D4).
    */
   #runAgain(tasks: readonly Task[], { changes }: StoreNews): void {
-    const written = tasks.filter(({ number }) => number !== null);
+    const written = tasks.filter(({ pending }) => pending !== null);
     const others = changes.flatMap(({ pending, bytes }) => (pending ? (unseal(bytes)?.update ?? []) : []));
     for (const task of written) {
       try {
@@ -308,8 +308,8 @@ export class Replica implements SyncSource {
   }
 
   /** A write that was made while a store was opened anew is stored with it. */
-  #isToStore({ update, number }: Task): boolean {
-    return update !== null && (number === null || !this.#pending.isStored(number));
+  #isToStore({ update, pending }: Task): boolean {
+    return update !== null && (pending === null || !this.#pending.isStored(pending));
   }
 
   #finish(tasks: readonly Task[], keys: readonly number[]): void {
@@ -317,10 +317,10 @@ export class Replica implements SyncSource {
     for (const task of tasks) {
       if (!this.#isToStore(task)) continue;
       const key = keys[next++] ?? null;
-      if (task.number !== null) this.#pending.settle(task.number, key);
-      if (key !== null) this.#size.add(key, task.update?.length ?? 0, task.number !== null);
+      if (task.pending !== null) this.#pending.settle(task.pending, key);
+      if (key !== null) this.#size.add(key, task.update?.length ?? 0, task.pending !== null);
     }
-    if (tasks.some(({ number }) => number !== null)) this.#tellPending();
+    if (tasks.some(({ pending }) => pending !== null)) this.#tellPending();
     for (const task of tasks) task.resolve();
   }
 
@@ -384,7 +384,7 @@ export class Replica implements SyncSource {
 
   /** Reads all of a store that was just opened; after a failure, writes to it what it lacks. */
   async #fill(store: LocalStore): Promise<void> {
-    let missing: readonly PendingChange[] = [];
+    let missing: readonly PendingEntry[] = [];
     const fill = (): NewChange[] => {
       if (this.#keeper.error === null) return [];
       missing = this.#pending.unstored();
@@ -394,7 +394,7 @@ export class Replica implements SyncSource {
     this.refused.changes.forgetRows();
     this.#size.reset(0);
     const keys = await store.append(({ changes }) => this.#learn({ changes, pending: null }, fill));
-    for (const [i, { number }] of missing.entries()) this.#pending.settle(number, keys[i + 1] ?? null);
+    for (const [i, entry] of missing.entries()) this.#pending.settle(entry, keys[i + 1] ?? null);
     await this.refused.storeIn(store);
   }
 }

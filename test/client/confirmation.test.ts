@@ -1,4 +1,5 @@
 /** What is pending, and its marks in the store, where confirmations cross with failures, other tabs and HTTP. */
+import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
 import { StorageError } from '../../client/errors.js';
@@ -128,6 +129,66 @@ test('[C4 C9] a change of another tab is sent although the news takes the mark o
   expect(two.count).toBe(1);
   expect(sent).toBe(1);
 });
+
+/** As a connection does: it sends what is behind what it sent last, and asks for a checkpoint. */
+function sender(tab: Tab): { readonly upTo: number; readonly updates: Uint8Array[] } {
+  const sent = { upTo: 0, updates: [] as Uint8Array[] };
+  tab.replica.onPending(() => {
+    for (const { number, update } of tab.replica.pendingAfter(sent.upTo)) {
+      sent.upTo = number;
+      sent.updates.push(update);
+    }
+  });
+  return sent;
+}
+
+const inTurn = async (...writes: (() => Promise<unknown>)[]): Promise<unknown> =>
+  Promise.all(writes.map((write) => write()));
+
+test.each([
+  [
+    'one',
+    (one: Tab, two: Tab) =>
+      inTurn(
+        () => two.set('b', 1),
+        () => one.set('a', 1),
+      ),
+  ],
+  [
+    'several by turns',
+    (one: Tab, two: Tab) =>
+      inTurn(
+        () => two.set('b', 1),
+        () => one.set('a', 1),
+        () => two.set('c', 1),
+        () => one.set('d', 1),
+      ),
+  ],
+  [
+    'the same field',
+    (one: Tab, two: Tab) =>
+      inTurn(
+        () => two.set('a', 2),
+        () => one.set('a', 1),
+        () => one.set('b', 1),
+      ),
+  ],
+])(
+  '[C4 C9] a change that is being stored while another tab stores %s is confirmed once it was sent',
+  async (_, write) => {
+    const storage = new BreakableStorage();
+    const [one, two] = [await Tab.open(storage), await Tab.open(storage)];
+    const sent = sender(one);
+    await write(one, two);
+    await one.until(() => isDeepStrictEqual(one.notes(), two.notes()), 'both know all');
+    one.replica.confirm(sent.upTo);
+    await one.until(() => one.count === 0, 'all of it is confirmed');
+    const server = new Y.Doc();
+    for (const update of sent.updates) Y.applyUpdate(server, update);
+    expect(server.store.pendingStructs).toBe(null);
+    expect(server.getMap('notes').toJSON()).toEqual(one.notes());
+  },
+);
 
 test.each([
   '<!DOCTYPE html><html><head><title>Welcome to our Wi-Fi</title></head><body>',
