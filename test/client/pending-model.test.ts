@@ -22,12 +22,14 @@ const SEEDS =
     ? [1, 2, 3, 6]
     : Array.from({ length: Number(MODEL_RUNS ?? 1) }, (_, i) => Number(MODEL_SEED ?? 1) + i);
 const STEPS = 120;
+/** No server of this test takes it. */
+const TOO_MANY = Object.fromEntries(Array.from({ length: 2_500 }, (_, i) => [`k${i}`, i]));
 const YEAR = 31_536_000_000;
 
 let server: ServerProcess;
 let foreign: ForeignServer;
 beforeEach(async () => {
-  server = await ServerProcess.start();
+  server = await ServerProcess.start({ MAX_STRUCTS: '2000' });
   foreign = await ForeignServer.start();
 });
 afterEach(async () => {
@@ -69,11 +71,14 @@ class Device {
   readonly model = new Model();
   readonly watched = new Watched();
   readonly wrong: string[] = [];
+  /** What the server refused, oldest first. */
+  readonly refused: string[] = [];
   /** What the app did, and has to be there in the end. */
   readonly records = new Map<string, number>();
   readonly #storage = new BreakableStorage();
   #client!: SyncManager;
   #ids = 0;
+  #hasHttp = false;
   /** How far the clock of the device is off, in ms. */
   #clockError = 0;
 
@@ -96,6 +101,7 @@ class Device {
   /** Checkpoints are to confirm everything here: HTTP would confirm as well, so there is none but that of others. */
   readonly #fetch: Fetch = (url, init) => {
     const { foreign } = this.network;
+    if (this.#hasHttp) return fetch(url, init as RequestInit);
     if (foreign === null) return Promise.reject(new Error('there is no HTTP in this test'));
     return fetch(foreign.insteadOf(url), init as RequestInit);
   };
@@ -115,6 +121,34 @@ class Device {
     if (went !== null) this.wrong.push(went);
     if (foreign.asked - before < 2) this.wrong.push(`not asked on both ways: ${JSON.stringify(answer)}`);
     this.network.foreign = null;
+  }
+
+  /**
+   * A change among others that the server refuses (C11). It is found over HTTP, which confirms, too: here the count
+   * is known at the end only. The app starts anew then, since each change has another number.
+   */
+  async meetRefusal(): Promise<void> {
+    await this.connection(false);
+    this.network.mend();
+    this.network.loseNone();
+    await this.add();
+    const id = `big${++this.#ids}`;
+    await this.#client.addData('notes', { id, ...TOO_MANY });
+    this.refused.push(id);
+    await this.add();
+    this.model.confirmed(Number.POSITIVE_INFINITY);
+    this.#hasHttp = true;
+    await this.connection(true);
+    const said = () => `${this.#refusedIds} to be ${this.refused}, ${this.#client.status.current.reason}`;
+    await this.watched.until(() => this.#refusedIds === String(this.refused), said);
+    await this.synced();
+    this.#hasHttp = false;
+    await this.kill();
+    if (this.#refusedIds !== String(this.refused)) this.wrong.push(said());
+  }
+
+  get #refusedIds(): string {
+    return String(this.#client.status.current.refused.map(({ id }) => id));
   }
 
   turnClock(error: number): void {
@@ -230,7 +264,7 @@ test('a connection that the device has given up brings no answer, whatever is st
 });
 
 test.each(SEEDS)(
-  '[C4 C10] the count is that of unconfirmed changes at every step, whoever answers, seed %i',
+  '[C4 C10 C11] the count is that of unconfirmed changes at every step, whoever answers, seed %i',
   async (seed) => {
     const chance = new Chance(seed);
     const device = new Device();
@@ -250,6 +284,7 @@ test.each(SEEDS)(
       [6, () => device.network.doubleSome()],
       [6, () => device.kill()],
       [3, () => restartServer()],
+      [4, () => device.refused.length < 2 && device.meetRefusal()], // a third one in a minute is shut out (N8)
       [8, () => device.meet(foreignAnswer((limit) => chance.below(limit)))],
       [6, () => device.turnClock((chance.below(5) - 2) * YEAR)],
     ];
