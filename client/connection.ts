@@ -7,7 +7,7 @@ import { socketAddress } from './connection-url.js';
 import { type Verdict, verdictOfEnd, verdictOfFailure } from './connection-verdict.js';
 import { ClientError } from './errors.js';
 import { ObservableValue } from './observable.js';
-import { type LinkEvents, SocketLink } from './socket-link.js';
+import { type LinkEnd, type LinkEvents, SocketLink } from './socket-link.js';
 
 export type { ConnectionOptions, ConnectionReport } from './connection-types.js';
 
@@ -43,6 +43,8 @@ export class Connection {
   #lacksBase = false;
   /** One of the pending changes was refused: it is being found over HTTP. */
   #isSorting = false;
+  /** It could not be found there. */
+  #isCareful = false;
   #hintedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: ConnectionOptions) {
@@ -173,6 +175,7 @@ export class Connection {
       address: socketAddress(this.#options, token, challenge),
       challenge,
       whole: this.#lacksBase,
+      careful: this.#isCareful,
       events: this.#events(),
     });
     this.#link = link;
@@ -185,7 +188,7 @@ export class Connection {
       online: () => this.#wentOnline(),
       confirmed: () => this.#progressed(),
       denied: (reason) => this.#denied(reason),
-      ended: (end) => this.#failed(verdictOfEnd(end)),
+      ended: (end) => this.#ended(end),
     };
   }
 
@@ -200,6 +203,7 @@ export class Connection {
   #wentOnline(): void {
     this.#failures = 0;
     this.#lacksBase = false;
+    this.#isCareful = false;
     this.#renewals.worked();
     this.#backoff.reset();
     const error = this.#link?.session.isDenied ? this.#report.current.error : null;
@@ -268,6 +272,16 @@ export class Connection {
     else if (this.#failures >= 2) this.#fallback.ifDue();
   }
 
+  #ended({ suspect = null, ...end }: LinkEnd): void {
+    const verdict = verdictOfEnd(end);
+    this.#failed(verdict);
+    if (suspect === null || verdict.isOfChange !== true) return;
+    this.#isSorting = false;
+    const { number, serverHas } = suspect;
+    const refusal = { code: 'REFUSED', reason: verdict.reason };
+    this.#options.source.setAside(number, refusal, serverHas).catch(() => {}); // it is pending as before
+  }
+
   /** Which change the server refuses, an exchange over HTTP finds out: it is set aside there (C11). */
   async #sort(): Promise<void> {
     await this.#options.source.settled().catch(() => {});
@@ -332,8 +346,17 @@ export class Connection {
     else if (verdict.error !== null) this.#tell({ error: verdict.error }); // what the platform lacks
     // A fresh token is under way: sockets may fail for another reason.
     if (next === 'token' && this.#attempt !== null) this.#fallback.now().catch(() => {});
-    const rests = this.#cancelRetry === null && this.#link === null && this.#attempt === null;
-    if (wasSorting && rests) this.#connect();
+    if (wasSorting && next !== 'refused' && next !== 'token') this.#searchBySocket();
+  }
+
+  /** The one that the server refuses was not found over HTTP. */
+  #searchBySocket(): void {
+    const isNew = !this.#isCareful && this.#options.source.pendingAfter(0).length > 0;
+    this.#isCareful ||= isNew;
+    if (isNew) this.#backoff.reset();
+    if (this.#attempt !== null || this.#link !== null) return;
+    if (this.#cancelRetry === null) this.#connect();
+    else if (isNew) this.#retryAfter(this.#backoff.next());
   }
 
   #exchangeFor(waiter: Waiter): void {

@@ -37,6 +37,11 @@ export class RefusedChanges {
   /** Each with where it is stored; null while it is in memory only. */
   readonly #all = new Map<string, { readonly change: SetAside; row: number | null }>();
   #list: readonly RefusedChange[] = [];
+  readonly #onChange: () => void;
+
+  constructor(onChange: () => void) {
+    this.#onChange = onChange;
+  }
 
   /** The same array until one comes or goes. */
   get list(): readonly RefusedChange[] {
@@ -86,5 +91,6 @@ export class RefusedChanges {
       reason,
       at,
     }));
+    this.#onChange();
   }
 }

@@ -32,11 +32,12 @@ export interface RefusedKeeperOptions {
 const EMPTY = Uint8Array.of(0, 0);
 
 export class RefusedKeeper {
-  readonly changes = new RefusedChanges();
+  readonly changes: RefusedChanges;
   readonly #options: RefusedKeeperOptions;
 
   constructor(options: RefusedKeeperOptions) {
     this.#options = options;
+    this.changes = new RefusedChanges(options.onChange);
   }
 
   /**
@@ -73,7 +74,6 @@ export class RefusedKeeper {
   async add(asides: readonly SetAside[]): Promise<void> {
     for (const change of asides) if (this.changes.get(change.key) === null) this.changes.add(change, null);
     await this.storeIn(this.#options.keeper.inUse);
-    this.#options.onChange();
   }
 
   /** Those that are in memory only. */
@@ -111,7 +111,6 @@ export class RefusedKeeper {
     const row = this.changes.get(key)?.row ?? null;
     if (row !== null) await this.#options.keeper.inUse.confirm([row]);
     this.changes.remove(key);
-    this.#options.onChange();
   }
 
   #rows(state: Uint8Array, asides: readonly SetAside[]): NewChange[] {

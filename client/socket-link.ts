@@ -2,7 +2,12 @@ import { COMING } from '../shared/yjs-messages.js';
 import type { SocketAddress } from './connection-url.js';
 import { readServerMessage } from './messages.js';
 import type { Clock, WebSocketConstructor, WebSocketLike } from './platform.js';
-import { type SessionEvents, SocketSession, type SocketSessionOptions } from './socket-session.js';
+import {
+  type SessionEvents,
+  SocketSession,
+  type SocketSessionOptions,
+  type Suspect,
+} from './socket-session.js';
 
 /** Why a socket is gone. */
 export interface LinkEnd {
@@ -11,6 +16,8 @@ export interface LinkEnd {
   readonly reason: string;
   /** The server that was asked for said so, and nothing on the way (C10). */
   readonly proved?: boolean;
+  /** What it was about, where that is known. */
+  readonly suspect?: Suspect | null;
   /** It gave no sign of life when it was asked for one. */
   readonly isDead?: boolean;
   /** What could not be taken of what the server sent. */
@@ -87,7 +94,8 @@ export class SocketLink {
     socket.onmessage = ({ data }) => this.#receive(data);
     // Stays when all others are taken off: some sockets throw where nobody listens to their errors.
     socket.onerror = () => {};
-    socket.onclose = ({ code, reason }) => this.#end({ code, reason, proved: this.session.isProved });
+    socket.onclose = ({ code, reason }) =>
+      this.#end({ code, reason, proved: this.session.isProved, suspect: this.session.suspect });
   }
 
   /** @param coming the size of a message that is on its way, of which nothing is seen before its end */

@@ -10,6 +10,7 @@ import {
   lastNumber,
   merged,
   PART,
+  type PartSize,
   timed,
 } from './connection-upload.js';
 import { readServerMessage, type ServerMessage } from './messages.js';
@@ -32,6 +33,11 @@ export interface SocketSessionOptions {
   readonly clock: Pick<Clock, 'now'>;
   /** Everything that the server lacks goes in one update: it could not follow the pending changes alone. */
   readonly whole: boolean;
+  /**
+   * A change was refused, and HTTP could not tell which: they go one by one, behind all that the server has, so that
+   * the one that is unanswered when the server closes is known (C11).
+   */
+  readonly careful: boolean;
   /** What the server that was asked for repeats (C10). */
   readonly challenge: string;
   readonly send: (message: Uint8Array) => void;
@@ -43,6 +49,7 @@ interface Asked {
   readonly n: number;
   /** Of the changes before it, back to the checkpoint before. */
   readonly bytes: number;
+  readonly changes: readonly PendingChange[];
   readonly rounds: readonly (() => void)[];
   /** All that was there at the start went before it. */
   readonly settles: boolean;
@@ -54,6 +61,12 @@ interface Round {
   readonly done: () => void;
 }
 
+/** A change that the server was asked to take, and closed. */
+export interface Suspect {
+  readonly number: number;
+  readonly serverHas: Uint8Array;
+}
+
 /** What the server gets behind the changes that are pending at the start. */
 interface Rest {
   readonly after: number;
@@ -63,6 +76,9 @@ interface Rest {
 /** Unanswered at a time: enough to keep a line busy, little enough that one which breaks loses little (C11). */
 const MOST_BYTES = 2 * PART.bytes;
 const MOST_ASKED = 8;
+const ALONE: PartSize = { bytes: 0, changes: 1 };
+/** The state vector of a document without content. */
+const EMPTY = Uint8Array.of(0);
 
 export class SocketSession {
   readonly #options: SocketSessionOptions;
@@ -87,6 +103,9 @@ export class SocketSession {
   #covered: ReadonlySet<number> = new Set();
   /** The pending changes build on what comes behind them: until it comes nothing is confirmed. */
   #isBehind = false;
+  #careful = false;
+  /** While it is careful: what the server is known to have. */
+  readonly #has: Uint8Array[] = [];
   #endPending = (): void => {};
 
   constructor(options: SocketSessionOptions) {
@@ -105,6 +124,14 @@ export class SocketSession {
   /** The server has begun to send what it has, and has not ended yet. */
   get isLoading(): boolean {
     return this.#greeted && !this.#synced;
+  }
+
+  /** The only change that is unanswered, where it is careful. */
+  get suspect(): Suspect | null {
+    const [asked] = this.#asked;
+    const [change] = asked?.changes ?? [];
+    if (!this.#careful || change === undefined) return null;
+    return { number: change.number, serverHas: merged(this.#has.map((update) => ({ update }))) };
   }
 
   get isDenied(): boolean {
@@ -139,7 +166,9 @@ export class SocketSession {
     const message = readServerMessage(bytes);
     if (message?.type === 'syncStep2' || message?.type === 'update') {
       await this.#options.source.receive(message.update);
+      if (this.#careful) this.#has.push(message.update);
       if (message.type === 'syncStep2') this.#synced = true;
+      if (this.#careful) this.#pump();
       this.#tellOnline();
     } else if (message !== null) {
       if (message.type === 'syncStep1') await this.#options.source.closeGaps(message.stateVector);
@@ -185,7 +214,7 @@ export class SocketSession {
    * unites only what reaches it (D4).
    */
   #greet(serverHas: Uint8Array): void {
-    const { source, presence, whole } = this.#options;
+    const { source, whole, careful } = this.#options;
     const pending = source.pendingAfter(0);
     const updates = whole ? [] : pending.map(({ update }) => update);
     const willHave = countIn(serverHas, updates);
@@ -194,11 +223,16 @@ export class SocketSession {
     else this.#covered = covered(pending, serverHas);
     this.#isBehind = lacks(willHave, source.stateVector());
     this.#rest = { after: lastNumber(pending, 0), update: source.diff(willHave) };
-    this.#send(messages.syncStep1(source.stateVector()));
+    this.#careful = careful && !this.#isBehind;
+    this.#send(messages.syncStep1(this.#careful ? EMPTY : source.stateVector()));
     this.#pump();
     if (this.#ended) return;
     this.#endPending = source.onPending(() => this.#pump());
-    presence?.connected((entries) => this.#send(messages.awareness(entries)));
+    if (!this.#careful) this.#joinPresence();
+  }
+
+  #joinPresence(): void {
+    this.#options.presence?.connected((entries) => this.#send(messages.awareness(entries)));
   }
 
   /** Sends what may be under way, a checkpoint behind each part (N4). */
@@ -208,15 +242,15 @@ export class SocketSession {
     while (!this.#ended) {
       this.#giveRest();
       if (left.length === 0) break;
-      const part = firstPart(left, PART);
+      const part = firstPart(left, this.#careful ? ALONE : PART);
       const given = part.filter(({ number }) => !this.#covered.has(number));
       const bytes = bytesIn(given);
       if (!this.#mayAsk(bytes)) return;
       this.#sentUpTo = lastNumber(part, 0);
       left = left.slice(part.length);
       if (given.length > 0) this.#sendPart(given);
-      const restFollows = this.#rest !== null && this.#sentUpTo >= this.#rest.after;
-      if (given.length > 0 && !restFollows) this.#ask(bytes);
+      const restFollows = !this.#careful && this.#rest !== null && this.#sentUpTo >= this.#rest.after;
+      if (given.length > 0 && !restFollows) this.#ask(bytes, given);
     }
     const waits = this.#rounds.some(({ n }) => n <= this.#sentUpTo);
     if (waits && this.#mayAsk(0)) this.#ask(0);
@@ -224,16 +258,17 @@ export class SocketSession {
 
   #mayAsk(bytes: number): boolean {
     const asked = this.#asked;
+    if (this.#careful) return asked.length === 0 && this.#synced;
     if (asked.length === 0 || (this.#isBehind && this.#rest !== null)) return true;
     return asked.length < MOST_ASKED && asked.reduce((sum, each) => sum + each.bytes, bytes) <= MOST_BYTES;
   }
 
   #giveRest(): void {
     const rest = this.#rest;
-    if (rest === null || this.#sentUpTo < rest.after) return;
+    if (rest === null || this.#sentUpTo < rest.after || (this.#careful && !this.#mayAsk(0))) return;
     this.#rest = null;
     this.#send(messages.syncStep2(rest.update));
-    this.#ask(rest.update.length, true);
+    this.#ask(rest.update.length, [], true);
   }
 
   #sendPart(part: readonly PendingChange[]): void {
@@ -249,11 +284,11 @@ export class SocketSession {
     if (!this.#ended) this.#options.send(message);
   }
 
-  #ask(bytes: number, settles = false): void {
+  #ask(bytes: number, changes: readonly PendingChange[] = [], settles = false): void {
     const isIn = ({ n }: Round) => this.#rest === null && n <= this.#sentUpTo;
     const rounds = this.#rounds.filter(isIn).map(({ done }) => done);
     this.#rounds = this.#rounds.filter((round) => !isIn(round));
-    this.#asked.push({ n: this.#sentUpTo, bytes, rounds, settles });
+    this.#asked.push({ n: this.#sentUpTo, bytes, changes, rounds, settles });
     this.#send(messages.checkpoint(this.#sentUpTo));
   }
 
@@ -263,6 +298,8 @@ export class SocketSession {
     const at = this.#asked.findIndex((asked) => asked.n === n);
     if (at < 0) return;
     const answered = this.#asked.splice(0, at + 1);
+    if (this.#careful)
+      this.#has.push(...answered.flatMap(({ changes }) => changes.map(({ update }) => update)));
     this.#settled ||= answered.some(({ settles }) => settles);
     source.confirm(n);
     for (const { rounds } of answered) for (const done of rounds) done();
@@ -274,6 +311,7 @@ export class SocketSession {
   #tellOnline(): void {
     if (this.#online || this.#ended || !this.#synced || !this.#settled) return;
     this.#online = true;
+    if (this.#careful) this.#joinPresence();
     this.#options.events.online();
   }
 }

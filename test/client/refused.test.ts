@@ -32,6 +32,18 @@ async function open(
 const refusedIds = (client: SyncManager): (string | null)[] =>
   client.status.current.refused.map(({ id }) => id);
 
+const shows = (client: SyncManager, id: string): Promise<void> =>
+  inTime(
+    new Promise((resolve) => {
+      const look = (): void => {
+        if (client.getRecord('notes', id) !== null) resolve();
+      };
+      client.collection('notes').subscribe(look);
+      look();
+    }),
+    () => `the record ${id}`,
+  );
+
 /** More structs than `MAX_STRUCTS` allows in one update. */
 const FEW_STRUCTS = { MAX_STRUCTS: '200' };
 const many = Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`k${i}`, i]));
@@ -83,7 +95,7 @@ describe.each(ways)('[C11] over %s', (_, parts) => {
     await synced(client);
     expect(await idsOn(server)).toEqual(['small', 'theirs']);
     if (parts.WebSocket === undefined && 'WebSocket' in parts) await client.forceSync();
-    await statusWhere(client, () => client.getRecord('notes', 'theirs') !== null);
+    await shows(client, 'theirs');
   });
 });
 
@@ -313,7 +325,7 @@ describe('[C11] while a change is being set aside', () => {
     for (const client of [one, two]) {
       await statusWhere(client, ({ refused }) => refused.length === 1);
       await synced(client);
-      await statusWhere(client, () => client.getRecord('notes', 'after') !== null);
+      await shows(client, 'after');
       expect((await client.getData('notes')).map(({ id }) => id)).toEqual(['after', 'before']);
       expect(refusedIds(client)).toEqual(['big']);
     }
@@ -397,4 +409,35 @@ test('[C11 D8] a shared collection has its own, and is retried where it belongs'
   await statusWhere(client, ({ refused }) => refused.length === 1);
   await client.discardRefused();
   expect(client.status.current.refused).toEqual([]);
+});
+
+describe('[C11] where a change is not found over HTTP', () => {
+  const noHttp: Platform['fetch'] = () => Promise.reject(new Error('no HTTP here'));
+  /** A proxy that takes no body as large as that. */
+  const smallBodies: Platform['fetch'] = (url, init) =>
+    init.body.length > 20_000
+      ? Promise.resolve(new Response('too large', { status: 413 }))
+      : fetch(url, init as RequestInit);
+
+  test.each([
+    ['no HTTP gets through', noHttp, FEW_STRUCTS, many],
+    ['a proxy takes no large bodies', smallBodies, { MAX_DOCUMENT: '60 KB' }, { text: 'x'.repeat(61_000) }],
+  ])('since %s, it is over sockets', async (_, http, limits, fields) => {
+    const server = await useServer(limits);
+    const client = await open(server, { storage: await onDisk(), fetch: http, random: () => 0 }, false);
+    for (const id of ['a', 'b']) await client.addData('notes', { id });
+    await client.addData('notes', { id: 'big', ...fields });
+    for (const id of ['c', 'd']) await client.addData('notes', { id });
+    await client.connect();
+    await statusWhere(client, ({ refused }) => refused.length === 1);
+    await statusWhere(
+      client,
+      ({ connection, pendingChanges }) => connection === 'online' && pendingChanges === 0,
+    );
+    expect(await idsOn(server)).toEqual(['a', 'b', 'c', 'd']);
+    expect(client.status.current.refused).toMatchObject([
+      { id: 'big', code: 'REFUSED', reason: expect.stringMatching(/./) },
+    ]);
+    expect((await client.getData('notes')).map(({ id }) => id)).toEqual(['a', 'b', 'c', 'd']);
+  });
 });
