@@ -66,8 +66,9 @@ interface ServerError {
   readonly message?: string;
 }
 
-const isStatus = (error: unknown, status: number): boolean =>
-  error instanceof HttpStatus && error.proved && error.status === status;
+const isProved = (error: unknown): error is HttpStatus => error instanceof HttpStatus && error.proved;
+
+const isStatus = (error: unknown, status: number): boolean => isProved(error) && error.status === status;
 
 /** The server will refuse the same each time. */
 const isRefusal = (error: unknown): error is HttpStatus =>
@@ -180,7 +181,7 @@ export class HttpExchange {
     await post({ stateVector: NOTHING, update: merged(all) }).then(
       () => this.#confirm(all),
       (error: unknown) => {
-        if (!(error instanceof HttpStatus)) throw error;
+        if (!isProved(error)) throw error;
       },
     );
   }
@@ -249,7 +250,7 @@ export class HttpExchange {
       const token = await getToken();
       if (aborted) throw new Error('The exchange was ended.');
       const answer = await this.#post(token, exchange, controller?.signal).catch((error) => {
-        if (!(error instanceof HttpStatus)) abort();
+        if (!isProved(error)) abort();
         throw error;
       });
       if (aborted) throw new Error('The exchange was ended.');
@@ -302,11 +303,12 @@ export class HttpExchange {
 async function answerOf(answer: FetchAnswer, challenge: string, heard: () => void): Promise<Exchange> {
   const { ok, status, redirected = false, headers } = answer;
   if (redirected) throw new Error('Something on the way sent this device to another address.');
-  const bytes = await bytesOf(answer, heard);
   if (headers === undefined) throw lacking('headers');
-  const proved = headers.get('Sync-Proof') === challenge;
-  if (ok && proved) return readExchange(bytes);
-  throw new HttpStatus(status, proved, proved ? errorIn(bytes) : {});
+  // What else answers may have a body without end: it is not read.
+  if (headers.get('Sync-Proof') !== challenge) throw new HttpStatus(status, false, {});
+  const bytes = await bytesOf(answer, heard);
+  if (ok) return readExchange(bytes);
+  throw new HttpStatus(status, true, errorIn(bytes));
 }
 
 /** What an error of our server says. */

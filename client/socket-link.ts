@@ -47,6 +47,9 @@ const WHILE_LOADING = 12_000;
 /** What the slowest line takes, in bytes per ms: half of the 40 KB/s that N10 speaks of. */
 const SLOWEST_LINE = 20;
 
+/** Nothing that it says counts, and it is told nothing (C10). */
+const FOREIGN = 'Something on the way answered instead of the server; it is tried again by itself.';
+
 /** One socket, from the attempt to its end. */
 export class SocketLink {
   readonly session: SocketSession;
@@ -110,6 +113,10 @@ export class SocketLink {
     const fail = (cause: unknown): void =>
       this.#end({ code: null, reason: 'What the server sent could not be taken.', cause });
     const bytes = bytesOf(data);
+    if (!this.session.proves(bytes)) {
+      this.#end({ code: null, reason: FOREIGN });
+      return;
+    }
     this.#heard(bytes?.[0] === COMING ? comingIn(bytes) : 0);
     if (bytes === null) fail(new Error('A text message where bytes are expected.'));
     else this.session.receive(bytes).catch(fail);

@@ -138,10 +138,14 @@ export class SocketSession {
     return this.#denied;
   }
 
+  /** Whether our server says this: the proof comes before anything else (C10). */
+  proves(bytes: Uint8Array | null): boolean {
+    this.#proved ||= bytes !== null && equalFlat(bytes, messages.proof(this.#options.challenge));
+    return this.#proved;
+  }
+
   /** Handles a message once those before it are handled; rejects where it can't be. */
   receive(bytes: Uint8Array): Promise<void> {
-    // At once: a close may follow in the same moment.
-    this.#proved ||= equalFlat(bytes, messages.proof(this.#options.challenge));
     const handled = this.#tail.then(() => this.#handle(bytes));
     this.#tail = handled.catch(() => this.end());
     return handled;

@@ -31,9 +31,14 @@ export class FakeSocket implements WebSocketLike {
     this.closedWith ??= code ?? 1005;
   }
 
-  /** The connection comes to be. */
+  /** The connection comes to be; a server proves itself first of all. */
   open(): void {
     this.onopen?.();
+    this.#proves();
+  }
+
+  #proves(): void {
+    if (!this.isForeign) this.says(messages.proof(this.url.searchParams.get('challenge') ?? ''));
   }
 
   says(message: Uint8Array): void {
@@ -42,7 +47,7 @@ export class FakeSocket implements WebSocketLike {
 
   /** The end, by a server that has proved itself unless it is said to be another one (C10). */
   drops(code = 1006, reason = ''): void {
-    if (!this.isForeign) this.says(messages.proof(this.url.searchParams.get('challenge') ?? ''));
+    this.#proves();
     this.onclose?.({ code, reason });
   }
 
