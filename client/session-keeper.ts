@@ -170,7 +170,7 @@ export class SessionKeeper {
     return this.#step(async () => {
       const options = this.#options ?? (await this.#openLast());
       if (options === null) return;
-      if (!force) this.#session?.checkSynced();
+      if (!force) await this.#session?.checkSynced();
       await this.#clear(options.userId, force, 'cleared');
       await this.#end('Logged out.', NOT_INITIALIZED);
     });
@@ -182,7 +182,7 @@ export class SessionKeeper {
       const options = this.#options ?? (await this.#openLast());
       if (options === null) return;
       const wasConnected = this.#isConnected;
-      if (!force) this.#session?.checkSynced();
+      if (!force) await this.#session?.checkSynced();
       await this.#clear(options.userId, force, force ? 'discarded' : 'emptied');
       if (!wasOpen) return this.#end('Cleared.', NOT_INITIALIZED);
       await this.#open(options, wasConnected);

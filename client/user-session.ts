@@ -193,8 +193,10 @@ export class UserSession {
     if (!this.#ended) this.#options.onStatus(this.status);
   }
 
-  /** Throws an `UnsyncedChangesError` while the server lacks something. */
-  checkSynced(): void {
+  /** Rejects with an `UnsyncedChangesError` while the server lacks something. */
+  async checkSynced(): Promise<void> {
+    // Other tabs may have stored something, and not every browser tells.
+    await Promise.all(this.replicas.map((replica) => replica.write(() => {})));
     const count = this.#unsynced;
     const { refused } = this.status;
     if (count + refused.length > 0) throw new UnsyncedChangesError(count, refused.length);
