@@ -33,8 +33,6 @@ export class ClientError extends Error {
   }
 }
 
-const changesAre = (count: number): string => `${count} ${count === 1 ? 'change is' : 'changes are'}`;
-
 /** `logout` or `clearSyncData` while changes are pending; nothing was deleted. */
 export class UnsyncedChangesError extends ClientError {
   /** How many changes the server does not have yet. */
@@ -43,12 +41,12 @@ export class UnsyncedChangesError extends ClientError {
   readonly refusedChanges: number;
 
   constructor(pendingChanges: number, refusedChanges = 0) {
+    const count = pendingChanges + refusedChanges;
+    const why = refusedChanges === 0 ? ' yet' : `, which refused ${refusedChanges} (see status.refused)`;
     super(
       'UNSYNCED_CHANGES',
-      refusedChanges === 0
-        ? `${changesAre(pendingChanges)} not on the server yet. Wait for whenSynced(), or pass { force: true } to lose them.`
-        : `${changesAre(pendingChanges + refusedChanges)} on this device alone, ${refusedChanges} of them because the ` +
-            'server refused them. Export, retry or discard those (status.refused), or pass { force: true } to lose all.',
+      `${count} ${count === 1 ? 'change is' : 'changes are'} not on the server${why}. ` +
+        'Wait for whenSynced(), or pass { force: true } to lose them.',
     );
     this.name = 'UnsyncedChangesError';
     this.pendingChanges = pendingChanges;

@@ -101,9 +101,7 @@ export class RefusedKeeper {
   /** It is written once more, on what the records are now. */
   async retry(key: string): Promise<void> {
     const writes = this.changes.get(key)?.change.writes ?? [];
-    await this.#options.source.write((doc) => {
-      for (const write of writes) writeAgain(doc, write);
-    });
+    for (const write of writes) await this.#options.source.write((doc) => writeAgain(doc, write));
     await this.discard(key);
   }
 

@@ -144,9 +144,14 @@ export class SessionKeeper {
     if (this.#session === null) return; // a drop-in that has nothing yet
     const session = await this.ready();
     session.start();
-    await session.flush().finally(() => {
+    try {
+      await session.flush();
+    } catch (error) {
+      if (!this.#isBroken) throw error;
+      await this.flush(); // it is opened anew, since a change was set aside
+    } finally {
       if (!this.#isConnected) session.stop();
-    });
+    }
   }
 
   update(changes: Partial<SyncOptions>): Promise<void> {

@@ -14,8 +14,9 @@ export interface Without {
 }
 
 /**
- * `serverHas`: all that the server has. A change that stands on what was refused goes with it. Such a group is made
- * once more, as one new change of what it did in all: a text that was too long may have been shortened since.
+ * `serverHas`: all that the server has. A change that stands on what was refused goes with it. Such a group, and a
+ * change of several records, is made once more, as one new change of each record: a text that was too long may have
+ * been shortened since, and of what a guest brings along one record may be too large.
  */
 export function without(refused: number, serverHas: Uint8Array, all: readonly PendingChange[]): Without {
   const [full, clean] = [docOf(serverHas), docOf(serverHas)];
@@ -42,16 +43,14 @@ export function without(refused: number, serverHas: Uint8Array, all: readonly Pe
   );
   const writes = writesBetween(clean, full, places);
   const isNothing = writes.length === 0 && places.length > 0;
-  if (group.length < 2) return { pending, writes: isNothing ? null : writes };
+  if (group.length < 2 && writes.length < 2) return { pending, writes: isNothing ? null : writes };
   return { pending: [...pending, ...madeAgain(clean, writes, group[group.length - 1])], writes: null };
 }
 
 function madeAgain(doc: Y.Doc, writes: SetAside['writes'], last: PendingChange | undefined): PendingChange[] {
   const made: PendingChange[] = [];
   doc.on('update', (update: Uint8Array) => made.push({ number: 0, update, madeAt: last?.madeAt ?? null }));
-  doc.transact(() => {
-    for (const write of writes) writeAgain(doc, write);
-  });
+  for (const write of writes) doc.transact(() => writeAgain(doc, write));
   return made;
 }
 

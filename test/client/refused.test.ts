@@ -441,3 +441,28 @@ describe('[C11] where a change is not found over HTTP', () => {
     expect((await client.getData('notes')).map(({ id }) => id)).toEqual(['a', 'b', 'c', 'd']);
   });
 });
+
+test('[C11] of what a guest brings along, one record that is refused holds up no other', async () => {
+  const server = await useServer(FEW_STRUCTS);
+  const client = testClient({ storage: await onDisk() });
+  await client.initialize({ serverUrl: server.url, userId: 'guest', autoConnect: false });
+  for (const id of ['a', 'b', 'c']) await client.addData('notes', { id });
+  await client.addData('notes', { id: 'big', ...many });
+  await client.moveTo('anna');
+  await client.connect();
+  await statusWhere(client, ({ refused }) => refused.length === 1);
+  await synced(client);
+  expect(await idsOn(server)).toEqual(['a', 'b', 'c']);
+  expect(refusedIds(client)).toEqual(['big']);
+});
+
+test.each(ways)('[C11] forceSync over %s resolves once the rest has arrived', async (_, parts) => {
+  const server = await useServer(FEW_STRUCTS);
+  const client = await open(server, parts, false);
+  for (const id of ['a', 'big1', 'b', 'big2', 'c'])
+    await client.addData('notes', { id, ...(id.startsWith('big') && many) });
+  await client.forceSync();
+  expect(await idsOn(server)).toEqual(['a', 'b', 'c']);
+  expect(refusedIds(client)).toEqual(['big1', 'big2']);
+  expect(client.status.current).toMatchObject({ connection: 'offline', pendingChanges: 0 });
+});
