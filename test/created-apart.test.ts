@@ -1,9 +1,9 @@
 /** D4 with unmodified providers over sockets: who wins, who comes first, live and offline, with a restart between. */
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
 import { readValue, sharedValue } from '../shared/records.js';
 import type { NativeDevice } from './support/native-device.js';
-import { ServerProcess } from './support/server-process.js';
+import { shareProcess } from './support/shared-process.js';
 import { openNative, useJson } from './support/use.js';
 
 const PHONE = {
@@ -26,6 +26,8 @@ const UNITED = {
   tags: ['t'],
 };
 
+const shared = shareProcess();
+
 const create = (device: NativeDevice, record: object) =>
   device.collection('prescriptions').set('x', sharedValue(record as never));
 const recordOn = (device: NativeDevice) => readValue(device.collection('prescriptions').get('x')) as object;
@@ -46,11 +48,10 @@ describe.each([
     ['offline', false],
     ['offline', true],
   ])('[D4] a record that two providers create apart, %s, the tablet first: %s', async (mode, tabletFirst) => {
-    const server = await ServerProcess.start();
-    onTestFinished(() => server.dispose());
-    const phone = openNative(server, 'anna', 'phone', { doc: docWith(phoneId) });
-    const tablet = openNative(server, 'anna', 'tablet', { doc: docWith(tabletId) });
-    const json = await useJson(server, 'anna', 'json');
+    const { server, user } = shared;
+    const phone = openNative(server, user, 'phone', { doc: docWith(phoneId) });
+    const tablet = openNative(server, user, 'tablet', { doc: docWith(tabletId) });
+    const json = await useJson(server, user, 'json');
     await Promise.all([phone.synced(), tablet.synced()]);
     const devices = tabletFirst ? [tablet, phone] : [phone, tablet];
     if (mode === 'offline') for (const device of devices) device.offline();
@@ -71,7 +72,7 @@ describe.each([
     const expected = mode === 'offline' ? { ...UNITED, late: true } : UNITED;
     for (const device of devices) await device.until(() => isUnited(recordOn(device), expected));
     if (mode === 'live') await json.until(() => isUnited(json.store.prescriptions?.x, expected));
-    const { prescriptions } = (await (await fetch(`${server.url}/api/sync/anna`)).json()) as {
+    const { prescriptions } = (await (await fetch(`${server.url}/api/sync/${user}`)).json()) as {
       prescriptions: object[];
     };
     expect(prescriptions).toEqual([{ ...recordOn(phone), id: 'x' }]);

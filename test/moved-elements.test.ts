@@ -1,11 +1,11 @@
 /** D3 with real devices: an element that one of them moves, and another one edits, neither knowing of the other. */
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import type * as Y from 'yjs';
 import type { SyncManager } from '../client/sync-manager.js';
 import type { JsonObject } from '../shared/json.js';
 import { sharedValue } from '../shared/records.js';
 import type { NativeDevice } from './support/native-device.js';
-import { ServerProcess } from './support/server-process.js';
+import { shareProcess } from './support/shared-process.js';
 import { closeClients, synced, testClient } from './support/test-client.js';
 import { useJson, useNative } from './support/use.js';
 
@@ -15,27 +15,17 @@ const M3 = { id: 'm3', dose: '7' };
 const EDITED = { ...M1, dose: '600' };
 type Medicine = typeof M1;
 
-/** One for all tests, each of which has a user of its own. */
-let server: ServerProcess;
-let user: string;
-let users = 0;
-beforeAll(async () => {
-  server = await ServerProcess.start();
-});
-beforeEach(() => {
-  user = `anna-${++users}`;
-});
+const shared = shareProcess();
 afterEach(closeClients);
-afterAll(() => server.dispose());
 
 async function onServer(): Promise<JsonObject[]> {
-  const { prescriptions } = await (await fetch(`${server.url}/api/sync/${user}`)).json();
+  const { prescriptions } = await (await fetch(`${shared.server.url}/api/sync/${shared.user}`)).json();
   return prescriptions[0].medicines;
 }
 
 /** Whether some entry tells of the edit, before or after it. */
 async function expectInHistory(): Promise<void> {
-  const answer = await fetch(`${server.url}/api/history/${user}`);
+  const answer = await fetch(`${shared.server.url}/api/history/${shared.user}`);
   expect(await answer.text()).toContain('"dose":"600"');
 }
 
@@ -50,7 +40,7 @@ describe.each([
 ])('the %s first, %s between', (first, between) => {
   async function client(): Promise<SyncManager> {
     const opened = testClient();
-    await opened.initialize({ serverUrl: server.url, userId: user });
+    await opened.initialize({ serverUrl: shared.server.url, userId: shared.user });
     return opened;
   }
 
@@ -72,8 +62,8 @@ describe.each([
       await synced(each);
       if (between === 'a kill') {
         await each.disconnect();
-        await server.kill();
-        await server.restart();
+        await shared.server.kill();
+        await shared.server.restart();
       }
     }
     for (const each of [mover, editor]) {
@@ -98,11 +88,11 @@ describe.each([
   test.each(['a native device', 'a JSON device'])(
     '[D3 H5] %s moves, an unmodified provider edits',
     async (who) => {
-      const editor = await useNative(server, user, 'editor');
+      const editor = await useNative(shared.server, shared.user, 'editor');
       editor.record('prescriptions', 'p1').set('medicines', sharedValue([M1, M2]));
       await editor.saved();
-      const mover = await useNative(server, user, 'mover');
-      const json = await useJson(server, user, 'json');
+      const mover = await useNative(shared.server, shared.user, 'mover');
+      const json = await useJson(shared.server, shared.user, 'json');
       mover.offline();
       editor.offline();
       listOf(editor).get(0).set('dose', '600');
@@ -125,8 +115,8 @@ describe.each([
       for (const [index, step] of steps.entries()) {
         await step();
         if (index > 0 || between !== 'a kill' || (who === 'a JSON device' && first === 'edit')) continue;
-        await server.kill();
-        await server.restart();
+        await shared.server.kill();
+        await shared.server.restart();
       }
       expect(await onServer()).toEqual([M2, EDITED]);
       await expectInHistory();
@@ -139,13 +129,13 @@ describe.each([
   );
 
   test('[D3 L6] a native device moves, a JSON device edits', async () => {
-    const mover = await useNative(server, user, 'mover');
+    const mover = await useNative(shared.server, shared.user, 'mover');
     mover.record('prescriptions', 'p1').set('medicines', sharedValue([M1, M2]));
     await mover.saved();
     mover.offline();
     swap(listOf(mover));
     const edit = async () => {
-      const json = await useJson(server, user, 'json');
+      const json = await useJson(shared.server, shared.user, 'json');
       json.update('prescriptions', { id: 'p1', medicines: first === 'move' ? [M2, EDITED] : [EDITED, M2] });
       await json.saved();
     };
@@ -157,8 +147,8 @@ describe.each([
       await step();
       if (between !== 'a kill') continue;
       mover.offline();
-      await server.kill();
-      await server.restart();
+      await shared.server.kill();
+      await shared.server.restart();
     }
     await mover.online();
     expect(await onServer()).toEqual([M2, EDITED]);
