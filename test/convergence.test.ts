@@ -19,6 +19,7 @@ import {
   editJson,
   editNative,
   editOwn,
+  editWithin,
   holds,
   moveOwn,
   type OwnEdit,
@@ -226,6 +227,8 @@ test('[D4] what a device wrote into a record that others created apart is never 
 
 interface MovingEdit extends OwnEdit {
   readonly moves: boolean;
+  /** In an object of the element, where it has one. */
+  readonly within?: boolean;
 }
 
 /** A list that all have, whose elements they edit, add and move, each in fields of its own. */
@@ -233,11 +236,15 @@ async function runMoves(setup: Setup, steps: readonly Step<MovingEdit>[]): Promi
   const world = await open(setup, 12);
   const [first] = world.natives as [QueuedNative];
   const model: Model = new Map();
-  const write = (device: QueuedNative, edit: OwnEdit, value: string) => {
-    const path = editOwn(device.doc, device.name, edit, value);
+  const write = (device: QueuedNative, edit: Omit<MovingEdit, 'moves'>, value: string) => {
+    const path = (edit.within ? editWithin : editOwn)(device.doc, device.name, edit, value);
     model.set(path.join(' '), { path, value });
   };
   for (const key of [0, 1]) write(first, { kind: 'element', id: 'x', key, at: key }, `first ${key}`);
+  const items = first.doc.getMap<Y.Map<unknown>>('appointments').get('x')?.get('items') as Y.Array<
+    Y.Map<unknown>
+  >;
+  for (const element of items) element.set('dose', new Y.Map());
   write(first, { kind: 'ownElement', id: 'x', key: 0, at: 1 }, 'first own');
   await world.quiesce();
   for (const [index, step] of steps.entries()) {
@@ -253,8 +260,9 @@ async function runMoves(setup: Setup, steps: readonly Step<MovingEdit>[]): Promi
   expectEqual({ lost, json }, { lost: [], json });
 }
 
-const movingArbitrary = fc.tuple(ownEditArbitrary, fc.nat(2)).map(([edit, n]) => ({
+const movingArbitrary = fc.tuple(ownEditArbitrary, fc.nat(2), fc.boolean()).map(([edit, n, within]) => ({
   ...edit,
+  within,
   id: 'x' as const,
   kind: edit.kind === 'ownElement' ? ('ownElement' as const) : ('element' as const),
   moves: n === 0,

@@ -215,6 +215,17 @@ function ownPath(record: Y.Map<unknown>, author: string, { kind, key, at }: OwnE
   }
 }
 
+/** The same in an object of the element, where it has one. */
+export function editWithin(doc: Y.Doc, author: string, edit: OwnEdit, value: string): Path {
+  const items = doc.getMap<Y.Map<unknown>>('appointments').get(edit.id)?.get('items');
+  const own = `${author}.${edit.key}`;
+  const id = edit.kind === 'element' ? `m${edit.key}` : own;
+  const dose = items instanceof Y.Array ? elementIn(items, id)?.get('dose') : undefined;
+  if (!(dose instanceof Y.Map)) return editOwn(doc, author, edit, value);
+  dose.set(own, value);
+  return [edit.id, 'items', `#${id}`, 'dose', own];
+}
+
 function ownElementPath(
   record: Y.Map<unknown>,
   id: string,

@@ -80,7 +80,7 @@ export function writeElement(
   carried: Carried,
 ): void {
   if (value instanceof Y.Map) {
-    writeFields(value, json, sources, carried);
+    writeFields(value, { id: value.get('id') as Json, ...json }, sources, carried);
     return;
   }
   if (equalityDeep(fieldsIn(value as Json), json)) return;
@@ -96,10 +96,15 @@ function writeFields(
   sources: readonly unknown[],
   carried: Carried,
 ): void {
-  for (const key of [...map.keys()]) if (key !== 'id' && !Object.hasOwn(json, key)) map.delete(key);
+  for (const key of [...map.keys()]) if (!Object.hasOwn(json, key)) map.delete(key);
   for (const [key, value] of Object.entries(json)) {
     const current = map.get(key);
     if (current !== undefined && equalityDeep(jsonAs(current, asItIs), value)) continue;
+    if (current instanceof Y.Map && isObject(value)) {
+      const within = sources.map((each) => (each instanceof Y.Map ? fieldsOf(each).get(key) : undefined));
+      writeFields(current, value, within, carried);
+      continue;
+    }
     const from = sources.find((each) => {
       const field = each instanceof Y.Map ? fieldsOf(each).get(key) : undefined;
       return field !== undefined && equalityDeep(jsonAs(field, asItIs), value);

@@ -489,6 +489,53 @@ test('[D3] an edit of a moved element is carried once: what is written later sta
   expectMedicines(server, devices, [M2, { ...M1, dose: '800', unit: 'mg' }]);
 });
 
+describe.each([
+  ['a field', { id: 'm1', at: '0' }, [], 'at'],
+  ['a field of an object', { id: 'm1', dose: { am: '0', pm: '7' } }, ['dose'], 'am'],
+  ['a deep field', { id: 'm1', dose: { plan: { am: '0', id: 'x' } } }, ['dose', 'plan'], 'am'],
+] as const)('[D3] %s that was carried into a copy that was moved as well', (_, medicine, path, key) => {
+  const write =
+    (value: string): Change =>
+    (list) => {
+      let map = elementIn(list, 'm1');
+      for (const step of path) map = map.get(step) as Y.Map<unknown>;
+      map.set(key, value);
+    };
+  const changed = (value: string) => {
+    const json = structuredClone(medicine) as JsonObject;
+    let at = json as Record<string, Json>;
+    for (const step of path) at = at[step] as Record<string, Json>;
+    at[key] = value;
+    return json;
+  };
+
+  test.each([20, 5].flatMap((mover) => ['the move', 'the edit'].map((first) => [mover, first] as const)))(
+    'is what its author writes next, not knowing of it: mover %i, %s first',
+    (moverId, first) => {
+      const { server, devices } = ward([medicine, M2], [moverId, 10, 30]);
+      const [mover, editor] = devices;
+      editor.change(write('1'));
+      mover.change(move(0, 1)).send(server).change(move(1, 0));
+      // Of the first move alone: what is carried into its copy comes later.
+      editor.hear(server).send(server).change(write('2'));
+      for (const device of first === 'the move' ? [mover, editor] : [editor, mover]) device.send(server);
+      expectMedicines(server, devices, [changed('2'), M2]);
+    },
+  );
+
+  test('and by somebody else, who has it, is what they wrote', () => {
+    const { server, devices } = ward([medicine, M2]);
+    const [mover, editor, third] = devices;
+    editor.change(write('1'));
+    mover.change(move(0, 1)).send(server);
+    editor.send(server);
+    third.hear(server).change(write('3'));
+    mover.change(move(1, 0)).send(server);
+    third.send(server);
+    expectMedicines(server, devices, [changed('3'), M2]);
+  });
+});
+
 test('[D3] who passes on an edit of a moved element that it heard of removes nothing', () => {
   const { server, devices } = ward([M1, M2]);
   const [mover, editor, relay] = devices;
