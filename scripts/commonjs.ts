@@ -2,7 +2,7 @@
  * `dist/cjs`: what apps import, once more in the format of CommonJS, for Jest and `require`. File by file, so that
  * all entries share one state, and with Yjs and React left to the app; from the built files, types included.
  */
-import { copyFile, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { build } from 'esbuild';
 
@@ -15,6 +15,13 @@ async function filesIn(folder: string): Promise<string[]> {
   const entries = await readdir(join(FROM, folder), { recursive: true, withFileTypes: true });
   return entries.filter((entry) => entry.isFile()).map(({ parentPath, name }) => join(parentPath, name));
 }
+
+/** Yjs and lib0 have one set of types for both formats, which TypeScript takes for that of their modules. */
+const withTypesOfModules = (declarations: string): string =>
+  declarations.replace(
+    /^import (?:type )?(\* as \w+) from '((?:yjs|lib0)(?:\/[^']+)?)';$/gm,
+    "import type $1 from '$2' with { 'resolution-mode': 'import' };",
+  );
 
 const files = (await Promise.all(['client', 'shared'].map(filesIn))).flat();
 const wanted = files.filter((file) => !PHONES_ONLY.test(file));
@@ -31,7 +38,7 @@ await build({
 for (const file of wanted.filter((each) => each.endsWith('.d.ts'))) {
   const copy = join(TO, file.slice(FROM.length));
   await mkdir(dirname(copy), { recursive: true });
-  await copyFile(file, copy);
+  await writeFile(copy, withTypesOfModules(await readFile(file, 'utf8')));
 }
 // Last of all: it tells that the build is whole.
 await writeFile(join(TO, 'package.json'), '{ "type": "commonjs" }\n');
