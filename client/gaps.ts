@@ -37,7 +37,7 @@ function fillOf(doc: Y.Doc, serverHas: Uint8Array): Uint8Array | null {
 }
 
 /** As Yjs writes what was deleted and forgotten. */
-function nothing(client: number, clock: number, length: number): Uint8Array {
+export function nothing(client: number, clock: number, length: number): Uint8Array {
   return encoding.encode((encoder) => {
     // One client with one struct, which is of kind 0, and no deletions.
     for (const number of [1, 1, client, clock, 0, length, 0]) encoding.writeVarUint(encoder, number);

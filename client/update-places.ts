@@ -1,7 +1,7 @@
 /** Where an update stands: which ids it has, which it builds on, which records it is about. */
-import * as encoding from 'lib0/encoding';
 import * as Y from 'yjs';
 import { type CollectionName, isCollectionName, isRecordId, type RecordId } from '../shared/names.js';
+import { nothing } from './gaps.js';
 
 export interface Place {
   readonly collection: CollectionName;
@@ -39,7 +39,7 @@ export class Gap {
 
   /** Takes its clocks, and is nothing: what comes behind it can be taken by who never gets it. */
   asUpdate(): Uint8Array | null {
-    const all = this.#ranges.map((id, i) => nothingAt(id, (this.#ends[i] ?? 0) - id.clock));
+    const all = this.#ranges.map((id, i) => nothing(id.client, id.clock, (this.#ends[i] ?? 0) - id.clock));
     return all.length === 0 ? null : Y.mergeUpdates(all);
   }
 
@@ -96,12 +96,3 @@ type DeleteSet = ReturnType<typeof Y.decodeUpdate>['ds'];
 
 const rangesOf = ({ clients }: DeleteSet) =>
   [...clients].flatMap(([client, ranges]) => ranges.map(({ clock, len }) => ({ client, clock, len })));
-
-/** An update with one collected struct. */
-const nothingAt = ({ client, clock }: Y.ID, length: number): Uint8Array =>
-  encoding.encode((encoder) => {
-    for (const number of [1, 1, client, clock]) encoding.writeVarUint(encoder, number);
-    encoding.writeUint8(encoder, 0);
-    encoding.writeVarUint(encoder, length);
-    encoding.writeVarUint(encoder, 0);
-  });

@@ -2,10 +2,12 @@
 import { setImmediate } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
 import { StorageError } from '../../client/errors.js';
+import { asyncStorage } from '../../client/local-store/async-storage.js';
 import { memoryStorage } from '../../client/local-store/memory.js';
 import type { DeviceStorage } from '../../client/local-store/store.js';
 import type { Platform } from '../../client/platform.js';
 import type { SyncManager } from '../../client/sync-manager.js';
+import { AsyncItems } from '../support/async-items.js';
 import { BreakableStorage } from '../support/breakable-storage.js';
 import type { TestServer } from '../support/server.js';
 import { closeClients, onDisk, statusWhere, synced, testClient } from '../support/test-client.js';
@@ -243,8 +245,11 @@ describe('[C11] what was set aside', () => {
     return [server, client];
   }
 
-  test('is there after a restart, and until it is discarded', async () => {
-    const storage = await onDisk();
+  test.each([
+    ['LevelDB', onDisk],
+    ['AsyncStorage', async () => asyncStorage(new AsyncItems())],
+  ])('is there after a restart, and until it is discarded, in %s', async (_, storageOf) => {
+    const storage = await storageOf();
     const [server, client] = await refusedOn(storage);
     const before = client.status.current.refused;
     await client.close();
