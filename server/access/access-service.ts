@@ -12,6 +12,8 @@ const TIMEOUT = 5_000;
 /** Who was just given access should not wait for long. */
 const MAX_AGE_OF_NO = 5_000;
 const MAX_ANSWERS = 10_000;
+/** Of one of them, in bytes: an address that is not meant may send anything. */
+const MAX_ANSWER = 65_536;
 /** Questions under way, in all and for one person: an address can be made up for each. */
 const MAX_AT_ONCE = 200;
 const MAX_OF_PERSON = 50;
@@ -106,12 +108,23 @@ export class AccessService {
         return null;
       }
       if (!response.ok) throw new Error(`ACCESS_URL answered with ${response.status}`);
-      const { mode } = answerSchema.parse(await response.json());
+      const { mode } = answerSchema.parse(JSON.parse(await textOf(response)));
       return mode === 'none' ? null : mode;
     } catch (cause) {
       throw unavailable(cause);
     }
   }
+}
+
+async function textOf({ body }: Response): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of body ?? []) {
+    size += chunk.length;
+    if (size > MAX_ANSWER) throw new Error(`ACCESS_URL answered with more than ${MAX_ANSWER} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
 }
 
 const unavailable = (cause: unknown): SyncError => new SyncError('ACCESS_UNAVAILABLE', undefined, { cause });

@@ -93,6 +93,32 @@ describe('[A2] ACCESS_URL', () => {
     expect(await ask('anna')).toBe('read');
   });
 
+  test.each<[string, string]>([
+    ['an object', '{"mode":"read","more":"'],
+    ['white space', ' '],
+    ['a list', '['],
+  ])('an answer without end, of %s, is broken off: nobody can tell', async (_, start) => {
+    const provider = await useAccessProvider();
+    let sent = 0;
+    const ended = new Promise<void>((resolve) => {
+      provider.modes.set('anna', (response) => {
+        response.write(start);
+        const chunk = ' '.repeat(65_536);
+        const more = (): void => {
+          while (!response.destroyed && response.write(chunk)) sent += chunk.length;
+        };
+        response.on('drain', more).on('close', resolve);
+        more();
+      });
+    });
+    const { ask } = asking(provider);
+    await expect(ask('anna')).rejects.toMatchObject({ code: 'ACCESS_UNAVAILABLE' });
+    await ended;
+    expect(sent).toBeLessThan(16 * 2 ** 20); // what the sockets hold
+    provider.modes.set('anna', 'read');
+    expect(await ask('anna')).toBe('read');
+  });
+
   test('a service that sends on to another one, or is not there, is not followed: the token is for nobody else', async () => {
     const [provider, other] = [await useAccessProvider(), await useAccessProvider()];
     provider.modes.set(
