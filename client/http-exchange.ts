@@ -168,7 +168,11 @@ export class HttpExchange {
       }
       if (!isRefusal(error) || given.length === 0) throw error;
       if (error.status === FULL) await this.#giveTogether(post);
-      await this.#giveAlone(post, given);
+      const [change, another] = given;
+      const isAlone = another === undefined && rest === null;
+      if (isAlone && change !== undefined && this.#isPending(change))
+        await this.#setAside(post, change, error); // large ones, sent twice, are more than the rates allow
+      else await this.#giveAlone(post, given);
       return post({ stateVector, update: rest ?? NOTHING });
     });
   }
@@ -203,6 +207,10 @@ export class HttpExchange {
       await this.#giveAlone(post, half);
     }
     await this.#giveAlone(post, left.slice(half.length));
+  }
+
+  #isPending({ number }: PendingChange): boolean {
+    return this.#options.source.pendingAfter(number - 1)[0]?.number === number;
   }
 
   async #setAside(post: Post, { number }: PendingChange, { code, said }: HttpStatus): Promise<never> {

@@ -130,6 +130,18 @@ describe('[C11] each kind of refusal', () => {
     expect(client.status.current.refused).toMatchObject([{ id: 'refused', code }]);
   });
 
+  test('one that the rates let through only once is named with the reason of the server', async () => {
+    const limits = { MAX_NATIVE_MESSAGE: '1 MB', MAX_HTTP_BODY: '1 MB', MAX_DOCUMENT: '1 MB' };
+    const server = await useServer({ ...limits, BYTE_BURST: '6 MB', BYTE_RATE: '1 KB' });
+    const client = await open(server);
+    await client.addData('notes', { id: 'refused', ...long(5_000_000) });
+    await client.addData('notes', { id: 'b' });
+    await statusWhere(client, ({ refused }) => refused.length === 1);
+    await synced(client);
+    expect(await idsOn(server)).toEqual(['b']);
+    expect(client.status.current.refused).toMatchObject([{ id: 'refused', code: 'MESSAGE_TOO_LARGE' }]);
+  });
+
   test('a deletion that is refused leaves the record where it was', async () => {
     const server = await useServer({ MAX_DELETE_RANGES: '20' });
     const client = await open(server);
