@@ -37,7 +37,10 @@ class Reader {
       return Number.isFinite(value) ? value + 0 : this.#refuse(`is ${value}: use null or a text`, path); // no -0
     }
     if (typeof value !== 'object')
-      return this.#refuse(`is a ${typeof value}, which JSON does not have`, path);
+      return this.#refuse(
+        `is ${value === undefined ? '' : 'a '}${typeof value}, which JSON does not have`,
+        path,
+      );
     if (this.#open.has(value)) return this.#refuse('contains itself', path);
     if (path.length > DEFAULT_MAX_DEPTH) return null; // refused for its depth by who asks
     this.#open.add(value);

@@ -48,8 +48,17 @@ export function parseCall(command: Command, args: readonly string[], env: Enviro
     });
     return { words: positionals, values, env };
   } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error));
+    throw new UsageError(error instanceof Error ? problemOf(error.message, command) : String(error));
   }
+}
+
+/** Node's sentence goes on with how to pass a word that begins with a dash, which nobody here means. */
+function problemOf(sentence: string, { name }: Command): string {
+  const [problem] = sentence.split(' To specify a positional argument');
+  const isUnknown = problem !== sentence;
+  const cure =
+    isUnknown && name === 'start' ? ' Options of the server are environment variables: PORT=4000.' : '';
+  return `${problem}${cure}`;
 }
 
 /** The one word that is asked for, or a `UsageError`. */

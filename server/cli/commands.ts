@@ -1,4 +1,5 @@
 /** The commands of `telemed-sync`: which there are, what they print, and the exit codes: 0, 1 (failed), 2 (wrong call). */
+import { misspeltOptions } from '../config.js';
 import { isNearly } from '../misspelt.js';
 import { audit } from './audit.js';
 import { type Command, type Environment, type Outcome, parseCall, UsageError } from './command.js';
@@ -30,7 +31,7 @@ export interface Ending {
 const ending = (code: number, out: string, err = ''): Ending => ({ code, out, err });
 
 function helpOf({ name, summary, usage, details }: Command): string {
-  const ways = usage.map((way) => `  telemed-sync ${way}`).join('\n');
+  const ways = usage.map((way) => `  telemed-sync ${way}`.trimEnd()).join('\n');
   const more = details === undefined ? '' : `\n${details()}\n`;
   return `telemed-sync ${name} ${summary}.\n\nUsage:\n${ways}\n${more}`;
 }
@@ -48,11 +49,14 @@ function endingOf({ code, said, data }: Outcome, asJson: boolean): Ending {
   return ending(code, said === null ? '' : `${said}\n`);
 }
 
+const details = (): string => "'telemed-sync start --help' lists the options.";
+
 function failure(error: unknown, asJson: boolean, command: Command | null): Ending {
   const reason = error instanceof Error ? error.message : String(error);
   const code = error instanceof UsageError ? 2 : 1;
   if (asJson) return ending(code, `${JSON.stringify({ error: reason })}\n`);
-  const help = command === null ? OVERVIEW : helpOf(command);
+  // A list as long as that of the options would push what is wrong off the screen.
+  const help = command === null ? OVERVIEW : helpOf(command === start ? { ...start, details } : command);
   return ending(code, '', code === 2 ? `${reason}\n\n${help}` : `${reason}\n`);
 }
 
@@ -68,10 +72,18 @@ export async function run(args: readonly string[], env: Environment): Promise<En
     const call = parseCall(command, isNamed ? args.slice(1) : args, env);
     if (call.values.help === true) return ending(0, helpOf(command));
     const outcome = await command.run(call);
-    return outcome && endingOf(outcome, asJson);
+    return outcome && warned(endingOf(outcome, asJson), env);
   } catch (error) {
-    return failure(error, asJson, command);
+    return warned(failure(error, asJson, command), env);
   }
+}
+
+/** The server's log says the same; a command that looks into another folder than was meant finds nothing there. */
+function warned({ code, out, err }: Ending, env: Environment): Ending {
+  const warnings = misspeltOptions(env).map(
+    ({ name, option }) => `There is no option ${name}, it has no effect; did you mean ${option}?\n`,
+  );
+  return ending(code, out, `${warnings.join('')}${err}`);
 }
 
 export async function runProcess(): Promise<void> {

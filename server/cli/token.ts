@@ -1,7 +1,7 @@
 /** `telemed-sync token`: a token for development, signed with the JWT_SECRET of the environment. */
 import { randomUUID } from 'node:crypto';
 import { SignJWT } from 'jose';
-import { isUserId } from '../../shared/names.js';
+import { isUserId, userIdProblem } from '../../shared/names.js';
 import { secretKeys } from '../access/token-keys.js';
 import { readConfig } from '../config.js';
 import { type Call, type Command, done, noMoreThan, textOf, UsageError } from './command.js';
@@ -14,7 +14,9 @@ const listOf = ({ values }: Call, option: string): string[] => {
 async function signed(call: Call): Promise<string> {
   const user = textOf(call, 'user');
   const access = listOf(call, 'access').map(grantOf);
-  if (!isUserId(user)) throw new UsageError('--user has to name a user.');
+  if (user === undefined) throw new UsageError('--user has to name a user.');
+  if (!isUserId(user))
+    throw new UsageError(`--user has to name a user, and ${JSON.stringify(user)} ${userIdProblem(user)}.`);
   const { jwtSecret, jwtAlgorithms, jwtIssuer, jwtAudience, jwtUserClaim } = readConfig({
     ...call.env,
     NODE_ENV: 'development',
@@ -29,11 +31,19 @@ async function signed(call: Call): Promise<string> {
   const token = new SignJWT(claims)
     .setProtectedHeader({ alg: algorithms[0] ?? 'HS256' })
     .setJti(textOf(call, 'jti') ?? randomUUID())
-    .setIssuedAt()
-    .setExpirationTime(textOf(call, 'expires') ?? '15m');
+    .setIssuedAt();
+  expiring(token, textOf(call, 'expires') ?? '15m');
   if (jwtIssuer !== '') token.setIssuer(jwtIssuer);
   if (jwtAudience !== '') token.setAudience(jwtAudience);
   return await token.sign(key);
+}
+
+function expiring(token: SignJWT, time: string): void {
+  try {
+    token.setExpirationTime(time);
+  } catch {
+    throw new UsageError(`--expires ${JSON.stringify(time)} is no time such as 30s, 15m or 8h.`);
+  }
 }
 
 /** A user id may have colons of its own. */

@@ -2,10 +2,11 @@
 import { createWriteStream } from 'node:fs';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { isUserId, type UserId } from '../../shared/names.js';
+import { isUserId, type UserId, userIdProblem } from '../../shared/names.js';
 import { type App, createApp } from '../app.js';
 import { readConfig } from '../config.js';
 import { silentLog } from '../log.js';
+import { hasDatabase } from '../store/level/folder.js';
 import { type Call, type Command, done, noMoreThan, type Outcome, textOf, UsageError } from './command.js';
 
 interface Task {
@@ -20,7 +21,8 @@ function taskOf(call: Call): Task {
   noMoreThan(2, call);
   if (verb !== 'erase' && verb !== 'export')
     throw new UsageError(verb === undefined ? 'What is to be done?' : `'${verb}' is none of these.`);
-  if (!isUserId(user)) throw new UsageError(`${user === undefined ? 'Nothing' : `'${user}'`} is no user id.`);
+  if (user === undefined) throw new UsageError(`Which user? Give the id: user ${verb} ID.`);
+  if (!isUserId(user)) throw new UsageError(`'${user}' is no user id: it ${userIdProblem(user)}.`);
   const out = textOf(call, 'out');
   if (verb === 'erase' && out !== undefined) throw new UsageError('An erasure has no --out.');
   return { verb, user, out };
@@ -29,7 +31,11 @@ function taskOf(call: Call): Task {
 async function run(call: Call): Promise<Outcome> {
   const task = taskOf(call);
   try {
-    const app = await createApp({ ...readConfig(call.env), demo: false }, silentLog);
+    const config = readConfig(call.env);
+    // A folder that is named wrongly would be made, and nothing of anybody be found in it.
+    if (!(await hasDatabase(config.dataDir)))
+      throw new Error(`The folder ${config.dataDir} holds no database: set DATA_DIR to that of the server.`);
+    const app = await createApp({ ...config, demo: false }, silentLog);
     try {
       return await (task.verb === 'erase' ? erase(app, task) : exportTo(app, task));
     } finally {
@@ -40,8 +46,9 @@ async function run(call: Call): Promise<Outcome> {
   }
 }
 
-function whyNot(error: unknown, { verb, user }: Task): string {
+function whyNot(error: unknown, { verb, user, out }: Task): string {
   const reason = error instanceof Error ? error.message : String(error);
+  if (reason.startsWith('EEXIST')) return `${out} is there already: name another file, or delete that one.`;
   if (!reason.includes('in use by another process')) return reason;
   const place = `/admin/users/${encodeURIComponent(user)}`;
   return `${reason}\nOr ask the server that runs: ${verb === 'erase' ? `DELETE ${place}` : `GET ${place}/export`}.`;

@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline';
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { type Ending, run as runHere } from '../../server/cli/commands.js';
 import { KeyRing, newKey } from '../../server/store/encryption/key-ring.js';
+import { LevelStore } from '../../server/store/level/level-store.js';
 import { findInFiles } from '../support/raw-files.js';
 import { ServerProcess } from '../support/server-process.js';
 import { useJson } from '../support/use.js';
@@ -213,6 +214,21 @@ describe('telemed-sync user', () => {
   });
 });
 
+test('[P7] in a folder without a database nothing is made, and a misspelt option is told', async () => {
+  const { code, err } = await told('user', 'erase', 'anna');
+  expect([code, err]).toEqual([
+    1,
+    `The folder ${data} holds no database: set DATA_DIR to that of the server.\n`,
+  ]);
+  expect(await runHere(['user', 'export', 'anna'], { DATADIR: data, DATA_DIR: folder })).toMatchObject({
+    code: 1,
+    err: expect.stringMatching(
+      /^There is no option DATADIR, it has no effect; did you mean DATA_DIR\?\nThe folder /,
+    ),
+  });
+  expect(await readdir(folder)).toEqual([]);
+});
+
 describe('telemed-sync', () => {
   const NAMES = ['start', 'keys', 'repair', 'user', 'audit', 'token'];
 
@@ -235,7 +251,13 @@ describe('telemed-sync', () => {
     [['usr', 'erase', 'anna'], /Is 'user' meant\?/],
     [['frobnicate'], /There is no command 'frobnicate'\.\n/],
     [['keys', 'new', '--jsno'], /--jsno/],
-    [['--prot', '80'], /--prot/],
+    [
+      ['--prot', '80'],
+      /^Unknown option '--prot'\. Options of the server are environment variables: PORT=4000\.\n/,
+    ],
+    [['user', 'erase'], /^Which user\? Give the id: user erase ID\./],
+    [['user', 'export', 'a b'], /'a b' is no user id: it has white space\./],
+    [['token', '--usr', 'x'], /^Unknown option '--usr'\.\n/],
     [['start', 'now'], /'now' is one word too many/],
     [['repair'], /Which folder/],
     [['audit', 'check'], /'check' is none of these/],
@@ -256,6 +278,7 @@ describe('telemed-sync', () => {
       '',
     ]);
     expect(await json('keys')).toEqual([2, { error: 'What is to be done?' }, '']);
+    await (await LevelStore.open({ folder: data })).close();
     expect(await json('user', 'erase', 'nobody')).toEqual([0, { user: 'nobody', erased: false }, '']);
     expect(await json('repair', data)).toMatchObject([0, { documents: 1, whole: 1, damaged: [] }, '']);
   });

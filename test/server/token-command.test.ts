@@ -48,7 +48,13 @@ test('[D8] telemed-sync token --shared makes a token that may change the shared 
 });
 
 test.each([
-  [['--user', 'a b'], { JWT_SECRET: SECRET }, /--user has to name a user/],
+  [['--user', 'a b'], { JWT_SECRET: SECRET }, /--user has to name a user, and "a b" has white space/],
+  [[], { JWT_SECRET: SECRET }, /--user has to name a user\./],
+  [
+    ['--user', 'anna', '--expires', 'soon'],
+    { JWT_SECRET: SECRET },
+    /--expires "soon" is no time such as 30s/,
+  ],
   [['--user', 'anna'], {}, /JWT_SECRET is not set/],
   [['--user', 'anna'], { JWT_SECRET: 'short' }, /JWT_SECRET has 5 bytes/],
   [['--user', 'anna', '--access', 'bert'], { JWT_SECRET: SECRET }, /is not USER:read or USER:write/],

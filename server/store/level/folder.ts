@@ -162,13 +162,15 @@ function unavailable(sentence: string, cause?: unknown): SyncError {
   return new SyncError('STORE_UNAVAILABLE', sentence, { cause });
 }
 
+export const hasDatabase = async (folder: string): Promise<boolean> =>
+  (await listFolder(folder)).some((file) => DATABASE_FILE.test(file));
+
 /**
  * Rebuilds the database from the files that are there, on the admin's word alone: LevelDB moves what it can't read
  * to `lost/`. Which documents are whole is found when they are loaded.
  */
 export async function repairDatabase(folder: string): Promise<void> {
-  const files = await listFolder(folder);
-  if (!files.some((file) => DATABASE_FILE.test(file))) {
+  if (!(await hasDatabase(folder))) {
     throw unavailable(`The folder ${folder} holds no database; there is nothing to repair.`);
   }
   if (await isLocked(folder)) throw locked(folder);
