@@ -9,15 +9,10 @@ import type { Platform } from './platform.js';
 import { NOT_INITIALIZED, type SyncStatus } from './status.js';
 import { checkOptions, needNoOther, withoutUndefined } from './sync-options.js';
 import { SyncTimes } from './sync-times.js';
-import { type Beginning, UserSession } from './user-session.js';
+import { type Beginning, type Predecessor, UserSession } from './user-session.js';
 
-/** What an earlier client left on this device: taken over by `telemed-sync/compat`. */
-export interface Predecessor {
-  /** Its device id and settings become ours where we have none. */
-  settle(settings: DeviceSettings): Promise<void>;
-  /** What it had not sent becomes changes of this user. */
-  handOver(session: UserSession, userId: string): Promise<void>;
-}
+/** How long storage has to get room, in ms, before what the server has erased is deleted by another attempt. */
+const ERASURE_PAUSE = 10_000;
 
 export class SessionKeeper {
   readonly status = new ObservableValue<SyncStatus>(NOT_INITIALIZED);
@@ -31,6 +26,10 @@ export class SessionKeeper {
   readonly #syncTimes: SyncTimes;
   #isConnected = false;
   #isBroken = false;
+  /** Whether all is synced is being found out: what is written waits. */
+  #isClearing = false;
+  /** Storage failed when something was to be deleted that the server has erased. */
+  #unerased: { readonly again: () => void; readonly cancel: () => void } | null = null;
   /** Options that were set before `initialize`. */
   #early: Partial<SyncOptions> = {};
   /** Before the first session of a drop-in: who waits for it. Null: nobody may. */
@@ -47,7 +46,7 @@ export class SessionKeeper {
 
   /** `null` also while a document that broke is opened anew: what is written waits for it. */
   get session(): UserSession | null {
-    return this.#isBroken ? null : this.#session;
+    return this.#isBroken || this.#isClearing ? null : this.#session;
   }
 
   get options(): SyncOptions | null {
@@ -133,11 +132,6 @@ export class SessionKeeper {
     return this.#step(async () => this.#stop());
   }
 
-  /** Whether it connects by itself, now and after the next start. */
-  setAutoConnect(autoConnect: boolean): Promise<void> {
-    return this.update({ autoConnect });
-  }
-
   /** Once, where it does not connect by itself. */
   async flush(): Promise<void> {
     await this.readable();
@@ -175,7 +169,6 @@ export class SessionKeeper {
     return this.#step(async () => {
       const options = this.#options ?? (await this.#openLast());
       if (options === null) return;
-      if (!force) await this.#session?.checkSynced();
       await this.#clear(options.userId, force, 'cleared');
       await this.#end('Logged out.', NOT_INITIALIZED);
     });
@@ -187,7 +180,6 @@ export class SessionKeeper {
       const options = this.#options ?? (await this.#openLast());
       if (options === null) return;
       const wasConnected = this.#isConnected;
-      if (!force) await this.#session?.checkSynced();
       await this.#clear(options.userId, force, force ? 'discarded' : 'emptied');
       if (!wasOpen) return this.#end('Cleared.', NOT_INITIALIZED);
       await this.#open(options, wasConnected);
@@ -280,7 +272,10 @@ export class SessionKeeper {
       platform: { ...this.#platform, storage, WebSocket, fetch, connectivity },
       onStatus: (status: SyncStatus) => this.#statusIs(status, options),
       onSynced: () => this.syncs.set({ count: this.syncs.current.count + 1 }),
-      onStorage: (error: StorageError | null) => this.#options?.onStorageError?.(error),
+      onStorage: (error: StorageError | null) => {
+        if (error === null) this.#unerased?.again();
+        this.#options?.onStorageError?.(error);
+      },
       onCleared: (reason: ClearReason) => this.#clearedElsewhere(options.userId, reason),
       onBroken: (stored?: Promise<void>) => {
         this.#isBroken = true;
@@ -322,10 +317,18 @@ export class SessionKeeper {
   /** What the server has erased goes here too; whether to begin anew is the app's decision. */
   async #erase(userId: string, report: ConnectionReport): Promise<void> {
     const options = this.#options;
+    this.#unerased?.cancel();
+    this.#unerased = null;
     if (options?.userId !== userId || this.#isBroken) return; // it is opened anew first
+    const session = this.#session;
     this.#isConnected = false;
-    await this.#clear(userId, true, 'erased').catch(() => {}); // storage tells when it is opened
-    await this.#open(options, false, { report });
+    await this.#clear(userId, true, 'erased').catch(() => {
+      const again = (): void => void this.#step(() => this.#erase(userId, report));
+      this.#unerased = { again, cancel: this.#platform.clock.after(ERASURE_PAUSE, again) };
+    });
+    if (session === null || session.isEnded) return this.#open(options, false, { report });
+    this.#use(session);
+    session.tellStatus();
   }
 
   /** Another tab deleted what this device has of the user: this one goes on as that one does. */
@@ -362,7 +365,13 @@ export class SessionKeeper {
 
   async #clear(userId: string, force: boolean, reason: ClearReason, session = this.#session): Promise<void> {
     const settings = this.#settings(this.#options);
-    this.#use(null);
+    this.#isClearing = true;
+    try {
+      if (!force) await this.#session?.checkSynced();
+      this.#use(null);
+    } finally {
+      this.#isClearing = false;
+    }
     await this.#syncTimes.forget();
     await session?.clear(force, reason);
     await settings.saveConfig(null);
@@ -375,6 +384,7 @@ export class SessionKeeper {
     await this.#closeSession();
     this.#options = null;
     this.#config = null;
+    this.#unerased?.cancel();
     this.status.set({ ...(left ?? this.status.current), isFirstSync: false, connection: 'closed', reason });
   }
 

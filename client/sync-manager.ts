@@ -35,10 +35,10 @@ import {
 } from './record-check.js';
 import type { RefusedKeeper } from './refused-keeper.js';
 import type { Replica } from './replica.js';
-import { type Predecessor, SessionKeeper } from './session-keeper.js';
+import { SessionKeeper } from './session-keeper.js';
 import type { Observable, SyncStatus } from './status.js';
 import { untilStatus } from './until-status.js';
-import type { UserSession } from './user-session.js';
+import type { Predecessor, UserSession } from './user-session.js';
 
 export class SyncManager implements SyncClient {
   readonly presence = new PresenceRelay();
@@ -100,7 +100,7 @@ export class SyncManager implements SyncClient {
   }
 
   setAutoSync(enabled: boolean): Promise<void> {
-    return this.#keeper.setAutoConnect(enabled);
+    return this.#keeper.update({ autoConnect: enabled });
   }
 
   loadSavedConfig(): Promise<SavedConfig | null> {

@@ -7,6 +7,7 @@ import { SHARED_DOCUMENT } from '../shared/names.js';
 import type { SyncOptions } from './api.js';
 import { safely } from './collection-view.js';
 import { Connection, type ConnectionReport } from './connection.js';
+import type { DeviceSettings } from './device-settings.js';
 import { ClientError, type StorageError, UnsyncedChangesError } from './errors.js';
 import type { ClearReason } from './local-store/store.js';
 import type { Platform } from './platform.js';
@@ -37,6 +38,14 @@ export interface SessionOptions extends Beginning {
   readonly onBroken: (stored?: Promise<void>) => void;
   /** The server has erased the user's data: that on this device has to go too. */
   readonly onErased: (report: ConnectionReport) => void;
+}
+
+/** What an earlier client left on this device: taken over by `telemed-sync/compat`. */
+export interface Predecessor {
+  /** Its device id and settings become ours where we have none. */
+  settle(settings: DeviceSettings): Promise<void>;
+  /** What it had not sent becomes changes of this user. */
+  handOver(session: UserSession, userId: string): Promise<void>;
 }
 
 export interface Beginning {
@@ -193,10 +202,10 @@ export class UserSession {
     if (!this.#ended) this.#options.onStatus(this.status);
   }
 
-  /** Rejects with an `UnsyncedChangesError` while the server lacks something. */
+  /** Rejects with an `UnsyncedChangesError` while the server lacks something, also of what is still being stored. */
   async checkSynced(): Promise<void> {
-    // Other tabs may have stored something, and not every browser tells.
-    await Promise.all(this.replicas.map((replica) => replica.write(() => {})));
+    // Other tabs may have stored something, too, and not every browser tells.
+    await Promise.all(this.replicas.map((replica) => replica.settled())).catch(() => {}); // it is opened anew
     const count = this.#unsynced;
     const { refused } = this.status;
     if (count + refused.length > 0) throw new UnsyncedChangesError(count, refused.length);
@@ -238,8 +247,8 @@ export class UserSession {
 
   /** The user's own document tells other tabs: last of all, so that they find both as they are to be. */
   async clear(force: boolean, reason: ClearReason): Promise<void> {
-    this.#end();
     if (reason === 'erased' && this.#unsynced + this.status.refused.length > 0) return this.#keepUnsynced();
+    this.#end();
     try {
       await this.#shared?.clear(force, reason);
     } finally {
@@ -247,11 +256,20 @@ export class UserSession {
     }
   }
 
-  /** Of what the server has erased, what it never had stays. The shared document was not erased. */
-  #keepUnsynced(): Promise<void> {
+  /**
+   * Of what the server has erased, what it never had stays. The shared document was not erased. Where that can't be
+   * stored, it rejects and goes on as it was: what is in memory only must not go.
+   */
+  async #keepUnsynced(): Promise<void> {
     const { message } = new ClientError('ERASED');
-    const kept = this.replica.refused.setAllAside({ code: 'ERASED', reason: message });
-    return kept.finally(() => this.close());
+    this.#ended = true;
+    try {
+      await this.replica.refused.setAllAside({ code: 'ERASED', reason: message });
+    } catch (error) {
+      this.#ended = false;
+      throw error;
+    }
+    await this.close();
   }
 
   /** What the other one has in memory only, or all that it has pending, is written here, too. */

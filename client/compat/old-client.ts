@@ -5,8 +5,7 @@ import { isDeviceId, isUserId } from '../../shared/names.js';
 import { recordMap, writeRecord } from '../../shared/records.js';
 import type { DeviceSettings } from '../device-settings.js';
 import { checkCollection, checkId, checkRecord, checkTexts } from '../record-check.js';
-import type { Predecessor } from '../session-keeper.js';
-import type { UserSession } from '../user-session.js';
+import type { Predecessor, UserSession } from '../user-session.js';
 
 /** What is used of AsyncStorage, or of `localStorage`, which stands in for it in browsers. */
 export interface OldItems {

@@ -2,9 +2,12 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, onTestFinished, test } from 'vitest';
 import { WebSocketServer } from 'ws';
+import { StorageError } from '../../client/errors.js';
 import { memoryStorage } from '../../client/local-store/memory.js';
 import type { SyncStatus } from '../../client/status.js';
 import type { SyncManager } from '../../client/sync-manager.js';
+import { BreakableStorage } from '../support/breakable-storage.js';
+import { ManualClock } from '../support/manual-clock.js';
 import { NoUpgrades } from '../support/no-upgrades.js';
 import { closeClients, onDisk, statusWhere, synced, testClient } from '../support/test-client.js';
 import { JWT, tokenFor } from '../support/tokens.js';
@@ -213,3 +216,69 @@ test.each([
     expect(client.status.current).toMatchObject({ error: null, pendingChanges: 0 });
   },
 );
+
+const failing: readonly [string, (storage: BreakableStorage, error: StorageError | null) => void][] = [
+  [
+    'fails',
+    (storage, error) => {
+      storage.failure = error;
+    },
+  ],
+  [
+    'has no room for what takes the place of all',
+    (storage, error) => {
+      storage.anew = error;
+    },
+  ],
+];
+test.each(failing)(
+  '[C10 C7] while storage %s, an erasure loses nothing that was pending, and is carried out when it works',
+  async (_, fails) => {
+    const server = await useServer();
+    const [storage, clock] = [new BreakableStorage(), new ManualClock()];
+    const client = testClient({ storage, clock });
+    await client.initialize({ serverUrl: server.url, userId: 'anna' });
+    await client.addData('notes', { id: 'old' });
+    await synced(client);
+    await client.disconnect();
+    fails(storage, new StorageError('QUOTA', 'The device is full.'));
+    await client.addData('notes', { id: 'new' });
+    await fetch(`${server.url}/api/users/anna`, { method: 'DELETE' });
+    await client.connect();
+    await statusWhere(client, ({ connection }) => connection === 'refused');
+    await client.updateData('notes', 'new', { text: 'later' }); // behind what the erasure begins
+    expect(client.status.current).toMatchObject({ connection: 'refused', pendingChanges: 2, refused: [] });
+    fails(storage, null);
+    clock.pass(10_000);
+    await statusWhere(client, ({ refused, pendingChanges }) => refused.length === 2 && pendingChanges === 0);
+    expect(isErased(client.status.current)).toBe(true);
+    expect(await client.getData('notes')).toEqual([]);
+    expect((await client.exportRefused()).map(({ records }) => records[0]?.record)).toEqual([
+      { id: 'new', text: 'later' },
+      { id: 'new', text: 'later' },
+    ]);
+    await client.retryRefused();
+    await client.connect();
+    await synced(client);
+    const answer = await (await fetch(`${server.url}/api/sync/anna`)).json();
+    expect(answer).toMatchObject({ notes: [{ id: 'new', text: 'later' }] });
+  },
+);
+
+test('[C10 C7] what was stored is deleted after an erasure once storage works', async () => {
+  const server = await useServer();
+  const storage = new BreakableStorage();
+  const client = testClient({ storage });
+  await client.initialize({ serverUrl: server.url, userId: 'anna' });
+  await client.addData('notes', { id: 'old' });
+  await synced(client);
+  storage.failure = new StorageError('QUOTA', 'The device is full.');
+  await fetch(`${server.url}/api/users/anna`, { method: 'DELETE' });
+  await statusWhere(client, ({ connection }) => connection === 'refused');
+  expect(await client.getData('notes')).toEqual([]);
+  storage.failure = null;
+  await statusWhere(client, ({ durable }) => durable);
+  await client.initialize({ serverUrl: server.url, userId: 'anna', autoConnect: false }); // behind what that begins
+  expect(await client.getData('notes')).toEqual([]);
+  expect(isErased(client.status.current)).toBe(true);
+});

@@ -1,0 +1,65 @@
+/** What is written while the data of a user is about to be deleted is not lost without a word (C2, C4). */
+import { afterEach, describe, expect, test } from 'vitest';
+import type { SyncManager } from '../../client/sync-manager.js';
+import { BreakableStorage } from '../support/breakable-storage.js';
+import { closeClients, offlineClient } from '../support/test-client.js';
+
+afterEach(closeClients);
+
+const ids = async (client: SyncManager): Promise<unknown[]> =>
+  (await client.getData('notes')).map(({ id }) => id);
+
+describe.each([
+  ['logout', (client: SyncManager) => client.logout()],
+  ['clearSyncData', (client: SyncManager) => client.clearSyncData()],
+])('[C2 C4] %s without force', (_, clear) => {
+  const unsynced = { code: 'UNSYNCED_CHANGES', pendingChanges: 1 };
+
+  test('counts a change that is still being stored, and deletes nothing', async () => {
+    const storage = new BreakableStorage();
+    const client = await offlineClient('anna', storage);
+    const written = client.addData('notes', { id: 'a' });
+    await expect(clear(client)).rejects.toMatchObject(unsynced);
+    await written;
+    expect(await ids(client)).toEqual(['a']);
+    await client.addData('notes', { id: 'b' });
+    await client.close();
+    expect(await ids(await offlineClient('anna', storage))).toEqual(['a', 'b']);
+  });
+
+  test('counts one that storage is slow to take', async () => {
+    const storage = new BreakableStorage();
+    const client = await offlineClient('anna', storage);
+    let open = (): void => {};
+    storage.gate = new Promise((resolve) => {
+      open = resolve;
+    });
+    const written = client.addData('notes', { id: 'a' });
+    const cleared = expect(clear(client)).rejects.toMatchObject(unsynced);
+    open();
+    await Promise.all([written, cleared]);
+    expect(await ids(client)).toEqual(['a']);
+  });
+
+  test.each([0, 1, 2, 3, 4, 5, 6, 8, 10, 15])(
+    'loses nothing of what is written %i turns after it was called',
+    async (turns) => {
+      const client = await offlineClient();
+      const cleared = clear(client).then(
+        () => true,
+        () => false,
+      );
+      for (let turn = 0; turn < turns; turn++) await null;
+      const isWritten = await client.addData('notes', { id: 'a' }).then(
+        () => true,
+        (error) => {
+          expect(error.code).toBe('NOT_INITIALIZED');
+          return false;
+        },
+      );
+      await cleared;
+      if (isWritten) expect(await ids(client)).toEqual(['a']);
+      if (isWritten) expect(client.status.current.pendingChanges).toBe(1);
+    },
+  );
+});
