@@ -25,6 +25,8 @@ export interface StoreKeeperOptions {
 
 /** How long the app waits for storage to open, in ms. */
 const OPEN_TIMEOUT = 4_000;
+/** How long each step of a deletion may take, in ms; longer than storage itself waits for other tabs. */
+const CLEAR_TIMEOUT = 10_000;
 /** Pauses before storage that failed is tried again, in ms. */
 const FIRST_RETRY = 1_000;
 const LAST_RETRY = 30_000;
@@ -109,15 +111,25 @@ export class StoreKeeper {
     await this.#store?.close().catch(() => {}); // every promise that resolved is kept already
   }
 
-  /** What can't be opened may hold what nobody else has: it is deleted with `force` only. */
+  /**
+   * What can't be opened may hold what nobody else has: it is deleted with `force` only. Nobody waits for ever: what
+   * opens too late is let go of.
+   */
   async clear(force: boolean, reason: ClearReason): Promise<void> {
-    const { storage, name } = this.#options;
+    const { storage, name, clock } = this.#options;
+    const inTime = <T>(work: Promise<T>): Promise<T> => withDeadline(clock, CLEAR_TIMEOUT, work, unanswered);
+    const opened = async (): Promise<LocalStore> => {
+      const opening = storage.open(name, NO_EVENTS);
+      return inTime(opening).catch((error) => {
+        opening.then(letGo, () => {});
+        throw error;
+      });
+    };
     try {
-      const store = this.#store ?? (await storage.open(name, NO_EVENTS));
-      await store.clear(reason);
+      await inTime((this.#store ?? (await opened())).clear(reason));
     } catch (error) {
       if (!force || storage.remove === undefined) throw error;
-      await storage.remove(name);
+      await inTime(storage.remove(name));
     }
   }
 
@@ -206,6 +218,8 @@ export class StoreKeeper {
 }
 
 const NO_EVENTS: LocalStoreEvents = { onNews: () => {}, onGone: () => {}, onError: () => {} };
+
+const unanswered = (): StorageError => new StorageError('BLOCKED', 'Local storage does not answer.');
 
 /** Closes a store that has failed, or is not needed: whether that works changes nothing any more. */
 function letGo(store: LocalStore | null): void {

@@ -1,8 +1,11 @@
 /** What is written while the data of a user is about to be deleted is not lost without a word (C2, C4). */
 import { afterEach, describe, expect, test } from 'vitest';
+import type { DeviceStorage } from '../../client/local-store/store.js';
 import type { SyncManager } from '../../client/sync-manager.js';
 import { BreakableStorage } from '../support/breakable-storage.js';
-import { closeClients, offlineClient } from '../support/test-client.js';
+import { settle } from '../support/connection-world.js';
+import { ManualClock } from '../support/manual-clock.js';
+import { closeClients, offlineClient, testClient } from '../support/test-client.js';
 
 afterEach(closeClients);
 
@@ -62,4 +65,46 @@ describe.each([
       if (isWritten) expect(client.status.current.pendingChanges).toBe(1);
     },
   );
+});
+
+/** Storage that never answers when a user's data is opened. */
+function hanging(storage: BreakableStorage, remove?: () => Promise<void>): DeviceStorage {
+  return {
+    name: 'hanging',
+    durable: true,
+    open: () => new Promise(() => {}),
+    ...(remove && { remove }),
+    readSetting: (name) => storage.readSetting(name),
+    writeSetting: (name, value) => storage.writeSetting(name, value),
+  };
+}
+
+test.each([
+  ['can delete all the same', async () => {}, true],
+  ['does not answer to a deletion either', () => new Promise<void>(() => {}), false],
+  ['can delete only what is open', undefined, false],
+] as const)('[C12] a forced logout ends where storage hangs and %s', async (_, remove, works) => {
+  const clock = new ManualClock();
+  const client = testClient({ storage: hanging(new BreakableStorage(), remove), clock });
+  const options = { serverUrl: 'http://127.0.0.1:1', userId: 'anna', autoConnect: false };
+  /** Time passes until it has ended. */
+  const inTime = async (work: Promise<void>): Promise<unknown> => {
+    const ended = work.then(
+      () => true,
+      (error) => error.code,
+    );
+    let result: unknown = null;
+    void ended.then((value) => {
+      result = value;
+    });
+    for (let seconds = 0; seconds < 40 && result === null; seconds++) {
+      await settle();
+      clock.pass(1_000);
+      await settle();
+    }
+    return result;
+  };
+  expect(await inTime(client.initialize(options))).toBe(true);
+  expect(await inTime(client.logout({ force: true }))).toBe(works ? true : 'BLOCKED');
+  expect(await inTime(client.initialize({ ...options, userId: 'beat' }))).toBe(true);
 });
