@@ -16,10 +16,7 @@ export interface ReplicaOptions
   extends Pick<StoreKeeperOptions, 'storage' | 'name' | 'clock' | 'openTimeout' | 'onStorage' | 'onCleared'> {
   /** The number of pending changes, or whether changes are stored, is another one. */
   readonly onChange: () => void;
-  /**
-   * The document in memory is not that of the store, or may be broken: it has to be opened anew, once `stored`
-   * resolves; where that rejects, it goes on as it is.
-   */
+  /** The document in memory is broken, or not the stored one: it is to be opened anew, unless `stored` rejects. */
   readonly onBroken: (stored?: Promise<void>) => void;
 }
 
@@ -226,7 +223,8 @@ export class Replica implements SyncSource {
   async #storeAnew({ rows, resolve, reject }: Renewal): Promise<void> {
     const { store } = this.#keeper;
     this.#renewal = null;
-    if (store === null || this.#closed || this.#isBroken) return reject(new ClientError('CLOSED'));
+    if (store === null || this.#closed || this.#isBroken)
+      return reject(this.#keeper.error ?? new ClientError('CLOSED'));
     this.#isBroken = true;
     const stored = store.append((news) => this.#learn(news, rows), true).then(() => {});
     this.#options.onBroken(stored);
