@@ -1,4 +1,6 @@
 /** The commands of `telemed-sync`: which there are, what they print, and the exit codes: 0, 1 (failed), 2 (wrong call). */
+
+import { createRequire } from 'node:module';
 import { misspeltOptions } from '../config.js';
 import { isNearly } from '../misspelt.js';
 import { audit } from './audit.js';
@@ -11,6 +13,9 @@ import { user } from './user.js';
 
 const COMMANDS: readonly Command[] = [start, keys, repair, user, audit, token];
 
+// From server/cli as from dist/server/cli the package is found by its own name.
+const { version } = createRequire(import.meta.url)('telemed-sync/package.json') as { version: string };
+
 const OVERVIEW = `telemed-sync keeps a user's records together on all devices.
 
 Usage: telemed-sync [COMMAND] [OPTIONS]
@@ -18,7 +23,7 @@ Usage: telemed-sync [COMMAND] [OPTIONS]
 ${COMMANDS.map(({ name, summary }) => `  ${name.padEnd(8)} ${summary}`).join('\n')}
 
 Without a command it starts the server. 'telemed-sync COMMAND --help' tells more. With --json the result is one
-JSON object on standard output. Exit codes: 0 done, 1 failed, 2 called in a wrong way.
+JSON object on standard output; --version tells the version. Exit codes: 0 done, 1 failed, 2 called in a wrong way.
 `;
 
 /** What it writes, and how it ends. */
@@ -63,6 +68,7 @@ function failure(error: unknown, asJson: boolean, command: Command | null): Endi
 /** Null: it goes on by itself. */
 export async function run(args: readonly string[], env: Environment): Promise<Ending | null> {
   const [first = 'start'] = args;
+  if (first === '--version') return ending(0, `${version}\n`);
   if (first === '--help' || first === '-h' || first === 'help') return ending(0, OVERVIEW);
   const isNamed = !first.startsWith('-') && args.length > 0;
   let command: Command | null = null;

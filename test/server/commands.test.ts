@@ -243,6 +243,11 @@ describe('telemed-sync', () => {
         expect.stringContaining(`telemed-sync ${name}`),
       ]);
     }
+    expect(await told('--version')).toEqual({
+      code: 0,
+      out: expect.stringMatching(/^\d+\.\d+\.\d+\n$/),
+      err: '',
+    });
     expect((await told('start', '--help')).out).toMatch(/MAX_DOCUMENT \(32 MiB\)\n {6}Largest document/);
   });
 
