@@ -20,6 +20,7 @@ const LONGEST = [
   'legacy-model',
   'power-cut',
   'pending-model',
+  'pending-runs',
   'test/moved-elements',
   'test/later-wins',
   'gateways/fairness',

@@ -16,8 +16,7 @@ export async function closeGaps(
  * behind them counts; null where there are none.
  */
 function fillOf(doc: Y.Doc, serverHas: Uint8Array): Uint8Array | null {
-  const waiting = doc.store.pendingStructs;
-  if (waiting === null) return null;
+  const { pendingStructs, pendingDs } = doc.store;
   const has = Y.decodeStateVector(serverHas);
   const known = new Map<number, number>();
   const fills: Uint8Array[] = [];
@@ -26,13 +25,16 @@ function fillOf(doc: Y.Doc, serverHas: Uint8Array): Uint8Array | null {
     if (from > begin) fills.push(nothing(client, begin, from - begin));
     known.set(client, Math.max(begin, to));
   };
-  const structs = Y.decodeUpdateV2(waiting.update).structs.filter((struct) => !(struct instanceof Y.Skip));
+  const waiting = pendingStructs === null ? [] : Y.decodeUpdateV2(pendingStructs.update).structs;
+  const structs = waiting.filter((struct) => !(struct instanceof Y.Skip));
   for (const { id, length } of structs) reach(id.client, id.clock, id.clock + length);
   for (const struct of structs) {
     if (!(struct instanceof Y.Item)) continue;
     for (const id of [struct.origin, struct.rightOrigin, struct.parent])
       if (id instanceof Y.ID) reach(id.client, id.clock + 1);
   }
+  const deletions = pendingDs === null ? [] : Y.decodeUpdateV2(pendingDs).ds.clients;
+  for (const [client, ranges] of deletions) for (const { clock, len } of ranges) reach(client, clock + len);
   return fills.length > 0 ? Y.mergeUpdates(fills) : null;
 }
 

@@ -226,7 +226,9 @@ export class SocketSession {
     if (whole) this.#sentUpTo = lastNumber(pending, 0);
     else this.#covered = covered(pending, serverHas);
     this.#isBehind = lacks(willHave, source.stateVector());
-    this.#rest = { after: lastNumber(pending, 0), update: source.diff(willHave) };
+    // Where they wait for it, none of it may wait for them.
+    const update = source.diff(this.#isBehind ? serverHas : willHave);
+    this.#rest = { after: lastNumber(pending, 0), update };
     this.#careful = careful && !this.#isBehind;
     this.#send(messages.syncStep1(this.#careful ? EMPTY : source.stateVector()));
     this.#pump();

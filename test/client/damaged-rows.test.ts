@@ -97,6 +97,35 @@ describe.each([
     },
   );
 
+  test.each([
+    ['deleted', (client: SyncManager) => client.deleteData('notes', 'n4')],
+    ['edited', (client: SyncManager) => client.updateData('notes', 'n4', { text: 'later' })],
+    [
+      'deleted and made anew',
+      async (client: SyncManager) => {
+        await client.deleteData('notes', 'n4');
+        await client.addData('notes', { id: 'n4', text: 'anew' });
+      },
+    ],
+  ])('a record that was %s behind its damaged creation holds up nothing', async (what, change) => {
+    const { url } = await server();
+    const storage = new BreakableStorage();
+    await fill(storage);
+    const client = testClient({ storage });
+    await client.initialize(OFFLINE);
+    await change(client);
+    await client.addData('notes', { id: 'z' });
+    await client.close();
+    damage(storage, [5]);
+    const again = await start(url, storage, sockets);
+    await again.client.connect();
+    await synced(again.client);
+    const ids = await idsAt(url);
+    expect(await idsOf(again.client)).toEqual(ids);
+    expect(ids.filter((id) => id !== 'n4')).toEqual([...without(4), 'z']);
+    expect(what === 'deleted' && ids.includes('n4')).toBe(false);
+  });
+
   test('what the server had got before a row was damaged comes back', async () => {
     const { url } = await server();
     const storage = new BreakableStorage();

@@ -1,0 +1,234 @@
+/** A server in memory, and lines to it that break after any number of bytes, without time and without a network. */
+import * as Y from 'yjs';
+import type { Fetch, FetchAnswer, WebSocketConstructor, WebSocketLike } from '../../client/platform.js';
+import { type MadeAt, SenderClock } from '../../server/documents/later-wins/made-at.js';
+import { Replica } from '../../server/documents/replica.js';
+import { decodeExchange } from '../../server/protocol/exchange.js';
+import { decodeMessage } from '../../server/protocol/yjs.js';
+import { type Exchange, encodeExchange } from '../../shared/exchange.js';
+import { messages } from '../../shared/yjs-messages.js';
+import type { ForeignAnswer } from './foreign-server.js';
+
+/** How a line is, while it is so. */
+export interface Line {
+  /** Bytes that a connection brings in each direction before it breaks. */
+  readonly bytes: number;
+  /** Somebody on the way who answers instead. */
+  readonly foreign: ForeignAnswer | null;
+}
+
+export const WHOLE: Line = { bytes: Number.POSITIVE_INFINITY, foreign: null };
+export const CUT: Line = { bytes: 0, foreign: null };
+
+interface Change {
+  readonly update: Uint8Array;
+  readonly madeAt: MadeAt;
+}
+
+function correct(
+  clock: SenderClock,
+  { sentAt, changes }: NonNullable<Exchange['timed']>,
+  now: number,
+): Change[] {
+  clock.hear(sentAt, now);
+  return changes.map(({ update, madeAt }) => ({
+    update,
+    madeAt: madeAt === null ? null : clock.correct(madeAt, now),
+  }));
+}
+
+/** What it has is durable at once; an update that builds on what it lacks waits with its connection. */
+export class ModelServer {
+  readonly now: () => number;
+  readonly #replica: Replica;
+  line: Line = WHOLE;
+  /** Messages and bodies that came. */
+  asked = 0;
+  readonly #sockets = new Set<ModelSocket>();
+
+  constructor(now: () => number) {
+    this.now = now;
+    this.#replica = new Replica(
+      { updates: [], memory: null },
+      { ids: () => ({ writes: 1, unions: 2 }), now, maxDepth: 64, keepFor: 86_400_000 },
+    );
+    this.#replica.images.complete();
+  }
+
+  get doc(): Y.Doc {
+    return this.#replica.doc;
+  }
+
+  get WebSocket(): WebSocketConstructor {
+    const server = this;
+    return class extends ModelSocket {
+      constructor(url: string) {
+        super(url, server);
+        server.#sockets.add(this);
+      }
+    };
+  }
+
+  readonly fetch: Fetch = async (_url, { body, headers }) => {
+    const { bytes, foreign } = this.line;
+    this.asked++;
+    if (foreign !== null) return answer(foreign.status, null, Buffer.from(foreign.body));
+    if (body.length > bytes) throw new TypeError('fetch failed');
+    const exchange = decodeExchange(body.slice());
+    const { stateVector } = exchange;
+    for (const each of this.#changesIn(exchange)) {
+      if (!this.takes(each, null)) return answer(409, headers['Sync-Challenge'] ?? null, new Uint8Array(0));
+    }
+    const diff = stateVector.length > 0 ? Y.encodeStateAsUpdate(this.doc, stateVector) : new Uint8Array(0);
+    const content = encodeExchange({ stateVector: Y.encodeStateVector(this.doc), update: diff });
+    if (content.length > bytes) throw new TypeError('fetch failed');
+    return answer(200, headers['Sync-Challenge'] ?? null, content);
+  };
+
+  #changesIn({ update, timed }: Exchange): Change[] {
+    const clock = new SenderClock();
+    const rest = update.length > 0 ? [{ update, madeAt: null }] : [];
+    return timed === undefined ? rest : [...correct(clock, timed, this.now()), ...rest];
+  }
+
+  /** The line is another one from here. */
+  become(line: Line): void {
+    this.line = line;
+    for (const socket of [...this.#sockets]) socket.breaks();
+  }
+
+  /** False where it builds on what is missing. */
+  takes({ update, madeAt }: Change, from: ModelSocket | null): boolean {
+    const checked = this.#replica.check(update);
+    if (typeof checked === 'object') return false;
+    if (checked === 'empty') return true;
+    const before = Y.encodeStateVector(this.doc);
+    this.#replica.receive(update, null, 'unite', update, madeAt);
+    const news = Y.encodeStateAsUpdate(this.doc, before);
+    for (const socket of this.#sockets) if (socket !== from) socket.hears(messages.update(news));
+    return true;
+  }
+
+  gone(socket: ModelSocket): void {
+    this.#sockets.delete(socket);
+  }
+
+  records(): Record<string, unknown> {
+    return this.doc.getMap('notes').toJSON();
+  }
+}
+
+class ModelSocket implements WebSocketLike {
+  binaryType = 'arraybuffer';
+  onopen: (() => void) | null = null;
+  onmessage: ((event: { data: unknown }) => void) | null = null;
+  onclose: ((event: { code: number; reason: string }) => void) | null = null;
+  onerror: ((event: unknown) => void) | null = null;
+  readonly #server: ModelServer;
+  readonly #challenge: string;
+  readonly #clock = new SenderClock();
+  readonly #waiting: Change[] = [];
+  #up: number;
+  #down: number;
+  #isOpen = true;
+  #isGreeted = false;
+
+  constructor(url: string, server: ModelServer) {
+    this.#server = server;
+    this.#challenge = new URL(url).searchParams.get('challenge') ?? '';
+    const { bytes, foreign } = server.line;
+    this.#up = bytes;
+    this.#down = bytes;
+    queueMicrotask(() => this.#begin(foreign));
+  }
+
+  send(data: Uint8Array): void {
+    const bytes = data.slice();
+    queueMicrotask(() => this.#arrives(bytes));
+  }
+
+  close(): void {
+    this.#end();
+  }
+
+  breaks(): void {
+    if (!this.#isOpen) return;
+    this.#end();
+    this.onclose?.({ code: 1006, reason: '' });
+  }
+
+  hears(message: Uint8Array): void {
+    queueMicrotask(() => {
+      if (!this.#isOpen) return;
+      this.#down -= message.length;
+      if (this.#down < 0) this.breaks();
+      else this.onmessage?.({ data: message.slice().buffer });
+    });
+  }
+
+  #end(): void {
+    this.#isOpen = false;
+    this.#server.gone(this);
+  }
+
+  #begin(foreign: ForeignAnswer | null): void {
+    if (!this.#isOpen) return;
+    if (this.#up <= 0 || foreign !== null) this.#refuse(foreign);
+    else {
+      this.onopen?.();
+      this.hears(messages.proof(this.#challenge));
+      this.hears(Uint8Array.of(102));
+      this.hears(messages.syncStep1(Y.encodeStateVector(this.#server.doc)));
+    }
+  }
+
+  #refuse(foreign: ForeignAnswer | null): void {
+    this.#end();
+    this.#server.asked++;
+    const code = typeof foreign?.socket === 'number' ? foreign.socket : 1006;
+    if (code !== 1006) this.onopen?.();
+    this.onclose?.({ code, reason: '' });
+  }
+
+  #arrives(bytes: Uint8Array): void {
+    if (!this.#isOpen) return;
+    this.#server.asked++;
+    this.#up -= bytes.length;
+    if (this.#up < 0) {
+      this.breaks();
+      return;
+    }
+    const message = decodeMessage(bytes);
+    if (message.type === 'syncStep1') this.#greet(message.stateVector);
+    else if (message.type === 'syncStep2' || message.type === 'update')
+      this.#takes([{ update: message.update, madeAt: null }]);
+    else if (message.type === 'timed') this.#takes(correct(this.#clock, message, this.#server.now()));
+    else if (message.type === 'checkpoint' && this.#waiting.length === 0)
+      this.hears(messages.checkpoint(message.n));
+  }
+
+  #greet(stateVector: Uint8Array): void {
+    this.#isGreeted = true;
+    this.hears(messages.syncStep2(Y.encodeStateAsUpdate(this.#server.doc, stateVector)));
+  }
+
+  #takes(changes: readonly Change[]): void {
+    const before = this.#waiting.length;
+    this.#waiting.push(...changes.filter((change) => !this.#server.takes(change, this)));
+    for (let at = 0; at < this.#waiting.length; ) {
+      if (!this.#server.takes(this.#waiting[at] as Change, this)) at++;
+      else {
+        this.#waiting.splice(at, 1);
+        at = 0;
+      }
+    }
+    const asks = before === 0 && this.#isGreeted && this.#waiting.length > 0;
+    if (asks) this.hears(messages.syncStep1(Y.encodeStateVector(this.#server.doc)));
+  }
+}
+
+function answer(status: number, proof: string | null, content: Uint8Array): FetchAnswer {
+  const get = (name: string): string | null => (name === 'Sync-Proof' ? proof : null);
+  const arrayBuffer = async (): Promise<ArrayBuffer> => content.slice().buffer as ArrayBuffer;
+  return { ok: status >= 200 && status < 300, status, headers: { get }, arrayBuffer };
+}
