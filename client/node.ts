@@ -12,16 +12,16 @@
  * await syncManager.close();
  */
 import { WebSocket } from 'ws';
-import type { SyncClient } from './api.js';
-import { noConnectivity } from './connectivity.js';
-import { registerDefaultClient } from './default-client.js';
-import { levelStorage } from './local-store/level.js';
-import type { Platform, WebSocketConstructor } from './platform.js';
-import { standardParts } from './standard-platform.js';
+import type { SyncClient } from './api/api.js';
+import { levelStorage } from './local-store/level/level.js';
+import { noConnectivity } from './platform/connectivity.js';
+import type { Platform, WebSocketConstructor } from './platform/platform.js';
+import { standardParts } from './platform/standard.js';
+import { registerDefaultClient } from './session/default-client.js';
 import { SyncManager } from './sync-manager.js';
 
-export { levelStorage } from './local-store/level.js';
-export * from './public.js';
+export * from './api/public.js';
+export { levelStorage } from './local-store/level/level.js';
 
 export interface NodeClientOptions {
   /** Where it keeps its data. Default: `./telemed-sync-data`. */

@@ -11,24 +11,21 @@ import './react-native/hide-text-decoder.js';
 import './react-native/restore-text-decoder.js';
 import AsyncStorage from '@react-native-async-storage/async-storage';
 import { AppState } from 'react-native';
-import type { SyncClient } from './api.js';
-import { type NetInfoLike, reactNativeConnectivity } from './connectivity.js';
-import { registerDefaultClient } from './default-client.js';
+import type { SyncClient } from './api/api.js';
 import { ClientError } from './errors.js';
-import { asyncStorage } from './local-store/async-storage.js';
-import type { Connectivity, Platform } from './platform.js';
+import { asyncStorage } from './local-store/async-storage/async-storage.js';
+import { type NetInfoLike, reactNativeConnectivity } from './platform/connectivity.js';
+import type { Connectivity, Platform } from './platform/platform.js';
+import { standardParts } from './platform/standard.js';
 import { withWholeAnswers } from './react-native/whole-answers.js';
-import { standardParts } from './standard-platform.js';
+import { registerDefaultClient } from './session/default-client.js';
 import { SyncManager } from './sync-manager.js';
 
-export type { NetInfoLike } from './connectivity.js';
-export {
-  type AsyncStorageLike,
-  type AsyncStorageOptions,
-  asyncStorage,
-} from './local-store/async-storage.js';
+export * from './api/public.js';
+export { type AsyncStorageOptions, asyncStorage } from './local-store/async-storage/async-storage.js';
+export type { AsyncStorageLike } from './local-store/async-storage/types.js';
 export { type ExpoSqlite, expoSqliteStorage } from './local-store/expo-sqlite.js';
-export * from './public.js';
+export type { NetInfoLike } from './platform/connectivity.js';
 
 /**
  * The option `connectivity` with NetInfo: a connection is then tried at once when the network is back.

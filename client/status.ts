@@ -1,5 +1,5 @@
 import type { ClientError, StorageError } from './errors.js';
-import type { RefusedChange } from './refused-changes.js';
+import type { RefusedChange } from './refused/refused-changes.js';
 
 /** A value that changes, as `useSyncExternalStore` and hand-written screens like it. */
 export interface Observable<Value> {

@@ -17,14 +17,12 @@ import type {
   SyncOptions,
   SyncRecord,
   UpdateOptions,
-} from './api.js';
-import { ChangeEvents } from './change-events.js';
-import { LiveCollection } from './collection-view.js';
+} from './api/api.js';
 import { ClientError, RecordError } from './errors.js';
-import { toJson } from './json-record.js';
-import type { Platform } from './platform.js';
-import { PresenceRelay } from './presence-relay.js';
-import { changedRecord } from './record-change.js';
+import type { Platform } from './platform/platform.js';
+import { PresenceRelay } from './presence/presence-relay.js';
+import { toJson } from './records/json-record.js';
+import { changedRecord } from './records/record-change.js';
 import {
   checkCollection,
   checkId,
@@ -32,13 +30,15 @@ import {
   checkSchema,
   checkTexts,
   type Knows,
-} from './record-check.js';
-import type { RefusedKeeper } from './refused-keeper.js';
-import type { Replica } from './replica.js';
-import { SessionKeeper } from './session-keeper.js';
+} from './records/record-check.js';
+import type { RefusedKeeper } from './refused/refused-keeper.js';
+import type { Replica } from './replica/replica.js';
+import { SessionKeeper } from './session/session-keeper.js';
+import { untilStatus } from './session/until-status.js';
+import type { Predecessor, UserSession } from './session/user-session.js';
 import type { Observable, SyncStatus } from './status.js';
-import { untilStatus } from './until-status.js';
-import type { Predecessor, UserSession } from './user-session.js';
+import { ChangeEvents } from './views/change-events.js';
+import { LiveCollection } from './views/collection-view.js';
 
 export class SyncManager implements SyncClient {
   readonly presence = new PresenceRelay();

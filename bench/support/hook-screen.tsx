@@ -2,11 +2,11 @@ import { Window } from 'happy-dom';
 import { memo, type ReactNode, useLayoutEffect, useSyncExternalStore } from 'react';
 import { createRoot } from 'react-dom/client';
 import * as Y from 'yjs';
-import type { SyncRecord } from '../../client/api.js';
-import { noConnectivity } from '../../client/connectivity.js';
+import type { SyncRecord } from '../../client/api/api.js';
 import { memoryStorage } from '../../client/local-store/memory.js';
+import { noConnectivity } from '../../client/platform/connectivity.js';
+import { standardParts } from '../../client/platform/standard.js';
 import { SyncProvider, useSyncedData } from '../../client/react/hooks.js';
-import { standardParts } from '../../client/standard-platform.js';
 import { SyncManager } from '../../client/sync-manager.js';
 import type { Measured } from '../hooks.js';
 

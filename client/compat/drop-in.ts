@@ -1,5 +1,5 @@
-import type { SyncClient, SyncRecord } from '../api.js';
-import { defaultClient } from '../default-client.js';
+import type { SyncClient, SyncRecord } from '../api/api.js';
+import { defaultClient } from '../session/default-client.js';
 import { SyncManager as Manager } from '../sync-manager.js';
 import { OldClient, type OldItems } from './old-client.js';
 

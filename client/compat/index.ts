@@ -8,8 +8,8 @@
 import '../index.js';
 import { dropIn } from './drop-in.js';
 
+export * from '../api/public.js';
 export { createSyncClient } from '../index.js';
-export * from '../public.js';
 export * from '../react/hooks.js';
 export { SyncManager } from './drop-in.js';
 export * from './hooks.js';

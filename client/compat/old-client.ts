@@ -3,9 +3,9 @@
 import type { JsonObject } from '../../shared/json.js';
 import { isDeviceId, isUserId } from '../../shared/names.js';
 import { recordMap, writeRecord } from '../../shared/records.js';
-import type { DeviceSettings } from '../device-settings.js';
-import { checkCollection, checkId, checkRecord, checkTexts } from '../record-check.js';
-import type { Predecessor, UserSession } from '../user-session.js';
+import { checkCollection, checkId, checkRecord, checkTexts } from '../records/record-check.js';
+import type { DeviceSettings } from '../session/device-settings.js';
+import type { Predecessor, UserSession } from '../session/user-session.js';
 
 /** What is used of AsyncStorage, or of `localStorage`, which stands in for it in browsers. */
 export interface OldItems {

@@ -3,7 +3,7 @@ import '../react-native.js';
 import AsyncStorage from '@react-native-async-storage/async-storage';
 import { dropIn } from './drop-in.js';
 
-export * from '../public.js';
+export * from '../api/public.js';
 export * from '../react/hooks.js';
 export { createSyncClient } from '../react-native.js';
 export { SyncManager } from './drop-in.js';

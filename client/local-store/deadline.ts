@@ -1,4 +1,4 @@
-import type { Clock } from '../platform.js';
+import type { Clock } from '../platform/platform.js';
 
 /**
  * Rejects with what `onLate` returns when `work` takes longer than `ms`. The time is taken in halves, as a device

@@ -1,7 +1,8 @@
 /** The bytes of answers on React Native before 0.73, whose `fetch` gives them as a blob only. */
+
+import { isLacking, lacking } from '../connection/response-bytes.js';
 import { fromBase64 } from '../local-store/base64.js';
-import type { Fetch, FetchAnswer } from '../platform.js';
-import { isLacking, lacking } from '../response-bytes.js';
+import type { Fetch, FetchAnswer } from '../platform/platform.js';
 
 /** It has an `arrayBuffer()` that always fails, and has used up the body by then. */
 let asBlob = false;

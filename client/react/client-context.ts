@@ -1,6 +1,6 @@
 import { createContext, createElement, type ReactNode, useContext } from 'react';
-import type { SyncClient } from '../api.js';
-import { defaultClient } from '../default-client.js';
+import type { SyncClient } from '../api/api.js';
+import { defaultClient } from '../session/default-client.js';
 
 const Context = createContext<SyncClient | null>(null);
 

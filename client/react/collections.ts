@@ -1,4 +1,4 @@
-import type { CollectionKey, RecordOf } from '../api.js';
+import type { CollectionKey, RecordOf } from '../api/api.js';
 import {
   type Identified,
   type SyncedData,

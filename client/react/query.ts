@@ -1,4 +1,4 @@
-import type { CollectionView, SyncRecord } from '../api.js';
+import type { CollectionView, SyncRecord } from '../api/api.js';
 
 /** Field → value that it has to equal, or a function that says yes. */
 export type Where<Row> = { readonly [Field in keyof Row]?: Row[Field] } | ((record: Row) => boolean);

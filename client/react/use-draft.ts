@@ -1,6 +1,6 @@
 import { equalityDeep } from 'lib0/function';
 import { useCallback, useMemo, useReducer, useSyncExternalStore } from 'react';
-import type { Changes, CollectionKey, CollectionView, RecordOf, SyncClient, SyncRecord } from '../api.js';
+import type { Changes, CollectionKey, CollectionView, RecordOf, SyncClient, SyncRecord } from '../api/api.js';
 import { useSyncClient } from './client-context.js';
 import { useRecord } from './use-record.js';
 import { useSyncStatus } from './use-sync-status.js';

@@ -1,5 +1,5 @@
 import { useCallback, useMemo, useSyncExternalStore } from 'react';
-import type { Presence, PresenceEntry } from '../presence.js';
+import type { Presence, PresenceEntry } from '../presence/presence.js';
 import { useSyncClient } from './client-context.js';
 
 const NOBODY: readonly PresenceEntry[] = [];

@@ -1,5 +1,5 @@
 import { useCallback, useSyncExternalStore } from 'react';
-import type { CollectionKey, RecordOf } from '../api.js';
+import type { CollectionKey, RecordOf } from '../api/api.js';
 import { useSyncClient } from './client-context.js';
 
 /**

@@ -8,7 +8,7 @@ import type {
   SyncClient,
   SyncRecord,
   UpdateOptions,
-} from '../api.js';
+} from '../api/api.js';
 import { ClientError } from '../errors.js';
 import { NOT_INITIALIZED } from '../status.js';
 import { useSyncClient } from './client-context.js';

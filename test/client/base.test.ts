@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
-import type { SyncRecord } from '../../client/api.js';
-import { changedRecord } from '../../client/record-change.js';
+import type { SyncRecord } from '../../client/api/api.js';
+import { changedRecord } from '../../client/records/record-change.js';
 import { closeClients, offlineClient } from '../support/test-client.js';
 
 afterEach(closeClients);

@@ -1,7 +1,7 @@
 /** What one tab deletes, and what becomes of the others (C9). */
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
-import type { SyncOptions } from '../../client/api.js';
-import { indexedDbStorage } from '../../client/local-store/indexeddb.js';
+import type { SyncOptions } from '../../client/api/api.js';
+import { indexedDbStorage } from '../../client/local-store/indexeddb/indexeddb.js';
 import { memoryStorage } from '../../client/local-store/memory.js';
 import type { SyncManager } from '../../client/sync-manager.js';
 import { emptyIndexedDb } from '../support/fake-indexeddb.js';

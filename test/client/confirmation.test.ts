@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
 import { StorageError } from '../../client/errors.js';
-import { asyncStorage } from '../../client/local-store/async-storage.js';
+import { asyncStorage } from '../../client/local-store/async-storage/async-storage.js';
 import { AsyncItems } from '../support/async-items.js';
 import { BreakableStorage } from '../support/breakable-storage.js';
 import { ConnectionWorld, settle } from '../support/connection-world.js';

@@ -1,8 +1,8 @@
 /** What a server sees when all its clients lose it at once. Time is driven by hand, chance by a seed. */
 import { expect, test } from 'vitest';
-import { Connection } from '../../client/connection.js';
-import { noConnectivity } from '../../client/connectivity.js';
-import type { WebSocketConstructor } from '../../client/platform.js';
+import { Connection } from '../../client/connection/connection.js';
+import { noConnectivity } from '../../client/platform/connectivity.js';
+import type { WebSocketConstructor } from '../../client/platform/platform.js';
 import { settle } from '../support/connection-world.js';
 import { FakeSocket } from '../support/fake-sockets.js';
 import { seededRandom } from '../support/hostile.js';

@@ -1,6 +1,6 @@
 /** When a connection is tried again. Sockets, time and chance are driven by hand, so that each pause is exact. */
 import { describe, expect, test } from 'vitest';
-import { Backoff } from '../../client/backoff.js';
+import { Backoff } from '../../client/connection/backoff.js';
 import { messages } from '../../shared/yjs-messages.js';
 import { ConnectionWorld, settle } from '../support/connection-world.js';
 

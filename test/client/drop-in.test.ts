@@ -1,6 +1,6 @@
 import { afterEach, expect, test, vi } from 'vitest';
 import { OldClient } from '../../client/compat/old-client.js';
-import { asyncStorage } from '../../client/local-store/async-storage.js';
+import { asyncStorage } from '../../client/local-store/async-storage/async-storage.js';
 import { memoryStorage } from '../../client/local-store/memory.js';
 import { AsyncItems } from '../support/async-items.js';
 import { startServer } from '../support/server.js';

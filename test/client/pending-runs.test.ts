@@ -6,7 +6,7 @@
  * Other seeds by hand: `MODEL_SEED=5 MODEL_RUNS=10000 npx vitest run test/client/pending-runs.test.ts`.
  */
 import { expect, test } from 'vitest';
-import type { WebSocketConstructor } from '../../client/platform.js';
+import type { WebSocketConstructor } from '../../client/platform/platform.js';
 import { SyncManager } from '../../client/sync-manager.js';
 import { Chance } from '../faults/chance.js';
 import { BreakableStorage } from '../support/breakable-storage.js';

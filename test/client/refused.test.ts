@@ -2,10 +2,10 @@
 import { setImmediate } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
 import { StorageError } from '../../client/errors.js';
-import { asyncStorage } from '../../client/local-store/async-storage.js';
+import { asyncStorage } from '../../client/local-store/async-storage/async-storage.js';
 import { memoryStorage } from '../../client/local-store/memory.js';
 import type { DeviceStorage } from '../../client/local-store/store.js';
-import type { Platform } from '../../client/platform.js';
+import type { Platform } from '../../client/platform/platform.js';
 import type { SyncManager } from '../../client/sync-manager.js';
 import { AsyncItems } from '../support/async-items.js';
 import { BreakableStorage } from '../support/breakable-storage.js';

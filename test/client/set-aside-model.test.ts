@@ -6,9 +6,9 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import * as Y from 'yjs';
-import { type RecordWrite, writeAgain } from '../../client/record-write.js';
-import { without } from '../../client/set-aside.js';
-import type { PendingChange } from '../../client/sync-source.js';
+import type { PendingChange } from '../../client/connection/sync-source.js';
+import { type RecordWrite, writeAgain } from '../../client/records/record-write.js';
+import { without } from '../../client/refused/set-aside.js';
 import type { CollectionName, RecordId } from '../../shared/names.js';
 import { assignRecord, readRecord, recordMap, writeRecord } from '../../shared/records.js';
 

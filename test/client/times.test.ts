@@ -1,7 +1,7 @@
 /** When each change was made: kept with it, and told to servers that take it (N9). */
 import { afterEach, expect, test } from 'vitest';
 import * as Y from 'yjs';
-import { seal, unseal } from '../../client/stored-bytes.js';
+import { seal, unseal } from '../../client/replica/stored-bytes.js';
 import { decodeMessage, messages } from '../../server/protocol/yjs.js';
 import { BreakableStorage } from '../support/breakable-storage.js';
 import { ConnectedDevice } from '../support/connected-device.js';

@@ -1,4 +1,4 @@
-import type { AsyncStorageLike } from '../../client/local-store/async-storage.js';
+import type { AsyncStorageLike } from '../../client/local-store/async-storage/types.js';
 
 /**
  * Stands in for React Native's AsyncStorage: a map whose calls take a moment, and whose process can end at any of

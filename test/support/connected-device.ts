@@ -1,9 +1,9 @@
 import { WebSocket } from 'ws';
-import { Connection, type ConnectionReport } from '../../client/connection.js';
-import { noConnectivity } from '../../client/connectivity.js';
-import type { WebSocketConstructor } from '../../client/platform.js';
-import { LivePresence } from '../../client/presence.js';
-import { standardParts } from '../../client/standard-platform.js';
+import { Connection, type ConnectionReport } from '../../client/connection/connection.js';
+import { noConnectivity } from '../../client/platform/connectivity.js';
+import type { WebSocketConstructor } from '../../client/platform/platform.js';
+import { standardParts } from '../../client/platform/standard.js';
+import { LivePresence } from '../../client/presence/presence.js';
 import { PlainSource } from './plain-source.js';
 import { Watched } from './wait.js';
 

@@ -1,5 +1,9 @@
-import { Connection, type ConnectionOptions, type ConnectionReport } from '../../client/connection.js';
-import type { Connectivity, Fetch } from '../../client/platform.js';
+import {
+  Connection,
+  type ConnectionOptions,
+  type ConnectionReport,
+} from '../../client/connection/connection.js';
+import type { Connectivity, Fetch } from '../../client/platform/platform.js';
 import { decodeExchange } from '../../server/protocol/exchange.js';
 import { type Exchange, encodeExchange } from '../../shared/exchange.js';
 import { FakeSockets } from './fake-sockets.js';

@@ -1,4 +1,4 @@
-import type { WebSocketConstructor, WebSocketLike } from '../../client/platform.js';
+import type { WebSocketConstructor, WebSocketLike } from '../../client/platform/platform.js';
 import { decodeMessage, type YjsMessage } from '../../server/protocol/yjs.js';
 import { messages } from '../../shared/yjs-messages.js';
 

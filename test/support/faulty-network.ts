@@ -1,6 +1,6 @@
 import * as decoding from 'lib0/decoding';
 import { WebSocket } from 'ws';
-import type { WebSocketConstructor } from '../../client/platform.js';
+import type { WebSocketConstructor } from '../../client/platform/platform.js';
 
 const CHECKPOINT = 100;
 

@@ -1,4 +1,4 @@
-import type { Clock } from '../../client/platform.js';
+import type { Clock } from '../../client/platform/platform.js';
 
 interface Timer {
   readonly at: number;

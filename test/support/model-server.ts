@@ -1,6 +1,11 @@
 /** A server in memory, and lines to it that break after any number of bytes, without time and without a network. */
 import * as Y from 'yjs';
-import type { Fetch, FetchAnswer, WebSocketConstructor, WebSocketLike } from '../../client/platform.js';
+import type {
+  Fetch,
+  FetchAnswer,
+  WebSocketConstructor,
+  WebSocketLike,
+} from '../../client/platform/platform.js';
 import { type MadeAt, SenderClock } from '../../server/documents/later-wins/made-at.js';
 import { Replica } from '../../server/documents/replica.js';
 import { decodeExchange } from '../../server/protocol/exchange.js';

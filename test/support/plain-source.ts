@@ -1,5 +1,5 @@
 import * as Y from 'yjs';
-import type { PendingChange, SyncSource } from '../../client/sync-source.js';
+import type { PendingChange, SyncSource } from '../../client/connection/sync-source.js';
 
 /** A document in memory that keeps what is pending, without a store. */
 export class PlainSource implements SyncSource {

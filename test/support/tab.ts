@@ -1,5 +1,5 @@
 import type { DeviceStorage } from '../../client/local-store/store.js';
-import { Replica } from '../../client/replica.js';
+import { Replica } from '../../client/replica/replica.js';
 import { ManualClock } from './manual-clock.js';
 import { Watched } from './wait.js';
 

@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
-import { noConnectivity } from '../../client/connectivity.js';
-import { levelStorage } from '../../client/local-store/level.js';
+import { levelStorage } from '../../client/local-store/level/level.js';
 import { memoryStorage } from '../../client/local-store/memory.js';
 import type { DeviceStorage } from '../../client/local-store/store.js';
-import type { Platform, WebSocketConstructor } from '../../client/platform.js';
-import { standardParts } from '../../client/standard-platform.js';
+import { noConnectivity } from '../../client/platform/connectivity.js';
+import type { Platform, WebSocketConstructor } from '../../client/platform/platform.js';
+import { standardParts } from '../../client/platform/standard.js';
 import type { SyncStatus } from '../../client/status.js';
 import { SyncManager } from '../../client/sync-manager.js';
 

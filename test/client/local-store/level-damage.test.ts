@@ -3,7 +3,7 @@ import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { levelStorage } from '../../../client/local-store/level.js';
+import { levelStorage } from '../../../client/local-store/level/level.js';
 import type { LocalStore, StoredChange } from '../../../client/local-store/store.js';
 
 /** Every how many bytes: `DAMAGE_STRIDE=1` takes all of them. */

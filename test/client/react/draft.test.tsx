@@ -1,7 +1,7 @@
 // @vitest-environment happy-dom
 import { act } from 'react';
 import { afterEach, describe, expect, test } from 'vitest';
-import type { SyncRecord } from '../../../client/api.js';
+import type { SyncRecord } from '../../../client/api/api.js';
 import { type Draft, SyncProvider, useDraft } from '../../../client/react/hooks.js';
 import { cleanScreens, render } from '../../support/rendered.js';
 import { closeClients, offlineClient } from '../../support/test-client.js';

@@ -2,9 +2,9 @@
 import { act, type ReactNode } from 'react';
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
-import type { SyncOptions, SyncRecord } from '../../../client/api.js';
+import type { SyncOptions, SyncRecord } from '../../../client/api/api.js';
 import { memoryStorage } from '../../../client/local-store/memory.js';
-import type { Connectivity } from '../../../client/platform.js';
+import type { Connectivity } from '../../../client/platform/platform.js';
 import {
   type SyncedDataOptions,
   SyncProvider,

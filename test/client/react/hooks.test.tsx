@@ -3,7 +3,7 @@ import { act, type ReactNode, StrictMode, version } from 'react';
 import { hydrateRoot } from 'react-dom/client';
 import { renderToString } from 'react-dom/server';
 import { afterEach, describe, expect, test } from 'vitest';
-import type { SyncClient, SyncRecord } from '../../../client/api.js';
+import type { SyncClient, SyncRecord } from '../../../client/api/api.js';
 import {
   type SyncedData,
   SyncProvider,

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { CollectionView, SyncRecord } from '../../../client/api.js';
+import type { CollectionView, SyncRecord } from '../../../client/api/api.js';
 import { type Query, QueryResult } from '../../../client/react/query.js';
 import { runs } from '../../support/runs.js';
 

@@ -1,0 +1,378 @@
+import { ClientError } from '../errors.js';
+import { ObservableValue } from '../views/observable.js';
+import { Backoff } from './backoff.js';
+import { failureOf, type Waiter, Waiters } from './flush-waiters.js';
+import { EXCHANGE_PAUSE, Fallback } from './http-fallback.js';
+import { type LinkEnd, type LinkEvents, SocketLink } from './socket-link.js';
+import { askToken, Renewals } from './token.js';
+import type { ConnectionOptions, ConnectionReport } from './types.js';
+import { socketAddress } from './urls.js';
+import { type Verdict, verdictOfEnd, verdictOfFailure } from './verdict.js';
+
+export type { ConnectionOptions, ConnectionReport } from './types.js';
+
+const NOT_CONNECTED = 'Not connected.';
+const NO_NETWORK = 'This device is not on a network.';
+const BY_HTTP = 'No WebSocket gets through to the server; changes are exchanged over HTTP from time to time.';
+
+/** Hints that come together are about one thing, in ms. */
+const BURST = 1_000;
+/** What stays said while it is tried again. */
+const STOPPED: ReadonlySet<string> = new Set(['needs-token', 'refused']);
+/** How long it rests where another attempt would end the same way, unless something happens, in ms. */
+const STOPPED_PAUSE = 300_000;
+/** Where the window of pauses begins for a server that has too much to do, in ms. */
+const BUSY = 8_000;
+
+/** Keeps a source in step with the server: over a socket, or over HTTP while no socket gets through. */
+export class Connection {
+  readonly #options: ConnectionOptions;
+  readonly #report: ObservableValue<ConnectionReport>;
+  readonly #backoff: Backoff;
+  readonly #waiters: Waiters;
+  readonly #fallback: Fallback;
+  readonly #renewals: Renewals;
+  #running = false;
+  #endHints = (): void => {};
+  /** An attempt that waits for its token. */
+  #attempt: object | null = null;
+  #link: SocketLink | null = null;
+  #cancelRetry: (() => void) | null = null;
+  /** Attempts that failed in a row. */
+  #failures = 0;
+  #lacksBase = false;
+  /** One of the pending changes was refused: it is being found over HTTP. */
+  #isSorting = false;
+  /** It could not be found there. */
+  #isCareful = false;
+  #hintedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+    this.#report = new ObservableValue<ConnectionReport>({
+      connection: 'offline',
+      reason: NOT_CONNECTED,
+      error: null,
+    });
+    this.#report.subscribe(options.onChange);
+    this.#backoff = new Backoff(options.platform.random);
+    this.#waiters = new Waiters(options.platform.clock);
+    this.#renewals = new Renewals(options.platform.clock);
+    this.#isSorting = options.sorts ?? false;
+    this.#fallback = new Fallback(options, {
+      exchanged: () => this.#exchanged(),
+      confirmed: () => this.#renewals.worked(),
+      failed: (error, brought) => this.#exchangeFailed(verdictOfFailure(error), brought),
+    });
+  }
+
+  /** Where it runs already, but waits or was refused, it tries at once (C10). */
+  start(): void {
+    if (this.#running) {
+      this.retryNow();
+      return;
+    }
+    this.#running = true;
+    this.#endHints = this.#options.platform.connectivity.subscribe((hint) => this.#hint(hint));
+    this.#startOver();
+  }
+
+  /** Ends it; it can be started again. */
+  stop(): void {
+    if (!this.#running) return;
+    this.#running = false;
+    this.#endHints();
+    this.#idle();
+    this.#fallback.stop();
+    this.#waiters.rejectAll(new ClientError('OFFLINE', NOT_CONNECTED));
+    this.#tell({ connection: 'offline', reason: NOT_CONNECTED, error: null });
+  }
+
+  /** Tries at once unless it is trying or connected: there is a new token, or the user asked for it. */
+  retryNow(): void {
+    if (!this.#running || this.#attempt !== null) return;
+    if (this.#link !== null && !this.#link.session.isDenied) return;
+    this.#startOver();
+  }
+
+  /**
+   * Resolves when the server has everything that is pending now, and has been heard since. Rejects with a
+   * `ClientError` (`OFFLINE`, `NEEDS_TOKEN`, `REFUSED`) where that fails.
+   */
+  flush(): Promise<void> {
+    if (!this.#running) return Promise.reject(new ClientError('OFFLINE', NOT_CONNECTED));
+    if (this.#link?.session.isDenied) return Promise.reject(failureOf(this.#report.current));
+    return this.#waiters.add((waiter) => {
+      this.#link?.session.round(waiter.resolve);
+      if (this.#isOnline) return;
+      if (this.#hasSockets) this.retryNow();
+      this.#exchangeFor(waiter);
+    });
+  }
+
+  get #hasSockets(): boolean {
+    return this.#options.platform.WebSocket !== undefined;
+  }
+
+  get #isOnline(): boolean {
+    return this.#link?.session.isOnline ?? false;
+  }
+
+  get #isStopped(): boolean {
+    return STOPPED.has(this.#report.current.connection);
+  }
+
+  #tell(change: Partial<ConnectionReport>): void {
+    this.#report.set({ ...this.#report.current, ...change });
+  }
+
+  #idle(): void {
+    this.#attempt = null;
+    this.#cancelRetry?.();
+    this.#cancelRetry = null;
+    this.#link?.close();
+    this.#link = null;
+  }
+
+  #startOver(): void {
+    this.#backoff.reset();
+    this.#renewals.reset();
+    this.#tell({ connection: 'connecting', reason: null });
+    this.#connect();
+  }
+
+  #connect(): void {
+    this.#idle();
+    if (!this.#isStopped) this.#tell({ connection: 'connecting' });
+    if (!this.#running) return;
+    if (this.#hasSockets && !this.#isSorting) void this.#dial();
+    else this.#fallback.now().catch(() => {});
+  }
+
+  async #dial(): Promise<void> {
+    const attempt = {};
+    this.#attempt = attempt;
+    try {
+      const token = await askToken(this.#options.getToken, this.#options.platform.clock);
+      if (this.#attempt !== attempt) return;
+      this.#attempt = null;
+      this.#open(token);
+    } catch (error) {
+      if (this.#attempt === attempt) this.#failed(verdictOfFailure(error));
+    }
+  }
+
+  #open(token: string | null): void {
+    const { source, presence, platform } = this.#options;
+    const { WebSocket, clock } = platform;
+    if (WebSocket === undefined) return;
+    const challenge = platform.newId();
+    const link = new SocketLink({
+      source,
+      presence,
+      WebSocket,
+      clock,
+      address: socketAddress(this.#options, token, challenge),
+      challenge,
+      whole: this.#lacksBase,
+      careful: this.#isCareful,
+      events: this.#events(),
+    });
+    this.#link = link;
+    for (const { resolve } of this.#waiters.all) link.session.round(resolve);
+    link.open();
+  }
+
+  #events(): LinkEvents {
+    return {
+      online: () => this.#wentOnline(),
+      confirmed: () => this.#progressed(),
+      denied: (reason) => this.#denied(reason),
+      ended: (end) => this.#ended(end),
+    };
+  }
+
+  /** A line that breaks again and again brings something each time (C11). */
+  #progressed(): void {
+    this.#failures = 0;
+    this.#renewals.worked();
+    this.#backoff.reset();
+    if (this.#isOnline) this.#tellSynced();
+  }
+
+  #wentOnline(): void {
+    this.#failures = 0;
+    this.#lacksBase = false;
+    this.#isCareful = false;
+    this.#renewals.worked();
+    this.#backoff.reset();
+    const error = this.#link?.session.isDenied ? this.#report.current.error : null;
+    this.#tell({ connection: 'online', reason: null, error, hasReceived: true });
+    this.#tellSynced();
+  }
+
+  #denied(reason: string): void {
+    const error = new ClientError('REFUSED', reason);
+    this.#tell({ error });
+    this.#waiters.rejectAll(error);
+  }
+
+  #tellSynced(): void {
+    const { source, platform, onSynced } = this.#options;
+    const isDenied = this.#link?.session.isDenied ?? false;
+    if (isDenied || source.pendingAfter(0).length > 0) return;
+    onSynced?.();
+    this.#tell({ lastSyncedAt: platform.clock.now() });
+  }
+
+  /** An attempt failed, or the connection was lost. */
+  #failed(verdict: Verdict): void {
+    this.#failures = this.#isOnline ? 0 : this.#failures + 1;
+    this.#idle();
+    this.#lacksBase ||= verdict.lacksBase ?? false;
+    if (verdict.next === 'refused') this.#refused(verdict);
+    else if (verdict.next === 'token') this.#wantsToken(verdict.reason);
+    else if (verdict.next === 'now') this.#startOver();
+    else this.#pause(verdict);
+    this.#settleWaiters();
+  }
+
+  #refused({ reason, error }: Verdict): void {
+    this.#tell({ connection: 'refused', reason, error: error ?? this.#report.current.error });
+    // What was erased is begun anew by the app alone.
+    if (error?.code !== 'ERASED') this.#retryAfter(STOPPED_PAUSE);
+  }
+
+  #wantsToken(reason: string): void {
+    if (this.#options.getToken === undefined) {
+      this.#tell({ connection: 'needs-token', reason });
+      this.#retryAfter(STOPPED_PAUSE);
+      return;
+    }
+    const when = this.#renewals.next();
+    if (when === 'now') {
+      this.#connect();
+      return;
+    }
+    if (when === 'later') this.#tell({ connection: 'needs-token', reason });
+    else if (!this.#isStopped) this.#tell({ connection: 'connecting', reason: null });
+    this.#retryAfter(this.#backoff.next());
+  }
+
+  #pause({ next, reason, error, isOfChange = false }: Verdict): void {
+    if (next === 'slowest') this.#backoff.slow();
+    if (next === 'busy') this.#backoff.atLeast(BUSY);
+    const needsToken = this.#report.current.connection === 'needs-token';
+    if (!needsToken) this.#tell({ connection: 'offline', reason });
+    if (error !== null) this.#tell({ error });
+    this.#retryAfter(this.#backoff.next());
+    if (!this.#running || !this.#hasSockets) return;
+    this.#isSorting = isOfChange;
+    if (isOfChange) void this.#sort();
+    else if (this.#failures >= 2) this.#fallback.ifDue();
+  }
+
+  #ended({ suspect = null, ...end }: LinkEnd): void {
+    const verdict = verdictOfEnd(end);
+    this.#failed(verdict);
+    if (suspect === null || verdict.isOfChange !== true) return;
+    this.#isSorting = false;
+    const { number, serverHas } = suspect;
+    const refusal = { code: 'REFUSED', reason: verdict.reason };
+    this.#options.source.setAside(number, refusal, serverHas).catch(() => {}); // it is pending as before
+  }
+
+  /** Which change the server refuses, an exchange over HTTP finds out: it is set aside there (C11). */
+  async #sort(): Promise<void> {
+    await this.#options.source.settled().catch(() => {});
+    if (this.#running && this.#isSorting) this.#fallback.now().catch(() => {});
+  }
+
+  #retryAfter(ms: number): void {
+    this.#cancelRetry?.();
+    if (!this.#running) return;
+    this.#cancelRetry = this.#options.platform.clock.after(ms, () => {
+      this.#cancelRetry = null;
+      this.#connect();
+    });
+  }
+
+  #hint(hint: 'online' | 'offline' | 'foreground'): void {
+    if (hint === 'offline') this.#tellNetwork(NO_NETWORK);
+    else this.#tryAtOnce();
+  }
+
+  #tryAtOnce(): void {
+    if (this.#report.current.reason === NO_NETWORK) this.#tellNetwork(null);
+    const now = this.#options.platform.clock.now();
+    const link = this.#link;
+    if ((this.#cancelRetry === null && link === null) || Math.abs(now - this.#hintedAt) < BURST) return;
+    this.#hintedAt = now;
+    // A socket may outlive its network, and nobody says so.
+    if (link !== null && !link.session.isDenied) link.probe();
+    else {
+      this.#backoff.reset();
+      this.#connect();
+    }
+  }
+
+  #tellNetwork(reason: string | null): void {
+    const { connection } = this.#report.current;
+    if (connection === 'offline' || connection === 'connecting') this.#tell({ reason });
+  }
+
+  #exchanged(): void {
+    this.#tellSynced();
+    this.#tell({ hasReceived: true });
+    if (this.#isOnline) return;
+    if (this.#isSorting) {
+      this.#isSorting = false;
+      this.#startOver();
+      return;
+    }
+    this.#tell({ connection: this.#link === null ? 'offline' : 'connecting', reason: BY_HTTP, error: null });
+    if (!this.#hasSockets) this.#retryAfter(EXCHANGE_PAUSE);
+  }
+
+  #exchangeFailed(verdict: Verdict, brought: boolean): void {
+    const { next, error } = verdict;
+    if (this.#isOnline || error?.code === 'CLOSED') return;
+    const wasSorting = this.#isSorting;
+    this.#isSorting = false;
+    if (brought) this.#backoff.reset();
+    if (!this.#hasSockets || next === 'refused' || next === 'token') this.#failed(verdict);
+    else if (next === 'slowest') this.#backoff.slow();
+    else if (brought && this.#cancelRetry !== null) this.#retryAfter(this.#backoff.next());
+    else if (verdict.error !== null) this.#tell({ error: verdict.error }); // what the platform lacks
+    // A fresh token is under way: sockets may fail for another reason.
+    if (next === 'token' && this.#attempt !== null) this.#fallback.now().catch(() => {});
+    if (wasSorting && next !== 'refused' && next !== 'token') this.#searchBySocket();
+  }
+
+  /** The one that the server refuses was not found over HTTP. */
+  #searchBySocket(): void {
+    const isNew = !this.#isCareful && this.#options.source.pendingAfter(0).length > 0;
+    this.#isCareful ||= isNew;
+    if (isNew) this.#backoff.reset();
+    if (this.#attempt !== null || this.#link !== null) return;
+    if (this.#cancelRetry === null) this.#connect();
+    else if (isNew) this.#retryAfter(this.#backoff.next());
+  }
+
+  #exchangeFor(waiter: Waiter): void {
+    waiter.exchange = 'under way';
+    this.#fallback.now().then(waiter.resolve, () => {
+      waiter.exchange = 'failed';
+      this.#settleWaiters();
+    });
+  }
+
+  /** Who waits is told that it failed once both ways have failed. */
+  #settleWaiters(): void {
+    if (this.#attempt !== null || this.#link !== null) return;
+    for (const waiter of this.#waiters.all) {
+      if (waiter.exchange === 'failed') waiter.reject(failureOf(this.#report.current));
+      else if (waiter.exchange === 'none') this.#exchangeFor(waiter);
+    }
+  }
+}

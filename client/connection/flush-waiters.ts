@@ -1,0 +1,59 @@
+import { ClientError } from '../errors.js';
+import type { Clock } from '../platform/platform.js';
+import type { ConnectionReport } from './types.js';
+
+/** Longer than a socket attempt or an HTTP exchange may take. */
+const LIMIT = 45_000;
+
+/** One who waits until the server has everything. */
+export interface Waiter {
+  /** How far the exchange over HTTP is that was begun for it. */
+  exchange: 'none' | 'under way' | 'failed';
+  readonly resolve: () => void;
+  readonly reject: (error: ClientError) => void;
+}
+
+export class Waiters {
+  readonly #clock: Clock;
+  readonly #all = new Set<Waiter>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  get all(): readonly Waiter[] {
+    return [...this.#all];
+  }
+
+  /** Begins to wait; `begin` gets the one who waits. */
+  add(begin: (waiter: Waiter) => void): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const end = (settle: () => void): void => {
+        stop();
+        this.#all.delete(waiter);
+        settle();
+      };
+      const waiter: Waiter = {
+        exchange: 'none',
+        resolve: () => end(resolve),
+        reject: (error) => end(() => reject(error)),
+      };
+      const tooLate = (): void =>
+        waiter.reject(new ClientError('OFFLINE', 'The server did not answer in time.'));
+      const stop = this.#clock.after(LIMIT, tooLate);
+      this.#all.add(waiter);
+      begin(waiter);
+    });
+  }
+
+  rejectAll(error: ClientError): void {
+    for (const waiter of this.all) waiter.reject(error);
+  }
+}
+
+/** What one who waited is told when it can't be reached now. */
+export function failureOf({ connection, reason, error }: ConnectionReport): ClientError {
+  if (connection === 'needs-token') return new ClientError('NEEDS_TOKEN', reason ?? undefined);
+  if (connection === 'refused') return new ClientError('REFUSED', reason ?? undefined);
+  return error ?? new ClientError('OFFLINE', reason ?? undefined);
+}

@@ -1,0 +1,323 @@
+/** One connection to the native endpoint, without its socket: messages in, messages out. */
+import { equalFlat } from 'lib0/array';
+import { messages } from '../../shared/yjs-messages.js';
+import type { Clock } from '../platform/platform.js';
+import type { PresenceLink } from '../presence/presence.js';
+import { readServerMessage, type ServerMessage } from './messages.js';
+import type { PendingChange, SyncSource } from './sync-source.js';
+import {
+  bytesIn,
+  countIn,
+  covered,
+  firstPart,
+  lacks,
+  lastNumber,
+  merged,
+  PART,
+  type PartSize,
+  timed,
+} from './upload.js';
+
+export interface SessionEvents {
+  /** What the server had is here and stored, and what was pending at the start is on its disk. */
+  online(): void;
+  /** The server answered a checkpoint. */
+  confirmed(): void;
+  /** The server refused a change: it takes none from this token. */
+  denied(reason: string): void;
+}
+
+export interface SocketSessionOptions {
+  readonly source: SyncSource;
+  readonly presence: PresenceLink | undefined;
+  readonly clock: Pick<Clock, 'now'>;
+  /** Everything that the server lacks goes in one update: it could not follow the pending changes alone. */
+  readonly whole: boolean;
+  /**
+   * A change was refused, and HTTP could not tell which: they go one by one, behind all that the server has, so that
+   * the one that is unanswered when the server closes is known (C11).
+   */
+  readonly careful: boolean;
+  /** What the server that was asked for repeats (C10). */
+  readonly challenge: string;
+  readonly send: (message: Uint8Array) => void;
+  readonly events: SessionEvents;
+}
+
+/** A checkpoint that the server has not answered. */
+interface Asked {
+  readonly n: number;
+  /** Of the changes before it, back to the checkpoint before. */
+  readonly bytes: number;
+  readonly changes: readonly PendingChange[];
+  readonly rounds: readonly (() => void)[];
+  /** All that was there at the start went before it. */
+  readonly settles: boolean;
+}
+
+interface Round {
+  /** The newest pending change when it was asked for. */
+  readonly n: number;
+  readonly done: () => void;
+}
+
+/** A change that the server was asked to take, and closed. */
+export interface Suspect {
+  readonly number: number;
+  readonly serverHas: Uint8Array;
+}
+
+/** What the server gets behind the changes that are pending at the start. */
+interface Rest {
+  readonly after: number;
+  readonly update: Uint8Array;
+}
+
+/** Unanswered at a time: enough to keep a line busy, little enough that one which breaks loses little (C11). */
+const MOST_BYTES = 2 * PART.bytes;
+const MOST_ASKED = 8;
+const ALONE: PartSize = { bytes: 0, changes: 1 };
+/** The state vector of a document without content. */
+const EMPTY = Uint8Array.of(0);
+
+export class SocketSession {
+  readonly #options: SocketSessionOptions;
+  #tail: Promise<unknown> = Promise.resolve();
+  #ended = false;
+  #greeted = false;
+  #synced = false;
+  /** The first checkpoint was answered, or will never be. */
+  #settled = false;
+  #online = false;
+  #denied = false;
+  #proved = false;
+  /** The server has said that it takes changes with their times (N9). */
+  #takesTimes = false;
+  /** The newest pending change that was sent on this connection. */
+  #sentUpTo = 0;
+  #asked: Asked[] = [];
+  #rounds: Round[] = [];
+  /** Null once it is sent, and before the server has spoken. */
+  #rest: Rest | null = null;
+  /** Those that the server has already. */
+  #covered: ReadonlySet<number> = new Set();
+  /** The pending changes build on what comes behind them: until it comes nothing is confirmed. */
+  #isBehind = false;
+  #careful = false;
+  /** While it is careful: what the server is known to have. */
+  readonly #has: Uint8Array[] = [];
+  #endPending = (): void => {};
+
+  constructor(options: SocketSessionOptions) {
+    this.#options = options;
+  }
+
+  get isOnline(): boolean {
+    return this.#online;
+  }
+
+  /** It is our server that speaks, and nothing on the way. */
+  get isProved(): boolean {
+    return this.#proved;
+  }
+
+  /** The server has begun to send what it has, and has not ended yet. */
+  get isLoading(): boolean {
+    return this.#greeted && !this.#synced;
+  }
+
+  /** The only change that is unanswered, where it is careful. */
+  get suspect(): Suspect | null {
+    const [asked] = this.#asked;
+    const [change] = asked?.changes ?? [];
+    if (!this.#careful || change === undefined) return null;
+    return { number: change.number, serverHas: merged(this.#has.map((update) => ({ update }))) };
+  }
+
+  get isDenied(): boolean {
+    return this.#denied;
+  }
+
+  /** Whether our server says this: the proof comes before anything else (C10). */
+  proves(bytes: Uint8Array | null): boolean {
+    this.#proved ||= bytes !== null && equalFlat(bytes, messages.proof(this.#options.challenge));
+    return this.#proved;
+  }
+
+  /** Handles a message once those before it are handled; rejects where it can't be. */
+  receive(bytes: Uint8Array): Promise<void> {
+    const handled = this.#tail.then(() => this.#handle(bytes));
+    this.#tail = handled.catch(() => this.end());
+    return handled;
+  }
+
+  /** Calls once the server has what is pending now and has answered since. */
+  round(done: () => void): void {
+    this.#rounds.push({ n: lastNumber(this.#options.source.pendingAfter(0), 0), done });
+    this.#pump();
+  }
+
+  /** Nothing is sent or told from here on. */
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#endPending();
+    this.#options.presence?.disconnected();
+  }
+
+  async #handle(bytes: Uint8Array): Promise<void> {
+    if (this.#ended) return;
+    const message = readServerMessage(bytes);
+    if (message?.type === 'syncStep2' || message?.type === 'update') {
+      await this.#options.source.receive(message.update);
+      if (this.#careful) this.#has.push(message.update);
+      if (message.type === 'syncStep2') this.#synced = true;
+      if (this.#careful) this.#pump();
+      this.#tellOnline();
+    } else if (message !== null) {
+      if (message.type === 'syncStep1') await this.#options.source.closeGaps(message.stateVector);
+      this.#answer(message);
+    }
+  }
+
+  #answer(message: Exclude<ServerMessage, { update: Uint8Array }>): void {
+    switch (message.type) {
+      case 'syncStep1':
+        this.#give(message.stateVector);
+        return;
+      case 'awareness':
+        this.#options.presence?.receive(message.entries);
+        return;
+      case 'checkpoint':
+        this.#confirm(message.n);
+        return;
+      case 'coming':
+        return; // the link has waited longer since it came
+      case 'takesTimes':
+        this.#takesTimes = true;
+        this.#sendTimed([]); // nothing holds it up: it tells how far the clocks are apart
+        return;
+      case 'denied':
+        this.#denied = true;
+        this.#settled = true;
+        this.#options.events.denied(message.reason);
+        this.#tellOnline();
+        return;
+    }
+  }
+
+  #give(serverHas: Uint8Array): void {
+    const { source, send } = this.#options;
+    if (this.#greeted) send(messages.syncStep2(source.diff(serverHas)));
+    else this.#greet(serverHas);
+  }
+
+  /**
+   * What this device wants is asked for first: it waits for nothing that is sent. The pending changes go before the
+   * rest, as they were made: what lost against a concurrent creation is gone from the document, and the server
+   * unites only what reaches it (D4).
+   */
+  #greet(serverHas: Uint8Array): void {
+    const { source, whole, careful } = this.#options;
+    const pending = source.pendingAfter(0);
+    const updates = whole ? [] : pending.map(({ update }) => update);
+    const willHave = countIn(serverHas, updates);
+    this.#greeted = true;
+    if (whole) this.#sentUpTo = lastNumber(pending, 0);
+    else this.#covered = covered(pending, serverHas);
+    this.#isBehind = lacks(willHave, source.stateVector());
+    // Where they wait for it, none of it may wait for them.
+    const update = source.diff(this.#isBehind ? serverHas : willHave);
+    this.#rest = { after: lastNumber(pending, 0), update };
+    this.#careful = careful && !this.#isBehind;
+    this.#send(messages.syncStep1(this.#careful ? EMPTY : source.stateVector()));
+    this.#pump();
+    if (this.#ended) return;
+    this.#endPending = source.onPending(() => this.#pump());
+    if (!this.#careful) this.#joinPresence();
+  }
+
+  #joinPresence(): void {
+    this.#options.presence?.connected((entries) => this.#send(messages.awareness(entries)));
+  }
+
+  /** Sends what may be under way, a checkpoint behind each part (N4). */
+  #pump(): void {
+    if (!this.#greeted) return;
+    let left = this.#options.source.pendingAfter(this.#sentUpTo);
+    while (!this.#ended) {
+      this.#giveRest();
+      if (left.length === 0) break;
+      const part = firstPart(left, this.#careful ? ALONE : PART);
+      const given = part.filter(({ number }) => !this.#covered.has(number));
+      const bytes = bytesIn(given);
+      if (!this.#mayAsk(bytes)) return;
+      this.#sentUpTo = lastNumber(part, 0);
+      left = left.slice(part.length);
+      if (given.length > 0) this.#sendPart(given);
+      const restFollows = !this.#careful && this.#rest !== null && this.#sentUpTo >= this.#rest.after;
+      if (given.length > 0 && !restFollows) this.#ask(bytes, given);
+    }
+    const waits = this.#rounds.some(({ n }) => n <= this.#sentUpTo);
+    if (waits && this.#mayAsk(0)) this.#ask(0);
+  }
+
+  #mayAsk(bytes: number): boolean {
+    const asked = this.#asked;
+    if (this.#careful) return asked.length === 0 && this.#synced;
+    if (asked.length === 0 || (this.#isBehind && this.#rest !== null)) return true;
+    return asked.length < MOST_ASKED && asked.reduce((sum, each) => sum + each.bytes, bytes) <= MOST_BYTES;
+  }
+
+  #giveRest(): void {
+    const rest = this.#rest;
+    if (rest === null || this.#sentUpTo < rest.after || (this.#careful && !this.#mayAsk(0))) return;
+    this.#rest = null;
+    this.#send(messages.syncStep2(rest.update));
+    this.#ask(rest.update.length, [], true);
+  }
+
+  #sendPart(part: readonly PendingChange[]): void {
+    if (this.#takesTimes) this.#sendTimed(part);
+    else this.#send(messages.update(merged(part)));
+  }
+
+  #sendTimed(changes: readonly PendingChange[]): void {
+    this.#send(messages.timed(this.#options.clock.now(), timed(changes)));
+  }
+
+  #send(message: Uint8Array): void {
+    if (!this.#ended) this.#options.send(message);
+  }
+
+  #ask(bytes: number, changes: readonly PendingChange[] = [], settles = false): void {
+    const isIn = ({ n }: Round) => this.#rest === null && n <= this.#sentUpTo;
+    const rounds = this.#rounds.filter(isIn).map(({ done }) => done);
+    this.#rounds = this.#rounds.filter((round) => !isIn(round));
+    this.#asked.push({ n: this.#sentUpTo, bytes, changes, rounds, settles });
+    this.#send(messages.checkpoint(this.#sentUpTo));
+  }
+
+  /** An answer stands for those before it, too. */
+  #confirm(n: number): void {
+    const { source, events } = this.#options;
+    const at = this.#asked.findIndex((asked) => asked.n === n);
+    if (at < 0) return;
+    const answered = this.#asked.splice(0, at + 1);
+    if (this.#careful)
+      this.#has.push(...answered.flatMap(({ changes }) => changes.map(({ update }) => update)));
+    this.#settled ||= answered.some(({ settles }) => settles);
+    source.confirm(n);
+    for (const { rounds } of answered) for (const done of rounds) done();
+    this.#tellOnline();
+    events.confirmed();
+    this.#pump();
+  }
+
+  #tellOnline(): void {
+    if (this.#online || this.#ended || !this.#synced || !this.#settled) return;
+    this.#online = true;
+    if (this.#careful) this.#joinPresence();
+    this.#options.events.online();
+  }
+}

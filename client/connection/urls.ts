@@ -1,0 +1,41 @@
+import type { ConnectionOptions } from './types.js';
+
+type Address = Pick<ConnectionOptions, 'serverUrl' | 'userId' | 'deviceId'>;
+
+/** Where, and with what, a socket is opened. */
+export interface SocketAddress {
+  readonly url: string;
+  readonly protocols?: readonly string[];
+}
+
+/** What a subprotocol may be (RFC 6455); every JSON Web Token is. */
+const IS_PROTOCOL = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/;
+const BEARER = 'bearer';
+
+/**
+ * The native endpoint of the user, with the wish to send times (N9) and what the server is to repeat (C10), which
+ * other servers pass over. A token goes as a subprotocol, which is a header: addresses are written into logs on the
+ * way, and may be no longer than 8 KB. One that can't be one stands in the address.
+ */
+export function socketAddress(
+  { serverUrl, userId, deviceId }: Address,
+  token: string | null,
+  challenge: string,
+): SocketAddress {
+  const base = trimmed(serverUrl).replace(/^http/i, 'ws');
+  const wishes = `deviceId=${encodeURIComponent(deviceId)}&times=1&challenge=${challenge}`;
+  const url = `${base}/yjs/${encodeURIComponent(userId)}?${wishes}`;
+  if (token === null) return { url };
+  if (IS_PROTOCOL.test(token) && token !== BEARER) return { url, protocols: [BEARER, token] };
+  return { url: `${url}&token=${encodeURIComponent(token)}` };
+}
+
+/** Where to exchange over HTTP (H3). */
+export const exchangeUrl = ({ serverUrl, userId }: Address): string =>
+  `${trimmed(serverUrl)}/api/yjs/${encodeURIComponent(userId)}`;
+
+/** A device id as a header can have it; one of plain signs stays as it is, which is all that older servers take. */
+export const inHeader = (deviceId: string): string =>
+  deviceId.replace(/^ | $|(?:[\ud800-\udbff][\udc00-\udfff]|[^\x20-\x7e])/g, encodeURIComponent);
+
+const trimmed = (url: string): string => url.replace(/\/+$/, '');

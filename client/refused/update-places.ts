@@ -1,0 +1,98 @@
+/** Where an update stands: which ids it has, which it builds on, which records it is about. */
+import * as Y from 'yjs';
+import { type CollectionName, isCollectionName, isRecordId, type RecordId } from '../../shared/names.js';
+import { nothingAt } from '../replica/nothing.js';
+
+export interface Place {
+  readonly collection: CollectionName;
+  readonly id: RecordId;
+}
+
+type Struct = Y.Item | Y.GC;
+
+/** Clocks of clients, as they are left out of a document. */
+export class Gap {
+  readonly #ranges: Y.ID[] = [];
+  readonly #ends: number[] = [];
+
+  add(update: Uint8Array): void {
+    for (const { id, length } of structsOf(update)) {
+      const last = this.#ranges.length - 1;
+      const goesOn = this.#ranges[last]?.client === id.client && this.#ends[last] === id.clock;
+      if (goesOn) this.#ends[last] = id.clock + length;
+      else {
+        this.#ranges.push(id);
+        this.#ends.push(id.clock + length);
+      }
+    }
+  }
+
+  /** Whether the update would stand on something that is left out, or deletes it. */
+  isUnder(update: Uint8Array): boolean {
+    const { structs, ds } = Y.decodeUpdate(update);
+    const hits = (id: unknown): boolean => id instanceof Y.ID && this.#has(id.client, id.clock, 1);
+    const builds = structs.some(
+      (it) => it instanceof Y.Item && (hits(it.origin) || hits(it.rightOrigin) || hits(it.parent)),
+    );
+    return builds || rangesOf(ds).some(({ client, clock, len }) => this.#has(client, clock, len));
+  }
+
+  /** Takes its clocks, and is nothing: what comes behind it can be taken by who never gets it. */
+  asUpdate(): Uint8Array | null {
+    const all = this.#ranges.map((id, i) => nothingAt(id.client, id.clock, (this.#ends[i] ?? 0) - id.clock));
+    return all.length === 0 ? null : Y.mergeUpdates(all);
+  }
+
+  #has(client: number, clock: number, length: number): boolean {
+    return this.#ranges.some(
+      (id, i) => id.client === client && clock < (this.#ends[i] ?? 0) && id.clock < clock + length,
+    );
+  }
+}
+
+/** The records that updates are about, which the document has taken. */
+export function placesOf(doc: Y.Doc, updates: readonly Uint8Array[]): Place[] {
+  const places = new Map<string, Place>();
+  const note = (client: number, clock: number, length: number): void => {
+    for (const struct of structsIn(doc, client, clock, length)) {
+      const place = placeOf(struct);
+      if (place !== null) places.set(JSON.stringify(place), place);
+    }
+  };
+  for (const update of updates) {
+    for (const { id, length } of structsOf(update)) note(id.client, id.clock, length);
+    for (const { client, clock, len } of rangesOf(Y.decodeUpdate(update).ds)) note(client, clock, len);
+  }
+  return [...places.values()];
+}
+
+function placeOf(struct: Struct): Place | null {
+  if (!(struct instanceof Y.Item)) return null;
+  let item: Y.Item = struct;
+  for (;;) {
+    const type = item.parent;
+    if (!(type instanceof Y.AbstractType)) return null;
+    if (type._item === null) {
+      const [collection, id] = [Y.findRootTypeKey(type), item.parentSub];
+      return isCollectionName(collection) && isRecordId(id) ? { collection, id } : null;
+    }
+    item = type._item;
+  }
+}
+
+function structsIn(doc: Y.Doc, client: number, clock: number, length: number): Struct[] {
+  const structs = (doc.store.clients.get(client) ?? []) as Y.Item[];
+  const last = structs[structs.length - 1];
+  if (last === undefined || clock >= last.id.clock + last.length) return [];
+  const from = Y.findIndexSS(structs, clock);
+  const to = structs.findIndex(({ id }, i) => i > from && id.clock >= clock + length);
+  return structs.slice(from, to < 0 ? undefined : to);
+}
+
+const structsOf = (update: Uint8Array): Struct[] =>
+  Y.decodeUpdate(update).structs.filter((struct): struct is Struct => !(struct instanceof Y.Skip));
+
+type DeleteSet = ReturnType<typeof Y.decodeUpdate>['ds'];
+
+const rangesOf = ({ clients }: DeleteSet) =>
+  [...clients].flatMap(([client, ranges]) => ranges.map(({ clock, len }) => ({ client, clock, len })));

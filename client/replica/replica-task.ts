@@ -1,0 +1,31 @@
+import type * as Y from 'yjs';
+import type { NewChange } from '../local-store/store.js';
+import type { PendingEntry } from './pending-changes.js';
+import { seal } from './stored-bytes.js';
+
+/** A `local` change is a write of the app: it is pending until the server confirms it. */
+export type Origin = 'local' | 'remote' | 'stored';
+
+/** An update of the server, which is applied in its turn, or a write of the app, which is applied at once. */
+export interface Task {
+  readonly origin: Origin;
+  readonly at: number; // when it was asked for
+  readonly change: (doc: Y.Doc) => void;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+  /** What it did to the document; `null` where there is nothing to store. */
+  update: Uint8Array | null;
+  /** The change that is pending by it. */
+  pending: PendingEntry | null;
+}
+
+/** What of a task is stored. */
+export const changeOf = ({ update, pending, at }: Task): NewChange[] =>
+  update === null ? [] : [{ bytes: seal(update, pending === null ? null : at), pending: pending !== null }];
+
+/** What takes the place of all that is stored. */
+export interface Renewal {
+  readonly rows: () => readonly NewChange[];
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}

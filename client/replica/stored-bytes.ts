@@ -1,0 +1,73 @@
+/**
+ * The bytes of a stored change: a checksum, perhaps the time at which it was made, then the update. Not every store
+ * finds by itself what it damaged. Which of the two it is, the checksum tells: it begins with another number.
+ */
+
+import type { PendingChange } from '../connection/sync-source.js';
+import type { NewChange } from '../local-store/store.js';
+
+const CHECKSUM_BYTES = 4;
+const TIME_BYTES = 8;
+const PLAIN = 0x811c9dc5;
+const WITH_TIME = 0x51ed270b;
+const ANEW = 0x2b4e91d3;
+const ASIDE = 0x6c07f3a5;
+
+/** FNV-1a, 32 bits: finds damage; it is no protection against intent. */
+function checksum(bytes: Uint8Array, start: number): number {
+  let hash = start;
+  for (let index = 0; index < bytes.length; index++) {
+    hash = Math.imul(hash ^ (bytes[index] as number), 0x01000193);
+  }
+  return hash >>> 0;
+}
+
+export function seal(
+  update: Uint8Array,
+  madeAt: number | null = null,
+  kind = madeAt === null ? PLAIN : WITH_TIME,
+): Uint8Array {
+  const begin = CHECKSUM_BYTES + (madeAt === null ? 0 : TIME_BYTES);
+  const bytes = new Uint8Array(begin + update.length);
+  const view = new DataView(bytes.buffer);
+  if (madeAt !== null) view.setFloat64(CHECKSUM_BYTES, madeAt);
+  bytes.set(update, begin);
+  view.setUint32(0, checksum(bytes.subarray(CHECKSUM_BYTES), kind));
+  return bytes;
+}
+
+/** What is pending, as it is stored. */
+export const pendingRow = ({ update, madeAt = null }: PendingChange): NewChange => ({
+  bytes: seal(update, madeAt),
+  pending: true,
+});
+
+/** The document from here on: what was stored before, and is in the memory of other tabs, is not in it (C11). */
+export const sealAnew = (state: Uint8Array): Uint8Array => seal(state, null, ANEW);
+
+/** What is no change of the document, but was set aside. */
+export const sealAside = (bytes: Uint8Array): Uint8Array => seal(bytes, null, ASIDE);
+
+/** What is stored of an update: the time at which it was made, and whether it is the document from there on. */
+export interface Unsealed {
+  readonly update: Uint8Array;
+  readonly madeAt: number | null;
+  readonly kind: 'change' | 'anew' | 'aside';
+}
+
+/** `null` if the bytes are not what was stored. */
+export function unseal(bytes: Uint8Array): Unsealed | null {
+  if (bytes.length < CHECKSUM_BYTES) return null;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const stored = view.getUint32(0);
+  const rest = bytes.subarray(CHECKSUM_BYTES);
+  if (checksum(rest, PLAIN) === stored) return { update: rest, madeAt: null, kind: 'change' };
+  if (rest.length >= TIME_BYTES && checksum(rest, WITH_TIME) === stored)
+    return {
+      update: rest.subarray(TIME_BYTES),
+      madeAt: view.getFloat64(CHECKSUM_BYTES),
+      kind: 'change',
+    };
+  if (checksum(rest, ANEW) === stored) return { update: rest, madeAt: null, kind: 'anew' };
+  return checksum(rest, ASIDE) === stored ? { update: rest, madeAt: null, kind: 'aside' } : null;
+}

@@ -1,0 +1,328 @@
+/**
+ * One user on this device: the replica, its connection, and what both say of themselves. The collections that
+ * everybody shares (D8) are a second document with a connection of its own; to the app, both are one.
+ */
+import * as Y from 'yjs';
+import { SHARED_DOCUMENT } from '../../shared/names.js';
+import type { SyncOptions } from '../api/api.js';
+import { Connection, type ConnectionReport } from '../connection/connection.js';
+import type { PendingChange } from '../connection/sync-source.js';
+import { ClientError, type StorageError, UnsyncedChangesError } from '../errors.js';
+import type { ClearReason } from '../local-store/store.js';
+import type { Platform } from '../platform/platform.js';
+import { LivePresence } from '../presence/presence.js';
+import { Replica } from '../replica/replica.js';
+import type { SyncStatus } from '../status.js';
+import { safely } from '../views/safely.js';
+import type { DeviceSettings } from './device-settings.js';
+
+export interface SessionOptions extends Beginning {
+  readonly serverUrl: string;
+  /** Whose document it is. */
+  readonly userId: string;
+  /** What it is called in local storage. */
+  readonly storageName: string;
+  readonly deviceId: string;
+  /** Collections of the shared document; none: there is no second document. */
+  readonly sharedCollections: readonly string[];
+  readonly getToken?: SyncOptions['getToken'];
+  readonly platform: Platform;
+  /** How long to wait for local storage, in ms, where that is already known to hang. */
+  readonly openTimeout?: number | undefined;
+  readonly lastSyncedAt: number | null;
+  readonly onStatus: (status: SyncStatus) => void;
+  readonly onSynced: () => void;
+  readonly onStorage: (error: StorageError | null) => void;
+  readonly onCleared: (reason: ClearReason) => void;
+  /** The document has to be opened anew, once `stored` resolves. */
+  readonly onBroken: (stored?: Promise<void>) => void;
+  /** The server has erased the user's data: that on this device has to go too. */
+  readonly onErased: (report: ConnectionReport) => void;
+}
+
+/** What an earlier client left on this device: taken over by `telemed-sync/compat`. */
+export interface Predecessor {
+  /** Its device id and settings become ours where we have none. */
+  settle(settings: DeviceSettings): Promise<void>;
+  /** What it had not sent becomes changes of this user. */
+  handOver(session: UserSession, userId: string): Promise<void>;
+}
+
+export interface Beginning {
+  /** See `ConnectionOptions`. */
+  readonly sorts?: boolean | undefined;
+  /** What the connection says of itself before it is started. */
+  readonly report?: ConnectionReport | undefined;
+}
+
+export class UserSession {
+  readonly replica: Replica;
+  readonly presence: LivePresence;
+  readonly connection: Connection;
+  readonly #options: SessionOptions;
+  readonly #shared: UserSession | null;
+  #report: ConnectionReport;
+  #lastSyncedAt: number | null;
+  #hasSynced: boolean;
+  #isFirstSync: boolean;
+  #ended = false;
+
+  private constructor(options: SessionOptions, replica: Replica, shared: UserSession | null) {
+    this.#options = options;
+    this.#shared = shared;
+    this.#lastSyncedAt = options.lastSyncedAt;
+    // Of the shared document no time is kept.
+    const isKnown = options.userId === SHARED_DOCUMENT && replica.doc.store.clients.size > 0;
+    this.#hasSynced = options.lastSyncedAt !== null || isKnown;
+    this.#isFirstSync = !this.#hasSynced;
+    this.#report = options.report ?? { connection: 'offline', reason: 'Not connected yet.', error: null };
+    this.replica = replica;
+    this.presence = new LivePresence(replica.doc, options.platform.clock);
+    this.connection = new Connection({
+      ...options,
+      source: replica,
+      presence: this.presence,
+      onChange: (report) => this.#connectionChanged(report),
+    });
+  }
+
+  /** Resolves when local data is loaded (C3). */
+  static async open(options: SessionOptions): Promise<UserSession> {
+    let session: UserSession | null = null;
+    const shared =
+      options.sharedCollections.length === 0
+        ? null
+        : await UserSession.#openOne(
+            sharedOptions(options, () => session?.tellStatus()),
+            null,
+          );
+    session = await UserSession.#openOne(options, shared);
+    session.tellStatus();
+    return session;
+  }
+
+  static async #openOne(options: SessionOptions, shared: UserSession | null): Promise<UserSession> {
+    let session: UserSession | null = null;
+    const { platform, storageName, onCleared, onBroken } = options;
+    const { storage, clock } = platform;
+    const onChange = (): void => session?.tellStatus();
+    const onStorage = (error: StorageError | null): void => {
+      safely(() => options.onStorage(error));
+      onChange();
+    };
+    const replica = await Replica.open({
+      storage,
+      name: storageName,
+      clock,
+      openTimeout: options.openTimeout,
+      onChange,
+      onStorage,
+      onCleared,
+      onBroken: (stored) => session?.isEnded || onBroken(stored),
+    });
+    session = new UserSession(options, replica, shared);
+    return session;
+  }
+
+  get isEnded(): boolean {
+    return this.#ended;
+  }
+
+  /** Where a collection is kept. */
+  replicaOf(collection: string): Replica {
+    const isShared = this.#options.sharedCollections.includes(collection);
+    return isShared && this.#shared !== null ? this.#shared.replica : this.replica;
+  }
+
+  get status(): SyncStatus {
+    const own = this.#ownStatus;
+    const shared = this.#shared?.status;
+    if (shared === undefined) return own;
+    // Online: both have everything, or the shared one says why it has not.
+    const isBehind = own.connection === 'online' && shared.connection !== 'online' && shared.error === null;
+    return {
+      ...own,
+      ...(isBehind ? { connection: 'connecting', reason: shared.reason } : {}),
+      pendingChanges: own.pendingChanges + shared.pendingChanges,
+      hasSynced: own.hasSynced && shared.hasSynced,
+      isFirstSync: own.isFirstSync || shared.isFirstSync,
+      durable: own.durable && shared.durable,
+      error: own.error ?? shared.error,
+      refused: shared.refused.length === 0 ? own.refused : [...own.refused, ...shared.refused],
+    };
+  }
+
+  get #ownStatus(): SyncStatus {
+    const { connection, reason, error } = this.#report;
+    return {
+      connection,
+      reason,
+      pendingChanges: this.replica.pendingCount,
+      lastSyncedAt: this.#lastSyncedAt,
+      hasSynced: this.#hasSynced,
+      isFirstSync: this.#isFirstSync,
+      durable: this.replica.durable,
+      error: this.replica.storageError ?? error,
+      refused: this.replica.refused.changes.list,
+    };
+  }
+
+  start(): void {
+    this.#isFirstSync = !this.#hasSynced;
+    this.connection.start();
+    this.#shared?.start();
+    this.awaitNothing();
+  }
+
+  /** Unless an attempt is under way that nothing speaks against yet, there is no first sync to wait for. */
+  awaitNothing(): void {
+    const { connection, reason } = this.#report;
+    this.#isFirstSync &&= !this.#hasSynced && connection === 'connecting' && reason === null;
+    this.#shared?.awaitNothing();
+    this.tellStatus();
+  }
+
+  stop(): void {
+    this.connection.stop();
+    this.#shared?.stop();
+    this.awaitNothing();
+  }
+
+  retryNow(): void {
+    this.connection.retryNow();
+    this.#shared?.retryNow();
+  }
+
+  /** Resolves when the server has everything that is pending now; rejects as `Connection.flush` does. */
+  async flush(): Promise<void> {
+    await Promise.all([this.connection.flush(), this.#shared?.flush()]);
+  }
+
+  tellStatus(): void {
+    if (!this.#ended) this.#options.onStatus(this.status);
+  }
+
+  /** Rejects with an `UnsyncedChangesError` while the server lacks something, also of what is still being stored. */
+  async checkSynced(): Promise<void> {
+    // Other tabs may have stored something, too, and not every browser tells.
+    await Promise.all(this.replicas.map((replica) => replica.settled())).catch(() => {}); // it is opened anew
+    const count = this.#unsynced;
+    const { refused } = this.status;
+    if (count + refused.length > 0) throw new UnsyncedChangesError(count, refused.length);
+  }
+
+  /** The documents, each with what was refused of it. */
+  get replicas(): readonly Replica[] {
+    return [this.replica, ...(this.#shared?.replicas ?? [])];
+  }
+
+  /** Not what only waits for its mark to be taken off. */
+  get #unsynced(): number {
+    return this.replica.pendingAfter(0).length + (this.#shared?.replica.pendingAfter(0).length ?? 0);
+  }
+
+  /** All of it becomes changes of another user, whose data is not open; twice does no more than once. */
+  async copyTo(options: SessionOptions): Promise<void> {
+    const quiet = {
+      onStatus: nothing,
+      onSynced: nothing,
+      onStorage: nothing,
+      onCleared: nothing,
+      onBroken: nothing,
+    };
+    const other = await UserSession.open({ ...options, ...quiet, onErased: nothing });
+    try {
+      await copy(this.replica, other.replica);
+      if (this.#shared !== null && other.#shared !== null)
+        await copy(this.#shared.replica, other.#shared.replica);
+    } finally {
+      await other.close();
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#end();
+    await Promise.all([this.replica.close(), this.#shared?.close()]);
+  }
+
+  /** The user's own document tells other tabs: last of all, so that they find both as they are to be. */
+  async clear(force: boolean, reason: ClearReason): Promise<void> {
+    if (reason === 'erased' && this.#unsynced + this.status.refused.length > 0) return this.#keepUnsynced();
+    this.#end();
+    try {
+      await this.#shared?.clear(force, reason);
+    } finally {
+      await this.replica.clear(force, reason);
+    }
+  }
+
+  /**
+   * Of what the server has erased, what it never had stays. The shared document was not erased. Where that can't be
+   * stored, it rejects and goes on as it was: what is in memory only must not go.
+   */
+  async #keepUnsynced(): Promise<void> {
+    const { message } = new ClientError('ERASED');
+    this.#ended = true;
+    try {
+      await this.replica.refused.setAllAside({ code: 'ERASED', reason: message });
+    } catch (error) {
+      this.#ended = false;
+      throw error;
+    }
+    await this.close();
+  }
+
+  /** What the other one has in memory only, or all that it has pending, is written here, too. */
+  async takeOver(other: UserSession, all: boolean): Promise<void> {
+    const { replica } = other;
+    const take = ({ update, madeAt }: PendingChange): Promise<void> =>
+      this.replica.write((doc) => Y.applyUpdate(doc, update), madeAt ?? undefined);
+    await Promise.all((all ? replica.pendingAfter(0) : replica.unstored).map(take));
+    if (other.#shared !== null) await this.#shared?.takeOver(other.#shared, all);
+  }
+
+  #end(): void {
+    this.#ended = true;
+    this.connection.stop();
+    this.presence.destroy();
+  }
+
+  #connectionChanged(report: ConnectionReport): void {
+    this.#report = report;
+    this.#lastSyncedAt = report.lastSyncedAt ?? this.#lastSyncedAt;
+    this.#hasSynced ||= report.hasReceived ?? false;
+    this.awaitNothing();
+    if (report.connection === 'refused' && report.error?.code === 'ERASED') this.#options.onErased(report);
+  }
+}
+
+const nothing = (): void => {};
+
+/** All of it becomes one change of another document; rejects where that could not be stored. */
+async function copy(from: Replica, to: Replica): Promise<void> {
+  await from.write(() => {}); // what was asked for, and what other tabs stored, is in it
+  const update = from.diff(new Uint8Array());
+  await to.write((doc) => Y.applyUpdate(doc, update));
+  if (to.storageError !== null) throw to.storageError;
+  await to.refused.add(from.refused.changes.all);
+}
+
+/**
+ * The shared document as this user has it: kept apart for each user of a device, so that a change that is pending
+ * never goes out in somebody else's name.
+ */
+function sharedOptions(options: SessionOptions, onStatus: () => void): SessionOptions {
+  return {
+    ...options,
+    userId: SHARED_DOCUMENT,
+    storageName: `${SHARED_DOCUMENT}:${options.userId}`,
+    sharedCollections: [],
+    sorts: false,
+    lastSyncedAt: null,
+    report: undefined,
+    onStatus,
+    onSynced: nothing,
+    onCleared: nothing, // told by the user's own document
+    onErased: nothing,
+  };
+}
