@@ -112,7 +112,7 @@ export class Replica {
    * @throws SyncError `MALFORMED_UPDATE`, `UPDATE_TOO_COSTLY`
    */
   check(update: Uint8Array): 'cheap' | 'dear' | 'empty' | Dependency {
-    const cost = new UpdateCost(this.doc, table);
+    const cost = new UpdateCost(this.doc, table, this.#options);
     const contests = new Contests(this.doc, table, cost);
     const scan = scanUpdate(update, this.#options, contests);
     if (scan.empty) return 'empty';
@@ -126,7 +126,7 @@ export class Replica {
     const maxDepth = Math.min(this.#options.maxDepth, VALUE_DEPTH_CEILING);
     new UpdateCheck(this.doc, table, update, maxDepth).run((row) => contests.add(update, row));
     if (contests.found) this.#contested.add(update);
-    return cost.judge(update.length, scan, this.#options);
+    return cost.judge(update.length, scan);
   }
 
   /** Whether an update that was checked may meet what its author had not seen. */

@@ -109,7 +109,7 @@ const COSTLY: Attack[] = [
   {
     name: '1,000,000 deletions of what is missing',
     messages: update(() => updates.manyDeletions(1_000_000)),
-    ends: 1008,
+    ends: 1009,
   },
   {
     name: 'a state vector of 1,000,000 entries',

@@ -59,6 +59,7 @@ export class UpdateCost implements ScanNotes {
   #copies = 0;
   readonly #doc: Y.Doc;
   readonly #neighbours: Neighbours;
+  readonly #maxDeleteRanges: number;
   #steps = MAX_STEPS;
   #structs: Struct[] | undefined;
   #client = NONE;
@@ -66,8 +67,9 @@ export class UpdateCost implements ScanNotes {
   #walkBefore = 0;
   #run = 0;
 
-  constructor(doc: Y.Doc, table: StructTable) {
+  constructor(doc: Y.Doc, table: StructTable, limits: CostLimits = {}) {
     this.#doc = doc;
+    this.#maxDeleteRanges = limits.maxDeleteRanges ?? Number.POSITIVE_INFINITY;
     this.table = table;
     this.#neighbours = new Neighbours(doc, table);
   }
@@ -76,6 +78,7 @@ export class UpdateCost implements ScanNotes {
     return this.#ns / 1e6;
   }
 
+  /** @throws SyncError `UPDATE_TOO_COSTLY` as soon as there are too many: the others need not be looked at */
   deletion(client: number, clock: number, length: number): void {
     if (client !== this.#client) this.#structs = this.#doc.store.clients.get(client) as Struct[] | undefined;
     this.#client = client;
@@ -83,7 +86,7 @@ export class UpdateCost implements ScanNotes {
     const last = structs?.at(-1);
     const state = last === undefined ? 0 : last.id.clock + last.length;
     if (structs === undefined || clock >= state) {
-      this.deleteRanges++;
+      this.#countDeletion();
       this.#ns += NS.delete;
       return;
     }
@@ -91,10 +94,15 @@ export class UpdateCost implements ScanNotes {
     const to = Y.findIndexSS(structs, Math.min(clock + length, state) - 1);
     this.#ns += (to - from + 1) * NS.move * 4;
     if (this.#allDeleted(structs, from, to)) return;
-    this.deleteRanges++;
+    this.#countDeletion();
     this.#ns += NS.delete + structs.length * NS.move;
     this.#split(structs[from], clock);
     if (clock + length < state) this.#split(structs[to], clock + length);
+  }
+
+  #countDeletion(): void {
+    this.deleteRanges++;
+    if (this.deleteRanges > this.#maxDeleteRanges) tooCostly(`more than ${this.#maxDeleteRanges} deletions`);
   }
 
   #allDeleted(structs: Struct[], from: number, to: number): boolean {
@@ -147,12 +155,7 @@ export class UpdateCost implements ScanNotes {
    *
    * @throws SyncError `UPDATE_TOO_COSTLY`
    */
-  judge(
-    bytes: number,
-    { values }: UpdateScan,
-    { maxDeleteRanges = Number.POSITIVE_INFINITY }: CostLimits,
-  ): 'cheap' | 'dear' {
-    if (this.deleteRanges > maxDeleteRanges) tooCostly(`more than ${maxDeleteRanges} deletions`);
+  judge(bytes: number, { values }: UpdateScan): 'cheap' | 'dear' {
     if (this.#copies > MAX_COPIES) tooCostly('elements that would have to be joined one by one');
     this.#ns += bytes * NS.byte + values * NS.value;
     const memory = this.table.length * BYTES.struct + bytes * BYTES.byte + values * BYTES.value;
