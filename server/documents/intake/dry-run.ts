@@ -36,7 +36,7 @@ export interface DryRunLimits {
 
 export const TRIAL_LIMITS: DryRunLimits = { timeout: 20_000, baseMemory: 96 * 2 ** 20, memoryPerByte: 24 };
 
-/** One trial at a time; the others wait in the order in which they came. */
+/** One dry run at a time; the others wait in the order in which they came. */
 export class DryRuns {
   readonly #limits: DryRunLimits;
   #last: Promise<unknown> = Promise.resolve();
@@ -52,14 +52,17 @@ export class DryRuns {
    *
    * @throws SyncError `UPDATE_TOO_COSTLY`, or `MALFORMED_UPDATE` where Yjs throws
    */
-  run(trial: DryRun, { ids, now, times, maxDepth, keepFor }: ReplicaOptions): Promise<readonly Uint8Array[]> {
-    const task: DryRunTask = { ...trial, ids: ids(), now: times?.retention() ?? now(), maxDepth, keepFor };
+  run(
+    dryRun: DryRun,
+    { ids, now, times, maxDepth, keepFor }: ReplicaOptions,
+  ): Promise<readonly Uint8Array[]> {
+    const task: DryRunTask = { ...dryRun, ids: ids(), now: times?.retention() ?? now(), maxDepth, keepFor };
     const done = this.#last.then(() => this.#run(task));
     this.#last = done.catch(() => {});
     return done;
   }
 
-  /** Ends the trial that is under way; later ones are refused. */
+  /** Ends the dry run that is under way; later ones are refused. */
   close(): void {
     this.#closed = true;
     this.#worker?.end();

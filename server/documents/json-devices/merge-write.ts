@@ -34,12 +34,12 @@ export function applyMessage(
   doc: Y.Doc,
   message: ChangeMessage,
   current: JsonRecord | null,
-  judged: WriteContext,
+  context: WriteContext,
   history: HistoryWindow,
 ): void {
   const map = recordMap(doc, message.collection, message.id);
-  if (message.type === 'DATA_UPDATE') update(doc, map, message, current, judged, history);
-  else if (map !== null && mayRemove(message, judged, history)) {
+  if (message.type === 'DATA_UPDATE') update(doc, map, message, current, context, history);
+  else if (map !== null && mayRemove(message, context, history)) {
     doc.getMap(message.collection).delete(message.id);
   }
 }
@@ -49,18 +49,18 @@ function update(
   map: Y.Map<unknown> | null,
   message: Update,
   current: JsonRecord | null,
-  judged: WriteContext,
+  context: WriteContext,
   history: HistoryWindow,
 ): void {
   const { collection, id, document } = message;
   const merged = mergeWrite({
-    seen: [...seenVersions(message, judged, history), ...shownVersions(message, judged, history)],
+    seen: [...seenVersions(message, context, history), ...shownVersions(message, context, history)],
     incoming: current === null ? document : { ...document, id: current.id },
     current,
-    deletion: map === null ? deletionOf(doc, message, judged, history) : null,
-    madeAt: judged.madeAt,
+    deletion: map === null ? deletionOf(doc, message, context, history) : null,
+    madeAt: context.madeAt,
     changedAt: (path) => history.changedAt(message, path, () => history.oldestTime()),
-    knows: (path) => judged.device.knows(collection, path),
+    knows: (path) => context.device.knows(collection, path),
     isText: (path) => isSharedText(valueAt(map, path)),
     isMarkup: (path) => isMarkup(valueAt(map, path)),
   });
@@ -73,13 +73,13 @@ function update(
  * The versions that the device may have been looking at when it wrote: its own last write, and what came after
  * that; or those of the revisions that it may have seen. Empty where that is not known any more (L8).
  */
-function seenVersions(key: RecordKey, judged: WriteContext, history: HistoryWindow): (JsonObject | null)[] {
-  const { range } = judged;
-  const own = judged.own ?? ownBefore(key, judged);
+function seenVersions(key: RecordKey, context: WriteContext, history: HistoryWindow): (JsonObject | null)[] {
+  const { range } = context;
+  const own = context.own ?? ownBefore(key, context);
   const after = own === null ? [] : [own.sent, ...versionsAfter(own, key, range?.to ?? 0, history)];
-  if (own !== null && !isOnOther(own, judged)) return after;
+  if (own !== null && !isOnOther(own, context)) return after;
   if (range === null || range.from < history.oldest) return after;
-  return [...after, ...versionsOf(key, judged, range, history)];
+  return [...after, ...versionsOf(key, context, range, history)];
 }
 
 /** Where something is known of what it had seen: whatever this connection has shown it since may be, too. */
@@ -101,8 +101,8 @@ function isOnOther(own: OwnWrite, { heard, replay, base }: WriteContext): boolea
 }
 
 /** A queue is built on what the device wrote before it, if that is known, was before it, and was not replaced since. */
-function ownBefore(key: RecordKey, judged: WriteContext): OwnWrite | null {
-  const { device, madeAt, heard, replay, range, repeatedUpTo } = judged;
+function ownBefore(key: RecordKey, context: WriteContext): OwnWrite | null {
+  const { device, madeAt, heard, replay, range, repeatedUpTo } = context;
   const unsettled = replay ? device.unsettled(key) : null;
   if (unsettled === null || unsettled.revision <= repeatedUpTo) return null;
   // By then the device had read what became of that write.
@@ -159,12 +159,12 @@ function deletionOf(doc: Y.Doc, key: RecordKey, { device, range }: WriteContext,
   return { at: deletion.at, unseen: !isSeen };
 }
 
-function mayRemove(message: ChangeMessage, judged: WriteContext, history: HistoryWindow): boolean {
-  const { replay, madeAt, own, range } = judged;
+function mayRemove(message: ChangeMessage, context: WriteContext, history: HistoryWindow): boolean {
+  const { replay, madeAt, own, range } = context;
   if (!replay) return true;
-  const seen = seenVersions(message, judged, history);
+  const seen = seenVersions(message, context, history);
   const since = own?.revision ?? range?.to ?? 0;
-  const again = history.changes(message, since, Number.POSITIVE_INFINITY).findLast(isMadeAnew(judged));
+  const again = history.changes(message, since, Number.POSITIVE_INFINITY).findLast(isMadeAnew(context));
   if (seen.length > 0) return mayDelete({ replay, seen, createdAgain: again !== undefined });
   // Not known what it was looking at: it must not delete what was made anew after a deletion.
   const deletion = history.deletion(message);

@@ -214,22 +214,22 @@ export class SocketView {
    */
   wrote(
     message: ChangeMessage,
-    judged: WriteContext,
+    context: WriteContext,
     made: WriteOutcome,
     crossed: boolean,
     history: HistoryWindow,
     now: number,
   ): void {
     const name = keyOf(message);
-    const { madeAt, range } = judged;
+    const { madeAt, range } = context;
     const { revision } = history;
     const sent = message.type === 'DATA_UPDATE' ? message.document : null;
-    const isRepeat = judged.replay && made.revision === null;
+    const isRepeat = context.replay && made.revision === null;
     const common = { sent, madeAt, revision };
-    if (judged.replay) {
+    if (context.replay) {
       this.#replayedUpTo = made.revision ?? this.#replayedUpTo;
       const seen = range === null ? undefined : readUpTo(message, sent, range, this.device, NONE, history);
-      const since = this.device.wasOffline(judged.heard) ? NOTHING_LATER : (seen ?? NOTHING_LATER);
+      const since = this.device.wasOffline(context.heard) ? NOTHING_LATER : (seen ?? NOTHING_LATER);
       remember(this.#replayed, name, {
         ...common,
         since,
@@ -240,7 +240,7 @@ export class SocketView {
       });
     }
     // What a queue sends has been put over what the full sync showed.
-    const at = judged.replay ? now : (madeAt ?? now);
+    const at = context.replay ? now : (madeAt ?? now);
     const unreadFrom = this.#messages.unreadFrom(at);
     const unsure = this.device.unsureSince(message, at);
     const from = Math.min(this.#messages.from(at) ?? 0, unsure);
@@ -251,7 +251,7 @@ export class SocketView {
     const to = (made.revision ?? LATEST) - 1;
     const built = readUpTo(message, sent, { from, to }, this.device, acknowledged, history);
     // One that it asked for, and reads only after this, takes this write out of its copy.
-    const sync = judged.replay ? null : this.#messages.unreadSync(at);
+    const sync = context.replay ? null : this.#messages.unreadSync(at);
     const since = Math.min(built, sync ?? built);
     const old = this.#own.get(name)?.replaced ?? [];
     const replaced = made.revision === null || made.corrected ? old : [...old, made.revision];
@@ -263,7 +263,7 @@ export class SocketView {
       isShown: made.corrected,
       isRepeat: false,
     };
-    remember(this.#own, name, { ...own, at: now, isReplay: judged.replay, shownBy: null });
+    remember(this.#own, name, { ...own, at: now, isReplay: context.replay, shownBy: null });
     this.device.noteWrite(message, own, made);
   }
 

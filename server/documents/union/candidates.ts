@@ -1,4 +1,4 @@
-/** D4: what may stand in a field of what was created apart, in the order of the rules (union.ts). */
+/** D4: what may stand in a field of what was created apart, in the order of the rules (`unite.ts`). */
 import type * as Y from 'yjs';
 import type { Later } from '../later-wins/later-wins.js';
 import { contentOf, jsonOf, lastIdOf, type SharedType, typeOf } from './lost-types.js';

@@ -1,6 +1,6 @@
 /**
  * D4, the part that watches: finds maps and arrays that were created apart at one place, keeps what lost from
- * being collected, and unites it into what won (union.ts). Decisions are made while a transaction of Yjs ends,
+ * being collected, and unites it into what won (`unite.ts`). Decisions are made while a transaction of Yjs ends,
  * when everything that it deleted can still be read; the writes follow in a transaction of their own.
  */
 import * as Y from 'yjs';

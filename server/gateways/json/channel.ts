@@ -172,24 +172,24 @@ export class JsonChannel implements Subscriber {
 
   #change(message: ChangeMessage): void {
     const { document, now, guard } = this.#options;
-    const judged = this.#view?.judge(message, now());
-    if (judged === undefined || this.#isErased(message, judged)) return;
-    this.#repeatLost(message, judged);
-    document.withHistory(neededFrom(document.doc, message, judged), () =>
+    const context = this.#view?.judge(message, now());
+    if (context === undefined || this.#isErased(message, context)) return;
+    this.#repeatLost(message, context);
+    document.withHistory(neededFrom(document.doc, message, context), () =>
       guard(() => {
-        this.#write(message, judged);
+        this.#write(message, context);
         this.acknowledge(message.ack);
       }, message.ack),
     );
   }
 
   /** What the app may have lost when it made this write is sent once more. */
-  #repeatLost(message: ChangeMessage, judged: WriteContext): void {
+  #repeatLost(message: ChangeMessage, context: WriteContext): void {
     const { document, pace, now } = this.#options;
     if (pace === undefined || pace.gap === 0) return;
     const { revision } = document;
     const shown = { revision, since: revision, answers: null };
-    for (const what of this.#view?.overwrote(message, judged, now()) ?? []) {
+    for (const what of this.#view?.overwrote(message, context, now()) ?? []) {
       if (what === 'everything') {
         this.#options.syncAgain();
         continue;
@@ -208,9 +208,9 @@ export class JsonChannel implements Subscriber {
   }
 
   /** Whether the write is from before an erasure: then the device is told, and has to clear first (P7). */
-  #isErased({ ack }: ChangeMessage, judged: WriteContext): boolean {
+  #isErased({ ack }: ChangeMessage, context: WriteContext): boolean {
     const { document, send, end } = this.#options;
-    const refusal = document.erased?.refusalOf(judged) ?? null;
+    const refusal = document.erased?.refusalOf(context) ?? null;
     if (refusal === null) return false;
     send(jsonMessages.error(refusal, ack));
     end(refusal);
@@ -221,19 +221,19 @@ export class JsonChannel implements Subscriber {
    * The sender gets the record too when its own store would be left with something else: when the merge differs
    * from what it sent, or when something without its write was on its way to it (L3).
    */
-  #write(message: ChangeMessage, judged: WriteContext): void {
+  #write(message: ChangeMessage, context: WriteContext): void {
     const { document, log, now } = this.#options;
     const { collection, id } = message;
     const isCrossed = this.#receipts.isOpen(message);
-    const isFresh = this.#view?.isFresh(message, judged, now()) ?? false;
+    const isFresh = this.#view?.isFresh(message, context, now()) ?? false;
     const endWatch = this.#receipts.watch(message);
     this.#writer.mustFit([{ message }]);
-    const [merged] = this.#writer.write([message], () => judged);
+    const [merged] = this.#writer.write([message], () => context);
     if (merged === undefined) return;
     const { outcome } = merged;
     const { record, corrected } = outcome;
     const { revision } = document;
-    this.#view?.wrote(message, judged, outcome, isCrossed, document.history, now());
+    this.#view?.wrote(message, context, outcome, isCrossed, document.history, now());
     document.saveDevices('urgent'); // in one batch with the write
     this.#unsaved.push(message.ack);
     document.afterDurable(() => {
