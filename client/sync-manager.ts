@@ -31,9 +31,9 @@ import {
   checkTexts,
   type Knows,
 } from './records/record-check.js';
-import type { RefusedKeeper } from './refused/refused-keeper.js';
+import type { Quarantine } from './refused/quarantine.js';
 import type { Replica } from './replica/replica.js';
-import { SessionKeeper } from './session/session-keeper.js';
+import { ClientLifecycle } from './session/client-lifecycle.js';
 import { untilStatus } from './session/until-status.js';
 import type { Predecessor, UserSession } from './session/user-session.js';
 import type { Observable, SyncStatus } from './status.js';
@@ -43,85 +43,85 @@ import { LiveCollection } from './views/collection-view.js';
 export class SyncManager implements SyncClient {
   readonly presence = new PresenceRelay();
   readonly #platform: Platform;
-  readonly #keeper: SessionKeeper;
+  readonly #lifecycle: ClientLifecycle;
   readonly #views = new Map<string, LiveCollection>();
   readonly #events = new Set<ChangeEvents>();
   #wasOnline = false;
 
   constructor(platform: Platform) {
     this.#platform = platform;
-    this.#keeper = new SessionKeeper(platform, (session) => this.#attach(session));
-    this.#keeper.status.subscribe(({ connection }) => this.#connectionIs(connection === 'online'));
+    this.#lifecycle = new ClientLifecycle(platform, (session) => this.#attach(session));
+    this.#lifecycle.status.subscribe(({ connection }) => this.#connectionIs(connection === 'online'));
   }
 
   get status(): Observable<SyncStatus> {
-    return this.#keeper.status;
+    return this.#lifecycle.status;
   }
 
   initialize(options: SyncOptions): Promise<void> {
-    return this.#keeper.initialize(options);
+    return this.#lifecycle.initialize(options);
   }
 
   connect(userId?: string): Promise<void> {
-    return this.#keeper.connect(userId);
+    return this.#lifecycle.connect(userId);
   }
 
   moveTo(userId: string): Promise<void> {
-    return this.#keeper.moveTo(userId);
+    return this.#lifecycle.moveTo(userId);
   }
 
   /** What `telemed-sync/compat` adds: see there. */
   resume(predecessor: Predecessor | null): void {
-    this.#keeper.resume(predecessor);
+    this.#lifecycle.resume(predecessor);
   }
 
   disconnect(): Promise<void> {
-    return this.#keeper.disconnect();
+    return this.#lifecycle.disconnect();
   }
 
   reconnect(userId: string): Promise<void> {
-    return this.#keeper.reconnect(userId);
+    return this.#lifecycle.reconnect(userId);
   }
 
   close(): Promise<void> {
-    return this.#keeper.close();
+    return this.#lifecycle.close();
   }
 
   logout({ force = false }: { readonly force?: boolean } = {}): Promise<void> {
-    return this.#keeper.logout(force);
+    return this.#lifecycle.logout(force);
   }
 
   clearSyncData({ force = false }: { readonly force?: boolean } = {}): Promise<void> {
-    return this.#keeper.clearSyncData(force);
+    return this.#lifecycle.clearSyncData(force);
   }
 
   updateConfig(changes: Partial<SyncOptions>): Promise<void> {
-    return this.#keeper.update(changes);
+    return this.#lifecycle.update(changes);
   }
 
   setAutoSync(enabled: boolean): Promise<void> {
-    return this.#keeper.update({ autoConnect: enabled });
+    return this.#lifecycle.update({ autoConnect: enabled });
   }
 
   loadSavedConfig(): Promise<SavedConfig | null> {
-    return this.#keeper.loadSavedConfig();
+    return this.#lifecycle.loadSavedConfig();
   }
 
   getConfig(): SavedConfig | null {
-    return this.#keeper.config;
+    return this.#lifecycle.config;
   }
 
   isReady(): boolean {
-    return this.#keeper.session !== null;
+    return this.#lifecycle.session !== null;
   }
 
   forceSync(): Promise<void> {
-    return this.#keeper.flush();
+    return this.#lifecycle.flush();
   }
 
   async whenSynced({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
-    await this.#keeper.ready();
-    const { syncs } = this.#keeper;
+    await this.#lifecycle.ready();
+    const { syncs } = this.#lifecycle;
     const { count } = syncs.current;
     const isSynced = ({ connection, pendingChanges }: SyncStatus): boolean =>
       pendingChanges === 0 && (connection === 'online' || syncs.current.count > count);
@@ -133,7 +133,7 @@ export class SyncManager implements SyncClient {
   }
 
   async exportRefused(): Promise<RefusedExport[]> {
-    const { replicas } = await this.#keeper.ready();
+    const { replicas } = await this.#lifecycle.ready();
     return replicas.flatMap(({ refused }) => refused.exported());
   }
 
@@ -147,9 +147,9 @@ export class SyncManager implements SyncClient {
 
   async #eachRefused(
     key: string | undefined,
-    work: (refused: RefusedKeeper, key: string) => Promise<void>,
+    work: (refused: Quarantine, key: string) => Promise<void>,
   ): Promise<void> {
-    const { replicas } = await this.#keeper.ready();
+    const { replicas } = await this.#lifecycle.ready();
     const all = replicas.flatMap(({ refused }) =>
       refused.changes.list.map((each) => ({ refused, key: each.key })),
     );
@@ -217,7 +217,7 @@ export class SyncManager implements SyncClient {
 
   async getData<Name extends CollectionKey>(name: Name): Promise<RecordOf<Name>[]> {
     const view = this.#view(name);
-    await this.#keeper.readable();
+    await this.#lifecycle.readable();
     return view.copies() as RecordOf<Name>[];
   }
 
@@ -226,7 +226,7 @@ export class SyncManager implements SyncClient {
     id: string | number,
   ): Promise<RecordOf<Name> | null> {
     const view = this.#view(name);
-    await this.#keeper.readable();
+    await this.#lifecycle.readable();
     return view.read(checkId(name, id)) as RecordOf<Name> | null;
   }
 
@@ -255,14 +255,14 @@ export class SyncManager implements SyncClient {
     const known = this.#views.get(name);
     if (known !== undefined) return known;
     const view = new LiveCollection(checkCollection(name));
-    view.attach(this.#keeper.session?.replicaOf(name).doc ?? null);
+    view.attach(this.#lifecycle.session?.replicaOf(name).doc ?? null);
     this.#views.set(name, view);
     return view;
   }
 
   /** Names that could not be new, but are on this device from before. */
   #knows(): Knows {
-    const doc = this.#keeper.session?.replica.doc;
+    const doc = this.#lifecycle.session?.replica.doc;
     if (doc === undefined) return () => false;
     lookAgain(doc); // the server may have sent more
     return (name) => knowsName(doc, name);
@@ -270,11 +270,11 @@ export class SyncManager implements SyncClient {
 
   /** Where it is open, a write does not wait for a tick (C3). */
   #openReplica(collection: string): Replica | undefined {
-    return this.#keeper.session?.replicaOf(collection);
+    return this.#lifecycle.session?.replicaOf(collection);
   }
 
   async #replicaOf(collection: string): Promise<Replica> {
-    const session = await this.#keeper.ready();
+    const session = await this.#lifecycle.ready();
     return session.replicaOf(collection);
   }
 
@@ -283,7 +283,7 @@ export class SyncManager implements SyncClient {
     record: JsonObject,
     before: JsonObject | null = null,
   ): Promise<void> | undefined {
-    return checkSchema(this.#keeper.options?.schemas?.[collection], collection, record, before);
+    return checkSchema(this.#lifecycle.options?.schemas?.[collection], collection, record, before);
   }
 
   #attach(session: UserSession | null): void {

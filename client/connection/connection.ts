@@ -1,13 +1,13 @@
 import { ClientError } from '../errors.js';
 import { ObservableValue } from '../views/observable.js';
 import { Backoff } from './backoff.js';
-import { failureOf, type Waiter, Waiters } from './flush-waiters.js';
-import { EXCHANGE_PAUSE, Fallback } from './http-fallback.js';
+import { type FlushWaiter, FlushWaiters, failureOf } from './flush-waiters.js';
+import { EXCHANGE_PAUSE, HttpFallback } from './http-fallback.js';
+import { decisionOnEnd, decisionOnFailure, type RetryDecision } from './retry-decision.js';
 import { type LinkEnd, type LinkEvents, SocketLink } from './socket-link.js';
 import { askToken, Renewals } from './token.js';
 import type { ConnectionOptions, ConnectionReport } from './types.js';
 import { socketAddress } from './urls.js';
-import { type Verdict, verdictOfEnd, verdictOfFailure } from './verdict.js';
 
 export type { ConnectionOptions, ConnectionReport } from './types.js';
 
@@ -29,8 +29,8 @@ export class Connection {
   readonly #options: ConnectionOptions;
   readonly #report: ObservableValue<ConnectionReport>;
   readonly #backoff: Backoff;
-  readonly #waiters: Waiters;
-  readonly #fallback: Fallback;
+  readonly #waiters: FlushWaiters;
+  readonly #fallback: HttpFallback;
   readonly #renewals: Renewals;
   #running = false;
   #endHints = (): void => {};
@@ -56,13 +56,13 @@ export class Connection {
     });
     this.#report.subscribe(options.onChange);
     this.#backoff = new Backoff(options.platform.random);
-    this.#waiters = new Waiters(options.platform.clock);
+    this.#waiters = new FlushWaiters(options.platform.clock);
     this.#renewals = new Renewals(options.platform.clock);
     this.#isSorting = options.sorts ?? false;
-    this.#fallback = new Fallback(options, {
+    this.#fallback = new HttpFallback(options, {
       exchanged: () => this.#exchanged(),
       confirmed: () => this.#renewals.worked(),
-      failed: (error, brought) => this.#exchangeFailed(verdictOfFailure(error), brought),
+      failed: (error, brought) => this.#exchangeFailed(decisionOnFailure(error), brought),
     });
   }
 
@@ -158,7 +158,7 @@ export class Connection {
       this.#attempt = null;
       this.#open(token);
     } catch (error) {
-      if (this.#attempt === attempt) this.#failed(verdictOfFailure(error));
+      if (this.#attempt === attempt) this.#failed(decisionOnFailure(error));
     }
   }
 
@@ -226,18 +226,18 @@ export class Connection {
   }
 
   /** An attempt failed, or the connection was lost. */
-  #failed(verdict: Verdict): void {
+  #failed(decision: RetryDecision): void {
     this.#failures = this.#isOnline ? 0 : this.#failures + 1;
     this.#idle();
-    this.#lacksBase ||= verdict.lacksBase ?? false;
-    if (verdict.next === 'refused') this.#refused(verdict);
-    else if (verdict.next === 'token') this.#wantsToken(verdict.reason);
-    else if (verdict.next === 'now') this.#startOver();
-    else this.#pause(verdict);
+    this.#lacksBase ||= decision.lacksBase ?? false;
+    if (decision.next === 'refused') this.#refused(decision);
+    else if (decision.next === 'token') this.#wantsToken(decision.reason);
+    else if (decision.next === 'now') this.#startOver();
+    else this.#pause(decision);
     this.#settleWaiters();
   }
 
-  #refused({ reason, error }: Verdict): void {
+  #refused({ reason, error }: RetryDecision): void {
     this.#tell({ connection: 'refused', reason, error: error ?? this.#report.current.error });
     // What was erased is begun anew by the app alone.
     if (error?.code !== 'ERASED') this.#retryAfter(STOPPED_PAUSE);
@@ -259,7 +259,7 @@ export class Connection {
     this.#retryAfter(this.#backoff.next());
   }
 
-  #pause({ next, reason, error, isOfChange = false }: Verdict): void {
+  #pause({ next, reason, error, isOfChange = false }: RetryDecision): void {
     if (next === 'slowest') this.#backoff.slow();
     if (next === 'busy') this.#backoff.atLeast(BUSY);
     const needsToken = this.#report.current.connection === 'needs-token';
@@ -273,12 +273,12 @@ export class Connection {
   }
 
   #ended({ suspect = null, ...end }: LinkEnd): void {
-    const verdict = verdictOfEnd(end);
-    this.#failed(verdict);
-    if (suspect === null || verdict.isOfChange !== true) return;
+    const decision = decisionOnEnd(end);
+    this.#failed(decision);
+    if (suspect === null || decision.isOfChange !== true) return;
     this.#isSorting = false;
     const { number, serverHas } = suspect;
-    const refusal = { code: 'REFUSED', reason: verdict.reason };
+    const refusal = { code: 'REFUSED', reason: decision.reason };
     this.#options.source.setAside(number, refusal, serverHas).catch(() => {}); // it is pending as before
   }
 
@@ -334,16 +334,16 @@ export class Connection {
     if (!this.#hasSockets) this.#retryAfter(EXCHANGE_PAUSE);
   }
 
-  #exchangeFailed(verdict: Verdict, brought: boolean): void {
-    const { next, error } = verdict;
+  #exchangeFailed(decision: RetryDecision, brought: boolean): void {
+    const { next, error } = decision;
     if (this.#isOnline || error?.code === 'CLOSED') return;
     const wasSorting = this.#isSorting;
     this.#isSorting = false;
     if (brought) this.#backoff.reset();
-    if (!this.#hasSockets || next === 'refused' || next === 'token') this.#failed(verdict);
+    if (!this.#hasSockets || next === 'refused' || next === 'token') this.#failed(decision);
     else if (next === 'slowest') this.#backoff.slow();
     else if (brought && this.#cancelRetry !== null) this.#retryAfter(this.#backoff.next());
-    else if (verdict.error !== null) this.#tell({ error: verdict.error }); // what the platform lacks
+    else if (decision.error !== null) this.#tell({ error: decision.error }); // what the platform lacks
     // A fresh token is under way: sockets may fail for another reason.
     if (next === 'token' && this.#attempt !== null) this.#fallback.now().catch(() => {});
     if (wasSorting && next !== 'refused' && next !== 'token') this.#searchBySocket();
@@ -359,7 +359,7 @@ export class Connection {
     else if (isNew) this.#retryAfter(this.#backoff.next());
   }
 
-  #exchangeFor(waiter: Waiter): void {
+  #exchangeFor(waiter: FlushWaiter): void {
     waiter.exchange = 'under way';
     this.#fallback.now().then(waiter.resolve, () => {
       waiter.exchange = 'failed';

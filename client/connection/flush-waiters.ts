@@ -6,34 +6,34 @@ import type { ConnectionReport } from './types.js';
 const LIMIT = 45_000;
 
 /** One who waits until the server has everything. */
-export interface Waiter {
+export interface FlushWaiter {
   /** How far the exchange over HTTP is that was begun for it. */
   exchange: 'none' | 'under way' | 'failed';
   readonly resolve: () => void;
   readonly reject: (error: ClientError) => void;
 }
 
-export class Waiters {
+export class FlushWaiters {
   readonly #clock: Clock;
-  readonly #all = new Set<Waiter>();
+  readonly #all = new Set<FlushWaiter>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  get all(): readonly Waiter[] {
+  get all(): readonly FlushWaiter[] {
     return [...this.#all];
   }
 
   /** Begins to wait; `begin` gets the one who waits. */
-  add(begin: (waiter: Waiter) => void): Promise<void> {
+  add(begin: (waiter: FlushWaiter) => void): Promise<void> {
     return new Promise((resolve, reject) => {
       const end = (settle: () => void): void => {
         stop();
         this.#all.delete(waiter);
         settle();
       };
-      const waiter: Waiter = {
+      const waiter: FlushWaiter = {
         exchange: 'none',
         resolve: () => end(resolve),
         reject: (error) => end(() => reject(error)),

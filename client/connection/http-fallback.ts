@@ -5,7 +5,7 @@ import type { ConnectionOptions } from './types.js';
 /** The shortest time from one exchange to the next that nobody waits for, in ms. */
 export const EXCHANGE_PAUSE = 30_000;
 
-export interface FallbackEvents {
+export interface HttpFallbackEvents {
   exchanged(): void;
   /** A part of the pending changes got through. */
   confirmed(): void;
@@ -14,9 +14,9 @@ export interface FallbackEvents {
 }
 
 /** Exchanges over HTTP, one at a time, while no socket gets through (C6, H3). */
-export class Fallback {
+export class HttpFallback {
   readonly #options: ConnectionOptions;
-  readonly #events: FallbackEvents;
+  readonly #events: HttpFallbackEvents;
   readonly #exchange: HttpExchange;
   #current: Promise<void> | null = null;
   #next: Promise<void> | null = null;
@@ -25,7 +25,7 @@ export class Fallback {
   #endPause: (() => void) | null = null;
   #brought = false;
 
-  constructor(options: ConnectionOptions, events: FallbackEvents) {
+  constructor(options: ConnectionOptions, events: HttpFallbackEvents) {
     this.#options = options;
     this.#events = events;
     this.#exchange = new HttpExchange(options, () => this.#confirmed());

@@ -3,17 +3,16 @@ import * as Y from 'yjs';
 import type { PendingChange, SyncSource } from '../connection/sync-source.js';
 import { ClientError, StorageError, unreadableChanges } from '../errors.js';
 import type { ClearReason, LocalStore, NewChange, StoredChange, StoreNews } from '../local-store/store.js';
-import { RefusedKeeper } from '../refused/refused-keeper.js';
+import { Quarantine } from '../refused/quarantine.js';
 import { bringBack } from './created-apart.js';
 import { closeGaps } from './gaps.js';
 import { PendingChanges, type PendingEntry } from './pending-changes.js';
 import { changeOf, type Origin, type Renewal, type Task } from './replica-task.js';
-import { StoreKeeper, type StoreKeeperOptions } from './store-keeper.js';
+import { StoreSupervisor, type StoreSupervisorOptions } from './store-supervisor.js';
 import { pendingRow, seal, unseal } from './stored-bytes.js';
 import { StoredSize } from './stored-size.js';
 
-export interface ReplicaOptions
-  extends Pick<StoreKeeperOptions, 'storage' | 'name' | 'clock' | 'openTimeout' | 'onStorage' | 'onCleared'> {
+export interface ReplicaOptions extends Omit<StoreSupervisorOptions, 'fill' | 'onNews' | 'onReopened'> {
   /** The number of pending changes, or whether changes are stored, is another one. */
   readonly onChange: () => void;
   /** The document in memory is broken, or not the stored one: it is to be opened anew, unless `stored` rejects. */
@@ -24,8 +23,8 @@ export class Replica implements SyncSource {
   readonly doc = new Y.Doc();
   readonly #options: ReplicaOptions;
   /** What the server refused (C11). */
-  readonly refused: RefusedKeeper;
-  readonly #keeper: StoreKeeper;
+  readonly refused: Quarantine;
+  readonly #supervisor: StoreSupervisor;
   readonly #pending = new PendingChanges();
   readonly #size = new StoredSize();
   readonly #listeners = new Set<() => void>();
@@ -47,16 +46,16 @@ export class Replica implements SyncSource {
 
   private constructor(options: ReplicaOptions) {
     this.#options = options;
-    this.#keeper = new StoreKeeper({
+    this.#supervisor = new StoreSupervisor({
       ...options,
       fill: (store) => this.#fill(store),
       onNews: () => this.#drain(true),
       onReopened: () => this.#drain(),
     });
-    this.refused = new RefusedKeeper({
+    this.refused = new Quarantine({
       ...options,
       source: this,
-      keeper: this.#keeper,
+      supervisor: this.#supervisor,
       learn: (news, then) => this.#learn(news, then),
       storeAnew: (rows) => this.#renew(rows),
     });
@@ -76,7 +75,7 @@ export class Replica implements SyncSource {
   /** Resolves when everything stored is loaded; where storage fails, it goes on in memory and says so. */
   static async open(options: ReplicaOptions): Promise<Replica> {
     const replica = new Replica(options);
-    await replica.#keeper.open();
+    await replica.#supervisor.open();
     return replica;
   }
 
@@ -86,11 +85,11 @@ export class Replica implements SyncSource {
 
   /** Whether what is written survives the end of the app. */
   get durable(): boolean {
-    return this.#keeper.store !== null && this.#options.storage.durable;
+    return this.#supervisor.store !== null && this.#options.storage.durable;
   }
 
   get storageError(): StorageError | null {
-    return this.#keeper.error;
+    return this.#supervisor.error;
   }
 
   /**
@@ -142,7 +141,7 @@ export class Replica implements SyncSource {
 
   /** Where the marks are is not known while a store is read and filled. */
   #unmark(confirmed: readonly PendingEntry[]): void {
-    const { store, adopting } = this.#keeper;
+    const { store, adopting } = this.#supervisor;
     const keys = this.#pending.keysOf(confirmed);
     const forget = (): void => {
       this.#pending.remove(confirmed);
@@ -160,18 +159,18 @@ export class Replica implements SyncSource {
   /** Waits for what was asked for, and closes the store. What is pending stays so. */
   async close(): Promise<void> {
     await this.#stop();
-    await this.#keeper.close();
+    await this.#supervisor.close();
   }
 
   /** Deletes everything on this device, in other tabs too. Rejects with a `StorageError` where that is impossible. */
   async clear(force: boolean, reason: ClearReason): Promise<void> {
     await this.#stop();
-    await this.#keeper.clear(force, reason);
+    await this.#supervisor.clear(force, reason);
   }
 
   async #stop(): Promise<void> {
     this.#closed = true;
-    this.#keeper.stop();
+    this.#supervisor.stop();
     await this.#drained;
     this.doc.destroy();
   }
@@ -198,13 +197,13 @@ export class Replica implements SyncSource {
   }
 
   #hasWork(): boolean {
-    const hasNews = (this.#hasNews && !this.#closed) || this.#keeper.hasReopened;
+    const hasNews = (this.#hasNews && !this.#closed) || this.#supervisor.hasReopened;
     return hasNews || this.#tasks.length > 0 || this.#renewal !== null;
   }
 
   async #drainAll(): Promise<void> {
     while (this.#hasWork()) {
-      if (this.#keeper.hasReopened) await this.#keeper.adoptReopened();
+      if (this.#supervisor.hasReopened) await this.#supervisor.adoptReopened();
       this.#hasNews = false;
       await this.#process(this.#tasks.splice(0));
       await this.#compactIfDue();
@@ -221,10 +220,10 @@ export class Replica implements SyncSource {
   }
 
   async #storeAnew({ rows, resolve, reject }: Renewal): Promise<void> {
-    const { store } = this.#keeper;
+    const { store } = this.#supervisor;
     this.#renewal = null;
     if (store === null || this.#closed || this.#isBroken)
-      return reject(this.#keeper.error ?? new ClientError('CLOSED'));
+      return reject(this.#supervisor.error ?? new ClientError('CLOSED'));
     this.#isBroken = true;
     const stored = store.append((news) => this.#learn(news, rows), true).then(() => {});
     this.#options.onBroken(stored);
@@ -243,7 +242,7 @@ export class Replica implements SyncSource {
       for (const task of tasks) if (task.origin === 'remote') this.#run(task);
       return tasks.flatMap((task) => (this.#isToStore(task) ? changeOf(task) : []));
     };
-    const { store } = this.#keeper;
+    const { store } = this.#supervisor;
     let keys: readonly number[] = [];
     try {
       if (store !== null) keys = await store.append((news) => this.#learn(news, () => run(news)));
@@ -349,7 +348,7 @@ export class Replica implements SyncSource {
       if (change.pending) this.refused.changes.found(stored.update, change.key);
       return true;
     }
-    if (stored.kind === 'anew' && this.#keeper.adopting === null) this.refused.renewed(stored.update);
+    if (stored.kind === 'anew' && this.#supervisor.adopting === null) this.refused.renewed(stored.update);
     try {
       Y.applyUpdate(this.doc, stored.update);
     } catch {
@@ -360,7 +359,7 @@ export class Replica implements SyncSource {
   }
 
   async #compactIfDue(): Promise<void> {
-    const { store } = this.#keeper;
+    const { store } = this.#supervisor;
     for (const bytes of this.#pending.takeConfirmed()) this.#size.confirmed(bytes);
     if (store === null || !this.#size.isCompactionDue) return;
     try {
@@ -373,7 +372,7 @@ export class Replica implements SyncSource {
   }
 
   #failed(store: LocalStore | null, error: unknown): void {
-    if (store === this.#keeper.store) this.#keeper.lose(error);
+    if (store === this.#supervisor.store) this.#supervisor.lose(error);
   }
 
   #state(): Uint8Array {
@@ -384,7 +383,7 @@ export class Replica implements SyncSource {
   async #fill(store: LocalStore): Promise<void> {
     let missing: readonly PendingEntry[] = [];
     const fill = (): NewChange[] => {
-      if (this.#keeper.error === null) return [];
+      if (this.#supervisor.error === null) return [];
       missing = this.#pending.unstored();
       return [{ bytes: this.#state(), pending: false }, ...missing.map(pendingRow)];
     };

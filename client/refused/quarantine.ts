@@ -6,20 +6,20 @@ import { ClientError } from '../errors.js';
 import type { LocalStore, NewChange, StoreNews } from '../local-store/store.js';
 import type { Clock } from '../platform/platform.js';
 import { writeAgain, writesBetween } from '../records/record-write.js';
-import type { StoreKeeper } from '../replica/store-keeper.js';
+import type { StoreSupervisor } from '../replica/store-supervisor.js';
 import { pendingRow, sealAnew } from '../replica/stored-bytes.js';
 import type { Refusal } from './refusal.js';
 import { asideRow, RefusedChanges, type SetAside } from './refused-changes.js';
 import { lacksMore, without } from './set-aside.js';
 import { placesOf } from './update-places.js';
 
-export interface RefusedKeeperOptions {
+export interface QuarantineOptions {
   readonly source: Pick<SyncSource, 'pendingAfter' | 'stateVector'> & {
     readonly doc: Y.Doc;
     write(change: (doc: Y.Doc) => void): Promise<void>;
   };
   readonly clock: Clock;
-  readonly keeper: StoreKeeper;
+  readonly supervisor: StoreSupervisor;
   /** Takes in what a store tells. */
   readonly learn: <T>(news: StoreNews, then: () => T) => T;
   /** These rows take the place of all that is stored, and the document is to be opened anew from them. */
@@ -32,11 +32,11 @@ export interface RefusedKeeperOptions {
 /** A document without content. */
 const EMPTY = Uint8Array.of(0, 0);
 
-export class RefusedKeeper {
+export class Quarantine {
   readonly changes: RefusedChanges;
-  readonly #options: RefusedKeeperOptions;
+  readonly #options: QuarantineOptions;
 
-  constructor(options: RefusedKeeperOptions) {
+  constructor(options: QuarantineOptions) {
     this.#options = options;
     this.changes = new RefusedChanges(options.onChange);
   }
@@ -74,7 +74,7 @@ export class RefusedKeeper {
   /** Takes those of another document over; twice does no more than once. */
   async add(asides: readonly SetAside[]): Promise<void> {
     for (const change of asides) if (this.changes.get(change.key) === null) this.changes.add(change, null);
-    await this.storeIn(this.#options.keeper.inUse);
+    await this.storeIn(this.#options.supervisor.inUse);
   }
 
   /** Those that are in memory only. */
@@ -108,7 +108,7 @@ export class RefusedKeeper {
 
   async discard(key: string): Promise<void> {
     const row = this.changes.get(key)?.row ?? null;
-    if (row !== null) await this.#options.keeper.inUse.confirm([row]);
+    if (row !== null) await this.#options.supervisor.inUse.confirm([row]);
     this.changes.remove(key);
   }
 

@@ -3,7 +3,7 @@ import { HttpStatus } from './http-exchange.js';
 import type { LinkEnd } from './socket-link.js';
 
 /** What follows from a failed attempt or a lost connection. */
-export interface Verdict {
+export interface RetryDecision {
   /**
    * - `again`: after a pause that grows
    * - `now`: at once: the network is another one
@@ -23,7 +23,7 @@ export interface Verdict {
 
 const LOST = 'There is no connection to the server; it is tried again by itself.';
 
-const NEXT: Readonly<Record<number, Verdict['next']>> = {
+const NEXT: Readonly<Record<number, RetryDecision['next']>> = {
   1007: 'slowest',
   1008: 'slowest',
   1009: 'slowest',
@@ -42,7 +42,7 @@ const NEXT: Readonly<Record<number, Verdict['next']>> = {
 };
 
 /** Where the server gives no reason of its own. */
-const REASONS: Readonly<Record<Verdict['next'], string>> = {
+const REASONS: Readonly<Record<RetryDecision['next'], string>> = {
   again: LOST,
   now: LOST,
   busy: 'The server has too much to do; it is tried again by itself.',
@@ -52,14 +52,14 @@ const REASONS: Readonly<Record<Verdict['next'], string>> = {
 };
 
 /** What follows from the end of a socket. */
-export function verdictOfEnd({ code, reason, proved = false, isDead, cause }: LinkEnd): Verdict {
+export function decisionOnEnd({ code, reason, proved = false, isDead, cause }: LinkEnd): RetryDecision {
   // It may come again at once: every new connection begins with all that the server has.
   if (cause !== undefined)
     return { next: 'busy', reason, error: new ClientError('OFFLINE', reason, { cause }) };
   if (isDead) return { next: 'now', reason, error: null };
   if (!proved) return foreign(code, 'closed the connection with code', reason);
   return {
-    ...verdictOf(code, reason),
+    ...decisionOn(code, reason),
     lacksBase: code === 1008,
 
     isOfChange: code === 1007 || code === 1009,
@@ -67,10 +67,10 @@ export function verdictOfEnd({ code, reason, proved = false, isDead, cause }: Li
 }
 
 /** What follows from an HTTP exchange that failed. */
-export function verdictOfFailure(error: unknown): Verdict {
+export function decisionOnFailure(error: unknown): RetryDecision {
   if (error instanceof HttpStatus) {
     const { status, proved, said } = error;
-    return proved ? verdictOf(status, said) : foreign(status, 'answered with HTTP status', said);
+    return proved ? decisionOn(status, said) : foreign(status, 'answered with HTTP status', said);
   }
   const reason = error instanceof Error ? error.message : String(error);
   const told = error instanceof ClientError ? error : null;
@@ -78,14 +78,14 @@ export function verdictOfFailure(error: unknown): Verdict {
 }
 
 /** What is not provably said by our server stops nothing and deletes nothing (C10). */
-function foreign(code: number | null, did: string, said: string): Verdict {
+function foreign(code: number | null, did: string, said: string): RetryDecision {
   // A page that comes with 200 is none of the server's either.
   const stops = code !== null && (NEXT[code] !== undefined || code < 300);
   const what = stops ? `${LOST} (Something on the way ${did} ${code}.)` : said || LOST;
   return { next: 'again', reason: what, error: null };
 }
 
-function verdictOf(code: number | null, said: string): Verdict {
+function decisionOn(code: number | null, said: string): RetryDecision {
   const next = (code === null ? undefined : NEXT[code]) ?? 'again';
   const reason = said === '' ? REASONS[next] : said;
   if (code === 4410 || code === 410) return { next, reason, error: new ClientError('ERASED') };

@@ -14,7 +14,7 @@ import { type Beginning, type Predecessor, UserSession } from './user-session.js
 /** How long storage has to get room, in ms, before what the server has erased is deleted by another attempt. */
 const ERASURE_PAUSE = 10_000;
 
-export class SessionKeeper {
+export class ClientLifecycle {
   readonly status = new ObservableValue<SyncStatus>(NOT_INITIALIZED);
   /** How often everything was in step: a clock does not tell, it may be put back. */
   readonly syncs = new ObservableValue({ count: 0 });

@@ -4,7 +4,7 @@ import { unavailable } from '../local-store/failures.js';
 import type { ClearReason, DeviceStorage, LocalStore, LocalStoreEvents } from '../local-store/store.js';
 import type { Clock } from '../platform/platform.js';
 
-export interface StoreKeeperOptions {
+export interface StoreSupervisorOptions {
   readonly storage: DeviceStorage;
   /** Name of the store: that of the user. */
   readonly name: string;
@@ -32,8 +32,8 @@ const FIRST_RETRY = 1_000;
 const LAST_RETRY = 30_000;
 
 /** Holds the open store of a replica; after a failure it tries to open it again and again (C7). */
-export class StoreKeeper {
-  readonly #options: StoreKeeperOptions;
+export class StoreSupervisor {
+  readonly #options: StoreSupervisorOptions;
   #store: LocalStore | null = null;
   #reopened: LocalStore | null = null;
   #adopting: Promise<void> | null = null;
@@ -44,7 +44,7 @@ export class StoreKeeper {
   #delay = FIRST_RETRY;
   #cancelRetry = (): void => {};
 
-  constructor(options: StoreKeeperOptions) {
+  constructor(options: StoreSupervisorOptions) {
     this.#options = options;
   }
 
