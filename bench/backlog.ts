@@ -1,6 +1,6 @@
 /** What goes up for a backlog of changes, over a line that is slow and breaks again and again. */
 import { SyncManager } from '../client/sync-manager.js';
-import { testPlatform } from '../test/support/test-client.js';
+import { testPlatform } from '../test/support/devices/test-client.js';
 import { bearer, JWT, tokenFor } from '../test/support/tokens.js';
 import { BadLine, type LineOptions } from './support/bad-line.js';
 import { print, table } from './support/print.js';

@@ -12,9 +12,9 @@ import { decodeMessage, decodeStateVector, messages, type YjsMessage } from '../
 import { MemoryStore } from '../server/store/memory/memory-store.js';
 import type { CollectionName, DeviceId, RecordId } from '../shared/names.js';
 import { sharedValue } from '../shared/records.js';
+import { yjsOutbox } from './support/devices/outbox.js';
 import { openDocument } from './support/document.js';
 import { overlapOfCollected } from './support/hostile.js';
-import { yjsOutbox } from './support/outbox.js';
 import { passUnchecked } from './support/pass-unchecked.js';
 import { useServer } from './support/use.js';
 

@@ -8,10 +8,10 @@ import * as Y from 'yjs';
 import { type Source, unite } from '../server/documents/union/unite.js';
 import type { Json, JsonRecord } from '../shared/json.js';
 import { sharedValue } from '../shared/records.js';
+import { JsonDevice } from './support/devices/json-device.js';
+import { NativeDevice } from './support/devices/native-device.js';
 import { HandFlushed, type QueuedJson, type QueuedNative, viewOf } from './support/hand-flushed.js';
 import { seededRandom } from './support/hostile.js';
-import { JsonDevice } from './support/json-device.js';
-import { NativeDevice } from './support/native-device.js';
 import {
   duplicateIds,
   type Edit,

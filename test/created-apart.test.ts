@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
 import { readValue, sharedValue } from '../shared/records.js';
-import type { NativeDevice } from './support/native-device.js';
+import type { NativeDevice } from './support/devices/native-device.js';
 import { shareProcess } from './support/shared-process.js';
 import { openNative, useJson } from './support/use.js';
 

@@ -4,9 +4,9 @@ import type * as Y from 'yjs';
 import type { SyncManager } from '../client/sync-manager.js';
 import type { JsonObject } from '../shared/json.js';
 import { sharedValue } from '../shared/records.js';
-import type { NativeDevice } from './support/native-device.js';
+import type { NativeDevice } from './support/devices/native-device.js';
+import { closeClients, synced, testClient } from './support/devices/test-client.js';
 import { shareProcess } from './support/shared-process.js';
-import { closeClients, synced, testClient } from './support/test-client.js';
 import { useJson, useNative } from './support/use.js';
 
 const M1 = { id: 'm1', dose: '400' };

@@ -5,6 +5,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
 import { SyncError } from '../server/errors.js';
 import { messages } from '../server/protocol/yjs.js';
+import { NativeDevice } from './support/devices/native-device.js';
+import { RawNative } from './support/devices/raw-native.js';
 import { HandFlushed } from './support/hand-flushed.js';
 import {
   cycle,
@@ -19,9 +21,7 @@ import {
   truncations,
   v2Of,
 } from './support/hostile.js';
-import { NativeDevice } from './support/native-device.js';
 import { passUnchecked } from './support/pass-unchecked.js';
-import { RawNative } from './support/raw-native.js';
 import { startServer, type TestServer } from './support/server.js';
 
 /** A small update of an honest client. */

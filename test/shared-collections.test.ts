@@ -1,8 +1,8 @@
 /** Collections that belong to nobody and that everybody reads (D8): over every way in, and who may change them. */
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { SyncManager } from '../client/sync-manager.js';
+import { closeClients, synced, testClient } from './support/devices/test-client.js';
 import { ServerProcess } from './support/server-process.js';
-import { closeClients, synced, testClient } from './support/test-client.js';
 import { bearer, JWT, tokenFor } from './support/tokens.js';
 import { openNative, useNative, useServer } from './support/use.js';
 

@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
-import type { NativeDevice } from './support/native-device.js';
+import type { NativeDevice } from './support/devices/native-device.js';
 import { openNative, useServer } from './support/use.js';
 
 const together = { id: 'r', loser: 1, winner: 1, loserEdit: 'x', winnerEdit: 'x' };

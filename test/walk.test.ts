@@ -5,8 +5,8 @@ import type { Collections } from '../shared/json.js';
 import type { CollectionName, RecordId } from '../shared/names.js';
 import { writeRecord } from '../shared/records.js';
 import { type ById, byId, clinic, generatedClinic, recordsOf } from './support/clinic.js';
-import { JsonDevice } from './support/json-device.js';
-import { NativeDevice } from './support/native-device.js';
+import { JsonDevice } from './support/devices/json-device.js';
+import { NativeDevice } from './support/devices/native-device.js';
 import { ServerProcess } from './support/server-process.js';
 
 const USER = 'patient-1';

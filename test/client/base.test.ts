@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
 import type { SyncRecord } from '../../client/api/api.js';
 import { changedRecord } from '../../client/records/record-change.js';
-import { closeClients, offlineClient } from '../support/test-client.js';
+import { closeClients, offlineClient } from '../support/devices/test-client.js';
 
 afterEach(closeClients);
 

@@ -4,8 +4,8 @@ import type { SyncOptions } from '../../client/api/api.js';
 import { indexedDbStorage } from '../../client/local-store/indexeddb/indexeddb.js';
 import { memoryStorage } from '../../client/local-store/memory.js';
 import type { SyncManager } from '../../client/sync-manager.js';
+import { closeClients, synced, testClient } from '../support/devices/test-client.js';
 import { emptyIndexedDb } from '../support/fake-indexeddb.js';
-import { closeClients, synced, testClient } from '../support/test-client.js';
 import { useServer } from '../support/use.js';
 import { PATIENCE } from '../support/wait.js';
 

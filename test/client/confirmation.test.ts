@@ -7,10 +7,10 @@ import { asyncStorage } from '../../client/local-store/async-storage/async-stora
 import { AsyncItems } from '../support/async-items.js';
 import { BreakableStorage } from '../support/breakable-storage.js';
 import { ConnectionWorld, settle } from '../support/connection-world.js';
+import { closeClients, testClient } from '../support/devices/test-client.js';
 import { FakeSockets } from '../support/fake-sockets.js';
 import { ManualClock } from '../support/manual-clock.js';
 import { Tab } from '../support/tab.js';
-import { closeClients, testClient } from '../support/test-client.js';
 
 const full = (): StorageError => new StorageError('QUOTA', 'The device is full.');
 

@@ -8,8 +8,8 @@ import type { DeviceStorage } from '../../client/local-store/store.js';
 import type { WebSocketConstructor } from '../../client/platform/platform.js';
 import type { SyncManager } from '../../client/sync-manager.js';
 import { BreakableStorage } from '../support/breakable-storage.js';
+import { closeClients, synced, testClient } from '../support/devices/test-client.js';
 import { startServer } from '../support/server.js';
-import { closeClients, synced, testClient } from '../support/test-client.js';
 
 const RECORDS = 25;
 const OFFLINE = { serverUrl: 'http://127.0.0.1:1', userId: 'anna', deviceId: 'phone', autoConnect: false };

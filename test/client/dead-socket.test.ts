@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { afterEach, expect, onTestFinished, test } from 'vitest';
 import type { Connectivity } from '../../client/platform/platform.js';
+import { closeClients, synced, testClient } from '../support/devices/test-client.js';
 import { SlowLine } from '../support/slow-line.js';
-import { closeClients, synced, testClient } from '../support/test-client.js';
 import { useServer } from '../support/use.js';
 import { inTime } from '../support/wait.js';
 

@@ -3,8 +3,8 @@ import { OldClient } from '../../client/compat/old-client.js';
 import { asyncStorage } from '../../client/local-store/async-storage/async-storage.js';
 import { memoryStorage } from '../../client/local-store/memory.js';
 import { AsyncItems } from '../support/async-items.js';
+import { closeClients, offlineClient, synced, testClient } from '../support/devices/test-client.js';
 import { startServer } from '../support/server.js';
-import { closeClients, offlineClient, synced, testClient } from '../support/test-client.js';
 
 afterEach(closeClients);
 

@@ -7,9 +7,9 @@ import { memoryStorage } from '../../client/local-store/memory.js';
 import type { SyncStatus } from '../../client/status.js';
 import type { SyncManager } from '../../client/sync-manager.js';
 import { BreakableStorage } from '../support/breakable-storage.js';
+import { closeClients, onDisk, statusWhere, synced, testClient } from '../support/devices/test-client.js';
 import { ManualClock } from '../support/manual-clock.js';
 import { NoUpgrades } from '../support/no-upgrades.js';
-import { closeClients, onDisk, statusWhere, synced, testClient } from '../support/test-client.js';
 import { JWT, tokenFor } from '../support/tokens.js';
 import { useServer } from '../support/use.js';
 

@@ -6,7 +6,7 @@ import { gzipSync } from 'node:zlib';
 import { afterEach, expect, onTestFinished, test } from 'vitest';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { messages } from '../../shared/yjs-messages.js';
-import { closeClients, onDisk, statusWhere, synced, testClient } from '../support/test-client.js';
+import { closeClients, onDisk, statusWhere, synced, testClient } from '../support/devices/test-client.js';
 import { useServer } from '../support/use.js';
 
 afterEach(closeClients);

@@ -4,8 +4,8 @@ import type { DeviceStorage } from '../../client/local-store/store.js';
 import type { SyncManager } from '../../client/sync-manager.js';
 import { BreakableStorage } from '../support/breakable-storage.js';
 import { settle } from '../support/connection-world.js';
+import { closeClients, offlineClient, testClient } from '../support/devices/test-client.js';
 import { ManualClock } from '../support/manual-clock.js';
-import { closeClients, offlineClient, testClient } from '../support/test-client.js';
 
 afterEach(closeClients);
 

@@ -9,10 +9,10 @@ import type { SyncManager } from '../../client/sync-manager.js';
 import { messages } from '../../shared/yjs-messages.js';
 import { Chance } from '../faults/chance.js';
 import { BreakableStorage } from '../support/breakable-storage.js';
+import { closeClients, synced, testClient } from '../support/devices/test-client.js';
 import { FaultyNetwork } from '../support/faulty-network.js';
 import { type ForeignAnswer, ForeignServer, foreignAnswer } from '../support/foreign-server.js';
 import { ServerProcess } from '../support/server-process.js';
-import { closeClients, synced, testClient } from '../support/test-client.js';
 import { PATIENCE, Watched } from '../support/wait.js';
 
 /** More by hand: `MODEL_SEED=1 MODEL_RUNS=100 npx vitest run test/client/pending-model.test.ts` takes 1 to 100. */

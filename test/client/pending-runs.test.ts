@@ -10,10 +10,10 @@ import type { WebSocketConstructor } from '../../client/platform/platform.js';
 import { SyncManager } from '../../client/sync-manager.js';
 import { Chance } from '../faults/chance.js';
 import { BreakableStorage } from '../support/breakable-storage.js';
+import { testPlatform } from '../support/devices/test-client.js';
 import { foreignAnswer } from '../support/foreign-server.js';
 import { ManualClock } from '../support/manual-clock.js';
 import { CUT, ModelServer, WHOLE } from '../support/model-server.js';
-import { testPlatform } from '../support/test-client.js';
 
 const RUNS = Number(process.env.MODEL_RUNS ?? 1_000);
 const FIRST = Number(process.env.MODEL_SEED ?? 1);

@@ -9,8 +9,8 @@ import type { Platform } from '../../client/platform/platform.js';
 import type { SyncManager } from '../../client/sync-manager.js';
 import { AsyncItems } from '../support/async-items.js';
 import { BreakableStorage } from '../support/breakable-storage.js';
+import { closeClients, onDisk, statusWhere, synced, testClient } from '../support/devices/test-client.js';
 import type { TestServer } from '../support/server.js';
-import { closeClients, onDisk, statusWhere, synced, testClient } from '../support/test-client.js';
 import { useServer } from '../support/use.js';
 import { inTime } from '../support/wait.js';
 

@@ -2,7 +2,7 @@
 import { afterEach, expect, test } from 'vitest';
 import * as Y from 'yjs';
 import { RecordError } from '../../client/errors.js';
-import { closeClients, synced, testClient } from '../support/test-client.js';
+import { closeClients, synced, testClient } from '../support/devices/test-client.js';
 import { useNative, useServer } from '../support/use.js';
 
 afterEach(closeClients);

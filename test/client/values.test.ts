@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { RecordError } from '../../client/errors.js';
-import { closeClients, offlineClient, testClient } from '../support/test-client.js';
+import { closeClients, offlineClient, testClient } from '../support/devices/test-client.js';
 
 afterEach(closeClients);
 

@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { buildIfOld } from '../support/build.js';
-import { NativeDevice } from '../support/native-device.js';
+import { NativeDevice } from '../support/devices/native-device.js';
 import { ServerProcess } from '../support/server-process.js';
 import { inTime } from '../support/wait.js';
 import { Chance } from './chance.js';

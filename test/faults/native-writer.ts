@@ -2,7 +2,7 @@ import * as decoding from 'lib0/decoding';
 import WebSocket from 'ws';
 import * as Y from 'yjs';
 import { messages } from '../../server/protocol/yjs.js';
-import { NativeDevice } from '../support/native-device.js';
+import { NativeDevice } from '../support/devices/native-device.js';
 import { Watched } from '../support/wait.js';
 import type { Chance } from './chance.js';
 import { type Fact, FREE_FOR_ALL, recordKey } from './ledger.js';

@@ -3,7 +3,7 @@ import { availableParallelism, loadavg } from 'node:os';
 import { expect, type TestContext } from 'vitest';
 import { encodeExchange } from '../../server/protocol/exchange.js';
 import { messages } from '../../server/protocol/yjs.js';
-import { RawNative } from '../support/raw-native.js';
+import { RawNative } from '../support/devices/raw-native.js';
 import { ServerProcess } from '../support/server-process.js';
 import { inTime } from '../support/wait.js';
 

@@ -13,8 +13,8 @@ import { MemoryStore } from '../../server/store/memory/memory-store.js';
 import type { JsonRecord } from '../../shared/json.js';
 import type { CollectionName, DeviceId, RecordId } from '../../shared/names.js';
 import { readRecord, recordMap } from '../../shared/records.js';
+import { jsonOutbox, yjsOutbox } from './devices/outbox.js';
 import { user } from './notes.js';
-import { jsonOutbox, yjsOutbox } from './outbox.js';
 import { unnamedDoc } from './replicas.js';
 
 /**

@@ -18,7 +18,7 @@ import type { Collections, Json, JsonRecord } from '../../shared/json.js';
 import type { CollectionName, DeviceId, RecordId, UserId } from '../../shared/names.js';
 import type { ById } from './clinic.js';
 import { byId } from './clinic.js';
-import { jsonOutbox } from './outbox.js';
+import { jsonOutbox } from './devices/outbox.js';
 
 /**
  * Apps that speak JSON, joined to real sessions without sockets. The test turns the clock and says when a socket

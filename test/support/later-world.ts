@@ -11,9 +11,9 @@ import { MemoryStore } from '../../server/store/memory/memory-store.js';
 import type { JsonObject, JsonRecord } from '../../shared/json.js';
 import type { CollectionName, DeviceId, RecordId } from '../../shared/names.js';
 import { sharedValue } from '../../shared/records.js';
+import { jsonOutbox, yjsOutbox } from './devices/outbox.js';
 import { leavesOf } from './legacy-ledger.js';
 import { user } from './notes.js';
-import { jsonOutbox, yjsOutbox } from './outbox.js';
 import { moveElement } from './random-edits.js';
 import { unnamedDoc } from './replicas.js';
 

@@ -13,8 +13,8 @@ import { MemoryStore } from '../../server/store/memory/memory-store.js';
 import type { Json, JsonObject, JsonRecord } from '../../shared/json.js';
 import type { CollectionName, DeviceId, RecordId, UserId } from '../../shared/names.js';
 import { readRecord, sharedValue } from '../../shared/records.js';
+import { jsonOutbox, yjsOutbox } from './devices/outbox.js';
 import { type Edit, Ledger, type Mark } from './legacy-ledger.js';
-import { jsonOutbox, yjsOutbox } from './outbox.js';
 import { unnamedDoc } from './replicas.js';
 
 /**

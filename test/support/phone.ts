@@ -1,7 +1,7 @@
 /** Apps as they are in the field, over real sockets: one with a queue for the time without a network, one over HTTP. */
 import type { Collections, Json, JsonRecord } from '../../shared/json.js';
 import { type ById, byId } from './clinic.js';
-import { JsonDevice, type ServerMessage } from './json-device.js';
+import { JsonDevice, type ServerMessage } from './devices/json-device.js';
 
 interface Change {
   readonly type: 'DATA_UPDATE' | 'DATA_DELETE';

@@ -1,9 +1,9 @@
 /** Servers and devices of one test, which are gone when it ends. */
 import { onTestFinished } from 'vitest';
 import type { ClientOptions } from 'ws';
-import { JsonDevice } from './json-device.js';
-import { NativeDevice, type NativeOptions } from './native-device.js';
-import { RawNative } from './raw-native.js';
+import { JsonDevice } from './devices/json-device.js';
+import { NativeDevice, type NativeOptions } from './devices/native-device.js';
+import { RawNative } from './devices/raw-native.js';
 import { type ServerParts, startServer, type TestServer } from './server.js';
 
 interface Address {

@@ -18,9 +18,9 @@ import { MemoryStore } from '../../server/store/memory/memory-store.js';
 import type { Store } from '../../server/store/store.js';
 import type { CollectionName, DeviceId, RecordId, UserId } from '../../shared/names.js';
 import { collectionNames, recordMap } from '../../shared/records.js';
+import { jsonOutbox } from './devices/outbox.js';
 import { seededRandom } from './hostile.js';
 import { LevelFixture } from './level-fixture.js';
-import { jsonOutbox } from './outbox.js';
 import { Watched } from './wait.js';
 
 export const DAY = 86_400_000;

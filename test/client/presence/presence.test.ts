@@ -2,9 +2,9 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { LivePresence, type PresenceEntry } from '../../../client/presence/presence.js';
 import type { AwarenessEntry } from '../../../shared/yjs-messages.js';
-import { ConnectedDevice } from '../../support/connected-device.js';
+import { ConnectedDevice } from '../../support/devices/connected-device.js';
+import { NativeDevice } from '../../support/devices/native-device.js';
 import { ManualClock } from '../../support/manual-clock.js';
-import { NativeDevice } from '../../support/native-device.js';
 import { startServer, type TestServer } from '../../support/server.js';
 
 const closing: (() => unknown)[] = [];

@@ -3,8 +3,8 @@ import { act } from 'react';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { SyncRecord } from '../../../client/api/api.js';
 import { type Draft, SyncProvider, useDraft } from '../../../client/react/hooks.js';
+import { closeClients, offlineClient } from '../../support/devices/test-client.js';
 import { cleanScreens, render } from '../../support/rendered.js';
-import { closeClients, offlineClient } from '../../support/test-client.js';
 
 // The other way round: what is registered last ends first.
 afterEach(closeClients);

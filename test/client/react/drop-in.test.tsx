@@ -2,7 +2,7 @@
 import '../../support/web-globals.js';
 import { afterEach, expect, test } from 'vitest';
 import { syncManager } from '../../../client/index.js';
-import { JsonDevice } from '../../support/json-device.js';
+import { JsonDevice } from '../../support/devices/json-device.js';
 import { cleanScreens, type Rendered, render, renderByItself } from '../../support/rendered.js';
 import { startServer, type TestServer } from '../../support/server.js';
 import { AppointmentsScreen } from './drop-in-screen.js';

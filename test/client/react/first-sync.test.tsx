@@ -12,10 +12,10 @@ import {
   useSyncedData,
 } from '../../../client/react/hooks.js';
 import type { SyncManager } from '../../../client/sync-manager.js';
+import { closeClients, synced, testClient } from '../../support/devices/test-client.js';
 import { NoUpgrades } from '../../support/no-upgrades.js';
 import { cleanScreens, render, renderByItself } from '../../support/rendered.js';
 import { startServer } from '../../support/server.js';
-import { closeClients, synced, testClient } from '../../support/test-client.js';
 import { JWT, tokenFor } from '../../support/tokens.js';
 import { useServer } from '../../support/use.js';
 import { PATIENCE } from '../../support/wait.js';

@@ -12,8 +12,8 @@ import {
   useSyncedData,
   useSyncStatus,
 } from '../../../client/react/hooks.js';
+import { closeClients, offlineClient, testClient } from '../../support/devices/test-client.js';
 import { cleanScreens, render } from '../../support/rendered.js';
-import { closeClients, offlineClient, testClient } from '../../support/test-client.js';
 
 // The other way round: what is registered last ends first.
 afterEach(closeClients);

@@ -1,8 +1,8 @@
 // @vitest-environment happy-dom
 import { afterEach, expect, test } from 'vitest';
 import { SyncProvider, useSyncClient, useSyncedData, useSyncStatus } from '../../../client/react/hooks.js';
+import { closeClients, synced, testClient } from '../../support/devices/test-client.js';
 import { cleanScreens, render, renderByItself } from '../../support/rendered.js';
-import { closeClients, synced, testClient } from '../../support/test-client.js';
 import { useServer } from '../../support/use.js';
 
 // The other way round: what is registered last ends first.

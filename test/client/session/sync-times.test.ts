@@ -5,8 +5,8 @@ import { memoryStorage } from '../../../client/local-store/memory.js';
 import { systemClock } from '../../../client/platform/standard.js';
 import type { SyncManager } from '../../../client/sync-manager.js';
 import { AsyncItems } from '../../support/async-items.js';
+import { closeClients, synced, testClient } from '../../support/devices/test-client.js';
 import { NoUpgrades } from '../../support/no-upgrades.js';
-import { closeClients, synced, testClient } from '../../support/test-client.js';
 import { useServer } from '../../support/use.js';
 import { PATIENCE } from '../../support/wait.js';
 

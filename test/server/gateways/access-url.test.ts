@@ -3,8 +3,8 @@ import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { collectingLog } from '../../../server/log.js';
 import { useAccessProvider } from '../../support/access-provider.js';
+import { closeClients, synced, testClient } from '../../support/devices/test-client.js';
 import { SetClock } from '../../support/set-clock.js';
-import { closeClients, synced, testClient } from '../../support/test-client.js';
 import { bearer, JWT, seconds, tokenFor } from '../../support/tokens.js';
 import { openJson, openNative, useServer } from '../../support/use.js';
 

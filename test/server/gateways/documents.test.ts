@@ -1,7 +1,7 @@
 /** Documents load once, stay while used, and are let go (ARCHITECTURE: the funnel). */
 import { expect, test } from 'vitest';
 import { MemoryStore } from '../../../server/store/memory/memory-store.js';
-import { JsonDevice } from '../../support/json-device.js';
+import { JsonDevice } from '../../support/devices/json-device.js';
 import { ObservedStore } from '../../support/observed-store.js';
 import { openJson, openRaw, useJson, useNative, useServer } from '../../support/use.js';
 

@@ -1,6 +1,6 @@
 /** One user floods within the limits: what others feel of it, and what becomes of the flood (S). */
 import { expect, onTestFinished, test } from 'vitest';
-import type { JsonDevice } from '../../support/json-device.js';
+import type { JsonDevice } from '../../support/devices/json-device.js';
 import { ServerProcess } from '../../support/server-process.js';
 import { useJson } from '../../support/use.js';
 

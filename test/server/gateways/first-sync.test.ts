@@ -7,7 +7,7 @@ import * as Y from 'yjs';
 import { LevelStore } from '../../../server/store/level/level-store.js';
 import type { UserId } from '../../../shared/names.js';
 import { type ById, byId, generatedClinic } from '../../support/clinic.js';
-import { NativeDevice } from '../../support/native-device.js';
+import { NativeDevice } from '../../support/devices/native-device.js';
 import { ServerProcess } from '../../support/server-process.js';
 
 const USERS = Array.from({ length: 200 }, (_, number) => `patient-${number}`);

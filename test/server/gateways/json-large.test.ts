@@ -1,8 +1,8 @@
 /** A record that a JSON device was sent, it can send back, however large it is (L10). */
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { JsonObject, JsonRecord } from '../../../shared/json.js';
+import type { JsonDevice } from '../../support/devices/json-device.js';
 import { ask } from '../../support/http-ask.js';
-import type { JsonDevice } from '../../support/json-device.js';
 import { ServerProcess } from '../../support/server-process.js';
 
 import { useJson, useNative, useServer } from '../../support/use.js';

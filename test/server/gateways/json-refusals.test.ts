@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { ERRORS } from '../../../server/errors.js';
 import { MemoryStore } from '../../../server/store/memory/memory-store.js';
 import type { Json } from '../../../shared/json.js';
-import type { JsonDevice } from '../../support/json-device.js';
+import type { JsonDevice } from '../../support/devices/json-device.js';
 import { ObservedStore } from '../../support/observed-store.js';
 import { useJson, useUnpaced } from '../../support/use.js';
 

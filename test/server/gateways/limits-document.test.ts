@@ -4,7 +4,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import * as Y from 'yjs';
 import { encodeExchange } from '../../../server/protocol/exchange.js';
 import { messages } from '../../../server/protocol/yjs.js';
-import { ConnectedDevice } from '../../support/connected-device.js';
+import { ConnectedDevice } from '../../support/devices/connected-device.js';
 import type { TestServer } from '../../support/server.js';
 import { openNative, useJson, useNative, useRaw, useServer } from '../../support/use.js';
 

@@ -10,7 +10,7 @@ import { MAX_CONTAINERS } from '../../../server/protocol/body-shape.js';
 import { messages } from '../../../server/protocol/yjs.js';
 import { MemoryStore } from '../../../server/store/memory/memory-store.js';
 import type { Collections } from '../../../shared/json.js';
-import type { JsonDevice } from '../../support/json-device.js';
+import type { JsonDevice } from '../../support/devices/json-device.js';
 import type { TestServer } from '../../support/server.js';
 import { openJson, openRaw, useJson, useRaw, useServer } from '../../support/use.js';
 

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import WebSocket from 'ws';
 import type { Collections } from '../../../shared/json.js';
-import { closeClients, synced, testClient } from '../../support/test-client.js';
+import { closeClients, synced, testClient } from '../../support/devices/test-client.js';
 import { bearer, JWT, tokenFor } from '../../support/tokens.js';
 import { useJson, useNative, useServer } from '../../support/use.js';
 

@@ -3,8 +3,8 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import * as Y from 'yjs';
 import { MemoryStore } from '../../../server/store/memory/memory-store.js';
 import type { UserId } from '../../../shared/names.js';
+import { closeClients, synced, testClient } from '../../support/devices/test-client.js';
 import { rawUpdate, rootItem } from '../../support/hostile.js';
-import { closeClients, synced, testClient } from '../../support/test-client.js';
 import { openNative, useJson, useNative, useServer } from '../../support/use.js';
 
 const HIDDEN = ['a\u202eevil', 'b\u2066c', '\u200b', 'می\u200cخواهم', '👩\u200d⚕️', 'a\u2028b', '\ufeffid'];

@@ -3,8 +3,8 @@ import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
 import type { JsonRecord } from '../../../shared/json.js';
-import type { JsonDevice } from '../../support/json-device.js';
-import type { NativeDevice } from '../../support/native-device.js';
+import type { JsonDevice } from '../../support/devices/json-device.js';
+import type { NativeDevice } from '../../support/devices/native-device.js';
 import { useJson, useNative, useServer } from '../../support/use.js';
 
 const USER = 'anna';

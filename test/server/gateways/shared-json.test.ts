@@ -1,6 +1,6 @@
 /** Shared collections as JSON and HTTP devices have them (D8). */
 import { describe, expect, onTestFinished, test } from 'vitest';
-import type { JsonDevice } from '../../support/json-device.js';
+import type { JsonDevice } from '../../support/devices/json-device.js';
 import { ServerProcess } from '../../support/server-process.js';
 import { bearer, JWT, tokenFor } from '../../support/tokens.js';
 import { openJson, openNative, useJson, useNative, useServer } from '../../support/use.js';

@@ -2,7 +2,7 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import * as Y from 'yjs';
 import { messages } from '../../../server/protocol/yjs.js';
-import type { RawNative } from '../../support/raw-native.js';
+import type { RawNative } from '../../support/devices/raw-native.js';
 import type { TestServer } from '../../support/server.js';
 import { SlowLine } from '../../support/slow-line.js';
 import { openJson, openNative, openRaw, useNative, useRaw, useServer } from '../../support/use.js';

@@ -7,8 +7,8 @@ import { silentLog } from '../../../../server/log.js';
 import { MemoryStore } from '../../../../server/store/memory/memory-store.js';
 import type { JsonRecord } from '../../../../shared/json.js';
 import type { DeviceId } from '../../../../shared/names.js';
+import { jsonOutbox } from '../../../support/devices/outbox.js';
 import { openDocument } from '../../../support/document.js';
-import { jsonOutbox } from '../../../support/outbox.js';
 
 const GAP = 25;
 /** Long enough for an app to have read what its socket has. */

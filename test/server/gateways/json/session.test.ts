@@ -6,8 +6,8 @@ import { JsonSession } from '../../../../server/gateways/json/session.js';
 import { silentLog } from '../../../../server/log.js';
 import { MemoryStore } from '../../../../server/store/memory/memory-store.js';
 import type { DeviceId } from '../../../../shared/names.js';
+import { jsonOutbox } from '../../../support/devices/outbox.js';
 import { openDocument } from '../../../support/document.js';
-import { jsonOutbox } from '../../../support/outbox.js';
 
 interface Sent {
   readonly type: string;

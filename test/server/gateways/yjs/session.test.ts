@@ -7,8 +7,8 @@ import { YjsSession } from '../../../../server/gateways/yjs/session.js';
 import { decodeMessage, messages, type YjsMessage } from '../../../../server/protocol/yjs.js';
 import { MemoryStore } from '../../../../server/store/memory/memory-store.js';
 import type { DeviceId } from '../../../../shared/names.js';
+import { yjsOutbox } from '../../../support/devices/outbox.js';
 import { openDocument } from '../../../support/document.js';
-import { yjsOutbox } from '../../../support/outbox.js';
 import { record } from '../../../support/ward.js';
 
 /** A session with a clock of its own. */

@@ -1,8 +1,8 @@
 import WebSocket from 'ws';
-import type { Collections, JsonRecord } from '../../shared/json.js';
-import { type ById, byId } from './clinic.js';
-import { handled } from './handled.js';
-import { Watched } from './wait.js';
+import type { Collections, JsonRecord } from '../../../shared/json.js';
+import { type ById, byId } from '../clinic.js';
+import { handled } from '../handled.js';
+import { Watched } from '../wait.js';
 
 /** A message of the server to a JSON device; which fields there are depends on `type`. */
 export interface ServerMessage {

@@ -1,6 +1,6 @@
 /** Outboxes of sessions without sockets: what was asked for leaves at once, like everything else. */
-import type { JsonOutbox } from '../../server/gateways/json/options.js';
-import type { YjsOutbox } from '../../server/gateways/yjs/session.js';
+import type { JsonOutbox } from '../../../server/gateways/json/options.js';
+import type { YjsOutbox } from '../../../server/gateways/yjs/session.js';
 
 export function jsonOutbox(outbox: Omit<JsonOutbox, 'answer'>): JsonOutbox {
   return {

@@ -3,16 +3,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
-import { levelStorage } from '../../client/local-store/level/level.js';
-import { memoryStorage } from '../../client/local-store/memory.js';
-import type { DeviceStorage } from '../../client/local-store/store.js';
-import { noConnectivity } from '../../client/platform/connectivity.js';
-import type { Platform, WebSocketConstructor } from '../../client/platform/platform.js';
-import { standardParts } from '../../client/platform/standard.js';
-import type { SyncStatus } from '../../client/status.js';
-import { SyncManager } from '../../client/sync-manager.js';
+import { levelStorage } from '../../../client/local-store/level/level.js';
+import { memoryStorage } from '../../../client/local-store/memory.js';
+import type { DeviceStorage } from '../../../client/local-store/store.js';
+import { noConnectivity } from '../../../client/platform/connectivity.js';
+import type { Platform, WebSocketConstructor } from '../../../client/platform/platform.js';
+import { standardParts } from '../../../client/platform/standard.js';
+import type { SyncStatus } from '../../../client/status.js';
+import { SyncManager } from '../../../client/sync-manager.js';
 
-import { inTime, PATIENCE } from './wait.js';
+import { inTime, PATIENCE } from '../wait.js';
 
 /** Node with memory for storage, and nothing that says whether the network is there. */
 export function testPlatform(parts: Partial<Platform> = {}): Platform {

@@ -1,8 +1,8 @@
 import WebSocket from 'ws';
-import { decodeMessage, type YjsMessage } from '../../server/protocol/yjs.js';
-import { handled } from './handled.js';
+import { decodeMessage, type YjsMessage } from '../../../server/protocol/yjs.js';
+import { handled } from '../handled.js';
+import { Watched } from '../wait.js';
 import type { Close } from './json-device.js';
-import { Watched } from './wait.js';
 
 /** A bare socket at the native endpoint, to see and to send single messages. */
 export class RawNative {

@@ -2,9 +2,9 @@ import * as decoding from 'lib0/decoding';
 import WebSocket from 'ws';
 import { WebsocketProvider } from 'y-websocket';
 import * as Y from 'yjs';
-import { messages } from '../../server/protocol/yjs.js';
-import type { ById } from './clinic.js';
-import { Watched } from './wait.js';
+import { messages } from '../../../server/protocol/yjs.js';
+import type { ById } from '../clinic.js';
+import { Watched } from '../wait.js';
 
 const CHECKPOINT = 100;
 

@@ -1,11 +1,11 @@
 import { WebSocket } from 'ws';
-import { Connection, type ConnectionReport } from '../../client/connection/connection.js';
-import { noConnectivity } from '../../client/platform/connectivity.js';
-import type { WebSocketConstructor } from '../../client/platform/platform.js';
-import { standardParts } from '../../client/platform/standard.js';
-import { LivePresence } from '../../client/presence/presence.js';
-import { PlainSource } from './plain-source.js';
-import { Watched } from './wait.js';
+import { Connection, type ConnectionReport } from '../../../client/connection/connection.js';
+import { noConnectivity } from '../../../client/platform/connectivity.js';
+import type { WebSocketConstructor } from '../../../client/platform/platform.js';
+import { standardParts } from '../../../client/platform/standard.js';
+import { LivePresence } from '../../../client/presence/presence.js';
+import { PlainSource } from '../plain-source.js';
+import { Watched } from '../wait.js';
 
 let lastClientId = 1_000;
 
