@@ -79,8 +79,17 @@ export async function createApp(
     await opened.close();
     throw error;
   }
-  const endKeys = keys && followKeys(opened, config, keys, log);
-  return new SyncServer(config, log, access, opened, clock, marks, endKeys);
+  const endKeys = keys === undefined ? () => {} : followKeys(opened, config, keys, log);
+  return new SyncServer(config, log, { access, store: opened, clock, marks, endKeys });
+}
+
+/** What is open before the server is, and is closed after it. */
+interface Foundation {
+  readonly access: Access;
+  readonly store: Store;
+  readonly clock: ServerClock;
+  readonly marks: AccessMarks;
+  readonly endKeys: () => void;
 }
 
 const dateOf = (time: number): string => new Date(time).toISOString();
@@ -88,8 +97,7 @@ const dateOf = (time: number): string => new Date(time).toISOString();
 class SyncServer implements App {
   readonly #config: Config;
   readonly #log: Log;
-  readonly #access: Access;
-  readonly #store: Store;
+  readonly #foundation: Foundation;
   readonly #dryRuns = new DryRuns();
   readonly #compactions = new Compactions();
   readonly #registry: DocumentRegistry;
@@ -97,38 +105,24 @@ class SyncServer implements App {
   readonly #metrics = new Metrics();
   readonly #gateway: UpgradeGateway;
   readonly #stats: NodeJS.Timeout;
-  readonly #clock: ServerClock;
-  readonly #marks: AccessMarks;
   readonly #noting: NodeJS.Timeout;
-  readonly #endKeys: () => void;
   #takesTraffic = false;
   #isClosed = false;
 
-  constructor(
-    config: Config,
-    given: Log,
-    access: Access,
-    opened: Store,
-    clock: ServerClock,
-    marks: AccessMarks,
-    endKeys = () => {},
-  ) {
+  constructor(config: Config, given: Log, foundation: Foundation) {
+    const { access, clock } = foundation;
     const { now, uptime } = clock;
     const log = countRefusals(given, this.#metrics);
     const backlog = new Backlog();
-    const store = followCommits(opened, this.#metrics, backlog);
+    const store = followCommits(foundation.store, this.#metrics, backlog);
     const newDeviceId = () => `device-${randomUUID()}` as DeviceId;
     this.#config = config;
     this.#log = log;
-    this.#access = access;
-    this.#store = store;
-    this.#endKeys = endKeys;
-    this.#clock = clock;
-    this.#marks = marks;
+    this.#foundation = { ...foundation, store };
     const quotas = new Quotas(config, log, uptime);
     const turns = new Turns({ ...config, clock: TURN_CLOCK, rateOf: (user) => quotas.rateOf(user) });
-    const work = { dryRuns: this.#dryRuns, compactions: this.#compactions, turns };
-    this.#registry = createRegistry(config, log, store, work, clock);
+    const work = { store, dryRuns: this.#dryRuns, compactions: this.#compactions, turns };
+    this.#registry = createRegistry(config, log, clock, work);
     const isReady = () => this.#takesTraffic && store.state === 'ready' && access.waitsFor < config.diskSlow;
     const metrics = this.#metrics;
     const shared = {
@@ -170,7 +164,7 @@ class SyncServer implements App {
 
   async close(): Promise<boolean> {
     this.#takesTraffic = false;
-    this.#endKeys();
+    this.#foundation.endKeys();
     clearInterval(this.#stats);
     clearInterval(this.#noting);
     const { server } = this.#listener;
@@ -190,7 +184,8 @@ class SyncServer implements App {
     // What the devices had received is known only now; without it, more is taken for seen after the next start.
     await withTimeout(this.#flush(), step(), undefined);
     this.#registry.close();
-    const closing = this.#saveNotes().then(() => Promise.all([this.#access.close(), this.#store.close()]));
+    const { access, store } = this.#foundation;
+    const closing = this.#saveNotes().then(() => Promise.all([access.close(), store.close()]));
     const closed = closing.then(() => true);
     this.#isClosed = await withTimeout(closed, Math.max(step(), SHORTEST_STEP), false);
     this.#metrics.close();
@@ -218,7 +213,7 @@ class SyncServer implements App {
   async *export(user: UserId): AsyncGenerator<string> {
     const lease = await this.#registry.open(user);
     try {
-      yield* exportDocument(lease.document, this.#clock.now());
+      yield* exportDocument(lease.document, this.#foundation.clock.now());
     } finally {
       lease.release();
     }
@@ -226,11 +221,13 @@ class SyncServer implements App {
 
   /** Where the store fails, the next time tells. */
   async #saveNotes(): Promise<void> {
-    await Promise.allSettled([this.#clock.save(this.#store), this.#marks.note()]);
+    const { clock, store, marks } = this.#foundation;
+    await Promise.allSettled([clock.save(store), marks.note()]);
   }
 
   #describeState(): void {
     const metrics = this.#metrics;
+    const { store } = this.#foundation;
     const states: readonly StoreState[] = ['ready', 'slow', 'reopening', 'closed'];
     metrics.gauge({ name: 'connections', help: 'Open WebSockets.', label: 'protocol' }, () => ({
       ...this.#gateway.connections,
@@ -238,7 +235,7 @@ class SyncServer implements App {
     metrics.gauge({ name: 'documents', help: 'Documents in memory.' }, () => this.#registry.documents.length);
     metrics.gauge(
       { name: 'store_state', help: '1 for the state that the store is in.', label: 'state' },
-      () => Object.fromEntries(states.map((state) => [state, state === this.#store.state ? 1 : 0])),
+      () => Object.fromEntries(states.map((state) => [state, state === store.state ? 1 : 0])),
     );
   }
 
@@ -259,18 +256,11 @@ const GOODBYE_TIMEOUT = 500;
 const LAST_STEPS = 800;
 const SHORTEST_STEP = 100;
 
-type Work = Pick<RegistryOptions, 'dryRuns' | 'compactions' | 'turns'>;
+type Work = Pick<RegistryOptions, 'store' | 'dryRuns' | 'compactions' | 'turns'>;
 
-function createRegistry(
-  config: Config,
-  log: Log,
-  store: Store,
-  work: Work,
-  clock: ServerClock,
-): DocumentRegistry {
+function createRegistry(config: Config, log: Log, clock: ServerClock, work: Work): DocumentRegistry {
   return new DocumentRegistry({
     ...work,
-    store,
     idleTimeout: config.idleTimeout,
     maxDepth: config.maxDepth,
     limits: config,

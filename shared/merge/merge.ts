@@ -5,7 +5,7 @@
 import { equalityDeep } from 'lib0/function';
 import { elementId } from '../elements.js';
 import { isObject, type Json, type JsonObject } from '../json.js';
-import { mergeArrays } from './arrays.js';
+import { type ArraysToMerge, mergeArrays } from './arrays.js';
 import { mergeMarkup, mergeText } from './text.js';
 
 /** A step of a path: the name of a field, or an element of an array by its `id` (as text). */
@@ -46,7 +46,7 @@ export function mergeWrite(write: WriteToMerge): JsonObject | null {
   const { seen, incoming, current } = write;
   if (current === null) return mayCreate(write) ? incoming : null;
   if (seen.length === 0) return addFields(write, [], incoming, current);
-  return mergeObjects(write, [], incoming, current, byLikeness(seen, incoming));
+  return mergeObjects(write, [], { incoming, current, seen: byLikeness(seen, incoming) });
 }
 
 /** The one that is most like what came in stands last. */
@@ -86,16 +86,24 @@ type Value = Json | undefined;
 const fieldOf = (value: Value, key: string): Value =>
   isObject(value) && Object.hasOwn(value, key) ? value[key] : undefined;
 
-/** L6 for one value; `seen` has what stood there in each version. */
-function mergeValue(write: WriteToMerge, path: Path, i: Value, c: Value, seen: readonly Value[]): Value {
+/** What stands at one path: in the write, in the record, and in each version that the device may have seen. */
+interface Versions<T extends Value = Value, Seen extends Value = Value> {
+  readonly incoming: T;
+  readonly current: T;
+  readonly seen: readonly Seen[];
+}
+
+/** L6 for one value. */
+function mergeValue(write: WriteToMerge, path: Path, { incoming: i, current: c, seen }: Versions): Value {
   if (seen.some((version) => isUntouched(write, path, i, version))) return c;
-  if (isObject(i) && isObject(c)) return mergeObjects(write, path, i, c, seen);
-  if (Array.isArray(i) && Array.isArray(c)) return mergeElements(write, path, i, c, seen);
+  if (isObject(i) && isObject(c)) return mergeObjects(write, path, { incoming: i, current: c, seen });
+  if (Array.isArray(i) && Array.isArray(c))
+    return mergeElements(write, path, { incoming: i, current: c, seen });
   const texts = seen.filter((version) => typeof version === 'string');
   // Nothing in the place of a shared text is that text without words.
   const words = i ?? '';
   if (typeof words === 'string' && typeof c === 'string' && texts.length > 0 && write.isText(path)) {
-    return words === c ? c : mergeWords(write, path, texts, words, c);
+    return words === c ? c : mergeWords(write, path, { incoming: words, current: c, seen: texts });
   }
   if (seen.some((version) => equalityDeep(version, c))) return i;
   if (equalityDeep(i, c)) return c;
@@ -105,30 +113,26 @@ function mergeValue(write: WriteToMerge, path: Path, i: Value, c: Value, seen: r
 const mergeWords = (
   write: WriteToMerge,
   path: Path,
-  seen: readonly string[],
-  i: string,
-  c: string,
-): string => (write.isMarkup(path) ? mergeMarkup(seen, i, c) : mergeText(seen, i, c));
+  { incoming, current, seen }: Versions<string, string>,
+): string => (write.isMarkup(path) ? mergeMarkup : mergeText)(seen, incoming, current);
 
-function mergeObjects(write: WriteToMerge, path: Path, i: JsonObject, c: JsonObject, seen: readonly Value[]) {
+function mergeObjects(
+  write: WriteToMerge,
+  path: Path,
+  { incoming: i, current: c, seen }: Versions<JsonObject>,
+) {
   return withFields(i, c, (key) => {
     const [at, mine, theirs] = [[...path, key], fieldOf(i, key), fieldOf(c, key)];
     if (mine === undefined && !write.knows(at)) return theirs;
     const before = seen.map((version) => fieldOf(version, key));
-    return mergeValue(write, at, mine, theirs, before);
+    return mergeValue(write, at, { incoming: mine, current: theirs, seen: before });
   });
 }
 
-function mergeElements(
-  write: WriteToMerge,
-  path: Path,
-  i: Json[],
-  c: Json[],
-  seen: readonly Value[],
-): Json[] {
-  if (equalityDeep(i, c)) return c;
-  return mergeArrays({ seen, incoming: i, current: c }, (id, mine, theirs, before) =>
-    mergeValue(write, [...path, { id }], mine, theirs, before),
+function mergeElements(write: WriteToMerge, path: Path, arrays: ArraysToMerge): Json[] {
+  if (equalityDeep(arrays.incoming, arrays.current)) return arrays.current;
+  return mergeArrays(arrays, (id, incoming, current, seen) =>
+    mergeValue(write, [...path, { id }], { incoming, current, seen }),
   );
 }
 

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { posix } from 'node:path';
+import { parseSync } from 'vite';
 
 export const read = (file: string): string => readFileSync(file, 'utf8');
 
@@ -35,4 +36,23 @@ export function importsOf(file: string, source: string): Import[] {
       : path;
     return { target, typeOnly: type !== undefined };
   });
+}
+
+/** How many lines each function with a body has, from its first to its last. */
+export function functionLengths(file: string, source: string): number[] {
+  const lengths: number[] = [];
+  const visit = (node: unknown): void => {
+    if (typeof node !== 'object' || node === null) return;
+    if (isFunctionBody(node)) lengths.push(source.slice(node.start, node.end).split('\n').length);
+    for (const child of Object.values(node)) visit(child);
+  };
+  visit(parseSync(file, source).program);
+  return lengths;
+}
+
+type Span = { start: number; end: number };
+
+function isFunctionBody(node: object): node is Span {
+  const { type, body } = node as { type?: unknown; body?: { type?: unknown } | null };
+  return typeof type === 'string' && type.includes('Function') && body?.type === 'BlockStatement';
 }

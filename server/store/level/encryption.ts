@@ -96,10 +96,10 @@ async function encryptUser(db: Database, ring: KeyRing, user: string): Promise<v
   let size = 0;
   const own = place.toString('latin1');
   for (const range of format.valueRanges(user)) {
-    for await (const [key, value] of db.iterator(range)) {
-      if (Buffer.from(key).toString('latin1') === own) continue;
-      operations.push(...encryptValue(vault, user, key, value));
-      size += value.length;
+    for await (const entry of db.iterator(range)) {
+      if (Buffer.from(entry[0]).toString('latin1') === own) continue;
+      operations.push(...encryptEntry(vault, user, entry));
+      size += entry[1].length;
       if (size < CHUNK) continue;
       await writeDurably(db, operations);
       [operations, size] = [[], 0];
@@ -108,21 +108,18 @@ async function encryptUser(db: Database, ring: KeyRing, user: string): Promise<v
   await writeDurably(db, operations);
 }
 
-function encryptValue(vault: Vault, user: string, key: Uint8Array, stored: Uint8Array): Operation[] {
+type Entry = readonly [key: Uint8Array, stored: Uint8Array];
+
+function encryptEntry(vault: Vault, user: string, entry: Entry): Operation[] {
+  const [key, stored] = entry;
   const kind = format.namedKindOf(key, user);
-  if (kind !== null) return encryptNamed(vault, user, key, kind, stored);
+  if (kind !== null) return encryptNamed(vault, user, kind, entry);
   if (vault.unseal(stored, key) !== undefined) return [];
   const value = isStateVector(key) ? stored : format.unseal(stored, key);
   return [put(key, value === undefined ? damaged(vault, stored, key) : vault.seal(value, key))];
 }
 
-function encryptNamed(
-  vault: Vault,
-  user: string,
-  key: Uint8Array,
-  kind: format.NamedKind,
-  stored: Uint8Array,
-): Operation[] {
+function encryptNamed(vault: Vault, user: string, kind: format.NamedKind, [key, stored]: Entry): Operation[] {
   if (vault.unsealNamed(stored, key, kind, user) !== undefined) return [];
   const name = format.nameOf(key, kind, user);
   const hidden = vault.namedKey(kind, user, name);

@@ -10,6 +10,7 @@ import * as format from './format.js';
 /** What is kept of a user beside the document: its history, its deletions, its devices. */
 
 type Range = { below: number; limit: number };
+type InSnapshot = { snapshot: Snapshot };
 
 export async function readHistory(
   db: Database,
@@ -19,7 +20,7 @@ export async function readHistory(
 ): Promise<HistoryRow[]> {
   try {
     const snapshot = db.snapshot();
-    return await readRange(db, user, vaults, range, snapshot).finally(() => snapshot.close());
+    return await readRange(db, user, vaults, { ...range, snapshot }).finally(() => snapshot.close());
   } catch (cause) {
     throw cause instanceof SyncError ? cause : readFailure(cause);
   }
@@ -29,8 +30,7 @@ async function readRange(
   db: Database,
   user: string,
   vaults: Vaults,
-  range: Range,
-  snapshot: Snapshot,
+  { snapshot, ...range }: Range & InSnapshot,
 ): Promise<HistoryRow[]> {
   const [sealed, wrapped] = await db.getMany([format.rowKey(user), format.wrappedKey(user)], { snapshot });
   if (sealed === undefined) {
@@ -47,7 +47,7 @@ async function readPage(
   db: Database,
   user: string,
   vault: Vault,
-  { newest, oldest, snapshot }: { newest: number; oldest: number; snapshot: Snapshot },
+  { newest, oldest, snapshot }: ReturnType<typeof pageOf> & InSnapshot,
 ): Promise<HistoryRow[]> {
   if (oldest > newest) return [];
   const keys = { gte: format.historyKey(user, oldest), lte: format.historyKey(user, newest) };

@@ -42,7 +42,7 @@ interface Opened {
 async function prepare(opened: Opened, { folder, keys, onProgress = () => {} }: Opening): Promise<Vaults> {
   const mark = await checkKeys(opened.db, keys ?? null);
   await adoptDatabase(opened.db, onProgress);
-  if (keys !== undefined) await encrypt(opened, folder, keys, mark, onProgress);
+  if (keys !== undefined) await encrypt(opened, mark, { folder, keys, onProgress });
   await finishErasures(opened, folder);
   return keys === undefined ? plainVaults : new CipherVaults(keys);
 }
@@ -50,10 +50,8 @@ async function prepare(opened: Opened, { folder, keys, onProgress = () => {} }: 
 /** Where the database is not encrypted: first all values, then what is left of them in its files. */
 async function encrypt(
   opened: Opened,
-  folder: string,
-  keys: KeyRing,
   mark: EncryptionMark | null,
-  onProgress: Progress,
+  { folder, keys, onProgress }: Required<Opening> & { keys: KeyRing },
 ): Promise<void> {
   if (mark?.state !== 'encrypted') {
     const users = await encryptDatabase(opened.db, keys, onProgress);
