@@ -64,7 +64,7 @@ export default defineConfig(({ mode }) => ({
       ...LANES.map((name) => ({
         extends: true as const,
         // What needs nothing but itself shares its processes: loading everything anew costs more than most files.
-        test: { name, include: filesIn(name), isolate: name !== 'unit' },
+        test: { name, include: filesIn(name), isolate: name !== 'unit' && name !== 'store' },
       })),
       // Times are measured here, so it runs alone: `npm run test:hostile`.
       { extends: true, test: { name: 'hostile', include: ['test/hostile/**/*.test.ts'] } },

@@ -15,6 +15,7 @@ import { changeByte } from './support/level-fixture.js';
 import { Author } from './support/notes.js';
 import { editArbitrary, editJson, editNative } from './support/random-edits.js';
 import { client } from './support/replicas.js';
+import { runs } from './support/runs.js';
 import { DAY, levelShelf, memoryShelf, record, type Shelf, Ward, type WardOptions } from './support/ward.js';
 
 const N1 = record('notes', 'n1');
@@ -383,7 +384,7 @@ describe.each([
         expect([ward.unexpected, ward.failures, ward.rebuilt, ward.damaged]).toEqual([[], [], 0, []]);
         await ward.stop();
       }),
-      { seed: 5, numRuns },
+      { seed: 5, numRuns: runs(numRuns) },
     );
   }, 120_000);
 
@@ -407,7 +408,7 @@ describe.each([
         expect([ward.unexpected, ward.failures, ward.rebuilt, ward.damaged]).toEqual([[], [], 0, []]);
         await ward.stop();
       }),
-      { seed: 6, numRuns },
+      { seed: 6, numRuns: runs(numRuns) },
     );
   }, 120_000);
 });

@@ -4,11 +4,12 @@ import * as Y from 'yjs';
 import { sharedValue } from '../shared/records.js';
 import { seededRandom } from './support/hostile.js';
 import { jsonOfDoc } from './support/replicas.js';
+import { runs } from './support/runs.js';
 import { TimedDevice } from './support/timed-device.js';
 import { memoryShelf, Ward } from './support/ward.js';
 
 /** Runs of the model; more by hand: `LATER_WINS_RUNS=20000 npx vitest run test/later-wins.test.ts`. */
-const RUNS = Number(process.env.LATER_WINS_RUNS ?? 200);
+const RUNS = Number(process.env.LATER_WINS_RUNS ?? runs(200));
 const SEED = Number(process.env.LATER_WINS_SEED ?? 1);
 const STEPS = 50;
 

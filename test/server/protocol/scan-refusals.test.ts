@@ -13,6 +13,7 @@ import {
 } from '../../support/hostile.js';
 import { expectMalformed, refusal } from '../../support/refusal.js';
 import { runs } from '../../support/runs.js';
+import { anyText } from '../../support/texts.js';
 
 const scan = (update: Uint8Array): UpdateScan => scanUpdate(update, { maxDepth: 64 });
 
@@ -58,7 +59,7 @@ describe('scanUpdate on hostile updates', () => {
 
   it('[D6] takes and refuses the same names as the check of names', () => {
     const names = fc.oneof(
-      fc.string({ unit: 'binary', maxLength: 300 }),
+      anyText(300),
       fc.string({ minLength: 254, maxLength: 258 }),
       fc.string({ unit: fc.constantFrom('a', '\u200d', '\u202e', '\ufeff', 'é') }),
       fc.constantFrom('__proto__', 'prototypf', 'constructor', 'constructos', 'birthDate', 'a'.repeat(128)),
@@ -184,6 +185,7 @@ describe('scanUpdate on numbers and lengths', () => {
       0x41, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1, 0xed, 0xef, 0xf0, 0xf1,
       0xf4, 0xf5,
     ];
+    const wrong: number[][] = [];
     for (const a of pieces)
       for (const b of pieces)
         for (const c of pieces)
@@ -194,9 +196,13 @@ describe('scanUpdate on numbers and lengths', () => {
             try {
               text = decoder.decode(Uint8Array.from(bytes));
             } catch {}
-            if (text === null) expect(refusal(() => scan(update)).message).toContain('UTF-8');
-            else expect(scan(update).ranges[0]?.to).toBe(text.length);
+            const isRight =
+              text === null
+                ? refusal(() => scan(update)).message.includes('UTF-8')
+                : scan(update).ranges[0]?.to === text.length;
+            if (!isRight) wrong.push(bytes);
           }
+    expect(wrong).toEqual([]);
   });
 
   it('[S1] refuses JSON that does not parse, and knows the undefined of Yjs', () => {

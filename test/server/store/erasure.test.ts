@@ -11,6 +11,7 @@ import { seededRandom } from '../../support/hostile.js';
 import { databaseOf, LevelFixture } from '../../support/level-fixture.js';
 import { Author, notesOf, user } from '../../support/notes.js';
 import { findInFiles } from '../../support/raw-files.js';
+import { runs } from '../../support/runs.js';
 
 const ANNA = user('anna');
 const BERT = user('bert');
@@ -59,7 +60,7 @@ describe.each([
   it('[P7] leaves no byte of the values in any file, wherever LevelDB had put them', async () => {
     const random = seededRandom(7);
     const upTo = (most: number): number => Math.floor(random() * most);
-    for (let round = 0; round < 12; round += 1) {
+    for (let round = 0; round < runs(12); round += 1) {
       let store = await fixture.open();
       for (let step = 0; step < 6; step += 1) {
         const chosen = upTo(6);

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { applyPatch, makePatch, type Patch, sameJson } from '../../../../server/documents/records/patch.js';
 import type { Json, JsonObject } from '../../../../shared/json.js';
 import { runs } from '../../../support/runs.js';
+import { anyText } from '../../../support/texts.js';
 
 const key = fc.oneof(
   fc.constantFrom(
@@ -19,7 +20,7 @@ const key = fc.oneof(
     'größe',
     '👩‍⚕️',
   ),
-  fc.string({ unit: 'binary', maxLength: 3 }),
+  anyText(3),
 );
 
 const { json } = fc.letrec<{ json: Json; leaf: Json; object: Json; array: Json }>((tie) => ({
