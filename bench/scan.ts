@@ -5,6 +5,7 @@ import { Replica } from '../server/documents/replica.js';
 import { scanUpdate } from '../server/protocol/scan.js';
 import { StructTable } from '../server/protocol/struct-table.js';
 import * as hostile from '../test/hostile/updates.js';
+import { admitted } from '../test/support/replicas.js';
 import { print, table } from './support/print.js';
 import type { Benchmark } from './support/types.js';
 
@@ -84,7 +85,8 @@ function round(base: Uint8Array, edits: readonly Uint8Array[]): Costs {
   for (const edit of edits) {
     timed('scanned', () => scanUpdate(edit, { maxDepth: 64 }, notes));
     timed('checked', () => server.check(edit));
-    timed('applied', () => server.receive(edit, null));
+    const checked = admitted(server, edit);
+    timed('applied', () => server.apply(checked, { saw: null }));
   }
   return costs;
 }
@@ -117,9 +119,9 @@ function estimate([name, update, setup]: Case): string[] {
   const took = best(() => {
     const server = replica(setup === undefined ? [] : [setup]);
     server.images.complete();
-    server.check(update);
+    const checked = admitted(server, update);
     const began = cpu();
-    server.receive(update, null);
+    server.apply(checked, { saw: null });
     return cpu() - began;
   });
   UpdateCost.prototype.judge = judge;

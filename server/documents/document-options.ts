@@ -11,7 +11,7 @@ import type { Turns } from './turns/turns.js';
 
 export interface DocumentOptions extends ReplicaOptions {
   readonly store: Store;
-  /** Where an update that may be dear is tried first; without it, everything is applied at once. */
+  /** Where an update that may be expensive is tried first; without it, everything is applied at once. */
   readonly dryRuns?: DryRuns;
   /** When something is done for this user; without it, at once. */
   readonly turns?: Turns;

@@ -12,6 +12,7 @@ import { StructTable } from '../protocol/struct-table.js';
 import { VALUE_DEPTH_CEILING } from '../protocol/values.js';
 import type { Snapshot, StoredDocument } from '../store/store.js';
 import type { Written } from './changes.js';
+import type { Admission, Admitted } from './intake/admission.js';
 import { UpdateCheck } from './intake/check.js';
 import { UpdateCost } from './intake/cost.js';
 import { bringsNews } from './intake/news.js';
@@ -62,6 +63,16 @@ const table = new StructTable();
 export type ReplicaSource = Pick<StoredDocument, 'updates' | 'memory'> &
   Partial<Pick<StoredDocument, 'tombstone'>>;
 
+/** What is known of an update beside its bytes. */
+export interface Authored {
+  /** The state vector of its author before it, where it is known. */
+  readonly saw: ReadonlyMap<number, number> | null;
+  /** When its author made it. */
+  readonly madeAt?: MadeAt;
+  /** What the update is a part of. */
+  readonly whole?: Uint8Array;
+}
+
 /** Yjs refused a write of the union; the replica that it happened in can't be trusted any more. */
 export class UnionFailed extends Error {}
 
@@ -77,11 +88,6 @@ export class Replica {
   #updates: Uint8Array[] = [];
   #touched = new Map<string, Touched>();
   #lost: ImageChange[] = [];
-  /** Updates that repeat, in part or as a whole, what the document has. */
-  readonly #overlapping = new WeakSet<Uint8Array>();
-  /** Updates that may meet what their authors had not seen. */
-  readonly #contested = new WeakSet<Uint8Array>();
-
   #onTransaction: ((transaction: Y.Transaction) => void) | null = null;
 
   /**
@@ -107,30 +113,26 @@ export class Replica {
 
   /**
    * Looks at an update before it is applied: whether it brings anything, what it builds on that is missing, and
-   * whether it can be applied at once.
+   * how it is to be applied.
    *
    * @throws SyncError `MALFORMED_UPDATE`, `UPDATE_TOO_COSTLY`
    */
-  check(update: Uint8Array): 'cheap' | 'dear' | 'empty' | Dependency {
+  check(update: Uint8Array): Admission {
     const cost = new UpdateCost(this.doc, table, this.#options);
     const contests = new Contests(this.doc, table, cost);
     const scan = scanUpdate(update, this.#options, contests);
-    if (scan.empty) return 'empty';
+    if (scan.empty) return { kind: 'empty' };
     this.erased?.checkUpdate(scan);
     this.#refuseOwnIds(scan);
     for (const [name, problem] of scan.oddNames) if (!knowsName(this.doc, name)) malformed(problem);
-    const missing = firstMissing(scan, (client) => this.#state(client));
-    if (missing !== null) return missing;
-    if (scan.ranges.some(({ client, from }) => from < this.#state(client))) this.#overlapping.add(update);
+    const dependency = firstMissing(scan, (client) => this.#state(client));
+    if (dependency !== null) return { kind: 'missing', dependency };
     this.#checkGrowth(scan);
     const maxDepth = Math.min(this.#options.maxDepth, VALUE_DEPTH_CEILING);
     new UpdateCheck(this.doc, table, update, maxDepth).run((row) => contests.add(update, row));
-    if (contests.found) this.#contested.add(update);
-    return cost.judge(update.length, scan);
+    const overlaps = scan.ranges.some(({ client, from }) => from < this.#state(client));
+    return { kind: cost.judge(update.length, scan), update, overlaps, isContested: contests.found };
   }
-
-  /** Whether an update that was checked may meet what its author had not seen. */
-  isContested = (update: Uint8Array): boolean => this.#contested.has(update);
 
   /** What each later change of the document has to pass by stays bounded. */
   #checkGrowth({ roots, ranges }: UpdateScan): void {
@@ -153,9 +155,8 @@ export class Replica {
    * @throws SyncError `MALFORMED_UPDATE`, `ERASED`
    */
   wouldChange(update: Uint8Array): boolean {
-    const checked = this.check(update);
-    if (checked === 'empty') return false;
-    return typeof checked === 'object' || bringsNews(this.doc, update);
+    const { kind } = this.check(update);
+    return kind !== 'empty' && (kind === 'missing' || bringsNews(this.doc, update));
   }
 
   /** Whether the document has this clock of this client. */
@@ -177,37 +178,41 @@ export class Replica {
   }
 
   /**
-   * Applies an update that was scanned and misses no dependencies. Throws when Yjs can't take it: then this
-   * replica is no longer to be trusted and has to be thrown away (S1).
-   *
-   * @param saw the state vector of its author before the update, where it is known
-   * @param whole what the update is a part of
-   * @param madeAt when its author made it
+   * Applies an update that this replica has checked. Throws when Yjs can't take it: then this replica is no longer
+   * to be trusted and has to be thrown away (S1).
    */
-  receive(
-    update: Uint8Array,
-    saw: ReadonlyMap<number, number> | null,
-    how: 'unite' | 'no union' = 'unite',
-    whole = update,
-    madeAt: MadeAt = null,
-  ): Written {
-    this.images.complete();
+  apply(admitted: Admitted, { saw, madeAt = null, whole = admitted.update }: Authored): Written {
+    const author = { update: whole, saw, inParts: whole !== admitted.update };
     let union = () => {};
+    const incoming = this.#integrate(admitted, (transaction) => {
+      union = this.#planUnion(new Step(this.doc, transaction, author), madeAt);
+    });
+    union();
+    return this.#take(incoming, this.#updates);
+  }
+
+  /** The same as plain Yjs does it: nothing is united, and no times are compared. */
+  applyPlain(admitted: Admitted): Written {
+    return this.#take(
+      this.#integrate(admitted, () => {}),
+      this.#updates,
+    );
+  }
+
+  /** Returns what is new of the update, re-encoded; a deletion that is not new has no update of its own. */
+  #integrate({ update, overlaps }: Admitted, inTransaction: (transaction: Y.Transaction) => void) {
+    this.images.complete();
     this.#onTransaction = (transaction) => {
       this.#onTransaction = null;
-      const step = new Step(this.doc, transaction, { update: whole, saw, inParts: whole !== update });
-      if (how === 'unite') union = this.#planUnion(step, madeAt);
+      inTransaction(transaction);
     };
-    const overlaps = this.#overlapping.has(update);
     Y.applyUpdate(this.doc, overlaps ? UpdateCheck.newPartOf(this.doc, update) : update);
     this.#onTransaction = null;
-    // What the union writes comes behind it; a deletion that is not new has no update of its own.
     const [incoming = null] = this.#updates.splice(0);
     if (this.doc.store.pendingStructs !== null || this.doc.store.pendingDs !== null) {
       throw new SyncError('MALFORMED_UPDATE', 'The update refers to itself in a circle.');
     }
-    union();
-    return this.#take(incoming, this.#updates);
+    return incoming;
   }
 
   /** What is to be written once the transaction has ended; throws `UnionFailed` where that can't be done. */

@@ -1,6 +1,7 @@
 /** What must hold of every update, however it came about. */
 import { equalityDeep } from 'lib0/function';
 import * as Y from 'yjs';
+import type { Admission } from '../../server/documents/intake/admission.js';
 import { Replica } from '../../server/documents/replica.js';
 import { SyncError } from '../../server/errors.js';
 
@@ -27,18 +28,19 @@ function must(holds: boolean, what: string): void {
 export function outcomeOf(base: readonly Uint8Array[], update: Uint8Array): Outcome {
   const replica = new Replica({ updates: base, memory: null }, OPTIONS);
   replica.images.complete();
-  let checked: ReturnType<Replica['check']>;
+  let admission: Admission;
   try {
-    checked = replica.check(update);
+    admission = replica.check(update);
   } catch (error) {
     if (error instanceof SyncError) return 'refused';
     throw error;
   }
-  if (checked === 'empty') return 'empty';
-  if (typeof checked === 'object') return 'waits';
+  if (admission.kind === 'empty') return 'empty';
+  if (admission.kind === 'missing') return 'waits';
   const began = process.cpuUsage();
-  const written = replica.receive(update, null);
-  must(checked === 'dear' || process.cpuUsage(began).user < LONGEST * 1_000, 'it is cheap');
+  const written = replica.apply(admission, { saw: null });
+  const isCheap = process.cpuUsage(began).user < LONGEST * 1_000;
+  must(admission.kind === 'expensive' || isCheap, 'it is cheap');
   checkAfterwards(replica, base, written.update);
   return 'applied';
 }

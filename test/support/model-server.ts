@@ -104,11 +104,11 @@ export class ModelServer {
 
   /** False where it builds on what is missing. */
   takes({ update, madeAt }: Change, from: ModelSocket | null): boolean {
-    const checked = this.#replica.check(update);
-    if (typeof checked === 'object') return false;
-    if (checked === 'empty') return true;
+    const admission = this.#replica.check(update);
+    if (admission.kind === 'missing') return false;
+    if (admission.kind === 'empty') return true;
     const before = Y.encodeStateVector(this.doc);
-    this.#replica.receive(update, null, 'unite', update, madeAt);
+    this.#replica.apply(admission, { saw: null, madeAt });
     const news = Y.encodeStateAsUpdate(this.doc, before);
     for (const socket of this.#sockets) if (socket !== from) socket.hears(messages.update(news));
     return true;

@@ -1,5 +1,6 @@
 import * as Y from 'yjs';
 import type { Written } from '../../server/documents/changes.js';
+import type { Admitted } from '../../server/documents/intake/admission.js';
 import { Replica, type ReplicaOptions } from '../../server/documents/replica.js';
 import type { Json } from '../../shared/json.js';
 import { readValue } from '../../shared/records.js';
@@ -20,6 +21,15 @@ export function client(clientID: number): Y.Doc {
   const doc = unnamedDoc();
   doc.clientID = clientID;
   return doc;
+}
+
+/** An update as this replica takes it; an empty one does nothing. */
+export function admitted(replica: Replica, update: Uint8Array): Admitted {
+  const admission = replica.check(update);
+  if (admission.kind === 'missing') throw new Error('The update builds on what is missing.');
+  return admission.kind === 'empty'
+    ? { kind: 'cheap', update, overlaps: false, isContested: false }
+    : admission;
 }
 
 /** A replica with the rows that a store would hold, so that it can be loaded again. */
@@ -56,7 +66,7 @@ export class Server {
   }
 
   receive(update: Uint8Array, saw: ReadonlyMap<number, number> | null = null): Written {
-    return this.#store(this.replica.receive(update, saw));
+    return this.#store(this.replica.apply(admitted(this.replica, update), { saw }));
   }
 
   write(change: (doc: Y.Doc) => void): Written {

@@ -41,7 +41,7 @@ const CHEAP_BYTES = 32 * 2 ** 20;
  */
 const MAX_COPIES = 50_000_000;
 
-/** Items of the document that an estimate may look at; what is more is dear in any case. */
+/** Items of the document that an estimate may look at; what is more is expensive in any case. */
 const MAX_STEPS = 20_000;
 
 export interface CostLimits {
@@ -155,11 +155,11 @@ export class UpdateCost implements ScanNotes {
    *
    * @throws SyncError `UPDATE_TOO_COSTLY`
    */
-  judge(bytes: number, { values }: UpdateScan): 'cheap' | 'dear' {
+  judge(bytes: number, { values }: UpdateScan): 'cheap' | 'expensive' {
     if (this.#copies > MAX_COPIES) tooCostly('elements that would have to be joined one by one');
     this.#ns += bytes * NS.byte + values * NS.value;
     const memory = this.table.length * BYTES.struct + bytes * BYTES.byte + values * BYTES.value;
-    return this.ms > CHEAP_MS || memory > CHEAP_BYTES ? 'dear' : 'cheap';
+    return this.ms > CHEAP_MS || memory > CHEAP_BYTES ? 'expensive' : 'cheap';
   }
 
   /** Whether it was written directly after, or before, the struct before it, at the same place: typing. */

@@ -4,6 +4,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import * as Y from 'yjs';
 import { SyncError } from '../../errors.js';
 import { Replica, type ReplicaOptions } from '../replica.js';
+import { partOf } from './admission.js';
 import type { DryRunOutcome, DryRunTask } from './dry-run.js';
 import { partsOf } from './parts.js';
 
@@ -26,8 +27,8 @@ function outcomeOf(task: DryRunTask): DryRunOutcome {
 function partsFor(task: DryRunTask): Uint8Array[] {
   const copy = copyOf(task);
   const before = Y.decodeStateVector(Y.encodeStateVector(copy.doc));
-  // As Yjs has joined what could be joined, this is much cheaper to apply where what came in was dear.
-  const { incoming } = copy.receive(task.update, task.saw);
+  // As Yjs has joined what could be joined, this is much cheaper to apply than what came in.
+  const { incoming } = copy.apply(task.admitted, { saw: task.saw });
   if (incoming === null) return [];
   for (let share = 1; ; ) {
     const size = {
@@ -47,12 +48,13 @@ function partsFor(task: DryRunTask): Uint8Array[] {
 
 /** Applies the parts as the server will, and says how long the longest took. */
 function longestOf(parts: readonly Uint8Array[], task: DryRunTask): number {
+  const { admitted, saw } = task;
   const copy = copyOf(task);
   copy.images.complete();
   let longest = 0;
   for (const part of parts) {
     const began = threadTime();
-    copy.receive(part, task.saw, 'unite', task.update);
+    copy.apply(partOf(admitted, part), { saw, whole: admitted.update });
     longest = Math.max(longest, threadTime() - began);
   }
   return longest;

@@ -7,9 +7,11 @@ import type { StoredDocument } from '../../store/store.js';
 import { bytesOf } from '../compaction/stored-size.js';
 import type { ReplicaOptions } from '../replica.js';
 import { WorkerTask } from '../worker-task.js';
+import type { Admitted } from './admission.js';
 
 export interface DryRun extends Pick<StoredDocument, 'updates' | 'memory'> {
-  readonly update: Uint8Array;
+  /** By the document of `updates`. */
+  readonly admitted: Admitted;
   readonly saw: ReadonlyMap<number, number> | null;
 }
 
@@ -80,8 +82,8 @@ export class DryRuns {
     throw new SyncError(outcome.code, outcome.message);
   }
 
-  #memory({ updates, update }: DryRunTask): number {
-    const bytes = bytesOf(updates) + update.length;
+  #memory({ updates, admitted }: DryRunTask): number {
+    const bytes = bytesOf(updates) + admitted.update.length;
     return this.#limits.baseMemory + bytes * this.#limits.memoryPerByte;
   }
 }

@@ -5,7 +5,8 @@ import type { StoredDocument } from '../../store/store.js';
 import type { Origin, Written } from '../changes.js';
 import type { DocumentOptions } from '../document-options.js';
 import type { MadeAt } from '../later-wins/made-at.js';
-import { type Replica, UnionFailed } from '../replica.js';
+import { type Authored, type Replica, UnionFailed } from '../replica.js';
+import { type Admitted, partOf } from './admission.js';
 import type { DryRuns } from './dry-run.js';
 
 export interface ReceiveResult {
@@ -42,10 +43,9 @@ export interface IntakeDocument {
 }
 
 /** An update as it came in. */
-interface Received {
+interface Received extends Authored {
   readonly origin: Origin;
   readonly update: Uint8Array;
-  readonly saw: ReadonlyMap<number, number> | null;
   readonly madeAt: MadeAt;
 }
 
@@ -59,50 +59,57 @@ export class UpdateIntake {
   }
 
   receive(received: Received): ReceiveResult {
-    const checked = this.#document.replica().check(received.update);
-    if (typeof checked === 'object') return { missing: checked };
-    if (checked === 'empty') return { missing: null };
+    const admission = this.#document.replica().check(received.update);
+    if (admission.kind === 'missing') return { missing: admission.dependency };
+    if (admission.kind === 'empty') return { missing: null };
     this.#document.mustTake(received.update);
     const { dryRuns } = this.#options;
-    if (checked === 'dear' && dryRuns !== undefined) {
-      return { missing: null, tried: this.#paused(() => this.#applyInParts(dryRuns, received)) };
+    if (admission.kind === 'expensive' && dryRuns !== undefined) {
+      return { missing: null, tried: this.#paused(() => this.#applyInParts(dryRuns, admission, received)) };
     }
-    if (this.#needsHistory(received)) {
-      return { missing: null, tried: this.#paused(() => this.#applyRecalled(received)) };
+    if (this.#needsHistory(admission, received)) {
+      return { missing: null, tried: this.#paused(() => this.#applyRecalled(admission, received)) };
     }
-    this.#apply(received);
+    this.#apply(admission, received);
     return { missing: null };
   }
 
   /** What it may meet was written at an earlier time than the history in memory tells of. */
-  #needsHistory({ update, madeAt }: Received): boolean {
-    if (madeAt === null || !this.#document.replica().isContested(update)) return false;
-    return !this.#document.remembers(madeAt);
+  #needsHistory({ isContested }: Admitted, { madeAt }: Received): boolean {
+    return isContested && madeAt !== null && !this.#document.remembers(madeAt);
   }
 
-  async #applyRecalled(received: Received): Promise<void> {
+  async #applyRecalled(admitted: Admitted, received: Received): Promise<void> {
     await this.#document.recall(received.madeAt ?? 0);
-    await this.#applyPart(received.update, received);
+    await this.#applyPaused(admitted, received);
   }
 
-  #apply({ origin, update, saw, madeAt }: Received): void {
+  #apply(admitted: Admitted, received: Received): void {
     const document = this.#document;
     try {
-      document.commit(origin, document.replica().receive(update, saw, 'unite', update, madeAt), madeAt);
+      document.commit(received.origin, document.replica().apply(admitted, received), received.madeAt);
     } catch (error) {
       document.rebuild(error);
       if (!(error instanceof UnionFailed)) throw refusalOf(error);
-      document.enter(() => this.#applyAlone(origin, update, madeAt));
+      document.enter(() => {
+        try {
+          this.#applyPlain(admitted.update, received);
+        } catch (cause) {
+          document.rebuild(cause);
+        }
+      });
     }
   }
 
-  /** A union that fails is not the author's fault: its update is taken as plain Yjs takes it. */
-  #applyAlone(origin: Origin, update: Uint8Array, madeAt: MadeAt): void {
-    try {
-      this.#document.commit(origin, this.#document.replica().receive(update, null, 'no union'), madeAt);
-    } catch (error) {
-      this.#document.rebuild(error);
-    }
+  /**
+   * A union that fails is not the author's fault: its update is taken as plain Yjs takes it. The replica is another
+   * one by now, which has not checked it yet.
+   */
+  #applyPlain(update: Uint8Array, { origin, madeAt }: Received): void {
+    const replica = this.#document.replica();
+    const admission = replica.check(update);
+    if (admission.kind === 'empty' || admission.kind === 'missing') return;
+    this.#document.commit(origin, replica.applyPlain(admission), madeAt);
   }
 
   /** Lets everything wait until `run` is done. */
@@ -116,24 +123,25 @@ export class UpdateIntake {
    * A copy of the document, in a worker, finds out what the update does. Between two parts, others have their turn;
    * each part is a commit of its own.
    */
-  async #applyInParts(dryRuns: DryRuns, received: Received): Promise<void> {
+  async #applyInParts(dryRuns: DryRuns, admitted: Admitted, received: Received): Promise<void> {
     const { updates, memory } = await this.#document.load();
-    const { update, saw } = received;
-    if (this.#needsHistory(received)) await this.#document.recall(received.madeAt ?? 0);
-    for (const part of await dryRuns.run({ updates, memory, update, saw }, this.#options)) {
-      await this.#applyPart(part, received);
+    const { saw, update: whole } = received;
+    if (this.#needsHistory(admitted, received)) await this.#document.recall(received.madeAt ?? 0);
+    for (const part of await dryRuns.run({ updates, memory, admitted, saw }, this.#options)) {
+      await this.#applyPaused(partOf(admitted, part), { ...received, whole });
       await new Promise((resolve) => setImmediate(resolve));
     }
   }
 
-  async #applyPart(part: Uint8Array, { origin, update, saw, madeAt }: Received): Promise<void> {
+  /** The same as `#apply` while everything else waits. */
+  async #applyPaused(admitted: Admitted, received: Received): Promise<void> {
     const document = this.#document;
     try {
-      document.commit(origin, document.replica().receive(part, saw, 'unite', update, madeAt), madeAt);
+      document.commit(received.origin, document.replica().apply(admitted, received), received.madeAt);
     } catch (error) {
       await document.rebuildNow(error);
       if (!(error instanceof UnionFailed)) throw error;
-      document.commit(origin, document.replica().receive(part, null, 'no union'), madeAt);
+      this.#applyPlain(admitted.update, received);
     }
   }
 }

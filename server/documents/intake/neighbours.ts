@@ -14,7 +14,7 @@ import { holds } from '../union/step.js';
 import { structAt } from './check.js';
 import { PlaceSet } from './place-set.js';
 
-/** Items of the document that may be looked at for one update; what is more is dear in any case. */
+/** Items of the document that may be looked at for one update; what is more is expensive in any case. */
 const MAX_STEPS = 20_000;
 
 export class Neighbours {

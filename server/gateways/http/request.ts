@@ -36,7 +36,7 @@ const LARGEST_BODY = 32 * 2 ** 20;
  * Refuses a request for which there is no place or no allowance, before its body is read; takes what comes and goes
  * from the allowance.
  *
- * @param cost in messages: what dear requests cost besides their bytes
+ * @param cost in messages: what expensive requests cost besides their bytes
  */
 export function admit({ quotas, config }: HttpOptions, cost: number): RequestHandler {
   return (request, response, next) => {

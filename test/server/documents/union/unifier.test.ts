@@ -3,7 +3,7 @@ import * as Y from 'yjs';
 import { Replica } from '../../../../server/documents/replica.js';
 import type { Json } from '../../../../shared/json.js';
 import { sharedValue } from '../../../../shared/records.js';
-import { client, jsonOfDoc, options, Server } from '../../../support/replicas.js';
+import { admitted, client, jsonOfDoc, options, Server } from '../../../support/replicas.js';
 
 type Edit = (records: Y.Map<unknown>) => void;
 
@@ -326,7 +326,7 @@ test('[P9] [D4] what lost is kept for late edits as long as the clock is doubted
   edit(b, (records) => record(records).set('room', 5)); // it has not heard of the other one
   const late = Y.encodeStateAsUpdate(b, before);
   const after = (replica: Replica): Json => {
-    replica.receive(late, saw);
+    replica.apply(admitted(replica, late), { saw });
     return jsonOfDoc(replica.doc);
   };
   expect(after(load(1_000))).toEqual({ appointments: { x: { status: 'booked', room: 5 } } });

@@ -1,0 +1,25 @@
+/** What a look at an update has found, before it is applied to the replica that looked. */
+import type { Dependency } from '../../protocol/missing.js';
+
+export type Admission =
+  /** It brings nothing at all. */
+  { readonly kind: 'empty' } | { readonly kind: 'missing'; readonly dependency: Dependency } | Admitted;
+
+/** An update that can be applied: by this replica, and as long as nothing else is. */
+export interface Admitted {
+  /** What is expensive is tried in a worker first. */
+  readonly kind: 'cheap' | 'expensive';
+  readonly update: Uint8Array;
+  /** It repeats, in part or as a whole, what the document has. */
+  readonly overlaps: boolean;
+  /** It may meet what its author had not seen. */
+  readonly isContested: boolean;
+}
+
+/** A part of an update that was tried: cheap, and without what the document had. */
+export const partOf = ({ isContested }: Admitted, part: Uint8Array): Admitted => ({
+  kind: 'cheap',
+  update: part,
+  overlaps: false,
+  isContested,
+});
