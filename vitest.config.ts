@@ -7,7 +7,6 @@ import { PATIENCE } from './test/support/wait.js';
 
 /** Those that take longest start first, so that none of them runs on alone at the end. */
 const LONGEST = [
-  'lone-provider',
   'phone-day',
   'client/kill',
   'test/kill',

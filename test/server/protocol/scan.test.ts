@@ -164,14 +164,14 @@ describe('scanUpdate on broken bytes', () => {
   });
 
   it('[S1] throws nothing but its own error at random bytes', () => {
-    for (let seed = 1; seed <= 20_000; seed++) tryScan(randomBytes(seed, seed % 97));
-    for (let seed = 1; seed <= 20; seed++) tryScan(randomBytes(seed, 200_000));
+    for (let seed = 1; seed <= runs(20_000); seed++) tryScan(randomBytes(seed, seed % 97));
+    for (let seed = 1; seed <= runs(20); seed++) tryScan(randomBytes(seed, 200_000));
   });
 
   it('[S1] throws nothing but its own error at damaged updates', () => {
     const update = Y.encodeStateAsUpdate(clinic());
     const random = seededRandom(1);
-    for (let round = 0; round < 20_000; round++) {
+    for (let round = 0; round < runs(20_000); round++) {
       const damaged = update.slice();
       for (let flips = 1 + (round % 3); flips > 0; flips--) {
         damaged[Math.floor(random() * damaged.length)] = Math.floor(random() * 256);
