@@ -46,6 +46,17 @@ export interface Snapshot {
   readonly memory?: Uint8Array | undefined;
 }
 
+/** What can be told of a document at rest, so that it need not be loaded for that. */
+export interface RestRow {
+  readonly revision: number;
+  /** The Yjs state vector. */
+  readonly stateVector: Uint8Array;
+  /** All deletions, as an update without structs: equal state vectors don't mean equal deletions. */
+  readonly deletions: Uint8Array;
+  /** It is stored as one update, in which nothing is that was deleted. */
+  readonly isWhole: boolean;
+}
+
 /** What one revision changed, as it was handed over. */
 export interface HistoryRow {
   readonly revision: number;
@@ -117,6 +128,22 @@ export interface Store {
   note(name: string): Promise<Uint8Array | null>;
   /** Notes it anew; ordered like a commit. */
   setNote(name: string, value: Uint8Array): Promise<void>;
+  /**
+   * Notes what `rest` tells of the document as it is after all that was handed over; `revision` has to be its own. The
+   * user must be loaded. Ordered like a commit; where it is lost, nothing else is.
+   */
+  putToRest(user: UserId, row: RestRow): Promise<void>;
+  /**
+   * What was noted of the document as it is stored, without loading it; `null` where nothing was, or something was
+   * committed since that is more than devices or memory. Sees all that was committed before the call. Damage shows
+   * when the document is read.
+   */
+  rest(user: UserId): Promise<RestRow | null>;
+  /**
+   * The one update that a document at rest is stored as; `null` where it is not whole or has another revision by now.
+   * Rejects with `DOCUMENT_CORRUPT` where it is damaged.
+   */
+  whole(user: UserId, revision: number): Promise<Uint8Array | null>;
   /** The user's document is no longer in use; drops what the store holds for it in memory. */
   forget(user: UserId): void;
   /** Calls back at each change of `state`; returns the unsubscribe function. */

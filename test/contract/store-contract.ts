@@ -4,6 +4,7 @@ import { Author, notesOf, stateReached, user, writeNotes } from '../support/note
 import { erasureContract } from './store-erasure-contract.js';
 import type { StoreFixture } from './store-fixture.js';
 import { historyContract } from './store-history-contract.js';
+import { restContract } from './store-rest-contract.js';
 
 const ANNA = user('anna');
 const BERT = user('bert');
@@ -20,6 +21,7 @@ const NOTHING = {
 export function storeContract(name: string, create: () => Promise<StoreFixture>): void {
   historyContract(name, create);
   erasureContract(name, create);
+  restContract(name, create);
   describe(`the store contract: ${name}`, () => {
     let fixture: StoreFixture;
     let store: Store;

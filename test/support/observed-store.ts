@@ -2,6 +2,7 @@ import type {
   Commit,
   Deletion,
   HistoryRow,
+  RestRow,
   Snapshot,
   Store,
   StoredDocument,
@@ -75,6 +76,20 @@ export class ObservedStore implements Store {
     this.prunes++;
     this.#events.changed();
     return this.#inner.prune(user, upTo, deletions);
+  }
+
+  putToRest(user: UserId, row: RestRow): Promise<void> {
+    const noted = this.#inner.putToRest(user, row);
+    this.#events.changed();
+    return noted;
+  }
+
+  rest(user: UserId): Promise<RestRow | null> {
+    return this.#inner.rest(user);
+  }
+
+  whole(user: UserId, revision: number): Promise<Uint8Array | null> {
+    return this.#inner.whole(user, revision);
   }
 
   note(name: string): Promise<Uint8Array | null> {

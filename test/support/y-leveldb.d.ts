@@ -10,6 +10,7 @@ declare module 'y-leveldb' {
     getYDoc(name: string): Promise<Doc>;
     getStateVector(name: string): Promise<Uint8Array>;
     flushDocument(name: string): Promise<void>;
+    clearDocument(name: string): Promise<void>;
     getAllDocNames(): Promise<string[]>;
     setMeta(name: string, key: string, value: unknown): Promise<void>;
     getMeta(name: string, key: string): Promise<unknown>;

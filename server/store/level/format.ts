@@ -152,6 +152,10 @@ export const userOfWrapped = (key: Uint8Array): string =>
 /** Says that, and with which master keys, the database is encrypted. */
 export const ENCRYPTION_KEY = Buffer.from('!sync!encryption');
 
+const REST_PREFIX = '!sync!rest!';
+/** What is noted of a document at rest. */
+export const restKey = (user: string): Buffer => Buffer.from(REST_PREFIX + user);
+
 export const tombstoneKey = (user: string): Buffer => Buffer.from(`!sync!erased!${user}`);
 const ERASING_PREFIX = '!sync!erasing!';
 /** There while what an erasure deleted may still be in some file. */
@@ -169,6 +173,7 @@ export function valueRanges(user: string): KeyRange[] {
     { gte: document, lt: Buffer.concat([document, Buffer.of(UINT32 + 1)]) },
     only(stateVectorKey(user)),
     only(memoryKey(user)),
+    only(restKey(user)),
     historyRange(user),
     namedRange('device', user),
     namedRange('deleted', user),

@@ -2,13 +2,23 @@ import type { UserId } from '../../../shared/names.js';
 import { SyncError } from '../../errors.js';
 import { DISK_PATIENCE, DiskWatch, HANGS } from '../disk-watch.js';
 import type { KeyRing } from '../encryption/key-ring.js';
-import type { Commit, Deletion, HistoryRow, Snapshot, Store, StoredDocument, StoreState } from '../store.js';
+import type {
+  Commit,
+  Deletion,
+  HistoryRow,
+  RestRow,
+  Snapshot,
+  Store,
+  StoredDocument,
+  StoreState,
+} from '../store.js';
 import { StoreCore } from '../store-core.js';
 import { DatabaseAccess } from './access.js';
 import type { Vaults } from './cipher.js';
 import { cantRead, type Database, type Operation, writeDurably } from './database.js';
 import { listUsers, readDocument } from './document.js';
 import { openDatabase } from './folder.js';
+import { GroupReader } from './group-reader.js';
 import { readDeletions, readHistory } from './history.js';
 import { Maintenance } from './maintenance.js';
 import { putNote, readNote } from './notes.js';
@@ -21,12 +31,14 @@ import {
   planCommit,
   planCompaction,
   planPruning,
+  planRest,
   probe,
   sizeOf,
   type WriteJob,
   withKey,
 } from './plan.js';
 import { Reads } from './reads.js';
+import { readRests, readWhole } from './rest.js';
 
 export type { LevelStoreOptions } from './options.js';
 
@@ -42,6 +54,9 @@ export class LevelStore implements Store {
   private readonly reads: Reads;
   private readonly maintenance: Maintenance;
   private readonly vaults: Vaults;
+  private readonly rests = new GroupReader((users: readonly UserId[]) =>
+    this.reads.run(() => this.access.shared(() => readRests(this.db, users, this.vaults))),
+  );
   private readonly stop = new AbortController();
   private reopening: Promise<void> | null = null;
   private closing: Promise<void> | null = null;
@@ -112,6 +127,18 @@ export class LevelStore implements Store {
     return this.reads.inTime(this.readSettled(user, () => readDeletions(this.db, user, this.vaults)));
   }
 
+  putToRest(user: UserId, row: RestRow): Promise<void> {
+    return this.change(user, (held) => planRest(user, held, row));
+  }
+
+  rest(user: UserId): Promise<RestRow | null> {
+    return this.reads.inTime(this.readRest(user));
+  }
+
+  whole(user: UserId, revision: number): Promise<Uint8Array | null> {
+    return this.reads.inTime(this.readSettled(user, () => readWhole(this.db, user, revision, this.vaults)));
+  }
+
   erase(user: UserId, tombstone: Uint8Array): Promise<void> {
     if (!this.core.takesWork) return Promise.reject(new SyncError('STORE_UNAVAILABLE'));
     const before = Promise.allSettled([this.core.pending.settled(user), this.reads.of(user)]);
@@ -180,6 +207,11 @@ export class LevelStore implements Store {
   private async readSettled<T>(user: UserId, read: () => Promise<T>): Promise<T> {
     await this.core.settled(user);
     return this.reads.run(() => this.access.shared(read));
+  }
+
+  private async readRest(user: UserId): Promise<RestRow | null> {
+    await this.core.settled(user);
+    return await this.rests.read(user);
   }
 
   private change(user: UserId, plan: (held: Held) => Plan): Promise<void> {

@@ -3,12 +3,13 @@ import * as Y from 'yjs';
 import type { DeviceKey, UserId } from '../../../shared/names.js';
 import type { Job } from '../group-writer.js';
 import { historyFromAfter, historyFromPruned, numbered } from '../history-range.js';
-import type { Commit, Deletion, Snapshot } from '../store.js';
+import type { Commit, Deletion, RestRow, Snapshot } from '../store.js';
 import type { Vault } from './cipher.js';
 import { del, type Operation, put } from './database.js';
 import { putStateVector } from './document.js';
 import * as format from './format.js';
 import { historyRemoval } from './history.js';
+import { putRest } from './rest.js';
 
 /** What a change writes. Of one user's rows, memories and devices only the last of a batch is written. */
 export interface Plan {
@@ -114,6 +115,11 @@ export function planPruning(
     operations: [...historyRemoval(user, row, after), ...remembered],
     row: isSame(row, after) ? null : after,
   };
+}
+
+export function planRest(user: UserId, { row, vault }: Held, rest: RestRow): Plan {
+  if (rest.revision !== row.revision) throw new Error('what is noted is not of the last revision');
+  return { operations: [putRest(user, row, vault, rest)], row: null };
 }
 
 function rowAfter(row: format.Row, { revision, memory }: Commit | Snapshot, entries: number): format.Row {

@@ -1,6 +1,6 @@
 import type { DeviceKey } from '../../../shared/names.js';
 import { historyFromAfter, historyFromPruned, numbered, pageOf } from '../history-range.js';
-import type { Commit, Deletion, HistoryRow, Snapshot, StoredDocument } from '../store.js';
+import type { Commit, Deletion, HistoryRow, RestRow, Snapshot, StoredDocument } from '../store.js';
 
 /** All that a `MemoryStore` holds of one user. Never changed in place: a copy of the outer map is a backup. */
 export interface MemoryDocument extends StoredDocument {
@@ -8,6 +8,8 @@ export interface MemoryDocument extends StoredDocument {
   readonly history: readonly HistoryRow[];
   /** By collection and id. */
   readonly deletions: ReadonlyMap<string, Deletion>;
+  /** As long as it holds. */
+  readonly rest: RestRow | null;
 }
 
 export const EMPTY: MemoryDocument = {
@@ -18,6 +20,7 @@ export const EMPTY: MemoryDocument = {
   historyFrom: 0,
   history: [],
   deletions: new Map(),
+  rest: null,
   tombstone: null,
 };
 
@@ -38,6 +41,7 @@ export function committing(commit: Commit): Change {
     const historyFrom = historyFromAfter(old, revision, entries.length);
     return {
       ...old,
+      rest: updates.length === 0 ? old.rest : null,
       updates: [...old.updates, ...updates],
       revision,
       memory: memory ?? old.memory,
@@ -72,7 +76,7 @@ export function compacting(snapshot: Snapshot): Change {
   const change = committing(snapshot);
   if (replaces === undefined) return (old) => change({ ...old, updates: [] });
   const update = copied(snapshot.update);
-  return (old) => ({ ...old, updates: [update, ...old.updates.slice(replaces)] });
+  return (old) => ({ ...old, rest: null, updates: [update, ...old.updates.slice(replaces)] });
 }
 
 export function pruning(upTo: number, deletions: readonly Deletion[]): Change {
@@ -87,6 +91,15 @@ export function pruning(upTo: number, deletions: readonly Deletion[]): Change {
       history: within(old.history, historyFrom, old.revision),
       deletions: new Map([...old.deletions, ...added]),
     };
+  };
+}
+
+export function resting(row: RestRow): Change {
+  const { revision } = row;
+  const [stateVector, deletions] = [copied(row.stateVector), copied(row.deletions)];
+  return (old) => {
+    const isWhole = row.isWhole && old.updates.length === 1;
+    return { ...old, rest: { revision, stateVector, deletions, isWhole } };
   };
 }
 

@@ -1,6 +1,15 @@
 import type { UserId } from '../../../shared/names.js';
 import { SyncError } from '../../errors.js';
-import type { Commit, Deletion, HistoryRow, Snapshot, Store, StoredDocument, StoreState } from '../store.js';
+import type {
+  Commit,
+  Deletion,
+  HistoryRow,
+  RestRow,
+  Snapshot,
+  Store,
+  StoredDocument,
+  StoreState,
+} from '../store.js';
 import { type ChangeJob, StoreCore } from '../store-core.js';
 import {
   type Change,
@@ -11,6 +20,7 @@ import {
   historyPage,
   type MemoryDocument,
   pruning,
+  resting,
 } from './memory-document.js';
 
 interface MemoryJob extends ChangeJob {
@@ -114,6 +124,21 @@ export class MemoryStore implements Store {
 
   async deletions(user: UserId): Promise<readonly Deletion[]> {
     return [...(await this.settled(user)).deletions.values()];
+  }
+
+  putToRest(user: UserId, row: RestRow): Promise<void> {
+    return this.change(user, resting(row));
+  }
+
+  async rest(user: UserId): Promise<RestRow | null> {
+    return (await this.settled(user)).rest;
+  }
+
+  async whole(user: UserId, revision: number): Promise<Uint8Array | null> {
+    const { rest, updates } = await this.settled(user);
+    if (!rest?.isWhole || rest.revision !== revision) return null;
+    if (this.damaged.has(user)) throw new SyncError('DOCUMENT_CORRUPT');
+    return updates[0] ?? null;
   }
 
   async note(name: string): Promise<Uint8Array | null> {

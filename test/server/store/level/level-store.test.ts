@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { KeyRing, newKey } from '../../../../server/store/encryption/key-ring.js';
-import { updateKey } from '../../../../server/store/level/format.js';
+import { updateKey, updateRange } from '../../../../server/store/level/format.js';
 import type { LevelStore } from '../../../../server/store/level/level-store.js';
 import type { UserId } from '../../../../shared/names.js';
 import { storeContract } from '../../../contract/store-contract.js';
@@ -28,7 +28,11 @@ describe.each([
 
 async function damageFirst(store: LevelStore | null, name: UserId): Promise<void> {
   if (store === null) throw new Error('the store is not open');
-  await changeByte(databaseOf(store), updateKey(name, 0), 0);
+  const [first] = await databaseOf(store)
+    .keys({ ...updateRange(name), limit: 1 })
+    .all();
+  if (first === undefined) throw new Error('there is no update');
+  await changeByte(databaseOf(store), first, 0);
 }
 
 describe('LevelStore', () => {

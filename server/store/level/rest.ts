@@ -1,0 +1,140 @@
+/** What is noted of a document so that it need not be loaded (N2), and whether that still holds. */
+import * as decoding from 'lib0/decoding';
+import * as encoding from 'lib0/encoding';
+import type { UserId } from '../../../shared/names.js';
+import { SyncError } from '../../errors.js';
+import type { RestRow } from '../store.js';
+import type { Vault, Vaults } from './cipher.js';
+import { corrupt, type Database, type Operation, put, readFailure } from './database.js';
+import * as format from './format.js';
+
+/** The row of the document when it was noted: as long as it is the same, nothing was committed since. */
+type Place = Pick<format.Row, 'first' | 'last' | 'revision'>;
+
+interface Found {
+  readonly rest: RestRow;
+  readonly place: Place;
+  readonly vault: Vault;
+}
+
+const VERSION = 1;
+
+export function putRest(user: UserId, row: format.Row, vault: Vault, rest: RestRow): Operation {
+  const key = format.restKey(user);
+  const bytes = encoding.encode((encoder) => {
+    const isWhole = rest.isWhole && row.first === row.last ? 1 : 0;
+    for (const number of [VERSION, row.first, row.last, row.revision, isWhole]) {
+      encoding.writeVarUint(encoder, number);
+    }
+    encoding.writeVarUint8Array(encoder, rest.stateVector);
+    encoding.writeVarUint8Array(encoder, rest.deletions);
+  });
+  return put(key, vault.seal(bytes, key));
+}
+
+function decodeRest(bytes: Uint8Array): { rest: RestRow; place: Place } | null {
+  const decoder = decoding.createDecoder(bytes);
+  const number = () => decoding.readVarUint(decoder);
+  if (number() !== VERSION) return null;
+  const place = { first: number(), last: number(), revision: number() };
+  const isWhole = number() === 1;
+  const stateVector = decoding.readVarUint8Array(decoder);
+  const deletions = decoding.readVarUint8Array(decoder);
+  return { rest: { revision: place.revision, stateVector, deletions, isWhole }, place };
+}
+
+/** For each of these users in turn; `null` where nothing is noted, it no longer holds, or something is damaged. */
+export async function readRests(
+  db: Database,
+  users: readonly UserId[],
+  vaults: Vaults,
+): Promise<(RestRow | null)[]> {
+  try {
+    return (await findAll(db, users, vaults)).map((found) => found?.rest ?? null);
+  } catch (cause) {
+    throw readFailure(cause);
+  }
+}
+
+/** The update that a document at rest is stored as; `null` where it is not stored as one, or is another by now. */
+export async function readWhole(
+  db: Database,
+  user: UserId,
+  revision: number,
+  vaults: Vaults,
+): Promise<Uint8Array | null> {
+  try {
+    const [found] = await findAll(db, [user], vaults);
+    if (!found?.rest.isWhole || found.rest.revision !== revision) return null;
+    const key = format.updateKey(user, found.place.last);
+    const sealed = await db.get(key);
+    const update = sealed && found.vault.unseal(sealed, key);
+    if (update === undefined) throw corrupt(`update ${found.place.last} is damaged or missing`);
+    return update;
+  } catch (cause) {
+    throw cause instanceof SyncError ? cause : readFailure(cause);
+  }
+}
+
+async function findAll(db: Database, users: readonly UserId[], vaults: Vaults): Promise<(Found | null)[]> {
+  const keys = users.flatMap(keysOf);
+  const values = await db.getMany(keys);
+  const perUser = keys.length / users.length;
+  const found = users.map((user, index) =>
+    findOne(user, values.slice(index * perUser, (index + 1) * perUser), vaults),
+  );
+  return vaults.ring === null ? await exceptContinued(db, users, found) : found;
+}
+
+const keysOf = (user: UserId): Uint8Array[] => [
+  format.restKey(user),
+  format.rowKey(user),
+  format.stateVectorKey(user),
+  format.wrappedKey(user),
+];
+
+function findOne(
+  user: UserId,
+  [noted, stored, stateVector, wrapped]: readonly (Uint8Array | undefined)[],
+  vaults: Vaults,
+): Found | null {
+  if (noted === undefined || stored === undefined) return null;
+  try {
+    const vault = vaults.of(user, wrapped);
+    const bytes = vault.unseal(noted, format.restKey(user));
+    const row = format.decodeRow(user, stored);
+    const decoded = bytes && decodeRest(bytes);
+    if (!row || !decoded || !isSame(decoded.place, row)) return null;
+    if (vaults.ring === null && !isOfClock(stateVector, row.last)) return null;
+    return { ...decoded, vault };
+  } catch {
+    return null; // a load says what is wrong
+  }
+}
+
+const isSame = (one: Place, two: Place): boolean =>
+  one.first === two.first && one.last === two.last && one.revision === two.revision;
+
+/**
+ * While the server was down y-leveldb may have written, and left the row as it is. Where it has merged the document
+ * behind its last update, the state vector has a later clock; where it has deleted it, there is none.
+ */
+function isOfClock(stateVector: Uint8Array | undefined, last: number): boolean {
+  const clock = stateVector && format.stateVectorClock(stateVector);
+  return clock !== undefined && clock <= last;
+}
+
+/** Where y-leveldb has only added to the document, there is an update behind the last one. */
+async function exceptContinued(
+  db: Database,
+  users: readonly UserId[],
+  found: readonly (Found | null)[],
+): Promise<(Found | null)[]> {
+  const kept: (Found | null)[] = [...found];
+  const there = found.flatMap((each, index) => (each === null ? [] : [{ index, last: each.place.last }]));
+  const next = await db.getMany(
+    there.map(({ index, last }) => format.updateKey(users[index] as UserId, last + 1)),
+  );
+  for (const [at, { index }] of there.entries()) if (next[at] !== undefined) kept[index] = null;
+  return kept;
+}
