@@ -41,7 +41,6 @@ const ALL_SURROGATES = /[\ud800-\udbff][\udc00-\udfff]|[\ud800-\udfff]/g;
  * line of a log that says something else. Without \p{…}, which the JavaScript of some phones lacks.
  */
 const HIDDEN = /[\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/;
-const ALL_HIDDEN = new RegExp(HIDDEN, 'g');
 const WHITE_SPACE = /\s/;
 const WHITE_SPACE_BUT_SPACES = /[^\S ]/;
 const ADDRESS_SIGNS = /[/\\?#%]/;
@@ -73,7 +72,7 @@ export const isWellFormed = (text: string): boolean => !LONE_SURROGATE.test(text
 const escapeOf = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 
 /** The text with escapes for what is not seen, so that it can be shown. */
-export const visible = (text: string): string => text.replace(ALL_HIDDEN, escapeOf);
+export const visible = (text: string): string => text.replace(new RegExp(HIDDEN, 'g'), escapeOf);
 
 /** The text with U+FFFD for each half of a character, as bytes will have it. */
 export const wellFormedText = (text: string): string =>

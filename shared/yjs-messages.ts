@@ -36,37 +36,19 @@ export interface TimedChange {
   readonly update: Uint8Array;
 }
 
-/** Encoders of the messages that a server sends; a client's are among them. */
+/** Encoders of the messages that a client sends, and a server as well. */
 export const messages = {
   syncStep1: (stateVector: Uint8Array): Uint8Array => syncMessage(SYNC_STEP_1, stateVector),
   syncStep2: (update: Uint8Array): Uint8Array => syncMessage(SYNC_STEP_2, update),
   update: (update: Uint8Array): Uint8Array => syncMessage(UPDATE, update),
   awareness: (entries: readonly AwarenessEntry[]): Uint8Array => awarenessMessage(entries),
-  permissionDenied: (reason: string): Uint8Array =>
-    encoding.encode((encoder) => {
-      encoding.writeVarUint(encoder, AUTH);
-      encoding.writeVarUint(encoder, PERMISSION_DENIED);
-      encoding.writeVarString(encoder, reason);
-    }),
-  checkpoint: (n: number): Uint8Array =>
-    encoding.encode((encoder) => {
-      encoding.writeVarUint(encoder, CHECKPOINT);
-      encoding.writeVarUint(encoder, n);
-    }),
+  checkpoint: (n: number): Uint8Array => numbers(CHECKPOINT, n),
   /** The server that the client asked for, and no other, says this again (C10). */
   proof: (challenge: string): Uint8Array =>
     encoding.encode((encoder) => {
       encoding.writeVarUint(encoder, PROOF);
       encoding.writeVarString(encoder, challenge);
     }),
-  /** The next message has so many bytes, and takes its time (N10). */
-  coming: (bytes: number): Uint8Array =>
-    encoding.encode((encoder) => {
-      encoding.writeVarUint(encoder, COMING);
-      encoding.writeVarUint(encoder, bytes);
-    }),
-  /** The server takes timed changes. */
-  takesTimes: Uint8Array.of(TIMED, 0),
   /** Changes, and the time of sending by the same clock. A time is one more than it is, 0 says that it is not known. */
   timed: (sentAt: number, changes: readonly TimedChange[]): Uint8Array =>
     encoding.encode((encoder) => {
@@ -77,9 +59,13 @@ export const messages = {
         encoding.writeVarUint8Array(encoder, update);
       }
     }),
-  /** Says nothing; y-websocket reconnects when it hears nothing for 30 s (N6). */
-  keepAlive: awarenessMessage([]),
 } as const;
+
+/** These numbers, one after the other. */
+export const numbers = (...all: readonly number[]): Uint8Array =>
+  encoding.encode((encoder) => {
+    for (const number of all) encoding.writeVarUint(encoder, number);
+  });
 
 /** Whatever a clock says, it can be written. */
 const whole = (time: number): number => Math.max(0, Math.min(Math.floor(time) || 0, 2 ** 50));

@@ -1,8 +1,6 @@
-import * as encoding from 'lib0/encoding';
+import { numbers } from '../../shared/yjs-messages.js';
 
 /** An update with one struct that Yjs has deleted and forgotten: it takes these clocks, and is nothing. */
 export const nothingAt = (client: number, clock: number, length: number): Uint8Array =>
-  encoding.encode((encoder) => {
-    // One client with one struct, which is of kind 0, and no deletions.
-    for (const number of [1, 1, client, clock, 0, length, 0]) encoding.writeVarUint(encoder, number);
-  });
+  // One client with one struct, which is of kind 0, and no deletions.
+  numbers(1, 1, client, clock, 0, length, 0);

@@ -1,14 +1,18 @@
+import * as encoding from 'lib0/encoding';
 import {
   AUTH,
   AWARENESS,
   type AwarenessEntry,
   CHECKPOINT,
+  COMING,
   MAX_TIMED,
+  numbers,
   PERMISSION_DENIED,
   QUERY_AWARENESS,
   SYNC,
   SYNC_STEP_1,
   SYNC_STEP_2,
+  messages as shared,
   TIMED,
   type TimedChange,
   UPDATE,
@@ -22,7 +26,24 @@ export const MAX_AWARENESS_ENTRIES = 1_000;
 /** Clients that a state vector may name: each session of each tab that ever wrote is one. */
 export const MAX_STATE_VECTOR = 50_000;
 
-export { type AwarenessEntry, messages, type TimedChange } from '../../shared/yjs-messages.js';
+export type { AwarenessEntry, TimedChange } from '../../shared/yjs-messages.js';
+
+/** Encoders of the messages that a server sends; a client's are among them. */
+export const messages = {
+  ...shared,
+  permissionDenied: (reason: string): Uint8Array =>
+    encoding.encode((encoder) => {
+      encoding.writeVarUint(encoder, AUTH);
+      encoding.writeVarUint(encoder, PERMISSION_DENIED);
+      encoding.writeVarString(encoder, reason);
+    }),
+  /** The next message has so many bytes, and takes its time (N10). */
+  coming: (bytes: number): Uint8Array => numbers(COMING, bytes),
+  /** The server takes timed changes. */
+  takesTimes: numbers(TIMED, 0),
+  /** Says nothing; y-websocket reconnects when it hears nothing for 30 s (N6). */
+  keepAlive: shared.awareness([]),
+} as const;
 
 /** What a client sends with times. */
 export interface TimedChanges {

@@ -1,7 +1,7 @@
 /** When a connection is tried again. Sockets, time and chance are driven by hand, so that each pause is exact. */
 import { describe, expect, test } from 'vitest';
 import { Backoff } from '../../client/connection/backoff.js';
-import { messages } from '../../shared/yjs-messages.js';
+import { messages } from '../../server/protocol/yjs.js';
 import { ConnectionWorld, settle } from '../support/connection-world.js';
 
 const sockets = (world: ConnectionWorld): number => world.sockets.all.length;

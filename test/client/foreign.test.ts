@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { afterEach, expect, onTestFinished, test } from 'vitest';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { messages } from '../../shared/yjs-messages.js';
+import { messages } from '../../server/protocol/yjs.js';
 import { closeClients, onDisk, statusWhere, synced, testClient } from '../support/devices/test-client.js';
 import { useServer } from '../support/use.js';
 

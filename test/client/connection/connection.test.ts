@@ -4,7 +4,7 @@
  */
 import { expect, test } from 'vitest';
 import * as Y from 'yjs';
-import { messages } from '../../../shared/yjs-messages.js';
+import { messages } from '../../../server/protocol/yjs.js';
 import { ConnectionWorld, settle } from '../../support/connection-world.js';
 import { PlainSource } from '../../support/plain-source.js';
 
