@@ -37,7 +37,7 @@ export class OldClient implements Predecessor {
     const config = await this.#config();
     const given = await this.#deviceId(config);
     if (given === null) return;
-    const deviceId = await settings.keptDeviceId(given);
+    const deviceId = await settings.deviceId(undefined, () => given);
     const { serverUrl, userId } = config;
     if (typeof serverUrl !== 'string' || !isUserId(userId)) return;
     await settings.saveConfig({ serverUrl, userId, deviceId, autoConnect: config.autoConnect !== false });

@@ -3,13 +3,13 @@ import type * as Y from 'yjs';
 import type { RefusedExport } from '../api/api.js';
 import type { SyncSource } from '../connection/sync-source.js';
 import { ClientError } from '../errors.js';
-import type { LocalStore, NewChange, StoreNews } from '../local-store/store.js';
+import type { NewChange } from '../local-store/store.js';
 import type { Clock } from '../platform/platform.js';
 import { writeAgain, writesBetween } from '../records/record-write.js';
-import type { StoreSupervisor } from '../replica/store-supervisor.js';
-import { pendingRow, sealAnew } from '../replica/stored-bytes.js';
+import type { Persistence } from '../replica/persistence.js';
+import { EMPTY_STATE, pendingRow, sealAnew } from '../replica/stored-bytes.js';
 import type { Refusal } from './refusal.js';
-import { asideRow, RefusedChanges, type SetAside } from './refused-changes.js';
+import { asideRow, type RefusedChanges, type SetAside } from './refused-changes.js';
 import { lacksMore, without } from './set-aside.js';
 import { placesOf } from './update-places.js';
 
@@ -19,18 +19,10 @@ export interface QuarantineOptions {
     write(change: (doc: Y.Doc) => void): Promise<void>;
   };
   readonly clock: Clock;
-  readonly supervisor: StoreSupervisor;
-  /** Takes in what a store tells. */
-  readonly learn: <T>(news: StoreNews, then: () => T) => T;
+  readonly persistence: Persistence;
   /** These rows take the place of all that is stored, and the document is to be opened anew from them. */
-  readonly storeAnew: (rows: () => readonly NewChange[]) => Promise<void>;
-  readonly onChange: () => void;
-  readonly onCleared: (reason: 'erased') => void;
-  readonly onBroken: () => void;
+  readonly replaceStored: (rows: () => readonly NewChange[]) => Promise<void>;
 }
-
-/** A document without content. */
-const EMPTY = Uint8Array.of(0, 0);
 
 export class Quarantine {
   readonly changes: RefusedChanges;
@@ -38,7 +30,7 @@ export class Quarantine {
 
   constructor(options: QuarantineOptions) {
     this.#options = options;
-    this.changes = new RefusedChanges(options.onChange);
+    this.changes = options.persistence.refused;
   }
 
   /**
@@ -46,8 +38,8 @@ export class Quarantine {
    * where that can't be stored: then it is pending as before.
    */
   async setAside(number: number, refusal: Refusal, serverHas: Uint8Array): Promise<void> {
-    const { source, storeAnew } = this.#options;
-    await storeAnew(() => {
+    const { source, replaceStored } = this.#options;
+    await replaceStored(() => {
       const all = source.pendingAfter(0);
       const isThere = all.some((change) => change.number === number); // another tab may have set it aside
       if (!isThere || lacksMore(serverHas, all, source.stateVector()))
@@ -60,35 +52,21 @@ export class Quarantine {
 
   /** The document is gone on the server: what was pending is kept apart from it. */
   async setAllAside(refusal: Refusal): Promise<void> {
-    const { source, storeAnew } = this.#options;
+    const { source, replaceStored } = this.#options;
     const { doc } = source;
-    await storeAnew(() => {
+    await replaceStored(() => {
       const asides = source.pendingAfter(0).map(({ number, update }) => {
         const writes = writesBetween(null, doc, placesOf(doc, [update]));
         return this.#asideOf(number, refusal, writes);
       });
-      return this.#rows(EMPTY, asides);
+      return this.#rows(EMPTY_STATE, asides);
     });
   }
 
   /** Takes those of another document over; twice does no more than once. */
   async add(asides: readonly SetAside[]): Promise<void> {
     for (const change of asides) if (this.changes.get(change.key) === null) this.changes.add(change, null);
-    await this.storeIn(this.#options.supervisor.inUse);
-  }
-
-  /** Those that are in memory only. */
-  async storeIn(store: LocalStore): Promise<void> {
-    const changes = this.changes.unstored();
-    if (changes.length === 0) return;
-    const rows = await store.append((news) => this.#options.learn(news, () => changes.map(asideRow)));
-    for (const [i, change] of changes.entries()) this.changes.add(change, rows[i] ?? null);
-  }
-
-  /** Another tab has put this document in the place of what was stored. */
-  renewed(state: Uint8Array): void {
-    if (state.length === EMPTY.length) this.#options.onCleared('erased');
-    else this.#options.onBroken();
+    await this.#options.persistence.storeRefused();
   }
 
   exported(): RefusedExport[] {
@@ -108,7 +86,7 @@ export class Quarantine {
 
   async discard(key: string): Promise<void> {
     const row = this.changes.get(key)?.row ?? null;
-    if (row !== null) await this.#options.supervisor.inUse.confirm([row]);
+    if (row !== null) await this.#options.persistence.supervisor.inUse.confirm([row]);
     this.changes.remove(key);
   }
 

@@ -24,7 +24,7 @@ export const changeOf = ({ update, pending, at }: Task): NewChange[] =>
   update === null ? [] : [{ bytes: seal(update, pending === null ? null : at), pending: pending !== null }];
 
 /** What takes the place of all that is stored. */
-export interface Renewal {
+export interface Replacement {
   readonly rows: () => readonly NewChange[];
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;

@@ -45,6 +45,9 @@ export const pendingRow = ({ update, madeAt = null }: PendingChange): NewChange 
 /** The document from here on: what was stored before, and is in the memory of other tabs, is not in it (C11). */
 export const sealAnew = (state: Uint8Array): Uint8Array => seal(state, null, ANEW);
 
+/** A document without content. */
+export const EMPTY_STATE = Uint8Array.of(0, 0);
+
 /** What is no change of the document, but was set aside. */
 export const sealAside = (bytes: Uint8Array): Uint8Array => seal(bytes, null, ASIDE);
 

@@ -35,11 +35,6 @@ export class DeviceSettings {
     return id;
   }
 
-  /** That of the last time; where there is none, `id`, from now on. */
-  async keptDeviceId(id: string): Promise<string> {
-    return this.deviceId(undefined, () => id);
-  }
-
   async config(): Promise<SavedConfig | null> {
     return parseConfig(await this.#read(CONFIG));
   }

@@ -1,0 +1,185 @@
+/** What of a user's document is in the local store: what others stored there comes in, what this one made goes out. */
+import * as Y from 'yjs';
+import { StorageError, unreadableChanges } from '../errors.js';
+import type { LocalStore, NewChange, StoredChange, StoreNews } from '../local-store/store.js';
+import { asideRow, RefusedChanges } from '../refused/refused-changes.js';
+import { PendingChanges, type PendingEntry } from './pending-changes.js';
+import { changeOf, type Origin, type Task } from './replica-task.js';
+import { StoreSupervisor, type StoreSupervisorOptions } from './store-supervisor.js';
+import { EMPTY_STATE, pendingRow, seal, unseal } from './stored-bytes.js';
+import { StoredSize } from './stored-size.js';
+
+export interface PersistenceOptions extends Omit<StoreSupervisorOptions, 'fill'> {
+  readonly doc: Y.Doc;
+  /** Changes have become pending, or are so no longer. */
+  readonly onPending: () => void;
+  /** The number of pending or refused changes is another one. */
+  readonly onChange: () => void;
+  /** The document in memory is not the stored one. */
+  readonly onBroken: () => void;
+}
+
+export class Persistence {
+  readonly pending = new PendingChanges();
+  readonly refused: RefusedChanges;
+  readonly supervisor: StoreSupervisor;
+  readonly #options: PersistenceOptions;
+  readonly #size = new StoredSize();
+
+  constructor(options: PersistenceOptions) {
+    this.#options = options;
+    this.refused = new RefusedChanges(options.onChange);
+    this.supervisor = new StoreSupervisor({ ...options, fill: (store) => this.#fill(store) });
+  }
+
+  /**
+   * `run` carries the tasks out, in knowledge of what other tabs stored; what they did to the document is stored.
+   * Where storage fails, they are carried out all the same, and what they did stays in memory.
+   */
+  async store(tasks: readonly Task[], run: (news: StoreNews | null) => void): Promise<void> {
+    const { store } = this.supervisor;
+    let keys: readonly number[] = [];
+    let isRun = false;
+    const runOnce = (news: StoreNews | null): NewChange[] => {
+      isRun = true;
+      run(news);
+      return tasks.flatMap((task) => (this.#isToStore(task) ? changeOf(task) : []));
+    };
+    try {
+      if (store !== null) keys = await store.append((news) => this.#apply(news, () => runOnce(news)));
+    } catch (error) {
+      this.#failed(store, error);
+    }
+    if (!isRun) runOnce(null);
+    this.#settle(tasks, keys);
+  }
+
+  /** These rows take the place of all that is stored. Rejects where nothing can be stored now. */
+  async replace(rows: () => readonly NewChange[]): Promise<void> {
+    await this.supervisor.inUse.append((news) => this.#apply(news, rows), true);
+  }
+
+  /** The count goes down once the mark is off in the store too, so that it is the same after a restart. */
+  confirm(upTo: number): void {
+    const confirmed = this.pending.confirm(upTo);
+    if (confirmed.length > 0) this.#unmark(confirmed);
+  }
+
+  async compactIfDue(): Promise<void> {
+    const { store } = this.supervisor;
+    for (const bytes of this.pending.takeConfirmed()) this.#size.confirmed(bytes);
+    if (store === null || !this.#size.isCompactionDue) return;
+    try {
+      this.#size.reset(await store.compact(this.#size.lastKey, this.#state()));
+    } catch (error) {
+      // No room for a moment's two copies: nothing is lost, and there may be some the next time (C12).
+      if (error instanceof StorageError && error.code === 'QUOTA') this.#size.reset(this.#size.lastKey);
+      else this.#failed(store, error);
+    }
+  }
+
+  /** Refused changes that are in memory only are stored. */
+  async storeRefused(store = this.supervisor.inUse): Promise<void> {
+    const changes = this.refused.unstored();
+    if (changes.length === 0) return;
+    const rows = await store.append((news) => this.#apply(news, () => changes.map(asideRow)));
+    for (const [i, change] of changes.entries()) this.refused.add(change, rows[i] ?? null);
+  }
+
+  /** The tasks that were stored are told their keys, the others that they are in memory only. */
+  #settle(tasks: readonly Task[], keys: readonly number[]): void {
+    let next = 0;
+    for (const task of tasks) {
+      if (!this.#isToStore(task)) continue;
+      const key = keys[next++] ?? null;
+      if (task.pending !== null) this.pending.settle(task.pending, key);
+      if (key !== null) this.#size.add(key, task.update?.length ?? 0, task.pending !== null);
+    }
+  }
+
+  /** A write that was made while a store was opened anew is stored with it. */
+  #isToStore({ update, pending }: Task): boolean {
+    return update !== null && (pending === null || !this.pending.isStored(pending));
+  }
+
+  /** Brings what the store tells into memory: everything at first, then what other tabs did. */
+  #apply<T>({ changes, pending }: StoreNews, then: () => T): T {
+    const before = this.pending.count;
+    let unreadable = 0;
+    this.#options.doc.transact(() => {
+      for (const change of changes) if (!this.#applyChange(change)) unreadable++;
+    }, 'stored' satisfies Origin);
+    if (pending !== null) for (const each of [this.pending, this.refused]) each.keepOnly(pending);
+    if (unreadable > 0) this.#options.onStorage(unreadableChanges(unreadable));
+    // News may bring as many as it takes away.
+    if (this.pending.count !== before || changes.some(({ pending }) => pending)) this.#options.onPending();
+    return then();
+  }
+
+  /** Whether the stored bytes are whole. */
+  #applyChange({ key, bytes, pending }: StoredChange): boolean {
+    this.#size.add(key, bytes.length, pending);
+    const stored = unseal(bytes);
+    if (stored === null) return false;
+    const { kind, update, madeAt } = stored;
+    if (kind === 'aside') {
+      if (pending) this.refused.found(update, key);
+      return true;
+    }
+    if (kind === 'anew' && this.supervisor.adopting === null) this.#replacedElsewhere(update);
+    try {
+      Y.applyUpdate(this.#options.doc, update);
+    } catch {
+      return false;
+    }
+    if (pending) this.pending.found(update, madeAt, key);
+    return true;
+  }
+
+  /** Another tab has put this document in the place of what was stored (C11). */
+  #replacedElsewhere(state: Uint8Array): void {
+    if (state.length === EMPTY_STATE.length) this.#options.onCleared('erased');
+    else this.#options.onBroken();
+  }
+
+  /** Where the marks are is not known while a store is read and filled. */
+  #unmark(confirmed: readonly PendingEntry[]): void {
+    const { store, adopting } = this.supervisor;
+    const keys = this.pending.keysOf(confirmed);
+    const forget = (): void => {
+      this.pending.remove(confirmed);
+      this.#options.onChange();
+    };
+    if (adopting !== null) void adopting.then(() => this.#unmark(confirmed));
+    else if (store === null || keys.length === 0) forget();
+    else
+      void store.confirm(keys).then(forget, (error: unknown) => {
+        this.#failed(store, error);
+        this.#unmark(confirmed);
+      });
+  }
+
+  #failed(store: LocalStore | null, error: unknown): void {
+    if (store === this.supervisor.store) this.supervisor.lose(error);
+  }
+
+  #state(): Uint8Array {
+    return seal(Y.encodeStateAsUpdate(this.#options.doc));
+  }
+
+  /** Reads all of a store that was just opened; after a failure, writes to it what it lacks. */
+  async #fill(store: LocalStore): Promise<void> {
+    let missing: readonly PendingEntry[] = [];
+    const fill = (): NewChange[] => {
+      if (this.supervisor.error === null) return [];
+      missing = this.pending.unstored();
+      return [{ bytes: this.#state(), pending: false }, ...missing.map(pendingRow)];
+    };
+    this.pending.forgetKeys();
+    this.refused.forgetRows();
+    this.#size.reset(0);
+    const keys = await store.append(({ changes }) => this.#apply({ changes, pending: null }, fill));
+    for (const [i, entry] of missing.entries()) this.pending.settle(entry, keys[i + 1] ?? null);
+    await this.storeRefused(store);
+  }
+}

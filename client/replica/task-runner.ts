@@ -1,0 +1,90 @@
+/** Carries tasks out on the document in memory, and notes what each of them did to it. It knows no store. */
+import * as Y from 'yjs';
+import type { StoreNews } from '../local-store/store.js';
+import { bringBack } from './created-apart.js';
+import type { PendingChanges } from './pending-changes.js';
+import type { Origin, Task } from './replica-task.js';
+import { unseal } from './stored-bytes.js';
+
+export interface TaskRunnerEvents {
+  /** Yjs has ended all that it began. */
+  onIdle(): void;
+  /** Yjs could not end what it began, and swallows every later change. */
+  onStuck(): void;
+}
+
+export class TaskRunner {
+  readonly #doc: Y.Doc;
+  readonly #pending: PendingChanges;
+  readonly #events: TaskRunnerEvents;
+  /** Whose work a transaction is: a listener of one write may make the next one. */
+  readonly #taskOf = new WeakMap<Y.Transaction, Task>();
+  #isIdle = true;
+
+  /** A write of the app is noted in `pending` as it is made. */
+  constructor(doc: Y.Doc, pending: PendingChanges, events: TaskRunnerEvents) {
+    this.#doc = doc;
+    this.#pending = pending;
+    this.#events = events;
+    doc.on('update', (update: Uint8Array, origin: Origin, _: Y.Doc, transaction: Y.Transaction) => {
+      const task = this.#taskOf.get(transaction);
+      if (origin !== 'stored' && task !== undefined) this.#note(task, update);
+    });
+    doc.on('beforeAllTransactions', () => {
+      this.#isIdle = false;
+    });
+    doc.on('afterAllTransactions', () => {
+      this.#isIdle = true;
+      events.onIdle();
+    });
+  }
+
+  /** No transaction is under way. */
+  get isIdle(): boolean {
+    return this.#isIdle;
+  }
+
+  run(task: Task): void {
+    try {
+      this.#transact(task);
+    } catch (error) {
+      task.reject(error);
+      if (task.origin === 'remote')
+        task.update = null; // half an update: the server has all of it
+      else if (!this.#isIdle) this.#events.onStuck();
+    }
+  }
+
+  /**
+   * Another tab has written what these writes did not know of: they are made again, and what the other tab created
+   * and Yjs dropped for it comes back (D4).
+   */
+  runAgain(tasks: readonly Task[], { changes }: StoreNews): void {
+    const written = tasks.filter(({ pending }) => pending !== null);
+    const others = changes.flatMap(({ pending, bytes }) => (pending ? (unseal(bytes)?.update ?? []) : []));
+    for (const task of written) {
+      try {
+        this.#transact(task);
+      } catch {
+        // The record is deleted by now, say: what the write did stands.
+      }
+    }
+    const last = written[written.length - 1];
+    if (last === undefined) return;
+    this.#transact(last, (doc) => bringBack(doc, others));
+  }
+
+  #transact(task: Task, change = task.change): void {
+    this.#doc.transact((transaction) => {
+      this.#taskOf.set(transaction, task);
+      change(this.#doc);
+    }, task.origin);
+  }
+
+  #note(task: Task, update: Uint8Array): void {
+    task.update = task.update === null ? update : Y.mergeUpdates([task.update, update]);
+    if (task.origin !== 'local') return;
+    if (task.pending === null) task.pending = this.#pending.begin(task.update, task.at);
+    else task.pending.update = task.update;
+  }
+}
