@@ -1,3 +1,4 @@
+import * as encoding from 'lib0/encoding';
 import { visible } from '../../shared/names.js';
 import { SyncError } from '../errors.js';
 
@@ -18,6 +19,21 @@ export function tooCostly(what: string): never {
 /** A name as an error may show it: quoted, escaped and cut. */
 export const quoted = (name: string): string =>
   visible(JSON.stringify(name.length > 60 ? `${name.slice(0, 59)}…` : name));
+
+const MAX_SCRATCH = 4_096;
+let scratch = encoding.createEncoder();
+
+/** What `write` writes. For what is small and often made: an encoder of its own for each would be most of its cost. */
+export function encoded(write: (encoder: encoding.Encoder) => void): Buffer {
+  scratch.bufs.length = 0;
+  scratch.cpos = 0;
+  write(scratch);
+  if (scratch.bufs.length === 0) return Buffer.from(scratch.cbuf.subarray(0, scratch.cpos));
+  const bytes = Buffer.from(encoding.toUint8Array(scratch));
+  // It has a larger buffer now, which it keeps unless that was for once.
+  if (scratch.cbuf.length > MAX_SCRATCH) scratch = encoding.createEncoder();
+  return bytes;
+}
 
 /**
  * Reads lib0's encodings from a byte array and refuses, with MALFORMED_UPDATE, what lib0 would read past the

@@ -112,13 +112,16 @@ export class HistoryWindow {
     at: number,
     made?: TimesMade,
   ): readonly HistoryEntry[] {
-    return changes.map((change) => {
-      const madeAt = made?.get(keyOf(change)) ?? at;
-      const head = { revision: ++this.revision, device, actor, via, at, madeAt };
-      const entry = { ...change, ...head, ...(made === null && { untimed: true }) };
+    return changes.map(({ collection, id, before, after }) => {
+      const key = keyOf({ collection, id });
+      const madeAt = made?.get(key) ?? at;
+      const revision = ++this.revision;
+      const untimed = made === null;
+      // Not spread: this runs for each change, and that costs more than all the rest.
+      const entry = { revision, collection, id, before, after, device, actor, via, at, madeAt, untimed };
       this.#entries.push(entry);
-      const others = this.#byRecord.get(keyOf(entry));
-      if (others === undefined) this.#byRecord.set(keyOf(entry), [entry]);
+      const others = this.#byRecord.get(key);
+      if (others === undefined) this.#byRecord.set(key, [entry]);
       else others.push(entry);
       return entry;
     });

@@ -1,6 +1,7 @@
 import { crc32 } from 'node:zlib';
 import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
+import { encoded } from '../../protocol/bytes.js';
 import type { Deletion } from '../store.js';
 
 /**
@@ -13,17 +14,6 @@ const UINT32 = 1;
 const MAX_CLOCK = 0xffffffff;
 
 type KeyPart = string | number;
-
-/** For what is small and copied at once: an encoder of its own for each key would be most of its cost. */
-const scratch = encoding.createEncoder();
-
-function encoded(write: (encoder: encoding.Encoder) => void): Buffer {
-  scratch.bufs.length = 0;
-  scratch.cpos = 0;
-  write(scratch);
-  if (scratch.bufs.length > 0) return Buffer.from(encoding.toUint8Array(scratch));
-  return Buffer.from(scratch.cbuf.subarray(0, scratch.cpos));
-}
 
 const encodeKey = (parts: readonly KeyPart[]): Buffer => encoded((encoder) => writeKey(encoder, parts));
 

@@ -76,6 +76,14 @@ describe('[H5] an entry', () => {
     );
   });
 
+  test('of a large record leaves nothing in the next one, and stays what it was', () => {
+    const small = entry({ before: image({ a: 'x' }), after: image({ a: 'y' }) });
+    const large = entry({ before: image({ notes: 'ü'.repeat(100_000) }) });
+    const [first, second] = [encodeEntry(small), encodeEntry(large)];
+    expect(encodeEntry(small)).toEqual(first);
+    expect(decodeEntry(second).before(null)).toEqual(large.before);
+  });
+
   test('is not made later than the server took it', () => {
     expect(decodeEntry(encodeEntry(entry({ madeAt: AT + 5 }))).madeAt).toBe(AT);
   });
