@@ -1,4 +1,5 @@
 import type { SyncError } from '../errors.js';
+import type { Safely } from './safely.js';
 import type { UserTurns } from './turns/user-turns.js';
 
 /** What happens when a commit has become durable, or has failed. */
@@ -12,10 +13,10 @@ export class CommitQueue {
   readonly #commits: Effect[][] = [];
   /** So many of the oldest are durable, and wait for the user's turn. */
   #durable = 0;
-  readonly #safely: (action: () => void) => void;
+  readonly #safely: Safely;
   readonly #turns: UserTurns;
 
-  constructor(safely: (action: () => void) => void, turns: UserTurns) {
+  constructor(safely: Safely, turns: UserTurns) {
     this.#safely = safely;
     this.#turns = turns;
   }

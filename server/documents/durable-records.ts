@@ -40,7 +40,7 @@ export class DurableRecords implements Subscriber {
   /** What is not durable yet of what is read is so before it is given out. */
   static #read(document: UserDocument): Promise<DurableRecords> {
     return new Promise((resolve, reject) =>
-      document.enter(() => {
+      document.whenReady(() => {
         const records = new DurableRecords(document);
         document.join(records);
         document.afterDurable(() => resolve(records), reject);

@@ -22,7 +22,7 @@ export async function* exportDocument(document: UserDocument, now: number): Asyn
 /** All of one moment. */
 async function headOf(document: UserDocument) {
   const head = await new Promise<HistoryHead & Pick<Content, 'collections' | 'devices'>>((resolve) =>
-    document.enter(() =>
+    document.whenReady(() =>
       resolve({
         ...document.historyHead(),
         collections: document.collections(),

@@ -101,7 +101,7 @@ export class DocumentRegistry {
   }
 
   async #eraseInUse(document: UserDocument, erase: () => Promise<void>): Promise<void> {
-    await document.alone(async () => {
+    await document.exclusive(async () => {
       await erase();
       throw new SyncError('ERASED'); // ends this document, and sends everybody away
     });
@@ -165,7 +165,7 @@ export class DocumentRegistry {
     const { historyLog, history, devices } = document;
     const upTo = await historyLog.outdated(history, devices).catch(() => 0);
     const isInUse = this.#entries.get(document.user)?.document === document;
-    if (isInUse && upTo > history.floor) void document.alone(() => historyLog.prune(history, upTo));
+    if (isInUse && upTo > history.floor) void document.exclusive(() => historyLog.prune(history, upTo));
   }
 
   #lease(user: UserId, entry: Entry, document: UserDocument): Lease {

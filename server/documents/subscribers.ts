@@ -1,12 +1,13 @@
 import type { SyncError } from '../errors.js';
 import type { DurableChange, Subscriber } from './changes.js';
+import type { Safely } from './safely.js';
 
 /** The connections that follow a document; a fault in one does not reach the others. */
 export class Subscribers {
   readonly all = new Set<Subscriber>();
-  readonly #safely: (action: () => void) => void;
+  readonly #safely: Safely;
 
-  constructor(safely: (action: () => void) => void) {
+  constructor(safely: Safely) {
     this.#safely = safely;
   }
 

@@ -42,7 +42,7 @@ export class TimedDevice {
   async give(document: UserDocument, count = this.pending.length): Promise<void> {
     for (const { update, madeAt } of this.pending.splice(0, count)) {
       await new Promise<void>((resolve, reject) => {
-        document.enter(() => {
+        document.whenReady(() => {
           try {
             const { missing, tried } = document.receive(this.origin, update, null, madeAt);
             if (missing !== null) throw new Error('A change is missing.');

@@ -13,6 +13,8 @@ export const SMALL_DOCUMENT = 256 * 1_024;
 export type CompactionTask = Pick<StoredDocument, 'updates' | 'memory'>;
 /** What it answers. */
 export type Compacted = Pick<Snapshot, 'update' | 'stateVector'>;
+/** With what it was made of. */
+export type CompactedOf<Loaded> = Compacted & { readonly of: Loaded };
 
 /** So many at a time; the others wait. */
 const AT_ONCE = 2;
@@ -41,9 +43,7 @@ export class Compactions {
    * Makes one update of what `load` resolves with, when it is its turn; `null` where the worker fails, or the server
    * stops.
    */
-  async run<Loaded extends CompactionTask>(
-    load: () => Promise<Loaded>,
-  ): Promise<(Compacted & { readonly of: Loaded }) | null> {
+  async run<Loaded extends CompactionTask>(load: () => Promise<Loaded>): Promise<CompactedOf<Loaded> | null> {
     if (this.#underWay >= this.#atOnce) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     else this.#underWay++;
     try {

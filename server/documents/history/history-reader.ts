@@ -16,6 +16,12 @@ export class HistoryReader {
     this.#damaged = damaged;
   }
 
+  /** Whether everything since `revision` is in memory. */
+  covers = (revision: number): boolean => this.#history.covers(revision);
+
+  /** Whether everything that was made at `time` or later is. */
+  reaches = (time: number): boolean => this.#history.reaches(time);
+
   backTo = (revision: number): Promise<void> =>
     this.#read(() => this.#historyLog.reachBack(this.#history, revision));
 

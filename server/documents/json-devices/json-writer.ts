@@ -51,7 +51,7 @@ export class JsonWriter {
       const growth = isUpdate ? growthOfRecord(current, message.document) : growthOfDeletion(current);
       sum.bytes += growth.bytes;
       sum.structs += growth.structs;
-      if (isUpdate) this.#document.room.mustTake(sum, index);
+      if (isUpdate) this.#document.quota.mustTake(sum, index);
     }
   }
 

@@ -68,7 +68,7 @@ export async function postRestore(options: HttpOptions, request: Request, respon
     const image = await document.historyLog.imageAt(await durableHead(document), wanted, wanted.revision);
     const origin = { via: 'restore', ...author, subscriber: null } as const;
     const restored = await inOrder(document, () => {
-      document.room.mustTake(growthOfRecord(document.record(wanted), image.json));
+      document.quota.mustTake(growthOfRecord(document.record(wanted), image.json));
       document.write(origin, (doc) => writeImage(doc, wanted.collection, wanted.id, image));
       lookAgain(document.doc); // names of fields that were gone come back
       return {

@@ -68,7 +68,7 @@ export class JsonChannel implements Subscriber {
     this.#pace = new Pace({
       gap: pace?.gap ?? 0,
       now,
-      after: (ms, task) => pace?.after(ms, () => document.enter(task)) ?? (() => {}),
+      after: (ms, task) => pace?.after(ms, () => document.whenReady(task)) ?? (() => {}),
       send: (message) => this.#sendRecord(message),
       doubt: (what) => this.#view?.doubt(what, now()),
     });
@@ -124,7 +124,7 @@ export class JsonChannel implements Subscriber {
     const { document, name, now } = this.#options;
     if (!payload.startsWith(name)) return;
     // Not before the messages that came before it.
-    document.enter(() => {
+    document.whenReady(() => {
       this.#view?.heard(now());
       const received = this.#receipts.confirm(payload.slice(name.length));
       if (received === null) return;
@@ -152,7 +152,7 @@ export class JsonChannel implements Subscriber {
     const { document, now } = this.#options;
     this.#pace.stop();
     document.leave(this);
-    document.enter(() => {
+    document.whenReady(() => {
       if (this.#view !== null) document.devices.disconnect(this.#view, now());
     });
   }
@@ -162,7 +162,7 @@ export class JsonChannel implements Subscriber {
     const { document, readOnly, send, guard } = this.#options;
     if (readOnly) send(jsonMessages.error(new SyncError('READ_ONLY'), message.ack));
     else
-      document.enter(() =>
+      document.whenReady(() =>
         guard(() => {
           this.#writer.mustKnowNames(message);
           this.#change(message);

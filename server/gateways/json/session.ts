@@ -51,7 +51,7 @@ export class JsonSession {
 
   /** Sends everything, confirms the connection, and follows the document from here (L1). */
   start(): void {
-    this.#options.document.enter(() => this.#followShared(() => this.#greet()));
+    this.#options.document.whenReady(() => this.#followShared(() => this.#greet()));
   }
 
   /** What of the shared document is not durable yet has to be, before the first full sync shows it. */
@@ -63,7 +63,7 @@ export class JsonSession {
       return;
     }
     this.#shared?.open();
-    document.afterDurable(() => this.#options.document.enter(then));
+    document.afterDurable(() => this.#options.document.whenReady(then));
   }
 
   #greet(): void {
@@ -76,7 +76,7 @@ export class JsonSession {
 
   /** Takes a message: text, or the same text in bytes (L12). */
   receive(raw: string | Uint8Array): void {
-    this.#options.document.enter(() => {
+    this.#options.document.whenReady(() => {
       // What came before the connection was lost counts all the same.
       if (this.#ended && !this.#left) return;
       this.#guard(() => this.#read(raw));
@@ -179,7 +179,7 @@ export class JsonSession {
     this.#stopAgain?.();
     const sync = () => {
       this.#stopAgain = null;
-      if (!this.#ended) document.enter(() => this.#fullSync());
+      if (!this.#ended) document.whenReady(() => this.#fullSync());
     };
     this.#stopAgain = this.#ended ? null : (pace?.after(SYNC_AGAIN_AFTER, sync) ?? null);
   }

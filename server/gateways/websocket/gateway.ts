@@ -239,7 +239,7 @@ export class UpgradeGateway {
       // A dry run may take long, and all sockets of a user together may send a lot meanwhile.
       const { backlog } = this.#options;
       if (backlog.isFull) wire.socket.holdUntil('disk', (over) => backlog.whenRoom(over));
-      if (document.isPaused) wire.socket.holdUntil('work', (over) => document.enter(over));
+      if (document.isPaused) wire.socket.holdUntil('work', (over) => document.whenReady(over));
     };
     wire.follow({
       isOpen: () => !connection.isShut,

@@ -132,7 +132,7 @@ export class YjsSession implements Subscriber {
 
   /** What the client is to blame for ends its connection. */
   #enter(task: () => void): void {
-    this.#options.document.enter(() => {
+    this.#options.document.whenReady(() => {
       if (this.#ended) return;
       try {
         task();

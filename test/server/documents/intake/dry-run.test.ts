@@ -53,7 +53,7 @@ test('[S1] what takes too long is refused, and the document goes on', async () =
   const { document } = await open({ ...TRIAL_LIMITS, timeout: 1 });
   const { tried } = document.receive(origin, offlineDocument(3_000), null);
   let entered = false;
-  document.enter(() => {
+  document.whenReady(() => {
     entered = true;
   });
   expect(entered).toBe(false);

@@ -83,7 +83,7 @@ test('[S1] after a failed union, an update that repeats what is known leaves in 
   document.receive(ORIGIN, base(), null);
   world.arm();
   expect(document.receive(ORIGIN, overlapping(), null).missing).toBeNull();
-  await new Promise<void>((done) => document.enter(done));
+  await new Promise<void>((done) => document.whenReady(done));
   await document.durable();
   expect(world.rebuilt).toEqual([expect.objectContaining({ message: expect.stringMatching(/union/) })]);
   expect(textOf(document.doc).toString()).toBe('well 😀');

@@ -187,7 +187,7 @@ test('[S1] a refused update leaves nothing of the message that brought it', asyn
 
 test('[N3] who waits to come in while the document is in work is sent away when that fails', async () => {
   const document = await openDocument(new MemoryStore());
-  const failed = document.alone(() => Promise.reject(new SyncError('STORE_UNAVAILABLE')));
+  const failed = document.exclusive(() => Promise.reject(new SyncError('STORE_UNAVAILABLE')));
   const line = new Line(document);
   await failed;
   expect(line.closed).toBe(document.failure);
