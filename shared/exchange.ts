@@ -1,5 +1,6 @@
 import * as encoding from 'lib0/encoding';
-import { messages, type TimedChange } from './yjs-messages.js';
+import * as messages from './message-encoders.js';
+import type { TimedChange } from './yjs-messages.js';
 
 /** Changes with times in one body: each is applied alone, and made durable with the others. */
 export const MAX_TIMED_GIVEN = 1_000;

@@ -1,6 +1,6 @@
 /** One connection to the native endpoint, without its socket: messages in, messages out. */
 import { equalFlat } from 'lib0/array';
-import { messages } from '../../shared/yjs-messages.js';
+import * as messages from '../../shared/message-encoders.js';
 import type { Clock } from '../platform/platform.js';
 import type { PresenceLink } from '../presence/presence.js';
 import { readServerMessage, type ServerMessage } from './messages.js';

@@ -1,4 +1,4 @@
-import { numbers } from '../../shared/yjs-messages.js';
+import { numbers } from '../../shared/message-encoders.js';
 
 /** An update with one struct that Yjs has deleted and forgotten: it takes these clocks, and is nothing. */
 export const nothingAt = (client: number, clock: number, length: number): Uint8Array =>

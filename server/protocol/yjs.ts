@@ -1,4 +1,5 @@
 import * as encoding from 'lib0/encoding';
+import * as shared from '../../shared/message-encoders.js';
 import {
   AUTH,
   AWARENESS,
@@ -6,13 +7,11 @@ import {
   CHECKPOINT,
   COMING,
   MAX_TIMED,
-  numbers,
   PERMISSION_DENIED,
   QUERY_AWARENESS,
   SYNC,
   SYNC_STEP_1,
   SYNC_STEP_2,
-  messages as shared,
   TIMED,
   type TimedChange,
   UPDATE,
@@ -38,9 +37,9 @@ export const messages = {
       encoding.writeVarString(encoder, reason);
     }),
   /** The next message has so many bytes, and takes its time (N10). */
-  coming: (bytes: number): Uint8Array => numbers(COMING, bytes),
+  coming: (bytes: number): Uint8Array => shared.numbers(COMING, bytes),
   /** The server takes timed changes. */
-  takesTimes: numbers(TIMED, 0),
+  takesTimes: shared.numbers(TIMED, 0),
   /** Says nothing; y-websocket reconnects when it hears nothing for 30 s (N6). */
   keepAlive: shared.awareness([]),
 } as const;

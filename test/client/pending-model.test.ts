@@ -6,7 +6,7 @@ import { WebSocketServer } from 'ws';
 import type { Fetch, WebSocketLike } from '../../client/platform/platform.js';
 import { systemClock } from '../../client/platform/standard.js';
 import type { SyncManager } from '../../client/sync-manager.js';
-import { messages } from '../../shared/yjs-messages.js';
+import { messages } from '../../server/protocol/yjs.js';
 import { Chance } from '../faults/chance.js';
 import { BreakableStorage } from '../support/breakable-storage.js';
 import { closeClients, synced, testClient } from '../support/devices/test-client.js';

@@ -5,8 +5,8 @@
 import { expect, test } from 'vitest';
 import * as Y from 'yjs';
 import type { YjsMessage } from '../../server/protocol/yjs.js';
+import { messages } from '../../server/protocol/yjs.js';
 import { type Exchange, encodeExchange } from '../../shared/exchange.js';
-import { messages } from '../../shared/yjs-messages.js';
 import { ConnectionWorld, settle } from '../support/connection-world.js';
 
 const KB = 1024;

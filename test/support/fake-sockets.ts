@@ -1,6 +1,5 @@
 import type { WebSocketConstructor, WebSocketLike } from '../../client/platform/platform.js';
-import { decodeMessage, type YjsMessage } from '../../server/protocol/yjs.js';
-import { messages } from '../../shared/yjs-messages.js';
+import { decodeMessage, messages, type YjsMessage } from '../../server/protocol/yjs.js';
 
 /** A socket that a test drives by hand: the network and the server are what the test says. */
 export class FakeSocket implements WebSocketLike {

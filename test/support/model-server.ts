@@ -9,9 +9,8 @@ import type {
 import { type MadeAt, SenderClock } from '../../server/documents/later-wins/made-at.js';
 import { Replica } from '../../server/documents/replica.js';
 import { decodeExchange } from '../../server/protocol/exchange.js';
-import { decodeMessage } from '../../server/protocol/yjs.js';
+import { decodeMessage, messages } from '../../server/protocol/yjs.js';
 import { type Exchange, encodeExchange } from '../../shared/exchange.js';
-import { messages } from '../../shared/yjs-messages.js';
 import type { ForeignAnswer } from './foreign-server.js';
 
 /** How a line is, while it is so. */

@@ -2,8 +2,8 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';
-import { messages } from '../../../shared/yjs-messages.js';
 import { ERRORS, type SyncError } from '../../errors.js';
+import { messages } from '../../protocol/yjs.js';
 import { BEARER } from '../guard/authorize.js';
 import type { Refusal } from '../guard/quotas.js';
 import { Socket } from './socket.js';
