@@ -1,22 +1,21 @@
-import { safely } from '../views/safely.js';
+import { ObservableValue } from '../views/observable.js';
 import type { Presence, PresenceEntry } from './presence.js';
 
 const NOBODY: readonly PresenceEntry[] = [];
 
 /** The presence of whichever user is open; what was set is said again to the next one. */
 export class PresenceRelay implements Presence {
-  readonly #listeners = new Set<(value: readonly PresenceEntry[]) => void>();
+  readonly #entries = new ObservableValue(NOBODY);
   #presence: Presence | null = null;
   #state: Readonly<Record<string, unknown>> | null = null;
   #unsubscribe = (): void => {};
 
   get current(): readonly PresenceEntry[] {
-    return this.#presence?.current ?? NOBODY;
+    return this.#entries.current;
   }
 
   subscribe(listener: (value: readonly PresenceEntry[]) => void): () => void {
-    this.#listeners.add(listener);
-    return () => void this.#listeners.delete(listener);
+    return this.#entries.subscribe(listener);
   }
 
   set(state: Readonly<Record<string, unknown>> | null): void {
@@ -27,12 +26,8 @@ export class PresenceRelay implements Presence {
   attach(presence: Presence | null): void {
     this.#unsubscribe();
     this.#presence = presence;
-    this.#unsubscribe = presence?.subscribe(() => this.#tell()) ?? (() => {});
+    this.#unsubscribe = presence?.subscribe((entries) => this.#entries.set(entries)) ?? (() => {});
     if (this.#state !== null) presence?.set(this.#state);
-    this.#tell();
-  }
-
-  #tell(): void {
-    for (const listener of [...this.#listeners]) safely(() => listener(this.current));
+    this.#entries.set(presence?.current ?? NOBODY);
   }
 }

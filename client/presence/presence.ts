@@ -92,11 +92,6 @@ export class LivePresence implements Presence, PresenceLink {
     this.#tellApp();
   }
 
-  /** Ends it for good. */
-  destroy(): void {
-    this.disconnected();
-  }
-
   #learn({ id, clock, state }: AwarenessEntry): void {
     const known = this.#others.get(id);
     const isNews = known === undefined || clock > known.clock || (clock === known.clock && state === NOBODY);

@@ -89,38 +89,26 @@ export class UserSession {
   /** Resolves when local data is loaded (C3). */
   static async open(options: SessionOptions): Promise<UserSession> {
     let session: UserSession | null = null;
-    const shared =
-      options.sharedCollections.length === 0
-        ? null
-        : await UserSession.#openOne(
-            sharedOptions(options, () => session?.tellStatus()),
-            null,
-          );
-    session = await UserSession.#openOne(options, shared);
-    session.tellStatus();
-    return session;
-  }
-
-  static async #openOne(options: SessionOptions, shared: UserSession | null): Promise<UserSession> {
-    let session: UserSession | null = null;
-    const { platform, storageName, onCleared, onBroken } = options;
+    const { platform, storageName: name, openTimeout, onCleared, sharedCollections } = options;
     const { storage, clock } = platform;
     const onChange = (): void => session?.tellStatus();
-    const onStorage = (error: StorageError | null): void => {
-      safely(() => options.onStorage(error));
-      onChange();
-    };
+    const isAlone = sharedCollections.length === 0;
+    const shared = isAlone ? null : await UserSession.open(sharedOptions(options, onChange));
     const replica = await Replica.open({
       storage,
-      name: storageName,
+      name,
       clock,
-      openTimeout: options.openTimeout,
+      openTimeout,
       onChange,
-      onStorage,
+      onStorage: (error) => {
+        safely(() => options.onStorage(error));
+        onChange();
+      },
       onCleared,
-      onBroken: (stored) => session?.isEnded || onBroken(stored),
+      onBroken: (stored) => session?.isEnded || options.onBroken(stored),
     });
     session = new UserSession(options, replica, shared);
+    onChange();
     return session;
   }
 
@@ -284,7 +272,6 @@ export class UserSession {
   #end(): void {
     this.#ended = true;
     this.connection.stop();
-    this.presence.destroy();
   }
 
   #connectionChanged(report: ConnectionReport): void {

@@ -138,7 +138,7 @@ describe('[N6] by hand', () => {
     clock.pass(60_000);
     connect();
     expect(sent.map(({ clock: at }) => at)).toEqual([1, 2]);
-    presence.destroy();
+    presence.disconnected();
     expect(clock.waiting).toBe(0);
   });
 

@@ -71,6 +71,6 @@ export class ConnectedDevice {
 
   close(): void {
     this.connection.stop();
-    this.presence.destroy();
+    this.presence.disconnected();
   }
 }
