@@ -1,6 +1,8 @@
 FROM node:24-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
+COPY packages/client/package.json ./packages/client/
+COPY packages/server/package.json ./packages/server/
 # Built below, when the sources are there.
 RUN npm ci --ignore-scripts
 COPY . .
@@ -13,7 +15,7 @@ ENV DATA_DIR=/data
 WORKDIR /app
 COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules ./node_modules
-COPY --from=build /app/dist ./dist
+COPY --from=build /app/packages/server ./packages/server
 # 1000 is the image's user "node"; by number, so that an orchestrator can see that it is not root.
 RUN mkdir /data && chown 1000:1000 /data
 USER 1000
@@ -21,4 +23,4 @@ VOLUME /data
 EXPOSE 3001
 HEALTHCHECK --interval=30s --timeout=5s --start-period=15s CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT || 3001}/health`).then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
 # AUTH is not set on purpose: the server refuses to start until its administrator has chosen.
-CMD ["node", "--max-semi-space-size=32", "dist/server/main.js"]
+CMD ["node", "--max-semi-space-size=32", "packages/server/dist/server/main.js"]

@@ -4,6 +4,8 @@
  * The process lives as long as its client is connected or tries to be; `close()` ends that. What is not sent by
  * then is sent the next time.
  *
+ * It needs two packages that apps in browsers do without: `npm install ws classic-level`.
+ *
  * @example
  * import { syncManager } from 'telemed-sync/node';
  * await syncManager.initialize({ serverUrl: 'http://localhost:3001', userId: 'demo' });
@@ -11,11 +13,11 @@
  * await syncManager.whenSynced();
  * await syncManager.close();
  */
-import { WebSocket } from 'ws';
 import type { SyncClient } from './api/api.js';
 import { levelStorage } from './local-store/level/level.js';
 import { noConnectivity } from './platform/connectivity.js';
-import type { Platform, WebSocketConstructor } from './platform/platform.js';
+import { WebSocket } from './platform/node-packages.js';
+import type { Platform } from './platform/platform.js';
 import { standardParts } from './platform/standard.js';
 import { registerDefaultClient } from './session/default-client.js';
 import { SyncManager } from './sync-manager.js';
@@ -32,7 +34,7 @@ const DEFAULT_FOLDER = './telemed-sync-data';
 
 const platform = (folder: string): Platform => ({
   ...standardParts,
-  WebSocket: WebSocket as unknown as WebSocketConstructor,
+  WebSocket,
   storage: levelStorage(folder),
   connectivity: noConnectivity,
 });

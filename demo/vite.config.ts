@@ -5,7 +5,7 @@ export default defineConfig({
   base: './',
   plugins: [react()],
   build: {
-    outDir: '../dist/demo',
+    outDir: '../packages/server/dist/demo',
     emptyOutDir: true,
     target: 'es2022',
     // Browsers that know light-dark().

@@ -1,13 +1,14 @@
 /**
- * `dist/cjs`: what apps import, once more in the format of CommonJS, for Jest and `require`. File by file, so that
- * all entries share one state, and with Yjs and React left to the app; from the built files, types included.
+ * `dist/cjs` of the client: what apps import, once more in the format of CommonJS, for Jest and `require`. File by
+ * file, so that all entries share one state, and with Yjs and React left to the app; from the built files, types
+ * included.
  */
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { build } from 'esbuild';
 
-const FROM = 'dist';
-const TO = 'dist/cjs';
+const FROM = 'packages/client/dist';
+const TO = 'packages/client/dist/cjs';
 /** Metro reads modules, and brings its own format. */
 const PHONES_ONLY = /react-native/;
 

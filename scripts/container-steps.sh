@@ -32,6 +32,7 @@ copy() {
     shift
   fi
   target=$(in_stage "${*: -1}")
+  mkdir -p "${target%/*}"
   if [[ $1 == . ]]; then
     sed 's#^#./#' "$root/.dockerignore" >"$work/ignored"
     tar -C "$root" --anchored --exclude-from="$work/ignored" -cf - . | tar -C "$target" -xf -

@@ -1,10 +1,10 @@
 /**
- * The package as apps get it: packed, installed into empty projects outside the checkout, and used there by
- * TypeScript, Node, Vite, and a bundler for phones. Everything it makes is removed at the end.
+ * Both packages as others get them: packed, installed into empty projects outside the checkout, and used there by
+ * TypeScript, Node, Vite, a bundler for phones, and an administrator. Everything it makes is removed at the end.
  */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cp, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
@@ -16,10 +16,11 @@ import { bundleForPhones, startApp } from '../test/support/phone-bundle.js';
 const CHECKOUT = resolve('.');
 const FIXTURES = join(CHECKOUT, 'test/package');
 const BIN = join(CHECKOUT, 'node_modules/.bin');
-const SERVER_PACKAGES = ['classic-level', 'express', 'helmet', 'pino', 'ws', 'zod'];
+/** All that npm installs for an app with the client. */
+const FOR_AN_APP = ['@standard-schema/spec', 'isomorphic.js', 'lib0', 'telemed-sync', 'yjs'];
 /** Tools that the projects take from the checkout: nothing of them is part of the package. */
 const TOOLS = ['@types/node', '@types/react', '@types/react-dom', 'react', 'react-dom', 'undici-types'];
-const PHONE_FILES = ['appointment.ts', 'web.ts', 'phone.ts'];
+const FOR_NODE = ['node.ts'];
 const LONGEST = 120_000; // ms, for one command
 
 /** Runs a program of the checkout, or of the system; what it said is the error if it fails. */
@@ -46,25 +47,35 @@ function expect(holds: boolean, what: string): void {
   if (!holds) throw new Error(what);
 }
 
-async function pack(work: string): Promise<string> {
-  const told = await run(CHECKOUT, 'npm', 'pack', '--json', '--ignore-scripts', '--pack-destination', work);
-  const [file] = (await readdir(work)).filter((name) => name.endsWith('.tgz'));
-  expect(file !== undefined, `npm pack made nothing: ${told}`);
-  return join(work, file ?? '');
+/** What `npm publish` would send, without building once more. */
+async function pack(work: string, workspace: string): Promise<string> {
+  const folder = join(work, `packed-${workspace}`);
+  await mkdir(folder);
+  await run(CHECKOUT, 'node', 'scripts/pack-files.mjs');
+  const options = ['--ignore-scripts', '--pack-destination', folder, '-w', `packages/${workspace}`];
+  await run(CHECKOUT, 'npm', 'pack', ...options);
+  const [file = 'nothing'] = await readdir(folder);
+  return join(folder, file);
 }
 
-/** An empty project with the package in it. */
-async function project(folder: string, tarball: string, ...options: string[]): Promise<string> {
+/** An empty project with these packages in it. */
+async function project(folder: string, ...packages: string[]): Promise<string> {
   await mkdir(folder);
   await writeFile(join(folder, 'package.json'), JSON.stringify({ private: true, type: 'module' }));
   const quiet = ['--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error'];
-  await run(folder, 'npm', 'install', ...quiet, ...options, tarball);
+  await run(folder, 'npm', 'install', ...quiet, ...packages);
   for (const name of TOOLS) {
     await mkdir(dirname(join(folder, 'node_modules', name)), { recursive: true });
     await rm(join(folder, 'node_modules', name), { recursive: true, force: true });
     await symlink(join(CHECKOUT, 'node_modules', name), join(folder, 'node_modules', name));
   }
   return folder;
+}
+
+/** What npm says that it installed: the path of each package. */
+async function installed(folder: string): Promise<string[]> {
+  const { packages } = JSON.parse(await readFile(join(folder, 'node_modules/.package-lock.json'), 'utf8'));
+  return Object.keys(packages).map((path) => path.replace(/^node_modules\//, ''));
 }
 
 async function filesOf(folder: string): Promise<string[]> {
@@ -100,8 +111,27 @@ async function checkTypes(folder: string): Promise<void> {
   }
 }
 
+/** A client that lacks what `telemed-sync/node` needs says so, and how to get it. */
+async function missNodePackages(folder: string): Promise<void> {
+  for (const load of ["import('telemed-sync/node')", "require('telemed-sync/node')"]) {
+    const said = await run(folder, 'node', '--input-type=commonjs', '--eval', load).catch(String);
+    const cure = "needs the package 'ws', which is not installed: npm install ws classic-level";
+    expect(said.includes(cure), `${load} says: ${said}`);
+  }
+}
+
+const expectOneYjs = async (folder: string): Promise<void> => {
+  const copies = (await installed(folder)).filter((path) => /(^|\/)(yjs|lib0)$/.test(path));
+  expect(copies.sort().join() === 'lib0,yjs', `More than one copy of Yjs: ${copies.join(', ')}`);
+};
+
 async function runOnNode(folder: string): Promise<void> {
-  await run(folder, 'tsx', 'node.ts');
+  await expectOneYjs(folder);
+  const { stderr } = await promisify(execFile)(join(BIN, 'tsx'), ['node.ts'], {
+    cwd: folder,
+    timeout: LONGEST,
+  });
+  expect(!stderr.includes('Yjs was already imported'), 'Client and server load Yjs twice.');
   const required = "require('telemed-sync/metro').withTelemedSync({}).resolver.resolveRequest";
   await run(
     folder,
@@ -112,13 +142,14 @@ async function runOnNode(folder: string): Promise<void> {
   );
 }
 
-/** Entries that are modules alone: servers, and phones, whose bundler reads modules. */
-const MODULES_ONLY = ['react-native', 'server'];
-
-async function checkResolutions(tarball: string): Promise<void> {
-  const attw = (...args: string[]) => run(CHECKOUT, 'attw', tarball, '--profile', ...args);
-  await attw('strict', '--exclude-entrypoints', ...MODULES_ONLY);
-  await attw('strict', '--entrypoints', ...MODULES_ONLY, '--ignore-rules', 'cjs-resolves-to-esm');
+/** The server, and the entry for phones, whose bundler reads modules, are modules alone. */
+async function checkResolutions(client: string, server: string): Promise<void> {
+  const attw = (tarball: string, ...args: string[]) =>
+    run(CHECKOUT, 'attw', tarball, '--profile', 'strict', ...args);
+  const modulesOnly = ['--ignore-rules', 'cjs-resolves-to-esm'];
+  await attw(client, '--exclude-entrypoints', 'react-native');
+  await attw(client, '--entrypoints', 'react-native', ...modulesOnly);
+  await attw(server, ...modulesOnly);
 }
 
 const OLD_TOOLS = [
@@ -131,8 +162,8 @@ const OLD_TOOLS = [
 ];
 
 /** A project without `"type": "module"`, with Jest, and the last TypeScript that knows `moduleResolution: node`. */
-async function commonJs(folder: string, tarball: string): Promise<string> {
-  await project(folder, tarball, ...OLD_TOOLS);
+async function commonJs(folder: string, client: string): Promise<string> {
+  await project(folder, client, 'ws', 'classic-level', ...OLD_TOOLS);
   await writeFile(join(folder, 'package.json'), JSON.stringify({ private: true }));
   const fixtures = join(FIXTURES, 'commonjs');
   for (const file of await readdir(fixtures)) await cp(join(fixtures, file), join(folder, file));
@@ -140,7 +171,7 @@ async function commonJs(folder: string, tarball: string): Promise<string> {
   return folder;
 }
 
-async function useRequire(folder: string): Promise<void> {
+async function runRequire(folder: string): Promise<void> {
   const node = (...args: string[]) => promisify(execFile)('node', args, { cwd: folder, timeout: LONGEST });
   const quiet = await node('--no-experimental-require-module', 'require.js');
   expect(!quiet.stderr.includes('Yjs was already imported'), 'require loads Yjs twice.');
@@ -164,16 +195,10 @@ const packagesOf = (files: readonly string[]): Set<string> =>
     ),
   );
 
-function expectNoServer(files: readonly string[]): void {
+function expectNoNode(files: readonly string[]): void {
   const packages = packagesOf(files);
-  const found = SERVER_PACKAGES.filter((name) => packages.has(name));
-  const ours = files.filter(
-    (file) => file.includes('telemed-sync/dist/server/') || file.includes('browser-external'),
-  );
-  expect(
-    found.length + ours.length === 0,
-    `The bundle has parts of the server: ${[...found, ...ours].join(', ')}`,
-  );
+  const ours = files.filter((file) => file.includes('node-packages') || file.includes('browser-external'));
+  expect(ours.length === 0, `The bundle has parts for Node: ${ours.join(', ')}`);
   expect(packages.has('yjs') && packages.has('telemed-sync'), 'The bundle lacks the client.');
 }
 
@@ -187,7 +212,7 @@ async function buildWithVite(folder: string): Promise<void> {
   const outputs = [result].flat().flatMap((each) => ('output' in each ? each.output : []));
   const modules = outputs.flatMap((each) => (each.type === 'chunk' ? Object.entries(each.modules) : []));
   const rendered = modules.filter(([, { renderedLength }]) => renderedLength > 0).map(([id]) => id);
-  expectNoServer(rendered);
+  expectNoNode(rendered);
   const entry = 'telemed-sync/dist/client/index.js';
   expect(
     rendered.some((id) => id.endsWith(entry)),
@@ -208,7 +233,7 @@ async function bundleForPhone(folder: string): Promise<void> {
   await writeFile(join(folder, 'phone-entry.js'), entries.join('\n'));
   const bundle = await bundleForPhones(join(folder, 'phone-entry.js'), filePath);
   const inputs = Object.keys(bundle.meta.inputs);
-  expectNoServer(inputs);
+  expectNoNode(inputs);
   expect(!packagesOf(inputs).has('idb'), 'The hooks brought the client of browsers to a phone.');
   const { app } = startApp<typeof import('../client/index.js')>(bundle, {
     items: new Map(),
@@ -220,7 +245,7 @@ async function bundleForPhone(folder: string): Promise<void> {
 }
 
 /** As an administrator has it: the command, and a server that it starts. */
-async function useCommand(folder: string): Promise<void> {
+async function runCommand(folder: string): Promise<void> {
   const help = await run(folder, 'npx', 'telemed-sync', '--help');
   expect(help.includes('Usage: telemed-sync'), `The command says: ${help}`);
   const key = JSON.parse(await run(folder, 'npx', 'telemed-sync', 'keys', 'new', '--json'));
@@ -242,38 +267,63 @@ async function useCommand(folder: string): Promise<void> {
     });
     const { status } = await fetch(`${address}/health`);
     expect(status === 200, `/health answers ${status}`);
+    const page = await (await fetch(`${address}/`)).text();
+    const [, script = 'nothing'] = /<script[^>]* src="([^"]+)"/.exec(page) ?? [];
+    const answer = await fetch(new URL(script, `${address}/`));
+    expect(answer.ok, `The demo has no script: ${script} of ${page}`);
   } finally {
     server.kill('SIGTERM');
   }
   expect((await ended)[0] === 0, 'The server did not end in order.');
 }
 
-async function phoneOnly(folder: string, tarball: string): Promise<void> {
-  await project(folder, tarball, '--omit=optional');
-  const installed = await readdir(join(folder, 'node_modules'));
-  const found = SERVER_PACKAGES.filter((name) => installed.includes(name));
-  expect(found.length === 0, `--omit=optional installed ${found.join(', ')}`);
-  await use(folder, PHONE_FILES);
-  await checkTypes(folder);
+/** An app with the client alone: what it gets, and what it makes of that. */
+async function tryClient(folder: string, client: string): Promise<void> {
+  await step('an app gets the client, Yjs, and what they need', async () => {
+    await project(folder, client);
+    const found = (await installed(folder)).sort();
+    expect(found.join() === FOR_AN_APP.join(), `An app gets ${found.join(', ')}`);
+  });
+  await step("'telemed-sync/node' names what it lacks", () => missNodePackages(folder));
+  await use(
+    folder,
+    (await filesOf(FIXTURES)).filter((name) => !FOR_NODE.includes(name)),
+  );
+  await step('types of every entry, collections declared once', () => checkTypes(folder));
+  await step('a page by Vite', () => buildWithVite(folder));
+  await step('a bundle for phones', () => bundleForPhone(folder));
+}
+
+async function tryServer(folder: string, server: string): Promise<void> {
+  await step('an install of the server', () => project(folder, server));
+  await step('the command, and the server that it starts', () => runCommand(folder));
+}
+
+async function tryBoth(folder: string, client: string, server: string): Promise<void> {
+  await step('both in one project', () => project(folder, client, server));
+  await use(folder, await filesOf(FIXTURES));
+  await step('types of both', () => checkTypes(folder));
+  await step('client and server in one process, with one Yjs', () => runOnNode(folder));
+}
+
+async function tryWithoutModules(folder: string, client: string): Promise<void> {
+  await step('an install without modules', () => commonJs(folder, client));
+  await step('require, and types for it', () => runRequire(folder));
+  await step('Jest: on Node, in jsdom, as on a phone', () => runJest(folder));
 }
 
 const work = await mkdtemp(join(tmpdir(), 'package-'));
 try {
   buildIfOld();
-  const tarball = await step('npm pack', () => pack(work));
-  await step('publint', () => run(CHECKOUT, 'publint', 'run', tarball, '--strict'));
-  await step('types for every resolution', () => checkResolutions(tarball));
-  const app = await step('an install', () => project(join(work, 'app'), tarball));
-  await use(app, await filesOf(FIXTURES));
-  await step('types of every entry, collections declared once', () => checkTypes(app));
-  await step("'telemed-sync/node' and 'telemed-sync/server' together", () => runOnNode(app));
-  await step('a page by Vite without the server', () => buildWithVite(app));
-  await step('a bundle for phones without the server', () => bundleForPhone(app));
-  const old = await step('an install without modules', () => commonJs(join(work, 'old'), tarball));
-  await step('require, and types for it', () => useRequire(old));
-  await step('Jest: on Node, in jsdom, as on a phone', () => runJest(old));
-  await step('the command, and the server that it starts', () => useCommand(app));
-  await step('an install for phones without the server', () => phoneOnly(join(work, 'phone'), tarball));
+  const client = await step('npm pack of the client', () => pack(work, 'client'));
+  const server = await step('npm pack of the server', () => pack(work, 'server'));
+  for (const tarball of [client, server])
+    await step('publint', () => run(CHECKOUT, 'publint', 'run', tarball, '--strict'));
+  await step('types for every resolution', () => checkResolutions(client, server));
+  await tryClient(join(work, 'app'), client);
+  await tryServer(join(work, 'server'), server);
+  await tryBoth(join(work, 'both'), client, server);
+  await tryWithoutModules(join(work, 'old'), client);
 } finally {
   await rm(work, { recursive: true, force: true });
 }

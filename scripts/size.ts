@@ -6,9 +6,9 @@ import { gzipSync } from 'node:zlib';
 import { build, type Metafile } from 'esbuild';
 import { buildIfOld } from '../test/support/build.js';
 
-const WEB = 'dist/client/index.js';
-const REACT = 'dist/client/react/index.js';
-const YJS = ['yjs', 'lib0', 'y-protocols'];
+const WEB = 'packages/client/dist/client/index.js';
+const REACT = 'packages/client/dist/client/react/index.js';
+const YJS = ['yjs', 'lib0'];
 const LARGEST = 15;
 
 interface Bundle {

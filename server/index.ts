@@ -2,7 +2,7 @@
  * The server as a library: `readConfig` → `createApp` → `listen`.
  *
  * @example
- * import { createApp, createLog, readConfig } from 'telemed-sync/server';
+ * import { createApp, createLog, readConfig } from 'telemed-sync-server';
  * const app = await createApp(readConfig(process.env), createLog({ format: 'json' }));
  * await app.listen();
  */

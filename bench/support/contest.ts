@@ -73,7 +73,7 @@ export function pin(): Cores | null {
 export function announce({ rate }: Contest, options: Options): void {
   const { rounds, measure } = timesOf(options);
   print(`${USERS} users × ${DEVICES} devices, ${rate} edits/s, ${rounds} rounds of ${measure} s;`);
-  print('durable server: dist/server/main.js, NODE_ENV=production, LOG_LEVEL=warn\n');
+  print('durable server: packages/server/dist/server/main.js, NODE_ENV=production, LOG_LEVEL=warn\n');
 }
 
 /** How many edits each user makes at most. */

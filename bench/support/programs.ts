@@ -17,7 +17,7 @@ export const durableServer =
       '--max-semi-space-size=32',
       '--import',
       pathToFileURL('bench/servers/batches-hook.mjs').href,
-      'dist/server/main.js',
+      'packages/server/dist/server/main.js',
     ],
     env: { DATA_DIR: folder, AUTH: 'none', LOG_LEVEL: 'warn' },
     core,

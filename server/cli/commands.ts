@@ -1,8 +1,10 @@
 /** The commands of `telemed-sync`: which there are, what they print, and the exit codes: 0, 1 (failed), 2 (wrong call). */
 
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import { misspeltOptions } from '../config.js';
 import { isNearly } from '../misspelt.js';
+import { PACKAGE_FOLDER } from '../package-folder.js';
 import { audit } from './audit.js';
 import { type Command, type Environment, type Outcome, parseCall, UsageError } from './command.js';
 import { keys } from './keys.js';
@@ -13,8 +15,9 @@ import { user } from './user.js';
 
 const COMMANDS: readonly Command[] = [start, keys, repair, user, audit, token];
 
-// From server/cli as from dist/server/cli the package is found by its own name.
-const { version } = createRequire(import.meta.url)('telemed-sync/package.json') as { version: string };
+const { version } = createRequire(import.meta.url)(join(PACKAGE_FOLDER, 'package.json')) as {
+  version: string;
+};
 
 const OVERVIEW = `telemed-sync keeps a user's records together on all devices.
 

@@ -9,7 +9,7 @@ const TWICE = 'Yjs was already imported';
 /** What a program on Node says that can't `require` modules, as before 20.17. */
 async function run(format: 'commonjs' | 'module', program: string): Promise<string> {
   const flags = ['--no-experimental-require-module', `--input-type=${format}`, '--eval', program];
-  const { stdout, stderr } = await promisify(execFile)('node', flags);
+  const { stdout, stderr } = await promisify(execFile)('node', flags, { cwd: 'packages/client' });
   return stdout + stderr;
 }
 

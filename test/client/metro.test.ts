@@ -14,7 +14,9 @@ interface Config {
 }
 
 /** As metro.config.js gets it: it is CommonJS, and built. */
-const { withTelemedSync } = createRequire(import.meta.url)('../../dist/client/react-native/metro.cjs') as {
+const { withTelemedSync } = createRequire(import.meta.url)(
+  '../../packages/client/dist/client/react-native/metro.cjs',
+) as {
   withTelemedSync(config: Config): Config & { resolver: { resolveRequest: ResolveRequest } };
 };
 

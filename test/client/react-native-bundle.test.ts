@@ -11,7 +11,10 @@ let server: TestServer;
 
 beforeAll(async () => {
   [bundle, server] = await Promise.all([
-    bundleForPhones('dist/client/react-native.js', './dist/client/react-native/webcrypto.js'),
+    bundleForPhones(
+      'packages/client/dist/client/react-native.js',
+      './packages/client/dist/client/react-native/webcrypto.js',
+    ),
     startServer(),
   ]);
 });
@@ -26,10 +29,11 @@ test('[C5] the bundle for phones has nothing of Node and nothing of the server',
   const { inputs, outputs } = bundle.meta;
   const imports = Object.values(outputs).flatMap((output) => output.imports.map(({ path }) => path));
   const isForeign = (path: string): boolean =>
-    path.startsWith('dist/server/') || SERVER_PACKAGES.some((name) => path.includes(`node_modules/${name}/`));
+    path.startsWith('packages/server/') ||
+    SERVER_PACKAGES.some((name) => path.includes(`node_modules/${name}/`));
   expect(imports.filter((path) => path.startsWith('node:') || builtinModules.includes(path))).toEqual([]);
   expect(Object.keys(inputs).filter(isForeign)).toEqual([]);
-  expect(Object.keys(inputs)).toContain('dist/client/react-native/webcrypto.js');
+  expect(Object.keys(inputs)).toContain('packages/client/dist/client/react-native/webcrypto.js');
 });
 
 describe.each<Decoder>(['none', 'refusing', 'whole'])('where TextDecoder is: %s', (decoder) => {

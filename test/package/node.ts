@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createSyncClient } from 'telemed-sync/node';
-import { createApp, createLog, readConfig } from 'telemed-sync/server';
+import { createApp, createLog, readConfig } from 'telemed-sync-server';
 import type { Appointment } from './appointment.js';
 
 const folder = await mkdtemp(join(tmpdir(), 'telemed-'));

@@ -25,7 +25,7 @@ const HOUSE: readonly House[] = [
   },
   {
     from: /^server\/gateways\//,
-    may: /^(shared\/|server\/(documents|gateways|net|protocol)\/|server\/(access\/access|log|metrics|errors)\.ts$)/,
+    may: /^(shared\/|server\/(documents|gateways|net|protocol)\/|server\/(access\/access|log|metrics|errors|package-folder)\.ts$)/,
     types: /^server\/(config|store\/store)\.ts$/,
   },
   {

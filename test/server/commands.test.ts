@@ -34,7 +34,7 @@ function run(name: string, args: readonly string[], env: Readonly<Record<string,
   const { PATH = '' } = process.env;
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
-    ['dist/server/cli/main.cjs', name, ...args],
+    ['packages/server/dist/server/cli/main.cjs', name, ...args],
     {
       env: { PATH, DATA_DIR: data, ...env },
       encoding: 'utf8',
@@ -149,7 +149,7 @@ describe('telemed-sync keys', () => {
       [{ ENCRYPTION_KEY_FILE: join(folder, 'nowhere') }, /nowhere, can't be read \(ENOENT\)/],
     ];
     for (const [env, sentence] of cases) {
-      const ended = spawnSync(process.execPath, ['dist/server/main.js'], {
+      const ended = spawnSync(process.execPath, ['packages/server/dist/server/main.js'], {
         env: { PATH: process.env.PATH ?? '', DATA_DIR: data, PORT: '0', ...env },
         encoding: 'utf8',
       });
@@ -297,7 +297,7 @@ describe('telemed-sync', () => {
   ])('[O1] Node %s: exit code %d, with one sentence where it is too old', (version, code) => {
     const script = `Object.defineProperty(process.versions, 'node', { value: '${version}' });
       process.argv = ['node', 'telemed-sync', '--help'];
-      require('./dist/server/cli/main.cjs');`;
+      require('./packages/server/dist/server/cli/main.cjs');`;
     const { status, stderr } = spawnSync(process.execPath, ['--eval', script], { encoding: 'utf8' });
     const sentence = `telemed-sync needs Node 20.15 or newer, and this is Node ${version}: install a newer one.\n`;
     expect([status, stderr]).toEqual([code, code === 0 ? '' : sentence]);
@@ -306,7 +306,7 @@ describe('telemed-sync', () => {
   test('[O4] as npm starts it, it stops when the shell that npm ran it in is gone', async () => {
     const { PATH = '' } = process.env;
     const env = { PATH, DATA_DIR: data, HOST: '127.0.0.1', PORT: '0', npm_lifecycle_event: 'start' };
-    const script = `"${process.execPath}" dist/server/cli/main.cjs start; exit $?`;
+    const script = `"${process.execPath}" packages/server/dist/server/cli/main.cjs start; exit $?`;
     const shell = spawn('sh', ['-c', script], { env, stdio: ['ignore', 'pipe', 'pipe'] });
     const lines: string[] = [];
     const printed = new Watched();

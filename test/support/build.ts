@@ -5,23 +5,28 @@ import { join } from 'node:path';
 /** What is built, of what, and how. */
 const OUTPUTS = [
   {
-    file: 'dist/server/main.js',
-    sources: ['tsconfig.build.json', 'server', 'shared', 'client'],
-    command: ['tsc', '-p', 'tsconfig.build.json'],
+    file: 'packages/server/dist/server/main.js',
+    sources: ['tsconfig.server.json', 'server', 'shared'],
+    command: ['tsc', '-p', 'tsconfig.server.json'],
   },
   {
-    file: 'dist/cjs/package.json',
-    sources: ['tsconfig.build.json', 'scripts/commonjs.ts', 'shared', 'client'],
+    file: 'packages/client/dist/client/index.js',
+    sources: ['tsconfig.server.json', 'tsconfig.client.json', 'shared', 'client'],
+    command: ['tsc', '-p', 'tsconfig.client.json'],
+  },
+  {
+    file: 'packages/client/dist/cjs/package.json',
+    sources: ['tsconfig.client.json', 'scripts/commonjs.ts', 'shared', 'client'],
     command: ['tsx', 'scripts/commonjs.ts'],
   },
   {
-    file: 'dist/demo/index.html',
+    file: 'packages/server/dist/demo/index.html',
     sources: ['demo', 'shared', 'client'],
     command: ['vite', 'build', 'demo', '--logLevel', 'warn'],
   },
 ] as const;
 
-/** Builds what in `dist` is not newer than every source of it; vitest calls it once before all tests. */
+/** Builds what in the packages is not newer than every source of it; vitest calls it once before all tests. */
 export function buildIfOld(): void {
   for (const { file, sources, command } of OUTPUTS) {
     if (timeOf(file) > Math.max(...sources.flatMap(timesBelow))) continue;

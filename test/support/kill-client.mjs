@@ -1,7 +1,7 @@
 // Writes on a device without a network until it is killed: `node kill-client.mjs FOLDER`. It prints what it found
 // in the folder, `found PENDING [ids]`, then the id of each record whose addData resolved.
 import { writeSync } from 'node:fs';
-import { createSyncClient, levelStorage } from '../../dist/client/node.js';
+import { createSyncClient, levelStorage } from '../../packages/client/dist/client/node.js';
 
 /** To the pipe at once, so that nothing that resolved is held back when the process dies. */
 const say = (line) => writeSync(1, `${line}\n`);

@@ -83,7 +83,7 @@ export class ServerProcess {
     const from = this.lines.length;
     const { PATH = '' } = process.env;
     const { nodeOptions = [], command = () => [] } = this.#how;
-    const words = [...command(), process.execPath, ...nodeOptions, 'dist/server/main.js'];
+    const words = [...command(), process.execPath, ...nodeOptions, 'packages/server/dist/server/main.js'];
     const [program = '', ...args] = words;
     const child = spawn(program, args, {
       env: { PATH, HOST: '127.0.0.1', DATA_DIR: this.folder, ...this.#options, PORT: String(this.#port) },

@@ -1,6 +1,6 @@
 /** Opens, repairs and deletes the LevelDB database of a user. */
 import { rm } from 'node:fs/promises';
-import { ClassicLevel } from 'classic-level';
+import { ClassicLevel } from '../../platform/node-packages.js';
 import { corrupt, unavailable } from '../failures.js';
 import { endRebuild, isDamaged, listFolder, rebuild, removeAsides } from './repair.js';
 

@@ -1,7 +1,7 @@
 /** Finds what is damaged in the files of a LevelDB database, and makes a new one of all that is whole (C12). */
 import { readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join, parse } from 'node:path';
-import { ClassicLevel } from 'classic-level';
+import { ClassicLevel } from '../../platform/node-packages.js';
 import { keyIn, NOTHING, pendingName, STATE, unsealValue } from './format.js';
 import { type LogRecord, readLog } from './log.js';
 import { readNumber } from './snappy.js';

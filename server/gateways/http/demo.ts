@@ -2,15 +2,12 @@
 import { existsSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import express, { type RequestHandler, type Response, Router } from 'express';
 import helmet from 'helmet';
 import { SyncError } from '../../errors.js';
+import { PACKAGE_FOLDER } from '../../package-folder.js';
 
-/** This file runs from `dist/server/gateways/http`, or from the sources. */
-const FOLDER = fileURLToPath(
-  new URL(import.meta.url.endsWith('.ts') ? '../../../dist/demo' : '../../../demo', import.meta.url),
-);
+const FOLDER = join(PACKAGE_FOLDER, 'dist/demo');
 /** For files that carry a hash of their content in their names. */
 const FOREVER = 'public, max-age=31536000, immutable';
 const HOST = /^[\w.:[\]-]+$/;

@@ -210,9 +210,13 @@ describe('a damaged database', () => {
     const log = await readFile(file);
     await flip(file, log.indexOf(updateKey(ANNA, 1)) + updateKey(ANNA, 1).length + 12);
     await expect(fixture.open()).rejects.toThrow(/\.log at byte \d+.*telemed-sync repair/);
-    const { stdout } = spawnSync(process.execPath, ['dist/server/cli/main.cjs', 'repair', fixture.folder], {
-      encoding: 'utf8',
-    });
+    const { stdout } = spawnSync(
+      process.execPath,
+      ['packages/server/dist/server/cli/main.cjs', 'repair', fixture.folder],
+      {
+        encoding: 'utf8',
+      },
+    );
     expect(stdout).toContain('1 of 2 documents are whole.');
     expect(stdout).toContain('anna (update 1 is damaged)');
     const repaired = await fixture.open();
