@@ -64,7 +64,7 @@ export type ReplicaSource = Pick<StoredDocument, 'updates' | 'memory'> &
   Partial<Pick<StoredDocument, 'tombstone'>>;
 
 /** What is known of an update beside its bytes. */
-export interface Authored {
+export interface UpdateContext {
   /** The state vector of its author before it, where it is known. */
   readonly saw: ReadonlyMap<number, number> | null;
   /** When its author made it. */
@@ -181,11 +181,11 @@ export class Replica {
    * Applies an update that this replica has checked. Throws when Yjs can't take it: then this replica is no longer
    * to be trusted and has to be thrown away (S1).
    */
-  apply(admitted: Admitted, { saw, madeAt = null, whole = admitted.update }: Authored): Written {
-    const author = { update: whole, saw, inParts: whole !== admitted.update };
+  apply(admitted: Admitted, { saw, madeAt = null, whole = admitted.update }: UpdateContext): Written {
+    const asItCame = { update: whole, saw, inParts: whole !== admitted.update };
     let union = () => {};
     const incoming = this.#integrate(admitted, (transaction) => {
-      union = this.#planUnion(new Step(this.doc, transaction, author), madeAt);
+      union = this.#planUnion(new Step(this.doc, transaction, asItCame), madeAt);
     });
     union();
     return this.#take(incoming, this.#updates);

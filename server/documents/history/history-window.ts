@@ -9,7 +9,6 @@ import type { Path, PathStep } from '../../../shared/merge/merge.js';
 import type { Deletion, HistoryRow, StoredDocument } from '../../store/store.js';
 import type { Origin } from '../changes.js';
 import { firstIndex } from '../first-index.js';
-import type { Author } from '../json-devices/device-key.js';
 import type { LastChange } from '../later-wins/later-wins.js';
 import { type MadeAt, ON_ARRIVAL } from '../later-wins/made-at.js';
 import type { RecordImage } from '../records/record-image.js';
@@ -26,8 +25,8 @@ export interface RevisionRange {
 export interface KnownDeletion {
   readonly revision: number;
   readonly at: number;
-  /** Whose; `null` where it is not known any more. */
-  readonly by: Author | null;
+  /** The device that deleted it; `null` where it is not known any more. */
+  readonly by: Pick<Origin, 'device' | 'actor'> | null;
 }
 
 /** So many of the last entries stay in memory in any case. */

@@ -8,7 +8,7 @@ import type { Gate } from '../gate.js';
 import type { HistoryReader } from '../history/history-reader.js';
 import { timesOf } from '../history/history-window.js';
 import type { MadeAt } from '../later-wins/made-at.js';
-import { type Authored, UnionFailed } from '../replica.js';
+import { UnionFailed, type UpdateContext } from '../replica.js';
 import type { ReplicaHolder } from '../replica-holder.js';
 import { type Admitted, partOf } from './admission.js';
 import type { DryRuns } from './dry-run.js';
@@ -25,7 +25,7 @@ export interface ReceiveResult {
 }
 
 /** An update as it came in. */
-interface Received extends Authored {
+interface Received extends UpdateContext {
   readonly origin: Origin;
   readonly update: Uint8Array;
   readonly madeAt: MadeAt;

@@ -7,9 +7,9 @@ import type { Json, JsonObject } from '../../../shared/json.js';
 import type { Path } from '../../../shared/merge/merge.js';
 import type { CollectionName, DeviceKey, UserId } from '../../../shared/names.js';
 import type { ChangeMessage } from '../../protocol/json.js';
+import type { Origin } from '../changes.js';
 import { keyOf, type RecordKey } from '../records/record-key.js';
 import { DeviceClock } from './clock.js';
-import { type Author, deviceKey } from './device-key.js';
 import { KnownFields } from './known-fields.js';
 import type { OwnWrite, WriteOutcome, WriteTime } from './own-write.js';
 import { type EndedNow, FLUSH_TIME, type SeenRange, SeenRanges } from './seen-ranges.js';
@@ -22,6 +22,24 @@ const MAX_UNSETTLED = 262_144;
 const LAZY = 60_000;
 /** A change of the clock's offset by so much is kept at once, in ms: less is the way of the messages. */
 const COARSE = 1_000;
+
+/** The part of an origin that tells devices apart. */
+type Sender = Pick<Origin, 'device' | 'actor'>;
+
+/**
+ * What is known of a device is known of it in one person's hands: another may have given theirs the same id (A2).
+ * The devices of the document's owner keep their plain ids, so that what was stored before there were tokens holds.
+ * In a key that names both, `!` stands between them and nowhere else: ids have no `%`.
+ */
+export function deviceKey(owner: UserId, { device, actor }: Sender): DeviceKey {
+  const own = escaped(device);
+  return (actor === null || actor === owner ? own : `${escaped(actor)}!${own}`) as DeviceKey;
+}
+
+const escaped = (id: string): string => id.replaceAll('!', '%21');
+
+/** The person who has the device in hand, '' for the owner. */
+export const personOf = (key: DeviceKey): string => key.slice(0, Math.max(0, key.indexOf('!')));
 
 export class DeviceState {
   readonly key: DeviceKey;
@@ -47,8 +65,8 @@ export class DeviceState {
   }
 
   /** Whether this device, in these hands, made a change. */
-  made(author: Author): boolean {
-    return deviceKey(this.#owner, author) === this.key;
+  made(change: Sender): boolean {
+    return deviceKey(this.#owner, change) === this.key;
   }
 
   get neededFrom(): number {

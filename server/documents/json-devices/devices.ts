@@ -1,7 +1,7 @@
 /** The JSON devices of one user. */
 import type { DeviceKey, UserId } from '../../../shared/names.js';
-import { DeviceState } from './device.js';
-import { type Author, deviceKey, personOf } from './device-key.js';
+import type { Origin } from '../changes.js';
+import { DeviceState, deviceKey, personOf } from './device.js';
 import { RequestView } from './request-view.js';
 import { SocketView } from './socket-view.js';
 
@@ -33,8 +33,8 @@ export class DeviceStates {
   }
 
   /** A device connects over a WebSocket. */
-  connect(author: Author, now: number, revision: number): SocketView {
-    const state = this.#state(author);
+  connect(origin: Origin, now: number, revision: number): SocketView {
+    const state = this.#state(origin);
     // One that is there still may be dead without anybody having noticed: what it had seen counts from now on.
     for (const other of this.#views) if (other.device === state) other.supersede(now);
     const view = new SocketView(state, now, revision);
@@ -48,10 +48,10 @@ export class DeviceStates {
   }
 
   /** The device behind a request; one that did not name itself (`keep` is false) is forgotten after it. */
-  overHttp(author: Author, keep = true): RequestView {
-    const key = deviceKey(this.#owner, author);
+  overHttp(origin: Origin, keep = true): RequestView {
+    const key = deviceKey(this.#owner, origin);
     if (!keep) return new RequestView(new DeviceState(key, this.#owner));
-    const view = this.#http.get(key) ?? new RequestView(this.#state(author));
+    const view = this.#http.get(key) ?? new RequestView(this.#state(origin));
     this.#http.set(key, view);
     return view;
   }
@@ -89,8 +89,8 @@ export class DeviceStates {
     return Math.min(...[...this.#states.values()].map(({ neededFrom }) => neededFrom));
   }
 
-  #state(author: Author): DeviceState {
-    const key = deviceKey(this.#owner, author);
+  #state(origin: Origin): DeviceState {
+    const key = deviceKey(this.#owner, origin);
     const known = this.#states.get(key);
     if (known !== undefined) return known;
     while (this.#states.size >= this.#max && this.#forgetOne(personOf(key))) {}

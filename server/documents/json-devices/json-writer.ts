@@ -12,20 +12,12 @@ import { growthOfDeletion, growthOfRecord } from '../intake/quota.js';
 import { keyOf } from '../records/record-key.js';
 import type { UserDocument } from '../user-document.js';
 import { applyMessage } from './merge-write.js';
-import type { WriteOutcome } from './own-write.js';
-import type { WriteContext } from './write-context.js';
+import type { WriteContext, WrittenMessage } from './write-context.js';
 
 /** A message, and its place where it is one of a batch. */
 export interface Item {
   readonly message: ChangeMessage;
   readonly index?: number | undefined;
-}
-
-/** What became of one message. */
-export interface Merged {
-  readonly message: ChangeMessage;
-  readonly context: WriteContext;
-  readonly outcome: WriteOutcome;
 }
 
 export class JsonWriter {
@@ -65,8 +57,9 @@ export class JsonWriter {
     messages: readonly ChangeMessage[],
     contextOf: (message: ChangeMessage) => WriteContext,
     onWritten: (message: ChangeMessage, context: WriteContext) => void = () => {},
-  ): Merged[] {
+  ): WrittenMessage[] {
     const document = this.#document;
+    const { history } = document;
     const contexts = new Map<ChangeMessage, WriteContext>();
     const made = new Map<string, number>();
     const touched = new Set<string>();
@@ -75,7 +68,7 @@ export class JsonWriter {
         const key = keyOf(message);
         const context = contextOf(message);
         const current = touched.has(key) ? readFrom(doc, message) : document.record(message);
-        applyMessage(doc, message, current, context, document.history);
+        applyMessage(doc, current, { message, context, history });
         onWritten(message, context);
         contexts.set(message, context);
         touched.add(key);

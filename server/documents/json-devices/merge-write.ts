@@ -16,6 +16,13 @@ import type { OwnWrite } from './own-write.js';
 import { FLUSH_TIME } from './seen-ranges.js';
 import { LATEST, type WriteContext } from './write-context.js';
 
+/** A message, with what it is compared with. */
+interface ComparedWrite<Message extends ChangeMessage = ChangeMessage> {
+  readonly message: Message;
+  readonly context: WriteContext;
+  readonly history: HistoryWindow;
+}
+
 type Update = Extract<ChangeMessage, { type: 'DATA_UPDATE' }>;
 
 /** The oldest revision that a write has to be compared with; the history has to be in memory from there. */
@@ -30,31 +37,23 @@ export function neededFrom(doc: Y.Doc, message: ChangeMessage, { device, own, ra
  *
  * @param current the record as it is in the transaction
  */
-export function applyMessage(
-  doc: Y.Doc,
-  message: ChangeMessage,
-  current: JsonRecord | null,
-  context: WriteContext,
-  history: HistoryWindow,
-): void {
+export function applyMessage(doc: Y.Doc, current: JsonRecord | null, write: ComparedWrite): void {
+  const { message } = write;
   const map = recordMap(doc, message.collection, message.id);
-  if (message.type === 'DATA_UPDATE') update(doc, map, message, current, context, history);
-  else if (map !== null && mayRemove(message, context, history)) {
-    doc.getMap(message.collection).delete(message.id);
-  }
+  if (message.type === 'DATA_UPDATE') update(doc, map, current, { ...write, message });
+  else if (map !== null && mayRemove(write)) doc.getMap(message.collection).delete(message.id);
 }
 
 function update(
   doc: Y.Doc,
   map: Y.Map<unknown> | null,
-  message: Update,
   current: JsonRecord | null,
-  context: WriteContext,
-  history: HistoryWindow,
+  write: ComparedWrite<Update>,
 ): void {
+  const { message, context, history } = write;
   const { collection, id, document } = message;
   const merged = mergeWrite({
-    seen: [...seenVersions(message, context, history), ...shownVersions(message, context, history)],
+    seen: [...seenVersions(write), ...shownVersions(write)],
     incoming: current === null ? document : { ...document, id: current.id },
     current,
     deletion: map === null ? deletionOf(doc, message, context, history) : null,
@@ -73,49 +72,46 @@ function update(
  * The versions that the device may have been looking at when it wrote: its own last write, and what came after
  * that; or those of the revisions that it may have seen. Empty where that is not known any more (L8).
  */
-function seenVersions(key: RecordKey, context: WriteContext, history: HistoryWindow): (JsonObject | null)[] {
+function seenVersions(write: ComparedWrite): (JsonObject | null)[] {
+  const { message: key, context, history } = write;
   const { range } = context;
   const own = context.own ?? ownBefore(key, context);
   const after = own === null ? [] : [own.sent, ...versionsAfter(own, key, range?.to ?? 0, history)];
   if (own !== null && !isOnOther(own, context)) return after;
   if (range === null || range.from < history.oldest) return after;
-  return [...after, ...versionsOf(key, context, range, history)];
+  return [...after, ...versionsOf(write, range)];
 }
 
 /** Where something is known of what it had seen: whatever this connection has shown it since may be, too. */
-function shownVersions(
-  key: RecordKey,
-  { range, shown }: WriteContext,
-  history: HistoryWindow,
-): (JsonObject | null)[] {
+function shownVersions({ message, context, history }: ComparedWrite): (JsonObject | null)[] {
+  const { range, shown } = context;
   if (range === null || shown === null || range.from < history.oldest) return [];
-  return history.versions(key, shown).map((image) => image?.json ?? null);
+  return history.versions(message, shown).map((image) => image?.json ?? null);
 }
 
 /** Whether the write may be built on something else than the own write before it. */
-function isOnOther(own: OwnWrite, { heard, replay, base }: WriteContext): boolean {
+function isOnOther(own: OwnWrite, { isCertain, replay, base }: WriteContext): boolean {
   if (!replay) return false;
   // Where the times are known, a copy that was made anew between the two; else, a queue that is sent again.
-  if (own.madeAt === null || !heard.isCertain) return own.isRepeat;
+  if (own.madeAt === null || !isCertain) return own.isRepeat;
   return base !== null && base.syncedAt >= own.madeAt;
 }
 
 /** A queue is built on what the device wrote before it, if that is known, was before it, and was not replaced since. */
 function ownBefore(key: RecordKey, context: WriteContext): OwnWrite | null {
-  const { device, madeAt, heard, replay, range, repeatedUpTo } = context;
+  const { device, madeAt, isCertain, replay, range, repeatedUpTo } = context;
   const unsettled = replay ? device.unsettled(key) : null;
   if (unsettled === null || unsettled.revision <= repeatedUpTo) return null;
   // By then the device had read what became of that write.
-  if (heard.isCertain && range !== null && range.from >= unsettled.revision) return null;
+  if (isCertain && range !== null && range.from >= unsettled.revision) return null;
   return (madeAt ?? LATEST) >= (unsettled.madeAt ?? 0) ? unsettled : null;
 }
 
 function versionsOf(
-  key: RecordKey,
-  { device, base, heard, madeAt, replay, ownUpTo, repeatedUpTo }: WriteContext,
+  { message: key, context, history }: ComparedWrite,
   range: RevisionRange,
-  history: HistoryWindow,
 ): (JsonObject | null)[] {
+  const { device, base, isCertain, madeAt, replay, ownUpTo, repeatedUpTo } = context;
   const own = history.changes(key, range.from, LATEST).filter((entry) => device.made(entry));
   // What a queue sends again may be older than what the device wrote since.
   const isLater = (entry: HistoryEntry) => replay && madeAt !== null && entry.madeAt >= madeAt;
@@ -124,7 +120,7 @@ function versionsOf(
   const isInCopy = (entry: HistoryEntry) =>
     entry.revision <= range.to || base === null || entry.madeAt > base.syncedAt;
   // Long after its own write, nothing is left on its way to it, however the server ended.
-  const longBefore = heard.isCertain && madeAt !== null ? madeAt - FLUSH_TIME : 0;
+  const longBefore = isCertain && madeAt !== null ? madeAt - FLUSH_TIME : 0;
   const isBound = (entry: HistoryEntry) =>
     isInCopy(entry) && (entry.revision <= ownUpTo || (replay && entry.madeAt <= longBefore));
   const last = own.some(isLater) ? undefined : own.findLast(isBound);
@@ -159,10 +155,11 @@ function deletionOf(doc: Y.Doc, key: RecordKey, { device, range }: WriteContext,
   return { at: deletion.at, unseen: !isSeen };
 }
 
-function mayRemove(message: ChangeMessage, context: WriteContext, history: HistoryWindow): boolean {
+function mayRemove(write: ComparedWrite): boolean {
+  const { message, context, history } = write;
   const { replay, madeAt, own, range } = context;
   if (!replay) return true;
-  const seen = seenVersions(message, context, history);
+  const seen = seenVersions(write);
   const since = own?.revision ?? range?.to ?? 0;
   const again = history.changes(message, since, Number.POSITIVE_INFINITY).findLast(isMadeAnew(context));
   if (seen.length > 0) return mayDelete({ replay, seen, createdAgain: again !== undefined });

@@ -23,6 +23,7 @@ export interface OwnWrite {
 
 /** When a write was made. */
 export interface WriteTime {
+  /** By the server's clock; `null` if it does not say. */
   readonly madeAt: number | null;
   /** Whether the device's clock was known by then. */
   readonly isCertain: boolean;

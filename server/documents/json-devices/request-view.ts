@@ -1,18 +1,18 @@
 /** What a device that comes over HTTP may be looking at: it confirms by the ETag that it has (H1, H2). */
 import type { ChangeMessage } from '../../protocol/json.js';
 import { keyOf } from '../records/record-key.js';
+import { BoundedMap, recentWrites } from './bounded-map.js';
 import type { DeviceState } from './device.js';
-import type { OwnWrite, WriteOutcome } from './own-write.js';
-import { RecentWrites } from './recent-writes.js';
-import { NOTHING_LATER, ownBounds, remember, type WriteContext } from './write-context.js';
+import type { OwnWrite } from './own-write.js';
+import { NOTHING_LATER, ownBounds, type WriteContext, type WrittenMessage } from './write-context.js';
 
 const MAX_ANSWERS = 16;
 
 export class RequestView {
   readonly device: DeviceState;
   /** When an answer with a revision was first sent. */
-  readonly #answered = new Map<number, number>();
-  readonly #own = new RecentWrites<OwnWrite>();
+  readonly #answered = new BoundedMap<number, number>({ most: MAX_ANSWERS });
+  readonly #own = recentWrites<OwnWrite>();
 
   constructor(device: DeviceState) {
     this.device = device;
@@ -21,7 +21,7 @@ export class RequestView {
   /** An answer with the state at `revision` goes out; that it arrived only the next request can say. */
   sent(revision: number, now: number): void {
     this.device.answered(revision, now);
-    if (!this.#answered.has(revision)) remember(this.#answered, revision, now, MAX_ANSWERS);
+    if (!this.#answered.has(revision)) this.#answered.add(revision, now);
   }
 
   /** The device named what it has: from an answer that it got, at the earliest, when that was sent. */
@@ -31,16 +31,16 @@ export class RequestView {
   }
 
   /** Nothing tells whether a request waited in a queue, so each counts as a replay. */
-  judge(message: ChangeMessage, now: number): WriteContext {
+  contextOf(message: ChangeMessage, now: number): WriteContext {
     const { device } = this;
-    const heard = device.hear(message, false, now);
-    const { madeAt } = heard;
-    const range = device.seenBefore(heard, message, now);
+    const time = device.hear(message, false, now);
+    const { madeAt } = time;
+    const range = device.seenBefore(time, message, now);
     const last = this.#own.get(keyOf(message)) ?? null;
     // A request that is sent again after the answer was lost may bring an older write.
     const isOlder = madeAt !== null && (last?.madeAt ?? madeAt) > madeAt;
     const own = isOlder ? null : last;
-    return { device, replay: true, madeAt, heard, range, own, shown: null, ...ownBounds(range, madeAt) };
+    return { device, replay: true, ...time, range, own, shown: null, ...ownBounds(range, madeAt) };
   }
 
   /** A change of a batch was applied: until the batch is done, the next one is compared with this. */
@@ -58,8 +58,9 @@ export class RequestView {
   }
 
   /** The device has now what it sent, or the answer, which shows the state at `revision`. */
-  wrote(message: ChangeMessage, { range, madeAt }: WriteContext, made: WriteOutcome, revision: number): void {
-    const since = made.revision === null ? (range?.to ?? revision) : made.revision - 1;
+  wrote({ message, context, outcome }: WrittenMessage, revision: number): void {
+    const { range, madeAt } = context;
+    const since = outcome.revision === null ? (range?.to ?? revision) : outcome.revision - 1;
     const own = {
       sent: sentBy(message),
       madeAt,
@@ -70,8 +71,8 @@ export class RequestView {
       isShown: true,
       isRepeat: false,
     };
-    remember(this.#own, keyOf(message), own);
-    this.device.noteWrite(message, own, made);
+    this.#own.add(keyOf(message), own);
+    this.device.noteWrite(message, own, outcome);
   }
 }
 

@@ -5,9 +5,9 @@
 import type { ChangeMessage } from '../../protocol/json.js';
 import type { HistoryWindow, RevisionRange } from '../history/history-window.js';
 import { keyOf, type RecordKey } from '../records/record-key.js';
+import { recentWrites } from './bounded-map.js';
 import type { DeviceState } from './device.js';
-import type { OwnWrite, WriteOutcome, WriteTime } from './own-write.js';
-import { RecentWrites } from './recent-writes.js';
+import type { OwnWrite, WriteTime } from './own-write.js';
 import { APP_LAG, type EndedNow, FLUSH_TIME } from './seen-ranges.js';
 import { SentMessages } from './sent-messages.js';
 import {
@@ -16,8 +16,8 @@ import {
   NOTHING_LATER,
   ownBounds,
   readUpTo,
-  remember,
   type WriteContext,
+  type WrittenMessage,
 } from './write-context.js';
 
 /** The device's own last write of a record in this connection. */
@@ -43,8 +43,8 @@ export class SocketView {
   /** When a newer connection of the device began. */
   #supersededAt: number | null = null;
   #settledAt: number | null = null;
-  readonly #own = new RecentWrites<LiveWrite>();
-  readonly #replayed = new RecentWrites<OwnWrite>();
+  readonly #own = recentWrites<LiveWrite>();
+  readonly #replays = recentWrites<OwnWrite>();
 
   /** @param revision the user's when the connection began */
   constructor(device: DeviceState, now: number, revision: number) {
@@ -142,30 +142,36 @@ export class SocketView {
     this.device.hearClock(sentAt, null, true, now);
   }
 
-  judge(message: ChangeMessage, now: number): WriteContext {
+  /** What is known of a write that came now. */
+  contextOf(message: ChangeMessage, now: number): WriteContext {
     const { device } = this;
     this.heard(now);
     this.#messages.settle(now);
     const isSettled = this.#settledAt !== null;
-    const heard = device.hear(message, isSettled && now - this.#startedAt >= FLUSH_TIME, now);
-    const replay = !isSettled || this.#mayBeQueued(heard, now);
-    const { madeAt } = heard;
-    if (!replay) {
-      const at = madeAt ?? now;
-      const own = this.#ownWrite(message, madeAt, at);
-      // As long as the clock is not known, a queue can look like something new.
-      const mayBeOld = !heard.isCertain && now - this.#startedAt < FLUSH_TIME;
-      const range = this.#range(message, at, mayBeOld ? this.#flushedFrom : null);
-      const bounds = { base: null, shown: null, ownUpTo: this.#ownUpTo, repeatedUpTo: NONE };
-      return { device, replay, madeAt, heard, range, own, ...bounds };
-    }
-    const range = device.seenBefore(heard, message, now);
+    const time = device.hear(message, isSettled && now - this.#startedAt >= FLUSH_TIME, now);
+    const isQueued = !isSettled || this.#mayBeQueued(time, now);
+    return isQueued ? this.#replayed(message, time, now) : this.#live(message, time, now);
+  }
+
+  #live(message: ChangeMessage, time: WriteTime, now: number): WriteContext {
+    const { device } = this;
+    const at = time.madeAt ?? now;
+    const own = this.#ownWrite(message, time.madeAt, at);
+    // As long as the clock is not known, a queue can look like something new.
+    const mayBeOld = !time.isCertain && now - this.#startedAt < FLUSH_TIME;
+    const range = this.#range(message, at, mayBeOld ? this.#flushedFrom : null);
+    const bounds = { base: null, shown: null, ownUpTo: this.#ownUpTo, repeatedUpTo: NONE };
+    return { device, replay: false, ...time, range, own, ...bounds };
+  }
+
+  #replayed(message: ChangeMessage, time: WriteTime, now: number): WriteContext {
+    const { device } = this;
+    const { madeAt } = time;
+    const range = device.seenBefore(time, message, now);
     const isNew = madeAt !== null && madeAt >= this.#startedAt;
-    const own = isNew
-      ? this.#ownWrite(message, madeAt, madeAt)
-      : (this.#replayed.get(keyOf(message)) ?? null);
+    const own = isNew ? this.#ownWrite(message, madeAt, madeAt) : (this.#replays.get(keyOf(message)) ?? null);
     const shown = madeAt === null ? this.#shown : null;
-    return { device, replay, madeAt, heard, range, own, shown, ...ownBounds(range, madeAt) };
+    return { device, replay: true, ...time, range, own, shown, ...ownBounds(range, madeAt) };
   }
 
   get #shown(): RevisionRange | null {
@@ -212,59 +218,58 @@ export class SocketView {
    *
    * @param crossed whether something with the record was on its way to the device
    */
-  wrote(
-    message: ChangeMessage,
-    context: WriteContext,
-    made: WriteOutcome,
-    crossed: boolean,
-    history: HistoryWindow,
-    now: number,
-  ): void {
-    const name = keyOf(message);
-    const { madeAt, range } = context;
-    const { revision } = history;
+  wrote(written: WrittenMessage, crossed: boolean, history: HistoryWindow, now: number): void {
+    const { message, context, outcome } = written;
     const sent = message.type === 'DATA_UPDATE' ? message.document : null;
-    const isRepeat = context.replay && made.revision === null;
-    const common = { sent, madeAt, revision };
-    if (context.replay) {
-      this.#replayedUpTo = made.revision ?? this.#replayedUpTo;
-      const seen = range === null ? undefined : readUpTo(message, sent, range, this.device, NONE, history);
-      const since = this.device.wasOffline(context.heard) ? NOTHING_LATER : (seen ?? NOTHING_LATER);
-      remember(this.#replayed, name, {
-        ...common,
-        since,
-        withBase: false,
-        replaced: [],
-        isShown: false,
-        isRepeat,
-      });
-    }
+    const common = { sent, madeAt: context.madeAt, revision: history.revision };
+    if (context.replay) this.#noteReplay(written, common, history);
     // What a queue sends has been put over what the full sync showed.
-    const at = context.replay ? now : (madeAt ?? now);
-    const unreadFrom = this.#messages.unreadFrom(at);
-    const unsure = this.device.unsureSince(message, at);
-    const from = Math.min(this.#messages.from(at) ?? 0, unsure);
-    const acknowledged = Math.min(
-      Math.max(this.#messages.lastAcknowledged?.revision ?? 0, unreadFrom),
-      unsure,
-    );
-    const to = (made.revision ?? LATEST) - 1;
-    const built = readUpTo(message, sent, { from, to }, this.device, acknowledged, history);
+    const at = context.replay ? now : (context.madeAt ?? now);
+    const built = this.#builtOn(written, { key: message, sent, at }, history);
     // One that it asked for, and reads only after this, takes this write out of its copy.
     const sync = context.replay ? null : this.#messages.unreadSync(at);
     const since = Math.min(built, sync ?? built);
-    const old = this.#own.get(name)?.replaced ?? [];
-    const replaced = made.revision === null || made.corrected ? old : [...old, made.revision];
+    const old = this.#own.get(keyOf(message))?.replaced ?? [];
+    const replaced = outcome.revision === null || outcome.corrected ? old : [...old, outcome.revision];
     const own = {
       ...common,
       since,
       withBase: crossed || sync !== null,
       replaced: replaced.filter((each) => each > since),
-      isShown: made.corrected,
+      isShown: outcome.corrected,
       isRepeat: false,
     };
-    remember(this.#own, name, { ...own, at: now, isReplay: context.replay, shownBy: null });
-    this.device.noteWrite(message, own, made);
+    this.#own.add(keyOf(message), { ...own, at: now, isReplay: context.replay, shownBy: null });
+    this.device.noteWrite(message, own, outcome);
+  }
+
+  /** The next write of the queue may be built on this one. */
+  #noteReplay(
+    { message, context, outcome }: WrittenMessage,
+    common: Pick<OwnWrite, 'sent' | 'madeAt' | 'revision'>,
+    history: HistoryWindow,
+  ): void {
+    const { range } = context;
+    this.#replayedUpTo = outcome.revision ?? this.#replayedUpTo;
+    const read = () =>
+      range && readUpTo({ key: message, sent: common.sent, ...range }, NONE, this.device, history);
+    const since = this.device.wasOffline(context) ? NOTHING_LATER : (read() ?? NOTHING_LATER);
+    const isRepeat = outcome.revision === null;
+    const own = { ...common, since, withBase: false, replaced: [], isShown: false, isRepeat };
+    this.#replays.add(keyOf(message), own);
+  }
+
+  /** Up to which change of the record the device had read them when it made this write. */
+  #builtOn(
+    { outcome }: WrittenMessage,
+    { key, sent, at }: { key: RecordKey; sent: OwnWrite['sent']; at: number },
+    history: HistoryWindow,
+  ): number {
+    const unsure = this.device.unsureSince(key, at);
+    const from = Math.min(this.#messages.from(at) ?? 0, unsure);
+    const read = Math.max(this.#messages.lastAcknowledged?.revision ?? 0, this.#messages.unreadFrom(at));
+    const to = (outcome.revision ?? LATEST) - 1;
+    return readUpTo({ key, sent, from, to }, Math.min(read, unsure), this.device, history);
   }
 
   /** What others made of a record since, before the device's own write of it, will not be sent to it. */

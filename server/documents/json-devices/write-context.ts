@@ -1,21 +1,19 @@
 /** What is known of a write, and of the one that its device made before it (L4, L5). */
 import { equalityDeep } from 'lib0/function';
 import type { JsonObject } from '../../../shared/json.js';
+import type { ChangeMessage } from '../../protocol/json.js';
 import type { HistoryEntry } from '../history/history-entry.js';
 import type { HistoryWindow, RevisionRange } from '../history/history-window.js';
 import type { RecordKey } from '../records/record-key.js';
 import type { DeviceState } from './device.js';
-import type { OwnWrite, WriteTime } from './own-write.js';
+import type { OwnWrite, WriteOutcome, WriteTime } from './own-write.js';
 import type { SeenRange } from './seen-ranges.js';
 
 /** What is known of a write before it is compared with the record. */
-export interface WriteContext {
+export interface WriteContext extends WriteTime {
   readonly device: DeviceState;
   /** Whether it comes from a queue that may be older than what the device has received (L5). */
   readonly replay: boolean;
-  /** When it was made by the server's clock; `null` if it does not say. */
-  readonly madeAt: number | null;
-  readonly heard: WriteTime;
   /** The revisions that the device may have been looking at; `null`: not known (L8). */
   readonly range: RevisionRange | null;
   /** The same, with what else is known of that time, where it comes from a queue. */
@@ -33,6 +31,13 @@ export interface WriteContext {
   readonly repeatedUpTo: number;
 }
 
+/** What became of one message. */
+export interface WrittenMessage {
+  readonly message: ChangeMessage;
+  readonly context: WriteContext;
+  readonly outcome: WriteOutcome;
+}
+
 /** Times tell what is sent again; without them it may be anything that the device may not know to have arrived. */
 export const ownBounds = (base: SeenRange | null, madeAt: number | null) => ({
   base,
@@ -47,24 +52,11 @@ export const NOTHING_LATER = Number.MAX_SAFE_INTEGER;
 export const NONE = -1;
 export const LATEST = Number.POSITIVE_INFINITY;
 
-/** So many records' last writes are remembered for a connection. */
-const MAX_WRITES = 1_000;
-
-/** The last ones count; of other writes, the history has what the record became. */
-export function remember<Key, Value>(map: Map<Key, Value>, key: Key, value: Value, most = MAX_WRITES): void {
-  map.delete(key);
-  map.set(key, value);
-  const [oldest] = map.keys();
-  if (map.size > most && oldest !== undefined) map.delete(oldest);
-}
-
 /** Up to which change of the record it had read them when it sent this: they come in order. */
 export function readUpTo(
-  key: RecordKey,
-  sent: JsonObject | null,
-  { from, to }: RevisionRange,
-  device: DeviceState,
+  { key, sent, from, to }: RevisionRange & { readonly key: RecordKey; readonly sent: JsonObject | null },
   acknowledged: number,
+  device: DeviceState,
   history: HistoryWindow,
 ): number {
   let since = from;

@@ -4,9 +4,9 @@ import { type SharedType, typeOf } from './lost-types.js';
 
 type DeleteSet = Parameters<typeof Y.isDeleted>[0];
 
-/** What is known of the author of an update. */
-export interface Authorship {
-  /** The update as it came; its delete set tells what the author had seen of a deleted record. */
+/** An update as it came, of which this step may be a part. */
+export interface WholeUpdate {
+  /** Its delete set tells what the author had seen of a deleted record. */
   readonly update: Uint8Array;
   /** The author's state vector before the update, where it is known (SyncStep1, H3). */
   readonly saw: ReadonlyMap<number, number> | null;
@@ -20,14 +20,14 @@ const deletesOf = new WeakMap<Uint8Array, DeleteSet>();
 export class Step {
   readonly #doc: Y.Doc;
   readonly #transaction: Y.Transaction;
-  readonly #author: Authorship;
+  readonly #whole: WholeUpdate;
   #structs: ReturnType<typeof Y.parseUpdateMeta> | undefined;
   #origins: ReadonlyMap<number, ReadonlySet<number>> | undefined;
 
-  constructor(doc: Y.Doc, transaction: Y.Transaction, author: Authorship) {
+  constructor(doc: Y.Doc, transaction: Y.Transaction, whole: WholeUpdate) {
     this.#doc = doc;
     this.#transaction = transaction;
-    this.#author = author;
+    this.#whole = whole;
   }
 
   *newItems(): Generator<Y.Item> {
@@ -50,7 +50,7 @@ export class Step {
 
   /** What the update deletes, and was deleted before. Of one that comes in parts, not with each of them again. */
   *deletedAgain(): Generator<Y.Item> {
-    if (!this.#author.inParts) yield* this.deletedBefore();
+    if (!this.#whole.inParts) yield* this.deletedBefore();
   }
 
   /** Items that the update deletes and that somebody else had deleted, or written over, before. */
@@ -123,17 +123,17 @@ export class Step {
   }
 
   get #authorsStructs(): ReturnType<typeof Y.parseUpdateMeta> {
-    this.#structs ??= Y.parseUpdateMeta(this.#author.update);
+    this.#structs ??= Y.parseUpdateMeta(this.#whole.update);
     return this.#structs;
   }
 
   /** Whether the update deletes something in a part that is not applied now. */
   get deletesElsewhere(): boolean {
-    return this.#author.inParts && this.#authorsDeletes.clients.size > 0;
+    return this.#whole.inParts && this.#authorsDeletes.clients.size > 0;
   }
 
   get #authorsDeletes(): DeleteSet {
-    const { update } = this.#author;
+    const { update } = this.#whole;
     const deletes = deletesOf.get(update) ?? Y.decodeUpdate(update).ds;
     deletesOf.set(update, deletes);
     return deletes;
@@ -146,7 +146,7 @@ export class Step {
 
   /** Whether the update writes something else in the place of an item. */
   isReplaced({ id, length }: Y.Item): boolean {
-    this.#origins ??= originsIn(Y.decodeUpdate(this.#author.update).structs);
+    this.#origins ??= originsIn(Y.decodeUpdate(this.#whole.update).structs);
     const clocks = this.#origins.get(id.client) ?? NONE;
     for (let clock = id.clock; clock < id.clock + length; clock++) if (clocks.has(clock)) return true;
     return false;
@@ -182,7 +182,7 @@ export class Step {
    * bring back what was deleted on purpose would be the more surprising mistake.
    */
   authorKnew(lost: Y.Item, winner: Y.Item, unionClients: ReadonlySet<number>): boolean {
-    if (this.#author.saw !== null) return (this.#author.saw.get(lost.id.client) ?? 0) > lost.id.clock;
+    if (this.#whole.saw !== null) return (this.#whole.saw.get(lost.id.client) ?? 0) > lost.id.clock;
     const type = typeOf(winner);
     const marks = type === null ? [] : itemsOf(type).filter(({ id }) => unionClients.has(id.client));
     return marks.length === 0 || marks.some((mark) => this.#coversLaterThan(mark));

@@ -1,7 +1,7 @@
 /** A batch of changes over HTTP: read as a whole, then applied to the document that it belongs to (H2). */
 import { isObject } from '../../../shared/json.js';
 import type { UserId } from '../../../shared/names.js';
-import type { Author } from '../../documents/json-devices/device-key.js';
+import type { Origin } from '../../documents/changes.js';
 import { JsonWriter } from '../../documents/json-devices/json-writer.js';
 import { neededFrom } from '../../documents/json-devices/merge-write.js';
 import type { RequestView } from '../../documents/json-devices/request-view.js';
@@ -39,7 +39,7 @@ export function readChanges(body: unknown, user: UserId, maxDepth: number): Item
  * What of a batch belongs to one document, with the device that sent it.
  *
  * @example
- * const batch = new Batch(document, author, view, items);
+ * const batch = new Batch(document, origin, view, items);
  * await inOrder(document, () => { batch.mustFit(); batch.apply(now) }, batch.neededFrom(now));
  */
 export class Batch {
@@ -48,9 +48,9 @@ export class Batch {
   readonly #view: RequestView;
   readonly #items: readonly Item[];
 
-  constructor(document: UserDocument, author: Author, view: RequestView, items: readonly Item[]) {
+  constructor(document: UserDocument, origin: Origin, view: RequestView, items: readonly Item[]) {
     this.#document = document;
-    this.#writer = new JsonWriter(document, { via: 'http', ...author, subscriber: null });
+    this.#writer = new JsonWriter(document, origin);
     this.#view = view;
     this.#items = items;
   }
@@ -64,7 +64,7 @@ export class Batch {
     const document = this.#document;
     const needed = this.#items.map(({ message, index }) => {
       withIndex(index, () => this.#writer.mustKnowNames(message));
-      const context = this.#view.judge(message, now);
+      const context = this.#view.contextOf(message, now);
       document.erased?.checkWrite(context, index);
       return neededFrom(document.doc, message, context);
     });
@@ -80,13 +80,12 @@ export class Batch {
   apply(now: number): void {
     const document = this.#document;
     const view = this.#view;
-    const merged = this.#writer.write(
+    const written = this.#writer.write(
       this.#items.map(({ message }) => message),
-      (message) => view.judge(message, now),
+      (message) => view.contextOf(message, now),
       (message, context) => view.applied(message, context, document.revision),
     );
-    for (const { message, context, outcome } of merged)
-      view.wrote(message, context, outcome, document.revision);
+    for (const each of written) view.wrote(each, document.revision);
     document.saveDevices('urgent'); // in one batch with the changes
   }
 }

@@ -1,5 +1,4 @@
 import type { Request, Response } from 'express';
-import type { Origin } from '../../documents/changes.js';
 import type { ReceiveResult } from '../../documents/intake/intake.js';
 import { type MadeAt, SenderClock } from '../../documents/later-wins/made-at.js';
 import type { UserDocument } from '../../documents/user-document.js';
@@ -7,14 +6,14 @@ import { SyncError } from '../../errors.js';
 import { decodeExchange, type Exchange, encodeExchange } from '../../protocol/exchange.js';
 import { decodeStateVector } from '../../protocol/yjs.js';
 import { sendBody } from './compression.js';
-import { arrivalOf, authorOf, charge, grantOf, type HttpOptions, inOrder, withDocument } from './request.js';
+import { arrivalOf, charge, grantOf, type HttpOptions, inOrder, originOf, withDocument } from './request.js';
 
 const NOTHING_NEW: ReceiveResult = { missing: null };
 
 /** Takes an update, gives what the sender lacks; for background sync (H3). */
 export async function postYjs(options: HttpOptions, request: Request, response: Response): Promise<void> {
   const { mayWrite } = grantOf(request);
-  const origin: Origin = { via: 'http', ...authorOf(request, options.newDeviceId), subscriber: null };
+  const origin = originOf(request, options.newDeviceId);
   const body = Buffer.isBuffer(request.body) ? new Uint8Array(request.body) : new Uint8Array(0);
   const exchange = decodeExchange(body);
   const { stateVector } = exchange;

@@ -3,18 +3,19 @@ import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { lookAgain } from '../../../shared/known-names.js';
 import { isCollectionName, isRecordId, recordIdOf, SHARED_DOCUMENT } from '../../../shared/names.js';
+import type { Origin } from '../../documents/changes.js';
 import { shownEntry } from '../../documents/export.js';
 import { growthOfRecord } from '../../documents/intake/quota.js';
 import { writeImage } from '../../documents/records/record-image.js';
 import { SyncError } from '../../errors.js';
 import { sendJson } from './compression.js';
 import {
-  authorOf,
   durableHead,
   grantOf,
   type HttpOptions,
   inOrder,
   mustWrite,
+  originOf,
   withDocument,
 } from './request.js';
 
@@ -62,11 +63,10 @@ export async function getHistory(options: HttpOptions, request: Request, respons
 /** Brings a record back as it was after a revision, as a new change. */
 export async function postRestore(options: HttpOptions, request: Request, response: Response): Promise<void> {
   mustWrite(request);
-  const author = authorOf(request, options.newDeviceId);
+  const origin: Origin = { ...originOf(request, options.newDeviceId), via: 'restore' };
   const wanted = read(restoreSchema, request.body);
   await withDocument(options, request, 'restore', async (document) => {
     const image = await document.historyLog.imageAt(await durableHead(document), wanted, wanted.revision);
-    const origin = { via: 'restore', ...author, subscriber: null } as const;
     const restored = await inOrder(document, () => {
       document.quota.mustTake(growthOfRecord(document.record(wanted), image.json));
       document.write(origin, (doc) => writeImage(doc, wanted.collection, wanted.id, image));

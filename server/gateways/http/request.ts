@@ -3,8 +3,8 @@ import type { Request, RequestHandler, Response } from 'express';
 import { type DeviceId, isUserId, SHARED_DOCUMENT, type UserId } from '../../../shared/names.js';
 import type { Access, Visit } from '../../access/access.js';
 import type { Config } from '../../config.js';
+import type { Origin } from '../../documents/changes.js';
 import type { HistoryHead } from '../../documents/history/history-log.js';
-import type { Author } from '../../documents/json-devices/device-key.js';
 import type { DocumentRegistry } from '../../documents/registry.js';
 import type { Backlog } from '../../documents/turns/backlog.js';
 import type { UserDocument } from '../../documents/user-document.js';
@@ -148,10 +148,12 @@ export function mustWrite(request: Request): void {
   if (!grantOf(request).mayWrite) throw new SyncError('READ_ONLY');
 }
 
-/** Who makes the changes of this request: a device that is named, or a new one. */
-export const authorOf = (request: Request, newDeviceId: () => DeviceId): Author => ({
+/** Where the changes of this request come from: a device that is named, or a new one. */
+export const originOf = (request: Request, newDeviceId: () => DeviceId): Origin => ({
+  via: 'http',
   device: namedDevice(request) ?? newDeviceId(),
   actor: grantOf(request).actor,
+  subscriber: null,
 });
 
 /** The device that the request names, `null` if it names none. */

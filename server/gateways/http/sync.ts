@@ -1,7 +1,7 @@
 /** Full sync and batches of changes for devices without a socket (H1, H2). */
 import type { Request, Response } from 'express';
 import type { Collections } from '../../../shared/json.js';
-import type { Author } from '../../documents/json-devices/device-key.js';
+import type { Origin } from '../../documents/changes.js';
 import type { RequestView } from '../../documents/json-devices/request-view.js';
 import type { UserDocument } from '../../documents/user-document.js';
 import { SyncError } from '../../errors.js';
@@ -9,13 +9,13 @@ import { openShared, type SharedAccess, withoutShared } from '../guard/shared-ac
 import { Batch, type Item, readChanges } from './batch.js';
 import { sendJson } from './compression.js';
 import {
-  authorOf,
   charge,
   grantOf,
   type HttpOptions,
   inOrder,
   mustWrite,
   namedDevice,
+  originOf,
   withDocument,
 } from './request.js';
 import { confirmedBy, etagOf, tagPartOf, tagsOf } from './tags.js';
@@ -23,10 +23,10 @@ import { confirmedBy, etagOf, tagPartOf, tagsOf } from './tags.js';
 /** All records, with an ETag of the revisions that they show (H1). */
 export async function getSync(options: HttpOptions, request: Request, response: Response): Promise<void> {
   const isNamed = namedDevice(request) !== null;
-  const author = authorOf(request, options.newDeviceId);
+  const origin = originOf(request, options.newDeviceId);
   await withDocuments(options, request, 'read', async (document, shared) => {
-    const view = isNamed ? document.devices.overHttp(author) : null;
-    const sharedView = isNamed && shared !== null ? viewOf(shared, author) : null;
+    const view = isNamed ? document.devices.overHttp(origin) : null;
+    const sharedView = isNamed && shared !== null ? viewOf(shared, origin) : null;
     const answer = await inOrder(document, () => {
       confirm(options, request, document, view, 'own');
       if (sharedView !== null) confirm(options, request, sharedView.document, sharedView.view, 'shared');
@@ -47,17 +47,17 @@ export async function postSync(options: HttpOptions, request: Request, response:
   charge(options, request, items.length);
   if (own.length > 0) mustWrite(request);
   const isNamed = namedDevice(request) !== null;
-  const author = authorOf(request, options.newDeviceId);
+  const origin = originOf(request, options.newDeviceId);
   const action = own.length > 0 ? 'write' : 'read';
   await withDocuments(options, request, action, async (document, shared) => {
     mustTake(shared, everybodys);
-    const view = document.devices.overHttp(author, isNamed);
-    const sharedView = shared === null ? null : viewOf(shared, author, isNamed);
-    const batch = new Batch(document, author, view, own);
+    const view = document.devices.overHttp(origin, isNamed);
+    const sharedView = shared === null ? null : viewOf(shared, origin, isNamed);
+    const batch = new Batch(document, origin, view, own);
     confirm(options, request, document, view, 'own');
     const from = batch.neededFrom(now());
     if (sharedView !== null) {
-      const theirs = new Batch(sharedView.document, sharedView.author, sharedView.view, everybodys);
+      const theirs = new Batch(sharedView.document, sharedView.origin, sharedView.view, everybodys);
       confirm(options, request, sharedView.document, sharedView.view, 'shared');
       const apply = (): void => {
         for (const each of [theirs, batch]) each.mustFit();
@@ -115,19 +115,15 @@ function mustTake(shared: SharedAccess | null, [first]: readonly Item[]): void {
 /** The shared document as a device sees it that may write there. */
 interface SharedView {
   readonly document: UserDocument;
-  readonly author: Author;
+  readonly origin: Origin;
   readonly view: RequestView;
 }
 
-function viewOf(
-  { records, readOnly, actor }: SharedAccess,
-  { device }: Author,
-  keep = true,
-): SharedView | null {
+function viewOf({ records, readOnly, actor }: SharedAccess, asOwn: Origin, keep = true): SharedView | null {
   if (records === null || readOnly) return null;
   const { document } = records;
-  const author = { device, actor };
-  return { document, author, view: document.devices.overHttp(author, keep) };
+  const origin = { ...asOwn, actor };
+  return { document, origin, view: document.devices.overHttp(origin, keep) };
 }
 
 interface Answer {

@@ -172,7 +172,7 @@ export class JsonChannel implements Subscriber {
 
   #change(message: ChangeMessage): void {
     const { document, now, guard } = this.#options;
-    const context = this.#view?.judge(message, now());
+    const context = this.#view?.contextOf(message, now());
     if (context === undefined || this.#isErased(message, context)) return;
     this.#repeatLost(message, context);
     document.withHistory(neededFrom(document.doc, message, context), () =>
@@ -228,12 +228,12 @@ export class JsonChannel implements Subscriber {
     const isFresh = this.#view?.isFresh(message, context, now()) ?? false;
     const endWatch = this.#receipts.watch(message);
     this.#writer.mustFit([{ message }]);
-    const [merged] = this.#writer.write([message], () => context);
-    if (merged === undefined) return;
-    const { outcome } = merged;
+    const [written] = this.#writer.write([message], () => context);
+    if (written === undefined) return;
+    const { outcome } = written;
     const { record, corrected } = outcome;
     const { revision } = document;
-    this.#view?.wrote(message, context, outcome, isCrossed, document.history, now());
+    this.#view?.wrote(written, isCrossed, document.history, now());
     document.saveDevices('urgent'); // in one batch with the write
     this.#unsaved.push(message.ack);
     document.afterDurable(() => {
@@ -243,9 +243,8 @@ export class JsonChannel implements Subscriber {
         log(event, { user: document.user, collection, record: id });
         this.#logBroadcast();
       }
-      const written = outcome.revision;
       const change = { collection, id, record };
-      const shown = { revision, since: written ?? revision, answers: { written } };
+      const shown = { revision, since: outcome.revision ?? revision, answers: { written: outcome.revision } };
       if (endWatch() || corrected) {
         this.#sendChange(change, SERVER_DEVICE, shown);
         return;

@@ -1,6 +1,7 @@
 import * as encoding from 'lib0/encoding';
 import { describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
+import type { Origin } from '../../../../server/documents/changes.js';
 import { StoredSize } from '../../../../server/documents/compaction/stored-size.js';
 import { growthBy } from '../../../../server/documents/intake/growth.js';
 import { LivingSize } from '../../../../server/documents/intake/living-size.js';
@@ -10,8 +11,8 @@ import {
   growthOfRecord,
   type QuotaLimits,
 } from '../../../../server/documents/intake/quota.js';
+import { recentWrites } from '../../../../server/documents/json-devices/bounded-map.js';
 import { DeviceStates } from '../../../../server/documents/json-devices/devices.js';
-import { RecentWrites } from '../../../../server/documents/json-devices/recent-writes.js';
 import type { CollectionName, DeviceId, RecordId, UserId } from '../../../../shared/names.js';
 import { writeRecord } from '../../../../shared/records.js';
 
@@ -281,7 +282,12 @@ test('[S4] what a record of a JSON device frees is never more than what Yjs make
 describe('[L8 S4] MAX_DEVICES', () => {
   const anna = 'anna' as UserId;
   const id = (n: number) => `device-${n}` as DeviceId;
-  const device = (n: number) => ({ device: id(n), actor: null });
+  const device = (n: number, actor: string | null = null): Origin => ({
+    via: 'json',
+    device: id(n),
+    actor,
+    subscriber: null,
+  });
 
   test('at the limit all are remembered; one more, and the one that was away longest is forgotten', () => {
     const devices = new DeviceStates(anna, new Map(), 1, 3);
@@ -299,7 +305,7 @@ describe('[L8 S4] MAX_DEVICES', () => {
     const devices = new DeviceStates(anna, new Map(), 1, 4);
     for (let n = 1; n <= 2; n++) devices.disconnect(devices.connect(device(n), n, 1), n);
     for (let n = 3; n <= 50; n++) {
-      devices.disconnect(devices.connect({ device: id(n), actor: 'carer' }, n, 1), n);
+      devices.disconnect(devices.connect(device(n, 'carer'), n, 1), n);
     }
     expect(devices.keys).toEqual([id(1), id(2), `carer!${id(49)}`, `carer!${id(50)}`]);
   });
@@ -313,7 +319,7 @@ describe('[L8 S4] MAX_DEVICES', () => {
 });
 
 test('[L4 S4] copies of what a device wrote are kept up to 8 MiB in all, the last one always', () => {
-  const writes = new RecentWrites<{ sent: { text: string } }>();
+  const writes = recentWrites<{ sent: { text: string } }>();
   const write = (size: number) => ({ sent: { text: 'x'.repeat(size - '{"text":""}'.length) } });
   const MIB = 2 ** 20;
   for (let n = 0; n < 8; n++) writes.set(`n${n}`, write(MIB));
