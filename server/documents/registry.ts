@@ -4,11 +4,12 @@ import type { UserId } from '../../shared/names.js';
 import { SyncError } from '../errors.js';
 import type { Store } from '../store/store.js';
 import type { DocumentOptions } from './document-options.js';
+import { CheckScratch } from './intake/check.js';
 import type { ServerClientIds } from './replica.js';
 import { Tombstone } from './tombstone.js';
 import { UserDocument } from './user-document.js';
 
-export interface RegistryOptions extends Omit<DocumentOptions, 'ids'> {
+export interface RegistryOptions extends Omit<DocumentOptions, 'ids' | 'scratch'> {
   readonly store: Store;
   /** How long a document that nobody uses stays in memory, in ms. */
   readonly idleTimeout: number;
@@ -37,6 +38,7 @@ const REST_SHARE = 0.1;
 export class DocumentRegistry {
   readonly #options: RegistryOptions;
   readonly #entries = new Map<UserId, Entry>();
+  readonly #scratch = new CheckScratch();
   #ids: { generation: number; ids: ServerClientIds } | null = null;
 
   readonly #erasures = new Map<UserId, Promise<boolean>>();
@@ -141,6 +143,7 @@ export class DocumentRegistry {
       const document = new UserDocument(user, stored, {
         ...this.#options,
         ids: () => this.#clientIds(),
+        scratch: this.#scratch,
         onFailed: (_user, error) => {
           this.#drop(user, entry);
           this.#options.onFailed(user, error);

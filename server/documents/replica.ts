@@ -8,12 +8,11 @@ import { SyncError } from '../errors.js';
 import { malformed, tooCostly } from '../protocol/bytes.js';
 import { type Dependency, firstMissing } from '../protocol/missing.js';
 import { scanUpdate, type UpdateScan } from '../protocol/scan.js';
-import { StructTable } from '../protocol/struct-table.js';
 import { VALUE_DEPTH_CEILING } from '../protocol/values.js';
 import type { Snapshot, StoredDocument } from '../store/store.js';
 import type { Written } from './changes.js';
 import type { Admission, Admitted } from './intake/admission.js';
-import { UpdateCheck } from './intake/check.js';
+import { CheckScratch, UpdateCheck } from './intake/check.js';
 import { UpdateCost } from './intake/cost.js';
 import { bringsNews } from './intake/news.js';
 import { Contests } from './later-wins/contests.js';
@@ -45,6 +44,8 @@ export interface ReplicaOptions {
   readonly maxStructs?: number;
   /** Deletions in one update, not counting what is deleted already. */
   readonly maxDeleteRanges?: number;
+  /** What all replicas of a server check updates with; without it, each has its own. */
+  readonly scratch?: CheckScratch;
   /** How long what lost against a concurrent creation is kept for late edits, in ms. */
   readonly keepFor: number;
 }
@@ -57,8 +58,6 @@ const MAX_CLIENTS = 50_000;
 /** Only sub-documents are known by a name, and there are none; drawing one costs more than most edits. */
 const UNNAMED = { guid: '' };
 
-/** One for all documents: an update is judged in one go. */
-const table = new StructTable();
 /** What a replica is made of. */
 export type ReplicaSource = Pick<StoredDocument, 'updates' | 'memory'> &
   Partial<Pick<StoredDocument, 'tombstone'>>;
@@ -84,6 +83,7 @@ export class Replica {
   readonly #conflicts: Conflicts;
   /** What is left of what was erased before. */
   readonly erased: Tombstone | null;
+  #scratch: CheckScratch | undefined;
   #roots = 0;
   #updates: Uint8Array[] = [];
   #touched = new Map<string, Touched>();
@@ -118,6 +118,8 @@ export class Replica {
    * @throws SyncError `MALFORMED_UPDATE`, `UPDATE_TOO_COSTLY`
    */
   check(update: Uint8Array): Admission {
+    this.#scratch ??= this.#options.scratch ?? new CheckScratch();
+    const { table } = this.#scratch;
     const cost = new UpdateCost(this.doc, table, this.#options);
     const contests = new Contests(this.doc, table, cost);
     const scan = scanUpdate(update, this.#options, contests);
@@ -129,7 +131,7 @@ export class Replica {
     if (dependency !== null) return { kind: 'missing', dependency };
     this.#checkGrowth(scan);
     const maxDepth = Math.min(this.#options.maxDepth, VALUE_DEPTH_CEILING);
-    new UpdateCheck(this.doc, table, update, maxDepth).run((row) => contests.add(update, row));
+    new UpdateCheck(this.doc, this.#scratch, update, maxDepth).run((row) => contests.add(update, row));
     const overlaps = scan.ranges.some(({ client, from }) => from < this.#state(client));
     return { kind: cost.judge(update.length, scan), update, overlaps, isContested: contests.found };
   }

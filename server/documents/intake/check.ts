@@ -12,7 +12,7 @@ import {
   NONE,
   placeOf,
   type Section,
-  type StructTable,
+  StructTable,
 } from '../../protocol/struct-table.js';
 import type { SharedType } from '../union/lost-types.js';
 import { inCausalOrder } from './causal-order.js';
@@ -37,23 +37,34 @@ export interface Row {
   readonly state: number;
 }
 
-/** How deep each row of the last update lies; kept from one to the next. */
-let depths = new Uint16Array(1_024);
+/** Memory that one check after the other uses, of whichever document: each is done in one go. */
+export class CheckScratch {
+  readonly table = new StructTable();
+  #depths = new Uint16Array(1_024);
+
+  /** How deep each row of the table lies. */
+  depths(): Uint16Array {
+    const { length } = this.table;
+    if (this.#depths.length < length || this.#depths.length > 65_536)
+      this.#depths = new Uint16Array(length + 1_024);
+    return this.#depths;
+  }
+}
 
 export class UpdateCheck {
   readonly #doc: Y.Doc;
   readonly #table: StructTable;
   readonly #bytes: Uint8Array;
+  readonly #depths: Uint16Array;
   readonly #maxDepth: number;
   #sections: ReadonlyMap<number, Section> | null = null;
 
-  constructor(doc: Y.Doc, table: StructTable, bytes: Uint8Array, maxDepth: number) {
+  constructor(doc: Y.Doc, scratch: CheckScratch, bytes: Uint8Array, maxDepth: number) {
     this.#doc = doc;
-    this.#table = table;
+    this.#table = scratch.table;
+    this.#depths = scratch.depths();
     this.#bytes = bytes;
     this.#maxDepth = maxDepth;
-    if (depths.length < table.length || depths.length > 65_536)
-      depths = new Uint16Array(table.length + 1_024);
   }
 
   /** Yjs looks up the neighbours of what it has already, too, and cuts a text there, which it tells nobody. */
@@ -78,7 +89,7 @@ export class UpdateCheck {
 
   #checkDepth(row: number): void {
     const depth = this.#depthOf(row);
-    depths[row] = depth;
+    this.#depths[row] = depth;
     if (depth > this.#maxDepth && ((this.#table.info[row] ?? 0) & KIND_BITS) === KIND_TYPE) {
       malformed(`The update nests deeper than ${this.#maxDepth} levels.`);
     }
@@ -118,7 +129,7 @@ export class UpdateCheck {
     if (struct !== null) return struct instanceof Y.Item ? depthOf(struct) : 0;
     this.#sections ??= new Map(this.#table.sections.map((each) => [each.client, each]));
     const section = this.#sections.get(client);
-    return section === undefined ? 0 : (depths[this.#table.rowAt(section, clock)] ?? 0);
+    return section === undefined ? 0 : (this.#depths[this.#table.rowAt(section, clock)] ?? 0);
   }
 
   /**

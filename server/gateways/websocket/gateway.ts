@@ -10,6 +10,7 @@ import { ERRORS, SyncError } from '../../errors.js';
 import { openShared, type SharedAccess } from '../guard/shared-access.js';
 import { JSON_LIMIT_FACTOR } from '../json/message-reader.js';
 import { JsonSession } from '../json/session.js';
+import { SharedFrames } from '../yjs/line.js';
 import { YjsSession } from '../yjs/session.js';
 import { Door, type DoorOptions, type Peer } from './handshake.js';
 import { endSoon, prove, refuse, turnAway, webSocketServer } from './rejections.js';
@@ -49,6 +50,7 @@ export class UpgradeGateway {
   readonly #options: UpgradeOptions;
   readonly #connections = new Set<Connection>();
   readonly #door: Door;
+  readonly #frames = new SharedFrames();
   readonly #timers: NodeJS.Timeout[];
   readonly #servers: Record<Via, WebSocketServer>;
 
@@ -269,7 +271,8 @@ export class UpgradeGateway {
     };
     const { maxPending, pendingTimeout } = config;
     const who = { device, actor, readOnly: !mayWrite, asksForTimes: asked.asksForTimes };
-    return new YjsSession({ document, ...who, outbox, now, uptime, maxPending, pendingTimeout });
+    const frames = this.#frames;
+    return new YjsSession({ document, ...who, outbox, frames, now, uptime, maxPending, pendingTimeout });
   }
 
   #jsonSession(

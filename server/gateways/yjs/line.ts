@@ -41,11 +41,14 @@ export class Line {
   }
 }
 
-/** An update as it goes to all connections in turn: it is framed once, and kept no longer than to the next one. */
-let framed: { readonly update: Uint8Array; readonly frames: Frames | Promise<Frames> } | null = null;
-export function updateFrames(update: Uint8Array): Frames | Promise<Frames> {
-  if (framed?.update !== update) framed = { update, frames: framesOf(update, messages.update) };
-  return framed.frames;
+/** An update goes to all connections in turn: it is framed once for all, and kept no longer than to the next one. */
+export class SharedFrames {
+  #last: { readonly update: Uint8Array; readonly frames: Frames | Promise<Frames> } | null = null;
+
+  of(update: Uint8Array): Frames | Promise<Frames> {
+    if (this.#last?.update !== update) this.#last = { update, frames: framesOf(update, messages.update) };
+    return this.#last.frames;
+  }
 }
 
 /** The answer to a SyncStep1. With the SyncStep2 a client takes itself for synced, so it is the last one. */

@@ -1,6 +1,7 @@
 import type { DeviceId } from '../../../shared/names.js';
 import type { UserDocument } from '../../documents/user-document.js';
 import type { SyncError } from '../../errors.js';
+import type { SharedFrames } from './line.js';
 
 /** What a session can do to its connection. */
 export interface YjsOutbox {
@@ -22,6 +23,8 @@ export interface YjsSessionOptions {
   /** The client asked to send times with its changes (N9). */
   readonly asksForTimes?: boolean;
   readonly outbox: YjsOutbox;
+  /** Frames that all sessions of a server send; without it, each makes its own. */
+  readonly frames?: SharedFrames;
   /** Milliseconds since 1970. */
   readonly now: () => number;
   /** Milliseconds from any moment on, that never jump; left out where `now` does not either. */

@@ -12,7 +12,7 @@ import {
   type TimedChanges,
   type YjsMessage,
 } from '../../protocol/yjs.js';
-import { announced, answerFrames, awarenessFrames, Line, updateFrames } from './line.js';
+import { announced, answerFrames, awarenessFrames, Line, SharedFrames } from './line.js';
 import type { YjsSessionOptions } from './options.js';
 
 export type { YjsOutbox, YjsSessionOptions } from './options.js';
@@ -33,6 +33,7 @@ export const KEEP_ALIVE = 12_000;
 
 export class YjsSession implements Subscriber {
   readonly #options: YjsSessionOptions;
+  readonly #frames: SharedFrames;
   readonly #uptime: () => number;
   readonly #origin: Origin;
   readonly #line = new Line();
@@ -57,6 +58,7 @@ export class YjsSession implements Subscriber {
 
   constructor(options: YjsSessionOptions) {
     this.#options = options;
+    this.#frames = options.frames ?? new SharedFrames();
     this.#origin = { via: 'yjs', device: options.device, actor: options.actor ?? null, subscriber: this };
     this.#uptime = options.uptime ?? options.now;
     this.#lastSent = this.#uptime();
@@ -98,7 +100,7 @@ export class YjsSession implements Subscriber {
 
   deliver({ origin, update, made }: DurableChange): void {
     const news = origin.subscriber === this ? made : update;
-    if (news !== null) this.#line.put(updateFrames(news), (frames) => this.#sendAll(frames));
+    if (news !== null) this.#line.put(this.#frames.of(news), (frames) => this.#sendAll(frames));
     if (this.#waiting.length > 0) this.#enter(() => this.#retryWaiting());
   }
 
