@@ -1,4 +1,5 @@
 import { equalityDeep } from 'lib0/function';
+import type { JsonRecord } from '../../shared/json.js';
 import { byId } from '../support/clinic.js';
 import { inTime } from '../support/wait.js';
 import type { Chance } from './chance.js';
@@ -47,9 +48,8 @@ export class Household {
   /** Makes the records that are there before the load begins. */
   async prepare(): Promise<void> {
     const appointments = SETTLED.map((id) => ['appointments', { id, by: { nobody: '' } }] as const);
-    const shared = [FREE_FOR_ALL, { id: 'shared', text: '', list: [''] }] as const;
-    if ((await this.batch.post([...appointments, shared])) === null)
-      throw new Error('no records to begin with');
+    const shared = [FREE_FOR_ALL, { id: 'shared', text: '', list: [''] } as JsonRecord] as const;
+    if (!(await this.batch.post([...appointments, shared]))) throw new Error('no records to begin with');
   }
 
   /** Connects all devices and waits until everything is durable and everybody has it; says what differs. */

@@ -1,6 +1,8 @@
 import * as Y from 'yjs';
 import { decodeExchange, encodeExchange } from '../../server/protocol/exchange.js';
-import type { Collections } from '../../shared/json.js';
+import type { Collections, JsonRecord } from '../../shared/json.js';
+import { HttpDevice, HttpRefusal } from '../support/devices/json-http.js';
+import { apply, messageOf } from '../support/devices/json-words.js';
 import type { Chance } from './chance.js';
 import { type Fact, recordKey } from './ledger.js';
 import type { Shared } from './writer.js';
@@ -49,14 +51,13 @@ export class BatchWriter {
   readonly #shared: Shared;
   readonly #chance: Chance;
   #number = 0;
-  /** What the last answer said, by id. */
-  #copy = new Map<string, object>();
-  #etag = '';
+  readonly #http: HttpDevice;
 
   constructor(name: string, shared: Shared, chance: Chance) {
     this.name = name;
     this.#shared = shared;
     this.#chance = chance;
+    this.#http = new HttpDevice(shared.url, shared.user, name);
   }
 
   async send(): Promise<void> {
@@ -69,43 +70,32 @@ export class BatchWriter {
     });
     for (const fact of facts) ledger.issue(fact);
     const documents = ids.map((id, index) => this.#changed(id, facts[index]?.value));
-    const answer = await this.post(documents.map((document) => ['appointments', document] as const));
-    if (answer === null) return;
+    if (!(await this.post(documents.map((document) => ['appointments', document] as const)))) return;
     for (const fact of facts) ledger.confirm(fact);
-    ledger.sawAll(answer);
+    for (const [name, records] of Object.entries(this.#http.store)) {
+      for (const record of Object.values(records)) ledger.saw(name, record);
+    }
   }
 
-  /** The whole record as the last answer had it, with the change in it. */
-  #changed(id: string, value: unknown): object {
-    const document = { ...this.#copy.get(id), id, [this.name]: value };
-    this.#copy.set(id, document);
+  /** The whole record as the device has it, with the change in it. */
+  #changed(id: string, value: unknown): JsonRecord {
+    const { appointments = {} } = this.#http.store;
+    const document = { ...appointments[id], id, [this.name]: value } as JsonRecord;
+    apply(this.#http.store, { collection: 'appointments', document });
     return document;
   }
 
-  /** The collections that the server answers; `null` where it refused or went away. */
-  async post(writes: readonly (readonly [string, object])[]): Promise<Collections | null> {
-    const { url, user: userId } = this.#shared;
-    const changes = writes.map(([collection, document]) => ({
-      type: 'DATA_UPDATE',
-      data: { collection, document, timestamp: Date.now() },
-      userId,
-      deviceId: this.name,
-    }));
-    const headers = {
-      'Device-ID': this.name,
-      'Content-Type': 'application/json',
-      'If-None-Match': this.#etag,
-    };
-    const body = JSON.stringify({ changes });
-    const response = await ask(`${url}/api/sync/${userId}`, { method: 'POST', headers, body });
-    if (response !== null && response.status !== 200) this.refusals.push(response.status);
-    if (response?.status !== 200) return null;
-    const text = await bodyOf(response);
-    if (text === null) return null;
-    const collections = JSON.parse(Buffer.from(text).toString()) as Collections;
-    this.#etag = response.headers.get('ETag') ?? '';
-    this.#copy = new Map((collections.appointments ?? []).map((record) => [String(record.id), record]));
-    return collections;
+  /** Whether the server took it: it may have refused or gone away. */
+  async post(writes: readonly (readonly [string, JsonRecord])[]): Promise<boolean> {
+    const now = Date.now();
+    const changes = writes.map(([collection, document]) => ({ collection, document, madeAt: now }));
+    try {
+      await this.#http.post(changes.map((change) => messageOf(change, 'both', now)));
+      return true;
+    } catch (error) {
+      if (error instanceof HttpRefusal) this.refusals.push(error.status);
+      return false;
+    }
   }
 }
 

@@ -1,7 +1,8 @@
 import WebSocket from 'ws';
 import { isObject, type JsonRecord } from '../../shared/json.js';
 import type { ById } from '../support/clinic.js';
-import { JsonDevice, NO_RECORD, type ServerMessage } from '../support/devices/json-device.js';
+import { JsonDevice, NO_RECORD } from '../support/devices/json-device.js';
+import type { ServerMessage } from '../support/devices/json-words.js';
 import { Watched } from '../support/wait.js';
 import type { Chance } from './chance.js';
 import { type Fact, FREE_FOR_ALL, recordKey } from './ledger.js';

@@ -6,14 +6,16 @@ import type { DocumentOptions } from '../../server/documents/document-options.js
 import { Replica } from '../../server/documents/replica.js';
 import { UserDocument } from '../../server/documents/user-document.js';
 import type { SyncError } from '../../server/errors.js';
-import { JsonSession } from '../../server/gateways/json/session.js';
 import { YjsSession } from '../../server/gateways/yjs/session.js';
 import { messages } from '../../server/protocol/yjs.js';
 import { MemoryStore } from '../../server/store/memory/memory-store.js';
 import type { JsonRecord } from '../../shared/json.js';
 import type { CollectionName, DeviceId, RecordId } from '../../shared/names.js';
 import { readRecord, recordMap } from '../../shared/records.js';
-import { jsonOutbox, yjsOutbox } from './devices/outbox.js';
+import type { ById } from './clinic.js';
+import { JsonLine } from './devices/json-line.js';
+import { apply, type Change, messageOf, type ServerMessage, taken } from './devices/json-words.js';
+import { yjsOutbox } from './devices/outbox.js';
 import { user } from './notes.js';
 import { unnamedDoc } from './replicas.js';
 
@@ -24,7 +26,7 @@ import { unnamedDoc } from './replicas.js';
 const ANNA = user('anna');
 
 /** Records by collection and id; collections without records are left out. */
-export type View = Record<string, Record<string, JsonRecord>>;
+export type View = ById;
 
 interface Link<Session, Message> {
   readonly session: Session;
@@ -235,10 +237,10 @@ export class QueuedNative {
   }
 }
 
-type JsonFrame = { readonly text: string } | { readonly ping: string };
+/** What a JSON device sends. */
+type Sent = { readonly ping: string } | { readonly message: object };
 interface Write {
-  readonly type: 'DATA_UPDATE' | 'DATA_DELETE';
-  readonly data: { collection: string; document?: JsonRecord; documentId?: string; timestamp?: number };
+  readonly change: Change;
   readonly ack: string;
 }
 
@@ -246,8 +248,8 @@ interface Write {
 export class QueuedJson {
   readonly name: DeviceId;
   readonly #world: HandFlushed;
-  readonly #records = new Map<string, { collection: string; record: JsonRecord }>();
-  #link: Link<JsonSession, JsonFrame> | null = null;
+  #records: ById = {};
+  #link: { readonly line: JsonLine; readonly up: Sent[] } | null = null;
   #unacknowledged: Write[] = [];
   #confirmed = false;
   #writes = 0;
@@ -262,125 +264,95 @@ export class QueuedJson {
   }
 
   get isQuiet(): boolean {
-    const queued = (this.#link?.up.length ?? 0) + (this.#link?.down.length ?? 0);
-    return this.#link !== null && queued === 0 && this.#confirmed && this.#unacknowledged.length === 0;
+    return (
+      this.#link !== null && this.#underWay === 0 && this.#confirmed && this.#unacknowledged.length === 0
+    );
+  }
+
+  get #underWay(): number {
+    return (this.#link?.up.length ?? 0) + (this.#link?.line.frames.length ?? 0);
   }
 
   connect(): void {
     if (this.#link !== null) return;
     const { document, now, faults } = this.#world;
-    const down: JsonFrame[] = [];
-    const outbox = jsonOutbox({
-      send: (text: string | Buffer) => down.push({ text: text.toString() }),
-      ping: (ping: string) => down.push({ ping }),
-      close: (error: SyncError) => faults.push(error),
-    });
-    const limits = { log: () => {}, maxDepth: 64, maxMessage: 1_000_000 };
-    const session = new JsonSession({ document, device: this.name, outbox, now, ...limits });
+    const closed = (error: SyncError) => faults.push(error);
     this.#confirmed = false;
-    this.#link = { session, up: [], down };
-    session.start();
+    this.#link = { line: new JsonLine({ document, device: this.name, now, closed }), up: [] };
   }
 
   disconnect(): void {
-    this.#link?.session.leave();
+    this.#link?.line.leave();
     this.#link = null;
     this.#confirmed = false;
   }
 
   record(collection: string, id: string): JsonRecord | undefined {
-    return this.#records.get(`${collection}/${id}`)?.record;
+    return this.#records[collection]?.[id];
   }
 
   update(collection: string, document: JsonRecord): void {
-    const data = { collection, document, timestamp: this.#world.now() };
-    this.#write({ type: 'DATA_UPDATE', data, ack: `${++this.#writes}` });
+    this.#write({ collection, document, madeAt: this.#world.now() });
   }
 
   delete(collection: string, documentId: string): void {
-    const data = { collection, documentId, timestamp: this.#world.now() };
-    this.#write({ type: 'DATA_DELETE', data, ack: `${++this.#writes}` });
+    this.#write({ collection, documentId, madeAt: this.#world.now() });
   }
 
   sendOne(): void {
-    const frame = this.#link?.up.shift();
-    if (frame === undefined) return;
-    if ('ping' in frame) this.#link?.session.pong(frame.ping);
-    else this.#link?.session.receive(frame.text);
+    const sent = this.#link?.up.shift();
+    if (sent === undefined) return;
+    if ('ping' in sent) this.#link?.line.pong(sent.ping);
+    else this.#link?.line.say(sent.message);
   }
 
   receiveOne(): void {
-    const frame = this.#link?.down.shift();
+    const frame = this.#link?.line.frames.shift();
     if (frame === undefined) return;
     if ('ping' in frame) this.#link?.up.push(frame);
-    else this.#receive(JSON.parse(frame.text));
+    else this.#receive(frame.message);
   }
 
   flush(): void {
-    const moves = () => (this.#link?.up.length ?? 0) + (this.#link?.down.length ?? 0);
-    while (moves() > 0) {
+    while (this.#underWay > 0) {
       this.sendOne();
       this.receiveOne();
     }
   }
 
   view(): View {
-    const view: View = {};
-    for (const { collection, record } of this.#records.values()) {
-      view[collection] = { ...view[collection], [String(record.id)]: record };
-    }
-    return view;
+    const isFull = ([, records]: [string, object]) => Object.keys(records).length > 0;
+    return Object.fromEntries(Object.entries(this.#records).filter(isFull));
   }
 
-  #write(write: Write): void {
+  #write(change: Change): void {
+    const write = { change, ack: `${++this.#writes}` };
     this.#unacknowledged.push(write);
-    this.#apply(write.type, write.data);
+    apply(this.#records, change);
     if (this.#confirmed) this.#send(write);
   }
 
-  #send(write: Write): void {
-    const message = { ...write, userId: ANNA, deviceId: this.name, timestamp: this.#world.now() };
-    this.#link?.up.push({ text: JSON.stringify(message) });
+  #send({ change, ack }: Write): void {
+    this.#link?.up.push({ message: { ...messageOf(change, 'both', this.#world.now()), ack } });
   }
 
-  #receive(message: {
-    type: string;
-    ack?: string;
-    code?: string;
-    data: Write['data'] & Record<string, JsonRecord[]>;
-  }): void {
-    const { type, data } = message;
-    if (type === 'FULL_SYNC') this.#replaceAll(data);
-    else if (type === 'DATA_UPDATE' || type === 'DATA_DELETE') this.#apply(type, data);
-    else if (type === 'ACK')
-      this.#unacknowledged = this.#unacknowledged.filter(({ ack }) => ack !== message.ack);
+  #receive(message: ServerMessage): void {
+    const { type } = message;
+    this.#records = taken(this.#records, message);
+    if (type === 'ACK') this.#unacknowledged = this.#unacknowledged.filter(({ ack }) => ack !== message.ack);
     else if (type === 'ERROR') this.#world.faults.push(new Error(`${this.name}: ${message.code}`));
-    else this.#resend();
-    if (!this.#confirmed && type !== 'FULL_SYNC' && type !== 'CONNECTION_CONFIRMED') {
+    else if (type === 'CONNECTION_CONFIRMED') this.#resend();
+    if (!this.#confirmed && type !== 'FULL_SYNC') {
       this.#world.faults.push(new Error(`[L1] ${this.name} got ${type} first`));
-    }
-  }
-
-  #replaceAll(data: Record<string, JsonRecord[]>): void {
-    this.#records.clear();
-    for (const [collection, documents] of Object.entries(data)) {
-      for (const document of documents) this.#apply('DATA_UPDATE', { collection, document });
     }
   }
 
   #resend(): void {
     this.#confirmed = true;
     for (const write of this.#unacknowledged) {
-      this.#apply(write.type, write.data);
+      apply(this.#records, write.change);
       this.#send(write);
     }
-  }
-
-  /** As the apps do it: fields that the message lacks are kept where the app itself writes only some. */
-  #apply(type: Write['type'], { collection, document, documentId }: Write['data']): void {
-    const key = `${collection}/${document?.id ?? documentId}`;
-    if (type === 'DATA_DELETE' || document === undefined) this.#records.delete(key);
-    else this.#records.set(key, { collection, record: document });
   }
 }
 

@@ -10,15 +10,23 @@ import { Backlog } from '../../server/documents/turns/backlog.js';
 import type { UserDocument } from '../../server/documents/user-document.js';
 import { Quotas } from '../../server/gateways/guard/quotas.js';
 import { createHttp } from '../../server/gateways/http/routes.js';
-import { JsonSession } from '../../server/gateways/json/session.js';
 import { silentLog } from '../../server/log.js';
 import { Metrics } from '../../server/metrics.js';
 import { MemoryStore } from '../../server/store/memory/memory-store.js';
-import type { Collections, Json, JsonRecord } from '../../shared/json.js';
+import type { Json, JsonRecord } from '../../shared/json.js';
 import type { CollectionName, DeviceId, RecordId, UserId } from '../../shared/names.js';
 import type { ById } from './clinic.js';
 import { byId } from './clinic.js';
-import { jsonOutbox } from './devices/outbox.js';
+import { HttpDevice } from './devices/json-http.js';
+import { JsonLine } from './devices/json-line.js';
+import {
+  apply,
+  type Change,
+  messageOf,
+  type ServerMessage,
+  type Stamps,
+  taken,
+} from './devices/json-words.js';
 
 /**
  * Apps that speak JSON, joined to real sessions without sockets. The test turns the clock and says when a socket
@@ -33,30 +41,6 @@ export const DAY = 24 * HOUR;
 
 /** Where the tests keep their records. */
 export const VISITS = 'visits';
-
-/** A message as an app gets it. */
-interface Received {
-  readonly type: string;
-  readonly data: { collection: string; document: JsonRecord; documentId: string };
-  readonly fromDevice?: string;
-  readonly code?: string;
-}
-
-/** A change that an app made, as it keeps it in its queue. */
-interface Change {
-  readonly type: 'DATA_UPDATE' | 'DATA_DELETE';
-  readonly collection: string;
-  readonly document?: JsonRecord;
-  readonly documentId?: string;
-  /** By the clock of the device. */
-  readonly madeAt: number;
-}
-
-/**
- * Which timestamps an app gives its messages: when the change was made and when it is sent; `stored`: the time of
- * the change as both of them; or none.
- */
-export type Stamps = 'both' | 'stored' | 'none';
 
 export interface AppOptions {
   /** So many ms is its clock ahead. */
@@ -119,7 +103,7 @@ export class Practice {
   /** Where the HTTP routes are; they know the same documents and the same clock. */
   async url(): Promise<string> {
     this.#http ??= await this.#listen();
-    return `http://127.0.0.1:${(this.#http.address() as AddressInfo).port}/api/sync/${ANNA}`;
+    return `http://127.0.0.1:${(this.#http.address() as AddressInfo).port}`;
   }
 
   /** The record as it is on the server. */
@@ -145,7 +129,7 @@ export class Practice {
 
   /** Brings a record back as it was after a revision (H6). */
   async restore(id: string, revision: number, collection = VISITS): Promise<void> {
-    const url = (await this.url()).replace('/api/sync/', '/api/history/');
+    const url = `${await this.url()}/api/history/${ANNA}`;
     const body = JSON.stringify({ collection, id, revision });
     const response = await fetch(`${url}/restore`, { method: 'POST', body });
     if (response.status !== 200) throw new Error(`restore got ${response.status}: ${await response.text()}`);
@@ -225,17 +209,14 @@ export class App {
   copy: ById = {};
   queue: Change[] = [];
   /** What the app has read, across connections. */
-  readonly read: Received[] = [];
+  readonly read: ServerMessage[] = [];
   /** Whether its socket answers pings. */
   answersPings = true;
   readonly #practice: Practice;
   readonly #clock: number;
   readonly #stamps: Stamps;
-  /** Of the last answer over HTTP that arrived. */
-  #etag: string | null = null;
-  #session: JsonSession | null = null;
-  #inbox: Received[] = [];
-  #pings: string[] = [];
+  #line: JsonLine | null = null;
+  #http: HttpDevice | null = null;
 
   constructor(practice: Practice, device: string, { clock = 0, stamps = 'both' }: AppOptions) {
     this.#practice = practice;
@@ -245,69 +226,59 @@ export class App {
   }
 
   get isConnected(): boolean {
-    return this.#session !== null;
+    return this.#line !== null;
   }
 
   /** What the server sent back to correct the app. */
-  get corrections(): Received[] {
+  get corrections(): ServerMessage[] {
     return this.read.filter(({ fromDevice }) => fromDevice === 'server');
   }
 
   connect(): void {
-    const inbox: Received[] = [];
-    const pings: string[] = [];
-    this.#inbox = inbox;
-    this.#pings = pings;
-    this.#session = new JsonSession({
-      document: this.#practice.document,
-      device: this.device,
-      now: () => this.#practice.now,
-      log: silentLog,
-      maxDepth: 64,
-      maxMessage: 1_000_000,
-      outbox: jsonOutbox({
-        send: (text) => inbox.push(JSON.parse(text.toString())),
-        ping: (payload) => pings.push(payload),
-        close: fault,
-      }),
-    });
-    this.#session.start();
+    const { document } = this.#practice;
+    const now = () => this.#practice.now;
+    this.#line = new JsonLine({ document, device: this.device, now, closed: fault });
   }
 
   /** The connection is lost, with what the app has not read; the server notices if it is still there. */
   lose(noticed = true): void {
-    if (noticed) this.#session?.leave();
-    this.#session = null;
-    this.#inbox = [];
-    this.#pings = [];
+    if (noticed) this.#line?.leave();
+    this.#line = null;
   }
 
   /** The connection is lost, but the server notices only when the function that it returns is called. */
   abandon(): () => void {
-    const session = this.#session;
+    const line = this.#line;
     this.lose(false);
-    return () => session?.leave();
+    return () => line?.leave();
   }
 
   /** The socket answers the pings that came, and those that come of it. */
   async pong(): Promise<void> {
     await this.#practice.settle();
-    for (let ping = this.#pings.shift(); ping !== undefined; ping = this.#pings.shift()) {
-      if (this.answersPings) this.#session?.pong(ping);
+    for (let ping = this.#line?.takePing(); ping !== undefined; ping = this.#line?.takePing()) {
+      if (this.answersPings) this.#line?.pong(ping);
     }
   }
 
   /** The app reads what its socket has. */
   async readAll(): Promise<void> {
     await this.#practice.settle();
-    for (const message of this.#inbox.splice(0)) this.#take(message);
+    while (this.#readOne() !== undefined);
   }
 
   /** The app reads the next message that its socket has. */
-  async readNext(): Promise<Received | undefined> {
+  async readNext(): Promise<ServerMessage | undefined> {
     await this.#practice.settle();
-    const message = this.#inbox.shift();
-    if (message !== undefined) this.#take(message);
+    return this.#readOne();
+  }
+
+  #readOne(): ServerMessage | undefined {
+    const message = this.#line?.takeMessage();
+    if (message === undefined) return undefined;
+    if (message.type === 'ERROR') throw new Error(`${this.device} got ${message.code}`);
+    this.read.push(message);
+    this.copy = taken(this.copy, message);
     return message;
   }
 
@@ -316,7 +287,7 @@ export class App {
     do {
       await this.pong();
       await this.readAll();
-    } while (this.#inbox.length > 0 || this.#pings.length > 0);
+    } while (this.#line !== null && this.#line.frames.length > 0);
   }
 
   record(id: string, collection = VISITS): JsonRecord | undefined {
@@ -334,11 +305,11 @@ export class App {
 
   /** Writes a whole record over its copy; sends it, or queues it. */
   write(document: JsonRecord, collection = VISITS): void {
-    this.#change({ type: 'DATA_UPDATE', collection, document, madeAt: this.#time() });
+    this.#change({ collection, document, madeAt: this.#time() });
   }
 
   remove(documentId: string, collection = VISITS): void {
-    this.#change({ type: 'DATA_DELETE', collection, documentId, madeAt: this.#time() });
+    this.#change({ collection, documentId, madeAt: this.#time() });
   }
 
   /** Sends what is queued, oldest first; `keep`: it does not know that it did. */
@@ -346,23 +317,20 @@ export class App {
     const { queue } = this;
     if (keep === 'forget') this.queue = [];
     for (const change of queue) {
-      this.#apply(change);
-      this.#send(change);
+      apply(this.copy, change);
+      this.#line?.say(this.#message(change));
     }
     await this.#practice.settle();
   }
 
   requestSync(): void {
     const timestamp = this.#stamps === 'none' ? {} : { timestamp: this.#time() };
-    this.#deliver({ type: 'REQUEST_SYNC', userId: ANNA, deviceId: this.device, ...timestamp });
+    this.#line?.say({ type: 'REQUEST_SYNC', ...timestamp });
   }
 
   /** GET: with the tag of what it has, where it has been told one. The answer replaces its copy, unless it is lost. */
-  async get(fate: 'arrives' | 'is lost' = 'arrives'): Promise<number> {
-    await this.#practice.settle();
-    const headers = { 'Device-ID': this.device, ...(this.#etag !== null && { 'If-None-Match': this.#etag }) };
-    const response = await fetch(await this.#practice.url(), { headers });
-    return this.#answer(response, fate);
+  get(fate: 'arrives' | 'is lost' = 'arrives'): Promise<number> {
+    return this.#overHttp((http) => http.get(fate), fate);
   }
 
   /**
@@ -374,25 +342,21 @@ export class App {
     fate: 'arrives' | 'is lost' = 'arrives',
     tag: 'tagged' | 'untagged' = 'untagged',
   ): Promise<number> {
-    await this.#practice.settle();
     const changes = this.queue.map((change) => this.#message(change));
-    const headers = {
-      'Device-ID': this.device,
-      ...(tag === 'tagged' && this.#etag !== null && { 'If-None-Match': this.#etag }),
-    };
-    const body = JSON.stringify({ changes });
-    const response = await fetch(await this.#practice.url(), { method: 'POST', headers, body });
-    if (response.status !== 200) throw new Error(`POST got ${response.status}: ${await response.text()}`);
+    const status = await this.#overHttp((http) => http.post(changes, { fate, tag }), fate);
     if (fate === 'arrives') this.queue = [];
-    return this.#answer(response, fate);
+    return status;
   }
 
-  async #answer(response: Response, fate: 'arrives' | 'is lost'): Promise<number> {
-    const text = await response.text();
-    if (fate === 'is lost') return response.status;
-    this.#etag = response.headers.get('etag');
-    if (response.status === 200) this.copy = byId(JSON.parse(text) as Collections);
-    return response.status;
+  async #overHttp(
+    request: (http: HttpDevice) => Promise<number>,
+    fate: 'arrives' | 'is lost',
+  ): Promise<number> {
+    await this.#practice.settle();
+    this.#http ??= new HttpDevice(await this.#practice.url(), ANNA, this.device);
+    const status = await request(this.#http);
+    if (fate === 'arrives' && status === 200) this.copy = this.#http.store;
+    return status;
   }
 
   #time(): number {
@@ -400,38 +364,12 @@ export class App {
   }
 
   #change(change: Change): void {
-    this.#apply(change);
-    if (this.#session === null) this.queue.push(change);
-    else this.#send(change);
+    apply(this.copy, change);
+    if (this.#line === null) this.queue.push(change);
+    else this.#line.say(this.#message(change));
   }
 
-  #send(change: Change): void {
-    this.#deliver(this.#message(change));
-  }
-
-  #message({ madeAt, type, ...data }: Change): object {
-    const envelope = { type, userId: ANNA, deviceId: this.device };
-    if (this.#stamps === 'none') return { ...envelope, data };
-    const timestamp = this.#stamps === 'stored' ? madeAt : this.#time();
-    return { ...envelope, data: { ...data, timestamp: madeAt }, timestamp };
-  }
-
-  #deliver(message: object): void {
-    this.#session?.receive(JSON.stringify(message));
-  }
-
-  #take(message: Received): void {
-    const { type, data } = message;
-    this.read.push(message);
-    if (type === 'FULL_SYNC') this.copy = byId(data as unknown as Collections);
-    else if (type === 'DATA_UPDATE' || type === 'DATA_DELETE') this.#apply({ type, ...data });
-    else if (type === 'ERROR') throw new Error(`${this.device} got ${message.code}`);
-  }
-
-  #apply({ type, collection, document, documentId }: Omit<Change, 'madeAt'>): void {
-    const records = { ...this.copy[collection] };
-    this.copy = { ...this.copy, [collection]: records };
-    if (type === 'DATA_UPDATE' && document !== undefined) records[String(document.id)] = document;
-    else delete records[documentId ?? ''];
+  #message(change: Change): object {
+    return messageOf(change, this.#stamps, this.#time());
   }
 }

@@ -3,15 +3,15 @@ import * as syncProtocol from 'y-protocols/sync';
 import * as Y from 'yjs';
 import type { DocumentOptions } from '../../server/documents/document-options.js';
 import { UserDocument } from '../../server/documents/user-document.js';
-import { JsonSession } from '../../server/gateways/json/session.js';
 import { YjsSession } from '../../server/gateways/yjs/session.js';
-import { silentLog } from '../../server/log.js';
 import { messages } from '../../server/protocol/yjs.js';
 import { MemoryStore } from '../../server/store/memory/memory-store.js';
 import type { JsonObject, JsonRecord } from '../../shared/json.js';
 import type { CollectionName, DeviceId, RecordId } from '../../shared/names.js';
 import { sharedValue } from '../../shared/records.js';
-import { jsonOutbox, yjsOutbox } from './devices/outbox.js';
+import { JsonLine } from './devices/json-line.js';
+import { messageOf, type ServerMessage, taken } from './devices/json-words.js';
+import { yjsOutbox } from './devices/outbox.js';
 import { leavesOf } from './legacy-ledger.js';
 import { user } from './notes.js';
 import { moveElement } from './random-edits.js';
@@ -414,8 +414,7 @@ class JsonParty implements Party {
   record: JsonRecord | null = null;
   readonly #world: LaterWorld;
   readonly #skew: number;
-  #link: { readonly session: JsonSession; readonly down: ({ ping: string } | { text: string })[] } | null =
-    null;
+  #line: JsonLine | null = null;
   #isConfirmed = false;
   #queue: JsonWrite[] = [];
   #acks = 0;
@@ -427,7 +426,7 @@ class JsonParty implements Party {
   }
 
   get isQuiet(): boolean {
-    return this.#isConfirmed && this.#link?.down.length === 0 && this.#queue.length === 0;
+    return this.#isConfirmed && this.#line?.frames.length === 0 && this.#queue.length === 0;
   }
 
   get #clock(): number {
@@ -435,31 +434,21 @@ class JsonParty implements Party {
   }
 
   connect(): void {
-    if (this.#link !== null) return;
+    if (this.#line !== null) return;
     const { document, faults } = this.#world;
-    const down: ({ ping: string } | { text: string })[] = [];
-    const session = new JsonSession({
+    this.#line = new JsonLine({
       document,
-      device: this.name as DeviceId,
+      device: this.name,
       now: () => this.#world.now,
-      log: silentLog,
-      maxDepth: 64,
-      maxMessage: 1_000_000,
-      outbox: jsonOutbox({
-        send: (text) => down.push({ text: `${text}` }),
-        ping: (ping) => down.push({ ping }),
-        close: (error) => faults.push(`${this.name} was closed: ${error.message}`),
-      }),
+      closed: (error) => faults.push(`${this.name} was closed: ${error.message}`),
     });
-    this.#link = { session, down };
-    session.start();
   }
 
   lose(isNoticed: boolean): void {
-    if (isNoticed) this.#link?.session.leave();
+    if (isNoticed) this.#line?.leave();
     // After a kill more counts as seen than was: then the time does not tell (decision 017).
     else for (const { edit } of this.#queue) if (edit !== null) edit.at = null;
-    this.#link = null;
+    this.#line = null;
     this.#isConfirmed = false;
   }
 
@@ -467,14 +456,14 @@ class JsonParty implements Party {
   send(): void {}
 
   receive(count: number): void {
-    for (const frame of this.#link?.down.splice(0, count) ?? []) {
-      if ('ping' in frame) this.#link?.session.pong(frame.ping);
-      else this.#read(JSON.parse(frame.text));
+    for (const frame of this.#line?.frames.splice(0, count) ?? []) {
+      if ('ping' in frame) this.#line?.pong(frame.ping);
+      else this.#read(frame.message);
     }
   }
 
   sayTime(): void {
-    if (this.#isConfirmed) this.#say({ type: 'REQUEST_SYNC' });
+    if (this.#isConfirmed) this.#line?.say({ type: 'REQUEST_SYNC', timestamp: this.#clock });
   }
 
   write(place: Place): void {
@@ -489,7 +478,7 @@ class JsonParty implements Party {
     if (owner === undefined) return;
     const old = owner[key] as string | undefined;
     // What was sent by then counts as seen (L6), though a full sync that is not read yet may be among it.
-    const at = this.#link !== null && !this.#isConfirmed ? null : this.#world.now;
+    const at = this.#line !== null && !this.#isConfirmed ? null : this.#world.now;
     const edit = this.#world.register.write(this.name, place, old, at);
     owner[key] = edit.value;
     this.#change(document, edit);
@@ -508,7 +497,7 @@ class JsonParty implements Party {
 
   /** What crosses a write of a JSON device is in legacy-model.test.ts. */
   #readAll(): void {
-    while (this.#isConfirmed && this.#link !== null && this.#link.down.length > 0) this.receive(1);
+    while (this.#isConfirmed && this.#line !== null && this.#line.frames.length > 0) this.receive(1);
   }
 
   #change(document: JsonRecord, edit: Write | null = null): void {
@@ -519,17 +508,14 @@ class JsonParty implements Party {
   }
 
   #send({ document, madeAt, ack }: JsonWrite): void {
-    this.#say({ type: 'DATA_UPDATE', ack, data: { collection: VISITS, document, timestamp: madeAt } });
+    const change = { collection: VISITS, document, madeAt };
+    this.#line?.say({ ...messageOf(change, 'both', this.#clock), ack });
   }
 
-  #say(message: object): void {
-    const envelope = { userId: ANNA, deviceId: this.name, timestamp: this.#clock };
-    this.#link?.session.receive(JSON.stringify({ ...message, ...envelope }));
-  }
-
-  #read({ type, data, ack, code }: JsonMessage): void {
-    if (type === 'FULL_SYNC') this.record = data[VISITS]?.[0] ?? null;
-    else if (type === 'DATA_UPDATE') this.record = data.document;
+  #read(message: ServerMessage): void {
+    const { type, ack, code } = message;
+    const { [RECORD]: record = null } = taken({}, message)[VISITS] ?? {};
+    if (type === 'FULL_SYNC' || type === 'DATA_UPDATE') this.record = record;
     else if (type === 'ACK') this.#queue = this.#queue.filter((each) => each.ack !== ack);
     else if (type === 'CONNECTION_CONFIRMED') this.#replay();
     else this.#world.faults.push(`${this.name} got ${type} ${code}`);
@@ -542,11 +528,4 @@ class JsonParty implements Party {
       this.#send(write);
     }
   }
-}
-
-interface JsonMessage {
-  readonly type: string;
-  readonly ack?: string;
-  readonly code?: string;
-  readonly data: { document: JsonRecord } & Record<string, JsonRecord[]>;
 }

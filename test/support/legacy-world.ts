@@ -5,15 +5,15 @@ import * as Y from 'yjs';
 import { writeImage } from '../../server/documents/records/record-image.js';
 import { DocumentRegistry } from '../../server/documents/registry.js';
 import type { UserDocument } from '../../server/documents/user-document.js';
-import { JsonSession } from '../../server/gateways/json/session.js';
 import { YjsSession } from '../../server/gateways/yjs/session.js';
-import { silentLog } from '../../server/log.js';
 import { messages } from '../../server/protocol/yjs.js';
 import { MemoryStore } from '../../server/store/memory/memory-store.js';
 import type { Json, JsonObject, JsonRecord } from '../../shared/json.js';
 import type { CollectionName, DeviceId, RecordId, UserId } from '../../shared/names.js';
 import { readRecord, sharedValue } from '../../shared/records.js';
-import { jsonOutbox, yjsOutbox } from './devices/outbox.js';
+import { JsonLine } from './devices/json-line.js';
+import { messageOf, type ServerMessage, type Stamps, taken } from './devices/json-words.js';
+import { yjsOutbox } from './devices/outbox.js';
 import { type Edit, Ledger, type Mark } from './legacy-ledger.js';
 import { unnamedDoc } from './replicas.js';
 
@@ -32,8 +32,7 @@ const HANDLING = 20;
 export interface AppSetup {
   /** So many ms is its clock ahead. */
   readonly skew: number;
-  /** When the change was made and when it is sent; the time of the change as both; none at all. */
-  readonly stamps: 'both' | 'stored' | 'none';
+  readonly stamps: Stamps;
   /** It keeps a change until that was acknowledged, and sends it again after a lost connection. */
   readonly acks: boolean;
   /** An older version: it knows no field `ext`, anywhere. */
@@ -345,17 +344,16 @@ interface Queued extends Copy {
 
 type UpFrame = { readonly at: number } & (
   | { readonly pong: string }
-  | { readonly text: string; readonly marks: readonly Mark[] }
+  | { readonly message: Said; readonly marks: readonly Mark[] }
 );
-type DownFrame = { readonly ping: string } | { readonly text: string };
 
-interface ServerMessage {
-  readonly type: string;
-  readonly ack?: string;
-  readonly code?: string;
-  readonly timestamp: number;
-  readonly data: { document: JsonRecord; documentId: string } & Record<string, JsonRecord[]>;
+/** A message that an app sends. */
+interface Said {
+  readonly type?: string;
+  readonly data?: { readonly document?: JsonRecord };
 }
+
+const isFullSync = ({ type }: ServerMessage): boolean => type === 'FULL_SYNC';
 
 /** A JSON device: whole documents in, whole documents out. */
 export class LegacyApp {
@@ -366,9 +364,9 @@ export class LegacyApp {
   /** Its own last deletion of each record. */
   readonly #deletions = new Map<string, Mark>();
   #queue: Queued[] = [];
-  #link: { readonly session: JsonSession; readonly up: UpFrame[]; readonly down: DownFrame[] } | null = null;
+  #link: { readonly line: JsonLine; readonly up: UpFrame[] } | null = null;
   /** What the socket has received and the app has not read. */
-  #inbox: { readonly at: number; readonly text: string }[] = [];
+  #inbox: { readonly at: number; readonly message: ServerMessage }[] = [];
   #isConfirmed = false;
   #acks = 0;
   #lastTime = 0;
@@ -390,8 +388,11 @@ export class LegacyApp {
 
   get isQuiet(): boolean {
     if (this.#link === null) return true;
-    const underWay = this.#link.up.length + this.#link.down.length + this.#inbox.length;
-    return underWay === 0 && this.#isConfirmed && this.#queue.length === 0;
+    return this.#underWay === 0 && this.#isConfirmed && this.#queue.length === 0;
+  }
+
+  get #underWay(): number {
+    return (this.#link?.up.length ?? 0) + (this.#link?.line.frames.length ?? 0) + this.#inbox.length;
   }
 
   records(): Map<string, JsonRecord> {
@@ -409,42 +410,33 @@ export class LegacyApp {
     if (this.#link !== null) return;
     this.#world.activity++;
     const { document, faults } = this.#world;
-    const down: DownFrame[] = [];
-    const session = new JsonSession({
+    const line: JsonLine = new JsonLine({
       document,
-      device: this.name as DeviceId,
+      device: this.name,
       now: () => this.#world.now,
-      log: silentLog,
-      maxDepth: 64,
-      maxMessage: 1_000_000,
       pace: {
         gap: this.#world.pace,
         mostBytes: 1e9,
-        after: (ms, task) => this.#world.after(ms, task, () => this.#link?.down === down),
+        after: (ms, task) => this.#world.after(ms, task, () => this.#link?.line === line),
       },
-      outbox: jsonOutbox({
-        send: (text) => down.push({ text: `${text}` }),
-        ping: (ping) => down.push({ ping }),
-        close: (error) => faults.push(`${this.name} was closed: ${error.message}`),
-      }),
+      closed: (error) => faults.push(`${this.name} was closed: ${error.message}`),
     });
-    this.#link = { session, up: [], down };
+    this.#link = { line, up: [] };
     this.#isConfirmed = false;
-    session.start();
   }
 
   /** The connection is gone, with all that was under way. */
   lose(isNoticed: boolean): void {
     if (this.setup.stamps === 'none') this.#world.ledger.isUntimed();
     if (this.#link !== null) this.#world.activity++;
-    if (isNoticed) this.#link?.session.leave();
+    if (isNoticed) this.#link?.line.leave();
     this.#link = null;
     this.#inbox = [];
     this.#isConfirmed = false;
   }
 
   abandon(): void {
-    if (this.#link !== null) this.#world.addGhost(this.#link.session);
+    if (this.#link !== null) this.#world.addGhost(this.#link.line);
     this.lose(false);
   }
 
@@ -454,11 +446,11 @@ export class LegacyApp {
     if (this.#link === null || frame === undefined) return;
     this.#world.activity++;
     if ('pong' in frame) {
-      this.#link.session.pong(frame.pong);
+      this.#link.line.pong(frame.pong);
       return;
     }
-    this.#link.session.receive(frame.text);
-    const { document } = JSON.parse(frame.text).data ?? {};
+    this.#link.line.say(frame.message);
+    const { document } = frame.message.data ?? {};
     this.#world.document.afterDurable(() => {
       for (const field of Object.keys(document ?? {})) this.#sent.add(field);
     });
@@ -467,27 +459,26 @@ export class LegacyApp {
 
   /** The socket receives the next message. */
   receiveOne(): void {
-    const frame = this.#link?.down.shift();
+    const frame = this.#link?.line.frames.shift();
     if (frame === undefined) return;
     this.#world.activity++;
     if ('ping' in frame) this.#push({ pong: frame.ping });
     else {
-      this.#inbox.push({ at: this.#world.now, text: frame.text });
+      this.#inbox.push({ at: this.#world.now, message: frame.message });
       if (!this.setup.lags) this.readOne();
     }
   }
 
   /** The app reads what its socket received. */
   readOne(): void {
-    const message = this.#inbox.shift();
-    if (message === undefined) return;
+    const received = this.#inbox.shift();
+    if (received === undefined) return;
     this.#world.activity++;
-    this.#read(JSON.parse(message.text));
+    this.#read(received.message);
   }
 
   flush(): void {
-    const underWay = () => (this.#link?.up.length ?? 0) + (this.#link?.down.length ?? 0) + this.#inbox.length;
-    while (underWay() > 0) {
+    while (this.#underWay > 0) {
       this.sendOne();
       this.receiveOne();
       this.readOne();
@@ -505,7 +496,9 @@ export class LegacyApp {
   requestSync(): void {
     if (!this.#isConfirmed) return;
     this.#world.activity++;
-    this.#say({ type: 'REQUEST_SYNC' }, []);
+    const { stamps, skew } = this.setup;
+    const timestamp = stamps === 'none' ? {} : { timestamp: this.#world.now + skew };
+    this.#push({ message: { type: 'REQUEST_SYNC', ...timestamp }, marks: [] });
   }
 
   change({ kind, record, pick }: Change): void {
@@ -532,14 +525,13 @@ export class LegacyApp {
 
   /** Whether a full sync is under way, or asked for, or the server does not know yet that it was received. */
   get #awaitsFullSync(): boolean {
-    const { up = [], down = [] } = this.#link ?? {};
-    const isOf = (type: string) => (frame: object) =>
-      'text' in frame && `${frame.text}`.includes(`"${type}"`);
+    const { up = [], line } = this.#link ?? {};
+    const frames = line?.frames ?? [];
     return (
       !this.#isConfirmed ||
-      up.some(isOf('REQUEST_SYNC')) ||
-      [...down, ...this.#inbox].some(isOf('FULL_SYNC')) ||
-      down.some((frame) => 'ping' in frame)
+      up.some((frame) => 'message' in frame && frame.message.type === 'REQUEST_SYNC') ||
+      frames.some((frame) => 'ping' in frame || isFullSync(frame.message)) ||
+      this.#inbox.some(({ message }) => isFullSync(message))
     );
   }
 
@@ -550,27 +542,14 @@ export class LegacyApp {
   }
 
   #send({ json, marks, id, madeAt, ack }: Queued): void {
-    const { stamps, acks } = this.setup;
-    const timestamp = stamps === 'none' ? undefined : madeAt;
-    const data = {
-      collection: VISITS,
-      timestamp,
-      ...(json === null ? { documentId: id } : { document: json }),
-    };
-    const type = json === null ? 'DATA_DELETE' : 'DATA_UPDATE';
-    const message = { type, data, ...(acks ? { ack } : {}) };
-    if (stamps === 'stored') this.#push({ text: this.#textOf({ ...message, timestamp: madeAt }), marks });
-    else this.#say(message, marks);
+    const { stamps, acks, skew } = this.setup;
+    const record = json === null ? { documentId: id } : { document: json };
+    const change = { collection: VISITS, ...record, madeAt };
+    const message = messageOf(change, stamps, this.#world.now + skew);
+    this.#push({ message: { ...message, ...(acks && { ack }) }, marks });
   }
 
-  #say(message: object, marks: readonly Mark[]): void {
-    const timestamp = this.setup.stamps === 'none' ? {} : { timestamp: this.#world.now + this.setup.skew };
-    this.#push({ text: this.#textOf({ ...message, ...timestamp }), marks });
-  }
-
-  #textOf = (message: object): string => JSON.stringify({ ...message, userId: ANNA, deviceId: this.name });
-
-  #push(frame: { pong: string } | { text: string; marks: readonly Mark[] }): void {
+  #push(frame: { pong: string } | { message: Said; marks: readonly Mark[] }): void {
     this.#link?.up.push({ ...frame, at: this.#world.now });
   }
 
@@ -592,12 +571,14 @@ export class LegacyApp {
     for (const [id, copy] of copies) this.#copies.set(id, copy);
   }
 
-  #read({ type, data, ack, code, timestamp }: ServerMessage): void {
+  #read(message: ServerMessage): void {
+    const { type, data, ack, code, timestamp } = message;
     if (type === 'FULL_SYNC' || type === 'DATA_UPDATE' || type === 'DATA_DELETE') this.#startHandling();
     if (type === 'FULL_SYNC') {
       this.#syncReadAt = this.#world.now;
       this.#copies.clear();
-      for (const record of data[VISITS] ?? []) this.#take(`${record.id}`, record, timestamp);
+      for (const record of Object.values(taken({}, message)[VISITS] ?? {}))
+        this.#take(`${record.id}`, record, timestamp);
     } else if (type === 'DATA_UPDATE') this.#take(`${data.document.id}`, data.document);
     else if (type === 'DATA_DELETE') this.#take(data.documentId, null);
     else if (type === 'ACK') this.#queue = this.#queue.filter((each) => each.ack !== ack);

@@ -1,23 +1,10 @@
-/** Apps as they are in the field, over real sockets: one with a queue for the time without a network, one over HTTP. */
-import type { Collections, Json, JsonRecord } from '../../shared/json.js';
-import { type ById, byId } from './clinic.js';
-import { JsonDevice, type ServerMessage } from './devices/json-device.js';
-
-interface Change {
-  readonly type: 'DATA_UPDATE' | 'DATA_DELETE';
-  readonly collection: string;
-  readonly document?: JsonRecord;
-  readonly documentId?: string;
-  /** By the clock of the phone. */
-  readonly madeAt: number;
-}
+import type { Json, JsonRecord } from '../../shared/json.js';
+import type { ById } from './clinic.js';
+import { JsonDevice } from './devices/json-device.js';
+import { apply, type Change, messageOf, type ServerMessage, type Stamps } from './devices/json-words.js';
 
 export interface PhoneHabits {
-  /**
-   * Which timestamps its messages carry: when the change was made and when it is sent; `stored`: the time of the
-   * change as both of them; or none.
-   */
-  readonly stamps: 'both' | 'stored' | 'none';
+  readonly stamps: Stamps;
   /** When it sends its queue: once it has the full sync, or as soon as the socket is open. */
   readonly replays: 'after the full sync' | 'at open';
 }
@@ -107,90 +94,27 @@ export class Phone {
 
   /** Writes a whole record over its copy, and sends or queues it; returns the time. */
   write(collection: string, document: JsonRecord): number {
-    return this.#change({ type: 'DATA_UPDATE', collection, document, madeAt: Date.now() });
+    return this.#change({ collection, document, madeAt: Date.now() });
   }
 
   delete(collection: string, documentId: string): number {
-    return this.#change({ type: 'DATA_DELETE', collection, documentId, madeAt: Date.now() });
+    return this.#change({ collection, documentId, madeAt: Date.now() });
   }
 
   #change(change: Change): number {
-    if (this.#line !== null) {
-      this.#send(this.#line, change);
-      return change.madeAt;
-    }
-    this.#queue.push(change);
-    const { collection, document, documentId } = change;
-    const { [documentId ?? '']: _, ...records } = this.#copy[collection] ?? {};
-    const changed = document === undefined ? records : { ...records, [String(document.id)]: document };
-    this.#copy = { ...this.#copy, [collection]: changed };
+    apply(this.store, change);
+    if (this.#line === null) this.#queue.push(change);
+    else this.#send(this.#line, change);
     return change.madeAt;
   }
 
-  #send(line: JsonDevice, { collection, document, documentId, madeAt }: Change): void {
-    const { stamps } = this.habits;
-    const time = stamps === 'none' ? undefined : madeAt;
-    const timestamp = stamps === 'both' ? Date.now() : time;
-    const ack = `${++this.#acks}`;
-    if (document !== undefined) {
-      line.update(collection, document, { data: { collection, document, timestamp: time }, timestamp, ack });
-    } else if (documentId !== undefined) {
-      const data = { collection, documentId, timestamp: time };
-      line.delete(collection, documentId, { data, timestamp, ack });
-    }
+  #send(line: JsonDevice, change: Change): void {
+    apply(line.store, change);
+    line.say({ ...messageOf(change, this.habits.stamps, Date.now()), ack: `${++this.#acks}` });
   }
 
   #connected(): JsonDevice {
     if (this.#line === null) throw new Error(`${this.device} has no connection`);
     return this.#line;
-  }
-}
-
-/** A device whose network blocks WebSockets: it gets what there is, and posts what it changed. */
-export class HttpDevice {
-  readonly device: string;
-  /** Its copy of the records: collection → id → record. */
-  store: ById = {};
-  readonly #url: string;
-  readonly #user: string;
-  #etag: string | null = null;
-
-  constructor(url: string, user: string, device: string) {
-    this.#url = `${url}/api/sync/${user}`;
-    this.#user = user;
-    this.device = device;
-  }
-
-  /** Asks for what is new since the last answer; returns its status. */
-  get(): Promise<number> {
-    return this.#ask({});
-  }
-
-  /** Writes whole records, `[collection, record]`, made now, and says by the tag what it had. */
-  async write(...records: readonly (readonly [collection: string, record: JsonRecord])[]): Promise<void> {
-    const timestamp = Date.now();
-    const envelope = { type: 'DATA_UPDATE', userId: this.#user, deviceId: this.device, timestamp };
-    const changes = records.map(([collection, document]) => ({
-      ...envelope,
-      data: { collection, document, timestamp },
-    }));
-    const status = await this.#ask({ method: 'POST', body: JSON.stringify({ changes }) });
-    if (status !== 200) throw new Error(`POST got ${status}`);
-  }
-
-  record(collection: string, id: string): JsonRecord {
-    const found = this.store[collection]?.[id];
-    if (found === undefined) throw new Error(`${this.device} has no ${collection}/${id}`);
-    return found;
-  }
-
-  async #ask(request: RequestInit): Promise<number> {
-    const headers = { 'Device-ID': this.device, ...(this.#etag !== null && { 'If-None-Match': this.#etag }) };
-    const response = await fetch(this.#url, { ...request, headers });
-    const text = await response.text();
-    if (response.status !== 200 && response.status !== 304) throw new Error(`got ${response.status} ${text}`);
-    this.#etag = response.headers.get('etag');
-    if (response.status === 200) this.store = byId(JSON.parse(text) as Collections);
-    return response.status;
   }
 }

@@ -12,13 +12,12 @@ import { type RecordImage, readImage, writeImage } from '../../server/documents/
 import { keyOf, type RecordKey } from '../../server/documents/records/record-key.js';
 import { DocumentRegistry, type Lease, type RegistryOptions } from '../../server/documents/registry.js';
 import type { UserDocument } from '../../server/documents/user-document.js';
-import { JsonSession } from '../../server/gateways/json/session.js';
-import { silentLog } from '../../server/log.js';
 import { MemoryStore } from '../../server/store/memory/memory-store.js';
 import type { Store } from '../../server/store/store.js';
 import type { CollectionName, DeviceId, RecordId, UserId } from '../../shared/names.js';
 import { collectionNames, recordMap } from '../../shared/records.js';
-import { jsonOutbox } from './devices/outbox.js';
+import { JsonLine } from './devices/json-line.js';
+import type { ServerMessage } from './devices/json-words.js';
 import { seededRandom } from './hostile.js';
 import { LevelFixture } from './level-fixture.js';
 import { Watched } from './wait.js';
@@ -189,8 +188,8 @@ export class Ward {
   }
 
   /** A JSON device connects. */
-  line(device: string, options: LineOptions = {}): JsonLine {
-    return new JsonLine(this, device, options);
+  line(device: string, options: LineOptions = {}): WardDevice {
+    return new WardDevice(this, device, options);
   }
 }
 
@@ -222,59 +221,44 @@ interface LineOptions {
   readonly answers?: boolean;
 }
 
-interface Sent {
-  readonly type: string;
-  readonly code?: string;
-  readonly ack?: string;
-  readonly data?: { readonly document?: object; readonly documentId?: string };
-}
-
-/** A connection of a JSON device, without a socket. */
-export class JsonLine {
-  readonly sent: Sent[] = [];
+/** A JSON device of a ward, whose writes are durable when they return. */
+export class WardDevice {
+  readonly messages: ServerMessage[] = [];
   closed: string | null = null;
   readonly #ward: Ward;
   readonly #device: string;
-  readonly #session: JsonSession;
+  readonly #line: JsonLine;
   readonly #events = new Watched();
   #acks = 0;
 
   constructor(ward: Ward, device: string, { answers = true }: LineOptions) {
     this.#ward = ward;
     this.#device = device;
-    this.#session = new JsonSession({
+    this.#line = new JsonLine({
       document: ward.document,
-      device: device as DeviceId,
+      device,
       now: () => ward.now,
-      log: silentLog,
-      maxDepth: 64,
-      maxMessage: 100_000,
-      outbox: jsonOutbox({
-        send: (text) => {
-          this.sent.push(JSON.parse(text.toString()));
-          this.#events.changed();
-        },
-        ping: (payload) => {
-          if (answers) queueMicrotask(() => this.#session.pong(payload));
-        },
-        close: ({ code }) => {
-          this.closed = code;
-          this.#events.changed();
-        },
-      }),
+      arrived: (frame) => {
+        if ('message' in frame) this.messages.push(frame.message);
+        else if (answers) queueMicrotask(() => this.#line.pong(frame.ping));
+        this.#events.changed();
+      },
+      closed: ({ code }) => {
+        this.closed = code;
+        this.#events.changed();
+      },
     });
-    this.#session.start();
   }
 
   /** Resolves when it has the full sync. */
   async ready(): Promise<this> {
-    await this.#until(() => this.sent.some(({ type }) => type === 'CONNECTION_CONFIRMED'));
+    await this.#until(() => this.messages.some(({ type }) => type === 'CONNECTION_CONFIRMED'));
     return this;
   }
 
   /** Sends a record; resolves when it is durable. `madeAt` is earlier than the connection in a queue. */
   async update(collection: string, document: object, madeAt: number | null = this.#ward.now): Promise<void> {
-    await this.#send('DATA_UPDATE', { collection, document, timestamp: madeAt });
+    await this.#send({ type: 'DATA_UPDATE', data: { collection, document, timestamp: madeAt } });
   }
 
   async delete(
@@ -282,34 +266,34 @@ export class JsonLine {
     documentId: string,
     madeAt: number | null = this.#ward.now,
   ): Promise<void> {
-    await this.#send('DATA_DELETE', { collection, documentId, timestamp: madeAt });
+    await this.#send({ type: 'DATA_DELETE', data: { collection, documentId, timestamp: madeAt } });
   }
 
   /** As `update`, with the time that the device's clock shows at sending. */
   async updateAt(collection: string, document: object, madeAt: number, sentAt: number): Promise<void> {
-    await this.#send('DATA_UPDATE', { collection, document, timestamp: madeAt }, { timestamp: sentAt });
+    const data = { collection, document, timestamp: madeAt };
+    await this.#send({ type: 'DATA_UPDATE', data, timestamp: sentAt });
   }
 
   /** The deletions that it was told. */
-  get deletions(): unknown[] {
-    return this.sent.filter(({ type }) => type === 'DATA_DELETE').map(({ data }) => data?.documentId);
+  get deletions(): string[] {
+    return this.messages.filter(({ type }) => type === 'DATA_DELETE').map(({ data }) => data.documentId);
   }
 
   leave(): void {
-    this.#session.leave();
+    this.#line.leave();
   }
 
-  async #send(type: string, data: object, more: object = {}): Promise<void> {
+  async #send(message: object): Promise<void> {
     const ack = `ack ${++this.#acks}`;
-    const envelope = { userId: Ward.USER, deviceId: this.#device, ack };
-    this.#session.receive(JSON.stringify({ type, ...envelope, data, ...more }));
-    await this.#until(() => this.sent.some((message) => message.type === 'ACK' && message.ack === ack));
+    this.#line.say({ ...message, ack });
+    await this.#until(() => this.messages.some((answer) => answer.type === 'ACK' && answer.ack === ack));
   }
 
   #until(look: () => boolean): Promise<boolean> {
     const check = () => {
       if (this.closed !== null) throw new Error(`${this.#device} was closed with ${this.closed}`);
-      const error = this.sent.find(({ type }) => type === 'ERROR');
+      const error = this.messages.find(({ type }) => type === 'ERROR');
       if (error !== undefined) throw new Error(`${this.#device} was refused with ${error.code}`);
       return look();
     };

@@ -1,21 +1,9 @@
 import WebSocket from 'ws';
-import type { Collections, JsonRecord } from '../../../shared/json.js';
-import { type ById, byId } from '../clinic.js';
+import type { JsonRecord } from '../../../shared/json.js';
+import type { ById } from '../clinic.js';
 import { handled } from '../handled.js';
 import { Watched } from '../wait.js';
-
-/** A message of the server to a JSON device; which fields there are depends on `type`. */
-export interface ServerMessage {
-  readonly type: 'FULL_SYNC' | 'DATA_UPDATE' | 'DATA_DELETE' | 'CONNECTION_CONFIRMED' | 'ERROR' | 'ACK';
-  readonly data: { collection: string; document: JsonRecord; documentId: string };
-  readonly timestamp: number;
-  readonly fromDevice: string;
-  readonly userId: string;
-  readonly deviceId: string;
-  readonly code: string;
-  readonly message: string;
-  readonly ack: string;
-}
+import { apply, type Change, messageOf, type ServerMessage, taken } from './json-words.js';
 
 /** A record that never is, for `saved`. */
 export const NO_RECORD = 'no-such-record';
@@ -68,29 +56,27 @@ export class JsonDevice {
     return connected;
   }
 
+  /** Sends a message as it is. */
   send(message: object): void {
     this.ws.send(JSON.stringify(message));
   }
 
+  /** Sends a message, with who it is from. */
+  say(message: object): void {
+    this.send({ userId: this.user, deviceId: this.device, ...message });
+  }
+
   /** Writes a record now, by a clock that goes right. */
   update(collection: string, document: object, more: object = {}): void {
-    const { user: userId, device: deviceId } = this;
-    const timestamp = Date.now();
-    this.#write(collection, document as JsonRecord);
-    const data = { collection, document, timestamp };
-    this.send({ type: 'DATA_UPDATE', data, userId, deviceId, timestamp, ...more });
+    this.#change({ collection, document: document as JsonRecord, madeAt: Date.now() }, more);
   }
 
   delete(collection: string, documentId: string | number, more: object = {}): void {
-    const { user: userId, device: deviceId } = this;
-    const timestamp = Date.now();
-    delete this.store[collection]?.[String(documentId)];
-    const data = { collection, documentId, timestamp };
-    this.send({ type: 'DATA_DELETE', data, userId, deviceId, timestamp, ...more });
+    this.#change({ collection, documentId: documentId as string, madeAt: Date.now() }, more);
   }
 
   requestSync(more: object = {}): void {
-    this.send({ type: 'REQUEST_SYNC', userId: this.user, deviceId: this.device, ...more });
+    this.say({ type: 'REQUEST_SYNC', ...more });
   }
 
   /** Resolves when everything that was sent before is durable; changes nothing on either side. */
@@ -100,25 +86,13 @@ export class JsonDevice {
     await this.until(() => this.messages.some((message) => message.type === 'ACK' && message.ack === ack));
   }
 
-  /** Resolves when the server has handled everything that was sent before, durable or not. */
-  async heard(): Promise<void> {
-    let answered = false;
-    this.ws.once('pong', () => {
-      answered = true;
-      this.#events.changed();
-    });
-    this.ws.ping();
-    await this.until(() => answered); // it has arrived; its user's turn may be still to come
-    await handled(this.#url);
-  }
-
   /** The next message of this type that `next` has not given yet; waits for it. */
   async next(type: ServerMessage['type']): Promise<ServerMessage> {
-    const taken = this.#taken.get(type) ?? 0;
-    this.#taken.set(type, taken + 1);
+    const index = this.#taken.get(type) ?? 0;
+    this.#taken.set(type, index + 1);
     return this.#events.until(
       () => {
-        const message = this.of(type)[taken];
+        const message = this.of(type)[index];
         if (message === undefined && this.closed !== null) {
           throw new Error(`closed with ${this.closed.code} ${this.closed.reason}, waiting for ${type}`);
         }
@@ -143,22 +117,31 @@ export class JsonDevice {
     return this.until(() => this.closed);
   }
 
+  /** Resolves when the server has handled everything that was sent before, durable or not. */
+  async heard(): Promise<void> {
+    let answered = false;
+    this.ws.once('pong', () => {
+      answered = true;
+      this.#events.changed();
+    });
+    this.ws.ping();
+    await this.until(() => answered); // it has arrived; its user's turn may be still to come
+    await handled(this.#url);
+  }
+
   close(): Promise<Close> {
     this.ws.close();
     return this.end();
   }
 
   #receive(message: ServerMessage): void {
-    const { type, data } = message;
-    if (type === 'FULL_SYNC') this.store = byId(data as unknown as Collections);
-    else if (type === 'DATA_UPDATE') this.#write(data.collection, data.document);
-    else if (type === 'DATA_DELETE') delete this.store[data.collection]?.[data.documentId];
+    this.store = taken(this.store, message);
     this.messages.push(message);
     this.#events.changed();
   }
 
-  #write(collection: string, document: JsonRecord): void {
-    this.store[collection] ??= {};
-    this.store[collection][String(document.id)] = document;
+  #change(change: Change, more: object): void {
+    apply(this.store, change);
+    this.say({ ...messageOf(change, 'both', change.madeAt), ...more });
   }
 }
