@@ -105,4 +105,15 @@ export interface DeviceStorage {
   readSetting(name: string): Promise<string | null>;
   /** `null` removes it. */
   writeSetting(name: string, value: string | null): Promise<void>;
+  /**
+   * A number from 0 on that no other tab or process holds for the store of that name; null where all are held. Left
+   * out where it can't be told whether others write to it, or where the device's backups copy what is stored.
+   */
+  claimSlot?(name: string): Promise<SlotClaim | null>;
+}
+
+export interface SlotClaim {
+  readonly slot: number;
+  /** Once, when nothing is written any more. The end of the process releases it, too. */
+  release(): void;
 }

@@ -4,6 +4,7 @@ import type { PendingChange, SyncSource } from '../connection/sync-source.js';
 import { ClientError, type StorageError } from '../errors.js';
 import type { ClearReason, StoreNews } from '../local-store/store.js';
 import { Quarantine } from '../refused/quarantine.js';
+import { ClientIds } from './client-ids.js';
 import { closeGaps } from './gaps.js';
 import { Persistence, type PersistenceOptions } from './persistence.js';
 import type { Origin, Replacement, Task } from './replica-task.js';
@@ -24,11 +25,11 @@ export class Replica implements SyncSource {
   readonly #options: ReplicaOptions;
   readonly #persistence: Persistence;
   readonly #runner: TaskRunner;
+  readonly #ids: ClientIds;
   readonly #listeners = new Set<() => void>();
   readonly stateVector = (): Uint8Array => Y.encodeStateVector(this.doc);
   readonly settled = (): Promise<void> => this.write(() => {});
   readonly setAside: SyncSource['setAside'] = (...refused) => this.refused.setAside(...refused);
-  readonly closeGaps = (serverHas: Uint8Array): Promise<void> => closeGaps(this, serverHas);
   #tasks: Task[] = [];
   #replacement: Replacement | null = null;
   #hasNews = false;
@@ -43,9 +44,19 @@ export class Replica implements SyncSource {
     this.#persistence = new Persistence({
       ...options,
       doc,
+      onStorage: (error) => {
+        if (error !== null) this.#ids.letGo();
+        options.onStorage(error);
+      },
       onPending: () => this.#tellPending(),
       onNews: () => this.#drain(true),
       onReopened: () => this.#drain(),
+    });
+    this.#ids = new ClientIds({
+      ...options,
+      doc,
+      settled: this.settled,
+      isStored: () => this.#persistence.supervisor.store !== null,
     });
     this.#runner = new TaskRunner(doc, this.#persistence.pending, {
       onIdle: () => this.#tasks.length > 0 && this.#drain(),
@@ -63,6 +74,7 @@ export class Replica implements SyncSource {
   static async open(options: ReplicaOptions): Promise<Replica> {
     const replica = new Replica(options);
     await replica.#persistence.supervisor.open();
+    replica.#ids.begin();
     return replica;
   }
 
@@ -120,6 +132,11 @@ export class Replica implements SyncSource {
     return () => void this.#listeners.delete(listener);
   }
 
+  async closeGaps(serverHas: Uint8Array): Promise<void> {
+    await closeGaps(this, serverHas);
+    await this.#ids.heard(serverHas);
+  }
+
   confirm(upTo: number): void {
     this.#persistence.confirm(upTo);
   }
@@ -140,6 +157,7 @@ export class Replica implements SyncSource {
     this.#closed = true;
     this.#persistence.supervisor.stop();
     await this.#drained;
+    this.#ids.end();
     this.doc.destroy();
   }
 

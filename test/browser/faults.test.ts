@@ -1,6 +1,8 @@
 import type { Page } from 'playwright-core';
+import { expect, onTestFinished } from 'vitest';
 import { browserTest, startBrowser, useBrowser, useDemoServer } from '../support/browser.js';
 import { Demo, sees } from '../support/browser-demo.js';
+import { NativeDevice } from '../support/devices/native-device.js';
 
 startBrowser();
 
@@ -36,6 +38,28 @@ browserTest('[C9] two tabs share a document while both are offline, and no row i
     for (const pane of [tab.phone, tab.tablet]) await pane.shows('Anna Weber', merged);
     await tab.settledWith(6);
   }
+});
+
+browserTest('[C9 P10] however often a page is loaded, each device writes under one client id', async () => {
+  const server = await useDemoServer();
+  const newTab = await useBrowser();
+  const demo = await Demo.open(await newTab(), server);
+  const { phone, tablet } = demo;
+  await phone.add({ patient: 'Rosa Klein', room: '0' });
+  await tablet.card('Rosa Klein').waitFor();
+  for (const n of [1, 2, 3]) {
+    await phone.edit('Rosa Klein', 'room', `${n}`);
+    await tablet.edit('Rosa Klein', 'notes', `Seen ${n} times`);
+    await demo.settledWith(1);
+    await demo.reload();
+    await phone.connection('Online');
+    await tablet.connection('Online');
+  }
+  const other = await NativeDevice.connect(server.url, 'visitor', 'other');
+  onTestFinished(() => other.close());
+  expect(other.collection('appointments').size).toBe(1);
+  expect(other.doc.store.clients.size).toBe(2);
+  await phone.shows('Rosa Klein', { room: '3', notes: 'Seen 3 times' });
 });
 
 const deleteDatabase = (page: Page, name: string): Promise<void> =>

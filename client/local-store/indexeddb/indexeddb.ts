@@ -3,6 +3,7 @@ import type { DeviceStorage } from '../store.js';
 import { deleteDatabase, toIndexedDbError, withSettings } from './database.js';
 import type { IndexedDbLimits, IndexedDbOptions } from './options.js';
 import { answerOf } from './requests.js';
+import { claimSlot } from './slots.js';
 import { IndexedDbStore } from './store.js';
 
 /**
@@ -32,6 +33,7 @@ export function indexedDbStorage(options: IndexedDbOptions = {}): DeviceStorage 
       withSettings(limits, 'readwrite', async (settings) => {
         await (value === null ? answerOf(settings.delete(name)) : answerOf(settings.put(value, name)));
       }),
+    claimSlot: (name) => claimSlot(`${limits.prefix}/slot/${name}`),
   };
 }
 
