@@ -277,6 +277,14 @@ async function runCommand(folder: string): Promise<void> {
   expect((await ended)[0] === 0, 'The server did not end in order.');
 }
 
+/** As after an install without scripts on a machine that no built file of LevelDB fits. */
+async function lackLevelDb(folder: string): Promise<void> {
+  await rm(join(folder, 'node_modules/classic-level/prebuilds'), { recursive: true });
+  const said = await run(folder, 'npx', 'telemed-sync').then(() => 'It started.', String);
+  for (const part of ['a package that it needs is missing', 'npm install', 'No native build was found'])
+    expect(said.includes(part), `The command says: ${said}`);
+}
+
 /** An app with the client alone: what it gets, and what it makes of that. */
 async function tryClient(folder: string, client: string): Promise<void> {
   await step('an app gets the client, Yjs, and what they need', async () => {
@@ -297,6 +305,7 @@ async function tryClient(folder: string, client: string): Promise<void> {
 async function tryServer(folder: string, server: string): Promise<void> {
   await step('an install of the server', () => project(folder, server));
   await step('the command, and the server that it starts', () => runCommand(folder));
+  await step('a server without LevelDB names it, and how to get it', () => lackLevelDb(folder));
 }
 
 async function tryBoth(folder: string, client: string, server: string): Promise<void> {

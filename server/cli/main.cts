@@ -12,11 +12,20 @@ function isOlder(version: string, least: string): boolean {
   return differs >= 0 && (have[differs] ?? 0) < (want[differs] ?? 0);
 }
 
+/** What is loaded is checked by tests: only an install that is not whole fails here. */
+function refuse(error: unknown): void {
+  const cause = error instanceof Error ? error.stack : String(error);
+  process.stderr.write(
+    `telemed-sync can't start: a package that it needs is missing, or not built for this machine. Install it anew, with install scripts allowed: npm install\n${cause}\n`,
+  );
+  process.exitCode = 1;
+}
+
 if (isOlder(process.versions.node, needed)) {
   process.stderr.write(
     `telemed-sync needs Node ${needed} or newer, and this is Node ${process.versions.node}: install a newer one.\n`,
   );
   process.exitCode = 2;
 } else {
-  import('./commands.js').then(({ runProcess }) => runProcess());
+  import('./commands.js').then(({ runProcess }) => runProcess(), refuse);
 }
