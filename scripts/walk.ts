@@ -46,7 +46,7 @@ function told({ title, walk }: Scene): string {
 
 const summary = ({ title, walk }: Scene) => {
   const wayIn = staysOf(walk.wayIn);
-  return { title, files: filesOf(walk.wayIn), climbs: climbsOf(wayIn) };
+  return { title, files: filesOf(walk.wayIn), filesOut: filesOf(walk.wayOut), climbs: climbsOf(wayIn) };
 };
 
 const all = await walked();

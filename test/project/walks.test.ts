@@ -5,10 +5,12 @@ import { instrumented } from '../../scripts/walk/instrument.js';
 import { climbsOf, filesOf, staysOf } from '../../scripts/walk/story.js';
 import type { Call } from '../../scripts/walk/trace.js';
 import { PATIENCE } from '../support/wait.js';
+import { read } from './sources.js';
 
 interface Walked {
   readonly title: string;
   readonly files: readonly string[];
+  readonly filesOut: readonly string[];
   readonly climbs: readonly string[];
 }
 
@@ -34,6 +36,9 @@ const MAY_CLIMB: Readonly<Record<string, string>> = {
     'Yjs has ended a change, and what waits is carried out',
   'client/replica/persistence → client/replica/task-runner': 'under the lock of the store, what it has first',
 };
+
+const inOrder = (files: readonly string[], told: readonly string[] = []): string[] =>
+  files.filter((file) => told.includes(file));
 
 describe('the walks of docs/ARCHITECTURE.md', () => {
   let walks: Walked[];
@@ -61,6 +66,18 @@ describe('the walks of docs/ARCHITECTURE.md', () => {
     expect(files[0]).toBe('client/sync-manager.ts');
     expect(files).toContain('client/local-store/sole-store.ts');
     expect(files.filter((file) => file.startsWith('client/connection/'))).toEqual([]);
+  });
+
+  test.each([
+    ['An update of a native device', 'a native update'],
+    ['A JSON write over a socket', 'a JSON write over a socket'],
+    ['An `addData` of our client', 'addData of our client'],
+  ])('what docs/ARCHITECTURE.md says of it is its order: %s', (paragraph, title) => {
+    const [, block = ''] = read('docs/ARCHITECTURE.md').split(`\n${paragraph}`)[1]?.split('```\n') ?? [];
+    const told = block.split('── stored ──').map((part) => part.match(/^(server|shared|client)\S+/gm) ?? []);
+    const { files, filesOut } = walks.find((walk) => walk.title === title) as Walked;
+    expect(told.every((part) => part.length > 2)).toBe(true);
+    expect(told).toEqual([inOrder(files, told[0]), inOrder(filesOut, told[1])]);
   });
 
   test('no file is entered twice but on the way out, save for a reason', () => {
