@@ -1,84 +1,66 @@
-/** What an update costs the server that has to keep it and pass it on, beside a relay that only passes it on. */
-import { join } from 'node:path';
-import {
-  announce,
-  type Contest,
-  type Contestant,
-  compete,
-  contestOptions,
-  DEVICES,
-  editsPerUser,
-  judge,
-  judgeEncryption,
-  pin,
-  profileOptions,
-  type Role,
-  report,
-  USERS,
-} from './support/contest.js';
-import type { Cores } from './support/cores.js';
-import { Crowd } from './support/crowd.js';
-import { type Edits, prepareEdits } from './support/edits.js';
+/** What an update costs the server that has to keep it and pass it on, beside one that only passes it on. */
+import { type Contest, compete, DEVICES, type EditArm, USERS } from './support/contest.js';
+import { prepareEdits } from './support/edits.js';
 import { NativeDevice } from './support/native-device.js';
-import { durableServer, encryptedServer, referenceServer, relay } from './support/programs.js';
-import type { Scope } from './support/scope.js';
-import { buildServer, ServerProcess, type ServerProgram } from './support/server-process.js';
+import { commonOptions, conclude } from './support/outcome.js';
+import {
+  durableServer,
+  encryptedServer,
+  floorServer,
+  memoryReference,
+  type Program,
+  referenceServer,
+  relay,
+} from './support/programs.js';
+import { buildServer } from './support/server-process.js';
 import type { Benchmark } from './support/types.js';
 
-const CONTEST: Contest = { name: 'fanout', rate: 2_000, expected: 2.2 };
-
 export const fanout: Benchmark = {
-  name: CONTEST.name,
-  line: `server CPU per update, ${USERS} users × ${DEVICES} native devices, beside a relay and a reference`,
+  name: 'fanout',
+  line: `server CPU per update, ${USERS} users × ${DEVICES} native devices, beside a relay, the floor, and references`,
   options: {
-    short: 'fewer and shorter rounds (at most 40 s)',
+    ...commonOptions,
     encrypt: 'beside it the same server with everything on disk encrypted',
-    ...contestOptions(CONTEST),
+    profile: 'writes CPU profiles of the durable server to artifacts/',
   },
-  longest: (options) => (options.has('short') ? 120_000 : 420_000),
+  longest: () => 1_200_000,
   run: async (options, scope) => {
-    buildServer();
-    const cores = pin();
-    announce(CONTEST, options);
-    const contestants = await gather(options, cores, scope);
-    await compete(contestants, CONTEST, options);
-    report(contestants);
-    const encryption = options.has('encrypt') ? judgeEncryption(contestants, options) : 0;
-    return Math.max(judge(contestants, CONTEST, options), encryption);
+    if (!options.has('built')) buildServer();
+    return conclude(await compete(contestOf(options), options, scope), options);
   },
 };
 
-async function gather(
-  options: ReadonlySet<string>,
-  cores: Cores | null,
-  scope: Scope,
-): Promise<Contestant[]> {
-  const folder = await scope.folder();
-  const edits = prepareEdits(editsPerUser(CONTEST, options));
-  const core = cores?.server ?? null;
-  const ours = durableServer(join(folder, 'ours'), profileOptions(options));
-  const encrypted = encryptedServer(join(folder, 'encrypted'));
-  return [
-    await enter('durable', ours(core), edits, scope),
-    ...(options.has('encrypt') ? [await enter('encrypted', encrypted(core), edits, scope)] : []),
-    await enter('relay', relay(core), edits, scope),
-    await enter('reference', referenceServer(join(folder, 'reference'))(core), edits, scope),
-  ];
+const contestOf = (options: ReadonlySet<string>): Contest<Uint8Array> => ({
+  name: fanout.name,
+  line: fanout.line,
+  arms: [
+    { ...arm('relay', 'plain relay', relay, false), device: native(false) },
+    arm('floor', 'floor server', floorServer),
+    arm('ours', 'durable server', (folder) => durableServer(folder, profileOptions(options))),
+    ...(options.has('encrypt') ? [arm('encrypted', 'durable server, encrypted', encryptedServer)] : []),
+    arm('memory', '@y/websocket-server 0.1.1, in memory', memoryReference, false),
+    arm('leveldb', '@y/websocket-server 0.1.1 + y-leveldb', referenceServer),
+  ],
+  goals: [
+    { arm: 'ours', measure: 'warm', of: 'relay', most: 3 },
+    { arm: 'ours', measure: 'warm', of: 'floor', most: 1.3 },
+    { arm: 'ours', measure: 'warm', of: 'leveldb', most: 1 / 1.4 },
+    ...(options.has('encrypt') ? [{ arm: 'encrypted', measure: 'warm', of: 'ours', most: 1.1 }] : []),
+  ],
+  edits: prepareEdits,
+});
+
+const native = (handshake: boolean) => (port: number, user: string) =>
+  new NativeDevice(`ws://127.0.0.1:${port}/yjs/${user}`, handshake);
+
+function arm(
+  id: string,
+  name: string,
+  program: (folder: string) => Program,
+  stores = true,
+): EditArm<Uint8Array> {
+  return { id, name, program, stores, device: native(true) };
 }
 
-async function enter(
-  role: Role,
-  program: ServerProgram,
-  edits: Edits<Uint8Array>,
-  scope: Scope,
-): Promise<Contestant> {
-  const server = await ServerProcess.start(program, scope);
-  const crowd = await Crowd.gather({
-    users: USERS,
-    devicesPerUser: DEVICES,
-    device: (user) => new NativeDevice(`ws://127.0.0.1:${server.port}/yjs/${user}`, role !== 'relay'),
-    edits,
-  });
-  scope.atEnd(() => crowd.leave());
-  return { name: program.name, role, server, crowd, rounds: [] };
-}
+const profileOptions = (options: ReadonlySet<string>): string[] =>
+  options.has('profile') ? ['--cpu-prof', '--cpu-prof-dir=artifacts'] : [];

@@ -2,8 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as Y from 'yjs';
+import { updateFrame } from './support/frames.js';
 import { JsonDevice } from './support/json-device.js';
-import { NativeDevice, updateFrame } from './support/native-device.js';
+import { NativeDevice } from './support/native-device.js';
 import { print, quantile, table } from './support/print.js';
 import { durableServer } from './support/programs.js';
 import type { Scope } from './support/scope.js';

@@ -7,11 +7,24 @@ import { hooks } from './hooks.js';
 import { large } from './large.js';
 import { legacy } from './legacy.js';
 import { scan } from './scan.js';
+import { storm, stormFresh, stormJson } from './storm.js';
 import { print } from './support/print.js';
 import { withScope } from './support/scope.js';
 import type { Benchmark } from './support/types.js';
 
-const BENCHMARKS: readonly Benchmark[] = [fanout, firstSync, legacy, hooks, scan, fairness, large, backlog];
+const BENCHMARKS: readonly Benchmark[] = [
+  fanout,
+  legacy,
+  storm,
+  stormFresh,
+  stormJson,
+  firstSync,
+  hooks,
+  scan,
+  fairness,
+  large,
+  backlog,
+];
 
 class UsageError extends Error {}
 

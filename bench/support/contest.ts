@@ -1,169 +1,143 @@
-/** Servers side by side: the same crowd at each, rounds in turn, and the CPU of each per update beside a relay's. */
-import { type Cores, pinSelf, twoCores } from './cores.js';
-import type { Crowd, Stretch } from './crowd.js';
-import { median, print, quantile, table } from './print.js';
+/** Servers side by side while the same crowd edits at each: CPU per update, and what a crash loses. */
+import type { Cores } from './cores.js';
+import { Crowd, type Device } from './crowd.js';
+import type { Edits } from './edits.js';
+import type { ArmFigures, Figures, Goal } from './figures.js';
+import { lossOf, syncsOf } from './loss.js';
+import { machine, type Size, sizeOf } from './outcome.js';
+import { type Arm, type Measured, pin, race, within } from './race.js';
+import type { Scope } from './scope.js';
 import type { ServerProcess } from './server-process.js';
 
 export const USERS = 200;
 export const DEVICES = 3;
-/** A short run measures less exactly: it fails only beyond this. */
-const SHORT_TOLERANCE = 1.2;
 
-export interface Contest {
+export interface EditArm<Frame> extends Arm {
+  readonly device: (port: number, user: string, index: number) => Device<Frame>;
+  /** Whether the program writes to a disk, so that a crash can be survived. */
+  readonly stores: boolean;
+}
+
+export interface Contest<Frame> {
   readonly name: string;
-  /** Edits per second of all users together, far from what any of the servers can take. */
-  readonly rate: number;
-  /** How many times the CPU of the relay the durable server may take. */
-  readonly expected: number;
+  readonly line: string;
+  readonly arms: readonly EditArm<Frame>[];
+  readonly goals: readonly Goal[];
+  readonly edits: (count: number) => Edits<Frame>;
 }
 
-type Options = ReadonlySet<string>;
-
-interface Times {
-  readonly rounds: number;
-  /** Seconds, once per server before the first round. */
-  readonly warmUp: number;
-  /** Seconds, in each round before the measurement. */
-  readonly settle: number;
-  readonly measure: number;
+interface Load extends Size {
+  /** Edits of each user in each of the two loads of a round. */
+  readonly edits: number;
 }
 
-const LONG: Times = { rounds: 7, warmUp: 4, settle: 0.5, measure: 4 };
-const SHORT: Times = { rounds: 3, warmUp: 1, settle: 0.2, measure: 1.7 };
-const timesOf = (options: Options): Times => (options.has('short') ? SHORT : LONG);
+const LONG: Load = { rounds: 5, edits: 100 };
+const SHORT: Load = { rounds: 3, edits: 40 };
 
-interface Round extends Stretch {
-  /** Server CPU per update, in µs. */
-  readonly cpu: number;
-  /** Updates per batch on disk, where it is known. */
-  readonly perBatch: number | null;
-}
+const MEASURES = [
+  { id: 'warm', line: 'CPU per update, warm', unit: 'µs' },
+  { id: 'cold', line: 'CPU per update, cold', unit: 'µs' },
+];
 
-export type Role = 'durable' | 'encrypted' | 'relay' | 'reference';
-
-export interface Contestant {
-  readonly name: string;
-  readonly role: Role;
-  readonly server: ServerProcess;
-  readonly crowd: Pick<Crowd<unknown>, 'edit'>;
-  readonly rounds: Round[];
-}
-
-/** What `--help` says of `--check` and `--profile`. */
-export const contestOptions = ({ expected }: Contest) => ({
-  check: `exit code 1 above ${expected} × the relay (with --short: above ${(expected * SHORT_TOLERANCE).toFixed(2)} ×)`,
-  profile: 'writes a CPU profile of the durable server to artifacts/',
-});
-
-/** Arguments of node for the durable server. */
-export const profileOptions = (options: Options): string[] =>
-  options.has('profile') ? ['--cpu-prof', '--cpu-prof-dir=artifacts'] : [];
-
-export function pin(): Cores | null {
-  const cores = twoCores();
-  if (cores === null) {
-    print('No second core or no taskset: nothing is pinned, and the load disturbs the measurement.');
-    return null;
-  }
-  pinSelf(cores.load);
-  print(`Each server on core ${cores.server}, the load on core ${cores.load}.`);
-  return cores;
-}
-
-export function announce({ rate }: Contest, options: Options): void {
-  const { rounds, measure } = timesOf(options);
-  print(`${USERS} users × ${DEVICES} devices, ${rate} edits/s, ${rounds} rounds of ${measure} s;`);
-  print('durable server: packages/server/dist/server/main.js, NODE_ENV=production, LOG_LEVEL=warn\n');
-}
-
-/** How many edits each user makes at most. */
-export function editsPerUser({ rate }: Contest, options: Options): number {
-  const { rounds, warmUp, settle, measure } = timesOf(options);
-  return Math.ceil(((warmUp + rounds * (settle + measure)) * rate) / USERS) + 2 * rounds + 2;
-}
-
-export async function compete(
-  contestants: readonly Contestant[],
-  { rate }: Contest,
-  options: Options,
-): Promise<void> {
-  const times = timesOf(options);
-  for (const { crowd } of contestants) await crowd.edit(rate, times.warmUp);
-  for (let round = 0; round < times.rounds; round += 1) {
-    for (const each of contestants) each.rounds.push(await measure(each, rate, times));
-  }
-}
-
-async function measure({ server, crowd, role }: Contestant, rate: number, times: Times): Promise<Round> {
-  await crowd.edit(rate, times.settle);
-  const countsBatches = role === 'durable' || role === 'encrypted';
-  const batchesBefore = countsBatches ? await server.ask<number>('batches') : 0;
-  const before = server.cpu();
-  const stretch = await crowd.edit(rate, times.measure);
-  const cpu = ((server.cpu() - before) * 1000) / stretch.edits;
-  const perBatch = countsBatches
-    ? stretch.edits / ((await server.ask<number>('batches')) - batchesBefore)
-    : null;
-  return { ...stretch, cpu, perBatch };
-}
-
-const cpuOf = ({ rounds }: Contestant): number => median(rounds.map(({ cpu }) => cpu));
-
-export function report(contestants: readonly Contestant[]): void {
-  const relayCpu = cpuOf(find(contestants, 'relay'));
-  const header = ['', 'µs CPU/update', '(rounds)', '× relay', 'p50 ms', 'p99 ms', 'updates/batch'];
-  const rows = contestants.map((each) => {
-    const latencies = each.rounds.flatMap((round) => round.latencies);
-    const batches = each.rounds.flatMap(({ perBatch }) => perBatch ?? []);
-    return [
-      each.name,
-      cpuOf(each).toFixed(0),
-      each.rounds.map(({ cpu }) => cpu.toFixed(0)).join(' '),
-      (cpuOf(each) / relayCpu).toFixed(2),
-      quantile(latencies, 0.5).toFixed(2),
-      quantile(latencies, 0.99).toFixed(2),
-      batches.length === 0 ? '-' : median(batches).toFixed(1),
-    ];
+export async function compete<Frame>(
+  contest: Contest<Frame>,
+  options: ReadonlySet<string>,
+  scope: Scope,
+): Promise<Figures> {
+  const { rounds, edits: count } = sizeOf(options, LONG, SHORT);
+  const cores = pin();
+  const before = machine(cores !== null);
+  const edits = contest.edits(2 * count);
+  const gather = (arm: EditArm<Frame>, server: ServerProcess, inner: Scope) =>
+    gatherAt(arm, edits, server, inner);
+  const arms = await race({
+    arms: contest.arms,
+    rounds,
+    cores,
+    scope,
+    run: async (server, arm, inner) => loadTwice(server, await gather(arm, server, inner), count),
   });
-  print(table([header, ...rows]));
-  for (const { name, rounds } of contestants) {
-    const slow = rounds.filter(({ drain }) => drain > 1_000).length;
-    if (slow > 0)
-      print(`The ${name} did not keep up in ${slow} rounds: the machine is too busy or too slow.`);
+  const judged: ArmFigures[] = [];
+  for (const [index, figures] of arms.entries()) {
+    const arm = contest.arms[index] as EditArm<Frame>;
+    const facts = await within(scope, (inner) =>
+      factsOf(arm, { cores, edits: 2 * count, scope: inner }, (server) => gather(arm, server, inner)),
+    );
+    judged.push({ ...figures, facts });
   }
+  return {
+    benchmark: contest.name,
+    line: contest.line,
+    short: options.has('short'),
+    taken: new Date().toISOString(),
+    machine: before,
+    setting: { users: USERS, devices: DEVICES, 'updates a load': USERS * count, rounds },
+    limit: contest.arms[0]?.id ?? '',
+    measures: MEASURES,
+    arms: judged,
+    goals: contest.goals,
+  };
 }
 
-/** What encryption may add to the CPU of an update. */
-const ENCRYPTION = 1.1;
-
-/** The exit code for what encryption costs; each round of one server stands beside that of the other. */
-export function judgeEncryption(contestants: readonly Contestant[], options: Options): number {
-  const plain = find(contestants, 'durable').rounds;
-  const ratios = find(contestants, 'encrypted').rounds.map(
-    ({ cpu }, round) => cpu / (plain[round]?.cpu ?? cpu),
-  );
-  const ratio = median(ratios);
-  print(`encrypted / durable = ${ratio.toFixed(2)} (expected ≤ ${ENCRYPTION})`);
-  const limit = ENCRYPTION * (options.has('short') ? SHORT_TOLERANCE : 1);
-  return options.has('check') && ratio > limit ? 1 : 0;
+async function gatherAt<Frame>(
+  { device }: EditArm<Frame>,
+  edits: Edits<Frame>,
+  { port }: ServerProcess,
+  scope: Scope,
+): Promise<Crowd<Frame>> {
+  const crowd = await Crowd.gather({
+    users: USERS,
+    devicesPerUser: DEVICES,
+    device: (user, index) => device(port, user, index),
+    edits,
+  });
+  scope.atEnd(() => crowd.leave());
+  return crowd;
 }
 
-/** The exit code. */
-export function judge(
-  contestants: readonly Contestant[],
-  { name, expected }: Contest,
-  options: Options,
-): number {
-  const ratio = cpuOf(find(contestants, 'durable')) / cpuOf(find(contestants, 'relay'));
-  print(`\n${name}: durable server / relay = ${ratio.toFixed(2)} (expected ≤ ${expected})`);
-  if (ratio <= expected) return 0;
-  const limit = expected * (options.has('short') ? SHORT_TOLERANCE : 1);
-  if (ratio <= limit) print('Warning: above the expectation, within what a short run can be wrong.');
-  return options.has('check') && ratio > limit ? 1 : 0;
+/** The first load meets code that was never run; the second one is warm. */
+async function loadTwice<Frame>(
+  server: ServerProcess,
+  crowd: Crowd<Frame>,
+  count: number,
+): Promise<Measured> {
+  const cpuPerUpdate = async () => {
+    const before = server.cpu();
+    const { edits } = await crowd.editInTurn(count);
+    return ((server.cpu() - before) * 1_000) / edits;
+  };
+  const cold = await cpuPerUpdate();
+  return { cold, warm: await cpuPerUpdate() };
 }
 
-function find(contestants: readonly Contestant[], role: Role): Contestant {
-  const found = contestants.find((each) => each.role === role);
-  if (found === undefined) throw new Error(`There is no ${role}.`);
-  return found;
+interface Where {
+  readonly cores: Cores | null;
+  readonly edits: number;
+  readonly scope: Scope;
 }
+
+async function factsOf<Frame>(
+  arm: EditArm<Frame>,
+  { cores, edits, scope }: Where,
+  gather: (server: ServerProcess) => Promise<Crowd<Frame>>,
+): Promise<Record<string, string>> {
+  if (!arm.stores) return { [DURABLE]: 'no: kept nowhere', [LOST]: 'all' };
+  const runOf = async (count: number) => ({
+    program: arm.program(await scope.folder()),
+    core: cores?.server ?? null,
+    gather,
+    edits: count,
+    scope,
+  });
+  const { seen, lost } = await lossOf(await runOf(edits));
+  const syncs = await syncsOf(await runOf(FEW));
+  const fsyncs = syncs === null ? 'fsyncs not traced' : `${syncs} fsyncs for ${FEW * USERS} edits`;
+  return {
+    [DURABLE]: `${lost === 0 && syncs !== 0 ? 'yes' : 'no'}: ${fsyncs}`,
+    [LOST]: `${lost} of ${seen} seen`,
+  };
+}
+
+const FEW = 5;
+const DURABLE = 'durable when shown';
+const LOST = 'lost after kill -9 in mid-run';

@@ -30,7 +30,7 @@ export interface Stretch {
 
 /** Connections that are opened at the same time. */
 const AT_ONCE = 50;
-const ARRIVAL_TIMEOUT = 10_000;
+const ARRIVAL_TIMEOUT = 60_000;
 
 export class Crowd<Frame> {
   readonly #users: User<Frame>[];
@@ -68,6 +68,19 @@ export class Crowd<Frame> {
     return { edits: total, latencies: this.#users.flatMap(({ latencies }) => latencies), drain };
   }
 
+  /** Each user makes so many edits, the next one as soon as all its devices have the last: as fast as it goes. */
+  async editInTurn(editsPerUser: number): Promise<Stretch> {
+    for (const user of this.#users) user.forget();
+    await Promise.all(this.#users.map((user) => user.editInTurn(this.#edits, editsPerUser)));
+    const latencies = this.#users.flatMap(({ latencies }) => latencies);
+    return { edits: editsPerUser * this.#users.length, latencies, drain: 0 };
+  }
+
+  /** How many edits of each user another device of that user has seen. */
+  seen(): Map<string, number> {
+    return new Map(this.#users.map(({ name, seen }) => [name, seen]));
+  }
+
   leave(): void {
     for (const user of this.#users) user.close();
   }
@@ -87,12 +100,17 @@ export class Crowd<Frame> {
 class User<Frame> {
   /** Arrivals still to come, at all other devices together. */
   awaited = 0;
+  /** Edits that have arrived at another device, those that bring the records left out. */
+  seen = 0;
   latencies: number[] = [];
+  readonly name: string;
   readonly #devices: Device<Frame>[];
   readonly #sentAt: number[] = [];
   #edits = 0;
+  #allThere: () => void = () => {};
 
   constructor(name: string, { devicesPerUser, device }: CrowdOptions<Frame>) {
+    this.name = name;
     this.#devices = Array.from({ length: devicesPerUser }, (_, index) => device(name, index));
     for (const device of this.#devices.slice(1)) this.#watch(device);
   }
@@ -114,6 +132,16 @@ class User<Frame> {
     this.send(frame);
   }
 
+  async editInTurn(edits: Edits<Frame>, count: number): Promise<void> {
+    for (let made = 0; made < count; made++) {
+      const allThere = new Promise<void>((resolve) => {
+        this.#allThere = resolve;
+      });
+      this.editNext(edits);
+      await allThere;
+    }
+  }
+
   forget(): void {
     this.latencies = [];
   }
@@ -129,6 +157,8 @@ class User<Frame> {
       this.awaited -= 1;
       this.latencies.push(performance.now() - (this.#sentAt[next] ?? Number.NaN));
       next += 1;
+      this.seen = Math.max(this.seen, next - (this.#sentAt.length - this.#edits));
+      if (this.awaited === 0) this.#allThere();
     };
   }
 }

@@ -1,6 +1,6 @@
 /** A user's document and the edits that a device makes in it, encoded beforehand so that the load is light. */
 import * as Y from 'yjs';
-import { updateFrame } from './native-device.js';
+import { updateFrame } from './frames.js';
 
 const FIELDS = ['title', 'status', 'doctor', 'notes', 'date'] as const;
 export const RECORDS = 20;

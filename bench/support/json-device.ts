@@ -12,6 +12,8 @@ const typeOf = (message: Buffer): string =>
 
 export class JsonDevice implements Device<string> {
   onUpdate: () => void = () => {};
+  /** Called with the records of each collection; unless it is set, they are not read. */
+  onFullSync: ((data: Record<string, object[]>) => void) | null = null;
   readonly #url: string;
   /** A `DATA_UPDATE` up to its document. */
   readonly #head: string;
@@ -68,6 +70,7 @@ export class JsonDevice implements Device<string> {
     const type = typeOf(message);
     if (type === 'DATA_UPDATE') this.onUpdate();
     else if (type === 'ACK' || type === 'CONNECTION_CONFIRMED') this.#answered();
+    else if (type === 'FULL_SYNC') this.onFullSync?.(JSON.parse(message.toString()).data);
     else if (type === 'ERROR') print(`The server refused a message: ${message}`);
   }
 }

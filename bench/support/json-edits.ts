@@ -1,7 +1,7 @@
 /** Records of about 1 KB, and edits of one field each: as JSON devices send them, and as native ones do. */
 import * as Y from 'yjs';
 import type { Edits } from './edits.js';
-import { updateFrame } from './native-device.js';
+import { updateFrame } from './frames.js';
 
 export const COLLECTION = 'appointments';
 const FIELDS = ['title', 'status', 'doctor', 'room', 'reason', 'date'] as const;

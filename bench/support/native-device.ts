@@ -1,37 +1,21 @@
 /** A native device without a document: speaks the y protocol, and knows of an update only that it came. */
 import { once } from 'node:events';
-import * as encoding from 'lib0/encoding';
+import * as decoding from 'lib0/decoding';
 import { WebSocket } from 'ws';
 import * as Y from 'yjs';
 import type { Device } from './crowd.js';
-
-const SYNC = 0;
-const SYNC_STEP_1 = 0;
-const SYNC_STEP_2 = 1;
-const UPDATE = 2;
-/** Comes back once everything before it is durable. */
-const CHECKPOINT = Uint8Array.of(100, 1);
-
-function frame(step: number, body: Uint8Array): Uint8Array {
-  return encoding.encode((encoder) => {
-    encoding.writeVarUint(encoder, SYNC);
-    encoding.writeVarUint(encoder, step);
-    encoding.writeVarUint8Array(encoder, body);
-  });
-}
-
-export const updateFrame = (update: Uint8Array): Uint8Array => frame(UPDATE, update);
+import { CHECKPOINT, SYNC, SYNC_STEP_1, SYNC_STEP_2, syncFrame, UPDATE } from './frames.js';
 
 const EMPTY = new Y.Doc();
-const ASK = frame(SYNC_STEP_1, Y.encodeStateVector(EMPTY));
-const NOTHING_TO_GIVE = frame(SYNC_STEP_2, Y.encodeStateAsUpdate(EMPTY));
+const ASK = syncFrame(SYNC_STEP_1, Y.encodeStateVector(EMPTY));
+const NOTHING_TO_GIVE = syncFrame(SYNC_STEP_2, Y.encodeStateAsUpdate(EMPTY));
 
 export class NativeDevice implements Device<Uint8Array> {
   onUpdate: () => void = () => {};
   readonly #url: string;
   readonly #handshake: boolean;
   #ws: WebSocket | null = null;
-  #answered: () => void = () => {};
+  #answered: (message: Buffer) => void = () => {};
 
   /** `handshake`: whether the server speaks the y protocol, or only forwards. */
   constructor(url: string, handshake: boolean) {
@@ -57,28 +41,35 @@ export class NativeDevice implements Device<Uint8Array> {
   }
 
   /** Sends; resolves when it is durable. */
-  save(message: Uint8Array): Promise<void> {
+  async save(message: Uint8Array): Promise<void> {
     const saved = this.#answer();
     this.send(message);
     this.send(CHECKPOINT);
-    return saved;
+    await saved;
+  }
+
+  /** What the server has beyond a state vector, as one update; all of it for none. */
+  async read(vector?: Uint8Array): Promise<Uint8Array> {
+    const answer = this.#answer();
+    this.send(vector === undefined ? ASK : syncFrame(SYNC_STEP_1, vector));
+    return decoding.readVarUint8Array(decoding.createDecoder(Uint8Array.from((await answer).subarray(2))));
   }
 
   close(): void {
     this.#ws?.terminate();
   }
 
-  #answer(): Promise<void> {
+  #answer(): Promise<Buffer> {
     return new Promise((resolve) => {
       this.#answered = resolve;
     });
   }
 
   #receive(data: Buffer): void {
-    if (data[0] === CHECKPOINT[0]) this.#answered();
+    if (data[0] === CHECKPOINT[0]) this.#answered(data);
     if (data[0] !== SYNC) return;
     if (data[1] === UPDATE) this.onUpdate();
     else if (data[1] === SYNC_STEP_1) this.send(NOTHING_TO_GIVE);
-    else this.#answered();
+    else this.#answered(data);
   }
 }

@@ -54,19 +54,18 @@ export class ServerProcess {
     if (this.#child.exitCode !== 0) throw new Error('The server did not end in order.');
   }
 
+  /** Ends it as a crash does. */
+  async kill(): Promise<void> {
+    const gone = once(this.#child, 'exit');
+    this.#child.kill('SIGKILL');
+    await gone;
+  }
+
   /** CPU time of the process with all its threads, in ms, in user and kernel mode. */
   cpu(): number {
     const stat = readFileSync(`/proc/${this.pid}/stat`, 'utf8');
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     return (Number(fields[11]) + Number(fields[12])) * MS_PER_TICK;
-  }
-
-  /** Asks a hook in the process (`batches-hook.mjs`). */
-  async ask<Answer>(question: string): Promise<Answer> {
-    const answer = once(this.#child, 'message');
-    this.#child.send(question);
-    const [message] = await answer;
-    return message as Answer;
   }
 }
 

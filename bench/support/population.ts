@@ -1,0 +1,132 @@
+/** Users who have records already, and their devices that come back. */
+import { cp } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import type { LeveldbPersistence } from 'y-leveldb';
+import * as Y from 'yjs';
+import { updateFrame } from './frames.js';
+import { JsonDevice } from './json-device.js';
+import { NativeDevice } from './native-device.js';
+import type { Program } from './programs.js';
+import type { Scope } from './scope.js';
+import { ServerProcess } from './server-process.js';
+
+export const RECORDS = 100;
+const COLLECTION = 'appointments';
+const FIELDS = { doctor: 'Dr. Smith', date: '2024-01-20', time: '10:00', status: 'scheduled', room: '4' };
+const AT_ONCE = 64;
+
+/** The document that each of them has: 100 records of six fields. */
+export const CONTENT = ((): Uint8Array => {
+  const doc = new Y.Doc();
+  doc.clientID = 7;
+  const records = doc.getMap(COLLECTION);
+  doc.transact(() => {
+    for (let n = 0; n < RECORDS; n++)
+      records.set(`a${n}`, new Y.Map(Object.entries({ id: `a${n}`, ...FIELDS })));
+  });
+  return Y.encodeStateAsUpdate(doc);
+})();
+export const VECTOR = Y.encodeStateVectorFromUpdate(CONTENT);
+
+export function recordsIn(update: Uint8Array): number {
+  const doc = new Y.Doc({ guid: 'reader' });
+  Y.applyUpdate(doc, update);
+  return doc.getMap(COLLECTION).size;
+}
+
+export const userName = (index: number): string => `user-${index}`;
+
+/** Carries a task out for each index, a few at a time. */
+export async function forEachUser(users: number, task: (index: number) => Promise<void>): Promise<void> {
+  let next = 0;
+  const work = async (): Promise<void> => {
+    while (next < users) await task(next++);
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+}
+
+/** A folder in which each user has the records, written by the server itself, which was closed in order. */
+export async function seedByServer(
+  program: (folder: string) => Program,
+  users: number,
+  scope: Scope,
+): Promise<string> {
+  const folder = await scope.folder();
+  const server = await ServerProcess.start(program(folder)(null), scope);
+  const frame = updateFrame(CONTENT);
+  await forEachUser(users, async (index) => {
+    const device = new NativeDevice(nativeUrl(server.port, index), true);
+    await device.open();
+    await device.save(frame);
+    device.close();
+  });
+  await server.close();
+  return folder;
+}
+
+/** The same for y-leveldb, which says of nothing when it is stored. */
+export async function seedByLeveldb(users: number, scope: Scope): Promise<string> {
+  const folder = await scope.folder();
+  // Loaded here: with it comes a second copy of Yjs, which says so on the terminal.
+  const { LeveldbPersistence: Persistence } = createRequire(import.meta.url)('y-leveldb') as {
+    LeveldbPersistence: new (folder: string) => LeveldbPersistence;
+  };
+  const level = new Persistence(folder);
+  for (let index = 0; index < users; index++) await level.storeUpdate(`yjs/${userName(index)}`, CONTENT);
+  await level.destroy();
+  return folder;
+}
+
+/** Each round begins with what was seeded, whatever the one before did to it. */
+export async function copyOf(folder: string, scope: Scope): Promise<string> {
+  const copy = join(await scope.folder(), 'data');
+  await cp(folder, copy, { recursive: true });
+  return copy;
+}
+
+export const nativeUrl = (port: number, index: number): string =>
+  `ws://127.0.0.1:${port}/yjs/${userName(index)}?deviceId=phone`;
+
+export type Kind = 'up to date' | 'fresh' | 'JSON';
+
+export interface Present {
+  /** Those who have not got every record. */
+  readonly incomplete: number;
+  leave(): void;
+}
+
+/** A device of each user connects and is told what it lacks; each stays until all of them leave. */
+export async function connectAll(kind: Kind, users: number, port: number): Promise<Present> {
+  const devices: { close(): void }[] = [];
+  let incomplete = 0;
+  const native = async (index: number, vector?: Uint8Array): Promise<void> => {
+    const device = new NativeDevice(nativeUrl(port, index), false);
+    devices.push(device);
+    await device.open();
+    const answer = await device.read(vector);
+    if (kind === 'fresh' && recordsIn(answer) !== RECORDS) incomplete++;
+  };
+  const json = async (index: number): Promise<void> => {
+    const device = new JsonDevice(port, userName(index), 'tablet');
+    devices.push(device);
+    let records = 0;
+    device.onFullSync = (data) => {
+      records = data[COLLECTION]?.length ?? 0;
+    };
+    await device.open();
+    if (records !== RECORDS) incomplete++;
+  };
+  const connect = {
+    'up to date': (n: number) => native(n, VECTOR),
+    fresh: (n: number) => native(n),
+    JSON: json,
+  };
+  await forEachUser(users, connect[kind]);
+  return {
+    incomplete,
+    leave: () => {
+      for (const device of devices) device.close();
+    },
+  };
+}
