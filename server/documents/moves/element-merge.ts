@@ -71,16 +71,21 @@ function typeAt(value: unknown, path: Path): unknown {
 /** Called with each field that was written again, and the item whose value that is. */
 export type Carried = (copy: Y.Item, of: Y.Item) => void;
 
-/** Makes the element `json`; what is not there yet is copied from `sources`, with its type. */
+/** Where fields are copied from that are not there yet, with their types. */
+export interface CopySources {
+  readonly sources: readonly unknown[];
+  readonly carried: Carried;
+}
+
+/** Makes the element `json`. */
 export function writeElement(
   array: Y.Array<unknown>,
   { client, clock, value }: Element,
   json: JsonObject,
-  sources: readonly unknown[],
-  carried: Carried,
+  from: CopySources,
 ): void {
   if (value instanceof Y.Map) {
-    writeFields(value, { id: value.get('id') as Json, ...json }, sources, carried);
+    writeFields(value, { id: value.get('id') as Json, ...json }, from.sources, from.carried);
     return;
   }
   if (equalityDeep(fieldsIn(value as Json), json)) return;

@@ -86,7 +86,7 @@ class MovePlan {
     if (leaving.length === 0 && equalityDeep(json, objectOf(stays.value))) return null;
     for (const element of leaving) this.#moved.keep(array, place.id, element);
     return (carried) => {
-      writeElement(array, stays, json, sources, carried);
+      writeElement(array, stays, json, { sources, carried });
       for (const { client, clock } of leaving) removeElement(array, client, clock);
     };
   }

@@ -24,7 +24,7 @@ import {
   type Source,
   type UnionContext,
 } from './candidates.js';
-import { chosenOf } from './choice.js';
+import { chosenOf, type Field } from './choice.js';
 import {
   contentOf,
   copyOf,
@@ -68,7 +68,8 @@ function uniteMaps(target: Y.Map<unknown>, sources: readonly Source[], context: 
   // What a union had put into the one that stood is no author's, and counts as what stood there alone.
   const others = stood === null || stood === target ? [] : stood._map.keys();
   for (const key of [...new Set([...byKey.keys(), ...others])].sort()) {
-    uniteField(target, key, inPrecedence(byKey.get(key) ?? []), stood?._map.get(key) ?? null, context);
+    const place = { target, key, stood: stood?._map.get(key) ?? null };
+    uniteField(place, inPrecedence(byKey.get(key) ?? []), context);
   }
 }
 
@@ -84,26 +85,15 @@ function mapThatStood(
   return sources.find(stood)?.type ?? null;
 }
 
-/** @param stood what the field held before this update */
-function uniteField(
-  target: Y.Map<unknown>,
-  key: string,
-  candidates: Candidate[],
-  stood: Y.Item | null,
-  context: UnionContext,
-): void {
+/** A field, and what it held before this update. */
+type Place = Pick<Field, 'target' | 'key' | 'stood'>;
+
+function uniteField(place: Place, candidates: Candidate[], context: UnionContext): void {
+  const { target, key } = place;
   const current = target._map.get(key);
   if (current === undefined) {
-    const field = {
-      target,
-      key,
-      current: null,
-      own: null,
-      all: candidates,
-      stood,
-      ruled: candidates.find((each) => !each.isBeaten),
-    };
-    const chosen = chosenOf(field, context);
+    const ruled = candidates.find((each) => !each.isBeaten);
+    const chosen = chosenOf({ ...place, current: null, own: null, all: candidates, ruled }, context);
     if (chosen !== undefined) put(target, key, firstOf(chosen, candidates), context);
     return;
   }
@@ -115,7 +105,7 @@ function uniteField(
   const first = own === null || (own !== current && below.length > 0) ? ruling[0] : undefined;
   const late = context.isCopy(target) ? ruling.filter(({ id }) => isNew(id, context)) : ruling;
   const ruled = (own && overrides(own, current, late)) ?? first;
-  const chosen = chosenOf({ target, key, current, own, all, stood, ruled }, context);
+  const chosen = chosenOf({ ...place, current, own, all, ruled }, context);
   if (chosen === undefined) {
     uniteInside(current, all, context);
     return;

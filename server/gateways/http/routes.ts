@@ -1,5 +1,5 @@
 /** The HTTP side: its routes (H1–H4, H6), and how errors are answered. */
-import express, { type NextFunction, type Request, type RequestHandler, type Response } from 'express';
+import express, { type ErrorRequestHandler, type Request, type RequestHandler, type Response } from 'express';
 import helmet from 'helmet';
 import { isObject } from '../../../shared/json.js';
 import { type ErrorCode, SyncError } from '../../errors.js';
@@ -33,7 +33,41 @@ const MAX_ADMIN_BODY = 10_000;
 const COST = { read: 1, write: 1, exchange: 5, history: 10, all: 50 } as const;
 
 export function createHttp(options: HttpOptions): express.Express {
-  const { config, isReady, log, metrics } = options;
+  const { config, metrics } = options;
+  const bodies = bodyReaders(options);
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag');
+  // What guards an address in front of the server knows it in one spelling.
+  app.enable('case sensitive routing');
+  app.enable('strict routing');
+  // Whether the way to here is safe from others is known only where it ends here.
+  app.use(helmet({ strictTransportSecurity: config.tlsCert !== '' }));
+  app.use(proveServer);
+  app.use(cors(config.corsOrigins));
+  addHealth(app, options);
+  const hasOperator = config.adminToken !== '' || config.nodeEnv !== 'production';
+  if (hasOperator) app.get('/metrics', adminOnly(config), getMetrics(metrics));
+  app.use('/api', countAnswers(options));
+  addApi(app, options, bodies);
+  if (hasOperator) addAdmin(app, options, bodies.small);
+  if (config.demo) app.use(config.auth === 'none' ? serveDemo() : refuseDemo);
+  app.use(() => {
+    throw new SyncError('NOT_FOUND');
+  });
+  app.use(answerErrors(options));
+  return app;
+}
+
+/** How bodies are read: JSON, bytes, and the small JSON of the operator. */
+interface BodyReaders {
+  readonly json: RequestHandler;
+  readonly raw: RequestHandler;
+  readonly small: RequestHandler;
+}
+
+function bodyReaders(options: HttpOptions): BodyReaders {
+  const { config } = options;
   const limit = Number.isFinite(config.maxHttpBody) ? config.maxHttpBody : Number.MAX_SAFE_INTEGER;
   const body = { limit, type: () => true, inflate: false };
   const verify = checkBody(config.maxDepth);
@@ -46,69 +80,50 @@ export function createHttp(options: HttpOptions): express.Express {
     },
   });
   const raw = bodyReader(options, { limit, plain: express.raw(body), read: (bytes) => bytes });
-  const app = express();
-  app.disable('x-powered-by');
-  app.disable('etag');
-  // What guards an address in front of the server knows it in one spelling.
-  app.enable('case sensitive routing');
-  app.enable('strict routing');
-  // Whether the way to here is safe from others is known only where it ends here.
-  app.use(helmet({ strictTransportSecurity: config.tlsCert !== '' }));
-  app.use((request, response, next) => {
-    const challenge = challengeIn(request.get('Sync-Challenge'));
-    if (challenge !== null) response.set('Sync-Proof', challenge);
-    next();
-  });
-  app.use(cors(config.corsOrigins));
+  return { json, raw, small: express.json({ ...body, verify, limit: MAX_ADMIN_BODY }) };
+}
+
+/** Answers the challenge by which clients tell this server from somebody on the way. */
+const proveServer: RequestHandler = (request, response, next) => {
+  const challenge = challengeIn(request.get('Sync-Challenge'));
+  if (challenge !== null) response.set('Sync-Proof', challenge);
+  next();
+};
+
+function addHealth(app: express.Express, { isReady }: HttpOptions): void {
   app.get('/health', (_, response) => void response.json({ status: 'up' }));
   app.get('/ready', (_, response) => {
     response.status(isReady() ? 200 : 503).json({ status: isReady() ? 'ready' : 'not ready' });
   });
-  const hasOperator = config.adminToken !== '' || config.nodeEnv !== 'production';
-  if (hasOperator) app.get('/metrics', adminOnly(config), getMetrics(metrics));
-  app.use('/api', countAnswers(options));
+}
+
+/** What devices and their users may do. */
+function addApi(app: express.Express, options: HttpOptions, { json, raw }: BodyReaders): void {
+  type Route = (options: HttpOptions, request: Request, response: Response) => Promise<void>;
+  const to = (route: Route) => (request: Request, response: Response) => route(options, request, response);
   // Strangers first: they must not use up what the user may ask for.
-  const enter = (cost: number, document = userOf) => [door(options, document), admit(options, cost)] as const;
-  app.get('/api/sync/:userId', ...enter(COST.read), (request, response) =>
-    getSync(options, request, response),
-  );
+  const admitted = (cost: number, document = userOf) => [door(options, document), admit(options, cost)];
+  const history = admitted(COST.history, userOrSharedOf);
   const room = roomOnDisk(options);
-  app.post('/api/sync/:userId', ...enter(COST.write), room, json, (request, response) =>
-    postSync(options, request, response),
-  );
-  app.post('/api/yjs/:userId', ...enter(COST.exchange, userOrSharedOf), room, raw, (request, response) =>
-    postYjs(options, request, response),
-  );
-  app.get('/api/history/:userId', ...enter(COST.history, userOrSharedOf), (request, response) =>
-    getHistory(options, request, response),
-  );
-  app.post(
-    '/api/history/:userId/restore',
-    ...enter(COST.history, userOrSharedOf),
-    json,
-    (request, response) => postRestore(options, request, response),
-  );
-  app.delete('/api/users/:userId', ...enter(COST.all), (request, response) =>
-    eraseOwn(options, request, response),
-  );
-  app.get('/api/users/:userId/export', ...enter(COST.all), (request, response) =>
-    exportOwn(options, request, response),
-  );
-  if (hasOperator) addAdmin(app, options, express.json({ ...body, verify, limit: MAX_ADMIN_BODY }));
-  if (config.demo) app.use(config.auth === 'none' ? serveDemo() : refuseDemo);
-  app.use(() => {
-    throw new SyncError('NOT_FOUND');
-  });
-  app.use((error: unknown, request: Request, response: Response, next: NextFunction) => {
+  app.get('/api/sync/:userId', admitted(COST.read), to(getSync));
+  app.post('/api/sync/:userId', admitted(COST.write), room, json, to(postSync));
+  app.post('/api/yjs/:userId', admitted(COST.exchange, userOrSharedOf), room, raw, to(postYjs));
+  app.get('/api/history/:userId', history, to(getHistory));
+  app.post('/api/history/:userId/restore', history, json, to(postRestore));
+  app.delete('/api/users/:userId', admitted(COST.all), to(eraseOwn));
+  app.get('/api/users/:userId/export', admitted(COST.all), to(exportOwn));
+}
+
+function answerErrors({ log, metrics, quotas }: HttpOptions): ErrorRequestHandler {
+  return (error: unknown, request, response, next) => {
     if (response.headersSent) return next(error);
     const known = toSyncError(error);
     metrics.refused.add(known.code);
     if (known.code === 'INTERNAL') log('unexpected', { where: `${request.method} request`, error });
-    if (REFUSALS.has(known.code)) logRefusal(log, request, options.quotas.addressOf(request), known);
+    if (REFUSALS.has(known.code)) logRefusal(log, request, quotas.addressOf(request), known);
     if (known.status === 401) response.set('WWW-Authenticate', 'Bearer');
     response.status(known.status).json({ code: known.code, message: known.message, index: known.index });
-  });
-  return app;
+  };
 }
 
 /** What only the operator may do. */

@@ -28,8 +28,9 @@ export async function getSync(options: HttpOptions, request: Request, response: 
     const view = isNamed ? document.devices.overHttp(origin) : null;
     const sharedView = isNamed && shared !== null ? viewOf(shared, origin) : null;
     const answer = await inOrder(document, () => {
-      confirm(options, request, document, view, 'own');
-      if (sharedView !== null) confirm(options, request, sharedView.document, sharedView.view, 'shared');
+      confirm(view, confirmedBy(request, document, 'own'), options);
+      if (sharedView !== null)
+        confirm(sharedView.view, confirmedBy(request, sharedView.document, 'shared'), options);
       return answerOf(options, document, view);
     });
     document.saveDevices('urgent');
@@ -54,11 +55,11 @@ export async function postSync(options: HttpOptions, request: Request, response:
     const view = document.devices.overHttp(origin, isNamed);
     const sharedView = shared === null ? null : viewOf(shared, origin, isNamed);
     const batch = new Batch(document, origin, view, own);
-    confirm(options, request, document, view, 'own');
+    confirm(view, confirmedBy(request, document, 'own'), options);
     const from = batch.neededFrom(now());
     if (sharedView !== null) {
       const theirs = new Batch(sharedView.document, sharedView.origin, sharedView.view, everybodys);
-      confirm(options, request, sharedView.document, sharedView.view, 'shared');
+      confirm(sharedView.view, confirmedBy(request, sharedView.document, 'shared'), options);
       const apply = (): void => {
         for (const each of [theirs, batch]) each.mustFit();
         if (everybodys.length > 0) theirs.apply(now());
@@ -139,16 +140,8 @@ function answerOf({ now }: HttpOptions, document: UserDocument, view: RequestVie
 }
 
 /** What a named device says that it has is remembered. */
-function confirm(
-  { now }: HttpOptions,
-  request: Request,
-  document: UserDocument,
-  view: RequestView | null,
-  which: 'own' | 'shared',
-): void {
-  if (view === null) return;
-  const revision = confirmedBy(request, document, which);
-  if (revision !== null) view.confirmed(revision, now());
+function confirm(view: RequestView | null, revision: number | null, { now }: HttpOptions): void {
+  if (revision !== null) view?.confirmed(revision, now());
 }
 
 interface Sending extends Answer {

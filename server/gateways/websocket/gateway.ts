@@ -31,11 +31,31 @@ interface Connection {
   readonly peer: Peer;
   readonly wire: Wire;
   session: Session | null;
+  /** The user's document, and what everybody shares, once they are open. */
+  lease: Lease | null;
+  shared: SharedAccess | null;
   /** Nothing more is taken from it. */
   isShut: boolean;
   expiry: NodeJS.Timeout | undefined;
   /** When its access was last asked for. */
   checkedAt: number;
+}
+
+const connectionOf = (peer: Peer, wire: Wire, checkedAt: number): Connection => ({
+  peer,
+  wire,
+  session: null,
+  lease: null,
+  shared: null,
+  isShut: false,
+  expiry: undefined,
+  checkedAt,
+});
+
+/** Lets go of the documents, as far as they are open; each may be released more than once. */
+function release({ lease, shared }: Connection): void {
+  lease?.release();
+  shared?.release();
 }
 
 const TICK = 3_000;
@@ -126,77 +146,80 @@ export class UpgradeGateway {
   #open(request: IncomingMessage, stream: Duplex, head: Buffer, peer: Peer): void {
     const { asked, grant } = peer;
     this.#servers[asked.via].handleUpgrade(request, stream, head, (ws) => {
-      const opened = wire(ws, request.socket, asked.via, grant, this.#options);
+      const accepted = { ws, stream: request.socket, via: asked.via, caller: grant };
+      const opened = wire(accepted, this.#options);
       void this.#connect(ws, opened, peer);
     });
   }
 
   async #connect(ws: WebSocket, wire: Wire, peer: Peer): Promise<void> {
-    const { access, config, log, registry } = this.#options;
-    const { device, asked, grant } = peer;
-    const { user, principal, address, mayWrite } = grant;
+    const { config, log } = this.#options;
+    const { asked, grant } = peer;
     const { socket } = wire;
-    const checkedAt = this.#options.now();
-    const connection: Connection = {
-      peer,
-      wire,
-      session: null,
-      isShut: false,
-      expiry: undefined,
-      checkedAt,
-    };
-    let lease: Lease | null = null;
-    let shared: SharedAccess | null = null;
+    const connection = connectionOf(peer, wire, this.#options.now());
     this.#connections.add(connection);
     prove(socket, asked.challenge);
-    log('connected', { user, device, via: asked.via });
+    log('connected', { user: grant.user, device: peer.device, via: asked.via });
     socket.hold('loading'); // what the client sends before the document is loaded waits in its socket (N2)
     const late = setTimeout(() => socket.end(new SyncError('OVERLOADED', TOO_LATE)), config.upgradeTimeout);
     ws.on('error', () => {}); // ws closes the connection by itself; 'close' follows and is logged
     ws.on('close', (code, reason) => {
       clearTimeout(late);
-      clearTimeout(connection.expiry);
-      this.#connections.delete(connection);
-      this.#leave(connection, () => {
-        lease?.release();
-        shared?.release();
-      });
-      const isQuote = code === ERRORS.MALFORMED_UPDATE.close;
-      log('disconnected', { user, device, code, reason: isQuote ? '' : reason.toString() });
+      this.#closed(connection, code, reason);
     });
     try {
       this.#endAtExpiry(connection);
-      const action = mayWrite ? 'connect-write' : 'connect-read';
-      await access.enter(principal, { user, action, via: asked.via, address });
-      lease = await registry.open(user);
-      if (asked.via === 'json') shared = await openShared(this.#options, grant);
+      const lease = await this.#openDocuments(connection);
       clearTimeout(late);
-      if (!this.#connections.has(connection) || connection.isShut || ws.readyState !== ws.OPEN) {
-        lease.release();
-        shared?.release();
-        return;
-      }
-      connection.session = this.#start(connection, lease, shared);
+      const isOpen = this.#connections.has(connection) && !connection.isShut && ws.readyState === ws.OPEN;
+      if (!isOpen) return release(connection);
+      connection.session = this.#start(connection, lease, connection.shared);
       socket.release('loading');
     } catch (error) {
-      lease?.release(); // who has gone meanwhile is not told of it again
-      shared?.release();
+      release(connection); // a client that has gone meanwhile is not told of it again
       if (!(error instanceof SyncError)) log('unexpected', { where: 'connection', error });
       socket.end(error instanceof SyncError ? error : new SyncError('INTERNAL'));
     }
   }
 
+  async #openDocuments(connection: Connection): Promise<Lease> {
+    const { access, registry } = this.#options;
+    const { asked, grant } = connection.peer;
+    const { user, principal, address, mayWrite } = grant;
+    const action = mayWrite ? 'connect-write' : 'connect-read';
+    await access.enter(principal, { user, action, via: asked.via, address });
+    const lease = await registry.open(user);
+    connection.lease = lease;
+    if (asked.via === 'json') connection.shared = await openShared(this.#options, grant);
+    return lease;
+  }
+
+  #closed(connection: Connection, code: number, reason: Buffer): void {
+    const { device, grant } = connection.peer;
+    clearTimeout(connection.expiry);
+    this.#connections.delete(connection);
+    this.#leave(connection);
+    const isQuote = code === ERRORS.MALFORMED_UPDATE.close;
+    this.#options.log('disconnected', {
+      user: grant.user,
+      device,
+      code,
+      reason: isQuote ? '' : reason.toString(),
+    });
+  }
+
   /** What came before the connection was lost counts: it leaves behind that. */
-  #leave({ session, peer, wire }: Connection, release: () => void): void {
+  #leave(connection: Connection): void {
+    const { session, peer, wire } = connection;
     if (session === null) {
-      release();
+      release(connection);
       return;
     }
     const run = (settled: () => void) => {
       settled();
       wire.flow.drain();
       session.leave();
-      release();
+      release(connection);
     };
     this.#options.turns.enter(peer.grant.user, { messages: 0, bytes: 0, sender: null, run });
   }

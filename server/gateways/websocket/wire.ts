@@ -39,13 +39,17 @@ export interface Wire {
   follow(receiver: Receiver): void;
 }
 
-export function wire(
-  ws: WebSocket,
-  stream: Stream,
-  via: Via,
-  caller: Caller & { readonly user: UserId },
-  { config, quotas, metrics, uptime, turns }: WireOptions,
-): Wire {
+/** A WebSocket as it was accepted. */
+export interface Accepted {
+  readonly ws: WebSocket;
+  readonly stream: Stream;
+  readonly via: Via;
+  readonly caller: Caller & { readonly user: UserId };
+}
+
+export function wire(accepted: Accepted, options: WireOptions): Wire {
+  const { ws, stream, via, caller } = accepted;
+  const { config, quotas, metrics, uptime, turns } = options;
   const onSent = (bytes: number) => {
     metrics.messagesOut.add(via);
     metrics.bytesOut.add(via, bytes);
@@ -71,33 +75,39 @@ export function wire(
       flow.charge(size);
       socket.answer(messages, sent);
     },
-    follow({ isOpen, receive, pong }) {
-      const { user } = caller;
-      const sender = senderOf(socket, () => metrics.pauses.add(via));
-      ws.on('message', (data: RawData, isBinary) => {
-        socket.noteLife();
-        const message = isBinary ? copyOf(data) : data.toString();
-        const bytes = message.length;
-        metrics.messagesIn.add(via);
-        metrics.bytesIn.add(via, bytes);
-        if (!isOpen()) return;
-        const run = (settled: () => void) => {
-          if (!flow.take(() => receive(message, settled))) settled();
-        };
-        turns.enter(user, { messages: 1, bytes, sender, run });
-      });
-      ws.on('ping', () => flow.take(() => {}));
-      ws.on('pong', (payload) => {
-        const text = payload.toString();
-        // It answers what we sent, so it is not on the user's account; but it keeps its place among the messages.
-        const run = (settled: () => void) => {
-          settled();
-          flow.take(() => pong(text));
-        };
-        turns.enter(user, { messages: 0, bytes: text.length, sender, run });
-      });
-    },
+    follow: (receiver) => follow(accepted, { socket, flow }, receiver, options),
   };
+}
+
+function follow(
+  { ws, via, caller: { user } }: Accepted,
+  { socket, flow }: Pick<Wire, 'socket' | 'flow'>,
+  { isOpen, receive, pong }: Receiver,
+  { metrics, turns }: WireOptions,
+): void {
+  const sender = senderOf(socket, () => metrics.pauses.add(via));
+  ws.on('message', (data: RawData, isBinary) => {
+    socket.noteLife();
+    const message = isBinary ? copyOf(data) : data.toString();
+    const bytes = message.length;
+    metrics.messagesIn.add(via);
+    metrics.bytesIn.add(via, bytes);
+    if (!isOpen()) return;
+    const run = (settled: () => void) => {
+      if (!flow.take(() => receive(message, settled))) settled();
+    };
+    turns.enter(user, { messages: 1, bytes, sender, run });
+  });
+  ws.on('ping', () => flow.take(() => {}));
+  ws.on('pong', (payload) => {
+    const text = payload.toString();
+    // It answers what we sent, so it is not on the user's account; but it keeps its place among the messages.
+    const run = (settled: () => void) => {
+      settled();
+      flow.take(() => pong(text));
+    };
+    turns.enter(user, { messages: 0, bytes: text.length, sender, run });
+  });
 }
 
 /** A socket that is read more slowly when its user has sent enough for now. */
