@@ -16,7 +16,7 @@ export type { AuditEntry } from './audit-line.js';
 export { actorOf, expiryOf, type Mode, modeByToken, type Principal } from './principal.js';
 export { type Revocation, revocationSchema } from './revocations.js';
 
-/** An access to the document of another user, as far as the door knows it. */
+/** An access to the document of another user, as it is entered in the audit trail. */
 export type Visit = Omit<AuditEntry, 'actor'>;
 
 /** Where the audit trail stands. */

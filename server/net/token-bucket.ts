@@ -75,8 +75,8 @@ export interface Rates {
   readonly bytes: Rate;
 }
 
-/** What one sender is held to: messages and bytes. */
-export class Allowance {
+/** What one sender is held to: a bucket of messages and one of bytes. */
+export class RateLimiter {
   readonly #messages: TokenBucket;
   readonly #bytes: TokenBucket;
 
@@ -104,19 +104,19 @@ export class Allowance {
   }
 }
 
-/** Allowances by name, such as that of a user at an address. One that is full again is forgotten. */
-export class Allowances {
+/** Rate limiters by name, such as that of a user at an address. One that is full again is forgotten. */
+export class RateLimiters {
   readonly #rates: Rates;
   readonly #now: Now;
-  readonly #all = new Map<string, Allowance>();
+  readonly #all = new Map<string, RateLimiter>();
 
   constructor(rates: Rates, now: Now) {
     this.#rates = rates;
     this.#now = now;
   }
 
-  of(name: string): Allowance {
-    const known = this.#all.get(name) ?? new Allowance(this.#rates, this.#now);
+  of(name: string): RateLimiter {
+    const known = this.#all.get(name) ?? new RateLimiter(this.#rates, this.#now);
     this.#all.set(name, known);
     return known;
   }
@@ -127,12 +127,12 @@ export class Allowances {
 
   /** To be called every few seconds. */
   sweep(): void {
-    for (const [name, allowance] of this.#all) if (allowance.isFull) this.#all.delete(name);
+    for (const [name, limiter] of this.#all) if (limiter.isFull) this.#all.delete(name);
   }
 }
 
 /** Counts what is there, by name, up to a limit. */
-export class Places {
+export class Slots {
   readonly #limit: number;
   readonly #taken = new Map<string, number>();
 
@@ -144,7 +144,7 @@ export class Places {
     return (this.#taken.get(name) ?? 0) >= this.#limit;
   }
 
-  /** Takes a place; the function that it returns gives it back, once. */
+  /** Takes a slot; the function that it returns gives it back, once. */
   take(name: string): () => void {
     this.#taken.set(name, (this.#taken.get(name) ?? 0) + 1);
     let isGiven = false;

@@ -1,4 +1,4 @@
-/** Messages of JSON devices: one schema each, parsed once at the door (L10). */
+/** Messages of JSON devices: one schema each, parsed once, when it comes in (L10). */
 import { equalityDeep } from 'lib0/function';
 import { z } from 'zod';
 import { type Collections, isObject, type JsonObject, type JsonRecord } from '../../shared/json.js';

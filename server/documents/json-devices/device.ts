@@ -24,14 +24,14 @@ const LAZY = 60_000;
 const COARSE = 1_000;
 
 /** The part of an origin that tells devices apart. */
-type Sender = Pick<Origin, 'device' | 'actor'>;
+type DeviceOrigin = Pick<Origin, 'device' | 'actor'>;
 
 /**
  * What is known of a device is known of it in one person's hands: another may have given theirs the same id (A2).
  * The devices of the document's owner keep their plain ids, so that what was stored before there were tokens holds.
  * In a key that names both, `!` stands between them and nowhere else: ids have no `%`.
  */
-export function deviceKey(owner: UserId, { device, actor }: Sender): DeviceKey {
+export function deviceKey(owner: UserId, { device, actor }: DeviceOrigin): DeviceKey {
   const own = escaped(device);
   return (actor === null || actor === owner ? own : `${escaped(actor)}!${own}`) as DeviceKey;
 }
@@ -65,7 +65,7 @@ export class DeviceState {
   }
 
   /** Whether this device, in these hands, made a change. */
-  made(change: Sender): boolean {
+  made(change: DeviceOrigin): boolean {
     return deviceKey(this.#owner, change) === this.key;
   }
 

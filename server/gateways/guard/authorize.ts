@@ -18,7 +18,7 @@ export interface Grant {
   readonly recheck: Recheck | undefined;
 }
 
-/** Whom places and rates count: the shared document has no user of its own, so whoever comes to it (D8). */
+/** Slots and rates are counted by user; the shared document has none of its own, so by the person who comes to it (D8). */
 export const countedAs = ({ user, actor, address }: Grant): Caller => ({
   user: user === SHARED_DOCUMENT ? actor : user,
   address,

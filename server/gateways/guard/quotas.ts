@@ -1,13 +1,13 @@
-/** Who comes in: what every way in shares of places, rates and addresses. Asked before anything is loaded. */
+/** What every way in shares: slots of users and addresses, and rates. Asked before anything is loaded. */
 import type { IncomingMessage } from 'node:http';
 import { SHARED_DOCUMENT, type UserId } from '../../../shared/names.js';
 import type { Config } from '../../config.js';
 import type { ErrorCode } from '../../errors.js';
 import type { Log } from '../../log.js';
 import { clientAddress, isUntrustedProxy, networkOf } from '../../net/client-address.js';
-import { Allowance, Allowances, Places, type Rates } from '../../net/token-bucket.js';
+import { RateLimiter, RateLimiters, type Rates, Slots } from '../../net/token-bucket.js';
 
-/** Who asks, as far as the request itself tells. */
+/** A user and an address that slots and rates are counted for, as far as the request itself tells. */
 export interface Caller {
   /** `null` where none, or a wrong one, is named, and for the shared document where nobody is known. */
   readonly user: UserId | null;
@@ -22,30 +22,30 @@ export interface Refusal {
 
 /** In messages: an upgrade loads a document, and is answered with what its device lacks. */
 const UPGRADE_COST = 5;
-/** Who finds all places taken should wait a little. */
-const NO_PLACE_LEFT: Refusal = { code: 'TOO_MANY_SOCKETS', retryAfter: 10 };
+/** A client that finds all slots taken should wait a little. */
+const NO_SLOT_LEFT: Refusal = { code: 'TOO_MANY_SOCKETS', retryAfter: 10 };
 
 const UNLIMITED = { rate: Number.POSITIVE_INFINITY, burst: Number.POSITIVE_INFINITY };
-const NO_LIMIT = new Allowance({ messages: UNLIMITED, bytes: UNLIMITED }, () => 0);
+const NO_LIMIT = new RateLimiter({ messages: UNLIMITED, bytes: UNLIMITED }, () => 0);
 
 export class Quotas {
   readonly #config: Config;
   readonly #log: Log;
   readonly #now: () => number;
-  readonly #ofUsers: Places;
-  readonly #ofAddresses: Places;
-  readonly #allowances: Allowances;
-  readonly #perUser: Allowances;
+  readonly #ofUsers: Slots;
+  readonly #ofAddresses: Slots;
+  readonly #limiters: RateLimiters;
+  readonly #perUser: RateLimiters;
   #isWarned = false;
 
   constructor(config: Config, log: Log, now: () => number) {
     this.#config = config;
     this.#log = log;
     this.#now = now;
-    this.#ofUsers = new Places(config.maxSocketsPerUser);
-    this.#ofAddresses = new Places(config.maxSocketsPerAddress);
-    this.#allowances = new Allowances(ratesOf(config), now);
-    this.#perUser = new Allowances(ratesOf(config, config.userRate), now);
+    this.#ofUsers = new Slots(config.maxSocketsPerUser);
+    this.#ofAddresses = new Slots(config.maxSocketsPerAddress);
+    this.#limiters = new RateLimiters(ratesOf(config), now);
+    this.#perUser = new RateLimiters(ratesOf(config, config.userRate), now);
   }
 
   /** Where a request comes from; a proxy that is not trusted is told of once. */
@@ -60,22 +60,22 @@ export class Quotas {
 
   /** Why no WebSocket may open from this address now; asked before anything is known of the user. */
   refuseAddress(address: string): Refusal | null {
-    return this.#ofAddresses.isFull(networkOf(address)) ? NO_PLACE_LEFT : null;
+    return this.#ofAddresses.isFull(networkOf(address)) ? NO_SLOT_LEFT : null;
   }
 
-  /** Takes a place of the address; the function that it returns gives it back. */
-  enterAddress(address: string): () => void {
+  /** Takes a slot of the address; the function that it returns gives it back. */
+  takeAddressSlot(address: string): () => void {
     return this.#ofAddresses.take(networkOf(address));
   }
 
   /** Why this user may open no WebSocket now. */
   refuseUser(caller: Caller): Refusal | null {
     const isFull = caller.user !== null && this.#ofUsers.isFull(caller.user);
-    return isFull ? NO_PLACE_LEFT : this.#refuse(caller);
+    return isFull ? NO_SLOT_LEFT : this.#refuse(caller);
   }
 
-  /** Takes a place of the user, and what an upgrade costs; the function that it returns gives the place back. */
-  enterUser(caller: Caller): () => void {
+  /** Takes a slot of the user, and what an upgrade costs; the function that it returns gives the slot back. */
+  takeUserSlot(caller: Caller): () => void {
     this.sharedOf(caller).take(UPGRADE_COST, 0);
     return caller.user === null ? () => {} : this.#ofUsers.take(caller.user);
   }
@@ -87,10 +87,10 @@ export class Quotas {
   }
 
   /**
-   * Takes the place of a request, what it costs, and the bytes of its body while it lasts: all bodies of an address
+   * Takes the slot of a request, what it costs, and the bytes of its body while it lasts: all bodies of an address
    * together are held to what one sender may send at once.
    */
-  enterRequest({ user, address }: Caller, cost: number, body: number): () => void {
+  takeRequestSlot({ user, address }: Caller, cost: number, body: number): () => void {
     const bodies = this.sharedOf({ user: null, address });
     this.sharedOf({ user, address }).take(cost, body);
     bodies.take(0, body);
@@ -102,25 +102,25 @@ export class Quotas {
   }
 
   /** What one connection may send. */
-  newAllowance(): Allowance {
-    return new Allowance(ratesOf(this.#config), this.#now);
+  newLimiter(): RateLimiter {
+    return new RateLimiter(ratesOf(this.#config), this.#now);
   }
 
   /** What a user may send over all connections together. */
-  rateOf(user: string): Allowance {
+  rateOf(user: string): RateLimiter {
     // To the shared document come many people: each connection has its own limit, and all of them none (D8).
     if (user === SHARED_DOCUMENT) return NO_LIMIT;
     return this.#perUser.of(user);
   }
 
   /** What a user at an address may ask for, however many connections and requests it makes. */
-  sharedOf({ user, address }: Caller): Allowance {
-    return this.#allowances.of(`${user ?? ''} ${networkOf(address)}`);
+  sharedOf({ user, address }: Caller): RateLimiter {
+    return this.#limiters.of(`${user ?? ''} ${networkOf(address)}`);
   }
 
   /** To be called every few seconds. */
   sweep(): void {
-    this.#allowances.sweep();
+    this.#limiters.sweep();
     this.#perUser.sweep();
   }
 

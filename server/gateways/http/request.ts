@@ -33,8 +33,8 @@ export interface HttpOptions {
 const LARGEST_BODY = 32 * 2 ** 20;
 
 /**
- * Refuses a request for which there is no place or no allowance, before its body is read; takes what comes and goes
- * from the allowance.
+ * Refuses a request for which no slot is free, or which is over its rate, before its body is read; what comes and
+ * goes counts towards the rate.
  *
  * @param cost in messages: what expensive requests cost besides their bytes
  */
@@ -52,7 +52,7 @@ export function admit({ quotas, config }: HttpOptions, cost: number): RequestHan
     const { socket } = request;
     const before = socket.bytesRead + socket.bytesWritten;
     const announced = bodySize(request, config.maxHttpBody);
-    const leave = quotas.enterRequest(caller, cost, announced);
+    const leave = quotas.takeRequestSlot(caller, cost, announced);
     response.once('close', () => {
       leave();
       quotas.sharedOf(caller).take(0, socket.bytesRead + socket.bytesWritten - before - announced);
@@ -112,8 +112,8 @@ export const arrivalOf = (request: Request): number | null => arrivals.get(reque
 
 const grants = new WeakMap<Request, Grant>();
 
-/** Lets the request in to the user that its path names, before its body is read. */
-export const door =
+/** Authorizes a request for the user that its path names, before its body is read. */
+export const authorized =
   (
     { access, quotas, now }: Pick<HttpOptions, 'access' | 'quotas' | 'now'>,
     document = userOf,
@@ -136,7 +136,7 @@ export function userOf(request: Request): UserId {
   return userId;
 }
 
-/** Who has come in by the door. */
+/** The grant of a request that was authorized. */
 export function grantOf(request: Request): Grant {
   const grant = grants.get(request);
   if (grant === undefined) throw new SyncError('UNAUTHORIZED');

@@ -17,8 +17,8 @@ import { bodyReader } from './inflation.js';
 import { getMetrics } from './metrics.js';
 import {
   admit,
+  authorized,
   countAnswers,
-  door,
   type HttpOptions,
   roomOnDisk,
   userOf,
@@ -102,7 +102,7 @@ function addApi(app: express.Express, options: HttpOptions, { json, raw }: BodyR
   type Route = (options: HttpOptions, request: Request, response: Response) => Promise<void>;
   const to = (route: Route) => (request: Request, response: Response) => route(options, request, response);
   // Strangers first: they must not use up what the user may ask for.
-  const admitted = (cost: number, document = userOf) => [door(options, document), admit(options, cost)];
+  const admitted = (cost: number, document = userOf) => [authorized(options, document), admit(options, cost)];
   const history = admitted(COST.history, userOrSharedOf);
   const room = roomOnDisk(options);
   app.get('/api/sync/:userId', admitted(COST.read), to(getSync));

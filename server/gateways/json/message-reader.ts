@@ -13,7 +13,7 @@ export const JSON_LIMIT_FACTOR = 16;
 const MAX_TYPES = 16;
 const LONGEST_TYPE = 64;
 
-export interface DoorOptions {
+export interface ReaderOptions {
   readonly user: UserId;
   readonly maxDepth: number;
 }
@@ -33,10 +33,10 @@ export type Incoming = { readonly message: JsonMessage } | Refused;
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 export class MessageReader {
-  readonly #options: DoorOptions;
+  readonly #options: ReaderOptions;
   readonly #strangeTypes = new Set<string>();
 
-  constructor(options: DoorOptions) {
+  constructor(options: ReaderOptions) {
     this.#options = options;
   }
 

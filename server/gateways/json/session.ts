@@ -13,7 +13,7 @@ import type { JsonSessionOptions } from './options.js';
 
 export class JsonSession {
   readonly #options: JsonSessionOptions;
-  readonly #door: MessageReader;
+  readonly #reader: MessageReader;
   readonly #own: JsonChannel;
   /** That of the shared document; `null` where there is none, or it can't be read. */
   readonly #shared: JsonChannel | null;
@@ -29,7 +29,7 @@ export class JsonSession {
   constructor(options: JsonSessionOptions) {
     this.#options = options;
     const { document, device, actor = null, readOnly = false, outbox, now, log, shared = null } = options;
-    this.#door = new MessageReader({ user: document.user, maxDepth: options.maxDepth });
+    this.#reader = new MessageReader({ user: document.user, maxDepth: options.maxDepth });
     const common = {
       device,
       maxMessage: options.maxMessage,
@@ -85,7 +85,7 @@ export class JsonSession {
 
   #read(raw: string | Uint8Array): void {
     const limit = Math.max(this.#own.maxMessage, this.#shared?.maxMessage ?? 0);
-    const incoming = this.#door.read(raw, limit);
+    const incoming = this.#reader.read(raw, limit);
     if ('message' in incoming) {
       this.#guard(() => this.#handle(incoming.message), incoming.message.ack);
       return;

@@ -1,6 +1,6 @@
 /** What comes in from a socket, at the rate that it may: over it, the socket is not read, and nothing is lost. */
 import { SyncError } from '../../errors.js';
-import type { Allowance } from '../../net/token-bucket.js';
+import type { RateLimiter } from '../../net/token-bucket.js';
 import type { Socket } from './socket.js';
 
 /** How long a connection may stay over its rate, in ms. */
@@ -8,9 +8,9 @@ export const OVER_RATE_TIMEOUT = 60_000;
 /** Without a pause for so long, a connection is within its rate again, in ms. */
 const CALM = 1_000;
 
-export interface FlowOptions {
+export interface FlowControlOptions {
   readonly socket: Pick<Socket, 'hold' | 'release' | 'cutOff'>;
-  readonly allowance: Allowance;
+  readonly limiter: RateLimiter;
   /** Bytes that the socket has received so far, frames and all. */
   readonly received: () => number;
   readonly now: () => number;
@@ -21,8 +21,8 @@ export interface FlowOptions {
   readonly inTurn?: (task: () => void) => void;
 }
 
-export class Flow {
-  readonly #options: FlowOptions;
+export class FlowControl {
+  readonly #options: FlowControlOptions;
   /** What the socket had received already when it was paused. */
   #queue: (() => void)[] = [];
   #received: number;
@@ -33,7 +33,7 @@ export class Flow {
   #overSince = 0;
   #calmAt = Number.NEGATIVE_INFINITY;
 
-  constructor(options: FlowOptions) {
+  constructor(options: FlowControlOptions) {
     this.#options = options;
     this.#received = options.received();
   }
@@ -52,7 +52,7 @@ export class Flow {
 
   /** What was sent because the peer asked for it counts as if it had sent it. */
   charge(bytes: number): void {
-    this.#holdFor(this.#options.allowance.take(0, bytes));
+    this.#holdFor(this.#options.limiter.take(0, bytes));
   }
 
   /** Handles what has come and still comes, whatever the rate: the connection is gone, or the server stops. */
@@ -63,7 +63,7 @@ export class Flow {
 
   #handle(handle: () => void): void {
     const received = this.#options.received();
-    const wait = this.#options.allowance.take(1, received - this.#received);
+    const wait = this.#options.limiter.take(1, received - this.#received);
     this.#received = received;
     this.#holdFor(wait);
     handle();
@@ -86,8 +86,8 @@ export class Flow {
   }
 
   #goOn(): void {
-    const { allowance, socket, now } = this.#options;
-    const { wait } = allowance;
+    const { limiter, socket, now } = this.#options;
+    const { wait } = limiter;
     const isTooLong = now() - this.#overSince >= OVER_RATE_TIMEOUT;
     if (isTooLong && (wait > 0 || this.#queue.length > 0)) {
       this.drain();

@@ -1,4 +1,4 @@
-/** The WebSocket door: which user, which device, which protocol; from there on, a session. */
+/** WebSockets: which user, which device, which protocol; from there on, a session. */
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { WebSocket, WebSocketServer } from 'ws';
@@ -12,13 +12,13 @@ import { JSON_LIMIT_FACTOR } from '../json/message-reader.js';
 import { JsonSession } from '../json/session.js';
 import { SharedFrames } from '../yjs/line.js';
 import { YjsSession } from '../yjs/session.js';
-import { Door, type DoorOptions, type Peer } from './handshake.js';
+import { type HandshakeOptions, Handshakes, type Peer } from './handshake.js';
 import { endSoon, prove, refuse, turnAway, webSocketServer } from './rejections.js';
 import type { Socket } from './socket.js';
 import type { Via } from './upgrade-request.js';
 import { type Wire, type WireOptions, wire } from './wire.js';
 
-export interface UpgradeOptions extends WireOptions, DoorOptions {
+export interface UpgradeOptions extends WireOptions, HandshakeOptions {
   readonly registry: DocumentRegistry;
   readonly backlog: Backlog;
   /** Milliseconds since 1970. */
@@ -69,7 +69,7 @@ const JSON_OF_DOCUMENT = 2;
 export class UpgradeGateway {
   readonly #options: UpgradeOptions;
   readonly #connections = new Set<Connection>();
-  readonly #door: Door;
+  readonly #handshakes: Handshakes;
   readonly #frames = new SharedFrames();
   readonly #timers: NodeJS.Timeout[];
   readonly #servers: Record<Via, WebSocketServer>;
@@ -77,7 +77,7 @@ export class UpgradeGateway {
   constructor(server: Server, options: UpgradeOptions) {
     this.#options = options;
     const { maxNativeMessage, maxJsonMessage, maxDocument, pingInterval } = options.config;
-    this.#door = new Door(options);
+    this.#handshakes = new Handshakes(options);
     this.#servers = {
       yjs: webSocketServer(maxNativeMessage),
       // How much a device may send is known once its document is loaded; none may send more than this.
@@ -104,7 +104,7 @@ export class UpgradeGateway {
 
   /** Takes no new connections and reads no more from those that are open; what has come in is handled. */
   stopReading(): void {
-    this.#door.close();
+    this.#handshakes.close();
     for (const timer of this.#timers) clearInterval(timer);
     for (const { wire } of this.#connections) {
       wire.socket.hold('stopping');
@@ -130,7 +130,7 @@ export class UpgradeGateway {
 
   async #onUpgrade(request: IncomingMessage, stream: Duplex, head: Buffer): Promise<void> {
     stream.on('error', () => stream.destroy());
-    const answer = await this.#door.answer(request, stream);
+    const answer = await this.#handshakes.answer(request, stream);
     switch (answer.is) {
       case 'in':
         this.#open(request, stream, head, answer.peer);
@@ -288,7 +288,7 @@ export class UpgradeGateway {
       close: (error: SyncError) => {
         // The message may quote a key of the client's data, so it does not go into the log.
         log('messageRefused', { user: document.user, device, via: 'yjs', code: error.code, reason: '' });
-        this.#door.noteOffence(peer, error.code);
+        this.#handshakes.noteOffence(peer, error.code);
         socket.end(error);
       },
     };

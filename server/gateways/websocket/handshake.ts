@@ -12,7 +12,7 @@ import { isForeign } from '../guard/origin.js';
 import type { Quotas, Refusal } from '../guard/quotas.js';
 import { offenderOf, readRequest, type UpgradeRequest, userIn } from './upgrade-request.js';
 
-export interface DoorOptions {
+export interface HandshakeOptions {
   readonly config: Config;
   readonly access: Access;
   readonly quotas: Quotas;
@@ -21,7 +21,7 @@ export interface DoorOptions {
   readonly newDeviceId: () => DeviceId;
 }
 
-/** Somebody who came in: who, with which device, over which protocol. */
+/** A client that came in: with which grant, which device, over which protocol. */
 export interface Peer {
   readonly grant: Grant;
   readonly device: DeviceId;
@@ -42,12 +42,12 @@ const BLOCKED: Refusal = { code: 'TOO_MANY_CLOSES', retryAfter: 60 };
 /** What y-websocket would send again at once after a close. */
 const OFFENCES: ReadonlySet<ErrorCode> = new Set(['MALFORMED_UPDATE', 'UPDATE_TOO_COSTLY', 'DOCUMENT_FULL']);
 
-export class Door {
-  readonly #options: DoorOptions;
+export class Handshakes {
+  readonly #options: HandshakeOptions;
   readonly #offences: Offences;
   #isClosed = false;
 
-  constructor(options: DoorOptions) {
+  constructor(options: HandshakeOptions) {
     this.#options = options;
     this.#offences = new Offences(options.uptime);
   }
@@ -57,26 +57,26 @@ export class Door {
     this.#isClosed = true;
   }
 
-  /** A native connection of this peer was ended for it (N8). */
+  /** A native connection of this peer was ended with this code; what counts as an offence is remembered (N8). */
   noteOffence({ asked }: Peer, code: ErrorCode): void {
     if (OFFENCES.has(code)) this.#offences.note(offenderOf(asked));
   }
 
-  /** Decides, and takes the places of who comes in until the stream closes. */
+  /** Decides, and takes the slots of a client that comes in until its stream closes. */
   async answer(request: IncomingMessage, stream: Duplex): Promise<Answer> {
     const { quotas } = this.#options;
     const address = quotas.addressOf(request);
     const asked = readRequest(request, address);
     const early = this.#refusalOf(request) ?? quotas.refuseAddress(address);
     if (asked === null || early !== null) return this.#refused(request, address, early ?? NOTHING_HERE);
-    stream.once('close', quotas.enterAddress(address));
+    stream.once('close', quotas.takeAddressSlot(address));
     const peer = await this.#identify(request, asked);
     const isIn = !(peer instanceof SyncError);
-    const late = this.#refusalOf(request) ?? (isIn ? this.#refusalOfGuest(peer) : null);
+    const late = this.#refusalOf(request) ?? (isIn ? this.#refusalOfPeer(peer) : null);
     if (late !== null) return this.#refused(request, address, late);
     if (!isIn) return { is: 'turned away', error: peer, challenge: asked.challenge };
-    const leave = quotas.enterUser(countedAs(peer.grant));
-    // It may have gone while its token was checked, and says so only once.
+    const leave = quotas.takeUserSlot(countedAs(peer.grant));
+    // The client may disconnect while its token is checked; its 'close' came before, so its slot is released here.
     if (stream.closed) leave();
     else stream.once('close', leave);
     return { is: 'in', peer };
@@ -89,7 +89,7 @@ export class Door {
       return { grant, asked, device: asked.device ?? newDeviceId() };
     } catch (error) {
       if (!(error instanceof SyncError)) {
-        log('unexpected', { where: 'the door', error });
+        log('unexpected', { where: 'handshake', error });
         return new SyncError('INTERNAL');
       }
       if (asked.problem === error) this.#log(request, asked.address, error.code);
@@ -104,7 +104,7 @@ export class Door {
   }
 
   /** Asked once it is known that the client may come in. */
-  #refusalOfGuest({ asked, grant }: Peer): Refusal | null {
+  #refusalOfPeer({ asked, grant }: Peer): Refusal | null {
     if (this.#offences.isBlocked(offenderOf(asked))) return BLOCKED;
     return this.#options.quotas.refuseUser(countedAs(grant));
   }

@@ -1,4 +1,4 @@
-/** What somebody is told who does not come in by the WebSocket door. */
+/** What a client is told whose WebSocket is refused. */
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer } from 'ws';

@@ -7,7 +7,7 @@ import type { Sender } from '../../documents/turns/turn-line.js';
 import type { Turns } from '../../documents/turns/turns.js';
 import type { Metrics } from '../../metrics.js';
 import type { Caller, Quotas } from '../guard/quotas.js';
-import { Flow } from './flow-control.js';
+import { FlowControl } from './flow-control.js';
 import { Socket } from './socket.js';
 import type { Via } from './upgrade-request.js';
 
@@ -32,8 +32,8 @@ export interface Receiver {
 export interface Wire {
   readonly via: Via;
   readonly socket: Socket;
-  readonly flow: Flow;
-  /** Sends what the client asked for, which it pays for; see `Flow.charge`. */
+  readonly flow: FlowControl;
+  /** Sends what the client asked for, which it pays for; see `FlowControl.charge`. */
   readonly answer: (messages: readonly (Uint8Array | string)[], sent: () => void) => void;
   /** Hands over each message and pong in their order, at the rate that they may come, in the turns of the user. */
   follow(receiver: Receiver): void;
@@ -55,9 +55,9 @@ export function wire(accepted: Accepted, options: WireOptions): Wire {
     metrics.bytesOut.add(via, bytes);
   };
   const socket = new Socket(ws, stream, { ...config, onSent });
-  const flow = new Flow({
+  const flow = new FlowControl({
     socket,
-    allowance: quotas.newAllowance(),
+    limiter: quotas.newLimiter(),
     received: () => stream.bytesRead,
     now: uptime,
     after: (ms, task) => void setTimeout(task, ms).unref(),

@@ -1,8 +1,8 @@
 /** The arithmetic of limits, by a clock that passes when the test says so (S4). */
 import { describe, expect, test } from 'vitest';
 import type { SyncError } from '../../../server/errors.js';
-import { Flow, OVER_RATE_TIMEOUT } from '../../../server/gateways/websocket/flow-control.js';
-import { Allowance, Allowances, Places, TokenBucket } from '../../../server/net/token-bucket.js';
+import { FlowControl, OVER_RATE_TIMEOUT } from '../../../server/gateways/websocket/flow-control.js';
+import { RateLimiter, RateLimiters, Slots, TokenBucket } from '../../../server/net/token-bucket.js';
 import { ManualClock } from '../../support/manual-clock.js';
 
 const NO_LIMIT = { rate: Number.POSITIVE_INFINITY, burst: Number.POSITIVE_INFINITY };
@@ -45,16 +45,16 @@ describe('[S4] a token bucket', () => {
   });
 });
 
-test('[S4] an allowance is used up by messages or by bytes, whichever comes first', () => {
+test('[S4] a rate limiter is used up by messages or by bytes, whichever comes first', () => {
   const rates = { messages: { rate: 1, burst: 2 }, bytes: { rate: 100, burst: 1_000 } };
-  const allowance = new Allowance(rates, () => 0);
-  expect([allowance.take(1, 1_000), allowance.take(1, 0), allowance.take(0, 50)]).toEqual([0, 0, 500]);
-  expect(allowance.take(1, 0)).toBe(1_000);
+  const limiter = new RateLimiter(rates, () => 0);
+  expect([limiter.take(1, 1_000), limiter.take(1, 0), limiter.take(0, 50)]).toEqual([0, 0, 500]);
+  expect(limiter.take(1, 0)).toBe(1_000);
 });
 
-test('[S4] allowances are kept as long as something of them is used up, and not longer', () => {
+test('[S4] rate limiters are kept as long as something of them is used up, and not longer', () => {
   const clock = new ManualClock();
-  const all = new Allowances({ messages: { rate: 10, burst: 10 }, bytes: NO_LIMIT }, clock.now);
+  const all = new RateLimiters({ messages: { rate: 10, burst: 10 }, bytes: NO_LIMIT }, clock.now);
   for (let i = 0; i < 1_000; i++) all.of(`user ${i}`).take(10, 0);
   clock.pass(999);
   all.sweep();
@@ -64,16 +64,16 @@ test('[S4] allowances are kept as long as something of them is used up, and not 
   expect(all.size).toBe(0);
 });
 
-test('[S4] places: as many as the limit, and each is given back once', () => {
-  const places = new Places(2);
-  const leave = places.take('anna');
-  places.take('anna');
-  expect([places.isFull('anna'), places.isFull('bert')]).toEqual([true, false]);
+test('[S4] slots: as many as the limit, and each is given back once', () => {
+  const slots = new Slots(2);
+  const leave = slots.take('anna');
+  slots.take('anna');
+  expect([slots.isFull('anna'), slots.isFull('bert')]).toEqual([true, false]);
   leave();
   leave();
-  expect(places.isFull('anna')).toBe(false);
-  places.take('anna');
-  expect(places.isFull('anna')).toBe(true);
+  expect(slots.isFull('anna')).toBe(false);
+  slots.take('anna');
+  expect(slots.isFull('anna')).toBe(true);
 });
 
 /** A connection with 10 messages at once, then 10 a second. */
@@ -84,10 +84,10 @@ class Line {
   received = 0;
   isHeld = false;
   cut: SyncError | null = null;
-  readonly flow: Flow;
+  readonly flow: FlowControl;
 
   constructor(bytes = NO_LIMIT) {
-    this.flow = new Flow({
+    this.flow = new FlowControl({
       socket: {
         hold: () => {
           this.isHeld = true;
@@ -99,7 +99,7 @@ class Line {
           this.cut = error;
         },
       },
-      allowance: new Allowance({ messages: { rate: 10, burst: 10 }, bytes }, this.clock.now),
+      limiter: new RateLimiter({ messages: { rate: 10, burst: 10 }, bytes }, this.clock.now),
       received: () => this.received,
       now: this.clock.now,
       after: (ms, task) => void this.clock.after(ms, task),

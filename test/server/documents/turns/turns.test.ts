@@ -3,10 +3,10 @@ import { describe, expect, test } from 'vitest';
 import type { TurnRate } from '../../../../server/documents/turns/turn-line.js';
 import { MAX_WAITING, MESSAGE_OVERHEAD, SLICE } from '../../../../server/documents/turns/turn-line.js';
 import { Turns } from '../../../../server/documents/turns/turns.js';
-import { Allowance } from '../../../../server/net/token-bucket.js';
+import { RateLimiter } from '../../../../server/net/token-bucket.js';
 
 const ENDLESS = { rate: Number.POSITIVE_INFINITY, burst: Number.POSITIVE_INFINITY };
-const NO_RATE = (): TurnRate => new Allowance({ messages: ENDLESS, bytes: ENDLESS }, () => 0);
+const NO_RATE = (): TurnRate => new RateLimiter({ messages: ENDLESS, bytes: ENDLESS }, () => 0);
 const KIB = 1_024;
 
 /** Where messages come from. */
@@ -191,7 +191,7 @@ describe('[S] users take turns', () => {
 
 describe('[S] the rate of a user', () => {
   const limited = (now: () => number) =>
-    new Allowance({ messages: { rate: 10, burst: 20 }, bytes: ENDLESS }, now);
+    new RateLimiter({ messages: { rate: 10, burst: 20 }, bytes: ENDLESS }, now);
 
   test('holds for all connections together: at the burst all is done, what is beyond it comes at the rate', () => {
     const world = new World(limited);
