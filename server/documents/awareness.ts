@@ -1,5 +1,5 @@
 /**
- * Who is there: the awareness states of one document (N6). Nothing of it is stored. A state belongs to the
+ * The awareness states of one document (N6): who is there. Nothing of it is stored. A state belongs to the
  * connection that introduced it; y-websocket re-sends the states of others, which changes nothing here.
  */
 import type { DeviceId } from '../../shared/names.js';
@@ -20,7 +20,7 @@ interface State {
 /** A connection. */
 export interface Owner {
   readonly device: DeviceId;
-  /** Who it acts for, where that is known. */
+  /** The person it acts for, where that is known. */
   readonly actor: string | null;
 }
 
@@ -30,7 +30,7 @@ export class AwarenessStates {
   /** Clocks of states that were removed: an echo of one must not bring it back. */
   readonly #removed = new Map<number, number>();
 
-  /** @param isOpen whether anybody learns who is there: not of the shared document, which is nobody's (D8) */
+  /** @param isOpen whether states are passed on: not in the shared document, where users would see each other (D8) */
   constructor(isOpen = true) {
     this.#isOpen = isOpen;
   }

@@ -11,7 +11,7 @@ import type { RecordKey } from './records/record-key.js';
 export interface Origin {
   readonly via: Via;
   readonly device: DeviceId;
-  /** Who the device acts for, where that is known. */
+  /** The person the device acts for, where that is known. */
   readonly actor: string | null;
   /** The connection, which does not get its own change back (N5); `null` for an HTTP request. */
   readonly subscriber: Subscriber | null;

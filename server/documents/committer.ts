@@ -16,7 +16,7 @@ import type { Safely } from './safely.js';
 import type { Subscribers } from './subscribers.js';
 import type { UserTurns } from './turns/user-turns.js';
 
-/** Of one document: what becomes part of a commit, and who is told. */
+/** Of one document: what becomes part of a commit, and the connections that are told of it. */
 export interface CommitterParts {
   readonly user: UserId;
   readonly safely: Safely;
@@ -64,7 +64,7 @@ export class Committer {
     history.trim(now, () => devices.liveFrom(now));
     size.add(update);
     const change = durableChange(origin, history.revision, written, entries);
-    // Who joins from here on has this change in what it asks for; it must not come before that (N2, L1).
+    // A connection that joins from here on gets this change in its first sync; it must not come before that (N2, L1).
     const audience = [...subscribers.all];
     const encoded = [...overruled, ...entries].map(encodeEntry);
     const parts = { update, memory, history: encoded, devices: devices.take(now, 'due') };
@@ -75,9 +75,9 @@ export class Committer {
   /** Makes durable what must not wait for the next change, or all that is not durable yet, of the devices. */
   saveDevices(which: 'urgent' | 'all'): void {
     const { devices, history } = this.#parts;
-    // Where there is nothing to be seen, nothing has to be remembered of who saw it.
+    // An empty document shows a device nothing that would have to be remembered.
     if (this.#failure !== null || history.revision === 0) return;
-    // While nothing can be saved, whoever only reads goes on; it is saved with the next change.
+    // While the store takes no commits, devices that only read go on; their states are saved with the next change.
     if (!takesWork(this.#options.store.state)) return;
     if (which === 'urgent' && !devices.hasUrgent) return;
     const taken = devices.take(this.#options.now(), which === 'all' ? 'all' : 'due');
@@ -106,12 +106,12 @@ export class Committer {
 
   allDurable = (): Promise<void> => new Promise((done, failed) => this.#queue.after({ done, failed }));
 
-  /** Calls `failed` when the document has failed, after everybody else was told. */
+  /** Calls `failed` when the document has failed, after subscribers and all who wait were told. */
   onFailure(failed: () => void): void {
     this.#failed.push(failed);
   }
 
-  /** Nothing after the last durable commit may be shown to anybody: everybody has to start anew. */
+  /** Nothing after the last durable commit may be shown: every connection is told to start anew. */
   fail(error: SyncError): void {
     if (this.#failure !== null) return;
     this.#failure = error;

@@ -24,7 +24,7 @@ export interface DocumentOptions extends ReplicaOptions {
   readonly onCompacted: (user: UserId, sizes: CompactionSizes) => void;
   /** How long history is kept, in days; 0 keeps only what merges need (H7). */
   readonly historyDays: number;
-  /** HistoryWindow before this revision can't be read. */
+  /** History before this revision can't be read. */
   readonly onHistoryDamaged: (user: UserId, revision: number) => void;
   readonly onUnexpected: (error: unknown) => void;
   /** What a user may make the server keep; without it, anything. */

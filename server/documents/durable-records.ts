@@ -1,6 +1,6 @@
 /**
- * All records of a document as they are durable at any moment, for those who show them beside another document and
- * can't wait for both (D8). It follows the document like a connection, and before those that come later.
+ * All records of a document as they are durable at any moment, for connections that show them beside another
+ * document and can't wait for both (D8). It follows the document like a connection, and before those that come later.
  */
 
 import type { Collections, JsonRecord } from '../../shared/json.js';
@@ -27,7 +27,7 @@ export class DurableRecords implements Subscriber {
   }
 
   /**
-   * Those of a document, once for all who ask.
+   * Those of a document, made once.
    *
    * @throws SyncError what the document failed with
    */
@@ -70,6 +70,9 @@ export class DurableRecords implements Subscriber {
     }
   }
 
-  /** Whoever has them shows them as they were saved; the next ones are those of the document as it is loaded anew. */
+  /**
+   * The document failed: these stay as they were saved, and the next ones are made of the document as it is loaded
+   * anew.
+   */
   fail(): void {}
 }

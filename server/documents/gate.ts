@@ -1,4 +1,7 @@
-/** Lets tasks wait while a document is rebuilt, tried or erased, or its history is read: nothing waits while it is open. */
+/**
+ * Lets tasks wait while a document is rebuilt, tried or erased, or its history is read: nothing waits while it is
+ * open.
+ */
 import { notSaved, SyncError } from '../errors.js';
 import type { Committer } from './committer.js';
 import type { HistoryReader } from './history/history-reader.js';

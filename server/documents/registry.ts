@@ -66,8 +66,10 @@ export class DocumentRegistry {
     return this.#open(user);
   }
 
-  /** Erases all data of a user; who is connected is sent away with `ERASED`. Resolves when the bytes are gone. */
-  /** Resolves with whether there was anything. */
+  /**
+   * Erases all data of a user; connected devices are sent away with `ERASED`. Resolves when the bytes are gone, with
+   * whether there were any.
+   */
   erase(user: UserId): Promise<boolean> {
     const erasure = this.#erasures.get(user) ?? this.#erase(user).finally(() => this.#erasures.delete(user));
     this.#erasures.set(user, erasure);
@@ -163,7 +165,10 @@ export class DocumentRegistry {
     return entry;
   }
 
-  /** HistoryWindow that has become too old goes when its user comes, and now and then. What can't be read now shows elsewhere. */
+  /**
+   * History that has become too old goes when its user comes, and now and then. What can't be read now shows
+   * elsewhere.
+   */
   async #prune(document: UserDocument): Promise<void> {
     const { historyLog, history, devices } = document;
     const upTo = await historyLog.outdated(history, devices).catch(() => 0);

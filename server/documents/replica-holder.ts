@@ -42,7 +42,7 @@ export class ReplicaHolder {
     void this.#parts.gate.exclusive(() => this.#reload());
   }
 
-  /** The same for who has the document to itself. */
+  /** The same in exclusive work, which has the document to itself. */
   async rebuildNow(cause: unknown): Promise<void> {
     this.#options.onRebuilt(this.#parts.user, cause);
     await this.#parts.committer.allDurable();

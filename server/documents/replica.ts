@@ -170,7 +170,7 @@ export class Replica {
     return Y.getState(this.doc.store, client);
   }
 
-  /** What this server writes under its own ids nobody else can know before the server has it. */
+  /** What the server writes under its own ids no client can know before the server has it: it would be forged. */
   #refuseOwnIds({ ranges }: UpdateScan): void {
     const { writes, unions } = this.#options.ids();
     const forged = ranges.some(
@@ -278,7 +278,7 @@ export class Replica {
     };
   }
 
-  /** Yjs learns the kind of a root type only when somebody asks for it. */
+  /** Yjs learns the kind of a root type only when it is asked for. */
   #defineRoots(): void {
     if (this.doc.share.size === this.#roots) return;
     for (const name of [...this.doc.share.keys()]) this.doc.getMap(name);

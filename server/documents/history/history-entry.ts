@@ -26,8 +26,8 @@ interface EntryHead {
   /** It was made then or before: a provider without times brought it on connecting. */
   readonly untimed?: boolean | undefined;
   /**
-   * A write that was overruled when it came in (D3), or the end of it: nobody ever saw the record so, and merges pass
-   * over both.
+   * A write that was overruled when it came in (D3), or the end of it: no device ever saw the record so, and merges
+   * pass over both.
    */
   readonly overruled?: boolean | undefined;
 }

@@ -128,7 +128,7 @@ export class HistoryWindow {
 
   /**
    * Enters writes that were overruled when they came in (D3): each as a change to what would have been, and one back.
-   * Nobody ever saw that, so merges know nothing of them.
+   * No device ever saw that, so merges know nothing of them.
    */
   enterOverruled(
     lost: readonly ImageChange[],
@@ -196,7 +196,7 @@ export class HistoryWindow {
     );
   }
 
-  /** Lets go of what nobody needs in memory, now and then; it can be read again. */
+  /** Lets go of entries that no connected device needs, now and then; they can be read again. */
   trim(now: number, neededFrom: () => number): void {
     if (now - this.readAt <= REST || this.#entries.length < 2 * MIN_ENTRIES) return;
     const last = this.#entries.at(-MIN_ENTRIES)?.revision ?? 0;

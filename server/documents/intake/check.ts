@@ -67,7 +67,7 @@ export class UpdateCheck {
     this.#maxDepth = maxDepth;
   }
 
-  /** Yjs looks up the neighbours of what it has already, too, and cuts a text there, which it tells nobody. */
+  /** Yjs looks up the neighbours of what it has already, too, and cuts a text there, which no update tells. */
   static newPartOf(doc: Y.Doc, update: Uint8Array): Uint8Array {
     return Y.diffUpdate(update, Y.encodeStateVector(doc));
   }

@@ -74,7 +74,7 @@ export class DryRuns {
     if (this.#closed) throw new SyncError('RESTARTING');
     const worker = new WorkerTask<DryRunOutcome>('intake/dry-run-worker', task, this.#memory(task));
     this.#worker = worker;
-    // Out of memory, out of time, or a fault of the worker: either way nobody knows what the update would do.
+    // Out of memory, out of time, or a fault of the worker: either way it is not known what the update would do.
     const outcome = (await worker.outcome(this.#limits.timeout)) ?? TOO_COSTLY;
     this.#worker = null;
     if (this.#closed) throw new SyncError('RESTARTING');

@@ -1,6 +1,6 @@
 /**
  * What of a document is alive, in bytes of its encoding and in structs. What was deleted and overwritten leaves marks
- * in a Yjs document for good, but nobody can delete those: they are not counted here.
+ * in a Yjs document for good, but no client can delete those: they are not counted here.
  */
 import * as encoding from 'lib0/encoding';
 import * as Y from 'yjs';

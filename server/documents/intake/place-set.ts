@@ -10,7 +10,7 @@ export class PlaceSet {
     this.#tags = new Uint32Array(2 ** Math.ceil(Math.log2(2 * most + 2)));
   }
 
-  /** Whether somebody stands behind this id already; now somebody does. */
+  /** Whether a struct stands behind this id already; from now on one does. */
   hasId(client: number, clock: number): boolean {
     const high = Math.floor(client / 2 ** 32) ^ Math.floor(clock / 2 ** 32);
     return this.#has(mixed(mixed(mixed(client >>> 0) ^ (clock >>> 0)) ^ high));

@@ -35,7 +35,7 @@ export class DeviceStates {
   /** A device connects over a WebSocket. */
   connect(origin: Origin, now: number, revision: number): SocketView {
     const state = this.#state(origin);
-    // One that is there still may be dead without anybody having noticed: what it had seen counts from now on.
+    // The device's earlier connection may be dead without a close: what it had seen is noted now.
     for (const other of this.#views) if (other.device === state) other.supersede(now);
     const view = new SocketView(state, now, revision);
     view.device.connect(now, revision);
@@ -100,8 +100,8 @@ export class DeviceStates {
   }
 
   /**
-   * The one that was away longest, of who has the most of them: nobody's devices are forgotten for those of somebody
-   * else who makes up ids. When it comes again, it is a device that was never met (L8).
+   * Forgets the device that was away longest, of the person with the most devices: so a person who makes up ids
+   * drives out no devices of others. When it comes again, it is a device that was never met (L8).
    */
   #forgetOne(newcomer: string): boolean {
     const away = new Map<string, DeviceState[]>();

@@ -24,7 +24,9 @@ export class Receipts {
     this.#oldestUnsent = oldestUnsent;
   }
 
-  /** A message with this record, or with everything, was sent; it showed the state at `revision`. Returns its number. */
+  /**
+   * A message with this record, or with everything, was sent; it showed the state at `revision`. Returns its number.
+   */
   sent(what: RecordKey | typeof EVERYTHING, revision: number): number {
     this.#sent++;
     this.#revision = Math.max(this.#revision, revision);

@@ -80,7 +80,9 @@ export class SocketView {
     this.#messages.doubt(what, now);
   }
 
-  /** Notes, and returns, what reached the device so near to its write of another record that its app may have lost it. */
+  /**
+   * Notes, and returns, what reached the device so near to its write of another record that its app may have lost it.
+   */
   overwrote(
     message: ChangeMessage,
     { replay, madeAt }: WriteContext,

@@ -68,7 +68,7 @@ export function readUpTo(
   return since;
 }
 
-/** Whether who sent this had the change in front of it: what it sent has what the change made. */
+/** Whether the device had read the change when it sent this record: the record has what the change made. */
 function reflects(sent: JsonObject | null, { before, after }: HistoryEntry): boolean {
   if (sent === null || after === null) return sent === after;
   const made = after.json;

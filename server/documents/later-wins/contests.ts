@@ -29,7 +29,7 @@ export class Contests implements ScanNotes {
     this.#cost = cost;
   }
 
-  /** A deletion: of what somebody else has overwritten or deleted already. */
+  /** A deletion: of what another client has overwritten or deleted already. */
   deletion(client: number, clock: number, length: number): void {
     this.#cost.deletion(client, clock, length);
     if (this.found) return;

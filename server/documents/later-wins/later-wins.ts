@@ -32,10 +32,10 @@ export type LastChangeOf = (key: RecordKey, path: Path) => LastChange;
 /** Where there is no history. */
 export const NOT_KNOWN: LastChangeOf = () => ({ at: Number.POSITIVE_INFINITY, isExact: false });
 
-/** Who is later; `open` where nobody knows, or at a tie: then Yjs's own choice stays. */
+/** Which of two writes is later; `open` where a time is not known, or at a tie: then Yjs's own choice stays. */
 /**
  * Which of two concurrent writes of one field stays, by the items that brought them; `null` where they are not
- * known. `true`: the edit, and not what somebody wrote who moved the element, or edited it after that.
+ * known. `true`: the edit, and not what the author wrote that moved the element, or one that edited it after that.
  */
 export type EditStays = (edit: Y.Item | null, other: Y.Item | null) => boolean;
 
@@ -57,7 +57,7 @@ export interface Outcome {
   readonly write: { readonly value: unknown } | null;
   /** Whose write stands then, or that nothing does, and when that was made, where the history does not tell. */
   readonly by: { readonly id: Y.ID; readonly madeAt: number | null } | null;
-  /** A plain value that came in and is not what stands: nobody ever saw it. */
+  /** A plain value that came in and is not what stands: no device ever saw it. */
   readonly lost: { readonly place: Place; readonly value: unknown } | null;
   /** A map or array whose copy is written: late edits of it are carried over. */
   readonly kept: Y.Item | null;
@@ -168,7 +168,7 @@ export class LaterWins {
     if (standing === null || incoming === null || areUnited(standing, incoming)) return null;
     const wasThere = !standing.deleted || step.deleted(standing);
     const decision = this.#decisions.get(lastIdOf(standing));
-    // Whoever writes over what is removed had seen that, unless it was still there for the author.
+    // An author that writes over what is removed had seen that, unless it was still there for the author.
     const isSeen = wasThere
       ? this.knew(incoming, standing, step)
       : step.knownBefore(incoming) === standing && !step.hasDeleted(lastIdOf(standing));
@@ -237,7 +237,7 @@ export class LaterWins {
 
 const isTime = (madeAt: MadeAt): madeAt is number => Number.isFinite(madeAt);
 
-/** The usual case: nobody else wrote at this key since its author looked. */
+/** The usual case: no other author wrote at this key since this one looked. */
 function isAlone({ left, right, origin }: Y.Item, step: Step): boolean {
   if (right !== null) return false;
   if (left === null) return true;

@@ -1,6 +1,6 @@
 /** When a native device made a change, as far as that is known (N9). */
 
-/** By the server's clock, in ms since 1970; `null` where nobody knows. */
+/** By the server's clock, in ms since 1970; `null` where it is not known. */
 export type MadeAt = number | null;
 
 /** Of what a provider without times sends live, the arrival counts: it is later than everything before. */

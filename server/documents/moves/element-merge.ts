@@ -9,7 +9,7 @@ import { indexOf } from '../union/array-elements.js';
 import { copyOf, type Element, elementsOf, fieldsOf } from '../union/lost-types.js';
 import { asItIs, itemAt, jsonAs, type View } from './element-views.js';
 
-/** What somebody made of an element. */
+/** What one author made of an element. */
 export interface Version {
   readonly json: Json;
   /** The element, or the lost one, whose items brought it. */

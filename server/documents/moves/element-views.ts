@@ -1,10 +1,10 @@
-/** JSON of an element of an array, live or lost, as somebody saw it at one time. */
+/** JSON of an element of an array, live or lost, as one author saw it at one time. */
 import * as Y from 'yjs';
 import { elementId } from '../../../shared/elements.js';
 import { isObject, type Json, type JsonObject } from '../../../shared/json.js';
 import { contentOf, idOf, isMovedAway, jsonOf, type SharedType } from '../union/lost-types.js';
 
-/** Says of each item, or the element or character at `offset` in it, what somebody knew of it. */
+/** Says of each item, or the element or character at `offset` in it, what one author knew of it. */
 export interface View {
   knows(item: Y.Item, offset: number): boolean;
   /** Known, and no longer there. */

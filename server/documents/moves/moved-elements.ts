@@ -1,5 +1,5 @@
 /**
- * Elements of arrays that were moved. Yjs can't move: whoever moves an element deletes it and inserts a copy. What
+ * Elements of arrays that were moved. Yjs can't move: an app that moves an element deletes it and inserts a copy. What
  * was deleted so is kept from being collected, since others may still edit it, not knowing of the move (D3).
  */
 import * as Y from 'yjs';
@@ -19,7 +19,7 @@ export interface MovedElement extends ElementId, Place {
 interface Kept extends KeptType {
   /** In bytes, about. */
   size: number;
-  /** No other one of its id has come yet: what it was to whoever removed it. */
+  /** No other one of its id has come yet: what it was to the author that removed it. */
   readonly removed?: Json;
   place?: Place;
 }
@@ -45,7 +45,7 @@ export class MovedElements {
   /** The oldest first. */
   readonly #kept = new Map<string, Kept>();
   readonly #removed = new Set<Kept>();
-  /** By array and id; made when somebody asks. */
+  /** By array and id; made when it is first needed. */
   #index: Map<Y.Array<unknown>, Map<string, Kept[]>> | null = null;
   #size = 0;
   #changed = false;
@@ -101,7 +101,7 @@ export class MovedElements {
     return this.#of(array, id).length > 0;
   }
 
-  /** Whether this map is a copy that somebody made who moved an element. */
+  /** Whether this map is a copy that was made to move an element. */
   isCopy(map: Y.Map<unknown>): boolean {
     const array = this.isEmpty ? null : map._item?.parent;
     const id = array instanceof Y.Array ? idOf(map) : null;
@@ -126,7 +126,7 @@ export class MovedElements {
     this.#changed = true;
   }
 
-  /** The element was removed; some apps move in two steps. `base`: what it was to whoever removed it. */
+  /** The element was removed; some apps move in two steps. `base`: what it was to the author that removed it. */
   keepRemoved(array: Y.Array<unknown>, id: string, { client, clock }: ElementId, base: Json): void {
     const removed: Kept = { client, clock, at: this.#now(), size: 0, removed: base };
     this.#add(array, id, removed);

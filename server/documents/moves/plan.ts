@@ -14,7 +14,7 @@ import { asInserted, asItIs, itemAt, jsonAs, removesNothing, type View } from '.
 import type { ElementId, MovedElement, MovedElements } from './moved-elements.js';
 import { type Place, placesOf } from './places.js';
 
-/** Where nobody knows the times, what was edited apart from a move counts as the later one. */
+/** Where the times are not known, what was edited apart from a move counts as the later one. */
 export const editStays: EditStays = () => true;
 
 /** What times tell of elements that were moved. */
@@ -25,7 +25,7 @@ export interface MoveTimes {
 }
 
 export interface MoveOptions extends MoveTimes {
-  /** Whoever wrote had everything before them that the document has. */
+  /** The author had the whole document when it wrote. */
   readonly sawAll: boolean;
   /** The union may know others of this id; from now on, only what is new in them is carried. */
   readonly takeOver: (array: Y.Array<unknown>, id: string) => void;
@@ -139,7 +139,7 @@ class MovePlan {
     return removed && { value: removed.value, seen: [removed.base], current: jsonOf(removed.value) };
   }
 
-  /** The element as it was for whoever deleted it: what they deleted with it was there for them. */
+  /** The element as the author saw it that deleted it: what it deleted with it was there for it. */
   #baseOf({ value }: Element, copy: Json): Json {
     const { sawAll } = this.#options;
     const knows: View['knows'] = (item, offset) =>
@@ -170,7 +170,7 @@ class MovePlan {
     removed: (item) => item.deleted && !this.#step.deleted(item),
   };
 
-  /** Edits that whoever deleted the element had not seen. */
+  /** Edits that the author that deleted the element had not seen. */
   #unseenIn(element: Element, copy: Json): Edits {
     const edited = jsonAs(element.value, this.#beforeStep) ?? null;
     return { value: element.value, seen: this.#baseOf(element, copy), edited, view: this.#beforeStep };
@@ -225,7 +225,7 @@ interface Origin {
   readonly value: unknown;
   /** As it was, or may have been, for the author of the copy. */
   readonly seen: readonly Json[];
-  /** As it was for everybody else. */
+  /** As all other authors saw it. */
   readonly current: Json;
 }
 

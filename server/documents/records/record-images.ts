@@ -18,7 +18,7 @@ export interface ImageChange extends RecordKey {
 
 /**
  * The records of a document as they were after the last change, so that each change knows what was before. They
- * are read once, when somebody needs them; after that only what a change touched is read again.
+ * are read once, when they are first needed; after that only what a change touched is read again.
  */
 export class RecordImages {
   readonly #doc: Y.Doc;

@@ -1,7 +1,10 @@
 /** What was accepted and is not durable yet, of all users together: beyond a bound nothing more is read (P8). */
 import type { Commit } from '../../store/store.js';
 
-/** What is held of a small change until it is durable, in bytes: its message, the record before and after, who waits. */
+/**
+ * What is held of a small change until it is durable, in bytes: its message, the record before and after, what waits
+ * for it.
+ */
 const OVERHEAD = 16 * 1024;
 export const MAX_BACKLOG = 64 * 1024 * 1024;
 

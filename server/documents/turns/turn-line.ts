@@ -73,7 +73,7 @@ export class Line {
   /** Time that was used up at once, since the last round. */
   #spent = 0;
   #wasServed = false;
-  /** One who was held goes on since the last round, and may be about to send. */
+  /** A sender that was held goes on since the last round, and may be about to send. */
   #hasLetGo = false;
 
   constructor(user: string, turns: Schedule) {
@@ -139,7 +139,10 @@ export class Line {
     }
   }
 
-  /** Lets go on who was held, the first one first, once there is room again: each brings all that was sent meanwhile. */
+  /**
+   * Lets senders go on that were held, the first one first, once there is room again: each brings all that was sent
+   * meanwhile.
+   */
   release(): void {
     for (const sender of this.#held) {
       if (!this.#hasRoom || (this.#hasLetGo && this.isWaiting)) break;

@@ -1,5 +1,5 @@
 /**
- * Work of all users in turns: whoever has much to do waits for itself, the others are not kept waiting. What has
+ * Work of all users in turns: a user with much to do waits for itself, and keeps no other waiting. What has
  * come in is also counted here until it is durable; where that is too much, nothing more is read.
  */
 
@@ -11,10 +11,10 @@ const ROUND = 2;
 export class Turns implements Schedule {
   readonly options: TurnOptions;
   readonly #lines = new Map<string, Line>();
-  /** Who has something to do now, the next one first. */
+  /** Users with something to do now, the next one first. */
   readonly #ready: Line[] = [];
   readonly #idle: (() => void)[] = [];
-  /** Who had something since the last round that counts until the next one. */
+  /** Users that had something since the last round, which counts until the next one. */
   readonly #served = new Set<Line>();
   #isScheduled = false;
   #isWorking = false;
@@ -33,7 +33,10 @@ export class Turns implements Schedule {
     this.#lineOf(user).enter(arrival);
   }
 
-  /** The server itself has something to do for a user, which goes before what has come in and costs nobody's rate. */
+  /**
+   * The server itself has something to do for a user, which goes before what has come in and is not counted towards
+   * any rate.
+   */
   first(user: string, task: () => void): void {
     this.#lineOf(user).first(task);
   }

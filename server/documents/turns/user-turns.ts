@@ -11,7 +11,7 @@ export class UserTurns {
     this.#turns = turns;
   }
 
-  /** Who waits for something hears of it, before what has come in is done. */
+  /** Runs what tells connections of something, before what has come in is done. */
   first(task: () => void): void {
     if (this.#turns === undefined) task();
     else this.#turns.first(this.#user, task);

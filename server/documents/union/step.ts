@@ -53,7 +53,7 @@ export class Step {
     if (!this.#whole.inParts) yield* this.deletedBefore();
   }
 
-  /** Items that the update deletes and that somebody else had deleted, or written over, before. */
+  /** Items that the update deletes and that another client had deleted, or written over, before. */
   *deletedBefore(): Generator<Y.Item> {
     for (const item of this.#itemsOf(this.#authorsDeletes)) {
       if (item.deleted && !this.deleted(item) && !this.isNew(item)) yield item;
@@ -177,7 +177,7 @@ export class Step {
   }
 
   /**
-   * Whether whoever ended `winner` knew of `lost`. The state vector tells where there is one; else the delete
+   * Whether the author that ended `winner` knew of `lost`. The state vector tells where there is one; else the delete
    * set does: it covers what the union had written into the winner. Where the union wrote nothing, yes: to
    * bring back what was deleted on purpose would be the more surprising mistake.
    */
@@ -257,7 +257,7 @@ export class Slots {
   }
 }
 
-/** The earlier winner that somebody who had seen it replaced by `winner`, in this step. */
+/** The earlier winner that an author who had seen it replaced by `winner`, in this step. */
 export function replacedBy(winner: Y.Item, ancestors: ReadonlySet<Y.Item>, step: Step): Y.Item | null {
   for (let item = winner.left; item !== null; item = item.left) {
     if (ancestors.has(item) && step.deleted(item) && typeOf(item) !== null) return item;

@@ -98,7 +98,7 @@ export class Unifier {
     return [...moves, ...joins, ...writes];
   }
 
-  /** The same for a change by someone who saw everything: there is nothing to be written after it. */
+  /** The same for a change whose author saw the whole document: there is nothing to be written after it. */
   note(transaction: Y.Transaction): void {
     const author = { update: new Uint8Array([0, 0]), saw: null, inParts: false };
     this.#planMoves(new Step(this.#doc, transaction, author), true);
@@ -150,7 +150,7 @@ export class Unifier {
     }
   }
 
-  /** A deletion by someone who saw everything leaves nothing to unite. */
+  /** A deletion whose author saw the whole document leaves nothing to unite. */
   releaseUnder(parent: SharedType, key: string): void {
     for (const kept of this.#kept.values()) {
       const item = this.#itemOf(kept);
@@ -266,7 +266,7 @@ export class Unifier {
     return [(context) => createUnited(parent, key, sources, context)];
   }
 
-  /** What lost at the winner's key and was not known to whoever wrote the winner; first those nearest to it. */
+  /** What lost at the winner's key and the winner's author had not seen; first those nearest to it. */
   #losers(winner: Y.Item, step: Step): { item: Y.Item; fresh: boolean }[] {
     const ancestors = step.ancestorsOf(winner);
     const kind = winner.deleted ? null : typeOf(winner)?.constructor;

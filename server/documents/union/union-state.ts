@@ -24,7 +24,10 @@ export interface ReplicaMemory extends UnionState {
   readonly decisions: readonly Decision[];
 }
 
-/** Counts, then varuints: small, and the same bytes for the same memory. Later lists are left out where they are empty. */
+/**
+ * Counts, then varuints: small, and the same bytes for the same memory. Later lists are left out where they are
+ * empty.
+ */
 export function encodeMemory({ kept, unionClients, moved, decisions }: ReplicaMemory): Uint8Array {
   return encoding.encode((encoder) => {
     encoding.writeVarUint(encoder, unionClients.length);

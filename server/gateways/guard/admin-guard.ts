@@ -1,4 +1,4 @@
-/** Who may look behind the counter: the bearer of `ADMIN_TOKEN`, or this machine where there is none. */
+/** Guards `/admin` and `/metrics`: open to the bearer of `ADMIN_TOKEN`, or this machine where there is none. */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { RequestHandler } from 'express';
@@ -7,7 +7,7 @@ import { SyncError } from '../../errors.js';
 
 const LOOPBACK = /^(?:::ffff:)?127(?:\.\d+){3}$|^::1$/;
 const LOOPBACK_HOST = /^(?:localhost|127(?:\.\d+){3}|\[::1\])(?::\d+)?$/i;
-/** What a proxy adds for somebody else, who may be anywhere. */
+/** Headers by which a proxy says that the request comes from another machine. */
 const FORWARDED = [
   'x-forwarded-for',
   'forwarded',
@@ -38,7 +38,7 @@ export function adminOnly({ adminToken }: Pick<Config, 'adminToken'>): RequestHa
 const isSame = (a: string, b: string): boolean => timingSafeEqual(digest(a), digest(b));
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
 
-/** Not for somebody behind a proxy, and not by a web page that somebody at this machine has open. */
+/** Not through a proxy, and not by a web page that is open in a browser of this machine. */
 function isFromHere({ socket, headers }: IncomingMessage): boolean {
   const isDirect = LOOPBACK.test(socket.remoteAddress ?? '') && FORWARDED.every((name) => !(name in headers));
   const isOwn = headers.origin === undefined && OWN_SITES.has(headers['sec-fetch-site']);

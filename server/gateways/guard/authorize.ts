@@ -1,4 +1,7 @@
-/** Everybody's way in: the token of a request, and what it allows with the user that the request names (A2–A4). */
+/**
+ * The one way in for all protocols: the token of a request, and what it allows with the user that the request names
+ * (A2–A4).
+ */
 import type { IncomingMessage } from 'node:http';
 import { SHARED_DOCUMENT, type UserId } from '../../../shared/names.js';
 import { type Access, actorOf, type Principal, type Recheck } from '../../access/access.js';
@@ -6,11 +9,11 @@ import { SyncError } from '../../errors.js';
 import type { Log } from '../../log.js';
 import type { Caller } from './quotas.js';
 
-/** Somebody who was let in to a user's document. */
+/** What a token allows with one user's document. */
 export interface Grant {
   readonly principal: Principal;
   readonly user: UserId;
-  /** Who the history names; `null` where nobody is known. */
+  /** The person that the history names; `null` where none is known. */
   readonly actor: UserId | null;
   readonly mayWrite: boolean;
   readonly address: string;
@@ -18,7 +21,10 @@ export interface Grant {
   readonly recheck: Recheck | undefined;
 }
 
-/** Slots and rates are counted by user; the shared document has none of its own, so by the person who comes to it (D8). */
+/**
+ * Slots and rates are counted by user; the shared document has none of its own, so by the person who comes to it
+ * (D8).
+ */
 export const countedAs = ({ user, actor, address }: Grant): Caller => ({
   user: user === SHARED_DOCUMENT ? actor : user,
   address,
@@ -70,7 +76,7 @@ function inQuery(url: string): string | null {
   return start < 0 ? null : new URLSearchParams(url.slice(start + 1)).get('token') || null;
 }
 
-/** For the log: who was turned away, and why. */
+/** Logs which user was refused, and why. */
 export function logRefusal(
   log: Log,
   request: IncomingMessage,

@@ -41,7 +41,7 @@ export function cors(allowed: readonly string[]): RequestHandler {
     });
     const isPreflight = request.method === 'OPTIONS' && request.get('Access-Control-Request-Method');
     if (!isPreflight) return next();
-    // A page that may use the server may send along what its libraries add; a header that nobody reads does nothing.
+    // A page that may use the server may send along what its libraries add; a header that is not read does nothing.
     const asked = request.get('Access-Control-Request-Headers') ?? '';
     response.vary('Access-Control-Request-Headers').set({
       'Access-Control-Allow-Methods': METHODS,

@@ -9,7 +9,7 @@ import { RateLimiter, RateLimiters, type Rates, Slots } from '../../net/token-bu
 
 /** A user and an address that slots and rates are counted for, as far as the request itself tells. */
 export interface Caller {
-  /** `null` where none, or a wrong one, is named, and for the shared document where nobody is known. */
+  /** `null` where none, or a wrong one, is named, and for the shared document where no person is known. */
   readonly user: UserId | null;
   readonly address: string;
 }

@@ -1,4 +1,4 @@
-/** The shared collections beside the document of a user, as somebody who comes to that has them (D8). */
+/** The shared collections beside the document of a user, as a caller of that document has them (D8). */
 
 import type { Collections } from '../../../shared/json.js';
 import { type CollectionName, SHARED_DOCUMENT, type UserId } from '../../../shared/names.js';
@@ -25,7 +25,7 @@ interface Parts {
 }
 
 /**
- * Opens the shared document for who holds this grant; `null` where nothing is shared. `release` it when done.
+ * Opens the shared document for the holder of this grant; `null` where nothing is shared. `release` it when done.
  *
  * @throws SyncError `STORE_UNAVAILABLE`
  */
@@ -51,7 +51,10 @@ export async function openShared(
   }
 }
 
-/** What a user has from before a collection became everybody's is not mistaken for it, not even while that is damaged. */
+/**
+ * Records that a user has from before a collection was shared are not mistaken for it, not even while that is
+ * damaged.
+ */
 export function withoutShared(own: Collections, shared: SharedAccess | null | undefined): Collections {
   const isOwn = (name: string) => !shared?.collections.has(name as CollectionName);
   return Object.fromEntries(Object.entries(own).filter(([name]) => isOwn(name)));

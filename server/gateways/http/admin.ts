@@ -1,4 +1,4 @@
-/** Revocation of tokens, for who runs the server. */
+/** Revocation of tokens, for the operator of the server. */
 import type { Request, Response } from 'express';
 import { revocationSchema } from '../../access/access.js';
 import { SyncError } from '../../errors.js';

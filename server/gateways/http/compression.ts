@@ -1,4 +1,7 @@
-/** Answers go compressed to who asks for it. That is done by the threads of zlib: the event loop does not wait. */
+/**
+ * Answers go compressed to clients that ask for it. That is done by the threads of zlib: the event loop does not
+ * wait.
+ */
 import { promisify } from 'node:util';
 import { brotliCompress, constants, createBrotliCompress, createGzip, gzip } from 'node:zlib';
 import type { Request, Response } from 'express';

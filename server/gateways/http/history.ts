@@ -50,7 +50,7 @@ const restoreSchema = z.object({
 
 /** Changes of records, newest first, a page at a time. */
 export async function getHistory(options: HttpOptions, request: Request, response: Response): Promise<void> {
-  // It names those who change what everybody reads.
+  // It names the people who change the shared collections.
   if (grantOf(request).user === SHARED_DOCUMENT) mustWrite(request);
   const query = read(querySchema, request.query);
   await withDocument(options, request, 'history', async (document) => {

@@ -77,7 +77,7 @@ export const roomOnDisk =
     next(new SyncError('NOT_SAVED', 'Too much waits for the disk already; send it again later.'));
   };
 
-/** Counts answers by their status, whoever gave them. */
+/** Counts answers by their status, whichever route gave them. */
 export const countAnswers =
   ({ metrics }: Pick<HttpOptions, 'metrics'>): RequestHandler =>
   (_request, response, next) => {
@@ -143,7 +143,7 @@ export function grantOf(request: Request): Grant {
   return grant;
 }
 
-/** Refuses who may only read. */
+/** Refuses a caller that may only read. */
 export function mustWrite(request: Request): void {
   if (!grantOf(request).mayWrite) throw new SyncError('READ_ONLY');
 }

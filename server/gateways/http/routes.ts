@@ -83,7 +83,7 @@ function bodyReaders(options: HttpOptions): BodyReaders {
   return { json, raw, small: express.json({ ...body, verify, limit: MAX_ADMIN_BODY }) };
 }
 
-/** Answers the challenge by which clients tell this server from somebody on the way. */
+/** Answers the challenge by which clients tell this server from a proxy or portal on the way. */
 const proveServer: RequestHandler = (request, response, next) => {
   const challenge = challengeIn(request.get('Sync-Challenge'));
   if (challenge !== null) response.set('Sync-Proof', challenge);
@@ -141,7 +141,7 @@ function addAdmin(app: express.Express, options: HttpOptions, small: RequestHand
   );
 }
 
-/** What is told in the log: somebody without the right to it wants something. */
+/** What is told in the log: a caller has not the right to what it asks for. */
 const REFUSALS: ReadonlySet<ErrorCode> = new Set(['UNAUTHORIZED', 'FORBIDDEN', 'ACCESS_UNAVAILABLE']);
 
 /** Errors of the body parsers, by their type. */

@@ -88,7 +88,7 @@ export async function postSync(options: HttpOptions, request: Request, response:
   });
 }
 
-/** The document of the user and what everybody shares, while the request lasts. */
+/** The document of the user and the shared one, while the request lasts. */
 async function withDocuments(
   options: HttpOptions,
   request: Request,

@@ -27,7 +27,7 @@ export interface ChannelOptions {
   readonly readOnly: boolean;
   /** Whether it is remembered what the device has seen; where it can't write, that is of no use. */
   readonly isRemembered: boolean;
-  /** Whether a collection of the document is the device's business: one that everybody shares comes from elsewhere. */
+  /** Whether a collection of the document is the device's business: a shared one comes from the shared document. */
   readonly shows: (collection: CollectionName) => boolean;
   /** Tells its pings from those of another channel of the connection. */
   readonly name: string;

@@ -22,7 +22,7 @@ export interface Refused {
   readonly error: SyncError;
   /** That of the message, where it can be read. */
   readonly ack: string | undefined;
-  /** The connection was told before that nobody knows this type. */
+  /** The connection was told before that this type is not known. */
   readonly isOldNews: boolean;
   /** So large that the connection has to end. */
   readonly isFatal: boolean;

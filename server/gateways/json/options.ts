@@ -18,11 +18,11 @@ export interface JsonOutbox {
 export interface JsonSessionOptions {
   readonly document: UserDocument;
   readonly device: DeviceId;
-  /** Who the device acts for; left out where nobody is known. */
+  /** The person the device acts for; left out where none is known. */
   readonly actor?: string | null;
   /** The device may look, not change (N7). */
   readonly readOnly?: boolean;
-  /** What everybody shares; left out where nothing is. */
+  /** The shared collections; left out where there are none. */
   readonly shared?: SharedAccess | null;
   readonly outbox: JsonOutbox;
   readonly now: () => number;

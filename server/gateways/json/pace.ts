@@ -20,7 +20,9 @@ export interface Outgoing extends RecordKey {
 }
 
 export interface PaceOptions<Message> {
-  /** So many ms lie between a pong and the next message; 0: messages don't wait for each other, and none is in doubt. */
+  /**
+   * So many ms lie between a pong and the next message; 0: messages don't wait for each other, and none is in doubt.
+   */
   readonly gap: number;
   readonly now: () => number;
   /** Runs `task` later, unless the function that it returns is called. */
@@ -60,7 +62,9 @@ export class Pace<Message extends Outgoing> {
     return Math.min(...[...this.#lanes.values()].map((lane) => lane.oldest));
   }
 
-  /** At once where nothing of its collection is under way; the last state of a record takes the place of earlier ones. */
+  /**
+   * At once where nothing of its collection is under way; the last state of a record takes the place of earlier ones.
+   */
   send(message: Message): void {
     const lane = this.#laneOf(message.collection);
     if (lane.waiting.size === 0 && this.#freeAt(lane) <= this.#options.now()) {

@@ -161,8 +161,8 @@ export class JsonSession {
   }
 
   /**
-   * What everybody shares is shown as it is durable when the sync leaves, so that it need not be waited for. How large
-   * the records are that the device may send back is saved before it has them.
+   * The shared collections are shown as they are durable when the sync leaves, so that it need not be waited for. How
+   * large the records are that the device may send back is saved before it has them.
    */
   #fullSync(): void {
     if (this.#fullSyncWaiting) return;

@@ -31,7 +31,7 @@ interface Connection {
   readonly peer: Peer;
   readonly wire: Wire;
   session: Session | null;
-  /** The user's document, and what everybody shares, once they are open. */
+  /** The user's document, and the shared one, once they are open. */
   lease: Lease | null;
   shared: SharedAccess | null;
   /** Nothing more is taken from it. */
@@ -339,7 +339,7 @@ export class UpgradeGateway {
     }
   }
 
-  /** Ends a connection whose access is another one by now; while nobody can tell, it stays. */
+  /** Ends a connection whose access is another one by now; while `ACCESS_URL` does not answer, it stays. */
   async #checkAccess(connection: Connection): Promise<void> {
     const { recheck, mayWrite } = connection.peer.grant;
     const now = this.#options.now();

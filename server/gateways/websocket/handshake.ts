@@ -1,4 +1,4 @@
-/** Who may come in, and who may not: asked before anything of any document is looked at. */
+/** Accepts or refuses upgrades, before anything of any document is looked at. */
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { DeviceId } from '../../../shared/names.js';
@@ -52,7 +52,7 @@ export class Handshakes {
     this.#offences = new Offences(options.uptime);
   }
 
-  /** From now on nobody comes in. */
+  /** From now on every upgrade is refused. */
   close(): void {
     this.#isClosed = true;
   }

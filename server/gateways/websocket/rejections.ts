@@ -8,7 +8,7 @@ import { BEARER } from '../guard/authorize.js';
 import type { Refusal } from '../guard/quotas.js';
 import { Socket } from './socket.js';
 
-/** Who gets a close code instead of a session can send little, and has to go soon. */
+/** A client that gets a close code instead of a session can send little, and has to go soon. */
 const MAX_LAST_WORDS = 65_536;
 const LAST_WORDS_TIME = 2_000;
 const UNBOUNDED = { bufferPause: Number.POSITIVE_INFINITY, bufferClose: Number.POSITIVE_INFINITY };

@@ -120,7 +120,7 @@ export class Socket {
     this.ping('');
   }
 
-  /** Who pings with something else in it has reasons of its own. */
+  /** A client that pings with other content has reasons of its own. */
   #onPong(payload?: Buffer): void {
     this.noteLife();
     if (this.#asked === null || (payload?.length ?? 0) > 0) return;
@@ -173,7 +173,7 @@ export class Socket {
     return this.#holds.has(why);
   }
 
-  /** Looked at before something is added: one answer of any size gets through to who reads. */
+  /** Looked at before something is added: one answer of any size gets through to a client that reads. */
   #mayAdd(): boolean {
     if (this.#ws.readyState !== this.#ws.OPEN) return false;
     if (this.waiting <= this.#options.bufferClose) return true;

@@ -6,7 +6,7 @@ import { challengeIn, decoded, invalidDevice, invalidUser, parameterOf } from '.
 
 export type Via = 'yjs' | 'json';
 
-/** Who asks to come in. */
+/** What an upgrade asks for, as its URL and headers say. */
 export interface UpgradeRequest {
   readonly via: Via;
   readonly user: UserId | null;

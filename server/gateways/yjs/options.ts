@@ -16,7 +16,7 @@ export interface YjsOutbox {
 export interface YjsSessionOptions {
   readonly document: UserDocument;
   readonly device: DeviceId;
-  /** Who the device acts for; left out where nobody is known. */
+  /** The person the device acts for; left out where none is known. */
   readonly actor?: string | null;
   /** The client may look, not change (N7). */
   readonly readOnly?: boolean;
