@@ -42,7 +42,7 @@ export class Connection {
   #failures = 0;
   #lacksBase = false;
   /** One of the pending changes was refused: it is being found over HTTP. */
-  #isSorting = false;
+  #isSearching = false;
   /** It could not be found there. */
   #isCareful = false;
   #hintedAt = Number.NEGATIVE_INFINITY;
@@ -58,7 +58,7 @@ export class Connection {
     this.#backoff = new Backoff(options.platform.random);
     this.#waiters = new FlushWaiters(options.platform.clock);
     this.#renewals = new Renewals(options.platform.clock);
-    this.#isSorting = options.sorts ?? false;
+    this.#isSearching = options.searchesRefused ?? false;
     this.#fallback = new HttpFallback(options, {
       exchanged: () => this.#exchanged(),
       confirmed: () => this.#renewals.worked(),
@@ -145,7 +145,7 @@ export class Connection {
     this.#idle();
     if (!this.#isStopped) this.#tell({ connection: 'connecting' });
     if (!this.#running) return;
-    if (this.#hasSockets && !this.#isSorting) void this.#dial();
+    if (this.#hasSockets && !this.#isSearching) void this.#dial();
     else this.#fallback.now().catch(() => {});
   }
 
@@ -267,8 +267,8 @@ export class Connection {
     if (error !== null) this.#tell({ error });
     this.#retryAfter(this.#backoff.next());
     if (!this.#running || !this.#hasSockets) return;
-    this.#isSorting = isOfChange;
-    if (isOfChange) void this.#sort();
+    this.#isSearching = isOfChange;
+    if (isOfChange) void this.#searchOverHttp();
     else if (this.#failures >= 2) this.#fallback.ifDue();
   }
 
@@ -276,16 +276,16 @@ export class Connection {
     const decision = decisionOnEnd(end);
     this.#failed(decision);
     if (suspect === null || decision.isOfChange !== true) return;
-    this.#isSorting = false;
+    this.#isSearching = false;
     const { number, serverHas } = suspect;
     const refusal = { code: 'REFUSED', reason: decision.reason };
     this.#options.source.setAside(number, refusal, serverHas).catch(() => {}); // it is pending as before
   }
 
   /** Which change the server refuses, an exchange over HTTP finds out: it is set aside there (C11). */
-  async #sort(): Promise<void> {
+  async #searchOverHttp(): Promise<void> {
     await this.#options.source.settled().catch(() => {});
-    if (this.#running && this.#isSorting) this.#fallback.now().catch(() => {});
+    if (this.#running && this.#isSearching) this.#fallback.now().catch(() => {});
   }
 
   #retryAfter(ms: number): void {
@@ -325,8 +325,8 @@ export class Connection {
     this.#tellSynced();
     this.#tell({ hasReceived: true });
     if (this.#isOnline) return;
-    if (this.#isSorting) {
-      this.#isSorting = false;
+    if (this.#isSearching) {
+      this.#isSearching = false;
       this.#startOver();
       return;
     }
@@ -337,8 +337,8 @@ export class Connection {
   #exchangeFailed(decision: RetryDecision, brought: boolean): void {
     const { next, error } = decision;
     if (this.#isOnline || error?.code === 'CLOSED') return;
-    const wasSorting = this.#isSorting;
-    this.#isSorting = false;
+    const wasSearching = this.#isSearching;
+    this.#isSearching = false;
     if (brought) this.#backoff.reset();
     if (!this.#hasSockets || next === 'refused' || next === 'token') this.#failed(decision);
     else if (next === 'slowest') this.#backoff.slow();
@@ -346,11 +346,11 @@ export class Connection {
     else if (decision.error !== null) this.#tell({ error: decision.error }); // what the platform lacks
     // A fresh token is under way: sockets may fail for another reason.
     if (next === 'token' && this.#attempt !== null) this.#fallback.now().catch(() => {});
-    if (wasSorting && next !== 'refused' && next !== 'token') this.#searchBySocket();
+    if (wasSearching && next !== 'refused' && next !== 'token') this.#searchOverSocket();
   }
 
   /** The one that the server refuses was not found over HTTP. */
-  #searchBySocket(): void {
+  #searchOverSocket(): void {
     const isNew = !this.#isCareful && this.#options.source.pendingAfter(0).length > 0;
     this.#isCareful ||= isNew;
     if (isNew) this.#backoff.reset();

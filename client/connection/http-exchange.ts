@@ -101,7 +101,7 @@ export class HttpExchange {
     const first = bytesIn(small) <= FIRST.bytes ? small : [];
     const answer = await this.#postWhole(post, first, null, source.stateVector());
     this.#confirm(first);
-    if (answer.update.length > 0) await source.receive(answer.update);
+    if (answer.update.length > 0) await source.applyRemote(answer.update);
     await source.closeGaps(answer.stateVector);
     await this.#giveRest(post, lastNumber(first, 0), answer.stateVector);
   }
@@ -266,18 +266,18 @@ export class HttpExchange {
     };
   }
 
-  /** Gives up when nothing is heard for too long: what comes in slowly does come (N10). */
+  /** Gives up where the server stays silent for too long: what comes in slowly does come (N10). */
   #post(token: string | null, exchange: Exchange, signal: AbortSignal | undefined): Promise<Exchange> {
     const body = encodeExchange(exchange);
     const { clock } = this.#options.platform;
     return new Promise((resolve, reject) => {
       const tooLate = (): void => reject(new Error('The server did not answer in time.'));
       let stop = clock.after((seesBytes() ? TIMEOUT : UNSEEN) + body.length / SLOWEST_LINE, tooLate);
-      const heard = (): void => {
+      const onProgress = (): void => {
         stop();
         stop = clock.after(TIMEOUT, tooLate);
       };
-      const sent = this.#send(token, body, signal, heard);
+      const sent = this.#send(token, body, signal, onProgress);
       sent.then(resolve, reject).finally(() => stop());
     });
   }
@@ -286,7 +286,7 @@ export class HttpExchange {
     token: string | null,
     body: Uint8Array,
     signal: AbortSignal | undefined,
-    heard: () => void,
+    onProgress: () => void,
   ): Promise<Exchange> {
     const { platform, deviceId } = this.#options;
     const { fetch } = platform;
@@ -303,18 +303,18 @@ export class HttpExchange {
       body,
       ...(signal !== undefined && { signal }),
     });
-    return answerOf(response, challenge, heard);
+    return answerOf(response, challenge, onProgress);
   }
 }
 
 /** What confirms has to be proved as well as what refuses (C10). */
-async function answerOf(answer: FetchAnswer, challenge: string, heard: () => void): Promise<Exchange> {
+async function answerOf(answer: FetchAnswer, challenge: string, onProgress: () => void): Promise<Exchange> {
   const { ok, status, redirected = false, headers } = answer;
   if (redirected) throw new Error('Something on the way sent this device to another address.');
   if (headers === undefined) throw lacking('headers');
   // What else answers may have a body without end: it is not read.
   if (headers.get('Sync-Proof') !== challenge) throw new HttpStatus(status, false, {});
-  const bytes = await bytesOf(answer, heard);
+  const bytes = await bytesOf(answer, onProgress);
   if (ok) return readExchange(bytes);
   throw new HttpStatus(status, true, errorIn(bytes));
 }

@@ -13,10 +13,10 @@ export const lacking = (what: 'arrayBuffer' | 'headers', cause?: unknown): Clien
 /** `arrayBuffer` is not there, or in name only. */
 export const isLacking = (error: unknown): boolean => /not implemented|not a function/.test(String(error));
 
-/** @param heard called when some of them have come, where that can be seen */
-export async function bytesOf(answer: FetchAnswer, heard: () => void): Promise<Uint8Array> {
+/** @param onProgress called when some of them have come, where that can be seen */
+export async function bytesOf(answer: FetchAnswer, onProgress: () => void): Promise<Uint8Array> {
   const reader = answer.body?.getReader?.();
-  if (reader !== undefined) return readAll(reader, heard);
+  if (reader !== undefined) return readAll(reader, onProgress);
   try {
     return new Uint8Array(await answer.arrayBuffer());
   } catch (error) {
@@ -26,12 +26,12 @@ export async function bytesOf(answer: FetchAnswer, heard: () => void): Promise<U
 
 async function readAll(
   reader: ReturnType<NonNullable<FetchAnswer['body']>['getReader']>,
-  heard: () => void,
+  onProgress: () => void,
 ): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
   let size = 0;
   for (let { value } = await reader.read(); value !== undefined; { value } = await reader.read()) {
-    heard();
+    onProgress();
     parts.push(value);
     size += value.length;
   }

@@ -93,8 +93,8 @@ export class SocketLink {
 
   #listen(socket: WebSocketLike): void {
     socket.binaryType = 'arraybuffer';
-    socket.onopen = () => this.#heard();
-    socket.onmessage = ({ data }) => this.#receive(data);
+    socket.onopen = () => this.#sawSignOfLife();
+    socket.onmessage = ({ data }) => this.#onMessage(data);
     // Stays when all others are taken off: some sockets throw where nobody listens to their errors.
     socket.onerror = () => {};
     socket.onclose = ({ code, reason }) =>
@@ -102,13 +102,13 @@ export class SocketLink {
   }
 
   /** @param coming the size of a message that is on its way, of which nothing is seen before its end */
-  #heard(coming = 0): void {
+  #sawSignOfLife(coming = 0): void {
     // One that is told of is not to begin anew each time when the app is looked at.
     this.#isProbed = coming > 0;
     this.#giveUpAfter(SILENCE + coming / SLOWEST_LINE, 'The server has gone silent.');
   }
 
-  #receive(data: unknown): void {
+  #onMessage(data: unknown): void {
     if (this.#ended) return;
     const fail = (cause: unknown): void =>
       this.#end({ code: null, reason: 'What the server sent could not be taken.', cause });
@@ -117,9 +117,9 @@ export class SocketLink {
       this.#end({ code: null, reason: FOREIGN });
       return;
     }
-    this.#heard(bytes?.[0] === COMING ? comingIn(bytes) : 0);
+    this.#sawSignOfLife(bytes?.[0] === COMING ? comingIn(bytes) : 0);
     if (bytes === null) fail(new Error('A text message where bytes are expected.'));
-    else this.session.receive(bytes).catch(fail);
+    else this.session.handle(bytes).catch(fail);
   }
 
   #send(message: Uint8Array): void {

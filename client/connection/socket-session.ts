@@ -45,7 +45,7 @@ export interface SocketSessionOptions {
 }
 
 /** A checkpoint that the server has not answered. */
-interface Asked {
+interface OpenCheckpoint {
   readonly n: number;
   /** Of the changes before it, back to the checkpoint before. */
   readonly bytes: number;
@@ -75,7 +75,7 @@ interface Rest {
 
 /** Unanswered at a time: enough to keep a line busy, little enough that one which breaks loses little (C11). */
 const MOST_BYTES = 2 * PART.bytes;
-const MOST_ASKED = 8;
+const MOST_CHECKPOINTS = 8;
 const ALONE: PartSize = { bytes: 0, changes: 1 };
 /** The state vector of a document without content. */
 const EMPTY = Uint8Array.of(0);
@@ -95,7 +95,7 @@ export class SocketSession {
   #takesTimes = false;
   /** The newest pending change that was sent on this connection. */
   #sentUpTo = 0;
-  #asked: Asked[] = [];
+  #checkpoints: OpenCheckpoint[] = [];
   #rounds: Round[] = [];
   /** Null once it is sent, and before the server has spoken. */
   #rest: Rest | null = null;
@@ -128,8 +128,8 @@ export class SocketSession {
 
   /** The only change that is unanswered, where it is careful. */
   get suspect(): Suspect | null {
-    const [asked] = this.#asked;
-    const [change] = asked?.changes ?? [];
+    const [open] = this.#checkpoints;
+    const [change] = open?.changes ?? [];
     if (!this.#careful || change === undefined) return null;
     return { number: change.number, serverHas: merged(this.#has.map((update) => ({ update }))) };
   }
@@ -145,8 +145,8 @@ export class SocketSession {
   }
 
   /** Handles a message once those before it are handled; rejects where it can't be. */
-  receive(bytes: Uint8Array): Promise<void> {
-    const handled = this.#tail.then(() => this.#handle(bytes));
+  handle(bytes: Uint8Array): Promise<void> {
+    const handled = this.#tail.then(() => this.#handleNow(bytes));
     this.#tail = handled.catch(() => this.end());
     return handled;
   }
@@ -165,11 +165,11 @@ export class SocketSession {
     this.#options.presence?.disconnected();
   }
 
-  async #handle(bytes: Uint8Array): Promise<void> {
+  async #handleNow(bytes: Uint8Array): Promise<void> {
     if (this.#ended) return;
     const message = readServerMessage(bytes);
     if (message?.type === 'syncStep2' || message?.type === 'update') {
-      await this.#options.source.receive(message.update);
+      await this.#options.source.applyRemote(message.update);
       if (this.#careful) this.#has.push(message.update);
       if (message.type === 'syncStep2') this.#synced = true;
       if (this.#careful) this.#pump();
@@ -186,7 +186,7 @@ export class SocketSession {
         this.#give(message.stateVector);
         return;
       case 'awareness':
-        this.#options.presence?.receive(message.entries);
+        this.#options.presence?.applyRemote(message.entries);
         return;
       case 'checkpoint':
         this.#confirm(message.n);
@@ -251,30 +251,32 @@ export class SocketSession {
       const part = firstPart(left, this.#careful ? ALONE : PART);
       const given = part.filter(({ number }) => !this.#covered.has(number));
       const bytes = bytesIn(given);
-      if (!this.#mayAsk(bytes)) return;
+      if (!this.#maySend(bytes)) return;
       this.#sentUpTo = lastNumber(part, 0);
       left = left.slice(part.length);
       if (given.length > 0) this.#sendPart(given);
       const restFollows = !this.#careful && this.#rest !== null && this.#sentUpTo >= this.#rest.after;
-      if (given.length > 0 && !restFollows) this.#ask(bytes, given);
+      if (given.length > 0 && !restFollows) this.#sendCheckpoint(bytes, given);
     }
     const waits = this.#rounds.some(({ n }) => n <= this.#sentUpTo);
-    if (waits && this.#mayAsk(0)) this.#ask(0);
+    if (waits && this.#maySend(0)) this.#sendCheckpoint(0);
   }
 
-  #mayAsk(bytes: number): boolean {
-    const asked = this.#asked;
-    if (this.#careful) return asked.length === 0 && this.#synced;
-    if (asked.length === 0 || (this.#isBehind && this.#rest !== null)) return true;
-    return asked.length < MOST_ASKED && asked.reduce((sum, each) => sum + each.bytes, bytes) <= MOST_BYTES;
+  #maySend(bytes: number): boolean {
+    const open = this.#checkpoints;
+    if (this.#careful) return open.length === 0 && this.#synced;
+    if (open.length === 0 || (this.#isBehind && this.#rest !== null)) return true;
+    return (
+      open.length < MOST_CHECKPOINTS && open.reduce((sum, each) => sum + each.bytes, bytes) <= MOST_BYTES
+    );
   }
 
   #giveRest(): void {
     const rest = this.#rest;
-    if (rest === null || this.#sentUpTo < rest.after || (this.#careful && !this.#mayAsk(0))) return;
+    if (rest === null || this.#sentUpTo < rest.after || (this.#careful && !this.#maySend(0))) return;
     this.#rest = null;
     this.#send(messages.syncStep2(rest.update));
-    this.#ask(rest.update.length, [], true);
+    this.#sendCheckpoint(rest.update.length, [], true);
   }
 
   #sendPart(part: readonly PendingChange[]): void {
@@ -290,20 +292,20 @@ export class SocketSession {
     if (!this.#ended) this.#options.send(message);
   }
 
-  #ask(bytes: number, changes: readonly PendingChange[] = [], settles = false): void {
+  #sendCheckpoint(bytes: number, changes: readonly PendingChange[] = [], settles = false): void {
     const isIn = ({ n }: Round) => this.#rest === null && n <= this.#sentUpTo;
     const rounds = this.#rounds.filter(isIn).map(({ done }) => done);
     this.#rounds = this.#rounds.filter((round) => !isIn(round));
-    this.#asked.push({ n: this.#sentUpTo, bytes, changes, rounds, settles });
+    this.#checkpoints.push({ n: this.#sentUpTo, bytes, changes, rounds, settles });
     this.#send(messages.checkpoint(this.#sentUpTo));
   }
 
   /** An answer stands for those before it, too. */
   #confirm(n: number): void {
     const { source, events } = this.#options;
-    const at = this.#asked.findIndex((asked) => asked.n === n);
+    const at = this.#checkpoints.findIndex((each) => each.n === n);
     if (at < 0) return;
-    const answered = this.#asked.splice(0, at + 1);
+    const answered = this.#checkpoints.splice(0, at + 1);
     if (this.#careful)
       this.#has.push(...answered.flatMap(({ changes }) => changes.map(({ update }) => update)));
     this.#settled ||= answered.some(({ settles }) => settles);

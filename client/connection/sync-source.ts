@@ -22,7 +22,7 @@ export interface SyncSource {
   /** The update that a peer with this state vector lacks, deletions included. */
   diff(stateVector: Uint8Array): Uint8Array;
   /** Takes an update of the server; resolves once it is applied and stored. Rejects if it can't be applied. */
-  receive(update: Uint8Array): Promise<void>;
+  applyRemote(update: Uint8Array): Promise<void>;
   /**
    * The server refuses the change of this number, and has `serverHas`, all of it: the change is kept apart, and the
    * others go on without it. Rejects where that is impossible; where it resolves, this source is of no further use.

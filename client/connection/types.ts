@@ -27,7 +27,7 @@ export interface ConnectionOptions {
   readonly getToken?: (() => string | null | Promise<string | null>) | undefined;
   readonly platform: Pick<Platform, 'WebSocket' | 'fetch' | 'clock' | 'connectivity' | 'random' | 'newId'>;
   /** A change was refused a moment ago: whether others will be is found out before a socket is opened. */
-  readonly sorts?: boolean | undefined;
+  readonly searchesRefused?: boolean | undefined;
   readonly presence?: PresenceLink | undefined;
   /** Everything is in step: the server has what was pending, and what it had is here. Told before the report. */
   readonly onSynced?: (() => void) | undefined;

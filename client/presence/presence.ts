@@ -23,7 +23,7 @@ export interface PresenceLink {
   /** There is a connection: says by `send` what this client has said, now and whenever it changes. */
   connected(send: (entries: readonly AwarenessEntry[]) => void): void;
   /** What the server tells of others. */
-  receive(entries: readonly AwarenessEntry[]): void;
+  applyRemote(entries: readonly AwarenessEntry[]): void;
   /** The connection is gone, and who was seen through it. */
   disconnected(): void;
 }
@@ -80,8 +80,8 @@ export class LivePresence implements Presence, PresenceLink {
     if (this.#own.entry !== null) this.#tellOthers();
   }
 
-  receive(entries: readonly AwarenessEntry[]): void {
-    for (const entry of entries) if (entry.id !== this.#id) this.#learn(entry);
+  applyRemote(entries: readonly AwarenessEntry[]): void {
+    for (const entry of entries) if (entry.id !== this.#id) this.#apply(entry);
     this.#tellApp();
   }
 
@@ -92,7 +92,7 @@ export class LivePresence implements Presence, PresenceLink {
     this.#tellApp();
   }
 
-  #learn({ id, clock, state }: AwarenessEntry): void {
+  #apply({ id, clock, state }: AwarenessEntry): void {
     const known = this.#others.get(id);
     const isNews = known === undefined || clock > known.clock || (clock === known.clock && state === NOBODY);
     if (!isNews) return;

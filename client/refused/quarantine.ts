@@ -7,7 +7,7 @@ import type { NewChange } from '../local-store/store.js';
 import type { Clock } from '../platform/platform.js';
 import { writeAgain, writesBetween } from '../records/record-write.js';
 import type { Persistence } from '../replica/persistence.js';
-import { EMPTY_STATE, pendingRow, sealAnew } from '../replica/stored-bytes.js';
+import { EMPTY_STATE, pendingRow, sealReplacement } from '../replica/stored-bytes.js';
 import type { Refusal } from './refusal.js';
 import { asideRow, type RefusedChanges, type SetAside } from './refused-changes.js';
 import { lacksMore, without } from './set-aside.js';
@@ -92,7 +92,7 @@ export class Quarantine {
 
   #rows(state: Uint8Array, asides: readonly SetAside[]): NewChange[] {
     const all = [...this.changes.all, ...asides];
-    return [{ bytes: sealAnew(state), pending: false }, ...all.map(asideRow)];
+    return [{ bytes: sealReplacement(state), pending: false }, ...all.map(asideRow)];
   }
 
   #asideOf(number: number, refusal: Refusal, writes: SetAside['writes']): SetAside {

@@ -4,11 +4,11 @@ import { nothingAt } from './nothing.js';
 
 /** What is behind the gaps counts from here, as far as the server does not have what is missing. */
 export async function closeGaps(
-  replica: { readonly doc: Y.Doc; receive(update: Uint8Array): Promise<void> },
+  replica: { readonly doc: Y.Doc; applyRemote(update: Uint8Array): Promise<void> },
   serverHas: Uint8Array,
 ): Promise<void> {
   const fill = fillOf(replica.doc, serverHas);
-  if (fill !== null) await replica.receive(fill);
+  if (fill !== null) await replica.applyRemote(fill);
 }
 
 /**

@@ -126,7 +126,7 @@ export class Persistence {
       if (pending) this.refused.found(update, key);
       return true;
     }
-    if (kind === 'anew' && this.supervisor.adopting === null) this.#replacedElsewhere(update);
+    if (kind === 'replacement' && this.supervisor.filling === null) this.#replacedElsewhere(update);
     try {
       Y.applyUpdate(this.#options.doc, update);
     } catch {
@@ -144,13 +144,13 @@ export class Persistence {
 
   /** Where the marks are is not known while a store is read and filled. */
   #unmark(confirmed: readonly PendingEntry[]): void {
-    const { store, adopting } = this.supervisor;
+    const { store, filling } = this.supervisor;
     const keys = this.pending.keysOf(confirmed);
     const forget = (): void => {
       this.pending.remove(confirmed);
       this.#options.onChange();
     };
-    if (adopting !== null) void adopting.then(() => this.#unmark(confirmed));
+    if (filling !== null) void filling.then(() => this.#unmark(confirmed));
     else if (store === null || keys.length === 0) forget();
     else
       void store.confirm(keys).then(forget, (error: unknown) => {

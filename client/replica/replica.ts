@@ -105,7 +105,7 @@ export class Replica implements SyncSource {
     return result as T;
   }
 
-  async receive(update: Uint8Array): Promise<void> {
+  async applyRemote(update: Uint8Array): Promise<void> {
     try {
       await this.#enqueue('remote', (doc) => Y.applyUpdate(doc, update));
     } catch (error) {
@@ -190,7 +190,7 @@ export class Replica implements SyncSource {
   async #drainAll(): Promise<void> {
     const { supervisor } = this.#persistence;
     while (this.#hasWork()) {
-      if (supervisor.hasReopened) await supervisor.adoptReopened();
+      if (supervisor.hasReopened) await supervisor.fillReopened();
       this.#hasNews = false;
       await this.#process(this.#tasks.splice(0));
       await this.#persistence.compactIfDue();

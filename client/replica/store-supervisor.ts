@@ -19,7 +19,7 @@ export interface StoreSupervisorOptions {
   readonly onCleared: (reason: ClearReason) => void;
   /** Another tab stored something. */
   readonly onNews: () => void;
-  /** A store was opened after a failure: `adoptReopened` is to be called. */
+  /** A store was opened after a failure: `fillReopened` is to be called. */
   readonly onReopened: () => void;
 }
 
@@ -36,7 +36,7 @@ export class StoreSupervisor {
   readonly #options: StoreSupervisorOptions;
   #store: LocalStore | null = null;
   #reopened: LocalStore | null = null;
-  #adopting: Promise<void> | null = null;
+  #filling: Promise<void> | null = null;
   #error: StorageError | null = null;
   #closed = false;
   /** Storage has yet to answer: it is not asked a second time. */
@@ -69,28 +69,28 @@ export class StoreSupervisor {
   }
 
   /** While a store is filled: settles when that is done, or has failed. */
-  get adopting(): Promise<void> | null {
-    return this.#adopting;
+  get filling(): Promise<void> | null {
+    return this.#filling;
   }
 
   /** For the first time. Never rejects. */
   open(): Promise<void> {
     return this.#openInTime().then(
-      (store) => this.#adopt(store),
+      (store) => this.#fill(store),
       (error: unknown) => this.lose(error),
     );
   }
 
   /** Fills what was opened after a failure, and goes on with it. Never rejects. */
-  async adoptReopened(): Promise<void> {
-    const store = this.#takeReopened();
-    if (store !== null) await this.#adopt(store);
+  async fillReopened(): Promise<void> {
+    const store = this.#detachReopened();
+    if (store !== null) await this.#fill(store);
   }
 
   /** From here changes live in memory; storage is tried again until it works. */
   lose(cause: unknown, failed = this.#store): void {
     const error = toStorageError(cause);
-    letGo(failed); // while it is open, some storages open no other one of its name
+    closeQuietly(failed); // while it is open, some storages open no other one of its name
     this.#store = null;
     this.#error = error;
     this.#cancelRetry();
@@ -104,7 +104,7 @@ export class StoreSupervisor {
   stop(): void {
     this.#closed = true;
     this.#cancelRetry();
-    letGo(this.#takeReopened());
+    closeQuietly(this.#detachReopened());
   }
 
   async close(): Promise<void> {
@@ -121,7 +121,7 @@ export class StoreSupervisor {
     const opened = async (): Promise<LocalStore> => {
       const opening = storage.open(name, NO_EVENTS);
       return inTime(opening).catch((error) => {
-        opening.then(letGo, () => {});
+        opening.then(closeQuietly, () => {});
         throw error;
       });
     };
@@ -160,7 +160,7 @@ export class StoreSupervisor {
   #reopenedWith(store: LocalStore): void {
     this.#hangs = false;
     if (this.#closed) {
-      letGo(store);
+      closeQuietly(store);
       return;
     }
     this.#cancelRetry();
@@ -168,23 +168,23 @@ export class StoreSupervisor {
     this.#options.onReopened();
   }
 
-  #takeReopened(): LocalStore | null {
+  #detachReopened(): LocalStore | null {
     const store = this.#reopened;
     this.#reopened = null;
     return store;
   }
 
-  #adopt(store: LocalStore): Promise<void> {
-    this.#adopting = this.#options
+  #fill(store: LocalStore): Promise<void> {
+    this.#filling = this.#options
       .fill(store)
       .then(
         () => this.#use(store),
         (error: unknown) => this.lose(error, store),
       )
       .finally(() => {
-        this.#adopting = null;
+        this.#filling = null;
       });
-    return this.#adopting;
+    return this.#filling;
   }
 
   /** From here changes are stored. */
@@ -222,7 +222,7 @@ const NO_EVENTS: LocalStoreEvents = { onNews: () => {}, onGone: () => {}, onErro
 const unanswered = (): StorageError => new StorageError('BLOCKED', 'Local storage does not answer.');
 
 /** Closes a store that has failed, or is not needed: whether that works changes nothing any more. */
-function letGo(store: LocalStore | null): void {
+function closeQuietly(store: LocalStore | null): void {
   void store?.close().catch(() => {});
 }
 

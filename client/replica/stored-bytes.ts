@@ -10,7 +10,7 @@ const CHECKSUM_BYTES = 4;
 const TIME_BYTES = 8;
 const PLAIN = 0x811c9dc5;
 const WITH_TIME = 0x51ed270b;
-const ANEW = 0x2b4e91d3;
+const REPLACEMENT = 0x2b4e91d3;
 const ASIDE = 0x6c07f3a5;
 
 /** FNV-1a, 32 bits: finds damage; it is no protection against intent. */
@@ -43,7 +43,7 @@ export const pendingRow = ({ update, madeAt = null }: PendingChange): NewChange 
 });
 
 /** The document from here on: what was stored before, and is in the memory of other tabs, is not in it (C11). */
-export const sealAnew = (state: Uint8Array): Uint8Array => seal(state, null, ANEW);
+export const sealReplacement = (state: Uint8Array): Uint8Array => seal(state, null, REPLACEMENT);
 
 /** A document without content. */
 export const EMPTY_STATE = Uint8Array.of(0, 0);
@@ -55,7 +55,7 @@ export const sealAside = (bytes: Uint8Array): Uint8Array => seal(bytes, null, AS
 export interface Unsealed {
   readonly update: Uint8Array;
   readonly madeAt: number | null;
-  readonly kind: 'change' | 'anew' | 'aside';
+  readonly kind: 'change' | 'replacement' | 'aside';
 }
 
 /** `null` if the bytes are not what was stored. */
@@ -71,6 +71,6 @@ export function unseal(bytes: Uint8Array): Unsealed | null {
       madeAt: view.getFloat64(CHECKSUM_BYTES),
       kind: 'change',
     };
-  if (checksum(rest, ANEW) === stored) return { update: rest, madeAt: null, kind: 'anew' };
+  if (checksum(rest, REPLACEMENT) === stored) return { update: rest, madeAt: null, kind: 'replacement' };
   return checksum(rest, ASIDE) === stored ? { update: rest, madeAt: null, kind: 'aside' } : null;
 }

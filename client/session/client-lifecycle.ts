@@ -9,7 +9,7 @@ import { NOT_INITIALIZED, type SyncStatus } from '../status.js';
 import { ObservableValue } from '../views/observable.js';
 import { DeviceSettings } from './device-settings.js';
 import { SyncTimes } from './sync-times.js';
-import { type Beginning, type Predecessor, UserSession } from './user-session.js';
+import { type Predecessor, type SessionStart, UserSession } from './user-session.js';
 
 /** How long storage has to get room, in ms, before what the server has erased is deleted by another attempt. */
 const ERASURE_PAUSE = 10_000;
@@ -223,13 +223,13 @@ export class ClientLifecycle {
    * Opens what the options ask for; where the same is open already, it stays.
    * `connects`: null where only `initialize` will tell.
    */
-  async #open(options: SyncOptions, connects: boolean | null, begin: Beginning = {}): Promise<void> {
+  async #open(options: SyncOptions, connects: boolean | null, begin: SessionStart = {}): Promise<void> {
     await this.#openUser(options, begin);
     if (connects) this.#connect();
     else if (connects !== null) this.#session?.awaitNothing();
   }
 
-  async #openUser(options: SyncOptions, begin: Beginning): Promise<void> {
+  async #openUser(options: SyncOptions, begin: SessionStart): Promise<void> {
     const settings = this.#settings(options);
     await this.#predecessor?.settle(settings).catch(() => {}); // the next start does it again
     const deviceId = await this.#deviceId(settings, options);
@@ -311,7 +311,8 @@ export class ClientLifecycle {
     // Screens show the document that there was until they have the other one.
     if (isToOpen) await this.#closeSession(true);
     this.#isBroken = false;
-    if (isToOpen) await this.#open(this.#initialized(), this.#isConnected, { sorts: stored !== undefined });
+    if (isToOpen)
+      await this.#open(this.#initialized(), this.#isConnected, { searchesRefused: stored !== undefined });
   }
 
   /** What the server has erased goes here too; whether to begin anew is the app's decision. */
@@ -354,7 +355,7 @@ export class ClientLifecycle {
         return this.#open(options, false, { report });
       }
       await this.#open(options, this.#isConnected);
-      if (session !== null) await this.#session?.takeOver(session, reason === 'emptied');
+      if (session !== null) await this.#session?.copyPendingOf(session, reason === 'emptied');
     });
   }
 

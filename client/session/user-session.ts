@@ -16,7 +16,7 @@ import type { SyncStatus } from '../status.js';
 import { safely } from '../views/safely.js';
 import type { DeviceSettings } from './device-settings.js';
 
-export interface SessionOptions extends Beginning {
+export interface SessionOptions extends SessionStart {
   readonly serverUrl: string;
   /** Whose document it is. */
   readonly userId: string;
@@ -48,9 +48,9 @@ export interface Predecessor {
   handOver(session: UserSession, userId: string): Promise<void>;
 }
 
-export interface Beginning {
+export interface SessionStart {
   /** See `ConnectionOptions`. */
-  readonly sorts?: boolean | undefined;
+  readonly searchesRefused?: boolean | undefined;
   /** What the connection says of itself before it is started. */
   readonly report?: ConnectionReport | undefined;
 }
@@ -261,12 +261,12 @@ export class UserSession {
   }
 
   /** What the other one has in memory only, or all that it has pending, is written here, too. */
-  async takeOver(other: UserSession, all: boolean): Promise<void> {
+  async copyPendingOf(other: UserSession, all: boolean): Promise<void> {
     const { replica } = other;
     const take = ({ update, madeAt }: PendingChange): Promise<void> =>
       this.replica.write((doc) => Y.applyUpdate(doc, update), madeAt ?? undefined);
     await Promise.all((all ? replica.pendingAfter(0) : replica.unstored).map(take));
-    if (other.#shared !== null) await this.#shared?.takeOver(other.#shared, all);
+    if (other.#shared !== null) await this.#shared?.copyPendingOf(other.#shared, all);
   }
 
   #end(): void {
@@ -304,7 +304,7 @@ function sharedOptions(options: SessionOptions, onStatus: () => void): SessionOp
     userId: SHARED_DOCUMENT,
     storageName: `${SHARED_DOCUMENT}:${options.userId}`,
     sharedCollections: [],
-    sorts: false,
+    searchesRefused: false,
     lastSyncedAt: null,
     report: undefined,
     onStatus,

@@ -6,7 +6,7 @@ export class PlainSource implements SyncSource {
   readonly doc = new Y.Doc();
   /** What was confirmed, call by call. */
   readonly confirmed: number[] = [];
-  /** While set, `receive` waits for it. */
+  /** While set, `applyRemote` waits for it. */
   storing: Promise<void> | null = null;
   /** The clock by which changes are made; without it they have no times. */
   now: (() => number) | null = null;
@@ -55,7 +55,7 @@ export class PlainSource implements SyncSource {
     return Y.encodeStateAsUpdate(this.doc, stateVector);
   }
 
-  async receive(update: Uint8Array): Promise<void> {
+  async applyRemote(update: Uint8Array): Promise<void> {
     await this.storing;
     Y.applyUpdate(this.doc, update);
   }

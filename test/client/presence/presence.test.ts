@@ -103,14 +103,14 @@ describe('[N6] by hand', () => {
     const { presence, clock } = connected();
     let calls = 0;
     presence.subscribe(() => calls++);
-    presence.receive([{ id: 9, clock: 1, state: '{"name":"desk"}' }]);
+    presence.applyRemote([{ id: 9, clock: 1, state: '{"name":"desk"}' }]);
     const before = presence.current;
-    presence.receive([{ id: 9, clock: 2, state: '{"name":"desk"}' }]);
-    presence.receive([]);
+    presence.applyRemote([{ id: 9, clock: 2, state: '{"name":"desk"}' }]);
+    presence.applyRemote([]);
     clock.pass(60_000);
     expect(presence.current).toBe(before);
     expect(calls).toBe(1);
-    presence.receive([{ id: 8, clock: 1, state: '{"name":"bed"}' }]);
+    presence.applyRemote([{ id: 8, clock: 1, state: '{"name":"bed"}' }]);
     expect(presence.current[0]).toBe(before[0]);
     expect(calls).toBe(2);
   });
@@ -118,7 +118,7 @@ describe('[N6] by hand', () => {
   test('old news, news of itself and states that are no objects are passed over', () => {
     const { presence } = connected();
     presence.set({ name: 'phone' });
-    presence.receive([
+    presence.applyRemote([
       { id: 9, clock: 5, state: '{"name":"new"}' },
       { id: 9, clock: 4, state: '{"name":"old"}' },
       { id: 7, clock: 99, state: '{"name":"forged"}' },
@@ -127,7 +127,7 @@ describe('[N6] by hand', () => {
       { id: 12, clock: 1, state: '{' },
     ]);
     expect(names(presence.current)).toEqual(['phone', 'new']);
-    presence.receive([{ id: 9, clock: 5, state: 'null' }]);
+    presence.applyRemote([{ id: 9, clock: 5, state: 'null' }]);
     expect(names(presence.current)).toEqual(['phone']);
   });
 

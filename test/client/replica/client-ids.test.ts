@@ -95,7 +95,7 @@ test('[C9] where the server has more of an id than the device, a new one is take
   const [second, another] = await start(storage, Y.encodeStateVector(lost), 2);
   expect(another).not.toBe(id);
   Y.applyUpdate(lost, second.replica.diff(new Uint8Array()));
-  await second.replica.receive(Y.encodeStateAsUpdate(lost));
+  await second.replica.applyRemote(Y.encodeStateAsUpdate(lost));
   expect(lost.getMap('notes').toJSON()).toEqual(second.notes());
   await second.replica.close();
   const [, again] = await start(storage, Y.encodeStateVector(lost), 3);
@@ -182,7 +182,7 @@ test('[C9] who else is found to write under the id has it from then on', async (
   Y.applyUpdate(copy, second.replica.diff(new Uint8Array()));
   copy.clientID = id;
   copy.getMap('notes').set('copy', true);
-  await second.replica.receive(Y.encodeStateAsUpdate(copy));
+  await second.replica.applyRemote(Y.encodeStateAsUpdate(copy));
   await second.set('own', true);
   expect(second.replica.doc.clientID).not.toBe(id);
   Y.applyUpdate(copy, second.replica.diff(new Uint8Array()));
@@ -207,12 +207,12 @@ test('[C9 C12] while something is missing in between, no id is used again', asyn
   other.getMap('notes').set('a', 1);
   const before = Y.encodeStateVector(other);
   other.getMap('notes').set('b', 2);
-  const apart = third.replica.receive(Y.encodeStateAsUpdate(other, before));
+  const apart = third.replica.applyRemote(Y.encodeStateAsUpdate(other, before));
   await apart;
   expect(third.replica.doc.store.pendingStructs).not.toBeNull();
   await third.replica.closeGaps(Y.encodeStateVector(other)); // the server has it, and is about to send it
   expect(third.replica.doc.clientID).not.toBe(id);
-  await third.replica.receive(Y.encodeStateAsUpdate(other));
+  await third.replica.applyRemote(Y.encodeStateAsUpdate(other));
   await third.replica.closeGaps(Y.encodeStateVector(other));
   expect(third.replica.doc.clientID).toBe(id);
 });

@@ -54,8 +54,8 @@ describe('what is pending', () => {
     const tab = await Tab.open(storage);
     const other = new Y.Doc();
     other.getMap('notes').set('x', 'from afar');
-    await tab.replica.receive(Y.encodeStateAsUpdate(other));
-    await tab.replica.receive(Y.encodeStateAsUpdate(other));
+    await tab.replica.applyRemote(Y.encodeStateAsUpdate(other));
+    await tab.replica.applyRemote(Y.encodeStateAsUpdate(other));
     expect(tab.count).toBe(0);
     await tab.replica.close();
     const again = await Tab.open(storage);
@@ -72,7 +72,7 @@ describe('what is pending', () => {
       const other = new Y.Doc();
       other.clientID = client;
       other.getMap('notes').set('x', new Y.Map([['theirs', 2]]));
-      await tab.replica.receive(Y.encodeStateAsUpdate(other));
+      await tab.replica.applyRemote(Y.encodeStateAsUpdate(other));
     }
     await tab.replica.close();
     const again = await Tab.open(storage);
@@ -349,7 +349,7 @@ describe('storage that fails', () => {
 
   test('[C7] an update that can not be applied is reported, so that the document is opened anew', async () => {
     const tab = await Tab.open(new BreakableStorage());
-    await expect(tab.replica.receive(new Uint8Array([1, 200, 200]))).rejects.toThrow();
+    await expect(tab.replica.applyRemote(new Uint8Array([1, 200, 200]))).rejects.toThrow();
     expect(tab.said).toEqual(['broken']);
   });
 });
