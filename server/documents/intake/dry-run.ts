@@ -36,7 +36,7 @@ export interface DryRunLimits {
   readonly memoryPerByte: number;
 }
 
-export const TRIAL_LIMITS: DryRunLimits = { timeout: 20_000, baseMemory: 96 * 2 ** 20, memoryPerByte: 24 };
+export const DRY_RUN_LIMITS: DryRunLimits = { timeout: 20_000, baseMemory: 96 * 2 ** 20, memoryPerByte: 24 };
 
 /** One dry run at a time; the others wait in the order in which they came. */
 export class DryRuns {
@@ -45,7 +45,7 @@ export class DryRuns {
   #worker: WorkerTask<DryRunOutcome> | null = null;
   #closed = false;
 
-  constructor(limits: DryRunLimits = TRIAL_LIMITS) {
+  constructor(limits: DryRunLimits = DRY_RUN_LIMITS) {
     this.#limits = limits;
   }
 

@@ -1,7 +1,7 @@
 import { expect, onTestFinished, test } from 'vitest';
 import * as Y from 'yjs';
 import type { Origin } from '../../../../server/documents/changes.js';
-import { DryRuns, TRIAL_LIMITS } from '../../../../server/documents/intake/dry-run.js';
+import { DRY_RUN_LIMITS, DryRuns } from '../../../../server/documents/intake/dry-run.js';
 import { SyncError } from '../../../../server/errors.js';
 import { MemoryStore } from '../../../../server/store/memory/memory-store.js';
 import type { DeviceId } from '../../../../shared/names.js';
@@ -10,7 +10,7 @@ import { openDocument } from '../../../support/document.js';
 
 const origin: Origin = { via: 'yjs', device: 'phone' as DeviceId, actor: null, subscriber: null };
 
-async function open(limits = { ...TRIAL_LIMITS, timeout: 60_000 }) {
+async function open(limits = { ...DRY_RUN_LIMITS, timeout: 60_000 }) {
   const dryRuns = new DryRuns(limits);
   onTestFinished(() => dryRuns.close());
   const store = new MemoryStore();
@@ -50,7 +50,7 @@ test('[S1] what Yjs joins at length comes out joined, and deletions of a large a
 }, 60_000);
 
 test('[S1] what takes too long is refused, and the document goes on', async () => {
-  const { document } = await open({ ...TRIAL_LIMITS, timeout: 1 });
+  const { document } = await open({ ...DRY_RUN_LIMITS, timeout: 1 });
   const { tried } = document.receive(origin, offlineDocument(3_000), null);
   let entered = false;
   document.whenReady(() => {

@@ -1,5 +1,5 @@
 /** How an update comes in after the union that it led to failed: the replica is another one by then. */
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
 import type { Origin } from '../../../../server/documents/changes.js';
 import { UserDocument } from '../../../../server/documents/user-document.js';
@@ -77,17 +77,40 @@ function overlapping(): Uint8Array {
   return Y.mergeUpdates([Y.encodeStateAsUpdate(forger, before), Y.encodeStateAsUpdate(third)]);
 }
 
-test('[S1] after a failed union, an update that repeats what is known leaves in memory what is stored', async () => {
-  const world = new FailingUnion();
-  const document = await world.open();
-  document.receive(ORIGIN, base(), null);
-  world.arm();
-  expect(document.receive(ORIGIN, overlapping(), null).missing).toBeNull();
-  await new Promise<void>((done) => document.whenReady(done));
-  await document.durable();
-  expect(world.rebuilt).toEqual([expect.objectContaining({ message: expect.stringMatching(/union/) })]);
-  expect(textOf(document.doc).toString()).toBe('well 😀');
-  const reloaded = client(9);
-  for (const update of (await world.store.load(ANNA)).updates) Y.applyUpdate(reloaded, update);
-  expect(records(document.doc).toJSON()).toEqual(records(reloaded).toJSON());
+/** What a server would have that started now. */
+async function reloaded({ store }: FailingUnion): Promise<unknown> {
+  const doc = client(9);
+  for (const update of (await store.load(ANNA)).updates) Y.applyUpdate(doc, update);
+  return records(doc).toJSON();
+}
+
+describe('[S1] after a failed union, an update that repeats what is known leaves in memory what is stored', () => {
+  test('where it came in at once', async () => {
+    const world = new FailingUnion();
+    const document = await world.open();
+    document.receive(ORIGIN, base(), null);
+    world.arm();
+    expect(document.receive(ORIGIN, overlapping(), null).missing).toBeNull();
+    await new Promise<void>((done) => document.whenReady(done));
+    await document.durable();
+    expect(world.rebuilt).toEqual([expect.objectContaining({ message: expect.stringMatching(/union/) })]);
+    expect(textOf(document.doc).toString()).toBe('well 😀');
+    expect(records(document.doc).toJSON()).toEqual(await reloaded(world));
+  });
+
+  test('where the history had to be read first', async () => {
+    const world = new FailingUnion();
+    const before = await world.open();
+    before.receive(ORIGIN, base(), null);
+    await before.durable();
+    const document = await world.open();
+    world.arm();
+    const { tried } = document.receive(ORIGIN, overlapping(), null, 0);
+    expect(tried).toBeInstanceOf(Promise);
+    await tried;
+    await document.durable();
+    expect(world.rebuilt).toEqual([expect.objectContaining({ message: expect.stringMatching(/union/) })]);
+    expect(textOf(document.doc).toString()).toBe('well 😀');
+    expect(records(document.doc).toJSON()).toEqual(await reloaded(world));
+  });
 });
