@@ -16,7 +16,7 @@ const ERASURE_PAUSE = 10_000;
 
 export class ClientLifecycle {
   readonly status = new ObservableValue<SyncStatus>(NOT_INITIALIZED);
-  /** How often everything was in step: a clock does not tell, it may be put back. */
+  /** How often everything was in step: counted, since a clock may be put back. */
   readonly syncs = new ObservableValue({ count: 0 });
   readonly #platform: Platform;
   readonly #onSession: (session: UserSession | null) => void;
@@ -26,13 +26,13 @@ export class ClientLifecycle {
   readonly #syncTimes: SyncTimes;
   #isConnected = false;
   #isBroken = false;
-  /** Whether all is synced is being found out: what is written waits. */
+  /** `#clear` is finding out whether all is synced: writes wait until it knows. */
   #isClearing = false;
-  /** Storage failed when something was to be deleted that the server has erased. */
+  /** The server has erased the user, and storage failed to delete the data here: the next attempt. */
   #unerased: { readonly again: () => void; readonly cancel: () => void } | null = null;
   /** Options that were set before `initialize`. */
   #early: Partial<SyncOptions> = {};
-  /** Before the first session of a drop-in: who waits for it. Null: nobody may. */
+  /** Calls that wait for the first session of a drop-in; null where there is no drop-in, or a session. */
   #waiting: ((session: UserSession) => void)[] | null = null;
   #predecessor: Predecessor | null = null;
   /** The last step; the next one begins when it has ended. */
@@ -59,16 +59,16 @@ export class ClientLifecycle {
 
   /** The open session; waits for an `initialize` that is under way. */
   async ready(): Promise<UserSession> {
-    if (this.session === null) await this.#steps.catch(() => {}); // told to who asked for it
+    if (this.session === null) await this.#steps.catch(() => {}); // the caller of that step gets its error
     if (this.session !== null) return this.session;
     const waiting = this.#waiting;
     if (waiting === null) throw new ClientError('NOT_INITIALIZED');
     return new Promise((resolve) => waiting.push(resolve));
   }
 
-  /** For those that read: a drop-in that has nothing yet shows nothing. */
+  /** Resolves when there is something to read; in a drop-in without a user at once, with nothing to show. */
   async readable(): Promise<void> {
-    if (this.#session === null) await this.#steps.catch(() => {}); // told to who asked for it
+    if (this.#session === null) await this.#steps.catch(() => {}); // the caller of that step gets its error
     if (this.#waiting === null) await this.ready();
   }
 
@@ -76,7 +76,7 @@ export class ClientLifecycle {
   resume(predecessor: Predecessor | null): void {
     this.#predecessor = predecessor;
     this.#waiting ??= [];
-    void this.#step(() => this.#openLast()).catch(() => {}); // as if there were none: `initialize` tells
+    void this.#step(() => this.#openLast()).catch(() => {}); // `initialize` reports the failure
   }
 
   initialize(options: SyncOptions): Promise<void> {
@@ -104,7 +104,7 @@ export class ClientLifecycle {
     });
   }
 
-  /** What is here becomes another user's, who is open from then on. A crash leaves it here, there, or in both. */
+  /** Moves the open user's data to another user, and opens that one. A crash leaves it with either, or with both. */
   moveTo(userId: string): Promise<void> {
     return this.#step(async () => {
       const options = this.#initialized();
@@ -114,7 +114,7 @@ export class ClientLifecycle {
       if (userId === options.userId) return;
       const wasConnected = this.#isConnected;
       session.stop();
-      this.#use(null); // what is written from here waits for the other user
+      this.#use(null); // writes wait from here on, and go to the other user
       try {
         await session.copyTo(this.#sessionOptions(target, this.#config?.deviceId ?? '', null));
       } catch (error) {
@@ -132,7 +132,7 @@ export class ClientLifecycle {
     return this.#step(async () => this.#stop());
   }
 
-  /** Once, where it does not connect by itself. */
+  /** Sends and fetches once; where the app did not ask for a connection, it is closed afterwards. */
   async flush(): Promise<void> {
     await this.readable();
     if (this.#session === null) return; // a drop-in that has nothing yet
@@ -142,7 +142,7 @@ export class ClientLifecycle {
       await session.flush();
     } catch (error) {
       if (!this.#isBroken) throw error;
-      await this.flush(); // it is opened anew, since a change was set aside
+      await this.flush(); // the document is opened anew, without a change that was refused
     } finally {
       if (!this.#isConnected) session.stop();
     }
@@ -167,7 +167,7 @@ export class ClientLifecycle {
 
   logout(force: boolean): Promise<void> {
     return this.#step(async () => {
-      const options = this.#options ?? (await this.#openLast());
+      const options = await this.#openLast();
       if (options === null) return;
       await this.#clear(options.userId, force, 'cleared');
       await this.#end('Logged out.', NOT_INITIALIZED);
@@ -177,7 +177,7 @@ export class ClientLifecycle {
   clearSyncData(force: boolean): Promise<void> {
     return this.#step(async () => {
       const wasOpen = this.#options !== null;
-      const options = this.#options ?? (await this.#openLast());
+      const options = await this.#openLast();
       if (options === null) return;
       const wasConnected = this.#isConnected;
       await this.#clear(options.userId, force, force ? 'discarded' : 'emptied');
@@ -187,7 +187,7 @@ export class ClientLifecycle {
   }
 
   async loadSavedConfig(): Promise<SavedConfig | null> {
-    await this.#steps.catch(() => {}); // told to who asked for it
+    await this.#steps.catch(() => {}); // the caller of that step gets its error
     this.#config ??= await this.#settings(this.#options).config();
     return this.#config;
   }
@@ -232,16 +232,17 @@ export class ClientLifecycle {
   async #openUser(options: SyncOptions, begin: SessionStart): Promise<void> {
     const settings = this.#settings(options);
     await this.#predecessor?.settle(settings).catch(() => {}); // the next start does it again
-    const deviceId = await this.#deviceId(settings, options);
+    const known = options.deviceId ?? this.#config?.deviceId;
+    const deviceId = await settings.someDeviceId(options.deviceId, known, this.#platform.newId);
     const isOpen =
       this.#session !== null && this.#config?.deviceId === deviceId && needNoOther(this.#options, options);
     this.#options = options;
     const { serverUrl, userId, autoConnect = true } = options;
     this.#config = { serverUrl, userId, deviceId, autoConnect };
-    await settings.saveConfig(this.#config).catch(() => {}); // storage tells when it is opened
+    await settings.saveConfig(this.#config).catch(() => {}); // opening the store reports it
     if (isOpen) return;
     await this.#closeSession();
-    const lastSyncedAt = await settings.lastSyncedAt(userId).catch(() => null); // storage tells when it is opened
+    const lastSyncedAt = await settings.lastSyncedAt(userId).catch(() => null); // opening the store reports it
     const sessionOptions = this.#sessionOptions(options, deviceId, lastSyncedAt);
     const openTimeout = settings.hangs ? 1_000 : undefined;
     const session = await UserSession.open({ ...sessionOptions, openTimeout, ...begin });
@@ -249,14 +250,6 @@ export class ClientLifecycle {
     await this.#predecessor?.handOver(session, userId).catch(() => {}); // the next start does it again
     for (const resolve of this.#waiting ?? []) resolve(session);
     this.#waiting = null;
-  }
-
-  async #deviceId(settings: DeviceSettings, { deviceId }: SyncOptions): Promise<string> {
-    try {
-      return await settings.deviceId(deviceId, this.#platform.newId);
-    } catch {
-      return deviceId ?? this.#config?.deviceId ?? this.#platform.newId(); // storage tells when it is opened
-    }
   }
 
   #sessionOptions(options: SyncOptions, deviceId: string, lastSyncedAt: number | null) {
@@ -302,17 +295,18 @@ export class ClientLifecycle {
     this.#session?.start();
   }
 
-  /** The document in memory may be broken: what is stored is not. */
+  /** Opens the document again from the store: that in memory is broken, or not the stored one. */
   async #reopen(stored?: Promise<void>): Promise<void> {
-    const isToOpen = await (stored ?? Promise.resolve()).then(
-      () => this.#options !== null,
+    const isStored = await Promise.resolve(stored).then(
+      () => true,
       () => false,
     );
-    // Screens show the document that there was until they have the other one.
-    if (isToOpen) await this.#closeSession(true);
+    const options = isStored ? this.#options : null;
+    // Screens go on showing the old document until the new one is open.
+    if (options !== null) await this.#closeSession(true);
     this.#isBroken = false;
-    if (isToOpen)
-      await this.#open(this.#initialized(), this.#isConnected, { searchesRefused: stored !== undefined });
+    if (options === null) return;
+    await this.#open(options, this.#isConnected, { searchesRefused: stored !== undefined });
   }
 
   /** What the server has erased goes here too; whether to begin anew is the app's decision. */
@@ -320,7 +314,7 @@ export class ClientLifecycle {
     const options = this.#options;
     this.#unerased?.cancel();
     this.#unerased = null;
-    if (options?.userId !== userId || this.#isBroken) return; // it is opened anew first
+    if (options?.userId !== userId || this.#isBroken) return; // it is opened anew first, and told again
     const session = this.#session;
     this.#isConnected = false;
     await this.#clear(userId, true, 'erased').catch(() => {
@@ -332,10 +326,10 @@ export class ClientLifecycle {
     session.tellStatus();
   }
 
-  /** Another tab deleted what this device has of the user: this one goes on as that one does. */
+  /** Another tab deleted the user's data on this device: this tab follows it. */
   #clearedElsewhere(userId: string, reason: ClearReason): void {
     if (reason !== 'cleared') {
-      this.#isBroken = true; // what is written from here is written to what comes
+      this.#isBroken = true; // writes wait from here on, and go to the session that is opened next
       this.#session?.stop();
     }
     void this.#step(async () => {
@@ -347,7 +341,7 @@ export class ClientLifecycle {
       await this.#closeSession();
       await this.#settings(options)
         .saveLastSyncedAt(userId, null)
-        .catch(() => {}); // storage tells when it is opened
+        .catch(() => {}); // opening the store reports it
       if (reason === 'erased') {
         const error = new ClientError('ERASED');
         this.#isConnected = false;
@@ -379,7 +373,7 @@ export class ClientLifecycle {
     await settings.saveLastSyncedAt(userId, null);
   }
 
-  /** `left`: what the status goes on to say; nothing is pending any more where all was deleted. */
+  /** `left`: the status before it is marked as closed; left out, the last one stays, with its pending changes. */
   async #end(reason: string, left?: SyncStatus): Promise<void> {
     this.#isConnected = false;
     await this.#closeSession();

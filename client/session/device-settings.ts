@@ -35,6 +35,11 @@ export class DeviceSettings {
     return id;
   }
 
+  /** The same; never rejects: where storage fails, it is the one that is `known`, else a new one. */
+  someDeviceId(given: string | undefined, known: string | undefined, newId: () => string): Promise<string> {
+    return this.deviceId(given, newId).catch(() => known ?? newId());
+  }
+
   async config(): Promise<SavedConfig | null> {
     return parseConfig(await this.#read(CONFIG));
   }
