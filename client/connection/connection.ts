@@ -15,11 +15,11 @@ const NOT_CONNECTED = 'Not connected.';
 const NO_NETWORK = 'This device is not on a network.';
 const BY_HTTP = 'No WebSocket gets through to the server; changes are exchanged over HTTP from time to time.';
 
-/** Hints that come together are about one thing, in ms. */
+/** Hints of the platform within this time are about one event, in ms. */
 const BURST = 1_000;
-/** What stays said while it is tried again. */
+/** States that the report keeps while the next attempt runs. */
 const STOPPED: ReadonlySet<string> = new Set(['needs-token', 'refused']);
-/** How long it rests where another attempt would end the same way, unless something happens, in ms. */
+/** The pause where the server would refuse the next attempt as well, in ms; a hint or a new token ends it. */
 const STOPPED_PAUSE = 300_000;
 /** Where the window of pauses begins for a server that has too much to do, in ms. */
 const BUSY = 8_000;
@@ -34,16 +34,16 @@ export class Connection {
   readonly #renewals: Renewals;
   #running = false;
   #endHints = (): void => {};
-  /** An attempt that waits for its token. */
+  /** The attempt for which the app is asked for a token. */
   #attempt: object | null = null;
   #link: SocketLink | null = null;
   #cancelRetry: (() => void) | null = null;
   /** Attempts that failed in a row. */
   #failures = 0;
   #lacksBase = false;
-  /** One of the pending changes was refused: it is being found over HTTP. */
+  /** The server refused one of the pending changes: exchanges over HTTP find out which. */
   #isSearching = false;
-  /** It could not be found there. */
+  /** HTTP did not find the refused change: the next socket sends the changes one by one. */
   #isCareful = false;
   #hintedAt = Number.NEGATIVE_INFINITY;
 
@@ -66,7 +66,7 @@ export class Connection {
     });
   }
 
-  /** Where it runs already, but waits or was refused, it tries at once (C10). */
+  /** Starts to connect; where it has started, but pauses or was refused, it tries at once (C10). */
   start(): void {
     if (this.#running) {
       this.retryNow();
@@ -77,7 +77,7 @@ export class Connection {
     this.#startOver();
   }
 
-  /** Ends it; it can be started again. */
+  /** Closes the connection, and tries no more until `start`. */
   stop(): void {
     if (!this.#running) return;
     this.#running = false;
@@ -96,7 +96,7 @@ export class Connection {
   }
 
   /**
-   * Resolves when the server has everything that is pending now, and has been heard since. Rejects with a
+   * Resolves when the server has everything that is pending now, and has answered since. Rejects with a
    * `ClientError` (`OFFLINE`, `NEEDS_TOKEN`, `REFUSED`) where that fails.
    */
   flush(): Promise<void> {
@@ -192,7 +192,7 @@ export class Connection {
     };
   }
 
-  /** A line that breaks again and again brings something each time (C11). */
+  /** The server confirmed something: pauses begin small again, also on a line that breaks after each part (C11). */
   #progressed(): void {
     this.#failures = 0;
     this.#renewals.worked();
@@ -239,7 +239,7 @@ export class Connection {
 
   #refused({ reason, error }: RetryDecision): void {
     this.#tell({ connection: 'refused', reason, error: error ?? this.#report.current.error });
-    // What was erased is begun anew by the app alone.
+    // After an erasure the app decides whether to begin again; nothing is tried by itself.
     if (error?.code !== 'ERASED') this.#retryAfter(STOPPED_PAUSE);
   }
 
@@ -279,7 +279,7 @@ export class Connection {
     this.#isSearching = false;
     const { number, serverHas } = suspect;
     const refusal = { code: 'REFUSED', reason: decision.reason };
-    this.#options.source.setAside(number, refusal, serverHas).catch(() => {}); // it is pending as before
+    this.#options.source.setAside(number, refusal, serverHas).catch(() => {}); // it stays pending
   }
 
   /** Which change the server refuses, an exchange over HTTP finds out: it is set aside there (C11). */
@@ -308,7 +308,7 @@ export class Connection {
     const link = this.#link;
     if ((this.#cancelRetry === null && link === null) || Math.abs(now - this.#hintedAt) < BURST) return;
     this.#hintedAt = now;
-    // A socket may outlive its network, and nobody says so.
+    // When the network changes, the old socket may stay open and deliver nothing: the server is asked for an answer.
     if (link !== null && !link.session.isDenied) link.probe();
     else {
       this.#backoff.reset();
@@ -343,13 +343,13 @@ export class Connection {
     if (!this.#hasSockets || next === 'refused' || next === 'token') this.#failed(decision);
     else if (next === 'slowest') this.#backoff.slow();
     else if (brought && this.#cancelRetry !== null) this.#retryAfter(this.#backoff.next());
-    else if (decision.error !== null) this.#tell({ error: decision.error }); // what the platform lacks
-    // A fresh token is under way: sockets may fail for another reason.
+    else if (decision.error !== null) this.#tell({ error: decision.error }); // such as a `fetch` that the platform lacks
+    // The next socket gets a fresh token; so does HTTP, since sockets may fail for another reason.
     if (next === 'token' && this.#attempt !== null) this.#fallback.now().catch(() => {});
     if (wasSearching && next !== 'refused' && next !== 'token') this.#searchOverSocket();
   }
 
-  /** The one that the server refuses was not found over HTTP. */
+  /** HTTP did not find the change that the server refuses: the next socket sends them one by one (C11). */
   #searchOverSocket(): void {
     const isNew = !this.#isCareful && this.#options.source.pendingAfter(0).length > 0;
     this.#isCareful ||= isNew;
@@ -367,7 +367,7 @@ export class Connection {
     });
   }
 
-  /** Who waits is told that it failed once both ways have failed. */
+  /** Rejects calls of `flush` whose exchange has failed while no socket is open or tried. */
   #settleWaiters(): void {
     if (this.#attempt !== null || this.#link !== null) return;
     for (const waiter of this.#waiters.all) {

@@ -5,9 +5,9 @@ import type { ConnectionReport } from './types.js';
 /** Longer than a socket attempt or an HTTP exchange may take. */
 const LIMIT = 45_000;
 
-/** One who waits until the server has everything. */
+/** A call of `flush` that waits until the server has everything. */
 export interface FlushWaiter {
-  /** How far the exchange over HTTP is that was begun for it. */
+  /** The state of the HTTP exchange that was begun for this call. */
   exchange: 'none' | 'under way' | 'failed';
   readonly resolve: () => void;
   readonly reject: (error: ClientError) => void;
@@ -25,7 +25,7 @@ export class FlushWaiters {
     return [...this.#all];
   }
 
-  /** Begins to wait; `begin` gets the one who waits. */
+  /** Resolves or rejects when `begin`'s waiter does, and rejects after `LIMIT`. */
   add(begin: (waiter: FlushWaiter) => void): Promise<void> {
     return new Promise((resolve, reject) => {
       const end = (settle: () => void): void => {
@@ -51,7 +51,7 @@ export class FlushWaiters {
   }
 }
 
-/** What one who waited is told when it can't be reached now. */
+/** The error with which `flush` rejects while the server can't be reached. */
 export function failureOf({ connection, reason, error }: ConnectionReport): ClientError {
   if (connection === 'needs-token') return new ClientError('NEEDS_TOKEN', reason ?? undefined);
   if (connection === 'refused') return new ClientError('REFUSED', reason ?? undefined);

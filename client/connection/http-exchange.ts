@@ -24,7 +24,7 @@ import { exchangeUrl, inHeader } from './urls.js';
 const TIMEOUT = 30_000;
 /** What the slowest line takes of a body, in bytes per ms: half of the 40 KB/s that N10 speaks of. */
 const SLOWEST_LINE = 20;
-/** For an answer as a whole, where a platform tells of it once it is complete. */
+/** The same where the platform hands over an answer only once it is complete: no byte is seen before. */
 const UNSEEN = 300_000;
 /** Whether answers are seen while they come in: not by React Native. */
 const seesBytes = (): boolean => typeof Response === 'function' && 'body' in Response.prototype;
@@ -38,7 +38,7 @@ const EMPTY_DOCUMENT = Uint8Array.of(0);
 const MALFORMED = 400;
 const MISSING_DEPENDENCIES = 409;
 const FULL = 413;
-/** Of changes in one body that is tried as a whole, in bytes. */
+/** The most that `#giveTogether` sends in one body, in bytes. */
 const MOST_TOGETHER = 4 * 1024 * 1024;
 
 /** The answer was an error. */
@@ -80,9 +80,9 @@ export class HttpExchange {
   readonly #options: ConnectionOptions;
   readonly #confirmed: () => void;
   #abort = (): void => {};
-  /** A server of an older backup may lack deletions, which no state vector shows: it gets them once. */
+  /** A server restored from a backup may lack deletions, which no state vector shows: they are sent once. */
   #deletionsGiven = false;
-  /** A server from before takes no times. */
+  /** False once a server without N9 has refused changes with times. */
   #takesTimes = true;
 
   constructor(options: ConnectionOptions, confirmed: () => void) {
@@ -91,8 +91,8 @@ export class HttpExchange {
   }
 
   /**
-   * Gives what is pending and takes what is new. Asks for a token before each part: one may live for less than all
-   * of them take. Rejects with `HttpStatus` where the server refuses it.
+   * Gives what is pending and takes what is new. Asks the app for a token before each part, since a token may
+   * expire before the last of them. Rejects with `HttpStatus` where the server refuses it.
    */
   async run(getToken: () => Promise<string | null>): Promise<void> {
     const { source } = this.#options;
@@ -106,7 +106,7 @@ export class HttpExchange {
     await this.#giveRest(post, lastNumber(first, 0), answer.stateVector);
   }
 
-  /** Ends what is under way: nothing comes of it any more. */
+  /** Aborts the request under way; `run` rejects, and confirms nothing more. */
   abort(): void {
     this.#abort();
   }
@@ -153,7 +153,7 @@ export class HttpExchange {
     this.#confirmed();
   }
 
-  /** Everything goes where the server lacks what the changes build on. */
+  /** Where the server lacks what the changes build on (409), it gets the whole document instead. */
   #postWhole(
     post: Post,
     given: readonly PendingChange[],
@@ -171,7 +171,7 @@ export class HttpExchange {
       const [change, another] = given;
       const isAlone = another === undefined && rest === null;
       if (isAlone && change !== undefined && this.#isPending(change))
-        await this.#setAside(post, change, error); // large ones, sent twice, are more than the rates allow
+        await this.#setAside(post, change, error); // not sent twice: rates are limited
       else await this.#giveAlone(post, given);
       return post({ stateVector, update: rest ?? NOTHING });
     });
@@ -312,7 +312,7 @@ async function answerOf(answer: FetchAnswer, challenge: string, onProgress: () =
   const { ok, status, redirected = false, headers } = answer;
   if (redirected) throw new Error('Something on the way sent this device to another address.');
   if (headers === undefined) throw lacking('headers');
-  // What else answers may have a body without end: it is not read.
+  // Something on the way answered: its body may never end, so it is not read.
   if (headers.get('Sync-Proof') !== challenge) throw new HttpStatus(status, false, {});
   const bytes = await bytesOf(answer, onProgress);
   if (ok) return readExchange(bytes);

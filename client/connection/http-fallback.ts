@@ -2,7 +2,7 @@ import { HttpExchange } from './http-exchange.js';
 import { askToken } from './token.js';
 import type { ConnectionOptions } from './types.js';
 
-/** The shortest time from one exchange to the next that nobody waits for, in ms. */
+/** The pause between exchanges that no call of `flush` asked for, in ms. */
 export const EXCHANGE_PAUSE = 30_000;
 
 export interface HttpFallbackEvents {
@@ -20,7 +20,7 @@ export class HttpFallback {
   readonly #exchange: HttpExchange;
   #current: Promise<void> | null = null;
   #next: Promise<void> | null = null;
-  /** Changes when it is stopped: what was under way then is of no interest any more. */
+  /** Another object after each `stop`: an exchange that began before compares, and reports nothing. */
   #run = {};
   #endPause: (() => void) | null = null;
   #brought = false;
@@ -89,7 +89,7 @@ export class HttpFallback {
     this.#events.confirmed();
   }
 
-  /** Where it brought something, the next may begin at once (C11). */
+  /** The server confirmed a part before the exchange failed: the next exchange may begin at once (C11). */
   #failed(error: unknown): void {
     if (this.#brought) this.#stopPause();
     this.#events.failed(error, this.#brought);

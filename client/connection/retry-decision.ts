@@ -15,7 +15,7 @@ export interface RetryDecision {
   readonly next: 'again' | 'now' | 'busy' | 'slowest' | 'token' | 'refused';
   readonly reason: string;
   readonly error: ClientError | null;
-  /** It is about something that was sent: which of the pending changes, an exchange over HTTP finds out (C11). */
+  /** The server refused something that this device sent; an exchange over HTTP finds out which change (C11). */
   readonly isOfChange?: boolean;
   /** The server lacks what the pending changes build on. */
   readonly lacksBase?: boolean;
@@ -53,7 +53,7 @@ const REASONS: Readonly<Record<RetryDecision['next'], string>> = {
 
 /** What follows from the end of a socket. */
 export function decisionOnEnd({ code, reason, proved = false, isDead, cause }: LinkEnd): RetryDecision {
-  // It may come again at once: every new connection begins with all that the server has.
+  // The server may send the same again at once, as each connection begins with all that it has: hence the long pause.
   if (cause !== undefined)
     return { next: 'busy', reason, error: new ClientError('OFFLINE', reason, { cause }) };
   if (isDead) return { next: 'now', reason, error: null };
@@ -61,7 +61,6 @@ export function decisionOnEnd({ code, reason, proved = false, isDead, cause }: L
   return {
     ...decisionOn(code, reason),
     lacksBase: code === 1008,
-
     isOfChange: code === 1007 || code === 1009,
   };
 }
@@ -79,7 +78,7 @@ export function decisionOnFailure(error: unknown): RetryDecision {
 
 /** What is not provably said by our server stops nothing and deletes nothing (C10). */
 function foreign(code: number | null, did: string, said: string): RetryDecision {
-  // A page that comes with 200 is none of the server's either.
+  // A page with status 200 comes from something on the way as well: our server would have proved itself.
   const stops = code !== null && (NEXT[code] !== undefined || code < 300);
   const what = stops ? `${LOST} (Something on the way ${did} ${code}.)` : said || LOST;
   return { next: 'again', reason: what, error: null };

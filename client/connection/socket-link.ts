@@ -11,16 +11,16 @@ import type { SocketAddress } from './urls.js';
 
 /** Why a socket is gone. */
 export interface LinkEnd {
-  /** The close code; null where this side gave up, or it never came to be. */
+  /** The close code; null where this side gave up, or the socket never opened. */
   readonly code: number | null;
   readonly reason: string;
   /** The server that was asked for said so, and nothing on the way (C10). */
   readonly proved?: boolean;
-  /** What it was about, where that is known. */
+  /** The change that the server refused by closing, where that is known. */
   readonly suspect?: Suspect | null;
-  /** It gave no sign of life when it was asked for one. */
+  /** The server did not answer `probe` in time. */
   readonly isDead?: boolean;
-  /** What could not be taken of what the server sent. */
+  /** Why a message of the server could not be applied. */
   readonly cause?: unknown;
 }
 
@@ -47,7 +47,7 @@ const WHILE_LOADING = 12_000;
 /** What the slowest line takes, in bytes per ms: half of the 40 KB/s that N10 speaks of. */
 const SLOWEST_LINE = 20;
 
-/** Nothing that it says counts, and it is told nothing (C10). */
+/** Whatever answers without the proof is not our server: its messages are dropped, and it gets none (C10). */
 const FOREIGN = 'Something on the way answered instead of the server; it is tried again by itself.';
 
 /** One socket, from the attempt to its end. */
@@ -76,7 +76,7 @@ export class SocketLink {
     }
   }
 
-  /** Asks for a sign of life; it ends soon where none comes. */
+  /** Asks the server for an answer, and ends the socket where none comes soon. */
   probe(): void {
     if (this.#isProbed) return;
     this.#isProbed = true;
@@ -95,7 +95,7 @@ export class SocketLink {
     socket.binaryType = 'arraybuffer';
     socket.onopen = () => this.#sawSignOfLife();
     socket.onmessage = ({ data }) => this.#onMessage(data);
-    // Stays when all others are taken off: some sockets throw where nobody listens to their errors.
+    // This listener stays when the others are removed: some sockets throw where no one listens to errors.
     socket.onerror = () => {};
     socket.onclose = ({ code, reason }) =>
       this.#end({ code, reason, proved: this.session.isProved, suspect: this.session.suspect });
@@ -103,7 +103,7 @@ export class SocketLink {
 
   /** @param coming the size of a message that is on its way, of which nothing is seen before its end */
   #sawSignOfLife(coming = 0): void {
-    // One that is told of is not to begin anew each time when the app is looked at.
+    // A message announced by `coming` takes its time: a probe meanwhile must not cut it off.
     this.#isProbed = coming > 0;
     this.#giveUpAfter(SILENCE + coming / SLOWEST_LINE, 'The server has gone silent.');
   }

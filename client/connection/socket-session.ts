@@ -31,7 +31,7 @@ export interface SocketSessionOptions {
   readonly source: SyncSource;
   readonly presence: PresenceLink | undefined;
   readonly clock: Pick<Clock, 'now'>;
-  /** Everything that the server lacks goes in one update: it could not follow the pending changes alone. */
+  /** The server lacked what the pending changes build on: this time all that it lacks goes in one update. */
   readonly whole: boolean;
   /**
    * A change was refused, and HTTP could not tell which: they go one by one, behind all that the server has, so that
@@ -47,11 +47,11 @@ export interface SocketSessionOptions {
 /** A checkpoint that the server has not answered. */
 interface OpenCheckpoint {
   readonly n: number;
-  /** Of the changes before it, back to the checkpoint before. */
+  /** The size of the changes since the checkpoint before this one. */
   readonly bytes: number;
   readonly changes: readonly PendingChange[];
   readonly rounds: readonly (() => void)[];
-  /** All that was there at the start went before it. */
+  /** It follows the last of what this device had when the connection began. */
   readonly settles: boolean;
 }
 
@@ -61,7 +61,7 @@ interface Round {
   readonly done: () => void;
 }
 
-/** A change that the server was asked to take, and closed. */
+/** The change after whose sending the server closed the socket. */
 export interface Suspect {
   readonly number: number;
   readonly serverHas: Uint8Array;
@@ -97,11 +97,11 @@ export class SocketSession {
   #sentUpTo = 0;
   #checkpoints: OpenCheckpoint[] = [];
   #rounds: Round[] = [];
-  /** Null once it is sent, and before the server has spoken. */
+  /** Null once it is sent, and until the server's SyncStep1 has come. */
   #rest: Rest | null = null;
-  /** Those that the server has already. */
+  /** The numbers of pending changes that the server has already. */
   #covered: ReadonlySet<number> = new Set();
-  /** The pending changes build on what comes behind them: until it comes nothing is confirmed. */
+  /** The server lacks what the pending changes build on; it can confirm them only once the rest has come. */
   #isBehind = false;
   #careful = false;
   /** While it is careful: what the server is known to have. */
@@ -192,10 +192,10 @@ export class SocketSession {
         this.#confirm(message.n);
         return;
       case 'coming':
-        return; // the link has waited longer since it came
+        return; // the link has given the server more time when it read this
       case 'takesTimes':
         this.#takesTimes = true;
-        this.#sendTimed([]); // nothing holds it up: it tells how far the clocks are apart
+        this.#sendTimed([]); // without changes: the server learns from it how far the two clocks are apart
         return;
       case 'denied':
         this.#denied = true;
@@ -226,7 +226,7 @@ export class SocketSession {
     if (whole) this.#sentUpTo = lastNumber(pending, 0);
     else this.#covered = covered(pending, serverHas);
     this.#isBehind = lacks(willHave, source.stateVector());
-    // Where they wait for it, none of it may wait for them.
+    // Where the changes can be applied only behind the rest, the rest must not leave out what they would bring.
     const update = source.diff(this.#isBehind ? serverHas : willHave);
     this.#rest = { after: lastNumber(pending, 0), update };
     this.#careful = careful && !this.#isBehind;

@@ -13,7 +13,7 @@ export interface ConnectionReport {
   readonly lastSyncedAt?: number;
   /** Everything that the server had has come; what is pending here is another question. */
   readonly hasReceived?: true;
-  /** The last failure that is not mended yet. */
+  /** The last failure; null once an attempt has succeeded. */
   readonly error: ClientError | null;
 }
 
@@ -26,7 +26,7 @@ export interface ConnectionOptions {
   /** Called anew for each attempt; null for no token. */
   readonly getToken?: (() => string | null | Promise<string | null>) | undefined;
   readonly platform: Pick<Platform, 'WebSocket' | 'fetch' | 'clock' | 'connectivity' | 'random' | 'newId'>;
-  /** A change was refused a moment ago: whether others will be is found out before a socket is opened. */
+  /** The server refused a change a moment ago: before a socket opens, HTTP finds out whether it refuses others. */
   readonly searchesRefused?: boolean | undefined;
   readonly presence?: PresenceLink | undefined;
   /** Everything is in step: the server has what was pending, and what it had is here. Told before the report. */

@@ -30,7 +30,7 @@ export interface PresenceLink {
 
 /** In bytes of its JSON text; the server ignores larger ones (N6). */
 const MAX_STATE = 4 * 1024;
-/** Peers with y-websocket hide what was not renewed for 30 s. */
+/** Peers with y-websocket hide a client that has sent nothing for 30 s. */
 const RENEWAL = 15_000;
 const NOBODY = 'null';
 
@@ -100,7 +100,7 @@ export class LivePresence implements Presence, PresenceLink {
     this.#others.set(id, { clock, text: state, entry });
   }
 
-  /** A peer takes only what has a higher clock, also after this client was gone for a while. */
+  /** Each message has a higher clock: peers drop others, also after this client was away for a while. */
   #tellOthers(): void {
     this.#stopRenewal();
     if (this.#send === null) return;

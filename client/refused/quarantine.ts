@@ -50,7 +50,7 @@ export class Quarantine {
     });
   }
 
-  /** The document is gone on the server: what was pending is kept apart from it. */
+  /** The server has erased the document: each pending change is set aside, and the rest goes. */
   async setAllAside(refusal: Refusal): Promise<void> {
     const { source, replaceStored } = this.#options;
     const { doc } = source;
@@ -63,7 +63,7 @@ export class Quarantine {
     });
   }
 
-  /** Takes those of another document over; twice does no more than once. */
+  /** Adds the refused changes of another document; a second call adds nothing more. */
   async add(asides: readonly SetAside[]): Promise<void> {
     for (const change of asides) if (this.changes.get(change.key) === null) this.changes.add(change, null);
     await this.#options.persistence.storeRefused();
@@ -77,7 +77,7 @@ export class Quarantine {
     });
   }
 
-  /** It is written once more, on what the records are now. */
+  /** Writes the refused change once more, on what the records are now, and forgets it here. */
   async retry(key: string): Promise<void> {
     const writes = this.changes.get(key)?.change.writes ?? [];
     for (const write of writes) await this.#options.source.write((doc) => writeAgain(doc, write));

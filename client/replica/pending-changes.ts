@@ -4,7 +4,7 @@ import type { PendingChange } from '../connection/sync-source.js';
 /** A change from when it is made. */
 export interface PendingEntry extends PendingChange {
   update: Uint8Array;
-  /** Given when it counts: one that another tab stored meanwhile goes before it, as it does in the store. */
+  /** Given when the change is stored: a change that another tab stored before it has the lower number. */
   number: number;
   /** Where it is stored; null while it is in memory only. */
   key: number | null;
@@ -52,7 +52,7 @@ export class PendingChanges {
   /** Notes a change that was found in the store; after `forgetKeys` it may be one that is known. */
   found(update: Uint8Array, madeAt: number | null, key: number): void {
     if (this.#byKey.has(key)) return;
-    // One that is confirmed as well: its mark is yet to be taken off.
+    // Also an entry that the server has confirmed while its mark in the store is still to be removed.
     const known = [...this.#unstored].find((entry) => equalityDeep(entry.update, update));
     this.settle(known ?? this.begin(update, madeAt), key);
   }

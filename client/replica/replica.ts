@@ -12,7 +12,7 @@ import { TaskRunner } from './task-runner.js';
 
 export interface ReplicaOptions
   extends Omit<PersistenceOptions, 'doc' | 'onPending' | 'onNews' | 'onReopened' | 'onBroken'> {
-  /** The number of pending changes, or whether changes are stored, is another one. */
+  /** The number of pending changes has changed, or storage has failed or works again. */
   readonly onChange: () => void;
   /** The document in memory is broken, or not the stored one: it is to be opened anew, unless `stored` rejects. */
   readonly onBroken: (stored?: Promise<void>) => void;
@@ -207,7 +207,7 @@ export class Replica implements SyncSource {
     for (const task of tasks) task.resolve();
   }
 
-  /** Nothing is taken while all that is stored is replaced, and nothing ever more where that worked. */
+  /** From the moment the store is replaced this replica accepts no writes; it does again only where that fails. */
   #replaceStored(rows: Replacement['rows']): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#replacement = { rows, resolve, reject };
@@ -228,7 +228,7 @@ export class Replica implements SyncSource {
     });
   }
 
-  /** What is written already is stored, and nothing more is taken. */
+  /** Yjs is stuck: writes made so far are stored, new ones are rejected, and the owner opens the document anew. */
   #break(): void {
     if (this.#isBroken) return;
     this.#isBroken = true;

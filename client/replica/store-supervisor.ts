@@ -39,7 +39,7 @@ export class StoreSupervisor {
   #filling: Promise<void> | null = null;
   #error: StorageError | null = null;
   #closed = false;
-  /** Storage has yet to answer: it is not asked a second time. */
+  /** An `open` is still unanswered: storage is not asked a second time meanwhile. */
   #hangs = false;
   #delay = FIRST_RETRY;
   #cancelRetry = (): void => {};

@@ -17,7 +17,7 @@ export class TaskRunner {
   readonly #doc: Y.Doc;
   readonly #pending: PendingChanges;
   readonly #events: TaskRunnerEvents;
-  /** Whose work a transaction is: a listener of one write may make the next one. */
+  /** Which task a transaction belongs to: a listener that one write calls may make the next write inside it. */
   readonly #taskOf = new WeakMap<Y.Transaction, Task>();
   #isIdle = true;
 
@@ -50,7 +50,7 @@ export class TaskRunner {
     } catch (error) {
       task.reject(error);
       if (task.origin === 'remote')
-        task.update = null; // half an update: the server has all of it
+        task.update = null; // it was applied in part: nothing of it is stored, since the server has the whole
       else if (!this.#isIdle) this.#events.onStuck();
     }
   }
@@ -66,7 +66,7 @@ export class TaskRunner {
       try {
         this.#transact(task);
       } catch {
-        // The record is deleted by now, say: what the write did stands.
+        // Another tab has deleted the record, say: what the write did the first time stands.
       }
     }
     const last = written[written.length - 1];

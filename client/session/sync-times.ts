@@ -1,10 +1,10 @@
 import type { Clock } from '../platform/platform.js';
 import type { DeviceSettings } from './device-settings.js';
 
-/** While one writes, everything is in step many times a second: it is stored no more often, in ms. */
+/** While a user types, everything is in step many times a second: the time is stored at most this often, in ms. */
 const PAUSE = 5_000;
 
-/** Stores when a user was last in step: soon, so that an app that is killed knows it afterwards. */
+/** Stores when a user was last in step, soon after: the app may be killed, and should know at its next start. */
 export class SyncTimes {
   readonly #clock: Clock;
   #next: { readonly settings: DeviceSettings; readonly userId: string; readonly at: number } | null = null;
@@ -46,6 +46,6 @@ export class SyncTimes {
     if (this.#next === null) return;
     const { settings, userId, at } = this.#next;
     this.#next = null;
-    this.#saved = this.#saved.then(() => settings.saveLastSyncedAt(userId, at)).catch(() => {}); // nice to have
+    this.#saved = this.#saved.then(() => settings.saveLastSyncedAt(userId, at)).catch(() => {}); // an older one is shown later
   }
 }

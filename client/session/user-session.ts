@@ -71,7 +71,7 @@ export class UserSession {
     this.#options = options;
     this.#shared = shared;
     this.#lastSyncedAt = options.lastSyncedAt;
-    // Of the shared document no time is kept.
+    // No time is stored for the shared document: that it has content shows that it was synced.
     const isKnown = options.userId === SHARED_DOCUMENT && replica.doc.store.clients.size > 0;
     this.#hasSynced = options.lastSyncedAt !== null || isKnown;
     this.#isFirstSync = !this.#hasSynced;
@@ -126,7 +126,7 @@ export class UserSession {
     const own = this.#ownStatus;
     const shared = this.#shared?.status;
     if (shared === undefined) return own;
-    // Online: both have everything, or the shared one says why it has not.
+    // The app is told `online` when both documents are, or the shared one has told an error.
     const isBehind = own.connection === 'online' && shared.connection !== 'online' && shared.error === null;
     return {
       ...own,
@@ -162,7 +162,7 @@ export class UserSession {
     this.awaitNothing();
   }
 
-  /** Unless an attempt is under way that nothing speaks against yet, there is no first sync to wait for. */
+  /** The first sync is awaited only while an attempt to connect runs and has met no obstacle. */
   awaitNothing(): void {
     const { connection, reason } = this.#report;
     this.#isFirstSync &&= !this.#hasSynced && connection === 'connecting' && reason === null;
@@ -192,7 +192,7 @@ export class UserSession {
 
   /** Rejects with an `UnsyncedChangesError` while the server lacks something, also of what is still being stored. */
   async checkSynced(): Promise<void> {
-    // Other tabs may have stored something, too, and not every browser tells.
+    // Other tabs may have stored something of which this one was not told, as in a browser without BroadcastChannel.
     await Promise.all(this.replicas.map((replica) => replica.settled())).catch(() => {}); // it is opened anew
     const count = this.#unsynced;
     const { refused } = this.status;
@@ -204,12 +204,12 @@ export class UserSession {
     return [this.replica, ...(this.#shared?.replicas ?? [])];
   }
 
-  /** Not what only waits for its mark to be taken off. */
+  /** Without changes that the server has confirmed and the store still marks as pending. */
   get #unsynced(): number {
     return this.replica.pendingAfter(0).length + (this.#shared?.replica.pendingAfter(0).length ?? 0);
   }
 
-  /** All of it becomes changes of another user, whose data is not open; twice does no more than once. */
+  /** Copies all data to another user, who is not open, as pending changes; a second call changes nothing more. */
   async copyTo(options: SessionOptions): Promise<void> {
     const quiet = {
       onStatus: nothing,
@@ -233,7 +233,7 @@ export class UserSession {
     await Promise.all([this.replica.close(), this.#shared?.close()]);
   }
 
-  /** The user's own document tells other tabs: last of all, so that they find both as they are to be. */
+  /** The user's own document goes last: its deletion tells other tabs, and they must find both deleted. */
   async clear(force: boolean, reason: ClearReason): Promise<void> {
     if (reason === 'erased' && this.#unsynced + this.status.refused.length > 0) return this.#keepUnsynced();
     this.#end();
@@ -245,8 +245,8 @@ export class UserSession {
   }
 
   /**
-   * Of what the server has erased, what it never had stays. The shared document was not erased. Where that can't be
-   * stored, it rejects and goes on as it was: what is in memory only must not go.
+   * The server has erased the user: changes that it never had are set aside, the rest goes; the shared document was
+   * not erased. Where storage can't set them aside, it rejects and the session goes on: they are in memory only.
    */
   async #keepUnsynced(): Promise<void> {
     const { message } = new ClientError('ERASED');
@@ -260,7 +260,7 @@ export class UserSession {
     await this.close();
   }
 
-  /** What the other one has in memory only, or all that it has pending, is written here, too. */
+  /** Writes here what the other session has in memory only, or (`all`) all that it has pending. */
   async copyPendingOf(other: UserSession, all: boolean): Promise<void> {
     const { replica } = other;
     const take = ({ update, madeAt }: PendingChange): Promise<void> =>
@@ -287,7 +287,7 @@ const nothing = (): void => {};
 
 /** All of it becomes one change of another document; rejects where that could not be stored. */
 async function copy(from: Replica, to: Replica): Promise<void> {
-  await from.write(() => {}); // what was asked for, and what other tabs stored, is in it
+  await from.write(() => {}); // resolves when all writes so far, and what other tabs stored, are in the document
   const update = from.diff(new Uint8Array());
   await to.write((doc) => Y.applyUpdate(doc, update));
   if (to.storageError !== null) throw to.storageError;
