@@ -1,12 +1,9 @@
 import * as decoding from 'lib0/decoding';
-import * as encoding from 'lib0/encoding';
-import * as syncProtocol from 'y-protocols/sync';
 import * as Y from 'yjs';
 import type { DocumentOptions } from '../../server/documents/document-options.js';
 import { Replica } from '../../server/documents/replica.js';
 import { UserDocument } from '../../server/documents/user-document.js';
 import type { SyncError } from '../../server/errors.js';
-import { YjsSession } from '../../server/gateways/yjs/session.js';
 import { messages } from '../../server/protocol/yjs.js';
 import { MemoryStore } from '../../server/store/memory/memory-store.js';
 import type { JsonRecord } from '../../shared/json.js';
@@ -15,7 +12,7 @@ import { readRecord, recordMap } from '../../shared/records.js';
 import type { ById } from './clinic.js';
 import { JsonLine } from './devices/json-line.js';
 import { apply, type Change, messageOf, type ServerMessage, taken } from './devices/json-words.js';
-import { yjsOutbox } from './devices/outbox.js';
+import { answerTo, NativeLine } from './devices/native-line.js';
 import { user } from './notes.js';
 import { unnamedDoc } from './replicas.js';
 
@@ -27,13 +24,6 @@ const ANNA = user('anna');
 
 /** Records by collection and id; collections without records are left out. */
 export type View = ById;
-
-interface Link<Session, Message> {
-  readonly session: Session;
-  /** Sent by the device, not yet received by the server. */
-  readonly up: Message[];
-  readonly down: Message[];
-}
 
 export interface Setup {
   /** Yjs client ids of the native devices. */
@@ -138,7 +128,7 @@ export class QueuedNative {
   readonly doc = unnamedDoc();
   readonly name: DeviceId;
   readonly #world: HandFlushed;
-  #link: Link<YjsSession, Uint8Array> | null = null;
+  #link: { readonly line: NativeLine; readonly up: Uint8Array[] } | null = null;
   #checkpoints = { asked: 0, confirmed: 0 };
   /** The device's clock when it last merged something: what lies before can't be sent again as it was. */
   #merged = 0;
@@ -160,7 +150,11 @@ export class QueuedNative {
 
   get isQuiet(): boolean {
     const { asked, confirmed } = this.#checkpoints;
-    return this.#link?.up.length === 0 && this.#link.down.length === 0 && asked === confirmed;
+    return this.#link !== null && this.#underWay === 0 && asked === confirmed;
+  }
+
+  get #underWay(): number {
+    return (this.#link?.up.length ?? 0) + (this.#link?.line.frames.length ?? 0);
   }
 
   /** Whether everything is on disk that it had made when it last merged something. */
@@ -171,21 +165,15 @@ export class QueuedNative {
   connect(): void {
     if (this.#link !== null) return;
     const { document, now, faults } = this.#world;
-    const down: Uint8Array[] = [];
-    const outbox = yjsOutbox({
-      send: (message: Uint8Array) => down.push(message),
-      close: (error: SyncError) => faults.push(error),
-    });
-    const limits = { maxPending: 256 * 1024, pendingTimeout: 30_000 };
-    const session = new YjsSession({ document, device: this.name, outbox, now, ...limits });
+    const closed = (error: SyncError) => faults.push(error);
     this.#sawFirst = false;
-    this.#link = { session, up: [messages.syncStep1(Y.encodeStateVector(this.doc))], down };
-    session.start();
+    const line = new NativeLine({ document, device: this.name, now, closed });
+    this.#link = { line, up: [messages.syncStep1(Y.encodeStateVector(this.doc))] };
   }
 
   /** What is still in the queues is lost. */
   disconnect(): void {
-    this.#link?.session.leave();
+    this.#link?.line.leave();
     this.#link = null;
     this.#checkpoints = { asked: 0, confirmed: 0 };
   }
@@ -202,31 +190,25 @@ export class QueuedNative {
   /** The server receives the next message of this device. */
   sendOne(): void {
     const message = this.#link?.up.shift();
-    if (message !== undefined) this.#link?.session.receive(message);
+    if (message !== undefined) this.#link?.line.say(message);
   }
 
   receiveOne(): void {
-    const message = this.#link?.down.shift();
+    const message = this.#link?.line.frames.shift();
     if (message === undefined) return;
     if (!this.#sawFirst && !(message[0] === 0 && message[1] === 0)) {
       this.#world.faults.push(new Error(`[N2] ${this.name} got ${message[0]}.${message[1]} first`));
     }
     this.#sawFirst = true;
     const decoder = decoding.createDecoder(message);
-    const type = decoding.readVarUint(decoder);
-    if (type === 100) this.#checkpoints.confirmed = decoding.readVarUint(decoder);
-    if (type !== 0) return;
-    const answer = encoding.encode((encoder) => {
-      encoding.writeVarUint(encoder, 0);
-      syncProtocol.readSyncMessage(decoder, encoder, this.doc, this);
-    });
-    if (answer.length > 1) this.#link?.up.push(answer);
+    if (decoding.readVarUint(decoder) === 100) this.#checkpoints.confirmed = decoding.readVarUint(decoder);
+    const answer = answerTo(message, this.doc, this);
+    if (answer !== null) this.#link?.up.push(answer);
   }
 
   /** Everything that is under way arrives, in both directions, without waiting for what is not durable. */
   flush(): void {
-    const moves = () => (this.#link?.up.length ?? 0) + (this.#link?.down.length ?? 0);
-    while (moves() > 0) {
+    while (this.#underWay > 0) {
       this.sendOne();
       this.receiveOne();
     }

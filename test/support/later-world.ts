@@ -3,7 +3,6 @@ import * as syncProtocol from 'y-protocols/sync';
 import * as Y from 'yjs';
 import type { DocumentOptions } from '../../server/documents/document-options.js';
 import { UserDocument } from '../../server/documents/user-document.js';
-import { YjsSession } from '../../server/gateways/yjs/session.js';
 import { messages } from '../../server/protocol/yjs.js';
 import { MemoryStore } from '../../server/store/memory/memory-store.js';
 import type { JsonObject, JsonRecord } from '../../shared/json.js';
@@ -11,7 +10,7 @@ import type { CollectionName, DeviceId, RecordId } from '../../shared/names.js';
 import { sharedValue } from '../../shared/records.js';
 import { JsonLine } from './devices/json-line.js';
 import { messageOf, type ServerMessage, taken } from './devices/json-words.js';
-import { yjsOutbox } from './devices/outbox.js';
+import { NativeLine } from './devices/native-line.js';
 import { leavesOf } from './legacy-ledger.js';
 import { user } from './notes.js';
 import { moveElement } from './random-edits.js';
@@ -273,7 +272,7 @@ class NativeParty implements Party {
   readonly #doc = unnamedDoc();
   readonly #world: LaterWorld;
   readonly #setup: NativeSetup;
-  #link: { readonly session: YjsSession; readonly down: Uint8Array[]; isAnswered: boolean } | null = null;
+  #link: { readonly line: NativeLine; isAnswered: boolean } | null = null;
   /** Not durable on the server yet; of an unmodified provider, only the writes count. */
   #pending: NativeChange[] = [];
   #unsaved: Write[] = [];
@@ -286,12 +285,14 @@ class NativeParty implements Party {
     this.#doc.on('update', (update: Uint8Array, origin: unknown) => {
       if (origin === this) return;
       if (setup.isTimed) this.#pending.push({ update, madeAt: this.#clock });
-      else this.#link?.session.receive(messages.update(update));
+      else this.#link?.line.say(messages.update(update));
     });
   }
 
   get isQuiet(): boolean {
-    return this.#link?.isAnswered === true && this.#link.down.length === 0 && this.#pending.length === 0;
+    return (
+      this.#link?.isAnswered === true && this.#link.line.frames.length === 0 && this.#pending.length === 0
+    );
   }
 
   get record(): JsonRecord | null {
@@ -313,40 +314,33 @@ class NativeParty implements Party {
   connect(): void {
     if (this.#link !== null) return;
     const { document, faults } = this.#world;
-    const down: Uint8Array[] = [];
-    const session = new YjsSession({
+    const line = new NativeLine({
       document,
-      device: this.name as DeviceId,
+      device: this.name,
       now: () => this.#world.now,
       asksForTimes: this.#setup.isTimed,
-      maxPending: 256 * 1024,
-      pendingTimeout: 30_000,
-      outbox: yjsOutbox({
-        send: (message) => down.push(message),
-        close: (error) => faults.push(`${this.name} was closed: ${error.message}`),
-      }),
+      closed: (error) => faults.push(`${this.name} was closed: ${error.message}`),
     });
-    this.#link = { session, down, isAnswered: false };
-    session.start();
-    session.receive(messages.syncStep1(Y.encodeStateVector(this.#doc)));
+    this.#link = { line, isAnswered: false };
+    line.say(messages.syncStep1(Y.encodeStateVector(this.#doc)));
   }
 
   lose(isNoticed: boolean): void {
-    if (isNoticed) this.#link?.session.leave();
+    if (isNoticed) this.#link?.line.leave();
     this.#link = null;
   }
 
   send(count: number): void {
     if (!this.#link?.isAnswered || this.#pending.length === 0) return;
     const sent = this.#pending.slice(0, count);
-    this.#link.session.receive(messages.timed(this.#clock, sent));
+    this.#link.line.say(messages.timed(this.#clock, sent));
     this.#world.whenDurable(() => {
       this.#pending = this.#pending.filter((change) => !sent.includes(change));
     });
   }
 
   receive(count: number): void {
-    for (const message of this.#link?.down.splice(0, count) ?? []) this.#read(message);
+    for (const message of this.#link?.line.frames.splice(0, count) ?? []) this.#read(message);
   }
 
   sayTime(): void {}
@@ -377,7 +371,7 @@ class NativeParty implements Party {
     const decoder = decoding.createDecoder(message);
     const type = decoding.readVarUint(decoder);
     // Nothing holds this up: it tells how far the clocks are apart.
-    if (type === 102) this.#link?.session.receive(messages.timed(this.#clock, []));
+    if (type === 102) this.#link?.line.say(messages.timed(this.#clock, []));
     if (type !== 0) return;
     if (decoding.readVarUint(decoder) !== syncProtocol.messageYjsSyncStep1) {
       Y.applyUpdate(this.#doc, decoding.readVarUint8Array(decoder), this);
@@ -389,7 +383,7 @@ class NativeParty implements Party {
     if (this.#setup.isTimed) return;
     // Of what it brings so, nobody knows the time, though the server that was killed had known it.
     for (const write of this.#unsaved) write.at = null;
-    this.#link.session.receive(messages.syncStep2(missing));
+    this.#link.line.say(messages.syncStep2(missing));
     this.#saved([...this.#unsaved]);
   }
 

@@ -1,11 +1,7 @@
-import * as decoding from 'lib0/decoding';
-import * as encoding from 'lib0/encoding';
-import * as syncProtocol from 'y-protocols/sync';
 import * as Y from 'yjs';
 import { writeImage } from '../../server/documents/records/record-image.js';
 import { DocumentRegistry } from '../../server/documents/registry.js';
 import type { UserDocument } from '../../server/documents/user-document.js';
-import { YjsSession } from '../../server/gateways/yjs/session.js';
 import { messages } from '../../server/protocol/yjs.js';
 import { MemoryStore } from '../../server/store/memory/memory-store.js';
 import type { Json, JsonObject, JsonRecord } from '../../shared/json.js';
@@ -13,7 +9,7 @@ import type { CollectionName, DeviceId, RecordId, UserId } from '../../shared/na
 import { readRecord, sharedValue } from '../../shared/records.js';
 import { JsonLine } from './devices/json-line.js';
 import { messageOf, type ServerMessage, type Stamps, taken } from './devices/json-words.js';
-import { yjsOutbox } from './devices/outbox.js';
+import { answerTo, NativeLine } from './devices/native-line.js';
 import { type Edit, Ledger, type Mark } from './legacy-ledger.js';
 import { unnamedDoc } from './replicas.js';
 
@@ -761,8 +757,7 @@ export class NativeApp {
   readonly name: string;
   readonly doc = unnamedDoc();
   readonly #world: World;
-  #link: { readonly session: YjsSession; readonly up: NativeFrame[]; readonly down: Uint8Array[] } | null =
-    null;
+  #link: { readonly line: NativeLine; readonly up: NativeFrame[] } | null = null;
   #marks: Mark[] = [];
   #made: readonly Mark[] = [];
 
@@ -780,7 +775,7 @@ export class NativeApp {
   }
 
   get isQuiet(): boolean {
-    return this.#link === null || this.#link.up.length + this.#link.down.length === 0;
+    return this.#link === null || this.#link.up.length + this.#link.line.frames.length === 0;
   }
 
   known(record: JsonRecord): JsonRecord {
@@ -799,33 +794,26 @@ export class NativeApp {
     if (this.#link !== null) return;
     this.#world.activity++;
     const { document, faults } = this.#world;
-    const down: Uint8Array[] = [];
-    const session = new YjsSession({
+    const line = new NativeLine({
       document,
-      device: this.name as DeviceId,
+      device: this.name,
       now: () => this.#world.now,
-      maxPending: 256 * 1024,
-      pendingTimeout: 30_000,
-      outbox: yjsOutbox({
-        send: (message) => down.push(message),
-        close: (error) => faults.push(`${this.name} was closed: ${error.message}`),
-      }),
+      closed: (error) => faults.push(`${this.name} was closed: ${error.message}`),
     });
     const hello = { bytes: messages.syncStep1(Y.encodeStateVector(this.doc)), marks: [] };
-    this.#link = { session, up: [hello], down };
-    session.start();
+    this.#link = { line, up: [hello] };
   }
 
   lose(isNoticed: boolean): void {
     if (this.#link !== null) this.#world.activity++;
-    if (isNoticed) this.#link?.session.leave();
+    if (isNoticed) this.#link?.line.leave();
     this.#link = null;
   }
 
   abandon(): void {
     if (this.#link === null) return;
     this.#world.activity++;
-    this.#world.addGhost(this.#link.session);
+    this.#world.addGhost(this.#link.line);
     this.#link = null;
   }
 
@@ -836,22 +824,17 @@ export class NativeApp {
     const frame = this.#link?.up.shift();
     if (frame === undefined) return;
     this.#world.activity++;
-    this.#link?.session.receive(frame.bytes);
+    this.#link?.line.say(frame.bytes);
     markReceived(this.#world, frame.marks);
   }
 
   receiveOne(): void {
-    const bytes = this.#link?.down.shift();
+    const bytes = this.#link?.line.frames.shift();
     if (bytes === undefined) return;
     this.#world.activity++;
-    const decoder = decoding.createDecoder(bytes);
-    if (decoding.readVarUint(decoder) !== 0) return;
-    const answer = encoding.encode((encoder) => {
-      encoding.writeVarUint(encoder, 0);
-      syncProtocol.readSyncMessage(decoder, encoder, this.doc, this);
-    });
+    const answer = answerTo(bytes, this.doc, this);
     // The answer to a state vector has everything that this device ever did, or the server has it.
-    if (answer.length > 1) this.#link?.up.push({ bytes: answer, marks: this.#marks });
+    if (answer !== null) this.#link?.up.push({ bytes: answer, marks: this.#marks });
   }
 
   flush(): void {

@@ -1,47 +1,25 @@
-import WebSocket from 'ws';
+import type { ClientOptions } from 'ws';
 import type { JsonRecord } from '../../../shared/json.js';
 import type { ById } from '../clinic.js';
-import { handled } from '../handled.js';
-import { Watched } from '../wait.js';
+import { DeviceSocket } from './device-socket.js';
 import { apply, type Change, messageOf, type ServerMessage, taken } from './json-words.js';
 
 /** A record that never is, for `saved`. */
 export const NO_RECORD = 'no-such-record';
 
-export interface Close {
-  readonly code: number;
-  readonly reason: string;
-}
-
 /** A JSON device as they are in the field: one socket, and a local store that does what the server says. */
-export class JsonDevice {
+export class JsonDevice extends DeviceSocket<ServerMessage> {
   readonly user: string;
   readonly device: string;
-  readonly ws: WebSocket;
-  readonly #url: string;
-  /** Every message, in the order of arrival. */
-  readonly messages: ServerMessage[] = [];
   /** The device's own copy of the records: collection → id → record. */
   store: ById = {};
-  closed: Close | null = null;
-  readonly #events = new Watched();
-  readonly #taken = new Map<string, number>();
   #acks = 0;
 
   /** Opens a connection and does not wait for anything. */
-  constructor(url: string, user: string, device: string, options: WebSocket.ClientOptions = {}) {
+  constructor(url: string, user: string, device: string, options: ClientOptions = {}) {
+    super(url, `/sync?${new URLSearchParams({ userId: user, deviceId: device })}`, device, options);
     this.user = user;
     this.device = device;
-    this.#url = url;
-    const query = new URLSearchParams({ userId: user, deviceId: device });
-    this.ws = new WebSocket(`${url.replace(/^http/, 'ws')}/sync?${query}`, options);
-    this.ws.on('message', (data) => this.#receive(JSON.parse(data.toString())));
-    this.ws.on('error', () => {}); // 'close' follows
-    this.ws.on('open', () => this.#events.changed());
-    this.ws.on('close', (code, reason) => {
-      this.closed = { code, reason: reason.toString() };
-      this.#events.changed();
-    });
   }
 
   /** Resolves when the connection is confirmed, which comes after the first FULL_SYNC. */
@@ -49,7 +27,7 @@ export class JsonDevice {
     url: string,
     user: string,
     device: string,
-    options: WebSocket.ClientOptions = {},
+    options: ClientOptions = {},
   ): Promise<JsonDevice> {
     const connected = new JsonDevice(url, user, device, options);
     await connected.next('CONNECTION_CONFIRMED');
@@ -86,58 +64,10 @@ export class JsonDevice {
     await this.until(() => this.messages.some((message) => message.type === 'ACK' && message.ack === ack));
   }
 
-  /** The next message of this type that `next` has not given yet; waits for it. */
-  async next(type: ServerMessage['type']): Promise<ServerMessage> {
-    const index = this.#taken.get(type) ?? 0;
-    this.#taken.set(type, index + 1);
-    return this.#events.until(
-      () => {
-        const message = this.of(type)[index];
-        if (message === undefined && this.closed !== null) {
-          throw new Error(`closed with ${this.closed.code} ${this.closed.reason}, waiting for ${type}`);
-        }
-        return message;
-      },
-      () => `${type} for ${this.device}`,
-    );
-  }
-
-  /** The messages of this type so far. */
-  of(type: ServerMessage['type']): ServerMessage[] {
-    return this.messages.filter((message) => message.type === type);
-  }
-
-  /** Resolves with the first value of `look` that says yes; looks at each message and at the close. */
-  until<T>(look: () => T | null | undefined | false): Promise<T> {
-    return this.#events.until(look, () => `what ${this.device} waits for`);
-  }
-
-  /** Resolves when the connection is gone, whoever closed it. */
-  end(): Promise<Close> {
-    return this.until(() => this.closed);
-  }
-
-  /** Resolves when the server has handled everything that was sent before, durable or not. */
-  async heard(): Promise<void> {
-    let answered = false;
-    this.ws.once('pong', () => {
-      answered = true;
-      this.#events.changed();
-    });
-    this.ws.ping();
-    await this.until(() => answered); // it has arrived; its user's turn may be still to come
-    await handled(this.#url);
-  }
-
-  close(): Promise<Close> {
-    this.ws.close();
-    return this.end();
-  }
-
-  #receive(message: ServerMessage): void {
+  protected read(data: Buffer): ServerMessage {
+    const message: ServerMessage = JSON.parse(data.toString());
     this.store = taken(this.store, message);
-    this.messages.push(message);
-    this.#events.changed();
+    return message;
   }
 
   #change(change: Change, more: object): void {
