@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
-import { filesIn, LANES } from './test/support/lanes.js';
+import { filesIn, LANES, SHARING } from './test/support/lanes.js';
 import { PATIENCE } from './test/support/wait.js';
 
 /** Those that take longest start first, so that none of them runs on alone at the end. */
@@ -62,8 +62,7 @@ export default defineConfig(({ mode }) => ({
     projects: [
       ...LANES.map((name) => ({
         extends: true as const,
-        // What needs nothing but itself shares its processes: loading everything anew costs more than most files.
-        test: { name, include: filesIn(name), isolate: name !== 'unit' && name !== 'store' },
+        test: { name, include: filesIn(name), isolate: !SHARING.includes(name) },
       })),
       // Times are measured here, so it runs alone: `npm run test:hostile`.
       { extends: true, test: { name: 'hostile', include: ['test/hostile/**/*.test.ts'] } },

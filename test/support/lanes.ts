@@ -2,6 +2,8 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { posix } from 'node:path';
 
+/** Their files share processes: to load everything anew costs more than most of them. */
+export const SHARING: readonly string[] = ['unit', 'store', 'net'];
 export const LANES = ['unit', 'store', 'net', 'process', 'browser', 'model'] as const;
 export type Lane = (typeof LANES)[number];
 
@@ -35,8 +37,12 @@ function needsOf(file: string): ReadonlySet<string> {
 const sourceOf = (path: string): string =>
   ['.ts', '.tsx'].map((end) => path.replace(/\.js$/, end)).find((file) => existsSync(file)) ?? path;
 
+/** What is put in place before modules are loaded: no other test may have loaded them in the same process. */
+const EARLY = /\bvi\.(hoisted|mock)\(/;
+
 export function laneOf(file: string): Lane {
   if (MODELS.test(file)) return 'model';
+  if (EARLY.test(readFileSync(file, 'utf8'))) return 'process';
   const needs = [...needsOf(file)];
   return NEEDS.find(([, need]) => needs.some((each) => need.test(each)))?.[0] ?? 'unit';
 }

@@ -2,3 +2,6 @@
 const SHARE = Number(process.env.TEST_SHARE ?? 1);
 
 export const runs = (all: number): number => Math.max(1, Math.ceil(all * SHARE));
+
+/** One of so many: for sweeps that are made in order. */
+export const SPREAD = Math.round(1 / SHARE);

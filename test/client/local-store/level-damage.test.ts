@@ -5,10 +5,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { levelStorage } from '../../../client/local-store/level/level.js';
 import type { LocalStore, StoredChange } from '../../../client/local-store/store.js';
-import { runs } from '../../support/runs.js';
+import { runs, SPREAD } from '../../support/runs.js';
 
-/** How many times further apart the flips are where only a share of all runs is made. */
-const SPREAD = 100 / runs(100);
 /** Every how many bytes: `DAMAGE_STRIDE=1` takes all of them. */
 const STRIDE = Number(process.env.DAMAGE_STRIDE ?? 23 * SPREAD);
 const ROWS = 12;

@@ -12,7 +12,7 @@ import {
   varUint,
 } from '../../support/hostile.js';
 import { expectMalformed, refusal } from '../../support/refusal.js';
-import { runs } from '../../support/runs.js';
+import { runs, SPREAD } from '../../support/runs.js';
 import { anyText } from '../../support/texts.js';
 
 const scan = (update: Uint8Array): UpdateScan => scanUpdate(update, { maxDepth: 64 });
@@ -186,10 +186,12 @@ describe('scanUpdate on numbers and lengths', () => {
       0xf4, 0xf5,
     ];
     const wrong: number[][] = [];
+    let count = 0;
     for (const a of pieces)
       for (const b of pieces)
         for (const c of pieces)
           for (const d of [0x41, 0x80, 0xbf]) {
+            if (count++ % SPREAD !== 0) continue;
             const bytes = [a, b, c, d];
             const update = one(rootItem(4, [4, ...bytes]));
             let text: string | null = null;
