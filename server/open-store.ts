@@ -1,12 +1,13 @@
-/** The store that the options ask for: LevelDB, and nobody else knows that. */
+/** The store that the options ask for: LevelDB. Beside this file, only `telemed-sync repair` knows which it is. */
 import type { Config } from './config.js';
 import type { Log } from './log.js';
 import { readKeys, watchKeyFile } from './store/encryption/key-file.js';
 import type { KeyRing } from './store/encryption/key-ring.js';
+import { hasDatabase } from './store/level/folder.js';
 import { LevelStore } from './store/level/level-store.js';
 import type { Store } from './store/store.js';
 
-export function openStore(config: Config, log: Log, keys: KeyRing | undefined): Promise<LevelStore> {
+export function openStore(config: Config, log: Log, keys: KeyRing | undefined): Promise<Store> {
   return LevelStore.open({
     folder: config.dataDir,
     keys,
@@ -16,11 +17,15 @@ export function openStore(config: Config, log: Log, keys: KeyRing | undefined): 
   });
 }
 
+/** Whether a server has ever stored anything where the options say. */
+export const hasStored = ({ dataDir }: Config): Promise<boolean> => hasDatabase(dataDir);
+
 /** Finishes a change of keys that was under way, and takes up each later one; returns what ends it. */
 export function followKeys(store: Store, config: Config, keys: KeyRing, log: Log): () => void {
-  if (!(store instanceof LevelStore)) return () => {};
+  if (store.changeKeys === undefined) return () => {};
+  const change = store.changeKeys.bind(store);
   const take = (ring: KeyRing): Promise<void> =>
-    store.changeKeys(ring).then(() => log('keysInUse', { keys: [ring.current.id] }));
+    change(ring).then(() => log('keysInUse', { keys: [ring.current.id] }));
   const refused = (error: unknown): void => {
     if (store.state !== 'closed') log('keysRefused', { reason: reasonOf(error) });
   };

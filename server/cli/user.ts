@@ -6,7 +6,7 @@ import { isUserId, type UserId, userIdProblem } from '../../shared/names.js';
 import { type App, createApp } from '../app.js';
 import { readConfig } from '../config.js';
 import { silentLog } from '../log.js';
-import { hasDatabase } from '../store/level/folder.js';
+import { hasStored } from '../open-store.js';
 import { type Call, type Command, done, noMoreThan, type Outcome, textOf, UsageError } from './command.js';
 
 interface Task {
@@ -33,7 +33,7 @@ async function run(call: Call): Promise<Outcome> {
   try {
     const config = readConfig(call.env);
     // A folder that is named wrongly would be made, and nothing of anybody be found in it.
-    if (!(await hasDatabase(config.dataDir)))
+    if (!(await hasStored(config)))
       throw new Error(`The folder ${config.dataDir} holds no database: set DATA_DIR to that of the server.`);
     const app = await createApp({ ...config, demo: false }, silentLog);
     try {

@@ -1,4 +1,5 @@
 import type { DeviceKey, UserId } from '../../shared/names.js';
+import type { KeyRing } from './encryption/key-ring.js';
 
 /** What the store holds of one user and gives at a load. */
 export interface StoredDocument {
@@ -144,6 +145,13 @@ export interface Store {
    * Rejects with `DOCUMENT_CORRUPT` where it is damaged.
    */
   whole(user: UserId, revision: number): Promise<Uint8Array | null>;
+  /**
+   * From here on these are the master keys: what was made with others is made anew, while everything goes on.
+   * Resolves when only the current one is in use. Left out by a store that encrypts nothing.
+   *
+   * @throws SyncError with a sentence, where one that is in use is missing
+   */
+  changeKeys?(ring: KeyRing): Promise<void>;
   /** The user's document is no longer in use; drops what the store holds for it in memory. */
   forget(user: UserId): void;
   /** Calls back at each change of `state`; returns the unsubscribe function. */

@@ -12,7 +12,10 @@ const NEEDS: readonly [Lane, RegExp][] = [
   ['browser', /^test\/support\/browser\.ts$/],
   ['process', /^node:child_process$/],
   ['net', /^test\/support\/server\.ts$|^node:(net|http)$|^ws$/],
-  ['store', /^server\/store\/level\/level-store\.ts$|^client\/local-store\/level\.ts$|^classic-level$/],
+  [
+    'store',
+    /^server\/store\/level\/level-store\.ts$|^client\/local-store\/level\/level\.ts$|^classic-level$/,
+  ],
 ];
 const MODELS = /-model\.test\.ts$|\/(convergence|phone-day)\.test\.ts$/;
 const IMPORT = /\b(?:from|import)\s*\(?\s*['"]([^'"]+)['"]/g;

@@ -152,12 +152,6 @@ export class LevelStore implements Store {
     return erased;
   }
 
-  /**
-   * From here on these are the master keys: what was made with others is made anew, while everything goes on.
-   * Resolves when only the current one is in use.
-   *
-   * @throws SyncError with a sentence, where one that is in use is missing
-   */
   changeKeys(ring: KeyRing): Promise<void> {
     return this.maintenance.changeKeys(ring);
   }
