@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { createSyncClient } from '../../client/node.js';
 import { JsonDevice } from '../../test/support/devices/json-device.js';
 import { NativeDevice } from '../../test/support/devices/native-device.js';
+import { handled } from '../../test/support/handled.js';
 import { startServer } from '../../test/support/server.js';
 import type { Place, Walk } from './trace.js';
 
@@ -37,9 +38,10 @@ export async function scenes(record: Record): Promise<Scene[]> {
   }
 }
 
-/** Resolves when another device of the user has what `act` makes. */
+/** Acts when nothing else is under way, and until another device of the user has what that makes. */
 async function followed(url: string, user: string): Promise<(act: () => unknown) => Promise<void>> {
   const device = await NativeDevice.connect(url, user, 'follower');
+  await handled(url);
   return async (act) => {
     await act();
     await device.until(() => device.json().appointments?.a1);
@@ -57,6 +59,7 @@ async function nativeUpdate(url: string, record: Record): Promise<Walk> {
 async function jsonWrite(url: string, record: Record): Promise<Walk> {
   const tablet = await JsonDevice.connect(url, 'json', 'tablet');
   const told = await followed(url, 'json');
+  await tablet.heard();
   const update = () => tablet.update('appointments', APPOINTMENT);
   return record(SERVER_STORES, () => told(update)).finally(() => tablet.ws.terminate());
 }

@@ -20,7 +20,7 @@ const MAY_CLIMB: Readonly<Record<string, string>> = {
   'documents/turns/turn-line → documents/turns/turns': 'the line of a user asks all of them whose turn it is',
   'documents/turns/turns → documents/turns/turn-line': 'and is told to work',
   'documents/turns/turn-line → gateways/websocket/wire': 'the line works off what the wire put into it',
-  'gateways/websocket/flow-control → gateways/websocket/wire': 'what was held back goes on',
+  'gateways/websocket/flow-control → gateways/websocket/wire': 'how much its socket has read',
   'store/group-writer → store/level/level-store':
     'a batch is of all users, and begins when the one before is written',
   // What a connection sends before the write is stored, such as a ping, goes out the way it came in.
@@ -31,7 +31,7 @@ const MAY_CLIMB: Readonly<Record<string, string>> = {
   // Express calls each handler from inside of the one before.
   'gateways/http/inflation → gateways/http/routes': 'the next handler',
   'gateways/http/sync → gateways/http/request': 'the handler before it is there, and what handlers share',
-  'documents/intake/quota → documents/user-document': 'the quota asks for the size of the devices',
+  'documents/intake/quota → documents/user-document': 'which document there is now',
   'client/replica/task-runner → client/replica/replica':
     'Yjs has ended a change, and what waits is carried out',
   'client/replica/persistence → client/replica/task-runner': 'under the lock of the store, what it has first',
