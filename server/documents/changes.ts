@@ -19,7 +19,7 @@ export interface Origin {
 
 /** What one call changed; all of it goes into one commit. */
 export interface Written {
-  /** The new part of the update that came in, re-encoded; `null` when nothing of it was new. */
+  /** The new part of the update that came in, as it came or re-encoded; `null` when nothing of it was new. */
   readonly incoming: Uint8Array | null;
   /** Both together, as one update. */
   readonly update: Uint8Array | null;

@@ -75,8 +75,15 @@ export interface UpdateContext {
 /** Yjs refused a write of the union; the replica that it happened in can't be trusted any more. */
 export class UnionFailed extends Error {}
 
+/** Yjs tells of six events for each transaction, whoever listens. */
+class QuietDoc extends Y.Doc {
+  override emit(...[name, args]: Parameters<Y.Doc['emit']>): void {
+    if (this._observers.has(name)) super.emit(name, args);
+  }
+}
+
 export class Replica {
-  readonly doc = new Y.Doc(UNNAMED);
+  readonly doc: Y.Doc = new QuietDoc(UNNAMED);
   /** The records as they were after the last change that was taken. */
   readonly images = new RecordImages(this.doc);
   readonly #options: ReplicaOptions;
@@ -103,7 +110,6 @@ export class Replica {
     for (const update of stored.updates) Y.applyUpdate(this.doc, update);
     this.#defineRoots();
     this.#conflicts.prune(retention() - options.keepFor);
-    this.doc.on('update', (update: Uint8Array) => this.#updates.push(update));
     this.doc.on('afterTransaction', (transaction: Y.Transaction) => {
       this.#noteRecords(transaction);
       this.#defineRoots();
@@ -133,7 +139,10 @@ export class Replica {
     const maxDepth = Math.min(this.#options.maxDepth, VALUE_DEPTH_CEILING);
     new UpdateCheck(this.doc, this.#scratch, update, maxDepth).run((row) => contests.add(update, row));
     const overlaps = scan.ranges.some(({ client, from }) => from < this.#state(client));
-    return { kind: cost.judge(update.length, scan), update, overlaps, isContested: contests.found };
+    const isContested = contests.found;
+    // Of one client, whose next clocks they are: the order of several, and gaps, are for Yjs to write.
+    const isAllNew = scan.ranges.length === 1 && scan.structs === table.length && !overlaps && !isContested;
+    return { kind: cost.judge(update.length, scan), update, overlaps, isContested, isAllNew };
   }
 
   /** What each later change of the document has to pass by stays bounded. */
@@ -201,16 +210,20 @@ export class Replica {
     );
   }
 
-  /** Returns what is new of the update, re-encoded; a deletion that is not new has no update of its own. */
-  #integrate({ update, overlaps }: Admitted, inTransaction: (transaction: Y.Transaction) => void) {
+  /** Returns what is new of the update; a deletion that is not new has no update of its own. */
+  #integrate({ update, overlaps, isAllNew }: Admitted, inTransaction: (transaction: Y.Transaction) => void) {
     this.images.complete();
     this.#onTransaction = (transaction) => {
       this.#onTransaction = null;
       inTransaction(transaction);
     };
-    Y.applyUpdate(this.doc, overlaps ? UpdateCheck.newPartOf(this.doc, update) : update);
+    if (isAllNew) Y.applyUpdate(this.doc, update);
+    else {
+      const part = overlaps ? UpdateCheck.newPartOf(this.doc, update) : update;
+      this.#encoded(() => Y.applyUpdate(this.doc, part));
+    }
     this.#onTransaction = null;
-    const [incoming = null] = this.#updates.splice(0);
+    const [incoming = isAllNew ? update : null] = this.#updates.splice(0);
     if (this.doc.store.pendingStructs !== null || this.doc.store.pendingDs !== null) {
       throw new SyncError('MALFORMED_UPDATE', 'The update refers to itself in a circle.');
     }
@@ -227,7 +240,7 @@ export class Replica {
       this.#lost = lostImages(lost, (key) => this.images.get(key));
       return () => {
         try {
-          write(this.#options.ids().unions);
+          this.#encoded(() => write(this.#options.ids().unions));
         } catch (cause) {
           fail(cause);
         }
@@ -245,7 +258,7 @@ export class Replica {
       this.#onTransaction = null;
       this.#conflicts.unifier.note(transaction);
     };
-    this.doc.transact(() => change(this.doc));
+    this.#encoded(() => this.doc.transact(() => change(this.doc)));
     for (const { collection, id } of this.#touched.values()) {
       if (!this.doc.getMap(collection).has(id))
         this.#conflicts.unifier.releaseUnder(this.doc.getMap(collection), id);
@@ -253,6 +266,18 @@ export class Replica {
     this.#conflicts.unifier.forgetRemovedElements();
     return this.#take(null, this.#updates);
   }
+
+  /** Notes what `work` writes as updates: Yjs encodes it only where somebody listens. */
+  #encoded(work: () => void): void {
+    this.doc.on('update', this.#note);
+    try {
+      work();
+    } finally {
+      this.doc.off('update', this.#note);
+    }
+  }
+
+  readonly #note = (update: Uint8Array): void => void this.#updates.push(update);
 
   /** The whole document as one update. */
   snapshot(): Omit<Snapshot, 'revision'> {

@@ -48,10 +48,12 @@ type Edit = typeof edit extends fc.Arbitrary<infer T> ? T : never;
 
 export const edits = fc.array(edit, { maxLength: 40 });
 
-export function docsOf(made: readonly Edit[]): Y.Doc[] {
+/** @param follow called for each of the documents while it is empty */
+export function docsOf(made: readonly Edit[], follow: (doc: Y.Doc) => void = () => {}): Y.Doc[] {
   const docs = [1, 2].map((n) => {
     const doc = new Y.Doc();
     doc.clientID = n * 1_000_003;
+    follow(doc);
     return doc;
   });
   for (const each of made) {

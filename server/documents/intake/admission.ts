@@ -14,6 +14,8 @@ export interface Admitted {
   readonly overlaps: boolean;
   /** It may meet what its author had not seen. */
   readonly isContested: boolean;
+  /** Nothing of it is known yet, and nothing in it is for Yjs to set right: it is stored and sent on as it came. */
+  readonly isAllNew: boolean;
 }
 
 /** A part of an update that was tried: cheap, and without what the document had. */
@@ -22,4 +24,5 @@ export const partOf = ({ isContested }: Admitted, part: Uint8Array): Admitted =>
   update: part,
   overlaps: false,
   isContested,
+  isAllNew: false,
 });
