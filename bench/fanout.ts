@@ -2,7 +2,6 @@
 import { type Contest, compete, DEVICES, type EditArm, USERS } from './support/contest.js';
 import { prepareEdits } from './support/edits.js';
 import { NativeDevice } from './support/native-device.js';
-import { commonOptions, conclude } from './support/outcome.js';
 import {
   durableServer,
   encryptedServer,
@@ -12,27 +11,19 @@ import {
   referenceServer,
   relay,
 } from './support/programs.js';
-import { buildServer } from './support/server-process.js';
-import type { Benchmark } from './support/types.js';
+import { armBenchmark } from './support/start.js';
 
-export const fanout: Benchmark = {
+export const fanout = armBenchmark({
   name: 'fanout',
   line: `server CPU per update, ${USERS} users × ${DEVICES} native devices, beside a relay, the floor, and references`,
   options: {
-    ...commonOptions,
     encrypt: 'beside it the same server with everything on disk encrypted',
     profile: 'writes CPU profiles of the durable server to artifacts/',
   },
-  longest: () => 1_200_000,
-  run: async (options, scope) => {
-    if (!options.has('built')) buildServer();
-    return conclude(await compete(contestOf(options), options, scope), options);
-  },
-};
+  measure: (start) => compete(contestOf(start.options), start),
+});
 
 const contestOf = (options: ReadonlySet<string>): Contest<Uint8Array> => ({
-  name: fanout.name,
-  line: fanout.line,
   arms: [
     { ...arm('relay', 'plain relay', relay, false), device: native(false) },
     arm('floor', 'floor server', floorServer),

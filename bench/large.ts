@@ -1,5 +1,4 @@
 /** What an edit costs in a large document, beside one in a small document. */
-import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as Y from 'yjs';
 import { updateFrame } from './support/frames.js';
@@ -73,7 +72,7 @@ async function measure(megabytes: number, edits: number, scope: Scope): Promise<
   const others: number[] = [];
   let isOver = false;
   const ended = follow(other, others, () => isOver);
-  const before = { cpu: server.cpu(), written: writtenBy(server.pid) };
+  const before = { cpu: server.cpu(), written: server.written() };
   for (let n = 0; n < edits; n++) {
     const update = change(doc, () => void doc.getMap('appointments').set('a', new Y.Map([['n', n]])));
     const began = performance.now();
@@ -81,7 +80,7 @@ async function measure(megabytes: number, edits: number, scope: Scope): Promise<
     own.push(performance.now() - began);
   }
   const cpu = (server.cpu() - before.cpu) / edits;
-  const written = (writtenBy(server.pid) - before.written) / edits;
+  const written = (server.written() - before.written) / edits;
   isOver = true;
   await ended;
   for (const each of [device, other]) each.close();
@@ -118,7 +117,3 @@ async function follow(device: JsonDevice, times: number[], isOver: () => boolean
     await sleep(20);
   }
 }
-
-/** Bytes that a process has written. */
-const writtenBy = (pid: number): number =>
-  Number(/^wchar: (\d+)/m.exec(readFileSync(`/proc/${pid}/io`, 'utf8'))?.[1] ?? Number.NaN);

@@ -1,31 +1,34 @@
 /** What a whole record from a JSON device costs: CPU beside a relay of JSON messages, and bytes on disk. */
+
 import { type Contest, compete, DEVICES, type EditArm, USERS } from './support/contest.js';
+import { twoCores } from './support/cores.js';
 import { RECORDS } from './support/edits.js';
 import { JsonDevice } from './support/json-device.js';
 import { judgeDisk, measureDisk } from './support/json-disk.js';
 import { wholeRecords } from './support/json-edits.js';
-import { commonOptions, conclude } from './support/outcome.js';
 import { durableServer, floorServer, jsonRelay, type Program } from './support/programs.js';
-import { pin } from './support/race.js';
-import { buildServer } from './support/server-process.js';
+import { armBenchmark } from './support/start.js';
 import type { Benchmark } from './support/types.js';
 
-export const legacy: Benchmark = {
+const LINE = `server CPU per whole record, ${USERS} users × ${DEVICES} JSON devices, beside a relay and the floor`;
+
+const contest = armBenchmark({
   name: 'legacy',
-  line: `server CPU per whole record, ${USERS} users × ${DEVICES} JSON devices, beside a relay and the floor; bytes on disk`,
-  options: commonOptions,
-  longest: () => 1_200_000,
+  line: LINE,
+  measure: (start) => compete(CONTEST, start),
+});
+
+export const legacy: Benchmark = {
+  ...contest,
+  line: `${LINE}; bytes on disk`,
   run: async (options, scope) => {
-    if (!options.has('built')) buildServer();
-    const exitCode = conclude(await compete(CONTEST, options, scope), options);
-    const bytes = await measureDisk(pin()?.server ?? null, scope);
+    const exitCode = await contest.run(options, scope);
+    const bytes = await measureDisk(twoCores()?.server ?? null, scope);
     return Math.max(exitCode, judgeDisk(bytes, options));
   },
 };
 
 const CONTEST: Contest<string> = {
-  name: legacy.name,
-  line: legacy.line,
   arms: [
     arm('relay', 'JSON relay', jsonRelay, false),
     arm('floor', 'floor server', floorServer),

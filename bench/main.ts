@@ -1,11 +1,17 @@
 /** `npm run bench -- NAME [options]`: which benchmark to run. */
 import { backlog } from './backlog.js';
+import { big } from './big.js';
+import { client } from './client.js';
 import { fairness } from './fairness.js';
 import { fanout } from './fanout.js';
 import { firstSync } from './first-sync.js';
+import { growth } from './growth.js';
 import { hooks } from './hooks.js';
+import { idle } from './idle.js';
 import { large } from './large.js';
 import { legacy } from './legacy.js';
+import { lifetime } from './lifetime.js';
+import { load, mixed } from './load.js';
 import { scan } from './scan.js';
 import { storm, stormFresh, stormJson } from './storm.js';
 import { print } from './support/print.js';
@@ -15,9 +21,16 @@ import type { Benchmark } from './support/types.js';
 const BENCHMARKS: readonly Benchmark[] = [
   fanout,
   legacy,
+  load,
+  mixed,
   storm,
   stormFresh,
   stormJson,
+  idle,
+  big,
+  growth,
+  lifetime,
+  client,
   firstSync,
   hooks,
   scan,

@@ -2,12 +2,13 @@
 import type { Cores } from './cores.js';
 import { Crowd, type Device } from './crowd.js';
 import type { Edits } from './edits.js';
-import type { ArmFigures, Figures, Goal } from './figures.js';
+import type { ArmFigures, Goal } from './figures.js';
 import { lossOf, syncsOf } from './loss.js';
-import { machine, type Size, sizeOf } from './outcome.js';
-import { type Arm, type Measured, pin, race, within } from './race.js';
+import { type Size, sizeOf } from './outcome.js';
+import { type Arm, type Measured, race, within } from './race.js';
 import type { Scope } from './scope.js';
 import type { ServerProcess } from './server-process.js';
+import type { Found, Start } from './start.js';
 
 export const USERS = 200;
 export const DEVICES = 3;
@@ -19,8 +20,6 @@ export interface EditArm<Frame> extends Arm {
 }
 
 export interface Contest<Frame> {
-  readonly name: string;
-  readonly line: string;
   readonly arms: readonly EditArm<Frame>[];
   readonly goals: readonly Goal[];
   readonly edits: (count: number) => Edits<Frame>;
@@ -41,12 +40,9 @@ const MEASURES = [
 
 export async function compete<Frame>(
   contest: Contest<Frame>,
-  options: ReadonlySet<string>,
-  scope: Scope,
-): Promise<Figures> {
+  { options, scope, cores }: Start,
+): Promise<Found> {
   const { rounds, edits: count } = sizeOf(options, LONG, SHORT);
-  const cores = pin();
-  const before = machine(cores !== null);
   const edits = contest.edits(2 * count);
   const gather = (arm: EditArm<Frame>, server: ServerProcess, inner: Scope) =>
     gatherAt(arm, edits, server, inner);
@@ -66,11 +62,6 @@ export async function compete<Frame>(
     judged.push({ ...figures, facts });
   }
   return {
-    benchmark: contest.name,
-    line: contest.line,
-    short: options.has('short'),
-    taken: new Date().toISOString(),
-    machine: before,
     setting: { users: USERS, devices: DEVICES, 'updates a load': USERS * count, rounds },
     limit: contest.arms[0]?.id ?? '',
     measures: MEASURES,

@@ -65,15 +65,23 @@ export async function seedByServer(
   return folder;
 }
 
-/** The same for y-leveldb, which says of nothing when it is stored. */
-export async function seedByLeveldb(users: number, scope: Scope): Promise<string> {
+/** How the reference calls the documents of users at the addresses of this server. */
+export const referenceNames = (users: number): string[] =>
+  Array.from({ length: users }, (_, index) => `yjs/${userName(index)}`);
+
+/** Written by y-leveldb: its server says of nothing when it is stored. */
+export async function seedByLeveldb(
+  names: readonly string[],
+  scope: Scope,
+  content = CONTENT,
+): Promise<string> {
   const folder = await scope.folder();
   // Loaded here: with it comes a second copy of Yjs, which says so on the terminal.
   const { LeveldbPersistence: Persistence } = createRequire(import.meta.url)('y-leveldb') as {
     LeveldbPersistence: new (folder: string) => LeveldbPersistence;
   };
   const level = new Persistence(folder);
-  for (let index = 0; index < users; index++) await level.storeUpdate(`yjs/${userName(index)}`, CONTENT);
+  for (const name of names) await level.storeUpdate(name, content);
   await level.destroy();
   return folder;
 }

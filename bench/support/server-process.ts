@@ -21,9 +21,11 @@ const MS_PER_TICK = 10;
 
 export class ServerProcess {
   readonly port: number;
+  readonly program: ServerProgram;
   readonly #child: ChildProcess;
 
-  private constructor(port: number, child: ChildProcess) {
+  private constructor(program: ServerProgram, port: number, child: ChildProcess) {
+    this.program = program;
     this.port = port;
     this.#child = child;
   }
@@ -41,7 +43,7 @@ export class ServerProcess {
     process.once('exit', kill);
     scope.atEnd(() => stop(child).finally(() => process.off('exit', kill)));
     await listening(program.name, child, port);
-    return new ServerProcess(port, child);
+    return new ServerProcess(program, port, child);
   }
 
   get pid(): number {
@@ -67,7 +69,20 @@ export class ServerProcess {
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     return (Number(fields[11]) + Number(fields[12])) * MS_PER_TICK;
   }
+
+  /** Memory that it holds, in KB. */
+  rss(): number {
+    return numberIn(`/proc/${this.pid}/status`, /^VmRSS:\s+(\d+)/m);
+  }
+
+  /** Bytes that it has written, to files and sockets. */
+  written(): number {
+    return numberIn(`/proc/${this.pid}/io`, /^wchar: (\d+)/m);
+  }
 }
+
+const numberIn = (file: string, pattern: RegExp): number =>
+  Number(pattern.exec(readFileSync(file, 'utf8'))?.[1] ?? Number.NaN);
 
 /** Compiles the server as `npm start` does. */
 export function buildServer(): void {

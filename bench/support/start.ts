@@ -1,0 +1,53 @@
+/** A benchmark of arms: how it begins, and what becomes of its figures. */
+import type { Cores } from './cores.js';
+import type { Figures } from './figures.js';
+import { commonOptions, conclude, machine } from './outcome.js';
+import { pin } from './race.js';
+import type { Scope } from './scope.js';
+import { buildServer } from './server-process.js';
+import type { Benchmark } from './types.js';
+
+export interface Start {
+  readonly options: ReadonlySet<string>;
+  readonly scope: Scope;
+  readonly cores: Cores | null;
+}
+
+/** What it measures itself; the rest of the figures is the same for all. */
+export type Found = Omit<Figures, 'benchmark' | 'line' | 'short' | 'taken' | 'machine'>;
+
+interface Described {
+  readonly name: string;
+  readonly line: string;
+  readonly longest?: number;
+  /** Beside those that all have. */
+  readonly options?: Readonly<Record<string, string>>;
+  readonly measure: (start: Start) => Promise<Found>;
+}
+
+const LONGEST = 1_800_000;
+
+export const armBenchmark = ({
+  name,
+  line,
+  longest = LONGEST,
+  options = {},
+  measure,
+}: Described): Benchmark => ({
+  name,
+  line,
+  options: { ...commonOptions, ...options },
+  longest: () => longest,
+  run: async (given, scope) => {
+    if (!given.has('built')) buildServer();
+    const cores = pin();
+    const run = {
+      taken: new Date().toISOString(),
+      machine: machine(cores !== null),
+      short: given.has('short'),
+    };
+    const found = await measure({ options: given, scope, cores });
+    const benchmark = given.has('large') ? `${name}-large` : name;
+    return conclude({ benchmark, line, ...run, ...found }, given);
+  },
+});
