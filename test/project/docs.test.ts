@@ -7,7 +7,7 @@ import { encodeExchange } from '../../server/protocol/exchange.js';
 import { checkMessage } from '../../server/protocol/json.js';
 import { decodeMessage, messages } from '../../server/protocol/yjs.js';
 import { user } from '../support/notes.js';
-import { read } from './sources.js';
+import { filesBelow, read } from './sources.js';
 
 const PROTOCOL = read('docs/PROTOCOL.md');
 const DOCUMENTS = [
@@ -95,4 +95,17 @@ test('every npm script that the documents name exists', () => {
     [...read(file).matchAll(/npm run ([a-z][a-z:-]*)/g)].map(([, name = '']) => name),
   );
   expect(named.filter((name) => !(name in scripts))).toEqual([]);
+});
+
+test('every source file that the documents name is there', () => {
+  const sources = ['server', 'shared', 'client', 'test', 'scripts', 'bench', 'packages', 'demo'].flatMap(
+    filesBelow,
+  );
+  const missing = DOCUMENTS.filter((file) => file !== 'CHANGELOG.md').flatMap((file) =>
+    [...read(file).matchAll(/`([a-z][\w/-]+\.c?tsx?)`/g)]
+      .map(([, name = '']) => name)
+      .filter((name) => !sources.some((source) => source === name || source.endsWith(`/${name}`)))
+      .map((name) => `${file} → ${name}`),
+  );
+  expect(missing).toEqual([]);
 });
