@@ -15,6 +15,8 @@ export interface StoredDocument {
   readonly historyFrom: number;
   /** What was handed to the last `erase` of this user (opaque to the store); `null` if there was none. */
   readonly tombstone: Uint8Array | null;
+  /** What is noted of it, as far as that still holds. */
+  readonly rest: RestRow | null;
 }
 
 /** One change of a document; its parts become durable together or not at all. */

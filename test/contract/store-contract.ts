@@ -15,6 +15,7 @@ const NOTHING = {
   devices: new Map(),
   historyFrom: 0,
   tombstone: null,
+  rest: null,
 };
 
 /** The contract of `Store`, clause by clause. */

@@ -48,6 +48,7 @@ export function restContract(name: string, create: () => Promise<StoreFixture>):
       const noted = store.putToRest(ANNA, row);
       expect(await store.rest(ANNA)).toEqual(row);
       await noted;
+      expect((await store.load(ANNA)).rest).toEqual(row);
       store.forget(ANNA);
       expect(await store.rest(ANNA)).toEqual(row);
       await reopen();
@@ -81,6 +82,7 @@ export function restContract(name: string, create: () => Promise<StoreFixture>):
       await store.putToRest(ANNA, row);
       const saved = store.commit(ANNA, { update: author.set('a', 1), revision: 5 });
       expect(await store.rest(ANNA)).toBeNull();
+      expect((await store.load(ANNA)).rest).toBeNull();
       expect(await store.whole(ANNA, 4)).toBeNull();
       await saved;
       await reopen();

@@ -8,6 +8,7 @@ import { plainVaults, type Vault, type Vaults } from './cipher.js';
 import { corrupt, type Database, isDamage, type Operation, put, readFailure } from './database.js';
 import * as format from './format.js';
 import { historyRemoval, readDevices } from './history.js';
+import { restOf } from './rest.js';
 
 export interface ReadDocument {
   readonly stored: StoredDocument;
@@ -24,6 +25,7 @@ interface Raw {
   /** Whether y-leveldb may have written some of it: it can't where values are encrypted. */
   readonly isShared: boolean;
   readonly tombstone: Uint8Array | undefined;
+  readonly rest: Uint8Array | undefined;
   readonly row: Uint8Array | undefined;
   readonly memory: Uint8Array | undefined;
   readonly stateVector: Uint8Array | undefined;
@@ -48,7 +50,14 @@ export async function readDocument(db: Database, user: string, vaults: Vaults): 
   const { revision, historyFrom } = row;
   const { devices, vault } = raw;
   const tombstone = tombstoneOf(raw);
-  return { stored: { updates, revision, memory, devices, historyFrom, tombstone }, row, vault, adoption };
+  // Where y-leveldb wrote, the row is another one by now.
+  const rest = (raw.rest && restOf(user, vault, raw.rest, row)) ?? null;
+  return {
+    stored: { updates, revision, memory, devices, historyFrom, tombstone, rest },
+    row,
+    vault,
+    adoption,
+  };
 }
 
 function updatesOf(raw: Raw, row: format.Row | undefined): Uint8Array[] {
@@ -74,14 +83,15 @@ async function readKeys(db: Database, user: string, vaults: Vaults, snapshot: Sn
     format.stateVectorKey(user),
     format.tombstoneKey(user),
     format.wrappedKey(user),
+    format.restKey(user),
   ];
-  const [row, memory, stateVector, tombstone, wrapped] = await db.getMany(keys, { snapshot });
+  const [row, memory, stateVector, tombstone, wrapped, rest] = await db.getMany(keys, { snapshot });
   const vault = vaults.of(user, wrapped);
   const entries = await db.iterator({ ...format.updateRange(user), snapshot }).all();
   const updates = entries.map(([key, value]) => ({ clock: format.clockOf(key), key, value }));
   const devices = await readDevices(db, user, vault, snapshot);
   const isShared = vaults.ring === null;
-  return { user, vault, isShared, tombstone, row, memory, stateVector, updates, devices };
+  return { user, vault, isShared, tombstone, rest, row, memory, stateVector, updates, devices };
 }
 
 function rowOf(raw: Raw): format.Row | undefined {

@@ -43,6 +43,13 @@ function decodeRest(bytes: Uint8Array): { rest: RestRow; place: Place } | null {
   return { rest: { revision: place.revision, stateVector, deletions, isWhole }, place };
 }
 
+/** What is noted, where the row of the document is still the one of then. */
+export function restOf(user: string, vault: Vault, noted: Uint8Array, row: format.Row): RestRow | undefined {
+  const bytes = vault.unseal(noted, format.restKey(user));
+  const decoded = bytes && decodeRest(bytes);
+  return decoded && isSame(decoded.place, row) ? decoded.rest : undefined;
+}
+
 /** For each of these users in turn; `null` where nothing is noted, it no longer holds, or something is damaged. */
 export async function readRests(
   db: Database,
@@ -101,12 +108,10 @@ function findOne(
   if (noted === undefined || stored === undefined) return null;
   try {
     const vault = vaults.of(user, wrapped);
-    const bytes = vault.unseal(noted, format.restKey(user));
     const row = format.decodeRow(user, stored);
-    const decoded = bytes && decodeRest(bytes);
-    if (!row || !decoded || !isSame(decoded.place, row)) return null;
-    if (vaults.ring === null && !isOfClock(stateVector, row.last)) return null;
-    return { ...decoded, vault };
+    const rest = row && restOf(user, vault, noted, row);
+    if (!row || !rest || (vaults.ring === null && !isOfClock(stateVector, row.last))) return null;
+    return { rest, place: row, vault };
   } catch {
     return null; // a load says what is wrong
   }

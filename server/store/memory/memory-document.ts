@@ -8,8 +8,6 @@ export interface MemoryDocument extends StoredDocument {
   readonly history: readonly HistoryRow[];
   /** By collection and id. */
   readonly deletions: ReadonlyMap<string, Deletion>;
-  /** As long as it holds. */
-  readonly rest: RestRow | null;
 }
 
 export const EMPTY: MemoryDocument = {

@@ -98,10 +98,10 @@ export class MemoryStore implements Store {
   }
 
   async load(user: UserId): Promise<StoredDocument> {
-    const { updates, revision, memory, devices, historyFrom, tombstone } = await this.settled(user);
+    const { updates, revision, memory, devices, historyFrom, tombstone, rest } = await this.settled(user);
     if (this.damaged.has(user)) throw new SyncError('DOCUMENT_CORRUPT');
     this.loaded.add(user);
-    return { updates, revision, memory, devices, historyFrom, tombstone };
+    return { updates, revision, memory, devices, historyFrom, tombstone, rest };
   }
 
   commit(user: UserId, commit: Commit): Promise<void> {

@@ -58,6 +58,9 @@ describe('y-leveldb wrote to the database while the server was down', () => {
     const again = await fixture.open();
     expect(await Promise.all([again.rest(ANNA), again.rest(BERT)])).toEqual([null, bert]);
     expect(await again.whole(ANNA, 3)).toBeNull();
+    const loaded = await again.load(ANNA).catch(() => null); // damaged, where it ends
+    expect(loaded?.rest ?? null).toBeNull();
+    expect((await again.load(BERT)).rest).toEqual(bert);
   });
 
   it('[N2] nothing: it still counts', async () => {
