@@ -19,6 +19,7 @@ import type { Log } from './log.js';
 import { Metrics } from './metrics.js';
 import { createListener, type Listener } from './net/tls.js';
 import { followKeys, openStore } from './open-store.js';
+import { NEVER } from './option-kinds.js';
 import { AccessMarks, tightenModes } from './start-checks.js';
 import { readKeys } from './store/encryption/key-file.js';
 import type { Store, StoreState } from './store/store.js';
@@ -234,15 +235,23 @@ class SyncServer implements App {
     }));
     metrics.gauge({ name: 'documents', help: 'Documents in memory.' }, () => this.#registry.documents.length);
     metrics.gauge(
+      { name: 'documents_asleep', help: 'Documents that connections follow and that are not in memory.' },
+      () => this.#registry.asleep,
+    );
+    metrics.gauge(
       { name: 'store_state', help: '1 for the state that the store is in.', label: 'state' },
       () => Object.fromEntries(states.map((state) => [state, state === store.state ? 1 : 0])),
     );
   }
 
   #logStats(): void {
-    const { documents } = this.#registry;
+    const { documents, asleep } = this.#registry;
     const entries = documents.reduce((sum, document) => sum + document.countRecords(), 0);
-    this.#log('stats', { connections: this.#gateway.connectionCount, users: documents.length, entries });
+    this.#log('stats', {
+      connections: this.#gateway.connectionCount,
+      users: documents.length + asleep,
+      entries,
+    });
   }
 }
 
@@ -262,6 +271,7 @@ function createRegistry(config: Config, log: Log, clock: ServerClock, work: Work
   return new DocumentRegistry({
     ...work,
     idleTimeout: config.idleTimeout,
+    restAfter: config.restAfter < NEVER ? config.restAfter : null,
     maxDepth: config.maxDepth,
     limits: config,
     maxStructs: config.maxStructs,

@@ -187,6 +187,10 @@ export const OPTIONS = {
     line: 'Collections that belong to nobody and that everybody reads, such as `doctors`; a token writes to them with the claim `shared: "write"`.',
   }),
   IDLE_TIMEOUT: timeout({ fallback: '30s', line: 'How long a document that nobody uses stays in memory.' }),
+  REST_AFTER: timeout({
+    fallback: '30s',
+    line: 'How long after its last change a document leaves the memory that only native connections use; they stay, and it is loaded again when it is needed. 0 keeps it.',
+  }),
   HISTORY_DAYS: integer(0, 36_500, {
     fallback: '90',
     line: 'Days for which history is kept; 0 keeps only what merges need. What lost against a concurrent creation is kept as long, at least one day.',

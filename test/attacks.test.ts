@@ -13,7 +13,7 @@ import { MemoryStore } from '../server/store/memory/memory-store.js';
 import type { CollectionName, DeviceId, RecordId } from '../shared/names.js';
 import { sharedValue } from '../shared/records.js';
 import { yjsOutbox } from './support/devices/outbox.js';
-import { openDocument } from './support/document.js';
+import { followedOf, openDocument } from './support/document.js';
 import { overlapOfCollected } from './support/hostile.js';
 import { passUnchecked } from './support/pass-unchecked.js';
 import { useServer } from './support/use.js';
@@ -40,7 +40,11 @@ function session(document: UserDocument) {
   });
   const limits = { maxPending: 256 * 1024, pendingTimeout: 30_000 };
   const device = 'tablet' as DeviceId;
-  return { sent, closed, session: new YjsSession({ document, device, outbox, now: () => 0, ...limits }) };
+  return {
+    sent,
+    closed,
+    session: new YjsSession({ document: followedOf(document), device, outbox, now: () => 0, ...limits }),
+  };
 }
 
 test('[N3 H2 H3] a write over HTTP while the store is being reopened is refused, not acknowledged', async () => {

@@ -50,6 +50,8 @@ const MOVES = [
   'hold',
   'release',
   'compact',
+  'sleep',
+  'sleep',
   'restart',
   'meet',
 ] as const;
@@ -107,7 +109,9 @@ async function move(world: HandFlushed, device: QueuedNative | QueuedJson, kind:
   else if (kind === 'drop') device.disconnect();
   else if (kind === 'hold') world.store.hold();
   else if (kind === 'release') world.store.release();
-  else if (kind === 'compact') world.document.compact();
+  else if (kind === 'compact') {
+    if (world.followed.isAwake) world.document.compact();
+  } else if (kind === 'sleep') world.sleep();
   else if (kind === 'restart') await world.restart();
   else await world.quiesce();
   await world.settle();
@@ -568,11 +572,16 @@ test(
   async () => {
     process.setMaxListeners(0); // each provider listens for the end of the process
     const folder = await mkdtemp(join(tmpdir(), 'convergence-'));
-    let server = await startServer({ DATA_DIR: folder, COMPACT_UPDATES: '20' });
+    let server = await startServer({ DATA_DIR: folder, COMPACT_UPDATES: '20', REST_AFTER: '10ms' });
     const { url, port } = server;
     const restart = async (): Promise<void> => {
       await server.close();
-      server = await startServer({ DATA_DIR: folder, COMPACT_UPDATES: '20', PORT: String(port) });
+      server = await startServer({
+        DATA_DIR: folder,
+        COMPACT_UPDATES: '20',
+        REST_AFTER: '10ms',
+        PORT: String(port),
+      });
     };
     const runs = Array.from({ length: 50 }, (_, seed) => new SocketRun(url, seed));
     const everybody = (act: (run: SocketRun) => Promise<void>) => Promise.all(runs.map(act));

@@ -3,25 +3,32 @@
 import type { UserId } from '../../shared/names.js';
 import { SyncError } from '../errors.js';
 import type { Store } from '../store/store.js';
+import { REST_SHARE } from './compaction/document-compaction.js';
 import type { DocumentOptions } from './document-options.js';
 import { CheckScratch } from './intake/check.js';
 import type { ServerClientIds } from './replica.js';
+import { safelyWith } from './safely.js';
+import type { Hold } from './sleep/followed-document.js';
+import { FollowedDocuments, type Following } from './sleep/followed-documents.js';
 import { Tombstone } from './tombstone.js';
 import { UserDocument } from './user-document.js';
+
+const nothing = (): void => {};
 
 export interface RegistryOptions extends Omit<DocumentOptions, 'ids' | 'scratch'> {
   readonly store: Store;
   /** How long a document that nobody uses stays in memory, in ms. */
   readonly idleTimeout: number;
+  /** How long after its last change a document leaves the memory, where only native connections use it; `null`, or left out: never. */
+  readonly restAfter?: number | null;
+  /** Milliseconds from any moment on, that never jump; left out, those of the process. */
+  readonly uptime?: () => number;
   /** A random whole number from 0 to 2^32 - 1. */
   readonly randomId: () => number;
 }
 
 /** A document in use; `release` it when done. */
-export interface Lease {
-  readonly document: UserDocument;
-  release(): void;
-}
+export type Lease = Pick<Hold, 'document' | 'release'>;
 
 interface Entry {
   readonly loading: Promise<UserDocument>;
@@ -32,8 +39,9 @@ interface Entry {
 
 /** How often documents that stay in use are looked through for history that has become too old. */
 const PRUNE_INTERVAL = 3_600_000;
-/** A document that nobody uses is compacted when a tenth of what makes it due otherwise has come. */
-const REST_SHARE = 0.1;
+/** How often it is looked which documents may sleep, in ms. */
+const SLEEP_INTERVAL = 3_000;
+const SHORTEST_INTERVAL = 20;
 
 export class DocumentRegistry {
   readonly #options: RegistryOptions;
@@ -43,12 +51,28 @@ export class DocumentRegistry {
 
   readonly #erasures = new Map<UserId, Promise<boolean>>();
   readonly #pruning: NodeJS.Timeout;
+  readonly #followed: FollowedDocuments;
+  readonly #sleeping: NodeJS.Timeout;
 
   constructor(options: RegistryOptions) {
     this.#options = options;
     this.#pruning = setInterval(() => {
       for (const document of this.documents) void this.#prune(document);
     }, PRUNE_INTERVAL).unref();
+    const { store, turns, restAfter = null, onUnexpected } = options;
+    const documents = {
+      open: (user: UserId) => this.#openHeld(user),
+      isInUse: (user: UserId) => this.#entries.has(user),
+      notErasing: (user: UserId) => this.#erasures.get(user)?.then(nothing, nothing),
+    };
+    this.#followed = new FollowedDocuments(documents, {
+      store,
+      turns,
+      restAfter,
+      safely: safelyWith(onUnexpected),
+    });
+    const interval = Math.min(Math.max((restAfter ?? SLEEP_INTERVAL) / 2, SHORTEST_INTERVAL), SLEEP_INTERVAL);
+    this.#sleeping = setInterval(() => this.sleep(), interval).unref();
   }
 
   /** The documents in memory. */
@@ -61,7 +85,31 @@ export class DocumentRegistry {
    *
    * @throws SyncError `STORE_UNAVAILABLE` or `DOCUMENT_CORRUPT`
    */
-  async open(user: UserId): Promise<Lease> {
+  open(user: UserId): Promise<Lease> {
+    return this.#openHeld(user);
+  }
+
+  /**
+   * The document as native connections follow it: it is loaded where that is needed.
+   *
+   * @throws SyncError `STORE_UNAVAILABLE` or `DOCUMENT_CORRUPT`
+   */
+  follow(user: UserId): Promise<Following> {
+    return this.#followed.follow(user);
+  }
+
+  /** Documents that connections follow, and that are not in memory. */
+  get asleep(): number {
+    return this.#followed.asleep;
+  }
+
+  /** Lets go of documents that did not change for a while, and that only native connections use. */
+  sleep(): void {
+    const { uptime = () => performance.now() } = this.#options;
+    this.#followed.sleep(uptime());
+  }
+
+  async #openHeld(user: UserId): Promise<Hold> {
     await this.#erasures.get(user)?.catch(() => {}); // told to who asked for it
     return this.#open(user);
   }
@@ -88,8 +136,10 @@ export class DocumentRegistry {
       await this.#options.store.erase(user, tombstone);
     };
     try {
-      if (document === null) await erase();
-      else await this.#eraseInUse(document, erase);
+      if (document === null) {
+        this.#followed.fail(user, new SyncError('DOCUMENT_CORRUPT'));
+        await erase();
+      } else await this.#eraseInUse(document, erase);
       return hadData;
     } finally {
       lease?.release();
@@ -112,7 +162,7 @@ export class DocumentRegistry {
     if (document.failure?.code !== 'ERASED') throw document.failure;
   }
 
-  async #open(user: UserId): Promise<Lease> {
+  async #open(user: UserId): Promise<Hold> {
     const entry = this.#entries.get(user) ?? this.#load(user);
     entry.uses++;
     if (entry.idle !== null) clearTimeout(entry.idle);
@@ -120,7 +170,7 @@ export class DocumentRegistry {
     try {
       const document = await entry.loading;
       if (document.failure !== null) throw document.failure;
-      return this.#lease(user, entry, document);
+      return this.#hold(user, entry, document);
     } catch (error) {
       entry.uses--;
       throw error;
@@ -131,11 +181,18 @@ export class DocumentRegistry {
   async flush(): Promise<void> {
     for (const document of this.documents) document.saveDevices('all');
     await Promise.allSettled(this.documents.map((document) => document.durable()));
+    if (this.#rests) for (const document of this.documents) document.rest.note();
+  }
+
+  get #rests(): boolean {
+    return (this.#options.restAfter ?? null) !== null;
   }
 
   /** Lets go of everything; nothing may use a document afterwards. */
   close(): void {
     clearInterval(this.#pruning);
+    clearInterval(this.#sleeping);
+    this.#followed.clear();
     for (const { idle } of this.#entries.values()) if (idle !== null) clearTimeout(idle);
     this.#entries.clear();
   }
@@ -148,10 +205,12 @@ export class DocumentRegistry {
         scratch: this.#scratch,
         onFailed: (_user, error) => {
           this.#drop(user, entry);
+          this.#followed.drop(user);
           this.#options.onFailed(user, error);
         },
       });
       entry.document = document;
+      this.#followed.wake(user, () => this.#use(user, entry, document));
       void this.#prune(document);
       return document;
     });
@@ -176,15 +235,28 @@ export class DocumentRegistry {
     if (isInUse && upTo > history.floor) void document.exclusive(() => historyLog.prune(history, upTo));
   }
 
-  #lease(user: UserId, entry: Entry, document: UserDocument): Lease {
+  #use(user: UserId, entry: Entry, document: UserDocument): Hold {
+    entry.uses++;
+    return this.#hold(user, entry, document);
+  }
+
+  #hold(user: UserId, entry: Entry, document: UserDocument): Hold {
     let released = false;
     return {
       document,
+      get isSole() {
+        return entry.uses === 1;
+      },
       release: () => {
         if (released) return;
         released = true;
         entry.uses--;
         this.#restWhenUnused(user, entry, document);
+      },
+      letGo: () => {
+        released = true;
+        entry.uses--;
+        if (this.#entries.get(user) === entry) this.#letGo(user, entry);
       },
     };
   }
@@ -194,13 +266,23 @@ export class DocumentRegistry {
     entry.idle = setTimeout(() => {
       entry.idle = null;
       if (entry.uses > 0) return;
-      document.compaction.runIfDue(REST_SHARE);
-      document.saveDevices('all');
-      if (document.isBusy || document.compaction.isUnderWay)
+      if (!this.#isSettled(document))
         document.afterDurable(() => this.#restWhenUnused(user, entry, document));
       else this.#letGo(user, entry);
     }, this.#options.idleTimeout);
     entry.idle.unref();
+  }
+
+  /** Whether everything of it is stored as it should be while it is not in memory. */
+  #isSettled(document: UserDocument): boolean {
+    if (!this.#rests) {
+      document.compaction.runIfDue(REST_SHARE);
+      document.saveDevices('all');
+      return document.rest.isCalm;
+    }
+    const isSettled = document.rest.prepare();
+    if (isSettled) document.rest.note();
+    return isSettled;
   }
 
   #letGo(user: UserId, entry: Entry): void {

@@ -4,11 +4,10 @@
  */
 import * as Y from 'yjs';
 import type { Collections, JsonRecord } from '../../shared/json.js';
-import { SHARED_DOCUMENT, type UserId } from '../../shared/names.js';
+import type { UserId } from '../../shared/names.js';
 import type { SyncError } from '../errors.js';
 import type { Dependency } from '../protocol/missing.js';
 import type { StoredDocument } from '../store/store.js';
-import { AwarenessStates } from './awareness.js';
 import type { Origin, Subscriber } from './changes.js';
 import { Committer } from './committer.js';
 import { DocumentCompaction } from './compaction/document-compaction.js';
@@ -27,13 +26,13 @@ import type { RecordKey } from './records/record-key.js';
 import type { Replica } from './replica.js';
 import { ReplicaHolder } from './replica-holder.js';
 import { safelyWith } from './safely.js';
+import { DocumentRest } from './sleep/document-rest.js';
 import { Subscribers } from './subscribers.js';
 import type { Tombstone } from './tombstone.js';
 import { UserTurns } from './turns/user-turns.js';
 
 export class UserDocument {
   readonly user: UserId;
-  readonly awareness: AwarenessStates;
   readonly devices: DeviceStates;
   /** The last part of the history, in memory. */
   readonly history: HistoryWindow;
@@ -41,6 +40,7 @@ export class UserDocument {
   readonly historyLog: HistoryLog;
   readonly quota: DocumentQuota;
   readonly compaction: DocumentCompaction;
+  readonly rest: DocumentRest;
   /** When something is done for the user. */
   readonly turns: UserTurns;
   readonly subscribers: ReadonlySet<Subscriber>;
@@ -53,10 +53,9 @@ export class UserDocument {
   constructor(user: UserId, stored: StoredDocument, options: DocumentOptions) {
     const { limits = NO_LIMITS, now, times } = options;
     const safely = safelyWith(options.onUnexpected);
-    const size = new StoredSize(stored.updates);
+    const size = new StoredSize(stored.updates, stored.rest?.isWhole);
     const damaged = () => options.onHistoryDamaged(user, this.history.floor);
     this.user = user;
-    this.awareness = new AwarenessStates(user !== SHARED_DOCUMENT);
     this.turns = new UserTurns(user, options.turns);
     this.devices = new DeviceStates(user, stored.devices, stored.revision, limits.maxDevices);
     this.history = new HistoryWindow(stored, (key) => this.#replica.images.get(key), times?.past);
@@ -75,6 +74,9 @@ export class UserDocument {
     this.quota = new DocumentQuota(() => this.doc, size, limits, now);
     this.#intake = new UpdateIntake({ gate, committer, replicas, quota: this.quota, reader }, options);
     this.compaction = new DocumentCompaction({ user, committer, gate, replicas, history, size }, options);
+    const { compaction } = this;
+    const parts = { user, committer, compaction, gate, history, replicas, size };
+    this.rest = new DocumentRest(stored.rest, parts, options.store);
   }
 
   get #replica(): Replica {

@@ -29,7 +29,13 @@ export interface CrashResult {
 
 const USERS = ['anna', 'bert', 'carl'];
 /** Many small documents' worth of compactions, and documents that are let go while their user still writes. */
-const OPTIONS = { COMPACT_UPDATES: '25', IDLE_TIMEOUT: '200ms', LOG_FORMAT: 'json', LOG_LEVEL: 'info' };
+const OPTIONS = {
+  COMPACT_UPDATES: '25',
+  IDLE_TIMEOUT: '200ms',
+  REST_AFTER: '20ms',
+  LOG_FORMAT: 'json',
+  LOG_LEVEL: 'info',
+};
 const LONGEST_LOAD = 900;
 /** Rounds after which other users go on, so that documents stay small and compactions many. */
 const TERM = 20;

@@ -23,7 +23,13 @@ export interface EioResult extends CrashResult {
   readonly recoveries: number;
 }
 
-const OPTIONS = { COMPACT_UPDATES: '25', IDLE_TIMEOUT: '200ms', LOG_FORMAT: 'json', LOG_LEVEL: 'info' };
+const OPTIONS = {
+  COMPACT_UPDATES: '25',
+  IDLE_TIMEOUT: '200ms',
+  REST_AFTER: '20ms',
+  LOG_FORMAT: 'json',
+  LOG_LEVEL: 'info',
+};
 const USERS = ['anna', 'bert'];
 const TOLD = 1011;
 /** For a sync that fails, in ms: strace slows the server down, and counts each thread's calls by itself. */

@@ -1,8 +1,26 @@
 import { onTestFinished } from 'vitest';
 import { DocumentRegistry, type RegistryOptions } from '../../server/documents/registry.js';
+import { FollowedDocument } from '../../server/documents/sleep/followed-document.js';
 import type { UserDocument } from '../../server/documents/user-document.js';
 import type { Store } from '../../server/store/store.js';
 import type { UserId } from '../../shared/names.js';
+
+const followed = new WeakMap<UserDocument, FollowedDocument>();
+
+/** The document as native sessions follow it: all of them the same one, which is awake for good. */
+export function followedOf(document: UserDocument): FollowedDocument {
+  const known = followed.get(document);
+  if (known !== undefined) return known;
+  const hold = { document, isSole: false, release: () => {}, letGo: () => {} };
+  const made = new FollowedDocument(document.user, hold, {
+    safely: (action) => action(),
+    open: async () => hold,
+    whole: async () => null,
+    onEnd: () => {},
+  });
+  followed.set(document, made);
+  return made;
+}
 
 /** A user's document without sockets around it, for the time of one test. */
 export async function openDocument(

@@ -2,6 +2,7 @@ import * as decoding from 'lib0/decoding';
 import * as Y from 'yjs';
 import type { DocumentOptions } from '../../server/documents/document-options.js';
 import { Replica } from '../../server/documents/replica.js';
+import { FollowedDocument, type Hold } from '../../server/documents/sleep/followed-document.js';
 import { UserDocument } from '../../server/documents/user-document.js';
 import type { SyncError } from '../../server/errors.js';
 import { messages } from '../../server/protocol/yjs.js';
@@ -40,7 +41,11 @@ export class HandFlushed {
   /** What must not happen in a run without hostile messages: refusals, rebuilds, faults. */
   readonly faults: unknown[] = [];
   store = new MemoryStore();
+  /** As it is in memory, or was when it fell asleep. */
   document!: UserDocument; // set by open() before anybody gets hold of it
+  followed!: FollowedDocument; // the same
+  /** How often the document fell asleep. */
+  sleeps = 0;
   readonly #setup: Setup;
   #now = 1_000;
 
@@ -74,9 +79,22 @@ export class HandFlushed {
     await this.#load();
   }
 
+  /** Lets the document sleep where it may. */
+  sleep(): void {
+    const { isAwake } = this.followed;
+    this.followed.sleepAfter(0, 0);
+    if (isAwake && !this.followed.isAwake) this.sleeps++;
+  }
+
+  /** Wakes it, as somebody does who needs it. */
+  wake(): Promise<unknown> {
+    return this.followed.isAwake ? Promise.resolve() : this.#wake(this.store);
+  }
+
   /** Everybody comes online, and everything arrives. */
   async quiesce(): Promise<void> {
     this.store.release();
+    if (this.jsons.length > 0) await this.wake();
     for (const device of this.devices) device.connect();
     for (const native of this.natives) native.askCheckpoint();
     do {
@@ -100,7 +118,38 @@ export class HandFlushed {
   }
 
   async #load(): Promise<void> {
-    this.document = new UserDocument(ANNA, await this.store.load(ANNA), this.#options());
+    const { store } = this;
+    this.document = new UserDocument(ANNA, await store.load(ANNA), this.#options());
+    const rest = await store.rest(ANNA);
+    if (rest !== null) store.forget(ANNA);
+    this.followed = new FollowedDocument(ANNA, rest ?? this.#hold(this.document), {
+      safely: (action) => action(),
+      open: () => this.#wake(store),
+      whole: (name, revision) => store.whole(name, revision),
+      onEnd: () => {},
+    });
+    this.followed.use();
+  }
+
+  async #wake(store: MemoryStore): Promise<Hold> {
+    const { followed } = this;
+    const stored = await store.load(ANNA);
+    if (followed.isAwake || store !== this.store) return this.#hold(this.document);
+    this.document = new UserDocument(ANNA, stored, this.#options());
+    followed.wake(this.#hold(this.document));
+    return this.#hold(this.document);
+  }
+
+  #hold(document: UserDocument): Hold {
+    const { jsons, store } = this;
+    return {
+      document,
+      get isSole() {
+        return !jsons.some(({ isOnline }) => isOnline);
+      },
+      release: () => {},
+      letGo: () => store.forget(ANNA),
+    };
   }
 
   #options(): DocumentOptions {
@@ -164,10 +213,10 @@ export class QueuedNative {
 
   connect(): void {
     if (this.#link !== null) return;
-    const { document, now, faults } = this.#world;
+    const { followed, now, faults } = this.#world;
     const closed = (error: SyncError) => faults.push(error);
     this.#sawFirst = false;
-    const line = new NativeLine({ document, device: this.name, now, closed });
+    const line = new NativeLine({ document: followed, device: this.name, now, closed });
     this.#link = { line, up: [messages.syncStep1(Y.encodeStateVector(this.doc))] };
   }
 
@@ -257,6 +306,10 @@ export class QueuedJson {
 
   connect(): void {
     if (this.#link !== null) return;
+    if (!this.#world.followed.isAwake) {
+      void this.#world.wake();
+      return;
+    }
     const { document, now, faults } = this.#world;
     const closed = (error: SyncError) => faults.push(error);
     this.#confirmed = false;

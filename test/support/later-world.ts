@@ -11,6 +11,7 @@ import { sharedValue } from '../../shared/records.js';
 import { JsonLine } from './devices/json-line.js';
 import { messageOf, type ServerMessage, taken } from './devices/json-words.js';
 import { NativeLine } from './devices/native-line.js';
+import { followedOf } from './document.js';
 import { leavesOf } from './legacy-ledger.js';
 import { user } from './notes.js';
 import { moveElement } from './random-edits.js';
@@ -315,7 +316,7 @@ class NativeParty implements Party {
     if (this.#link !== null) return;
     const { document, faults } = this.#world;
     const line = new NativeLine({
-      document,
+      document: followedOf(document),
       device: this.name,
       now: () => this.#world.now,
       asksForTimes: this.#setup.isTimed,

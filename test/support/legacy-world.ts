@@ -10,6 +10,7 @@ import { readRecord, sharedValue } from '../../shared/records.js';
 import { JsonLine } from './devices/json-line.js';
 import { messageOf, type ServerMessage, type Stamps, taken } from './devices/json-words.js';
 import { answerTo, NativeLine } from './devices/native-line.js';
+import { followedOf } from './document.js';
 import { type Edit, Ledger, type Mark } from './legacy-ledger.js';
 import { unnamedDoc } from './replicas.js';
 
@@ -795,7 +796,7 @@ export class NativeApp {
     this.#world.activity++;
     const { document, faults } = this.#world;
     const line = new NativeLine({
-      document,
+      document: followedOf(document),
       device: this.name,
       now: () => this.#world.now,
       closed: (error) => faults.push(`${this.name} was closed: ${error.message}`),

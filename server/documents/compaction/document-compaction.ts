@@ -9,6 +9,11 @@ import type { ReplicaHolder } from '../replica-holder.js';
 import { type CompactedOf, type Compactions, SMALL_DOCUMENT } from './compactions.js';
 import { bytesOf, type CompactionSizes, type StoredSize } from './stored-size.js';
 
+/** A document that nobody changes is compacted when a tenth of what makes it due otherwise has come. */
+export const REST_SHARE = 0.1;
+/** Up to this size, in bytes, it is when it was changed at all. */
+const CHEAP = 64 * 1_024;
+
 export interface CompactionParts {
   readonly user: UserId;
   readonly committer: Committer;
@@ -38,10 +43,20 @@ export class DocumentCompaction {
     if (this.#parts.size.isDue(this.#options, share)) this.run();
   }
 
+  /**
+   * Before the document rests: what was deleted must not be in what a device gets that has nothing. One that is large
+   * is not written anew for that alone.
+   */
+  runForRest(): void {
+    const { size } = this.#parts;
+    if (size.bytes > CHEAP) this.runIfDue(REST_SHARE);
+    else if (!size.isWhole) this.run(1);
+  }
+
   /** At most one is under way, and none while the document is in work or has failed. */
-  run(): void {
+  run(least = 2): void {
     const { size, gate, replicas, history } = this.#parts;
-    if (size.updates < 2 || this.#isUnderWay || !gate.isInOrder) return;
+    if (size.updates < least || this.#isUnderWay || !gate.isInOrder) return;
     const { compactions } = this.#options;
     if (compactions !== undefined && size.bytes > SMALL_DOCUMENT) {
       void this.#runApart(compactions);

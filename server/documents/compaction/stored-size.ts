@@ -25,12 +25,17 @@ export class StoredSize {
   updates: number;
   /** Bytes that were ever added since the document was loaded. */
   added = 0;
+  /** It is one update, in which nothing is that was deleted. */
+  isWhole: boolean;
+  /** Something was added or replaced since the document was loaded. */
+  isTouched = false;
   #bytes: number;
   /** Of the update that all others came after. */
   #snapshot: number;
   #triedAt: Amount | null = null;
 
-  constructor(updates: readonly Uint8Array[]) {
+  constructor(updates: readonly Uint8Array[], isWhole = false) {
+    this.isWhole = isWhole;
     this.updates = updates.length;
     this.#bytes = bytesOf(updates);
     this.#snapshot = updates[0]?.length ?? 0;
@@ -44,6 +49,8 @@ export class StoredSize {
   add({ length }: Uint8Array): void {
     if (this.updates === 0) this.#snapshot = length;
     this.updates += 1;
+    this.isWhole = false;
+    this.isTouched = true;
     this.added += length;
     this.#bytes += length;
   }
@@ -59,6 +66,8 @@ export class StoredSize {
     { updates, bytes }: Amount = { updates: this.updates, bytes: this.#bytes },
   ): CompactionSizes {
     this.updates += 1 - updates;
+    this.isWhole = this.updates === 1;
+    this.isTouched = true;
     this.#bytes += length - bytes;
     this.#snapshot = length;
     this.#triedAt = null;

@@ -4,6 +4,8 @@ import type { Duplex } from 'node:stream';
 import type { WebSocket, WebSocketServer } from 'ws';
 import { expiryOf } from '../../access/access.js';
 import type { DocumentRegistry, Lease } from '../../documents/registry.js';
+import { FollowedDocument } from '../../documents/sleep/followed-document.js';
+import type { Following } from '../../documents/sleep/followed-documents.js';
 import type { Backlog } from '../../documents/turns/backlog.js';
 import type { UserDocument } from '../../documents/user-document.js';
 import { ERRORS, SyncError } from '../../errors.js';
@@ -32,7 +34,7 @@ interface Connection {
   readonly wire: Wire;
   session: Session | null;
   /** The user's document, and the shared one, once they are open. */
-  lease: Lease | null;
+  lease: Lease | Following | null;
   shared: SharedAccess | null;
   /** Nothing more is taken from it. */
   isShut: boolean;
@@ -182,13 +184,13 @@ export class UpgradeGateway {
     }
   }
 
-  async #openDocuments(connection: Connection): Promise<Lease> {
+  async #openDocuments(connection: Connection): Promise<Lease | Following> {
     const { access, registry } = this.#options;
     const { asked, grant } = connection.peer;
     const { user, principal, address, mayWrite } = grant;
     const action = mayWrite ? 'connect-write' : 'connect-read';
     await access.enter(principal, { user, action, via: asked.via, address });
-    const lease = await registry.open(user);
+    const lease = asked.via === 'yjs' ? await registry.follow(user) : await registry.open(user);
     connection.lease = lease;
     if (asked.via === 'json') connection.shared = await openShared(this.#options, grant);
     return lease;
@@ -251,11 +253,11 @@ export class UpgradeGateway {
     endSoon(socket);
   }
 
-  #start(connection: Connection, lease: Lease, shared: SharedAccess | null): Session {
+  #start(connection: Connection, lease: Lease | Following, shared: SharedAccess | null): Session {
     const { wire, peer } = connection;
     const { document } = lease;
     const session =
-      peer.asked.via === 'yjs'
+      document instanceof FollowedDocument
         ? this.#yjsSession(document, wire, peer)
         : this.#jsonSession(document, shared, wire, peer);
     const receive = (message: Uint8Array | string) => {
@@ -278,7 +280,7 @@ export class UpgradeGateway {
     return session;
   }
 
-  #yjsSession(document: UserDocument, { socket, answer }: Wire, peer: Peer): YjsSession {
+  #yjsSession(document: FollowedDocument, { socket, answer }: Wire, peer: Peer): YjsSession {
     const { config, log, now, uptime } = this.#options;
     const { device, grant, asked } = peer;
     const { actor, mayWrite } = grant;

@@ -1,5 +1,5 @@
 import type { DeviceId } from '../../../shared/names.js';
-import type { UserDocument } from '../../documents/user-document.js';
+import type { FollowedDocument } from '../../documents/sleep/followed-document.js';
 import type { SyncError } from '../../errors.js';
 import type { SharedFrames } from './line.js';
 
@@ -14,7 +14,7 @@ export interface YjsOutbox {
 }
 
 export interface YjsSessionOptions {
-  readonly document: UserDocument;
+  readonly document: FollowedDocument;
   readonly device: DeviceId;
   /** The person the device acts for; left out where none is known. */
   readonly actor?: string | null;

@@ -1,8 +1,9 @@
 /** One native connection, without its socket: messages in, messages out (N1–N6). */
 
 import type { DeviceId } from '../../../shared/names.js';
-import type { DurableChange, Origin, Subscriber } from '../../documents/changes.js';
+import type { DurableChange, Origin } from '../../documents/changes.js';
 import { type MadeAt, ON_ARRIVAL, SenderClock } from '../../documents/later-wins/made-at.js';
+import type { Follower } from '../../documents/sleep/followed-document.js';
 import { ERRORS, SyncError } from '../../errors.js';
 import type { Dependency } from '../../protocol/missing.js';
 import {
@@ -31,7 +32,7 @@ const MAX_WAITING = 1_000;
 /** The longest silence towards a client, in ms: y-websocket reconnects after 30 s of it. */
 export const KEEP_ALIVE = 12_000;
 
-export class YjsSession implements Subscriber {
+export class YjsSession implements Follower {
   readonly #options: YjsSessionOptions;
   readonly #frames: SharedFrames;
   readonly #uptime: () => number;
@@ -94,7 +95,9 @@ export class YjsSession implements Subscriber {
     const arrivedAt = this.#options.now();
     this.#enter(() => {
       if (bytes === null) throw new SyncError('MALFORMED_UPDATE', 'A text message where bytes are expected.');
-      this.#handle(decodeMessage(bytes), arrivedAt);
+      const message = decodeMessage(bytes);
+      this.#options.document.prepareFor(message);
+      this.#enter(() => this.#handle(message, arrivedAt));
     });
   }
 
@@ -108,9 +111,14 @@ export class YjsSession implements Subscriber {
     this.#end(error);
   }
 
-  /** Tells others of an awareness change. */
+  /** Another connection changed who is there. */
   tell(frames: readonly Uint8Array[]): void {
     if (this.#begun) this.#sendAll(frames);
+  }
+
+  /** No answer is under way, and nothing waits for what the document lacks. */
+  get isQuiet(): boolean {
+    return this.#ended || (this.#begun && !this.#isAnswering && this.#waiting.length === 0);
   }
 
   /** The connection is gone. */
@@ -192,7 +200,8 @@ export class YjsSession implements Subscriber {
     const stateVector = this.#stateVector;
     if (stateVector !== null) {
       this.#stateVector = null;
-      this.#answer(answerFrames(document.diff(stateVector)));
+      const diff = document.diff(stateVector);
+      this.#answer(diff instanceof Promise ? diff.then(answerFrames) : answerFrames(diff));
     } else if (this.#asksForAwareness) {
       this.#asksForAwareness = false;
       this.#answer(awarenessFrames(document.awareness.entries()));
@@ -275,8 +284,8 @@ export class YjsSession implements Subscriber {
   #tellOthers(entries: Parameters<typeof messages.awareness>[0]): void {
     if (entries.length === 0) return;
     const frames = awarenessFrames(entries);
-    for (const subscriber of this.#options.document.subscribers) {
-      if (subscriber !== this && subscriber instanceof YjsSession) subscriber.tell(frames);
+    for (const follower of this.#options.document.followers) {
+      if (follower !== this) follower.tell(frames);
     }
   }
 

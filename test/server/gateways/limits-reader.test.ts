@@ -9,7 +9,7 @@ import { YjsSession } from '../../../server/gateways/yjs/session.js';
 import { decodeMessage, messages, type YjsMessage } from '../../../server/protocol/yjs.js';
 import { MemoryStore } from '../../../server/store/memory/memory-store.js';
 import type { DeviceId } from '../../../shared/names.js';
-import { openDocument } from '../../support/document.js';
+import { followedOf, openDocument } from '../../support/document.js';
 import { openRaw, useJson, useNative, useRaw, useServer } from '../../support/use.js';
 
 /** A WebSocket whose peer reads when the test says so. */
@@ -233,7 +233,7 @@ test('[S4 N1] one SyncStep1 is answered at a time, then the last of those that c
     return diff(stateVector);
   };
   const session = new YjsSession({
-    document,
+    document: followedOf(document),
     device: 'phone' as DeviceId,
     now: () => 0,
     maxPending: 1_000,

@@ -8,7 +8,7 @@ import { decodeMessage, messages, type YjsMessage } from '../../../../server/pro
 import { MemoryStore } from '../../../../server/store/memory/memory-store.js';
 import type { DeviceId } from '../../../../shared/names.js';
 import { yjsOutbox } from '../../../support/devices/outbox.js';
-import { openDocument } from '../../../support/document.js';
+import { followedOf, openDocument } from '../../../support/document.js';
 import { record } from '../../../support/ward.js';
 
 /** A session with a clock of its own. */
@@ -23,7 +23,7 @@ class Line {
     limits: { maxPending?: number; pendingTimeout?: number; asksForTimes?: boolean } = {},
   ) {
     this.session = new YjsSession({
-      document,
+      document: followedOf(document),
       device: 'phone' as DeviceId,
       now: () => this.now,
       asksForTimes: limits.asksForTimes ?? false,

@@ -1,0 +1,75 @@
+/** A document that comes to rest: what has to be done before, and what is noted of it so that it need not be loaded. */
+import * as Y from 'yjs';
+import type { UserId } from '../../../shared/names.js';
+import { type RestRow, type Store, takesWork } from '../../store/store.js';
+import type { Committer } from '../committer.js';
+import type { DocumentCompaction } from '../compaction/document-compaction.js';
+import type { StoredSize } from '../compaction/stored-size.js';
+import type { Gate } from '../gate.js';
+import type { HistoryWindow } from '../history/history-window.js';
+import type { ReplicaHolder } from '../replica-holder.js';
+
+export interface RestParts {
+  readonly user: UserId;
+  readonly committer: Committer;
+  readonly compaction: DocumentCompaction;
+  readonly gate: Gate;
+  readonly history: HistoryWindow;
+  readonly replicas: ReplicaHolder;
+  readonly size: StoredSize;
+}
+
+export class DocumentRest {
+  readonly #noted: RestRow | null;
+  readonly #parts: RestParts;
+  readonly #store: Store;
+
+  /** @param noted what was noted of the document as it was loaded */
+  constructor(noted: RestRow | null, parts: RestParts, store: Store) {
+    this.#noted = noted;
+    this.#parts = parts;
+    this.#store = store;
+  }
+
+  /** Grows with each change of the document. */
+  get changes(): number {
+    return this.#parts.size.added;
+  }
+
+  /** Nothing is under way: what the document has is what is stored. */
+  get isCalm(): boolean {
+    const { gate, committer, compaction } = this.#parts;
+    return gate.isInOrder && committer.isIdle && !compaction.isUnderWay;
+  }
+
+  /** Writes what is to be stored before it rests; returns whether that is done. */
+  prepare(): boolean {
+    const { committer, compaction } = this.#parts;
+    if (!this.isCalm) return false;
+    compaction.runForRest();
+    committer.saveDevices('all');
+    return this.isCalm;
+  }
+
+  /**
+   * Notes the document as it is. `null` where it can't rest: something is under way, the store takes nothing, or its
+   * tombstone has to be asked at each message.
+   */
+  note(): RestRow | null {
+    const { user, replicas, size } = this.#parts;
+    if (!this.isCalm || replicas.current.erased !== null || !takesWork(this.#store.state)) return null;
+    const row = this.#row();
+    // Where it can't be noted, the next one who comes loads the document.
+    if (row !== this.#noted && size.updates > 0) this.#store.putToRest(user, row).catch(() => {});
+    return row;
+  }
+
+  #row(): RestRow {
+    const { history, replicas, size } = this.#parts;
+    if (this.#noted !== null && !size.isTouched) return this.#noted;
+    const { doc } = replicas.current;
+    const stateVector = Y.encodeStateVector(doc);
+    const deletions = Y.encodeStateAsUpdate(doc, stateVector);
+    return { revision: history.revision, stateVector, deletions, isWhole: size.isWhole };
+  }
+}

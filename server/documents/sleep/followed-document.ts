@@ -1,0 +1,275 @@
+/**
+ * A user's document as native connections follow it: awake, or asleep, when it is in the store alone. All of them
+ * follow the same one, so that they are awake or asleep together.
+ */
+import { SHARED_DOCUMENT, type UserId } from '../../../shared/names.js';
+import { SyncError } from '../../errors.js';
+import type { Dependency } from '../../protocol/missing.js';
+import type { YjsMessage } from '../../protocol/yjs.js';
+import type { RestRow } from '../../store/store.js';
+import { AwarenessStates } from '../awareness.js';
+import type { Origin, Subscriber } from '../changes.js';
+import type { Saw } from '../document-options.js';
+import type { ReceiveResult } from '../intake/intake.js';
+import type { MadeAt } from '../later-wins/made-at.js';
+import type { Safely } from '../safely.js';
+import type { Tombstone } from '../tombstone.js';
+import type { Turns } from '../turns/turns.js';
+import { UserTurns } from '../turns/user-turns.js';
+import type { UserDocument } from '../user-document.js';
+import { answerFor, needsDocument } from './needs-document.js';
+
+/** A connection that follows a document, awake or not. */
+export interface Follower extends Subscriber {
+  /** It waits for nothing of the document. */
+  readonly isQuiet: boolean;
+  /** Takes messages that say who is there. */
+  tell(frames: readonly Uint8Array[]): void;
+}
+
+/** A document that is held in memory. */
+export interface Hold {
+  readonly document: UserDocument;
+  /** Whether nobody else uses it. */
+  readonly isSole: boolean;
+  release(): void;
+  /** The same, and it leaves the memory at once. */
+  letGo(): void;
+}
+
+/** What one is made with, the same for all. */
+export interface FollowedOptions {
+  readonly turns?: Turns | undefined;
+  readonly safely: Safely;
+  /** Loads the document, and wakes who follows it. */
+  readonly open: (user: UserId) => Promise<Hold>;
+  /** The update that a document at rest is stored as. */
+  readonly whole: (user: UserId, revision: number) => Promise<Uint8Array | null>;
+  /** Nobody follows it any more, or it has failed. */
+  readonly onEnd: (followed: FollowedDocument) => void;
+}
+
+const NOTHING_NEW: ReceiveResult = { missing: null };
+
+export class FollowedDocument {
+  readonly user: UserId;
+  readonly awareness: AwarenessStates;
+  readonly #options: FollowedOptions;
+  readonly #followers = new Set<Follower>();
+  readonly #turns: UserTurns;
+  #state: Hold | RestRow;
+  /** What came in while it wakes. */
+  #waiting: (() => void)[] | null = null;
+  #failure: SyncError | null = null;
+  #uses = 0;
+  /** Of the document, and since when there was no other. */
+  #changes = -1;
+  #calmSince = 0;
+
+  /** @param state awake, or what is noted of it */
+  constructor(user: UserId, state: Hold | RestRow, options: FollowedOptions) {
+    this.user = user;
+    this.awareness = new AwarenessStates(user !== SHARED_DOCUMENT);
+    this.#state = state;
+    this.#options = options;
+    this.#turns = new UserTurns(user, options.turns);
+  }
+
+  get isAwake(): boolean {
+    return this.#document !== null;
+  }
+
+  /** Whether what comes in has to wait. */
+  get isPaused(): boolean {
+    return this.#waiting !== null || (this.#document?.isPaused ?? false);
+  }
+
+  get failure(): SyncError | null {
+    return this.#failure ?? this.#document?.failure ?? null;
+  }
+
+  get followers(): ReadonlySet<Follower> {
+    return this.#followers;
+  }
+
+  /** What is left of what was erased before; who has such does not sleep. */
+  get erased(): Tombstone | null {
+    return this.#document?.erased ?? null;
+  }
+
+  get #document(): UserDocument | null {
+    return 'document' in this.#state ? this.#state.document : null;
+  }
+
+  /** Somebody uses it, until he calls what this returns. */
+  use(): () => void {
+    this.#uses++;
+    let isReleased = false;
+    return () => {
+      if (isReleased) return;
+      isReleased = true;
+      this.#uses--;
+      this.#endUnused();
+    };
+  }
+
+  #endUnused(): void {
+    if (this.#uses > 0 || this.#waiting !== null) return;
+    this.#options.onEnd(this);
+    if ('document' in this.#state) this.#state.release();
+  }
+
+  join(follower: Follower): void {
+    if (this.#failure !== null) {
+      follower.fail(this.#failure);
+      return;
+    }
+    this.#followers.add(follower);
+    this.#document?.join(follower);
+  }
+
+  leave(follower: Follower): void {
+    this.#followers.delete(follower);
+    this.#document?.leave(follower);
+  }
+
+  /** Runs `task` when the document, or what is noted of it, is in order: at once, or when it is awake. */
+  whenReady(task: () => void): void {
+    if (this.#waiting !== null) this.#waiting.push(task);
+    else if (this.#document !== null) this.#document.whenReady(task);
+    else task();
+  }
+
+  /** Wakes the document where this message needs it. */
+  prepareFor(message: YjsMessage): void {
+    if (!('document' in this.#state) && needsDocument(message, this.#state)) this.#wake();
+  }
+
+  /** Calls `done` once everything that the document has now is durable; in the order of the calls. */
+  afterDurable(done: () => void, failed?: (error: SyncError) => void): void {
+    if (this.#failure !== null) failed?.(this.#failure);
+    else if (this.#waiting !== null) this.#waiting.push(() => this.afterDurable(done, failed));
+    else if (this.#document !== null) this.#document.afterDurable(done, failed);
+    else done();
+  }
+
+  stateVector(): Uint8Array {
+    return 'document' in this.#state ? this.#state.document.stateVector() : this.#state.stateVector;
+  }
+
+  /** What a client with this state vector lacks; it may take a look into the store. */
+  diff(stateVector: Uint8Array): Uint8Array | Promise<Uint8Array> {
+    if ('document' in this.#state) return this.#state.document.diff(stateVector);
+    const answer = answerFor(stateVector, this.#state);
+    return answer === 'deletions' ? this.#state.deletions : this.#whole(stateVector, this.#state);
+  }
+
+  /** Where that can't be told without the document, it is woken; then, if it fails, so do all who wait. */
+  async #whole(stateVector: Uint8Array, { revision }: RestRow): Promise<Uint8Array> {
+    const whole = await this.#options.whole(this.user, revision).catch(() => null);
+    if (whole !== null) return whole;
+    this.#wake();
+    return await new Promise((resolve) => {
+      this.whenReady(() => {
+        const document = this.#document;
+        const diff = document?.diff(stateVector);
+        if (diff !== undefined) document?.afterDurable(() => resolve(diff));
+      });
+    });
+  }
+
+  /** Of a message that the document was woken for, if it needs it. */
+  receive(origin: Origin, update: Uint8Array, saw: Saw, madeAt: MadeAt = null): ReceiveResult {
+    if ('document' in this.#state) return this.#state.document.receive(origin, update, saw, madeAt);
+    this.#mustBringNothing(update, this.#state);
+    return NOTHING_NEW;
+  }
+
+  wouldChange(update: Uint8Array): boolean {
+    if ('document' in this.#state) return this.#state.document.wouldChange(update);
+    this.#mustBringNothing(update, this.#state);
+    return false;
+  }
+
+  has(dependency: Dependency): boolean {
+    return this.#document?.has(dependency) ?? false;
+  }
+
+  #mustBringNothing(update: Uint8Array, rest: RestRow): void {
+    if (this.#failure !== null) throw this.#failure;
+    if (needsDocument({ type: 'update', update }, rest)) {
+      throw new SyncError('INTERNAL', 'An update came while its document slept.');
+    }
+  }
+
+  #wake(): void {
+    if (this.#document !== null || this.#waiting !== null || this.#failure !== null) return;
+    this.#waiting = [];
+    this.#turns.block();
+    this.#options.open(this.user).then(
+      (hold) => {
+        if (this.#document !== null || this.#failure !== null) hold.release();
+        else this.wake(hold);
+      },
+      (error: unknown) => this.fail(error instanceof SyncError ? error : new SyncError('INTERNAL')),
+    );
+  }
+
+  /** The document was loaded, by whomever: from here on it is followed there. Nobody changes it before. */
+  wake(hold: Hold): void {
+    this.#state = hold;
+    this.#changes = -1;
+    for (const follower of this.#followers) hold.document.join(follower);
+    this.#goOn();
+    this.#endUnused();
+  }
+
+  /** It can't be loaded: everybody has to start anew. */
+  fail(error: SyncError): void {
+    if (this.failure !== null) return;
+    this.#failure = error;
+    this.#options.onEnd(this);
+    for (const follower of [...this.#followers]) this.#options.safely(() => follower.fail(error));
+    this.#goOn();
+  }
+
+  /** What waited is done in its order; what closes the document lets the rest wait there. */
+  #goOn(): void {
+    if (this.#waiting === null) return;
+    const tasks = this.#waiting;
+    this.#waiting = null;
+    for (const task of tasks) this.whenReady(() => this.#options.safely(task));
+    if (!this.isPaused) this.#turns.unblock();
+  }
+
+  /**
+   * Lets go of the document where it has not changed for so long, and nobody needs it. To be called now and then.
+   *
+   * @param now in ms, from any moment on
+   */
+  sleepAfter(ms: number, now: number): void {
+    if (!('document' in this.#state) || this.failure !== null) return;
+    const { document } = this.#state;
+    if (document.rest.changes !== this.#changes) {
+      this.#changes = document.rest.changes;
+      this.#calmSince = now;
+    }
+    if (now - this.#calmSince >= ms && this.#mayLetGo(this.#state)) this.#sleep(this.#state);
+  }
+
+  #mayLetGo({ isSole }: Hold): boolean {
+    if (!isSole || this.isPaused) return false;
+    for (const { isQuiet } of this.#followers) if (!isQuiet) return false;
+    return true;
+  }
+
+  /** In one go: between what is noted and the letting go nothing can come in. */
+  #sleep(hold: Hold): void {
+    const { document } = hold;
+    const row = document.rest.prepare() ? document.rest.note() : null;
+    if (row === null) return;
+    for (const follower of this.#followers) document.leave(follower);
+    this.#state = row;
+    hold.letGo();
+  }
+}

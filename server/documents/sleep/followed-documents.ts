@@ -1,0 +1,129 @@
+/** The documents that native connections follow, one per user, whether they are in memory or not. */
+import type { UserId } from '../../../shared/names.js';
+import type { SyncError } from '../../errors.js';
+import { type RestRow, type Store, takesWork } from '../../store/store.js';
+import type { Safely } from '../safely.js';
+import type { Turns } from '../turns/turns.js';
+import { FollowedDocument, type FollowedOptions, type Hold } from './followed-document.js';
+
+/** A document that somebody follows; `release` it when done. */
+export interface Following {
+  readonly document: FollowedDocument;
+  release(): void;
+}
+
+/** The documents in memory. */
+export interface Documents {
+  /** Loads it, once for all who ask, and calls `wake` before anybody has it. */
+  open(user: UserId): Promise<Hold>;
+  isInUse(user: UserId): boolean;
+  /** Resolves when it is not being erased. */
+  notErasing(user: UserId): Promise<void> | undefined;
+}
+
+export interface SleepOptions {
+  readonly store: Store;
+  readonly safely: Safely;
+  readonly turns?: Turns | undefined;
+  /** So long after its last change a document sleeps, in ms; `null`: never. */
+  readonly restAfter: number | null;
+}
+
+export class FollowedDocuments {
+  readonly #followed = new Map<UserId, FollowedDocument>();
+  readonly #documents: Documents;
+  readonly #options: SleepOptions;
+  readonly #each: FollowedOptions;
+
+  constructor(documents: Documents, options: SleepOptions) {
+    this.#documents = documents;
+    this.#options = options;
+    const { store, safely, turns } = options;
+    this.#each = {
+      safely,
+      turns,
+      open: (user) => documents.open(user),
+      whole: (user, revision) => store.whole(user, revision),
+      onEnd: (followed) => {
+        if (this.#followed.get(followed.user) === followed) this.#followed.delete(followed.user);
+      },
+    };
+  }
+
+  /** Those that are not in memory. */
+  get asleep(): number {
+    let count = 0;
+    for (const { isAwake } of this.#followed.values()) if (!isAwake) count++;
+    return count;
+  }
+
+  /**
+   * Asleep where something is noted of the document, else loaded.
+   *
+   * @throws SyncError `STORE_UNAVAILABLE` or `DOCUMENT_CORRUPT`
+   */
+  async follow(user: UserId): Promise<Following> {
+    const known = this.#followed.get(user);
+    if (known !== undefined) return this.#use(known);
+    await this.#documents.notErasing(user);
+    const rest = await this.#rest(user);
+    // Whoever loads it meanwhile may change it.
+    if (rest !== null && this.#mayRest(user)) return this.#use(this.#start(user, rest));
+    const hold = await this.#documents.open(user);
+    const other = this.#followed.get(user);
+    if (other === undefined) return this.#use(this.#start(user, hold));
+    const following = this.#use(other);
+    hold.release();
+    return following;
+  }
+
+  /** Nothing is looked up where the store may be about to be opened anew: then a load tells. */
+  async #rest(user: UserId): Promise<RestRow | null> {
+    const { store, restAfter } = this.#options;
+    if (restAfter === null || !takesWork(store.state) || !this.#mayRest(user)) return null;
+    return await store.rest(user).catch(() => null);
+  }
+
+  #mayRest(user: UserId): boolean {
+    return !this.#documents.isInUse(user) && this.#documents.notErasing(user) === undefined;
+  }
+
+  #start(user: UserId, state: Hold | RestRow): FollowedDocument {
+    const followed = this.#followed.get(user) ?? new FollowedDocument(user, state, this.#each);
+    this.#followed.set(user, followed);
+    return followed;
+  }
+
+  #use(followed: FollowedDocument): Following {
+    return { document: followed, release: followed.use() };
+  }
+
+  /** The document was loaded: who follows it, does so there. */
+  wake(user: UserId, hold: () => Hold): void {
+    const followed = this.#followed.get(user);
+    if (followed !== undefined && !followed.isAwake) followed.wake(hold());
+  }
+
+  /** What was loaded has failed: who comes from now on, follows another one. */
+  drop(user: UserId): void {
+    if (this.#followed.get(user)?.isAwake) this.#followed.delete(user);
+  }
+
+  /** Ends those who follow the document although it can't be loaded. */
+  fail(user: UserId, error: SyncError): void {
+    this.#followed.get(user)?.fail(error);
+  }
+
+  /** Puts to sleep what may. To be called every few seconds, with the time from any moment on. */
+  sleep(now: number): void {
+    const { restAfter } = this.#options;
+    if (restAfter === null) return;
+    for (const followed of this.#followed.values()) {
+      this.#options.safely(() => followed.sleepAfter(restAfter, now));
+    }
+  }
+
+  clear(): void {
+    this.#followed.clear();
+  }
+}
