@@ -7,8 +7,7 @@ import { JsonDevice } from './support/json-device.js';
 import { judgeDisk, measureDisk } from './support/json-disk.js';
 import { wholeRecords } from './support/json-edits.js';
 import { durableServer, floorServer, jsonRelay, type Program } from './support/programs.js';
-import { armBenchmark } from './support/start.js';
-import type { Benchmark } from './support/types.js';
+import { type ArmBenchmark, armBenchmark } from './support/start.js';
 
 const LINE = `server CPU per whole record, ${USERS} users × ${DEVICES} JSON devices, beside a relay and the floor`;
 
@@ -18,7 +17,7 @@ const contest = armBenchmark({
   measure: (start) => compete(CONTEST, start),
 });
 
-export const legacy: Benchmark = {
+export const legacy: ArmBenchmark = {
   ...contest,
   line: `${LINE}; bytes on disk`,
   run: async (options, scope) => {

@@ -2,6 +2,7 @@
 import { backlog } from './backlog.js';
 import { big } from './big.js';
 import { client } from './client.js';
+import { compare } from './compare.js';
 import { fairness } from './fairness.js';
 import { fanout } from './fanout.js';
 import { firstSync } from './first-sync.js';
@@ -13,7 +14,9 @@ import { legacy } from './legacy.js';
 import { lifetime } from './lifetime.js';
 import { load, mixed } from './load.js';
 import { scan } from './scan.js';
+import { shape } from './shape.js';
 import { storm, stormFresh, stormJson } from './storm.js';
+import { commonOptions } from './support/outcome.js';
 import { print } from './support/print.js';
 import { withScope } from './support/scope.js';
 import type { Benchmark } from './support/types.js';
@@ -31,6 +34,8 @@ const BENCHMARKS: readonly Benchmark[] = [
   growth,
   lifetime,
   client,
+  shape,
+  compare,
   firstSync,
   hooks,
   scan,
@@ -41,13 +46,20 @@ const BENCHMARKS: readonly Benchmark[] = [
 
 class UsageError extends Error {}
 
+const optionLine = ([option, about]: [string, string]): string => `    --${option}`.padEnd(18) + about;
+
 function help(): string {
   const lines = BENCHMARKS.flatMap(({ name, line, options }) => [
     `  ${name}`.padEnd(18) + line,
-    ...Object.entries(options).map(([option, about]) => `    --${option}`.padEnd(18) + about),
+    ...Object.entries(options)
+      .filter(([option, about]) => COMMON[option] !== about)
+      .map(optionLine),
   ]);
-  return ['npm run bench -- NAME [options]', '', ...lines].join('\n');
+  const common = Object.entries(commonOptions).map(optionLine);
+  return ['npm run bench -- NAME [options]', '', ...lines, '', '  most of them:', ...common].join('\n');
 }
+
+const COMMON: Readonly<Record<string, string>> = commonOptions;
 
 /** The options of the command line; throws for one that the benchmark does not have. */
 function readOptions({ name, options }: Benchmark, args: readonly string[]): Set<string> {

@@ -14,8 +14,7 @@ import { bareAccept, durableServer, floorServer, type Program, referenceServer }
 import { type Arm, type Measured, race } from './support/race.js';
 import type { Scope } from './support/scope.js';
 import type { ServerProcess } from './support/server-process.js';
-import { armBenchmark, type Found, type Start } from './support/start.js';
-import type { Benchmark } from './support/types.js';
+import { type ArmBenchmark, armBenchmark, type Found, type Start } from './support/start.js';
 
 const LONG = { rounds: 3, users: 2_000 };
 const SHORT = { rounds: 3, users: 500 };
@@ -29,7 +28,7 @@ const MEASURES = [
   { id: 'incomplete', line: 'users without all records', unit: 'of all' },
 ];
 
-const stormOf = (name: string, kind: Kind, devices: string, most: number): Benchmark =>
+const stormOf = (name: string, kind: Kind, devices: string, most: number): ArmBenchmark =>
   armBenchmark({
     name,
     line: `after a restart all users connect, ${RECORDS} records each, ${devices}: server CPU per user`,

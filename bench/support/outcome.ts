@@ -1,5 +1,5 @@
 /** What is done with the figures of a benchmark: printed, judged, and kept in bench/results. */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg } from 'node:os';
 import { dirname } from 'node:path';
 import { type Figures, figureOf, type Judged, judge, type Machine, ratioOf } from './figures.js';
@@ -38,6 +38,16 @@ export const fileOf = (benchmark: string, short: boolean): string =>
   `bench/results/${short ? 'short/' : ''}${benchmark}.json`;
 
 export const readFigures = (file: string): Figures => JSON.parse(readFileSync(file, 'utf8')) as Figures;
+
+/** All that were kept; of a benchmark the long form, where there is one. */
+export function keptFigures(): Figures[] {
+  const named = (folder: string) => (existsSync(folder) ? readdirSync(folder) : []).filter(isJson);
+  const [long, short] = [named('bench/results'), named('bench/results/short')];
+  const files = [...new Set([...long, ...short])].sort();
+  return files.map((file) => readFigures(fileOf(file.replace('.json', ''), !long.includes(file))));
+}
+
+const isJson = (file: string): boolean => file.endsWith('.json');
 
 /** Prints, keeps where that is asked for, and gives the exit code. */
 export function conclude(figures: Figures, options: ReadonlySet<string>): number {

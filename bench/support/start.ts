@@ -27,18 +27,14 @@ interface Described {
 
 const LONGEST = 1_800_000;
 
-export const armBenchmark = ({
-  name,
-  line,
-  longest = LONGEST,
-  options = {},
-  measure,
-}: Described): Benchmark => ({
-  name,
-  line,
-  options: { ...commonOptions, ...options },
-  longest: () => longest,
-  run: async (given, scope) => {
+export interface ArmBenchmark extends Benchmark {
+  /** Measures, and neither prints nor keeps the figures. */
+  figures(options: ReadonlySet<string>, scope: Scope): Promise<Figures>;
+}
+
+export function armBenchmark(described: Described): ArmBenchmark {
+  const { name, line, longest = LONGEST, options = {}, measure } = described;
+  const figures: ArmBenchmark['figures'] = async (given, scope) => {
     if (!given.has('built')) buildServer();
     const cores = pin();
     const run = {
@@ -46,8 +42,15 @@ export const armBenchmark = ({
       machine: machine(cores !== null),
       short: given.has('short'),
     };
-    const found = await measure({ options: given, scope, cores });
     const benchmark = given.has('large') ? `${name}-large` : name;
-    return conclude({ benchmark, line, ...run, ...found }, given);
-  },
-});
+    return { benchmark, line, ...run, ...(await measure({ options: given, scope, cores })) };
+  };
+  return {
+    name,
+    line,
+    options: { ...commonOptions, ...options },
+    longest: () => longest,
+    figures,
+    run: async (given, scope) => conclude(await figures(given, scope), given),
+  };
+}

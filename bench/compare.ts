@@ -1,0 +1,67 @@
+/** Short runs beside those that were committed: by how much a ratio has grown. */
+import { existsSync } from 'node:fs';
+import { client } from './client.js';
+import { fanout } from './fanout.js';
+import { growth } from './growth.js';
+import { legacy } from './legacy.js';
+import { storm, stormFresh, stormJson } from './storm.js';
+import { type Change, compareRuns } from './support/figures.js';
+import { digits, fileOf, readFigures } from './support/outcome.js';
+import { print } from './support/print.js';
+import type { Scope } from './support/scope.js';
+import { buildServer } from './support/server-process.js';
+import type { ArmBenchmark } from './support/start.js';
+import type { Benchmark } from './support/types.js';
+
+const COMPARED: readonly ArmBenchmark[] = [fanout, legacy, storm, stormFresh, stormJson, growth, client];
+const MOST = 0.25;
+
+export const compare: Benchmark = {
+  name: 'compare',
+  line: `${COMPARED.map(({ name }) => name).join(', ')} in short form, beside the figures that were committed`,
+  options: {
+    built: 'takes packages/*/dist as it is instead of building it',
+  },
+  longest: () => 1_800_000,
+  run: async (options, scope) => {
+    if (!options.has('built')) buildServer();
+    let worse = 0;
+    for (const benchmark of COMPARED) if (!(await holds(benchmark, scope))) worse++;
+    return worse === 0 ? 0 : 1;
+  },
+};
+
+/** What is worse is measured once more: it counts only if it is worse again. */
+async function holds(benchmark: ArmBenchmark, scope: Scope): Promise<boolean> {
+  const file = fileOf(benchmark.name, true);
+  if (!existsSync(file)) {
+    print(`${benchmark.name}: no figures were kept to compare with`);
+    return true;
+  }
+  const began = performance.now();
+  let changes = await changesOf(benchmark, file, scope);
+  if (changes.some(isWorse)) changes = (await changesOf(benchmark, file, scope)).filter(isAlsoIn(changes));
+  const seconds = (performance.now() - began) / 1_000;
+  print(`${benchmark.name} (${seconds.toFixed(0)} s)`);
+  for (const each of changes) print(`  ${lineOf(each)}`);
+  return !changes.some(isWorse);
+}
+
+async function changesOf(benchmark: ArmBenchmark, file: string, scope: Scope): Promise<Change[]> {
+  return compareRuns(readFigures(file), await benchmark.figures(new Set(['short', 'built']), scope));
+}
+
+/** A figure that is gone is worse, too. */
+const isWorse = ({ worse }: Change): boolean => !(worse <= MOST);
+
+const isAlsoIn =
+  (earlier: readonly Change[]) =>
+  ({ goal }: Change): boolean =>
+    earlier.some((each) => isWorse(each) && each.goal.measure === goal.measure && each.goal.of === goal.of);
+
+function lineOf(change: Change): string {
+  const { goal, before, now, worse } = change;
+  const what = `${goal.measure}${goal.of === null ? '' : ` / ${goal.of}`}`;
+  const percent = `${worse >= 0 ? '+' : ''}${(100 * worse).toFixed(0)} %`;
+  return `${what}: ${digits(before)} → ${digits(now)} (${percent})${isWorse(change) ? ', worse' : ''}`;
+}
