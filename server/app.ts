@@ -9,6 +9,7 @@ import { Compactions } from './documents/compaction/compactions.js';
 import { exportDocument } from './documents/export.js';
 import { DryRuns } from './documents/intake/dry-run.js';
 import { DocumentRegistry, type RegistryOptions } from './documents/registry.js';
+import { Rounds } from './documents/rounds.js';
 import { Backlog } from './documents/turns/backlog.js';
 import { TURN_CLOCK, Turns } from './documents/turns/turns.js';
 import type { SyncError } from './errors.js';
@@ -107,6 +108,7 @@ class SyncServer implements App {
   readonly #gateway: UpgradeGateway;
   readonly #stats: NodeJS.Timeout;
   readonly #noting: NodeJS.Timeout;
+  readonly #rounds: Rounds;
   #takesTraffic = false;
   #isClosed = false;
 
@@ -144,7 +146,24 @@ class SyncServer implements App {
     this.#describeState();
     this.#stats = setInterval(() => this.#logStats(), STATS_INTERVAL).unref();
     this.#noting = setInterval(() => void this.#saveNotes(), NOTE_INTERVAL).unref();
+    this.#rounds = this.#makeRounds(store);
     logStore(store, log, config.diskSlow);
+  }
+
+  #makeRounds(store: Store): Rounds {
+    const { historyDays } = this.#config;
+    const { retention } = this.#foundation.clock;
+    return new Rounds({
+      store,
+      historyDays,
+      retention,
+      prune: (user) => this.#registry.prune(user),
+      onLooked: (user, damage) => {
+        this.#metrics.checked.add(damage === null ? 'whole' : 'damaged');
+        if (damage !== null) logFailure(this.#log, user, damage);
+      },
+      onUnexpected: (error) => this.#log('unexpected', { where: 'a round', error }),
+    });
   }
 
   async listen(): Promise<number> {
@@ -157,6 +176,7 @@ class SyncServer implements App {
     const bound = (server.address() as AddressInfo).port;
     const scheme = isSecure ? 'https' : 'http';
     this.#takesTraffic = true;
+    void this.#rounds.run();
     this.#log('listening', { url: `${scheme}://${inUrl(host)}:${bound}`, dataDir });
     if (demo && auth === 'none')
       this.#log('demo', { url: `${scheme}://${ANY_HOST.has(host) ? 'localhost' : inUrl(host)}:${bound}/` });
@@ -165,6 +185,7 @@ class SyncServer implements App {
 
   async close(): Promise<boolean> {
     this.#takesTraffic = false;
+    this.#rounds.close();
     this.#foundation.endKeys();
     clearInterval(this.#stats);
     clearInterval(this.#noting);

@@ -119,6 +119,11 @@ export class Metrics {
     help: 'Times that a connection over its rate was not read for a while.',
     label: 'protocol',
   });
+  readonly checked = new Counter({
+    name: 'documents_checked_total',
+    help: 'Stored documents that were looked at in the background, by whether they are whole.',
+    label: 'result',
+  });
   readonly commits = new Counter({
     name: 'commits_total',
     help: 'Commits by what became of them.',
@@ -148,8 +153,8 @@ export class Metrics {
   }
 
   render(): string {
-    const { messagesIn, messagesOut, bytesIn, bytesOut, requests, refused, pauses, commits, commitTime } =
-      this;
+    const { messagesIn, messagesOut, bytesIn, bytesOut, requests, refused, pauses } = this;
+    const { checked, commits, commitTime } = this;
     const gauges = this.#gauges.flatMap(({ about, read }) => [
       ...head(about, 'gauge'),
       ...lines(about, read()),
@@ -162,6 +167,7 @@ export class Metrics {
       requests,
       refused,
       pauses,
+      checked,
       commits,
       commitTime,
     ];

@@ -26,7 +26,7 @@ async function run(call: Call): Promise<Outcome> {
 }
 
 async function report(store: LevelStore, folder: string): Promise<Outcome> {
-  const users = await store.users();
+  const users = await store.allUsers();
   const damaged: Damaged[] = [];
   for (const user of users) {
     const reason = await store.load(user).then(

@@ -177,6 +177,12 @@ export class DocumentRegistry {
     }
   }
 
+  /** Removes what has become too old of the history of a document, in memory or not. */
+  async prune(user: UserId): Promise<void> {
+    const { document, release } = await this.open(user);
+    await this.#prune(document).finally(release);
+  }
+
   /** Resolves when everything that was received, and what is known of devices, is durable, or can't be. */
   async flush(): Promise<void> {
     for (const document of this.documents) document.saveDevices('all');
@@ -232,7 +238,7 @@ export class DocumentRegistry {
     const { historyLog, history, devices } = document;
     const upTo = await historyLog.outdated(history, devices).catch(() => 0);
     const isInUse = this.#entries.get(document.user)?.document === document;
-    if (isInUse && upTo > history.floor) void document.exclusive(() => historyLog.prune(history, upTo));
+    if (isInUse && upTo > history.floor) await document.exclusive(() => historyLog.prune(history, upTo));
   }
 
   #use(user: UserId, entry: Entry, document: UserDocument): Hold {

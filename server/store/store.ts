@@ -154,6 +154,13 @@ export interface Store {
    * @throws SyncError with a sentence, where one that is in use is missing
    */
   changeKeys?(ring: KeyRing): Promise<void>;
+  /** Users of whom a document is stored, damaged or not, in an order of the store: at most `limit` behind this one. */
+  users(after: UserId | null, limit: number): Promise<readonly UserId[]>;
+  /**
+   * Reads and checks all of the document that a load does, without loading it. Rejects as `load` does; tells what the
+   * history reaches back to.
+   */
+  check(user: UserId): Promise<Pick<StoredDocument, 'revision' | 'historyFrom'>>;
   /** The user's document is no longer in use; drops what the store holds for it in memory. */
   forget(user: UserId): void;
   /** Calls back at each change of `state`; returns the unsubscribe function. */

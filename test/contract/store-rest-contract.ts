@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { RestRow, Store } from '../../server/store/store.js';
-import type { DeviceId } from '../../shared/names.js';
+import type { DeviceId, UserId } from '../../shared/names.js';
 import { type Author, entry, stateReached, user, writeHistory, writeNotes } from '../support/notes.js';
 import type { StoreFixture } from './store-fixture.js';
 
@@ -157,6 +157,38 @@ export function restContract(name: string, create: () => Promise<StoreFixture>):
       await fixture.damage(ANNA);
       await expect(store.whole(ANNA, 4)).rejects.toMatchObject({ code: 'DOCUMENT_CORRUPT' });
       await expect(store.load(ANNA)).rejects.toMatchObject({ code: 'DOCUMENT_CORRUPT' });
+    });
+
+    it('[P5] every document can be read and checked in its turn, without being loaded', async () => {
+      const names = ['carl', 'dora', 'erik'].map(user);
+      for (const each of [...names, BERT]) {
+        await store.load(each);
+        await writeNotes(store, each, 2);
+        store.forget(each);
+      }
+      store.forget(ANNA);
+      await fixture.damage(BERT);
+      const checked: [string, number | string][] = [];
+      let after = null;
+      for (;;) {
+        const page: readonly UserId[] = await store.users(after, 2);
+        after = page.at(-1) ?? null;
+        if (after === null) break;
+        for (const each of page) {
+          const outcome = await store.check(each).catch(({ code }: { code: string }) => code);
+          checked.push([each, typeof outcome === 'string' ? outcome : outcome.revision]);
+        }
+      }
+      expect(checked.sort()).toEqual([
+        ['anna', 4],
+        ['bert', 'DOCUMENT_CORRUPT'],
+        ['carl', 2],
+        ['dora', 2],
+        ['erik', 2],
+      ]);
+      const commit = store.commit(ANNA, { update: author.set('a', 1), revision: 5 });
+      await expect(commit).rejects.toMatchObject({ code: 'NOT_SAVED' });
+      expect(await store.check(user('nobody'))).toEqual({ revision: 0, historyFrom: 0 });
     });
 
     it('[P7] an erasure takes it too', async () => {

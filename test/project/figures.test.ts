@@ -17,6 +17,7 @@ const UNITS: Readonly<Record<string, number>> = {
   min: 60_000,
   minutes: 60_000,
   hour: 3_600_000,
+  day: 86_400_000,
   MB: 1e6,
   KB: 1_000,
   KiB: 1_024,
@@ -97,6 +98,8 @@ const FIGURES: readonly (readonly [document: string, text: string, place: string
   ['SPEC S1', 'up to <250 ms>', 'server/documents/intake/dry-run-worker TOO_LONG'],
   ['SPEC S1', 'more than <20 s> or', 'server/documents/intake/dry-run timeout'],
   ['SPEC H7', 'every <hour> while', 'server/documents/registry PRUNE_INTERVAL'],
+  ['SPEC H7', 'at least once a <day>', 'server/documents/rounds ROUND_INTERVAL'],
+  ['SPEC P5', 'once a <day> in the background', 'server/documents/rounds ROUND_INTERVAL'],
   ['SPEC P2', 'holds at most <16 MiB>', 'server/store/group-writer MAX_BATCH'],
   ['SPEC P3', 'after <100 ms>', 'server/store/level/options FIRST_DELAY'],
   ['SPEC P3', 'at most <5 s>', 'server/store/level/options LONGEST_DELAY'],
@@ -136,7 +139,13 @@ function textOf(document: string): string {
   return text.split(/^(?=- [A-Z]\d|## )/m).find((part) => part.startsWith(start)) ?? '';
 }
 
-const WORDS: Readonly<Record<string, string>> = { two: '2', four: '4', minute: '1 min', hour: '1 hour' };
+const WORDS: Readonly<Record<string, string>> = {
+  two: '2',
+  four: '4',
+  minute: '1 min',
+  hour: '1 hour',
+  day: '1 day',
+};
 
 test.each(FIGURES)('%s: %s', (document, text, place) => {
   const [, before = '', figure = '', after = ''] = /^(.*)<(.*)>(.*)$/.exec(text) ?? [];

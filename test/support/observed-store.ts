@@ -92,6 +92,14 @@ export class ObservedStore implements Store {
     return this.#inner.whole(user, revision);
   }
 
+  users(after: UserId | null, limit: number): Promise<readonly UserId[]> {
+    return this.#inner.users(after, limit);
+  }
+
+  check(user: UserId): ReturnType<Store['check']> {
+    return this.#inner.check(user);
+  }
+
   note(name: string): Promise<Uint8Array | null> {
     return this.#inner.note(name);
   }

@@ -214,6 +214,17 @@ export async function listUsers(db: Database): Promise<string[]> {
   return [...new Set([...listed.map(format.userOf), ...rows.map(format.userOfRow)])];
 }
 
+/** The same some at a time, by their rows, which all have once the database was adopted. */
+export async function usersAfter(db: Database, after: string | null, limit: number): Promise<string[]> {
+  const { gte, lt } = format.ROWS;
+  const range = after === null ? { gte, lt } : { gt: format.rowKey(after), lt };
+  try {
+    return (await db.keys({ ...range, limit }).all()).map(format.userOfRow);
+  } catch (cause) {
+    throw readFailure(cause);
+  }
+}
+
 export type Progress = (done: number, total: number) => void;
 
 /**

@@ -16,7 +16,7 @@ import { StoreCore } from '../store-core.js';
 import { DatabaseAccess } from './access.js';
 import type { Vaults } from './cipher.js';
 import { cantRead, type Database, type Operation, writeDurably } from './database.js';
-import { listUsers, readDocument } from './document.js';
+import { listUsers, readDocument, usersAfter } from './document.js';
 import { openDatabase } from './folder.js';
 import { GroupReader } from './group-reader.js';
 import { readDeletions, readHistory } from './history.js';
@@ -179,9 +179,21 @@ export class LevelStore implements Store {
   }
 
   /** Every user that has a document, damaged ones included. */
-  async users(): Promise<UserId[]> {
+  async allUsers(): Promise<UserId[]> {
     this.core.mustWork();
     return (await this.access.shared(() => listUsers(this.db))) as UserId[];
+  }
+
+  async users(after: UserId | null, limit: number): Promise<readonly UserId[]> {
+    this.core.mustWork();
+    const reading = this.reads.run(() => this.access.shared(() => usersAfter(this.db, after, limit)));
+    return (await this.reads.inTime(reading)) as UserId[];
+  }
+
+  async check(user: UserId): Promise<Pick<StoredDocument, 'revision' | 'historyFrom'>> {
+    const read = () => readDocument(this.db, user, this.vaults);
+    const { row } = await this.reads.inTime(this.readSettled(user, read));
+    return { revision: row.revision, historyFrom: row.historyFrom };
   }
 
   private async read(user: UserId): Promise<StoredDocument> {

@@ -141,6 +141,18 @@ export class MemoryStore implements Store {
     return updates[0] ?? null;
   }
 
+  async users(after: UserId | null, limit: number): Promise<readonly UserId[]> {
+    this.core.mustWork();
+    const all = [...this.contents.keys()].sort();
+    return all.filter((user) => after === null || user > after).slice(0, limit);
+  }
+
+  async check(user: UserId): Promise<Pick<StoredDocument, 'revision' | 'historyFrom'>> {
+    const { revision, historyFrom } = await this.settled(user);
+    if (this.damaged.has(user)) throw new SyncError('DOCUMENT_CORRUPT');
+    return { revision, historyFrom };
+  }
+
   async note(name: string): Promise<Uint8Array | null> {
     return notesOf.get(this.contents)?.get(name) ?? null;
   }

@@ -168,7 +168,7 @@ describe('a database that y-leveldb wrote', () => {
     await expect(store.load(ANNA)).rejects.toMatchObject({ code: 'DOCUMENT_CORRUPT' });
     expect(notesOf(await store.load(BERT))).toEqual(notes(3));
     expect(await databaseOf(store).get(updateKey(ANNA, 1))).toEqual(damaged);
-    expect(await store.users()).toContain('anna');
+    expect(await store.allUsers()).toContain('anna');
   });
 
   it.each([0, 1])('[P5] a document whose update %i of 3 is missing is corrupt', async (clock) => {

@@ -188,7 +188,7 @@ describe('what a change writes', () => {
     await Promise.all(commits);
     expect(batches).toEqual([1]);
     expect([...(await store.load(ANNA)).devices.values()].map(text)).toEqual(['three']);
-    expect(await store.users()).toEqual([]);
+    expect(await store.allUsers()).toEqual([]);
   });
 });
 
@@ -229,7 +229,7 @@ describe('y-leveldb and a database with a history', () => {
       revision: 0,
       devices: new Map([[PHONE, entry(ANNA, 1)]]),
     });
-    expect((await store.users()).sort()).toEqual(['anna', 'bert']);
+    expect((await store.allUsers()).sort()).toEqual(['anna', 'bert']);
     await store.close();
     await withYLevelDb(await fixture.copy(), async (db) => {
       expect((await db.getAllDocNames()).sort()).toEqual(['anna', 'bert']);

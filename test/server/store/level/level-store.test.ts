@@ -100,7 +100,7 @@ describe('LevelStore', () => {
       await writeNotes(store, name, 1);
     }
     await store.load(user('never-wrote'));
-    expect((await store.users()).sort()).toEqual(['anna', 'bert']);
+    expect((await store.allUsers()).sort()).toEqual(['anna', 'bert']);
     expect(notesOf(await store.load(ANNA))).toEqual({ n0: 0 });
   });
 });

@@ -1,0 +1,99 @@
+/** Stored documents are looked at whether their users come or not (P5, H7). */
+import { expect, it } from 'vitest';
+import * as Y from 'yjs';
+import { Rounds } from '../../../server/documents/rounds.js';
+import { user } from '../../support/notes.js';
+import { client } from '../../support/replicas.js';
+import { ANNA, SleepWorld } from '../../support/sleep-world.js';
+
+const DAY = 86_400_000;
+const BERT = user('bert');
+
+interface Looks {
+  readonly rounds: Rounds;
+  readonly looked: [string, string | null][];
+  readonly pruned: string[];
+}
+
+/** Rounds over the documents of a world, at a time. */
+function roundsOf(world: SleepWorld, now: number): Looks {
+  const looked: Looks['looked'] = [];
+  const pruned: string[] = [];
+  const rounds = new Rounds({
+    store: world.store,
+    historyDays: 90,
+    retention: () => now,
+    prune: async (name) => {
+      pruned.push(name);
+      await world.registry.prune(name);
+    },
+    onLooked: (name, damage) => looked.push([name, damage?.code ?? null]),
+    onUnexpected: (error) => expect.unreachable(String(error)),
+    pause: async () => {},
+  });
+  return { rounds, looked, pruned };
+}
+
+async function worldOf(now: () => number): Promise<SleepWorld> {
+  const world = new SleepWorld(new Map(), { now });
+  for (const name of [ANNA, BERT]) {
+    const device = await world.connect(name, client(name.length), { of: name });
+    device.set('n1', new Y.Map([['text', 'a note']]));
+    await world.settle();
+  }
+  await world.sleep();
+  return world;
+}
+
+it('[P5] damage is found although nobody comes; nothing is loaded, and others are looked at', async () => {
+  const world = await worldOf(() => 1_000);
+  const { rounds, looked, pruned } = roundsOf(world, 1_000);
+  const { loads } = world;
+  await rounds.round();
+  expect(looked).toEqual([
+    ['anna', null],
+    ['bert', null],
+  ]);
+  world.inner.damage(ANNA);
+  await rounds.round();
+  expect(looked.slice(2)).toEqual([
+    ['anna', 'DOCUMENT_CORRUPT'],
+    ['bert', null],
+  ]);
+  expect([world.loads, pruned, world.registry.asleep]).toEqual([loads, [], 2]);
+});
+
+it('[H7] history that is too old goes while its user sleeps; who sleeps notices nothing', async () => {
+  let now = 1_000;
+  const world = await worldOf(() => now);
+  const before = await world.store.history(ANNA, { below: 100, limit: 100 });
+  expect(before.length).toBeGreaterThan(0);
+  now += 91 * DAY;
+  const { rounds, pruned } = roundsOf(world, now);
+  await rounds.round();
+  await world.settle();
+  expect(pruned).toEqual(['anna', 'bert']);
+  expect(await world.store.history(ANNA, { below: 100, limit: 100 })).toEqual([]);
+  pruned.length = 0;
+  await rounds.round();
+  expect(pruned).toEqual([]);
+  await world.sleep();
+  const n = world.phone.askCheckpoint();
+  await world.settle();
+  expect(world.phone.of('checkpoint')).toContainEqual({ type: 'checkpoint', n });
+  expect([world.phone.closed, world.failures]).toEqual([null, []]);
+});
+
+it('[P3] a round ends where the store fails, and where it is closed', async () => {
+  const world = await worldOf(() => 1_000);
+  world.inner.failNext({ kept: false, stayDown: true });
+  world.phone.set('lost', 1);
+  await world.settle();
+  const { rounds, looked } = roundsOf(world, 1_000);
+  await rounds.round();
+  expect(looked).toEqual([]);
+  world.inner.recover();
+  rounds.close();
+  await rounds.round();
+  expect(looked).toEqual([]);
+});
