@@ -7,7 +7,7 @@ COPY packages/server/package.json ./packages/server/
 RUN npm ci --ignore-scripts
 COPY . .
 RUN npm run build
-RUN npm prune --omit=dev
+RUN npm prune --omit=dev --no-save
 
 FROM node:24-slim
 ENV NODE_ENV=production
