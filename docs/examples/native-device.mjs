@@ -37,11 +37,17 @@ function sync() {
     disableBc: true,
   });
   return new Promise((resolve, reject) => {
-    const hopeless = () => {
+    const fail = (why) => {
+      clearTimeout(timer);
       provider.destroy();
-      reject(new Error(`No server answers at ${server}; start it with npm start, or set SERVER.`));
+      reject(new Error(why));
     };
-    const timer = setTimeout(hopeless, 5000);
+    const noAnswer = `No server answers at ${server}; start it with npm start, or set SERVER.`;
+    const timer = setTimeout(fail, 5000, noAnswer);
+    // A server that refuses, for example without a token, closes the connection and says why.
+    provider.on('connection-close', (event) => {
+      if (event?.reason) fail(`${server} closed the connection: ${event.code} ${event.reason}`);
+    });
     // A checkpoint comes back once everything that was sent before it is on disk.
     provider.once('sync', () => provider.ws.send(Uint8Array.of(CHECKPOINT, 1)));
     provider.messageHandlers[CHECKPOINT] = () => {
