@@ -2,7 +2,7 @@
 import { cpSync, rmSync } from 'node:fs';
 
 for (const folder of ['packages/client', 'packages/server'])
-  for (const name of ['README.md', 'CHANGELOG.md', 'LICENSE', 'docs']) {
+  for (const name of ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md', 'LICENSE', 'docs']) {
     rmSync(`${folder}/${name}`, { recursive: true, force: true });
     cpSync(name, `${folder}/${name}`, { recursive: true });
   }

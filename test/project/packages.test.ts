@@ -6,6 +6,7 @@ interface Package {
   readonly version: string;
   readonly private?: boolean;
   readonly engines: object;
+  readonly files: readonly string[];
   readonly scripts: Readonly<Record<string, string>>;
   readonly dependencies: Readonly<Record<string, string>>;
   readonly optionalDependencies?: object;
@@ -36,6 +37,13 @@ describe('the two packages', () => {
 
   test('ask for the same Yjs, so that a project with both has one', () => {
     for (const name of ['yjs', 'lib0']) expect(client.dependencies[name]).toBe(server.dependencies[name]);
+  });
+
+  test('have the files that the README links to', () => {
+    const links = [...read('README.md').matchAll(/\]\((?!https?:|#)([^)#/]+)/g)].map(([, name = '']) => name);
+    expect(links).toContain('docs');
+    for (const { files } of [client, server])
+      expect([...files, 'README.md', 'LICENSE']).toEqual(expect.arrayContaining(links));
   });
 
   test('run nothing where they are installed, and leave nothing out there', () => {
