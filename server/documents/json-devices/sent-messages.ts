@@ -11,6 +11,9 @@ export const BURST = 250;
 /** So long after it was read, what was read when stays known, in ms: a write may have been long on its way. */
 const KEPT = 30_000;
 
+/** So many acknowledgements are kept in any case: to look for old ones at each would cost more than they do. */
+const MIN_ROOM = 64;
+
 /** A message that the app may not have read when it made a write. */
 interface Message {
   readonly number: number;
@@ -36,8 +39,11 @@ export class SentMessages {
   first: number | null = null;
   /** The newest revision in any. */
   newest = 0;
-  #acknowledged: Acknowledgement[] = [];
-  #recent: Message[] = [];
+  readonly #acknowledged: Acknowledgement[] = [];
+  /** How many there may be before the old ones are forgotten. */
+  #room = MIN_ROOM;
+  /** By number, without gaps. */
+  readonly #recent: Message[] = [];
   /** Number of the last message that the device is known to have read. */
   #settled = 0;
   /** From when on it may have had what. */
@@ -64,8 +70,8 @@ export class SentMessages {
   }
 
   acknowledged(number: number, revision: number, now: number): void {
+    for (const message of this.#between(this.lastAcknowledged?.number ?? 0, number)) message.arrivedAt = now;
     this.#acknowledged.push({ at: now, number, revision });
-    for (const message of this.#recent) if (message.number <= number) message.arrivedAt ??= now;
     this.#device.noteRead(now + APP_LAG, revision);
     this.settle(now);
     this.#forget(now);
@@ -127,8 +133,7 @@ export class SentMessages {
   /** What has been read is no longer in doubt. */
   settle(now: number): void {
     const read = this.read(now)?.number ?? 0;
-    for (const { number, what, sentAt, arrivedAt } of this.#recent) {
-      if (number <= this.#settled || number > read) continue;
+    for (const { what, sentAt, arrivedAt } of this.#between(this.#settled, read)) {
       this.#device.noteSure(what, sentAt, (arrivedAt ?? now) + APP_LAG);
     }
     this.#settled = Math.max(this.#settled, read);
@@ -143,16 +148,28 @@ export class SentMessages {
   }
 
   #unreadAt(at: number): Message[] {
-    const read = this.read(at)?.number ?? 0;
-    return this.#recent.filter(({ number }) => number > read);
+    return this.#recent.slice(this.#indexAfter(this.read(at)?.number ?? 0));
+  }
+
+  /** Those after the first number, up to and including the second. */
+  #between(after: number, upTo: number): Message[] {
+    return this.#recent.slice(this.#indexAfter(after), this.#indexAfter(upTo));
+  }
+
+  #indexAfter(number: number): number {
+    const [oldest] = this.#recent;
+    return oldest === undefined ? 0 : Math.max(0, number + 1 - oldest.number);
   }
 
   #forget(now: number): void {
+    if (this.#acknowledged.length < this.#room) return;
+    // Not by halves, since the clock may have been set back: the last one that is old enough.
     const last = this.#acknowledged.findLastIndex(({ at }) => at <= now - APP_LAG - KEPT);
-    if (last <= 0) return;
-    this.#acknowledged.splice(0, last);
-    const [{ number }] = this.#acknowledged as [Acknowledgement];
-    this.#recent = this.#recent.filter((message) => message.number > number);
+    if (last > 0) {
+      this.#acknowledged.splice(0, last);
+      this.#recent.splice(0, this.#indexAfter(this.#acknowledged[0]?.number ?? 0));
+    }
+    this.#room = Math.max(MIN_ROOM, 2 * this.#acknowledged.length);
   }
 }
 
