@@ -1,5 +1,6 @@
 /** Everything at once for a long time: memory must not grow, and nothing that was confirmed may be lost. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
 import { print } from './support/print.js';
 import { durableServer } from './support/programs.js';
 import { pin } from './support/race.js';
@@ -13,13 +14,20 @@ const VISITORS = 200;
 const PRESENT = 20;
 /** Documents come and go in seconds, so that a short soak has both. */
 const LET_GO = { IDLE_TIMEOUT: '2s' };
+const COLLECTING = ['--expose-gc', '--import', pathToFileURL('bench/servers/memory-hook.mjs').href];
+const SAMPLING = 2_000;
 const WARM_UP = 0.4;
 const WINDOWS = 12;
 /** MB a minute. */
 const LIMIT = 1;
 
+/** In MB; the value is that of the whole process. */
+interface Memory extends Sample {
+  readonly heap: number;
+}
+
 interface Soak {
-  readonly samples: readonly Sample[];
+  readonly samples: readonly Memory[];
   readonly edits: number;
   readonly lost: readonly string[];
 }
@@ -27,11 +35,10 @@ interface Soak {
 /** The exit code. */
 export async function soak(minutes: number, scope: Scope): Promise<number> {
   const core = pin()?.server ?? null;
-  const program = durableServer(await scope.folder(), [], LET_GO)(core);
+  const program = durableServer(await scope.folder(), COLLECTING, LET_GO)(core);
   const server = await ServerProcess.start(program, scope);
   const visitors = Array.from({ length: VISITORS }, (_, index) => new Visitor(index));
   const { samples, edits, lost } = await endure(server, visitors, minutes);
-  await server.kill();
   const again = await ServerProcess.start(program, scope);
   const lostByCrash = await lossesOf(visitors, again.port);
   return judge({ samples, edits, lost: [...lost, ...lostByCrash] });
@@ -40,36 +47,49 @@ export async function soak(minutes: number, scope: Scope): Promise<number> {
 function judge({ samples, edits, lost }: Soak): number {
   const after = samples.filter(({ at }) => at >= WARM_UP * (samples.at(-1)?.at ?? 0));
   const growth = slope(lowest(after, WINDOWS));
-  const rss = samples.at(-1)?.value ?? 0;
+  const heap = slope(after.map(({ at, heap: value }) => ({ at, value })));
+  const last = samples.at(-1);
   print(`${edits} edits confirmed by ${VISITORS} users, then killed: ${lost.length} users lost some`);
   for (const each of lost) print(`  ${each}`);
   const lows = lowest(samples, 2 * WINDOWS).map(({ value }) => value.toFixed(0));
   print(`memory from the start, lowest of each window, in MB: ${lows.join(' ')}`);
-  print(`memory ${rss.toFixed(0)} MB at the end, ${growth.toFixed(2)} MB a minute (at most ${LIMIT})`);
+  print(`at the end ${last?.value.toFixed(0)} MB, of which the heap ${last?.heap.toFixed(0)} MB`);
+  print(`growth ${growth.toFixed(2)} MB a minute (at most ${LIMIT}), of the heap ${heap.toFixed(2)} MB`);
   return lost.length > 0 || growth >= LIMIT ? 1 : 0;
 }
 
+/** Ends by killing the server while they edit. */
 async function endure(server: ServerProcess, visitors: readonly Visitor[], minutes: number): Promise<Soak> {
   const began = performance.now();
   const passed = () => (performance.now() - began) / 60_000;
   const isOver = () => passed() >= minutes;
-  const samples: Sample[] = [];
+  const killed = sleep(minutes * 60_000)
+    .then(() => server.kill())
+    .then(() => 'killed' as const);
+  const untilKilled = <T>(task: Promise<T>): Promise<T | 'killed'> =>
+    Promise.race([task.catch((error) => (isOver() ? killed : Promise.reject(error))), killed]);
+  const samples: Memory[] = [];
   const counted = { edits: 0, lost: [] as string[] };
   const free = [...visitors];
+  const come = async (visitor: Visitor, turn: number): Promise<void> => {
+    const edits = await visitor.visit(server.port, turn % 2 === 0 ? 'native' : 'json');
+    counted.edits += edits;
+    counted.lost.push(...(await visitor.lost(server.port)));
+  };
   const work = async (): Promise<void> => {
     for (let turn = 0; !isOver(); turn++) {
       const visitor = free.shift();
-      if (visitor === undefined) return;
-      const edits = await visitor.visit(server.port, turn % 2 === 0 ? 'native' : 'json');
-      counted.edits += edits;
-      counted.lost.push(...(await visitor.lost(server.port)));
+      if (visitor === undefined || (await untilKilled(come(visitor, turn))) === 'killed') return;
       free.push(visitor);
     }
   };
   const sample = async (): Promise<void> => {
-    for (; !isOver(); await sleep(500)) samples.push({ at: passed(), value: server.rss() / 1_024 });
+    for (; !isOver(); await sleep(SAMPLING)) {
+      const left = await untilKilled(server.collected());
+      if (left !== 'killed') samples.push({ at: passed(), value: left.rss / 1e6, heap: left.heap / 1e6 });
+    }
   };
-  await Promise.all([sample(), ...Array.from({ length: PRESENT }, work)]);
+  await Promise.all([killed, sample(), ...Array.from({ length: PRESENT }, work)]);
   return { samples, ...counted };
 }
 

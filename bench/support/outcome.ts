@@ -1,6 +1,6 @@
 /** What is done with the figures of a benchmark: printed, judged, and kept in bench/results. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { availableParallelism, cpus, loadavg } from 'node:os';
+import { cpus, loadavg } from 'node:os';
 import { dirname } from 'node:path';
 import { type Figures, figureOf, type Judged, judge, type Machine, ratioOf } from './figures.js';
 import { print, table } from './print.js';
@@ -29,7 +29,7 @@ const SHORT_TOLERANCE = 1.25;
 export const machine = (pinned: boolean): Machine => ({
   node: process.version,
   cpu: cpus()[0]?.model.trim() ?? '',
-  cores: availableParallelism(),
+  cores: cpus().length,
   pinned,
   load: Number((loadavg()[0] ?? 0).toFixed(1)),
 });

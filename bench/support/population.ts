@@ -1,8 +1,6 @@
 /** Users who have records already, and their devices that come back. */
 import { cp } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import type { LeveldbPersistence } from 'y-leveldb';
 import * as Y from 'yjs';
 import { updateFrame } from './frames.js';
 import { JsonDevice } from './json-device.js';
@@ -76,11 +74,9 @@ export async function seedByLeveldb(
   content = CONTENT,
 ): Promise<string> {
   const folder = await scope.folder();
-  // Loaded here: with it comes a second copy of Yjs, which says so on the terminal.
-  const { LeveldbPersistence: Persistence } = createRequire(import.meta.url)('y-leveldb') as {
-    LeveldbPersistence: new (folder: string) => LeveldbPersistence;
-  };
-  const level = new Persistence(folder);
+  // Loaded here: the server that only accepts reads this file, too, and needs no LevelDB.
+  const { LeveldbPersistence } = await import('y-leveldb');
+  const level = new LeveldbPersistence(folder);
   for (const name of names) await level.storeUpdate(name, content);
   await level.destroy();
   return folder;
