@@ -41,8 +41,8 @@ export interface App {
   readonly isClosed: boolean;
   /** Erases all data of a user; resolves when no byte is left (P7), with whether there was anything. */
   erase(user: UserId): Promise<boolean>;
-  /** All that is kept of a user, as JSON. */
-  export(user: UserId): AsyncIterable<string>;
+  /** All that is kept of a user, as JSON; returns whether there was anything. */
+  export(user: UserId): AsyncGenerator<string, boolean>;
 }
 
 const STATS_INTERVAL = 60_000;
@@ -232,10 +232,10 @@ class SyncServer implements App {
     return this.#registry.erase(user);
   }
 
-  async *export(user: UserId): AsyncGenerator<string> {
+  async *export(user: UserId): AsyncGenerator<string, boolean> {
     const lease = await this.#registry.open(user);
     try {
-      yield* exportDocument(lease.document, this.#foundation.clock.now());
+      return yield* exportDocument(lease.document, this.#foundation.clock.now());
     } finally {
       lease.release();
     }

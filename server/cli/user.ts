@@ -54,18 +54,29 @@ function whyNot(error: unknown, { verb, user, out }: Task): string {
   return `${reason}\nOr ask the server that runs: ${verb === 'erase' ? `DELETE ${place}` : `GET ${place}/export`}.`;
 }
 
+const nothingOf = (user: UserId): string => `There is nothing of ${user} in the database`;
+
 async function erase(app: App, { user }: Task): Promise<Outcome> {
   const hadData = await app.erase(user);
   const said = hadData
     ? `All data of ${user} is erased. Backups still have it.`
-    : `There is nothing of ${user} in the database: nothing was erased. Is the id right?`;
+    : `${nothingOf(user)}: nothing was erased. Is the id right?`;
   return done(said, { user, erased: hadData });
 }
 
 async function exportTo(app: App, { user, out }: Task): Promise<Outcome> {
   const to = out === undefined ? process.stdout : createWriteStream(out, { flags: 'wx', mode: 0o600 });
-  await pipeline(Readable.from(app.export(user)), to, { end: out !== undefined });
-  return done(out === undefined ? null : `All data of ${user} is in ${out}.`, { user, file: out });
+  let hasData = false;
+  async function* pieces(): AsyncGenerator<string> {
+    hasData = yield* app.export(user);
+  }
+  await pipeline(Readable.from(pieces()), to, { end: out !== undefined });
+  // An id that was typed wrong must not pass for a person of whom nothing is known.
+  const said = hasData
+    ? `All data of ${user} is in ${out}.`
+    : `${nothingOf(user)}: the export is empty. Is the id right?`;
+  if (out === undefined && !hasData) process.stderr.write(`${said}\n`);
+  return done(out === undefined ? null : said, { user, file: out, found: hasData });
 }
 
 export const user: Command = {

@@ -4,8 +4,8 @@ import type { HistoryEntry } from './history/history-entry.js';
 import type { HistoryHead } from './history/history-log.js';
 import type { UserDocument } from './user-document.js';
 
-/** The records as they are durable, the devices, then the history, newest first. */
-export async function* exportDocument(document: UserDocument, now: number): AsyncGenerator<string> {
+/** The records as they are durable, the devices, then the history, newest first. Returns whether anything was there. */
+export async function* exportDocument(document: UserDocument, now: number): AsyncGenerator<string, boolean> {
   const head = await headOf(document);
   const { user, historyLog } = document;
   const { revision, collections, devices } = head;
@@ -17,6 +17,7 @@ export async function* exportDocument(document: UserDocument, now: number): Asyn
     separator = ',\n';
   }
   yield ']}\n';
+  return document.hasData;
 }
 
 /** All of one moment. */

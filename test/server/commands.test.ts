@@ -181,7 +181,11 @@ describe('telemed-sync user', () => {
       history: [{ revision: 1, after: { note: 'value-of-anna' } }],
     });
     const out = join(folder, 'anna.json');
-    expect(run('user', ['export', 'anna', '--out', out], env).status).toBe(0);
+    expect(exported.said).toBe(exported.out);
+    expect(run('user', ['export', 'anna', '--out', out], env)).toMatchObject({
+      status: 0,
+      said: `All data of anna is in ${out}.\n`,
+    });
     expect(JSON.parse(await readFile(out, 'utf8'))).toMatchObject({ userId: 'anna' });
     expect((await stat(out)).mode & 0o777).toBe(0o600);
     expect(run('user', ['erase', 'anna'], env)).toMatchObject({
@@ -189,7 +193,9 @@ describe('telemed-sync user', () => {
       said: expect.stringContaining('Backups'),
     });
     expect(await findInFiles(data, ['value-of-anna'])).toEqual([]);
-    expect(JSON.parse(run('user', ['export', 'anna'], env).out)).toMatchObject({ history: [], devices: [] });
+    const empty = run('user', ['export', 'anna'], env);
+    expect(JSON.parse(empty.out)).toMatchObject({ history: [], devices: [] });
+    expect(empty.said).toContain('There is nothing of anna in the database: the export is empty.');
     for (const nobody of ['anna', 'nobody', 'auth0|64f0']) {
       const { status, said } = run('user', ['erase', nobody], env);
       expect([status, said]).toEqual([0, expect.stringContaining(`There is nothing of ${nobody}`)]);
@@ -285,6 +291,12 @@ describe('telemed-sync', () => {
     expect(await json('keys')).toEqual([2, { error: 'What is to be done?' }, '']);
     await (await LevelStore.open({ folder: data })).close();
     expect(await json('user', 'erase', 'nobody')).toEqual([0, { user: 'nobody', erased: false }, '']);
+    const out = join(folder, 'nobody.json');
+    expect(await json('user', 'export', 'nobody', '--out', out)).toEqual([
+      0,
+      { user: 'nobody', file: out, found: false },
+      '',
+    ]);
     expect(await json('repair', data)).toMatchObject([0, { documents: 1, whole: 1, damaged: [] }, '']);
   });
 
