@@ -39,6 +39,8 @@ export interface ChannelOptions {
   readonly log: Log;
   readonly send: (text: string | Buffer) => void;
   readonly ping: (payload: string) => void;
+  /** What `work` sends leaves in one write. */
+  readonly together: <Result>(work: () => Result) => Result;
   /** Runs what a message asks for; what is wrong with the message is told to its sender. */
   readonly guard: (action: () => void, ack?: string) => void;
   readonly end: (error: SyncError) => void;
@@ -61,7 +63,7 @@ export class JsonChannel implements Subscriber {
   readonly #unsaved: (string | undefined)[] = [];
 
   constructor(options: ChannelOptions) {
-    const { document, device, actor, name, ping, pace, now } = options;
+    const { document, device, actor, name, ping, together, pace, now } = options;
     this.#options = options;
     this.#origin = { via: 'json', device, actor, subscriber: this };
     this.#writer = new JsonWriter(document, this.#origin);
@@ -69,7 +71,7 @@ export class JsonChannel implements Subscriber {
       gap: pace?.gap ?? 0,
       now,
       after: (ms, task) => pace?.after(ms, () => document.whenReady(task)) ?? (() => {}),
-      send: (message) => this.#sendRecord(message),
+      send: (message) => together(() => this.#sendRecord(message)), // and the ping behind it
       doubt: (what) => this.#view?.doubt(what, now()),
     });
     this.#receipts = new Receipts(

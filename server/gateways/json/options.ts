@@ -11,6 +11,8 @@ export interface JsonOutbox {
   answer(text: string, sent: () => void): void;
   /** A WebSocket ping; every client answers it with a pong of the same payload by itself. */
   ping(payload: string): void;
+  /** What `work` sends leaves in one write. */
+  together<Result>(work: () => Result): Result;
   /** Ends the connection with the error's close code. */
   close(error: SyncError): void;
 }

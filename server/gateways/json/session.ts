@@ -38,6 +38,7 @@ export class JsonSession {
       log,
       send: (text: string | Buffer) => this.#send(text),
       ping: (payload: string) => outbox.ping(payload),
+      together: <Result>(work: () => Result) => outbox.together(work),
       guard: (action: () => void, ack?: string) => this.#guard(action, ack),
       end: (error: SyncError) => this.#end(error),
       syncAgain: () => this.#syncAgain(),

@@ -311,6 +311,7 @@ export class UpgradeGateway {
       answer: (text: string, sent: () => void) => answer([text], sent),
       send: (text: string | Buffer) => socket.sendText(text),
       ping: (payload: string) => socket.ping(payload),
+      together: <Result>(work: () => Result) => socket.together(work),
       close: (error: SyncError) => socket.end(error),
     };
     const { maxDepth, maxJsonMessage: maxMessage, jsonPace: gap, bufferClose: mostBytes } = config;

@@ -86,6 +86,16 @@ export class Socket {
     return Math.max(0, this.#ws.bufferedAmount - this.#exempt);
   }
 
+  /** What `work` sends leaves in one write: each write costs as much as what it is about. */
+  together<Result>(work: () => Result): Result {
+    this.#stream.cork();
+    try {
+      return work();
+    } finally {
+      this.#stream.uncork();
+    }
+  }
+
   ping(payload: string): void {
     if (this.#ws.readyState === this.#ws.OPEN) this.#ws.ping(payload);
   }

@@ -2,9 +2,10 @@
 import type { JsonOutbox } from '../../../server/gateways/json/options.js';
 import type { YjsOutbox } from '../../../server/gateways/yjs/session.js';
 
-export function jsonOutbox(outbox: Omit<JsonOutbox, 'answer'>): JsonOutbox {
+export function jsonOutbox(outbox: Omit<JsonOutbox, 'answer' | 'together'>): JsonOutbox {
   return {
     ...outbox,
+    together: (work) => work(),
     answer(text, sent) {
       outbox.send(text);
       sent();
