@@ -2,7 +2,7 @@
 
 import type { UserId } from '../../shared/names.js';
 import { SyncError } from '../errors.js';
-import type { Store } from '../store/store.js';
+import type { RestRow, Store } from '../store/store.js';
 import { REST_SHARE } from './compaction/document-compaction.js';
 import type { DocumentOptions } from './document-options.js';
 import { CheckScratch } from './intake/check.js';
@@ -10,7 +10,7 @@ import type { ServerClientIds } from './replica.js';
 import { safelyWith } from './safely.js';
 import type { Hold } from './sleep/followed-document.js';
 import { FollowedDocuments, type Following } from './sleep/followed-documents.js';
-import { Tombstone } from './tombstone.js';
+import { type Erasable, Tombstone } from './tombstone.js';
 import { UserDocument } from './user-document.js';
 
 const nothing = (): void => {};
@@ -42,6 +42,13 @@ const PRUNE_INTERVAL = 3_600_000;
 /** How often it is looked which documents may sleep, in ms. */
 const SLEEP_INTERVAL = 3_000;
 const SHORTEST_INTERVAL = 20;
+
+const erasableAtRest = ({ revision, stateVector }: RestRow): Erasable => ({
+  revision,
+  devices: { keys: [] },
+  erased: null,
+  stateVector: () => stateVector,
+});
 
 export class DocumentRegistry {
   readonly #options: RegistryOptions;
@@ -131,15 +138,9 @@ export class DocumentRegistry {
     });
     const document = lease?.document ?? null;
     const hadData = document === null || document.hasData;
-    const erase = async (): Promise<void> => {
-      const tombstone = Tombstone.of(document, this.#erasedAt()).encode();
-      await this.#options.store.erase(user, tombstone);
-    };
     try {
-      if (document === null) {
-        this.#followed.fail(user, new SyncError('DOCUMENT_CORRUPT'));
-        await erase();
-      } else await this.#eraseInUse(document, erase);
+      if (document === null) await this.#eraseDamaged(user);
+      else await this.#eraseInUse(document);
       return hadData;
     } finally {
       lease?.release();
@@ -154,9 +155,26 @@ export class DocumentRegistry {
     return times?.erasedAt() ?? now();
   }
 
-  async #eraseInUse(document: UserDocument, erase: () => Promise<void>): Promise<void> {
+  /** What was noted of it at rest still tells who had written, so that they bring nothing back. */
+  async #eraseDamaged(user: UserId): Promise<void> {
+    const noted = this.#followed.noted(user) ?? (await this.#options.store.rest(user).catch(() => null));
+    try {
+      await this.#eraseStored(user, noted && erasableAtRest(noted));
+    } catch (error) {
+      this.#followed.fail(user, new SyncError('DOCUMENT_CORRUPT'));
+      throw error;
+    }
+    this.#followed.fail(user, new SyncError('ERASED'));
+  }
+
+  async #eraseStored(user: UserId, document: Erasable | null): Promise<void> {
+    const tombstone = Tombstone.of(document, this.#erasedAt()).encode();
+    await this.#options.store.erase(user, tombstone);
+  }
+
+  async #eraseInUse(document: UserDocument): Promise<void> {
     await document.exclusive(async () => {
-      await erase();
+      await this.#eraseStored(document.user, document);
       throw new SyncError('ERASED'); // ends this document, and sends everybody away
     });
     if (document.failure?.code !== 'ERASED') throw document.failure;

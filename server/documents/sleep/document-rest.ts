@@ -45,7 +45,8 @@ export class DocumentRest {
   /** Writes what is to be stored before it rests; returns whether that is done. */
   prepare(): boolean {
     const { committer, compaction } = this.#parts;
-    if (!this.isCalm) return false;
+    // A compaction that the store refuses would end the connections of who changed nothing (N3).
+    if (!this.isCalm || !takesWork(this.#store.state)) return false;
     compaction.runForRest();
     committer.saveDevices('all');
     return this.isCalm;

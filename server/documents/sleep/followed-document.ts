@@ -79,6 +79,11 @@ export class FollowedDocument {
     return this.#document !== null;
   }
 
+  /** What is known of it while it sleeps. */
+  get noted(): RestRow | null {
+    return 'document' in this.#state ? null : this.#state;
+  }
+
   /** Whether what comes in has to wait. */
   get isPaused(): boolean {
     return this.#waiting !== null || (this.#document?.isPaused ?? false);

@@ -109,6 +109,11 @@ export class FollowedDocuments {
     if (this.#followed.get(user)?.isAwake) this.#followed.delete(user);
   }
 
+  /** What is known of a document that sleeps. */
+  noted(user: UserId): RestRow | null {
+    return this.#followed.get(user)?.noted ?? null;
+  }
+
   /** Ends those who follow the document although it can't be loaded. */
   fail(user: UserId, error: SyncError): void {
     this.#followed.get(user)?.fail(error);

@@ -348,7 +348,7 @@ describe('what can go wrong', () => {
     world.inner.damage(ANNA);
     await world.registry.erase(ANNA);
     await world.settle();
-    expect(world.phone.closed).toBe('DOCUMENT_CORRUPT');
+    expect(world.phone.closed).toBe('ERASED');
     expect((await world.connect('fresh')).notes).toEqual({});
   });
 
