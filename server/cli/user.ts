@@ -84,7 +84,7 @@ export const user: Command = {
   summary: 'exports or erases all data of a user',
   usage: ['user erase ID', 'user export ID [--out FILE]'],
   details: () =>
-    `DATA_DIR and the key are set as for the server. While the server runs, ask it instead:
+    `The environment is set as for the server, DATA_DIR and the key above all. While the server runs, ask it instead:
 DELETE /admin/users/ID and GET /admin/users/ID/export.`,
   options: { out: { type: 'string' } },
   run,
