@@ -6,6 +6,7 @@ import type { Compactions } from './compaction/compactions.js';
 import type { CompactionSizes } from './compaction/stored-size.js';
 import type { DryRuns } from './intake/dry-run.js';
 import type { QuotaLimits } from './intake/quota.js';
+import type { Slices } from './loading/slices.js';
 import type { ReplicaOptions } from './replica.js';
 import type { Turns } from './turns/turns.js';
 
@@ -15,6 +16,8 @@ export interface DocumentOptions extends ReplicaOptions {
   readonly dryRuns?: DryRuns;
   /** When something is done for this user; without it, at once. */
   readonly turns?: Turns;
+  /** Where large documents are loaded step by step; without it, all are at once. */
+  readonly slices?: Slices;
   /** Where large documents are compacted; without it, all are at once. */
   readonly compactions?: Compactions;
   readonly compactUpdates: number;

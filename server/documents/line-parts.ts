@@ -2,9 +2,9 @@
  * Cuts a large update into parts that a slow line can take, one after the other (N10). Others have their turn
  * meanwhile: reading the structs of 20 MB takes up to a second.
  */
-import { noteSteps } from '../protocol/scan.js';
 import { StructTable } from '../protocol/struct-table.js';
-import { type Deletion, deletionParts, type PartSize, structParts } from './intake/parts.js';
+import { cutInSteps } from './intake/cut.js';
+import type { PartSize } from './intake/parts.js';
 
 /** Up to so many bytes an update is sent as it is: 10 s at 40 KB/s. */
 export const MAX_UNCUT = 384 * 1_024;
@@ -23,16 +23,10 @@ export function cutForLine(update: Uint8Array, size = SIZE): Promise<Uint8Array[
 }
 
 async function cutNow(update: Uint8Array, size: PartSize): Promise<Uint8Array[]> {
-  const deletions: Deletion[] = [];
-  const deletion = (client: number, clock: number, length: number) =>
-    void deletions.push({ client, clock, length });
-  const steps = noteSteps(update, { table, deletion });
-  let step = steps.next();
-  for (; step.done !== true; step = steps.next()) await new Promise(setImmediate);
-  if (step.value) return [update]; // with Skips, which a document in order does not have
-  const firstClocks = new Map(table.sections.map(({ client, from }) => [client, table.clock(from)]));
-  const stateOf = (client: number) => firstClocks.get(client) ?? 0;
-  const parts = [...structParts(update, table, stateOf, size), ...deletionParts(deletions, size.deletions)];
-  table.clear();
+  const parts: Uint8Array[] = [];
+  for (const part of cutInSteps(update, table, size)) {
+    if (part !== null) parts.push(part);
+    await new Promise(setImmediate);
+  }
   return parts.length > 0 ? parts : [update];
 }

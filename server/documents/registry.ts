@@ -6,6 +6,7 @@ import type { RestRow, Store } from '../store/store.js';
 import { REST_SHARE } from './compaction/document-compaction.js';
 import type { DocumentOptions } from './document-options.js';
 import { CheckScratch } from './intake/check.js';
+import { Slices } from './loading/slices.js';
 import type { ServerClientIds } from './replica.js';
 import { safelyWith } from './safely.js';
 import type { Hold } from './sleep/followed-document.js';
@@ -15,7 +16,7 @@ import { UserDocument } from './user-document.js';
 
 const nothing = (): void => {};
 
-export interface RegistryOptions extends Omit<DocumentOptions, 'ids' | 'scratch'> {
+export interface RegistryOptions extends Omit<DocumentOptions, 'ids' | 'scratch' | 'slices'> {
   readonly store: Store;
   /** How long a document that nobody uses stays in memory, in ms. */
   readonly idleTimeout: number;
@@ -54,6 +55,7 @@ export class DocumentRegistry {
   readonly #options: RegistryOptions;
   readonly #entries = new Map<UserId, Entry>();
   readonly #scratch = new CheckScratch();
+  readonly #slices = new Slices();
   #ids: { generation: number; ids: ServerClientIds } | null = null;
 
   readonly #erasures = new Map<UserId, Promise<boolean>>();
@@ -216,23 +218,26 @@ export class DocumentRegistry {
   close(): void {
     clearInterval(this.#pruning);
     clearInterval(this.#sleeping);
+    this.#slices.close();
     this.#followed.clear();
     for (const { idle } of this.#entries.values()) if (idle !== null) clearTimeout(idle);
     this.#entries.clear();
   }
 
   #load(user: UserId): Entry {
-    const loading = this.#options.store.load(user).then((stored) => {
+    const loading = this.#options.store.load(user).then(async (stored) => {
       const document = new UserDocument(user, stored, {
         ...this.#options,
         ids: () => this.#clientIds(),
         scratch: this.#scratch,
+        slices: this.#slices,
         onFailed: (_user, error) => {
           this.#drop(user, entry);
           this.#followed.drop(user);
           this.#options.onFailed(user, error);
         },
       });
+      await document.loaded;
       entry.document = document;
       this.#followed.wake(user, () => this.#use(user, entry, document));
       void this.#prune(document);

@@ -2,10 +2,15 @@
 import type { UserId } from '../../shared/names.js';
 import type { StoredDocument } from '../store/store.js';
 import type { Committer } from './committer.js';
+import { bytesOf } from './compaction/stored-size.js';
 import type { DocumentOptions } from './document-options.js';
 import type { Gate } from './gate.js';
 import type { HistoryWindow } from './history/history-window.js';
+import type { LastChangeOf } from './later-wins/later-wins.js';
 import { Replica } from './replica.js';
+
+/** Up to this size, in bytes, a document is loaded at once: that takes no longer than a few steps of a larger one. */
+const SMALL_LOAD = 64 * 1_024;
 
 export interface ReplicaHolderParts {
   readonly user: UserId;
@@ -17,15 +22,20 @@ export interface ReplicaHolderParts {
 export class ReplicaHolder {
   readonly #parts: ReplicaHolderParts;
   readonly #options: DocumentOptions;
-  #current: Replica;
+  #current: Replica | null = null;
+  /** The first one is there: at once where the document is small. */
+  readonly loaded: Promise<void>;
 
   constructor(stored: StoredDocument, parts: ReplicaHolderParts, options: DocumentOptions) {
     this.#parts = parts;
     this.#options = options;
-    this.#current = this.#replicaOf(stored);
+    const made = this.#replicaOf(stored);
+    if (made instanceof Replica) this.#current = made;
+    this.loaded = this.#take(made);
   }
 
   get current(): Replica {
+    if (this.#current === null) throw new Error('The document is still being loaded.');
     return this.#current;
   }
 
@@ -51,12 +61,20 @@ export class ReplicaHolder {
 
   async #reload(): Promise<void> {
     const stored = await this.load();
-    this.#current = this.#replicaOf(stored);
+    await this.#take(this.#replicaOf(stored));
     this.#parts.history.backTo(stored.revision);
   }
 
-  #replicaOf(stored: StoredDocument): Replica {
+  async #take(made: Replica | Promise<Replica>): Promise<void> {
+    this.#current = await made;
+  }
+
+  #replicaOf(stored: StoredDocument): Replica | Promise<Replica> {
     const { history } = this.#parts;
-    return new Replica(stored, this.#options, (key, path) => history.lastChange(key, path));
+    const { slices } = this.#options;
+    const lastChangeOf: LastChangeOf = (key, path) => history.lastChange(key, path);
+    return slices === undefined || bytesOf(stored.updates) <= SMALL_LOAD
+      ? new Replica(stored, this.#options, lastChangeOf)
+      : slices.run(Replica.inSteps(stored, this.#options, lastChangeOf));
   }
 }

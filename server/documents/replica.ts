@@ -15,11 +15,13 @@ import type { Admission, Admitted } from './intake/admission.js';
 import { CheckScratch, UpdateCheck } from './intake/check.js';
 import { UpdateCost } from './intake/cost.js';
 import { bringsNews } from './intake/news.js';
+import type { PartSize } from './intake/parts.js';
 import { Contests } from './later-wins/contests.js';
 import { type KeptTimes, timesOf } from './later-wins/kept-times.js';
 import { type LastChangeOf, NOT_KNOWN } from './later-wins/later-wins.js';
 import { lostImages } from './later-wins/lost-images.js';
 import type { MadeAt } from './later-wins/made-at.js';
+import { applyInSteps } from './loading/apply-in-steps.js';
 import { type ImageChange, RecordImages, type Touched } from './records/record-images.js';
 import { keyOf } from './records/record-key.js';
 import { joinedFields, recordsOf } from './records/touched-records.js';
@@ -101,15 +103,44 @@ export class Replica {
    * Applies the stored updates one by one: what Yjs collects depends on where one ends and the next begins.
    *
    * @param lastChangeOf what the history tells
+   * @param isWhole where not, the updates are yet to be applied
    */
-  constructor(stored: ReplicaSource, options: ReplicaOptions, lastChangeOf: LastChangeOf = NOT_KNOWN) {
+  constructor(
+    stored: ReplicaSource,
+    options: ReplicaOptions,
+    lastChangeOf: LastChangeOf = NOT_KNOWN,
+    isWhole = true,
+  ) {
     this.#options = options;
-    const { past, retention } = options.times ?? timesOf(options.now);
+    const { past } = options.times ?? timesOf(options.now);
     this.erased = stored.tombstone ? Tombstone.decode(stored.tombstone, past) : null;
     this.#conflicts = new Conflicts(this.doc, decodeMemory(stored.memory), options.now, lastChangeOf);
+    if (!isWhole) return;
     for (const update of stored.updates) Y.applyUpdate(this.doc, update);
+    this.#begin();
+  }
+
+  /** The same in short steps, of a large document; its records are read as well, which else the first change does. */
+  static *inSteps(
+    stored: ReplicaSource,
+    options: ReplicaOptions,
+    lastChangeOf: LastChangeOf = NOT_KNOWN,
+    size?: PartSize,
+  ): Generator<void, Replica> {
+    const replica = new Replica(stored, options, lastChangeOf, false);
+    yield* applyInSteps(replica.doc, stored.updates, size);
+    replica.#begin();
+    yield;
+    yield* replica.images.readInSteps();
+    return replica;
+  }
+
+  /** The stored updates are applied. */
+  #begin(): void {
+    const { now, times, keepFor } = this.#options;
+    const { retention } = times ?? timesOf(now);
     this.#defineRoots();
-    this.#conflicts.prune(retention() - options.keepFor);
+    this.#conflicts.prune(retention() - keepFor);
     this.doc.on('afterTransaction', (transaction: Y.Transaction) => {
       this.#noteRecords(transaction);
       this.#defineRoots();

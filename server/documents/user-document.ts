@@ -83,6 +83,11 @@ export class UserDocument {
     return this.#replicas.current;
   }
 
+  /** Until then, it has no content; a large one is loaded step by step. */
+  get loaded(): Promise<void> {
+    return this.#replicas.loaded;
+  }
+
   /** The user's change counter, commits under way included. */
   get revision(): number {
     return this.history.revision;

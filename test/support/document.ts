@@ -22,12 +22,8 @@ export function followedOf(document: UserDocument): FollowedDocument {
   return made;
 }
 
-/** A user's document without sockets around it, for the time of one test. */
-export async function openDocument(
-  store: Store,
-  user = 'anna',
-  options: Partial<RegistryOptions> = {},
-): Promise<UserDocument> {
+/** Documents without sockets around them, for the time of one test. */
+export function registryOf(store: Store, options: Partial<RegistryOptions> = {}): DocumentRegistry {
   const registry = new DocumentRegistry({
     store,
     idleTimeout: 1_000,
@@ -48,5 +44,14 @@ export async function openDocument(
     ...options,
   });
   onTestFinished(() => registry.close());
-  return (await registry.open(user as UserId)).document;
+  return registry;
+}
+
+/** The same of one user. */
+export async function openDocument(
+  store: Store,
+  user = 'anna',
+  options: Partial<RegistryOptions> = {},
+): Promise<UserDocument> {
+  return (await registryOf(store, options).open(user as UserId)).document;
 }

@@ -62,9 +62,9 @@ export class SleepWorld {
     return this.store.loads.length;
   }
 
-  /** Everything that is under way arrives, and is saved. */
+  /** Everything that is under way arrives, and is saved; a large document is loaded in several turns. */
   async settle(): Promise<void> {
-    for (let quiet = 0; quiet < 5; quiet++) {
+    for (let quiet = 0; quiet < 16; quiet++) {
       await new Promise(setImmediate);
       for (const device of this.devices) if (device.flush()) quiet = 0;
     }

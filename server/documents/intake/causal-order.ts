@@ -5,6 +5,10 @@ import { NONE, type Section, type StructTable } from '../../protocol/struct-tabl
 type Visit = (row: number, client: number) => void;
 type StateOf = (client: number) => number;
 
+/** Rows that are visited without a rest. */
+const STEP = 4_096;
+const RESTS = 'rests';
+
 /**
  * Visits each row after those that it builds on. Of the update, nothing may be missing.
  *
@@ -15,8 +19,15 @@ export function inCausalOrder(table: StructTable, stateOf: StateOf, visit: Visit
   // References to later clocks of the same client are refused by the scan: one client alone is in order.
   if (only !== undefined && second === undefined) {
     for (let row = only.from; row < only.to; row++) visit(row, only.client);
-  } else new CausalWalk(table, stateOf, visit).run();
+  } else {
+    const steps = causalSteps(table, stateOf, visit);
+    while (steps.next().done !== true);
+  }
 }
+
+/** The same, with a rest now and then. */
+export const causalSteps = (table: StructTable, stateOf: StateOf, visit: Visit): Generator<void> =>
+  new CausalWalk(table, stateOf, visit).steps();
 
 /** One client whose structs are passed until its clock `until` is reached. */
 interface Task {
@@ -32,6 +43,7 @@ class CausalWalk {
   readonly #next: number[];
   readonly #known: number[];
   readonly #isWaiting: boolean[];
+  #passed = 0;
 
   constructor(table: StructTable, stateOf: StateOf, visit: Visit) {
     this.#table = table;
@@ -42,11 +54,16 @@ class CausalWalk {
     this.#isWaiting = table.sections.map(() => false);
   }
 
-  run(): void {
+  *steps(): Generator<void> {
     for (let index = 0; index < this.#next.length; index++) {
       const stack: Task[] = [{ section: index, until: Number.POSITIVE_INFINITY }];
       for (let task = stack.at(-1); task !== undefined; task = stack.at(-1)) {
         const blocker = this.#advance(task);
+        if (blocker === RESTS) {
+          this.#passed = 0;
+          yield;
+          continue;
+        }
         this.#isWaiting[task.section] = blocker !== null;
         if (blocker === null) stack.pop();
         else if (this.#isWaiting[blocker.section] === true)
@@ -56,14 +73,15 @@ class CausalWalk {
     }
   }
 
-  /** Passes rows until the task is done or a row needs another client first, which is returned. */
-  #advance({ section, until }: Task): Task | null {
+  /** Passes rows until the task is done, or a row needs another client first, which is returned, or a rest is due. */
+  #advance({ section, until }: Task): Task | typeof RESTS | null {
     const { client, to } = this.#table.sections[section] as Section;
     for (let row = this.#next[section] as number; row < to; row++) {
       this.#next[section] = row;
       if ((this.#known[section] as number) > until) return null;
       const blocker = this.#blocker(row, client);
       if (blocker !== null) return blocker;
+      if (this.#passed++ === STEP) return RESTS;
       this.#visit(row, client);
       const end = this.#table.clock(row) + this.#table.lengthOf(row);
       this.#known[section] = Math.max(this.#known[section] as number, end);

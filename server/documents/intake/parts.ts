@@ -2,7 +2,7 @@
 import * as encoding from 'lib0/encoding';
 import { scanUpdate } from '../../protocol/scan.js';
 import { type Section, StructTable } from '../../protocol/struct-table.js';
-import { inCausalOrder } from './causal-order.js';
+import { causalSteps } from './causal-order.js';
 
 /** What a part holds at most, but for a single struct that is larger. */
 export interface PartSize {
@@ -42,12 +42,13 @@ export function partsOf(
   return [...structParts(update, table, stateOf, size), ...deletionParts(deletions, size.deletions)];
 }
 
-export function structParts(
+/** Each part when it is asked for. */
+export function* structParts(
   update: Uint8Array,
   table: StructTable,
   stateOf: (client: number) => number,
   size: PartSize,
-): Uint8Array[] {
+): Generator<Uint8Array> {
   const parts: Uint8Array[] = [];
   const sections = new Map(table.sections.map((section) => [section.client, section]));
   let rows = new Map<number, Rows>();
@@ -57,7 +58,7 @@ export function structParts(
     rows = new Map();
     [structs, bytes] = [0, 0];
   };
-  inCausalOrder(table, stateOf, (row, client) => {
+  const add = (row: number, client: number) => {
     const isLast = row + 1 === sections.get(client)?.to;
     const end = isLast ? sections.get(client)?.endsAt : table.at[row + 1];
     const length = (end ?? 0) - (table.at[row] ?? 0);
@@ -67,9 +68,10 @@ export function structParts(
     else known.to = row + 1;
     bytes += length;
     if (++structs >= size.structs) cut();
-  });
+  };
+  for (const _rest of causalSteps(table, stateOf, add)) yield* parts.splice(0);
   cut();
-  return parts;
+  yield* parts;
 }
 
 function encodeRows(

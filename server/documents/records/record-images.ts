@@ -16,6 +16,9 @@ export interface ImageChange extends RecordKey {
   readonly after: RecordImage | null;
 }
 
+/** Records that are read without a rest. */
+const STEP = 512;
+
 /**
  * The records of a document as they were after the last change, so that each change knows what was before. They
  * are read once, when they are first needed; after that only what a change touched is read again.
@@ -30,8 +33,22 @@ export class RecordImages {
 
   /** Reads all records, unless they are known. */
   complete(): ReadonlyMap<string, RecordImage> {
-    this.#images ??= this.#readAll();
-    return this.#images;
+    if (this.#images === null) for (const _rest of this.readInSteps());
+    return this.#images ?? new Map();
+  }
+
+  /** The same with rests; the document must not change meanwhile. */
+  *readInSteps(): Generator<void> {
+    const images = new Map<string, RecordImage>();
+    let read = 0;
+    for (const collection of collectionNames(this.#doc)) {
+      for (const id of this.#doc.getMap(collection).keys() as Iterable<RecordId>) {
+        const map = recordMap(this.#doc, collection, id);
+        if (map !== null) images.set(keyOf({ collection, id }), readImage(map, id));
+        if (++read % STEP === 0) yield;
+      }
+    }
+    this.#images = images;
   }
 
   get(key: RecordKey): RecordImage | null {
@@ -67,17 +84,5 @@ export class RecordImages {
     const map = recordMap(this.#doc, collection, id);
     if (map === null) return null;
     return before === null || fields === null ? readImage(map, id) : readImageFields(before, map, id, fields);
-  }
-
-  #readAll(): Map<string, RecordImage> {
-    const images = new Map<string, RecordImage>();
-    for (const collection of collectionNames(this.#doc)) {
-      for (const id of this.#doc.getMap(collection).keys()) {
-        const map = recordMap(this.#doc, collection, id as RecordId);
-        if (map !== null)
-          images.set(keyOf({ collection, id: id as RecordId }), readImage(map, id as RecordId));
-      }
-    }
-    return images;
   }
 }

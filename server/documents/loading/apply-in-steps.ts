@@ -1,0 +1,65 @@
+/**
+ * Applies the stored updates of a document in short steps. A large one is cut, and its parts still count as one
+ * transaction of Yjs: what is collected and joined depends on where one ends and the next begins.
+ */
+import * as Y from 'yjs';
+import { SyncError } from '../../errors.js';
+import { StructTable } from '../../protocol/struct-table.js';
+import { cutInSteps } from '../intake/cut.js';
+import type { PartSize } from '../intake/parts.js';
+
+/** What a step holds at most; it takes some ms, and several times that before the code is compiled. */
+const SIZE: PartSize = { structs: 1_024, bytes: 64 * 1_024, deletions: 4_096 };
+
+/** What a small update costs beside its bytes, told in bytes: for itself, and for each client of the document. */
+const PER_UPDATE = 1_024;
+const PER_CLIENT = 8;
+
+export function* applyInSteps(doc: Y.Doc, updates: readonly Uint8Array[], size = SIZE): Generator<void> {
+  const table = new StructTable();
+  let work = 0;
+  for (const update of updates) {
+    if (update.length > size.bytes) yield* applyCut(doc, update, table, size);
+    else Y.applyUpdate(doc, update);
+    work += Math.min(update.length, size.bytes) + PER_UPDATE + PER_CLIENT * doc.store.clients.size;
+    if (work < size.bytes) continue;
+    work = 0;
+    yield;
+  }
+}
+
+function* applyCut(doc: Y.Doc, update: Uint8Array, table: StructTable, size: PartSize): Generator<void> {
+  const whole = new Y.Transaction(doc, null, false);
+  try {
+    for (const part of cutInSteps(update, table, size)) {
+      if (part !== null) applyWithin(whole, part);
+      yield;
+    }
+  } catch (error) {
+    // What can't be cut, as nobody but a foreign server writes it, is for Yjs to read; what is there, it passes over.
+    if (!(error instanceof SyncError)) throw error;
+    applyWithin(whole, update);
+  }
+  const { beforeState, deleteSet, changed, changedParentTypes, _mergeStructs, _needFormattingCleanup } =
+    whole;
+  const parts = {
+    beforeState,
+    deleteSet,
+    changed,
+    changedParentTypes,
+    _mergeStructs,
+    _needFormattingCleanup,
+  };
+  Y.transact(doc, (transaction) => void Object.assign(transaction, parts), null, false);
+}
+
+/** To Yjs, it is applied while `transaction` goes on. */
+function applyWithin(transaction: Y.Transaction, update: Uint8Array): void {
+  const { doc } = transaction;
+  doc._transaction = transaction;
+  try {
+    Y.applyUpdate(doc, update);
+  } finally {
+    doc._transaction = null;
+  }
+}

@@ -1,0 +1,140 @@
+/** A large document is loaded in steps, and all others have their turn between two. */
+import { describe, expect, test } from 'vitest';
+import * as Y from 'yjs';
+import type { Origin } from '../../../../server/documents/changes.js';
+import { Slices } from '../../../../server/documents/loading/slices.js';
+import { MemoryStore } from '../../../../server/store/memory/memory-store.js';
+import type { DeviceId } from '../../../../shared/names.js';
+import { registryOf } from '../../../support/document.js';
+import { user } from '../../../support/notes.js';
+import { jsonOfDoc } from '../../../support/replicas.js';
+
+const ANNA = user('anna');
+const origin: Origin = { via: 'http', device: 'phone' as DeviceId, actor: null, subscriber: null };
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+/** How many turns of the event loop pass until it settles. */
+async function turnsOf(work: Promise<unknown>): Promise<number> {
+  let isOver = false;
+  const end = () => {
+    isOver = true;
+  };
+  work.then(end, end);
+  let turns = 0;
+  for (; !isOver; turns++) await turn();
+  return turns;
+}
+
+function docOf(records: number): Y.Doc {
+  const doc = new Y.Doc();
+  doc.transact(() => {
+    for (let n = 0; n < records; n++)
+      doc.getMap('patients').set(`p${n}`, new Y.Map([['name', `the name of patient ${n}`]]));
+  });
+  return doc;
+}
+
+async function stored(records: number) {
+  const store = new MemoryStore();
+  const doc = docOf(records);
+  await store.load(ANNA);
+  await store.commit(ANNA, { update: Y.encodeStateAsUpdate(doc), revision: 1 });
+  const rebuilt: string[] = [];
+  const registry = registryOf(store, { onRebuilt: (who) => void rebuilt.push(who) });
+  return { store, doc, registry, rebuilt };
+}
+
+describe('[S] a large document', () => {
+  test('is loaded in steps, and whoever asks waits for all of it', async () => {
+    const { doc, registry } = await stored(4_000);
+    const [first, second] = [registry.open(ANNA), registry.open(ANNA)];
+    expect(await turnsOf(first)).toBeGreaterThan(10);
+    const { document } = await first;
+    expect((await second).document).toBe(document);
+    expect(jsonOfDoc(document.doc)).toEqual(jsonOfDoc(doc));
+    expect(document.countRecords()).toBe(4_000);
+  });
+
+  test('a small one is there at once', async () => {
+    const { registry } = await stored(100);
+    expect(await turnsOf(registry.open(ANNA))).toBeLessThan(3);
+  });
+
+  test('[S1] is made anew in steps after a fault, and what comes meanwhile waits', async () => {
+    const { doc, registry, rebuilt } = await stored(4_000);
+    const { document } = await registry.open(ANNA);
+    const fault = () => {
+      throw new Error('as Yjs throws');
+    };
+    expect(() => document.write(origin, fault)).toThrow('as Yjs throws');
+    expect(rebuilt).toEqual([ANNA]);
+    const written = new Promise<void>((resolve) =>
+      document.whenReady(() => {
+        document.write(
+          origin,
+          (own) => void own.getMap('patients').set('late', new Y.Map([['name', 'Ada']])),
+        );
+        resolve();
+      }),
+    );
+    expect(await turnsOf(written)).toBeGreaterThan(10);
+    expect(document.record({ collection: 'patients', id: 'late' } as never)).toEqual({
+      id: 'late',
+      name: 'Ada',
+    });
+    expect(Object.keys(jsonOfDoc(document.doc) as object)).toEqual(Object.keys(jsonOfDoc(doc) as object));
+    expect(document.countRecords()).toBe(4_001);
+  });
+
+  test('[P7] an erasure that comes while it is loaded erases it', async () => {
+    const { store, registry } = await stored(4_000);
+    const opened = registry.open(ANNA);
+    await turn();
+    expect(await registry.erase(ANNA)).toBe(true);
+    expect((await opened).document.failure?.code).toBe('ERASED');
+    expect((await store.load(ANNA)).updates).toEqual([]);
+    expect((await registry.open(ANNA)).document.countRecords()).toBe(0);
+  });
+
+  test('a server that stops does not wait for it', async () => {
+    const { registry } = await stored(4_000);
+    const opened = registry.open(ANNA);
+    await turn();
+    registry.close();
+    await expect(opened).rejects.toMatchObject({ code: 'RESTARTING' });
+  });
+});
+
+describe('work in slices', () => {
+  function* steps(name: string, log: string[]): Generator<void, string> {
+    for (let n = 0; n < 3; n++) {
+      log.push(name);
+      yield;
+    }
+    return name;
+  }
+
+  test('is done one after the other, a step in a turn', async () => {
+    const [slices, log] = [new Slices(), [] as string[]];
+    const works = Promise.all([slices.run(steps('a', log)), slices.run(steps('b', log))]);
+    const seen: number[] = [];
+    works.then(() => seen.push(-1));
+    while (seen.at(-1) !== -1) {
+      seen.push(log.length);
+      await turn();
+    }
+    expect(await works).toEqual(['a', 'b']);
+    expect(log).toEqual(['a', 'a', 'a', 'b', 'b', 'b']);
+    expect(seen.slice(1, -1).every((count, at) => count - (seen[at] ?? 0) <= 1)).toBe(true);
+  });
+
+  test('of what throws, the next one is done all the same', async () => {
+    const [slices, log] = [new Slices(), [] as string[]];
+    // biome-ignore lint/correctness/useYield: it throws before
+    const failing = (function* (): Generator<void> {
+      throw new Error('corrupt');
+    })();
+    await expect(slices.run(failing)).rejects.toThrow('corrupt');
+    expect(await slices.run(steps('b', log))).toBe('b');
+  });
+});
