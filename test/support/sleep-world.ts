@@ -93,9 +93,15 @@ export class SleepWorld {
     options: { readOnly?: boolean; of?: UserId } = {},
   ): Promise<SleepDevice> {
     const following = await this.registry.follow(options.of ?? ANNA);
-    const device = new SleepDevice(name as DeviceId, doc, following, options.readOnly ?? false);
-    this.devices.push(device);
+    const device = this.add(name, doc, following, options.readOnly);
     await this.settle();
+    return device;
+  }
+
+  /** A device that has connected, of which nothing has arrived yet. */
+  add(name: string, doc: Y.Doc, following: Following, readOnly = false): SleepDevice {
+    const device = new SleepDevice(name as DeviceId, doc, following, readOnly);
+    this.devices.push(device);
     return device;
   }
 

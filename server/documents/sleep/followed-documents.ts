@@ -5,6 +5,7 @@ import { type RestRow, type Store, takesWork } from '../../store/store.js';
 import type { Safely } from '../safely.js';
 import type { Turns } from '../turns/turns.js';
 import { FollowedDocument, type FollowedOptions, type Hold } from './followed-document.js';
+import { Wakes } from './wakes.js';
 
 /** A document that somebody follows; `release` it when done. */
 export interface Following {
@@ -29,20 +30,25 @@ export interface SleepOptions {
   readonly restAfter: number | null;
 }
 
+/** How long documents are put to sleep before others have their turn, in ms. */
+const SLICE = 5;
+
 export class FollowedDocuments {
   readonly #followed = new Map<UserId, FollowedDocument>();
   readonly #documents: Documents;
   readonly #options: SleepOptions;
   readonly #each: FollowedOptions;
+  #isLooking = false;
 
   constructor(documents: Documents, options: SleepOptions) {
     this.#documents = documents;
     this.#options = options;
     const { store, safely, turns } = options;
+    const wakes = new Wakes(store);
     this.#each = {
       safely,
       turns,
-      open: (user) => documents.open(user),
+      open: (user) => wakes.run(() => documents.open(user)),
       whole: (user, revision) => store.whole(user, revision),
       onEnd: (followed) => {
         if (this.#followed.get(followed.user) === followed) this.#followed.delete(followed.user);
@@ -121,11 +127,22 @@ export class FollowedDocuments {
 
   /** Puts to sleep what may. To be called every few seconds, with the time from any moment on. */
   sleep(now: number): void {
-    const { restAfter } = this.#options;
-    if (restAfter === null) return;
-    for (const followed of this.#followed.values()) {
+    if (this.#options.restAfter === null || this.#isLooking) return;
+    this.#isLooking = true;
+    this.#look(this.#followed.values(), this.#options.restAfter, now);
+  }
+
+  /** Thousands may be due at once, as after a start: what comes in is done in between. */
+  #look(all: Iterator<FollowedDocument>, restAfter: number, now: number): void {
+    const end = performance.now() + SLICE;
+    for (let next = all.next(); !next.done; next = all.next()) {
+      const followed = next.value;
       this.#options.safely(() => followed.sleepAfter(restAfter, now));
+      if (performance.now() < end) continue;
+      setImmediate(() => this.#look(all, restAfter, now));
+      return;
     }
+    this.#isLooking = false;
   }
 
   clear(): void {

@@ -1,9 +1,10 @@
 /** Documents that sleep while the store fails, hangs or is asked for much at once (N2, N3, P5, P7, P8). */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import type * as Y from 'yjs';
+import { LevelFixture } from '../../../support/level-fixture.js';
 import { user } from '../../../support/notes.js';
 import { client } from '../../../support/replicas.js';
-import { ANNA, SleepWorld } from '../../../support/sleep-world.js';
+import { ANNA, REST_AFTER, type SleepDevice, SleepWorld } from '../../../support/sleep-world.js';
 
 function notes(count: number, id = 77): Y.Doc {
   const doc = client(id);
@@ -38,5 +39,40 @@ describe('a document at rest in trouble', () => {
     expect(world.phone.closed).toBe('ERASED');
     const again = await world.connect('again', doc);
     expect(again.closed).toBe('ERASED');
+  });
+
+  it('[P8] thousands who edit at the same moment are all woken, none is sent away', async () => {
+    const store = await (await LevelFixture.create()).open();
+    onTestFinished(() => store.close());
+    const world = new SleepWorld(undefined, { store });
+    const users = Array.from({ length: 1_050 }, (_, index) => user(`user-${index}`));
+    for (const each of users) world.add('phone', client(5), await world.registry.follow(each));
+    await world.settle();
+    while (world.registry.asleep < users.length) await world.sleep();
+    for (const device of world.devices) device.set('a', 1);
+    for (const device of world.devices) device.askCheckpoint();
+    const isAnswered = ({ closed, got }: SleepDevice) =>
+      closed !== null || got.some(({ type }) => type === 'checkpoint');
+    while (!world.devices.every(isAnswered)) await world.settle();
+    expect(world.devices.filter(({ closed }) => closed !== null)).toHaveLength(0);
+    expect(world.failures).toEqual([]);
+  });
+
+  it('[N2] [P8] many that are due at once fall asleep little by little: others have their turn in between', async () => {
+    let uptime = 0;
+    const world = new SleepWorld(undefined, { uptime: () => uptime });
+    const users = Array.from({ length: 100 }, (_, index) => user(`user-${index}`));
+    for (const each of users) world.add('phone', notes(500), await world.registry.follow(each));
+    await world.settle();
+    const asleepAtOnce: number[] = [];
+    while (world.registry.asleep < users.length) {
+      const before = world.registry.asleep;
+      world.registry.sleep();
+      asleepAtOnce.push(world.registry.asleep - before);
+      await world.settle();
+      uptime += REST_AFTER;
+    }
+    expect(Math.max(...asleepAtOnce)).toBeLessThan(users.length);
+    expect(world.failures).toEqual([]);
   });
 });
