@@ -30,6 +30,8 @@ interface Soak {
   readonly samples: readonly Memory[];
   readonly edits: number;
   readonly lost: readonly string[];
+  /** A connection that the server ends may be ended; what it had confirmed has to be there. */
+  readonly closed: readonly string[];
 }
 
 /** The exit code. */
@@ -38,19 +40,19 @@ export async function soak(minutes: number, scope: Scope): Promise<number> {
   const program = durableServer(await scope.folder(), COLLECTING, LET_GO)(core);
   const server = await ServerProcess.start(program, scope);
   const visitors = Array.from({ length: VISITORS }, (_, index) => new Visitor(index));
-  const { samples, edits, lost } = await endure(server, visitors, minutes);
+  const endured = await endure(server, visitors, minutes);
   const again = await ServerProcess.start(program, scope);
   const lostByCrash = await lossesOf(visitors, again.port);
-  return judge({ samples, edits, lost: [...lost, ...lostByCrash] });
+  return judge({ ...endured, lost: [...endured.lost, ...lostByCrash] });
 }
 
-function judge({ samples, edits, lost }: Soak): number {
+function judge({ samples, edits, lost, closed }: Soak): number {
   const after = samples.filter(({ at }) => at >= WARM_UP * (samples.at(-1)?.at ?? 0));
   const growth = slope(lowest(after, WINDOWS));
   const heap = slope(after.map(({ at, heap: value }) => ({ at, value })));
   const last = samples.at(-1);
   print(`${edits} edits confirmed by ${VISITORS} users, then killed: ${lost.length} users lost some`);
-  for (const each of lost) print(`  ${each}`);
+  for (const each of [...lost, ...closed]) print(`  ${each}`);
   const lows = lowest(samples, 2 * WINDOWS).map(({ value }) => value.toFixed(0));
   print(`memory from the start, lowest of each window, in MB: ${lows.join(' ')}`);
   print(`at the end ${last?.value.toFixed(0)} MB, of which the heap ${last?.heap.toFixed(0)} MB`);
@@ -69,11 +71,15 @@ async function endure(server: ServerProcess, visitors: readonly Visitor[], minut
   const untilKilled = <T>(task: Promise<T>): Promise<T | 'killed'> =>
     Promise.race([task.catch((error) => (isOver() ? killed : Promise.reject(error))), killed]);
   const samples: Memory[] = [];
-  const counted = { edits: 0, lost: [] as string[] };
+  const counted = { edits: 0, lost: [] as string[], closed: [] as string[] };
   const free = [...visitors];
   const come = async (visitor: Visitor, turn: number): Promise<void> => {
-    const edits = await visitor.visit(server.port, turn % 2 === 0 ? 'native' : 'json');
-    counted.edits += edits;
+    try {
+      const edits = await visitor.visit(server.port, turn % 2 === 0 ? 'native' : 'json');
+      counted.edits += edits;
+    } catch (error) {
+      if (!isOver()) counted.closed.push(String(error));
+    }
     counted.lost.push(...(await visitor.lost(server.port)));
   };
   const work = async (): Promise<void> => {

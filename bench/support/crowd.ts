@@ -13,6 +13,9 @@ export interface Device<Frame> {
   close(): void;
 }
 
+export const closedBy = (code: number, reason: Buffer): Error =>
+  new Error(`The server closed a connection: ${code} ${reason.toString()}`.trim());
+
 export interface CrowdOptions<Frame> {
   readonly users: number;
   readonly devicesPerUser: number;

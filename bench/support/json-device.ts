@@ -1,6 +1,6 @@
 /** A JSON device without a store: sends whole records, and knows of a message only its type. */
 import { WebSocket } from 'ws';
-import type { Device } from './crowd.js';
+import { closedBy, type Device } from './crowd.js';
 import { COLLECTION } from './json-edits.js';
 import { print } from './print.js';
 
@@ -34,7 +34,7 @@ export class JsonDevice implements Device<string> {
     this.#ws = ws;
     ws.on('message', (data: Buffer) => this.#receive(data));
     ws.on('error', (error) => this.#lost(error));
-    ws.on('close', () => this.#lost(new Error('The server closed a connection.')));
+    ws.on('close', (code, reason) => this.#lost(closedBy(code, reason)));
     await confirmed;
   }
 
@@ -59,11 +59,14 @@ export class JsonDevice implements Device<string> {
     this.#ws?.send(`${this.#head}${record},"timestamp":${now}},"timestamp":${now}${more}}`);
   }
 
+  /** Who waits is told when the connection is lost; where nobody does, that is no fault. */
   #answer(): Promise<void> {
-    return new Promise((resolve, reject) => {
+    const answer = new Promise<void>((resolve, reject) => {
       this.#answered = resolve;
       this.#lost = reject;
     });
+    answer.catch(() => {});
+    return answer;
   }
 
   #receive(message: Buffer): void {

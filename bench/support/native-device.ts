@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import * as decoding from 'lib0/decoding';
 import { WebSocket } from 'ws';
 import * as Y from 'yjs';
-import type { Device } from './crowd.js';
+import { closedBy, type Device } from './crowd.js';
 import { CHECKPOINT, SYNC, SYNC_STEP_1, SYNC_STEP_2, syncFrame, UPDATE } from './frames.js';
 
 const EMPTY = new Y.Doc();
@@ -16,6 +16,7 @@ export class NativeDevice implements Device<Uint8Array> {
   readonly #handshake: boolean;
   #ws: WebSocket | null = null;
   #answered: (message: Buffer) => void = () => {};
+  #lost: (error: Error) => void = () => {};
 
   /** `handshake`: whether the server speaks the y protocol, or only forwards. */
   constructor(url: string, handshake: boolean) {
@@ -30,7 +31,8 @@ export class NativeDevice implements Device<Uint8Array> {
     this.#ws = ws;
     ws.on('message', (data: Buffer) => this.#receive(data));
     await once(ws, 'open');
-    ws.on('error', () => {});
+    ws.on('error', (error) => this.#lost(error));
+    ws.on('close', (code, reason) => this.#lost(closedBy(code, reason)));
     if (!this.#handshake) return;
     this.send(ASK);
     await synced;
@@ -59,10 +61,14 @@ export class NativeDevice implements Device<Uint8Array> {
     this.#ws?.terminate();
   }
 
+  /** Who waits is told when the connection is lost; where nobody does, that is no fault. */
   #answer(): Promise<Buffer> {
-    return new Promise((resolve) => {
+    const answer = new Promise<Buffer>((resolve, reject) => {
       this.#answered = resolve;
+      this.#lost = reject;
     });
+    answer.catch(() => {});
+    return answer;
   }
 
   #receive(data: Buffer): void {

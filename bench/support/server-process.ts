@@ -15,8 +15,8 @@ export interface ServerProgram {
   readonly core: number | null;
 }
 
-const START_TIMEOUT = 15_000;
-const STOP_TIMEOUT = 3_000;
+const START_TIMEOUT = 60_000;
+const STOP_TIMEOUT = 30_000;
 const MS_PER_TICK = 10;
 
 export class ServerProcess {
