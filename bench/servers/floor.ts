@@ -25,7 +25,8 @@ const NOTES = { table: new StructTable(), deletion: () => {} };
 interface Job {
   readonly room: Room;
   readonly author: WebSocket;
-  readonly update: Uint8Array;
+  /** `null` for a question whether all before it is durable: the message goes back to who asked. */
+  readonly update: Uint8Array | null;
   readonly message: Uint8Array | string;
 }
 
@@ -101,6 +102,7 @@ async function writeAll(): Promise<void> {
     jobs = [];
     const batch = db.batch();
     for (const { room, update } of written) {
+      if (update === null) continue;
       const [updateKey, entryKey] = room.nextKeys();
       batch.put(updateKey, update).put(entryKey, ENTRY);
     }
@@ -113,12 +115,13 @@ async function writeAll(): Promise<void> {
   running = false;
 }
 
-function show({ room, author, message }: Job): void {
-  for (const member of room.members) if (member !== author) member.send(message);
+function show({ room, author, update, message }: Job): void {
+  if (update === null) author.send(message);
+  else for (const member of room.members) if (member !== author) member.send(message);
 }
 
 function receive(room: Room, ws: WebSocket, message: Buffer): void {
-  if (message[0] === CHECKPOINT[0]) ws.send(message);
+  if (message[0] === CHECKPOINT[0]) keep({ room, author: ws, update: null, message });
   if (message[0] !== SYNC) return;
   const decoder = decoding.createDecoder(
     new Uint8Array(message.buffer, message.byteOffset + 2, message.length - 2),

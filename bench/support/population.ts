@@ -1,6 +1,7 @@
 /** Users who have records already, and their devices that come back. */
 import { cp } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import * as Y from 'yjs';
 import { updateFrame } from './frames.js';
 import { JsonDevice } from './json-device.js';
@@ -13,6 +14,8 @@ export const RECORDS = 100;
 const COLLECTION = 'appointments';
 const FIELDS = { doctor: 'Dr. Smith', date: '2024-01-20', time: '10:00', status: 'scheduled', room: '4' };
 const AT_ONCE = 64;
+const ATTEMPTS = 20;
+const PUT_OFF = 500;
 
 /** The document that each of them has: 100 records of six fields. */
 export const CONTENT = ((): Uint8Array => {
@@ -44,6 +47,18 @@ export async function forEachUser(users: number, task: (index: number) => Promis
   await Promise.all(Array.from({ length: AT_ONCE }, work));
 }
 
+/** A server that is too busy puts connections off (1013), and devices come again. */
+async function persist<T>(connect: () => Promise<T>): Promise<T> {
+  for (let left = ATTEMPTS; ; left--) {
+    try {
+      return await connect();
+    } catch (error) {
+      if (left === 0) throw error;
+      await sleep(PUT_OFF);
+    }
+  }
+}
+
 /** A folder in which each user has the records, written by the server itself, which was closed in order. */
 export async function seedByServer(
   program: (folder: string) => Program,
@@ -53,12 +68,13 @@ export async function seedByServer(
   const folder = await scope.folder();
   const server = await ServerProcess.start(program(folder)(null), scope);
   const frame = updateFrame(CONTENT);
-  await forEachUser(users, async (index) => {
+  const store = async (index: number): Promise<void> => {
     const device = new NativeDevice(nativeUrl(server.port, index), true);
     await device.open();
     await device.save(frame);
     device.close();
-  });
+  };
+  await forEachUser(users, (index) => persist(() => store(index)));
   await server.close();
   return folder;
 }
@@ -126,7 +142,7 @@ export async function connectAll(kind: Kind, users: number, port: number): Promi
     fresh: (n: number) => native(n),
     JSON: json,
   };
-  await forEachUser(users, connect[kind]);
+  await forEachUser(users, (index) => persist(() => connect[kind](index)));
   return {
     incomplete,
     leave: () => {

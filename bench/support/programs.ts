@@ -16,7 +16,7 @@ export const durableServer =
   (core) => ({
     name: 'durable server',
     args: [...nodeOptions, '--max-semi-space-size=32', 'packages/server/dist/server/main.js'],
-    env: { DATA_DIR: folder, AUTH: 'none', LOG_LEVEL: 'warn', ...env },
+    env: { DATA_DIR: folder, AUTH: 'none', LOG_LEVEL: 'warn', SHUTDOWN_TIMEOUT: '9s', ...env },
     core,
   });
 

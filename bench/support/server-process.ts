@@ -23,8 +23,11 @@ export class ServerProcess {
   readonly port: number;
   readonly program: ServerProgram;
   readonly #child: ChildProcess;
+  /** The end of its output. */
+  readonly #said: () => string;
 
-  private constructor(program: ServerProgram, port: number, child: ChildProcess) {
+  private constructor(program: ServerProgram, port: number, child: ChildProcess, said: () => string) {
+    this.#said = said;
     this.program = program;
     this.port = port;
     this.#child = child;
@@ -42,8 +45,9 @@ export class ServerProcess {
     const kill = () => child.kill('SIGKILL');
     process.once('exit', kill);
     scope.atEnd(() => stop(child).finally(() => process.off('exit', kill)));
-    await listening(program.name, child, port);
-    return new ServerProcess(program, port, child);
+    const said = outputOf(child);
+    await listening({ name: program.name, child, port, said });
+    return new ServerProcess(program, port, child, said);
   }
 
   get pid(): number {
@@ -53,7 +57,11 @@ export class ServerProcess {
   /** Ends it by SIGTERM; throws unless it ended in order. */
   async close(): Promise<void> {
     await stop(this.#child);
-    if (this.#child.exitCode !== 0) throw new Error('The server did not end in order.');
+    const { exitCode, signalCode } = this.#child;
+    if (exitCode === 0) return;
+    throw new Error(
+      `The ${this.program.name} did not end in order: ${exitCode ?? signalCode}.\n${this.#said()}`,
+    );
   }
 
   /** Ends it as a crash does. */
@@ -105,17 +113,28 @@ async function stop(child: ChildProcess): Promise<void> {
   clearTimeout(timer);
 }
 
-async function listening(name: string, child: ChildProcess, port: number): Promise<void> {
+function outputOf(child: ChildProcess): () => string {
   let said = '';
   const note = (chunk: Buffer) => {
     said = (said + chunk.toString()).slice(-2_000);
   };
   child.stdout?.on('data', note);
   child.stderr?.on('data', note);
+  return () => said;
+}
+
+interface Starting {
+  readonly name: string;
+  readonly child: ChildProcess;
+  readonly port: number;
+  readonly said: () => string;
+}
+
+async function listening({ name, child, port, said }: Starting): Promise<void> {
   const deadline = Date.now() + START_TIMEOUT;
   while (!(await takesConnections(port))) {
     if (child.exitCode !== null || child.signalCode !== null || Date.now() > deadline)
-      throw new Error(`The ${name} did not start.\n${said}`);
+      throw new Error(`The ${name} did not start.\n${said()}`);
     await sleep(50);
   }
 }
