@@ -9,6 +9,9 @@ import type { Gate } from '../gate.js';
 import type { HistoryWindow } from '../history/history-window.js';
 import type { ReplicaHolder } from '../replica-holder.js';
 
+/** Length of an update without structs and deletions. */
+const NOTHING = 2;
+
 export interface RestParts {
   readonly user: UserId;
   readonly committer: Committer;
@@ -47,7 +50,7 @@ export class DocumentRest {
     const { committer, compaction } = this.#parts;
     // A compaction that the store refuses would end the connections of who changed nothing (N3).
     if (!this.isCalm || !takesWork(this.#store.state)) return false;
-    compaction.runForRest();
+    if (!this.#isWhole(this.#deletions(this.#stateVector()))) compaction.runForRest();
     committer.saveDevices('all');
     return this.isCalm;
   }
@@ -66,11 +69,24 @@ export class DocumentRest {
   }
 
   #row(): RestRow {
-    const { history, replicas, size } = this.#parts;
+    const { history, size } = this.#parts;
     if (this.#noted !== null && !size.isTouched) return this.#noted;
-    const { doc } = replicas.current;
-    const stateVector = Y.encodeStateVector(doc);
-    const deletions = Y.encodeStateAsUpdate(doc, stateVector);
-    return { revision: history.revision, stateVector, deletions, isWhole: size.isWhole };
+    const stateVector = this.#stateVector();
+    const deletions = this.#deletions(stateVector);
+    return { revision: history.revision, stateVector, deletions, isWhole: this.#isWhole(deletions) };
+  }
+
+  #stateVector(): Uint8Array {
+    return Y.encodeStateVector(this.#parts.replicas.current.doc);
+  }
+
+  #deletions(stateVector: Uint8Array): Uint8Array {
+    return Y.encodeStateAsUpdate(this.#parts.replicas.current.doc, stateVector);
+  }
+
+  /** It is stored as one update, which was compacted, or of which nothing was ever deleted. */
+  #isWhole(deletions: Uint8Array): boolean {
+    const { size } = this.#parts;
+    return size.isWhole || (size.updates === 1 && deletions.length === NOTHING);
   }
 }

@@ -16,9 +16,9 @@ import { SharedFrames } from '../yjs/line.js';
 import { YjsSession } from '../yjs/session.js';
 import { type HandshakeOptions, Handshakes, type Peer } from './handshake.js';
 import { endSoon, prove, refuse, turnAway, webSocketServer } from './rejections.js';
-import type { Socket } from './socket.js';
+import type { Socket, SocketOptions } from './socket.js';
 import type { Via } from './upgrade-request.js';
-import { type Wire, type WireOptions, wire } from './wire.js';
+import { socketOptionsOf, type Wire, type WireOptions, wire } from './wire.js';
 
 export interface UpgradeOptions extends WireOptions, HandshakeOptions {
   readonly registry: DocumentRegistry;
@@ -75,9 +75,11 @@ export class UpgradeGateway {
   readonly #frames = new SharedFrames();
   readonly #timers: NodeJS.Timeout[];
   readonly #servers: Record<Via, WebSocketServer>;
+  readonly #sockets: Readonly<Record<Via, SocketOptions>>;
 
   constructor(server: Server, options: UpgradeOptions) {
     this.#options = options;
+    this.#sockets = { yjs: socketOptionsOf('yjs', options), json: socketOptionsOf('json', options) };
     const { maxNativeMessage, maxJsonMessage, maxDocument, pingInterval } = options.config;
     this.#handshakes = new Handshakes(options);
     this.#servers = {
@@ -149,7 +151,7 @@ export class UpgradeGateway {
     const { asked, grant } = peer;
     this.#servers[asked.via].handleUpgrade(request, stream, head, (ws) => {
       const accepted = { ws, stream: request.socket, via: asked.via, caller: grant };
-      const opened = wire(accepted, this.#options);
+      const opened = wire(accepted, this.#options, this.#sockets[accepted.via]);
       void this.#connect(ws, opened, peer);
     });
   }

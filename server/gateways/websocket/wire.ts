@@ -8,7 +8,7 @@ import type { Turns } from '../../documents/turns/turns.js';
 import type { Metrics } from '../../metrics.js';
 import type { Caller, Quotas } from '../guard/quotas.js';
 import { FlowControl } from './flow-control.js';
-import { Socket } from './socket.js';
+import { Socket, type SocketOptions } from './socket.js';
 import type { Via } from './upgrade-request.js';
 
 export interface WireOptions {
@@ -47,14 +47,20 @@ export interface Accepted {
   readonly caller: Caller & { readonly user: UserId };
 }
 
-export function wire(accepted: Accepted, options: WireOptions): Wire {
-  const { ws, stream, via, caller } = accepted;
-  const { config, quotas, metrics, uptime, turns } = options;
+/** What sockets of a protocol are held to: the same object for all of them, as each would have it for good. */
+export function socketOptionsOf(via: Via, { config, metrics }: WireOptions): SocketOptions {
+  const { bufferPause, bufferClose, pingInterval } = config;
   const onSent = (bytes: number) => {
     metrics.messagesOut.add(via);
     metrics.bytesOut.add(via, bytes);
   };
-  const socket = new Socket(ws, stream, { ...config, onSent });
+  return { bufferPause, bufferClose, pingInterval, onSent };
+}
+
+export function wire(accepted: Accepted, options: WireOptions, held: SocketOptions): Wire {
+  const { ws, stream, via, caller } = accepted;
+  const { quotas, metrics, uptime, turns } = options;
+  const socket = new Socket(ws, stream, held);
   const flow = new FlowControl({
     socket,
     limiter: quotas.newLimiter(),

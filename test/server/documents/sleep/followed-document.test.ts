@@ -76,6 +76,16 @@ describe('a document at rest', () => {
     expect([world.registry.asleep, tablet.notes]).toEqual([1, {}]);
   });
 
+  it('[N2] one update of which nothing was deleted is given as it is, without writing it anew', async () => {
+    const world = await SleepWorld.asleep(notes(3));
+    expect([world.store.compactions, world.registry.asleep]).toEqual([0, 1]);
+    expect((await world.connect('fresh')).notes).toEqual({ n0: 0, n1: 1, n2: 2 });
+    expect(world.registry.asleep).toBe(1);
+    const doc = notes(3);
+    doc.getMap('notes').delete('n1');
+    expect((await SleepWorld.asleep(doc)).store.compactions).toBe(1);
+  });
+
   it('[N2] [P4] a large one is not written anew for one change; it wakes for who has nothing', async () => {
     const doc = notes(1);
     for (let i = 0; i < 20; i++) doc.getMap('notes').set(`l${i}`, 'x'.repeat(5_000));
