@@ -5,7 +5,11 @@ export interface CompactionSizes {
 }
 
 /** A compaction writes at most this many bytes of the snapshot for each update that came since, once it is large. */
-const REWRITTEN_PER_UPDATE = 4_096;
+const REWRITTEN_PER_UPDATE = 2_048;
+/** For each so many bytes of the snapshot, as many updates again make one due: it takes as long as they do to load. */
+const SCALE = 16 * 1_024;
+/** So many times as many at most. */
+const MOST_SCALED = 40;
 /** Fewer updates than these gain nothing from compaction, however large they are. */
 const WORTH_MERGING = 8;
 
@@ -84,7 +88,8 @@ export class StoredSize {
   isDue({ compactUpdates, compactBytes }: CompactionLimits, share = 1): boolean {
     const before = this.#triedAt ?? { updates: 1, bytes: this.#snapshot };
     const since = this.updates - before.updates;
-    const many = Math.max(compactUpdates, this.#snapshot / REWRITTEN_PER_UPDATE);
+    const scale = Math.min(Math.max(1, this.#snapshot / SCALE), MOST_SCALED);
+    const many = Math.max(compactUpdates * scale, this.#snapshot / REWRITTEN_PER_UPDATE);
     const large = Math.max(compactBytes, this.#snapshot);
     const isLarge = since >= WORTH_MERGING && this.#bytes - before.bytes > large * share;
     return isLarge || since + 1 >= Math.max(2, many * share);
