@@ -21,6 +21,7 @@ export class ObservedStore implements Store {
   readonly #inner: Store;
   readonly #events = new Watched();
   #gate: Promise<void> = Promise.resolve();
+  #told: Promise<void> = Promise.resolve();
 
   constructor(inner: Store) {
     this.#inner = inner;
@@ -38,6 +39,15 @@ export class ObservedStore implements Store {
   holdLoads(): () => void {
     let release = (): void => {};
     this.#gate = new Promise((resolve) => {
+      release = resolve;
+    });
+    return release;
+  }
+
+  /** What is noted of documents is read, and told when the function that it returns is called. */
+  holdRests(): () => void {
+    let release = (): void => {};
+    this.#told = new Promise((resolve) => {
       release = resolve;
     });
     return release;
@@ -84,8 +94,10 @@ export class ObservedStore implements Store {
     return noted;
   }
 
-  rest(user: UserId): Promise<RestRow | null> {
-    return this.#inner.rest(user);
+  async rest(user: UserId): Promise<RestRow | null> {
+    const row = await this.#inner.rest(user);
+    await this.#told;
+    return row;
   }
 
   whole(user: UserId, revision: number): Promise<Uint8Array | null> {

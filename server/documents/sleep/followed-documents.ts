@@ -35,6 +35,8 @@ const SLICE = 5;
 
 export class FollowedDocuments {
   readonly #followed = new Map<UserId, FollowedDocument>();
+  /** What is being read of who is about to follow a document. */
+  readonly #lookUps = new Map<UserId, Promise<RestRow | null>>();
   readonly #documents: Documents;
   readonly #options: SleepOptions;
   readonly #each: FollowedOptions;
@@ -87,7 +89,21 @@ export class FollowedDocuments {
   async #rest(user: UserId): Promise<RestRow | null> {
     const { store, restAfter } = this.#options;
     if (restAfter === null || !takesWork(store.state) || !this.#mayRest(user)) return null;
-    return await store.rest(user).catch(() => null);
+    return await (this.#lookUps.get(user) ?? this.#lookUp(user));
+  }
+
+  /** Once for all who ask. Whoever has loaded the document meanwhile may have changed it, and have gone. */
+  #lookUp(user: UserId): Promise<RestRow | null> {
+    const lookUp: Promise<RestRow | null> = this.#options.store
+      .rest(user)
+      .catch(() => null)
+      .then((rest) => {
+        const holds = this.#lookUps.get(user) === lookUp;
+        if (holds) this.#lookUps.delete(user);
+        return holds ? rest : null;
+      });
+    this.#lookUps.set(user, lookUp);
+    return lookUp;
   }
 
   #mayRest(user: UserId): boolean {
@@ -106,6 +122,7 @@ export class FollowedDocuments {
 
   /** The document was loaded: who follows it, does so there. */
   wake(user: UserId, hold: () => Hold): void {
+    this.#lookUps.delete(user);
     const followed = this.#followed.get(user);
     if (followed !== undefined && !followed.isAwake) followed.wake(hold());
   }
