@@ -205,6 +205,7 @@ export class DocumentRegistry {
 
   /** Resolves when everything that was received, and what is known of devices, is durable, or can't be. */
   async flush(): Promise<void> {
+    await this.#followed.awake();
     for (const document of this.documents) document.saveDevices('all');
     await Promise.allSettled(this.documents.map((document) => document.durable()));
     if (this.#rests) for (const document of this.documents) document.rest.note();

@@ -132,6 +132,12 @@ export class FollowedDocuments {
     if (this.#followed.get(user)?.isAwake) this.#followed.delete(user);
   }
 
+  /** Resolves when what came in for documents that are being woken is done, or can't be. */
+  async awake(): Promise<void> {
+    const waking = [...this.#followed.values()].filter(({ isPaused }) => isPaused);
+    await Promise.all(waking.map((followed) => new Promise<void>((done) => followed.whenReady(done))));
+  }
+
   /** What is known of a document that sleeps. */
   noted(user: UserId): RestRow | null {
     return this.#followed.get(user)?.noted ?? null;

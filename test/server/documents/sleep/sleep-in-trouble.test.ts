@@ -67,6 +67,7 @@ describe('a document at rest in trouble', () => {
     const world = new SleepWorld(undefined, { uptime: () => uptime });
     const users = Array.from({ length: 40 }, (_, index) => user(`user-${index}`));
     const doc = notes(1_000);
+    doc.getMap('notes').delete('n0'); // it has to be compacted
     for (const each of users) world.add('phone', doc, await world.registry.follow(each));
     await world.settle();
     const atOnce: number[] = [];
@@ -97,5 +98,16 @@ describe('a document at rest in trouble', () => {
     world.add('phone', doc, await following);
     await world.settle();
     expect(world.phone.notes).toMatchObject({ meanwhile: 1 });
+  });
+
+  it('[O4] a stop makes durable what has just woken a document', async () => {
+    const world = await SleepWorld.asleep(notes(3));
+    const load = world.store.holdLoads();
+    world.phone.set('late', 1);
+    await world.settle();
+    const flushed = world.registry.flush();
+    load();
+    await flushed;
+    expect((await world.restarted().connect('fresh')).notes).toMatchObject({ late: 1 });
   });
 });
