@@ -47,10 +47,12 @@ export class DocumentRest {
 
   /** Writes what is to be stored before it rests; returns whether that is done. */
   prepare(): boolean {
-    const { committer, compaction } = this.#parts;
+    const { committer, compaction, size } = this.#parts;
     // A compaction that the store refuses would end the connections of who changed nothing (N3).
     if (!this.isCalm || !takesWork(this.#store.state)) return false;
-    if (!this.#isWhole(this.#deletions(this.#stateVector()))) compaction.runForRest();
+    // What is deleted is looked through only where it matters: that takes long in a large document.
+    const isWhole = size.updates === 1 && this.#isWhole(this.#deletions(this.#stateVector()));
+    if (!isWhole) compaction.runForRest();
     committer.saveDevices('all');
     return this.isCalm;
   }
