@@ -255,6 +255,7 @@ export class FollowedDocument {
   sleepAfter(ms: number, now: number): void {
     if (!('document' in this.#state) || this.failure !== null) return;
     const { document } = this.#state;
+    if (document.erased !== null) return; // its tombstone has to be asked at each message
     if (document.rest.changes !== this.#changes) {
       this.#changes = document.rest.changes;
       this.#calmSince = now;

@@ -110,4 +110,15 @@ describe('a document at rest in trouble', () => {
     await flushed;
     expect((await world.restarted().connect('fresh')).notes).toMatchObject({ late: 1 });
   });
+
+  it('[P7] of who does not sleep, since something of him was erased, nothing is prepared for that', async () => {
+    const world = await SleepWorld.asleep(notes(3));
+    await world.registry.erase(ANNA);
+    const { compactions } = world.store;
+    const fresh = await world.connect('fresh', client(78));
+    fresh.set('a', 1);
+    fresh.doc.getMap('notes').delete('a');
+    await world.sleep();
+    expect([fresh.isAwake, world.store.compactions]).toEqual([true, compactions]);
+  });
 });
