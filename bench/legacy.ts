@@ -35,6 +35,8 @@ const CONTEST: Contest<string> = {
   ],
   goals: [{ arm: 'ours', measure: 'warm', of: 'relay', most: 5 }],
   edits: (count) => wholeRecords(RECORDS, count),
+  // In turn, the pace of JSON devices (L4) would let each user wait for 250 ms between two edits.
+  rate: 1_000,
 };
 
 function arm(id: string, name: string, program: (folder: string) => Program, stores = true): EditArm<string> {

@@ -23,6 +23,8 @@ export interface Contest<Frame> {
   readonly arms: readonly EditArm<Frame>[];
   readonly goals: readonly Goal[];
   readonly edits: (count: number) => Edits<Frame>;
+  /** Edits per second of all users together; left out: each user makes the next one when the last has arrived. */
+  readonly rate?: number;
 }
 
 interface Load extends Size {
@@ -51,15 +53,19 @@ export async function compete<Frame>(
     rounds,
     cores,
     scope,
-    run: async (server, arm, inner) => loadTwice(server, await gather(arm, server, inner), count),
+    run: async (server, arm, inner) =>
+      loadTwice(server, await gather(arm, server, inner), count, contest.rate),
   });
   const judged: ArmFigures[] = [];
   for (const [index, figures] of arms.entries()) {
     const arm = contest.arms[index] as EditArm<Frame>;
-    const facts = await within(scope, (inner) =>
-      factsOf(arm, { cores, edits: 2 * count, scope: inner }, (server) => gather(arm, server, inner)),
-    );
-    judged.push({ ...figures, facts });
+    // At a rate, what arrives is not told from what is sent again (L4): what is lost is counted in turn only.
+    const facts =
+      contest.rate === undefined &&
+      (await within(scope, (inner) =>
+        factsOf(arm, { cores, edits: 2 * count, scope: inner }, (server) => gather(arm, server, inner)),
+      ));
+    judged.push({ ...figures, ...(facts && { facts }) });
   }
   return {
     setting: { users: USERS, devices: DEVICES, 'updates a load': USERS * count, rounds },
@@ -91,10 +97,13 @@ async function loadTwice<Frame>(
   server: ServerProcess,
   crowd: Crowd<Frame>,
   count: number,
+  rate: number | undefined,
 ): Promise<Measured> {
+  const load = () =>
+    rate === undefined ? crowd.editInTurn(count) : crowd.edit(rate, (count * USERS) / rate);
   const cpuPerUpdate = async () => {
     const before = server.cpu();
-    const { edits } = await crowd.editInTurn(count);
+    const { edits } = await load();
     return ((server.cpu() - before) * 1_000) / edits;
   };
   const cold = await cpuPerUpdate();
