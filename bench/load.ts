@@ -19,6 +19,8 @@ const LONG = { rounds: 3, warmUp: 100, seconds: 8 };
 const SHORT = { rounds: 3, warmUp: 40, seconds: 3 };
 /** More edits than any of the servers takes. */
 const FASTEST = 10_000;
+/** Edits a second of all JSON devices. */
+const JSON_WARM_UP = 1_000;
 
 interface Users {
   /** Of all users, how many have JSON devices. */
@@ -88,7 +90,8 @@ const MEASURES = [
 ];
 
 /** Those who speak each protocol. */
-type Crowds = readonly Pick<Crowd<unknown>, 'edit' | 'editInTurn'>[];
+type Editors = Pick<Crowd<unknown>, 'edit' | 'editInTurn'>;
+type Crowds = readonly [native: Editors, json?: Editors];
 
 interface Gathering {
   readonly arm: LoadArm;
@@ -117,12 +120,15 @@ async function gatherAt({ arm, port, users, edits }: Gathering, scope: Scope): P
   return [native, others];
 }
 
-/** Edits a second of a server that is warm, each user waiting for the last edit before the next. */
-async function fastest(crowds: Crowds, edits: number): Promise<number> {
-  const inTurn = () => Promise.all(crowds.map((crowd) => crowd.editInTurn(edits)));
+/**
+ * Edits a second of a server that is warm, each native user waiting for the last edit before the next. JSON devices
+ * would wait for their pace (L4): they are warmed up at a rate, before.
+ */
+async function fastest([native, json]: Crowds, edits: number): Promise<number> {
+  await json?.edit(JSON_WARM_UP, (edits * USERS) / 2 / JSON_WARM_UP);
   const began = performance.now();
-  const stretches = await inTurn();
-  return stretches.reduce((sum, { edits }) => sum + edits, 0) / ((performance.now() - began) / 1_000);
+  const stretch = await native.editInTurn(edits);
+  return stretch.edits / ((performance.now() - began) / 1_000);
 }
 
 async function pace(
@@ -133,7 +139,9 @@ async function pace(
 ): Promise<Measured> {
   await fastest(crowds, warmUp);
   const before = server.cpu();
-  const stretches = await Promise.all(crowds.map((crowd) => crowd.edit(rate / crowds.length, seconds)));
+  const stretches = await Promise.all(
+    crowds.map((crowd) => crowd?.edit(rate / crowds.length, seconds) ?? { edits: 0, latencies: [] }),
+  );
   const edits = stretches.reduce((sum, { edits }) => sum + edits, 0);
   const cpu = ((server.cpu() - before) * 1_000) / edits;
   const latencies = stretches.flatMap(({ latencies }) => latencies);

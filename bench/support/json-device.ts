@@ -1,6 +1,7 @@
 /** A JSON device without a store: sends whole records, and knows of a message only its type. */
 import { WebSocket } from 'ws';
 import { closedBy, type Device } from './crowd.js';
+import { RECORDS } from './edits.js';
 import { COLLECTION } from './json-edits.js';
 import { print } from './print.js';
 
@@ -10,6 +11,9 @@ const QUOTE = '"'.charCodeAt(0);
 const typeOf = (message: Buffer): string =>
   message.toString('latin1', TYPE_AT, message.indexOf(QUOTE, TYPE_AT));
 
+/** Edits are numbered, and a user makes them in order; a record has the last of each of its fields. */
+const NUMBERED = /edited the (\d+)th time/g;
+
 export class JsonDevice implements Device<string> {
   onUpdate: () => void = () => {};
   /** Called with the records of each collection; unless it is set, they are not read. */
@@ -18,6 +22,10 @@ export class JsonDevice implements Device<string> {
   /** A `DATA_UPDATE` up to its document. */
   readonly #head: string;
   #ws: WebSocket | null = null;
+  /** The number of the next edit. */
+  #seen = 0;
+  /** How many of the records were seen that each user is given first. */
+  #records = 0;
   #answered: () => void = () => {};
   #lost: (error: Error) => void = () => {};
 
@@ -71,9 +79,18 @@ export class JsonDevice implements Device<string> {
 
   #receive(message: Buffer): void {
     const type = typeOf(message);
-    if (type === 'DATA_UPDATE') this.onUpdate();
+    if (type === 'DATA_UPDATE') this.#seeUpdate(message);
     else if (type === 'ACK' || type === 'CONNECTION_CONFIRMED') this.#answered();
     else if (type === 'FULL_SYNC') this.onFullSync?.(JSON.parse(message.toString()).data);
     else if (type === 'ERROR') print(`The server refused a message: ${message}`);
+  }
+
+  /** A server may send a record once more, or only the last of several edits: with that, those before are seen. */
+  #seeUpdate(message: Buffer): void {
+    const edits = [...message.toString('latin1').matchAll(NUMBERED)].map(([, n]) => Number(n));
+    const records = edits.length === 0 ? this.#records + 1 : RECORDS;
+    for (; this.#records < Math.min(records, RECORDS); this.#records++) this.onUpdate();
+    const edit = Math.max(...edits);
+    for (; this.#seen <= edit; this.#seen++) this.onUpdate();
   }
 }

@@ -14,6 +14,11 @@ export const VISIT: JsonRecord = {
   tags: ['a', 'b'],
 };
 
+/** How a server may end. */
+export const ENDS = ['stopped', 'killed'] as const;
+
+export const visitMap = (doc: Y.Doc) => doc.getMap(VISITS).get('v1') as Y.Map<unknown>;
+
 export interface Scene {
   readonly practice: Practice;
   readonly phone: App;

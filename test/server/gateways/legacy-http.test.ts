@@ -1,7 +1,6 @@
 /** The rules for JSON devices over HTTP: what a device has is what it says by the tag of its last answer (L4–L9, H1, H2). */
 import { describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
-import type { JsonRecord } from '../../../shared/json.js';
 import {
   type App,
   type AppOptions,
@@ -12,15 +11,7 @@ import {
   SECOND,
   VISITS,
 } from '../../support/json-apps.js';
-
-const VISIT: JsonRecord = {
-  id: 'v1',
-  at: '09:00',
-  room: 1,
-  status: 'booked',
-  urgent: false,
-  tags: ['a', 'b'],
-};
+import { VISIT, visitMap } from '../../support/scenes.js';
 
 interface Scene {
   readonly practice: Practice;
@@ -46,7 +37,6 @@ async function scene(options: AppOptions = {}): Promise<Scene> {
 }
 
 const visit = ({ practice }: Pick<Scene, 'practice'>) => practice.record('v1');
-const visitMap = (doc: Y.Doc) => doc.getMap(VISITS).get('v1') as Y.Map<unknown>;
 
 /** Everybody has what the server has. */
 async function expectConverged({ practice, phone, desk }: Scene): Promise<void> {

@@ -6,6 +6,7 @@ import {
   bothConnect,
   converges,
   desk,
+  ENDS,
   everybodyReads,
   forEach,
   native,
@@ -19,12 +20,9 @@ import {
   visitHas,
   visitIs,
   visitIsGone,
+  visitMap,
   when,
 } from '../../support/scenes.js';
-
-const ENDS = ['stopped', 'killed'] as const;
-
-const visitMap = (doc: Y.Doc) => doc.getMap(VISITS).get('v1') as Y.Map<unknown>;
 
 /** The visit has these tags, in whatever order. */
 const tagsAre =

@@ -4,6 +4,7 @@ import { DAY, HOUR, MINUTE, Practice, SECOND } from '../../support/json-apps.js'
 import {
   converges,
   desk,
+  ENDS,
   everybodyReads,
   nothing,
   phone,
@@ -18,8 +19,6 @@ import {
   visitHas,
   visitIs,
 } from '../../support/scenes.js';
-
-const ENDS = ['stopped', 'killed'] as const;
 
 const STAMPS = ['both', 'stored', 'none'] as const;
 

@@ -2,10 +2,11 @@
 import { describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
 import type { JsonRecord } from '../../../shared/json.js';
-import { HOUR, MINUTE, SECOND, VISITS } from '../../support/json-apps.js';
+import { HOUR, MINUTE, SECOND } from '../../support/json-apps.js';
 import {
   bothConnect,
   desk,
+  ENDS,
   everybodyReads,
   native,
   nothing,
@@ -21,12 +22,9 @@ import {
   visitHas,
   visitIs,
   visitIsGone,
+  visitMap,
   when,
 } from '../../support/scenes.js';
-
-const ENDS = ['stopped', 'killed'] as const;
-
-const visitMap = (doc: Y.Doc) => doc.getMap(VISITS).get('v1') as Y.Map<unknown>;
 
 describe('fields', () => {
   const OLD: JsonRecord = { id: 'v1', room: 1, person: { name: 'Anna' }, lines: [{ id: 'l1', text: 'x' }] };
