@@ -71,6 +71,12 @@ export const ERRORS = {
     close: 4410,
     message: 'The data of this user was erased; delete what this device holds of it, then connect anew.',
   },
+  REWRITTEN: {
+    status: 409,
+    close: 4409,
+    message:
+      'The document was written anew, and this device holds, or sent, something of the old one; fetch it anew, and write what was not synced again.',
+  },
   RESTARTING: { status: 503, close: 1012, message: 'The server is restarting; connect again.' },
   OVERLOADED: { status: 503, close: 1013, message: 'The connection reads too slowly.' },
   NOT_FOUND: {

@@ -52,3 +52,6 @@ const CHALLENGE = /^[\w-]{1,64}$/;
 /** What a client wants to hear again, where it is worth repeating (C10). */
 export const challengeIn = (text: string | null | undefined): string | null =>
   typeof text === 'string' && CHALLENGE.test(text) ? text : null;
+
+/** Whether a native client fetches a document anew that was rewritten; y-websocket does not (P10). */
+export const takesRewritesIn = (url: string): boolean => parameterOf(url, 'rewrites', 'is a plus') === '1';

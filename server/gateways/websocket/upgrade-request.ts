@@ -2,7 +2,14 @@
 import type { IncomingMessage } from 'node:http';
 import { type DeviceId, isDeviceId, isUserId, SHARED_DOCUMENT, type UserId } from '../../../shared/names.js';
 import { SyncError } from '../../errors.js';
-import { challengeIn, decoded, invalidDevice, invalidUser, parameterOf } from '../guard/request-names.js';
+import {
+  challengeIn,
+  decoded,
+  invalidDevice,
+  invalidUser,
+  parameterOf,
+  takesRewritesIn,
+} from '../guard/request-names.js';
 
 export type Via = 'yjs' | 'json';
 
@@ -17,6 +24,8 @@ export interface UpgradeRequest {
   readonly address: string;
   /** A native client that can say when its changes were made (N9). */
   readonly asksForTimes: boolean;
+  /** A native client that fetches a document anew that was rewritten (P10). */
+  readonly takesRewrites: boolean;
   /** What a native client wants to hear again, to know whom it speaks to (C10). */
   readonly challenge: string | null;
   /** As it was asked for. */
@@ -41,6 +50,7 @@ export function readRequest(request: IncomingMessage, address: string): UpgradeR
     problem: problemWith(via, user, device),
     address,
     asksForTimes: parameterOf(url, 'times', 'is a plus') !== null,
+    takesRewrites: via === 'yjs' && takesRewritesIn(url),
     challenge: via === 'yjs' ? challengeIn(parameterOf(url, 'challenge', 'is a plus')) : null,
     url,
   };
