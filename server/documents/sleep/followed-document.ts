@@ -61,6 +61,8 @@ export class FollowedDocument {
   /** What came in while it wakes. */
   #waiting: (() => void)[] | null = null;
   #failure: SyncError | null = null;
+  /** Why it could not be woken the last time. */
+  #unavailable: SyncError | null = null;
   #uses = 0;
   /** Of the document, and since when there was no other. */
   #changes = -1;
@@ -169,16 +171,17 @@ export class FollowedDocument {
     return answer === 'deletions' ? this.#state.deletions : this.#whole(stateVector, this.#state);
   }
 
-  /** Where that can't be told without the document, it is woken; then, if it fails, so do all who wait. */
+  /** Where that can't be told without the document, it is woken. */
   async #whole(stateVector: Uint8Array, { revision }: RestRow): Promise<Uint8Array> {
     const whole = await this.#options.whole(this.user, revision).catch(() => null);
     if (whole !== null) return whole;
     this.#wake();
-    return await new Promise((resolve) => {
+    return await new Promise((resolve, reject) => {
       this.whenReady(() => {
         const document = this.#document;
-        const diff = document?.diff(stateVector);
-        if (diff !== undefined) document?.afterDurable(() => resolve(diff));
+        if (document === null) return reject(this.#notAwake());
+        const diff = document.diff(stateVector);
+        document.afterDurable(() => resolve(diff), reject);
       });
     });
   }
@@ -202,22 +205,41 @@ export class FollowedDocument {
 
   #mustBringNothing(update: Uint8Array, rest: RestRow): void {
     if (this.#failure !== null) throw this.#failure;
-    if (needsDocument({ type: 'update', update }, rest)) {
-      throw new SyncError('INTERNAL', 'An update came while its document slept.');
-    }
+    if (needsDocument({ type: 'update', update }, rest)) throw this.#notAwake();
+  }
+
+  /** What becomes of a message that needs the document while it sleeps on. */
+  #notAwake(): SyncError {
+    const error = this.#failure ?? this.#unavailable;
+    return error ?? new SyncError('INTERNAL', 'A message came while the document that it needs slept.');
   }
 
   #wake(): void {
     if (this.#document !== null || this.#waiting !== null || this.#failure !== null) return;
     this.#waiting = [];
+    this.#unavailable = null;
     this.#turns.block();
     this.#options.open(this.user).then(
       (hold) => {
         if (this.#document !== null || this.#failure !== null) hold.release();
         else this.wake(hold);
       },
-      (error: unknown) => this.fail(error instanceof SyncError ? error : new SyncError('INTERNAL')),
+      (error: unknown) => this.#notWoken(error instanceof SyncError ? error : new SyncError('INTERNAL')),
     );
+  }
+
+  /**
+   * Where the store takes no loads, it sleeps on, with all who follow it: of what waited, that fails which needs the
+   * document. Where the document itself is at fault, everybody has to start anew.
+   */
+  #notWoken(error: SyncError): void {
+    if (error.code !== 'STORE_UNAVAILABLE') {
+      this.fail(error);
+      return;
+    }
+    this.#unavailable = error;
+    this.#goOn();
+    this.#endUnused();
   }
 
   /** The document was loaded, by whomever: from here on it is followed there. Nobody changes it before. */

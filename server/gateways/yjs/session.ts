@@ -201,10 +201,19 @@ export class YjsSession implements Follower {
     if (stateVector !== null) {
       this.#stateVector = null;
       const diff = document.diff(stateVector);
-      this.#answer(diff instanceof Promise ? diff.then(answerFrames) : answerFrames(diff));
+      this.#answer(diff instanceof Promise ? this.#framesOnceRead(diff) : answerFrames(diff));
     } else if (this.#asksForAwareness) {
       this.#asksForAwareness = false;
       this.#answer(awarenessFrames(document.awareness.entries()));
+    }
+  }
+
+  async #framesOnceRead(diff: Promise<Uint8Array>): Promise<readonly Uint8Array[]> {
+    try {
+      return await answerFrames(await diff);
+    } catch (error) {
+      this.#end(error instanceof SyncError ? error : new SyncError('INTERNAL'));
+      return [];
     }
   }
 

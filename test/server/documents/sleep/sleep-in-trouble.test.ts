@@ -1,11 +1,11 @@
 /** Documents that sleep while the store fails, hangs or is asked for much at once (N2, N3, P5, P7, P8). */
 import { describe, expect, it, onTestFinished } from 'vitest';
-import type * as Y from 'yjs';
+import * as Y from 'yjs';
 import type { Origin } from '../../../../server/documents/changes.js';
 import type { DeviceId } from '../../../../shared/names.js';
 import { LevelFixture } from '../../../support/level-fixture.js';
-import { user } from '../../../support/notes.js';
-import { client } from '../../../support/replicas.js';
+import { stateReached, user } from '../../../support/notes.js';
+import { client, unnamedDoc } from '../../../support/replicas.js';
 import { ANNA, REST_AFTER, type SleepDevice, SleepWorld } from '../../../support/sleep-world.js';
 
 const origin: Origin = { via: 'http', device: 'http' as DeviceId, actor: null, subscriber: null };
@@ -15,6 +15,12 @@ function notes(count: number, id = 77): Y.Doc {
   for (let i = 0; i < count; i++) doc.getMap('notes').set(`n${i}`, i);
   return doc;
 }
+
+const copyOf = (doc: Y.Doc): Y.Doc => {
+  const copy = unnamedDoc();
+  Y.applyUpdate(copy, Y.encodeStateAsUpdate(doc));
+  return copy;
+};
 
 describe('a document at rest in trouble', () => {
   it('[N3] who changed nothing stays connected while the store is opened anew, though it was to fall asleep', async () => {
@@ -32,6 +38,47 @@ describe('a document at rest in trouble', () => {
     world.inner.recover();
     await world.sleep();
     expect([phone.closed, phone.isAwake]).toEqual([null, false]);
+  });
+
+  it('[P3] while the store is down, who needs the document is told so; the others stay asleep, and connected', async () => {
+    const doc = notes(3);
+    const world = await SleepWorld.asleep(doc, copyOf(doc), copyOf(doc), copyOf(doc));
+    const other = await world.connect('other', notes(1), { of: user('berta') });
+    world.inner.failNext({ kept: false, stayDown: true });
+    other.set('lost', 1);
+    await world.settle();
+    await stateReached(world.store, 'reopening');
+    const [phone, tablet, quiet, second] = world.devices as [
+      SleepDevice,
+      SleepDevice,
+      SleepDevice,
+      SleepDevice,
+    ];
+    const readOnly = world.add('visitor', copyOf(doc), await world.registry.follow(ANNA), true);
+    await world.settle();
+    phone.set('a', 1);
+    second.set('b', 1);
+    readOnly.set('c', 1);
+    const asked = [phone, tablet, quiet].map((device) => device.askCheckpoint());
+    await world.settle();
+    const closed = [phone, second, readOnly].map((device) => device.closed);
+    expect(closed).toEqual(['STORE_UNAVAILABLE', 'STORE_UNAVAILABLE', 'STORE_UNAVAILABLE']);
+    expect([tablet, quiet].map((device) => [device.closed, device.isAwake])).toEqual([
+      [null, false],
+      [null, false],
+    ]);
+    expect(phone.of('checkpoint')).toEqual([]);
+    expect(quiet.of('checkpoint')).toEqual([{ type: 'checkpoint', n: asked[2] }]);
+    const fresh = world.add('fresh', client(9), await world.registry.follow(ANNA)); // the store is not read
+    await world.settle();
+    expect(fresh.closed).toBe('STORE_UNAVAILABLE');
+    world.inner.recover();
+    tablet.set('d', 1);
+    await world.settle();
+    expect([tablet.isAwake, quiet.notes]).toEqual([true, { n0: 0, n1: 1, n2: 2, d: 1 }]);
+    await world.connect('again', phone.doc);
+    expect(quiet.notes).toMatchObject({ a: 1, d: 1 });
+    expect(world.failures.filter((code) => code === 'INTERNAL')).toEqual([]);
   });
 
   it('[P7] nothing of who is erased comes back, though his bytes were damaged while he slept', async () => {
