@@ -143,20 +143,25 @@ export class Access {
   }
 
   /**
-   * To be called before a document is opened: resolves once an access to that of another user is in the audit trail.
+   * To be called before a document is opened: resolves once an access to that of another user is in the audit trail;
+   * what needs no line there may go on at once.
    *
    * @throws SyncError `UNAUTHORIZED` where the token has ended since it was read: a body may take its time to arrive
    */
-  async enter(principal: Principal, visit: Visit): Promise<void> {
+  enter(principal: Principal, visit: Visit): Promise<void> | undefined {
     if (isOfNobody(visit) && this.#config.sharedCollections.size === 0) {
       throw new SyncError('NO_SHARED_COLLECTIONS');
     }
-    if (principal.kind === 'anybody') return;
+    if (principal.kind === 'anybody') return undefined;
     if (this.isRevoked(principal)) throw unauthorized('The token was revoked.');
     if (principal.expiresAt <= this.#now()) throw unauthorized('The token has expired.');
-    if (principal.sub === visit.user || isOfNobody(visit)) return;
+    if (principal.sub === visit.user || isOfNobody(visit)) return undefined;
+    return this.#record({ actor: principal.sub, ...visit });
+  }
+
+  async #record(entry: AuditEntry): Promise<void> {
     try {
-      await this.#opened(this.#audit).record({ actor: principal.sub, ...visit });
+      await this.#opened(this.#audit).record(entry);
     } catch (cause) {
       throw new SyncError('ACCESS_UNAVAILABLE', undefined, { cause });
     }

@@ -107,6 +107,20 @@ export class DocumentRegistry {
     return this.#followed.follow(user);
   }
 
+  /** What there is of it without a load, at once where it is at hand; `null`: it has to be loaded. Never rejects. */
+  lookUp(user: UserId): Following | null | Promise<Following | null> {
+    return this.#followed.lookUp(user);
+  }
+
+  /**
+   * The same as `follow`, where `lookUp` has found nothing.
+   *
+   * @throws SyncError `STORE_UNAVAILABLE` or `DOCUMENT_CORRUPT`
+   */
+  followLoaded(user: UserId): Promise<Following> {
+    return this.#followed.load(user);
+  }
+
   /** Documents that connections follow, and that are not in memory. */
   get asleep(): number {
     return this.#followed.asleep;

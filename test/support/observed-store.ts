@@ -14,6 +14,8 @@ import { Watched } from './wait.js';
 /** A store that passes everything on to another one, and tells what it was asked for. */
 export class ObservedStore implements Store {
   readonly loads: UserId[] = [];
+  /** Of whom it was looked up what is noted. */
+  readonly lookUps: UserId[] = [];
   readonly forgotten: UserId[] = [];
   commits = 0;
   compactions = 0;
@@ -95,6 +97,8 @@ export class ObservedStore implements Store {
   }
 
   async rest(user: UserId): Promise<RestRow | null> {
+    this.lookUps.push(user);
+    this.#events.changed();
     const row = await this.#inner.rest(user);
     await this.#told;
     return row;

@@ -71,12 +71,31 @@ export class FollowedDocuments {
    * @throws SyncError `STORE_UNAVAILABLE` or `DOCUMENT_CORRUPT`
    */
   async follow(user: UserId): Promise<Following> {
+    return (await this.lookUp(user)) ?? (await this.load(user));
+  }
+
+  /** The document as others follow it, or asleep; `null` where it has to be loaded. Loads nothing, never rejects. */
+  lookUp(user: UserId): Following | null | Promise<Following | null> {
     const known = this.#followed.get(user);
     if (known !== undefined) return this.#use(known);
+    return this.#lookUpNoted(user);
+  }
+
+  async #lookUpNoted(user: UserId): Promise<Following | null> {
     await this.#documents.notErasing(user);
     const rest = await this.#rest(user);
     // Whoever loads it meanwhile may change it.
-    if (rest !== null && this.#mayRest(user)) return this.#use(this.#start(user, rest));
+    return rest !== null && this.#mayRest(user) ? this.#use(this.#start(user, rest)) : null;
+  }
+
+  /**
+   * Loaded, unless others follow it.
+   *
+   * @throws SyncError `STORE_UNAVAILABLE` or `DOCUMENT_CORRUPT`
+   */
+  async load(user: UserId): Promise<Following> {
+    const known = this.#followed.get(user);
+    if (known !== undefined) return this.#use(known);
     const hold = await this.#documents.open(user);
     const other = this.#followed.get(user);
     if (other === undefined) return this.#use(this.#start(user, hold));

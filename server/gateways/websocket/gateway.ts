@@ -14,6 +14,7 @@ import { JSON_LIMIT_FACTOR } from '../json/message-reader.js';
 import { JsonSession } from '../json/session.js';
 import { SharedFrames } from '../yjs/line.js';
 import { YjsSession } from '../yjs/session.js';
+import { type Connection, connectionOf, type Guest, release, type Session, soon } from './connection.js';
 import { type HandshakeOptions, Handshakes, type Peer } from './handshake.js';
 import { endSoon, prove, refuse, turnAway, webSocketServer } from './rejections.js';
 import type { Socket, SocketOptions } from './socket.js';
@@ -25,39 +26,6 @@ export interface UpgradeOptions extends WireOptions, HandshakeOptions {
   readonly backlog: Backlog;
   /** Milliseconds since 1970. */
   readonly now: () => number;
-}
-
-type Session = YjsSession | JsonSession;
-
-interface Connection {
-  readonly peer: Peer;
-  readonly wire: Wire;
-  session: Session | null;
-  /** The user's document, and the shared one, once they are open. */
-  lease: Lease | Following | null;
-  shared: SharedAccess | null;
-  /** Nothing more is taken from it. */
-  isShut: boolean;
-  expiry: NodeJS.Timeout | undefined;
-  /** When its access was last asked for. */
-  checkedAt: number;
-}
-
-const connectionOf = (peer: Peer, wire: Wire, checkedAt: number): Connection => ({
-  peer,
-  wire,
-  session: null,
-  lease: null,
-  shared: null,
-  isShut: false,
-  expiry: undefined,
-  checkedAt,
-});
-
-/** Lets go of the documents, as far as they are open; each may be released more than once. */
-function release({ lease, shared }: Connection): void {
-  lease?.release();
-  shared?.release();
 }
 
 const TICK = 3_000;
@@ -137,7 +105,7 @@ export class UpgradeGateway {
     const answer = await this.#handshakes.answer(request, stream);
     switch (answer.is) {
       case 'in':
-        this.#open(request, stream, head, answer.peer);
+        await this.#letIn(request, stream, head, answer.peer);
         return;
       case 'turned away':
         turnAway(request, stream, head, answer);
@@ -147,52 +115,95 @@ export class UpgradeGateway {
     }
   }
 
-  #open(request: IncomingMessage, stream: Duplex, head: Buffer, peer: Peer): void {
+  /** What is noted of the document is there before the upgrade is answered, so that all of it goes out in one write. */
+  async #letIn(request: IncomingMessage, stream: Duplex, head: Buffer, peer: Peer): Promise<void> {
     const { asked, grant } = peer;
-    this.#servers[asked.via].handleUpgrade(request, stream, head, (ws) => {
-      const accepted = { ws, stream: request.socket, via: asked.via, caller: grant };
-      const opened = wire(accepted, this.#options, this.#sockets[accepted.via]);
-      void this.#connect(ws, opened, peer);
-    });
+    const lookUp = asked.via === 'yjs' ? this.#options.registry.lookUp(grant.user) : null;
+    const [found = null] = lookUp instanceof Promise ? await soon(lookUp) : [lookUp];
+    const refusal = this.#handshakes.refusalNow(request, asked.address);
+    if (refusal !== null) refuse(stream, refusal);
+    else if (this.#open(request, stream, head, { peer, found })) return;
+    release({ lease: found, shared: null });
   }
 
-  async #connect(ws: WebSocket, wire: Wire, peer: Peer): Promise<void> {
-    const { config, log } = this.#options;
+  /** Whether the WebSocket is open: the client may have gone, or not have meant one. */
+  #open(request: IncomingMessage, stream: Duplex, head: Buffer, { peer, found }: Guest): boolean {
+    const { asked, grant } = peer;
+    let isOpen = false;
+    stream.cork();
+    this.#servers[asked.via].handleUpgrade(request, stream, head, (ws) => {
+      isOpen = true;
+      const accepted = { ws, stream: request.socket, via: asked.via, caller: grant };
+      const opened = wire(accepted, this.#options, this.#sockets[accepted.via]);
+      this.#connect(ws, opened, { peer, found });
+    });
+    stream.uncork();
+    return isOpen;
+  }
+
+  #connect(ws: WebSocket, wire: Wire, guest: Guest): void {
+    const { peer, found } = guest;
     const { asked, grant } = peer;
     const { socket } = wire;
-    const connection = connectionOf(peer, wire, this.#options.now());
+    const connection = connectionOf(guest, wire, this.#options.now());
     this.#connections.add(connection);
     prove(socket, asked.challenge);
-    log('connected', { user: grant.user, device: peer.device, via: asked.via });
-    socket.hold('loading'); // what the client sends before the document is loaded waits in its socket (N2)
-    const late = setTimeout(() => socket.end(new SyncError('OVERLOADED', TOO_LATE)), config.upgradeTimeout);
+    this.#options.log('connected', { user: grant.user, device: peer.device, via: asked.via });
     ws.on('error', () => {}); // ws closes the connection by itself; 'close' follows and is logged
-    ws.on('close', (code, reason) => {
-      clearTimeout(late);
-      this.#closed(connection, code, reason);
-    });
+    ws.on('close', (code, reason) => this.#closed(connection, code, reason));
     try {
-      this.#endAtExpiry(connection);
-      const lease = await this.#openDocuments(connection);
-      clearTimeout(late);
-      const isOpen = this.#connections.has(connection) && !connection.isShut && ws.readyState === ws.OPEN;
-      if (!isOpen) return release(connection);
-      connection.session = this.#start(connection, lease, connection.shared);
-      socket.release('loading');
+      const entered = this.#enter(connection);
+      const isAtHand = entered === undefined && found !== null && !(found instanceof Promise);
+      if (!isAtHand) void this.#connectSoon(connection, entered);
+      else if (!connection.isShut) this.#begin(connection, found);
     } catch (error) {
-      release(connection); // a client that has gone meanwhile is not told of it again
-      if (!(error instanceof SyncError)) log('unexpected', { where: 'connection', error });
-      socket.end(error instanceof SyncError ? error : new SyncError('INTERNAL'));
+      this.#refuse(connection, error);
     }
   }
 
-  async #openDocuments(connection: Connection): Promise<Lease | Following> {
-    const { access, registry } = this.#options;
+  #enter(connection: Connection): Promise<void> | undefined {
     const { asked, grant } = connection.peer;
     const { user, principal, address, mayWrite } = grant;
+    this.#endAtExpiry(connection);
     const action = mayWrite ? 'connect-write' : 'connect-read';
-    await access.enter(principal, { user, action, via: asked.via, address });
-    const lease = asked.via === 'yjs' ? await registry.follow(user) : await registry.open(user);
+    return this.#options.access.enter(principal, { user, action, via: asked.via, address });
+  }
+
+  /** What the client sends before the document is there waits in its socket (N2). */
+  async #connectSoon(connection: Connection, entered: Promise<void> | undefined): Promise<void> {
+    const { socket } = connection.wire;
+    socket.hold('loading');
+    const tooLate = () => socket.end(new SyncError('OVERLOADED', TOO_LATE));
+    connection.late = setTimeout(tooLate, this.#options.config.upgradeTimeout);
+    try {
+      await entered;
+      const lease = await this.#openDocuments(connection);
+      clearTimeout(connection.late);
+      const isOpen = this.#connections.has(connection) && !connection.isShut && socket.isOpen;
+      if (!isOpen) return release(connection);
+      this.#begin(connection, lease);
+      socket.release('loading');
+    } catch (error) {
+      this.#refuse(connection, error);
+    }
+  }
+
+  #begin(connection: Connection, lease: Lease | Following): void {
+    connection.session = this.#start(connection, lease, connection.shared);
+  }
+
+  /** A client that has gone meanwhile is not told of it again. */
+  #refuse(connection: Connection, error: unknown): void {
+    release(connection);
+    if (!(error instanceof SyncError)) this.#options.log('unexpected', { where: 'connection', error });
+    connection.wire.socket.end(error instanceof SyncError ? error : new SyncError('INTERNAL'));
+  }
+
+  async #openDocuments(connection: Connection): Promise<Lease | Following> {
+    const { registry } = this.#options;
+    const { asked, grant } = connection.peer;
+    const open = () => (asked.via === 'yjs' ? registry.followLoaded(grant.user) : registry.open(grant.user));
+    const lease = (await connection.lease) ?? (await open());
     connection.lease = lease;
     if (asked.via === 'json') connection.shared = await openShared(this.#options, grant);
     return lease;
@@ -201,6 +212,7 @@ export class UpgradeGateway {
   #closed(connection: Connection, code: number, reason: Buffer): void {
     const { device, grant } = connection.peer;
     clearTimeout(connection.expiry);
+    clearTimeout(connection.late);
     this.#connections.delete(connection);
     this.#leave(connection);
     const isQuote = code === ERRORS.MALFORMED_UPDATE.close;

@@ -82,6 +82,13 @@ export class Handshakes {
     return { is: 'in', peer };
   }
 
+  /** Why one that came in may not open after all: the server has begun to stop. */
+  refusalNow(request: IncomingMessage, address: string): Refusal | null {
+    if (!this.#isClosed) return null;
+    this.#log(request, address, RESTARTING.code);
+    return RESTARTING;
+  }
+
   async #identify(request: IncomingMessage, asked: UpgradeRequest): Promise<Peer | SyncError> {
     const { access, log, newDeviceId } = this.#options;
     try {

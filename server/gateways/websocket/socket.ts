@@ -54,6 +54,10 @@ export class Socket {
     ws.on('pong', (payload?: Buffer) => this.#onPong(payload));
   }
 
+  get isOpen(): boolean {
+    return this.#ws.readyState === this.#ws.OPEN;
+  }
+
   /** Messages that belong together: all of them leave, or none. */
   send(messages: readonly Uint8Array[]): void {
     if (!this.#mayAdd()) return;
