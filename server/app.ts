@@ -13,6 +13,7 @@ import { Rounds } from './documents/rounds.js';
 import { Backlog } from './documents/turns/backlog.js';
 import { TURN_CLOCK, Turns } from './documents/turns/turns.js';
 import type { SyncError } from './errors.js';
+import { Overload } from './gateways/guard/overload.js';
 import { Quotas } from './gateways/guard/quotas.js';
 import { createHttp } from './gateways/http/routes.js';
 import { UpgradeGateway } from './gateways/websocket/gateway.js';
@@ -94,6 +95,8 @@ interface Foundation {
   readonly endKeys: () => void;
 }
 
+const RANDOM_STEPS = 2 ** 32;
+const random = (): number => randomInt(RANDOM_STEPS) / RANDOM_STEPS;
 const dateOf = (time: number): string => new Date(time).toISOString();
 
 class SyncServer implements App {
@@ -106,6 +109,7 @@ class SyncServer implements App {
   readonly #listener: Listener;
   readonly #metrics = new Metrics();
   readonly #gateway: UpgradeGateway;
+  readonly #overload: Overload;
   readonly #stats: NodeJS.Timeout;
   readonly #noting: NodeJS.Timeout;
   readonly #rounds: Rounds;
@@ -126,6 +130,7 @@ class SyncServer implements App {
     const turns = new Turns({ ...config, clock: TURN_CLOCK, rateOf: (user) => quotas.rateOf(user) });
     const work = { store, dryRuns: this.#dryRuns, compactions: this.#compactions, turns };
     this.#registry = createRegistry(config, log, clock, work);
+    this.#overload = this.#watchLoad(turns, backlog);
     const isReady = () => this.#takesTraffic && store.state === 'ready' && access.waitsFor < config.diskSlow;
     const metrics = this.#metrics;
     const shared = {
@@ -135,8 +140,10 @@ class SyncServer implements App {
       now,
       uptime,
       newDeviceId,
+      random,
       registry: this.#registry,
       quotas,
+      overload: this.#overload,
       metrics,
       backlog,
       turns,
@@ -148,6 +155,15 @@ class SyncServer implements App {
     this.#noting = setInterval(() => void this.#saveNotes(), NOTE_INTERVAL).unref();
     this.#rounds = this.#makeRounds(store);
     logStore(store, log, config.diskSlow);
+  }
+
+  #watchLoad(turns: Turns, backlog: Backlog): Overload {
+    const onChange = (isOver: boolean, lasted: number) => {
+      const ms = Math.round(lasted);
+      if (isOver) this.#log('overloaded', { forMs: ms });
+      else this.#log('overloadOver', { afterMs: ms });
+    };
+    return new Overload({ clock: TURN_CLOCK, turns, backlog, onChange });
   }
 
   #makeRounds(store: Store): Rounds {
@@ -186,6 +202,7 @@ class SyncServer implements App {
   async close(): Promise<boolean> {
     this.#takesTraffic = false;
     this.#rounds.close();
+    this.#overload.close();
     this.#foundation.endKeys();
     clearInterval(this.#stats);
     clearInterval(this.#noting);

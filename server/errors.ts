@@ -78,7 +78,11 @@ export const ERRORS = {
       'The document was written anew, and this device holds, or sent, something of the old one; fetch it anew, and write what was not synced again.',
   },
   RESTARTING: { status: 503, close: 1012, message: 'The server is restarting; connect again.' },
-  OVERLOADED: { status: 503, close: 1013, message: 'The connection reads too slowly.' },
+  OVERLOADED: {
+    status: 503,
+    close: 1013,
+    message: 'The server has more to do than it gets done; come again in some seconds.',
+  },
   NOT_FOUND: {
     status: 404,
     message:

@@ -130,6 +130,15 @@ const EVENTS = {
     'error',
     (e) => `❌ The store could not be reopened, next try in ${e.delayMs} ms: ${brief(e.error)}`,
   ),
+  overloaded: event<{ forMs: number }>(
+    'error',
+    (e) =>
+      `🌊 More comes in than this machine gets done, for ${e.forMs} ms by now: new connections are put off (1013, HTTP 503) until that is over; who is connected stays`,
+  ),
+  overloadOver: event<{ afterMs: number }>(
+    'info',
+    (e) => `✅ The server keeps up again after ${e.afterMs} ms; new connections come in`,
+  ),
   storeRecovered: event<{ afterMs: number }>('info', (e) => `✅ The store works again after ${e.afterMs} ms`),
   documentRebuilt: event<{ user: string; error: unknown }>(
     'error',

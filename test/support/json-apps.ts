@@ -159,6 +159,8 @@ export class Practice {
       quotas: new Quotas(config, silentLog, () => this.now),
       metrics,
       backlog: new Backlog(),
+      overload: { isOver: false },
+      random: () => 0,
       get registry() {
         return practice.#registry;
       },

@@ -19,6 +19,7 @@ export class Turns implements Schedule {
   #isScheduled = false;
   #isWorking = false;
   #unsaved = 0;
+  #isFull = false;
   isHurried = false;
 
   constructor(options: TurnOptions) {
@@ -67,6 +68,11 @@ export class Turns implements Schedule {
     return this.#unsaved;
   }
 
+  /** Nothing more is read from who sends: from the bound on until half of it is durable. */
+  get isFull(): boolean {
+    return this.#isFull;
+  }
+
   /** Users of whom something is known now. */
   get size(): number {
     return this.#lines.size;
@@ -77,6 +83,7 @@ export class Turns implements Schedule {
     const before = this.#unsaved;
     this.#unsaved += bytes;
     const half = this.options.maxUnsaved / 2;
+    this.#isFull = this.#unsaved > (this.#isFull ? half : this.options.maxUnsaved);
     if (before > half && this.#unsaved <= half) for (const line of [...this.#lines.values()]) line.release();
   }
 

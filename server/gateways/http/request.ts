@@ -12,6 +12,7 @@ import { SyncError } from '../../errors.js';
 import type { Log } from '../../log.js';
 import type { Metrics } from '../../metrics.js';
 import { authorize, type Grant } from '../guard/authorize.js';
+import { type Overload, putOffFor } from '../guard/overload.js';
 import type { Caller, Quotas } from '../guard/quotas.js';
 import { deviceInHeader, invalidUser } from '../guard/request-names.js';
 
@@ -27,6 +28,9 @@ export interface HttpOptions {
   readonly quotas: Quotas;
   readonly metrics: Metrics;
   readonly backlog: Backlog;
+  readonly overload: Pick<Overload, 'isOver'>;
+  /** From 0 to 1. */
+  readonly random: () => number;
 }
 
 /** What a body counts as that says no size, where there is no limit. */
@@ -67,6 +71,15 @@ function bodySize({ headers }: Request, max: number): number {
   if (headers['transfer-encoding'] !== undefined) return most;
   return Math.min(Number(headers['content-length'] ?? 0) || 0, most);
 }
+
+/** Who comes while the server is overloaded, before anything is looked at. */
+export const putOff =
+  ({ overload, random }: Pick<HttpOptions, 'overload' | 'random'>): RequestHandler =>
+  (_request, response, next) => {
+    if (!overload.isOver) return next();
+    response.set({ 'Retry-After': String(Math.ceil(putOffFor(random))), Connection: 'close' });
+    next(new SyncError('OVERLOADED'));
+  };
 
 /** Refuses what changes something, before its body is read, while too much waits for the disk. */
 export const roomOnDisk =

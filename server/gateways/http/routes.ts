@@ -20,6 +20,7 @@ import {
   authorized,
   countAnswers,
   type HttpOptions,
+  putOff,
   roomOnDisk,
   userOf,
   userOrSharedOf,
@@ -48,7 +49,7 @@ export function createHttp(options: HttpOptions): express.Express {
   addHealth(app, options);
   const hasOperator = config.adminToken !== '' || config.nodeEnv !== 'production';
   if (hasOperator) app.get('/metrics', adminOnly(config), getMetrics(metrics));
-  app.use('/api', countAnswers(options));
+  app.use('/api', countAnswers(options), putOff(options));
   addApi(app, options, bodies);
   if (hasOperator) addAdmin(app, options, bodies.small);
   if (config.demo) app.use(config.auth === 'none' ? serveDemo() : refuseDemo);

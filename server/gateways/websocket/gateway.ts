@@ -16,6 +16,7 @@ import { SharedFrames } from '../yjs/line.js';
 import { YjsSession } from '../yjs/session.js';
 import { type Connection, connectionOf, type Guest, release, type Session, soon } from './connection.js';
 import { type HandshakeOptions, Handshakes, type Peer } from './handshake.js';
+import { PutOff } from './put-off.js';
 import { endSoon, prove, refuse, turnAway, webSocketServer } from './rejections.js';
 import type { Socket, SocketOptions } from './socket.js';
 import type { Via } from './upgrade-request.js';
@@ -26,6 +27,8 @@ export interface UpgradeOptions extends WireOptions, HandshakeOptions {
   readonly backlog: Backlog;
   /** Milliseconds since 1970. */
   readonly now: () => number;
+  /** From 0 to 1. */
+  readonly random: () => number;
 }
 
 const TICK = 3_000;
@@ -40,6 +43,7 @@ export class UpgradeGateway {
   readonly #options: UpgradeOptions;
   readonly #connections = new Set<Connection>();
   readonly #handshakes: Handshakes;
+  readonly #putOff: PutOff;
   readonly #frames = new SharedFrames();
   readonly #timers: NodeJS.Timeout[];
   readonly #servers: Record<Via, WebSocketServer>;
@@ -50,6 +54,7 @@ export class UpgradeGateway {
     this.#sockets = { yjs: socketOptionsOf('yjs', options), json: socketOptionsOf('json', options) };
     const { maxNativeMessage, maxJsonMessage, maxDocument, pingInterval } = options.config;
     this.#handshakes = new Handshakes(options);
+    this.#putOff = new PutOff(options);
     this.#servers = {
       yjs: webSocketServer(maxNativeMessage),
       // How much a device may send is known once its document is loaded; none may send more than this.
@@ -77,6 +82,7 @@ export class UpgradeGateway {
   /** Takes no new connections and reads no more from those that are open; what has come in is handled. */
   stopReading(): void {
     this.#handshakes.close();
+    this.#putOff.close();
     for (const timer of this.#timers) clearInterval(timer);
     for (const { wire } of this.#connections) {
       wire.socket.hold('stopping');
@@ -109,6 +115,9 @@ export class UpgradeGateway {
         return;
       case 'turned away':
         turnAway(request, stream, head, answer);
+        return;
+      case 'put off':
+        this.#putOff.take(request, stream, head, answer.challenge);
         return;
       case 'refused':
         refuse(stream, answer.refusal);

@@ -9,6 +9,7 @@ import type { Log } from '../../log.js';
 import { authorize, countedAs, type Grant, logRefusal } from '../guard/authorize.js';
 import { Offences } from '../guard/offences.js';
 import { isForeign } from '../guard/origin.js';
+import type { Overload } from '../guard/overload.js';
 import type { Quotas, Refusal } from '../guard/quotas.js';
 import { offenderOf, readRequest, type UpgradeRequest, userIn } from './upgrade-request.js';
 
@@ -16,6 +17,7 @@ export interface HandshakeOptions {
   readonly config: Config;
   readonly access: Access;
   readonly quotas: Quotas;
+  readonly overload: Pick<Overload, 'isOver'>;
   readonly log: Log;
   readonly uptime: () => number;
   readonly newDeviceId: () => DeviceId;
@@ -32,6 +34,8 @@ export type Answer =
   | { readonly is: 'in'; readonly peer: Peer }
   /** Is told by a close code. */
   | { readonly is: 'turned away'; readonly error: SyncError; readonly challenge: string | null }
+  /** Is to come again later; nothing was looked at, not even its token. */
+  | { readonly is: 'put off'; readonly challenge: string | null }
   /** Is told by an HTTP status. */
   | { readonly is: 'refused'; readonly refusal: Refusal };
 
@@ -64,12 +68,13 @@ export class Handshakes {
 
   /** Decides, and takes the slots of a client that comes in until its stream closes. */
   async answer(request: IncomingMessage, stream: Duplex): Promise<Answer> {
-    const { quotas } = this.#options;
+    const { quotas, overload } = this.#options;
     const address = quotas.addressOf(request);
     const asked = readRequest(request, address);
     const early = this.#refusalOf(request) ?? quotas.refuseAddress(address);
     if (asked === null || early !== null) return this.#refused(request, address, early ?? NOTHING_HERE);
     stream.once('close', quotas.takeAddressSlot(address));
+    if (overload.isOver) return { is: 'put off', challenge: asked.challenge };
     const peer = await this.#identify(request, asked);
     const isIn = !(peer instanceof SyncError);
     const late = this.#refusalOf(request) ?? (isIn ? this.#refusalOfPeer(peer) : null);

@@ -25,6 +25,14 @@ function handleProtocols(offered: Set<string>): string | false {
   return offered.has(BEARER) ? BEARER : first;
 }
 
+/** An upgrade that is told something by a WebSocket. */
+export interface Door {
+  readonly request: IncomingMessage;
+  readonly stream: Duplex;
+  readonly head: Buffer;
+  readonly challenge: string | null;
+}
+
 const doorstep = webSocketServer(MAX_LAST_WORDS);
 
 /**
@@ -37,12 +45,19 @@ export function turnAway(
   head: Buffer,
   { error, challenge }: { readonly error: SyncError; readonly challenge: string | null },
 ): void {
+  openDoor({ request, stream, head, challenge }, (socket) => {
+    socket.end(error);
+    endSoon(socket);
+  });
+}
+
+/** Opens the WebSocket, and no session. */
+export function openDoor({ request, stream, head, challenge }: Door, then: (socket: Socket) => void): void {
   doorstep.handleUpgrade(request, stream, head, (ws) => {
     ws.on('error', () => {}); // ws closes the connection by itself
     const socket = new Socket(ws, request.socket, UNBOUNDED);
     prove(socket, challenge);
-    socket.end(error);
-    endSoon(socket);
+    then(socket);
   });
 }
 

@@ -12,9 +12,9 @@ const SLOWEST_LINE = 20;
 
 /**
  * Why nothing is read from a socket: the document loads or is in work, the disk does not keep up, the rate is used
- * up, its user has sent enough for now, it reads too slowly, we stop.
+ * up, its user has sent enough for now, it reads too slowly, it is put off, we stop.
  */
-export type Hold = 'loading' | 'work' | 'disk' | 'rate' | 'turn' | 'reader' | 'stopping';
+export type Hold = 'loading' | 'work' | 'disk' | 'rate' | 'turn' | 'reader' | 'overload' | 'stopping';
 
 const BINARY = { binary: true } as const;
 const TEXT = { binary: false } as const;
@@ -191,7 +191,7 @@ export class Socket {
   #mayAdd(): boolean {
     if (this.#ws.readyState !== this.#ws.OPEN) return false;
     if (this.waiting <= this.#options.bufferClose) return true;
-    this.cutOff(new SyncError('OVERLOADED'));
+    this.cutOff(new SyncError('OVERLOADED', 'The connection reads too slowly.'));
     return false;
   }
 

@@ -1,0 +1,74 @@
+/** Whether more comes in than the server gets done: then who comes anew is put off, for the sake of who is there. */
+import type { Backlog } from '../../documents/turns/backlog.js';
+import type { TurnClock } from '../../documents/turns/turn-line.js';
+import type { Turns } from '../../documents/turns/turns.js';
+
+/** Time between two looks, in ms. */
+const PAUSE = 250;
+/** What comes in is taken this much too late: nobody new would be answered in time, in ms. */
+export const LATE = 1_000;
+/** It has to be like that for so long, in ms, and at so many looks: a burst, or one long task, is no overload. */
+export const PATIENCE = 2_000;
+export const LOOKS = 3;
+
+/** When who is put off should come again, in seconds: not all at once. */
+const SOONEST = 3;
+const LATEST = 9;
+export const putOffFor = (random: () => number): number => SOONEST + random() * (LATEST - SOONEST);
+
+export interface OverloadOptions {
+  readonly clock: Pick<TurnClock, 'now' | 'after'>;
+  /** What came in and is not durable yet. */
+  readonly turns: Pick<Turns, 'isFull'>;
+  readonly backlog: Pick<Backlog, 'isFull'>;
+  /** It begins, or is over after so many ms. */
+  readonly onChange: (isOver: boolean, lasted: number) => void;
+}
+
+export class Overload {
+  readonly #options: OverloadOptions;
+  /** When the server was last seen to keep up. */
+  #keptUpAt: number;
+  /** Looks since then. */
+  #looks = 0;
+  #isOver = false;
+  #isClosed = false;
+
+  constructor(options: OverloadOptions) {
+    this.#options = options;
+    this.#keptUpAt = options.clock.now();
+    this.#lookLater();
+  }
+
+  /** Whether who comes anew is put off. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+  }
+
+  #lookLater(): void {
+    const { clock } = this.#options;
+    const due = clock.now() + PAUSE;
+    clock.after(PAUSE, () => {
+      if (this.#isClosed) return;
+      this.#look(clock.now() - due);
+      this.#lookLater();
+    });
+  }
+
+  /** Timers are as late as all else that waits for the event loop. */
+  #look(late: number): void {
+    const { clock, turns, backlog, onChange } = this.#options;
+    const lasted = clock.now() - this.#keptUpAt;
+    const keepsUp = late <= LATE && !turns.isFull && !backlog.isFull;
+    if (keepsUp) this.#keptUpAt = clock.now();
+    this.#looks = keepsUp ? 0 : this.#looks + 1;
+    const isOver = this.#looks >= LOOKS && lasted > PATIENCE;
+    if (isOver === this.#isOver) return;
+    this.#isOver = isOver;
+    onChange(isOver, lasted);
+  }
+}

@@ -1,0 +1,55 @@
+/**
+ * Who comes while the server is overloaded. Its WebSocket opens, nothing is read from it, and it closes with 1013 some
+ * seconds later, at a random time: clients that come again at once after a close, all alike, are spread by that.
+ */
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { SyncError } from '../../errors.js';
+import type { Metrics } from '../../metrics.js';
+import { putOffFor } from '../guard/overload.js';
+import { endSoon, openDoor, refuse } from './rejections.js';
+import type { Socket } from './socket.js';
+
+/** So many wait to be closed; others are refused at once, which their clients can't tell from a lost connection. */
+const MOST = 2_000;
+
+export class PutOff {
+  readonly #options: { readonly metrics: Metrics; readonly random: () => number };
+  readonly #timers = new Map<Socket, NodeJS.Timeout>();
+
+  constructor(options: { readonly metrics: Metrics; readonly random: () => number }) {
+    this.#options = options;
+  }
+
+  take(request: IncomingMessage, stream: Duplex, head: Buffer, challenge: string | null): void {
+    const { metrics, random } = this.#options;
+    metrics.refused.add('OVERLOADED');
+    const seconds = putOffFor(random);
+    if (this.#timers.size >= MOST) {
+      refuse(stream, { code: 'OVERLOADED', retryAfter: Math.ceil(seconds) });
+      return;
+    }
+    openDoor({ request, stream, head, challenge }, (socket) => {
+      socket.hold('overload');
+      const timer = setTimeout(() => this.#end(socket, new SyncError('OVERLOADED')), seconds * 1_000);
+      this.#timers.set(socket, timer.unref());
+      stream.once('close', () => this.#forget(socket));
+    });
+  }
+
+  /** The server stops. */
+  close(): void {
+    for (const socket of [...this.#timers.keys()]) this.#end(socket, new SyncError('RESTARTING'));
+  }
+
+  #end(socket: Socket, error: SyncError): void {
+    this.#forget(socket);
+    socket.end(error);
+    endSoon(socket);
+  }
+
+  #forget(socket: Socket): void {
+    clearTimeout(this.#timers.get(socket));
+    this.#timers.delete(socket);
+  }
+}

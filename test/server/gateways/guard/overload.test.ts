@@ -1,0 +1,78 @@
+/** When the server finds that it does not keep up, by a clock that passes when a task says so (S4). */
+import { describe, expect, test } from 'vitest';
+import { LATE, LOOKS, Overload, PATIENCE, putOffFor } from '../../../../server/gateways/guard/overload.js';
+
+/** A server whose event loop is free, or late, as a test says. */
+class World {
+  now = 0;
+  readonly turns = { isFull: false };
+  readonly backlog = { isFull: false };
+  readonly changes: boolean[] = [];
+  readonly overload: Overload;
+  #due: { at: number; task: () => void } | null = null;
+
+  constructor() {
+    const clock = {
+      now: () => this.now,
+      after: (ms: number, task: () => void) => {
+        this.#due = { at: this.now + ms, task };
+      },
+    };
+    const onChange = (isOver: boolean) => void this.changes.push(isOver);
+    this.overload = new Overload({ clock, ...this, onChange });
+  }
+
+  /** The next look comes this much too late. */
+  look(late = 0): boolean {
+    const due = this.#due;
+    this.now = (due?.at ?? 0) + late;
+    due?.task();
+    return this.overload.isOver;
+  }
+
+  lookFor(ms: number, late = 0): boolean {
+    const end = this.now + ms;
+    while (this.now < end) this.look(late);
+    return this.overload.isOver;
+  }
+}
+
+describe('[S4] overload', () => {
+  test('a server that is a little late at each look keeps up', () => {
+    expect(new World().lookFor(60_000, LATE)).toBe(false);
+  });
+
+  test('long tasks are none; what lasts is, until the first look in time', () => {
+    const world = new World();
+    for (let n = 1; n < LOOKS; n++) expect(world.look(10 * PATIENCE)).toBe(false);
+    expect(world.look()).toBe(false);
+    for (let n = 1; n < LOOKS; n++) expect(world.look(LATE + 1)).toBe(false);
+    expect(world.look(LATE + 1)).toBe(true);
+    expect(world.look(LATE + 1)).toBe(true);
+    expect(world.look()).toBe(false);
+    expect(world.changes).toEqual([true, false]);
+  });
+
+  test.each(['turns', 'backlog'] as const)(
+    'what the disk does not keep up with counts as well: %s',
+    (which) => {
+      const world = new World();
+      world[which].isFull = true;
+      expect(world.lookFor(PATIENCE - 100)).toBe(false);
+      expect(world.lookFor(500)).toBe(true);
+      world[which].isFull = false;
+      expect(world.look()).toBe(false);
+    },
+  );
+
+  test('once closed, it looks no more', () => {
+    const world = new World();
+    world.overload.close();
+    expect(world.look(PATIENCE * 2)).toBe(false);
+    expect(world.changes).toEqual([]);
+  });
+
+  test('who is put off comes again within 3 to 9 s, at a random time', () => {
+    expect([0, 0.5, 1].map((random) => putOffFor(() => random))).toEqual([3, 6, 9]);
+  });
+});
