@@ -75,6 +75,8 @@ class MemoryStore implements LocalStore {
 
   append(step: Step, anew = false): Promise<readonly number[]> {
     return this.#calls.run(async () => {
+      if (anew) this.#told = 0;
+      if (anew) this.#own.clear();
       const added = callStep(step, this.#news());
       if (anew) this.#table.changes = [];
       const keys = this.#table.add(added);
@@ -96,6 +98,7 @@ class MemoryStore implements LocalStore {
 
   compact(key: number, snapshot: Uint8Array): Promise<number> {
     return this.#calls.run(async () => {
+      if (!this.#table.changes.some((change) => change.key <= key)) return key;
       this.#table.changes = this.#table.changes.filter((change) => change.key > key || change.pending);
       const [added = 0] = this.#table.add([{ bytes: snapshot, pending: false }]);
       this.#own.add(added);

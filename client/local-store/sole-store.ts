@@ -13,7 +13,7 @@ export interface RowsWrite {
 
 /** Where a `SoleStore` keeps its changes. Called one at a time. */
 export interface Rows {
-  /** Everything, in the order of the keys. Called once, first of all. */
+  /** Everything, in the order of the keys. Called first of all, and once more before everything is replaced. */
   read(): Promise<readonly StoredChange[]>;
   write(write: RowsWrite): Promise<void>;
   /** May be called again. */
@@ -81,7 +81,8 @@ class SoleStore implements LocalStore {
   }
 
   append(step: Step, anew = false): Promise<readonly number[]> {
-    return this.#calls.run(() => {
+    return this.#calls.run(async () => {
+      if (anew) this.#untold = await this.#rows.read();
       const add = callStep(step, this.#news());
       return this.#write({ add, remove: anew ? [...this.#stored.keys()] : [] });
     });
@@ -92,11 +93,12 @@ class SoleStore implements LocalStore {
   }
 
   async compact(key: number, snapshot: Uint8Array): Promise<number> {
-    const [added = 0] = await this.#calls.run(() => {
-      const remove = [...this.#stored].filter(([each, pending]) => each <= key && !pending);
+    const [added = key] = await this.#calls.run(async () => {
+      const old = [...this.#stored].filter(([each]) => each <= key);
+      if (old.length === 0) return [key];
       return this.#write({
         add: [{ bytes: snapshot, pending: false }],
-        remove: remove.map(([each]) => each),
+        remove: old.flatMap(([each, pending]) => (pending ? [] : each)),
       });
     });
     return added;

@@ -43,7 +43,7 @@ export interface LocalStore {
    *
    * Resolves with the keys of the new changes, in their order. The first call tells all that is stored.
    *
-   * @param anew they take the place of everything that was there, pending or not, at once
+   * @param anew they take the place of everything that was there, pending or not, at once; all of it is told again
    */
   append(step: (news: StoreNews) => readonly NewChange[], anew?: boolean): Promise<readonly number[]>;
 
@@ -52,7 +52,8 @@ export interface LocalStore {
 
   /**
    * Replaces every change up to `key` that is not pending by `snapshot`, which contains them all. A crash at any
-   * moment leaves the changes, the snapshot, or both. Resolves with the key of the snapshot.
+   * moment leaves the changes, the snapshot, or both. Resolves with the key of the snapshot. Where there is no
+   * change up to `key`, nothing is stored: another tab has put something else in the place of all of them.
    */
   compact(key: number, snapshot: Uint8Array): Promise<number>;
 

@@ -25,6 +25,8 @@ export class Persistence {
   readonly supervisor: StoreSupervisor;
   readonly #options: PersistenceOptions;
   readonly #size = new StoredSize();
+  /** Where the document is stored that took the place of everything; null where it was never replaced. */
+  #replacedAt: number | null = null;
 
   constructor(options: PersistenceOptions) {
     this.#options = options;
@@ -126,7 +128,7 @@ export class Persistence {
       if (pending) this.refused.found(update, key);
       return true;
     }
-    if (kind === 'replacement' && this.supervisor.filling === null) this.#replacedElsewhere(update);
+    if (kind === 'replacement') this.#foundReplacement(key, update);
     try {
       Y.applyUpdate(this.#options.doc, update);
     } catch {
@@ -136,8 +138,11 @@ export class Persistence {
     return true;
   }
 
-  /** Another tab has put this document in the place of what was stored (C11). */
-  #replacedElsewhere(state: Uint8Array): void {
+  /** Unless it was there when the store was opened, another tab has put it in the place of what was stored (C11). */
+  #foundReplacement(key: number, state: Uint8Array): void {
+    const isKnown = this.supervisor.filling !== null || key === this.#replacedAt;
+    this.#replacedAt = key;
+    if (isKnown) return;
     if (state.length === EMPTY_STATE.length) this.#options.onCleared('erased');
     else this.#options.onBroken();
   }

@@ -187,6 +187,10 @@ export function localStoreContract(
         expect(told).toEqual(['a', 'mine', 'refused']);
         expect(Math.min(...added)).toBeGreaterThan(Math.max(...keys));
         await put(store, 'b');
+        await store.append(({ changes }) => {
+          expect(changes.map((each) => textOf(each.bytes))).toEqual(['state', 'mine', 'b']);
+          return changes;
+        }, true);
         await restart();
         expect(await read(store)).toEqual(['state', 'mine!', 'b']);
         await restart();

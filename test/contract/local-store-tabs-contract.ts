@@ -42,6 +42,15 @@ export function tabsContract(name: string, create: () => Promise<LocalStoreFixtu
       expect((await newsOf(store)).changes.map((each) => each.key)).toContain(snapshot);
     });
 
+    it('[C9] a snapshot of what another tab has replaced does not come back', async () => {
+      await put(store, 'old');
+      const { changes } = await newsOf(other);
+      await store.append(() => [change('new')], true);
+      await other.compact(changes[0]?.key ?? 0, bytes('old, as one'));
+      store = await stores.restart();
+      expect(await read(store)).toEqual(['new']);
+    });
+
     it('[C9] two tabs that write at once see every row once, in one order', async () => {
       const seen: [number[], number[]] = [[], []];
       const write = async (tab: LocalStore, log: number[], text: string): Promise<void> => {

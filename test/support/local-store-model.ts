@@ -103,6 +103,7 @@ export class ModelRun {
     const upToKey = this.lines[upTo]?.key ?? this.highest;
     const text = `s${this.written++}`;
     const key = await open.store.compact(upToKey, change(text).bytes);
+    if (this.lines.length === 0) return same(key, upToKey, 'nothing to replace');
     this.lines = this.lines.filter((line) => line.key > upToKey || line.pending);
     this.add(key, text, false);
     open.known.add(key);

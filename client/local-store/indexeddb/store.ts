@@ -58,7 +58,7 @@ export class IndexedDbStore implements LocalStore {
   append(step: Step, anew = false): Promise<readonly number[]> {
     return this.#calls.run(async () => {
       const keys = await this.#transact(async (changes) => {
-        const news = await this.#readNews(changes);
+        const news = await this.#readNews(changes, anew);
         const added = callStep(step, news);
         if (anew) await answerOf(changes.clear());
         return Promise.all(added.map((change) => add(changes, change)));
@@ -79,13 +79,14 @@ export class IndexedDbStore implements LocalStore {
     return this.#calls.run(async () => {
       const added = await this.#transact(async (changes) => {
         const old = await answerOf(changes.getAllKeys(IDBKeyRange.upperBound(key)));
+        if (old.length === 0) return null;
         const pending = await pendingKeys(changes);
         const settled = old.filter((each) => !pending.has(each as number));
         await Promise.all(settled.map((each) => answerOf(changes.delete(each))));
         return add(changes, { bytes: snapshot, pending: false });
       });
-      this.#stored([added]);
-      return added;
+      this.#stored(added === null ? [] : [added]);
+      return added ?? key;
     });
   }
 
@@ -110,7 +111,9 @@ export class IndexedDbStore implements LocalStore {
     return transact(this.#db, this.#limits, work);
   }
 
-  async #readNews(changes: IDBObjectStore): Promise<StoreNews> {
+  async #readNews(changes: IDBObjectStore, anew: boolean): Promise<StoreNews> {
+    if (anew) this.#told = 0;
+    if (anew) this.#own.clear();
     const rows: Row[] = await answerOf(changes.getAll(IDBKeyRange.lowerBound(this.#told, true)));
     const pending = await pendingKeys(changes);
     const news = rows.map(changeOf).filter(({ key }) => !this.#own.has(key));
