@@ -1,3 +1,4 @@
+import { equalityDeep } from 'lib0/function';
 import * as Y from 'yjs';
 import type { JsonRecord } from '../../shared/json.js';
 import { type CollectionName, type RecordId, recordIdOf } from '../../shared/names.js';
@@ -61,14 +62,30 @@ export class LiveCollection implements CollectionView {
     return () => void this.#listeners.delete(listener);
   }
 
-  /** Follows another document, or none. */
+  /** Follows another document, or none. Where one takes the place of another, only what differs is told. */
   attach(doc: Y.Doc | null): void {
-    this.#map?.unobserveDeep(this.#observer);
+    const before = this.#map;
+    before?.unobserveDeep(this.#observer);
     this.#map = doc?.getMap(this.#name) ?? null;
     this.#map?.observeDeep(this.#observer);
+    if (before !== null && this.#map !== null) {
+      this.#compare(before);
+      return;
+    }
     this.#cache.clear();
     this.#records = null;
     this.#tell(null);
+  }
+
+  #compare(before: Y.Map<unknown>): void {
+    const ids = new Set([...before.keys(), ...this.#ids()]) as Set<RecordId>;
+    const differs = (id: RecordId): boolean => {
+      const map = before.get(id);
+      const record = this.#cache.get(id) ?? (map instanceof Y.Map ? readRecord(map, id) : null);
+      return !equalityDeep(record, this.read(id));
+    };
+    const changed = new Set([...ids].filter(differs));
+    if (changed.size > 0) this.#changed(changed);
   }
 
   #changed(ids: ReadonlySet<string>): void {

@@ -331,6 +331,23 @@ describe('[C11] while a change is being set aside', () => {
     expect(Math.min(...shown)).toBeGreaterThan(0);
   });
 
+  test('[C8] records that stay as they are keep their objects, and only what differs is told', async () => {
+    const server = await useServer(FEW_STRUCTS);
+    const client = await open(server);
+    for (const id of ['a', 'b']) await client.addData('notes', { id });
+    await synced(client);
+    const notes = client.collection('notes');
+    const before = [...notes.records];
+    const told: (string[] | null)[] = [];
+    notes.subscribe((ids) => told.push(ids === null ? null : [...ids]));
+    await client.addData('notes', { id: 'big', ...many });
+    await statusWhere(client, ({ refused }) => refused.length === 1);
+    await synced(client);
+    expect(told).toEqual([['big'], ['big']]);
+    expect(notes.records).toHaveLength(2);
+    for (const [i, record] of notes.records.entries()) expect(record).toBe(before[i]);
+  });
+
   test('two tabs that share a store name it once, and both show what the server has', async () => {
     const server = await useServer(FEW_STRUCTS);
     const storage = memoryStorage();
