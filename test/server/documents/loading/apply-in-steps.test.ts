@@ -6,8 +6,8 @@ import type { PartSize } from '../../../../server/documents/intake/parts.js';
 import { applyInSteps } from '../../../../server/documents/loading/apply-in-steps.js';
 import { Replica, type ReplicaSource } from '../../../../server/documents/replica.js';
 import { docsOf, edits } from '../../../support/edited-docs.js';
-import { editArbitrary, editNative } from '../../../support/random-edits.js';
-import { client, jsonOfDoc, options, Server } from '../../../support/replicas.js';
+import { histories, lived, serverWith } from '../../../support/lived.js';
+import { client, jsonOfDoc, options } from '../../../support/replicas.js';
 import { runs } from '../../../support/runs.js';
 
 const sizes = fc.record({
@@ -54,34 +54,6 @@ function compare(stored: ReplicaSource, size: PartSize): number {
   expect(result.write(edit).update).toEqual(eager.write(edit).update);
   expect(stateOf(result.doc)).toEqual(stateOf(eager.doc));
   return steps;
-}
-
-/** Native devices and a JSON device edit, and meet now and then; what lost and what was moved is kept. */
-const histories = fc.array(
-  fc.oneof(
-    { weight: 5, arbitrary: fc.tuple(fc.nat(3), editArbitrary) },
-    { weight: 2, arbitrary: fc.tuple(fc.nat(2), fc.constant('meet' as const)) },
-  ),
-  { minLength: 10, maxLength: 60 },
-);
-type History = typeof histories extends fc.Arbitrary<infer T> ? T : never;
-
-/** In an update, what has the higher client id comes first. */
-const serverWith = (writes: number) => new Server({ ids: () => ({ writes, unions: writes + 1 }) });
-
-function lived(history: History, serverId: number): { server: Server; asMade: Uint8Array[] } {
-  const server = serverWith(serverId);
-  const docs = [11, 12, 13].map(client);
-  const asMade: Uint8Array[] = [];
-  for (const doc of docs) doc.on('update', (update: Uint8Array) => asMade.push(update));
-  for (const [step, [who, what]] of history.entries()) {
-    const doc = docs[who];
-    if (what === 'meet') server.sync(doc as Y.Doc);
-    else if (doc === undefined) server.write((own) => editNative(own, what, `v${step}`));
-    else editNative(doc, what, `v${step}`);
-  }
-  for (const doc of docs) server.sync(doc);
-  return { server, asMade };
 }
 
 describe('[S] a load in steps has the same document, collected alike, and the same memory', () => {
