@@ -15,6 +15,8 @@ export interface StoredDocument {
   readonly historyFrom: number;
   /** What was handed to the last `erase` of this user (opaque to the store); `null` if there was none. */
   readonly tombstone: Uint8Array | null;
+  /** What was handed over when the document was last written anew (opaque to the store); `null` if it never was. */
+  readonly epoch: Uint8Array | null;
   /** What is noted of it, as far as that still holds. */
   readonly rest: RestRow | null;
 }
@@ -47,6 +49,8 @@ export interface Snapshot {
   readonly stateVector: Uint8Array;
   readonly revision: number;
   readonly memory?: Uint8Array | undefined;
+  /** Where the content was written anew (P10): replaces what is remembered of the documents before. */
+  readonly epoch?: Uint8Array | undefined;
 }
 
 /** What can be told of a document at rest, so that it need not be loaded for that. */
@@ -147,6 +151,13 @@ export interface Store {
    * Rejects with `DOCUMENT_CORRUPT` where it is damaged.
    */
   whole(user: UserId, revision: number): Promise<Uint8Array | null>;
+  /**
+   * When a native device that can't go on after a rewrite was last there, in ms since 1970; `null` if none was, or it is
+   * damaged. Sees all that was handed over before the call.
+   */
+  plainVisit(user: UserId): Promise<number | null>;
+  /** Notes such a visit; the user need not be loaded. Ordered like a commit; an erasure removes it. */
+  notePlainVisit(user: UserId, at: number): Promise<void>;
   /**
    * From here on these are the master keys: what was made with others is made anew, while everything goes on.
    * Resolves when only the current one is in use. Left out by a store that encrypts nothing.

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Store } from '../../server/store/store.js';
 import { Author, notesOf, stateReached, user, writeNotes } from '../support/notes.js';
+import { epochContract } from './store-epoch-contract.js';
 import { erasureContract } from './store-erasure-contract.js';
 import type { StoreFixture } from './store-fixture.js';
 import { historyContract } from './store-history-contract.js';
@@ -15,6 +16,7 @@ const NOTHING = {
   devices: new Map(),
   historyFrom: 0,
   tombstone: null,
+  epoch: null,
   rest: null,
 };
 
@@ -23,6 +25,7 @@ export function storeContract(name: string, create: () => Promise<StoreFixture>)
   historyContract(name, create);
   erasureContract(name, create);
   restContract(name, create);
+  epochContract(name, create);
   describe(`the store contract: ${name}`, () => {
     let fixture: StoreFixture;
     let store: Store;

@@ -9,7 +9,14 @@ const BERT = user('bert');
 const PHONE = 'phone' as DeviceId;
 const ALL = { below: Number.POSITIVE_INFINITY, limit: Number.POSITIVE_INFINITY };
 const TOMBSTONE = Uint8Array.of(1, 2, 3);
-const ERASED = { updates: [], memory: null, devices: new Map(), tombstone: TOMBSTONE, rest: null };
+const ERASED = {
+  updates: [],
+  memory: null,
+  devices: new Map(),
+  tombstone: TOMBSTONE,
+  epoch: null,
+  rest: null,
+};
 
 /** The clauses of the contract about erasure. */
 export function erasureContract(name: string, create: () => Promise<StoreFixture>): void {

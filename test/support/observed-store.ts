@@ -116,6 +116,14 @@ export class ObservedStore implements Store {
     return this.#inner.check(user);
   }
 
+  plainVisit(user: UserId): Promise<number | null> {
+    return this.#inner.plainVisit(user);
+  }
+
+  notePlainVisit(user: UserId, at: number): Promise<void> {
+    return this.#inner.notePlainVisit(user, at);
+  }
+
   note(name: string): Promise<Uint8Array | null> {
     return this.#inner.note(name);
   }

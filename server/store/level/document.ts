@@ -28,6 +28,7 @@ interface Raw {
   readonly rest: Uint8Array | undefined;
   readonly row: Uint8Array | undefined;
   readonly memory: Uint8Array | undefined;
+  readonly epoch: Uint8Array | undefined;
   readonly stateVector: Uint8Array | undefined;
   readonly updates: readonly StoredUpdate[];
   readonly devices: StoredDocument['devices'];
@@ -43,7 +44,7 @@ interface StoredUpdate {
 export async function readDocument(db: Database, user: string, vaults: Vaults): Promise<ReadDocument> {
   const raw = await readRaw(db, user, vaults);
   const old = rowOf(raw);
-  const memory = memoryOf(raw, old);
+  const { memory, epoch } = rememberedOf(raw, old);
   const updates = updatesOf(raw, old);
   const row = completed(raw, old);
   const adoption = row === old || updates.length === 0 ? [] : adoptionOf(raw, old, row, updates);
@@ -53,7 +54,7 @@ export async function readDocument(db: Database, user: string, vaults: Vaults): 
   // Where y-leveldb wrote, the row is another one by now.
   const rest = (raw.rest && restOf(user, vault, raw.rest, row)) ?? null;
   return {
-    stored: { updates, revision, memory, devices, historyFrom, tombstone, rest },
+    stored: { updates, revision, memory, devices, historyFrom, tombstone, epoch, rest },
     row,
     vault,
     adoption,
@@ -84,14 +85,15 @@ async function readKeys(db: Database, user: string, vaults: Vaults, snapshot: Sn
     format.tombstoneKey(user),
     format.wrappedKey(user),
     format.restKey(user),
+    format.epochKey(user),
   ];
-  const [row, memory, stateVector, tombstone, wrapped, rest] = await db.getMany(keys, { snapshot });
+  const [row, memory, stateVector, tombstone, wrapped, rest, epoch] = await db.getMany(keys, { snapshot });
   const vault = vaults.of(user, wrapped);
   const entries = await db.iterator({ ...format.updateRange(user), snapshot }).all();
   const updates = entries.map(([key, value]) => ({ clock: format.clockOf(key), key, value }));
   const devices = await readDevices(db, user, vault, snapshot);
   const isShared = vaults.ring === null;
-  return { user, vault, isShared, tombstone, rest, row, memory, stateVector, updates, devices };
+  return { user, vault, isShared, tombstone, rest, row, memory, epoch, stateVector, updates, devices };
 }
 
 function rowOf(raw: Raw): format.Row | undefined {
@@ -101,14 +103,24 @@ function rowOf(raw: Raw): format.Row | undefined {
   return row;
 }
 
-function memoryOf(raw: Raw, row: format.Row | undefined): Uint8Array | null {
-  const check = row?.memory ?? null;
-  if (check === null && raw.memory === undefined) return null;
-  const memory = raw.memory && raw.vault.unseal(raw.memory, format.memoryKey(raw.user));
-  if (memory === undefined || format.memoryCheck(memory) !== check) {
-    throw corrupt('the memory of the document is damaged or missing');
-  }
-  return memory;
+/** What has a key of its own, and its checksum in the row, so that none of it can be missing. */
+function rememberedOf(raw: Raw, row: format.Row | undefined): Pick<StoredDocument, 'memory' | 'epoch'> {
+  const open = (
+    name: string,
+    key: Uint8Array,
+    value: Uint8Array | undefined,
+    check: number | null = null,
+  ) => {
+    if (check === null && value === undefined) return null;
+    const bytes = value && raw.vault.unseal(value, key);
+    if (bytes === undefined || format.checkOf(bytes) !== check)
+      throw corrupt(`the ${name} of the document is damaged or missing`);
+    return bytes;
+  };
+  return {
+    memory: open('memory', format.memoryKey(raw.user), raw.memory, row?.memory),
+    epoch: open('epoch', format.epochKey(raw.user), raw.epoch, row?.epoch),
+  };
 }
 
 function tombstoneOf({ user, tombstone }: Raw): Uint8Array | null {

@@ -14,7 +14,7 @@ export async function erasureOf(db: Database, user: string, tombstone: Uint8Arra
     const row = { ...format.EMPTY_ROW, revision: revision + 1, historyFrom: revision + 1 };
     const key = format.tombstoneKey(user);
     return [
-      ...(await deletionsIn(db, format.valueRanges(user))),
+      ...(await deletionsIn(db, format.erasedRanges(user))),
       put(format.rowKey(user), format.encodeRow(user, row)),
       put(key, format.seal(tombstone, key)),
       put(format.erasingKey(user), Buffer.of()),
@@ -37,7 +37,7 @@ async function deletionsIn(db: Database, ranges: readonly format.KeyRange[]): Pr
  */
 export async function rewriteRanges(db: Database, user: string): Promise<void> {
   for (let pass = 0; pass < 2; pass += 1) {
-    for (const { gte, lt } of format.valueRanges(user)) {
+    for (const { gte, lt } of format.erasedRanges(user)) {
       const before = justBefore(gte);
       await writeDurably(db, [del(before), del(lt)]);
       await db.compactRange(before, lt);

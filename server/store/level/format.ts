@@ -146,6 +146,12 @@ const REST_PREFIX = '!sync!rest!';
 /** What is noted of a document at rest. */
 export const restKey = (user: string): Buffer => Buffer.from(REST_PREFIX + user);
 
+/** What is remembered of the documents that this one took the place of. */
+export const epochKey = (user: string): Buffer => Buffer.from(`!sync!epoch!${user}`);
+
+/** When a native device was there that can't go on after a rewrite. */
+export const plainVisitKey = (user: string): Buffer => Buffer.from(`!sync!plain!${user}`);
+
 export const tombstoneKey = (user: string): Buffer => Buffer.from(`!sync!erased!${user}`);
 const ERASING_PREFIX = '!sync!erasing!';
 /** There while what an erasure deleted may still be in some file. */
@@ -164,12 +170,16 @@ export function valueRanges(user: string): KeyRange[] {
     only(stateVectorKey(user)),
     only(memoryKey(user)),
     only(restKey(user)),
+    only(epochKey(user)),
     historyRange(user),
     namedRange('device', user),
     namedRange('deleted', user),
     only(wrappedKey(user)),
   ];
 }
+
+/** These, and what is never encrypted: all that an erasure removes. */
+export const erasedRanges = (user: string): KeyRange[] => [...valueRanges(user), only(plainVisitKey(user))];
 
 const MAGIC = Buffer.from([0xc4, 0xc3, 0xb2, 0xc4]);
 export const TRAILER_LENGTH = 8;
@@ -207,15 +217,19 @@ export interface Row {
   readonly revision: number;
   /** CRC-32 of the memory, which has a key of its own so that a commit without one need not write it again. */
   readonly memory: number | null;
+  /** The same of what is remembered of the documents before. */
+  readonly epoch: number | null;
   /** The entries of the revisions after this one, up to `revision`, are stored. */
   readonly historyFrom: number;
 }
 
 /** The row of a user that has no document yet. */
-export const EMPTY_ROW: Row = { first: 0, last: -1, revision: 0, memory: null, historyFrom: 0 };
+export const EMPTY_ROW: Row = { first: 0, last: -1, revision: 0, memory: null, epoch: null, historyFrom: 0 };
 
-export const memoryCheck = (memory: Uint8Array): number => crc32(memory);
+export const checkOf = (value: Uint8Array): number => crc32(value);
 
+/** An older server, which would let in what is of an old document, can't read it. */
+const ROW_OF_EPOCH = 3;
 const ROW_VERSION = 2;
 /** From before there was a history. */
 const ROW_WITHOUT_HISTORY = 1;
@@ -223,10 +237,10 @@ const ROW_WITHOUT_HISTORY = 1;
 export function encodeRow(user: string, row: Row): Buffer {
   const memory = row.memory === null ? 0 : row.memory + 1;
   const updates = row.last - row.first + 1;
+  const numbers = [row.first, updates, row.revision, memory, row.historyFrom];
+  const all = row.epoch === null ? [ROW_VERSION, ...numbers] : [ROW_OF_EPOCH, ...numbers, row.epoch];
   const bytes = encoded((encoder) => {
-    for (const number of [ROW_VERSION, row.first, updates, row.revision, memory, row.historyFrom]) {
-      encoding.writeVarUint(encoder, number);
-    }
+    for (const number of all) encoding.writeVarUint(encoder, number);
   });
   return seal(bytes, rowKey(user));
 }
@@ -237,14 +251,16 @@ export function decodeRow(user: string, sealed: Uint8Array): Row | undefined {
   if (bytes === undefined) return undefined;
   const decoder = decoding.createDecoder(bytes);
   const version = decoding.readVarUint(decoder);
-  if (version !== ROW_VERSION && version !== ROW_WITHOUT_HISTORY) return undefined;
+  const hasHistory = version === ROW_VERSION || version === ROW_OF_EPOCH;
+  if (!hasHistory && version !== ROW_WITHOUT_HISTORY) return undefined;
   const first = decoding.readVarUint(decoder);
   const end = decoding.readVarUint(decoder);
-  const last = version === ROW_VERSION ? first + end - 1 : end;
+  const last = hasHistory ? first + end - 1 : end;
   const revision = decoding.readVarUint(decoder);
   const check = decoding.readVarUint(decoder);
-  const historyFrom = version === ROW_VERSION ? decoding.readVarUint(decoder) : revision;
-  return { first, last, revision, memory: check === 0 ? null : check - 1, historyFrom };
+  const historyFrom = hasHistory ? decoding.readVarUint(decoder) : revision;
+  const epoch = version === ROW_OF_EPOCH ? decoding.readVarUint(decoder) : null;
+  return { first, last, revision, memory: check === 0 ? null : check - 1, epoch, historyFrom };
 }
 
 /** A value of a `v1_sv` key as y-leveldb writes it: the clock it was taken at, and the state vector. */

@@ -21,7 +21,7 @@ import { openDatabase } from './folder.js';
 import { GroupReader } from './group-reader.js';
 import { readDeletions, readHistory } from './history.js';
 import { Maintenance } from './maintenance.js';
-import { putNote, readNote } from './notes.js';
+import { putNote, putPlainVisit, readNote, readPlainVisit } from './notes.js';
 import { prepareDatabase } from './opening.js';
 import { type LevelStoreOptions, tryUntil } from './options.js';
 import {
@@ -162,6 +162,15 @@ export class LevelStore implements Store {
 
   setNote(name: string, value: Uint8Array): Promise<void> {
     return this.writeAlone([putNote(name, value)]);
+  }
+
+  plainVisit(user: UserId): Promise<number | null> {
+    return this.reads.inTime(this.readSettled(user, () => readPlainVisit(this.db, user)));
+  }
+
+  notePlainVisit(user: UserId, at: number): Promise<void> {
+    if (!this.core.takesWork) return Promise.reject(new SyncError('STORE_UNAVAILABLE'));
+    return this.add(user, this.vaults.none, { operations: [putPlainVisit(user, at)], row: null });
   }
 
   forget(user: UserId): void {

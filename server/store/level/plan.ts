@@ -72,8 +72,11 @@ export function planCompaction(user: UserId, { row, vault }: Held, snapshot: Sna
   const { replaces } = snapshot;
   if (replaces !== undefined) return planPartCompaction(user, { row, vault }, snapshot, replaces);
   const clock = row.last + 1;
-  const after = { ...rowAfter(row, snapshot, 0), first: clock, last: clock };
+  const { epoch } = snapshot;
+  const remembered = epoch === undefined ? row.epoch : format.checkOf(epoch);
+  const after = { ...rowAfter(row, snapshot, 0), epoch: remembered, first: clock, last: clock };
   const operations = [
+    ...(epoch === undefined ? [] : [putSealed(vault, format.epochKey(user), epoch)]),
     putSealed(vault, format.updateKey(user, clock), snapshot.update),
     putStateVector(vault, user, clock, snapshot.stateVector),
     ...historyRemoval(user, row, after),
@@ -126,7 +129,7 @@ function rowAfter(row: format.Row, { revision, memory }: Commit | Snapshot, entr
   return {
     ...row,
     revision,
-    memory: memory === undefined ? row.memory : format.memoryCheck(memory),
+    memory: memory === undefined ? row.memory : format.checkOf(memory),
     historyFrom: historyFromAfter(row, revision, entries),
   };
 }
@@ -136,6 +139,7 @@ const isSame = (one: format.Row, two: format.Row): boolean =>
   one.last === two.last &&
   one.revision === two.revision &&
   one.memory === two.memory &&
+  one.epoch === two.epoch &&
   one.historyFrom === two.historyFrom;
 
 function copied<T extends null | undefined>(bytes: Uint8Array | T): Uint8Array | T {

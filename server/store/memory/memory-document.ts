@@ -8,6 +8,7 @@ export interface MemoryDocument extends StoredDocument {
   readonly history: readonly HistoryRow[];
   /** By collection and id. */
   readonly deletions: ReadonlyMap<string, Deletion>;
+  readonly plainVisit: number | null;
 }
 
 export const EMPTY: MemoryDocument = {
@@ -20,6 +21,8 @@ export const EMPTY: MemoryDocument = {
   deletions: new Map(),
   rest: null,
   tombstone: null,
+  epoch: null,
+  plainVisit: null,
 };
 
 /** What happens to the document; the bytes are copied here and now. */
@@ -72,7 +75,8 @@ const within = (rows: readonly HistoryRow[], above: number, upTo: number): Histo
 export function compacting(snapshot: Snapshot): Change {
   const { replaces } = snapshot;
   const change = committing(snapshot);
-  if (replaces === undefined) return (old) => change({ ...old, updates: [] });
+  const epoch = snapshot.epoch && copied(snapshot.epoch);
+  if (replaces === undefined) return (old) => change({ ...old, updates: [], epoch: epoch ?? old.epoch });
   const update = copied(snapshot.update);
   return (old) => ({ ...old, rest: null, updates: [update, ...old.updates.slice(replaces)] });
 }
@@ -100,6 +104,10 @@ export function resting(row: RestRow): Change {
     return { ...old, rest: { revision, stateVector, deletions, isWhole } };
   };
 }
+
+export const visited =
+  (at: number): Change =>
+  (old) => ({ ...old, plainVisit: at });
 
 export function erasing(tombstone: Uint8Array): Change {
   const kept = copied(tombstone);

@@ -21,6 +21,7 @@ import {
   type MemoryDocument,
   pruning,
   resting,
+  visited,
 } from './memory-document.js';
 
 interface MemoryJob extends ChangeJob {
@@ -98,10 +99,11 @@ export class MemoryStore implements Store {
   }
 
   async load(user: UserId): Promise<StoredDocument> {
-    const { updates, revision, memory, devices, historyFrom, tombstone, rest } = await this.settled(user);
+    const document = await this.settled(user);
+    const { updates, revision, memory, devices, historyFrom, tombstone, epoch, rest } = document;
     if (this.damaged.has(user)) throw new SyncError('DOCUMENT_CORRUPT');
     this.loaded.add(user);
-    return { updates, revision, memory, devices, historyFrom, tombstone, rest };
+    return { updates, revision, memory, devices, historyFrom, tombstone, epoch, rest };
   }
 
   commit(user: UserId, commit: Commit): Promise<void> {
@@ -161,6 +163,15 @@ export class MemoryStore implements Store {
     this.core.mustWork();
     const notes: Notes = notesOf.get(this.contents) ?? new Map();
     notesOf.set(this.contents, notes.set(name, new Uint8Array(value)));
+  }
+
+  async plainVisit(user: UserId): Promise<number | null> {
+    return (await this.settled(user)).plainVisit;
+  }
+
+  notePlainVisit(user: UserId, at: number): Promise<void> {
+    if (!this.core.takesWork) return Promise.reject(new SyncError('STORE_UNAVAILABLE'));
+    return this.core.addChange({ user, change: visited(at), size: 0 });
   }
 
   async erase(user: UserId, tombstone: Uint8Array): Promise<void> {

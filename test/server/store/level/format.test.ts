@@ -116,11 +116,13 @@ describe('the format of the database', () => {
       last: 2_000_000_000,
       revision: 2 ** 40,
       memory: 0xffffffff,
+      epoch: 0xfffffffe,
       historyFrom: 2 ** 33,
     };
     const sealed = format.encodeRow('anna', row);
     expect(format.decodeRow('anna', sealed)).toEqual(row);
     expect(format.decodeRow('anna', format.encodeRow('anna', { ...row, memory: null }))?.memory).toBeNull();
+    expect(format.decodeRow('anna', format.encodeRow('anna', { ...row, epoch: null }))?.epoch).toBeNull();
     expect(format.decodeRow('anna', format.encodeRow('anna', format.EMPTY_ROW))).toEqual(format.EMPTY_ROW);
     expect(format.decodeRow('bert', sealed)).toBeUndefined();
     for (let bit = 0; bit < sealed.length * 8; bit += 1) {

@@ -200,7 +200,7 @@ describe('a database from before there was a history', () => {
     const memory = Buffer.from('remembered');
     await store.commit(ANNA, { update: author.set('n3', 3), revision: 4, memory });
     const row = encoding.encode((encoder) => {
-      for (const number of [1, 0, 3, 4, format.memoryCheck(memory) + 1]) {
+      for (const number of [1, 0, 3, 4, format.checkOf(memory) + 1]) {
         encoding.writeVarUint(encoder, number);
       }
     });
