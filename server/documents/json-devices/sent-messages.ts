@@ -1,5 +1,6 @@
 /** What was sent to a JSON device over one connection, and what of it its app has read for certain (L4). */
 
+import { firstIndex } from '../first-index.js';
 import { keyOf, type RecordKey } from '../records/record-key.js';
 import type { DeviceState } from './device.js';
 import { APP_LAG } from './seen-ranges.js';
@@ -31,6 +32,14 @@ export interface Acknowledgement {
   readonly revision: number;
 }
 
+/** The clock may have been set back; these bounds are in order all the same, so that one finds a time by halves. */
+interface Bounded extends Acknowledgement {
+  /** The earliest time of this one and those after it. */
+  earliest: number;
+  /** The latest time of this one and those before it. */
+  readonly latest: number;
+}
+
 export class SentMessages {
   readonly #device: DeviceState;
   /** Number of the last message. */
@@ -39,7 +48,7 @@ export class SentMessages {
   first: number | null = null;
   /** The newest revision in any. */
   newest = 0;
-  readonly #acknowledged: Acknowledgement[] = [];
+  readonly #acknowledged: Bounded[] = [];
   /** How many there may be before the old ones are forgotten. */
   #room = MIN_ROOM;
   /** By number, without gaps. */
@@ -71,10 +80,20 @@ export class SentMessages {
 
   acknowledged(number: number, revision: number, now: number): void {
     for (const message of this.#between(this.lastAcknowledged?.number ?? 0, number)) message.arrivedAt = now;
-    this.#acknowledged.push({ at: now, number, revision });
+    const latest = Math.max(now, this.#acknowledged.at(-1)?.latest ?? now);
+    this.#boundBy(now);
+    this.#acknowledged.push({ at: now, number, revision, earliest: now, latest });
     this.#device.noteRead(now + APP_LAG, revision);
     this.settle(now);
     this.#forget(now);
+  }
+
+  #boundBy(now: number): void {
+    for (let index = this.#acknowledged.length - 1; index >= 0; index--) {
+      const each = this.#acknowledged[index] as Bounded;
+      if (each.earliest <= now) return;
+      each.earliest = now;
+    }
   }
 
   /** The app may have lost the last message with this record, or with all. */
@@ -94,7 +113,9 @@ export class SentMessages {
       sentAt < at + BURST && (arrivedAt ?? Number.POSITIVE_INFINITY) > at - BURST;
     const isOther = ({ what }: Message) =>
       what === 'everything' || (what.collection === key.collection && what.id !== key.id);
-    return this.#recent.filter((message) => isOther(message) && isNear(message)).map(({ what }) => what);
+    const first = firstIndex(this.#acknowledged, ({ latest }) => latest > at - BURST);
+    const recent = this.#recent.slice(this.#indexAfter(this.#acknowledged[first - 1]?.number ?? 0));
+    return recent.filter((message) => isOther(message) && isNear(message)).map(({ what }) => what);
   }
 
   /** The app may have lost this when it made a write. */
@@ -110,7 +131,8 @@ export class SentMessages {
 
   /** What the app had read for certain at that time. */
   read(at: number): Acknowledgement | null {
-    return this.#acknowledged.findLast((each) => each.at <= at - APP_LAG) ?? null;
+    const isPast = ({ earliest }: Bounded) => earliest > at - APP_LAG;
+    return this.#acknowledged[firstIndex(this.#acknowledged, isPast) - 1] ?? null;
   }
 
   /** The oldest revision that it may have been looking at. */
