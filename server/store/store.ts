@@ -62,6 +62,8 @@ export interface RestRow {
   readonly deletions: Uint8Array;
   /** It is stored as one update, in which nothing is that was deleted. */
   readonly isWhole: boolean;
+  /** Its records are stored as JSON, too: `view` tells them. */
+  readonly hasView: boolean;
 }
 
 /** What one revision changed, as it was handed over. */
@@ -138,8 +140,10 @@ export interface Store {
   /**
    * Notes what `rest` tells of the document as it is after all that was handed over; `revision` has to be its own. The
    * user must be loaded. Ordered like a commit; where it is lost, nothing else is.
+   *
+   * @param view its records as JSON (opaque), where `hasView` says that they are there; left out, those of before stay
    */
-  putToRest(user: UserId, row: RestRow): Promise<void>;
+  putToRest(user: UserId, row: RestRow, view?: Uint8Array): Promise<void>;
   /**
    * What was noted of the document as it is stored, without loading it; `null` where nothing was, or something was
    * committed since that is more than devices or memory. Sees all that was committed before the call. Damage shows
@@ -158,6 +162,15 @@ export interface Store {
   plainVisit(user: UserId): Promise<number | null>;
   /** Notes such a visit; the user need not be loaded. Ordered like a commit; an erasure removes it. */
   notePlainVisit(user: UserId, at: number): Promise<void>;
+  /**
+   * What was handed over as the view of a document at rest; `null` where there is none, or another revision is
+   * stored by now. Rejects with `DOCUMENT_CORRUPT` where it is damaged.
+   */
+  view(user: UserId, revision: number): Promise<Uint8Array | null>;
+  /** The state of one device, without loading the document; `null` where there is none, or it is damaged. */
+  device(user: UserId, device: DeviceKey): Promise<Uint8Array | null>;
+  /** As in a commit, of a user who has a document that need not be loaded. Ordered like a commit. */
+  saveDevices(user: UserId, devices: ReadonlyMap<DeviceKey, Uint8Array | null>): Promise<void>;
   /**
    * From here on these are the master keys: what was made with others is made anew, while everything goes on.
    * Resolves when only the current one is in use. Left out by a store that encrypts nothing.

@@ -6,6 +6,7 @@ import { erasureContract } from './store-erasure-contract.js';
 import type { StoreFixture } from './store-fixture.js';
 import { historyContract } from './store-history-contract.js';
 import { restContract } from './store-rest-contract.js';
+import { viewContract } from './store-view-contract.js';
 
 const ANNA = user('anna');
 const BERT = user('bert');
@@ -26,6 +27,7 @@ export function storeContract(name: string, create: () => Promise<StoreFixture>)
   erasureContract(name, create);
   restContract(name, create);
   epochContract(name, create);
+  viewContract(name, create);
   describe(`the store contract: ${name}`, () => {
     let fixture: StoreFixture;
     let store: Store;

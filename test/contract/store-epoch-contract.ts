@@ -72,6 +72,7 @@ export function epochContract(name: string, create: () => Promise<StoreFixture>)
         stateVector: author.snapshot().stateVector,
         deletions: Uint8Array.of(0, 0),
         isWhole: false,
+        hasView: false,
       });
       const epoch = EPOCH.slice();
       const stored = store.compact(ANNA, { ...anew(), epoch });

@@ -35,7 +35,13 @@ export function restContract(name: string, create: () => Promise<StoreFixture>):
     const compacted = async (revision: number): Promise<RestRow> => {
       const snapshot = author.snapshot();
       await store.compact(ANNA, { ...snapshot, revision });
-      return { revision, stateVector: snapshot.stateVector, deletions: NO_DELETIONS, isWhole: true };
+      return {
+        revision,
+        stateVector: snapshot.stateVector,
+        deletions: NO_DELETIONS,
+        isWhole: true,
+        hasView: false,
+      };
     };
 
     it('[N2] of a user never met, and where nothing was noted, there is none', async () => {

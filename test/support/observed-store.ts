@@ -8,7 +8,7 @@ import type {
   StoredDocument,
   StoreState,
 } from '../../server/store/store.js';
-import type { UserId } from '../../shared/names.js';
+import type { DeviceKey, UserId } from '../../shared/names.js';
 import { Watched } from './wait.js';
 
 /** A store that passes everything on to another one, and tells what it was asked for. */
@@ -20,6 +20,8 @@ export class ObservedStore implements Store {
   commits = 0;
   compactions = 0;
   prunes = 0;
+  /** Records that were noted as JSON. */
+  views = 0;
   readonly #inner: Store;
   readonly #events = new Watched();
   #gate: Promise<void> = Promise.resolve();
@@ -90,8 +92,9 @@ export class ObservedStore implements Store {
     return this.#inner.prune(user, upTo, deletions);
   }
 
-  putToRest(user: UserId, row: RestRow): Promise<void> {
-    const noted = this.#inner.putToRest(user, row);
+  putToRest(user: UserId, row: RestRow, view?: Uint8Array): Promise<void> {
+    if (view !== undefined) this.views++;
+    const noted = this.#inner.putToRest(user, row, view);
     this.#events.changed();
     return noted;
   }
@@ -106,6 +109,18 @@ export class ObservedStore implements Store {
 
   whole(user: UserId, revision: number): Promise<Uint8Array | null> {
     return this.#inner.whole(user, revision);
+  }
+
+  view(user: UserId, revision: number): Promise<Uint8Array | null> {
+    return this.#inner.view(user, revision);
+  }
+
+  device(user: UserId, device: DeviceKey): Promise<Uint8Array | null> {
+    return this.#inner.device(user, device);
+  }
+
+  saveDevices(user: UserId, devices: ReadonlyMap<DeviceKey, Uint8Array | null>): Promise<void> {
+    return this.#inner.saveDevices(user, devices);
   }
 
   users(after: UserId | null, limit: number): Promise<readonly UserId[]> {

@@ -75,7 +75,13 @@ export class DocumentRest {
     if (this.#noted !== null && !size.isTouched) return this.#noted;
     const stateVector = this.#stateVector();
     const deletions = this.#deletions(stateVector);
-    return { revision: history.revision, stateVector, deletions, isWhole: this.#isWhole(deletions) };
+    return {
+      revision: history.revision,
+      stateVector,
+      deletions,
+      isWhole: this.#isWhole(deletions),
+      hasView: false,
+    };
   }
 
   #stateVector(): Uint8Array {

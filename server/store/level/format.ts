@@ -152,6 +152,9 @@ export const epochKey = (user: string): Buffer => Buffer.from(`!sync!epoch!${use
 /** When a native device was there that can't go on after a rewrite. */
 export const plainVisitKey = (user: string): Buffer => Buffer.from(`!sync!plain!${user}`);
 
+/** The records of a document at rest, as JSON. */
+export const viewKey = (user: string): Buffer => Buffer.from(`!sync!view!${user}`);
+
 export const tombstoneKey = (user: string): Buffer => Buffer.from(`!sync!erased!${user}`);
 const ERASING_PREFIX = '!sync!erasing!';
 /** There while what an erasure deleted may still be in some file. */
@@ -171,6 +174,7 @@ export function valueRanges(user: string): KeyRange[] {
     only(memoryKey(user)),
     only(restKey(user)),
     only(epochKey(user)),
+    only(viewKey(user)),
     historyRange(user),
     namedRange('device', user),
     namedRange('deleted', user),

@@ -1,5 +1,5 @@
-import type { UserId } from '../../../shared/names.js';
-import { SyncError } from '../../errors.js';
+import type { DeviceKey, UserId } from '../../../shared/names.js';
+import { notSaved, SyncError } from '../../errors.js';
 import { DISK_PATIENCE, DiskWatch, HANGS } from '../disk-watch.js';
 import type { KeyRing } from '../encryption/key-ring.js';
 import type {
@@ -30,6 +30,7 @@ import {
   type Plan,
   planCommit,
   planCompaction,
+  planDevices,
   planPruning,
   planRest,
   probe,
@@ -39,6 +40,7 @@ import {
 } from './plan.js';
 import { Reads } from './reads.js';
 import { readRests, readWhole } from './rest.js';
+import { readSomeDevices, readVault, readViews } from './view.js';
 
 export type { LevelStoreOptions } from './options.js';
 
@@ -54,9 +56,9 @@ export class LevelStore implements Store {
   private readonly reads: Reads;
   private readonly maintenance: Maintenance;
   private readonly vaults: Vaults;
-  private readonly rests = new GroupReader((users: readonly UserId[]) =>
-    this.reads.run(() => this.access.shared(() => readRests(this.db, users, this.vaults))),
-  );
+  private readonly rests = this.reader(readRests);
+  private readonly views = this.reader(readViews);
+  private readonly devices = this.reader(readSomeDevices);
   private readonly stop = new AbortController();
   private reopening: Promise<void> | null = null;
   private closing: Promise<void> | null = null;
@@ -127,16 +129,39 @@ export class LevelStore implements Store {
     return this.reads.inTime(this.readSettled(user, () => readDeletions(this.db, user, this.vaults)));
   }
 
-  putToRest(user: UserId, row: RestRow): Promise<void> {
-    return this.change(user, (held) => planRest(user, held, row));
+  putToRest(user: UserId, row: RestRow, view?: Uint8Array): Promise<void> {
+    return this.change(user, (held) => planRest(user, held, row, view));
   }
 
   rest(user: UserId): Promise<RestRow | null> {
-    return this.reads.inTime(this.readRest(user));
+    return this.reads.inTime(this.whenSettled(user, () => this.rests.read(user)));
   }
 
   whole(user: UserId, revision: number): Promise<Uint8Array | null> {
     return this.reads.inTime(this.readSettled(user, () => readWhole(this.db, user, revision, this.vaults)));
+  }
+
+  async view(user: UserId, revision: number): Promise<Uint8Array | null> {
+    const found = await this.reads.inTime(this.whenSettled(user, () => this.views.read({ user, revision })));
+    if (found instanceof SyncError) throw found;
+    return found;
+  }
+
+  device(user: UserId, device: DeviceKey): Promise<Uint8Array | null> {
+    return this.reads.inTime(this.whenSettled(user, () => this.devices.read({ user, device })));
+  }
+
+  saveDevices(user: UserId, devices: ReadonlyMap<DeviceKey, Uint8Array | null>): Promise<void> {
+    if (this.state === 'closed') return Promise.reject(new SyncError('STORE_UNAVAILABLE'));
+    if (!this.core.takesWork) return Promise.reject(new SyncError('NOT_SAVED'));
+    const plan = planDevices(devices);
+    const vault = this.vaults.ring === null ? this.vaults.none : this.held.get(user)?.vault;
+    if (vault !== undefined) return this.add(user, vault, plan);
+    const saved = this.readSettled(user, () => readVault(this.db, user, this.vaults))
+      .then((read) => this.add(user, read, plan))
+      .catch((cause) => Promise.reject(notSaved(cause)));
+    this.core.pending.add(user, saved);
+    return saved;
   }
 
   erase(user: UserId, tombstone: Uint8Array): Promise<void> {
@@ -218,15 +243,23 @@ export class LevelStore implements Store {
     return document.stored;
   }
 
+  private reader<Key, Value>(
+    readAll: (db: Database, keys: readonly Key[], vaults: Vaults) => Promise<readonly Value[]>,
+  ): GroupReader<Key, Value> {
+    return new GroupReader((keys) =>
+      this.reads.run(() => this.access.shared(() => readAll(this.db, keys, this.vaults))),
+    );
+  }
+
   /** Reads when everything of this user that was handed over is written. */
   private async readSettled<T>(user: UserId, read: () => Promise<T>): Promise<T> {
     await this.core.settled(user);
     return this.reads.run(() => this.access.shared(read));
   }
 
-  private async readRest(user: UserId): Promise<RestRow | null> {
+  private async whenSettled<T>(user: UserId, read: () => Promise<T>): Promise<T> {
     await this.core.settled(user);
-    return await this.rests.read(user);
+    return await read();
   }
 
   private change(user: UserId, plan: (held: Held) => Plan): Promise<void> {

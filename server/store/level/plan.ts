@@ -10,6 +10,7 @@ import { putStateVector } from './document.js';
 import * as format from './format.js';
 import { historyRemoval } from './history.js';
 import { putRest } from './rest.js';
+import { putView } from './view.js';
 
 /** What a change writes. Of one user's rows, memories and devices only the last of a batch is written. */
 export interface Plan {
@@ -57,7 +58,7 @@ export function planCommit(user: UserId, { row, vault }: Held, commit: Commit): 
     operations,
     row: isSame(row, after) ? null : after,
     memory: copied(commit.memory),
-    devices: devices && new Map([...devices].map(([device, state]) => [device, copied(state)])),
+    devices: devices && allCopied(devices),
   };
 }
 
@@ -120,10 +121,22 @@ export function planPruning(
   };
 }
 
-export function planRest(user: UserId, { row, vault }: Held, rest: RestRow): Plan {
+export function planRest(
+  user: UserId,
+  { row, vault }: Held,
+  rest: RestRow,
+  view: Uint8Array | undefined,
+): Plan {
   if (rest.revision !== row.revision) throw new Error('what is noted is not of the last revision');
-  return { operations: [putRest(user, row, vault, rest)], row: null };
+  const views = view === undefined ? [] : [putView(user, row, vault, view)];
+  return { operations: [putRest(user, row, vault, rest), ...views], row: null };
 }
+
+export const planDevices = (devices: ReadonlyMap<DeviceKey, Uint8Array | null>): Plan => ({
+  operations: [],
+  row: null,
+  devices: allCopied(devices),
+});
 
 function rowAfter(row: format.Row, { revision, memory }: Commit | Snapshot, entries: number): format.Row {
   return {
@@ -133,6 +146,9 @@ function rowAfter(row: format.Row, { revision, memory }: Commit | Snapshot, entr
     historyFrom: historyFromAfter(row, revision, entries),
   };
 }
+
+const allCopied = (devices: ReadonlyMap<DeviceKey, Uint8Array | null>) =>
+  new Map([...devices].map(([device, state]) => [device, copied(state)]));
 
 const isSame = (one: format.Row, two: format.Row): boolean =>
   one.first === two.first &&

@@ -9,7 +9,7 @@ import { corrupt, type Database, type Operation, put, readFailure } from './data
 import * as format from './format.js';
 
 /** The row of the document when it was noted: as long as it is the same, nothing was committed since. */
-type Place = Pick<format.Row, 'first' | 'last' | 'revision'>;
+export type Place = Pick<format.Row, 'first' | 'last' | 'revision'>;
 
 interface Found {
   readonly rest: RestRow;
@@ -18,12 +18,15 @@ interface Found {
 }
 
 const VERSION = 1;
+const IS_WHOLE = 1;
+const HAS_VIEW = 2;
 
 export function putRest(user: UserId, row: format.Row, vault: Vault, rest: RestRow): Operation {
   const key = format.restKey(user);
   const bytes = encoding.encode((encoder) => {
-    const isWhole = rest.isWhole && row.first === row.last ? 1 : 0;
-    for (const number of [VERSION, row.first, row.last, row.revision, isWhole]) {
+    const isWhole = rest.isWhole && row.first === row.last ? IS_WHOLE : 0;
+    const flags = isWhole + (rest.hasView ? HAS_VIEW : 0);
+    for (const number of [VERSION, row.first, row.last, row.revision, flags]) {
       encoding.writeVarUint(encoder, number);
     }
     encoding.writeVarUint8Array(encoder, rest.stateVector);
@@ -37,10 +40,11 @@ function decodeRest(bytes: Uint8Array): { rest: RestRow; place: Place } | null {
   const number = () => decoding.readVarUint(decoder);
   if (number() !== VERSION) return null;
   const place = { first: number(), last: number(), revision: number() };
-  const isWhole = number() === 1;
+  const flags = number();
+  const [isWhole, hasView] = [(flags & IS_WHOLE) !== 0, (flags & HAS_VIEW) !== 0];
   const stateVector = decoding.readVarUint8Array(decoder);
   const deletions = decoding.readVarUint8Array(decoder);
-  return { rest: { revision: place.revision, stateVector, deletions, isWhole }, place };
+  return { rest: { revision: place.revision, stateVector, deletions, isWhole, hasView }, place };
 }
 
 /** What is noted, where the row of the document is still the one of then. */
@@ -117,7 +121,7 @@ function findOne(
   }
 }
 
-const isSame = (one: Place, two: Place): boolean =>
+export const isSame = (one: Place, two: Place): boolean =>
   one.first === two.first && one.last === two.last && one.revision === two.revision;
 
 /**

@@ -9,6 +9,8 @@ export interface MemoryDocument extends StoredDocument {
   /** By collection and id. */
   readonly deletions: ReadonlyMap<string, Deletion>;
   readonly plainVisit: number | null;
+  /** Counts as long as `rest` does. */
+  readonly view: Uint8Array | null;
 }
 
 export const EMPTY: MemoryDocument = {
@@ -20,6 +22,7 @@ export const EMPTY: MemoryDocument = {
   history: [],
   deletions: new Map(),
   rest: null,
+  view: null,
   tombstone: null,
   epoch: null,
   plainVisit: null,
@@ -35,9 +38,7 @@ export function committing(commit: Commit): Change {
   const updates = commit.update === null ? [] : [copied(commit.update)];
   const memory = commit.memory && copied(commit.memory);
   const entries = (commit.history ?? []).map(copied);
-  const devices = [...(commit.devices ?? [])].map(
-    ([device, state]) => [device, state && copied(state)] as const,
-  );
+  const devices = copiedStates(commit.devices ?? []);
   return (old) => {
     const historyFrom = historyFromAfter(old, revision, entries.length);
     return {
@@ -55,6 +56,9 @@ export function committing(commit: Commit): Change {
     };
   };
 }
+
+const copiedStates = (devices: Iterable<readonly [DeviceKey, Uint8Array | null]>) =>
+  [...devices].map(([device, state]) => [device, state && copied(state)] as const);
 
 function withDevices(
   old: StoredDocument['devices'],
@@ -96,18 +100,23 @@ export function pruning(upTo: number, deletions: readonly Deletion[]): Change {
   };
 }
 
-export function resting(row: RestRow): Change {
-  const { revision } = row;
+export function resting(row: RestRow, view: Uint8Array | undefined): Change {
   const [stateVector, deletions] = [copied(row.stateVector), copied(row.deletions)];
+  const kept = view && copied(view);
   return (old) => {
     const isWhole = row.isWhole && old.updates.length === 1;
-    return { ...old, rest: { revision, stateVector, deletions, isWhole } };
+    return { ...old, rest: { ...row, stateVector, deletions, isWhole }, view: kept ?? old.view };
   };
 }
 
 export const visited =
   (at: number): Change =>
   (old) => ({ ...old, plainVisit: at });
+
+export function savingDevices(devices: ReadonlyMap<DeviceKey, Uint8Array | null>): Change {
+  const states = copiedStates(devices);
+  return (old) => ({ ...old, devices: withDevices(old.devices, states) });
+}
 
 export function erasing(tombstone: Uint8Array): Change {
   const kept = copied(tombstone);

@@ -1,4 +1,4 @@
-import type { UserId } from '../../../shared/names.js';
+import type { DeviceKey, UserId } from '../../../shared/names.js';
 import { SyncError } from '../../errors.js';
 import type {
   Commit,
@@ -21,6 +21,7 @@ import {
   type MemoryDocument,
   pruning,
   resting,
+  savingDevices,
   visited,
 } from './memory-document.js';
 
@@ -128,8 +129,24 @@ export class MemoryStore implements Store {
     return [...(await this.settled(user)).deletions.values()];
   }
 
-  putToRest(user: UserId, row: RestRow): Promise<void> {
-    return this.change(user, resting(row));
+  putToRest(user: UserId, row: RestRow, view?: Uint8Array): Promise<void> {
+    return this.change(user, resting(row, view));
+  }
+
+  async view(user: UserId, revision: number): Promise<Uint8Array | null> {
+    const { rest, view } = await this.settled(user);
+    if (this.damaged.has(user)) throw new SyncError('DOCUMENT_CORRUPT');
+    return rest?.hasView && rest.revision === revision ? view : null;
+  }
+
+  async device(user: UserId, device: DeviceKey): Promise<Uint8Array | null> {
+    return (await this.settled(user)).devices.get(device) ?? null;
+  }
+
+  saveDevices(user: UserId, devices: ReadonlyMap<DeviceKey, Uint8Array | null>): Promise<void> {
+    if (this.state === 'closed') return Promise.reject(new SyncError('STORE_UNAVAILABLE'));
+    if (!this.core.takesWork) return Promise.reject(new SyncError('NOT_SAVED'));
+    return this.core.addChange({ user, change: savingDevices(devices), size: 0 });
   }
 
   async rest(user: UserId): Promise<RestRow | null> {

@@ -20,7 +20,7 @@ async function putToRest(store: Store, name: UserId, deletions = Uint8Array.of(0
   await store.load(name);
   const snapshot = (await writeNotes(store, name, 3)).snapshot();
   await store.compact(name, { ...snapshot, revision: 3 });
-  const row = { revision: 3, stateVector: snapshot.stateVector, deletions, isWhole: true };
+  const row = { revision: 3, stateVector: snapshot.stateVector, deletions, isWhole: true, hasView: false };
   await store.putToRest(name, row);
   store.forget(name);
   return row;

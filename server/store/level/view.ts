@@ -1,0 +1,121 @@
+/** What connections that speak JSON need of a document at rest: its records as JSON, and what is known of a device (L1). */
+import * as decoding from 'lib0/decoding';
+import * as encoding from 'lib0/encoding';
+import type { DeviceKey, UserId } from '../../../shared/names.js';
+import type { SyncError } from '../../errors.js';
+import type { Vault, Vaults } from './cipher.js';
+import { corrupt, type Database, type Operation, put, readFailure } from './database.js';
+import * as format from './format.js';
+import { isSame, type Place } from './rest.js';
+
+const VERSION = 1;
+
+/** Written in one batch with what is noted of the document; it counts as long as that does. */
+export function putView(user: UserId, row: format.Row, vault: Vault, view: Uint8Array): Operation {
+  const key = format.viewKey(user);
+  const bytes = encoding.encode((encoder) => {
+    for (const number of [VERSION, row.first, row.last, row.revision]) encoding.writeVarUint(encoder, number);
+    encoding.writeUint8Array(encoder, view);
+  });
+  return put(key, vault.seal(bytes, key));
+}
+
+function decodeView(bytes: Uint8Array): { view: Uint8Array; place: Place } | null {
+  const decoder = decoding.createDecoder(bytes);
+  const number = () => decoding.readVarUint(decoder);
+  if (number() !== VERSION) return null;
+  const place = { first: number(), last: number(), revision: number() };
+  return { view: decoding.readTailAsUint8Array(decoder), place };
+}
+
+export interface ViewQuestion {
+  readonly user: UserId;
+  readonly revision: number;
+}
+
+/** For each of these in turn: the view, `null` where there is none of this revision, the error where it is damaged. */
+export async function readViews(
+  db: Database,
+  questions: readonly ViewQuestion[],
+  vaults: Vaults,
+): Promise<(Uint8Array | null | SyncError)[]> {
+  try {
+    const keys = questions.flatMap(({ user }) => [
+      format.viewKey(user),
+      format.rowKey(user),
+      format.wrappedKey(user),
+    ]);
+    const values = await db.getMany(keys);
+    return questions.map((question, index) =>
+      viewOf(question, values.slice(3 * index, 3 * index + 3), vaults),
+    );
+  } catch (cause) {
+    throw readFailure(cause);
+  }
+}
+
+function viewOf(
+  { user, revision }: ViewQuestion,
+  [sealed, stored, wrapped]: readonly (Uint8Array | undefined)[],
+  vaults: Vaults,
+): Uint8Array | null | SyncError {
+  if (stored === undefined || sealed === undefined) return null;
+  const damaged = corrupt('the view of the document is damaged');
+  try {
+    const row = format.decodeRow(user, stored);
+    const bytes = vaults.of(user, wrapped).unseal(sealed, format.viewKey(user));
+    const decoded = bytes && decodeView(bytes);
+    if (row === undefined || decoded === undefined) return damaged;
+    return decoded !== null && isSame(decoded.place, row) && row.revision === revision ? decoded.view : null;
+  } catch {
+    return damaged;
+  }
+}
+
+export interface DeviceQuestion {
+  readonly user: UserId;
+  readonly device: DeviceKey;
+}
+
+/** For each of these in turn; `null` for one that was never met, or whose state is damaged. */
+export async function readSomeDevices(
+  db: Database,
+  questions: readonly DeviceQuestion[],
+  vaults: Vaults,
+): Promise<(Uint8Array | null)[]> {
+  try {
+    const wrapped =
+      vaults.ring === null ? [] : await db.getMany(questions.map(({ user }) => format.wrappedKey(user)));
+    const places = questions.map(({ user, device }, index) => placeOf(user, device, wrapped[index], vaults));
+    const values = await db.getMany(places.map(({ key }) => key));
+    return places.map(({ vault, key }, index) => {
+      const { user } = questions[index] as DeviceQuestion;
+      const sealed = values[index];
+      return (sealed && vault?.unsealNamed(sealed, key, 'device', user)?.value) ?? null;
+    });
+  } catch (cause) {
+    throw readFailure(cause);
+  }
+}
+
+/** Where the user's key is damaged, nothing is found: a load says what is wrong. */
+function placeOf(
+  user: UserId,
+  device: DeviceKey,
+  wrapped: Uint8Array | undefined,
+  vaults: Vaults,
+): { vault: Vault | null; key: Uint8Array } {
+  try {
+    const vault = vaults.of(user, wrapped);
+    return { vault, key: vault.namedKey('device', user, device) };
+  } catch {
+    return { vault: null, key: format.deviceKey(user, device) };
+  }
+}
+
+/** By which the states of a user's devices are stored, of whom something is stored already. */
+export async function readVault(db: Database, user: UserId, vaults: Vaults): Promise<Vault> {
+  const wrapped = await db.get(format.wrappedKey(user));
+  if (wrapped === undefined) throw new Error('the user has no key: the document has to be loaded first');
+  return vaults.of(user, wrapped);
+}
