@@ -259,13 +259,13 @@ export class Connection {
     this.#retryAfter(this.#backoff.next());
   }
 
-  #pause({ next, reason, error, isOfChange = false }: RetryDecision): void {
+  #pause({ next, reason, error, isOfChange = false, pause = 0 }: RetryDecision): void {
     if (next === 'slowest') this.#backoff.slow();
     if (next === 'busy') this.#backoff.atLeast(BUSY);
     const needsToken = this.#report.current.connection === 'needs-token';
     if (!needsToken) this.#tell({ connection: 'offline', reason });
     if (error !== null) this.#tell({ error });
-    this.#retryAfter(this.#backoff.next());
+    this.#retryAfter(pause + this.#backoff.next());
     if (!this.#running || !this.#hasSockets) return;
     this.#isSearching = isOfChange;
     if (isOfChange) void this.#searchOverHttp();

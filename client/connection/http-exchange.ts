@@ -50,14 +50,17 @@ export class HttpStatus extends Error {
   readonly said: string;
   /** The code of the server's table of errors. */
   readonly code: string;
+  /** How long the server wants to be left alone, in ms. */
+  readonly pause: number;
 
-  constructor(status: number, proved: boolean, { code = '', message = '' }: ServerError) {
+  constructor(status: number, proved: boolean, { code = '', message = '' }: ServerError, pause = 0) {
     super(`The answer was HTTP status ${status}.`);
     this.name = 'HttpStatus';
     this.status = status;
     this.proved = proved;
     this.said = message;
     this.code = code;
+    this.pause = pause;
   }
 }
 
@@ -316,7 +319,7 @@ async function answerOf(answer: FetchAnswer, challenge: string, onProgress: () =
   if (headers.get('Sync-Proof') !== challenge) throw new HttpStatus(status, false, {});
   const bytes = await bytesOf(answer, onProgress);
   if (ok) return readExchange(bytes);
-  throw new HttpStatus(status, true, errorIn(bytes));
+  throw new HttpStatus(status, true, errorIn(bytes), 1_000 * (Number(headers.get('Retry-After')) || 0));
 }
 
 /** What an error of our server says. */

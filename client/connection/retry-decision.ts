@@ -15,6 +15,8 @@ export interface RetryDecision {
   readonly next: 'again' | 'now' | 'busy' | 'slowest' | 'token' | 'refused';
   readonly reason: string;
   readonly error: ClientError | null;
+  /** So long at least, in ms; a random time follows, as ever. */
+  readonly pause?: number;
   /** The server refused something that this device sent; an exchange over HTTP finds out which change (C11). */
   readonly isOfChange?: boolean;
   /** The server lacks what the pending changes build on. */
@@ -68,8 +70,10 @@ export function decisionOnEnd({ code, reason, proved = false, isDead, cause }: L
 /** What follows from an HTTP exchange that failed. */
 export function decisionOnFailure(error: unknown): RetryDecision {
   if (error instanceof HttpStatus) {
-    const { status, proved, said } = error;
-    return proved ? decisionOn(status, said) : foreign(status, 'answered with HTTP status', said);
+    const { status, proved, said, pause } = error;
+    return proved
+      ? { ...decisionOn(status, said), pause }
+      : foreign(status, 'answered with HTTP status', said);
   }
   const reason = error instanceof Error ? error.message : String(error);
   const told = error instanceof ClientError ? error : null;

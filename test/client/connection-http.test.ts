@@ -93,6 +93,23 @@ describe('[C6] while sockets fail', () => {
     world.connection.stop();
     expect(world.clock.waiting).toBe(0);
   });
+
+  // By chance 550 of 100 to 1,000 ms, or 4,050 of up to 8,000 where the server has too much to do.
+  test.each([
+    [503, '7', 7_550],
+    [429, '60', 64_050],
+    [503, null, 550],
+    [503, 'Wed, 21 Oct 2026 07:28:00 GMT', 550],
+  ])('it waits as long as the server says, and some time more: %i, %s', async (status, retryAfter, ms) => {
+    const world = new ConnectionWorld({ sockets: 'none' });
+    world.http = () => status;
+    world.retryAfter = retryAfter;
+    await world.started();
+    await world.pass(ms - 1);
+    expect(world.exchanges).toHaveLength(1);
+    await world.pass(1);
+    expect(world.exchanges).toHaveLength(2);
+  });
 });
 
 describe('[H3] an exchange', () => {

@@ -40,6 +40,8 @@ export class ConnectionWorld {
   chance = 0.5;
   /** What answers over HTTP is something on the way, not the server. */
   isForeign = false;
+  /** What stands in the header of this name. */
+  retryAfter: string | null = null;
   #challenges = 0;
   readonly #hints = new Set<(hint: Hint) => void>();
 
@@ -124,7 +126,8 @@ export class ConnectionWorld {
     const status = typeof answer === 'number' ? answer : 200;
     const arrayBuffer = async (): Promise<ArrayBuffer> => bytes.slice().buffer;
     const proof = this.isForeign ? null : (headers['Sync-Challenge'] ?? null);
-    const get = (name: string) => (name === 'Sync-Proof' ? proof : null);
+    const get = (name: string) =>
+      name === 'Sync-Proof' ? proof : name === 'Retry-After' ? this.retryAfter : null;
     return { ok: status === 200, status, headers: { get }, arrayBuffer };
   };
 }
