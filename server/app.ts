@@ -129,7 +129,11 @@ class SyncServer implements App {
     const quotas = new Quotas(config, log, uptime);
     const turns = new Turns({ ...config, clock: TURN_CLOCK, rateOf: (user) => quotas.rateOf(user) });
     const work = { store, dryRuns: this.#dryRuns, compactions: this.#compactions, turns };
-    this.#registry = createRegistry(config, log, clock, work);
+    const onRewritten: RegistryOptions['onRewritten'] = (user, sizes) => {
+      this.#metrics.rewritten.add();
+      log('rewritten', { user, ...sizes });
+    };
+    this.#registry = createRegistry(config, log, clock, { ...work, onRewritten });
     this.#overload = this.#watchLoad(turns, backlog);
     const isReady = () => this.#takesTraffic && store.state === 'ready' && access.waitsFor < config.diskSlow;
     const metrics = this.#metrics;
@@ -174,6 +178,7 @@ class SyncServer implements App {
       historyDays,
       retention,
       prune: (user) => this.#registry.prune(user),
+      rewrite: (user) => this.#registry.rewriteIfDue(user),
       onLooked: (user, damage) => {
         this.#metrics.checked.add(damage === null ? 'whole' : 'damaged');
         if (damage !== null) logFailure(this.#log, user, damage);
@@ -192,6 +197,7 @@ class SyncServer implements App {
     const bound = (server.address() as AddressInfo).port;
     const scheme = isSecure ? 'https' : 'http';
     this.#takesTraffic = true;
+    this.#registry.plainVisitsSince().catch(() => {}); // asked again by who needs it
     void this.#rounds.run();
     this.#log('listening', { url: `${scheme}://${inUrl(host)}:${bound}`, dataDir });
     if (demo && auth === 'none')
@@ -303,7 +309,7 @@ const GOODBYE_TIMEOUT = 500;
 const LAST_STEPS = 800;
 const SHORTEST_STEP = 100;
 
-type Work = Pick<RegistryOptions, 'store' | 'dryRuns' | 'compactions' | 'turns'>;
+type Work = Pick<RegistryOptions, 'store' | 'dryRuns' | 'compactions' | 'turns' | 'onRewritten'>;
 
 function createRegistry(config: Config, log: Log, clock: ServerClock, work: Work): DocumentRegistry {
   return new DocumentRegistry({

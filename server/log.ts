@@ -156,6 +156,18 @@ const EVENTS = {
     'info',
     (e) => `🧹 Compacted user ${e.user}: ${e.updates} updates, ${e.bytesBefore} → ${e.bytesAfter} bytes`,
   ),
+  rewritten: event<{
+    user: string;
+    clients: number;
+    structsBefore: number;
+    structsAfter: number;
+    bytesBefore: number;
+    bytesAfter: number;
+  }>(
+    'info',
+    (e) =>
+      `♻️ Rewrote the document of user ${e.user}: ${e.clients} client ids, ${e.structsBefore} → ${e.structsAfter} structs, ${e.bytesBefore} → ${e.bytesAfter} bytes`,
+  ),
   migrating: event<{ done: number; total: number }>(
     'info',
     (e) => `📦 Rewriting the database: ${e.done} of ${e.total} documents`,

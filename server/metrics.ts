@@ -119,6 +119,10 @@ export class Metrics {
     help: 'Times that a connection over its rate was not read for a while.',
     label: 'protocol',
   });
+  readonly rewritten = new Counter({
+    name: 'documents_rewritten_total',
+    help: 'Documents whose content was written anew, since their past had outgrown it.',
+  });
   readonly checked = new Counter({
     name: 'documents_checked_total',
     help: 'Stored documents that were looked at in the background, by whether they are whole.',
@@ -154,7 +158,7 @@ export class Metrics {
 
   render(): string {
     const { messagesIn, messagesOut, bytesIn, bytesOut, requests, refused, pauses } = this;
-    const { checked, commits, commitTime } = this;
+    const { checked, rewritten, commits, commitTime } = this;
     const gauges = this.#gauges.flatMap(({ about, read }) => [
       ...head(about, 'gauge'),
       ...lines(about, read()),
@@ -168,6 +172,7 @@ export class Metrics {
       refused,
       pauses,
       checked,
+      rewritten,
       commits,
       commitTime,
     ];

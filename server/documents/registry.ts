@@ -5,9 +5,11 @@ import { SyncError } from '../errors.js';
 import type { RestRow, Store } from '../store/store.js';
 import { REST_SHARE } from './compaction/document-compaction.js';
 import type { DocumentOptions } from './document-options.js';
+import { Rewrites, type RewritesOptions } from './epochs/rewrites.js';
+import { ServerIds } from './epochs/server-ids.js';
 import { CheckScratch } from './intake/check.js';
+import { timesOf } from './later-wins/kept-times.js';
 import { Slices } from './loading/slices.js';
-import type { ServerClientIds } from './replica.js';
 import { safelyWith } from './safely.js';
 import type { Hold } from './sleep/followed-document.js';
 import { FollowedDocuments, type Following } from './sleep/followed-documents.js';
@@ -26,6 +28,7 @@ export interface RegistryOptions extends Omit<DocumentOptions, 'ids' | 'scratch'
   readonly uptime?: () => number;
   /** A random whole number from 0 to 2^32 - 1. */
   readonly randomId: () => number;
+  readonly onRewritten?: RewritesOptions['onRewritten'];
 }
 
 /** A document in use; `release` it when done. */
@@ -43,11 +46,14 @@ const PRUNE_INTERVAL = 3_600_000;
 /** How often it is looked which documents may sleep, in ms. */
 const SLEEP_INTERVAL = 3_000;
 const SHORTEST_INTERVAL = 20;
+/** Where documents never sleep, one that did not change for so long counts as quiet, in ms. */
+const QUIET = 30_000;
 
 const erasableAtRest = ({ revision, stateVector }: RestRow): Erasable => ({
   revision,
   devices: { keys: [] },
   erased: null,
+  epoch: null,
   stateVector: () => stateVector,
 });
 
@@ -56,15 +62,16 @@ export class DocumentRegistry {
   readonly #entries = new Map<UserId, Entry>();
   readonly #scratch = new CheckScratch();
   readonly #slices = new Slices();
-  #ids: { generation: number; ids: ServerClientIds } | null = null;
-
+  readonly #ids: ServerIds;
   readonly #erasures = new Map<UserId, Promise<boolean>>();
   readonly #pruning: NodeJS.Timeout;
   readonly #followed: FollowedDocuments;
+  readonly #rewrites: Rewrites;
   readonly #sleeping: NodeJS.Timeout;
 
   constructor(options: RegistryOptions) {
     this.#options = options;
+    this.#ids = new ServerIds(options.store, options.randomId);
     this.#pruning = setInterval(() => {
       for (const document of this.documents) void this.#prune(document);
     }, PRUNE_INTERVAL).unref();
@@ -80,6 +87,7 @@ export class DocumentRegistry {
       restAfter,
       safely: safelyWith(onUnexpected),
     });
+    this.#rewrites = this.#makeRewrites();
     const interval = Math.min(Math.max((restAfter ?? SLEEP_INTERVAL) / 2, SHORTEST_INTERVAL), SLEEP_INTERVAL);
     this.#sleeping = setInterval(() => this.sleep(), interval).unref();
   }
@@ -126,10 +134,35 @@ export class DocumentRegistry {
     return this.#followed.asleep;
   }
 
+  #makeRewrites(): Rewrites {
+    const { now, times, restAfter } = this.#options;
+    const documents = {
+      // At once where it can be: what is about to fall asleep stays in memory.
+      open: (user: UserId) => (this.#erasures.has(user) ? this.#openHeld(user) : this.#open(user)),
+      takesRewrites: (user: UserId) => this.#followed.takesRewrites(user),
+      sendAway: (user: UserId, error: SyncError) => this.#followed.sendAway(user, error),
+    };
+    const { retention } = times ?? timesOf(now);
+    return new Rewrites(documents, { ...this.#options, retention, quietFor: restAfter ?? QUIET });
+  }
+
+  /** A native device is there that can't go on after a rewrite (P10). */
+  notePlainVisit(user: UserId): void {
+    this.#rewrites.visits.note(user);
+  }
+
+  /** Since when such visits are noted. */
+  plainVisitsSince = (): Promise<number> => this.#rewrites.visits.since();
+
+  /** Writes a stored document anew where its past has outgrown its content, and that may be (P10). */
+  rewriteIfDue = (user: UserId): Promise<void> => this.#rewrites.check(user);
+
   /** Lets go of documents that did not change for a while, and that only native connections use. */
   sleep(): void {
     const { uptime = () => performance.now() } = this.#options;
-    this.#followed.sleep(uptime());
+    const now = uptime();
+    this.#rewrites.look(this.documents, now);
+    this.#followed.sleep(now);
   }
 
   async #openHeld(user: UserId): Promise<Hold> {
@@ -162,7 +195,7 @@ export class DocumentRegistry {
       lease?.release();
       // What the server wrote has ids that a device may still hold: they must not come up again with other content.
       // The tombstone may be there although the erasure has failed.
-      this.#ids = null;
+      this.#ids.redraw();
     }
   }
 
@@ -243,7 +276,7 @@ export class DocumentRegistry {
     const loading = this.#options.store.load(user).then(async (stored) => {
       const document = new UserDocument(user, stored, {
         ...this.#options,
-        ids: () => this.#clientIds(),
+        ids: (epoch) => this.#ids.of(user, epoch),
         scratch: this.#scratch,
         slices: this.#slices,
         onFailed: (_user, error) => {
@@ -337,15 +370,5 @@ export class DocumentRegistry {
   #drop(user: UserId, entry: Entry): void {
     if (entry.idle !== null) clearTimeout(entry.idle);
     if (this.#entries.get(user) === entry) this.#entries.delete(user);
-  }
-
-  /** Fresh for each start and each reopen of the store, and the same for all documents (P6). */
-  #clientIds(): ServerClientIds {
-    const { generation } = this.#options.store;
-    if (this.#ids?.generation !== generation) {
-      const { randomId } = this.#options;
-      this.#ids = { generation, ids: { writes: randomId(), unions: randomId() } };
-    }
-    return this.#ids.ids;
   }
 }

@@ -59,6 +59,9 @@ export class ReplicaHolder {
     await this.#reload();
   }
 
+  /** What is stored is another document by now; in exclusive work. */
+  loadAnew = (): Promise<void> => this.#reload();
+
   async #reload(): Promise<void> {
     const stored = await this.load();
     await this.#take(this.#replicaOf(stored));

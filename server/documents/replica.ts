@@ -11,6 +11,7 @@ import { scanUpdate, type UpdateScan } from '../protocol/scan.js';
 import { VALUE_DEPTH_CEILING } from '../protocol/values.js';
 import type { Snapshot, StoredDocument } from '../store/store.js';
 import type { Written } from './changes.js';
+import { Epoch } from './epochs/epoch.js';
 import type { Admission, Admitted } from './intake/admission.js';
 import { CheckScratch, UpdateCheck } from './intake/check.js';
 import { UpdateCost } from './intake/cost.js';
@@ -37,7 +38,7 @@ export interface ServerClientIds {
 }
 
 export interface ReplicaOptions {
-  readonly ids: () => ServerClientIds;
+  readonly ids: (epoch: Epoch | null) => ServerClientIds;
   readonly now: () => number;
   /** Where the clock may be wrong. */
   readonly times?: KeptTimes;
@@ -62,7 +63,7 @@ const UNNAMED = { guid: '' };
 
 /** What a replica is made of. */
 export type ReplicaSource = Pick<StoredDocument, 'updates' | 'memory'> &
-  Partial<Pick<StoredDocument, 'tombstone'>>;
+  Partial<Pick<StoredDocument, 'tombstone' | 'epoch'>>;
 
 /** What is known of an update beside its bytes. */
 export interface UpdateContext {
@@ -92,6 +93,8 @@ export class Replica {
   readonly #conflicts: Conflicts;
   /** What is left of what was erased before. */
   readonly erased: Tombstone | null;
+  /** What is left of the documents that this one took the place of. */
+  readonly epoch: Epoch | null;
   #scratch: CheckScratch | undefined;
   #roots = 0;
   #updates: Uint8Array[] = [];
@@ -114,6 +117,7 @@ export class Replica {
     this.#options = options;
     const { past } = options.times ?? timesOf(options.now);
     this.erased = stored.tombstone ? Tombstone.decode(stored.tombstone, past) : null;
+    this.epoch = stored.epoch ? Epoch.decode(stored.epoch) : null;
     this.#conflicts = new Conflicts(this.doc, decodeMemory(stored.memory), options.now, lastChangeOf);
     if (!isWhole) return;
     for (const update of stored.updates) Y.applyUpdate(this.doc, update);
@@ -152,7 +156,7 @@ export class Replica {
    * Looks at an update before it is applied: whether it brings anything, what it builds on that is missing, and
    * how it is to be applied.
    *
-   * @throws SyncError `MALFORMED_UPDATE`, `UPDATE_TOO_COSTLY`
+   * @throws SyncError `MALFORMED_UPDATE`, `UPDATE_TOO_COSTLY`, `ERASED`, `REWRITTEN`
    */
   check(update: Uint8Array): Admission {
     this.#scratch ??= this.#options.scratch ?? new CheckScratch();
@@ -162,6 +166,7 @@ export class Replica {
     const scan = scanUpdate(update, this.#options, contests);
     if (scan.empty) return { kind: 'empty' };
     this.erased?.checkUpdate(scan);
+    this.epoch?.checkUpdate(scan, this.#hasClient);
     this.#refuseOwnIds(scan);
     for (const [name, problem] of scan.oddNames) if (!knowsName(this.doc, name)) malformed(problem);
     const dependency = firstMissing(scan, (client) => this.#state(client));
@@ -194,7 +199,7 @@ export class Replica {
    * Whether applying the update would change anything, now or once what it builds on is there (N7). An update that
    * answers a state vector carries all deletions of its author, which is nothing new.
    *
-   * @throws SyncError `MALFORMED_UPDATE`, `ERASED`
+   * @throws SyncError as `check` does
    */
   wouldChange(update: Uint8Array): boolean {
     const { kind } = this.check(update);
@@ -206,13 +211,25 @@ export class Replica {
     return this.#state(client) > clock;
   }
 
+  /**
+   * Refuses a device that has something of what was erased, or of a document before this one.
+   *
+   * @throws SyncError `ERASED`, `REWRITTEN`
+   */
+  checkStateVector(stateVector: ReadonlyMap<number, number>): void {
+    this.erased?.checkStateVector(stateVector);
+    this.epoch?.checkStateVector(stateVector, this.#hasClient);
+  }
+
+  readonly #hasClient = (client: number): boolean => this.doc.store.clients.has(client);
+
   #state(client: number): number {
     return Y.getState(this.doc.store, client);
   }
 
   /** What the server writes under its own ids no client can know before the server has it: it would be forged. */
   #refuseOwnIds({ ranges }: UpdateScan): void {
-    const { writes, unions } = this.#options.ids();
+    const { writes, unions } = this.#options.ids(this.epoch);
     const forged = ranges.some(
       ({ client, to }) => (client === writes || client === unions) && to > this.#state(client),
     );
@@ -271,7 +288,7 @@ export class Replica {
       this.#lost = lostImages(lost, (key) => this.images.get(key));
       return () => {
         try {
-          this.#encoded(() => write(this.#options.ids().unions));
+          this.#encoded(() => write(this.#options.ids(this.epoch).unions));
         } catch (cause) {
           fail(cause);
         }
@@ -284,7 +301,7 @@ export class Replica {
   /** Writes on behalf of a device that speaks JSON, which sees everything that the document has. */
   write(change: (doc: Y.Doc) => void): Written {
     this.images.complete();
-    this.doc.clientID = this.#options.ids().writes;
+    this.doc.clientID = this.#options.ids(this.epoch).writes;
     this.#onTransaction = (transaction) => {
       this.#onTransaction = null;
       this.#conflicts.unifier.note(transaction);

@@ -1,6 +1,6 @@
 /**
- * Every stored document is looked at once a day, whether its user comes or not: are its bytes whole (P5), and has a
- * part of its history become too old (H7)? One at a time, with a pause after each.
+ * Every stored document is looked at once a day, whether its user comes or not: are its bytes whole (P5), has a part of
+ * its history become too old (H7), and has its past outgrown its content (P10)? One at a time, with a pause after each.
  */
 import type { UserId } from '../../shared/names.js';
 import { SyncError } from '../errors.js';
@@ -24,6 +24,8 @@ export interface RoundOptions {
   readonly retention: () => number;
   /** Removes what is too old of the history of a document. */
   readonly prune: (user: UserId) => Promise<void>;
+  /** Writes the document anew where that is due. */
+  readonly rewrite?: (user: UserId) => Promise<void>;
   readonly onLooked: (user: UserId, damage: SyncError | null) => void;
   readonly onUnexpected: (error: unknown) => void;
   /** Resolves after so many ms, or at once when the signal says so. */
@@ -74,11 +76,12 @@ export class Rounds {
 
   /** Returns whether the store works. */
   async #look(user: UserId): Promise<boolean> {
-    const { store, prune, onLooked } = this.#options;
+    const { store, prune, rewrite, onLooked } = this.#options;
     try {
       const { revision, historyFrom } = await store.check(user);
       onLooked(user, null);
       if (revision > historyFrom && (await this.#isTooOld(user, historyFrom + 1))) await prune(user);
+      await rewrite?.(user);
       return true;
     } catch (error) {
       if (!(error instanceof SyncError)) throw error;

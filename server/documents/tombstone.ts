@@ -32,6 +32,8 @@ export interface Erasable {
   readonly revision: number;
   readonly devices: { readonly keys: readonly DeviceKey[] };
   readonly erased: Tombstone | null;
+  /** Of the documents that it took the place of. */
+  readonly epoch: { readonly retired: Iterable<number> } | null;
   stateVector(): Uint8Array;
 }
 
@@ -52,11 +54,12 @@ export class Tombstone {
     const salt = old?.salt ?? randomBytes(HASH_BYTES);
     const hashes = document?.devices.keys.map((device) => hashed(salt, device)) ?? [];
     const clients = document === null ? [] : Y.decodeStateVector(document.stateVector());
+    const retired = [...(document?.epoch?.retired ?? [])].map((client) => [client, 0] as const);
     return new Tombstone({
       at: now,
       revision: (document?.revision ?? -1) + 1,
       salt,
-      clients: new Map([...(old?.clients ?? []), ...clients]),
+      clients: new Map([...(old?.clients ?? []), ...retired, ...clients]),
       devices: new Set([...(old?.devices ?? []), ...hashes]),
     });
   }

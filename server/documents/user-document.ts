@@ -13,6 +13,8 @@ import { Committer } from './committer.js';
 import { DocumentCompaction } from './compaction/document-compaction.js';
 import { StoredSize } from './compaction/stored-size.js';
 import { type DocumentOptions, NO_LIMITS, type Saw } from './document-options.js';
+import { DocumentRewriting } from './epochs/document-rewriting.js';
+import type { Epoch } from './epochs/epoch.js';
 import { Gate } from './gate.js';
 import type { HistoryEntry } from './history/history-entry.js';
 import { type HistoryHead, HistoryLog } from './history/history-log.js';
@@ -41,6 +43,7 @@ export class UserDocument {
   readonly quota: DocumentQuota;
   readonly compaction: DocumentCompaction;
   readonly rest: DocumentRest;
+  readonly rewriting: DocumentRewriting;
   /** When something is done for the user. */
   readonly turns: UserTurns;
   readonly subscribers: ReadonlySet<Subscriber>;
@@ -77,6 +80,7 @@ export class UserDocument {
     const { compaction } = this;
     const parts = { user, committer, compaction, gate, history, replicas, size };
     this.rest = new DocumentRest(stored.rest, parts, options.store);
+    this.rewriting = new DocumentRewriting(parts, options);
   }
 
   get #replica(): Replica {
@@ -115,6 +119,15 @@ export class UserDocument {
   get erased(): Tombstone | null {
     return this.#replica.erased;
   }
+
+  /** What is left of the documents that this one took the place of. */
+  get epoch(): Epoch | null {
+    return this.#replica.epoch;
+  }
+
+  /** Refuses a device that has something of what was erased, or of a document before this one. */
+  checkStateVector = (stateVector: ReadonlyMap<number, number>): void =>
+    this.#replica.checkStateVector(stateVector);
 
   /** A connection that had to wait, and joins when the document has failed, is told so as the others were. */
   join = (subscriber: Subscriber): void =>

@@ -2,6 +2,7 @@ import { onTestFinished } from 'vitest';
 import * as Y from 'yjs';
 import { DocumentRegistry, type RegistryOptions } from '../../server/documents/registry.js';
 import type { Following } from '../../server/documents/sleep/followed-documents.js';
+import type { YjsSessionOptions } from '../../server/gateways/yjs/options.js';
 import { YjsSession } from '../../server/gateways/yjs/session.js';
 import { decodeMessage, messages, type YjsMessage } from '../../server/protocol/yjs.js';
 import { MemoryStore } from '../../server/store/memory/memory-store.js';
@@ -90,17 +91,17 @@ export class SleepWorld {
   async connect(
     name: string,
     doc: Y.Doc = unnamedDoc(),
-    options: { readOnly?: boolean; of?: UserId } = {},
+    options: SleepDeviceOptions & { of?: UserId } = {},
   ): Promise<SleepDevice> {
     const following = await this.registry.follow(options.of ?? ANNA);
-    const device = this.add(name, doc, following, options.readOnly);
+    const device = this.add(name, doc, following, options);
     await this.settle();
     return device;
   }
 
   /** A device that has connected, of which nothing has arrived yet. */
-  add(name: string, doc: Y.Doc, following: Following, readOnly = false): SleepDevice {
-    const device = new SleepDevice(name as DeviceId, doc, following, readOnly);
+  add(name: string, doc: Y.Doc, following: Following, options: SleepDeviceOptions = {}): SleepDevice {
+    const device = new SleepDevice(name as DeviceId, doc, following, options);
     this.devices.push(device);
     return device;
   }
@@ -110,6 +111,8 @@ export class SleepWorld {
     return new SleepWorld(new Map(this.inner.contents), options);
   }
 }
+
+type SleepDeviceOptions = Partial<Pick<YjsSessionOptions, 'readOnly' | 'takesRewrites'>>;
 
 /** A plain Y.Doc with what y-websocket does around it; what is under way arrives when the test says so. */
 export class SleepDevice {
@@ -122,7 +125,7 @@ export class SleepDevice {
   #down: Uint8Array[] = [];
   #checkpoints = 0;
 
-  constructor(name: DeviceId, doc: Y.Doc, following: Following, readOnly: boolean) {
+  constructor(name: DeviceId, doc: Y.Doc, following: Following, options: SleepDeviceOptions) {
     this.doc = doc;
     this.#following = following;
     const outbox = yjsOutbox({
@@ -134,7 +137,14 @@ export class SleepDevice {
     });
     const { document } = following;
     const limits = { maxPending: 256 * 1024, pendingTimeout: 30_000 };
-    this.session = new YjsSession({ document, device: name, readOnly, outbox, now: () => 1_000, ...limits });
+    this.session = new YjsSession({
+      document,
+      device: name,
+      ...options,
+      outbox,
+      now: () => 1_000,
+      ...limits,
+    });
     doc.on('update', (update: Uint8Array, origin: unknown) => {
       if (origin !== this && this.closed === null) this.#up.push(messages.update(update));
     });

@@ -10,7 +10,10 @@ import { bytesOf } from './stored-size.js';
 export const SMALL_DOCUMENT = 256 * 1_024;
 
 /** What the worker is told. */
-export type CompactionTask = Pick<StoredDocument, 'updates' | 'memory'>;
+export interface CompactionTask extends Pick<StoredDocument, 'updates' | 'memory'> {
+  /** The content is written anew under this Yjs client id (P10). */
+  readonly rewriteAs?: number;
+}
 /** What it answers. */
 export type Compacted = Pick<Snapshot, 'update' | 'stateVector'>;
 /** With what it was made of. */
@@ -64,10 +67,11 @@ export class Compactions {
     for (const worker of this.#workers) worker.end();
   }
 
-  async #compact({ updates, memory }: CompactionTask): Promise<Compacted | null> {
+  async #compact({ updates, memory, rewriteAs }: CompactionTask): Promise<Compacted | null> {
     if (this.#isClosed) return null;
     const limit = BASE_MEMORY + bytesOf(updates) * MEMORY_PER_BYTE;
-    const worker = new WorkerTask<Compacted>('compaction/worker', { updates, memory }, limit);
+    const task: CompactionTask = { updates, memory, ...(rewriteAs !== undefined && { rewriteAs }) };
+    const worker = new WorkerTask<Compacted>('compaction/worker', task, limit);
     this.#workers.add(worker);
     const compacted = await worker.outcome(TIMEOUT);
     this.#workers.delete(worker);

@@ -2,12 +2,34 @@
  * The living content of a document, written into a new one under one client id (P10). Nothing of the old structs is
  * left: not what was overwritten or deleted, nor what lost its place and was kept for late edits.
  */
+import { equalityDeep } from 'lib0/function';
 import * as Y from 'yjs';
+import type { Snapshot } from '../../store/store.js';
 
 type AnyType = Y.AbstractType<Y.YEvent<Y.Map<unknown>>>;
 
 /** What is in the document can't be written anew. */
 export class NotRewritable extends Error {}
+
+/** A document that was written anew. */
+export type Anew = Pick<Snapshot, 'update' | 'stateVector'>;
+
+/**
+ * The same as bytes, which are read and compared before anybody goes by them.
+ *
+ * @throws NotRewritable
+ */
+export function writtenAnew(old: Y.Doc, client: number): Anew {
+  const made = rewritten(old, client);
+  const update = Y.encodeStateAsUpdate(made);
+  const read = new Y.Doc({ guid: '' });
+  Y.applyUpdate(read, update);
+  for (const name of old.share.keys()) {
+    if (equalityDeep(read.getMap(name).toJSON(), old.getMap(name).toJSON())) continue;
+    throw new NotRewritable('What was written anew is not the same.');
+  }
+  return { update, stateVector: Y.encodeStateVector(made) };
+}
 
 /** @param client a Yjs client id that the old document does not have */
 export function rewritten(old: Y.Doc, client: number): Y.Doc {

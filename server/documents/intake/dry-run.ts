@@ -58,7 +58,13 @@ export class DryRuns {
     dryRun: DryRun,
     { ids, now, times, maxDepth, keepFor }: ReplicaOptions,
   ): Promise<readonly Uint8Array[]> {
-    const task: DryRunTask = { ...dryRun, ids: ids(), now: times?.retention() ?? now(), maxDepth, keepFor };
+    const task: DryRunTask = {
+      ...dryRun,
+      ids: ids(null),
+      now: times?.retention() ?? now(),
+      maxDepth,
+      keepFor,
+    };
     const done = this.#last.then(() => this.#run(task));
     this.#last = done.catch(() => {});
     return done;

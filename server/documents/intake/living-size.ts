@@ -78,6 +78,12 @@ export function countStructs({ store }: Y.Doc): number {
   return count;
 }
 
+export function countLiving({ store }: Y.Doc): number {
+  let count = 0;
+  for (const structs of store.clients.values()) for (const { deleted } of structs) if (!deleted) count++;
+  return count;
+}
+
 /** What stands before the structs of a client in an update. */
 export const headerSize = (client: number, structs: number, clock: number): number =>
   varUintSize(structs) + varUintSize(client) + varUintSize(clock);

@@ -13,7 +13,6 @@ import type { Saw } from '../document-options.js';
 import type { ReceiveResult } from '../intake/intake.js';
 import type { MadeAt } from '../later-wins/made-at.js';
 import type { Safely } from '../safely.js';
-import type { Tombstone } from '../tombstone.js';
 import type { Turns } from '../turns/turns.js';
 import { UserTurns } from '../turns/user-turns.js';
 import type { UserDocument } from '../user-document.js';
@@ -23,6 +22,8 @@ import { answerFor, needsDocument } from './needs-document.js';
 export interface Follower extends Subscriber {
   /** It waits for nothing of the document. */
   readonly isQuiet: boolean;
+  /** Its device fetches a document anew that was rewritten (P10). */
+  readonly takesRewrites: boolean;
   /** Takes messages that say who is there. */
   tell(frames: readonly Uint8Array[]): void;
 }
@@ -99,9 +100,9 @@ export class FollowedDocument {
     return this.#followers;
   }
 
-  /** What is left of what was erased before; who has such does not sleep. */
-  get erased(): Tombstone | null {
-    return this.#document?.erased ?? null;
+  /** Refuses a device that has something of what is gone; one that sleeps was woken where that may be. */
+  checkStateVector(stateVector: ReadonlyMap<number, number>): void {
+    this.#document?.checkStateVector(stateVector);
   }
 
   get #document(): UserDocument | null {
@@ -249,6 +250,11 @@ export class FollowedDocument {
     for (const follower of this.#followers) hold.document.join(follower);
     this.#goOn();
     this.#endUnused();
+  }
+
+  /** What its connections have is of a document that is gone; it goes on without them. */
+  sendAway(error: SyncError): void {
+    for (const follower of [...this.#followers]) this.#options.safely(() => follower.fail(error));
   }
 
   /** It can't be loaded: everybody has to start anew. */

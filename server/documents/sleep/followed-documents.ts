@@ -162,6 +162,18 @@ export class FollowedDocuments {
     return this.#followed.get(user)?.noted ?? null;
   }
 
+  /** Whether everybody who follows the document goes on after it was rewritten. */
+  takesRewrites(user: UserId): boolean {
+    for (const { takesRewrites } of this.#followed.get(user)?.followers ?? [])
+      if (!takesRewrites) return false;
+    return true;
+  }
+
+  /** Ends those who follow the document, which goes on. */
+  sendAway(user: UserId, error: SyncError): void {
+    this.#followed.get(user)?.sendAway(error);
+  }
+
   /** Ends those who follow the document although it can't be loaded. */
   fail(user: UserId, error: SyncError): void {
     this.#followed.get(user)?.fail(error);

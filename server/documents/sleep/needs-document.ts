@@ -27,7 +27,7 @@ export function needsDocument(message: YjsMessage, rest: Sleeper): boolean {
 
 /**
  * What answers a device that has this: all deletions, where it has every struct (equal state vectors don't mean equal
- * deletions); the whole document, where it has nothing. `null` where only the document itself can tell.
+ * deletions), and nothing of clients that are not known, which may be those of a document before this one; the whole document, where it has nothing. `null` where only the document itself can tell.
  */
 export function answerFor(stateVector: Uint8Array, rest: Sleeper): 'deletions' | 'whole' | null {
   if (covers(stateVector, rest.stateVector)) return 'deletions';
@@ -37,7 +37,9 @@ export function answerFor(stateVector: Uint8Array, rest: Sleeper): 'deletions' |
 function covers(theirs: Uint8Array, ours: Uint8Array): boolean {
   if (isSame(theirs, ours)) return true;
   const clocks = decodeStateVector(theirs);
-  for (const [client, clock] of decodeStateVector(ours)) {
+  const known = decodeStateVector(ours);
+  if (clocks.size !== known.size) return false;
+  for (const [client, clock] of known) {
     if ((clocks.get(client) ?? 0) < clock) return false;
   }
   return true;

@@ -91,6 +91,9 @@ function readDecisions(decoder: decoding.Decoder): Decision[] {
   return Array.from({ length: number() }, () => ({ ...id(), by: id(), madeAt: time(), at: number() }));
 }
 
+/** That of a document in which nothing has happened yet. */
+export const NO_MEMORY: Uint8Array = encodeMemory({ kept: [], unionClients: [], moved: [], decisions: [] });
+
 export function decodeMemory(bytes: Uint8Array | null): ReplicaMemory {
   if (bytes === null || bytes.length === 0) return { kept: [], unionClients: [], moved: [], decisions: [] };
   const decoder = decoding.createDecoder(bytes);

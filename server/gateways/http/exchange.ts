@@ -5,6 +5,7 @@ import type { UserDocument } from '../../documents/user-document.js';
 import { SyncError } from '../../errors.js';
 import { decodeExchange, type Exchange, encodeExchange } from '../../protocol/exchange.js';
 import { decodeStateVector } from '../../protocol/yjs.js';
+import { takesRewritesIn } from '../guard/request-names.js';
 import { sendBody } from './compression.js';
 import { arrivalOf, charge, grantOf, type HttpOptions, inOrder, originOf, withDocument } from './request.js';
 
@@ -19,10 +20,11 @@ export async function postYjs(options: HttpOptions, request: Request, response: 
   const { stateVector } = exchange;
   const given = changesOf(exchange, arrivalOf(request) ?? options.now());
   charge(options, request, exchange.timed?.changes.length ?? 0);
+  if (!takesRewritesIn(request.originalUrl)) options.registry.notePlainVisit(grantOf(request).user);
   const action = mayWrite && given.length > 0 ? 'write' : 'read';
   await withDocument(options, request, action, async (document) => {
     const saw = stateVector.length > 0 ? decodeStateVector(stateVector) : null;
-    if (saw !== null) await inOrder(document, () => document.erased?.checkStateVector(saw));
+    if (saw !== null) await inOrder(document, () => document.checkStateVector(saw));
     for (const { update, madeAt } of given) {
       const { tried } = await inOrder(document, () => {
         if (!mayWrite) return refuseNews(document, update);

@@ -1,6 +1,6 @@
 /** What the tag of an answer says: which state of the documents it shows, and which one a device has (H1). */
-import { crc32 } from 'node:zlib';
 import type { Request } from 'express';
+import { markOf } from '../../documents/epochs/epoch.js';
 import type { UserDocument } from '../../documents/user-document.js';
 
 /**
@@ -9,7 +9,9 @@ import type { UserDocument } from '../../documents/user-document.js';
  * @param revision that of what is shown, which may be behind the document
  */
 export const tagPartOf = (document: UserDocument, revision = document.revision): string =>
-  `${revision}.${crc32(document.stateVector()).toString(36)}`;
+  partOf(revision, markOf(document.stateVector()));
+
+const partOf = (revision: number, mark: number): string => `${revision}.${mark.toString(36)}`;
 
 /** Of the user's document, and of the shared one where there is one (D8). */
 export const etagOf = (own: string, shared: string | null): string =>
@@ -28,12 +30,14 @@ export function confirmedBy(
   document: UserDocument,
   which: 'own' | 'shared',
 ): number | null {
-  const current = tagPartOf(document);
+  const { former } = document.epoch ?? {};
+  // The same content before it was written anew (P10).
+  const current = [tagPartOf(document), former && partOf(former.revision, former.mark)];
   const known = tagsOf(request).flatMap((tag) => {
     const part = PARTS.exec(tag)?.[which === 'own' ? 1 : 2] ?? '';
     const revision = Number(PART.exec(part)?.[1] ?? -1);
     // One of another content is from before a backup was restored.
-    const isKnown = revision < document.revision || part === current;
+    const isKnown = revision < document.revision || current.includes(part);
     return revision >= 0 && isKnown && !document.erased?.covers(revision) ? [revision] : [];
   });
   return known.length === 0 ? null : Math.max(...known);

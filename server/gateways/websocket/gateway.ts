@@ -198,6 +198,7 @@ export class UpgradeGateway {
   }
 
   #begin(connection: Connection, lease: Lease | Following): void {
+    this.#notePlain(connection);
     connection.session = this.#start(connection, lease, connection.shared);
   }
 
@@ -318,7 +319,8 @@ export class UpgradeGateway {
       },
     };
     const { maxPending, pendingTimeout } = config;
-    const who = { device, actor, readOnly: !mayWrite, asksForTimes: asked.asksForTimes };
+    const { asksForTimes, takesRewrites } = asked;
+    const who = { device, actor, readOnly: !mayWrite, asksForTimes, takesRewrites };
     const frames = this.#frames;
     return new YjsSession({ document, ...who, outbox, frames, now, uptime, maxPending, pendingTimeout });
   }
@@ -361,8 +363,14 @@ export class UpgradeGateway {
     this.#options.quotas.sweep();
     for (const connection of this.#connections) {
       if (connection.session instanceof YjsSession) connection.session.tick();
+      this.#notePlain(connection);
       void this.#checkAccess(connection);
     }
+  }
+
+  /** As long as a native device is there that can't go on after a rewrite, there is none (P10). */
+  #notePlain({ peer: { asked, grant } }: Connection): void {
+    if (asked.via === 'yjs' && !asked.takesRewrites) this.#options.registry.notePlainVisit(grant.user);
   }
 
   /** Ends a connection whose access is another one by now; while `ACCESS_URL` does not answer, it stays. */

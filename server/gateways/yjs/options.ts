@@ -22,6 +22,8 @@ export interface YjsSessionOptions {
   readonly readOnly?: boolean;
   /** The client asked to send times with its changes (N9). */
   readonly asksForTimes?: boolean;
+  /** The client fetches a document anew that was rewritten (P10). */
+  readonly takesRewrites?: boolean;
   readonly outbox: YjsOutbox;
   /** Frames that all sessions of a server send; without it, each makes its own. */
   readonly frames?: SharedFrames;

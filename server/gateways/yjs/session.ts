@@ -116,6 +116,10 @@ export class YjsSession implements Follower {
     if (this.#begun) this.#sendAll(frames);
   }
 
+  get takesRewrites(): boolean {
+    return this.#options.takesRewrites ?? false;
+  }
+
   /** No answer is under way, and nothing waits for what the document lacks. */
   get isQuiet(): boolean {
     return this.#ended || (this.#begun && !this.#isAnswering && this.#waiting.length === 0);
@@ -156,12 +160,14 @@ export class YjsSession implements Follower {
   #handle(message: YjsMessage, arrivedAt: number): void {
     const { document } = this.#options;
     switch (message.type) {
-      case 'syncStep1':
-        document.erased?.checkStateVector(decodeStateVector(message.stateVector));
-        if (!this.#answered) this.#saw ??= decodeStateVector(message.stateVector);
+      case 'syncStep1': {
+        const saw = decodeStateVector(message.stateVector);
+        document.checkStateVector(saw);
+        if (!this.#answered) this.#saw ??= saw;
         this.#stateVector = message.stateVector;
         this.#answerNext();
         return;
+      }
       case 'syncStep2': {
         const saw = this.#answered ? null : this.#saw;
         this.#answered = true;

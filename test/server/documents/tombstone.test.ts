@@ -15,9 +15,14 @@ function erasedDoc(client: number): Y.Doc {
   return doc;
 }
 
-function tombstone(client: number, keys: readonly DeviceKey[], erased: Tombstone | null = null): Tombstone {
+function tombstone(
+  client: number,
+  keys: readonly DeviceKey[],
+  erased: Tombstone | null = null,
+  retired: readonly number[] = [],
+): Tombstone {
   const stateVector = () => Y.encodeStateVector(erasedDoc(client));
-  return Tombstone.of({ revision: 7, devices: { keys }, erased, stateVector }, ERASED_AT);
+  return Tombstone.of({ revision: 7, devices: { keys }, erased, epoch: { retired }, stateVector }, ERASED_AT);
 }
 
 const stored = (tomb: Tombstone): Tombstone => Tombstone.decode(tomb.encode());
@@ -29,6 +34,13 @@ describe('a tombstone', () => {
     expect(Buffer.from(bytes).includes('somebodys-phone')).toBe(false);
     expect(Tombstone.decode(bytes).encode()).toEqual(bytes);
     expect([7, 8].map((revision) => Tombstone.decode(bytes).covers(revision))).toEqual([true, false]);
+  });
+
+  test('[P7] [P10] it refuses what is of a document before the erased one, which was rewritten', () => {
+    const tomb = stored(tombstone(5, [], null, [3, 4]));
+    for (const client of [3, 4, 5])
+      expect(() => tomb.checkStateVector(new Map([[client, 1]]))).toThrow(ERASED);
+    tomb.checkStateVector(new Map([[6, 1]]));
   });
 
   test('[P7] a second erasure refuses what either has erased', () => {

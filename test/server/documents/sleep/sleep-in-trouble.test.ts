@@ -54,7 +54,7 @@ describe('a document at rest in trouble', () => {
       SleepDevice,
       SleepDevice,
     ];
-    const readOnly = world.add('visitor', copyOf(doc), await world.registry.follow(ANNA), true);
+    const readOnly = world.add('visitor', copyOf(doc), await world.registry.follow(ANNA), { readOnly: true });
     await world.settle();
     phone.set('a', 1);
     second.set('b', 1);

@@ -1,0 +1,121 @@
+/** When a document has to be written anew, and how: nobody uses it meanwhile, and it is the old or the new one, whole. */
+import * as Y from 'yjs';
+import type { UserId } from '../../../shared/names.js';
+import type { Committer } from '../committer.js';
+import type { StoredSize } from '../compaction/stored-size.js';
+import type { DocumentOptions } from '../document-options.js';
+import type { Gate } from '../gate.js';
+import type { HistoryWindow } from '../history/history-window.js';
+import { countLiving, countStructs } from '../intake/living-size.js';
+import type { ReplicaHolder } from '../replica-holder.js';
+import { NO_MEMORY } from '../union/union-state.js';
+import { Epoch, markOf } from './epoch.js';
+import { type Anew, NotRewritable, writtenAnew } from './rewrite.js';
+
+/** Client ids that a document may have: each costs every edit of every device. */
+export const MANY_CLIENTS = 500;
+/** Structs of what was overwritten or deleted that it may have: this, and half as many as are alive. */
+export const MANY_DEAD = 10_000;
+const DEAD_SHARE = 0.5;
+/** Up to this size, in bytes, it is done at once; a larger one in a worker. */
+const SMALL = 64 * 1_024;
+
+export interface RewriteSizes {
+  readonly clients: number;
+  readonly structsBefore: number;
+  readonly structsAfter: number;
+  readonly bytesBefore: number;
+  readonly bytesAfter: number;
+}
+
+export interface RewritingParts {
+  readonly user: UserId;
+  readonly committer: Committer;
+  readonly gate: Gate;
+  readonly history: HistoryWindow;
+  readonly replicas: ReplicaHolder;
+  readonly size: StoredSize;
+}
+
+export class DocumentRewriting {
+  readonly #parts: RewritingParts;
+  readonly #options: DocumentOptions;
+  /** It could not be written anew as it was then. */
+  #failedAt: number | null = null;
+
+  constructor(parts: RewritingParts, options: DocumentOptions) {
+    this.#parts = parts;
+    this.#options = options;
+  }
+
+  /** Whether its past has outgrown its content. Looks through the document where that may be. */
+  get isDue(): boolean {
+    const { replicas, size } = this.#parts;
+    const { doc } = replicas.current;
+    if (this.#failedAt === size.added) return false;
+    if (doc.store.clients.size > MANY_CLIENTS) return true;
+    const structs = countStructs(doc);
+    if (structs <= MANY_DEAD) return false;
+    const living = countLiving(doc);
+    return structs - living > MANY_DEAD + living * DEAD_SHARE;
+  }
+
+  /**
+   * Writes the same content into a new document, under one client id, and goes on with that (P10). What comes in
+   * waits. Resolves with `null` where it can't be done; where it is not saved, the document has failed.
+   *
+   * @param client a random Yjs client id
+   * @param done called when it is durable, before anything that waits
+   */
+  async run(client: number, done: () => void): Promise<RewriteSizes | null> {
+    let sizes: RewriteSizes | null = null;
+    await this.#parts.gate.exclusive(async () => {
+      const anew = await this.#make(client);
+      if (anew === null) return;
+      const before = this.#before();
+      await this.#store(anew);
+      sizes = {
+        ...before,
+        structsAfter: countStructs(this.#parts.replicas.current.doc),
+        bytesAfter: anew.update.length,
+      };
+      done();
+    });
+    return sizes;
+  }
+
+  /** A large one is made in a worker, as a compaction is. */
+  async #make(client: number): Promise<Anew | null> {
+    const { replicas, size } = this.#parts;
+    const { compactions } = this.#options;
+    const { epoch, doc } = replicas.current;
+    if (epoch?.retires(client)) return null;
+    try {
+      if (compactions === undefined || size.bytes <= SMALL) return writtenAnew(doc, client);
+      const made = await compactions.run(async () => ({ ...(await replicas.load()), rewriteAs: client }));
+      if (made !== null) return made;
+    } catch (error) {
+      if (!(error instanceof NotRewritable)) throw error;
+    }
+    this.#failedAt = size.added;
+    return null;
+  }
+
+  #before(): Pick<RewriteSizes, 'clients' | 'structsBefore' | 'bytesBefore'> {
+    const { replicas, size } = this.#parts;
+    const { doc } = replicas.current;
+    return { clients: doc.store.clients.size, structsBefore: countStructs(doc), bytesBefore: size.bytes };
+  }
+
+  async #store({ update, stateVector }: Anew): Promise<void> {
+    const { user, replicas, history, size } = this.#parts;
+    const { epoch: old, doc } = replicas.current;
+    const { revision } = history;
+    const former = { revision, mark: markOf(Y.encodeStateVector(doc)) };
+    const epoch = Epoch.after(old, doc.store.clients.keys(), former).encode();
+    const snapshot = { update, stateVector, revision, memory: NO_MEMORY, epoch };
+    await this.#options.store.compact(user, snapshot);
+    size.replaceBy(update);
+    await replicas.loadAnew();
+  }
+}

@@ -1,0 +1,58 @@
+/**
+ * When a native device was last there that can't go on after a rewrite, as unmodified y-websocket can't: its document
+ * is not written anew before it has been away for so long that its user may do without it (P10).
+ */
+import type { UserId } from '../../../shared/names.js';
+import type { Store } from '../../store/store.js';
+
+const DAY = 86_400_000;
+/** Since when visits are noted: nobody knows who was there before. */
+const SINCE = 'plain-visits-since';
+
+export class PlainVisits {
+  readonly #store: Store;
+  readonly #now: () => number;
+  /** Those who are noted today. */
+  readonly #noted = new Set<UserId>();
+  #day = Number.NaN;
+  #since: Promise<number> | null = null;
+
+  constructor(store: Store, now: () => number) {
+    this.#store = store;
+    this.#now = now;
+  }
+
+  /** Such a device is there; written once a day. */
+  note(user: UserId): void {
+    const now = this.#now();
+    const day = Math.floor(now / DAY);
+    if (day !== this.#day) this.#noted.clear();
+    this.#day = day;
+    if (this.#noted.has(user)) return;
+    this.#noted.add(user);
+    // It is still there a moment later, or comes again.
+    this.#store.notePlainVisit(user, now).catch(() => this.#noted.delete(user));
+  }
+
+  /** The last visit, or when they were first noted, if that is later. */
+  async last(user: UserId): Promise<number> {
+    return Math.max((await this.#store.plainVisit(user)) ?? 0, await this.since());
+  }
+
+  /** Begins to count, in a database that does not yet. */
+  since(): Promise<number> {
+    this.#since ??= this.#begin().catch((error: unknown) => {
+      this.#since = null;
+      throw error;
+    });
+    return this.#since;
+  }
+
+  async #begin(): Promise<number> {
+    const noted = await this.#store.note(SINCE);
+    if (noted !== null) return Number(Buffer.from(noted).toString());
+    const now = this.#now();
+    await this.#store.setNote(SINCE, Buffer.from(String(now)));
+    return now;
+  }
+}

@@ -1,0 +1,252 @@
+/** Documents that are written anew, with native devices around them (P10). */
+import { describe, expect, test } from 'vitest';
+import * as Y from 'yjs';
+import { MANY_CLIENTS } from '../../../../server/documents/epochs/document-rewriting.js';
+import type { RegistryOptions } from '../../../../server/documents/registry.js';
+import { MemoryStore } from '../../../../server/store/memory/memory-store.js';
+import { client, unnamedDoc } from '../../../support/replicas.js';
+import { ANNA, SleepWorld } from '../../../support/sleep-world.js';
+
+const DAY = 86_400_000;
+const OURS = { takesRewrites: true };
+const FIRST_START = 5_000_000;
+
+/** The notes of somebody whose app took a new client id at each of its starts. */
+function longLived(starts = MANY_CLIENTS + 1): Y.Doc {
+  const doc = unnamedDoc();
+  for (let start = 0; start < starts; start++) {
+    doc.clientID = FIRST_START + start;
+    doc.getMap('notes').set(`n${start % 7}`, new Y.Map([['text', `of start ${start}`]]));
+  }
+  doc.clientID = FIRST_START + starts;
+  return doc;
+}
+
+const copyOf = (doc: Y.Doc, id: number): Y.Doc => {
+  const copy = client(id);
+  Y.applyUpdate(copy, Y.encodeStateAsUpdate(doc));
+  return copy;
+};
+
+/** What it has of a long life, connected, and not at rest yet; nothing is kept for devices of other kinds. */
+async function worldOf(
+  doc: Y.Doc,
+  options: Partial<RegistryOptions> = {},
+  device: { takesRewrites?: boolean } = OURS,
+): Promise<SleepWorld> {
+  const world = new SleepWorld(undefined, { historyDays: 0, ...options });
+  await world.connect('phone', doc, device);
+  return world;
+}
+
+const clientsOf = (doc: Y.Doc): number[] => [...doc.store.clients.keys()];
+
+describe('[P10] a document that was written under too many clients', () => {
+  test('is written anew when it has come to rest; its devices begin anew, and have the same', async () => {
+    const doc = longLived();
+    const rewritten: unknown[] = [];
+    const world = await worldOf(doc, { onRewritten: (user, sizes) => rewritten.push([user, sizes]) });
+    expect(world.phone.closed).toBeNull();
+    await world.sleep();
+    expect(world.phone.closed).toBe('REWRITTEN');
+    expect(rewritten).toEqual([
+      [ANNA, expect.objectContaining({ clients: MANY_CLIENTS + 1, structsAfter: 14 })],
+    ]);
+    const fresh = await world.connect('fresh', client(7), OURS);
+    expect(fresh.notes).toEqual(doc.getMap('notes').toJSON());
+    expect(clientsOf(fresh.doc)).toHaveLength(1);
+    expect(fresh.closed).toBeNull();
+    fresh.set('n8', 'later');
+    await world.settle();
+    const { document, release } = await world.registry.open(ANNA);
+    expect(document.record({ collection: 'notes', id: 'n8' } as never)).toBeNull();
+    expect(document.doc.getMap('notes').get('n8')).toBe('later');
+    release();
+    expect(world.failures).toEqual([]);
+  });
+
+  test('does not come to be so again at once, and sleeps as any other', async () => {
+    const world = await worldOf(longLived());
+    await world.sleep();
+    const fresh = await world.connect('fresh', client(7), OURS);
+    fresh.set('a', 1);
+    await world.settle();
+    const { compactions } = world.store;
+    await world.sleep();
+    await world.sleep();
+    expect([fresh.closed, fresh.isAwake]).toEqual([null, false]);
+    expect(world.store.compactions - compactions).toBeLessThanOrEqual(1);
+    expect(clientsOf(fresh.doc)).toHaveLength(2);
+  });
+
+  test('one below the limit stays as it is', async () => {
+    const world = await worldOf(longLived(MANY_CLIENTS));
+    await world.sleep();
+    expect(world.phone.closed).toBeNull();
+    expect((await world.inner.load(ANNA)).epoch).toBeNull();
+  });
+
+  test('while somebody edits it is not touched', async () => {
+    const world = await worldOf(longLived());
+    for (let edit = 0; edit < 5; edit++) {
+      world.phone.set('edit', edit);
+      await world.settle();
+      world.registry.sleep();
+      await world.settle();
+    }
+    expect(world.phone.closed).toBeNull();
+  });
+
+  test.each(['asleep', 'awake'])(
+    'what a device has of the old one, or makes of it, is refused: %s',
+    async (how) => {
+      const old = longLived();
+      const [tablet, laptop, reader] = [copyOf(old, 21), copyOf(old, 22), copyOf(old, 23)];
+      const world = await worldOf(old);
+      await world.sleep();
+      const fresh = await world.connect('fresh', client(7), OURS);
+      if (how === 'asleep') await world.sleep();
+      else {
+        fresh.set('x', 1);
+        await world.settle();
+      }
+      expect(fresh.isAwake).toBe(how === 'awake');
+      const before = fresh.notes;
+      tablet.getMap<Y.Map<unknown>>('notes').get('n1')?.set('text', 'while it was away');
+      laptop.getMap('notes').delete('n1');
+      const away = [
+        await world.connect('tablet', tablet, OURS),
+        await world.connect('laptop', laptop, {}),
+        await world.connect('reader', reader, { readOnly: true }),
+      ];
+      expect(away.map(({ closed }) => closed)).toEqual(['REWRITTEN', 'REWRITTEN', 'REWRITTEN']);
+      expect([fresh.closed, fresh.notes]).toEqual([null, before]);
+    },
+  );
+
+  test('an update alone that has, deletes or builds on anything of it is refused as well', async () => {
+    const old = longLived();
+    const state = Y.encodeStateVector(old);
+    const edits = [
+      (doc: Y.Doc) => void doc.getMap('notes').set('n1', 'over'),
+      (doc: Y.Doc) => void doc.getMap('notes').delete('n1'),
+      (doc: Y.Doc) => void doc.getMap<Y.Map<unknown>>('notes').get('n1')?.set('more', 1),
+    ];
+    const updates = edits.map((edit, index) => {
+      const copy = copyOf(old, 30 + index);
+      edit(copy);
+      return Y.encodeStateAsUpdate(copy, state);
+    });
+    const world = await worldOf(old);
+    await world.sleep();
+    for (const [index, update] of updates.entries()) {
+      const device = await world.connect(`device-${index}`, client(40 + index), OURS);
+      const { session } = device;
+      session.receive(Uint8Array.of(0, 2, ...varBlock(update)));
+      await world.settle();
+      expect(device.closed).toBe('REWRITTEN');
+    }
+  });
+
+  test('a device that has nothing of it, or only what the server never met, is united as ever', async () => {
+    const world = await worldOf(longLived());
+    await world.sleep();
+    const own = client(77);
+    own.getMap('notes').set('mine', new Y.Map([['text', 'made offline']]));
+    const device = await world.connect('new', own, {});
+    expect(device.closed).toBeNull();
+    expect(device.notes).toMatchObject({ mine: { text: 'made offline' }, n1: { text: expect.any(String) } });
+  });
+
+  test('is rewritten in the daily round where it sleeps, without being loaded before', async () => {
+    const doc = longLived();
+    let now = 0;
+    const world = await worldOf(doc, { historyDays: 90, now: () => now });
+    await world.registry.plainVisitsSince();
+    await world.sleep();
+    const { loads } = world;
+    await world.registry.rewriteIfDue(ANNA);
+    expect([world.phone.closed, world.phone.isAwake, world.loads]).toEqual([null, false, loads]);
+    now = 91 * DAY;
+    await world.registry.rewriteIfDue(ANNA);
+    expect(world.phone.closed).toBe('REWRITTEN');
+    const { loads: then } = world;
+    await world.registry.rewriteIfDue(ANNA);
+    expect(world.loads).toBe(then);
+  });
+});
+
+describe('[P10] devices that can only begin anew', () => {
+  test('keep their document from it while they are there, and for HISTORY_DAYS', async () => {
+    let now = 100 * DAY;
+    const options = { historyDays: 90, now: () => now };
+    const world = await worldOf(longLived(), options, {});
+    await world.registry.plainVisitsSince();
+    now += 91 * DAY;
+    await world.sleep();
+    expect(world.phone.closed).toBeNull();
+    world.registry.notePlainVisit(ANNA);
+    world.phone.leave();
+    now += 89 * DAY;
+    await world.registry.rewriteIfDue(ANNA);
+    expect((await world.inner.load(ANNA)).epoch).toBeNull();
+    now += 2 * DAY;
+    await world.registry.rewriteIfDue(ANNA);
+    expect((await world.inner.load(ANNA)).epoch).not.toBeNull();
+    const back = await world.connect('plain', longLived(), {});
+    expect(back.closed).toBe('REWRITTEN');
+  });
+
+  test('in a database from before count as there at its first start', async () => {
+    let now = 100 * DAY;
+    const options = { historyDays: 90, now: () => now };
+    const before = await worldOf(longLived(), options);
+    await before.sleep();
+    await before.registry.plainVisitsSince();
+    now += 80 * DAY;
+    const world = before.restarted(options);
+    await world.registry.rewriteIfDue(ANNA);
+    expect((await world.inner.load(ANNA)).epoch).toBeNull();
+  });
+
+  test('are noted once a day', async () => {
+    let now = 100 * DAY;
+    const store = new MemoryStore();
+    const visits: number[] = [];
+    const note = store.notePlainVisit.bind(store);
+    store.notePlainVisit = (user, at) => {
+      visits.push(at);
+      return note(user, at);
+    };
+    const { registry } = new SleepWorld(undefined, { store, now: () => now });
+    for (let hour = 0; hour < 72; hour++, now += DAY / 24) registry.notePlainVisit(ANNA);
+    expect(visits).toEqual([100 * DAY, 101 * DAY, 102 * DAY]);
+  });
+});
+
+describe('[P10] structs of what was overwritten', () => {
+  test('beyond half of what is alive, and ten thousand, a document is written anew, in a worker or at once', async () => {
+    const doc = client(11);
+    const other = client(12);
+    // In turns, so that Yjs can't join what is left of them.
+    for (let edit = 0; edit < 5_200; edit++) {
+      doc.getMap('notes').set('a', edit);
+      Y.applyUpdate(other, Y.encodeStateAsUpdate(doc, Y.encodeStateVector(other)));
+      other.getMap('notes').set('a', -edit);
+      Y.applyUpdate(doc, Y.encodeStateAsUpdate(other, Y.encodeStateVector(doc)));
+    }
+    const world = await worldOf(doc);
+    await world.sleep();
+    expect(world.phone.closed).toBe('REWRITTEN');
+    const fresh = await world.connect('fresh', client(13), OURS);
+    expect(fresh.notes).toEqual({ a: -5_199 });
+  });
+});
+
+const varBlock = (bytes: Uint8Array): number[] => {
+  const length: number[] = [];
+  for (let rest = bytes.length; ; rest >>= 7) {
+    if (rest < 128) return [...length, rest, ...bytes];
+    length.push((rest & 127) | 128);
+  }
+};
