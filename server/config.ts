@@ -191,6 +191,10 @@ export const OPTIONS = {
     fallback: '30s',
     line: 'How long after its last change a document leaves the memory that only native connections use; they stay, and it is loaded again when it is needed. 0 keeps it.',
   }),
+  MEMORY_BUDGET: bytes({
+    fallback: '256 MiB',
+    line: 'Memory for what nobody needs right now, so that it need not be read again; what was used least recently goes first. Half of it is for what is noted of documents that are not in memory, about 350 bytes a user.',
+  }),
   HISTORY_DAYS: integer(0, 36_500, {
     fallback: '90',
     line: 'Days for which history is kept; 0 keeps only what merges need. What lost against a concurrent creation is kept as long, at least one day.',

@@ -7,14 +7,17 @@ import { hasDatabase } from './store/level/folder.js';
 import { LevelStore } from './store/level/level-store.js';
 import type { Store } from './store/store.js';
 
-export function openStore(config: Config, log: Log, keys: KeyRing | undefined): Promise<Store> {
-  return LevelStore.open({
+export async function openStore(config: Config, log: Log, keys: KeyRing | undefined): Promise<Store> {
+  const store = await LevelStore.open({
     folder: config.dataDir,
     keys,
+    restBudget: config.memoryBudget / 2,
     onProgress: (done, total) => log('migrating', { done, total }),
     patience: { slow: config.diskSlow, timeout: config.diskTimeout },
     onRetry: (error, delayMs) => log('storeRetry', { error, delayMs }),
   });
+  store.readAhead().catch(() => {}); // what fails here shows where it is needed
+  return store;
 }
 
 /** Whether a server has ever stored anything where the options say. */

@@ -150,6 +150,8 @@ export interface Store {
    * when the document is read.
    */
   rest(user: UserId): Promise<RestRow | null>;
+  /** The same where nothing has to be read for it; `null` says nothing. Left out by a store that keeps none at hand. */
+  restAtHand?(user: UserId): RestRow | null;
   /**
    * The one update that a document at rest is stored as; `null` where it is not whole or has another revision by now.
    * Rejects with `DOCUMENT_CORRUPT` where it is damaged.

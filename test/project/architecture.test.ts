@@ -18,10 +18,13 @@ const HOUSE: readonly House[] = [
   { from: /^server\/(errors|misspelt|folders|file-modes)\.ts$/, may: /^(shared\/|server\/errors\.ts$)/ },
   { from: /^server\/protocol\//, may: /^(shared\/|server\/protocol\/|server\/errors\.ts$)/ },
   { from: /^server\/net\//, may: /^server\/(net\/|(log|errors)\.ts$)/, types: /^server\/config\.ts$/ },
-  { from: /^server\/store\//, may: /^(shared\/|server\/(store|protocol)\/|server\/(folders|errors)\.ts$)/ },
+  {
+    from: /^server\/store\//,
+    may: /^(shared\/|server\/(store|protocol)\/|server\/(bounded-map|folders|errors)\.ts$)/,
+  },
   {
     from: /^server\/documents\//,
-    may: /^(shared\/|server\/(documents|protocol)\/|server\/(store\/store|errors)\.ts$)/,
+    may: /^(shared\/|server\/(documents|protocol)\/|server\/(store\/store|bounded-map|errors)\.ts$)/,
   },
   {
     from: /^server\/gateways\//,

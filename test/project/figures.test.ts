@@ -53,11 +53,11 @@ const FIGURES: readonly (readonly [document: string, text: string, place: string
   ['SPEC L4', 'came within <250 ms> of its neighbours', 'server/documents/json-devices/sent-messages BURST'],
   ['SPEC L4', 'acknowledged <2 s> before', 'server/documents/json-devices/seen-ranges APP_LAG'],
   ['SPEC L4', 'at most once a <minute>', 'server/documents/json-devices/device LAZY'],
-  ['SPEC L4', 'for <1,000> records', 'server/documents/json-devices/bounded-map MAX_WRITES'],
+  ['SPEC L4', 'for <1,000> records', 'server/documents/json-devices/recent-writes MAX_WRITES'],
   [
     'SPEC L4',
     'and <8,388,608> characters per connection',
-    'server/documents/json-devices/bounded-map MAX_WRITTEN',
+    'server/documents/json-devices/recent-writes MAX_WRITTEN',
   ],
   ['SPEC L4', 'for <256> records; beyond', 'server/documents/json-devices/unsure-records MAX_RECORDS'],
   ['SPEC L4', 'A pong is waited for <30 s>', 'server/gateways/json/lane PATIENCE'],

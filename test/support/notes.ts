@@ -1,5 +1,5 @@
 import * as Y from 'yjs';
-import type { HistoryRow, Store, StoredDocument } from '../../server/store/store.js';
+import type { HistoryRow, RestRow, Store, StoredDocument } from '../../server/store/store.js';
 import type { UserId } from '../../shared/names.js';
 
 export const user = (name: string): UserId => name as UserId;
@@ -69,4 +69,19 @@ export function stateReached(store: Store, wanted: Store['state']): Promise<void
       resolve();
     });
   });
+}
+
+/** Some notes, compacted, and what is noted of them. */
+export async function putToRest(
+  store: Store,
+  name: UserId,
+  deletions = Uint8Array.of(0, 0),
+): Promise<RestRow> {
+  await store.load(name);
+  const snapshot = (await writeNotes(store, name, 3)).snapshot();
+  await store.compact(name, { ...snapshot, revision: 3 });
+  const row = { revision: 3, stateVector: snapshot.stateVector, deletions, isWhole: true, hasView: false };
+  await store.putToRest(name, row);
+  store.forget(name);
+  return row;
 }

@@ -1,9 +1,11 @@
 /** What a device that comes over HTTP may be looking at: it confirms by the ETag that it has (H1, H2). */
+
+import { BoundedMap } from '../../bounded-map.js';
 import type { ChangeMessage } from '../../protocol/json.js';
 import { keyOf } from '../records/record-key.js';
-import { BoundedMap, recentWrites } from './bounded-map.js';
 import type { DeviceState } from './device.js';
 import type { OwnWrite } from './own-write.js';
+import { recentWrites } from './recent-writes.js';
 import { NOTHING_LATER, ownBounds, type WriteContext, type WrittenMessage } from './write-context.js';
 
 const MAX_ANSWERS = 16;

@@ -5,9 +5,9 @@
 import type { ChangeMessage } from '../../protocol/json.js';
 import type { HistoryWindow, RevisionRange } from '../history/history-window.js';
 import { keyOf, type RecordKey } from '../records/record-key.js';
-import { recentWrites } from './bounded-map.js';
 import type { DeviceState } from './device.js';
 import type { OwnWrite, WriteTime } from './own-write.js';
+import { recentWrites } from './recent-writes.js';
 import { APP_LAG, type EndedNow, FLUSH_TIME } from './seen-ranges.js';
 import { SentMessages } from './sent-messages.js';
 import {

@@ -78,12 +78,13 @@ export class FollowedDocuments {
   lookUp(user: UserId): Following | null | Promise<Following | null> {
     const known = this.#followed.get(user);
     if (known !== undefined) return this.#use(known);
-    return this.#lookUpNoted(user);
+    const rest = this.#mayLookUp(user) ? this.#options.store.restAtHand?.(user) : null;
+    return rest ? this.#use(this.#start(user, rest)) : this.#lookUpNoted(user);
   }
 
   async #lookUpNoted(user: UserId): Promise<Following | null> {
     await this.#documents.notErasing(user);
-    const rest = await this.#rest(user);
+    const rest = this.#mayLookUp(user) ? await (this.#lookUps.get(user) ?? this.#lookUp(user)) : null;
     // Whoever loads it meanwhile may change it.
     return rest !== null && this.#mayRest(user) ? this.#use(this.#start(user, rest)) : null;
   }
@@ -105,10 +106,9 @@ export class FollowedDocuments {
   }
 
   /** Nothing is looked up where the store may be about to be opened anew: then a load tells. */
-  async #rest(user: UserId): Promise<RestRow | null> {
+  #mayLookUp(user: UserId): boolean {
     const { store, restAfter } = this.#options;
-    if (restAfter === null || !takesWork(store.state) || !this.#mayRest(user)) return null;
-    return await (this.#lookUps.get(user) ?? this.#lookUp(user));
+    return restAfter !== null && takesWork(store.state) && this.#mayRest(user);
   }
 
   /** Once for all who ask. Whoever has loaded the document meanwhile may have changed it, and have gone. */

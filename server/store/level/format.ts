@@ -145,6 +145,8 @@ export const ENCRYPTION_KEY = Buffer.from('!sync!encryption');
 const REST_PREFIX = '!sync!rest!';
 /** What is noted of a document at rest. */
 export const restKey = (user: string): Buffer => Buffer.from(REST_PREFIX + user);
+export const RESTS: KeyRange = { gte: Buffer.from(REST_PREFIX), lt: Buffer.from('!sync!rest"') };
+export const userOfRest = (key: Uint8Array): string => Buffer.from(key).toString('utf8', REST_PREFIX.length);
 
 /** What is remembered of the documents that this one took the place of. */
 export const epochKey = (user: string): Buffer => Buffer.from(`!sync!epoch!${user}`);

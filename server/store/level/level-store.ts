@@ -39,7 +39,8 @@ import {
   withKey,
 } from './plan.js';
 import { Reads } from './reads.js';
-import { readRests, readWhole } from './rest.js';
+import { readRests, readWhole, restingAfter } from './rest.js';
+import { RestRows } from './rest-rows.js';
 import { readSomeDevices, readVault, readViews } from './view.js';
 
 export type { LevelStoreOptions } from './options.js';
@@ -56,9 +57,9 @@ export class LevelStore implements Store {
   private readonly reads: Reads;
   private readonly maintenance: Maintenance;
   private readonly vaults: Vaults;
-  private readonly rests = this.reader(readRests);
   private readonly views = this.reader(readViews);
   private readonly devices = this.reader(readSomeDevices);
+  private readonly rests: RestRows;
   private readonly stop = new AbortController();
   private reopening: Promise<void> | null = null;
   private closing: Promise<void> | null = null;
@@ -69,6 +70,14 @@ export class LevelStore implements Store {
     this.options = options;
     this.db = db;
     this.vaults = vaults;
+    this.rests = new RestRows(options.restBudget ?? 0, {
+      takesWork: () => this.core.takesWork,
+      settled: (user) => this.core.settled(user),
+      read: this.reader(readRests),
+      list: (after, limit) =>
+        this.reads.run(() => this.access.shared(() => restingAfter(this.db, after, limit))),
+      vaults,
+    });
     const onChange = (isSlow: boolean) => this.changeSpeed(isSlow);
     this.watch = new DiskWatch({ ...(options.patience ?? DISK_PATIENCE), onChange });
     this.reads = new Reads(this.watch);
@@ -133,12 +142,22 @@ export class LevelStore implements Store {
     return this.change(user, (held) => planRest(user, held, row, view));
   }
 
-  rest(user: UserId): Promise<RestRow | null> {
-    return this.reads.inTime(this.whenSettled(user, () => this.rests.read(user)));
+  async rest(user: UserId): Promise<RestRow | null> {
+    return this.restAtHand(user) ?? (await this.reads.inTime(this.rests.read(user)));
+  }
+
+  restAtHand(user: UserId): RestRow | null {
+    return this.rests.atHand(user)?.rest ?? null;
+  }
+
+  /** After a start all come back at once: what is noted of them is read before, as far as there is room for it. */
+  readAhead(): Promise<void> {
+    return this.rests.readAhead();
   }
 
   whole(user: UserId, revision: number): Promise<Uint8Array | null> {
-    return this.reads.inTime(this.readSettled(user, () => readWhole(this.db, user, revision, this.vaults)));
+    const read = () => readWhole(this.db, { user, revision, known: this.rests.atHand(user) }, this.vaults);
+    return this.reads.inTime(this.rests.noticing(user, this.readSettled(user, read)));
   }
 
   async view(user: UserId, revision: number): Promise<Uint8Array | null> {
@@ -167,6 +186,7 @@ export class LevelStore implements Store {
   erase(user: UserId, tombstone: Uint8Array): Promise<void> {
     if (!this.core.takesWork) return Promise.reject(new SyncError('STORE_UNAVAILABLE'));
     const before = Promise.allSettled([this.core.pending.settled(user), this.reads.of(user)]);
+    this.rests.drop(user);
     this.held.delete(user);
     this.reads.forget(user);
     const erased = before.then(() => {
@@ -226,14 +246,15 @@ export class LevelStore implements Store {
 
   async check(user: UserId): Promise<Pick<StoredDocument, 'revision' | 'historyFrom'>> {
     const read = () => readDocument(this.db, user, this.vaults);
-    const { row } = await this.reads.inTime(this.readSettled(user, read));
+    const { row } = await this.reads.inTime(this.rests.noticing(user, this.readSettled(user, read)));
     return { revision: row.revision, historyFrom: row.historyFrom };
   }
 
   private async read(user: UserId): Promise<StoredDocument> {
     const known = this.held.has(user);
     const { generation } = this;
-    const document = await this.readSettled(user, () => readDocument(this.db, user, this.vaults));
+    const read = () => readDocument(this.db, user, this.vaults);
+    const document = await this.rests.noticing(user, this.readSettled(user, read));
     const { adoption: operations, row, vault } = document;
     // y-leveldb wrote to a database of ours: what it added gets checksums before it is built upon.
     if (operations.length > 0) await this.add(user, vault, { operations, row }).catch(cantRead);
@@ -268,6 +289,7 @@ export class LevelStore implements Store {
       const held = this.heldToChange(user);
       const { vault } = held;
       const planned = withKey(user, held, plan(held));
+      this.rests.drop(user);
       if (planned.row !== null) this.held.set(user, { row: planned.row, vault });
       this.reads.forget(user);
       return this.add(user, vault, planned);
@@ -312,6 +334,7 @@ export class LevelStore implements Store {
 
   private drop(jobs: readonly WriteJob[]): void {
     for (const job of jobs) this.held.delete(job.user);
+    this.rests.clear();
     this.reads.forgetAll();
   }
 
@@ -329,6 +352,7 @@ export class LevelStore implements Store {
     await this.db.close();
     this.db = await openDatabase(this.options.folder);
     for (const operation of probe()) await this.writeNow([operation]);
+    this.rests.clear();
     this.core.recovered();
   }
 

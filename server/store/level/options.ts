@@ -6,6 +6,8 @@ import type { Opening } from './opening.js';
 export interface LevelStoreOptions extends Opening {
   /** How long the disk may take. */
   readonly patience?: DiskPatience;
+  /** How much of what is noted of documents at rest is kept at hand, in bytes; left out, nothing. */
+  readonly restBudget?: number | undefined;
   /** An attempt to reopen failed; the next one comes after `delay` milliseconds. */
   readonly onRetry?: (cause: unknown, delay: number) => void;
   /** For tests: the pause between two attempts to reopen. */

@@ -11,10 +11,21 @@ import * as format from './format.js';
 /** The row of the document when it was noted: as long as it is the same, nothing was committed since. */
 export type Place = Pick<format.Row, 'first' | 'last' | 'revision'>;
 
-interface Found {
+/** What is noted, as it is stored, and what opens it. */
+export interface SealedRest {
+  readonly noted: Uint8Array;
+  readonly wrapped: Uint8Array | undefined;
+}
+
+export interface FoundRest {
   readonly rest: RestRow;
   readonly place: Place;
   readonly vault: Vault;
+}
+
+/** One that was read, and holds. */
+export interface ReadRest extends FoundRest {
+  readonly sealed: SealedRest;
 }
 
 const VERSION = 1;
@@ -49,9 +60,31 @@ function decodeRest(bytes: Uint8Array): { rest: RestRow; place: Place } | null {
 
 /** What is noted, where the row of the document is still the one of then. */
 export function restOf(user: string, vault: Vault, noted: Uint8Array, row: format.Row): RestRow | undefined {
-  const bytes = vault.unseal(noted, format.restKey(user));
-  const decoded = bytes && decodeRest(bytes);
+  const decoded = opened(user, vault, noted);
   return decoded && isSame(decoded.place, row) ? decoded.rest : undefined;
+}
+
+function opened(user: string, vault: Vault, noted: Uint8Array): ReturnType<typeof decodeRest> | undefined {
+  const bytes = vault.unseal(noted, format.restKey(user));
+  return bytes && decodeRest(bytes);
+}
+
+/** The same of one that was found to hold before; `null` where its key can't be opened any more. */
+export function openRest(user: UserId, { noted, wrapped }: SealedRest, vaults: Vaults): FoundRest | null {
+  try {
+    const vault = vaults.of(user, wrapped);
+    const decoded = opened(user, vault, noted);
+    return decoded ? { ...decoded, vault } : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Users of whom something is noted, whether it holds or not: at most `limit` behind this one. */
+export async function restingAfter(db: Database, after: UserId | null, limit: number): Promise<UserId[]> {
+  const { gte, lt } = format.RESTS;
+  const range = after === null ? { gte, lt } : { gt: format.restKey(after), lt };
+  return (await db.keys({ ...range, limit }).all()).map(format.userOfRest) as UserId[];
 }
 
 /** For each of these users in turn; `null` where nothing is noted, it no longer holds, or something is damaged. */
@@ -59,23 +92,26 @@ export async function readRests(
   db: Database,
   users: readonly UserId[],
   vaults: Vaults,
-): Promise<(RestRow | null)[]> {
+): Promise<(ReadRest | null)[]> {
   try {
-    return (await findAll(db, users, vaults)).map((found) => found?.rest ?? null);
+    return await findAll(db, users, vaults);
   } catch (cause) {
     throw readFailure(cause);
   }
 }
 
-/** The update that a document at rest is stored as; `null` where it is not stored as one, or is another by now. */
+/**
+ * The update that a document at rest is stored as; `null` where it is not stored as one, or is another by now.
+ *
+ * @param known what is at hand of it
+ */
 export async function readWhole(
   db: Database,
-  user: UserId,
-  revision: number,
+  { user, revision, known }: { user: UserId; revision: number; known: FoundRest | null },
   vaults: Vaults,
 ): Promise<Uint8Array | null> {
   try {
-    const [found] = await findAll(db, [user], vaults);
+    const [found = null] = known === null ? await findAll(db, [user], vaults) : [known];
     if (!found?.rest.isWhole || found.rest.revision !== revision) return null;
     const key = format.updateKey(user, found.place.last);
     const sealed = await db.get(key);
@@ -87,7 +123,7 @@ export async function readWhole(
   }
 }
 
-async function findAll(db: Database, users: readonly UserId[], vaults: Vaults): Promise<(Found | null)[]> {
+async function findAll(db: Database, users: readonly UserId[], vaults: Vaults): Promise<(ReadRest | null)[]> {
   const keys = users.flatMap(keysOf);
   const values = await db.getMany(keys);
   const perUser = keys.length / users.length;
@@ -108,14 +144,14 @@ function findOne(
   user: UserId,
   [noted, stored, stateVector, wrapped]: readonly (Uint8Array | undefined)[],
   vaults: Vaults,
-): Found | null {
+): ReadRest | null {
   if (noted === undefined || stored === undefined) return null;
   try {
     const vault = vaults.of(user, wrapped);
     const row = format.decodeRow(user, stored);
     const rest = row && restOf(user, vault, noted, row);
     if (!row || !rest || (vaults.ring === null && !isOfClock(stateVector, row.last))) return null;
-    return { rest, place: row, vault };
+    return { rest, place: row, vault, sealed: { noted, wrapped } };
   } catch {
     return null; // a load says what is wrong
   }
@@ -137,9 +173,9 @@ function isOfClock(stateVector: Uint8Array | undefined, last: number): boolean {
 async function exceptContinued(
   db: Database,
   users: readonly UserId[],
-  found: readonly (Found | null)[],
-): Promise<(Found | null)[]> {
-  const kept: (Found | null)[] = [...found];
+  found: readonly (ReadRest | null)[],
+): Promise<(ReadRest | null)[]> {
+  const kept: (ReadRest | null)[] = [...found];
   const there = found.flatMap((each, index) => (each === null ? [] : [{ index, last: each.place.last }]));
   const next = await db.getMany(
     there.map(({ index, last }) => format.updateKey(users[index] as UserId, last + 1)),

@@ -11,8 +11,8 @@ import {
   growthOfRecord,
   type QuotaLimits,
 } from '../../../../server/documents/intake/quota.js';
-import { recentWrites } from '../../../../server/documents/json-devices/bounded-map.js';
 import { DeviceStates } from '../../../../server/documents/json-devices/devices.js';
+import { recentWrites } from '../../../../server/documents/json-devices/recent-writes.js';
 import type { CollectionName, DeviceId, RecordId, UserId } from '../../../../shared/names.js';
 import { writeRecord } from '../../../../shared/records.js';
 

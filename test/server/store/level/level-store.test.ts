@@ -8,15 +8,16 @@ import { changeByte, databaseOf, editDatabase, LevelFixture } from '../../../sup
 import { Author, notesOf, user, writeNotes } from '../../../support/notes.js';
 
 describe.each([
-  ['LevelStore', undefined],
-  ['LevelStore, encrypted', KeyRing.parse(newKey())],
-])('%s', (name, keys) => {
+  ['LevelStore', undefined, 0],
+  ['LevelStore, rest rows at hand', undefined, 2 ** 20],
+  ['LevelStore, encrypted, rest rows at hand', KeyRing.parse(newKey()), 2 ** 20],
+])('%s', (name, keys, restBudget) => {
   storeContract(name, async () => {
     const fixture = await LevelFixture.create(keys);
     let store: LevelStore | null = null;
     return {
       open: async () => {
-        store = await fixture.open();
+        store = await fixture.open({ restBudget });
         return store;
       },
       failNextBatch: () => fixture.failNextBatch(),

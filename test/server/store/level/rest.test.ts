@@ -2,10 +2,8 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { LeveldbPersistence } from 'y-leveldb';
 import { KeyRing, newKey } from '../../../../server/store/encryption/key-ring.js';
 import { restKey, rowKey } from '../../../../server/store/level/format.js';
-import type { RestRow, Store } from '../../../../server/store/store.js';
-import type { UserId } from '../../../../shared/names.js';
 import { changeByte, databaseOf, editDatabase, LevelFixture } from '../../../support/level-fixture.js';
-import { Author, notesOf, user, writeNotes } from '../../../support/notes.js';
+import { Author, notesOf, putToRest, user } from '../../../support/notes.js';
 import { findInFiles } from '../../../support/raw-files.js';
 
 const ANNA = user('anna');
@@ -14,17 +12,6 @@ const RING = KeyRing.parse(newKey());
 
 let fixture: LevelFixture;
 afterEach(() => fixture.remove());
-
-/** Some notes, compacted, and what is noted of them. */
-async function putToRest(store: Store, name: UserId, deletions = Uint8Array.of(0, 0)): Promise<RestRow> {
-  await store.load(name);
-  const snapshot = (await writeNotes(store, name, 3)).snapshot();
-  await store.compact(name, { ...snapshot, revision: 3 });
-  const row = { revision: 3, stateVector: snapshot.stateVector, deletions, isWhole: true, hasView: false };
-  await store.putToRest(name, row);
-  store.forget(name);
-  return row;
-}
 
 async function withYLevelDb(use: (db: LeveldbPersistence) => Promise<unknown>): Promise<void> {
   const db = new LeveldbPersistence(fixture.folder);

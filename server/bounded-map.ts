@@ -1,5 +1,4 @@
 /** A map of the newest entries: the oldest ones go where they are too many, or too large together. */
-import type { JsonObject } from '../../../shared/json.js';
 
 export interface Bounds<Value> {
   readonly most: number;
@@ -39,6 +38,16 @@ export class BoundedMap<Key, Value> extends Map<Key, Value> {
     return super.delete(key);
   }
 
+  /** In the unit of `sizeOf`. */
+  get taken(): number {
+    return this.#size;
+  }
+
+  override clear(): void {
+    super.clear();
+    this.#size = 0;
+  }
+
   #fits(): boolean {
     const { most, maxSize = Number.POSITIVE_INFINITY } = this.#bounds;
     return this.size <= most && this.#size <= maxSize;
@@ -52,27 +61,4 @@ export class BoundedMap<Key, Value> extends Map<Key, Value> {
   #sizeOf(value: Value): number {
     return this.#bounds.sizeOf?.(value) ?? 0;
   }
-}
-
-interface Write {
-  readonly sent: JsonObject | null;
-}
-
-/** In characters: what is kept for one connection of copies of what its device wrote. */
-const MAX_WRITTEN = 8 * 2 ** 20;
-/** So many records' last writes are remembered for a connection. */
-const MAX_WRITES = 1_000;
-
-/** A device's last writes by record. Of those that have gone, the history has what the record became. */
-export const recentWrites = <Each extends Write>(): BoundedMap<string, Each> =>
-  new BoundedMap<string, Each>({ most: MAX_WRITES, maxSize: MAX_WRITTEN, sizeOf });
-
-/** Of one object the size is taken once, however often its entry changes. */
-const sizes = new WeakMap<JsonObject, number>();
-
-function sizeOf({ sent }: Write): number {
-  if (sent === null) return 0;
-  const known = sizes.get(sent) ?? JSON.stringify(sent).length;
-  sizes.set(sent, known);
-  return known;
 }
