@@ -12,11 +12,12 @@ import { VALUE_DEPTH_CEILING } from '../protocol/values.js';
 import type { Snapshot, StoredDocument } from '../store/store.js';
 import type { Written } from './changes.js';
 import { Epoch } from './epochs/epoch.js';
-import type { Admission, Admitted } from './intake/admission.js';
+import { type Admission, type Admitted, plainly } from './intake/admission.js';
 import { CheckScratch, UpdateCheck } from './intake/check.js';
 import { UpdateCost } from './intake/cost.js';
 import { bringsNews } from './intake/news.js';
 import type { PartSize } from './intake/parts.js';
+import { plainAuthor } from './intake/plain-edit.js';
 import { Contests } from './later-wins/contests.js';
 import { type KeptTimes, timesOf } from './later-wins/kept-times.js';
 import { type LastChangeOf, NOT_KNOWN } from './later-wins/later-wins.js';
@@ -57,6 +58,7 @@ export interface ReplicaOptions {
 const MAX_COLLECTIONS = 1_000;
 /** The same of clients: one for each start of an app. */
 const MAX_CLIENTS = 50_000;
+const LIMITLESS = Number.POSITIVE_INFINITY;
 
 /** Only sub-documents are known by a name, and there are none; drawing one costs more than most edits. */
 const UNNAMED = { guid: '' };
@@ -159,6 +161,7 @@ export class Replica {
    * @throws SyncError `MALFORMED_UPDATE`, `UPDATE_TOO_COSTLY`, `ERASED`, `REWRITTEN`
    */
   check(update: Uint8Array): Admission {
+    if (this.#isPlain(update)) return plainly(update);
     this.#scratch ??= this.#options.scratch ?? new CheckScratch();
     const { table } = this.#scratch;
     const cost = new UpdateCost(this.doc, table, this.#options);
@@ -178,7 +181,17 @@ export class Replica {
     const isContested = contests.found;
     // Of one client, whose next clocks they are: the order of several, and gaps, are for Yjs to write.
     const isAllNew = scan.ranges.length === 1 && scan.structs === table.length && !overlaps && !isContested;
-    return { kind: cost.judge(update.length, scan), update, overlaps, isContested, isAllNew };
+    return { kind: cost.judge(update.length, scan), update, overlaps, isContested, isAllNew, isPlain: false };
+  }
+
+  #isPlain(update: Uint8Array): boolean {
+    const { maxStructs = LIMITLESS, maxDeleteRanges = LIMITLESS } = this.#options;
+    // All that an epoch could refuse is of clients that the document does not have.
+    if (this.erased !== null) return false;
+    const author = plainAuthor(this.doc, update, Math.min(maxStructs, maxDeleteRanges));
+    if (author === null) return false;
+    const { writes, unions } = this.#options.ids(this.epoch);
+    return author !== writes && author !== unions;
   }
 
   /** What each later change of the document has to pass by stays bounded. */
@@ -244,6 +257,7 @@ export class Replica {
     const asItCame = { update: whole, saw, inParts: whole !== admitted.update };
     let union = () => {};
     const incoming = this.#integrate(admitted, (transaction) => {
+      if (admitted.isPlain && this.#conflicts.isQuiet) return;
       union = this.#planUnion(new Step(this.doc, transaction, asItCame), madeAt);
     });
     union();

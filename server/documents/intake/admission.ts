@@ -16,7 +16,19 @@ export interface Admitted {
   readonly isContested: boolean;
   /** Nothing of it is known yet, and nothing in it is for Yjs to set right: it is stored and sent on as it came. */
   readonly isAllNew: boolean;
+  /** It writes plain values over plain values, and nothing else. */
+  readonly isPlain: boolean;
 }
+
+/** An update of which that much is known at once. */
+export const plainly = (update: Uint8Array): Admitted => ({
+  kind: 'cheap',
+  update,
+  overlaps: false,
+  isContested: false,
+  isAllNew: true,
+  isPlain: true,
+});
 
 /** A part of an update that was tried: cheap, and without what the document had. */
 export const partOf = ({ isContested }: Admitted, part: Uint8Array): Admitted => ({
@@ -25,4 +37,5 @@ export const partOf = ({ isContested }: Admitted, part: Uint8Array): Admitted =>
   overlaps: false,
   isContested,
   isAllNew: false,
+  isPlain: false,
 });

@@ -28,6 +28,11 @@ export class Conflicts {
     this.#laterWins = new LaterWins(this.#decisions, lastChangeOf);
   }
 
+  /** Nothing is kept that the next change could have to do with, unless it brings or deletes more than plain values. */
+  get isQuiet(): boolean {
+    return this.unifier.keepsNothing;
+  }
+
   /** Lets go of what was remembered before `before`. */
   prune(before: number): void {
     this.unifier.prune(before);

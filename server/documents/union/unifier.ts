@@ -53,6 +53,10 @@ export class Unifier {
     return changed;
   }
 
+  get keepsNothing(): boolean {
+    return this.#kept.size === 0 && this.#moved.isEmpty;
+  }
+
   memory(): UnionState {
     const kept = [...this.#kept.values()];
     const moved = this.#moved.memory();
