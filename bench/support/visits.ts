@@ -7,20 +7,46 @@ import { NativeDevice } from './native-device.js';
 
 const COLLECTION = 'appointments';
 const EDITS = 10;
-const PAUSE = 100;
+const PAUSE = 30;
+/** After so many visits another user comes instead: else documents and histories would grow, and so what is in memory. */
+const VISITS = 10;
 
 export type Way = 'native' | 'json';
+
+/** What a fresh device of the user does not find of the numbers that were confirmed. */
+export async function lostOf(
+  user: string,
+  confirmed: Readonly<Record<Way, number>>,
+  port: number,
+): Promise<string[]> {
+  const expected = { ...confirmed };
+  const device = new NativeDevice(nativeUrl(port, user), false);
+  await device.open();
+  const doc = new Y.Doc({ guid: user });
+  Y.applyUpdate(doc, await device.read());
+  device.close();
+  return (['native', 'json'] as const).flatMap((way) => {
+    const there = (doc.getMap(COLLECTION).get(way) as Y.Map<number> | undefined)?.get('n') ?? 0;
+    const missing = there < expected[way];
+    return missing ? [`${user}: ${expected[way]} was confirmed (${way}), ${there} is there`] : [];
+  });
+}
+
+const nativeUrl = (port: number, user: string): string => `ws://127.0.0.1:${port}/yjs/${user}?deviceId=phone`;
 
 export class Visitor {
   readonly name: string;
   /** The last number that was confirmed to the device of each way. */
   readonly confirmed: Record<Way, number> = { native: 0, json: 0 };
+  readonly #index: number;
   readonly #doc = new Y.Doc();
   readonly #record = new Y.Map<number>();
   #next = 1;
+  #visits = 0;
   #update: Uint8Array = new Uint8Array();
 
   constructor(index: number) {
+    this.#index = index;
     this.name = `visitor-${index}`;
     this.#doc.clientID = 1_000 + index;
     this.#doc.on('update', (update: Uint8Array) => {
@@ -29,30 +55,26 @@ export class Visitor {
     this.#doc.getMap(COLLECTION).set('native', this.#record);
   }
 
-  /** Resolves with the number of edits. */
-  async visit(port: number, way: Way): Promise<number> {
+  /** Who comes next in its place: itself, or one who was never there, `apart` further. */
+  next(apart: number): Visitor {
+    return this.#visits < VISITS ? this : new Visitor(this.#index + apart);
+  }
+
+  /** Natively and by JSON in turn; resolves with the number of edits. */
+  async visit(port: number): Promise<number> {
+    const way: Way = this.#visits++ % 2 === 0 ? 'native' : 'json';
     if (way === 'native') await this.#visitNatively(port);
     else await this.#visitByJson(port);
     return EDITS;
   }
 
   /** What the server lacks of what it had confirmed. */
-  async lost(port: number): Promise<string[]> {
-    const expected = { ...this.confirmed };
-    const device = new NativeDevice(this.#url(port), false);
-    await device.open();
-    const doc = new Y.Doc({ guid: this.name });
-    Y.applyUpdate(doc, await device.read());
-    device.close();
-    return (['native', 'json'] as const).flatMap((way) => {
-      const there = (doc.getMap(COLLECTION).get(way) as Y.Map<number> | undefined)?.get('n') ?? 0;
-      const missing = there < expected[way];
-      return missing ? [`${this.name}: ${expected[way]} was confirmed (${way}), ${there} is there`] : [];
-    });
+  lost(port: number): Promise<string[]> {
+    return lostOf(this.name, this.confirmed, port);
   }
 
   async #visitNatively(port: number): Promise<void> {
-    const device = new NativeDevice(this.#url(port), true);
+    const device = new NativeDevice(nativeUrl(port, this.name), true);
     await device.open();
     await device.save(updateFrame(Y.encodeStateAsUpdate(this.#doc)));
     for (let edit = 0; edit < EDITS; edit++) {
@@ -75,9 +97,5 @@ export class Visitor {
       await sleep(PAUSE);
     }
     device.close();
-  }
-
-  #url(port: number): string {
-    return `ws://127.0.0.1:${port}/yjs/${this.name}?deviceId=phone`;
   }
 }
