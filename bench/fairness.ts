@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { JsonDevice } from './support/json-device.js';
+import { Editors } from './support/editors.js';
 import { print, quantile, table } from './support/print.js';
 import { durableServer } from './support/programs.js';
 import type { Scope } from './support/scope.js';
@@ -27,15 +27,15 @@ export const fairness: Benchmark = {
     buildServer();
     const seconds = options.has('short') ? 5 : 20;
     const server = await ServerProcess.start(durableServer(await scope.folder())(null), scope);
-    const editors = await gather(server, scope);
-    await measure(editors, 2); // warm
-    const rows: [string, number[]][] = [['nobody', await measure(editors, seconds)]];
+    const editors = await Editors.gather(EDITORS, server.port, scope);
+    await editors.edit(2); // warm
+    const rows: [string, number[]][] = [['nobody', await editors.edit(seconds)]];
     for (const users of [1, 3]) {
       const floods = Array.from({ length: users }, (_, n) =>
         flood(server, `flood-${users}-${n}`, seconds + 2, scope),
       );
       await sleep(2_000); // started, and the burst is under way
-      rows.push([`${users} flooding`, await measure(editors, seconds)]);
+      rows.push([`${users} flooding`, await editors.edit(seconds)]);
       await Promise.all(floods);
     }
     print(table([['', '50 %', '95 %', '99 %'], ...rows.map(([name, times]) => [name, ...quantiles(times)])]));
@@ -45,32 +45,6 @@ export const fairness: Benchmark = {
     return options.has('check') && ratios.some((ratio) => ratio > PROMISED) ? 1 : 0;
   },
 };
-
-async function gather({ port }: ServerProcess, scope: Scope): Promise<JsonDevice[]> {
-  const editors = Array.from({ length: EDITORS }, (_, n) => new JsonDevice(port, `editor-${n}`, 'desk'));
-  await Promise.all(editors.map((editor) => editor.open()));
-  scope.atEnd(() => {
-    for (const editor of editors) editor.close();
-  });
-  return editors;
-}
-
-/** How long each edit took until it was durable, in ms; ten a second by each. */
-async function measure(editors: readonly JsonDevice[], seconds: number): Promise<number[]> {
-  const times: number[] = [];
-  const end = Date.now() + seconds * 1_000;
-  const edit = async (editor: JsonDevice, index: number): Promise<void> => {
-    await sleep(index * 10);
-    for (let n = 0; Date.now() < end; n++) {
-      const began = performance.now();
-      await editor.save(JSON.stringify({ id: `r${n % 20}`, n }));
-      times.push(performance.now() - began);
-      await sleep(100);
-    }
-  };
-  await Promise.all(editors.map(edit));
-  return times;
-}
 
 /** In a process of its own, with the lowest priority: it is the server that is measured. */
 async function flood({ port }: ServerProcess, user: string, seconds: number, scope: Scope): Promise<void> {

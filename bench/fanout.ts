@@ -1,6 +1,7 @@
 /** What an update costs the server that has to keep it and pass it on, beside one that only passes it on. */
 import { type Contest, compete, DEVICES, type EditArm, USERS } from './support/contest.js';
 import { prepareEdits } from './support/edits.js';
+import { hasHocuspocus, hocuspocus, hocuspocusDevice, NAME, peersOption } from './support/hocuspocus.js';
 import { NativeDevice } from './support/native-device.js';
 import {
   durableServer,
@@ -17,6 +18,7 @@ export const fanout = armBenchmark({
   name: 'fanout',
   line: `server CPU per update, ${USERS} users × ${DEVICES} native devices, beside a relay, the floor, and references`,
   options: {
+    ...peersOption,
     encrypt: 'beside it the same server with everything on disk encrypted',
     profile: 'writes CPU profiles of the durable server to artifacts/',
   },
@@ -29,8 +31,9 @@ const contestOf = (options: ReadonlySet<string>): Contest<Uint8Array> => ({
     arm('floor', 'floor server', floorServer),
     arm('ours', 'durable server', (folder) => durableServer(folder, profileOptions(options))),
     ...(options.has('encrypt') ? [arm('encrypted', 'durable server, encrypted', encryptedServer)] : []),
-    arm('memory', '@y/websocket-server 0.1.1, in memory', memoryReference, false),
-    arm('leveldb', '@y/websocket-server 0.1.1 + y-leveldb', referenceServer),
+    { ...arm('memory', '@y/websocket-server 0.1.1, in memory', memoryReference, false), isPeer: true },
+    { ...arm('leveldb', '@y/websocket-server 0.1.1 + y-leveldb', referenceServer), isPeer: true },
+    ...(hasHocuspocus(options) ? [hocuspocusContender()] : []),
   ],
   goals: [
     { arm: 'ours', measure: 'warm', of: 'relay', most: 3 },
@@ -43,6 +46,13 @@ const contestOf = (options: ReadonlySet<string>): Contest<Uint8Array> => ({
 
 const native = (handshake: boolean) => (port: number, user: string) =>
   new NativeDevice(`ws://127.0.0.1:${port}/yjs/${user}`, handshake);
+
+const hocuspocusContender = (): EditArm<Uint8Array> => ({
+  ...arm('hocuspocus', NAME, hocuspocus),
+  isPeer: true,
+  device: (port, user) => hocuspocusDevice(port, user),
+  reader: hocuspocusDevice,
+});
 
 function arm(
   id: string,

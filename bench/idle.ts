@@ -1,5 +1,6 @@
 /** What a user costs who is connected and does nothing. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { hasHocuspocus, hocuspocusArm, peersOption, seedByHocuspocus } from './support/hocuspocus.js';
 import { sizeOf } from './support/outcome.js';
 import {
   connectAll,
@@ -8,9 +9,10 @@ import {
   referenceNames,
   seedByLeveldb,
   seedByServer,
+  type VisitedArm,
 } from './support/population.js';
 import { bareAccept, durableServer, referenceServer } from './support/programs.js';
-import { type Arm, type Measured, race } from './support/race.js';
+import { type Measured, race } from './support/race.js';
 import type { Scope } from './support/scope.js';
 import type { ServerProcess } from './support/server-process.js';
 import { armBenchmark, type Found, type Start } from './support/start.js';
@@ -23,12 +25,15 @@ const MANY = { MAX_SOCKETS_PER_ADDRESS: '20000' };
 export const idle = armBenchmark({
   name: 'idle',
   line: `users with ${RECORDS} records who are connected and quiet: memory and CPU of the server for each`,
+  options: peersOption,
   measure,
 });
 
 async function measure({ options, scope, cores }: Start): Promise<Found> {
   const size = sizeOf(options, LONG, SHORT);
   const arms = await gather(size.users, scope);
+  if (hasHocuspocus(options)) arms.push(hocuspocusArm(await seedByHocuspocus(size.users, scope)));
+  const run = (server: ServerProcess, { device }: VisitedArm) => rest(server, size, device);
   return {
     setting: { records: RECORDS, ...size },
     limit: 'accept',
@@ -36,12 +41,12 @@ async function measure({ options, scope, cores }: Start): Promise<Found> {
       { id: 'rss', line: 'memory per user', unit: 'KB' },
       { id: 'cpu', line: 'CPU per user and second', unit: 'µs' },
     ],
-    arms: await race({ arms, rounds: size.rounds, cores, scope, run: (server) => rest(server, size) }),
+    arms: await race({ arms, rounds: size.rounds, cores, scope, run }),
     goals: [{ arm: 'ours', measure: 'rss', of: null, most: 15 }],
   };
 }
 
-async function gather(users: number, scope: Scope): Promise<Arm[]> {
+async function gather(users: number, scope: Scope): Promise<VisitedArm[]> {
   const ours = (folder: string) => durableServer(folder, [], MANY);
   const [mine, theirs] = [
     await seedByServer(ours, users, scope),
@@ -59,9 +64,13 @@ async function gather(users: number, scope: Scope): Promise<Arm[]> {
   ];
 }
 
-async function rest(server: ServerProcess, { users, settle, quiet }: typeof LONG): Promise<Measured> {
+async function rest(
+  server: ServerProcess,
+  { users, settle, quiet }: typeof LONG,
+  device: VisitedArm['device'],
+): Promise<Measured> {
   const before = server.rss();
-  const { leave } = await connectAll('up to date', users, server.port);
+  const { leave } = await connectAll('up to date', users, server.port, device);
   await sleep(settle * 1_000);
   const [rss, busy] = [server.rss() - before, server.cpu()];
   await sleep(quiet * 1_000);

@@ -13,6 +13,7 @@ import { large } from './large.js';
 import { legacy } from './legacy.js';
 import { lifetime } from './lifetime.js';
 import { load, mixed } from './load.js';
+import { overload } from './overload.js';
 import { scan } from './scan.js';
 import { shape } from './shape.js';
 import { storm, stormFresh, stormJson } from './storm.js';
@@ -35,6 +36,7 @@ const BENCHMARKS: readonly Benchmark[] = [
   lifetime,
   client,
   shape,
+  overload,
   compare,
   firstSync,
   hooks,

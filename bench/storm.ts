@@ -1,14 +1,17 @@
 /** Everybody comes back at once after a restart: CPU of the server per user, beside one that only accepts. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { hasHocuspocus, hocuspocusArm, peersOption, seedByHocuspocus } from './support/hocuspocus.js';
 import { sizeOf } from './support/outcome.js';
 import {
   connectAll,
   copyOf,
   type Kind,
+  type Present,
   RECORDS,
   referenceNames,
   seedByLeveldb,
   seedByServer,
+  type VisitedArm,
 } from './support/population.js';
 import { bareAccept, durableServer, floorServer, type Program, referenceServer } from './support/programs.js';
 import { type Arm, type Measured, race } from './support/race.js';
@@ -32,7 +35,7 @@ const stormOf = (name: string, kind: Kind, devices: string, most: number): ArmBe
   armBenchmark({
     name,
     line: `after a restart all users connect, ${RECORDS} records each, ${devices}: server CPU per user`,
-    options: { large: `${LARGE.toLocaleString('en')} users` },
+    options: { ...(kind !== 'JSON' && peersOption), large: `${LARGE.toLocaleString('en')} users` },
     measure: (start) => measure(kind, most, start),
   });
 
@@ -43,8 +46,11 @@ export const stormJson = stormOf('storm-json', 'JSON', 'JSON devices', 4);
 async function measure(kind: Kind, most: number, { options, scope, cores }: Start): Promise<Found> {
   const size = sizeOf(options, LONG, SHORT);
   const users = options.has('large') ? LARGE : size.users;
-  const run = (server: ServerProcess) => stormTwice(kind, users, server);
+  const run = (server: ServerProcess, { device }: VisitedArm) =>
+    stormTwice(server, () => connectAll(kind, users, server.port, device), users);
   const arms = await gather(kind, users, scope);
+  if (kind !== 'JSON' && hasHocuspocus(options))
+    arms.push(hocuspocusArm(await seedByHocuspocus(users, scope)));
   return {
     setting: { users, records: RECORDS, rounds: size.rounds },
     limit: 'accept',
@@ -55,7 +61,7 @@ async function measure(kind: Kind, most: number, { options, scope, cores }: Star
 }
 
 /** Each with the records already on its disk, as it stores them itself. */
-async function gather(kind: Kind, users: number, scope: Scope): Promise<Arm[]> {
+async function gather(kind: Kind, users: number, scope: Scope): Promise<VisitedArm[]> {
   const ours = (folder: string) => durableServer(folder, [], LET_GO);
   const seeded = (id: string, name: string, program: (folder: string) => Program, folder: string): Arm => ({
     id,
@@ -79,10 +85,14 @@ async function gather(kind: Kind, users: number, scope: Scope): Promise<Arm[]> {
   ];
 }
 
-async function stormTwice(kind: Kind, users: number, server: ServerProcess): Promise<Measured> {
+async function stormTwice(
+  server: ServerProcess,
+  connect: () => Promise<Present>,
+  users: number,
+): Promise<Measured> {
   const one = async () => {
     const before = server.cpu();
-    const { incomplete, leave } = await connectAll(kind, users, server.port);
+    const { incomplete, leave } = await connect();
     const perUser = (server.cpu() - before) / users;
     leave();
     return { perUser, incomplete };

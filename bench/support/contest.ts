@@ -5,6 +5,7 @@ import { Crowd, type Device } from './crowd.js';
 import type { Edits } from './edits.js';
 import type { ArmFigures, Goal } from './figures.js';
 import { lossOf, syncsOf } from './loss.js';
+import { NativeDevice } from './native-device.js';
 import { type Size, sizeOf } from './outcome.js';
 import { type Arm, type Measured, race, within } from './race.js';
 import type { Scope } from './scope.js';
@@ -18,7 +19,14 @@ export interface EditArm<Frame> extends Arm {
   readonly device: (port: number, user: string, index: number) => Device<Frame>;
   /** Whether the program writes to a disk, so that a crash can be survived. */
   readonly stores: boolean;
+  /** Somebody else's server, which says nothing of what ours costs. */
+  readonly isPeer?: boolean;
+  /** A native device that reads what is stored; one of y-websocket where it is left out. */
+  readonly reader?: (port: number, user: string) => NativeDevice;
 }
+
+const yReader = (port: number, user: string): NativeDevice =>
+  new NativeDevice(`ws://127.0.0.1:${port}/yjs/${user}`, true);
 
 export interface Contest<Frame> {
   readonly arms: readonly EditArm<Frame>[];
@@ -47,34 +55,43 @@ export async function compete<Frame>(
 ): Promise<Found> {
   const { rounds, edits: count } = sizeOf(options, LONG, SHORT);
   const edits = contest.edits(2 * count);
+  const lean = options.has('lean');
+  const racers = lean ? contest.arms.filter(({ isPeer }) => isPeer !== true) : contest.arms;
   const gather = (arm: EditArm<Frame>, server: ServerProcess, inner: Scope) =>
     gatherAt(arm, edits, server, inner);
   const arms = await race({
-    arms: contest.arms,
+    arms: racers,
     rounds,
     cores,
     scope,
     run: async (server, arm, inner) =>
       loadTwice(server, await gather(arm, server, inner), count, contest.rate),
   });
-  const judged: ArmFigures[] = [];
-  for (const [index, figures] of arms.entries()) {
-    const arm = contest.arms[index] as EditArm<Frame>;
-    // At a rate, what arrives is not told from what is sent again (L4): what is lost is counted in turn only.
-    const facts =
-      contest.rate === undefined &&
-      (await within(scope, (inner) =>
-        factsOf(arm, { cores, edits: 2 * count, scope: inner }, (server) => gather(arm, server, inner)),
-      ));
-    judged.push({ ...figures, ...(facts && { facts }) });
-  }
+  // At a rate, what arrives is not told from what is sent again (L4): what is lost is counted in turn only.
+  const showsFacts = !lean && contest.rate === undefined;
+  const factsFor = (arm: EditArm<Frame>) =>
+    within(scope, (inner) =>
+      factsOf(arm, { cores, edits: 2 * count, scope: inner }, (server) => gather(arm, server, inner)),
+    );
+  const isThere = (id: string | null) => id === null || arms.some((arm) => arm.id === id);
   return {
     setting: { users: USERS, devices: DEVICES, 'updates a load': USERS * count, rounds },
-    limit: contest.arms[0]?.id ?? '',
+    limit: racers[0]?.id ?? '',
     measures: MEASURES,
-    arms: judged,
-    goals: contest.goals,
+    arms: showsFacts ? await withFacts(arms, racers, factsFor) : arms,
+    goals: contest.goals.filter(({ arm, of }) => isThere(arm) && isThere(of)),
   };
+}
+
+async function withFacts<A extends Arm>(
+  figures: readonly ArmFigures[],
+  arms: readonly A[],
+  factsFor: (arm: A) => Promise<ArmFigures['facts']>,
+): Promise<ArmFigures[]> {
+  const all: ArmFigures[] = [];
+  for (const [index, arm] of arms.entries())
+    all.push({ ...(figures[index] as ArmFigures), facts: await factsFor(arm) });
+  return all;
 }
 
 async function gatherAt<Frame>(
@@ -144,6 +161,7 @@ async function factsOf<Frame>(
     gather,
     edits: count,
     scope,
+    reader: arm.reader ?? yReader,
   });
   const { seen, lost } = await lossOf(await runOf(edits));
   const syncs = await syncsOf(await runOf(FEW));

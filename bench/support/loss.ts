@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as Y from 'yjs';
 import type { Crowd } from './crowd.js';
-import { NativeDevice } from './native-device.js';
+import type { NativeDevice } from './native-device.js';
 import type { Program } from './programs.js';
 import type { Scope } from './scope.js';
 import { ServerProcess } from './server-process.js';
@@ -18,6 +18,7 @@ export interface LossRun {
   /** So many edits of each user; it is killed when half of them were seen. */
   readonly edits: number;
   readonly scope: Scope;
+  readonly reader: (port: number, user: string) => NativeDevice;
 }
 
 export interface Loss {
@@ -31,7 +32,7 @@ const MOST_QUESTIONS = 30;
 const EDITING = 20_000;
 const AT_ONCE = 50;
 
-export async function lossOf({ program, core, gather, edits, scope }: LossRun): Promise<Loss> {
+export async function lossOf({ program, core, gather, edits, scope, reader }: LossRun): Promise<Loss> {
   const server = await ServerProcess.start(program(core), scope);
   const crowd = await gather(server, scope);
   const half = (edits * crowd.seen().size) / 2;
@@ -43,7 +44,8 @@ export async function lossOf({ program, core, gather, edits, scope }: LossRun): 
   const seen = crowd.seen();
   crowd.leave();
   const again = await ServerProcess.start(program(core), scope);
-  const stored = await editsStored(again.port, [...seen.keys()], scope);
+  const readers = [...seen.keys()].map((user) => reader(again.port, user));
+  const stored = await editsStored(readers, [...seen.keys()], scope);
   const lost = sum([...seen].map(([user, count]) => Math.max(0, count - (stored.get(user) ?? 0))));
   return { seen: sum(seen.values()), lost };
 }
@@ -52,11 +54,10 @@ const sum = (values: Iterable<number>): number => [...values].reduce((total, val
 
 /** What is there once nothing more comes: some servers go on reading after they have said `synced`. */
 async function editsStored(
-  port: number,
+  readers: readonly NativeDevice[],
   users: readonly string[],
   scope: Scope,
 ): Promise<Map<string, number>> {
-  const readers = users.map((user) => new NativeDevice(`ws://127.0.0.1:${port}/yjs/${user}`, true));
   scope.atEnd(() => {
     for (const reader of readers) reader.close();
   });

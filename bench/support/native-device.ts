@@ -10,17 +10,27 @@ const EMPTY = new Y.Doc();
 const ASK = syncFrame(SYNC_STEP_1, Y.encodeStateVector(EMPTY));
 const NOTHING_TO_GIVE = syncFrame(SYNC_STEP_2, Y.encodeStateAsUpdate(EMPTY));
 
+/** How a server wants its messages: something before each, and one first. */
+export interface Speech {
+  readonly prefix: Uint8Array;
+  readonly hello: Uint8Array | null;
+}
+
+const PLAIN: Speech = { prefix: new Uint8Array(0), hello: null };
+
 export class NativeDevice implements Device<Uint8Array> {
   onUpdate: () => void = () => {};
   readonly #url: string;
   readonly #handshake: boolean;
+  readonly #speech: Speech;
   #ws: WebSocket | null = null;
   #answered: (message: Buffer) => void = () => {};
   #lost: (error: Error) => void = () => {};
 
   /** `handshake`: whether the server speaks the y protocol, or only forwards. */
-  constructor(url: string, handshake: boolean) {
+  constructor(url: string, handshake: boolean, speech = PLAIN) {
     this.#url = url;
+    this.#speech = speech;
     this.#handshake = handshake;
   }
 
@@ -33,13 +43,15 @@ export class NativeDevice implements Device<Uint8Array> {
     await once(ws, 'open');
     ws.on('error', (error) => this.#lost(error));
     ws.on('close', (code, reason) => this.#lost(closedBy(code, reason)));
+    if (this.#speech.hello !== null) this.send(this.#speech.hello);
     if (!this.#handshake) return;
     this.send(ASK);
     await synced;
   }
 
   send(message: Uint8Array): void {
-    this.#ws?.send(message);
+    const { prefix } = this.#speech;
+    this.#ws?.send(prefix.length === 0 ? message : Buffer.concat([prefix, message]));
   }
 
   /** Sends; resolves when it is durable. */
@@ -71,7 +83,8 @@ export class NativeDevice implements Device<Uint8Array> {
     return answer;
   }
 
-  #receive(data: Buffer): void {
+  #receive(whole: Buffer): void {
+    const data = whole.subarray(this.#speech.prefix.length);
     if (data[0] === CHECKPOINT[0]) this.#answered(data);
     if (data[0] !== SYNC) return;
     if (data[1] === UPDATE) this.onUpdate();

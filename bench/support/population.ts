@@ -7,6 +7,7 @@ import { updateFrame } from './frames.js';
 import { JsonDevice } from './json-device.js';
 import { NativeDevice } from './native-device.js';
 import type { Program } from './programs.js';
+import type { Arm } from './race.js';
 import type { Scope } from './scope.js';
 import { ServerProcess } from './server-process.js';
 
@@ -108,6 +109,12 @@ export async function copyOf(folder: string, scope: Scope): Promise<string> {
 export const nativeUrl = (port: number, index: number): string =>
   `ws://127.0.0.1:${port}/yjs/${userName(index)}?deviceId=phone`;
 
+/** A server that users with records come to. */
+export interface VisitedArm extends Arm {
+  /** How a user connects to it, where that is not as y-websocket does. */
+  readonly device?: (port: number, index: number) => NativeDevice;
+}
+
 export type Kind = 'up to date' | 'fresh' | 'JSON';
 
 export interface Present {
@@ -116,12 +123,21 @@ export interface Present {
   leave(): void;
 }
 
+/** The native device of a user, for servers of y-websocket: it asks by itself. */
+const nativeDevice = (port: number, index: number): NativeDevice =>
+  new NativeDevice(nativeUrl(port, index), false);
+
 /** A device of each user connects and is told what it lacks; each stays until all of them leave. */
-export async function connectAll(kind: Kind, users: number, port: number): Promise<Present> {
+export async function connectAll(
+  kind: Kind,
+  users: number,
+  port: number,
+  deviceOf = nativeDevice,
+): Promise<Present> {
   const devices: { close(): void }[] = [];
   let incomplete = 0;
   const native = async (index: number, vector?: Uint8Array): Promise<void> => {
-    const device = new NativeDevice(nativeUrl(port, index), false);
+    const device = deviceOf(port, index);
     devices.push(device);
     await device.open();
     const answer = await device.read(vector);

@@ -26,9 +26,13 @@ export interface Race<A extends Arm> {
   readonly run: (server: ServerProcess, arm: A, scope: Scope) => Promise<Measured>;
 }
 
-/** The load on the second core; servers go to the first. */
+let pinned: Cores | null = null;
+
+/** The load on the second core; servers go to the first. Once for all benchmarks of a process: it has one core then. */
 export function pin(): Cores | null {
+  if (pinned !== null) return pinned;
   const cores = twoCores();
+  pinned = cores;
   if (cores === null) {
     print('No second core or no taskset: nothing is pinned, and the load disturbs the measurement.');
     return null;

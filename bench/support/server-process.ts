@@ -8,6 +8,8 @@ import type { Scope } from './scope.js';
 
 export interface ServerProgram {
   readonly name: string;
+  /** The node that runs it, where that is not this one. */
+  readonly node?: string;
   /** Arguments of node. */
   readonly args: readonly string[];
   /** Beside `PORT` and `HOST`. */
@@ -36,7 +38,7 @@ export class ServerProcess {
   /** Resolves once the server takes connections. */
   static async start(program: ServerProgram, scope: Scope): Promise<ServerProcess> {
     const port = await freePort();
-    const command = [process.execPath, ...program.args];
+    const command = [program.node ?? process.execPath, ...program.args];
     if (program.core !== null) command.unshift('taskset', '-c', String(program.core));
     const child = spawn(command[0] as string, command.slice(1), {
       env: { ...process.env, NODE_ENV: 'production', ...program.env, HOST: '127.0.0.1', PORT: String(port) },

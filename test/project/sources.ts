@@ -9,7 +9,7 @@ export function filesBelow(folder: string): string[] {
   return readdirSync('.', { withFileTypes: true }).some((entry) => entry.name === folder)
     ? readdirSync(folder, { recursive: true, encoding: 'utf8' })
         .map((name) => posix.join(folder, name.replaceAll('\\', '/')))
-        .filter((name) => /\.c?tsx?$/.test(name))
+        .filter((name) => /\.c?tsx?$/.test(name) && !name.includes('node_modules/'))
         .sort()
     : [];
 }
