@@ -12,6 +12,8 @@ export interface RecordChange {
   readonly removed: readonly string[];
   /** The record as it was when the form was opened; null: what is named is written over what there is. */
   readonly base: JsonObject | null;
+  /** Whether it stands where somebody else has changed the same; left out: it does. */
+  readonly wins?: ((path: Path) => boolean) | undefined;
 }
 
 export function changedRecord(
@@ -26,8 +28,8 @@ export function changedRecord(
     incoming: withoutId(applied(base, change)),
     current: withoutId(record),
     deletion: null,
-    madeAt: null,
-    changedAt: () => Number.NEGATIVE_INFINITY,
+    madeAt: 0,
+    changedAt: (path) => (change.wins?.(path) === false ? 1 : 0),
     knows: () => true,
     isText: (path) => isSharedText(valueAt(map, path)),
     isMarkup: (path) => isMarkup(valueAt(map, path)),
@@ -45,7 +47,7 @@ function withoutId({ id: _, ...fields }: JsonObject): JsonObject {
   return fields;
 }
 
-function valueAt(map: Y.Map<unknown> | null, path: Path): unknown {
+export function valueAt(map: Y.Map<unknown> | null, path: Path): unknown {
   let value: unknown = map;
   for (const step of path) {
     if (typeof step === 'string') value = value instanceof Y.Map ? value.get(step) : undefined;

@@ -15,7 +15,7 @@ export interface RecordWrite extends Place {
   readonly fields: readonly string[];
 }
 
-const readAt = (doc: Y.Doc, { collection, id }: Place): JsonRecord | null => {
+export const readAt = (doc: Y.Doc, { collection, id }: Place): JsonRecord | null => {
   const map = recordMap(doc, collection, id);
   return map === null ? null : readRecord(map, id);
 };
@@ -45,5 +45,5 @@ export function writeAgain(doc: Y.Doc, { collection, id, record, base, fields }:
   }
 }
 
-const pick = (from: JsonObject, names: readonly string[]): JsonObject =>
+export const pick = (from: JsonObject, names: readonly string[]): JsonObject =>
   Object.fromEntries(Object.entries(from).filter(([name]) => names.includes(name)));

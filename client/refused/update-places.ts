@@ -50,13 +50,22 @@ export class Gap {
   }
 }
 
+/** A place with the fields there that a change is about; null among them: it makes or deletes the record. */
+export interface Touched extends Place {
+  readonly fields: Set<string | null>;
+}
+
 /** The records that updates are about, which the document has taken. */
-export function placesOf(doc: Y.Doc, updates: readonly Uint8Array[]): Place[] {
-  const places = new Map<string, Place>();
+export function placesOf(doc: Y.Doc, updates: readonly Uint8Array[]): Touched[] {
+  const places = new Map<string, Touched>();
   const note = (client: number, clock: number, length: number): void => {
     for (const struct of structsIn(doc, client, clock, length)) {
-      const place = placeOf(struct);
-      if (place !== null) places.set(JSON.stringify(place), place);
+      const { place, field } = placeOf(struct);
+      if (place === null) continue;
+      const key = JSON.stringify(place);
+      const touched = places.get(key) ?? { ...place, fields: new Set() };
+      places.set(key, touched);
+      touched.fields.add(field);
     }
   };
   for (const update of updates) {
@@ -66,18 +75,19 @@ export function placesOf(doc: Y.Doc, updates: readonly Uint8Array[]): Place[] {
   return [...places.values()];
 }
 
-function placeOf(struct: Struct): Place | null {
-  if (!(struct instanceof Y.Item)) return null;
-  let item: Y.Item = struct;
-  for (;;) {
-    const type = item.parent;
-    if (!(type instanceof Y.AbstractType)) return null;
+function placeOf(struct: Struct): { readonly place: Place | null; readonly field: string | null } {
+  let field: string | null = null;
+  for (let item: Struct | null = struct; item instanceof Y.Item; ) {
+    const type: Y.Item['parent'] = item.parent;
+    if (!(type instanceof Y.AbstractType)) break;
     if (type._item === null) {
       const [collection, id] = [Y.findRootTypeKey(type), item.parentSub];
-      return isCollectionName(collection) && isRecordId(id) ? { collection, id } : null;
+      return { place: isCollectionName(collection) && isRecordId(id) ? { collection, id } : null, field };
     }
+    field = item.parentSub;
     item = type._item;
   }
+  return { place: null, field };
 }
 
 function structsIn(doc: Y.Doc, client: number, clock: number, length: number): Struct[] {

@@ -1,0 +1,129 @@
+/** What is pending, made once more on the document that the server has written anew (P10). */
+import { equalityDeep } from 'lib0/function';
+import * as Y from 'yjs';
+import type { JsonObject } from '../../shared/json.js';
+import { recordMap } from '../../shared/records.js';
+import type { PendingChange } from '../connection/sync-source.js';
+import { pick, type RecordWrite, readAt, writesBetween } from '../records/record-write.js';
+import { placesOf, type Touched } from '../refused/update-places.js';
+import { writeLate } from './late-write.js';
+
+export interface Rebased {
+  /** What is pending then, oldest first: each change keeps its number and its time. */
+  readonly pending: readonly PendingChange[];
+  /** What can't be worked out, for a person. */
+  readonly unclear: readonly { readonly number: number; readonly writes: readonly RecordWrite[] }[];
+}
+
+/**
+ * One change after the other: what it did to a record, between a document without it and one with it, is merged
+ * into the new document.
+ *
+ * @param stored all that is stored but the pending rows
+ */
+export function rebase(
+  stored: readonly Uint8Array[],
+  pending: readonly PendingChange[],
+  next: Uint8Array,
+): Rebased {
+  const [before, after, doc] = [docOf(stored), docOf(stored), docOf([next])];
+  doc.clientID = idAbove(doc);
+  const unclear: Rebased['unclear'][number][] = [];
+  const made: PendingChange[] = [];
+  for (const change of pending) {
+    const { number, update } = change;
+    const isNew = updateOf(after, () => Y.applyUpdate(after, update)) !== null;
+    const places = placesOf(after, [update]);
+    const { writes, left } = isNew
+      ? { writes: writesBetween(before, after, places), left: [] }
+      : withoutBase(places, after, doc);
+    Y.applyUpdate(before, update);
+    const { made: again, failed } = makeAgain(doc, writes, after);
+    if (again !== null) made.push({ ...change, update: again });
+    const rest = [...left, ...failed];
+    const isLost = places.length === 0 && after.store.pendingStructs !== null;
+    if (rest.length > 0 || isLost) unclear.push({ number, writes: rest });
+  }
+  return { pending: made, unclear };
+}
+
+/** All writes of a change, as one change; `failed`: what can't be written so that it reads as it was made. */
+function makeAgain(doc: Y.Doc, writes: readonly RecordWrite[], mine: Y.Doc) {
+  const failed: RecordWrite[] = [];
+  const made = updateOf(doc, () => {
+    for (const write of writes) {
+      const theirs = readAt(doc, write);
+      writeLate(doc, write, mine);
+      const fields = notWritten(write, theirs, readAt(doc, write));
+      if (fields.length > 0) failed.push({ ...write, fields, base: write.base && pick(write.base, fields) });
+    }
+  });
+  return { made, failed };
+}
+
+/** What it changes of the document; null: nothing. */
+function updateOf(doc: Y.Doc, change: () => void): Uint8Array | null {
+  const made: Uint8Array[] = [];
+  const note = (update: Uint8Array): void => void made.push(update);
+  doc.on('update', note);
+  doc.transact(change);
+  doc.off('update', note);
+  return made[0] ?? null;
+}
+
+/** Nobody else has changed these fields, and yet they do not read as they were written: those of a text with tags. */
+function notWritten(
+  { base, record, fields }: RecordWrite,
+  theirs: JsonObject | null,
+  now: JsonObject | null,
+) {
+  if (record === null || now === null) return [];
+  return fields.filter(
+    (name) => equalityDeep(base?.[name], theirs?.[name]) && !equalityDeep(record[name], now[name]),
+  );
+}
+
+/**
+ * The base has the change in it: the store was compacted, or filled again, while it was pending. A plain field that
+ * it is about is written as it is now; of a list or a text what it did can't be told.
+ */
+function withoutBase(places: readonly Touched[], mine: Y.Doc, doc: Y.Doc) {
+  const writes: RecordWrite[] = [];
+  const left: RecordWrite[] = [];
+  for (const { fields: touched, ...place } of places) {
+    const [record, theirs] = [readAt(mine, place), readAt(doc, place)];
+    const isWhole = touched.has(null);
+    if (!isWhole && (record === null || theirs === null)) continue; // deleted by somebody else
+    const names = isWhole ? Object.keys({ ...record }) : ([...touched] as string[]);
+    const fields = names.filter((name) => !equalityDeep(record?.[name], theirs?.[name]));
+    const isUnclear = (name: string): boolean => {
+      const both = [mine, doc].map((each) => recordMap(each, place.collection, place.id)?.get(name));
+      return both.every((value) => value !== undefined) && both.some(isInside);
+    };
+    const write = (some: readonly string[]): RecordWrite => {
+      const removed = some.filter((name) => record?.[name] === undefined);
+      return { ...place, record, fields: some, base: theirs && pick(theirs, removed) };
+    };
+    writes.push(write(fields.filter((name) => !isUnclear(name))));
+    const unclear = fields.filter(isUnclear);
+    if (unclear.length > 0) left.push(write(unclear));
+  }
+  return { writes, left };
+}
+
+/** Others may have changed another part of it. */
+const isInside = (value: unknown): boolean => typeof value === 'object' && value !== null;
+
+/** Of concurrent values Yjs shows that of the higher id: this device shows its own until the server has compared them. */
+function idAbove(doc: Y.Doc): number {
+  const highest = Math.max(0, ...doc.store.clients.keys());
+  const fresh = highest + 1 + Math.floor((doc.clientID / 2 ** 32) * (2 ** 32 - 1 - highest));
+  return fresh < 2 ** 32 ? fresh : doc.clientID;
+}
+
+/** Nothing is collected: where a change stood can be told as long as its neighbours are there. */
+function docOf(updates: readonly Uint8Array[]): Y.Doc {
+  const doc = new Y.Doc({ gc: false });
+  for (const update of updates) Y.applyUpdate(doc, update);
+  return doc;
+}

@@ -1,0 +1,345 @@
+/** What becomes of pending changes where the server has written the document anew: without stores and servers. */
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import * as Y from 'yjs';
+import { rebase } from '../../../client/epochs/rebase.js';
+import type { CollectionName, RecordId } from '../../../shared/names.js';
+import { assignRecord, readCollection, readRecord, recordMap, writeRecord } from '../../../shared/records.js';
+import { rewritten } from '../../support/rewritten.js';
+
+const NOTES = 'notes' as CollectionName;
+const A = 'a' as RecordId;
+type Change = (doc: Y.Doc) => void;
+
+/** Makes the changes one by one; their updates. */
+function madeOn(doc: Y.Doc, changes: readonly Change[]): Uint8Array[] {
+  return changes.flatMap((change) => {
+    const updates: Uint8Array[] = [];
+    const note = (update: Uint8Array): void => void updates.push(update);
+    doc.on('update', note);
+    doc.transact(() => change(doc));
+    doc.off('update', note);
+    return updates;
+  });
+}
+
+const docOf = (...updates: Uint8Array[]): Y.Doc => {
+  const doc = new Y.Doc();
+  for (const update of updates) Y.applyUpdate(doc, update);
+  return doc;
+};
+
+interface Scene {
+  readonly first: Change;
+  readonly mine: readonly Change[];
+  readonly theirs?: readonly Change[];
+  /** The store was compacted behind the changes. */
+  readonly isMixed?: boolean;
+}
+
+/** A device that was away while the others wrote, and the document was written anew. */
+function awayIn({ first, mine, theirs = [], isMixed = false }: Scene) {
+  const server = new Y.Doc();
+  madeOn(server, [first]);
+  const stored = Y.encodeStateAsUpdate(server);
+  const device = docOf(stored);
+  const pending = madeOn(device, mine).map((update, i) => ({ number: i + 1, update, madeAt: 1_000 + i }));
+  madeOn(server, theirs);
+  const next = Y.encodeStateAsUpdate(rewritten(server));
+  const base = isMixed ? Y.encodeStateAsUpdate(device) : stored;
+  const { pending: made, unclear } = rebase([base], pending, next);
+  const doc = docOf(next, ...made.map(({ update }) => update));
+  expect(doc.store.pendingStructs).toBeNull();
+  return { made, unclear, doc, next: docOf(next), notes: readCollection(doc, NOTES) };
+}
+
+const write =
+  (fields: object, id = A): Change =>
+  (doc) => {
+    const map = recordMap(doc, NOTES, id);
+    if (map === null) return writeRecord(doc, NOTES, id, { ...fields });
+    const current = readRecord(map, id);
+    assignRecord(map, { ...current, ...fields }, current);
+  };
+const remove =
+  (field: string): Change =>
+  (doc) =>
+    recordMap(doc, NOTES, A)?.delete(field);
+const drop =
+  (id = A): Change =>
+  (doc) =>
+    void doc.getMap(NOTES).delete(id);
+
+describe('[P10] a pending change is made once more', () => {
+  test('fields, new records and deletions, each as one change with its time, in their order', () => {
+    const first: Change = (doc) => {
+      write({ x: 1, y: 1, gone: 1 })(doc);
+      write({ x: 1 }, 'b' as RecordId)(doc);
+    };
+    const mine = [
+      write({ x: 2 }),
+      write({ x: 3 }),
+      remove('gone'),
+      drop('b' as RecordId),
+      write({ n: 1 }, 'c' as RecordId),
+    ];
+    const { made, unclear, notes } = awayIn({ first, mine, theirs: [write({ y: 2 })] });
+    expect(made.map(({ number, madeAt }) => [number, madeAt])).toEqual(
+      mine.map((_, i) => [i + 1, 1_000 + i]),
+    );
+    expect(unclear).toEqual([]);
+    expect(notes).toEqual([
+      { id: 'a', x: 3, y: 2 },
+      { id: 'c', n: 1 },
+    ]);
+  });
+
+  test('nothing of the old document is named', () => {
+    const { made, next } = awayIn({
+      first: write({ x: 1 }),
+      mine: [write({ x: 2 }), write({ y: { z: [1] } })],
+    });
+    const known = new Set(next.store.clients.keys());
+    const ids = made.flatMap(({ update }) => Y.decodeUpdate(update).structs.map(({ id }) => id.client));
+    expect(new Set(ids.filter((id) => !known.has(id))).size).toBe(1);
+    expect(
+      docOf(Y.encodeStateAsUpdate(next), ...made.map(({ update }) => update)).store.pendingStructs,
+    ).toBeNull();
+  });
+
+  test('what the server has got already is no change any more', () => {
+    const change = write({ x: 2, list: [{ id: 1 }], text: 'b' });
+    const { made, unclear, notes } = awayIn({ first: write({ x: 1 }), mine: [change], theirs: [change] });
+    expect([made, unclear]).toEqual([[], []]);
+    expect(notes).toEqual([{ id: 'a', x: 2, list: [{ id: 1 }], text: 'b' }]);
+  });
+
+  test('elements of lists: what came, went and changed on both sides', () => {
+    const of = (...list: object[]) => write({ list });
+    const { notes, unclear } = awayIn({
+      first: of({ id: 1, v: 1 }, { id: 2, v: 1 }, { id: 3, v: 1 }),
+      mine: [of({ id: 1, v: 2 }, { id: 2, v: 1 }), of({ id: 1, v: 2 }, { id: 2, v: 1 }, { id: 4, v: 1 })],
+      theirs: [of({ id: 1, v: 1 }, { id: 2, v: 9 }, { id: 3, v: 1 }, { id: 5, v: 1 })],
+    });
+    expect(unclear).toEqual([]);
+    expect(notes[0]?.list).toEqual([
+      { id: 1, v: 2 },
+      { id: 2, v: 9 },
+      { id: 5, v: 1 },
+      { id: 4, v: 1 },
+    ]);
+  });
+
+  test('words in a shared text', () => {
+    const text = new Y.Text('Fever. Cough.');
+    const edit =
+      (from: string, to: string): Change =>
+      (doc) => {
+        const map = recordMap(doc, NOTES, A);
+        if (map === null) return;
+        const current = readRecord(map, A);
+        assignRecord(map, { ...current, text: String(current.text).replace(from, to) }, current);
+      };
+    const { doc, notes } = awayIn({
+      first: (doc) => void doc.getMap(NOTES).set(A, new Y.Map([['text', text]])),
+      mine: [edit('Cough', 'No cough')],
+      theirs: [edit('Fever', 'High fever')],
+    });
+    expect(notes[0]?.text).toBe('High fever. No cough.');
+    expect(recordMap(doc, NOTES, A)?.get('text')).toBeInstanceOf(Y.Text);
+  });
+
+  test('tags that can not be written as JSON are set aside', () => {
+    const rich = (doc: Y.Doc): Y.XmlFragment => recordMap(doc, NOTES, A)?.get('text') as Y.XmlFragment;
+    const { unclear, notes } = awayIn({
+      first: (doc) => {
+        const [fragment, paragraph] = [new Y.XmlFragment(), new Y.XmlElement('paragraph')];
+        doc.getMap(NOTES).set(A, new Y.Map<unknown>([['text', fragment]]));
+        fragment.insert(0, [paragraph]);
+        paragraph.insert(0, [new Y.XmlText('Rest')]);
+      },
+      mine: [(doc) => rich(doc).insert(1, [new Y.XmlElement('picture')])],
+    });
+    expect(notes[0]?.text).toBe('<paragraph>Rest</paragraph>');
+    expect(unclear.map(({ number, writes }) => [number, writes[0]?.fields])).toEqual([[1, ['text']]]);
+  });
+
+  test('a record that this device created keeps its texts with their marks', () => {
+    const { doc, unclear } = awayIn({
+      first: () => {},
+      mine: [
+        (doc) => {
+          const text = new Y.Text();
+          text.insert(0, 'bold', { bold: true });
+          doc.getMap(NOTES).set(A, new Y.Map([['text', text]]));
+        },
+      ],
+    });
+    const text = recordMap(doc, NOTES, A)?.get('text') as Y.Text;
+    expect(text.toDelta()).toEqual([{ insert: 'bold', attributes: { bold: true } }]);
+    expect(unclear).toEqual([]);
+  });
+});
+
+describe('[P10 D5] where others have changed the same', () => {
+  test('a field: for Yjs both are concurrent, so that the server compares their times', () => {
+    const { made, notes } = awayIn({
+      first: write({ x: 1, deep: { y: 1 } }),
+      mine: [write({ x: 2, deep: { y: 2 } })],
+      theirs: [write({ x: 3, deep: { y: 3 } })],
+    });
+    const { structs, ds } = Y.decodeUpdate(made[0]?.update as Uint8Array);
+    expect(structs.map((struct) => (struct as Y.Item).origin)).toEqual([null, null]);
+    expect(ds.clients.size).toBe(0);
+    expect(notes).toEqual([{ id: 'a', x: 2, deep: { y: 2 } }]); // until the server has compared them
+  });
+
+  test('a removal gives way to another value, and an edit to the deletion of the record', () => {
+    const removed = awayIn({ first: write({ x: 1 }), mine: [remove('x')], theirs: [write({ x: 3 })] });
+    expect(removed.notes).toEqual([{ id: 'a', x: 3 }]);
+    const deleted = awayIn({ first: write({ x: 1 }), mine: [write({ x: 2 })], theirs: [drop()] });
+    expect([deleted.notes, deleted.made, deleted.unclear]).toEqual([[], [], []]);
+    const both = awayIn({ first: write({ x: 1 }), mine: [drop()], theirs: [write({ x: 3 })] });
+    expect(both.notes).toEqual([]);
+  });
+
+  test('a record that both created has the fields of both (D4)', () => {
+    const { notes } = awayIn({ first: () => {}, mine: [write({ x: 1 })], theirs: [write({ y: 1 })] });
+    expect(notes).toEqual([{ id: 'a', x: 1, y: 1 }]);
+  });
+});
+
+describe('[P10] a store that was compacted while changes were pending', () => {
+  test('plain fields, removals, new records and deletions are made again all the same', () => {
+    const b = 'b' as RecordId;
+    const { notes, unclear } = awayIn({
+      first: (doc) => {
+        write({ x: 1, y: 1, gone: 1 })(doc);
+        write({ x: 1 }, b)(doc);
+      },
+      mine: [write({ x: 2 }), remove('gone'), drop(b), write({ n: [1] }, 'c' as RecordId)],
+      theirs: [write({ y: 2 })],
+      isMixed: true,
+    });
+    expect(unclear).toEqual([]);
+    expect(notes).toEqual([
+      { id: 'a', x: 2, y: 2 },
+      { id: 'c', n: [1] },
+    ]);
+  });
+
+  test('of a list what was done to it can not be told: it is set aside', () => {
+    const { notes, unclear } = awayIn({
+      first: write({ list: [1, 2], x: 1 }),
+      mine: [write({ list: [2, 3], x: 2 })],
+      theirs: [write({ list: [1, 2, 4] })],
+      isMixed: true,
+    });
+    expect(notes).toEqual([{ id: 'a', list: [1, 2, 4], x: 2 }]);
+    expect(unclear).toMatchObject([
+      { number: 1, writes: [{ id: 'a', fields: ['list'], record: { list: [2, 3] } }] },
+    ]);
+  });
+
+  test('what others deleted does not come back', () => {
+    const { notes } = awayIn({
+      first: write({ x: 1 }),
+      mine: [write({ x: 2 })],
+      theirs: [drop()],
+      isMixed: true,
+    });
+    expect(notes).toEqual([]);
+  });
+});
+
+type Step =
+  | { readonly do: 'write'; readonly id: RecordId; readonly field: string; readonly value: number }
+  | { readonly do: 'remove'; readonly id: RecordId; readonly field: string }
+  | { readonly do: 'drop'; readonly id: RecordId };
+
+const IDS = ['a', 'b'] as RecordId[];
+const stepsOf = (fields: readonly string[]) =>
+  fc.array(
+    fc.oneof(
+      {
+        weight: 6,
+        arbitrary: fc.record({
+          do: fc.constant('write' as const),
+          id: fc.constantFrom(...IDS),
+          field: fc.constantFrom(...fields),
+          value: fc.nat(9),
+        }),
+      },
+      {
+        weight: 1,
+        arbitrary: fc.record({
+          do: fc.constant('remove' as const),
+          id: fc.constantFrom(...IDS),
+          field: fc.constantFrom(...fields),
+        }),
+      },
+      { weight: 1, arbitrary: fc.record({ do: fc.constant('drop' as const), id: fc.constantFrom(...IDS) }) },
+    ),
+    { maxLength: 12 },
+  );
+
+/** A list of elements, a deep object, or a plain value, by the name of the field. */
+const valueFor = (field: string, value: number): unknown =>
+  field.startsWith('list')
+    ? Array.from({ length: value % 4 }, (_, i) => ({ id: (value + i) % 5, v: value }))
+    : field.startsWith('deep')
+      ? { k: value, l: [value] }
+      : value;
+
+const changeOf =
+  (step: Step): Change =>
+  (doc) => {
+    if (step.do === 'write') write({ [step.field]: valueFor(step.field, step.value) }, step.id)(doc);
+    else if (step.do === 'remove') recordMap(doc, NOTES, step.id)?.delete(step.field);
+    else drop(step.id)(doc);
+  };
+
+describe('[P10] of random changes', () => {
+  const MINE = ['x', 'list1', 'deep1'];
+  const THEIRS = ['y', 'list2', 'deep2'];
+  const dropsNone = (steps: readonly Step[]): Step[] => steps.filter((step) => step.do !== 'drop');
+
+  test('nobody else wrote: all is as this device had it, and each change is counted once', () => {
+    fc.assert(
+      fc.property(stepsOf([...MINE, 'y']), stepsOf(MINE), fc.boolean(), (first, all, isMixed) => {
+        // A record that is deleted and created anew is one change there, and what it had before stays in it.
+        const mine = isMixed ? dropsNone(all) : all;
+        const begin: Change = (doc) => {
+          for (const step of first) changeOf(step)(doc);
+        };
+        const { doc, unclear } = awayIn({ first: begin, mine: mine.map(changeOf), isMixed });
+        const wanted = new Y.Doc();
+        for (const change of [begin, ...mine.map(changeOf)]) change(wanted);
+        if (!isMixed || unclear.length === 0)
+          expect(readCollection(doc, NOTES).sort(byId)).toEqual(readCollection(wanted, NOTES).sort(byId));
+        if (!isMixed) expect(unclear).toEqual([]);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test('others wrote other fields: both sides are there', () => {
+    fc.assert(
+      fc.property(stepsOf(MINE), stepsOf(THEIRS), fc.boolean(), (mine, theirs, isMixed) => {
+        const first: Change = (doc) => {
+          for (const id of IDS) write({ x: 100, y: 100 }, id)(doc);
+        };
+        const [ours, others] = [dropsNone(mine).map(changeOf), dropsNone(theirs).map(changeOf)];
+        const { doc, unclear } = awayIn({ first, mine: ours, theirs: others, isMixed });
+        const wanted = new Y.Doc();
+        for (const change of [first, ...ours, ...others]) change(wanted);
+        if (unclear.length === 0)
+          expect(readCollection(doc, NOTES).sort(byId)).toEqual(readCollection(wanted, NOTES).sort(byId));
+        if (!isMixed) expect(unclear).toEqual([]);
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
+
+const byId = (a: { id: unknown }, b: { id: unknown }): number => String(a.id).localeCompare(String(b.id));
