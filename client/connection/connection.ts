@@ -19,6 +19,8 @@ const BY_HTTP = 'No WebSocket gets through to the server; changes are exchanged 
 const BURST = 1_000;
 /** States that the report keeps while the next attempt runs. */
 const STOPPED: ReadonlySet<string> = new Set(['needs-token', 'refused']);
+/** What a socket would be told as well, so that one that is being opened is given up. */
+const ENDING: ReadonlySet<string> = new Set(['refused', 'token', 'rewritten']);
 /** The pause where the server would refuse the next attempt as well, in ms; a hint or a new token ends it. */
 const STOPPED_PAUSE = 300_000;
 /** Where the window of pauses begins for a server that has too much to do, in ms. */
@@ -230,6 +232,7 @@ export class Connection {
     this.#failures = this.#isOnline ? 0 : this.#failures + 1;
     this.#idle();
     this.#lacksBase ||= decision.lacksBase ?? false;
+    if (decision.next === 'rewritten' && this.#options.onRewritten?.()) return;
     if (decision.next === 'refused') this.#refused(decision);
     else if (decision.next === 'token') this.#wantsToken(decision.reason);
     else if (decision.next === 'now') this.#startOver();
@@ -260,7 +263,7 @@ export class Connection {
   }
 
   #pause({ next, reason, error, isOfChange = false, pause = 0 }: RetryDecision): void {
-    if (next === 'slowest') this.#backoff.slow();
+    if (next === 'slowest' || next === 'rewritten') this.#backoff.slow();
     if (next === 'busy') this.#backoff.atLeast(BUSY);
     const needsToken = this.#report.current.connection === 'needs-token';
     if (!needsToken) this.#tell({ connection: 'offline', reason });
@@ -340,13 +343,13 @@ export class Connection {
     const wasSearching = this.#isSearching;
     this.#isSearching = false;
     if (brought) this.#backoff.reset();
-    if (!this.#hasSockets || next === 'refused' || next === 'token') this.#failed(decision);
+    if (!this.#hasSockets || ENDING.has(next)) this.#failed(decision);
     else if (next === 'slowest') this.#backoff.slow();
     else if (brought && this.#cancelRetry !== null) this.#retryAfter(this.#backoff.next());
     else if (decision.error !== null) this.#tell({ error: decision.error }); // such as a `fetch` that the platform lacks
     // The next socket gets a fresh token; so does HTTP, since sockets may fail for another reason.
     if (next === 'token' && this.#attempt !== null) this.#fallback.now().catch(() => {});
-    if (wasSearching && next !== 'refused' && next !== 'token') this.#searchOverSocket();
+    if (wasSearching && !ENDING.has(next)) this.#searchOverSocket();
   }
 
   /** HTTP did not find the change that the server refuses: the next socket sends them one by one (C11). */

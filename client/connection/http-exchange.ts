@@ -71,7 +71,11 @@ interface ServerError {
 
 const isProved = (error: unknown): error is HttpStatus => error instanceof HttpStatus && error.proved;
 
-const isStatus = (error: unknown, status: number): boolean => isProved(error) && error.status === status;
+const isStatus = (error: unknown, status: number): error is HttpStatus =>
+  isProved(error) && error.status === status;
+
+/** What was sent, or asked for, is of a document that the server has written anew (P10). */
+export const isRewritten = ({ code }: HttpStatus): boolean => code === 'REWRITTEN';
 
 /** The server will refuse the same each time. */
 const isRefusal = (error: unknown): error is HttpStatus =>
@@ -165,7 +169,7 @@ export class HttpExchange {
   ): Promise<Exchange> {
     const { source } = this.#options;
     return this.#postChanges(post, given, rest, stateVector).catch(async (error: unknown) => {
-      if (isStatus(error, MISSING_DEPENDENCIES)) {
+      if (isStatus(error, MISSING_DEPENDENCIES) && !isRewritten(error)) {
         await source.closeGaps((await post(ASKING)).stateVector);
         return post({ stateVector, update: source.diff(EMPTY_DOCUMENT) });
       }

@@ -1,5 +1,5 @@
 import { ClientError } from '../errors.js';
-import { HttpStatus } from './http-exchange.js';
+import { HttpStatus, isRewritten } from './http-exchange.js';
 import type { LinkEnd } from './socket-link.js';
 
 /** What follows from a failed attempt or a lost connection. */
@@ -11,8 +11,9 @@ export interface RetryDecision {
    * - `slowest`: after the longest pause: the same thing would be refused again
    * - `token`: with another token
    * - `refused`: not by itself
+   * - `rewritten`: with the document as the server has written it anew (P10)
    */
-  readonly next: 'again' | 'now' | 'busy' | 'slowest' | 'token' | 'refused';
+  readonly next: 'again' | 'now' | 'busy' | 'slowest' | 'token' | 'refused' | 'rewritten';
   readonly reason: string;
   readonly error: ClientError | null;
   /** So long at least, in ms; a random time follows, as ever. */
@@ -25,6 +26,8 @@ export interface RetryDecision {
 
 const LOST = 'There is no connection to the server; it is tried again by itself.';
 
+const REWRITTEN = 4409;
+
 const NEXT: Readonly<Record<number, RetryDecision['next']>> = {
   1007: 'slowest',
   1008: 'slowest',
@@ -32,6 +35,7 @@ const NEXT: Readonly<Record<number, RetryDecision['next']>> = {
   1013: 'busy',
   4401: 'token',
   4403: 'refused',
+  [REWRITTEN]: 'rewritten',
   4410: 'refused',
   // Over HTTP.
   400: 'slowest',
@@ -51,6 +55,7 @@ const REASONS: Readonly<Record<RetryDecision['next'], string>> = {
   slowest: 'The server refused what this device sent; it is tried again from time to time.',
   token: 'The server wants a valid token.',
   refused: 'The server refused this device.',
+  rewritten: LOST,
 };
 
 /** What follows from the end of a socket. */
@@ -72,7 +77,7 @@ export function decisionOnFailure(error: unknown): RetryDecision {
   if (error instanceof HttpStatus) {
     const { status, proved, said, pause } = error;
     return proved
-      ? { ...decisionOn(status, said), pause }
+      ? { ...decisionOn(isRewritten(error) ? REWRITTEN : status, said), pause }
       : foreign(status, 'answered with HTTP status', said);
   }
   const reason = error instanceof Error ? error.message : String(error);

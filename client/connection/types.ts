@@ -31,5 +31,10 @@ export interface ConnectionOptions {
   readonly presence?: PresenceLink | undefined;
   /** Everything is in step: the server has what was pending, and what it had is here. Told before the report. */
   readonly onSynced?: (() => void) | undefined;
+  /**
+   * The server has written the document anew, without anything that the source has (P10). Where it returns true, this
+   * connection is of no further use; else it is tried again, slowly.
+   */
+  readonly onRewritten?: (() => boolean) | undefined;
   readonly onChange: (report: ConnectionReport) => void;
 }

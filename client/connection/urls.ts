@@ -13,8 +13,8 @@ const IS_PROTOCOL = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/;
 const BEARER = 'bearer';
 
 /**
- * The native endpoint of the user, with the wish to send times (N9) and what the server is to repeat (C10), which
- * other servers pass over. A token goes as a subprotocol, which is a header: addresses are written into logs on the
+ * The native endpoint of the user, with the wish to send times (N9), the word that it takes documents that were
+ * written anew (P10), and what the server is to repeat (C10), which other servers pass over. A token goes as a subprotocol, which is a header: addresses are written into logs on the
  * way, and may be no longer than 8 KB. One that can't be one stands in the address.
  */
 export function socketAddress(
@@ -23,7 +23,7 @@ export function socketAddress(
   challenge: string,
 ): SocketAddress {
   const base = trimmed(serverUrl).replace(/^http/i, 'ws');
-  const wishes = `deviceId=${encodeURIComponent(deviceId)}&times=1&challenge=${challenge}`;
+  const wishes = `deviceId=${encodeURIComponent(deviceId)}&times=1&rewrites=1&challenge=${challenge}`;
   const url = `${base}/yjs/${encodeURIComponent(userId)}?${wishes}`;
   if (token === null) return { url };
   if (IS_PROTOCOL.test(token) && token !== BEARER) return { url, protocols: [BEARER, token] };
@@ -32,7 +32,7 @@ export function socketAddress(
 
 /** Where to exchange over HTTP (H3). */
 export const exchangeUrl = ({ serverUrl, userId }: Address): string =>
-  `${trimmed(serverUrl)}/api/yjs/${encodeURIComponent(userId)}`;
+  `${trimmed(serverUrl)}/api/yjs/${encodeURIComponent(userId)}?rewrites=1`;
 
 /** A device id as a header can have it; one of plain signs stays as it is, which is all that older servers take. */
 export const inHeader = (deviceId: string): string =>

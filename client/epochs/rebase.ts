@@ -6,6 +6,7 @@ import { recordMap } from '../../shared/records.js';
 import type { PendingChange } from '../connection/sync-source.js';
 import { pick, type RecordWrite, readAt, writesBetween } from '../records/record-write.js';
 import { placesOf, type Touched } from '../refused/update-places.js';
+import { fillOf } from '../replica/gaps.js';
 import { writeLate } from './late-write.js';
 
 export interface Rebased {
@@ -26,7 +27,10 @@ export function rebase(
   pending: readonly PendingChange[],
   next: Uint8Array,
 ): Rebased {
-  const [before, after, doc] = [docOf(stored), docOf(stored), docOf([next])];
+  const whole = docOf([...stored, ...pending.map(({ update }) => update)]);
+  const fill = fillOf(whole, NOTHING); // behind a damaged row, say
+  const base = fill === null ? stored : [...stored, fill];
+  const [before, after, doc] = [docOf(base), docOf(base), docOf([next])];
   doc.clientID = idAbove(doc);
   const unclear: Rebased['unclear'][number][] = [];
   const made: PendingChange[] = [];
@@ -41,11 +45,13 @@ export function rebase(
     const { made: again, failed } = makeAgain(doc, writes, after);
     if (again !== null) made.push({ ...change, update: again });
     const rest = [...left, ...failed];
-    const isLost = places.length === 0 && after.store.pendingStructs !== null;
-    if (rest.length > 0 || isLost) unclear.push({ number, writes: rest });
+    if (rest.length > 0) unclear.push({ number, writes: rest });
   }
   return { pending: made, unclear };
 }
+
+/** The state vector of a document without content. */
+const NOTHING = Uint8Array.of(0);
 
 /** All writes of a change, as one change; `failed`: what can't be written so that it reads as it was made. */
 function makeAgain(doc: Y.Doc, writes: readonly RecordWrite[], mine: Y.Doc) {

@@ -1,13 +1,15 @@
 /** What becomes of the changes that the server refuses, in one document on this device (C11). */
 import type * as Y from 'yjs';
 import type { RefusedExport } from '../api/api.js';
-import type { SyncSource } from '../connection/sync-source.js';
+import type { PendingChange, SyncSource } from '../connection/sync-source.js';
+import { rebase } from '../epochs/rebase.js';
 import { ClientError } from '../errors.js';
-import type { NewChange } from '../local-store/store.js';
+import type { NewChange, StoreNews } from '../local-store/store.js';
 import type { Clock } from '../platform/platform.js';
 import { writeAgain, writesBetween } from '../records/record-write.js';
 import type { Persistence } from '../replica/persistence.js';
-import { EMPTY_STATE, pendingRow, sealReplacement } from '../replica/stored-bytes.js';
+import type { Replacement } from '../replica/replica-task.js';
+import { EMPTY_ANEW, EMPTY_STATE, pendingRow, sealReplacement, unseal } from '../replica/stored-bytes.js';
 import type { Refusal } from './refusal.js';
 import { asideRow, type RefusedChanges, type SetAside } from './refused-changes.js';
 import { lacksMore, without } from './set-aside.js';
@@ -21,7 +23,7 @@ export interface QuarantineOptions {
   readonly clock: Clock;
   readonly persistence: Persistence;
   /** These rows take the place of all that is stored, and the document is to be opened anew from them. */
-  readonly replaceStored: (rows: () => readonly NewChange[]) => Promise<void>;
+  readonly replaceStored: (rows: Replacement['rows'], isRefused: boolean) => Promise<void>;
 }
 
 export class Quarantine {
@@ -47,7 +49,24 @@ export class Quarantine {
       const { pending, writes } = without(number, serverHas, all);
       const asides = writes === null ? [] : [this.#asideOf(number, refusal, writes)];
       return [...this.#rows(serverHas, asides), ...pending.map(pendingRow)];
-    });
+    }, true);
+  }
+
+  /**
+   * The server has written the document anew, and this is all of it (P10): what is pending is made once more on it,
+   * and what can't be worked out is set aside. Rejects where that can't be stored: then all is as before.
+   */
+  async moveTo(next: Uint8Array): Promise<void> {
+    const reason =
+      'The server wrote the document anew meanwhile: compare the record, then retry or discard it.';
+    await this.#options.replaceStored((news) => {
+      const { pending, unclear } = rebase(...partsOf(news), next);
+      const asides = unclear.map(({ number, writes }) =>
+        this.#asideOf(number, { code: 'REWRITTEN', reason }, writes),
+      );
+      const state = next.length === EMPTY_STATE.length ? EMPTY_ANEW : next;
+      return [...this.#rows(state, asides), ...pending.map(pendingRow)];
+    }, false);
   }
 
   /** The server has erased the document: each pending change is set aside, and the rest goes. */
@@ -60,7 +79,7 @@ export class Quarantine {
         return this.#asideOf(number, refusal, writes);
       });
       return this.#rows(EMPTY_STATE, asides);
-    });
+    }, true);
   }
 
   /** Adds the refused changes of another document; a second call adds nothing more. */
@@ -99,4 +118,17 @@ export class Quarantine {
     const at = this.#options.clock.now();
     return { ...refusal, key: `${at.toString(36)}-${number}`, at, writes };
   }
+}
+
+/** Of all that is stored: what is not pending, and what is. */
+function partsOf({ changes }: StoreNews): [Uint8Array[], PendingChange[]] {
+  const stored: Uint8Array[] = [];
+  const waiting: PendingChange[] = [];
+  for (const { key, bytes, pending } of changes) {
+    const row = unseal(bytes);
+    if (row === null || row.kind === 'aside') continue;
+    if (pending) waiting.push({ number: key, update: row.update, madeAt: row.madeAt });
+    else stored.push(row.update);
+  }
+  return [stored, waiting];
 }

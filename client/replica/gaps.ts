@@ -15,7 +15,7 @@ export async function closeGaps(
  * An update with nothing in the places that a server with this state vector lacks as well, so that what was made
  * behind them counts; null where there are none.
  */
-function fillOf(doc: Y.Doc, serverHas: Uint8Array): Uint8Array | null {
+export function fillOf(doc: Y.Doc, serverHas: Uint8Array): Uint8Array | null {
   const { pendingStructs, pendingDs } = doc.store;
   const has = Y.decodeStateVector(serverHas);
   const known = new Map<number, number>();

@@ -4,7 +4,7 @@ import { StorageError, unreadableChanges } from '../errors.js';
 import type { LocalStore, NewChange, StoredChange, StoreNews } from '../local-store/store.js';
 import { asideRow, RefusedChanges } from '../refused/refused-changes.js';
 import { PendingChanges, type PendingEntry } from './pending-changes.js';
-import { changeOf, type Origin, type Task } from './replica-task.js';
+import { changeOf, type Origin, type Replacement, type Task } from './replica-task.js';
 import { StoreSupervisor, type StoreSupervisorOptions } from './store-supervisor.js';
 import { EMPTY_STATE, pendingRow, seal, unseal } from './stored-bytes.js';
 import { StoredSize } from './stored-size.js';
@@ -57,8 +57,8 @@ export class Persistence {
   }
 
   /** These rows take the place of all that is stored. Rejects where nothing can be stored now. */
-  async replace(rows: () => readonly NewChange[]): Promise<void> {
-    await this.supervisor.inUse.append((news) => this.#apply(news, rows), true);
+  async replace(rows: Replacement['rows']): Promise<void> {
+    await this.supervisor.inUse.append((news) => this.#apply(news, () => rows(news)), true);
   }
 
   /** The count goes down once the mark is off in the store too, so that it is the same after a restart. */

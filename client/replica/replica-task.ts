@@ -1,5 +1,5 @@
 import type * as Y from 'yjs';
-import type { NewChange } from '../local-store/store.js';
+import type { NewChange, StoreNews } from '../local-store/store.js';
 import type { PendingEntry } from './pending-changes.js';
 import { seal } from './stored-bytes.js';
 
@@ -25,7 +25,10 @@ export const changeOf = ({ update, pending, at }: Task): NewChange[] =>
 
 /** What takes the place of all that is stored. */
 export interface Replacement {
-  readonly rows: () => readonly NewChange[];
+  /** They may follow from all that is stored. */
+  readonly rows: (stored: StoreNews) => readonly NewChange[];
+  /** The server refused a change a moment ago. */
+  readonly isRefused: boolean;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }

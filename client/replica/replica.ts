@@ -15,7 +15,7 @@ export interface ReplicaOptions
   /** The number of pending changes has changed, or storage has failed or works again. */
   readonly onChange: () => void;
   /** The document in memory is broken, or not the stored one: it is to be opened anew, unless `stored` rejects. */
-  readonly onBroken: (stored?: Promise<void>) => void;
+  readonly onBroken: (stored?: Promise<void>, isRefused?: boolean) => void;
 }
 
 export class Replica implements SyncSource {
@@ -66,7 +66,7 @@ export class Replica implements SyncSource {
       source: this,
       clock: options.clock,
       persistence: this.#persistence,
-      replaceStored: (rows) => this.#replaceStored(rows),
+      replaceStored: (...replacement) => this.#replaceStored(...replacement),
     });
   }
 
@@ -208,20 +208,20 @@ export class Replica implements SyncSource {
   }
 
   /** From the moment the store is replaced this replica accepts no writes; it does again only where that fails. */
-  #replaceStored(rows: Replacement['rows']): Promise<void> {
+  #replaceStored(rows: Replacement['rows'], isRefused: boolean): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#replacement = { rows, resolve, reject };
+      this.#replacement = { rows, isRefused, resolve, reject };
       this.#drain();
     });
   }
 
-  async #replace({ rows, resolve, reject }: Replacement): Promise<void> {
+  async #replace({ rows, isRefused, resolve, reject }: Replacement): Promise<void> {
     this.#replacement = null;
     if (this.#closed || this.#isBroken || this.#persistence.supervisor.store === null)
       return reject(this.storageError ?? new ClientError('CLOSED'));
     this.#isBroken = true;
     const stored = this.#persistence.replace(rows);
-    this.#options.onBroken(stored);
+    this.#options.onBroken(stored, isRefused);
     await stored.then(resolve, (error: unknown) => {
       this.#isBroken = false;
       reject(error);

@@ -45,8 +45,11 @@ export const pendingRow = ({ update, madeAt = null }: PendingChange): NewChange 
 /** The document from here on: what was stored before, and is in the memory of other tabs, is not in it (C11). */
 export const sealReplacement = (state: Uint8Array): Uint8Array => seal(state, null, REPLACEMENT);
 
-/** A document without content. */
+/** A document without content. In the place of what was stored it says that the server has erased it (C10). */
 export const EMPTY_STATE = Uint8Array.of(0, 0);
+
+/** The same in other bytes, for one that was written anew without content (P10). */
+export const EMPTY_ANEW = Uint8Array.of(0x80, 0, 0);
 
 /** What is no change of the document, but was set aside. */
 export const sealAside = (bytes: Uint8Array): Uint8Array => seal(bytes, null, ASIDE);

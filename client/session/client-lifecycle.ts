@@ -14,6 +14,8 @@ import { type Predecessor, type SessionStart, UserSession } from './user-session
 /** How long storage has to get room, in ms, before what the server has erased is deleted by another attempt. */
 const ERASURE_PAUSE = 10_000;
 
+const CONNECTING: ConnectionReport = { connection: 'connecting', reason: null, error: null };
+
 export class ClientLifecycle {
   readonly status = new ObservableValue<SyncStatus>(NOT_INITIALIZED);
   /** How often everything was in step: counted, since a clock may be put back. */
@@ -270,9 +272,9 @@ export class ClientLifecycle {
         this.#options?.onStorageError?.(error);
       },
       onCleared: (reason: ClearReason) => this.#clearedElsewhere(options.userId, reason),
-      onBroken: (stored?: Promise<void>) => {
+      onBroken: (stored?: Promise<void>, isRefused?: boolean) => {
         this.#isBroken = true;
-        void this.#step(() => this.#reopen(stored));
+        void this.#step(() => this.#reopen(stored, isRefused));
       },
       onErased: (report: ConnectionReport) => void this.#step(() => this.#erase(options.userId, report)),
     };
@@ -296,7 +298,7 @@ export class ClientLifecycle {
   }
 
   /** Opens the document again from the store: that in memory is broken, or not the stored one. */
-  async #reopen(stored?: Promise<void>): Promise<void> {
+  async #reopen(stored?: Promise<void>, searchesRefused = false): Promise<void> {
     const isStored = await Promise.resolve(stored).then(
       () => true,
       () => false,
@@ -306,7 +308,8 @@ export class ClientLifecycle {
     if (options !== null) await this.#closeSession(true);
     this.#isBroken = false;
     if (options === null) return;
-    await this.#open(options, this.#isConnected, { searchesRefused: stored !== undefined });
+    const report = this.#isConnected ? CONNECTING : undefined;
+    await this.#open(options, this.#isConnected, { searchesRefused, report });
   }
 
   /** What the server has erased goes here too; whether to begin anew is the app's decision. */

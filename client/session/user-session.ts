@@ -7,6 +7,7 @@ import { SHARED_DOCUMENT } from '../../shared/names.js';
 import type { SyncOptions } from '../api/api.js';
 import { Connection, type ConnectionReport } from '../connection/connection.js';
 import type { PendingChange } from '../connection/sync-source.js';
+import { NewDocument } from '../epochs/new-document.js';
 import { ClientError, type StorageError, UnsyncedChangesError } from '../errors.js';
 import type { ClearReason } from '../local-store/store.js';
 import type { Platform } from '../platform/platform.js';
@@ -35,7 +36,7 @@ export interface SessionOptions extends SessionStart {
   readonly onStorage: (error: StorageError | null) => void;
   readonly onCleared: (reason: ClearReason) => void;
   /** The document has to be opened anew, once `stored` resolves. */
-  readonly onBroken: (stored?: Promise<void>) => void;
+  readonly onBroken: (stored?: Promise<void>, isRefused?: boolean) => void;
   /** The server has erased the user's data: that on this device has to go too. */
   readonly onErased: (report: ConnectionReport) => void;
 }
@@ -58,7 +59,11 @@ export interface SessionStart {
 export class UserSession {
   readonly replica: Replica;
   readonly presence: LivePresence;
-  readonly connection: Connection;
+  connection: Connection;
+  /** The document as the server has written it anew, while it comes in; null where none does (P10). */
+  #next: NewDocument | null = null;
+  /** Takes it over; null before it is complete. */
+  #taking: Promise<void> | null = null;
   readonly #options: SessionOptions;
   readonly #shared: UserSession | null;
   #report: ConnectionReport;
@@ -82,7 +87,8 @@ export class UserSession {
       ...options,
       source: replica,
       presence: this.presence,
-      onChange: (report) => this.#connectionChanged(report),
+      onRewritten: () => this.#fetchNew(),
+      onChange: (report) => this.#next === null && this.#connectionChanged(report),
     });
   }
 
@@ -105,7 +111,7 @@ export class UserSession {
         onChange();
       },
       onCleared,
-      onBroken: (stored) => session?.isEnded || options.onBroken(stored),
+      onBroken: (...how) => session?.isEnded || options.onBroken(...how),
     });
     session = new UserSession(options, replica, shared);
     onChange();
@@ -183,7 +189,53 @@ export class UserSession {
 
   /** Resolves when the server has everything that is pending now; rejects as `Connection.flush` does. */
   async flush(): Promise<void> {
-    await Promise.all([this.connection.flush(), this.#shared?.flush()]);
+    await Promise.all([this.#flushOwn(), this.#shared?.flush()]);
+  }
+
+  async #flushOwn(): Promise<void> {
+    const { connection } = this;
+    await connection.flush().catch((error: unknown) => {
+      if (connection === this.connection) throw error;
+    });
+    if (connection !== this.connection) return this.#flushOwn();
+    if (this.#next === null) return;
+    await this.#taking;
+    throw new ClientError('CLOSED'); // nothing is sent before the document is opened anew
+  }
+
+  /**
+   * The server has written the document anew. It is fetched as by a device that has nothing, while this one goes on
+   * showing what it has. False where what was refused had nothing: that would go on for ever.
+   */
+  #fetchNew(): boolean {
+    if (this.#next?.isEmpty) return false;
+    const [next, last] = [new NewDocument(), this.connection];
+    this.#next = next;
+    this.#taking = null;
+    this.connection = new Connection({
+      ...this.#options,
+      source: next,
+      searchesRefused: false,
+      onSynced: undefined,
+      onRewritten: () => this.#fetchNew(),
+      onChange: (report) => this.#fetched(next, report),
+    });
+    last.stop();
+    this.connection.start();
+    return true;
+  }
+
+  #fetched(next: NewDocument, { hasReceived, lastSyncedAt: _, ...report }: ConnectionReport): void {
+    if (next !== this.#next) return;
+    if (hasReceived && this.#taking === null) this.#take(next);
+    this.#connectionChanged(hasReceived ? { ...report, connection: 'connecting', reason: null } : report);
+  }
+
+  /** Tries until local storage takes it. The document is opened anew then. */
+  #take(next: NewDocument): void {
+    if (this.#ended || next !== this.#next) return;
+    this.#taking = this.replica.refused.moveTo(next.state);
+    this.#taking.catch(() => this.#options.platform.clock.after(STORAGE_PAUSE, () => this.#take(next)));
   }
 
   tellStatus(): void {
@@ -282,6 +334,9 @@ export class UserSession {
     if (report.connection === 'refused' && report.error?.code === 'ERASED') this.#options.onErased(report);
   }
 }
+
+/** How long local storage that failed to take a document has to recover, in ms. */
+const STORAGE_PAUSE = 10_000;
 
 const nothing = (): void => {};
 

@@ -52,7 +52,9 @@ test('[A3] the request line of a client is short, however large its token is', a
   const phone = new ConnectedDevice(url, 'anna', new PlainSource(80), async () => token);
   closing.push(() => phone.close());
   phone.connection.start();
-  expect(await line).toMatch(/^GET \/yjs\/anna\?deviceId=[^&]+&times=1&challenge=[\w-]+ HTTP\/1\.1$/);
+  expect(await line).toMatch(
+    /^GET \/yjs\/anna\?deviceId=[^&]+&times=1&rewrites=1&challenge=[\w-]+ HTTP\/1\.1$/,
+  );
 });
 
 const isInStep = ({ source, report }: ConnectedDevice): boolean =>

@@ -6,8 +6,11 @@ import type {
   WebSocketConstructor,
   WebSocketLike,
 } from '../../client/platform/platform.js';
+import { Epoch } from '../../server/documents/epochs/epoch.js';
+import { writtenAnew } from '../../server/documents/epochs/rewrite.js';
 import { type MadeAt, SenderClock } from '../../server/documents/later-wins/made-at.js';
 import { Replica } from '../../server/documents/replica.js';
+import { SyncError } from '../../server/errors.js';
 import { decodeExchange } from '../../server/protocol/exchange.js';
 import { decodeMessage, messages } from '../../server/protocol/yjs.js';
 import { type Exchange, encodeExchange } from '../../shared/exchange.js';
@@ -23,6 +26,11 @@ export interface Line {
 
 export const WHOLE: Line = { bytes: Number.POSITIVE_INFINITY, foreign: null };
 export const CUT: Line = { bytes: 0, foreign: null };
+
+const REWRITTEN = 4409;
+
+/** Another number for each epoch. */
+const idsOf = (epoch: Epoch | null): number => (epoch === null ? 0 : [...epoch.retired].length);
 
 interface Change {
   readonly update: Uint8Array;
@@ -44,7 +52,7 @@ function correct(
 /** What it has is durable at once; an update that builds on what it lacks waits with its connection. */
 export class ModelServer {
   readonly now: () => number;
-  readonly #replica: Replica;
+  #replica: Replica;
   line: Line = WHOLE;
   /** Messages and bodies that came. */
   asked = 0;
@@ -52,11 +60,37 @@ export class ModelServer {
 
   constructor(now: () => number) {
     this.now = now;
-    this.#replica = new Replica(
-      { updates: [], memory: null },
-      { ids: () => ({ writes: 1, unions: 2 }), now, maxDepth: 64, keepFor: 86_400_000 },
+    this.#replica = this.#replicaOf([], null);
+  }
+
+  #replicaOf(updates: readonly Uint8Array[], epoch: Epoch | null): Replica {
+    const ids = (of: Epoch | null) => ({ writes: 1 + 10 * idsOf(of), unions: 2 + 10 * idsOf(of) });
+    const options = { ids, now: this.now, maxDepth: 64, keepFor: 86_400_000 };
+    const replica = new Replica(
+      { updates: [...updates], memory: null, epoch: epoch?.encode() ?? null },
+      options,
     );
-    this.#replica.images.complete();
+    replica.images.complete();
+    return replica;
+  }
+
+  /** Writes the document anew (P10): who has something of the old one is refused from here on. */
+  rewrite(): void {
+    const former = { revision: 0, mark: 0 };
+    const epoch = Epoch.after(this.#replica.epoch, this.doc.store.clients.keys(), former);
+    const { update } = writtenAnew(this.doc, 3 + 10 * idsOf(epoch));
+    this.#replica = this.#replicaOf([update], epoch);
+    for (const socket of [...this.#sockets]) socket.closes(REWRITTEN);
+  }
+
+  /** Refuses who has something of an old document. */
+  greets(stateVector: Uint8Array): boolean {
+    try {
+      if (stateVector.length > 0) this.#replica.checkStateVector(Y.decodeStateVector(stateVector));
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   get doc(): Y.Doc {
@@ -80,8 +114,13 @@ export class ModelServer {
     if (body.length > bytes) throw new TypeError('fetch failed');
     const exchange = decodeExchange(body.slice());
     const { stateVector } = exchange;
-    for (const each of this.#changesIn(exchange)) {
-      if (!this.takes(each, null)) return answer(409, headers['Sync-Challenge'] ?? null, new Uint8Array(0));
+    const answerOf = (status: number, content = ''): FetchAnswer =>
+      answer(status, headers['Sync-Challenge'] ?? null, new TextEncoder().encode(content));
+    try {
+      if (!this.greets(stateVector)) throw new SyncError('REWRITTEN');
+      for (const each of this.#changesIn(exchange)) if (!this.takes(each, null)) return answerOf(409);
+    } catch {
+      return answerOf(409, '{"code":"REWRITTEN"}');
     }
     const diff = stateVector.length > 0 ? Y.encodeStateAsUpdate(this.doc, stateVector) : new Uint8Array(0);
     const content = encodeExchange({ stateVector: Y.encodeStateVector(this.doc), update: diff });
@@ -101,7 +140,7 @@ export class ModelServer {
     for (const socket of [...this.#sockets]) socket.breaks();
   }
 
-  /** False where it builds on what is missing. */
+  /** False where it builds on what is missing; throws where it is of a document before this one. */
   takes({ update, madeAt }: Change, from: ModelSocket | null): boolean {
     const admission = this.#replica.check(update);
     if (admission.kind === 'missing') return false;
@@ -161,6 +200,12 @@ class ModelSocket implements WebSocketLike {
     this.onclose?.({ code: 1006, reason: '' });
   }
 
+  closes(code: number): void {
+    if (!this.#isOpen) return;
+    this.#end();
+    queueMicrotask(() => this.onclose?.({ code, reason: '' }));
+  }
+
   hears(message: Uint8Array): void {
     queueMicrotask(() => {
       if (!this.#isOpen) return;
@@ -205,15 +250,27 @@ class ModelSocket implements WebSocketLike {
     const message = decodeMessage(bytes);
     if (message.type === 'syncStep1') this.#greet(message.stateVector);
     else if (message.type === 'syncStep2' || message.type === 'update')
-      this.#takes([{ update: message.update, madeAt: null }]);
-    else if (message.type === 'timed') this.#takes(correct(this.#clock, message, this.#server.now()));
+      this.#gets([{ update: message.update, madeAt: null }]);
+    else if (message.type === 'timed') this.#gets(correct(this.#clock, message, this.#server.now()));
     else if (message.type === 'checkpoint' && this.#waiting.length === 0)
       this.hears(messages.checkpoint(message.n));
   }
 
   #greet(stateVector: Uint8Array): void {
+    if (!this.#server.greets(stateVector)) {
+      this.closes(REWRITTEN);
+      return;
+    }
     this.#isGreeted = true;
     this.hears(messages.syncStep2(Y.encodeStateAsUpdate(this.#server.doc, stateVector)));
+  }
+
+  #gets(changes: readonly Change[]): void {
+    try {
+      this.#takes(changes);
+    } catch {
+      this.closes(REWRITTEN);
+    }
   }
 
   #takes(changes: readonly Change[]): void {

@@ -24,12 +24,13 @@ test('[N1] the address keeps the path of the server and names user and device', 
   expect(Object.fromEntries(url.searchParams)).toEqual({
     deviceId: 'phone:1',
     times: '1',
+    rewrites: '1',
     challenge: 'challenge-1',
     token: 'a b',
   });
   const safe = await new ConnectionWorld({ serverUrl: 'https://sync.test' }).started();
   expect(safe.sockets.last.url.href).toBe(
-    'wss://sync.test/yjs/anna%40home?deviceId=phone%3A1&times=1&challenge=challenge-1',
+    'wss://sync.test/yjs/anna%40home?deviceId=phone%3A1&times=1&rewrites=1&challenge=challenge-1',
   );
 });
 

@@ -3,9 +3,9 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
 import { rebase } from '../../../client/epochs/rebase.js';
+import { rewritten } from '../../../server/documents/epochs/rewrite.js';
 import type { CollectionName, RecordId } from '../../../shared/names.js';
 import { assignRecord, readCollection, readRecord, recordMap, writeRecord } from '../../../shared/records.js';
-import { rewritten } from '../../support/rewritten.js';
 
 const NOTES = 'notes' as CollectionName;
 const A = 'a' as RecordId;
@@ -45,7 +45,7 @@ function awayIn({ first, mine, theirs = [], isMixed = false }: Scene) {
   const device = docOf(stored);
   const pending = madeOn(device, mine).map((update, i) => ({ number: i + 1, update, madeAt: 1_000 + i }));
   madeOn(server, theirs);
-  const next = Y.encodeStateAsUpdate(rewritten(server));
+  const next = Y.encodeStateAsUpdate(rewritten(server, Math.floor(Math.random() * 2 ** 32)));
   const base = isMixed ? Y.encodeStateAsUpdate(device) : stored;
   const { pending: made, unclear } = rebase([base], pending, next);
   const doc = docOf(next, ...made.map(({ update }) => update));
