@@ -330,6 +330,7 @@ function createRegistry(config: Config, log: Log, clock: ServerClock, work: Work
     randomId: () => randomInt(2 ** 32),
     onFailed: (user, error) => logFailure(log, user, error),
     onRebuilt: (user, error) => log('documentRebuilt', { user, error }),
+    onViewDamaged: (user) => log('viewDamaged', { user }),
     onHistoryDamaged: (user, revision) => log('historyDamaged', { user, revision }),
     onCompacted: (user, sizes) => log('compacted', { user, ...sizes }),
     onUnexpected: (error) => log('unexpected', { where: 'document', error }),

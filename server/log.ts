@@ -152,6 +152,11 @@ const EVENTS = {
     'error',
     (e) => `🚨 History of user ${e.user} before revision ${e.revision} is damaged; the records are not`,
   ),
+  viewDamaged: event<{ user: string }>(
+    'error',
+    (e) =>
+      `🚨 What was noted of the records of user ${e.user} is damaged and is made anew; the records are not`,
+  ),
   compacted: event<{ user: string; updates: number; bytesBefore: number; bytesAfter: number }>(
     'info',
     (e) => `🧹 Compacted user ${e.user}: ${e.updates} updates, ${e.bytesBefore} → ${e.bytesAfter} bytes`,

@@ -6,12 +6,15 @@ import type { Compactions } from './compaction/compactions.js';
 import type { CompactionSizes } from './compaction/stored-size.js';
 import type { DryRuns } from './intake/dry-run.js';
 import type { QuotaLimits } from './intake/quota.js';
+import type { DeviceStates } from './json-devices/devices.js';
 import type { Slices } from './loading/slices.js';
 import type { ReplicaOptions } from './replica.js';
 import type { Turns } from './turns/turns.js';
 
 export interface DocumentOptions extends ReplicaOptions {
   readonly store: Store;
+  /** The JSON devices that were connected while it slept; left out: none. */
+  readonly devices?: DeviceStates | undefined;
   /** Where an update that may be expensive is tried first; without it, everything is applied at once. */
   readonly dryRuns?: DryRuns;
   /** When something is done for this user; without it, at once. */

@@ -1,29 +1,31 @@
 /** Keeps the documents that are in use: each is loaded once, shared, and let go when nobody uses it. */
 
-import type { UserId } from '../../shared/names.js';
+import type { DeviceKey, UserId } from '../../shared/names.js';
 import { SyncError } from '../errors.js';
 import type { RestRow, Store } from '../store/store.js';
 import { REST_SHARE } from './compaction/document-compaction.js';
-import type { DocumentOptions } from './document-options.js';
+import { type DocumentOptions, NO_LIMITS } from './document-options.js';
 import { Rewrites, type RewritesOptions } from './epochs/rewrites.js';
 import { ServerIds } from './epochs/server-ids.js';
 import { CheckScratch } from './intake/check.js';
 import { timesOf } from './later-wins/kept-times.js';
 import { Slices } from './loading/slices.js';
 import { safelyWith } from './safely.js';
-import type { Hold } from './sleep/followed-document.js';
 import { FollowedDocuments, type Following } from './sleep/followed-documents.js';
+import type { Hold } from './sleep/follower.js';
 import { type Erasable, Tombstone } from './tombstone.js';
 import { UserDocument } from './user-document.js';
 
 const nothing = (): void => {};
 
-export interface RegistryOptions extends Omit<DocumentOptions, 'ids' | 'scratch' | 'slices'> {
+export interface RegistryOptions extends Omit<DocumentOptions, 'ids' | 'scratch' | 'slices' | 'devices'> {
   readonly store: Store;
   /** How long a document that nobody uses stays in memory, in ms. */
   readonly idleTimeout: number;
-  /** How long after its last change a document leaves the memory, where only native connections use it; `null`, or left out: never. */
+  /** How long after its last change a document leaves the memory, where only connections use it; `null`, or left out: never. */
   readonly restAfter?: number | null;
+  /** What was noted of the records of a document can't be read; it is loaded, and they are noted anew. */
+  readonly onViewDamaged?: (user: UserId) => void;
   /** Milliseconds from any moment on, that never jump; left out, those of the process. */
   readonly uptime?: () => number;
   /** A random whole number from 0 to 2^32 - 1. */
@@ -49,9 +51,9 @@ const SHORTEST_INTERVAL = 20;
 /** Where documents never sleep, one that did not change for so long counts as quiet, in ms. */
 const QUIET = 30_000;
 
-const erasableAtRest = ({ revision, stateVector }: RestRow): Erasable => ({
+const erasableAtRest = ({ revision, stateVector }: RestRow, keys: readonly DeviceKey[]): Erasable => ({
   revision,
-  devices: { keys: [] },
+  devices: { keys },
   erased: null,
   epoch: null,
   stateVector: () => stateVector,
@@ -75,7 +77,8 @@ export class DocumentRegistry {
     this.#pruning = setInterval(() => {
       for (const document of this.documents) void this.#prune(document);
     }, PRUNE_INTERVAL).unref();
-    const { store, turns, restAfter = null, onUnexpected } = options;
+    const { store, turns, restAfter = null, onUnexpected, now, limits = NO_LIMITS } = options;
+    const { onViewDamaged = nothing } = options;
     const documents = {
       open: (user: UserId) => this.#openHeld(user),
       isInUse: (user: UserId) => this.#entries.has(user),
@@ -86,6 +89,9 @@ export class DocumentRegistry {
       turns,
       restAfter,
       safely: safelyWith(onUnexpected),
+      now,
+      maxDevices: limits.maxDevices,
+      onViewDamaged,
     });
     this.#rewrites = this.#makeRewrites();
     const interval = Math.min(Math.max((restAfter ?? SLEEP_INTERVAL) / 2, SHORTEST_INTERVAL), SLEEP_INTERVAL);
@@ -208,7 +214,8 @@ export class DocumentRegistry {
   async #eraseDamaged(user: UserId): Promise<void> {
     const noted = this.#followed.noted(user) ?? (await this.#options.store.rest(user).catch(() => null));
     try {
-      await this.#eraseStored(user, noted && erasableAtRest(noted));
+      const devices = this.#followed.devices(user)?.keys ?? [];
+      await this.#eraseStored(user, noted && erasableAtRest(noted, devices));
     } catch (error) {
       this.#followed.fail(user, new SyncError('DOCUMENT_CORRUPT'));
       throw error;
@@ -252,7 +259,7 @@ export class DocumentRegistry {
 
   /** Resolves when everything that was received, and what is known of devices, is durable, or can't be. */
   async flush(): Promise<void> {
-    await this.#followed.awake();
+    await this.#followed.flush();
     for (const document of this.documents) document.saveDevices('all');
     await Promise.allSettled(this.documents.map((document) => document.durable()));
     if (this.#rests) for (const document of this.documents) document.rest.note();
@@ -279,6 +286,7 @@ export class DocumentRegistry {
         ids: (epoch) => this.#ids.of(user, epoch),
         scratch: this.#scratch,
         slices: this.#slices,
+        devices: this.#followed.devices(user),
         onFailed: (_user, error) => {
           this.#drop(user, entry);
           this.#followed.drop(user);
@@ -295,6 +303,7 @@ export class DocumentRegistry {
     this.#entries.set(user, entry);
     loading.catch((error: unknown) => {
       this.#drop(user, entry);
+      this.#followed.sleepOn(user);
       if (error instanceof SyncError) this.#options.onFailed(user, error);
       else this.#options.onUnexpected(error);
     });

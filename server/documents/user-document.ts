@@ -60,7 +60,8 @@ export class UserDocument {
     const damaged = () => options.onHistoryDamaged(user, this.history.floor);
     this.user = user;
     this.turns = new UserTurns(user, options.turns);
-    this.devices = new DeviceStates(user, stored.devices, stored.revision, limits.maxDevices);
+    this.devices = options.devices ?? new DeviceStates(user, limits.maxDevices);
+    this.devices.learn(stored.devices, stored.revision);
     this.history = new HistoryWindow(stored, (key) => this.#replica.images.get(key), times?.past);
     this.historyLog = new HistoryLog(user, options);
     this.#subscribers = new Subscribers(safely);
@@ -184,6 +185,9 @@ export class UserDocument {
     // Of a user who is being erased, nothing may be saved.
     this.#gate.whenReady(() => this.#committer.saveDevices(which));
   }
+
+  /** What was handed to the store while the document slept counts as a commit of it. */
+  follow = (saving: Promise<void>): void => this.#committer.follow(saving);
 
   /** Calls `done` once everything that the document has now is durable; in the order of the calls. */
   afterDurable(done: () => void, failed?: (error: SyncError) => void): void {

@@ -1,7 +1,7 @@
 /** Messages of JSON devices: one schema each, parsed once, when it comes in (L10). */
 import { equalityDeep } from 'lib0/function';
 import { z } from 'zod';
-import { type Collections, isObject, type JsonObject, type JsonRecord } from '../../shared/json.js';
+import { isObject, type JsonObject, type JsonRecord } from '../../shared/json.js';
 import {
   type CollectionName,
   type DeviceId,
@@ -211,7 +211,8 @@ export const SERVER_DEVICE = 'server' as DeviceId;
 
 /** Messages to JSON devices, as text. Timestamps are ms since 1970. */
 export const jsonMessages = {
-  fullSync: (data: Collections, now: number) => JSON.stringify({ type: 'FULL_SYNC', data, timestamp: now }),
+  /** What stands before the records, and behind them. */
+  fullSync: (now: number) => ({ before: '{"type":"FULL_SYNC","data":', behind: `,"timestamp":${now}}` }),
   connectionConfirmed: (userId: UserId, deviceId: DeviceId, now: number) =>
     JSON.stringify({ type: 'CONNECTION_CONFIRMED', userId, deviceId, timestamp: now }),
   dataUpdate: (collection: CollectionName, document: JsonRecord, fromDevice: DeviceId, now: number) =>

@@ -1,22 +1,38 @@
 import { onTestFinished } from 'vitest';
 import { DocumentRegistry, type RegistryOptions } from '../../server/documents/registry.js';
-import { FollowedDocument } from '../../server/documents/sleep/followed-document.js';
+import { FollowedDocument, type FollowedOptions } from '../../server/documents/sleep/followed-document.js';
 import type { UserDocument } from '../../server/documents/user-document.js';
+import { MemoryStore } from '../../server/store/memory/memory-store.js';
 import type { Store } from '../../server/store/store.js';
 import type { UserId } from '../../shared/names.js';
 
 const followed = new WeakMap<UserDocument, FollowedDocument>();
 
-/** The document as native sessions follow it: all of them the same one, which is awake for good. */
+/** What it is made with, where it is not the registry that makes it; what it is opened by is left out. */
+export const followedOptions = (store: Store): Omit<FollowedOptions, 'open'> => ({
+  store,
+  safely: (action) => action(),
+  devices: {
+    store,
+    safely: (action) => action(),
+    now: () => 0,
+    maxDevices: Number.POSITIVE_INFINITY,
+    isErasing: () => false,
+  },
+  isInUse: () => false,
+  onViewDamaged: () => {},
+  onEnd: () => {},
+});
+
+/** The document as sessions follow it: all of them the same one, which is awake for good. */
 export function followedOf(document: UserDocument): FollowedDocument {
   const known = followed.get(document);
   if (known !== undefined) return known;
   const hold = { document, isSole: false, release: () => {}, letGo: () => {} };
   const made = new FollowedDocument(document.user, hold, {
-    safely: (action) => action(),
+    ...followedOptions(new MemoryStore()),
     open: async () => hold,
-    whole: async () => null,
-    onEnd: () => {},
+    isInUse: () => true,
   });
   followed.set(document, made);
   return made;

@@ -2,7 +2,8 @@ import * as decoding from 'lib0/decoding';
 import * as Y from 'yjs';
 import type { DocumentOptions } from '../../server/documents/document-options.js';
 import { Replica } from '../../server/documents/replica.js';
-import { FollowedDocument, type Hold } from '../../server/documents/sleep/followed-document.js';
+import { FollowedDocument } from '../../server/documents/sleep/followed-document.js';
+import type { Hold } from '../../server/documents/sleep/follower.js';
 import { UserDocument } from '../../server/documents/user-document.js';
 import type { SyncError } from '../../server/errors.js';
 import { messages } from '../../server/protocol/yjs.js';
@@ -14,6 +15,7 @@ import type { ById } from './clinic.js';
 import { JsonLine } from './devices/json-line.js';
 import { apply, type Change, messageOf, type ServerMessage, taken } from './devices/json-words.js';
 import { answerTo, NativeLine } from './devices/native-line.js';
+import { followedOptions } from './document.js';
 import { user } from './notes.js';
 import { unnamedDoc } from './replicas.js';
 
@@ -86,15 +88,9 @@ export class HandFlushed {
     if (isAwake && !this.followed.isAwake) this.sleeps++;
   }
 
-  /** Wakes it, as somebody does who needs it. */
-  wake(): Promise<unknown> {
-    return this.followed.isAwake ? Promise.resolve() : this.#wake(this.store);
-  }
-
   /** Everybody comes online, and everything arrives. */
   async quiesce(): Promise<void> {
     this.store.release();
-    if (this.jsons.length > 0) await this.wake();
     for (const device of this.devices) device.connect();
     for (const native of this.natives) native.askCheckpoint();
     do {
@@ -123,10 +119,8 @@ export class HandFlushed {
     const rest = await store.rest(ANNA);
     if (rest !== null) store.forget(ANNA);
     this.followed = new FollowedDocument(ANNA, rest ?? this.#hold(this.document), {
-      safely: (action) => action(),
+      ...followedOptions(store),
       open: () => this.#wake(store),
-      whole: (name, revision) => store.whole(name, revision),
-      onEnd: () => {},
     });
     this.followed.use();
   }
@@ -135,18 +129,17 @@ export class HandFlushed {
     const { followed } = this;
     const stored = await store.load(ANNA);
     if (followed.isAwake || store !== this.store) return this.#hold(this.document);
-    this.document = new UserDocument(ANNA, stored, this.#options());
+    const devices = followed.devicesAtRest().states;
+    this.document = new UserDocument(ANNA, stored, { ...this.#options(), devices });
     followed.wake(this.#hold(this.document));
     return this.#hold(this.document);
   }
 
   #hold(document: UserDocument): Hold {
-    const { jsons, store } = this;
+    const { store } = this;
     return {
       document,
-      get isSole() {
-        return !jsons.some(({ isOnline }) => isOnline);
-      },
+      isSole: true,
       release: () => {},
       letGo: () => store.forget(ANNA),
     };
@@ -306,11 +299,7 @@ export class QueuedJson {
 
   connect(): void {
     if (this.#link !== null) return;
-    if (!this.#world.followed.isAwake) {
-      void this.#world.wake();
-      return;
-    }
-    const { document, now, faults } = this.#world;
+    const { followed: document, now, faults } = this.#world;
     const closed = (error: SyncError) => faults.push(error);
     this.#confirmed = false;
     this.#link = { line: new JsonLine({ document, device: this.name, now, closed }), up: [] };

@@ -22,6 +22,8 @@ export class ObservedStore implements Store {
   prunes = 0;
   /** Records that were noted as JSON. */
   views = 0;
+  /** How often devices were saved without their document. */
+  deviceSaves = 0;
   readonly #inner: Store;
   readonly #events = new Watched();
   #gate: Promise<void> = Promise.resolve();
@@ -120,6 +122,7 @@ export class ObservedStore implements Store {
   }
 
   saveDevices(user: UserId, devices: ReadonlyMap<DeviceKey, Uint8Array | null>): Promise<void> {
+    this.deviceSaves++;
     return this.#inner.saveDevices(user, devices);
   }
 

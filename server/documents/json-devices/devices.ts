@@ -13,19 +13,33 @@ export class DeviceStates {
   readonly #max: number;
   #gone: DeviceKey[] = [];
 
-  /**
-   * @param revision the user's revision at load
-   * @param max devices that are remembered
-   */
-  constructor(
-    owner: UserId,
-    saved: ReadonlyMap<DeviceKey, Uint8Array>,
-    revision: number,
-    max = Number.POSITIVE_INFINITY,
-  ) {
+  /** @param max devices that are remembered */
+  constructor(owner: UserId, max = Number.POSITIVE_INFINITY) {
     this.#owner = owner;
     this.#max = max;
-    for (const [key, bytes] of saved) this.#states.set(key, DeviceState.decode(key, owner, bytes, revision));
+  }
+
+  /**
+   * Takes what was saved, of devices of which nothing is known here.
+   *
+   * @param revision the user's revision as it was read
+   */
+  learn(saved: ReadonlyMap<DeviceKey, Uint8Array>, revision: number): void {
+    for (const [key, bytes] of saved) {
+      if (this.#states.has(key)) continue;
+      this.#states.set(key, DeviceState.decode(key, this.#owner, bytes, revision));
+    }
+  }
+
+  keyOf = (origin: Origin): DeviceKey => deviceKey(this.#owner, origin);
+
+  has = (origin: Origin): boolean => this.#states.has(this.keyOf(origin));
+
+  /** Lets go of what is saved, of devices that are not connected; returns whether any is left. */
+  keepConnected(): boolean {
+    for (const [key, state] of this.#states) if (!state.isConnected) this.#states.delete(key);
+    this.#http.clear();
+    return this.#states.size > 0;
   }
 
   get keys(): DeviceKey[] {
@@ -68,6 +82,10 @@ export class DeviceStates {
       ...gone,
       ...states.map((state) => [state.key, state.encode(now)] as const),
     ]);
+  }
+
+  get areConnected(): boolean {
+    return this.#views.size > 0;
   }
 
   get hasUrgent(): boolean {

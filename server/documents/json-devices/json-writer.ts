@@ -21,29 +21,29 @@ export interface Item {
 }
 
 export class JsonWriter {
-  readonly #document: UserDocument;
+  readonly document: UserDocument;
   readonly #origin: Origin;
 
   constructor(document: UserDocument, origin: Origin) {
-    this.#document = document;
+    this.document = document;
     this.#origin = origin;
   }
 
   /** @throws SyncError `INVALID_NAME` for a name that the document does not have yet, and may not get */
   mustKnowNames(message: ChangeMessage): void {
-    refuseNewNames(message, (name) => knowsName(this.#document.doc, name));
+    refuseNewNames(message, (name) => knowsName(this.document.doc, name));
   }
 
   /** @throws SyncError `DOCUMENT_FULL`, with the index of the first item that does not fit behind those before it */
   mustFit(items: readonly Item[]): void {
     const sum = { bytes: 0, structs: 0 };
     for (const { message, index } of items) {
-      const current = this.#document.record(message);
+      const current = this.document.record(message);
       const isUpdate = message.type === 'DATA_UPDATE';
       const growth = isUpdate ? growthOfRecord(current, message.document) : growthOfDeletion(current);
       sum.bytes += growth.bytes;
       sum.structs += growth.structs;
-      if (isUpdate) this.#document.quota.mustTake(sum, index);
+      if (isUpdate) this.document.quota.mustTake(sum, index);
     }
   }
 
@@ -58,7 +58,7 @@ export class JsonWriter {
     contextOf: (message: ChangeMessage) => WriteContext,
     onWritten: (message: ChangeMessage, context: WriteContext) => void = () => {},
   ): WrittenMessage[] {
-    const document = this.#document;
+    const { document } = this;
     const { history } = document;
     const contexts = new Map<ChangeMessage, WriteContext>();
     const made = new Map<string, number>();

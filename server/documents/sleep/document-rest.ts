@@ -7,10 +7,13 @@ import type { DocumentCompaction } from '../compaction/document-compaction.js';
 import type { StoredSize } from '../compaction/stored-size.js';
 import type { Gate } from '../gate.js';
 import type { HistoryWindow } from '../history/history-window.js';
+import { RecordsView } from '../records/records-view.js';
 import type { ReplicaHolder } from '../replica-holder.js';
 
 /** Length of an update without structs and deletions. */
 const NOTHING = 2;
+/** The most that is noted of the records of a document, in bytes. */
+const MAX_VIEW = 2 ** 20;
 
 export interface RestParts {
   readonly user: UserId;
@@ -26,6 +29,10 @@ export class DocumentRest {
   readonly #noted: RestRow | null;
   readonly #parts: RestParts;
   readonly #store: Store;
+  /** Its records were asked for as JSON, or will be. */
+  #isReadAsJson = false;
+  /** What was noted of its records can't be read. */
+  #isViewLost = false;
 
   /** @param noted what was noted of the document as it was loaded */
   constructor(noted: RestRow | null, parts: RestParts, store: Store) {
@@ -37,6 +44,16 @@ export class DocumentRest {
   /** Grows with each change of the document. */
   get changes(): number {
     return this.#parts.size.added;
+  }
+
+  /** Somebody is there who reads its records as JSON: they are noted, too, for the next time. */
+  noteReader(): void {
+    this.#isReadAsJson = true;
+  }
+
+  /** What was noted of its records is damaged. */
+  loseView(): void {
+    this.#isViewLost = true;
   }
 
   /** Nothing is under way: what the document has is what is stored. */
@@ -64,10 +81,22 @@ export class DocumentRest {
   note(): RestRow | null {
     const { user, replicas, size } = this.#parts;
     if (!this.isCalm || replicas.current.erased !== null || !takesWork(this.#store.state)) return null;
-    const row = this.#row();
+    const known = this.#row();
+    const isKept = known.hasView && !this.#isViewLost;
+    const view = this.#isReadAsJson && !isKept && size.updates > 0 ? this.#view() : undefined;
+    const hasView = isKept || view !== undefined;
+    const row = hasView === known.hasView && view === undefined ? known : { ...known, hasView };
     // Where it can't be noted, the next one who comes loads the document.
-    if (row !== this.#noted && size.updates > 0) this.#store.putToRest(user, row).catch(() => {});
+    if (row !== this.#noted && size.updates > 0) this.#store.putToRest(user, row, view).catch(() => {});
     return row;
+  }
+
+  /** Of a large document it would take long to write them; whoever wants them then loads it. */
+  #view(): Uint8Array | undefined {
+    const { size, replicas } = this.#parts;
+    if (size.bytes > MAX_VIEW) return undefined;
+    const view = RecordsView.encode(replicas.current.images.collections());
+    return view.length > MAX_VIEW ? undefined : view;
   }
 
   #row(): RestRow {

@@ -1,42 +1,27 @@
 /**
- * A user's document as native connections follow it: awake, or asleep, when it is in the store alone. All of them
+ * A user's document as connections follow it: awake, or asleep, when it is in the store alone. All of them
  * follow the same one, so that they are awake or asleep together.
  */
 import { SHARED_DOCUMENT, type UserId } from '../../../shared/names.js';
 import { SyncError } from '../../errors.js';
 import type { Dependency } from '../../protocol/missing.js';
 import type { YjsMessage } from '../../protocol/yjs.js';
-import type { RestRow } from '../../store/store.js';
+import type { RestRow, Store } from '../../store/store.js';
 import { AwarenessStates } from '../awareness.js';
-import type { Origin, Subscriber } from '../changes.js';
+import type { Origin } from '../changes.js';
 import type { Saw } from '../document-options.js';
 import type { ReceiveResult } from '../intake/intake.js';
+import type { DeviceStates } from '../json-devices/devices.js';
+import type { SocketView } from '../json-devices/socket-view.js';
 import type { MadeAt } from '../later-wins/made-at.js';
+import { RecordsView } from '../records/records-view.js';
 import type { Safely } from '../safely.js';
 import type { Turns } from '../turns/turns.js';
 import { UserTurns } from '../turns/user-turns.js';
 import type { UserDocument } from '../user-document.js';
+import { DevicesAtRest, type RestingDevicesOptions } from './devices-at-rest.js';
+import type { Follower, Hold } from './follower.js';
 import { answerFor, needsDocument } from './needs-document.js';
-
-/** A connection that follows a document, awake or not. */
-export interface Follower extends Subscriber {
-  /** It waits for nothing of the document. */
-  readonly isQuiet: boolean;
-  /** Its device fetches a document anew that was rewritten (P10). */
-  readonly takesRewrites: boolean;
-  /** Takes messages that say who is there. */
-  tell(frames: readonly Uint8Array[]): void;
-}
-
-/** A document that is held in memory. */
-export interface Hold {
-  readonly document: UserDocument;
-  /** Whether nobody else uses it. */
-  readonly isSole: boolean;
-  release(): void;
-  /** The same, and it leaves the memory at once. */
-  letGo(): void;
-}
 
 /** What one is made with, the same for all. */
 export interface FollowedOptions {
@@ -44,8 +29,12 @@ export interface FollowedOptions {
   readonly safely: Safely;
   /** Loads the document, and wakes who follows it. */
   readonly open: (user: UserId) => Promise<Hold>;
-  /** The update that a document at rest is stored as. */
-  readonly whole: (user: UserId, revision: number) => Promise<Uint8Array | null>;
+  readonly store: Pick<Store, 'whole' | 'view'>;
+  readonly devices: RestingDevicesOptions;
+  /** Whether it is in memory, or is being loaded, for whomever. */
+  readonly isInUse: (user: UserId) => boolean;
+  /** What was noted of its records can't be read, and is made anew. */
+  readonly onViewDamaged: (user: UserId) => void;
   /** Nobody follows it any more, or it has failed. */
   readonly onEnd: (followed: FollowedDocument) => void;
 }
@@ -59,6 +48,9 @@ export class FollowedDocument {
   readonly #followers = new Set<Follower>();
   readonly #turns: UserTurns;
   #state: Hold | RestRow;
+  /** While it sleeps, of JSON devices that are there. */
+  #devices: DevicesAtRest | null = null;
+  #isViewLost = false;
   /** What came in while it wakes. */
   #waiting: (() => void)[] | null = null;
   #failure: SyncError | null = null;
@@ -109,6 +101,28 @@ export class FollowedDocument {
     return 'document' in this.#state ? this.#state.document : null;
   }
 
+  /** In memory, or why it can't be asked. */
+  get orFailure(): UserDocument | SyncError {
+    return this.failure ?? this.#document ?? this.#notAwake();
+  }
+
+  get revision(): number {
+    return 'document' in this.#state ? this.#state.document.revision : this.#state.revision;
+  }
+
+  /** Those that have to be known first: see `whenKnown`. */
+  get devices(): DeviceStates {
+    return this.#document?.devices ?? this.devicesAtRest().states;
+  }
+
+  /** What a document takes over that is loaded while this one sleeps. */
+  devicesAtRest(connected: DeviceStates | null = null): DevicesAtRest {
+    const failed = (error: SyncError) => this.fail(error);
+    const parts = { turns: this.#turns, failed };
+    this.#devices ??= new DevicesAtRest(this.user, connected, this.#options.devices, parts);
+    return this.#devices;
+  }
+
   /** Somebody uses it, until he calls what this returns. */
   use(): () => void {
     this.#uses++;
@@ -117,12 +131,15 @@ export class FollowedDocument {
       if (isReleased) return;
       isReleased = true;
       this.#uses--;
-      this.#endUnused();
+      this.endUnused();
     };
   }
 
-  #endUnused(): void {
+  /** Ends where nobody uses it; who loads its document takes over what is known of its devices. */
+  endUnused(): void {
     if (this.#uses > 0 || this.#waiting !== null) return;
+    if (this.#devices !== null && this.#options.isInUse(this.user)) return;
+    this.saveDevices('all');
     this.#options.onEnd(this);
     if ('document' in this.#state) this.#state.release();
   }
@@ -148,9 +165,57 @@ export class FollowedDocument {
     else task();
   }
 
+  /** Runs `task` when it is the user's turn. */
+  enter(task: () => void): void {
+    this.#turns.enter(() => this.whenReady(task));
+  }
+
+  /** The records as they were noted; `null` where the document has to be asked. */
+  async readView(revision: number): Promise<RecordsView | null> {
+    try {
+      const bytes = await this.#options.store.view(this.user, revision);
+      if (bytes !== null) return RecordsView.decode(bytes);
+    } catch (error) {
+      if (error instanceof SyncError && error.code !== 'DOCUMENT_CORRUPT') throw error;
+      this.#options.onViewDamaged(this.user);
+    }
+    this.#isViewLost = true;
+    return null;
+  }
+
+  /** Lets what comes in wait for the store; then runs `task` before all of that, with `null` where it did not answer. */
+  readFirst<T>(reading: Promise<T>, task: (found: T | null) => void): void {
+    let found: T | null = null;
+    const waiting = [() => task(found)];
+    this.#waiting = waiting;
+    this.#turns.block();
+    const goOn = () => {
+      if (this.#waiting !== waiting) return; // somebody has woken it, or it has failed
+      this.#goOn();
+      this.endUnused();
+    };
+    reading.then((value) => {
+      found = value;
+      goOn();
+    }, goOn);
+  }
+
+  /** Makes durable what must not wait for the next change, or all that is not durable yet, of the devices. */
+  saveDevices(which: 'urgent' | 'all'): void {
+    if (this.#document !== null) this.#document.saveDevices(which);
+    // An empty document shows a device nothing that would have to be remembered.
+    else if (this.#failure === null && this.revision > 0) this.#devices?.save(which);
+  }
+
+  /** The connection of a JSON device is gone. */
+  disconnect(view: SocketView, now: number): void {
+    this.devices.disconnect(view, now);
+    if (!this.isAwake) this.saveDevices('all');
+  }
+
   /** Wakes the document where this message needs it. */
   prepareFor(message: YjsMessage): void {
-    if (!('document' in this.#state) && needsDocument(message, this.#state)) this.#wake();
+    if (!('document' in this.#state) && needsDocument(message, this.#state)) this.needs();
   }
 
   /** Calls `done` once everything that the document has now is durable; in the order of the calls. */
@@ -158,8 +223,12 @@ export class FollowedDocument {
     if (this.#failure !== null) failed?.(this.#failure);
     else if (this.#waiting !== null) this.#waiting.push(() => this.afterDurable(done, failed));
     else if (this.#document !== null) this.#document.afterDurable(done, failed);
+    else if (this.#devices !== null) this.#devices.afterDurable(done, failed);
     else done();
   }
+
+  /** The same as a promise, for a request that has to wait. */
+  durable = (): Promise<void> => new Promise((resolve, reject) => this.afterDurable(resolve, reject));
 
   stateVector(): Uint8Array {
     return 'document' in this.#state ? this.#state.document.stateVector() : this.#state.stateVector;
@@ -174,10 +243,10 @@ export class FollowedDocument {
 
   /** Where that can't be told without the document, it is woken. */
   async #whole(stateVector: Uint8Array, { revision }: RestRow): Promise<Uint8Array> {
-    const whole = await this.#options.whole(this.user, revision).catch(() => null);
+    const whole = await this.#options.store.whole(this.user, revision).catch(() => null);
     if (whole !== null) return whole;
-    this.#wake();
     return await new Promise((resolve, reject) => {
+      this.whenReady(() => this.needs());
       this.whenReady(() => {
         const document = this.#document;
         if (document === null) return reject(this.#notAwake());
@@ -215,7 +284,8 @@ export class FollowedDocument {
     return error ?? new SyncError('INTERNAL', 'A message came while the document that it needs slept.');
   }
 
-  #wake(): void {
+  /** Wakes the document: what comes in from here on waits until it is there, or can't be. */
+  needs(): void {
     if (this.#document !== null || this.#waiting !== null || this.#failure !== null) return;
     this.#waiting = [];
     this.#unavailable = null;
@@ -240,21 +310,27 @@ export class FollowedDocument {
     }
     this.#unavailable = error;
     this.#goOn();
-    this.#endUnused();
+    this.endUnused();
   }
 
   /** The document was loaded, by whomever: from here on it is followed there. Nobody changes it before. */
   wake(hold: Hold): void {
+    const { document } = hold;
+    const saving = this.#devices?.saving ?? null;
+    if (saving !== null) document.follow(saving);
+    if (document.devices.areConnected) document.rest.noteReader();
+    if (this.#isViewLost) document.rest.loseView();
+    this.#devices = null;
     this.#state = hold;
     this.#changes = -1;
-    for (const follower of this.#followers) hold.document.join(follower);
+    for (const follower of this.#followers) document.join(follower);
     this.#goOn();
-    this.#endUnused();
+    this.endUnused();
   }
 
   /** What its connections have is of a document that is gone; it goes on without them. */
   sendAway(error: SyncError): void {
-    for (const follower of [...this.#followers]) this.#options.safely(() => follower.fail(error));
+    for (const follower of [...this.#followers]) this.#options.safely(() => follower.rewritten(error));
   }
 
   /** It can't be loaded: everybody has to start anew. */
@@ -303,7 +379,9 @@ export class FollowedDocument {
     const row = document.rest.prepare() ? document.rest.note() : null;
     if (row === null) return;
     for (const follower of this.#followers) document.leave(follower);
+    this.#isViewLost = false;
     this.#state = row;
+    if (document.devices.keepConnected()) this.devicesAtRest(document.devices);
     hold.letGo();
   }
 }

@@ -1,10 +1,12 @@
-/** The documents that native connections follow, one per user, whether they are in memory or not. */
+/** The documents that connections follow, one per user, whether they are in memory or not. */
 import type { UserId } from '../../../shared/names.js';
 import type { SyncError } from '../../errors.js';
 import { type RestRow, type Store, takesWork } from '../../store/store.js';
+import type { DeviceStates } from '../json-devices/devices.js';
 import type { Safely } from '../safely.js';
 import type { Turns } from '../turns/turns.js';
-import { FollowedDocument, type FollowedOptions, type Hold } from './followed-document.js';
+import { FollowedDocument, type FollowedOptions } from './followed-document.js';
+import type { Hold } from './follower.js';
 import { Wakes } from './wakes.js';
 
 /** A document that somebody follows; `release` it when done. */
@@ -28,6 +30,11 @@ export interface SleepOptions {
   readonly turns?: Turns | undefined;
   /** So long after its last change a document sleeps, in ms; `null`: never. */
   readonly restAfter: number | null;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  /** JSON devices that are remembered of a user. */
+  readonly maxDevices: number;
+  readonly onViewDamaged: (user: UserId) => void;
 }
 
 /** How long documents are put to sleep before others have their turn, in ms. */
@@ -45,13 +52,17 @@ export class FollowedDocuments {
   constructor(documents: Documents, options: SleepOptions) {
     this.#documents = documents;
     this.#options = options;
-    const { store, safely, turns } = options;
+    const { store, safely, turns, now, maxDevices, onViewDamaged } = options;
     const wakes = new Wakes(store);
+    const isErasing = (user: UserId) => documents.notErasing(user) !== undefined;
     this.#each = {
       safely,
       turns,
       open: (user) => wakes.run(() => documents.open(user)),
-      whole: (user, revision) => store.whole(user, revision),
+      store,
+      devices: { store, safely, now, maxDevices, isErasing },
+      isInUse: documents.isInUse,
+      onViewDamaged,
       onEnd: (followed) => {
         if (this.#followed.get(followed.user) === followed) this.#followed.delete(followed.user);
       },
@@ -139,6 +150,25 @@ export class FollowedDocuments {
     return { document: followed, release: followed.use() };
   }
 
+  /** The JSON devices that are connected while it sleeps, for the document that is being loaded. */
+  devices(user: UserId): DeviceStates | undefined {
+    const followed = this.#followed.get(user);
+    return followed === undefined || followed.isAwake ? undefined : followed.devicesAtRest().states;
+  }
+
+  /** It could not be loaded. */
+  sleepOn(user: UserId): void {
+    this.#followed.get(user)?.endUnused();
+  }
+
+  /** Hands over what is known of devices and is not durable; resolves when all of it is, or can't be. */
+  async flush(): Promise<void> {
+    await this.#awake();
+    const asleep = [...this.#followed.values()].filter(({ isAwake }) => !isAwake);
+    for (const followed of asleep) followed.saveDevices('all');
+    await Promise.allSettled(asleep.map((followed) => followed.durable()));
+  }
+
   /** The document was loaded: who follows it, does so there. */
   wake(user: UserId, hold: () => Hold): void {
     this.#lookUps.delete(user);
@@ -152,7 +182,7 @@ export class FollowedDocuments {
   }
 
   /** Resolves when what came in for documents that are being woken is done, or can't be. */
-  async awake(): Promise<void> {
+  async #awake(): Promise<void> {
     const waking = [...this.#followed.values()].filter(({ isPaused }) => isPaused);
     await Promise.all(waking.map((followed) => new Promise<void>((done) => followed.whenReady(done))));
   }

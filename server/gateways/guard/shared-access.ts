@@ -5,7 +5,8 @@ import { type CollectionName, SHARED_DOCUMENT, type UserId } from '../../../shar
 import { modeByToken } from '../../access/access.js';
 import type { Config } from '../../config.js';
 import { DurableRecords } from '../../documents/durable-records.js';
-import type { DocumentRegistry } from '../../documents/registry.js';
+import type { DocumentRegistry, Lease } from '../../documents/registry.js';
+import type { FollowedDocument } from '../../documents/sleep/followed-document.js';
 import { SyncError } from '../../errors.js';
 import type { Grant } from './authorize.js';
 
@@ -13,6 +14,8 @@ export interface SharedAccess {
   readonly collections: ReadonlySet<CollectionName>;
   /** `null` where the document is damaged: then users still have what is theirs. */
   readonly records: DurableRecords | null;
+  /** As connections follow it, awake; `null` where it is damaged. */
+  readonly document: FollowedDocument | null;
   /** In whose hands the device is: there are many people's in this document. */
   readonly actor: UserId;
   readonly readOnly: boolean;
@@ -38,16 +41,32 @@ export async function openShared(
   const readOnly = modeByToken(principal, SHARED_DOCUMENT) !== 'write';
   const who = { collections, actor: actor ?? user, readOnly };
   try {
-    const lease = await registry.open(SHARED_DOCUMENT);
-    const release = () => lease.release();
-    const records = await DurableRecords.of(lease.document).catch((error: unknown) => {
+    const following = await registry.follow(SHARED_DOCUMENT);
+    const release = () => following.release();
+    const { document } = following;
+    const [records, awake] = await openRecords(registry).catch((error: unknown) => {
       release();
       throw error;
     });
-    return { ...who, records, release };
+    const releaseBoth = () => {
+      release();
+      awake.release();
+    };
+    return { ...who, records, document, release: releaseBoth };
   } catch (error) {
     if (!(error instanceof SyncError && error.code === 'DOCUMENT_CORRUPT')) throw error;
-    return { ...who, records: null, release: () => {} };
+    return { ...who, records: null, document: null, release: () => {} };
+  }
+}
+
+/** It stays awake until it is released. */
+async function openRecords(registry: DocumentRegistry): Promise<[DurableRecords, Lease]> {
+  const lease = await registry.open(SHARED_DOCUMENT);
+  try {
+    return [await DurableRecords.of(lease.document), lease];
+  } catch (error) {
+    lease.release();
+    throw error;
   }
 }
 

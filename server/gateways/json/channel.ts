@@ -2,14 +2,17 @@
  * One document as a JSON connection follows and changes it: that of its user, or the shared one (D8). What the
  * device may be looking at, what it has received and what it waits for is known for each by itself.
  */
-import type { Collections } from '../../../shared/json.js';
 import type { CollectionName, DeviceId } from '../../../shared/names.js';
-import type { DurableChange, Origin, RecordChange, Subscriber } from '../../documents/changes.js';
+import type { DurableChange, Origin, RecordChange } from '../../documents/changes.js';
 import { JsonWriter } from '../../documents/json-devices/json-writer.js';
 import { neededFrom } from '../../documents/json-devices/merge-write.js';
 import { Receipts } from '../../documents/json-devices/receipts.js';
 import type { SocketView } from '../../documents/json-devices/socket-view.js';
 import type { WriteContext } from '../../documents/json-devices/write-context.js';
+import type { RecordsView } from '../../documents/records/records-view.js';
+import type { FollowedDocument } from '../../documents/sleep/followed-document.js';
+import type { Follower } from '../../documents/sleep/follower.js';
+import { whenAwake, whenKnown } from '../../documents/sleep/when-shown.js';
 import type { UserDocument } from '../../documents/user-document.js';
 import { SyncError } from '../../errors.js';
 import type { Log } from '../../log.js';
@@ -21,7 +24,7 @@ import { type RecordMessage, recordMessage, type Shown } from './record-message.
 
 /** What a channel needs of its connection. */
 export interface ChannelOptions {
-  readonly document: UserDocument;
+  readonly document: FollowedDocument;
   readonly device: DeviceId;
   readonly actor: string | null;
   readonly readOnly: boolean;
@@ -48,10 +51,9 @@ export interface ChannelOptions {
   readonly syncAgain: () => void;
 }
 
-export class JsonChannel implements Subscriber {
+export class JsonChannel implements Follower {
   readonly #options: ChannelOptions;
   readonly #origin: Origin;
-  readonly #writer: JsonWriter;
   readonly #receipts: Receipts;
   readonly #pace: Pace<RecordMessage>;
   readonly #limit: JsonLimit;
@@ -66,7 +68,6 @@ export class JsonChannel implements Subscriber {
     const { document, device, actor, name, ping, together, pace, now } = options;
     this.#options = options;
     this.#origin = { via: 'json', device, actor, subscriber: this };
-    this.#writer = new JsonWriter(document, this.#origin);
     this.#pace = new Pace({
       gap: pace?.gap ?? 0,
       now,
@@ -85,6 +86,25 @@ export class JsonChannel implements Subscriber {
     return this.#options.device;
   }
 
+  /** No full sync is under way, and nothing waits to be sent, or to be durable. */
+  get isQuiet(): boolean {
+    return this.#unsaved.length === 0 && this.#pace.isQuiet;
+  }
+
+  /** A JSON device has records, which are the same. */
+  readonly takesRewrites = true;
+  rewritten(): void {}
+
+  /** Who is there, JSON devices are not told. */
+  tell(): void {}
+
+  /** Runs `task` when what is known of the device is there: `open` needs it. */
+  whenKnown(task: () => void): void {
+    const { document, isRemembered, end } = this.#options;
+    if (isRemembered) whenKnown(document, this.#origin, task, end);
+    else document.whenReady(task);
+  }
+
   /** Follows the document from here; what is shown of it first has to be durable from now on. */
   open(): void {
     const { document, isRemembered, now } = this.#options;
@@ -101,7 +121,7 @@ export class JsonChannel implements Subscriber {
   }
 
   /** These records will be in a full sync of this size. */
-  showsAll(records: Collections, size: number): void {
+  showsAll(records: RecordsView, size: number): void {
     this.#limit.sendsAll(records, size);
     this.#options.document.saveDevices('urgent');
   }
@@ -155,39 +175,43 @@ export class JsonChannel implements Subscriber {
     this.#pace.stop();
     document.leave(this);
     document.whenReady(() => {
-      if (this.#view !== null) document.devices.disconnect(this.#view, now());
+      if (this.#view !== null) document.disconnect(this.#view, now());
     });
   }
 
   /** Compares the write with what the device may have been looking at, which may have to be read first (L4–L9). */
   change(message: ChangeMessage): void {
-    const { document, readOnly, send, guard } = this.#options;
-    if (readOnly) send(jsonMessages.error(new SyncError('READ_ONLY'), message.ack));
-    else
-      document.whenReady(() =>
-        guard(() => {
-          this.#writer.mustKnowNames(message);
-          this.#change(message);
-        }, message.ack),
-      );
+    const { document, readOnly, send, guard, end } = this.#options;
+    if (readOnly) {
+      send(jsonMessages.error(new SyncError('READ_ONLY'), message.ack));
+      return;
+    }
+    const notSaved = (error: SyncError) => {
+      send(jsonMessages.error(new SyncError('NOT_SAVED'), message.ack));
+      end(error);
+    };
+    const change = (awake: UserDocument) => guard(() => this.#change(message, awake), message.ack);
+    whenAwake(document, change, notSaved);
   }
 
-  #change(message: ChangeMessage): void {
-    const { document, now, guard } = this.#options;
+  #change(message: ChangeMessage, document: UserDocument): void {
+    const { now, guard } = this.#options;
+    const writer = new JsonWriter(document, this.#origin);
+    writer.mustKnowNames(message);
     const context = this.#view?.contextOf(message, now());
-    if (context === undefined || this.#isErased(message, context)) return;
-    this.#repeatLost(message, context);
+    if (context === undefined || this.#isErased(message, context, document)) return;
+    this.#repeatLost(message, context, document);
     document.withHistory(neededFrom(document.doc, message, context), () =>
       guard(() => {
-        this.#write(message, context);
+        this.#write(message, context, writer);
         this.acknowledge(message.ack);
       }, message.ack),
     );
   }
 
   /** What the app may have lost when it made this write is sent once more. */
-  #repeatLost(message: ChangeMessage, context: WriteContext): void {
-    const { document, pace, now } = this.#options;
+  #repeatLost(message: ChangeMessage, context: WriteContext, document: UserDocument): void {
+    const { pace, now } = this.#options;
     if (pace === undefined || pace.gap === 0) return;
     const { revision } = document;
     const shown = { revision, since: revision, answers: null };
@@ -210,8 +234,8 @@ export class JsonChannel implements Subscriber {
   }
 
   /** Whether the write is from before an erasure: then the device is told, and has to clear first (P7). */
-  #isErased({ ack }: ChangeMessage, context: WriteContext): boolean {
-    const { document, send, end } = this.#options;
+  #isErased({ ack }: ChangeMessage, context: WriteContext, document: UserDocument): boolean {
+    const { send, end } = this.#options;
     const refusal = document.erased?.refusalOf(context) ?? null;
     if (refusal === null) return false;
     send(jsonMessages.error(refusal, ack));
@@ -223,14 +247,15 @@ export class JsonChannel implements Subscriber {
    * The sender gets the record too when its own store would be left with something else: when the merge differs
    * from what it sent, or when something without its write was on its way to it (L3).
    */
-  #write(message: ChangeMessage, context: WriteContext): void {
-    const { document, log, now } = this.#options;
+  #write(message: ChangeMessage, context: WriteContext, writer: JsonWriter): void {
+    const { log, now } = this.#options;
+    const { document } = writer;
     const { collection, id } = message;
     const isCrossed = this.#receipts.isOpen(message);
     const isFresh = this.#view?.isFresh(message, context, now()) ?? false;
     const endWatch = this.#receipts.watch(message);
-    this.#writer.mustFit([{ message }]);
-    const [written] = this.#writer.write([message], () => context);
+    writer.mustFit([{ message }]);
+    const [written] = writer.write([message], () => context);
     if (written === undefined) return;
     const { outcome } = written;
     const { record, corrected } = outcome;
@@ -276,7 +301,7 @@ export class JsonChannel implements Subscriber {
 
   #logBroadcast(): void {
     const { document, log } = this.#options;
-    const others = [...document.subscribers].filter((subscriber) => subscriber !== this);
+    const others = [...document.followers].filter((follower) => follower !== this);
     const devices = others.map(({ device }) => device);
     if (devices.length > 0) log('broadcast', { user: document.user, devices });
   }

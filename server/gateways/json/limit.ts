@@ -1,6 +1,6 @@
 /** How large a message of a JSON device may be: what it was sent, it can send back (L10). */
-import type { Collections, JsonRecord } from '../../../shared/json.js';
 import type { DeviceState } from '../../documents/json-devices/device.js';
+import type { RecordsView } from '../../documents/records/records-view.js';
 
 /** What comes back may have something added, or be from an encoder that escapes more. */
 const ROOM_FOR_EDITS = 2;
@@ -25,31 +25,11 @@ export class JsonLimit {
   }
 
   /** All records go out, in a message of this size. */
-  sendsAll(collections: Collections, size: number): void {
-    if (this.#matters(size)) this.sends(largestOf(collections));
+  sendsAll(records: RecordsView, size: number): void {
+    if (this.#matters(size)) this.sends(records.largest);
   }
 
   #matters(size: number): boolean {
     return ROOM_FOR_EDITS * size > this.#maxMessage;
   }
-}
-
-/** Records are not changed once they are read, so each is measured once. */
-const sizes = new WeakMap<JsonRecord, number>();
-
-/** In bytes, as JSON. */
-function largestOf(collections: Collections): number {
-  let largest = 0;
-  for (const records of Object.values(collections)) {
-    for (const record of records) largest = Math.max(largest, sizeOf(record));
-  }
-  return largest;
-}
-
-function sizeOf(record: JsonRecord): number {
-  const known = sizes.get(record);
-  if (known !== undefined) return known;
-  const size = Buffer.byteLength(JSON.stringify(record));
-  sizes.set(record, size);
-  return size;
 }

@@ -1,14 +1,17 @@
 import type { DeviceId } from '../../../shared/names.js';
-import type { UserDocument } from '../../documents/user-document.js';
+import type { FollowedDocument } from '../../documents/sleep/followed-document.js';
 import type { SyncError } from '../../errors.js';
 import type { Log } from '../../log.js';
 import type { SharedAccess } from '../guard/shared-access.js';
 
+/** A message, which may be encoded already. */
+export type Text = string | Buffer;
+
 /** What a session can do to its connection. */
 export interface JsonOutbox {
-  send(text: string | Buffer): void;
+  send(text: Text): void;
   /** Sends what the device asked for; `sent` is called when it has left. */
-  answer(text: string, sent: () => void): void;
+  answer(text: Buffer, sent: () => void): void;
   /** A WebSocket ping; every client answers it with a pong of the same payload by itself. */
   ping(payload: string): void;
   /** What `work` sends leaves in one write. */
@@ -18,7 +21,7 @@ export interface JsonOutbox {
 }
 
 export interface JsonSessionOptions {
-  readonly document: UserDocument;
+  readonly document: FollowedDocument;
   readonly device: DeviceId;
   /** The person the device acts for; left out where none is known. */
   readonly actor?: string | null;

@@ -56,6 +56,11 @@ export class Pace<Message extends Outgoing> {
     return this.#bytes;
   }
 
+  /** No full sync is under way, and nothing waits. */
+  get isQuiet(): boolean {
+    return !this.#isHeld && this.#bytes + this.#bytesAgain === 0;
+  }
+
   /** The oldest revision that was not sent yet. */
   get oldest(): number {
     if (this.#bytes === 0) return Number.POSITIVE_INFINITY;

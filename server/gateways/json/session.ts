@@ -1,15 +1,16 @@
 /** One connection of a JSON device, without its socket: messages in, messages out (L1–L11). */
 
-import type { Collections } from '../../../shared/json.js';
 import type { CollectionName } from '../../../shared/names.js';
-import type { DurableRecords } from '../../documents/durable-records.js';
+import { RecordsView } from '../../documents/records/records-view.js';
+import type { FollowedDocument } from '../../documents/sleep/followed-document.js';
+import { whenShown } from '../../documents/sleep/when-shown.js';
 import { SyncError } from '../../errors.js';
 import { type ChangeMessage, type JsonMessage, jsonMessages } from '../../protocol/json.js';
-import { type SharedAccess, withoutShared } from '../guard/shared-access.js';
+import type { SharedAccess } from '../guard/shared-access.js';
 import { BadMessages } from './bad-messages.js';
 import { JsonChannel } from './channel.js';
 import { MessageReader } from './message-reader.js';
-import type { JsonSessionOptions } from './options.js';
+import type { JsonSessionOptions, Text } from './options.js';
 
 export class JsonSession {
   readonly #options: JsonSessionOptions;
@@ -36,7 +37,7 @@ export class JsonSession {
       now,
       pace: options.pace,
       log,
-      send: (text: string | Buffer) => this.#send(text),
+      send: (text: Text) => this.#send(text),
       ping: (payload: string) => outbox.ping(payload),
       together: <Result>(work: () => Result) => outbox.together(work),
       guard: (action: () => void, ack?: string) => this.#guard(action, ack),
@@ -46,20 +47,25 @@ export class JsonSession {
     const shows = (name: CollectionName) => !shared?.collections.has(name);
     const own = { document, actor, readOnly, shows };
     this.#own = new JsonChannel({ ...common, ...own, isRemembered: true, name: '' });
-    const isShown = shared !== null && shared.records !== null;
-    this.#shared = isShown ? new JsonChannel({ ...common, ...channelOf(shared, shared.records) }) : null;
+    const everybodys = shared?.document ?? null;
+    this.#shared =
+      shared === null || everybodys === null
+        ? null
+        : new JsonChannel({ ...common, ...channelOf(shared, everybodys) });
   }
 
   /** Sends everything, confirms the connection, and follows the document from here (L1). */
   start(): void {
-    this.#options.document.whenReady(() => this.#followShared(() => this.#greet()));
+    this.#options.document.whenReady(() =>
+      this.#followShared(() => this.#own.whenKnown(() => this.#greet())),
+    );
   }
 
   /** What of the shared document is not durable yet has to be, before the first full sync shows it. */
   #followShared(then: () => void): void {
-    const document = this.#options.shared?.records?.document;
+    const document = this.#options.shared?.document ?? null;
     if (this.#ended) return;
-    if (document === undefined) {
+    if (document === null) {
       then();
       return;
     }
@@ -186,15 +192,21 @@ export class JsonSession {
   }
 
   #sendFullSync(): void {
+    const end = (error: SyncError) => this.#end(error);
+    whenShown(this.#options.document, (records) => this.#sendRecords(records), end);
+  }
+
+  /** @param records of the user's document, as it is now */
+  #sendRecords(records: RecordsView): void {
     const { document, shared, now } = this.#options;
-    const own = withoutShared(document.collections(), shared);
+    const own = shared == null ? records : records.without(shared.collections);
     const { revision } = document;
-    const text = jsonMessages.fullSync(own, now());
+    const text = fullSync(own, now());
     this.#own.showsAll(own, text.length);
     document.afterDurable(() => {
-      const everybodys = shared?.records?.of(shared.collections) ?? {};
-      const all = { ...own, ...everybodys };
-      const message = shared == null ? text : jsonMessages.fullSync(all, now());
+      const everybodys = RecordsView.of(shared?.records?.of(shared.collections) ?? {});
+      const all = shared == null ? own : own.with(everybodys);
+      const message = shared == null ? text : fullSync(all, now());
       if (!this.#ended) this.#options.outbox.answer(message, () => this.#fullSyncSent());
       this.#own.sentAll(revision);
       this.#shared?.showsAll(everybodys, message.length);
@@ -203,10 +215,9 @@ export class JsonSession {
     });
   }
 
-  #logSync(all: Collections): void {
+  #logSync({ counts }: RecordsView): void {
     const { document, device, log } = this.#options;
-    const collections = Object.fromEntries(Object.entries(all).map(([name, { length }]) => [name, length]));
-    log('initialData', { user: document.user, device, collections });
+    log('initialData', { user: document.user, device, collections: counts });
   }
 
   /** One that was asked for meanwhile is answered by it. */
@@ -214,7 +225,7 @@ export class JsonSession {
     this.#fullSyncWaiting = false;
   }
 
-  #send(text: string | Buffer): void {
+  #send(text: Text): void {
     if (!this.#ended) this.#options.outbox.send(text);
   }
 
@@ -231,5 +242,10 @@ const SYNC_AGAIN_AFTER = 5_000;
 /** Marks the pings of the shared document. */
 const SHARED = 's';
 
-const channelOf = ({ actor, readOnly }: SharedAccess, { document }: DurableRecords) =>
+function fullSync(records: RecordsView, now: number): Buffer {
+  const { before, behind } = jsonMessages.fullSync(now);
+  return records.toJson(before, behind);
+}
+
+const channelOf = ({ actor, readOnly }: SharedAccess, document: FollowedDocument) =>
   ({ document, actor, readOnly, shows: () => true, isRemembered: !readOnly, name: SHARED }) as const;

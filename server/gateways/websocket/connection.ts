@@ -1,5 +1,4 @@
 /** What is known of one open WebSocket, from the upgrade on. */
-import type { Lease } from '../../documents/registry.js';
 import type { Following } from '../../documents/sleep/followed-documents.js';
 import type { SharedAccess } from '../guard/shared-access.js';
 import type { JsonSession } from '../json/session.js';
@@ -24,7 +23,7 @@ export interface Connection {
   readonly wire: Wire;
   session: Session | null;
   /** The user's document, and the shared one, once they are open; before, what is looked up of it. */
-  lease: Lease | Found;
+  lease: Found;
   shared: SharedAccess | null;
   /** Nothing more is taken from it. */
   isShut: boolean;

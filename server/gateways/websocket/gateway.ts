@@ -3,11 +3,10 @@ import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { WebSocket, WebSocketServer } from 'ws';
 import { expiryOf } from '../../access/access.js';
-import type { DocumentRegistry, Lease } from '../../documents/registry.js';
-import { FollowedDocument } from '../../documents/sleep/followed-document.js';
+import type { DocumentRegistry } from '../../documents/registry.js';
+import type { FollowedDocument } from '../../documents/sleep/followed-document.js';
 import type { Following } from '../../documents/sleep/followed-documents.js';
 import type { Backlog } from '../../documents/turns/backlog.js';
-import type { UserDocument } from '../../documents/user-document.js';
 import { ERRORS, SyncError } from '../../errors.js';
 import { openShared, type SharedAccess } from '../guard/shared-access.js';
 import { JSON_LIMIT_FACTOR } from '../json/message-reader.js';
@@ -127,7 +126,7 @@ export class UpgradeGateway {
   /** What is noted of the document is there before the upgrade is answered, so that all of it goes out in one write. */
   async #letIn(request: IncomingMessage, stream: Duplex, head: Buffer, peer: Peer): Promise<void> {
     const { asked, grant } = peer;
-    const lookUp = asked.via === 'yjs' ? this.#options.registry.lookUp(grant.user) : null;
+    const lookUp = this.#options.registry.lookUp(grant.user);
     const [found = null] = lookUp instanceof Promise ? await soon(lookUp) : [lookUp];
     const refusal = this.#handshakes.refusalNow(request, asked.address);
     if (refusal !== null) refuse(stream, refusal);
@@ -162,8 +161,9 @@ export class UpgradeGateway {
     ws.on('close', (code, reason) => this.#closed(connection, code, reason));
     try {
       const entered = this.#enter(connection);
-      const isAtHand = entered === undefined && found !== null && !(found instanceof Promise);
-      if (!isAtHand) void this.#connectSoon(connection, entered);
+      const isFound = found !== null && !(found instanceof Promise);
+      const hasShared = wire.via === 'json' && this.#options.config.sharedCollections.size > 0;
+      if (entered !== undefined || !isFound || hasShared) void this.#connectSoon(connection, entered);
       else if (!connection.isShut) this.#begin(connection, found);
     } catch (error) {
       this.#refuse(connection, error);
@@ -197,7 +197,7 @@ export class UpgradeGateway {
     }
   }
 
-  #begin(connection: Connection, lease: Lease | Following): void {
+  #begin(connection: Connection, lease: Following): void {
     this.#notePlain(connection);
     connection.session = this.#start(connection, lease, connection.shared);
   }
@@ -209,11 +209,10 @@ export class UpgradeGateway {
     connection.wire.socket.end(error instanceof SyncError ? error : new SyncError('INTERNAL'));
   }
 
-  async #openDocuments(connection: Connection): Promise<Lease | Following> {
+  async #openDocuments(connection: Connection): Promise<Following> {
     const { registry } = this.#options;
     const { asked, grant } = connection.peer;
-    const open = () => (asked.via === 'yjs' ? registry.followLoaded(grant.user) : registry.open(grant.user));
-    const lease = (await connection.lease) ?? (await open());
+    const lease = (await connection.lease) ?? (await registry.followLoaded(grant.user));
     connection.lease = lease;
     if (asked.via === 'json') connection.shared = await openShared(this.#options, grant);
     return lease;
@@ -277,11 +276,11 @@ export class UpgradeGateway {
     endSoon(socket);
   }
 
-  #start(connection: Connection, lease: Lease | Following, shared: SharedAccess | null): Session {
+  #start(connection: Connection, lease: Following, shared: SharedAccess | null): Session {
     const { wire, peer } = connection;
     const { document } = lease;
     const session =
-      document instanceof FollowedDocument
+      wire.via === 'yjs'
         ? this.#yjsSession(document, wire, peer)
         : this.#jsonSession(document, shared, wire, peer);
     const receive = (message: Uint8Array | string) => {
@@ -326,14 +325,14 @@ export class UpgradeGateway {
   }
 
   #jsonSession(
-    document: UserDocument,
+    document: FollowedDocument,
     shared: SharedAccess | null,
     { socket, answer }: Wire,
     { device, grant }: Peer,
   ): JsonSession {
     const { config, log, now } = this.#options;
     const outbox = {
-      answer: (text: string, sent: () => void) => answer([text], sent),
+      answer: (text: Buffer, sent: () => void) => answer([text], sent),
       send: (text: string | Buffer) => socket.sendText(text),
       ping: (payload: string) => socket.ping(payload),
       together: <Result>(work: () => Result) => socket.together(work),

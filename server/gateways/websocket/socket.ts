@@ -70,15 +70,15 @@ export class Socket {
   }
 
   /** Sends what was asked for; `sent` is called when all has left. The first such answer may be of any size. */
-  answer(messages: readonly (Uint8Array | string)[], sent: () => void): void {
+  answer(messages: readonly Uint8Array[], isBinary: boolean, sent: () => void): void {
     if (!this.#mayAdd()) return;
     const isExempt = this.#isFirst;
     this.#isFirst = false;
     let left = messages.length;
     for (const message of messages) {
-      const exempt = isExempt ? Buffer.byteLength(message) : 0;
+      const exempt = isExempt ? message.length : 0;
       this.#exempt += exempt;
-      this.#send(message, typeof message !== 'string', () => {
+      this.#send(message, isBinary, () => {
         this.#exempt -= exempt;
         if (--left === 0) sent();
       });

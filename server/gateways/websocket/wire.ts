@@ -34,7 +34,7 @@ export interface Wire {
   readonly socket: Socket;
   readonly flow: FlowControl;
   /** Sends what the client asked for, which it pays for; see `FlowControl.charge`. */
-  readonly answer: (messages: readonly (Uint8Array | string)[], sent: () => void) => void;
+  readonly answer: (messages: readonly Uint8Array[], sent: () => void) => void;
   /** Hands over each message and pong in their order, at the rate that they may come, in the turns of the user. */
   follow(receiver: Receiver): void;
 }
@@ -76,10 +76,10 @@ export function wire(accepted: Accepted, options: WireOptions, held: SocketOptio
     socket,
     flow,
     answer(messages, sent) {
-      const size = messages.reduce((sum, message) => sum + Buffer.byteLength(message), 0);
+      const size = messages.reduce((sum, { length }) => sum + length, 0);
       shared.take(0, size);
       flow.charge(size);
-      socket.answer(messages, sent);
+      socket.answer(messages, via === 'yjs', sent);
     },
     follow: (receiver) => follow(accepted, { socket, flow }, receiver, options),
   };

@@ -3,7 +3,7 @@
 import type { DeviceId } from '../../../shared/names.js';
 import type { DurableChange, Origin } from '../../documents/changes.js';
 import { type MadeAt, ON_ARRIVAL, SenderClock } from '../../documents/later-wins/made-at.js';
-import type { Follower } from '../../documents/sleep/followed-document.js';
+import type { Follower } from '../../documents/sleep/follower.js';
 import { ERRORS, SyncError } from '../../errors.js';
 import type { Dependency } from '../../protocol/missing.js';
 import {
@@ -108,6 +108,10 @@ export class YjsSession implements Follower {
   }
 
   fail(error: SyncError): void {
+    this.#end(error);
+  }
+
+  rewritten(error: SyncError): void {
     this.#end(error);
   }
 

@@ -49,6 +49,9 @@ test('[N2] a document that nobody uses is let go after IDLE_TIMEOUT, and loaded 
   await store.until(() => store.forgotten.length === 1);
   const again = await useJson(server, 'anna', 'tablet');
   expect(Object.keys(again.store.notes ?? {}).sort()).toEqual(['n1', 'n2']);
+  expect(store.loads).toEqual(['anna']); // asleep
+  again.update('notes', { id: 'n3', text: 'z' });
+  await again.saved();
   expect(store.loads).toEqual(['anna', 'anna']);
 });
 

@@ -105,15 +105,15 @@ describe('[S4] slow readers', () => {
 
   test('the first sync does not count while it is on its way, a second one does', () => {
     const { ws, socket, send } = line();
-    socket.answer([new Uint8Array(50_000)], () => {});
+    socket.answer([new Uint8Array(50_000)], true, () => {});
     send(1_000);
     send(1);
     expect(ws.closed).toBeNull();
     ws.read();
     expect(socket.waiting).toBe(1_001);
     const second = line();
-    second.socket.answer([new Uint8Array(1)], () => {});
-    second.socket.answer([new Uint8Array(50_000)], () => {});
+    second.socket.answer([new Uint8Array(1)], true, () => {});
+    second.socket.answer([new Uint8Array(50_000)], true, () => {});
     second.send(1);
     expect(second.ws.closed).toBe(1013);
   });
@@ -182,7 +182,7 @@ describe('[N10 S4] what a slow line has not got yet', () => {
     };
     socket.checkLife();
     ws.emit('pong', Buffer.alloc(0));
-    socket.answer([new Uint8Array(60_000), new Uint8Array(40_000)], () => {});
+    socket.answer([new Uint8Array(60_000), new Uint8Array(40_000)], true, () => {});
     drain();
     // The first one sees the pong, and that something has left.
     expect(intervals()).toBe(1 + 5 + 1);
@@ -207,13 +207,13 @@ describe('[N10 S4] what a slow line has not got yet', () => {
     const { ws, socket, send, drain } = line();
     const parts = Array.from({ length: 5 }, () => new Uint8Array(800));
     let done = 0;
-    socket.answer(parts, () => done++);
+    socket.answer(parts, true, () => done++);
     expect([ws.bufferedAmount, socket.waiting, done]).toEqual([4_000, 0, 0]);
     ws.read();
     expect([socket.waiting, done]).toEqual([0, 0]);
     drain();
     expect(done).toBe(1);
-    socket.answer(parts, () => done++);
+    socket.answer(parts, true, () => done++);
     socket.send(parts);
     expect([ws.bufferedAmount, ws.closed]).toEqual([4_000, 1013]);
     const other = line();

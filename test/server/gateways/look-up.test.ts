@@ -3,10 +3,11 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { MemoryStore } from '../../../server/store/memory/memory-store.js';
+import { HttpDevice } from '../../support/devices/json-http.js';
 import { ObservedStore } from '../../support/observed-store.js';
 import { startServer, type TestServer } from '../../support/server.js';
 import { JWT, tokenFor } from '../../support/tokens.js';
-import { openRaw, useJson, useNative } from '../../support/use.js';
+import { openRaw, useNative } from '../../support/use.js';
 import { PATIENCE } from '../../support/wait.js';
 
 const OPTIONS = { REST_AFTER: '20ms', IDLE_TIMEOUT: '20ms' };
@@ -82,9 +83,7 @@ test('[N2] [N5] what others change while it is looked up is not missed', async (
   const release = store.holdRests();
   const phone = openRaw(server, 'anna', 'phone');
   await store.until(() => store.lookUps.length > before);
-  const tablet = await useJson(server, 'anna', 'tablet');
-  tablet.update('notes', { id: 'n2', text: 'two' });
-  await tablet.saved();
+  await new HttpDevice(server.url, 'anna', 'other').write(['notes', { id: 'n2', text: 'two' }]);
   release();
   await phone.until(() => phone.messages.length > 0);
   const again = await useNative(server, 'anna', 'again');

@@ -1,19 +1,26 @@
+import { FollowedDocument } from '../../../server/documents/sleep/followed-document.js';
+import type { UserDocument } from '../../../server/documents/user-document.js';
 import type { SyncError } from '../../../server/errors.js';
 import type { JsonSessionOptions } from '../../../server/gateways/json/options.js';
 import { JsonSession } from '../../../server/gateways/json/session.js';
 import { silentLog } from '../../../server/log.js';
 import type { DeviceId } from '../../../shared/names.js';
+import { followedOf } from '../document.js';
 import type { ServerMessage } from './json-words.js';
 import { jsonOutbox } from './outbox.js';
 
 /** What a socket gets from the server. */
 export type Frame = { readonly ping: string } | { readonly message: ServerMessage };
 
-export interface LineOptions extends Pick<JsonSessionOptions, 'document' | 'now' | 'pace'> {
+export interface LineOptions extends Pick<JsonSessionOptions, 'now' | 'pace' | 'readOnly'> {
+  /** As it sleeps and wakes, or awake for good. */
+  readonly document: FollowedDocument | UserDocument;
   readonly device: string;
   readonly closed: (error: SyncError) => void;
   /** Called with each frame, which waits nevertheless. */
   readonly arrived?: (frame: Frame) => void;
+  /** Called with each message as it was sent. */
+  readonly heard?: (text: string) => void;
 }
 
 /** A JSON device's end of a real session, without a socket: what comes waits until it is taken. */
@@ -22,7 +29,7 @@ export class JsonLine {
   readonly #envelope: object;
   readonly #session: JsonSession;
 
-  constructor({ document, device, closed, arrived = () => {}, ...options }: LineOptions) {
+  constructor({ document, device, closed, arrived = () => {}, heard = () => {}, ...options }: LineOptions) {
     this.#envelope = { userId: document.user, deviceId: device };
     const take = (frame: Frame): void => {
       this.frames.push(frame);
@@ -30,13 +37,16 @@ export class JsonLine {
     };
     this.#session = new JsonSession({
       ...options,
-      document,
+      document: document instanceof FollowedDocument ? document : followedOf(document),
       device: device as DeviceId,
       log: silentLog,
       maxDepth: 64,
       maxMessage: 1_000_000,
       outbox: jsonOutbox({
-        send: (text) => take({ message: JSON.parse(`${text}`) }),
+        send: (text) => {
+          heard(`${text}`);
+          take({ message: JSON.parse(`${text}`) });
+        },
         ping: (ping) => take({ ping }),
         close: closed,
       }),

@@ -290,7 +290,7 @@ describe('[L8 S4] MAX_DEVICES', () => {
   });
 
   test('at the limit all are remembered; one more, and the one that was away longest is forgotten', () => {
-    const devices = new DeviceStates(anna, new Map(), 1, 3);
+    const devices = new DeviceStates(anna, 3);
     for (let n = 1; n <= 3; n++) devices.disconnect(devices.connect(device(n), n, 1), n);
     expect([...(devices.take(10, 'all') ?? [])].map(([name]) => name)).toEqual([id(1), id(2), id(3)]);
     devices.disconnect(devices.connect(device(1), 20, 1), 20);
@@ -302,7 +302,7 @@ describe('[L8 S4] MAX_DEVICES', () => {
   });
 
   test('[A2] the devices of the owner are not forgotten for those of a carer who makes up ids', () => {
-    const devices = new DeviceStates(anna, new Map(), 1, 4);
+    const devices = new DeviceStates(anna, 4);
     for (let n = 1; n <= 2; n++) devices.disconnect(devices.connect(device(n), n, 1), n);
     for (let n = 3; n <= 50; n++) {
       devices.disconnect(devices.connect(device(n, 'carer'), n, 1), n);
@@ -311,7 +311,7 @@ describe('[L8 S4] MAX_DEVICES', () => {
   });
 
   test('those that are connected are never forgotten', () => {
-    const devices = new DeviceStates(anna, new Map(), 1, 2);
+    const devices = new DeviceStates(anna, 2);
     for (let n = 1; n <= 5; n++) devices.connect(device(n), n, 1);
     const saved = [...(devices.take(10, 'all') ?? [])];
     expect(saved.map(([, bytes]) => bytes === null)).toEqual([false, false, false, false, false]);

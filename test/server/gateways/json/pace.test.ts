@@ -8,7 +8,7 @@ import { MemoryStore } from '../../../../server/store/memory/memory-store.js';
 import type { JsonRecord } from '../../../../shared/json.js';
 import type { DeviceId } from '../../../../shared/names.js';
 import { jsonOutbox } from '../../../support/devices/outbox.js';
-import { openDocument } from '../../../support/document.js';
+import { followedOf, openDocument } from '../../../support/document.js';
 
 const GAP = 25;
 /** Long enough for an app to have read what its socket has. */
@@ -69,7 +69,7 @@ class Line {
     this.#clock = clock;
     this.#device = device;
     this.session = new JsonSession({
-      document,
+      document: followedOf(document),
       device: device as DeviceId,
       now: () => clock.now,
       log: silentLog,

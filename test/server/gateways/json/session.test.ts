@@ -7,7 +7,7 @@ import { silentLog } from '../../../../server/log.js';
 import { MemoryStore } from '../../../../server/store/memory/memory-store.js';
 import type { DeviceId } from '../../../../shared/names.js';
 import { jsonOutbox } from '../../../support/devices/outbox.js';
-import { openDocument } from '../../../support/document.js';
+import { followedOf, openDocument } from '../../../support/document.js';
 
 interface Sent {
   readonly type: string;
@@ -27,7 +27,7 @@ class Line {
   constructor(document: UserDocument, device = 'tablet') {
     this.#device = device;
     this.session = new JsonSession({
-      document,
+      document: followedOf(document),
       device: device as DeviceId,
       now: () => this.now,
       log: silentLog,
