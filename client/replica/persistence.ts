@@ -4,7 +4,7 @@ import { StorageError, unreadableChanges } from '../errors.js';
 import type { LocalStore, NewChange, StoredChange, StoreNews } from '../local-store/store.js';
 import { asideRow, RefusedChanges } from '../refused/refused-changes.js';
 import { PendingChanges, type PendingEntry } from './pending-changes.js';
-import { changeOf, type Origin, type Replacement, type Task } from './replica-task.js';
+import { changeOf, madeOn, type Origin, type Replacement, type Task } from './replica-task.js';
 import { StoreSupervisor, type StoreSupervisorOptions } from './store-supervisor.js';
 import { EMPTY_STATE, pendingRow, seal, unseal } from './stored-bytes.js';
 import { StoredSize } from './stored-size.js';
@@ -27,6 +27,11 @@ export class Persistence {
   readonly #size = new StoredSize();
   /** Where the document is stored that took the place of everything; null where it was never replaced. */
   #replacedAt: number | null = null;
+  /**
+   * What another tab has put in the place of what was stored: this one's document is to be opened anew, and what it
+   * writes until then is stored as made on that one (C9). It may have nothing in common with the old one (P10).
+   */
+  #anew: Y.Doc | null = null;
 
   constructor(options: PersistenceOptions) {
     this.#options = options;
@@ -45,6 +50,8 @@ export class Persistence {
     const runOnce = (news: StoreNews | null): NewChange[] => {
       isRun = true;
       run(news);
+      const anew = this.#anew;
+      if (anew !== null) return tasks.flatMap((task) => madeOn(anew, task));
       return tasks.flatMap((task) => (this.#isToStore(task) ? changeOf(task) : []));
     };
     try {
@@ -69,8 +76,7 @@ export class Persistence {
 
   async compactIfDue(): Promise<void> {
     const { store } = this.supervisor;
-    for (const bytes of this.pending.takeConfirmed()) this.#size.confirmed(bytes);
-    if (store === null || !this.#size.isCompactionDue) return;
+    if (store === null || !this.#isCompactionDue()) return;
     try {
       this.#size.reset(await store.compact(this.#size.lastKey, this.#state()));
     } catch (error) {
@@ -78,6 +84,11 @@ export class Persistence {
       if (error instanceof StorageError && error.code === 'QUOTA') this.#size.reset(this.#size.lastKey);
       else this.#failed(store, error);
     }
+  }
+
+  #isCompactionDue(): boolean {
+    for (const bytes of this.pending.takeConfirmed()) this.#size.confirmed(bytes);
+    return this.#size.isCompactionDue(this.pending.count > 0);
   }
 
   /** Refused changes that are in memory only are stored. */
@@ -93,7 +104,7 @@ export class Persistence {
     let next = 0;
     for (const task of tasks) {
       if (!this.#isToStore(task)) continue;
-      const key = keys[next++] ?? null;
+      const key = this.#anew === null ? (keys[next++] ?? null) : null;
       if (task.pending !== null) this.pending.settle(task.pending, key);
       if (key !== null) this.#size.add(key, task.update?.length ?? 0, task.pending !== null);
     }
@@ -130,11 +141,11 @@ export class Persistence {
     }
     if (kind === 'replacement') this.#foundReplacement(key, update);
     try {
-      Y.applyUpdate(this.#options.doc, update);
+      Y.applyUpdate(this.#anew ?? this.#options.doc, update);
     } catch {
       return false;
     }
-    if (pending) this.pending.found(update, madeAt, key);
+    if (pending && this.#anew === null) this.pending.found(update, madeAt, key);
     return true;
   }
 
@@ -143,6 +154,7 @@ export class Persistence {
     const isKnown = this.supervisor.filling !== null || key === this.#replacedAt;
     this.#replacedAt = key;
     if (isKnown) return;
+    this.#anew = new Y.Doc();
     if (state.length === EMPTY_STATE.length) this.#options.onCleared('erased');
     else this.#options.onBroken();
   }
@@ -153,6 +165,7 @@ export class Persistence {
     const keys = this.pending.keysOf(confirmed);
     const forget = (): void => {
       this.pending.remove(confirmed);
+      if (this.#isCompactionDue()) this.#options.onNews();
       this.#options.onChange();
     };
     if (filling !== null) void filling.then(() => this.#unmark(confirmed));

@@ -23,6 +23,21 @@ export interface Task {
 export const changeOf = ({ update, pending, at }: Task): NewChange[] =>
   update === null ? [] : [{ bytes: seal(update, pending === null ? null : at), pending: pending !== null }];
 
+/** What a write of the app does to another document than its own, as it is stored. */
+export function madeOn(doc: Y.Doc, { pending, change, at }: Task): NewChange[] {
+  if (pending === null) return [];
+  const made: NewChange[] = [];
+  const note = (update: Uint8Array): void => void made.push({ bytes: seal(update, at), pending: true });
+  doc.on('update', note);
+  try {
+    doc.transact(() => change(doc));
+  } catch {
+    // Such as of a record that is not there: what it did before counts.
+  }
+  doc.off('update', note);
+  return made;
+}
+
 /** What takes the place of all that is stored. */
 export interface Replacement {
   /** They may follow from all that is stored. */

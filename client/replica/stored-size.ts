@@ -1,6 +1,8 @@
 /** Stored changes, and their bytes, that make a compaction due. */
 const COMPACT_CHANGES = 500;
 const COMPACT_BYTES = 1_000_000;
+/** By how much more it waits while something is pending. */
+const PATIENCE = 4;
 
 /**
  * What has come to the store since the last compaction and would go with the next one: what is pending stays in its
@@ -18,8 +20,10 @@ export class StoredSize {
     return this.#lastKey;
   }
 
-  get isCompactionDue(): boolean {
-    return this.#changes >= COMPACT_CHANGES || this.#bytes >= COMPACT_BYTES;
+  /** It waits while something is `pending`, which would be in the snapshot, and could not be told from the rest (P10). */
+  isCompactionDue(pending: boolean): boolean {
+    const most = pending ? PATIENCE : 1;
+    return this.#changes >= COMPACT_CHANGES * most || this.#bytes >= COMPACT_BYTES * most;
   }
 
   /** A change that was stored; `pending` ones count once they are confirmed. */

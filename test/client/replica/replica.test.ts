@@ -265,6 +265,7 @@ describe('storage that fails', () => {
     for (let n = 0; n < 1_100; n++) {
       await tab.set('a', n);
       tab.replica.confirm(tab.last());
+      if (n % 50 === 0) await tab.until(() => tab.count === 0, 'none is left');
     }
     expect(tab.said).toEqual([]);
     expect(tab.replica.durable).toBe(true);
@@ -354,10 +355,34 @@ describe('storage that fails', () => {
   });
 });
 
+test('[P10] it is compacted once nothing is pending, so that its snapshot has nothing in it that is', async () => {
+  const storage = new BreakableStorage();
+  const tab = await Tab.open(storage);
+  for (let value = 0; value < 1_200; value++) await tab.set('a', value);
+  tab.replica.confirm(tab.last() - 1);
+  await tab.until(() => tab.count === 1, 'one is left');
+  await tab.set('b', 0);
+  let rows = 0;
+  storage.onRead = (change) => {
+    rows++;
+    return change;
+  };
+  const reader = await Tab.open(storage);
+  expect(rows).toBe(1_201);
+  await reader.replica.close();
+  tab.replica.confirm(tab.last());
+  await tab.until(() => tab.count === 0, 'none is left');
+  await tab.replica.close();
+  rows = 0;
+  const again = await Tab.open(storage);
+  expect(rows).toBe(1);
+  expect(again.notes()).toEqual({ a: 1_199, b: 0 });
+});
+
 test('[C5] what is stored is compacted, and what is pending stays as it was made', async () => {
   const storage = new BreakableStorage();
   const first = await Tab.open(storage);
-  for (let value = 0; value < 1_200; value++) await first.set('a', value);
+  for (let value = 0; value < 2_200; value++) await first.set('a', value);
   first.replica.confirm(first.last() - 3);
   await first.until(() => first.count === 3, 'three are left');
   for (let value = 0; value < 600; value++) await first.set('b', value);
@@ -370,6 +395,6 @@ test('[C5] what is stored is compacted, and what is pending stays as it was made
   };
   const again = await Tab.open(storage);
   expect(read).toBeLessThan(1_100);
-  expect(again.notes()).toEqual({ a: 1_199, b: 599 });
+  expect(again.notes()).toEqual({ a: 2_199, b: 599 });
   expect(again.replica.pendingAfter(0).map(({ update }) => update)).toEqual(pending);
 });
