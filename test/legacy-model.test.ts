@@ -102,6 +102,16 @@ const properties: Property[] = [
     apps: { acks: BOTH, concurrent: [true, true, false] },
     moves: [...OFFLINE, 'abandon', 'notice', 'stop', 'kill'],
   },
+  {
+    name: '[P10] a document that is written anew, whatever its devices have not sent or read yet',
+    apps: { acks: BOTH, skew: CLOCKS, stamps: ['both', 'stored', 'none'], lags: [true, false] },
+    moves: [...OFFLINE, 'rewrite', 'abandon', 'notice', 'restore'],
+  },
+  {
+    name: '[P10] such a document, of a server that is stopped and killed',
+    apps: { acks: BOTH },
+    moves: [...OFFLINE, 'rewrite', 'stop', 'kill', 'hold', 'release'],
+  },
   { name: '[L7 L9 H6] records that are restored', apps: { acks: BOTH }, moves: [...OFFLINE, 'restore'] },
 ];
 

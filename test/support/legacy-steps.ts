@@ -22,6 +22,7 @@ const MOVES = {
   stop: 1,
   kill: 1,
   restore: 1,
+  rewrite: 1,
 } as const;
 export type Move = keyof typeof MOVES;
 
@@ -136,6 +137,9 @@ async function take(world: World, { move, device: index, change }: Step): Promis
       break;
     case 'kill':
       await world.kill();
+      break;
+    case 'rewrite':
+      await world.rewrite();
       break;
     case 'restore':
       await world.restore(['r1', 'r2', 'n1'][change.record] ?? 'r1', change.pick);

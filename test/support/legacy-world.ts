@@ -230,6 +230,24 @@ export class World {
     await this.#load();
   }
 
+  /** The document is written anew (P10); the native device, which has to have sent everything, begins anew. */
+  async rewrite(): Promise<void> {
+    await this.release();
+    if (!this.native.isOnline) return;
+    for (let round = 0; round < 3; round++) {
+      this.native.flush();
+      await this.settle();
+    }
+    const client = 2_000_000 + this.#random++;
+    const sizes = await this.document.rewriting.run(client, () => this.native.beginAnew());
+    if (sizes === null) this.faults.push('The document was not written anew.');
+    for (let round = 0; round < 3; round++) {
+      this.native.flush();
+      await this.settle();
+    }
+    this.activity++;
+  }
+
   /** Somebody brings a record back as it was after some earlier change. */
   async restore(id: string, pick: number): Promise<void> {
     await this.release();
@@ -756,8 +774,9 @@ interface NativeFrame {
 /** A plain Y.Doc with what y-websocket does around it. */
 export class NativeApp {
   readonly name: string;
-  readonly doc = unnamedDoc();
+  doc = unnamedDoc();
   readonly #world: World;
+  #starts = 0;
   #link: { readonly line: NativeLine; readonly up: NativeFrame[] } | null = null;
   #marks: Mark[] = [];
   #made: readonly Mark[] = [];
@@ -765,7 +784,19 @@ export class NativeApp {
   constructor(world: World, name: string) {
     this.#world = world;
     this.name = name;
-    this.doc.clientID = 5;
+    this.#follow();
+  }
+
+  /** With a new document, and what the server has. */
+  beginAnew(): void {
+    this.lose(true);
+    this.doc = unnamedDoc();
+    this.#follow();
+    this.connect();
+  }
+
+  #follow(): void {
+    this.doc.clientID = 5 + this.#starts++;
     this.doc.on('update', (update: Uint8Array, origin: unknown) => {
       if (origin !== this) this.#link?.up.push({ bytes: messages.update(update), marks: this.#made });
     });
