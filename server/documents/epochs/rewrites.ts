@@ -69,7 +69,7 @@ export class Rewrites {
       this.#quiet.set(document, { changes, since: now, isJudged: false });
       return false;
     }
-    if (quiet.isJudged || now - quiet.since < this.#options.quietFor) return false;
+    if (quiet.isJudged || now - quiet.since < this.#options.quietFor || !document.rest.isCalm) return false;
     quiet.isJudged = true;
     return document.failure === null && document.rewriting.isDue;
   }
@@ -114,8 +114,11 @@ export class Rewrites {
     const { changes } = rest;
     if (!(await this.#mayRewrite(user))) return;
     const client = this.#freshFor(document);
-    const isQuiet = rest.isCalm && rest.changes === changes;
-    if (client === null || !isQuiet || !rewriting.isDue) return;
+    if (!rest.isCalm || rest.changes !== changes) {
+      this.#quiet.delete(document); // looked at again when it has come to rest
+      return;
+    }
+    if (client === null || !rewriting.isDue) return;
     const away = () => this.#documents.sendAway(user, new SyncError('REWRITTEN'));
     const sizes = await rewriting.run(client, away);
     if (sizes !== null) this.#options.onRewritten?.(user, sizes);
@@ -125,6 +128,7 @@ export class Rewrites {
   async #mayRewrite(user: UserId): Promise<boolean> {
     const { retention, historyDays } = this.#options;
     if (!this.#documents.takesRewrites(user)) return false;
+    if (historyDays === 0) return true; // then nobody may count on it, whatever the clock says
     const last = await this.visits.last(user);
     return last <= retention() - historyDays * DAY && this.#documents.takesRewrites(user);
   }

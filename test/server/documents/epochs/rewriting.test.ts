@@ -4,23 +4,12 @@ import * as Y from 'yjs';
 import { MANY_CLIENTS } from '../../../../server/documents/epochs/document-rewriting.js';
 import type { RegistryOptions } from '../../../../server/documents/registry.js';
 import { MemoryStore } from '../../../../server/store/memory/memory-store.js';
-import { client, unnamedDoc } from '../../../support/replicas.js';
+import { longLived } from '../../../support/long-lived.js';
+import { client } from '../../../support/replicas.js';
 import { ANNA, SleepWorld } from '../../../support/sleep-world.js';
 
 const DAY = 86_400_000;
 const OURS = { takesRewrites: true };
-const FIRST_START = 5_000_000;
-
-/** The notes of somebody whose app took a new client id at each of its starts. */
-function longLived(starts = MANY_CLIENTS + 1): Y.Doc {
-  const doc = unnamedDoc();
-  for (let start = 0; start < starts; start++) {
-    doc.clientID = FIRST_START + start;
-    doc.getMap('notes').set(`n${start % 7}`, new Y.Map([['text', `of start ${start}`]]));
-  }
-  doc.clientID = FIRST_START + starts;
-  return doc;
-}
 
 const copyOf = (doc: Y.Doc, id: number): Y.Doc => {
   const copy = client(id);
