@@ -25,6 +25,8 @@ const TIMEOUT = 120_000;
 /** Memory of a worker, in bytes: this, and some for each byte that is stored. */
 const BASE_MEMORY = 96 * 2 ** 20;
 const MEMORY_PER_BYTE = 24;
+/** So many times as much where the content is written anew: the old document, the new one, and that read again. */
+const REWRITE_FACTOR = 4;
 
 export class Compactions {
   readonly #atOnce: number;
@@ -69,7 +71,8 @@ export class Compactions {
 
   async #compact({ updates, memory, rewriteAs }: CompactionTask): Promise<Compacted | null> {
     if (this.#isClosed) return null;
-    const limit = BASE_MEMORY + bytesOf(updates) * MEMORY_PER_BYTE;
+    const factor = rewriteAs === undefined ? 1 : REWRITE_FACTOR;
+    const limit = BASE_MEMORY + bytesOf(updates) * MEMORY_PER_BYTE * factor;
     const task: CompactionTask = { updates, memory, ...(rewriteAs !== undefined && { rewriteAs }) };
     const worker = new WorkerTask<Compacted>('compaction/worker', task, limit);
     this.#workers.add(worker);

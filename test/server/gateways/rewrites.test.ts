@@ -56,7 +56,7 @@ test.each([
   await fresh.until(() => fresh.json().notes?.j2 && fresh.json().notes?.j1);
   expect(fresh.json().notes?.n3).toEqual({ text: 'of start 500' });
   expect(Object.keys(fresh.json().notes ?? {})).toHaveLength(9);
-  expect(json.store.notes?.n3).toMatchObject({ text: 'of start 500' });
+  await json.until(() => json.store.notes?.n3?.text === 'of start 500');
   fresh.record('notes', 'n3').set('text', 'on it goes');
   await fresh.saved();
   await json.until(() => json.store.notes?.n3?.text === 'on it goes');

@@ -1,9 +1,12 @@
 /** Documents that are written anew, with native devices around them (P10). */
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import * as Y from 'yjs';
+import { Compactions } from '../../../../server/documents/compaction/compactions.js';
 import { MANY_CLIENTS } from '../../../../server/documents/epochs/document-rewriting.js';
 import type { RegistryOptions } from '../../../../server/documents/registry.js';
+import { SyncError } from '../../../../server/errors.js';
 import { MemoryStore } from '../../../../server/store/memory/memory-store.js';
+import type { DeviceId } from '../../../../shared/names.js';
 import { longLived } from '../../../support/long-lived.js';
 import { client } from '../../../support/replicas.js';
 import { ANNA, SleepWorld } from '../../../support/sleep-world.js';
@@ -210,6 +213,36 @@ describe('[P10] devices that can only begin anew', () => {
     const { registry } = new SleepWorld(undefined, { store, now: () => now });
     for (let hour = 0; hour < 72; hour++, now += DAY / 24) registry.notePlainVisit(ANNA);
     expect(visits).toEqual([100 * DAY, 101 * DAY, 102 * DAY]);
+  });
+});
+
+describe('[P10] a large document', () => {
+  test('is written anew in a worker, which has the memory for it; what comes in meanwhile waits', async () => {
+    const doc = longLived();
+    for (let n = 0; n < 8_000; n++)
+      doc.getMap('patients').set(`p${n}`, new Y.Map([...'abcdefgh'].map((key) => [key, `value ${n}`])));
+    const compactions = new Compactions();
+    onTestFinished(() => compactions.close());
+    const world = await worldOf(doc, { compactions });
+    const { document, release } = await world.registry.open(ANNA);
+    const rewriting = document.rewriting.run(77, () => world.phone.session.fail(new SyncError('REWRITTEN')));
+    expect(document.isPaused).toBe(true);
+    const written = new Promise<void>((done) => {
+      document.whenReady(() => {
+        document.write(
+          { via: 'json', device: 'desk' as DeviceId, actor: null, subscriber: null },
+          (own) => void own.getMap('patients').set('p1', new Y.Map([['a', 'meanwhile']])),
+        );
+        done();
+      });
+    });
+    expect(await rewriting).toMatchObject({ clients: MANY_CLIENTS + 2 });
+    await written;
+    expect(document.countRecords()).toBe(8_007);
+    expect(document.doc.getMap('patients').get('p1')).toMatchObject({ size: 1 });
+    expect(document.doc.store.clients.size).toBe(2);
+    expect([world.phone.closed, world.failures]).toEqual(['REWRITTEN', []]);
+    release();
   });
 });
 
