@@ -290,7 +290,7 @@ class Walk {
 }
 
 /** Far beyond any honest client, and far enough below 2^53 that what is written behind it stays exact. */
-const MAX_CLOCK = 2 ** 48;
+export const MAX_CLOCK = 2 ** 48;
 
 function advance(clock: number, length: number): number {
   if (length === 0) malformed('A struct or deletion has no length.');

@@ -4,6 +4,7 @@
  */
 import * as Y from 'yjs';
 import { ByteReader } from '../../protocol/bytes.js';
+import { MAX_CLOCK } from '../../protocol/scan.js';
 import { HAS_ORIGIN, HAS_PARENT_SUB } from '../../protocol/struct-table.js';
 import { structAt } from './check.js';
 
@@ -23,8 +24,9 @@ export function plainAuthor(doc: Y.Doc, update: Uint8Array, mostFields: number):
   if (reader.uint() !== 1) return null;
   const fields = reader.uint();
   const client = reader.uint();
-  const isNext = hasJust(doc, client, reader.uint());
-  if (!isNext || fields < 1 || fields > Math.min(MAX_FIELDS, mostFields)) return null;
+  if (fields < 1 || fields > Math.min(MAX_FIELDS, mostFields)) return null;
+  const clock = reader.uint();
+  if (!hasJust(doc, client, clock) || clock + fields > MAX_CLOCK) return null;
   const old: Y.Item[] = [];
   for (let left = fields; left > 0; left--) {
     const item = overwritten(doc, reader);
@@ -77,7 +79,9 @@ function skipPlain(reader: ByteReader): boolean {
 function deletesJust(old: Y.Item[], reader: ByteReader): boolean {
   for (let clients = reader.uint(); clients > 0; clients--) {
     const client = reader.uint();
-    for (let ranges = reader.uint(); ranges > 0; ranges--) {
+    const count = reader.uint();
+    if (count === 0) return false;
+    for (let ranges = count; ranges > 0; ranges--) {
       const clock = reader.uint();
       const length = reader.uint();
       if (length === 0) return false;
