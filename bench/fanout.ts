@@ -31,8 +31,8 @@ const contestOf = (options: ReadonlySet<string>): Contest<Uint8Array> => ({
     arm('floor', 'floor server', floorServer),
     arm('ours', 'durable server', (folder) => durableServer(folder, profileOptions(options))),
     ...(options.has('encrypt') ? [arm('encrypted', 'durable server, encrypted', encryptedServer)] : []),
-    { ...arm('memory', '@y/websocket-server 0.1.1, in memory', memoryReference, false), isPeer: true },
-    { ...arm('leveldb', '@y/websocket-server 0.1.1 + y-leveldb', referenceServer), isPeer: true },
+    arm('memory', '@y/websocket-server 0.1.1, in memory', memoryReference, false),
+    arm('leveldb', '@y/websocket-server 0.1.1 + y-leveldb', referenceServer),
     ...(hasHocuspocus(options) ? [hocuspocusContender()] : []),
   ],
   goals: [
@@ -49,7 +49,6 @@ const native = (handshake: boolean) => (port: number, user: string) =>
 
 const hocuspocusContender = (): EditArm<Uint8Array> => ({
   ...arm('hocuspocus', NAME, hocuspocus),
-  isPeer: true,
   device: (port, user) => hocuspocusDevice(port, user),
   reader: hocuspocusDevice,
 });

@@ -167,7 +167,8 @@ class SyncServer implements App {
       if (isOver) this.#log('overloaded', { forMs: ms });
       else this.#log('overloadOver', { afterMs: ms });
     };
-    return new Overload({ clock: TURN_CLOCK, turns, backlog, onChange });
+    const unsent = () => this.#gateway.unsent;
+    return new Overload({ clock: TURN_CLOCK, turns, backlog, unsent, onChange });
   }
 
   #makeRounds(store: Store): Rounds {
@@ -281,6 +282,10 @@ class SyncServer implements App {
     metrics.gauge(
       { name: 'documents_asleep', help: 'Documents that connections follow and that are not in memory.' },
       () => this.#registry.asleep,
+    );
+    metrics.gauge(
+      { name: 'unsent_bytes', help: 'What waits for clients that read slowly.' },
+      () => this.#gateway.unsent,
     );
     metrics.gauge(
       { name: 'store_state', help: '1 for the state that the store is in.', label: 'state' },

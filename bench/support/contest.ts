@@ -19,8 +19,6 @@ export interface EditArm<Frame> extends Arm {
   readonly device: (port: number, user: string, index: number) => Device<Frame>;
   /** Whether the program writes to a disk, so that a crash can be survived. */
   readonly stores: boolean;
-  /** Somebody else's server, which says nothing of what ours costs. */
-  readonly isPeer?: boolean;
   /** A native device that reads what is stored; one of y-websocket where it is left out. */
   readonly reader?: (port: number, user: string) => NativeDevice;
 }
@@ -49,6 +47,9 @@ const MEASURES = [
   { id: 'cold', line: 'CPU per update, cold', unit: 'µs' },
 ];
 
+/** What work is like on this machine now, and what ours takes. */
+const LEAN: ReadonlySet<string> = new Set(['floor', 'ours']);
+
 export async function compete<Frame>(
   contest: Contest<Frame>,
   { options, scope, cores }: Start,
@@ -56,7 +57,7 @@ export async function compete<Frame>(
   const { rounds, edits: count } = sizeOf(options, LONG, SHORT);
   const edits = contest.edits(2 * count);
   const lean = options.has('lean');
-  const racers = lean ? contest.arms.filter(({ isPeer }) => isPeer !== true) : contest.arms;
+  const racers = lean ? contest.arms.filter(({ id }) => LEAN.has(id)) : contest.arms;
   const gather = (arm: EditArm<Frame>, server: ServerProcess, inner: Scope) =>
     gatherAt(arm, edits, server, inner);
   const arms = await race({

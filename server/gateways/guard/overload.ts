@@ -7,6 +7,8 @@ import type { Turns } from '../../documents/turns/turns.js';
 const PAUSE = 250;
 /** What comes in is taken this much too late: nobody new would be answered in time, in ms. */
 export const LATE = 1_000;
+/** Bytes that wait for all clients together: those of who reads slowly, and first syncs, which count for nobody. */
+export const MAX_UNSENT = 256 * 2 ** 20;
 /** It has to be like that for so long, in ms, and at so many looks: a burst, or one long task, is no overload. */
 export const PATIENCE = 2_000;
 export const LOOKS = 3;
@@ -21,6 +23,8 @@ export interface OverloadOptions {
   /** What came in and is not durable yet. */
   readonly turns: Pick<Turns, 'isFull'>;
   readonly backlog: Pick<Backlog, 'isFull'>;
+  /** Bytes that wait for clients. */
+  readonly unsent: () => number;
   /** It begins, or is over after so many ms. */
   readonly onChange: (isOver: boolean, lasted: number) => void;
 }
@@ -61,9 +65,10 @@ export class Overload {
 
   /** Timers are as late as all else that waits for the event loop. */
   #look(late: number): void {
-    const { clock, turns, backlog, onChange } = this.#options;
+    const { clock, turns, backlog, unsent, onChange } = this.#options;
     const lasted = clock.now() - this.#keptUpAt;
-    const keepsUp = late <= LATE && !turns.isFull && !backlog.isFull;
+    const isFull = turns.isFull || backlog.isFull || unsent() > MAX_UNSENT;
+    const keepsUp = late <= LATE && !isFull;
     if (keepsUp) this.#keptUpAt = clock.now();
     this.#looks = keepsUp ? 0 : this.#looks + 1;
     const isOver = this.#looks >= LOOKS && lasted > PATIENCE;

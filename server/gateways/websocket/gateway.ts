@@ -78,6 +78,13 @@ export class UpgradeGateway {
     return counts;
   }
 
+  /** Bytes that wait for all clients. */
+  get unsent(): number {
+    let sum = 0;
+    for (const { wire } of this.#connections) sum += wire.socket.unsent;
+    return sum;
+  }
+
   /** Takes no new connections and reads no more from those that are open; what has come in is handled. */
   stopReading(): void {
     this.#handshakes.close();

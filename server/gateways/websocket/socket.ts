@@ -90,6 +90,11 @@ export class Socket {
     return Math.max(0, this.#ws.bufferedAmount - this.#exempt);
   }
 
+  /** The same with those of the first sync. */
+  get unsent(): number {
+    return this.#ws.bufferedAmount;
+  }
+
   /** What `work` sends leaves in one write: each write costs as much as what it is about. */
   together<Result>(work: () => Result): Result {
     this.#stream.cork();

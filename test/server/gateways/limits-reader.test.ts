@@ -279,6 +279,24 @@ describe('[S4] with real sockets', () => {
     expect([reader.connections, writer.connections]).toEqual([1, 1]);
   }, 60_000);
 
+  test('[O3] what it has not read is counted, a first sync included', async () => {
+    const server = await useServer();
+    const unsent = async (): Promise<number> =>
+      Number(/^telemed_unsent_bytes (\d+)$/m.exec(await (await fetch(`${server.url}/metrics`)).text())?.[1]);
+    const writer = await useNative(server, 'anna', 'writer');
+    for (let n = 0; n < 24; n++) writer.record('notes', `n${n}`).set('text', 'x'.repeat(1_000_000));
+    await writer.saved();
+    expect(await unsent()).toBe(0);
+    const slow = openRaw(server, 'anna');
+    await slow.until(() => slow.messages.length > 0);
+    slow.ws.pause();
+    slow.send(messages.syncStep1(Y.encodeStateVector(new Y.Doc())));
+    await expect.poll(unsent).toBeGreaterThan(4_000_000);
+    slow.ws.resume();
+    await slow.next('syncStep2');
+    expect(await unsent()).toBe(0);
+  }, 60_000);
+
   test('a first sync that is larger than BUFFER_CLOSE reaches a slow reader', async () => {
     const server = await useServer({ BUFFER_PAUSE: '1 KiB', BUFFER_CLOSE: '64 KiB' });
     const writer = await useNative(server, 'anna', 'writer');

@@ -1,12 +1,20 @@
 /** When the server finds that it does not keep up, by a clock that passes when a task says so (S4). */
 import { describe, expect, test } from 'vitest';
-import { LATE, LOOKS, Overload, PATIENCE, putOffFor } from '../../../../server/gateways/guard/overload.js';
+import {
+  LATE,
+  LOOKS,
+  MAX_UNSENT,
+  Overload,
+  PATIENCE,
+  putOffFor,
+} from '../../../../server/gateways/guard/overload.js';
 
 /** A server whose event loop is free, or late, as a test says. */
 class World {
   now = 0;
   readonly turns = { isFull: false };
   readonly backlog = { isFull: false };
+  unsent = 0;
   readonly changes: boolean[] = [];
   readonly overload: Overload;
   #due: { at: number; task: () => void } | null = null;
@@ -19,7 +27,7 @@ class World {
       },
     };
     const onChange = (isOver: boolean) => void this.changes.push(isOver);
-    this.overload = new Overload({ clock, ...this, onChange });
+    this.overload = new Overload({ clock, ...this, unsent: () => this.unsent, onChange });
   }
 
   /** The next look comes this much too late. */
@@ -64,6 +72,16 @@ describe('[S4] overload', () => {
       expect(world.look()).toBe(false);
     },
   );
+
+  test('nor what clients read', () => {
+    const world = new World();
+    world.unsent = MAX_UNSENT;
+    expect(world.lookFor(PATIENCE + 500)).toBe(false);
+    world.unsent = MAX_UNSENT + 1;
+    expect(world.lookFor(PATIENCE + 500)).toBe(true);
+    world.unsent = MAX_UNSENT;
+    expect(world.look()).toBe(false);
+  });
 
   test('once closed, it looks no more', () => {
     const world = new World();
