@@ -26,9 +26,10 @@ export interface Owner {
 
 export class AwarenessStates {
   readonly #isOpen: boolean;
-  readonly #states = new Map<number, State>();
+  /** Most connections say nothing of who is there: then there is nothing to be kept of them. */
+  #states: Map<number, State> | null = null;
   /** Clocks of states that were removed: an echo of one must not bring it back. */
-  readonly #removed = new Map<number, number>();
+  #removed: Map<number, number> | null = null;
 
   /** @param isOpen whether states are passed on: not in the shared document, where users would see each other (D8) */
   constructor(isOpen = true) {
@@ -43,7 +44,7 @@ export class AwarenessStates {
 
   /** Removes the states of a connection that ended, unless a newer connection holds them. */
   leave(owner: Owner): AwarenessEntry[] {
-    const gone = [...this.#states].filter(([, state]) => state.owner === owner);
+    const gone = [...(this.#states ?? [])].filter(([, state]) => state.owner === owner);
     return gone.map(([id, { clock }]) => {
       this.#remove(id, clock);
       return { id, clock, state: 'null' };
@@ -51,12 +52,12 @@ export class AwarenessStates {
   }
 
   entries(): AwarenessEntry[] {
-    return [...this.#states].map(([id, { clock, state }]) => ({ id, clock, state }));
+    return [...(this.#states ?? [])].map(([id, { clock, state }]) => ({ id, clock, state }));
   }
 
   #accept(owner: Owner, { id, clock, state }: AwarenessEntry, alone: boolean): boolean {
     if (Buffer.byteLength(state) > MAX_AWARENESS_STATE || clock > MAX_CLOCK) return false;
-    const current = this.#states.get(id);
+    const current = this.#states?.get(id);
     if (current === undefined) return this.#introduce(owner, { id, clock, state });
     const isOwn = current.owner === owner;
     const takesOver =
@@ -64,21 +65,27 @@ export class AwarenessStates {
     if (!isOwn && !takesOver) return false;
     if (!takesOver && (clock < current.clock || (clock === current.clock && state !== 'null'))) return false;
     if (state === 'null') this.#remove(id, clock);
-    else this.#states.set(id, { clock, state, owner });
+    else this.#set(id, { clock, state, owner });
     return true;
   }
 
+  #set(id: number, state: State): void {
+    this.#states ??= new Map();
+    this.#states.set(id, state);
+  }
+
   #introduce(owner: Owner, { id, clock, state }: AwarenessEntry): boolean {
-    const removed = this.#removed.get(id);
+    const removed = this.#removed?.get(id);
     if (state === 'null' || (removed !== undefined && clock < removed)) return false;
     if (removed === clock && this.#has(owner)) return false;
     if (this.#countOf(owner) >= MAX_STATES_PER_MEMBER) return false;
-    this.#states.set(id, { clock, state, owner });
+    this.#set(id, { clock, state, owner });
     return true;
   }
 
   #remove(id: number, clock: number): void {
-    this.#states.delete(id);
+    this.#states?.delete(id);
+    this.#removed ??= new Map();
     this.#removed.delete(id);
     this.#removed.set(id, clock);
     const oldest = this.#removed.keys().next().value;
@@ -91,7 +98,7 @@ export class AwarenessStates {
 
   #countOf(owner: Owner): number {
     let count = 0;
-    for (const state of this.#states.values()) if (state.owner === owner) count++;
+    for (const state of this.#states?.values() ?? []) if (state.owner === owner) count++;
     return count;
   }
 }

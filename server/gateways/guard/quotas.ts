@@ -30,6 +30,7 @@ const NO_LIMIT = new RateLimiter({ messages: UNLIMITED, bytes: UNLIMITED }, () =
 
 export class Quotas {
   readonly #config: Config;
+  readonly #rates: Rates;
   readonly #log: Log;
   readonly #now: () => number;
   readonly #ofUsers: Slots;
@@ -40,11 +41,12 @@ export class Quotas {
 
   constructor(config: Config, log: Log, now: () => number) {
     this.#config = config;
+    this.#rates = ratesOf(config);
     this.#log = log;
     this.#now = now;
     this.#ofUsers = new Slots(config.maxSocketsPerUser);
     this.#ofAddresses = new Slots(config.maxSocketsPerAddress);
-    this.#limiters = new RateLimiters(ratesOf(config), now);
+    this.#limiters = new RateLimiters(this.#rates, now);
     this.#perUser = new RateLimiters(ratesOf(config, config.userRate), now);
   }
 
@@ -103,7 +105,7 @@ export class Quotas {
 
   /** What one connection may send. */
   newLimiter(): RateLimiter {
-    return new RateLimiter(ratesOf(this.#config), this.#now);
+    return new RateLimiter(this.#rates, this.#now);
   }
 
   /** What a user may send over all connections together. */

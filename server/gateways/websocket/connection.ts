@@ -1,10 +1,16 @@
 /** What is known of one open WebSocket, from the upgrade on. */
+import type { FollowedDocument } from '../../documents/sleep/followed-document.js';
 import type { Following } from '../../documents/sleep/followed-documents.js';
+import type { Backlog } from '../../documents/turns/backlog.js';
+import type { ErrorCode, SyncError } from '../../errors.js';
+import type { Log } from '../../log.js';
 import type { SharedAccess } from '../guard/shared-access.js';
-import type { JsonSession } from '../json/session.js';
-import type { YjsSession } from '../yjs/session.js';
+import { JsonSession } from '../json/session.js';
+import type { YjsOutbox } from '../yjs/options.js';
+import { YjsSession } from '../yjs/session.js';
 import type { Peer } from './handshake.js';
-import type { Wire } from './wire.js';
+import type { Socket } from './socket.js';
+import type { Receiver, Wire } from './wire.js';
 
 /** How long an upgrade waits for what is looked up, in ms: a client that hears nothing would give up in the end. */
 const LOOK_UP = 250;
@@ -18,33 +24,90 @@ export interface Guest {
   readonly found: Found;
 }
 
-export interface Connection {
+/** What the gateway does for its connections. */
+export interface ConnectionHost {
+  readonly log: Log;
+  readonly backlog: Backlog;
+  noteOffence(peer: Peer, code: ErrorCode): void;
+  /** A fault of ours ends this connection, not the process. */
+  guard(socket: Socket, action: () => void): void;
+}
+
+export class Connection implements Receiver, YjsOutbox {
   readonly peer: Peer;
   readonly wire: Wire;
-  session: Session | null;
   /** The user's document, and the shared one, once they are open; before, what is looked up of it. */
   lease: Found;
-  shared: SharedAccess | null;
+  shared: SharedAccess | null = null;
   /** Nothing more is taken from it. */
-  isShut: boolean;
+  isShut = false;
   expiry: NodeJS.Timeout | undefined;
   /** Ends it where its document does not come in time. */
   late: NodeJS.Timeout | undefined;
   /** When its access was last asked for. */
   checkedAt: number;
-}
+  readonly #host: ConnectionHost;
+  #session: Session | null = null;
+  #document: FollowedDocument | null = null;
 
-export const connectionOf = ({ peer, found }: Guest, wire: Wire, checkedAt: number): Connection => ({
-  peer,
-  wire,
-  session: null,
-  lease: found,
-  shared: null,
-  isShut: false,
-  expiry: undefined,
-  late: undefined,
-  checkedAt,
-});
+  constructor({ peer, found }: Guest, wire: Wire, host: ConnectionHost, now: number) {
+    this.peer = peer;
+    this.wire = wire;
+    this.lease = found;
+    this.checkedAt = now;
+    this.#host = host;
+  }
+
+  get session(): Session | null {
+    return this.#session;
+  }
+
+  get isOpen(): boolean {
+    return !this.isShut;
+  }
+
+  begin(document: FollowedDocument, session: Session): void {
+    this.#document = document;
+    this.#session = session;
+  }
+
+  receive(message: Uint8Array | string, settled: () => void): void {
+    this.#host.guard(this.wire.socket, () => this.#receive(message));
+    this.#document?.afterDurable(settled, settled);
+  }
+
+  /** A dry run may take long, and all sockets of a user together may send a lot meanwhile. */
+  #receive(message: Uint8Array | string): void {
+    const [session, document] = [this.#session, this.#document];
+    if (session instanceof YjsSession) session.receive(typeof message === 'string' ? null : message);
+    else session?.receive(message);
+    const { backlog } = this.#host;
+    const { socket } = this.wire;
+    if (backlog.isFull) socket.holdUntil('disk', (over) => backlog.whenRoom(over));
+    if (document?.isPaused) socket.holdUntil('work', (over) => document.whenReady(over));
+  }
+
+  pong(payload: string): void {
+    if (this.#session instanceof JsonSession) this.#session.pong(payload);
+  }
+
+  send(messages: readonly Uint8Array[]): void {
+    this.wire.socket.send(messages);
+  }
+
+  answer(messages: readonly Uint8Array[], sent: () => void): void {
+    this.wire.answer(messages, sent);
+  }
+
+  /** The message may quote a key of the client's data, so it does not go into the log. */
+  close(error: SyncError): void {
+    const { grant, device } = this.peer;
+    const { code } = error;
+    this.#host.log('messageRefused', { user: grant.user, device, via: 'yjs', code, reason: '' });
+    this.#host.noteOffence(this.peer, code);
+    this.wire.socket.end(error);
+  }
+}
 
 /** Lets go of the documents, as far as they are open; each may be released more than once. */
 export function release({ lease, shared }: Pick<Connection, 'lease' | 'shared'>): void {

@@ -12,19 +12,19 @@ export interface FlowControlOptions {
   readonly socket: Pick<Socket, 'hold' | 'release' | 'cutOff'>;
   readonly limiter: RateLimiter;
   /** Bytes that the socket has received so far, frames and all. */
-  readonly received: () => number;
-  readonly now: () => number;
+  readonly received: number;
+  now(): number;
   /** Calls back once after so many ms. */
-  readonly after: (ms: number, task: () => void) => void;
-  readonly onPause: () => void;
-  /** Runs a task when it is the user's turn; without it, at once. */
-  readonly inTurn?: (task: () => void) => void;
+  after(ms: number, task: () => void): void;
+  onPause(): void;
+  /** Runs a task when it is the user's turn. */
+  inTurn(task: () => void): void;
 }
 
 export class FlowControl {
   readonly #options: FlowControlOptions;
   /** What the socket had received already when it was paused. */
-  #queue: (() => void)[] = [];
+  #queue: (() => void)[] | null = null;
   #received: number;
   #isPaused = false;
   /** It is gone, or the server stops: rates don't count any more. */
@@ -35,7 +35,7 @@ export class FlowControl {
 
   constructor(options: FlowControlOptions) {
     this.#options = options;
-    this.#received = options.received();
+    this.#received = options.received;
   }
 
   /**
@@ -45,7 +45,7 @@ export class FlowControl {
   take(handle: () => void): boolean {
     if (this.#isCut) return false;
     if (this.#isDrained) handle();
-    else if (this.#isPaused || this.#queue.length > 0) this.#queue.push(handle);
+    else if (this.#isPaused || this.#isWaiting) this.#enqueue(handle);
     else this.#handle(handle);
     return true;
   }
@@ -58,11 +58,20 @@ export class FlowControl {
   /** Handles what has come and still comes, whatever the rate: the connection is gone, or the server stops. */
   drain(): void {
     this.#isDrained = true;
-    for (const handle of this.#queue.splice(0)) handle();
+    for (const handle of this.#queue?.splice(0) ?? []) handle();
+  }
+
+  get #isWaiting(): boolean {
+    return (this.#queue?.length ?? 0) > 0;
+  }
+
+  #enqueue(handle: () => void): void {
+    this.#queue ??= [];
+    this.#queue.push(handle);
   }
 
   #handle(handle: () => void): void {
-    const received = this.#options.received();
+    const { received } = this.#options;
     const wait = this.#options.limiter.take(1, received - this.#received);
     this.#received = received;
     this.#holdFor(wait);
@@ -71,25 +80,25 @@ export class FlowControl {
 
   #holdFor(wait: number): void {
     if (wait === 0 || this.#isPaused) return;
-    const { socket, now, onPause } = this.#options;
+    const now = this.#options.now();
     this.#isPaused = true;
-    if (now() - this.#calmAt > CALM) this.#overSince = now();
-    onPause();
-    socket.hold('rate');
+    if (now - this.#calmAt > CALM) this.#overSince = now;
+    this.#options.onPause();
+    this.#options.socket.hold('rate');
     this.#wake(wait);
   }
 
   #wake(wait: number): void {
-    const { now, after } = this.#options;
-    const left = this.#overSince + OVER_RATE_TIMEOUT - now();
-    after(Math.max(1, Math.min(wait, left)), () => this.#goOn());
+    const left = this.#overSince + OVER_RATE_TIMEOUT - this.#options.now();
+    this.#options.after(Math.max(1, Math.min(wait, left)), () => this.#goOn());
   }
 
   #goOn(): void {
-    const { limiter, socket, now } = this.#options;
+    const { limiter, socket } = this.#options;
     const { wait } = limiter;
-    const isTooLong = now() - this.#overSince >= OVER_RATE_TIMEOUT;
-    if (isTooLong && (wait > 0 || this.#queue.length > 0)) {
+    const now = this.#options.now();
+    const isTooLong = now - this.#overSince >= OVER_RATE_TIMEOUT;
+    if (isTooLong && (wait > 0 || this.#isWaiting)) {
       this.drain();
       this.#isCut = true;
       socket.cutOff(new SyncError('OVERLOADED', 'The connection sends more than the server allows.'));
@@ -100,19 +109,18 @@ export class FlowControl {
       return;
     }
     this.#isPaused = false;
-    this.#calmAt = now();
+    this.#calmAt = now;
     this.#handleNext();
   }
 
   #handleNext(): void {
     if (this.#isPaused) return;
-    const next = this.#queue.shift();
+    const next = this.#queue?.shift();
     if (next === undefined) {
       this.#options.socket.release('rate');
       return;
     }
     this.#handle(next);
-    const { inTurn = (task) => task() } = this.#options;
-    inTurn(() => this.#handleNext());
+    this.#options.inTurn(() => this.#handleNext());
   }
 }

@@ -7,19 +7,20 @@ import type { DocumentRegistry } from '../../documents/registry.js';
 import type { FollowedDocument } from '../../documents/sleep/followed-document.js';
 import type { Following } from '../../documents/sleep/followed-documents.js';
 import type { Backlog } from '../../documents/turns/backlog.js';
-import { ERRORS, SyncError } from '../../errors.js';
-import { openShared, type SharedAccess } from '../guard/shared-access.js';
+import { ERRORS, type ErrorCode, SyncError } from '../../errors.js';
+import type { Log } from '../../log.js';
+import { openShared } from '../guard/shared-access.js';
 import { JSON_LIMIT_FACTOR } from '../json/message-reader.js';
 import { JsonSession } from '../json/session.js';
 import { SharedFrames } from '../yjs/line.js';
 import { YjsSession } from '../yjs/session.js';
-import { type Connection, connectionOf, type Guest, release, type Session, soon } from './connection.js';
+import { Connection, type ConnectionHost, type Guest, release, soon } from './connection.js';
 import { type HandshakeOptions, Handshakes, type Peer } from './handshake.js';
 import { PutOff } from './put-off.js';
 import { endSoon, prove, refuse, turnAway, webSocketServer } from './rejections.js';
-import type { Socket, SocketOptions } from './socket.js';
+import type { Socket } from './socket.js';
 import type { Via } from './upgrade-request.js';
-import { socketOptionsOf, type Wire, type WireOptions, wire } from './wire.js';
+import { Wire, type WireOptions, Wires } from './wire.js';
 
 export interface UpgradeOptions extends WireOptions, HandshakeOptions {
   readonly registry: DocumentRegistry;
@@ -30,6 +31,11 @@ export interface UpgradeOptions extends WireOptions, HandshakeOptions {
   readonly random: () => number;
 }
 
+const ignored = (): void => {};
+function destroyed(this: Duplex): void {
+  this.destroy();
+}
+
 const TICK = 3_000;
 const TOO_LATE = 'The document could not be loaded in time; connect again.';
 const ACCESS_CHANGED = 'What this token gives access to has changed; connect again.';
@@ -38,7 +44,7 @@ const LONGEST_TIMER = 2 ** 31 - 1;
 /** The JSON of a record may be larger than what it takes of its document: what is escaped takes twice as much. */
 const JSON_OF_DOCUMENT = 2;
 
-export class UpgradeGateway {
+export class UpgradeGateway implements ConnectionHost {
   readonly #options: UpgradeOptions;
   readonly #connections = new Set<Connection>();
   readonly #handshakes: Handshakes;
@@ -46,11 +52,11 @@ export class UpgradeGateway {
   readonly #frames = new SharedFrames();
   readonly #timers: NodeJS.Timeout[];
   readonly #servers: Record<Via, WebSocketServer>;
-  readonly #sockets: Readonly<Record<Via, SocketOptions>>;
+  readonly #wires: Readonly<Record<Via, Wires>>;
 
   constructor(server: Server, options: UpgradeOptions) {
     this.#options = options;
-    this.#sockets = { yjs: socketOptionsOf('yjs', options), json: socketOptionsOf('json', options) };
+    this.#wires = { yjs: new Wires('yjs', options), json: new Wires('json', options) };
     const { maxNativeMessage, maxJsonMessage, maxDocument, pingInterval } = options.config;
     this.#handshakes = new Handshakes(options);
     this.#putOff = new PutOff(options);
@@ -113,7 +119,7 @@ export class UpgradeGateway {
   }
 
   async #onUpgrade(request: IncomingMessage, stream: Duplex, head: Buffer): Promise<void> {
-    stream.on('error', () => stream.destroy());
+    stream.on('error', destroyed);
     const answer = await this.#handshakes.answer(request, stream);
     switch (answer.is) {
       case 'in':
@@ -148,9 +154,8 @@ export class UpgradeGateway {
     stream.cork();
     this.#servers[asked.via].handleUpgrade(request, stream, head, (ws) => {
       isOpen = true;
-      const accepted = { ws, stream: request.socket, via: asked.via, caller: grant };
-      const opened = wire(accepted, this.#options, this.#sockets[accepted.via]);
-      this.#connect(ws, opened, { peer, found });
+      const accepted = { ws, stream: request.socket, caller: grant };
+      this.#connect(ws, new Wire(accepted, this.#wires[asked.via]), { peer, found });
     });
     stream.uncork();
     return isOpen;
@@ -160,11 +165,11 @@ export class UpgradeGateway {
     const { peer, found } = guest;
     const { asked, grant } = peer;
     const { socket } = wire;
-    const connection = connectionOf(guest, wire, this.#options.now());
+    const connection = new Connection(guest, wire, this, this.#options.now());
     this.#connections.add(connection);
     prove(socket, asked.challenge);
     this.#options.log('connected', { user: grant.user, device: peer.device, via: asked.via });
-    ws.on('error', () => {}); // ws closes the connection by itself; 'close' follows and is logged
+    ws.on('error', ignored); // ws closes the connection by itself; 'close' follows and is logged
     ws.on('close', (code, reason) => this.#closed(connection, code, reason));
     try {
       const entered = this.#enter(connection);
@@ -202,11 +207,6 @@ export class UpgradeGateway {
     } catch (error) {
       this.#refuse(connection, error);
     }
-  }
-
-  #begin(connection: Connection, lease: Following): void {
-    this.#notePlain(connection);
-    connection.session = this.#start(connection, lease, connection.shared);
   }
 
   /** A client that has gone meanwhile is not told of it again. */
@@ -283,63 +283,35 @@ export class UpgradeGateway {
     endSoon(socket);
   }
 
-  #start(connection: Connection, lease: Following, shared: SharedAccess | null): Session {
-    const { wire, peer } = connection;
-    const { document } = lease;
+  #begin(connection: Connection, { document }: Following): void {
     const session =
-      wire.via === 'yjs'
-        ? this.#yjsSession(document, wire, peer)
-        : this.#jsonSession(document, shared, wire, peer);
-    const receive = (message: Uint8Array | string) => {
-      if (session instanceof YjsSession) session.receive(typeof message === 'string' ? null : message);
-      else session.receive(message);
-      // A dry run may take long, and all sockets of a user together may send a lot meanwhile.
-      const { backlog } = this.#options;
-      if (backlog.isFull) wire.socket.holdUntil('disk', (over) => backlog.whenRoom(over));
-      if (document.isPaused) wire.socket.holdUntil('work', (over) => document.whenReady(over));
-    };
-    wire.follow({
-      isOpen: () => !connection.isShut,
-      receive: (message, settled) => {
-        this.#guard(wire.socket, () => receive(message));
-        document.afterDurable(settled, settled);
-      },
-      pong: (payload) => session instanceof JsonSession && session.pong(payload),
-    });
-    this.#options.turns.first(document.user, () => this.#guard(wire.socket, () => session.start()));
-    return session;
+      connection.wire.via === 'yjs'
+        ? this.#yjsSession(document, connection)
+        : this.#jsonSession(document, connection);
+    connection.begin(document, session);
+    const { wire } = connection;
+    wire.follow(connection);
+    this.#notePlain(connection);
+    this.#options.turns.first(document.user, () => this.guard(wire.socket, () => session.start()));
   }
 
-  #yjsSession(document: FollowedDocument, { socket, answer }: Wire, peer: Peer): YjsSession {
-    const { config, log, now, uptime } = this.#options;
-    const { device, grant, asked } = peer;
+  #yjsSession(document: FollowedDocument, outbox: Connection): YjsSession {
+    const { now, uptime } = this.#options;
+    const { maxPending, pendingTimeout } = this.#options.config;
+    const { device, grant, asked } = outbox.peer;
     const { actor, mayWrite } = grant;
-    const outbox = {
-      send: (all: readonly Uint8Array[]) => socket.send(all),
-      answer,
-      close: (error: SyncError) => {
-        // The message may quote a key of the client's data, so it does not go into the log.
-        log('messageRefused', { user: document.user, device, via: 'yjs', code: error.code, reason: '' });
-        this.#handshakes.noteOffence(peer, error.code);
-        socket.end(error);
-      },
-    };
-    const { maxPending, pendingTimeout } = config;
     const { asksForTimes, takesRewrites } = asked;
     const who = { device, actor, readOnly: !mayWrite, asksForTimes, takesRewrites };
     const frames = this.#frames;
     return new YjsSession({ document, ...who, outbox, frames, now, uptime, maxPending, pendingTimeout });
   }
 
-  #jsonSession(
-    document: FollowedDocument,
-    shared: SharedAccess | null,
-    { socket, answer }: Wire,
-    { device, grant }: Peer,
-  ): JsonSession {
+  #jsonSession(document: FollowedDocument, { wire, peer, shared }: Connection): JsonSession {
     const { config, log, now } = this.#options;
+    const { socket } = wire;
+    const { device, grant } = peer;
     const outbox = {
-      answer: (text: Buffer, sent: () => void) => answer([text], sent),
+      answer: (text: Buffer, sent: () => void) => wire.answer([text], sent),
       send: (text: string | Buffer) => socket.sendText(text),
       ping: (payload: string) => socket.ping(payload),
       together: <Result>(work: () => Result) => socket.together(work),
@@ -347,7 +319,7 @@ export class UpgradeGateway {
     };
     const { maxDepth, maxJsonMessage: maxMessage, jsonPace: gap, bufferClose: mostBytes } = config;
     const after = (ms: number, task: () => void) => {
-      const timer = setTimeout(() => this.#guard(socket, task), ms).unref();
+      const timer = setTimeout(() => this.guard(socket, task), ms).unref();
       return () => clearTimeout(timer);
     };
     const who = { device, actor: grant.actor, readOnly: !grant.mayWrite };
@@ -355,8 +327,19 @@ export class UpgradeGateway {
     return new JsonSession({ document, shared, ...who, outbox, now, pace, log, maxDepth, maxMessage });
   }
 
-  /** A fault of ours ends this connection, not the process. */
-  #guard(socket: Socket, action: () => void): void {
+  get log(): Log {
+    return this.#options.log;
+  }
+
+  get backlog(): Backlog {
+    return this.#options.backlog;
+  }
+
+  noteOffence(peer: Peer, code: ErrorCode): void {
+    this.#handshakes.noteOffence(peer, code);
+  }
+
+  guard(socket: Socket, action: () => void): void {
     try {
       action();
     } catch (error) {

@@ -16,7 +16,13 @@ const UNBOUNDED = { bufferPause: Number.POSITIVE_INFINITY, bufferClose: Number.P
 /** Decompression stays off: what a small frame becomes would not be bounded by what came. */
 export function webSocketServer(limit: number): WebSocketServer {
   const maxPayload = Number.isFinite(limit) ? limit : 0;
-  return new WebSocketServer({ noServer: true, maxPayload, perMessageDeflate: false, handleProtocols });
+  return new WebSocketServer({
+    noServer: true,
+    maxPayload,
+    perMessageDeflate: false,
+    clientTracking: false,
+    handleProtocols,
+  });
 }
 
 /** Beside `bearer` stands a token, which is not sent back (A3). */

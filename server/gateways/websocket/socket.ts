@@ -16,6 +16,18 @@ const SLOWEST_LINE = 20;
  */
 export type Hold = 'loading' | 'work' | 'disk' | 'rate' | 'turn' | 'reader' | 'overload' | 'stopping';
 
+/** A bit for each. */
+const BITS: Readonly<Record<Hold, number>> = {
+  loading: 1,
+  work: 2,
+  disk: 4,
+  rate: 8,
+  turn: 16,
+  reader: 32,
+  overload: 64,
+  stopping: 128,
+};
+
 const BINARY = { binary: true } as const;
 const TEXT = { binary: false } as const;
 
@@ -34,7 +46,7 @@ export class Socket {
   readonly #ws: WebSocket;
   readonly #stream: Stream;
   readonly #options: SocketOptions;
-  readonly #holds = new Set<Hold>();
+  #holds = 0;
   #alive = true;
   #received = 0;
   #sent = 0;
@@ -119,7 +131,7 @@ export class Socket {
     // Behind a long message no pong gets through, in either direction; and what is not read is not heard.
     const gone = this.#sent - this.#ws.bufferedAmount;
     const isMoving = this.#stream.bytesRead > this.#received || gone > this.#gone;
-    const isHeld = this.#holds.size > (this.#holds.has('reader') ? 1 : 0);
+    const isHeld = (this.#holds & ~BITS.reader) !== 0;
     this.#silences = this.#alive || isMoving || isHeld ? 0 : this.#silences + 1;
     if (this.#silences > this.#patience) this.terminate();
     else this.#askLife();
@@ -168,28 +180,30 @@ export class Socket {
 
   /** Reads nothing more until every hold is released; TCP slows the sender. */
   hold(why: Hold): void {
-    this.#holds.add(why);
+    this.#holds |= BITS[why];
     this.#ws.pause();
   }
 
   /** The same, for as long as `until` takes; one that is being closed has to hear of it. */
   holdUntil(why: Hold, until: (over: () => void) => void): void {
-    if (this.#holds.has(why) || this.#ws.readyState !== this.#ws.OPEN) return;
+    if (this.isHeld(why) || this.#ws.readyState !== this.#ws.OPEN) return;
     this.hold(why);
     until(() => this.release(why));
   }
 
   release(why: Hold): void {
-    if (this.#holds.delete(why) && this.#holds.size === 0) this.#ws.resume();
+    if (!this.isHeld(why)) return;
+    this.#holds &= ~BITS[why];
+    if (this.#holds === 0) this.#ws.resume();
   }
 
   releaseAll(): void {
-    this.#holds.clear();
+    this.#holds = 0;
     this.#ws.resume();
   }
 
   isHeld(why: Hold): boolean {
-    return this.#holds.has(why);
+    return (this.#holds & BITS[why]) !== 0;
   }
 
   /** Looked at before something is added: one answer of any size gets through to a client that reads. */

@@ -28,8 +28,6 @@ export interface UpgradeRequest {
   readonly takesRewrites: boolean;
   /** What a native client wants to hear again, to know whom it speaks to (C10). */
   readonly challenge: string | null;
-  /** As it was asked for. */
-  readonly url: string;
 }
 
 const NATIVE_PATH = /^\/yjs\/([^/]+)$/;
@@ -52,7 +50,6 @@ export function readRequest(request: IncomingMessage, address: string): UpgradeR
     asksForTimes: parameterOf(url, 'times', 'is a plus') !== null,
     takesRewrites: via === 'yjs' && takesRewritesIn(url),
     challenge: via === 'yjs' ? challengeIn(parameterOf(url, 'challenge', 'is a plus')) : null,
-    url,
   };
 }
 

@@ -3,11 +3,12 @@ import type { Socket as Stream } from 'node:net';
 import type { RawData, WebSocket } from 'ws';
 import type { UserId } from '../../../shared/names.js';
 import type { Config } from '../../config.js';
-import type { Sender } from '../../documents/turns/turn-line.js';
+import type { Arrival, Sender } from '../../documents/turns/turn-line.js';
 import type { Turns } from '../../documents/turns/turns.js';
 import type { Metrics } from '../../metrics.js';
+import type { RateLimiter } from '../../net/token-bucket.js';
 import type { Caller, Quotas } from '../guard/quotas.js';
-import { FlowControl } from './flow-control.js';
+import { FlowControl, type FlowControlOptions } from './flow-control.js';
 import { Socket, type SocketOptions } from './socket.js';
 import type { Via } from './upgrade-request.js';
 
@@ -23,109 +24,140 @@ export interface WireOptions {
 /** What becomes of what comes in. */
 export interface Receiver {
   /** Whether messages are still taken; asked when one comes. */
-  readonly isOpen: () => boolean;
+  readonly isOpen: boolean;
   /** A message, in its turn; `settled` once what it did is durable. */
-  readonly receive: (message: Uint8Array | string, settled: () => void) => void;
-  readonly pong: (payload: string) => void;
-}
-
-export interface Wire {
-  readonly via: Via;
-  readonly socket: Socket;
-  readonly flow: FlowControl;
-  /** Sends what the client asked for, which it pays for; see `FlowControl.charge`. */
-  readonly answer: (messages: readonly Uint8Array[], sent: () => void) => void;
-  /** Hands over each message and pong in their order, at the rate that they may come, in the turns of the user. */
-  follow(receiver: Receiver): void;
+  receive(message: Uint8Array | string, settled: () => void): void;
+  pong(payload: string): void;
 }
 
 /** A WebSocket as it was accepted. */
 export interface Accepted {
   readonly ws: WebSocket;
   readonly stream: Stream;
-  readonly via: Via;
   readonly caller: Caller & { readonly user: UserId };
 }
 
-/** What sockets of a protocol are held to: the same object for all of them, as each would have it for good. */
-export function socketOptionsOf(via: Via, { config, metrics }: WireOptions): SocketOptions {
-  const { bufferPause, bufferClose, pingInterval } = config;
-  const onSent = (bytes: number) => {
-    metrics.messagesOut.add(via);
-    metrics.bytesOut.add(via, bytes);
-  };
-  return { bufferPause, bufferClose, pingInterval, onSent };
+/** What all sockets of a protocol have in common. */
+export class Wires implements SocketOptions {
+  readonly via: Via;
+  readonly options: WireOptions;
+  readonly bufferPause: number;
+  readonly bufferClose: number;
+  readonly pingInterval: number;
+
+  constructor(via: Via, options: WireOptions) {
+    this.via = via;
+    this.options = options;
+    const { bufferPause, bufferClose, pingInterval } = options.config;
+    this.bufferPause = bufferPause;
+    this.bufferClose = bufferClose;
+    this.pingInterval = pingInterval;
+  }
+
+  onSent(bytes: number): void {
+    const { metrics } = this.options;
+    metrics.messagesOut.add(this.via);
+    metrics.bytesOut.add(this.via, bytes);
+  }
 }
 
-export function wire(accepted: Accepted, options: WireOptions, held: SocketOptions): Wire {
-  const { ws, stream, via, caller } = accepted;
-  const { quotas, metrics, uptime, turns } = options;
-  const socket = new Socket(ws, stream, held);
-  const flow = new FlowControl({
-    socket,
-    limiter: quotas.newLimiter(),
-    received: () => stream.bytesRead,
-    now: uptime,
-    after: (ms, task) => void setTimeout(task, ms).unref(),
-    onPause: () => metrics.pauses.add(via),
-    inTurn: (task) => turns.first(caller.user, task),
-  });
-  const shared = quotas.sharedOf(caller);
-  return {
-    via,
-    socket,
-    flow,
-    answer(messages, sent) {
-      const size = messages.reduce((sum, { length }) => sum + length, 0);
-      shared.take(0, size);
-      flow.charge(size);
-      socket.answer(messages, via === 'yjs', sent);
-    },
-    follow: (receiver) => follow(accepted, { socket, flow }, receiver, options),
-  };
-}
+/** Thousands of them are quiet: one has no closures of its own beside what `ws` calls. */
+export class Wire implements FlowControlOptions, Sender {
+  readonly socket: Socket;
+  readonly flow: FlowControl;
+  readonly limiter: RateLimiter;
+  readonly #wires: Wires;
+  readonly #ws: WebSocket;
+  readonly #stream: Stream;
+  readonly #caller: Accepted['caller'];
+  #receiver: Receiver | null = null;
 
-function follow(
-  { ws, via, caller: { user } }: Accepted,
-  { socket, flow }: Pick<Wire, 'socket' | 'flow'>,
-  { isOpen, receive, pong }: Receiver,
-  { metrics, turns }: WireOptions,
-): void {
-  const sender = senderOf(socket, () => metrics.pauses.add(via));
-  ws.on('message', (data: RawData, isBinary) => {
-    socket.noteLife();
+  constructor({ ws, stream, caller }: Accepted, wires: Wires) {
+    this.#wires = wires;
+    this.#ws = ws;
+    this.#stream = stream;
+    this.#caller = caller;
+    this.socket = new Socket(ws, stream, wires);
+    this.limiter = wires.options.quotas.newLimiter();
+    this.flow = new FlowControl(this);
+  }
+
+  get via(): Via {
+    return this.#wires.via;
+  }
+
+  get received(): number {
+    return this.#stream.bytesRead;
+  }
+
+  now(): number {
+    return this.#wires.options.uptime();
+  }
+
+  after(ms: number, task: () => void): void {
+    setTimeout(task, ms).unref();
+  }
+
+  inTurn(task: () => void): void {
+    this.#wires.options.turns.first(this.#caller.user, task);
+  }
+
+  onPause(): void {
+    this.#wires.options.metrics.pauses.add(this.via);
+  }
+
+  /** Is read more slowly: its user has sent enough for now. */
+  hold(): void {
+    this.onPause();
+    this.socket.hold('turn');
+  }
+
+  release(): void {
+    this.socket.release('turn');
+  }
+
+  /** Sends what the client asked for, which it pays for; see `FlowControl.charge`. */
+  answer(messages: readonly Uint8Array[], sent: () => void): void {
+    const size = messages.reduce((sum, { length }) => sum + length, 0);
+    this.#wires.options.quotas.sharedOf(this.#caller).take(0, size);
+    this.flow.charge(size);
+    this.socket.answer(messages, this.via === 'yjs', sent);
+  }
+
+  /** Hands over each message and pong in their order, at the rate that they may come, in the turns of the user. */
+  follow(receiver: Receiver): void {
+    this.#receiver = receiver;
+    this.#ws.on('message', (data: RawData, isBinary) => this.#onMessage(data, isBinary));
+    this.#ws.on('ping', () => this.flow.take(nothing));
+    this.#ws.on('pong', (payload) => this.#onPong(payload.toString()));
+  }
+
+  #onMessage(data: RawData, isBinary: boolean): void {
+    const { metrics } = this.#wires.options;
+    this.socket.noteLife();
     const message = isBinary ? copyOf(data) : data.toString();
-    const bytes = message.length;
-    metrics.messagesIn.add(via);
-    metrics.bytesIn.add(via, bytes);
-    if (!isOpen()) return;
-    const run = (settled: () => void) => {
-      if (!flow.take(() => receive(message, settled))) settled();
-    };
-    turns.enter(user, { messages: 1, bytes, sender, run });
-  });
-  ws.on('ping', () => flow.take(() => {}));
-  ws.on('pong', (payload) => {
-    const text = payload.toString();
-    // It answers what we sent, so it is not on the user's account; but it keeps its place among the messages.
-    const run = (settled: () => void) => {
+    metrics.messagesIn.add(this.via);
+    metrics.bytesIn.add(this.via, message.length);
+    if (!this.#receiver?.isOpen) return;
+    this.#enter(1, message.length, (settled) => {
+      if (!this.flow.take(() => this.#receiver?.receive(message, settled))) settled();
+    });
+  }
+
+  /** It answers what we sent, so it is not on the user's account; but it keeps its place among the messages. */
+  #onPong(payload: string): void {
+    this.#enter(0, payload.length, (settled) => {
       settled();
-      flow.take(() => pong(text));
-    };
-    turns.enter(user, { messages: 0, bytes: text.length, sender, run });
-  });
+      this.flow.take(() => this.#receiver?.pong(payload));
+    });
+  }
+
+  #enter(messages: number, bytes: number, run: Arrival['run']): void {
+    this.#wires.options.turns.enter(this.#caller.user, { messages, bytes, sender: this, run });
+  }
 }
 
-/** A socket that is read more slowly when its user has sent enough for now. */
-function senderOf(socket: Socket, onPause: () => void): Sender {
-  return {
-    hold() {
-      onPause();
-      socket.hold('turn');
-    },
-    release: () => socket.release('turn'),
-  };
-}
+const nothing = (): void => {};
 
 /** ws may use the buffer of a message again; what is kept has to be a copy of its own (S2). */
 function copyOf(data: RawData): Uint8Array {

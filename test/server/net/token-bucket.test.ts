@@ -87,6 +87,7 @@ class Line {
   readonly flow: FlowControl;
 
   constructor(bytes = NO_LIMIT) {
+    const received = () => this.received;
     this.flow = new FlowControl({
       socket: {
         hold: () => {
@@ -100,10 +101,13 @@ class Line {
         },
       },
       limiter: new RateLimiter({ messages: { rate: 10, burst: 10 }, bytes }, this.clock.now),
-      received: () => this.received,
+      get received() {
+        return received();
+      },
       now: this.clock.now,
       after: (ms, task) => void this.clock.after(ms, task),
       onPause: () => this.pauses.push(this.clock.now()),
+      inTurn: (task) => task(),
     });
   }
 
