@@ -320,6 +320,7 @@ function createRegistry(config: Config, log: Log, clock: ServerClock, work: Work
   return new DocumentRegistry({
     ...work,
     idleTimeout: config.idleTimeout,
+    memoryBudget: config.memoryBudget / 2,
     restAfter: config.restAfter < NEVER ? config.restAfter : null,
     maxDepth: config.maxDepth,
     limits: config,

@@ -193,7 +193,7 @@ export const OPTIONS = {
   }),
   MEMORY_BUDGET: bytes({
     fallback: '256 MiB',
-    line: 'Memory for what nobody needs right now, so that it need not be read again; what was used least recently goes first. Half of it is for what is noted of documents that are not in memory, about 350 bytes a user.',
+    line: 'Memory for what nobody needs right now, so that it need not be read again; what was used least recently goes first. Half of it is for documents that may be let go of, half for what is noted of those that are not in memory, about 350 bytes a user.',
   }),
   HISTORY_DAYS: integer(0, 36_500, {
     fallback: '90',

@@ -1,8 +1,8 @@
 /** Keeps the documents that are in use: each is loaded once, shared, and let go when nobody uses it. */
 
-import type { DeviceKey, UserId } from '../../shared/names.js';
+import type { UserId } from '../../shared/names.js';
 import { SyncError } from '../errors.js';
-import type { RestRow, Store } from '../store/store.js';
+import type { Store } from '../store/store.js';
 import { REST_SHARE } from './compaction/document-compaction.js';
 import { type DocumentOptions, NO_LIMITS } from './document-options.js';
 import { Rewrites, type RewritesOptions } from './epochs/rewrites.js';
@@ -13,7 +13,8 @@ import { Slices } from './loading/slices.js';
 import { safelyWith } from './safely.js';
 import { FollowedDocuments, type Following } from './sleep/followed-documents.js';
 import type { Hold } from './sleep/follower.js';
-import { type Erasable, Tombstone } from './tombstone.js';
+import { MemoryLimit } from './sleep/memory-limit.js';
+import { type Erasable, erasableAtRest, Tombstone } from './tombstone.js';
 import { UserDocument } from './user-document.js';
 
 const nothing = (): void => {};
@@ -26,6 +27,8 @@ export interface RegistryOptions extends Omit<DocumentOptions, 'ids' | 'scratch'
   readonly restAfter?: number | null;
   /** What was noted of the records of a document can't be read; it is loaded, and they are noted anew. */
   readonly onViewDamaged?: (user: UserId) => void;
+  /** Memory for documents that nobody needs right now, in bytes; left out, no limit. */
+  readonly memoryBudget?: number;
   /** Milliseconds from any moment on, that never jump; left out, those of the process. */
   readonly uptime?: () => number;
   /** A random whole number from 0 to 2^32 - 1. */
@@ -51,14 +54,6 @@ const SHORTEST_INTERVAL = 20;
 /** Where documents never sleep, one that did not change for so long counts as quiet, in ms. */
 const QUIET = 30_000;
 
-const erasableAtRest = ({ revision, stateVector }: RestRow, keys: readonly DeviceKey[]): Erasable => ({
-  revision,
-  devices: { keys },
-  erased: null,
-  epoch: null,
-  stateVector: () => stateVector,
-});
-
 export class DocumentRegistry {
   readonly #options: RegistryOptions;
   readonly #entries = new Map<UserId, Entry>();
@@ -69,6 +64,7 @@ export class DocumentRegistry {
   readonly #pruning: NodeJS.Timeout;
   readonly #followed: FollowedDocuments;
   readonly #rewrites: Rewrites;
+  readonly #limit: MemoryLimit;
   readonly #sleeping: NodeJS.Timeout;
 
   constructor(options: RegistryOptions) {
@@ -94,6 +90,8 @@ export class DocumentRegistry {
       onViewDamaged,
     });
     this.#rewrites = this.#makeRewrites();
+    const { memoryBudget = Number.POSITIVE_INFINITY } = options;
+    this.#limit = new MemoryLimit(memoryBudget, (document) => this.#letGoNow(document));
     const interval = Math.min(Math.max((restAfter ?? SLEEP_INTERVAL) / 2, SHORTEST_INTERVAL), SLEEP_INTERVAL);
     this.#sleeping = setInterval(() => this.sleep(), interval).unref();
   }
@@ -165,10 +163,14 @@ export class DocumentRegistry {
 
   /** Lets go of documents that did not change for a while, and that only native connections use. */
   sleep(): void {
-    const { uptime = () => performance.now() } = this.#options;
-    const now = uptime();
+    const now = this.#uptime();
     this.#rewrites.look(this.documents, now);
     this.#followed.sleep(now);
+    this.#limit.look(() => this.documents, now);
+  }
+
+  #uptime(): number {
+    return this.#options.uptime?.() ?? performance.now();
   }
 
   async #openHeld(user: UserId): Promise<Hold> {
@@ -187,6 +189,7 @@ export class DocumentRegistry {
   }
 
   async #erase(user: UserId): Promise<boolean> {
+    this.#rewrites.visits.flush(); // else it would be noted of somebody who was erased
     const lease = await this.#open(user).catch((error: unknown) => {
       if (error instanceof SyncError && error.code === 'DOCUMENT_CORRUPT') return null;
       throw error;
@@ -244,6 +247,7 @@ export class DocumentRegistry {
     try {
       const document = await entry.loading;
       if (document.failure !== null) throw document.failure;
+      this.#limit.use(document, this.#uptime());
       return this.#hold(user, entry, document);
     } catch (error) {
       entry.uses--;
@@ -259,6 +263,7 @@ export class DocumentRegistry {
 
   /** Resolves when everything that was received, and what is known of devices, is durable, or can't be. */
   async flush(): Promise<void> {
+    this.#rewrites.visits.flush();
     await this.#followed.flush();
     for (const document of this.documents) document.saveDevices('all');
     await Promise.allSettled(this.documents.map((document) => document.durable()));
@@ -274,6 +279,7 @@ export class DocumentRegistry {
     clearInterval(this.#pruning);
     clearInterval(this.#sleeping);
     this.#slices.close();
+    this.#rewrites.visits.flush();
     this.#followed.clear();
     for (const { idle } of this.#entries.values()) if (idle !== null) clearTimeout(idle);
     this.#entries.clear();
@@ -297,6 +303,7 @@ export class DocumentRegistry {
       entry.document = document;
       this.#followed.wake(user, () => this.#use(user, entry, document));
       void this.#prune(document);
+      this.#limit.look(() => this.documents, this.#uptime());
       return document;
     });
     const entry: Entry = { loading, document: null, uses: 0, idle: null };
@@ -369,6 +376,16 @@ export class DocumentRegistry {
     const isSettled = document.rest.prepare();
     if (isSettled) document.rest.note();
     return isSettled;
+  }
+
+  /** Before its time: the memory is needed. */
+  #letGoNow(document: UserDocument): boolean {
+    const { user } = document;
+    const entry = this.#entries.get(user);
+    if (entry?.document !== document || entry.uses > 0) return this.#followed.sleepNow(user);
+    if (!this.#isSettled(document)) return false;
+    this.#letGo(user, entry);
+    return true;
   }
 
   #letGo(user: UserId, entry: Entry): void {

@@ -9,6 +9,7 @@ import * as Y from 'yjs';
 import type { DeviceKey } from '../../shared/names.js';
 import { SyncError } from '../errors.js';
 import type { UpdateScan } from '../protocol/scan.js';
+import type { RestRow } from '../store/store.js';
 import type { DeviceState } from './json-devices/device.js';
 import type { WriteContext } from './json-devices/write-context.js';
 
@@ -36,6 +37,15 @@ export interface Erasable {
   readonly epoch: { readonly retired: Iterable<number> } | null;
   stateVector(): Uint8Array;
 }
+
+/** One that is not loaded, by what is noted of it. */
+export const erasableAtRest = ({ revision, stateVector }: RestRow, keys: readonly DeviceKey[]): Erasable => ({
+  revision,
+  devices: { keys },
+  erased: null,
+  epoch: null,
+  stateVector: () => stateVector,
+});
 
 export class Tombstone {
   private readonly content: Content;

@@ -8,12 +8,17 @@ import type { Store } from '../../store/store.js';
 const DAY = 86_400_000;
 /** Since when visits are noted: nobody knows who was there before. */
 const SINCE = 'plain-visits-since';
+/** So long visits gather to be written together, in ms: after a start all come at once. */
+const GATHERING = 1_000;
 
 export class PlainVisits {
   readonly #store: Store;
   readonly #now: () => number;
   /** Those who are noted today. */
   readonly #noted = new Set<UserId>();
+  /** Of them, those that are still to be written, and when they came. */
+  readonly #due = new Map<UserId, number>();
+  #timer: NodeJS.Timeout | undefined;
   #day = Number.NaN;
   #since: Promise<number> | null = null;
 
@@ -30,12 +35,25 @@ export class PlainVisits {
     this.#day = day;
     if (this.#noted.has(user)) return;
     this.#noted.add(user);
-    // It is still there a moment later, or comes again.
-    this.#store.notePlainVisit(user, now).catch(() => this.#noted.delete(user));
+    this.#due.set(user, now);
+    this.#timer ??= setTimeout(() => this.flush(), GATHERING).unref();
+  }
+
+  /** Hands over what is still to be written. */
+  flush(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    for (const [user, at] of this.#due) {
+      // It is still there a moment later, or comes again.
+      this.#store.notePlainVisit(user, at).catch(() => this.#noted.delete(user));
+    }
+    this.#due.clear();
   }
 
   /** The last visit, or when they were first noted, if that is later. */
   async last(user: UserId): Promise<number> {
+    const due = this.#due.get(user);
+    if (due !== undefined) return due;
     return Math.max((await this.#store.plainVisit(user)) ?? 0, await this.since());
   }
 

@@ -10,6 +10,9 @@ import type { HistoryWindow } from '../history/history-window.js';
 import { RecordsView } from '../records/records-view.js';
 import type { ReplicaHolder } from '../replica-holder.js';
 
+/** As measured: 30 KB without content, 290 KB with 13 KB of it, 107 MB with 3.9 MB. */
+const BASE = 30 * 1_024;
+const PER_STORED_BYTE = 25;
 /** Length of an update without structs and deletions. */
 const NOTHING = 2;
 /** The most that is noted of the records of a document, in bytes. */
@@ -39,6 +42,11 @@ export class DocumentRest {
     this.#noted = noted;
     this.#parts = parts;
     this.#store = store;
+  }
+
+  /** About what the document takes in memory, in bytes: it has a fixed part, and many objects for what it stores. */
+  get memory(): number {
+    return BASE + this.#parts.size.bytes * PER_STORED_BYTE;
   }
 
   /** Grows with each change of the document. */

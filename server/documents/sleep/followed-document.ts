@@ -367,6 +367,14 @@ export class FollowedDocument {
     if (now - this.#calmSince >= ms && this.#mayLetGo(this.#state)) this.#sleep(this.#state);
   }
 
+  /** Lets go of it now where nobody needs it; returns whether that was so. */
+  sleepNow(): boolean {
+    if (!('document' in this.#state) || this.failure !== null || this.#state.document.erased !== null)
+      return false;
+    if (this.#mayLetGo(this.#state)) this.#sleep(this.#state);
+    return this.#document === null;
+  }
+
   #mayLetGo({ isSole }: Hold): boolean {
     if (!isSole || this.isPaused) return false;
     for (const { isQuiet } of this.#followers) if (!isQuiet) return false;

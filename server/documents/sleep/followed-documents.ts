@@ -209,6 +209,11 @@ export class FollowedDocuments {
     this.#followed.get(user)?.fail(error);
   }
 
+  /** Puts this one to sleep before its time, if it may; returns whether it does. */
+  sleepNow(user: UserId): boolean {
+    return this.#options.restAfter !== null && (this.#followed.get(user)?.sleepNow() ?? false);
+  }
+
   /** Puts to sleep what may. To be called every few seconds, with the time from any moment on. */
   sleep(now: number): void {
     if (this.#options.restAfter === null || this.#isLooking) return;
