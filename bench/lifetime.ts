@@ -1,4 +1,5 @@
 /** Ten years of one user: what the client ids and structs that stay behind cost every edit, reconnect and load. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import * as Y from 'yjs';
 import { updateFrame } from './support/frames.js';
 import { NativeDevice } from './support/native-device.js';
@@ -7,7 +8,7 @@ import { copyOf, nativeUrl, seedByLeveldb, userName } from './support/population
 import { durableServer } from './support/programs.js';
 import { type Arm, type Measured, race } from './support/race.js';
 import type { Scope } from './support/scope.js';
-import type { ServerProcess } from './support/server-process.js';
+import { ServerProcess } from './support/server-process.js';
 import { armBenchmark, type Found, type Start } from './support/start.js';
 
 const LONG = { rounds: 3, years: 10, 'edits a year': 100_000, devices: 5, 'starts a day': 3 };
@@ -15,6 +16,8 @@ const SHORT = { ...LONG, rounds: 1, years: 1 };
 const RECORDS = 1_000;
 const FIELDS = ['title', 'status', 'doctor', 'room', 'date'];
 const EDITS = 500;
+/** How often it is looked whether the document was rewritten, in ms. */
+const POLL = 500;
 
 export const lifetime = armBenchmark({
   name: 'lifetime',
@@ -23,6 +26,7 @@ export const lifetime = armBenchmark({
 });
 
 interface Life extends Arm {
+  readonly folder: string;
   readonly doc: Y.Doc;
   readonly bytes: number;
 }
@@ -33,10 +37,12 @@ async function measure({ options, scope, cores }: Start): Promise<Found> {
   const edits = size.years * size['edits a year'];
   const anew = live(edits, (n) => Math.floor((n * starts) / edits));
   const kept = live(edits, (n) => n % size.devices);
+  const lived = await enter('anew', `an id per start (${starts.toLocaleString('en')})`, anew, scope);
   const arms = [
     await enter('fresh', 'fresh document, same content', fresh(anew), scope),
     await enter('kept', `an id per device (${size.devices})`, kept, scope),
-    await enter('anew', `an id per start (${starts.toLocaleString('en')})`, anew, scope),
+    lived,
+    await rewritten(lived, scope),
   ];
   const measured = await race({ arms, rounds: size.rounds, cores, scope, run: meet });
   return {
@@ -45,7 +51,7 @@ async function measure({ options, scope, cores }: Start): Promise<Found> {
     measures: MEASURES,
     arms: measured.map((each, index) => ({ ...each, values: withBytes(each.values, arms[index]) })),
     goals: MEASURES.map(({ id }) => ({
-      arm: 'anew',
+      arm: 'rewritten',
       measure: id,
       of: 'fresh',
       most: id === 'bytes' ? 3 : 2,
@@ -68,14 +74,40 @@ const withBytes = (values: Readonly<Record<string, readonly number[]>>, life: Li
 async function enter(id: string, name: string, doc: Y.Doc, scope: Scope): Promise<Life> {
   const update = Y.encodeStateAsUpdate(doc);
   const folder = await seedByLeveldb([userName(0)], scope, update);
-  return {
-    id,
-    name,
-    program: durableServer,
-    prepare: (inner) => copyOf(folder, inner),
-    doc,
-    bytes: update.length,
-  };
+  return lifeIn(folder, { id, name, doc, bytes: update.length });
+}
+
+const lifeIn = (folder: string, life: Pick<Life, 'id' | 'name' | 'doc' | 'bytes'>): Life => ({
+  ...life,
+  folder,
+  program: durableServer,
+  prepare: (inner) => copyOf(folder, inner),
+});
+
+/** The same life, after a quiet moment in which no other device could be lost (P10). */
+async function rewritten({ folder: lived }: Life, scope: Scope): Promise<Life> {
+  const folder = await copyOf(lived, scope);
+  const quick = { HISTORY_DAYS: '0', REST_AFTER: '100ms' };
+  const server = await ServerProcess.start(durableServer(folder, [], quick)(null), scope);
+  for (;;) {
+    const update = await readAnew(server);
+    const doc = new Y.Doc();
+    Y.applyUpdate(doc, update);
+    if (doc.store.clients.size === 1 && doc.getMap('appointments').size === RECORDS) {
+      await server.close();
+      return lifeIn(folder, { id: 'rewritten', name: 'the same, rewritten', doc, bytes: update.length });
+    }
+    await sleep(POLL);
+  }
+}
+
+/** What a device is told that has nothing; the last part of it, where it is large. */
+async function readAnew(server: ServerProcess): Promise<Uint8Array> {
+  const device = new NativeDevice(`${nativeUrl(server.port, 0)}&rewrites=1`, false);
+  await device.open();
+  const update = await device.read();
+  device.close();
+  return update;
 }
 
 async function meet(server: ServerProcess, { doc }: Life): Promise<Measured> {
