@@ -189,7 +189,7 @@ export const OPTIONS = {
   IDLE_TIMEOUT: timeout({ fallback: '30s', line: 'How long a document that nobody uses stays in memory.' }),
   REST_AFTER: timeout({
     fallback: '30s',
-    line: 'How long after its last change a document leaves the memory that only native connections use; they stay, and it is loaded again when it is needed. 0 keeps it.',
+    line: 'How long after its last change a document leaves the memory; who is connected stays, and it is loaded again when it is needed. 0 keeps it.',
   }),
   MEMORY_BUDGET: bytes({
     fallback: '256 MiB',

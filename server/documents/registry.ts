@@ -161,7 +161,7 @@ export class DocumentRegistry {
   /** Writes a stored document anew where its past has outgrown its content, and that may be (P10). */
   rewriteIfDue = (user: UserId): Promise<void> => this.#rewrites.check(user);
 
-  /** Lets go of documents that did not change for a while, and that only native connections use. */
+  /** Lets go of documents that did not change for a while, and that only connections use. */
   sleep(): void {
     const now = this.#uptime();
     this.#rewrites.look(this.documents, now);

@@ -21,6 +21,7 @@ const MOVES = {
   release: 2,
   stop: 1,
   kill: 1,
+  sleep: 3,
   restore: 1,
   rewrite: 1,
 } as const;
@@ -140,6 +141,9 @@ async function take(world: World, { move, device: index, change }: Step): Promis
       break;
     case 'rewrite':
       await world.rewrite();
+      break;
+    case 'sleep':
+      await world.sleep();
       break;
     case 'restore':
       await world.restore(['r1', 'r2', 'n1'][change.record] ?? 'r1', change.pick);

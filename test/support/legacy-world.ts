@@ -1,6 +1,7 @@
 import * as Y from 'yjs';
 import { writeImage } from '../../server/documents/records/record-image.js';
 import { DocumentRegistry } from '../../server/documents/registry.js';
+import type { FollowedDocument } from '../../server/documents/sleep/followed-document.js';
 import type { UserDocument } from '../../server/documents/user-document.js';
 import { messages } from '../../server/protocol/yjs.js';
 import { MemoryStore } from '../../server/store/memory/memory-store.js';
@@ -10,7 +11,6 @@ import { readRecord, sharedValue } from '../../shared/records.js';
 import { JsonLine } from './devices/json-line.js';
 import { messageOf, type ServerMessage, type Stamps, taken } from './devices/json-words.js';
 import { answerTo, NativeLine } from './devices/native-line.js';
-import { followedOf } from './document.js';
 import { type Edit, Ledger, type Mark } from './legacy-ledger.js';
 import { unnamedDoc } from './replicas.js';
 
@@ -90,7 +90,10 @@ export class World {
   readonly native: NativeApp;
   now = Date.UTC(2026, 2, 2, 8);
   store = new MemoryStore();
-  document!: UserDocument; // set by open() before anybody gets hold of it
+  followed!: FollowedDocument; // set by open() before anybody gets hold of it
+  /** How often the document fell asleep. */
+  sleeps = 0;
+  #uptime = 0;
   #registry!: DocumentRegistry;
   #isHeld = false;
   #random = 1;
@@ -117,7 +120,10 @@ export class World {
   /** Lets everything happen that waits for nothing but its turn. */
   async settle(): Promise<void> {
     do await new Promise((resolve) => setImmediate(resolve));
-    while (!this.#isHeld && this.document.isBusy);
+    while (
+      !this.#isHeld &&
+      (this.followed.isPaused || this.#registry.documents.some(({ isBusy }) => isBusy))
+    );
   }
 
   /** For what the server does later. */
@@ -151,6 +157,26 @@ export class World {
     }
     for (const app of this.apps) await app.keepUp(this.now + ms - APP_LAG);
     await this.turnTo(this.now + ms);
+  }
+
+  /** It is loaded, where it sleeps. */
+  async #document(): Promise<UserDocument> {
+    const { document, release } = await this.#registry.open(ANNA);
+    release();
+    return document;
+  }
+
+  /** Lets the document sleep where it may. */
+  async sleep(): Promise<void> {
+    const { isAwake } = this.followed;
+    for (let look = 0; look < 3; look++) {
+      this.#registry.sleep();
+      await this.settle();
+      this.#uptime += DAY;
+    }
+    if (!isAwake || this.followed.isAwake) return;
+    this.sleeps++;
+    this.activity++;
   }
 
   hold(): void {
@@ -203,7 +229,7 @@ export class World {
     // What such an app lost is on the server, and comes with the next full sync.
     for (const app of this.apps) if (app.setup.concurrent) app.requestSync();
     await this.drain();
-    const records = this.records();
+    const records = await this.records();
     const problems = [...this.faults, ...this.ledger.problems(records), ...this.#differences(records)];
     if (problems.length > 0) throw new Error(problems.join('\n'));
     this.ledger.agree(records);
@@ -239,7 +265,8 @@ export class World {
       await this.settle();
     }
     const client = 2_000_000 + this.#random++;
-    const sizes = await this.document.rewriting.run(client, () => this.native.beginAnew());
+    const { rewriting } = await this.#document();
+    const sizes = await rewriting.run(client, () => this.native.beginAnew());
     if (sizes === null) this.faults.push('The document was not written anew.');
     for (let round = 0; round < 3; round++) {
       this.native.flush();
@@ -252,31 +279,33 @@ export class World {
   async restore(id: string, pick: number): Promise<void> {
     await this.release();
     const key = { collection: VISITS, id: id as RecordId };
-    const head = this.document.historyHead();
-    const { entries } = await this.document.historyLog.page(head, { ...key, limit: 500, before: null });
+    const document = await this.#document();
+    const head = document.historyHead();
+    const { entries } = await document.historyLog.page(head, { ...key, limit: 500, before: null });
     const there = entries.filter(({ after }) => after !== null);
     const image = there[pick % there.length]?.after;
     if (image === undefined || image === null) return;
     this.activity++;
     this.ledger.event('admin', id, 'restore').receivedAt = this.now;
-    this.document.write(
-      { via: 'restore', device: 'admin' as DeviceId, actor: null, subscriber: null },
-      (doc) => writeImage(doc, VISITS, key.id, image),
+    document.write({ via: 'restore', device: 'admin' as DeviceId, actor: null, subscriber: null }, (doc) =>
+      writeImage(doc, VISITS, key.id, image),
     );
     await this.settle();
   }
 
-  records(): Map<string, JsonRecord> {
-    return new Map(this.document.collections()[VISITS]?.map((record) => [`${record.id}`, record]));
+  async records(): Promise<Map<string, JsonRecord>> {
+    const document = await this.#document();
+    return new Map(document.collections()[VISITS]?.map((record) => [`${record.id}`, record]));
   }
 
   /** The history leads from nothing to what there is, without a gap. */
   async historyProblems(): Promise<string[]> {
     const query = { collection: null, id: null, limit: 10_000, before: null };
-    const { entries } = await this.document.historyLog.page(this.document.historyHead(), query);
+    const document = await this.#document();
+    const { entries } = await document.historyLog.page(document.historyHead(), query);
     const problems: string[] = [];
-    const later = new Map<string, JsonObject | null>(this.records());
-    let revision = this.document.revision;
+    const later = new Map<string, JsonObject | null>(await this.records());
+    let { revision } = document;
     for (const entry of entries) {
       if (entry.revision !== revision--)
         problems.push(`revision ${entry.revision} stands where ${revision + 1} should`);
@@ -311,6 +340,8 @@ export class World {
     this.#registry = new DocumentRegistry({
       store: this.store,
       idleTimeout: DAY,
+      restAfter: DAY,
+      uptime: () => this.#uptime,
       maxDepth: 64,
       compactUpdates: 1_000,
       compactBytes: 1e6,
@@ -324,7 +355,7 @@ export class World {
       onCompacted: () => {},
       onUnexpected: fault,
     });
-    this.document = (await this.#registry.open(ANNA)).document;
+    this.followed = (await this.#registry.follow(ANNA)).document;
   }
 }
 
@@ -424,7 +455,7 @@ export class LegacyApp {
   connect(): void {
     if (this.#link !== null) return;
     this.#world.activity++;
-    const { document, faults } = this.#world;
+    const { followed: document, faults } = this.#world;
     const line: JsonLine = new JsonLine({
       document,
       device: this.name,
@@ -466,7 +497,7 @@ export class LegacyApp {
     }
     this.#link.line.say(frame.message);
     const { document } = frame.message.data ?? {};
-    this.#world.document.afterDurable(() => {
+    this.#world.followed.afterDurable(() => {
       for (const field of Object.keys(document ?? {})) this.#sent.add(field);
     });
     markReceived(this.#world, frame.marks);
@@ -622,7 +653,7 @@ export class LegacyApp {
 
 /** What was handed over counts once it is durable. */
 function markReceived(world: World, marks: readonly Mark[]): void {
-  world.document.afterDurable(() => {
+  world.followed.afterDurable(() => {
     for (const mark of marks) mark.receivedAt ??= world.now;
   });
 }
@@ -825,9 +856,9 @@ export class NativeApp {
   connect(): void {
     if (this.#link !== null) return;
     this.#world.activity++;
-    const { document, faults } = this.#world;
+    const { followed: document, faults } = this.#world;
     const line = new NativeLine({
-      document: followedOf(document),
+      document,
       device: this.name,
       now: () => this.#world.now,
       closed: (error) => faults.push(`${this.name} was closed: ${error.message}`),

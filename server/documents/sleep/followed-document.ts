@@ -10,12 +10,14 @@ import type { RestRow, Store } from '../../store/store.js';
 import { AwarenessStates } from '../awareness.js';
 import type { Origin } from '../changes.js';
 import type { Saw } from '../document-options.js';
+import type { Epoch } from '../epochs/epoch.js';
 import type { ReceiveResult } from '../intake/intake.js';
 import type { DeviceStates } from '../json-devices/devices.js';
 import type { SocketView } from '../json-devices/socket-view.js';
 import type { MadeAt } from '../later-wins/made-at.js';
 import { RecordsView } from '../records/records-view.js';
 import type { Safely } from '../safely.js';
+import type { Tombstone } from '../tombstone.js';
 import type { Turns } from '../turns/turns.js';
 import { UserTurns } from '../turns/user-turns.js';
 import type { UserDocument } from '../user-document.js';
@@ -95,6 +97,15 @@ export class FollowedDocument {
   /** Refuses a device that has something of what is gone; one that sleeps was woken where that may be. */
   checkStateVector(stateVector: ReadonlyMap<number, number>): void {
     this.#document?.checkStateVector(stateVector);
+  }
+
+  /** Who has something of what was erased does not sleep; what was before a rewrite, a document tells that is awake. */
+  get erased(): Tombstone | null {
+    return this.#document?.erased ?? null;
+  }
+
+  get epoch(): Epoch | null {
+    return this.#document?.epoch ?? null;
   }
 
   get #document(): UserDocument | null {

@@ -1,6 +1,5 @@
 /** The shared collections beside the document of a user, as a caller of that document has them (D8). */
 
-import type { Collections } from '../../../shared/json.js';
 import { type CollectionName, SHARED_DOCUMENT, type UserId } from '../../../shared/names.js';
 import { modeByToken } from '../../access/access.js';
 import type { Config } from '../../config.js';
@@ -68,13 +67,4 @@ async function openRecords(registry: DocumentRegistry): Promise<[DurableRecords,
     lease.release();
     throw error;
   }
-}
-
-/**
- * Records that a user has from before a collection was shared are not mistaken for it, not even while that is
- * damaged.
- */
-export function withoutShared(own: Collections, shared: SharedAccess | null | undefined): Collections {
-  const isOwn = (name: string) => !shared?.collections.has(name as CollectionName);
-  return Object.fromEntries(Object.entries(own).filter(([name]) => isOwn(name)));
 }

@@ -6,6 +6,7 @@ import type { Config } from '../../config.js';
 import type { Origin } from '../../documents/changes.js';
 import type { HistoryHead } from '../../documents/history/history-log.js';
 import type { DocumentRegistry } from '../../documents/registry.js';
+import type { FollowedDocument } from '../../documents/sleep/followed-document.js';
 import type { Backlog } from '../../documents/turns/backlog.js';
 import type { UserDocument } from '../../documents/user-document.js';
 import { SyncError } from '../../errors.js';
@@ -171,6 +172,22 @@ export const originOf = (request: Request, newDeviceId: () => DeviceId): Origin 
 
 /** The device that the request names, `null` if it names none. */
 export const namedDevice = (request: Request): DeviceId | null => deviceInHeader(request.get('Device-ID'));
+
+/** The document as connections follow it, awake or asleep. */
+export async function withFollowed(
+  { access, registry }: HttpOptions,
+  request: Request,
+  use: (document: FollowedDocument) => Promise<void>,
+): Promise<void> {
+  const { principal, user, address } = grantOf(request);
+  await access.enter(principal, { user, action: 'read', via: 'http', address });
+  const following = await registry.follow(user);
+  try {
+    await use(following.document);
+  } finally {
+    following.release();
+  }
+}
 
 export async function withDocument(
   { access, registry }: HttpOptions,

@@ -1,13 +1,15 @@
 /** Full sync and batches of changes for devices without a socket (H1, H2). */
 import type { Request, Response } from 'express';
-import type { Collections } from '../../../shared/json.js';
 import type { Origin } from '../../documents/changes.js';
 import type { RequestView } from '../../documents/json-devices/request-view.js';
+import { RecordsView } from '../../documents/records/records-view.js';
+import type { FollowedDocument } from '../../documents/sleep/followed-document.js';
+import { whenKnown, whenShown } from '../../documents/sleep/when-shown.js';
 import type { UserDocument } from '../../documents/user-document.js';
 import { SyncError } from '../../errors.js';
-import { openShared, type SharedAccess, withoutShared } from '../guard/shared-access.js';
+import { openShared, type SharedAccess } from '../guard/shared-access.js';
 import { Batch, type Item, readChanges } from './batch.js';
-import { sendJson } from './compression.js';
+import { sendBody } from './compression.js';
 import {
   charge,
   grantOf,
@@ -17,25 +19,55 @@ import {
   namedDevice,
   originOf,
   withDocument,
+  withFollowed,
 } from './request.js';
-import { confirmedBy, etagOf, tagPartOf, tagsOf } from './tags.js';
+import { confirmedBy, etagOf, mayHave, tagPartOf, tagsOf } from './tags.js';
 
-/** All records, with an ETag of the revisions that they show (H1). */
+/** All records, with an ETag of the revisions that they show (H1). Of a document that sleeps nothing is loaded. */
 export async function getSync(options: HttpOptions, request: Request, response: Response): Promise<void> {
-  const isNamed = namedDevice(request) !== null;
   const origin = originOf(request, options.newDeviceId);
-  await withDocuments(options, request, 'read', async (document, shared) => {
-    const view = isNamed ? document.devices.overHttp(origin) : null;
-    const sharedView = isNamed && shared !== null ? viewOf(shared, origin) : null;
-    const answer = await inOrder(document, () => {
-      confirm(view, confirmedBy(request, document, 'own'), options);
-      if (sharedView !== null)
-        confirm(sharedView.view, confirmedBy(request, sharedView.document, 'shared'), options);
-      return answerOf(options, document, view);
-    });
-    document.saveDevices('urgent');
-    const known = tagsOf(request);
-    await send(options, request, response, { ...answer, document, shared, sharedView, known });
+  await withFollowed(options, request, (document) =>
+    withShared(options, request, async (shared) => {
+      const asking = { request, document, origin: namedDevice(request) === null ? null : origin };
+      const sharedView = asking.origin !== null && shared !== null ? viewOf(shared, origin) : null;
+      if (sharedView !== null) {
+        const { view, document: everybodys } = sharedView;
+        await inOrder(everybodys, () => confirm(view, confirmedBy(request, everybodys, 'shared'), options));
+      }
+      const known = tagsOf(request);
+      const parts = { document, shared, sharedView, known };
+      const answer = await take(options, asking);
+      document.saveDevices('urgent');
+      if (await send(options, request, response, { ...parts, ...answer })) return;
+      // Of the two documents, only the own one is as the device has it.
+      const all = await take(options, asking, 'all');
+      await send(options, request, response, { ...parts, ...all });
+    }),
+  );
+}
+
+interface Asking {
+  readonly request: Request;
+  readonly document: FollowedDocument;
+  /** `null`: the device did not name itself. */
+  readonly origin: Origin | null;
+}
+
+/** What is shown, of one moment; the records are left out where the device may have them. */
+function take(options: HttpOptions, asking: Asking, which: 'new' | 'all' = 'new'): Promise<Answer> {
+  const { document, origin, request } = asking;
+  return new Promise((resolve, reject) => {
+    const shown = (own: RecordsView | null): void => {
+      if (origin !== null) document.devices.overHttp(origin).sent(document.revision, options.now());
+      resolve({ part: tagPartOf(document), own });
+    };
+    const go = (): void => {
+      if (origin !== null)
+        confirm(document.devices.overHttp(origin), confirmedBy(request, document, 'own'), options);
+      if (which === 'new' && mayHave(request, tagPartOf(document))) shown(null);
+      else whenShown(document, shown, reject);
+    };
+    document.enter(() => (origin === null ? go() : whenKnown(document, origin, go, reject)));
   });
 }
 
@@ -71,9 +103,9 @@ export async function postSync(options: HttpOptions, request: Request, response:
       () => {
         batch.mustFit();
         batch.apply(now());
-        const shown = answerOf(options, document, isNamed ? view : null);
+        if (isNamed) view.sent(document.revision, now());
         document.saveDevices('urgent'); // what it was sent
-        return shown;
+        return shownBy(document);
       },
       from,
     );
@@ -95,14 +127,23 @@ async function withDocuments(
   action: 'read' | 'write',
   use: (document: UserDocument, shared: SharedAccess | null) => Promise<void>,
 ): Promise<void> {
-  await withDocument(options, request, action, async (document) => {
-    const shared = await openShared(options, grantOf(request));
-    try {
-      await use(document, shared);
-    } finally {
-      shared?.release();
-    }
-  });
+  await withDocument(options, request, action, (document) =>
+    withShared(options, request, (shared) => use(document, shared)),
+  );
+}
+
+/** The shared document, while the request lasts. */
+async function withShared(
+  options: HttpOptions,
+  request: Request,
+  use: (shared: SharedAccess | null) => Promise<void>,
+): Promise<void> {
+  const shared = await openShared(options, grantOf(request));
+  try {
+    await use(shared);
+  } finally {
+    shared?.release();
+  }
 }
 
 /** Whether the changes of shared collections may be made at all. */
@@ -130,13 +171,13 @@ function viewOf({ records, readOnly, actor }: SharedAccess, asOwn: Origin, keep 
 interface Answer {
   /** The part of the tag that stands for the user's document. */
   readonly part: string;
-  readonly own: Collections;
+  /** `null` where the device may have them. */
+  readonly own: RecordsView | null;
 }
 
-/** What a named device is sent is remembered (L4). */
-function answerOf({ now }: HttpOptions, document: UserDocument, view: RequestView | null): Answer {
-  view?.sent(document.revision, now());
-  return { part: tagPartOf(document), own: document.collections() };
+function shownBy(document: UserDocument): Answer {
+  document.rest.noteReader();
+  return { part: tagPartOf(document), own: RecordsView.of(document.collections()) };
 }
 
 /** What a named device says that it has is remembered. */
@@ -145,30 +186,39 @@ function confirm(view: RequestView | null, revision: number | null, { now }: Htt
 }
 
 interface Sending extends Answer {
-  readonly document: UserDocument;
+  readonly document: Pick<UserDocument, 'durable'>;
   readonly shared: SharedAccess | null;
   readonly sharedView: SharedView | null;
   /** Tags of what need not be sent again. */
   readonly known: readonly string[];
 }
 
-/** The shared collections are shown as they are durable by then. */
+/**
+ * The shared collections are shown as they are durable by then. Returns whether it was sent: not where the records are
+ * left out, and the device does not have them.
+ */
 async function send(
   options: HttpOptions,
   request: Request,
   response: Response,
   { document, shared, sharedView, own, part, known }: Sending,
-): Promise<void> {
+): Promise<boolean> {
   await document.durable();
   const records = shared?.records ?? null;
   const etag = etagOf(part, records === null ? null : tagPartOf(records.document, records.revision));
-  if (records !== null) sharedView?.view.sent(records.revision, options.now());
   // What a client knows by a weak tag it hears of by that tag.
   const named = [etag, `W/${etag}`].find((tag) => known.includes(tag));
+  const isKnown = named !== undefined || known.includes('*');
+  if (!isKnown && own === null) return false;
+  if (records !== null) sharedView?.view.sent(records.revision, options.now());
   response.set({ ETag: named ?? etag, 'Cache-Control': 'private, no-cache' });
-  if (named !== undefined || known.includes('*')) response.vary('Accept-Encoding').status(304).end();
+  if (isKnown || own === null) response.vary('Accept-Encoding').status(304).end();
   else {
     const everybodys = records?.of(shared?.collections ?? []);
-    await sendJson(options, request, response, { ...withoutShared(own, shared), ...everybodys });
+    const mine = shared === null ? own : own.without(shared.collections);
+    const all = everybodys === undefined ? mine : mine.with(RecordsView.of(everybodys));
+    response.type('json');
+    await sendBody(options, request, response, all.toJson());
   }
+  return true;
 }

@@ -199,6 +199,7 @@ export class JsonSession {
   /** @param records of the user's document, as it is now */
   #sendRecords(records: RecordsView): void {
     const { document, shared, now } = this.#options;
+    // What a user has from before a collection was shared is not mistaken for it, not even while that is damaged.
     const own = shared == null ? records : records.without(shared.collections);
     const { revision } = document;
     const text = fullSync(own, now());
