@@ -83,7 +83,7 @@ export class ServerClock {
     }
     if (isDateOf(confirmed, clock)) {
       this.#isProven = true;
-      this.#follow(clock);
+      this.#follow(clock, this.#source.uptime());
     }
     this.now();
     await this.save(keeper).catch(() => {}); // where the store fails, it says so itself
@@ -137,8 +137,8 @@ export class ServerClock {
     return date <= now + MINUTE ? Math.min(date, now) : Math.min(this.#backSince, now);
   };
 
-  #expected(): number {
-    return this.#seen + (this.#source.uptime() - this.#seenAt);
+  #expected(uptime = this.#source.uptime()): number {
+    return this.#seen + (uptime - this.#seenAt);
   }
 
   #look(): number {
@@ -146,30 +146,30 @@ export class ServerClock {
     const uptime = this.#source.uptime();
     const passed = uptime - this.#lookedAt;
     this.#lookedAt = uptime;
-    const expected = this.#expected();
+    const expected = this.#expected(uptime);
     const isOff = Math.abs(clock - expected) > DAY;
     if (!this.#isProven) {
       this.#waited = isOff ? 0 : this.#waited + passed;
       this.#isProven = this.#waited >= DAY;
-      this.#follow(clock, this.#isProven ? 0 : this.#waited);
+      this.#follow(clock, uptime, this.#isProven ? 0 : this.#waited);
     } else if (!isOff) {
-      this.#follow(clock);
+      this.#follow(clock, uptime);
     } else if (!this.#isDoubted) {
       this.#isDoubted = true;
       this.#onDoubt({ clock, expected });
     } else {
       this.#waited += passed;
-      if (this.#waited >= DAY) this.#follow(clock);
+      if (this.#waited >= DAY) this.#follow(clock, uptime);
     }
     return clock;
   }
 
   /** The clock is taken for right. */
-  #follow(clock: number, waited = 0): void {
+  #follow(clock: number, uptime: number, waited = 0): void {
     this.#isDoubted = false;
     this.#waited = waited;
     this.#seen = clock;
-    this.#seenAt = this.#source.uptime();
+    this.#seenAt = uptime;
   }
 }
 

@@ -34,7 +34,7 @@ export class TokenBucket {
   take(amount: number): number {
     this.#refill();
     this.#tokens -= amount;
-    return this.wait;
+    return this.#timeUntil(0);
   }
 
   /** How long until there is no debt, in ms. */
