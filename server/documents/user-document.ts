@@ -24,6 +24,8 @@ import { type ReceiveResult, UpdateIntake } from './intake/intake.js';
 import { DocumentQuota } from './intake/quota.js';
 import { DeviceStates } from './json-devices/devices.js';
 import type { MadeAt } from './later-wins/made-at.js';
+import { encodeInSteps, lacksMuch } from './loading/encode-in-steps.js';
+import type { Slices } from './loading/slices.js';
 import type { RecordKey } from './records/record-key.js';
 import type { Replica } from './replica.js';
 import { ReplicaHolder } from './replica-holder.js';
@@ -52,6 +54,7 @@ export class UserDocument {
   readonly #gate: Gate;
   readonly #replicas: ReplicaHolder;
   readonly #intake: UpdateIntake;
+  readonly #slices: Slices | undefined;
 
   constructor(user: UserId, stored: StoredDocument, options: DocumentOptions) {
     const { limits = NO_LIMITS, now, times } = options;
@@ -59,6 +62,7 @@ export class UserDocument {
     const size = new StoredSize(stored.updates, stored.rest?.isWhole);
     const damaged = () => options.onHistoryDamaged(user, this.history.floor);
     this.user = user;
+    this.#slices = options.slices;
     this.turns = new UserTurns(user, options.turns);
     this.devices = options.devices ?? new DeviceStates(user, limits.maxDevices);
     this.devices.learn(stored.devices, stored.revision);
@@ -202,6 +206,23 @@ export class UserDocument {
 
   /** What a client with this state vector lacks. */
   diff = (stateVector: Uint8Array): Uint8Array => Y.encodeStateAsUpdate(this.#replica.doc, stateVector);
+
+  /** The same; where that is much, others have their turns meanwhile, and it is durable when it is there. */
+  diffInSteps(stateVector: Uint8Array): Uint8Array | Promise<Uint8Array> {
+    const has = Y.decodeStateVector(stateVector);
+    if (this.#slices === undefined || !lacksMuch(this.doc, has)) return this.diff(stateVector);
+    return this.#diffWithRests(this.#slices, stateVector);
+  }
+
+  async #diffWithRests(slices: Slices, stateVector: Uint8Array): Promise<Uint8Array> {
+    const { doc } = this;
+    const update = await slices.run(encodeInSteps(doc, Y.decodeStateVector(stateVector)));
+    await new Promise<void>((ready) => this.whenReady(ready));
+    // Where it was left halfway, it was thrown away.
+    const diff = doc === this.doc ? update : this.diff(stateVector);
+    await this.durable();
+    return diff;
+  }
 
   /** The Yjs document, to be read only. */
   get doc(): Y.Doc {

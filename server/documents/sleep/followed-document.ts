@@ -245,9 +245,9 @@ export class FollowedDocument {
     return 'document' in this.#state ? this.#state.document.stateVector() : this.#state.stateVector;
   }
 
-  /** What a client with this state vector lacks; it may take a look into the store. */
+  /** What a client with this state vector lacks; it may take a look into the store, or some turns. */
   diff(stateVector: Uint8Array): Uint8Array | Promise<Uint8Array> {
-    if ('document' in this.#state) return this.#state.document.diff(stateVector);
+    if ('document' in this.#state) return this.#state.document.diffInSteps(stateVector);
     const answer = answerFor(stateVector, this.#state);
     return answer === 'deletions' ? this.#state.deletions : this.#whole(stateVector, this.#state);
   }

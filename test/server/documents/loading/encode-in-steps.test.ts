@@ -1,0 +1,132 @@
+/** What is encoded in short steps is what is encoded at once, and all that others change meanwhile reaches the client. */
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import * as Y from 'yjs';
+import type { Origin } from '../../../../server/documents/changes.js';
+import { encodeInSteps, lacksMuch } from '../../../../server/documents/loading/encode-in-steps.js';
+import { MemoryStore } from '../../../../server/store/memory/memory-store.js';
+import type { DeviceId, UserId } from '../../../../shared/names.js';
+import { openDocument } from '../../../support/document.js';
+import { docsOf, edits } from '../../../support/edited-docs.js';
+import { client, jsonOfDoc } from '../../../support/replicas.js';
+import { runs } from '../../../support/runs.js';
+
+/** Runs all steps, and `between` after each. */
+function finished(steps: Generator<void, Uint8Array>, between: () => void = () => {}): Uint8Array {
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done === true) return value;
+    between();
+  }
+}
+
+const stepSizes = fc.integer({ min: 1, max: 5 });
+
+test('[N2] what any client lacks is encoded in steps byte by byte as Yjs does it', () => {
+  fc.assert(
+    fc.property(edits, stepSizes, fc.double({ min: 0, max: 1, noNaN: true }), (made, step, part) => {
+      const [doc] = docsOf(made) as [Y.Doc];
+      const has = Y.decodeStateVector(Y.encodeStateVector(doc));
+      for (const [id, clock] of has) has.set(id, Math.floor(clock * part));
+      for (const known of [has, new Map<number, number>(), new Map([[77, 5]])]) {
+        const atOnce = Y.encodeStateAsUpdate(doc, Y.encodeStateVector(known));
+        expect(finished(encodeInSteps(doc, known, step))).toEqual(atOnce);
+      }
+    }),
+    { numRuns: runs(300) },
+  );
+});
+
+test('[N2] [D1] whoever gets that, and what came since it was begun, has all of the document', () => {
+  fc.assert(
+    fc.property(edits, stepSizes, fc.double({ min: 0, max: 1, noNaN: true }), (made, step, part) => {
+      const updates: Uint8Array[] = [];
+      docsOf(made, (doc) => doc.on('update', (update: Uint8Array) => updates.push(update)));
+      const later = updates.splice(Math.floor(updates.length * part));
+      const [server, device] = [client(1), client(2)];
+      for (const update of updates) Y.applyUpdate(server, update);
+      const left = [...later];
+      const answer = finished(encodeInSteps(server, new Map(), step), () => {
+        const update = left.shift();
+        if (update !== undefined) Y.applyUpdate(server, update);
+      });
+      for (const update of left) Y.applyUpdate(server, update);
+      for (const update of [answer, ...later]) Y.applyUpdate(device, update);
+      expect(jsonOfDoc(device)).toEqual(jsonOfDoc(server));
+      expect(Y.decodeStateVector(Y.encodeStateVector(device))).toEqual(
+        Y.decodeStateVector(Y.encodeStateVector(server)),
+      );
+    }),
+    { numRuns: runs(300) },
+  );
+});
+
+const ORIGIN: Origin = { via: 'yjs', device: 'd' as DeviceId, actor: null, subscriber: null };
+const NOTHING = Y.encodeStateVector(new Map());
+
+/** Records that take a fresh device several steps. */
+function many(): Uint8Array {
+  const doc = client(11);
+  const records = doc.getMap('notes');
+  for (let n = 0; n < 2_000; n++) {
+    const fields = Array.from({ length: 5 }, (_, field) => [`field${field}`, n] as const);
+    records.set(`r${n}`, new Y.Map(fields));
+  }
+  return Y.encodeStateAsUpdate(doc);
+}
+
+test('[P8] a fresh device of a large document keeps nobody waiting, one that lacks little is answered at once', async () => {
+  const document = await openDocument(new MemoryStore(), 'anna' as UserId);
+  expect(document.diffInSteps(NOTHING)).toBeInstanceOf(Uint8Array);
+  document.receive(ORIGIN, many(), null);
+  expect(lacksMuch(document.doc, new Map())).toBe(true);
+  const answer = document.diffInSteps(NOTHING);
+  expect(answer).toBeInstanceOf(Promise);
+  let turns = 0;
+  const count = () => {
+    turns++;
+    timer = setImmediate(count);
+  };
+  let timer = setImmediate(count);
+  expect(await answer).toEqual(document.diff(NOTHING));
+  clearImmediate(timer);
+  expect(turns).toBeGreaterThan(2);
+  expect(document.diffInSteps(document.stateVector())).toBeInstanceOf(Uint8Array);
+});
+
+test('[N3] nothing is in such an answer that is not durable when it is given', async () => {
+  const store = new MemoryStore();
+  const document = await openDocument(store, 'anna' as UserId);
+  document.receive(ORIGIN, many(), null);
+  await document.durable();
+  let save = () => {};
+  const { commit } = store;
+  store.commit = (user, change) =>
+    new Promise<void>((resolve) => {
+      save = resolve;
+    }).then(() => commit.call(store, user, change));
+  const answer = document.diffInSteps(NOTHING) as Promise<Uint8Array>;
+  let isGiven = false;
+  void answer.then(() => {
+    isGiven = true;
+  });
+  document.write(ORIGIN, (doc) => void doc.getMap('notes').set('late', new Y.Map([['a', 1]])));
+  for (let turn = 0; turn < 50; turn++) await new Promise(setImmediate);
+  expect(isGiven).toBe(false);
+  save();
+  expect(await answer).toEqual(document.diff(NOTHING));
+});
+
+test('[S1] nothing is in such an answer of what was thrown away meanwhile', async () => {
+  const document = await openDocument(new MemoryStore(), 'anna' as UserId);
+  document.receive(ORIGIN, many(), null);
+  await document.durable();
+  const before = document.diff(NOTHING);
+  const answer = document.diffInSteps(NOTHING);
+  const halfway = (doc: Y.Doc) => {
+    doc.getMap('notes').set('half', new Y.Map([['a', 1]]));
+    throw new Error('A write that fails halfway.');
+  };
+  expect(() => document.write(ORIGIN, halfway)).toThrow('halfway');
+  expect(await answer).toEqual(before);
+});
