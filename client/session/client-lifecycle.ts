@@ -27,7 +27,8 @@ export class ClientLifecycle {
   #session: UserSession | null = null;
   readonly #syncTimes: SyncTimes;
   #isConnected = false;
-  #isBroken = false;
+  /** How many steps wait that open a document anew. */
+  #broken = 0;
   /** `#clear` is finding out whether all is synced: writes wait until it knows. */
   #isClearing = false;
   /** The server has erased the user, and storage failed to delete the data here: the next attempt. */
@@ -48,7 +49,7 @@ export class ClientLifecycle {
 
   /** `null` also while a document that broke is opened anew: what is written waits for it. */
   get session(): UserSession | null {
-    return this.#isBroken || this.#isClearing ? null : this.#session;
+    return this.#broken > 0 || this.#isClearing ? null : this.#session;
   }
 
   get options(): SyncOptions | null {
@@ -61,7 +62,9 @@ export class ClientLifecycle {
 
   /** The open session; waits for an `initialize` that is under way. */
   async ready(): Promise<UserSession> {
-    if (this.session === null) await this.#steps.catch(() => {}); // the caller of that step gets its error
+    do
+      if (this.session === null) await this.#steps.catch(() => {}); // the caller of that step gets its error
+    while (this.session === null && this.#broken > 0);
     if (this.session !== null) return this.session;
     const waiting = this.#waiting;
     if (waiting === null) throw new ClientError('NOT_INITIALIZED');
@@ -143,7 +146,7 @@ export class ClientLifecycle {
     try {
       await session.flush();
     } catch (error) {
-      if (!this.#isBroken) throw error;
+      if (this.#broken === 0) throw error;
       await this.flush(); // the document is opened anew, without a change that was refused
     } finally {
       if (!this.#isConnected) session.stop();
@@ -273,8 +276,9 @@ export class ClientLifecycle {
       },
       onCleared: (reason: ClearReason) => this.#clearedElsewhere(options.userId, reason),
       onBroken: (stored?: Promise<void>, isRefused?: boolean) => {
-        this.#isBroken = true;
-        void this.#step(() => this.#reopen(stored, isRefused));
+        const session = this.#session;
+        this.#broken++;
+        void this.#step(() => this.#reopen(session, stored, isRefused));
       },
       onErased: (report: ConnectionReport) => void this.#step(() => this.#erase(options.userId, report)),
     };
@@ -298,15 +302,16 @@ export class ClientLifecycle {
   }
 
   /** Opens the document again from the store: that in memory is broken, or not the stored one. */
-  async #reopen(stored?: Promise<void>, searchesRefused = false): Promise<void> {
+  async #reopen(broken: UserSession | null, stored?: Promise<void>, searchesRefused = false): Promise<void> {
     const isStored = await Promise.resolve(stored).then(
       () => true,
       () => false,
     );
-    const options = isStored ? this.#options : null;
+    const isCurrent = broken === null || broken === this.#session; // else it was opened anew by the step before
+    const options = isStored && isCurrent ? this.#options : null;
     // Screens go on showing the old document until the new one is open.
     if (options !== null) await this.#closeSession(true);
-    this.#isBroken = false;
+    this.#broken--;
     if (options === null) return;
     const report = this.#isConnected ? CONNECTING : undefined;
     await this.#open(options, this.#isConnected, { searchesRefused, report });
@@ -317,7 +322,7 @@ export class ClientLifecycle {
     const options = this.#options;
     this.#unerased?.cancel();
     this.#unerased = null;
-    if (options?.userId !== userId || this.#isBroken) return; // it is opened anew first, and told again
+    if (options?.userId !== userId || this.#broken > 0) return; // it is opened anew first, and told again
     const session = this.#session;
     this.#isConnected = false;
     await this.#clear(userId, true, 'erased').catch(() => {
@@ -332,12 +337,12 @@ export class ClientLifecycle {
   /** Another tab deleted the user's data on this device: this tab follows it. */
   #clearedElsewhere(userId: string, reason: ClearReason): void {
     if (reason !== 'cleared') {
-      this.#isBroken = true; // writes wait from here on, and go to the session that is opened next
+      this.#broken++; // writes wait from here on, and go to the session that is opened next
       this.#session?.stop();
     }
     void this.#step(async () => {
       const options = this.#options;
-      this.#isBroken = false;
+      if (reason !== 'cleared') this.#broken--;
       if (options?.userId !== userId) return;
       if (reason === 'cleared') return this.#end('Logged out in another tab.', NOT_INITIALIZED);
       const session = this.#session;

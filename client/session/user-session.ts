@@ -235,7 +235,11 @@ export class UserSession {
   #take(next: NewDocument): void {
     if (this.#ended || next !== this.#next) return;
     this.#taking = this.replica.refused.moveTo(next.state);
-    this.#taking.catch(() => this.#options.platform.clock.after(STORAGE_PAUSE, () => this.#take(next)));
+    this.#taking.catch((error: unknown) => {
+      this.#options.platform.clock.after(STORAGE_PAUSE, () => this.#take(next));
+      const reason = `The document, which the server has written anew, could not be stored: ${String(error)}`;
+      this.#connectionChanged({ connection: 'offline', reason, error: null });
+    });
   }
 
   tellStatus(): void {

@@ -80,18 +80,15 @@ export interface UpdateContext {
 /** Yjs refused a write of the union; the replica that it happened in can't be trusted any more. */
 export class UnionFailed extends Error {}
 
-/** Yjs tells of six events for each transaction, whoever listens; the replica does to one of them, and directly. */
+/** Yjs tells of six events for each transaction, whoever listens. */
 class QuietDoc extends Y.Doc {
-  onTransaction: ((transaction: Y.Transaction) => void) | null = null;
-
   override emit(...[name, args]: Parameters<Y.Doc['emit']>): void {
-    if (name === 'afterTransaction') this.onTransaction?.(args[0] as Y.Transaction);
     if (this._observers.has(name)) super.emit(name, args);
   }
 }
 
 export class Replica {
-  readonly doc = new QuietDoc(UNNAMED);
+  readonly doc: Y.Doc = new QuietDoc(UNNAMED);
   /** The records as they were after the last change that was taken. */
   readonly images = new RecordImages(this.doc);
   readonly #options: ReplicaOptions;
@@ -150,11 +147,11 @@ export class Replica {
     const { retention } = times ?? timesOf(now);
     this.#defineRoots();
     this.#conflicts.prune(retention() - keepFor);
-    this.doc.onTransaction = (transaction) => {
+    this.doc.on('afterTransaction', (transaction: Y.Transaction) => {
       this.#noteRecords(transaction);
       this.#defineRoots();
       this.#onTransaction?.(transaction);
-    };
+    });
   }
 
   /**

@@ -119,6 +119,7 @@ const FIGURES: readonly (readonly [document: string, text: string, place: string
   ['SPEC C7', 'tried again after <1 s>', 'client/replica/store-supervisor FIRST_RETRY'],
   ['SPEC C7', 'pauses of up to <30 s>', 'client/replica/store-supervisor LAST_RETRY'],
   ['SPEC C10', 'tried again every <5 minutes>', 'client/connection/connection STOPPED_PAUSE'],
+  ['SPEC C11', 'it is tried again every <10 s>', 'client/session/user-session STORAGE_PAUSE'],
   ['SPEC C12', 'with `BLOCKED` after <10 s>', 'client/replica/store-supervisor CLEAR_TIMEOUT'],
   ['ARCHITECTURE', 'an update of more than <384 KiB>', 'server/documents/line-parts MAX_UNCUT'],
   ['PROTOCOL', 'What is larger than <384 KiB>', 'server/documents/line-parts MAX_UNCUT'],

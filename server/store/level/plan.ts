@@ -43,15 +43,17 @@ export function withKey(user: UserId, { vault }: Held, plan: Plan): Plan {
   return { ...plan, operations: [put(format.wrappedKey(user), wrapped), ...plan.operations] };
 }
 
-export function planCommit(user: UserId, held: Held, commit: Commit): Plan {
-  const { row, vault } = held;
+export function planCommit(user: UserId, { row, vault }: Held, commit: Commit): Plan {
   const { update, history = [], devices } = commit;
   const last = update === null ? row.last : row.last + 1;
-  const after = rowAfter(row, commit, history.length, last);
-  const operations = update === null ? [] : updateOperations(user, held, update);
-  operations.push(...historyRemoval(user, row, after));
-  for (const { revision, entry } of numbered(history, after.revision, after.historyFrom))
-    operations.push(putSealed(vault, format.historyKey(user, revision), entry));
+  const after = { ...rowAfter(row, commit, history.length), last };
+  const operations = [
+    ...(update === null ? [] : updateOperations(user, { row, vault }, update)),
+    ...historyRemoval(user, row, after),
+    ...numbered(history, after.revision, after.historyFrom).map(({ revision, entry }) =>
+      putSealed(vault, format.historyKey(user, revision), entry),
+    ),
+  ];
   return {
     operations,
     row: isSame(row, after) ? null : after,
@@ -136,19 +138,11 @@ export const planDevices = (devices: ReadonlyMap<DeviceKey, Uint8Array | null>):
   devices: allCopied(devices),
 });
 
-/** Not spread: this runs for each change. */
-function rowAfter(
-  row: format.Row,
-  { revision, memory }: Commit | Snapshot,
-  entries: number,
-  last = row.last,
-): format.Row {
+function rowAfter(row: format.Row, { revision, memory }: Commit | Snapshot, entries: number): format.Row {
   return {
-    first: row.first,
-    last,
+    ...row,
     revision,
     memory: memory === undefined ? row.memory : format.checkOf(memory),
-    epoch: row.epoch,
     historyFrom: historyFromAfter(row, revision, entries),
   };
 }
@@ -180,7 +174,7 @@ export function sizeOf({ operations, memory, devices }: Plan): number {
 
 /** In the order of the jobs. All jobs of a user in one batch have the same vault. */
 export function operationsOf(jobs: readonly WriteJob[]): Operation[] {
-  const operations = jobs.flatMap((job) => job.operations);
+  const operations = jobs.flatMap((job) => [...job.operations]);
   const rows = new Map<UserId, format.Row>();
   const memories = new Map<UserId, { vault: Vault; memory: Uint8Array }>();
   const devices = new Map<UserId, { vault: Vault; states: Map<DeviceKey, Uint8Array | null> }>();

@@ -162,17 +162,6 @@ describe('[H6] reading', () => {
     expect(sameImage(next, image)).toBe(false);
   });
 
-  test('a field that is read again keeps its place, as in the document', () => {
-    const map = recordWith((record) => {
-      for (const field of ['a', 'b', 'c']) record.set(field, 1);
-    });
-    const image = readImage(map, 'r1' as RecordId);
-    for (const field of ['d', 'a']) map.set(field, 2);
-    const next = readImageFields(image, map, 'r1' as RecordId, ['d', 'a']);
-    expect(Object.keys(next.json)).toEqual(['id', 'a', 'b', 'c', 'd']);
-    expect(Object.keys(next.json)).toEqual(Object.keys(readImage(map, 'r1' as RecordId).json));
-  });
-
   test('an image is the same only with the same types', () => {
     const [text, string] = [new Y.Text('x'), 'x'].map((value) => imageOf((map) => map.set('a', value)));
     expect(sameImage(text as RecordImage, string as RecordImage)).toBe(false);
