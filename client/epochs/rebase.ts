@@ -5,7 +5,7 @@ import type { JsonObject } from '../../shared/json.js';
 import { recordMap } from '../../shared/records.js';
 import type { PendingChange } from '../connection/sync-source.js';
 import { pick, type RecordWrite, readAt, writesBetween } from '../records/record-write.js';
-import { placesOf, type Touched } from '../refused/update-places.js';
+import { type Place, placesOf, type Touched } from '../refused/update-places.js';
 import { fillOf } from '../replica/gaps.js';
 import { writeLate } from './late-write.js';
 
@@ -27,10 +27,11 @@ export function rebase(
   pending: readonly PendingChange[],
   next: Uint8Array,
 ): Rebased {
-  const whole = docOf([...stored, ...pending.map(({ update }) => update)]);
+  const [whole, doc] = [docOf(stored), docOf([next])];
+  const isThere = arrivedOf(whole, pending, doc);
   const fill = fillOf(whole, NOTHING); // behind a damaged row, say
   const base = fill === null ? stored : [...stored, fill];
-  const [before, after, doc] = [docOf(base), docOf(base), docOf([next])];
+  const [before, after] = [docOf(base), docOf(base)];
   doc.clientID = idAbove(doc);
   const unclear: Rebased['unclear'][number][] = [];
   const made: PendingChange[] = [];
@@ -42,12 +43,38 @@ export function rebase(
       ? { writes: writesBetween(before, after, places), left: [] }
       : withoutBase(places, after, doc);
     Y.applyUpdate(before, update);
-    const { made: again, failed } = makeAgain(doc, writes, after);
+    const late = writes.map((write) => ({
+      ...write,
+      fields: write.fields.filter((name) => !isThere(write, name, number)),
+    }));
+    const { made: again, failed } = makeAgain(doc, late, after);
     if (again !== null) made.push({ ...change, update: again });
     const rest = [...left, ...failed];
     if (rest.length > 0) unclear.push({ number, writes: rest });
   }
   return { pending: made, unclear };
+}
+
+/**
+ * Applies the changes, and tells which fields the server has as one of them left them: up to there it had got them,
+ * though it never said so, or they make no difference. Made once more, they would come twice.
+ */
+function arrivedOf(mine: Y.Doc, pending: readonly PendingChange[], theirs: Y.Doc) {
+  const last = new Map<string, number>();
+  const dropped = new Set<string>();
+  const keyOf = ({ collection, id }: Place, name = ''): string => JSON.stringify([collection, id, name]);
+  for (const { number, update } of pending) {
+    Y.applyUpdate(mine, update);
+    for (const { fields, ...place } of placesOf(mine, [update])) {
+      const [one, other] = [readAt(mine, place), readAt(theirs, place)];
+      if (one === null) dropped.add(keyOf(place)); // it is deleted once more, and created anew
+      if (one === null || other === null || dropped.has(keyOf(place))) continue;
+      for (const name of [...fields, ...Object.keys(one)])
+        if (name !== null && equalityDeep(one[name], other[name])) last.set(keyOf(place, name), number);
+    }
+  }
+  return (place: Place, name: string, number: number): boolean =>
+    (last.get(keyOf(place, name)) ?? -1) >= number;
 }
 
 /** The state vector of a document without content. */
