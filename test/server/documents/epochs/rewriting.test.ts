@@ -219,6 +219,28 @@ describe('[P10] devices that can only begin anew', () => {
   });
 });
 
+test('[P10] a user whose document takes no more clients gets out of that when it is quiet', async () => {
+  const MAX_CLIENTS = 50_000;
+  const contents: MemoryStore['contents'] = new Map();
+  const store = new MemoryStore(contents);
+  await store.load(ANNA);
+  await store.commit(ANNA, { update: Y.encodeStateAsUpdate(longLived(MAX_CLIENTS)), revision: 1 });
+  await store.close();
+  const world = new SleepWorld(contents, { historyDays: 0 });
+  const refused = await world.connect('phone', client(7), OURS);
+  refused.set('new', 'not taken yet');
+  await world.settle();
+  expect(refused.closed).toBe('UPDATE_TOO_COSTLY');
+  const idle = await world.connect('tablet', client(8), OURS);
+  await world.sleep();
+  expect(idle.closed).toBe('REWRITTEN');
+  const phone = await world.connect('phone', client(9), OURS);
+  phone.set('new', 'taken');
+  await world.settle();
+  expect([phone.closed, clientsOf(phone.doc).length]).toEqual([null, 2]);
+  expect(phone.notes).toMatchObject({ new: 'taken', n3: { text: `of start ${MAX_CLIENTS - 3}` } });
+});
+
 describe('[P10] a large document', () => {
   test('is written anew in a worker, which has the memory for it; what comes in meanwhile waits', async () => {
     const doc = longLived();
