@@ -85,7 +85,7 @@ export class UserDocument {
     const { compaction } = this;
     const parts = { user, committer, compaction, gate, history, replicas, size };
     this.rest = new DocumentRest(stored.rest, parts, options.store);
-    this.rewriting = new DocumentRewriting(parts, options);
+    this.rewriting = new DocumentRewriting({ ...parts, rest: this.rest }, options);
   }
 
   get #replica(): Replica {

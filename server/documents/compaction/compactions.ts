@@ -44,6 +44,11 @@ export class Compactions {
     return this.#underWay;
   }
 
+  /** Whether one that is asked for now begins at once. */
+  get isFree(): boolean {
+    return this.#underWay < this.#atOnce;
+  }
+
   /**
    * Makes one update of what `load` resolves with, when it is its turn; `null` where the worker fails, or the server
    * stops.

@@ -1,13 +1,13 @@
 /** When a document has to be written anew, and how: nobody uses it meanwhile, and it is the old or the new one, whole. */
 import * as Y from 'yjs';
 import type { UserId } from '../../../shared/names.js';
-import type { Committer } from '../committer.js';
 import type { StoredSize } from '../compaction/stored-size.js';
 import type { DocumentOptions } from '../document-options.js';
 import type { Gate } from '../gate.js';
 import type { HistoryWindow } from '../history/history-window.js';
 import { countLiving, countStructs } from '../intake/living-size.js';
 import type { ReplicaHolder } from '../replica-holder.js';
+import type { DocumentRest } from '../sleep/document-rest.js';
 import { NO_MEMORY } from '../union/union-state.js';
 import { Epoch, markOf } from './epoch.js';
 import { type Anew, NotRewritable, writtenAnew } from './rewrite.js';
@@ -30,7 +30,7 @@ export interface RewriteSizes {
 
 export interface RewritingParts {
   readonly user: UserId;
-  readonly committer: Committer;
+  readonly rest: Pick<DocumentRest, 'isCalm'>;
   readonly gate: Gate;
   readonly history: HistoryWindow;
   readonly replicas: ReplicaHolder;
@@ -60,6 +60,11 @@ export class DocumentRewriting {
     return structs - living > MANY_DEAD + living * DEAD_SHARE;
   }
 
+  /** Nothing is under way, and nobody would have to wait for a worker that others have. */
+  get isPossible(): boolean {
+    return this.#parts.rest.isCalm && (this.#options.compactions?.isFree ?? true);
+  }
+
   /**
    * Writes the same content into a new document, under one client id, and goes on with that (P10). What comes in
    * waits. Resolves with `null` where it can't be done; where it is not saved, the document has failed.
@@ -69,6 +74,8 @@ export class DocumentRewriting {
    */
   async run(client: number, done: () => void): Promise<RewriteSizes | null> {
     let sizes: RewriteSizes | null = null;
+    // A compaction that is under way would put what it has read in the place of the new document.
+    if (!this.isPossible) return null;
     await this.#parts.gate.exclusive(async () => {
       const anew = await this.#make(client);
       if (anew === null) return;

@@ -69,7 +69,8 @@ export class Rewrites {
       this.#quiet.set(document, { changes, since: now, isJudged: false });
       return false;
     }
-    if (quiet.isJudged || now - quiet.since < this.#options.quietFor || !document.rest.isCalm) return false;
+    if (quiet.isJudged || now - quiet.since < this.#options.quietFor || !document.rewriting.isPossible)
+      return false;
     quiet.isJudged = true;
     return document.failure === null && document.rewriting.isDue;
   }
@@ -114,7 +115,7 @@ export class Rewrites {
     const { changes } = rest;
     if (!(await this.#mayRewrite(user))) return;
     const client = this.#freshFor(document);
-    if (!rest.isCalm || rest.changes !== changes) {
+    if (!rewriting.isPossible || rest.changes !== changes) {
       this.#quiet.delete(document); // looked at again when it has come to rest
       return;
     }

@@ -36,10 +36,11 @@ export async function postYjs(options: HttpOptions, request: Request, response: 
       await new Promise((resolve) => setImmediate(resolve)); // others have their turn
     }
     // Only now: a union that failed has left a document that must not be read before it is rebuilt.
-    const answer = await inOrder(document, () => ({
-      stateVector: document.stateVector(),
-      update: stateVector.length > 0 ? document.diff(stateVector) : new Uint8Array(0),
-    }));
+    const answer = await inOrder(document, () => {
+      if (saw !== null) document.checkStateVector(saw); // it may have been written anew in between
+      const update = saw === null ? new Uint8Array(0) : document.diff(stateVector);
+      return { stateVector: document.stateVector(), update };
+    });
     await document.durable();
     response.type('application/octet-stream');
     await sendBody(options, request, response, Buffer.from(encodeExchange(answer)));
