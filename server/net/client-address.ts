@@ -57,7 +57,7 @@ export const isUntrustedProxy = (request: IncomingMessage, trust: Trust): boolea
 
 /** What is counted as one: of IPv6 a /64 network, which is the least that a subscriber gets. */
 export function networkOf(address: string): string {
-  if (!isIPv6(address)) return address;
+  if (!address.includes(':') || !isIPv6(address)) return address; // the second takes long, and is asked often
   const [head = '', tail] = address.split('%')[0]?.split('::') ?? [];
   const groups = head === '' ? [] : head.split(':');
   const rest = tail === undefined || tail === '' ? 0 : tail.split(':').length;

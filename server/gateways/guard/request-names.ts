@@ -17,6 +17,7 @@ export function decoded(text: string): string {
  * for a space only where there may be one.
  */
 export function parameterOf(url: string, name: string, plus: 'is a plus' | 'is a space'): string | null {
+  if (!url.includes(`${name}=`)) return null;
   const start = url.indexOf('?');
   const pairs = start < 0 ? [] : url.slice(start + 1).split('&');
   const found = pairs.find((pair) => pair.startsWith(`${name}=`))?.slice(name.length + 1);

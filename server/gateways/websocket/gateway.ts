@@ -2,7 +2,7 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { WebSocket, WebSocketServer } from 'ws';
-import { expiryOf } from '../../access/access.js';
+import { expiryOf, type Recheck } from '../../access/access.js';
 import type { DocumentRegistry } from '../../documents/registry.js';
 import type { FollowedDocument } from '../../documents/sleep/followed-document.js';
 import type { Following } from '../../documents/sleep/followed-documents.js';
@@ -353,7 +353,8 @@ export class UpgradeGateway implements ConnectionHost {
     for (const connection of this.#connections) {
       if (connection.session instanceof YjsSession) connection.session.tick();
       this.#notePlain(connection);
-      void this.#checkAccess(connection);
+      const { recheck } = connection.peer.grant;
+      if (recheck !== undefined) void this.#checkAccess(connection, recheck);
     }
   }
 
@@ -363,10 +364,10 @@ export class UpgradeGateway implements ConnectionHost {
   }
 
   /** Ends a connection whose access is another one by now; while `ACCESS_URL` does not answer, it stays. */
-  async #checkAccess(connection: Connection): Promise<void> {
-    const { recheck, mayWrite } = connection.peer.grant;
+  async #checkAccess(connection: Connection, recheck: Recheck): Promise<void> {
+    const { mayWrite } = connection.peer.grant;
     const now = this.#options.now();
-    if (recheck === undefined || connection.isShut || now - connection.checkedAt < recheck.every) return;
+    if (connection.isShut || now - connection.checkedAt < recheck.every) return;
     connection.checkedAt = now;
     const mode = await recheck.ask().catch(() => undefined);
     if (connection.isShut || mode === undefined) return;
