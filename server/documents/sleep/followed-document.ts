@@ -150,9 +150,9 @@ export class FollowedDocument {
   endUnused(): void {
     if (this.#uses > 0 || this.#waiting !== null) return;
     if (this.#devices !== null && this.#options.isInUse(this.user)) return;
-    this.saveDevices('all');
     this.#options.onEnd(this);
     if ('document' in this.#state) this.#state.release();
+    else this.saveDevices('all');
   }
 
   join(follower: Follower): void {

@@ -292,6 +292,17 @@ describe('a JSON device of a document at rest, in trouble', () => {
     expect(world.failures).toEqual([]);
   });
 
+  it('[L4] the last one that leaves a document in memory costs no commit: its state waits for the next one', async () => {
+    const world = new SleepWorld();
+    await world.connect('phone', withNote());
+    world.phone.leave();
+    const tablet = await SleepJson.connect(world, 'tablet');
+    const { commits } = world.store;
+    tablet.leave();
+    await world.settle();
+    expect([world.store.commits, world.store.deviceSaves]).toEqual([commits, 0]);
+  });
+
   it('[O4] a stop saves what is known of devices that are connected asleep', async () => {
     const [world, tablet] = await asleep();
     tablet.leave();
