@@ -70,7 +70,12 @@ async function gather(kind: Kind, users: number, scope: Scope): Promise<VisitedA
     prepare: (inner) => copyOf(folder, inner),
   });
   const accept: Arm = { id: 'accept', name: 'bare accept, constant answers', program: bareAccept };
-  const durable = seeded('ours', 'durable server', ours, await seedByServer(ours, users, scope));
+  const durable = seeded(
+    'ours',
+    'durable server',
+    ours,
+    await seedByServer(ours, users, scope, kind === 'JSON' ? 'JSON' : 'native'),
+  );
   if (kind === 'JSON') return [accept, durable];
   return [
     accept,

@@ -60,11 +60,16 @@ async function persist<T>(connect: () => Promise<T>): Promise<T> {
   }
 }
 
-/** A folder in which each user has the records, written by the server itself, which was closed in order. */
+/**
+ * A folder in which each user has the records, written by the server itself, which was closed in order.
+ *
+ * @param visitors who was there before, and comes back
+ */
 export async function seedByServer(
   program: (folder: string) => Program,
   users: number,
   scope: Scope,
+  visitors: 'native' | 'JSON' = 'native',
 ): Promise<string> {
   const folder = await scope.folder();
   const server = await ServerProcess.start(program(folder)(null), scope);
@@ -76,6 +81,7 @@ export async function seedByServer(
     device.close();
   };
   await forEachUser(users, (index) => persist(() => store(index)));
+  if (visitors === 'JSON') (await connectAll('JSON', users, server.port)).leave();
   await server.close();
   return folder;
 }
