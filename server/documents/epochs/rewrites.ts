@@ -86,6 +86,7 @@ export class Rewrites {
   /** Behind those that are under way. It is held from now on, so that it does not fall asleep before. */
   try(user: UserId): void {
     const held = this.#documents.open(user);
+    held.catch(() => {}); // told in its turn
     const run = async (): Promise<void> => {
       const { document, release } = await held;
       await this.#rewrite(document).finally(release);

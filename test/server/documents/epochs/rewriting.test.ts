@@ -168,6 +168,22 @@ describe('[P10] a document that was written under too many clients', () => {
   });
 });
 
+test('[P10] [P3] a rewrite that is not saved fails the document as any commit; what was stored stays, and it is tried again', async () => {
+  const doc = longLived();
+  const world = await worldOf(doc);
+  world.registry.sleep();
+  await world.settle();
+  world.inner.failNext({ kept: false });
+  await world.sleep();
+  expect(world.failures).toContain('NOT_SAVED');
+  expect((await world.inner.load(ANNA)).epoch).toBeNull();
+  const again = await world.connect('again', doc, OURS);
+  expect([again.closed, again.notes]).toEqual([null, doc.getMap('notes').toJSON()]);
+  await world.sleep();
+  expect(again.closed).toBe('REWRITTEN');
+  expect((await world.connect('fresh', client(7), OURS)).notes).toEqual(doc.getMap('notes').toJSON());
+});
+
 describe('[P10] devices that can only begin anew', () => {
   test('keep their document from it while they are there, and for HISTORY_DAYS', async () => {
     let now = 100 * DAY;
