@@ -2,6 +2,7 @@
 import { equalityDeep } from 'lib0/function';
 import * as Y from 'yjs';
 import type { JsonObject } from '../../shared/json.js';
+import { isCollectionName, isRecordId } from '../../shared/names.js';
 import { recordMap } from '../../shared/records.js';
 import type { PendingChange } from '../connection/sync-source.js';
 import { pick, type RecordWrite, readAt, writesBetween } from '../records/record-write.js';
@@ -37,22 +38,50 @@ export function rebase(
   const made: PendingChange[] = [];
   for (const change of pending) {
     const { number, update } = change;
-    const isNew = updateOf(after, () => Y.applyUpdate(after, update)) !== null;
+    let isNew = false;
+    const typed = typedIn(after, () => {
+      isNew = updateOf(after, () => Y.applyUpdate(after, update)) !== null;
+    }).filter(({ place, name }) => !isThere(place, name, number));
     const places = placesOf(after, [update]);
     const { writes, left } = isNew
       ? { writes: writesBetween(before, after, places), left: [] }
       : withoutBase(places, after, doc);
+    const late = writes.map((write) => onlyFields(write, (name) => !isThere(write, name, number)));
+    const { made: again, failed } = makeAgain(doc, late, typed, { before, after });
     Y.applyUpdate(before, update);
-    const late = writes.map((write) => ({
-      ...write,
-      fields: write.fields.filter((name) => !isThere(write, name, number)),
-    }));
-    const { made: again, failed } = makeAgain(doc, late, after);
     if (again !== null) made.push({ ...change, update: again });
     const rest = [...left, ...failed];
     if (rest.length > 0) unclear.push({ number, writes: rest });
   }
   return { pending: made, unclear };
+}
+
+/** A text that a change is about; `delta`: null where it can't be done once more like that. */
+interface Typed {
+  readonly place: Place;
+  readonly name: string;
+  readonly delta: Y.YTextEvent['delta'] | null;
+  /** Marks or embeds. */
+  readonly hasMarks: boolean;
+}
+
+/** The documents without a change, and with it. */
+interface Around {
+  readonly before: Y.Doc;
+  readonly after: Y.Doc;
+}
+
+const keyOf = ({ collection, id }: Place, name = ''): string => JSON.stringify([collection, id, name]);
+
+const onlyFields = (write: RecordWrite, which: (name: string) => boolean): RecordWrite => ({
+  ...write,
+  fields: write.fields.filter(which),
+});
+
+/** A field, of a text with its marks. */
+function shownAt(doc: Y.Doc, place: Place, name: string): unknown {
+  const value = recordMap(doc, place.collection, place.id)?.get(name);
+  return value instanceof Y.Text ? value.toDelta() : readAt(doc, place)?.[name];
 }
 
 /**
@@ -62,7 +91,6 @@ export function rebase(
 function arrivedOf(mine: Y.Doc, pending: readonly PendingChange[], theirs: Y.Doc) {
   const last = new Map<string, number>();
   const dropped = new Set<string>();
-  const keyOf = ({ collection, id }: Place, name = ''): string => JSON.stringify([collection, id, name]);
   for (const { number, update } of pending) {
     Y.applyUpdate(mine, update);
     for (const { fields, ...place } of placesOf(mine, [update])) {
@@ -70,7 +98,8 @@ function arrivedOf(mine: Y.Doc, pending: readonly PendingChange[], theirs: Y.Doc
       if (one === null) dropped.add(keyOf(place)); // it is deleted once more, and created anew
       if (one === null || other === null || dropped.has(keyOf(place))) continue;
       for (const name of [...fields, ...Object.keys(one)])
-        if (name !== null && equalityDeep(one[name], other[name])) last.set(keyOf(place, name), number);
+        if (name !== null && equalityDeep(shownAt(mine, place, name), shownAt(theirs, place, name)))
+          last.set(keyOf(place, name), number);
     }
   }
   return (place: Place, name: string, number: number): boolean =>
@@ -81,17 +110,68 @@ function arrivedOf(mine: Y.Doc, pending: readonly PendingChange[], theirs: Y.Doc
 const NOTHING = Uint8Array.of(0);
 
 /** All writes of a change, as one change; `failed`: what can't be written so that it reads as it was made. */
-function makeAgain(doc: Y.Doc, writes: readonly RecordWrite[], mine: Y.Doc) {
+function makeAgain(
+  doc: Y.Doc,
+  writes: readonly RecordWrite[],
+  typed: readonly Typed[],
+  { before, after }: Around,
+) {
   const failed: RecordWrite[] = [];
+  const isTyped = new Set<string>();
   const made = updateOf(doc, () => {
-    for (const write of writes) {
+    for (const each of typed) {
+      const { place, name, hasMarks } = each;
+      const base = readAt(before, place);
+      if (base === null || readAt(doc, place) === null) continue; // it comes as a whole, or is deleted
+      if (typeAgain(doc, before, each)) isTyped.add(keyOf(place, name));
+      else if (hasMarks)
+        failed.push({ ...place, record: readAt(after, place), base: pick(base, [name]), fields: [name] });
+    }
+    for (const all of writes) {
+      const write = onlyFields(all, (name) => !isTyped.has(keyOf(all, name)));
       const theirs = readAt(doc, write);
-      writeLate(doc, write, mine);
+      writeLate(doc, write, after);
       const fields = notWritten(write, theirs, readAt(doc, write));
       if (fields.length > 0) failed.push({ ...write, fields, base: write.base && pick(write.base, fields) });
     }
   });
   return { made, failed };
+}
+
+/** Where nobody else has changed the text: with marks and embeds, which its string does not show. */
+function typeAgain(doc: Y.Doc, before: Y.Doc, { place, name, delta }: Typed): boolean {
+  const [was, theirs] = [before, doc].map((each) => recordMap(each, place.collection, place.id)?.get(name));
+  const isSame =
+    was instanceof Y.Text && theirs instanceof Y.Text && equalityDeep(was.toDelta(), theirs.toDelta());
+  if (!isSame || delta === null) return false;
+  theirs.applyDelta(delta);
+  return true;
+}
+
+/** What `change` does to texts. */
+function typedIn(doc: Y.Doc, change: () => void): Typed[] {
+  const typed: Typed[] = [];
+  const collections = [...doc.share.keys()].filter(isCollectionName);
+  const notes = collections.map((collection) => {
+    const note = (events: Y.YEvent<Y.AbstractType<unknown>>[]): void => {
+      for (const event of events) {
+        const [id, name] = event.path;
+        if (!(event instanceof Y.YTextEvent) || !isRecordId(id) || typeof name !== 'string') continue;
+        const { delta } = event;
+        const isOwn =
+          event.path.length === 2 && !delta.some(({ insert }) => insert instanceof Y.AbstractType);
+        const hasMarks = delta.some(
+          ({ insert = '', attributes }) => attributes || typeof insert !== 'string',
+        );
+        typed.push({ place: { collection, id }, name, delta: isOwn ? delta : null, hasMarks });
+      }
+    };
+    doc.getMap(collection).observeDeep(note);
+    return () => doc.getMap(collection).unobserveDeep(note);
+  });
+  change();
+  for (const end of notes) end();
+  return typed;
 }
 
 /** What it changes of the document; null: nothing. */
@@ -128,7 +208,9 @@ function withoutBase(places: readonly Touched[], mine: Y.Doc, doc: Y.Doc) {
     const isWhole = touched.has(null);
     if (!isWhole && (record === null || theirs === null)) continue; // deleted by somebody else
     const names = isWhole ? Object.keys({ ...record }) : ([...touched] as string[]);
-    const fields = names.filter((name) => !equalityDeep(record?.[name], theirs?.[name]));
+    const fields = names.filter(
+      (name) => !equalityDeep(shownAt(mine, place, name), shownAt(doc, place, name)),
+    );
     const isUnclear = (name: string): boolean => {
       const both = [mine, doc].map((each) => recordMap(each, place.collection, place.id)?.get(name));
       return both.every((value) => value !== undefined) && both.some(isInside);

@@ -164,6 +164,27 @@ describe('[P10] a pending change is made once more', () => {
     expect(recordMap(doc, NOTES, A)?.get('text')).toBeInstanceOf(Y.Text);
   });
 
+  test('marks and embeds in a shared text, or they are set aside', () => {
+    const textOf = (doc: Y.Doc) => recordMap(doc, NOTES, A)?.get('text') as Y.Text;
+    const first: Change = (doc) => void doc.getMap(NOTES).set(A, new Y.Map([['text', new Y.Text('Hello.')]]));
+    const mine: Change[] = [
+      (doc) => textOf(doc).format(0, 5, { bold: true }),
+      (doc) => textOf(doc).insert(6, ' it\n', { italic: true }),
+      (doc) => textOf(doc).insertEmbed(0, { image: 'x' }),
+    ];
+    for (const arrived of [0, 1, 2, 3]) {
+      const { doc, unclear } = awayIn({ first, mine, arrived, theirs: [write({ x: 1 })] });
+      const wanted = docOf();
+      for (const change of [first, ...mine]) change(wanted);
+      expect([textOf(doc).toDelta(), unclear]).toEqual([textOf(wanted).toDelta(), []]);
+    }
+    const typed: Change = (doc) => textOf(doc).insert(0, 'Oh! ');
+    for (const isMixed of [false, true]) {
+      const { unclear } = awayIn({ first, mine: mine.slice(0, 1), theirs: [typed], isMixed });
+      expect(unclear).toMatchObject([{ number: 1, writes: [{ id: 'a', fields: ['text'] }] }]);
+    }
+  });
+
   test('tags that can not be written as JSON are set aside', () => {
     const rich = (doc: Y.Doc): Y.XmlFragment => recordMap(doc, NOTES, A)?.get('text') as Y.XmlFragment;
     const { unclear, notes } = awayIn({
@@ -327,7 +348,7 @@ const typedBy =
     const [text, tags] = [map.get('text') as Y.Text, map.get('tags') as Y.Array<unknown>];
     const from = Math.min(at, text.length);
     text.delete(from, Math.min(length, text.length - from));
-    text.insert(from, letters);
+    text.insert(from, letters, at % 2 === 0 ? { bold: true } : {});
     if (letters !== '') tags.insert(Math.min(at, tags.length), [letters]);
     else if (tags.length > 0) tags.delete(at % tags.length);
     map.set('plain', `${map.get('plain') ?? ''}${letters}`);
