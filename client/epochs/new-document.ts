@@ -1,6 +1,5 @@
 import * as Y from 'yjs';
 import type { SyncSource } from '../connection/sync-source.js';
-import { ClientError } from '../errors.js';
 import { EMPTY_STATE } from '../replica/stored-bytes.js';
 
 /** A document that the server has written anew, while it comes in (P10). It has nothing of this device's own. */
@@ -20,25 +19,13 @@ export class NewDocument implements SyncSource {
     Y.applyUpdate(this.#doc, update);
   }
 
-  diff(): Uint8Array {
-    return EMPTY_STATE;
-  }
-
-  pendingAfter(): [] {
-    return [];
-  }
-
-  async settled(): Promise<void> {}
-
-  confirm(): void {}
-
-  async closeGaps(): Promise<void> {}
-
-  async setAside(): Promise<void> {
-    throw new ClientError('CLOSED');
-  }
-
-  onPending(): () => void {
-    return () => {};
-  }
+  readonly diff = (): Uint8Array => EMPTY_STATE;
+  readonly pendingAfter = (): [] => [];
+  readonly onPending = (): (() => void) => nothing;
+  readonly settled = nothing;
+  readonly confirm = nothing;
+  readonly closeGaps = nothing;
+  readonly setAside = nothing;
 }
+
+async function nothing(): Promise<void> {}

@@ -213,7 +213,7 @@ function withoutBase(places: readonly Touched[], mine: Y.Doc, doc: Y.Doc) {
     );
     const isUnclear = (name: string): boolean => {
       const both = [mine, doc].map((each) => recordMap(each, place.collection, place.id)?.get(name));
-      return both.every((value) => value !== undefined) && both.some(isInside);
+      return !both.includes(undefined) && both.some(isInside);
     };
     const write = (some: readonly string[]): RecordWrite => {
       const removed = some.filter((name) => record?.[name] === undefined);

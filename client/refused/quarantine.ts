@@ -57,8 +57,7 @@ export class Quarantine {
    * and what can't be worked out is set aside. Rejects where that can't be stored: then all is as before.
    */
   async moveTo(next: Uint8Array): Promise<void> {
-    const reason =
-      'The server wrote the document anew meanwhile: compare the record, then retry or discard it.';
+    const reason = 'The document was written anew: compare the record, then retry or discard it.';
     await this.#options.replaceStored((news) => {
       const { pending, unclear } = rebase(...partsOf(news), next);
       const asides = unclear.map(({ number, writes }) =>

@@ -237,7 +237,7 @@ export class UserSession {
     this.#taking = this.replica.refused.moveTo(next.state);
     this.#taking.catch((error: unknown) => {
       this.#options.platform.clock.after(STORAGE_PAUSE, () => this.#take(next));
-      const reason = `The document, which the server has written anew, could not be stored: ${String(error)}`;
+      const reason = `The document could not be stored: ${String(error)}`;
       this.#connectionChanged({ connection: 'offline', reason, error: null });
     });
   }
