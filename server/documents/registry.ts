@@ -14,7 +14,7 @@ import { safelyWith } from './safely.js';
 import { FollowedDocuments, type Following } from './sleep/followed-documents.js';
 import type { Hold } from './sleep/follower.js';
 import { MemoryLimit } from './sleep/memory-limit.js';
-import { type Erasable, erasableAtRest, Tombstone } from './tombstone.js';
+import { type Erasable, erasableOf, Tombstone } from './tombstone.js';
 import { UserDocument } from './user-document.js';
 
 const nothing = (): void => {};
@@ -189,7 +189,7 @@ export class DocumentRegistry {
   }
 
   async #erase(user: UserId): Promise<boolean> {
-    this.#rewrites.visits.flush(); // else it would be noted of somebody who was erased
+    this.#rewrites.visits.forget(user);
     const lease = await this.#open(user).catch((error: unknown) => {
       if (error instanceof SyncError && error.code === 'DOCUMENT_CORRUPT') return null;
       throw error;
@@ -218,7 +218,8 @@ export class DocumentRegistry {
     const noted = this.#followed.noted(user) ?? (await this.#options.store.rest(user).catch(() => null));
     try {
       const devices = this.#followed.devices(user)?.keys ?? [];
-      await this.#eraseStored(user, noted && erasableAtRest(noted, devices));
+      const former = await this.#options.store.former(user);
+      await this.#eraseStored(user, erasableOf({ noted, devices, former }));
     } catch (error) {
       this.#followed.fail(user, new SyncError('DOCUMENT_CORRUPT'));
       throw error;
@@ -226,7 +227,7 @@ export class DocumentRegistry {
     this.#followed.fail(user, new SyncError('ERASED'));
   }
 
-  async #eraseStored(user: UserId, document: Erasable | null): Promise<void> {
+  async #eraseStored(user: UserId, document: Erasable): Promise<void> {
     const tombstone = Tombstone.of(document, this.#erasedAt()).encode();
     await this.#options.store.erase(user, tombstone);
   }

@@ -9,12 +9,15 @@ import * as Y from 'yjs';
 import type { DeviceKey } from '../../shared/names.js';
 import { SyncError } from '../errors.js';
 import type { UpdateScan } from '../protocol/scan.js';
-import type { RestRow } from '../store/store.js';
+import type { Former, RestRow } from '../store/store.js';
+import { Epoch } from './epochs/epoch.js';
 import type { DeviceState } from './json-devices/device.js';
 import type { WriteContext } from './json-devices/write-context.js';
 
 const VERSION = 1;
 const HASH_BYTES = 16;
+/** A state vector without clients. */
+const NOTHING_WRITTEN = Uint8Array.of(0);
 
 interface Content {
   /** When the last erasure was, in ms since 1970. */
@@ -38,13 +41,20 @@ export interface Erasable {
   stateVector(): Uint8Array;
 }
 
-/** One that is not loaded, by what is noted of it. */
-export const erasableAtRest = ({ revision, stateVector }: RestRow, keys: readonly DeviceKey[]): Erasable => ({
-  revision,
-  devices: { keys },
-  erased: null,
-  epoch: null,
-  stateVector: () => stateVector,
+/** One that is damaged, by what is known of it all the same. */
+export interface DamagedDocument {
+  /** What was noted of it at rest, if that is there. */
+  readonly noted: Pick<RestRow, 'revision' | 'stateVector'> | null;
+  readonly devices: readonly DeviceKey[];
+  readonly former: Former;
+}
+
+export const erasableOf = ({ noted, devices, former }: DamagedDocument): Erasable => ({
+  revision: noted?.revision ?? -1,
+  devices: { keys: devices },
+  erased: former.tombstone && Tombstone.decode(former.tombstone),
+  epoch: former.epoch && Epoch.decode(former.epoch),
+  stateVector: () => noted?.stateVector ?? NOTHING_WRITTEN,
 });
 
 export class Tombstone {
@@ -58,16 +68,15 @@ export class Tombstone {
     this.past = past;
   }
 
-  /** @param document `null` where it is damaged: then only the time is known */
-  static of(document: Erasable | null, now: number): Tombstone {
-    const old = document?.erased?.content;
+  static of(document: Erasable, now: number): Tombstone {
+    const old = document.erased?.content;
     const salt = old?.salt ?? randomBytes(HASH_BYTES);
-    const hashes = document?.devices.keys.map((device) => hashed(salt, device)) ?? [];
-    const clients = document === null ? [] : Y.decodeStateVector(document.stateVector());
-    const retired = [...(document?.epoch?.retired ?? [])].map((client) => [client, 0] as const);
+    const hashes = document.devices.keys.map((device) => hashed(salt, device));
+    const clients = Y.decodeStateVector(document.stateVector());
+    const retired = [...(document.epoch?.retired ?? [])].map((client) => [client, 0] as const);
     return new Tombstone({
       at: now,
-      revision: (document?.revision ?? -1) + 1,
+      revision: Math.max(document.revision + 1, old?.revision ?? 0),
       salt,
       clients: new Map([...(old?.clients ?? []), ...retired, ...clients]),
       devices: new Set([...(old?.devices ?? []), ...hashes]),

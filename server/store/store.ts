@@ -21,6 +21,9 @@ export interface StoredDocument {
   readonly rest: RestRow | null;
 }
 
+/** What tells of the documents that were erased, or written anew. */
+export type Former = Pick<StoredDocument, 'tombstone' | 'epoch'>;
+
 /** One change of a document; its parts become durable together or not at all. */
 export interface Commit {
   /** One Yjs V1 update; `null` where only devices change. */
@@ -157,6 +160,11 @@ export interface Store {
    * Rejects with `DOCUMENT_CORRUPT` where it is damaged.
    */
   whole(user: UserId, revision: number): Promise<Uint8Array | null>;
+  /**
+   * What tells of the documents before this one, read by itself, so that it is there where the document is damaged;
+   * what is damaged of it is left out. Sees all that was handed over before the call.
+   */
+  former(user: UserId): Promise<Former>;
   /**
    * When a native device that can't go on after a rewrite was last there, in ms since 1970; `null` if none was, or it is
    * damaged. Sees all that was handed over before the call.

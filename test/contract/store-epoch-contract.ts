@@ -102,6 +102,15 @@ export function epochContract(name: string, create: () => Promise<StoreFixture>)
       expect(await store.plainVisit(ANNA)).toBeNull();
     });
 
+    it('[P7] [P10] what tells of documents before is there where the document is damaged', async () => {
+      expect(await store.former(ANNA)).toEqual({ tombstone: null, epoch: null });
+      await store.compact(ANNA, anew());
+      await fixture.damage(ANNA);
+      expect(await store.former(ANNA)).toEqual({ tombstone: null, epoch: EPOCH });
+      await store.erase(ANNA, Uint8Array.of(1));
+      expect(await store.former(ANNA)).toEqual({ tombstone: Uint8Array.of(1), epoch: null });
+    });
+
     it('[P10] a visit is noted of whoever it is, loaded or not, and told after a restart', async () => {
       expect(await store.plainVisit(BERT)).toBeNull();
       const noted = [ANNA, BERT].map((each) => store.notePlainVisit(each, 1_700_000_000_000));

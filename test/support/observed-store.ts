@@ -1,6 +1,7 @@
 import type {
   Commit,
   Deletion,
+  Former,
   HistoryRow,
   RestRow,
   Snapshot,
@@ -132,6 +133,10 @@ export class ObservedStore implements Store {
 
   check(user: UserId): ReturnType<Store['check']> {
     return this.#inner.check(user);
+  }
+
+  former(user: UserId): Promise<Former> {
+    return this.#inner.former(user);
   }
 
   plainVisit(user: UserId): Promise<number | null> {

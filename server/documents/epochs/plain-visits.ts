@@ -39,6 +39,12 @@ export class PlainVisits {
     this.#timer ??= setTimeout(() => this.flush(), GATHERING).unref();
   }
 
+  /** The user is about to be erased, and the note of a visit with him: who comes then is noted again. */
+  forget(user: UserId): void {
+    this.flush(); // else it would be noted of somebody who was erased
+    this.#noted.delete(user);
+  }
+
   /** Hands over what is still to be written. */
   flush(): void {
     clearTimeout(this.#timer);

@@ -3,7 +3,7 @@ import * as Y from 'yjs';
 import { SyncError } from '../../errors.js';
 import { syncFolder } from '../../folders.js';
 import { updateLength } from '../../protocol/scan.js';
-import type { StoredDocument } from '../store.js';
+import type { Former, StoredDocument } from '../store.js';
 import { plainVaults, type Vault, type Vaults } from './cipher.js';
 import { corrupt, type Database, isDamage, type Operation, put, readFailure } from './database.js';
 import * as format from './format.js';
@@ -128,6 +128,16 @@ function tombstoneOf({ user, tombstone }: Raw): Uint8Array | null {
   const bytes = format.unseal(tombstone, format.tombstoneKey(user));
   if (bytes === undefined) throw corrupt('the tombstone of an erasure is damaged');
   return bytes;
+}
+
+/** What is whole of it; the checksum that the row has of the epoch may be damaged with the row. */
+export async function readFormer(db: Database, user: string, vaults: Vaults): Promise<Former> {
+  const keys = [format.tombstoneKey(user), format.epochKey(user), format.wrappedKey(user)];
+  const [tombstone, epoch, wrapped] = await db.getMany(keys, {});
+  return {
+    tombstone: (tombstone && format.unseal(tombstone, format.tombstoneKey(user))) ?? null,
+    epoch: (epoch && vaults.of(user, wrapped).unseal(epoch, format.epochKey(user))) ?? null,
+  };
 }
 
 /** The stored clocks are gapless, and begin and end where the row says, or where y-leveldb may have left them. */

@@ -5,6 +5,7 @@ import type { KeyRing } from '../encryption/key-ring.js';
 import type {
   Commit,
   Deletion,
+  Former,
   HistoryRow,
   RestRow,
   Snapshot,
@@ -16,7 +17,7 @@ import { StoreCore } from '../store-core.js';
 import { DatabaseAccess } from './access.js';
 import type { Vaults } from './cipher.js';
 import { cantRead, type Database, type Operation, writeDurably } from './database.js';
-import { listUsers, readDocument, usersAfter } from './document.js';
+import { listUsers, readDocument, readFormer, usersAfter } from './document.js';
 import { openDatabase } from './folder.js';
 import { GroupReader } from './group-reader.js';
 import { readDeletions, readHistory } from './history.js';
@@ -207,6 +208,10 @@ export class LevelStore implements Store {
 
   setNote(name: string, value: Uint8Array): Promise<void> {
     return this.writeAlone([putNote(name, value)]);
+  }
+
+  former(user: UserId): Promise<Former> {
+    return this.reads.inTime(this.readSettled(user, () => readFormer(this.db, user, this.vaults)));
   }
 
   plainVisit(user: UserId): Promise<number | null> {

@@ -3,6 +3,7 @@ import { SyncError } from '../../errors.js';
 import type {
   Commit,
   Deletion,
+  Former,
   HistoryRow,
   RestRow,
   Snapshot,
@@ -180,6 +181,11 @@ export class MemoryStore implements Store {
     this.core.mustWork();
     const notes: Notes = notesOf.get(this.contents) ?? new Map();
     notesOf.set(this.contents, notes.set(name, new Uint8Array(value)));
+  }
+
+  async former(user: UserId): Promise<Former> {
+    const { tombstone, epoch } = await this.settled(user);
+    return { tombstone, epoch };
   }
 
   async plainVisit(user: UserId): Promise<number | null> {

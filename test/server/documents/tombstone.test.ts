@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
 import { DeviceState } from '../../../server/documents/json-devices/device.js';
-import { Tombstone } from '../../../server/documents/tombstone.js';
+import { erasableOf, Tombstone } from '../../../server/documents/tombstone.js';
 import type { DeviceId, DeviceKey, UserId } from '../../../shared/names.js';
 
 const ERASED_AT = 1_000_000;
@@ -94,8 +94,21 @@ describe('a tombstone', () => {
     expect(saved.syncedFrom).toBe(ERASED_AT + 1);
   });
 
-  test('[P7] of a damaged document it knows the time only', () => {
-    const tomb = stored(Tombstone.of(null, ERASED_AT));
+  test('[P7] of a damaged document that was erased before it knows whom that kept away', () => {
+    const doc = new Y.Doc();
+    doc.getMap('notes').set('a', 1);
+    const noted = { revision: 3, stateVector: Y.encodeStateVector(doc) };
+    const nothing = { tombstone: null, epoch: null };
+    const first = Tombstone.of(erasableOf({ noted, devices: [], former: nothing }), ERASED_AT);
+    const former = { tombstone: first.encode(), epoch: null };
+    const second = stored(Tombstone.of(erasableOf({ noted: null, devices: [], former }), ERASED_AT + 1));
+    expect(() => second.checkStateVector(new Map([[doc.clientID, 1]]))).toThrow(ERASED);
+    expect([second.covers(3), second.covers(4)]).toEqual([true, false]);
+  });
+
+  test('[P7] of a damaged document of which nothing was noted it knows the time only', () => {
+    const former = { tombstone: null, epoch: null };
+    const tomb = stored(Tombstone.of(erasableOf({ noted: null, devices: [], former }), ERASED_AT));
     const device = new DeviceState(PHONE, ANNA);
     expect(() => tomb.checkWrite({ device, madeAt: ERASED_AT - 1, replay: true })).toThrow(ERASED);
     tomb.checkWrite({ device, madeAt: ERASED_AT, replay: true });

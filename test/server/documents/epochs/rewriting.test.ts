@@ -33,6 +33,25 @@ async function worldOf(
 
 const clientsOf = (doc: Y.Doc): number[] => [...doc.store.clients.keys()];
 
+describe('[P7] [P10] an erasure of a damaged document', () => {
+  test('keeps away who is from before it was written anew', async () => {
+    const old = longLived();
+    const world = await worldOf(old);
+    await world.sleep();
+    const fresh = await world.connect('fresh', client(7), OURS);
+    fresh.set('n9', 'since');
+    await world.settle();
+    expect(fresh.closed).toBeNull();
+    await world.sleep();
+    world.inner.damage(ANNA);
+    expect(await world.registry.erase(ANNA)).toBe(true);
+    await world.settle();
+    const back = [old, fresh.doc].map((doc, index) => world.connect(`back-${index}`, doc, OURS));
+    expect((await Promise.all(back)).map(({ closed }) => closed)).toEqual(['ERASED', 'ERASED']);
+    expect((await world.connect('new', client(8), OURS)).notes).toEqual({});
+  });
+});
+
 describe('[P10] a document that was written under too many clients', () => {
   test('is written anew when it has come to rest; its devices begin anew, and have the same', async () => {
     const doc = longLived();
@@ -232,6 +251,10 @@ describe('[P10] devices that can only begin anew', () => {
       if (hour % 5 === 0) await registry.flush(); // else it would be written a moment later
     }
     expect(visits).toEqual([100 * DAY, 101 * DAY, 102 * DAY]);
+    await registry.erase(ANNA); // and the note of today with it
+    registry.notePlainVisit(ANNA);
+    await registry.flush();
+    expect(visits).toHaveLength(4);
   });
 });
 

@@ -7,7 +7,7 @@ import * as Y from 'yjs';
 import type { Admitted } from '../../../../server/documents/intake/admission.js';
 import { plainAuthor } from '../../../../server/documents/intake/plain-edit.js';
 import { Replica } from '../../../../server/documents/replica.js';
-import { Tombstone } from '../../../../server/documents/tombstone.js';
+import { erasableOf, Tombstone } from '../../../../server/documents/tombstone.js';
 import { SyncError } from '../../../../server/errors.js';
 import { editArbitrary, editNative } from '../../../support/random-edits.js';
 import { client, options } from '../../../support/replicas.js';
@@ -21,7 +21,8 @@ const isPlain = (replica: Replica, update: Uint8Array) => plainAuthor(replica.do
 
 /** The same document twice: what was erased before, though nothing was in it, has every update checked. */
 function twins(): { short: Replica; long: Replica } {
-  const tombstone = Tombstone.of(null, 0).encode();
+  const erased = erasableOf({ noted: null, devices: [], former: { tombstone: null, epoch: null } });
+  const tombstone = Tombstone.of(erased, 0).encode();
   const replica = (erased: Uint8Array | null) =>
     new Replica({ updates: [], memory: null, tombstone: erased }, options);
   return { short: replica(null), long: replica(tombstone) };
