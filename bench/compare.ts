@@ -27,6 +27,8 @@ const QUICK: readonly { readonly benchmark: ArmBenchmark; readonly options: Opti
 const ALL = COMPARED.map((benchmark) => ({ benchmark, options: new Set(['short', 'built']) }));
 const QUICK_GOAL: Goal = { arm: 'ours', measure: 'warm', of: 'floor', most: 1 };
 const MOST = 0.25;
+/** On a quiet machine, too, `fanout` gives 1.6 to 2.0 times the floor from one run to the next. */
+const AGAIN = 2;
 
 export const compare: Benchmark = {
   name: 'compare',
@@ -45,7 +47,7 @@ export const compare: Benchmark = {
   },
 };
 
-/** What is worse is measured once more: it counts only if it is worse again. */
+/** What is worse is measured twice more: it counts only if it is worse each time. */
 async function holds(benchmark: ArmBenchmark, options: Options, scope: Scope): Promise<boolean> {
   const file = fileOf(benchmark.name, true);
   if (!existsSync(file)) {
@@ -57,7 +59,8 @@ async function holds(benchmark: ArmBenchmark, options: Options, scope: Scope): P
   const before = pick(readFigures(file));
   const changesNow = async () => compareRuns(before, pick(await benchmark.figures(options, scope)));
   let changes = await changesNow();
-  if (changes.some(isWorse)) changes = (await changesNow()).filter(isAlsoIn(changes));
+  for (let again = 0; again < AGAIN && changes.some(isWorse); again++)
+    changes = (await changesNow()).filter(isAlsoIn(changes));
   const seconds = (performance.now() - began) / 1_000;
   print(`${benchmark.name} (${seconds.toFixed(0)} s)`);
   for (const each of changes) print(`  ${lineOf(each)}`);
