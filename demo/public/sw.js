@@ -1,6 +1,8 @@
 /** Keeps the page's own files, so that a reload works without the server. What the devices hold is not its business. */
 const CACHE = 'telemed-sync-demo';
 const PAGE = './';
+/** The server says `Vary: Origin`, and a page asks for its scripts with one; the file is the same for all. */
+const ANY = { ignoreVary: true };
 
 /** The hashed files that a page names. */
 const assetsOf = (html) => [...html.matchAll(/(?:src|href)="(\.\/[^"]+)"/g)].map(([, path]) => path);
@@ -8,7 +10,9 @@ const assetsOf = (html) => [...html.matchAll(/(?:src|href)="(\.\/[^"]+)"/g)].map
 async function keep(response) {
   const cache = await caches.open(CACHE);
   const assets = assetsOf(await response.clone().text());
-  const missing = await Promise.all(assets.map(async (path) => ((await cache.match(path)) ? null : path)));
+  const missing = await Promise.all(
+    assets.map(async (path) => ((await cache.match(path, ANY)) ? null : path)),
+  );
   await cache.addAll(missing.filter((path) => path !== null));
   await cache.put(PAGE, response);
   await forget(cache, new Set([PAGE, ...assets].map((path) => new URL(path, self.registration.scope).href)));
@@ -16,7 +20,7 @@ async function keep(response) {
 
 async function forget(cache, kept) {
   const old = (await cache.keys()).filter(({ url }) => !kept.has(url));
-  await Promise.all(old.map((request) => cache.delete(request)));
+  await Promise.all(old.map((request) => cache.delete(request, ANY)));
 }
 
 async function page(event) {
@@ -25,7 +29,7 @@ async function page(event) {
     if (response.ok) event.waitUntil(keep(response.clone()));
     return response;
   } catch (error) {
-    const kept = await caches.match(PAGE);
+    const kept = await caches.match(PAGE, ANY);
     if (kept) return kept;
     throw error;
   }
@@ -41,5 +45,5 @@ self.addEventListener('fetch', (event) => {
   const { origin, pathname } = new URL(request.url);
   if (request.method !== 'GET' || origin !== self.location.origin || pathname.startsWith('/api/')) return;
   if (request.mode === 'navigate') event.respondWith(page(event));
-  else event.respondWith(caches.match(request).then((kept) => kept ?? fetch(request)));
+  else event.respondWith(caches.match(request, ANY).then((kept) => kept ?? fetch(request)));
 });

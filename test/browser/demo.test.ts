@@ -39,6 +39,7 @@ browserTest('[C3 C4 D3] both devices edit offline, reload without the server, an
   await demo.reload();
   await asLeft();
   await server.stop();
+  await demo.forgetFiles();
   await demo.reload();
   await asLeft();
 

@@ -165,6 +165,14 @@ export class Demo {
     await this.page.getByTestId('tablet-add').waitFor({ state: 'attached' });
   }
 
+  /** From now on a reload has nothing but what the page itself has kept. */
+  async forgetFiles(): Promise<void> {
+    const session = await this.page.context().newCDPSession(this.page);
+    await session.send('Network.enable');
+    await session.send('Network.clearBrowserCache');
+    await session.detach();
+  }
+
   /** Each device shows these records, each once, and nothing is pending. */
   async settledWith(count: number): Promise<void> {
     for (const pane of [this.phone, this.tablet]) {
