@@ -18,10 +18,12 @@ import { Quotas } from './gateways/guard/quotas.js';
 import { createHttp } from './gateways/http/routes.js';
 import { UpgradeGateway } from './gateways/websocket/gateway.js';
 import type { Log } from './log.js';
+import { logEdit } from './log-edits.js';
 import { Metrics } from './metrics.js';
 import { createListener, type Listener } from './net/tls.js';
 import { followKeys, openStore } from './open-store.js';
 import { NEVER } from './option-kinds.js';
+import { type Hindrance, hindrancesOf } from './readiness.js';
 import { AccessMarks, tightenModes } from './start-checks.js';
 import { readKeys } from './store/encryption/key-file.js';
 import type { Store, StoreState } from './store/store.js';
@@ -135,8 +137,6 @@ class SyncServer implements App {
     };
     this.#registry = createRegistry(config, log, clock, { ...work, onRewritten });
     this.#overload = this.#watchLoad(turns, backlog);
-    const isReady = () => this.#takesTraffic && store.state === 'ready' && access.waitsFor < config.diskSlow;
-    const metrics = this.#metrics;
     const shared = {
       config,
       access,
@@ -148,11 +148,12 @@ class SyncServer implements App {
       registry: this.#registry,
       quotas,
       overload: this.#overload,
-      metrics,
+      metrics: this.#metrics,
       backlog,
       turns,
     };
-    this.#listener = createListener(config, log, createHttp({ ...shared, isReady }));
+    const http = createHttp({ ...shared, hindrances: this.#hindrances });
+    this.#listener = createListener(config, log, http);
     this.#gateway = new UpgradeGateway(this.#listener.server, shared);
     this.#describeState();
     this.#stats = setInterval(() => this.#logStats(), STATS_INTERVAL).unref();
@@ -160,6 +161,13 @@ class SyncServer implements App {
     this.#rounds = this.#makeRounds(store);
     logStore(store, log, config.diskSlow);
   }
+
+  readonly #hindrances = (): readonly Hindrance[] => {
+    const { access, store } = this.#foundation;
+    const takesTraffic = this.#takesTraffic;
+    const { diskSlow } = this.#config;
+    return hindrancesOf({ takesTraffic, storeState: store.state, auditWaits: access.waitsFor, diskSlow });
+  };
 
   #watchLoad(turns: Turns, backlog: Backlog): Overload {
     const onChange = (isOver: boolean, lasted: number) => {
@@ -338,6 +346,7 @@ function createRegistry(config: Config, log: Log, clock: ServerClock, work: Work
     onRebuilt: (user, error) => log('documentRebuilt', { user, error }),
     onViewDamaged: (user) => log('viewDamaged', { user }),
     onHistoryDamaged: (user, revision) => log('historyDamaged', { user, revision }),
+    onSaved: config.logLevel === 'debug' ? (user, change) => logEdit(log, user, change) : undefined,
     onCompacted: (user, sizes) => log('compacted', { user, ...sizes }),
     onUnexpected: (error) => log('unexpected', { where: 'document', error }),
   });

@@ -86,7 +86,8 @@ export const OPTIONS = {
   }),
   LOG_LEVEL: choice(['debug', 'info', 'warn', 'error'], {
     fallback: 'debug',
-    line: 'The least weighty events that are logged; `info` leaves out the lines of single messages.',
+    inProduction: 'info',
+    line: 'The least weighty events that are logged; `info` leaves out the lines of single messages and edits.',
   }),
   MAX_NATIVE_MESSAGE: bytes({ fallback: '32 MiB', line: 'Largest message of a native device.' }),
   MAX_JSON_MESSAGE: bytes({ fallback: '1 MiB', line: 'Largest message of a JSON device.' }),

@@ -70,6 +70,10 @@ const EVENTS = {
     'debug',
     (e) => `🗑️ Deleted from ${e.collection} for user ${e.user}: ${e.record}`,
   ),
+  updatedMany: event<Who & { collections: Readonly<Record<string, number>> }>(
+    'debug',
+    (e) => `💾 Updated for user ${e.user} from ${e.device}: [${counts(e.collections)}]`,
+  ),
   broadcast: event<{ user: string; devices: readonly string[] }>(
     'debug',
     (e) => `📤 Broadcasted update to ${e.devices.join(', ')}`,
@@ -229,8 +233,15 @@ export function createLog(options: LogOptions): Log {
     if (WEIGHT[entry.level] < WEIGHT[level]) return;
     const safe = clean(fields);
     if (logger) logger[entry.level]({ event: name, ...safe, ...failureOf(fields) });
-    else stream.write(`${entry.say(safe)}\n`);
+    else stream.write(`${timeOf(now())} ${entry.say(safe)}\n`);
   };
+}
+
+/** Local date and time, `2026-11-29 17:49:14`, as the clock on the wall beside the terminal has it. */
+function timeOf(ms: number): string {
+  const at = new Date(ms);
+  const local = new Date(ms - at.getTimezoneOffset() * 60_000);
+  return local.toISOString().slice(0, 19).replace('T', ' ');
 }
 
 export const silentLog: Log = () => {};

@@ -68,7 +68,10 @@ export class Committer {
     const audience = [...subscribers.all];
     const encoded = [...overruled, ...entries].map(encodeEntry);
     const parts = { update, memory, history: encoded, devices: devices.take(now, 'due') };
-    this.#store(parts, () => subscribers.deliver(change, audience));
+    this.#store(parts, () => {
+      this.#options.onSaved?.(this.#parts.user, change);
+      subscribers.deliver(change, audience);
+    });
     return entries;
   }
 

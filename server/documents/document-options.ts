@@ -2,6 +2,7 @@
 import type { UserId } from '../../shared/names.js';
 import type { SyncError } from '../errors.js';
 import type { Store } from '../store/store.js';
+import type { DurableChange } from './changes.js';
 import type { Compactions } from './compaction/compactions.js';
 import type { CompactionSizes } from './compaction/stored-size.js';
 import type { DryRuns } from './intake/dry-run.js';
@@ -27,6 +28,8 @@ export interface DocumentOptions extends ReplicaOptions {
   readonly compactBytes: number;
   readonly onFailed: (user: UserId, error: SyncError) => void;
   readonly onRebuilt: (user: UserId, cause: unknown) => void;
+  /** A change is durable, and nobody was told of it yet; left out: nobody listens. */
+  readonly onSaved?: ((user: UserId, change: DurableChange) => void) | undefined;
   readonly onCompacted: (user: UserId, sizes: CompactionSizes) => void;
   /** How long history is kept, in days; 0 keeps only what merges need (H7). */
   readonly historyDays: number;

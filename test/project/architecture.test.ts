@@ -29,7 +29,7 @@ const HOUSE: readonly House[] = [
   {
     from: /^server\/gateways\//,
     may: /^(shared\/|server\/(documents|gateways|net|protocol)\/|server\/(access\/access|log|metrics|errors|package-folder)\.ts$)/,
-    types: /^server\/(config|store\/store)\.ts$/,
+    types: /^server\/(config|readiness|store\/store)\.ts$/,
   },
   {
     from: /^server\/access\//,
@@ -57,6 +57,11 @@ const HOUSE: readonly House[] = [
     from: /^server\/store-watch\.ts$/,
     may: /^server\/log\.ts$/,
     types: /^server\/(metrics|store\/store|documents\/turns\/backlog)\.ts$/,
+  },
+  {
+    from: /^server\/(log-edits|readiness)\.ts$/,
+    may: /^server\/log\.ts$/,
+    types: /^server\/(documents\/changes|store\/store)\.ts$/,
   },
   {
     from: /^server\/[^/]+\.ts$/,

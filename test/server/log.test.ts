@@ -24,8 +24,12 @@ function lines(format: 'human' | 'json', act: (log: Log) => void, level?: 'info'
   return written;
 }
 
+const TIME = /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d /;
+
 function sentence<Name extends EventName>(name: Name, fields: EventFields<Name>): string {
-  return lines('human', (log) => log(name, fields)).join('');
+  const [line = ''] = lines('human', (log) => log(name, fields));
+  expect(line).toMatch(TIME);
+  return line.replace(TIME, '');
 }
 
 describe('sentences', () => {
@@ -48,6 +52,14 @@ describe('sentences', () => {
     expect(sentence('stats', { connections: 3, users: 2, entries: 41 })).toBe(
       '📊 Stats: 3 connections, 2 users, 41 data entries\n',
     );
+  });
+
+  test('[O2] a line begins with the local date and time', () => {
+    const written: string[] = [];
+    const now = () => new Date(2026, 10, 29, 17, 4, 9).getTime();
+    const log = createLog({ format: 'human', now, stream: { write: (line) => written.push(line) } });
+    log('storeRecovered', { afterMs: 5 });
+    expect(written).toEqual(['2026-11-29 17:04:09 ✅ The store works again after 5 ms\n']);
   });
 
   test('[A1] AUTH=none is a warning', () => {
@@ -165,7 +177,8 @@ test('[O2] a level leaves out what weighs less', () => {
     log('received', { ...who, type: 'REQUEST_SYNC' });
     log('storeRecovered', { afterMs: 5 });
   };
-  expect(lines('human', act, 'info')).toEqual(['✅ The store works again after 5 ms\n']);
+  const [line = '', ...others] = lines('human', act, 'info');
+  expect([line.replace(TIME, ''), others]).toEqual(['✅ The store works again after 5 ms\n', []]);
   expect(lines('json', act, 'info')).toHaveLength(1);
 });
 
@@ -184,5 +197,6 @@ test('[O2] without a stream, the lines of one turn go to standard output togethe
   await new Promise((resolve) => setImmediate(resolve));
   const calls = write.mock.calls.map(([text]) => text);
   write.mockRestore();
-  expect(calls).toEqual(['✅ The store works again after 1 ms\n✅ The store works again after 2 ms\n']);
+  const untimed = calls.map((text) => String(text).replace(new RegExp(TIME.source, 'gm'), ''));
+  expect(untimed).toEqual(['✅ The store works again after 1 ms\n✅ The store works again after 2 ms\n']);
 });

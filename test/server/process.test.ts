@@ -135,6 +135,12 @@ describe('[O2] the log', () => {
     await tablet.saved();
     await phone.until(() => phone.json().appointments?.a1);
     phone.record('appointments', 'a1').set('text', SECRET);
+    phone.record('prescriptions', 'p1').set('text', SECRET);
+    await phone.saved();
+    phone.doc.getMap('prescriptions').delete('p1');
+    phone.doc.transact(() => {
+      for (let i = 0; i < 30; i++) phone.record('many', `m${i}`).set('text', SECRET);
+    });
     await phone.saved();
     tablet.delete('appointments', 'a1');
     tablet.ws.send(`{"type":"DATA_UPDATE","${SECRET}`);
@@ -160,6 +166,9 @@ describe('[O2] the log', () => {
       /^📨 Received DATA_UPDATE from tablet$/,
       /^📨 Received DATA_DELETE from tablet$/,
       /^💾 Updated appointments for user anna: a1$/,
+      /^💾 Updated prescriptions for user anna: p1$/,
+      /^🗑️ Deleted from prescriptions for user anna: p1$/,
+      /^💾 Updated for user anna from phone: \[many: 30\]$/,
       /^📤 Broadcasted update to phone$/,
       /^🗑️ Deleted from appointments for user anna: a1$/,
       /^⛔ Refused a message from tablet of user anna: INVALID_JSON \(The message is not JSON\.\)$/,
@@ -193,6 +202,16 @@ describe('[O2] the log', () => {
       via: 'json',
     });
     expect(server.lines.join('\n')).not.toContain(SECRET);
+  });
+
+  test('leaves out the lines of single edits in production', async () => {
+    const server = await useProcess({ NODE_ENV: 'production', AUTH: 'none' });
+    const tablet = await useJson(server, 'anna', 'tablet');
+    tablet.update('appointments', { id: 'a1' });
+    await tablet.saved();
+    await tablet.close();
+    await server.line(/"event":"disconnected"/);
+    expect(server.lines.filter((line) => line.includes('"level":"debug"'))).toEqual([]);
   });
 
   test('has a line of statistics each minute', async () => {

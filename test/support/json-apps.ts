@@ -167,7 +167,7 @@ export class Practice {
       log: silentLog,
       now: () => this.now,
       newDeviceId: () => `device-${++this.#strangers}` as DeviceId,
-      isReady: () => true,
+      hindrances: () => [],
     });
     const server = await new Promise<Server>((resolve) => {
       const listening = http.listen(0, '127.0.0.1', () => resolve(listening));

@@ -17,6 +17,9 @@ interface Run {
 
 type Command = () => readonly string[];
 
+/** What every line for people begins with. */
+const TIME = /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d /;
+
 const running = new Set<ChildProcess>();
 process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL');
@@ -35,7 +38,7 @@ interface How {
 
 /** The built server (`buildIfOld`) as a process of its own, with a temporary folder that outlives restarts. */
 export class ServerProcess {
-  /** What it printed, across restarts. */
+  /** What it printed, across restarts, without the times before sentences. */
   readonly lines: string[] = [];
   readonly folder: string;
   #port = 0;
@@ -93,7 +96,7 @@ export class ServerProcess {
     for (const input of [child.stdout, child.stderr]) {
       if (input === null) continue;
       createInterface({ input }).on('line', (line) => {
-        this.lines.push(line);
+        this.lines.push(line.replace(TIME, ''));
         this.#printed.changed();
       });
     }

@@ -12,6 +12,7 @@ import type { UserDocument } from '../../documents/user-document.js';
 import { SyncError } from '../../errors.js';
 import type { Log } from '../../log.js';
 import type { Metrics } from '../../metrics.js';
+import type { Hindrance } from '../../readiness.js';
 import { authorize, type Grant } from '../guard/authorize.js';
 import { type Overload, putOffFor } from '../guard/overload.js';
 import type { Caller, Quotas } from '../guard/quotas.js';
@@ -24,8 +25,8 @@ export interface HttpOptions {
   readonly log: Log;
   readonly now: () => number;
   readonly newDeviceId: () => DeviceId;
-  /** Whether the store works and the server takes traffic (H4). */
-  readonly isReady: () => boolean;
+  /** What keeps the server from taking traffic: nothing, where it is ready (H4). */
+  readonly hindrances: () => readonly Hindrance[];
   readonly quotas: Quotas;
   readonly metrics: Metrics;
   readonly backlog: Backlog;

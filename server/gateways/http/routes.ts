@@ -91,10 +91,12 @@ const proveServer: RequestHandler = (request, response, next) => {
   next();
 };
 
-function addHealth(app: express.Express, { isReady }: HttpOptions): void {
+function addHealth(app: express.Express, { hindrances }: HttpOptions): void {
   app.get('/health', (_, response) => void response.json({ status: 'up' }));
   app.get('/ready', (_, response) => {
-    response.status(isReady() ? 200 : 503).json({ status: isReady() ? 'ready' : 'not ready' });
+    const reasons = hindrances();
+    if (reasons.length === 0) response.json({ status: 'ready' });
+    else response.status(503).json({ status: 'not ready', reasons });
   });
 }
 

@@ -248,7 +248,7 @@ export class JsonChannel implements Follower {
    * from what it sent, or when something without its write was on its way to it (L3).
    */
   #write(message: ChangeMessage, context: WriteContext, writer: JsonWriter): void {
-    const { log, now } = this.#options;
+    const { now } = this.#options;
     const { document } = writer;
     const { collection, id } = message;
     const isCrossed = this.#receipts.isOpen(message);
@@ -265,11 +265,7 @@ export class JsonChannel implements Follower {
     this.#unsaved.push(message.ack);
     document.afterDurable(() => {
       this.#unsaved.shift();
-      if (outcome.revision !== null) {
-        const event = message.type === 'DATA_UPDATE' ? 'updated' : 'deleted';
-        log(event, { user: document.user, collection, record: id });
-        this.#logBroadcast();
-      }
+      if (outcome.revision !== null) this.#logBroadcast();
       const change = { collection, id, record };
       const shown = { revision, since: outcome.revision ?? revision, answers: { written: outcome.revision } };
       if (endWatch() || corrected) {

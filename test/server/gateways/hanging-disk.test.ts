@@ -65,6 +65,8 @@ describe('[P8] a disk that hangs', () => {
     const posted = fetch(`${server.url}/api/sync/anna`, change('n2'));
     phone.record('notes', 'n3').set('by', 'phone');
     await vi.waitFor(async () => expect(await statusOf(server, '/ready')).toBe(503));
+    const told = await (await fetch(`${server.url}/ready`)).json();
+    expect(told).toMatchObject({ status: 'not ready', reasons: [{ code: 'DISK_SLOW' }] });
     expect(await statusOf(server, '/health')).toBe(200);
     expect((await tablet.end()).code).toBe(1011);
     expect(tablet.of('ERROR').map(({ code }) => code)).toEqual(['NOT_SAVED']);
@@ -86,8 +88,8 @@ describe('[P8] a disk that hangs', () => {
     await phone.saved();
     const collections = (await (await fetch(`${server.url}/api/sync/anna`)).json()) as Collections;
     expect(Object.keys(byId(collections).notes ?? {}).sort()).toEqual(['n1', 'n2', 'n3']);
-    const told = server.events.filter(({ name }) => name.startsWith('store')).map(({ name }) => name);
-    expect(new Set(told)).toEqual(new Set(['storeSlow', 'storeFailed', 'storeRecovered']));
+    const logged = server.events.filter(({ name }) => name.startsWith('store')).map(({ name }) => name);
+    expect(new Set(logged)).toEqual(new Set(['storeSlow', 'storeFailed', 'storeRecovered']));
   });
 
   test('what is accepted meanwhile is bounded: sockets wait, requests are refused, and nothing is lost', async () => {

@@ -1,0 +1,46 @@
+/** Whether the server takes traffic, and why not (H4). */
+import type { StoreState } from './store/store.js';
+
+/** One thing that keeps the server from taking traffic. Anybody may read it: it names no path and no user. */
+export interface Hindrance {
+  readonly code: 'STOPPING' | 'DISK_SLOW' | 'STORE_REOPENING' | 'STORE_CLOSED' | 'AUDIT_SLOW';
+  readonly message: string;
+}
+
+const OF_STORE: { readonly [State in StoreState]: Hindrance | null } = {
+  ready: null,
+  slow: {
+    code: 'DISK_SLOW',
+    message:
+      'The disk has not answered for DISK_SLOW: look for a failing device, a full queue, or a network disk that is gone.',
+  },
+  reopening: {
+    code: 'STORE_REOPENING',
+    message: 'The store failed and is being reopened: the log has the reason; the disk may be full.',
+  },
+  closed: { code: 'STORE_CLOSED', message: 'The store is closed.' },
+};
+const STOPPING: Hindrance = { code: 'STOPPING', message: 'The server is starting or stopping.' };
+const AUDIT_SLOW: Hindrance = {
+  code: 'AUDIT_SLOW',
+  message: 'A line of the audit trail has waited for its disk for DISK_SLOW: look at the disk of ACCESS_DIR.',
+};
+
+/** What is known of the parts of a server. */
+export interface Parts {
+  readonly takesTraffic: boolean;
+  readonly storeState: StoreState;
+  /** How long the audit trail has waited for its disk, in ms, and how long it may. */
+  readonly auditWaits: number;
+  readonly diskSlow: number;
+}
+
+/** Empty where the server is ready. */
+export function hindrancesOf({ takesTraffic, storeState, auditWaits, diskSlow }: Parts): Hindrance[] {
+  const found = [
+    takesTraffic ? null : STOPPING,
+    OF_STORE[storeState],
+    auditWaits < diskSlow ? null : AUDIT_SLOW,
+  ];
+  return found.filter((each) => each !== null);
+}
