@@ -1,11 +1,12 @@
 import { useCallback, useRef, useState } from 'react';
-import { COLLECTION, sampleAppointments, today } from './appointments.js';
+import { COLLECTION } from './appointments.js';
 import type { Device } from './device.js';
 import { DevicePane } from './device-pane.js';
 import { HistoryPanel } from './history-panel.js';
 import type { JsonDevice } from './json-device.js';
 import { JsonPane } from './json-pane.js';
 import { PaneTabs } from './pane-tabs.js';
+import { addSamples } from './samples.js';
 import { Scenarios } from './scenarios.js';
 import { useMedia } from './theme.js';
 import { TopBar } from './top-bar.js';
@@ -37,12 +38,16 @@ export function App({ devices, oldApp }: AppProps) {
   const shared = { selected: history?.id ?? null, onHistory: open };
   return (
     <div className="page" data-history={history !== null || undefined}>
-      <TopBar onSample={() => addSamples(devices[0])} onHistory={() => open(null)} />
+      <TopBar onSample={() => void addSamples(devices[0].client)} onHistory={() => open(null)} />
       <Scenarios open={!narrow} />
       <div className="stage">
         <PaneTabs narrow={narrow}>
           {devices.map((device) => (
-            <DevicePane key={device.name} {...{ device, ...shared }} onSample={() => addSamples(device)} />
+            <DevicePane
+              key={device.name}
+              {...{ device, ...shared }}
+              onSample={() => void addSamples(device.client)}
+            />
           ))}
           <JsonPane device={oldApp} {...shared} />
         </PaneTabs>
@@ -57,11 +62,6 @@ export function App({ devices, oldApp }: AppProps) {
       </div>
     </div>
   );
-}
-
-function addSamples({ client }: Device): void {
-  const missing = sampleAppointments(today()).filter(({ id }) => client.getRecord(COLLECTION, id) === null);
-  for (const record of missing) void client.addData(COLLECTION, record);
 }
 
 /** Calls whenever the server may have something new in its history. */

@@ -52,29 +52,5 @@ export function timeInWords(time: string): { readonly clock: string; readonly da
   return { clock: CLOCK.format(date), day: DAY.format(date) };
 }
 
-const SAMPLES = [
-  [
-    'Anna Weber',
-    'Blood pressure check',
-    'Dr. Okafor',
-    '4',
-    '09:00',
-    'booked',
-    'Brings her diary of the last two weeks',
-  ],
-  ['Tomás Rivera', 'Asthma follow-up', 'Dr. Lindqvist', '2', '09:30', 'arrived', ''],
-  ['Mei-Ling Chen', 'Post-op video call', 'Dr. Okafor', 'Video', '10:15', 'booked', 'Interpreter: Mandarin'],
-  ['Joseph Adeyemi', 'Medication review', 'Dr. Haddad', '7', '11:00', 'in consultation', ''],
-  ['Ingrid Solberg', 'Travel vaccination', 'Nurse Patel', '1', '14:30', 'cancelled', 'Called in the morning'],
-] as const;
-
-/** Invented appointments of one day; their ids are fixed, so that asking twice adds them once. */
-export function sampleAppointments(day: string): SyncRecord[] {
-  return SAMPLES.map(([patient, reason, doctor, room, clock, status, notes], index) => {
-    const id = `sample-${index + 1}`;
-    return { id, patient, reason, doctor, room, time: `${day}T${clock}`, status, notes };
-  });
-}
-
 /** Today where the visitor is, as `2025-01-31`. */
 export const today = (): string => new Intl.DateTimeFormat('sv-SE').format(new Date());

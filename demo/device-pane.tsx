@@ -5,6 +5,7 @@ import { AddForm } from './add-form.js';
 import { AppointmentCard } from './appointment-card.js';
 import { byTime, COLLECTION, titleOf } from './appointments.js';
 import { ConnectionBadge, PendingBadge } from './badges.js';
+import { Chart } from './chart.js';
 import { type Device, networkSetting, setNetwork } from './device.js';
 import { Icon } from './icons.js';
 import { Notice } from './notice.js';
@@ -121,6 +122,7 @@ function Appointments({ device, selected, onHistory, onSample }: DevicePaneProps
           />
         ))}
       </ul>
+      <Chart name={device.title.toLowerCase()} onWrite={attempt} />
     </>
   );
 }

@@ -16,8 +16,10 @@ function kept(name: string, length: number, place: Place): string {
 const asked = new URLSearchParams(location.search).get('user');
 const browser = kept('browser', 4, 'browser');
 
+export const isUserNamed = asked !== null && NAME.test(asked);
+
 /** The user in the address, else one for this browser. */
-export const USER = asked !== null && NAME.test(asked) ? asked : `demo-${kept('visitor', 6, 'browser')}`;
+export const USER = asked !== null && isUserNamed ? asked : `demo-${kept('visitor', 6, 'browser')}`;
 
 export const DEVICE_IDS = {
   phone: `phone-${browser}`,
@@ -25,6 +27,7 @@ export const DEVICE_IDS = {
   // Each tab is an old app of its own: it keeps its queue where other tabs don't see it.
   oldApp: `old-app-${kept('tab', 4, 'session')}`,
   history: 'demo-history',
+  desk: 'demo-desk',
 } as const;
 
 const NAMES: Readonly<Record<string, string>> = {
@@ -32,6 +35,7 @@ const NAMES: Readonly<Record<string, string>> = {
   [DEVICE_IDS.tablet]: 'Tablet',
   [DEVICE_IDS.oldApp]: 'Old app',
   [DEVICE_IDS.history]: 'History panel',
+  [DEVICE_IDS.desk]: 'Front desk',
 };
 const ELSEWHERE = /^(phone|tablet|old-app)-(\w{4})$/;
 const KINDS: Readonly<Record<string, string>> = { phone: 'Phone', tablet: 'Tablet', 'old-app': 'Old app' };

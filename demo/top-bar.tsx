@@ -15,10 +15,10 @@ export function TopBar({ onSample, onHistory }: TopBarProps) {
       <div className="top-name">
         <img src="./icon.svg" alt="" width="36" height="36" />
         <div>
-          <h1>telemed-sync</h1>
+          <h1>Edit offline, on every device. Nothing is lost when they meet.</h1>
           <p>
-            Switch both devices offline, edit the same appointment on each, and switch them on again: nothing
-            is lost.
+            <strong>telemed-sync</strong> keeps the records of a practice together. Play a scene, or switch
+            devices off and edit by yourself: all of this page is live.
           </p>
         </div>
       </div>
@@ -31,7 +31,7 @@ export function TopBar({ onSample, onHistory }: TopBarProps) {
         >
           <span>User</span> {USER}
         </a>
-        <button type="button" className="button primary" data-testid="sample" onClick={onSample}>
+        <button type="button" className="button" data-testid="sample" onClick={onSample}>
           Sample data
         </button>
         <button type="button" className="button" data-testid="all-history" onClick={onHistory}>

@@ -4,10 +4,10 @@ import { Demo, sees, showsTexts } from '../support/browser-demo.js';
 
 startBrowser();
 
-async function useDemo() {
+async function useDemo(query?: string) {
   const server = await useDemoServer();
   const newTab = await useBrowser();
-  return { server, demo: await Demo.open(await newTab(), server) };
+  return { server, demo: await Demo.open(await newTab(), server, query) };
 }
 
 const ROSA = { patient: 'Rosa Klein', reason: 'Eye test', doctor: 'Dr. Haddad', room: '4' };
@@ -127,3 +127,32 @@ browserTest('[N6] a card says which other device has it before it', async () => 
   await demo.page.getByTestId('theme').focus();
   await sees(() => viewers.count(), 0);
 });
+
+browserTest(
+  '[C3 D3] a first visit finds a day of a practice, and what was deleted of it stays deleted',
+  async () => {
+    const { demo } = await useDemo('');
+    const { page, phone, tablet, oldApp } = demo;
+    await tablet.shows('Anna Weber', { room: '4' });
+    await demo.settledWith(5);
+    await sees(() => oldApp.root.getByTestId('json-record').count(), 5);
+    await tablet.card('Mei-Ling Chen').getByTestId('delete').click();
+    await demo.settledWith(4);
+    await demo.reload();
+    await phone.connection('Online');
+    await demo.settledWith(4);
+
+    for (const pane of [phone, tablet]) await pane.switch('off');
+    await phone.allergies.getByRole('textbox').fill('Latex');
+    await phone.allergies.getByRole('textbox').press('Enter');
+    await tablet.allergies.getByRole('button', { name: 'Remove Penicillin' }).click();
+    await phone.instructions.fill('Once a day in the morning, with water.');
+    await tablet.instructions.fill('Only once a day in the morning.');
+    for (const pane of [phone, tablet]) await pane.switch('on');
+    for (const pane of [phone, tablet]) {
+      await showsTexts(pane.allergies.getByRole('listitem'), 'Latex');
+      await sees(() => pane.instructions.inputValue(), 'Only once a day in the morning, with water.');
+    }
+    expect(await page.getByRole('alert').count()).toBe(0);
+  },
+);

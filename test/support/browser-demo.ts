@@ -49,6 +49,8 @@ class Pane {
 /** The phone or the tablet. */
 export class DevicePane extends Pane {
   readonly cards = this.root.getByTestId('card');
+  readonly allergies = this.root.getByTestId('allergies');
+  readonly instructions = this.root.getByTestId('field-instructions');
 
   card(patient: string): Locator {
     return this.cards.filter({ hasText: patient });
@@ -138,9 +140,9 @@ export class Demo {
   }
 
   /** Resolves when all three devices are online, and a reload would not need the server. */
-  static async open(page: Page, { url }: { readonly url: string }): Promise<Demo> {
+  static async open(page: Page, { url }: { readonly url: string }, query = 'user=visitor'): Promise<Demo> {
     const demo = new Demo(page);
-    await page.goto(`${url}/?user=visitor`);
+    await page.goto(`${url}/?${query}`);
     for (const pane of [demo.phone, demo.tablet, demo.oldApp]) await pane.connection('Online');
     await page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
     return demo;
