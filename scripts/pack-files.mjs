@@ -6,3 +6,6 @@ for (const folder of ['packages/client', 'packages/server'])
     rmSync(`${folder}/${name}`, { recursive: true, force: true });
     cpSync(name, `${folder}/${name}`, { recursive: true });
   }
+
+rmSync('packages/server/deploy', { recursive: true, force: true });
+cpSync('deploy', 'packages/server/deploy', { recursive: true });

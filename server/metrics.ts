@@ -1,5 +1,6 @@
 /** What the server counts and measures, in the text format of Prometheus (O3). Never a user's id. */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { ERRORS } from './errors.js';
 
 /** One value, or one for each value of a label. */
 type Reading = number | Readonly<Record<string, number>>;
@@ -9,6 +10,8 @@ interface About {
   readonly help: string;
   /** Name of the label, where there is one. */
   readonly label?: string;
+  /** Its values that are known before anything was counted: a rate needs the 0 that came before the 1. */
+  readonly values?: readonly string[];
 }
 
 const PREFIX = 'telemed_';
@@ -29,7 +32,7 @@ export class Counter {
 
   constructor(about: About) {
     this.#about = about;
-    if (about.label === undefined) this.#counts[''] = 0;
+    for (const value of about.label === undefined ? [''] : (about.values ?? [])) this.#counts[value] = 0;
   }
 
   /** @param label one of few values, chosen by us */
@@ -81,6 +84,7 @@ export class Histogram {
 
 const LATENCIES = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const NANOSECONDS = 1e9;
+const PROTOCOLS = ['yjs', 'json'];
 
 /** The one table of what is counted, and what is read when somebody asks. */
 export class Metrics {
@@ -88,21 +92,25 @@ export class Metrics {
     name: 'messages_received_total',
     help: 'Messages of WebSocket clients.',
     label: 'protocol',
+    values: PROTOCOLS,
   });
   readonly messagesOut = new Counter({
     name: 'messages_sent_total',
     help: 'Messages to WebSocket clients.',
     label: 'protocol',
+    values: PROTOCOLS,
   });
   readonly bytesIn = new Counter({
     name: 'received_bytes_total',
-    help: 'Bytes of these messages.',
+    help: 'Bytes of the messages of WebSocket clients.',
     label: 'protocol',
+    values: PROTOCOLS,
   });
   readonly bytesOut = new Counter({
     name: 'sent_bytes_total',
-    help: 'Bytes of these messages.',
+    help: 'Bytes of the messages to WebSocket clients.',
     label: 'protocol',
+    values: PROTOCOLS,
   });
   readonly requests = new Counter({
     name: 'http_requests_total',
@@ -113,11 +121,13 @@ export class Metrics {
     name: 'refused_total',
     help: 'Messages, requests and upgrades that were refused, by error code.',
     label: 'code',
+    values: Object.keys(ERRORS),
   });
   readonly pauses = new Counter({
     name: 'rate_pauses_total',
     help: 'Times that a connection over its rate was not read for a while.',
     label: 'protocol',
+    values: PROTOCOLS,
   });
   readonly rewritten = new Counter({
     name: 'documents_rewritten_total',
@@ -127,11 +137,13 @@ export class Metrics {
     name: 'documents_checked_total',
     help: 'Stored documents that were looked at in the background, by whether they are whole.',
     label: 'result',
+    values: ['whole', 'damaged'],
   });
   readonly commits = new Counter({
     name: 'commits_total',
     help: 'Commits by what became of them.',
     label: 'result',
+    values: ['saved', 'failed'],
   });
   readonly commitTime = new Histogram(
     { name: 'commit_seconds', help: 'Time from a commit to its fsync.' },
@@ -142,6 +154,10 @@ export class Metrics {
 
   constructor() {
     this.#lag.enable();
+    this.gauge(
+      { name: 'start_time_seconds', help: 'When the process began, in seconds since 1970.' },
+      () => performance.timeOrigin / 1_000,
+    );
     this.gauge({ name: 'resident_memory_bytes', help: 'Memory of the process.' }, () =>
       process.memoryUsage.rss(),
     );
