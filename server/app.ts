@@ -3,6 +3,7 @@ import { randomInt, randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import type { DeviceId, UserId } from '../shared/names.js';
 import { Access } from './access/access.js';
+import { Backups } from './backup/backups.js';
 import { ServerClock, SYSTEM_TIME, type TimeSource } from './clock.js';
 import type { Config } from './config.js';
 import { Compactions } from './documents/compaction/compactions.js';
@@ -72,12 +73,14 @@ export async function createApp(
   const keys = store === undefined ? readKeys(config) : undefined;
   const opened = store ?? (await openStore(config, log, keys));
   let marks: AccessMarks;
+  const backups = new Backups({ store: opened, dataDir: config.dataDir, now: clock.now, log });
   try {
     await clock.open(opened, config.confirmClock);
     const trail = await access.open(); // after the store, which owns the folder by now
     if (trail !== null) log('auditOpened', trail);
     marks = new AccessMarks(access, opened);
     await marks.compare(config, log);
+    await backups.open();
     await marks.note().catch(() => {}); // where the store fails, it says so itself
     await tightenModes(config, log, store === undefined);
   } catch (error) {
@@ -85,7 +88,7 @@ export async function createApp(
     throw error;
   }
   const endKeys = keys === undefined ? () => {} : followKeys(opened, config, keys, log);
-  return new SyncServer(config, log, { access, store: opened, clock, marks, endKeys });
+  return new SyncServer(config, log, { access, store: opened, clock, marks, backups, endKeys });
 }
 
 /** What is open before the server is, and is closed after it. */
@@ -94,6 +97,7 @@ interface Foundation {
   readonly store: Store;
   readonly clock: ServerClock;
   readonly marks: AccessMarks;
+  readonly backups: Backups;
   readonly endKeys: () => void;
 }
 
@@ -119,7 +123,7 @@ class SyncServer implements App {
   #isClosed = false;
 
   constructor(config: Config, given: Log, foundation: Foundation) {
-    const { access, clock } = foundation;
+    const { access, clock, backups } = foundation;
     const { now, uptime } = clock;
     const log = countRefusals(given, this.#metrics);
     const backlog = new Backlog();
@@ -140,6 +144,7 @@ class SyncServer implements App {
     const shared = {
       config,
       access,
+      backups,
       log,
       now,
       uptime,
@@ -294,6 +299,13 @@ class SyncServer implements App {
     metrics.gauge(
       { name: 'unsent_bytes', help: 'What waits for clients that read slowly.' },
       () => this.#gateway.unsent,
+    );
+    metrics.gauge(
+      {
+        name: 'last_backup_timestamp_seconds',
+        help: 'When the last good backup was made, in seconds since 1970; 0 for never.',
+      },
+      () => (this.#foundation.backups.lastAt ?? 0) / 1_000,
     );
     metrics.gauge(
       { name: 'store_state', help: '1 for the state that the store is in.', label: 'state' },

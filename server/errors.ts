@@ -54,6 +54,7 @@ export const ERRORS = {
     close: 1008,
     message: 'The update builds on changes that the server does not have; send the whole document.',
   },
+  BACKUP_FAILED: { status: 500, message: 'The backup could not be made, or used.' },
   DOCUMENT_FULL: {
     status: 413,
     close: 1009,

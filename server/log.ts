@@ -191,6 +191,11 @@ const EVENTS = {
   ),
   erased: event<{ user: string }>('warn', (e) => `🗑️ Erased all data of user ${e.user}`),
   exported: event<{ user: string }>('warn', (e) => `📦 Exported all data of user ${e.user}`),
+  backedUp: event<{ folder: string; users: number; bytes: number; afterMs: number }>(
+    'info',
+    (e) => `💾 Backup of ${e.users} users in ${e.folder}, ${e.bytes} bytes, after ${e.afterMs} ms`,
+  ),
+  backupFailed: event<{ error: unknown }>('error', (e) => `❌ No backup was made: ${describe(e.error)}`),
   shutdownBegun: event<{ signal: string }>('info', (e) => `🛑 ${e.signal}: making everything durable`),
   shutdownFinished: event<{ durable: boolean; afterMs: number }>('info', (e) =>
     e.durable

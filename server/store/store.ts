@@ -84,6 +84,18 @@ export interface Deletion {
   readonly at: number;
 }
 
+/** A row of the store as it is stored, encrypted or with its checksum; what it means is the store's own affair. */
+export type CopiedRow = readonly [key: Uint8Array, value: Uint8Array];
+
+/** All that is stored, of one moment. */
+export interface StoreCopy {
+  /** An erasure, or a store that was opened anew, ended it early: another one has to be begun. */
+  readonly isEnded: boolean;
+  /** Some more of it, in the order of the keys; none at the end. Rejects where it was ended early. */
+  next(): Promise<readonly CopiedRow[]>;
+  close(): Promise<void>;
+}
+
 /** `slow` works as `ready` does, but somebody waits for the disk for so long that it may hang. */
 export type StoreState = 'ready' | 'slow' | 'reopening' | 'closed';
 
@@ -188,6 +200,11 @@ export interface Store {
    * @throws SyncError with a sentence, where one that is in use is missing
    */
   changeKeys?(ring: KeyRing): Promise<void>;
+  /**
+   * All that is stored now, to be read while everything goes on; holds up no erasure, which ends it. Left out by a
+   * store that has no such thing.
+   */
+  copy?(): Promise<StoreCopy>;
   /** Users of whom a document is stored, damaged or not, in an order of the store: at most `limit` behind this one. */
   users(after: UserId | null, limit: number): Promise<readonly UserId[]>;
   /**

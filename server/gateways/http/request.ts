@@ -18,6 +18,14 @@ import { type Overload, putOffFor } from '../guard/overload.js';
 import type { Caller, Quotas } from '../guard/quotas.js';
 import { deviceInHeader, invalidUser } from '../guard/request-names.js';
 
+/** The backups of this server. */
+interface BackupsOf {
+  /** When the last good one was made, in ms since 1970; null where none is known of. */
+  readonly lastAt: number | null;
+  /** @param keep how many stay; all where it is left out */
+  make(into: string, keep: number | undefined): Promise<object>;
+}
+
 export interface HttpOptions {
   readonly config: Config;
   readonly access: Access;
@@ -31,6 +39,7 @@ export interface HttpOptions {
   readonly metrics: Metrics;
   readonly backlog: Backlog;
   readonly overload: Pick<Overload, 'isOver'>;
+  readonly backups: BackupsOf;
   /** From 0 to 1. */
   readonly random: () => number;
 }

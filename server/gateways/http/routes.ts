@@ -10,6 +10,7 @@ import { logRefusal } from '../guard/authorize.js';
 import { cors } from '../guard/origin.js';
 import { challengeIn } from '../guard/request-names.js';
 import { postRevoke } from './admin.js';
+import { postBackup } from './backup.js';
 import { refuseDemo, serveDemo } from './demo.js';
 import { postYjs } from './exchange.js';
 import { getHistory, postRestore } from './history.js';
@@ -137,6 +138,9 @@ function addAdmin(app: express.Express, options: HttpOptions, small: RequestHand
   );
   app.get('/admin/users/:userId/export', adminOnly(config), (request, response) =>
     sendExport(options, userOf(request), request, response),
+  );
+  app.post('/admin/backup', adminOnly(config), small, (request, response) =>
+    postBackup(options, request, response),
   );
   if (config.auth !== 'jwt') return;
   app.post('/admin/revoke', adminOnly(config), small, (request, response) =>

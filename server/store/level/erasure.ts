@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Database, del, type Operation, put, readFailure, writeDurably } from './database.js';
 import * as format from './format.js';
@@ -6,12 +6,20 @@ import * as format from './format.js';
 /**
  * What takes a user out of the database, in one atomic batch: the key that opens the values and the values go, a
  * tombstone stays, and the revision goes on, so that nobody takes the next content for what had its number before.
+ *
+ * @param least what the revision has to be at least
  */
-export async function erasureOf(db: Database, user: string, tombstone: Uint8Array): Promise<Operation[]> {
+export async function erasureOf(
+  db: Database,
+  user: string,
+  tombstone: Uint8Array,
+  least = 1,
+): Promise<Operation[]> {
   try {
     const sealed = await db.get(format.rowKey(user));
-    const revision = (sealed && format.decodeRow(user, sealed)?.revision) ?? 0;
-    const row = { ...format.EMPTY_ROW, revision: revision + 1, historyFrom: revision + 1 };
+    const stored = (sealed && format.decodeRow(user, sealed)?.revision) ?? 0;
+    const revision = Math.max(stored + 1, least);
+    const row = { ...format.EMPTY_ROW, revision, historyFrom: revision };
     const key = format.tombstoneKey(user);
     return [
       ...(await deletionsIn(db, format.erasedRanges(user))),
@@ -51,11 +59,14 @@ function justBefore(key: Uint8Array): Buffer {
   return Buffer.concat([key.subarray(0, -1), Buffer.of(last, 0xff, 0xff)]);
 }
 
-/** What LevelDB keeps beside its tables: its own log names keys, and a repair leaves whole files behind. */
+/** What is beside the tables: LevelDB's own log names keys, a repair and a restore leave whole files behind. */
 export async function removeLeftovers(folder: string): Promise<void> {
-  await rm(join(folder, 'LOG.old'), { force: true });
-  await rm(join(folder, 'lost'), { recursive: true, force: true });
+  for (const name of await readdir(folder)) {
+    if (LEFTOVER.test(name)) await rm(join(folder, name), { recursive: true, force: true });
+  }
 }
+
+const LEFTOVER = /^(LOG\.old|lost|replaced-.*)$/;
 
 /** The users whose erasure a process began and did not finish. */
 export async function unfinishedErasures(db: Database): Promise<string[]> {

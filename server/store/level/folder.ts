@@ -12,6 +12,9 @@ const DATABASE_FILE = /^(CURRENT|MANIFEST-\d+|\d+\.(log|ldb|sst|dbtmp))$/;
 const NO_DATA = /^(LOCK|LOG|LOG\.old|lost\+found)$/;
 /** What is there when the process ended while it created a database, before anything could be saved. */
 const UNFINISHED = /^(MANIFEST-000001|000001\.dbtmp)$/;
+/** In which a restored database is while it is made, while the one before is moved away, and while it is moved. */
+export const RESTORE = { making: 'restoring', made: 'restored', moving: 'arriving' } as const;
+const RESTORE_FOLDERS: readonly string[] = Object.values(RESTORE);
 const FIRST_MANIFEST = 'MANIFEST-000001';
 const REPAIR = 'restore the folder from a backup, or run `telemed-sync repair DATA_DIR`';
 
@@ -43,6 +46,9 @@ export async function openDatabase(folder: string): Promise<Database> {
 async function inspect(folder: string): Promise<boolean> {
   const files = (await listFolder(folder)).filter((file) => !NO_DATA.test(file));
   if (files.every((file) => UNFINISHED.test(file))) return true;
+  if (!files.includes('CURRENT') && files.some((file) => RESTORE_FOLDERS.includes(file))) {
+    throw unavailable(`A restore into ${folder} was cut off: run the same \`telemed-sync restore\` again.`);
+  }
   if (!files.some((file) => DATABASE_FILE.test(file))) {
     throw unavailable(`The folder ${folder} holds other files but no database; name an empty folder.`);
   }
@@ -161,6 +167,9 @@ const hasCode = (error: unknown, code: string): boolean =>
 function unavailable(sentence: string, cause?: unknown): SyncError {
   return new SyncError('STORE_UNAVAILABLE', sentence, { cause });
 }
+
+export const isOfDatabase = (file: string): boolean =>
+  DATABASE_FILE.test(file) || /^(LOCK|LOG|LOG\.old)$/.test(file);
 
 export const hasDatabase = async (folder: string): Promise<boolean> =>
   (await listFolder(folder)).some((file) => DATABASE_FILE.test(file));

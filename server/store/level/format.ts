@@ -34,6 +34,9 @@ export interface KeyRange {
   readonly lt: Buffer;
 }
 
+export const isIn = (key: Uint8Array, { gte, lt }: KeyRange): boolean =>
+  Buffer.compare(key, gte) >= 0 && Buffer.compare(key, lt) < 0;
+
 export const updateKey = (user: string, clock: number): Buffer => encodeKey(['v1', user, 'update', clock]);
 export const stateVectorKey = (user: string): Buffer => encodeKey(['v1_sv', user]);
 
@@ -157,7 +160,11 @@ export const plainVisitKey = (user: string): Buffer => Buffer.from(`!sync!plain!
 /** The records of a document at rest, as JSON. */
 export const viewKey = (user: string): Buffer => Buffer.from(`!sync!view!${user}`);
 
-export const tombstoneKey = (user: string): Buffer => Buffer.from(`!sync!erased!${user}`);
+const TOMBSTONE_PREFIX = '!sync!erased!';
+export const tombstoneKey = (user: string): Buffer => Buffer.from(TOMBSTONE_PREFIX + user);
+export const TOMBSTONES: KeyRange = { gte: Buffer.from(TOMBSTONE_PREFIX), lt: Buffer.from('!sync!erased"') };
+export const userOfTombstone = (key: Uint8Array): string =>
+  Buffer.from(key).toString('utf8', TOMBSTONE_PREFIX.length);
 const ERASING_PREFIX = '!sync!erasing!';
 /** There while what an erasure deleted may still be in some file. */
 export const erasingKey = (user: string): Buffer => Buffer.from(ERASING_PREFIX + user);

@@ -10,12 +10,14 @@ import type {
   RestRow,
   Snapshot,
   Store,
+  StoreCopy,
   StoredDocument,
   StoreState,
 } from '../store.js';
 import { StoreCore } from '../store-core.js';
 import { DatabaseAccess } from './access.js';
 import type { Vaults } from './cipher.js';
+import { Copies } from './copies.js';
 import { cantRead, type Database, type Operation, writeDurably } from './database.js';
 import { listUsers, readDocument, readFormer, usersAfter } from './document.js';
 import { openDatabase } from './folder.js';
@@ -54,6 +56,7 @@ export class LevelStore implements Store {
   private readonly held = new Map<UserId, Held>();
   private readonly core: StoreCore<WriteJob>;
   private readonly access = new DatabaseAccess();
+  private readonly copies = new Copies();
   private readonly watch: DiskWatch;
   private readonly reads: Reads;
   private readonly maintenance: Maintenance;
@@ -88,6 +91,7 @@ export class LevelStore implements Store {
       db: () => this.db,
       write: (operations) => this.writeAlone(operations),
       reopen: () => this.openAnew(),
+      endCopies: () => this.copies.end(),
       vaults,
     });
     this.core = new StoreCore<WriteJob>({
@@ -200,6 +204,11 @@ export class LevelStore implements Store {
 
   changeKeys(ring: KeyRing): Promise<void> {
     return this.maintenance.changeKeys(ring);
+  }
+
+  copy(): Promise<StoreCopy> {
+    this.core.mustWork();
+    return this.access.shared(async () => this.copies.begin(this.db));
   }
 
   note(name: string): Promise<Uint8Array | null> {

@@ -14,6 +14,8 @@ export interface MaintenanceOptions {
   readonly write: (operations: Operation[]) => Promise<void>;
   /** Closes and opens the database; nobody uses it meanwhile. */
   readonly reopen: () => Promise<void>;
+  /** Copies hold on to what was deleted. */
+  readonly endCopies: () => Promise<void>;
   readonly vaults: Vaults;
 }
 
@@ -35,11 +37,12 @@ export class Maintenance {
   }
 
   async #erase(user: string, tombstone: Uint8Array): Promise<void> {
-    const { access, db, folder, reopen, write } = this.#options;
+    const { access, db, endCopies, folder, reopen, write } = this.#options;
     await write(await access.shared(() => erasureOf(db(), user, tombstone)));
     try {
       // Who began to read before may hold on to what was deleted, and to the files that it is in.
       await access.settled();
+      await endCopies();
       await access.shared(() => rewriteRanges(db(), user));
       await access.alone(async () => {
         await reopen();

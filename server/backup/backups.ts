@@ -1,0 +1,83 @@
+/** The backups of a running server: one at a time, and when the last good one was made. */
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { SyncError } from '../errors.js';
+import type { Log } from '../log.js';
+import { PACKAGE_FOLDER } from '../package-folder.js';
+import type { Store } from '../store/store.js';
+import { type Backup, backUp } from './backup.js';
+
+/** The note in the store. */
+export const LAST_BACKUP = 'backup';
+
+const { version } = createRequire(import.meta.url)(join(PACKAGE_FOLDER, 'package.json')) as {
+  version: string;
+};
+export const PRODUCT = version;
+
+/** What is told of one that was made. */
+export interface MadeBackup {
+  readonly folder: string;
+  readonly createdAt: string;
+  readonly users: number;
+  readonly rows: number;
+  readonly bytes: number;
+  readonly encrypted: boolean;
+}
+
+export const told = ({ folder, manifest }: Backup): MadeBackup => {
+  const { createdAt, users, rows, bytes, keys } = manifest;
+  return { folder, createdAt, users, rows, bytes, encrypted: keys !== null };
+};
+
+interface BackupsOptions {
+  readonly store: Store;
+  readonly dataDir: string;
+  readonly now: () => number;
+  readonly log: Log;
+}
+
+export class Backups {
+  readonly #options: BackupsOptions;
+  #last: number | null = null;
+  #running: Promise<unknown> = Promise.resolve();
+
+  constructor(options: BackupsOptions) {
+    this.#options = options;
+  }
+
+  /** When the last good one was made, in ms since 1970; null where none is known of. */
+  get lastAt(): number | null {
+    return this.#last;
+  }
+
+  async open(): Promise<void> {
+    const noted = await this.#options.store.note(LAST_BACKUP);
+    this.#last = noted && Date.parse(Buffer.from(noted).toString());
+  }
+
+  /** Resolves once it is whole and on disk. */
+  make(into: string, keep: number | undefined): Promise<MadeBackup> {
+    const made = this.#running.then(() => this.#make(into, keep));
+    this.#running = made.catch(() => {});
+    return made;
+  }
+
+  async #make(into: string, keep: number | undefined): Promise<MadeBackup> {
+    const { store, log, dataDir, now } = this.#options;
+    const copy = store.copy?.bind(store);
+    if (copy === undefined) throw new SyncError('BACKUP_FAILED', 'This store makes no backups.');
+    const began = performance.now();
+    try {
+      const made = told(await backUp({ copy, into, dataDir, now, product: PRODUCT, keep }));
+      this.#last = Date.parse(made.createdAt);
+      const { folder, users, bytes } = made;
+      log('backedUp', { folder, users, bytes, afterMs: Math.round(performance.now() - began) });
+      await store.setNote(LAST_BACKUP, Buffer.from(made.createdAt));
+      return made;
+    } catch (error) {
+      log('backupFailed', { error });
+      throw error;
+    }
+  }
+}

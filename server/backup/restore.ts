@@ -1,0 +1,174 @@
+/**
+ * A backup takes the place of a database. It is made beside it and moved at the end; whoever ends it at any moment
+ * leaves the database of before, or one that no server opens and that the next restore completes.
+ */
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { SyncError } from '../errors.js';
+import { makeFolder, syncFolder } from '../folders.js';
+import type { KeyRing } from '../store/encryption/key-ring.js';
+import { hasDatabase, isOfDatabase, RESTORE } from '../store/level/folder.js';
+import { LevelStore } from '../store/level/level-store.js';
+import {
+  type Erasures,
+  erasuresIn,
+  type HeldDatabase,
+  holdDatabase,
+  makeDatabase,
+} from '../store/level/restoring.js';
+import { type Backup, backupsIn, rowsOf, verify } from './backup.js';
+
+export interface RestoreTask {
+  readonly backup: Backup;
+  readonly dataDir: string;
+  readonly keys: KeyRing | undefined;
+  /** Whether a database that is there may be replaced; it is kept beside. */
+  readonly replace: boolean;
+  /** Erases further users in the database in this folder; null where nobody said who was erased. */
+  readonly eraseMore: ((folder: string) => Promise<number>) | null;
+  readonly now: () => number;
+}
+
+export interface Restored {
+  readonly users: number;
+  readonly damaged: readonly string[];
+  /** How many were erased since the backup. */
+  readonly erased: number;
+  /** Where the database of before is. */
+  readonly replaced: string | null;
+}
+
+const refused = (sentence: string, cause?: unknown): SyncError =>
+  new SyncError('BACKUP_FAILED', sentence, { cause });
+
+/** Null: one that was cut off, when it had only to be moved, is complete now. */
+export async function restore(task: RestoreTask): Promise<Restored | null> {
+  const { dataDir } = task;
+  checkKeys(task);
+  await makeFolder(dataDir);
+  if ((await finishMove(dataDir, task.now())) !== null) return null;
+  const before = await holdReplaced(task);
+  try {
+    for (const name of [...Object.values(RESTORE), DEPARTING])
+      await rm(join(dataDir, name), { recursive: true, force: true });
+    const made = await makeBeside(task, before?.erasures ?? new Map());
+    await rename(join(dataDir, RESTORE.making), join(dataDir, RESTORE.made));
+    await syncFolder(dataDir);
+    return { ...made, ...(await move(dataDir, task.now(), false)) };
+  } finally {
+    await before?.letGo();
+  }
+}
+
+/** Makes the database of a backup in an empty folder, erased in it who is erased elsewhere, and looks at all of it. */
+export async function makeFrom(
+  { backup, keys }: Pick<RestoreTask, 'backup' | 'keys'>,
+  folder: string,
+  erasures: Erasures,
+): Promise<Omit<Restored, 'replaced'>> {
+  const erased = await makeDatabase(folder, rowsOf(backup), erasures);
+  const store = await LevelStore.open({ folder, keys });
+  try {
+    const users = await store.allUsers();
+    const damaged: string[] = [];
+    for (const user of users) await store.check(user).catch(() => damaged.push(user));
+    return { users: users.length, damaged, erased };
+  } finally {
+    await store.close();
+  }
+}
+
+/** Before the work, not when the server starts. */
+export function checkKeys({ backup: { manifest }, keys }: Pick<RestoreTask, 'backup' | 'keys'>): void {
+  if (manifest.keys === null) return;
+  const missing = manifest.keys.filter((id) => !keys?.has(id));
+  if (missing.length > 0)
+    throw refused(
+      `The backup is encrypted with the key ${missing.join(', ')}: name it in ENCRYPTION_KEY or ENCRYPTION_KEY_FILE.`,
+    );
+}
+
+async function holdReplaced({ dataDir, replace, eraseMore }: RestoreTask): Promise<HeldDatabase | null> {
+  if (!(await hasDatabase(dataDir))) return null;
+  if (!replace)
+    throw refused(
+      `${dataDir} holds a database: name an empty folder, or add --replace, which keeps that one in a folder beside.`,
+    );
+  try {
+    return await holdDatabase(dataDir);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    if (reason.includes('in use by another process')) throw cause;
+    if (eraseMore !== null) return { erasures: new Map(), letGo: async () => {} };
+    throw refused(
+      `Who was erased since the backup can't be read from the database that is replaced (${reason}): name these users in a file, a line each, and add --erased FILE; it may be empty.`,
+      cause,
+    );
+  }
+}
+
+async function makeBeside(task: RestoreTask, erasures: Erasures): Promise<Omit<Restored, 'replaced'>> {
+  const folder = join(task.dataDir, RESTORE.making);
+  const all = new Map([...(await erasuresSince(task.backup)), ...erasures]);
+  const made = await makeFrom(task, folder, all);
+  const more = (await task.eraseMore?.(folder)) ?? 0;
+  return { ...made, erased: made.erased + more };
+}
+
+/** By the newest backup beside it that is whole. */
+async function erasuresSince({ folder }: Backup): Promise<Erasures> {
+  const path = resolve(folder);
+  const newer = (await backupsIn(dirname(path))).filter((other) => other > path).reverse();
+  for (const other of newer) {
+    const backup = await verify(other).catch(() => null);
+    if (backup !== null) return await erasuresIn(rowsOf(backup));
+  }
+  return new Map();
+}
+
+const DEPARTING = 'departing';
+
+/** Whether there was something to move, and where the database of before is now. */
+async function finishMove(dataDir: string, now: number): Promise<{ replaced: string | null } | null> {
+  const names = await readdir(dataDir);
+  const isMoving = names.includes(RESTORE.moving);
+  if (names.includes('CURRENT') || !(isMoving || names.includes(RESTORE.made))) return null;
+  return await move(dataDir, now, isMoving);
+}
+
+async function move(dataDir: string, now: number, isMoving: boolean): Promise<{ replaced: string | null }> {
+  const from = join(dataDir, RESTORE.moving);
+  const replaced = isMoving ? null : await moveAway(dataDir, now);
+  if (!isMoving) await rename(join(dataDir, RESTORE.made), from);
+  await moveFiles(from, dataDir, (one, other) => Number(one === 'CURRENT') - Number(other === 'CURRENT'));
+  await rm(from, { recursive: true });
+  return { replaced };
+}
+
+/** First the file without which LevelDB opens nothing. */
+async function moveAway(dataDir: string, now: number): Promise<string | null> {
+  const to = join(dataDir, DEPARTING);
+  const names = await readdir(dataDir);
+  if (!names.includes(DEPARTING) && !(await hasDatabase(dataDir))) return null;
+  await mkdir(to, { recursive: true, mode: 0o700 });
+  await moveFiles(dataDir, to, (one, other) => Number(other === 'CURRENT') - Number(one === 'CURRENT'));
+  const replaced = join(dataDir, `replaced-${new Date(now).toISOString().replaceAll(/[:.]/g, '-')}`);
+  await rename(to, replaced);
+  return replaced;
+}
+
+/** Each is durable where it is before the next is moved, as far as the order counts. */
+async function moveFiles(
+  from: string,
+  to: string,
+  order: (one: string, other: string) => number,
+): Promise<void> {
+  const names = (await readdir(from)).filter(isOfDatabase).sort(order);
+  for (const name of names) {
+    if (name === 'CURRENT') await syncFolder(to);
+    await rename(join(from, name), join(to, name));
+    if (name === 'CURRENT') await syncFolder(to);
+  }
+  await syncFolder(to);
+  await syncFolder(from);
+}

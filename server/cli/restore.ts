@@ -1,0 +1,111 @@
+/** `telemed-sync restore`: a backup takes the place of the database, or is only tried. */
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { isUserId, type UserId } from '../../shared/names.js';
+import { createApp } from '../app.js';
+import { verify } from '../backup/backup.js';
+import { checkKeys, makeFrom, type Restored, restore as restoreWhole } from '../backup/restore.js';
+import { type Config, readConfig } from '../config.js';
+import { silentLog } from '../log.js';
+import { readKeys } from '../store/encryption/key-file.js';
+import { type Call, type Command, done, noMoreThan, type Outcome, textOf, UsageError } from './command.js';
+
+async function run(call: Call): Promise<Outcome> {
+  const [folder] = call.words;
+  noMoreThan(1, call);
+  if (folder === undefined) throw new UsageError('Which backup? Name its folder.');
+  const isTrial = call.values.try === true;
+  if (isTrial && (call.values.replace === true || textOf(call, 'erased') !== undefined))
+    throw new UsageError('--try changes nothing: it goes with none of the others.');
+  const config = readConfig(call.env);
+  return isTrial ? await tryOut(folder, config) : await replaceBy(folder, config, call);
+}
+
+/** In a folder of its own, which is gone afterwards. */
+async function tryOut(folder: string, config: Config): Promise<Outcome> {
+  const task = { backup: await verify(folder), keys: readKeys(config) };
+  checkKeys(task);
+  const beside = await mkdtemp(join(tmpdir(), 'telemed-sync-restore-'));
+  try {
+    const made = await makeFrom(task, join(beside, 'data'), new Map());
+    const said = `${made.users} users could be restored as of ${task.backup.manifest.createdAt}; nothing was changed.`;
+    return outcome(made, said);
+  } finally {
+    await rm(beside, { recursive: true, force: true });
+  }
+}
+
+async function replaceBy(folder: string, config: Config, call: Call): Promise<Outcome> {
+  const file = textOf(call, 'erased');
+  const erased = file === undefined ? null : await usersIn(file);
+  const restored = await restoreWhole({
+    backup: await verify(folder),
+    dataDir: config.dataDir,
+    keys: readKeys(config),
+    replace: call.values.replace === true,
+    eraseMore: erased && ((dataDir) => eraseIn(dataDir, config, erased)),
+    now: Date.now,
+  });
+  if (restored === null)
+    return done(`The restore into ${config.dataDir} that was cut off is complete now. Start the server.`, {
+      completed: true,
+    });
+  const { users, erased: again, replaced } = restored;
+  const lines = [
+    `${users} users are restored in ${config.dataDir}, ${again} of them erased again. Start the server: devices send what the backup lacks.`,
+    ...(replaced === null ? [] : [`The database of before is in ${replaced}; delete it when all is well.`]),
+  ];
+  return outcome(restored, lines.join('\n'), { erased: again, replaced });
+}
+
+function outcome(
+  { users, damaged }: Pick<Restored, 'users' | 'damaged'>,
+  said: string,
+  more: Outcome['data'] = {},
+): Outcome {
+  const lines = damaged.map((user) => `Damaged, as it was when the backup was made: ${user}.`);
+  return {
+    code: damaged.length === 0 ? 0 : 1,
+    said: [said, ...lines].join('\n'),
+    data: { users, damaged, ...more },
+  };
+}
+
+async function usersIn(file: string): Promise<UserId[]> {
+  const lines = (await readFile(file, 'utf8')).split('\n').map((line) => line.trim());
+  return lines
+    .filter((line) => line !== '')
+    .map((line) => {
+      if (!isUserId(line)) throw new Error(`'${line}' in ${file} is no user id: one in each line.`);
+      return line;
+    });
+}
+
+/** As `user erase` does. */
+async function eraseIn(dataDir: string, config: Config, users: readonly UserId[]): Promise<number> {
+  // Who gets in, and what is kept of that, is no part of the backup.
+  const app = await createApp({ ...config, dataDir, auth: 'none', demo: false }, silentLog);
+  try {
+    let count = 0;
+    for (const user of users) if (await app.erase(user)) count += 1;
+    return count;
+  } finally {
+    await app.close();
+  }
+}
+
+export const restore: Command = {
+  name: 'restore',
+  summary: 'puts a backup in the place of the database',
+  usage: [
+    'restore BACKUP [--replace] [--erased FILE]  into DATA_DIR, while the server is stopped',
+    'restore BACKUP --try                        only tries it, in a folder that is gone afterwards',
+  ],
+  details: () =>
+    `BACKUP is the folder of one backup. The environment is set as for the server, DATA_DIR and the key above all.
+Who was erased since the backup stays erased, by the database that is replaced and the newer backups beside this one;
+--erased names a file with further users, an id in each line. Tokens that were taken back, and the audit trail, stay as they are.`,
+  options: { replace: { type: 'boolean' }, erased: { type: 'string' }, try: { type: 'boolean' } },
+  run,
+};

@@ -1,0 +1,95 @@
+/** A database is made of the rows of a backup, and what was erased since is erased in it, too. */
+import type { CopiedRow } from '../store.js';
+import { put, writeDurably } from './database.js';
+import { erasureOf } from './erasure.js';
+import { openDatabase } from './folder.js';
+import * as format from './format.js';
+
+type Rows = AsyncIterable<readonly CopiedRow[]>;
+
+/** What stays of a user who was erased, as it is stored, and the revision that the document had then, or has by now. */
+interface Erased {
+  readonly tombstone: Uint8Array;
+  readonly revision: number;
+}
+
+/** By user. */
+export type Erasures = ReadonlyMap<string, Erased>;
+
+const ROWS_AT_ONCE = 2_000;
+
+async function* databaseRows(
+  db: Awaited<ReturnType<typeof openDatabase>>,
+): AsyncGenerator<readonly CopiedRow[]> {
+  yield await db.iterator(format.TOMBSTONES).all();
+  const rows = db.iterator(format.ROWS);
+  try {
+    for (let some = await rows.nextv(ROWS_AT_ONCE); some.length > 0; some = await rows.nextv(ROWS_AT_ONCE))
+      yield some;
+  } finally {
+    await rows.close();
+  }
+}
+
+/** Who was erased, by the rows of a database, of which tombstones come before those of documents. */
+export async function erasuresIn(rows: Rows): Promise<Erasures> {
+  const erased = new Map<string, Erased>();
+  for await (const some of rows) for (const row of some) note(erased, row);
+  return erased;
+}
+
+function note(erased: Map<string, Erased>, [key, value]: CopiedRow): void {
+  if (format.isIn(key, format.TOMBSTONES)) {
+    const tombstone = format.unseal(value, key);
+    if (tombstone !== undefined)
+      erased.set(format.userOfTombstone(key), { tombstone: Uint8Array.from(tombstone), revision: 0 });
+  } else if (format.isIn(key, format.ROWS)) {
+    const user = format.userOfRow(key);
+    const known = erased.get(user);
+    const revision = format.decodeRow(user, value)?.revision;
+    if (known !== undefined && revision !== undefined) erased.set(user, { ...known, revision });
+  }
+}
+
+/** A database that is kept from being used by others until it is let go. */
+export interface HeldDatabase {
+  readonly erasures: Erasures;
+  letGo(): Promise<void>;
+}
+
+export async function holdDatabase(folder: string): Promise<HeldDatabase> {
+  const db = await openDatabase(folder);
+  try {
+    return { erasures: await erasuresIn(databaseRows(db)), letGo: () => db.close() };
+  } catch (error) {
+    await db.close();
+    throw error;
+  }
+}
+
+/**
+ * Makes a database of these rows, in a folder without one; returns how many users were erased in it. The next open
+ * takes what was erased out of its files.
+ */
+export async function makeDatabase(folder: string, rows: Rows, erasures: Erasures): Promise<number> {
+  const db = await openDatabase(folder);
+  try {
+    for await (const some of rows)
+      await writeDurably(
+        db,
+        some.map(([key, value]) => put(key, value)),
+      );
+    let count = 0;
+    for (const [user, { tombstone, revision }] of erasures) {
+      const key = format.tombstoneKey(user);
+      const stored = await db.get(key);
+      // The same tombstone: it was erased before the backup, and what came since stays.
+      if (stored && Buffer.compare(stored, format.seal(tombstone, key)) === 0) continue;
+      await writeDurably(db, await erasureOf(db, user, tombstone, revision));
+      count += 1;
+    }
+    return count;
+  } finally {
+    await db.close();
+  }
+}
