@@ -35,7 +35,6 @@ describe('[S1 S4 N6] floods', () => {
   afterAll(() => arena.close());
 
   test.each(ROWS)('$name', (attack) => arena.withstands(attack), 120_000);
-  test('others waited at most twice as long as at a server beside it', (context) =>
-    arena.checkLatency(context));
+  test('others waited for little work of the server, and for nothing else', () => arena.checkLatency());
   test('the next 100 edits are durable', () => arena.checkDurable(), 60_000);
 });

@@ -207,8 +207,7 @@ describe('[S1 S3 S4] hostile updates end their connection, and nobody else notic
   test.each(COSTLY)('costly: $name', (attack) => arena.withstands(attack), 60_000);
   test.each(LEGAL)('legal: $name', (attack) => arena.withstands(attack), 60_000);
 
-  test('others waited at most twice as long as at a server beside it', (context) =>
-    arena.checkLatency(context));
+  test('others waited for little work of the server, and for nothing else', () => arena.checkLatency());
   test('the next 100 edits are durable', () => arena.checkDurable(), 60_000);
 });
 
@@ -224,7 +223,6 @@ describe('[S1] what is dear but legal is tried first, and gets in part by part',
     (attack) => arena.withstands(attack),
     300_000,
   );
-  test('others waited at most twice as long as at a server beside it', (context) =>
-    arena.checkLatency(context));
+  test('others waited for little work of the server, and for nothing else', () => arena.checkLatency());
   test('the next 100 edits are durable', () => arena.checkDurable(), 60_000);
 });
