@@ -21,6 +21,6 @@ RUN mkdir /data && chown 1000:1000 /data
 USER 1000
 VOLUME /data
 EXPOSE 3001
-HEALTHCHECK --interval=30s --timeout=5s --start-period=15s CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT || 3001}/health`).then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
+HEALTHCHECK --interval=30s --timeout=5s --start-period=15s CMD ["node", "packages/server/dist/server/cli/main.cjs", "health"]
 # AUTH is not set on purpose: the server refuses to start until its administrator has chosen.
 CMD ["node", "--max-semi-space-size=32", "packages/server/dist/server/main.js"]

@@ -202,7 +202,7 @@ class SyncServer implements App {
   }
 
   async listen(): Promise<number> {
-    const { host, port, dataDir, demo, auth } = this.#config;
+    const { host, port, dataDir, demo, auth, nodeEnv } = this.#config;
     const { server, isSecure } = this.#listener;
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
@@ -214,6 +214,7 @@ class SyncServer implements App {
     this.#registry.plainVisitsSince().catch(() => {}); // asked again by who needs it
     void this.#rounds.run();
     this.#log('listening', { url: `${scheme}://${inUrl(host)}:${bound}`, dataDir });
+    if (host === LOOPBACK && nodeEnv !== 'production') this.#log('onlyHere', {});
     if (demo && auth === 'none')
       this.#log('demo', { url: `${scheme}://${ANY_HOST.has(host) ? 'localhost' : inUrl(host)}:${bound}/` });
     return bound;
@@ -324,6 +325,7 @@ class SyncServer implements App {
   }
 }
 
+const LOOPBACK = '127.0.0.1';
 /** Addresses that stand for all of the machine: no browser opens them. */
 const ANY_HOST: ReadonlySet<string> = new Set(['0.0.0.0', '::']);
 const inUrl = (host: string): string => (host.includes(':') ? `[${host}]` : host);

@@ -26,7 +26,11 @@ export const OPTIONS = {
     fallback: 'development',
     line: 'What the server runs for; `production` has the stricter defaults.',
   }),
-  HOST: text({ fallback: '0.0.0.0', line: 'Address to listen on; `127.0.0.1` keeps other machines out.' }),
+  HOST: text({
+    fallback: '127.0.0.1',
+    inProduction: '0.0.0.0',
+    line: 'Address to listen on; `127.0.0.1` keeps other machines out, `0.0.0.0` lets them in, and is what holds wherever `AUTH` is set.',
+  }),
   PORT: integer(0, 65_535, { fallback: '3001', line: 'Port to listen on; 0 takes any free one.' }),
   DATA_DIR: text({ fallback: './data', line: 'Folder of the database; made if it does not exist.' }),
   ENCRYPTION_KEY: key({
@@ -263,9 +267,15 @@ export class ConfigError extends Error {
  */
 export function readConfig(env: Environment): Config {
   const production = env.NODE_ENV?.trim() === 'production';
+  // Who has chosen who gets in may be reached by others; nobody is by leaving everything as it is.
+  const hasChosen = Boolean(env.AUTH?.trim());
   const problems: string[] = [];
   const entries = Object.entries<Option<unknown>>(OPTIONS).map(([name, option]) => {
-    const value = readOption(name, option, env[name]?.trim() || fallbackOf(option, production));
+    const value = readOption(
+      name,
+      option,
+      env[name]?.trim() || fallbackOf(option, production || (name === 'HOST' && hasChosen)),
+    );
     if (value instanceof Problem) problems.push(value.sentence);
     return [camel(name), value];
   });

@@ -26,6 +26,10 @@ const EVENTS = {
     'info',
     (e) => `🚀 Listening on ${e.url}, data in ${e.dataDir}`,
   ),
+  onlyHere: event<Record<string, never>>(
+    'info',
+    () => '🏠 Only this machine gets in: HOST=0.0.0.0 lets others in, such as a phone in the same network',
+  ),
   demo: event<{ url: string }>('info', (e) => `🩺 Demo: ${e.url}`),
   authNone: event<Record<string, never>>(
     'warn',

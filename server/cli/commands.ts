@@ -8,6 +8,7 @@ import { PACKAGE_FOLDER } from '../package-folder.js';
 import { audit } from './audit.js';
 import { backup } from './backup.js';
 import { type Command, type Environment, type Outcome, parseCall, UsageError } from './command.js';
+import { health } from './health.js';
 import { keys } from './keys.js';
 import { repair } from './repair.js';
 import { restore } from './restore.js';
@@ -15,7 +16,7 @@ import { start } from './start.js';
 import { token } from './token.js';
 import { user } from './user.js';
 
-const COMMANDS: readonly Command[] = [start, backup, restore, keys, repair, user, audit, token];
+const COMMANDS: readonly Command[] = [start, health, backup, restore, keys, repair, user, audit, token];
 
 const { version } = createRequire(import.meta.url)(join(PACKAGE_FOLDER, 'package.json')) as {
   version: string;

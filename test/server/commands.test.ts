@@ -236,7 +236,7 @@ test('[P7] in a folder without a database nothing is made, and a misspelt option
 });
 
 describe('telemed-sync', () => {
-  const NAMES = ['start', 'keys', 'repair', 'user', 'audit', 'token'];
+  const NAMES = ['start', 'health', 'keys', 'repair', 'user', 'audit', 'token'];
 
   test('[O1] --help names every command, and each tells how it is called', async () => {
     const { code, out } = await told('--help');

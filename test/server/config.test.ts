@@ -26,6 +26,18 @@ describe('defaults', () => {
     expect(readConfig({})).toMatchObject({ port: 3001, dataDir: './data', nodeEnv: 'development' });
   });
 
+  test.each<[Record<string, string>, string]>([
+    [{}, '127.0.0.1'],
+    [{ AUTH: ' ' }, '127.0.0.1'],
+    [{ AUTH: 'none' }, '0.0.0.0'],
+    [{ AUTH: 'jwt' }, '0.0.0.0'],
+    [{ NODE_ENV: 'production', AUTH: 'jwt' }, '0.0.0.0'],
+    [{ HOST: '0.0.0.0' }, '0.0.0.0'],
+    [{ HOST: '::1', AUTH: 'jwt' }, '::1'],
+  ])('[A1 O1] with %j it listens on %s: other machines come in where somebody chose who may', (env, host) => {
+    expect(readConfig(env).host).toBe(host);
+  });
+
   test('[O1] an empty value counts as not set', () => {
     expect(readConfig({ PORT: '', DATA_DIR: '  ' })).toEqual(readConfig({}));
   });
