@@ -6,25 +6,26 @@ import { Access } from './access/access.js';
 import { Backups } from './backup/backups.js';
 import { ServerClock, SYSTEM_TIME, type TimeSource } from './clock.js';
 import type { Config } from './config.js';
+import { DamagedDocuments } from './damaged-documents.js';
 import { Compactions } from './documents/compaction/compactions.js';
 import { exportDocument } from './documents/export.js';
 import { DryRuns } from './documents/intake/dry-run.js';
-import { DocumentRegistry, type RegistryOptions } from './documents/registry.js';
+import type { DocumentRegistry, RegistryOptions } from './documents/registry.js';
 import { Rounds } from './documents/rounds.js';
 import { Backlog } from './documents/turns/backlog.js';
 import { TURN_CLOCK, Turns } from './documents/turns/turns.js';
-import type { SyncError } from './errors.js';
 import { Overload } from './gateways/guard/overload.js';
 import { Quotas } from './gateways/guard/quotas.js';
+import type { OperatorSources } from './gateways/http/admin/options.js';
 import { createHttp } from './gateways/http/routes.js';
 import { UpgradeGateway } from './gateways/websocket/gateway.js';
+import { LastHour } from './last-hour.js';
 import type { Log } from './log.js';
-import { logEdit } from './log-edits.js';
 import { Metrics } from './metrics.js';
 import { createListener, type Listener } from './net/tls.js';
 import { followKeys, openStore } from './open-store.js';
-import { NEVER } from './option-kinds.js';
 import { type Hindrance, hindrancesOf } from './readiness.js';
+import { registryOf } from './registry-options.js';
 import { AccessMarks, tightenModes } from './start-checks.js';
 import { readKeys } from './store/encryption/key-file.js';
 import type { Store, StoreState } from './store/store.js';
@@ -51,7 +52,6 @@ export interface App {
 
 const STATS_INTERVAL = 60_000;
 const NOTE_INTERVAL = 600_000;
-const DAY = 86_400_000;
 
 /**
  * Opens the store in `DATA_DIR` (or takes another one) and prepares the server.
@@ -114,6 +114,12 @@ class SyncServer implements App {
   readonly #registry: DocumentRegistry;
   readonly #listener: Listener;
   readonly #metrics = new Metrics();
+  readonly #lastHour = new LastHour({
+    metrics: this.#metrics,
+    connections: () => this.#gateway.connections,
+    now: () => this.#foundation.clock.now(),
+  });
+  readonly #damaged: DamagedDocuments;
   readonly #gateway: UpgradeGateway;
   readonly #overload: Overload;
   readonly #stats: NodeJS.Timeout;
@@ -132,14 +138,11 @@ class SyncServer implements App {
     this.#config = config;
     this.#log = log;
     this.#foundation = { ...foundation, store };
+    this.#damaged = new DamagedDocuments(log, now);
     const quotas = new Quotas(config, log, uptime);
     const turns = new Turns({ ...config, clock: TURN_CLOCK, rateOf: (user) => quotas.rateOf(user) });
     const work = { store, dryRuns: this.#dryRuns, compactions: this.#compactions, turns };
-    const onRewritten: RegistryOptions['onRewritten'] = (user, sizes) => {
-      this.#metrics.rewritten.add();
-      log('rewritten', { user, ...sizes });
-    };
-    this.#registry = createRegistry(config, log, clock, { ...work, onRewritten });
+    this.#registry = registryOf(config, log, clock, { ...work, ...this.#follow(log) });
     this.#overload = this.#watchLoad(turns, backlog);
     const shared = {
       config,
@@ -157,7 +160,7 @@ class SyncServer implements App {
       backlog,
       turns,
     };
-    const http = createHttp({ ...shared, hindrances: this.#hindrances });
+    const http = createHttp({ ...shared, hindrances: this.#hindrances }, this.#sources(store));
     this.#listener = createListener(config, log, http);
     this.#gateway = new UpgradeGateway(this.#listener.server, shared);
     this.#describeState();
@@ -173,6 +176,27 @@ class SyncServer implements App {
     const { diskSlow } = this.#config;
     return hindrancesOf({ takesTraffic, storeState: store.state, auditWaits: access.waitsFor, diskSlow });
   };
+
+  #sources(store: Store): OperatorSources {
+    return {
+      store,
+      lastHour: this.#lastHour,
+      connections: () => this.#gateway.connections,
+      unsent: () => this.#gateway.unsent,
+      damaged: () => this.#damaged.all,
+      connectedBy: () => this.#gateway.connectedBy,
+    };
+  }
+
+  #follow(log: Log): Pick<RegistryOptions, 'onFailed' | 'onRewritten'> {
+    return {
+      onFailed: (user, error) => this.#damaged.note(user, error),
+      onRewritten: (user, sizes) => {
+        this.#metrics.rewritten.add();
+        log('rewritten', { user, ...sizes });
+      },
+    };
+  }
 
   #watchLoad(turns: Turns, backlog: Backlog): Overload {
     const onChange = (isOver: boolean, lasted: number) => {
@@ -195,7 +219,7 @@ class SyncServer implements App {
       rewrite: (user) => this.#registry.rewriteIfDue(user),
       onLooked: (user, damage) => {
         this.#metrics.checked.add(damage === null ? 'whole' : 'damaged');
-        if (damage !== null) logFailure(this.#log, user, damage);
+        this.#damaged.note(user, damage);
       },
       onUnexpected: (error) => this.#log('unexpected', { where: 'a round', error }),
     });
@@ -249,6 +273,7 @@ class SyncServer implements App {
     const closed = closing.then(() => true);
     this.#isClosed = await withTimeout(closed, Math.max(step(), SHORTEST_STEP), false);
     this.#metrics.close();
+    this.#lastHour.close();
     return durable;
   }
 
@@ -336,36 +361,6 @@ const GOODBYE_TIMEOUT = 500;
 const LAST_STEPS = 800;
 const SHORTEST_STEP = 100;
 
-type Work = Pick<RegistryOptions, 'store' | 'dryRuns' | 'compactions' | 'turns' | 'onRewritten'>;
-
-function createRegistry(config: Config, log: Log, clock: ServerClock, work: Work): DocumentRegistry {
-  return new DocumentRegistry({
-    ...work,
-    idleTimeout: config.idleTimeout,
-    memoryBudget: config.memoryBudget / 2,
-    restAfter: config.restAfter < NEVER ? config.restAfter : null,
-    maxDepth: config.maxDepth,
-    limits: config,
-    maxStructs: config.maxStructs,
-    maxDeleteRanges: config.maxDeleteRanges,
-    compactUpdates: config.compactUpdates,
-    compactBytes: config.compactBytes,
-    // Late edits come hours after, so what lost is kept for a day even where no history is.
-    keepFor: Math.max(config.historyDays, 1) * DAY,
-    historyDays: config.historyDays,
-    now: clock.now,
-    times: clock,
-    randomId: () => randomInt(2 ** 32),
-    onFailed: (user, error) => logFailure(log, user, error),
-    onRebuilt: (user, error) => log('documentRebuilt', { user, error }),
-    onViewDamaged: (user) => log('viewDamaged', { user }),
-    onHistoryDamaged: (user, revision) => log('historyDamaged', { user, revision }),
-    onSaved: config.logLevel === 'debug' ? (user, change) => logEdit(log, user, change) : undefined,
-    onCompacted: (user, sizes) => log('compacted', { user, ...sizes }),
-    onUnexpected: (error) => log('unexpected', { where: 'document', error }),
-  });
-}
-
 /** Every refusal of a socket is logged with its code. */
 function countRefusals(log: Log, metrics: Metrics): Log {
   return (name, fields) => {
@@ -375,12 +370,6 @@ function countRefusals(log: Log, metrics: Metrics): Log {
 }
 
 const codeOf = (fields: object): string => ('code' in fields ? String(fields.code) : '');
-
-function logFailure(log: Log, user: UserId, error: SyncError): void {
-  if (error.code !== 'DOCUMENT_CORRUPT') return;
-  const reason = error.cause instanceof Error ? error.cause.message : error.message;
-  log('documentQuarantined', { user, reason });
-}
 
 function withTimeout<T>(promise: Promise<T>, ms: number, otherwise: T): Promise<T> {
   let timer: NodeJS.Timeout | undefined;

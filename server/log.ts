@@ -57,6 +57,10 @@ const EVENTS = {
     (e) => `⛔ Refused access from ${e.address} to ${e.url}: ${e.code}${e.reason && ` (${e.reason})`}`,
   ),
   revoked: event<{ what: string }>('warn', (e) => `🔒 Revoked ${e.what}`),
+  operatorSignedIn: event<{ address: string }>(
+    'warn',
+    (e) => `🔑 The operator signed in on the admin page from ${e.address}`,
+  ),
   auditOpened: event<{ file: string; lines: number; hash: string }>(
     'info',
     (e) => `📋 Audit trail ${e.file}: ${e.lines} lines, the last has the hash ${e.hash}`,

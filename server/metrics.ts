@@ -40,6 +40,11 @@ export class Counter {
     this.#counts[label] = (this.#counts[label] ?? 0) + amount;
   }
 
+  /** By the values of the label; '' where there is none. */
+  get counts(): Readonly<Record<string, number>> {
+    return this.#counts;
+  }
+
   render(): string[] {
     const reading = this.#about.label === undefined ? (this.#counts[''] ?? 0) : this.#counts;
     return [...head(this.#about, 'counter'), ...lines(this.#about, reading)];
@@ -64,6 +69,23 @@ export class Histogram {
     const index = found < 0 ? this.#bounds.length : found;
     this.#counts[index] = (this.#counts[index] ?? 0) + 1;
     this.#sum += value;
+  }
+
+  /** How many were in each bucket so far. */
+  get counts(): readonly number[] {
+    return [...this.#counts];
+  }
+
+  /** The bound of the bucket that this share of what was observed since `before` is in; 0 for nothing. */
+  quantile(share: number, before: readonly number[]): number {
+    const since = this.#counts.map((count, index) => count - (before[index] ?? 0));
+    let left = since.reduce((sum, count) => sum + count, 0) * share;
+    if (left === 0) return 0;
+    const index = since.findIndex((count) => {
+      left -= count;
+      return left <= 0;
+    });
+    return this.#bounds[index] ?? this.#bounds.at(-1) ?? 0;
   }
 
   render(): string[] {

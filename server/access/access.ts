@@ -19,6 +19,12 @@ export { type Revocation, revocationSchema } from './revocations.js';
 /** An access to the document of another user, as it is entered in the audit trail. */
 export type Visit = Omit<AuditEntry, 'actor'>;
 
+/** What the operator did; `user` is `*` where it is about all of them. */
+export type Operation = Pick<AuditEntry, 'user' | 'action' | 'address'>;
+
+/** Stands for the operator in the audit trail and in the history: no user has such a name. */
+export const OPERATOR = '~operator' as UserId;
+
 /** Where the audit trail stands. */
 export interface Trail {
   readonly file: string;
@@ -95,7 +101,8 @@ export class Access {
    * stands: who can write the file could write all of it anew, but not what the log has said before.
    */
   async open(): Promise<Trail | null> {
-    if (this.#reader === null) return null;
+    // Without tokens nobody has a name, but the operator may have one.
+    if (this.#reader === null && this.#config.adminToken === '') return null;
     const { diskTimeout } = this.#config;
     const places = accessPlaces(this.#config);
     this.#revocations = await Revocations.open(places.revoked, this.#now, {
@@ -159,6 +166,11 @@ export class Access {
     return this.#record({ actor: principal.sub, ...visit });
   }
 
+  /** Resolves once it is in the audit trail: before that, nothing is to be done or shown. */
+  async operated(operation: Operation): Promise<void> {
+    if (this.#audit !== null) await this.#record({ actor: OPERATOR, ...operation, via: 'admin' });
+  }
+
   async #record(entry: AuditEntry): Promise<void> {
     try {
       await this.#opened(this.#audit).record(entry);
@@ -190,7 +202,7 @@ export class Access {
     this.#listeners.add(listener);
   }
 
-  /** What is kept on disk; `null` with AUTH=none. */
+  /** What is kept on disk; `null` with AUTH=none and no operator. */
   get kept(): { readonly audit: Audit; readonly revocations: Revocations } | null {
     const [audit, revocations] = [this.#audit, this.#revocations];
     return audit === null || revocations === null ? null : { audit, revocations };

@@ -1,13 +1,23 @@
 /** One line of the audit trail. Each has the hash of the one before in its own, so none can be changed alone. */
 import { createHash } from 'node:crypto';
 
-/** Somebody came to another user's document. */
+/** What only the operator does; `users` is a look at the list of all, `devices` at those of one. */
+export type OperatorAction = 'sign-in' | 'users' | 'devices' | 'export' | 'erase' | 'revoke' | 'backup';
+
+/** Somebody came to another user's document, or the operator did something. */
 export interface AuditEntry {
   readonly actor: string;
   readonly user: string;
   /** `connect-read` and `connect-write` stand for a WebSocket, and what its token allows. */
-  readonly action: 'connect-read' | 'connect-write' | 'read' | 'write' | 'history' | 'restore';
-  readonly via: 'yjs' | 'json' | 'http';
+  readonly action:
+    | 'connect-read'
+    | 'connect-write'
+    | 'read'
+    | 'write'
+    | 'history'
+    | 'restore'
+    | OperatorAction;
+  readonly via: 'yjs' | 'json' | 'http' | 'admin';
   readonly address: string;
 }
 

@@ -67,6 +67,10 @@ export interface RestRow {
   readonly isWhole: boolean;
   /** Its records are stored as JSON, too: `view` tells them. */
   readonly hasView: boolean;
+  /** Of its updates, as they are stored; left out by what an earlier version noted. */
+  readonly bytes?: number | undefined;
+  /** When a record was last changed, in ms since 1970; left out where that is not known. */
+  readonly changedAt?: number | undefined;
 }
 
 /** What one revision changed, as it was handed over. */

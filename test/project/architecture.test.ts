@@ -29,7 +29,7 @@ const HOUSE: readonly House[] = [
   {
     from: /^server\/gateways\//,
     may: /^(shared\/|server\/(documents|gateways|net|protocol)\/|server\/(access\/access|log|metrics|errors|package-folder)\.ts$)/,
-    types: /^server\/(config|readiness|store\/store)\.ts$/,
+    types: /^server\/(config|damaged-documents|last-hour|readiness|store\/store)\.ts$/,
   },
   {
     from: /^server\/access\//,
@@ -58,6 +58,12 @@ const HOUSE: readonly House[] = [
   },
   { from: /^server\/log\.ts$/, may: /^(shared\/|server\/(errors|log-cleaning)\.ts$)/ },
   { from: /^server\/open-store\.ts$/, may: /^server\/(store\/|log\.ts$)/, types: /^server\/config\.ts$/ },
+  {
+    from: /^server\/registry-options\.ts$/,
+    may: /^server\/(documents\/registry|log|log-edits|option-kinds)\.ts$/,
+    types: /^server\/(clock|config)\.ts$/,
+  },
+  { from: /^server\/last-hour\.ts$/, may: /^$/, types: /^server\/metrics\.ts$/ },
   {
     from: /^server\/store-watch\.ts$/,
     may: /^server\/log\.ts$/,

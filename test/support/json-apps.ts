@@ -169,6 +169,7 @@ export class Practice {
       now: () => this.now,
       newDeviceId: () => `device-${++this.#strangers}` as DeviceId,
       hindrances: () => [],
+      uptime: () => this.now,
     });
     const server = await new Promise<Server>((resolve) => {
       const listening = http.listen(0, '127.0.0.1', () => resolve(listening));

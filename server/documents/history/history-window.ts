@@ -196,6 +196,11 @@ export class HistoryWindow {
     );
   }
 
+  /** When the last change came in, as far as that is in memory. */
+  get lastAt(): number | undefined {
+    return this.#entries.at(-1)?.at;
+  }
+
   /** Lets go of entries that no connected device needs, now and then; they can be read again. */
   trim(now: number, neededFrom: () => number): void {
     if (now - this.readAt <= REST || this.#entries.length < 2 * MIN_ENTRIES) return;

@@ -49,6 +49,12 @@ export class DocumentRest {
     return BASE + this.#parts.size.bytes * PER_STORED_BYTE;
   }
 
+  /** What the list of all users tells of it: bytes as they are stored, and when a record was last changed. */
+  get summary(): Pick<RestRow, 'bytes' | 'changedAt'> {
+    const { size, history } = this.#parts;
+    return { bytes: size.bytes, changedAt: history.lastAt ?? this.#noted?.changedAt };
+  }
+
   /** Grows with each change of the document. */
   get changes(): number {
     return this.#parts.size.added;
@@ -118,6 +124,7 @@ export class DocumentRest {
       deletions,
       isWhole: this.#isWhole(deletions),
       hasView: false,
+      ...this.summary,
     };
   }
 

@@ -7,7 +7,6 @@ import type { Origin } from '../../documents/changes.js';
 import { shownEntry } from '../../documents/export.js';
 import { growthOfRecord } from '../../documents/intake/quota.js';
 import { writeImage } from '../../documents/records/record-image.js';
-import { SyncError } from '../../errors.js';
 import { sendJson } from './compression.js';
 import {
   durableHead,
@@ -16,6 +15,7 @@ import {
   inOrder,
   mustWrite,
   originOf,
+  read,
   withDocument,
 } from './request.js';
 
@@ -80,12 +80,4 @@ export async function postRestore(options: HttpOptions, request: Request, respon
     await document.durable();
     await sendJson(options, request, response, restored);
   });
-}
-
-function read<Schema extends z.ZodType>(schema: Schema, value: unknown): z.output<Schema> {
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  const field = issue?.path.join('.') || 'body';
-  throw new SyncError('INVALID_MESSAGE', `${field}: ${issue?.message ?? 'is not valid'}`);
 }

@@ -1,5 +1,6 @@
 /** What every request names: a user, perhaps a device; and the user's document, while the request lasts. */
 import type { Request, RequestHandler, Response } from 'express';
+import type { z } from 'zod';
 import { type DeviceId, isUserId, SHARED_DOCUMENT, type UserId } from '../../../shared/names.js';
 import type { Access, Visit } from '../../access/access.js';
 import type { Config } from '../../config.js';
@@ -32,6 +33,8 @@ export interface HttpOptions {
   readonly registry: DocumentRegistry;
   readonly log: Log;
   readonly now: () => number;
+  /** Milliseconds from any moment on, that never jump. */
+  readonly uptime: () => number;
   readonly newDeviceId: () => DeviceId;
   /** What keeps the server from taking traffic: nothing, where it is ready (H4). */
   readonly hindrances: () => readonly Hindrance[];
@@ -241,4 +244,13 @@ export async function durableHead(document: UserDocument): Promise<HistoryHead> 
   const head = await inOrder(document, () => document.historyHead());
   await document.durable();
   return head;
+}
+
+/** What a query or a body says, as it has to be. */
+export function read<Schema extends z.ZodType>(schema: Schema, value: unknown): z.output<Schema> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  const field = issue?.path.join('.') || 'body';
+  throw new SyncError('INVALID_MESSAGE', `${field}: ${issue?.message ?? 'is not valid'}`);
 }

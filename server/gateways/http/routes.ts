@@ -9,8 +9,8 @@ import { adminOnly } from '../guard/admin-guard.js';
 import { logRefusal } from '../guard/authorize.js';
 import { cors } from '../guard/origin.js';
 import { challengeIn } from '../guard/request-names.js';
-import { postRevoke } from './admin.js';
-import { postBackup } from './backup.js';
+import type { OperatorSources } from './admin/options.js';
+import { addAdmin } from './admin/routes.js';
 import { refuseDemo, serveDemo } from './demo.js';
 import { postYjs } from './exchange.js';
 import { getHistory, postRestore } from './history.js';
@@ -27,14 +27,15 @@ import {
   userOrSharedOf,
 } from './request.js';
 import { getSync, postSync } from './sync.js';
-import { deleteUser, eraseOwn, exportOwn, sendExport } from './users.js';
+import { eraseOwn, exportOwn } from './users.js';
 
 const MAX_ADMIN_BODY = 10_000;
 
 /** In messages of `MESSAGE_RATE`: each reads a document, an exchange encodes it, history is read entry by entry. */
 const COST = { read: 1, write: 1, exchange: 5, history: 10, all: 50 } as const;
 
-export function createHttp(options: HttpOptions): express.Express {
+/** @param operator what the operator's side knows beyond it; without it there is none */
+export function createHttp(options: HttpOptions, operator: OperatorSources | null = null): express.Express {
   const { config, metrics } = options;
   const bodies = bodyReaders(options);
   const app = express();
@@ -52,7 +53,7 @@ export function createHttp(options: HttpOptions): express.Express {
   if (hasOperator) app.get('/metrics', adminOnly(config), getMetrics(metrics));
   app.use('/api', countAnswers(options), putOff(options));
   addApi(app, options, bodies);
-  if (hasOperator) addAdmin(app, options, bodies.small);
+  if (hasOperator && operator !== null) addAdmin(app, { ...options, operator }, bodies.small);
   if (config.demo) app.use(config.auth === 'none' ? serveDemo() : refuseDemo);
   app.use(() => {
     throw new SyncError('NOT_FOUND');
@@ -128,24 +129,6 @@ function answerErrors({ log, metrics, quotas }: HttpOptions): ErrorRequestHandle
     if (known.status === 401) response.set('WWW-Authenticate', 'Bearer');
     response.status(known.status).json({ code: known.code, message: known.message, index: known.index });
   };
-}
-
-/** What only the operator may do. */
-function addAdmin(app: express.Express, options: HttpOptions, small: RequestHandler): void {
-  const { config } = options;
-  app.delete('/admin/users/:userId', adminOnly(config), (request, response) =>
-    deleteUser(options, userOf(request), response),
-  );
-  app.get('/admin/users/:userId/export', adminOnly(config), (request, response) =>
-    sendExport(options, userOf(request), request, response),
-  );
-  app.post('/admin/backup', adminOnly(config), small, (request, response) =>
-    postBackup(options, request, response),
-  );
-  if (config.auth !== 'jwt') return;
-  app.post('/admin/revoke', adminOnly(config), small, (request, response) =>
-    postRevoke(options, request, response),
-  );
 }
 
 /** What is told in the log: a caller has not the right to what it asks for. */

@@ -2,6 +2,7 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { WebSocket, WebSocketServer } from 'ws';
+import type { UserId } from '../../../shared/names.js';
 import { expiryOf, type Recheck } from '../../access/access.js';
 import type { DocumentRegistry } from '../../documents/registry.js';
 import type { FollowedDocument } from '../../documents/sleep/followed-document.js';
@@ -81,6 +82,16 @@ export class UpgradeGateway implements ConnectionHost {
   get connections(): Readonly<Record<Via, number>> {
     const counts = { yjs: 0, json: 0 };
     for (const { wire } of this.#connections) counts[wire.via]++;
+    return counts;
+  }
+
+  /** How many connections follow the document of each user. */
+  get connectedBy(): ReadonlyMap<UserId, number> {
+    const counts = new Map<UserId, number>();
+    for (const { peer } of this.#connections) {
+      const { user } = peer.grant;
+      counts.set(user, (counts.get(user) ?? 0) + 1);
+    }
     return counts;
   }
 

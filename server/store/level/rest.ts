@@ -42,12 +42,14 @@ export function putRest(user: UserId, row: format.Row, vault: Vault, rest: RestR
     }
     encoding.writeVarUint8Array(encoder, rest.stateVector);
     encoding.writeVarUint8Array(encoder, rest.deletions);
+    // Behind what an earlier version reads; 0 is not known.
+    for (const number of [rest.bytes ?? 0, rest.changedAt ?? 0]) encoding.writeVarUint(encoder, number);
   });
   return put(key, vault.seal(bytes, key));
 }
 
-function decodeRest(bytes: Uint8Array): { rest: RestRow; place: Place } | null {
-  const decoder = decoding.createDecoder(bytes);
+function decodeRest(encoded: Uint8Array): { rest: RestRow; place: Place } | null {
+  const decoder = decoding.createDecoder(encoded);
   const number = () => decoding.readVarUint(decoder);
   if (number() !== VERSION) return null;
   const place = { first: number(), last: number(), revision: number() };
@@ -55,7 +57,10 @@ function decodeRest(bytes: Uint8Array): { rest: RestRow; place: Place } | null {
   const [isWhole, hasView] = [(flags & IS_WHOLE) !== 0, (flags & HAS_VIEW) !== 0];
   const stateVector = decoding.readVarUint8Array(decoder);
   const deletions = decoding.readVarUint8Array(decoder);
-  return { rest: { revision: place.revision, stateVector, deletions, isWhole, hasView }, place };
+  const known = () => (decoding.hasContent(decoder) && number()) || undefined;
+  const [bytes, changedAt] = [known(), known()];
+  const rest = { revision: place.revision, stateVector, deletions, isWhole, hasView, bytes, changedAt };
+  return { rest, place };
 }
 
 /** What is noted, where the row of the document is still the one of then. */

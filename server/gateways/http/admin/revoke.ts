@@ -1,12 +1,12 @@
 /** Revocation of tokens, for the operator of the server. */
 import type { Request, Response } from 'express';
-import { revocationSchema } from '../../access/access.js';
-import { SyncError } from '../../errors.js';
-import type { HttpOptions } from './request.js';
+import { revocationSchema } from '../../../access/access.js';
+import { SyncError } from '../../../errors.js';
+import type { HttpOptions } from '../request.js';
 
 /** From the answer on, the token, or every token of the user that was issued until now, opens nothing. */
 export async function postRevoke(
-  { access, log }: HttpOptions,
+  { access, log, quotas }: HttpOptions,
   request: Request,
   response: Response,
 ): Promise<void> {
@@ -15,6 +15,8 @@ export async function postRevoke(
     throw new SyncError('INVALID_MESSAGE', 'The body has to be {"jti":…}, {"jti":…,"exp":…} or {"user":…}.');
   }
   const revocation = parsed.data;
+  const user = 'user' in revocation ? revocation.user : '*';
+  await access.operated({ user, action: 'revoke', address: quotas.addressOf(request) });
   await access.revoke(revocation);
   log('revoked', { what: 'user' in revocation ? `all tokens of user ${revocation.user}` : 'one token' });
   response.json({ revoked: revocation });

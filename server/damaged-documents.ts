@@ -1,0 +1,38 @@
+/** The documents that can't be loaded, for the log and the operator. */
+import type { UserId } from '../shared/names.js';
+import type { SyncError } from './errors.js';
+import type { Log } from './log.js';
+
+export interface Damage {
+  readonly user: UserId;
+  readonly reason: string;
+  /** When that was found, in ms since 1970. */
+  readonly at: number;
+}
+
+/** Of whom the operator is told at once. */
+const MOST = 100;
+
+export class DamagedDocuments {
+  readonly #log: Log;
+  readonly #now: () => number;
+  readonly #all = new Map<UserId, Damage>();
+
+  constructor(log: Log, now: () => number) {
+    this.#log = log;
+    this.#now = now;
+  }
+
+  get all(): readonly Damage[] {
+    return [...this.#all.values()];
+  }
+
+  /** A document has failed, or was looked at and is whole. */
+  note(user: UserId, error: SyncError | null): void {
+    if (error === null || error.code === 'ERASED') this.#all.delete(user);
+    if (error?.code !== 'DOCUMENT_CORRUPT') return;
+    const reason = error.cause instanceof Error ? error.cause.message : error.message;
+    this.#log('documentQuarantined', { user, reason });
+    if (this.#all.size < MOST) this.#all.set(user, { user, reason, at: this.#now() });
+  }
+}

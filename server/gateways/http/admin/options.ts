@@ -1,0 +1,24 @@
+/** What the operator's side knows beyond what devices may ask for. */
+import type { UserId } from '../../../../shared/names.js';
+import type { Damage } from '../../../damaged-documents.js';
+import type { Point } from '../../../last-hour.js';
+import type { Store } from '../../../store/store.js';
+import type { HttpOptions } from '../request.js';
+
+export interface OperatorSources {
+  readonly store: Pick<Store, 'state' | 'users' | 'rest'>;
+  readonly lastHour: {
+    readonly points: readonly Point[];
+    onPoint(listener: (point: Point) => void): () => void;
+  };
+  readonly connections: () => Readonly<Record<'yjs' | 'json', number>>;
+  /** Bytes that wait for slow readers. */
+  readonly unsent: () => number;
+  readonly damaged: () => readonly Damage[];
+  /** How many connections follow the document of each user that has any. */
+  readonly connectedBy: () => ReadonlyMap<UserId, number>;
+}
+
+export interface AdminOptions extends HttpOptions {
+  readonly operator: OperatorSources;
+}

@@ -1,0 +1,65 @@
+/** What only the operator may do: the routes of the page and its API, and those for tools. */
+import express, { type Request, type RequestHandler, type Response } from 'express';
+import { adminOnly } from '../../guard/admin-guard.js';
+import { AdminSessions } from '../../guard/admin-sessions.js';
+import { postBackup } from '../backup.js';
+import { userOf } from '../request.js';
+import { deleteUser, sendExport } from '../users.js';
+import type { AdminOptions } from './options.js';
+import { getOverview } from './overview.js';
+import { postRevoke } from './revoke.js';
+import { operatorOnly, signIn, signOut } from './sign-in.js';
+import { getUsers } from './users.js';
+
+type Route = (options: AdminOptions, request: Request, response: Response) => Promise<void>;
+
+/** @param small reads a small JSON body */
+export function addAdmin(app: express.Express, options: AdminOptions, small: RequestHandler): void {
+  const { config } = options;
+  const to = (route: Route) => (request: Request, response: Response) => route(options, request, response);
+  app.delete('/admin/users/:userId', adminOnly(config), to(eraseUser));
+  app.get('/admin/users/:userId/export', adminOnly(config), to(exportUser));
+  app.post('/admin/backup', adminOnly(config), small, to(backUp));
+  if (config.auth === 'jwt') app.post('/admin/revoke', adminOnly(config), small, to(postRevoke));
+  app.use('/admin/api', pageApi(options, small, to));
+}
+
+/** The API of the page. */
+function pageApi(
+  options: AdminOptions,
+  small: RequestHandler,
+  to: (route: Route) => RequestHandler,
+): express.Router {
+  const { config } = options;
+  const sessions = new AdminSessions(options.uptime);
+  const router = express.Router({ caseSensitive: true, strict: true });
+  router.post('/sign-in', small, (request, response) => signIn(options, sessions, request, response));
+  router.post('/sign-out', (request, response) => signOut(sessions, request, response));
+  router.use(operatorOnly(options, sessions));
+  router.get('/overview', to(getOverview));
+  router.get('/users', to(getUsers));
+  router.delete('/users/:userId', to(eraseUser));
+  router.get('/users/:userId/export', to(exportUser));
+  router.post('/backup', small, to(backUp));
+  if (config.auth === 'jwt') router.post('/revoke', small, to(postRevoke));
+  return router;
+}
+
+async function backUp(options: AdminOptions, request: Request, response: Response): Promise<void> {
+  await options.access.operated({ user: '*', action: 'backup', address: options.quotas.addressOf(request) });
+  await postBackup(options, request, response);
+}
+
+async function eraseUser(options: AdminOptions, request: Request, response: Response): Promise<void> {
+  const user = userOf(request);
+  const address = options.quotas.addressOf(request);
+  await options.access.operated({ user, action: 'erase', address });
+  await deleteUser(options, user, response);
+}
+
+async function exportUser(options: AdminOptions, request: Request, response: Response): Promise<void> {
+  const user = userOf(request);
+  const address = options.quotas.addressOf(request);
+  await options.access.operated({ user, action: 'export', address });
+  await sendExport(options, user, request, response);
+}

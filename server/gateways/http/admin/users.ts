@@ -1,0 +1,89 @@
+/** The users, page by page. No document is loaded for that: what is noted of it at rest tells what is shown. */
+import type { Request, Response } from 'express';
+import { z } from 'zod';
+import { isUserId, type UserId } from '../../../../shared/names.js';
+import type { UserDocument } from '../../../documents/user-document.js';
+import type { RestRow } from '../../../store/store.js';
+import { sendJson } from '../compression.js';
+import { read } from '../request.js';
+import type { AdminOptions } from './options.js';
+
+/** Names that one search looks at: who looks for more, asks for the next page. */
+const LOOKED_AT = 20_000;
+const AT_ONCE = 1_000;
+const MOST = 200;
+
+const querySchema = z.object({
+  search: z.string().max(200).default(''),
+  after: z.string().refine(isUserId, 'is no user').nullable().default(null),
+  limit: z
+    .string()
+    .regex(/^\d{1,3}$/, 'must be a whole number')
+    .transform(Number)
+    .refine((n) => n >= 1 && n <= MOST, `must be from 1 to ${MOST}`)
+    .default(50),
+});
+
+/** What is shown of one user; `null` where it is not known without loading the document. */
+interface ShownUser {
+  readonly user: UserId;
+  readonly revision: number | null;
+  readonly bytes: number | null;
+  readonly changedAt: number | null;
+  readonly connections: number;
+  readonly damaged: boolean;
+}
+
+export async function getUsers(options: AdminOptions, request: Request, response: Response): Promise<void> {
+  const query = read(querySchema, request.query);
+  const { access, quotas, operator, registry, config } = options;
+  await access.operated({ user: '*', action: 'users', address: quotas.addressOf(request) });
+  const { found, next } = await find(options, query);
+  const loaded = new Map(registry.documents.map((document) => [document.user, document]));
+  const connected = operator.connectedBy();
+  const damaged = new Set(operator.damaged().map(({ user }) => user));
+  const users = await Promise.all(
+    found.map(async (user): Promise<ShownUser> => {
+      const document = loaded.get(user);
+      const known = document ? summaryOf(document) : await operator.store.rest(user).catch(() => null);
+      const shown = { ...shownOf(known), connections: connected.get(user) ?? 0 };
+      return { user, ...shown, damaged: damaged.has(user) };
+    }),
+  );
+  const limit = Number.isFinite(config.maxDocument) ? config.maxDocument : null;
+  await sendJson(options, request, response, { users, next, limit });
+}
+
+type Known = Pick<RestRow, 'revision' | 'bytes' | 'changedAt'>;
+
+const summaryOf = ({ revision, rest }: UserDocument): Known => ({ revision, ...rest.summary });
+
+const shownOf = (known: Known | null) => ({
+  revision: known?.revision ?? null,
+  bytes: known?.bytes ?? null,
+  changedAt: known?.changedAt ?? null,
+});
+
+interface Found {
+  readonly found: readonly UserId[];
+  /** What to ask for as `after`, to go on; `null` at the end. */
+  readonly next: UserId | null;
+}
+
+async function find({ operator }: AdminOptions, query: z.output<typeof querySchema>): Promise<Found> {
+  const { search, limit } = query;
+  const wanted = search.toLowerCase();
+  const found: UserId[] = [];
+  let after: UserId | null = query.after;
+  for (let looked = 0; looked < LOOKED_AT; looked += AT_ONCE) {
+    const size = wanted === '' ? limit : AT_ONCE;
+    const users: readonly UserId[] = await operator.store.users(after, size);
+    for (const user of users) {
+      after = user;
+      if (isUserId(user) && user.toLowerCase().includes(wanted)) found.push(user);
+      if (found.length === limit) return { found, next: user };
+    }
+    if (users.length < size) return { found, next: null };
+  }
+  return { found, next: after };
+}

@@ -1,0 +1,205 @@
+/** The API of the admin page: who gets in, and what it tells (A0, O3). */
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { collectingLog } from '../../../../server/log.js';
+import type { TestServer } from '../../../support/server.js';
+import { bearer, JWT, tokenFor } from '../../../support/tokens.js';
+import { useJson, useServer } from '../../../support/use.js';
+
+const ADMIN_TOKEN = 'the-admin-token-of-the-tests';
+const OPERATOR = bearer(ADMIN_TOKEN);
+
+interface Asked {
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: unknown;
+}
+
+const ask = ({ url }: Pick<TestServer, 'url'>, path: string, { method, headers, body }: Asked = {}) =>
+  fetch(`${url}/admin/api${path}`, {
+    method: method ?? (body === undefined ? 'GET' : 'POST'),
+    headers: { ...headers },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+
+const signIn = (server: TestServer, token = ADMIN_TOKEN, headers = {}) =>
+  ask(server, '/sign-in', { body: { token }, headers });
+
+const cookieOf = (answer: Response): string => (answer.headers.get('Set-Cookie') ?? '').split(';')[0] ?? '';
+
+async function trailOf({ folder }: TestServer): Promise<Record<string, unknown>[]> {
+  const lines = await readFile(join(`${folder}-access`, 'audit.jsonl'), 'utf8');
+  return lines
+    .trim()
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line));
+}
+
+describe('who gets in', () => {
+  test('[A0] a token is changed for a cookie that no script reads and no other site sends', async () => {
+    const { log, events } = collectingLog();
+    const server = await useServer({ ...JWT, ADMIN_TOKEN }, { log });
+    expect((await ask(server, '/overview')).status).toBe(401);
+    const signed = await signIn(server);
+    expect(signed.status).toBe(204);
+    expect(signed.headers.get('Set-Cookie')).toMatch(
+      /^telemed_admin=[\w-]{43}; Path=\/admin; Max-Age=36000; HttpOnly; SameSite=Strict$/,
+    );
+    const headers = { cookie: cookieOf(signed) };
+    const seen = await ask(server, '/overview', { headers });
+    expect([seen.status, seen.headers.get('Cache-Control')]).toEqual([200, 'private, no-store']);
+    expect((await ask(server, '/sign-out', { method: 'POST', headers })).status).toBe(204);
+    expect((await ask(server, '/overview', { headers })).status).toBe(401);
+    expect(events.filter(({ name }) => name === 'operatorSignedIn')).toHaveLength(1);
+    expect(JSON.stringify(events)).not.toContain(ADMIN_TOKEN);
+    expect(await trailOf(server)).toMatchObject([{ actor: '~operator', action: 'sign-in', via: 'admin' }]);
+  });
+
+  test('[A0] behind TLS the cookie goes over TLS alone', async () => {
+    const server = await useServer({ ADMIN_TOKEN });
+    const signed = await signIn(server, ADMIN_TOKEN, { 'x-forwarded-proto': 'https' });
+    expect(signed.headers.get('Set-Cookie')).toMatch(/; Secure$/);
+  });
+
+  test('[A0] whoever guesses has to wait, and a right token is no longer told from a wrong one', async () => {
+    const server = await useServer({ ADMIN_TOKEN });
+    const before = cookieOf(await signIn(server));
+    const statuses: number[] = [];
+    for (let guess = 0; guess < 5; guess++) statuses.push((await signIn(server, `guess-${guess}`)).status);
+    expect(statuses).toEqual([401, 401, 401, 401, 401]);
+    const refused = await signIn(server);
+    expect([refused.status, Number(refused.headers.get('Retry-After'))]).toEqual([429, 12]);
+    expect((await ask(server, '/overview', { headers: OPERATOR })).status).toBe(429);
+    expect((await ask(server, '/overview', { headers: { cookie: before } })).status).toBe(200);
+  });
+
+  test.each([
+    ['another origin', { origin: 'http://evil.example' }],
+    ['another port of this machine', { origin: 'http://127.0.0.1:1' }],
+    ['a page of another site', { 'sec-fetch-site': 'cross-site' }],
+    ['a page of the same site', { 'sec-fetch-site': 'same-site' }],
+  ])('[A0] a page of %s can do nothing with the cookie', async (_, foreign) => {
+    const server = await useServer({ ADMIN_TOKEN });
+    const cookie = cookieOf(await signIn(server));
+    for (const [path, method] of [
+      ['/overview', 'GET'],
+      ['/users/anna', 'DELETE'],
+      ['/sign-out', 'POST'],
+    ] as const) {
+      const { status } = await ask(server, path, { method, headers: { cookie, ...foreign } });
+      expect(status, path).toBe(403);
+    }
+    expect((await signIn(server, ADMIN_TOKEN, foreign)).status).toBe(403);
+  });
+
+  test('[A0] the page of the server itself may', async () => {
+    const server = await useServer({ ADMIN_TOKEN });
+    const own = { origin: server.url, 'sec-fetch-site': 'same-origin' };
+    const cookie = cookieOf(await signIn(server, ADMIN_TOKEN, own));
+    expect((await ask(server, '/overview', { headers: { cookie, ...own } })).status).toBe(200);
+  });
+
+  test('[A0] without ADMIN_TOKEN this machine gets in, in development only', async () => {
+    const server = await useServer();
+    expect((await ask(server, '/overview')).status).toBe(200);
+    expect((await ask(server, '/overview', { headers: { 'x-forwarded-for': '1.2.3.4' } })).status).toBe(403);
+    expect((await signIn(server, '')).status).toBe(401);
+    const production = await useServer({ NODE_ENV: 'production', ...JWT });
+    expect((await ask(production, '/overview')).status).toBe(404);
+  });
+});
+
+describe('GET /admin/api/overview', () => {
+  test('[O3] tells connections, the store, the disk, refusals and limits', async () => {
+    const server = await useServer({ ADMIN_TOKEN, MAX_DOCUMENT: '2 MiB' });
+    const device = await useJson(server, 'anna', 'phone');
+    device.update('appointments', { id: 'a1', room: 1 });
+    await device.saved();
+    await fetch(`${server.url}/api/sync/a%2Fb`);
+    const overview = await (await ask(server, '/overview', { headers: OPERATOR })).json();
+    expect(overview).toMatchObject({
+      hindrances: [],
+      overloaded: false,
+      auth: 'none',
+      connections: { yjs: 0, json: 1 },
+      documents: { inMemory: 1 },
+      store: { state: 'ready' },
+      certificate: null,
+      refused: { INVALID_IDENTITY: 1 },
+      damaged: [],
+      limits: { document: 2 * 2 ** 20, historyDays: 90 },
+      points: [],
+    });
+    expect(overview.store.commits.saved).toBeGreaterThan(0);
+    expect(overview.disk.size).toBeGreaterThan(overview.disk.free);
+  });
+});
+
+describe('GET /admin/api/users', () => {
+  const listed = async (server: TestServer, query = '') => {
+    const answer = await ask(server, `/users${query}`, { headers: OPERATOR });
+    return { status: answer.status, ...(await answer.json()) };
+  };
+
+  async function write(server: TestServer, user: string): Promise<void> {
+    const device = await useJson(server, user, 'phone');
+    device.update('appointments', { id: 'a1', room: 1 });
+    await device.saved();
+    await device.close();
+  }
+
+  test('[O3] goes page by page, and finds', async () => {
+    const server = await useServer({ ADMIN_TOKEN });
+    for (const user of ['anna', 'bert', 'Annette', 'carl']) await write(server, user);
+    const first = await listed(server, '?limit=3');
+    const second = await listed(server, `?limit=3&after=${first.next}`);
+    const names = [...first.users, ...second.users].map(({ user }) => user);
+    expect([...names].sort()).toEqual(['Annette', 'anna', 'bert', 'carl']);
+    expect([first.users.length, second.next]).toEqual([3, null]);
+    const found = await listed(server, '?search=ANN');
+    expect(found.users.map(({ user }: { user: string }) => user).sort()).toEqual(['Annette', 'anna']);
+    expect((await listed(server, '?limit=0')).status).toBe(400);
+    const [trail] = await trailOf(server);
+    expect(trail).toMatchObject({ actor: '~operator', action: 'users', user: '*', via: 'admin' });
+  });
+
+  test('[O3] tells size and last change of who sleeps, after a restart, without loading', async () => {
+    const before = Date.now();
+    const DATA_DIR = await mkdtemp(join(tmpdir(), 'admin-'));
+    onTestFinished(() => rm(DATA_DIR, { recursive: true, force: true }));
+    const first = await useServer({ ADMIN_TOKEN, DATA_DIR });
+    await write(first, 'anna');
+    const awake = (await listed(first)).users[0];
+    await first.app.close();
+    const second = await useServer({ ADMIN_TOKEN, DATA_DIR });
+    const asleep = (await listed(second)).users[0];
+    expect(asleep).toMatchObject({ user: 'anna', revision: 1, damaged: false, connections: 0 });
+    expect(asleep.changedAt).toBeGreaterThanOrEqual(before);
+    expect(asleep.changedAt).toBe(awake.changedAt);
+    expect(asleep.bytes).toBeGreaterThan(20);
+    const overview = await (await ask(second, '/overview', { headers: OPERATOR })).json();
+    expect(overview.documents.inMemory).toBe(0);
+  });
+});
+
+describe('what changes something', () => {
+  test('[A0] [P7] exports, erasures and revocations are in the audit trail, by either address', async () => {
+    const server = await useServer({ ...JWT, ADMIN_TOKEN });
+    const token = await tokenFor('anna');
+    await fetch(`${server.url}/api/sync/anna`, { headers: bearer(token) });
+    for (const base of ['/admin', '/admin/api']) {
+      const at = (path: string, method = 'GET', body?: string) =>
+        fetch(`${server.url}${base}${path}`, { method, headers: OPERATOR, ...(body && { body }) });
+      expect((await at('/users/anna/export')).status).toBe(200);
+      expect((await at('/users/anna', 'DELETE')).status).toBe(204);
+      expect((await at('/revoke', 'POST', '{"user":"anna"}')).status).toBe(200);
+    }
+    const trail = await trailOf(server);
+    const shown = trail.map(({ actor, action, user, via }) => [actor, action, user, via].join(' '));
+    const once = ['export', 'erase', 'revoke'].map((action) => `~operator ${action} anna admin`);
+    expect(shown).toEqual([...once, ...once]);
+  });
+});
