@@ -1,7 +1,7 @@
 /** One line of the audit trail. Each has the hash of the one before in its own, so none can be changed alone. */
 import { createHash } from 'node:crypto';
 
-/** What only the operator does; `users` is a look at the list of all, `devices` at those of one. */
+/** What only the operator does, beside `read`, `history` and `restore`; `users` is a look at the list of all, `devices` at those of one. */
 export type OperatorAction = 'sign-in' | 'users' | 'devices' | 'export' | 'erase' | 'revoke' | 'backup';
 
 /** Somebody came to another user's document, or the operator did something. */

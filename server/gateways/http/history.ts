@@ -5,8 +5,11 @@ import { lookAgain } from '../../../shared/known-names.js';
 import { isCollectionName, isRecordId, recordIdOf, SHARED_DOCUMENT } from '../../../shared/names.js';
 import type { Origin } from '../../documents/changes.js';
 import { shownEntry } from '../../documents/export.js';
+import type { HistoryQuery } from '../../documents/history/history-log.js';
 import { growthOfRecord } from '../../documents/intake/quota.js';
 import { writeImage } from '../../documents/records/record-image.js';
+import type { RecordKey } from '../../documents/records/record-key.js';
+import type { UserDocument } from '../../documents/user-document.js';
 import { sendJson } from './compression.js';
 import {
   durableHead,
@@ -52,32 +55,50 @@ const restoreSchema = z.object({
 export async function getHistory(options: HttpOptions, request: Request, response: Response): Promise<void> {
   // It names the people who change the shared collections.
   if (grantOf(request).user === SHARED_DOCUMENT) mustWrite(request);
-  const query = read(querySchema, request.query);
+  const query = historyQueryIn(request);
   await withDocument(options, request, 'history', async (document) => {
-    const { entries, next } = await document.historyLog.page(await durableHead(document), query);
     response.set('Cache-Control', 'private, no-store');
-    await sendJson(options, request, response, { entries: entries.map(shownEntry), next });
+    await sendJson(options, request, response, await pageOf(document, query));
   });
+}
+
+export const historyQueryIn = (request: Request): HistoryQuery => read(querySchema, request.query);
+
+export async function pageOf(document: UserDocument, query: HistoryQuery): Promise<object> {
+  const { entries, next } = await document.historyLog.page(await durableHead(document), query);
+  return { entries: entries.map(shownEntry), next };
 }
 
 /** Brings a record back as it was after a revision, as a new change. */
 export async function postRestore(options: HttpOptions, request: Request, response: Response): Promise<void> {
   mustWrite(request);
   const origin: Origin = { ...originOf(request, options.newDeviceId), via: 'restore' };
-  const wanted = read(restoreSchema, request.body);
+  const wanted = restoreIn(request);
   await withDocument(options, request, 'restore', async (document) => {
-    const image = await document.historyLog.imageAt(await durableHead(document), wanted, wanted.revision);
-    const restored = await inOrder(document, () => {
-      document.quota.mustTake(growthOfRecord(document.record(wanted), image.json));
-      document.write(origin, (doc) => writeImage(doc, wanted.collection, wanted.id, image));
-      lookAgain(document.doc); // names of fields that were gone come back
-      return {
-        collection: wanted.collection,
-        document: document.record(wanted),
-        revision: document.revision,
-      };
-    });
-    await document.durable();
-    await sendJson(options, request, response, restored);
+    await sendJson(options, request, response, await restore(document, origin, wanted));
   });
+}
+
+/** A record, and the revision that it is to be as it was after. */
+interface Wanted extends RecordKey {
+  readonly revision: number;
+}
+
+export const restoreIn = (request: Request): Wanted => read(restoreSchema, request.body);
+
+/** Resolves with the record as it is then, once that is durable. */
+export async function restore(document: UserDocument, origin: Origin, wanted: Wanted): Promise<object> {
+  const image = await document.historyLog.imageAt(await durableHead(document), wanted, wanted.revision);
+  const restored = await inOrder(document, () => {
+    document.quota.mustTake(growthOfRecord(document.record(wanted), image.json));
+    document.write(origin, (doc) => writeImage(doc, wanted.collection, wanted.id, image));
+    lookAgain(document.doc); // names of fields that were gone come back
+    return {
+      collection: wanted.collection,
+      document: document.record(wanted),
+      revision: document.revision,
+    };
+  });
+  await document.durable();
+  return restored;
 }

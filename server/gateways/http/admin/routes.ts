@@ -7,6 +7,7 @@ import { userOf } from '../request.js';
 import { deleteUser, sendExport } from '../users.js';
 import type { AdminOptions } from './options.js';
 import { getOverview } from './overview.js';
+import { getRecords, getUserHistory, restoreRecord } from './records.js';
 import { postRevoke } from './revoke.js';
 import { operatorOnly, signIn, signOut } from './sign-in.js';
 import { getUsers } from './users.js';
@@ -38,6 +39,9 @@ function pageApi(
   router.use(operatorOnly(options, sessions));
   router.get('/overview', to(getOverview));
   router.get('/users', to(getUsers));
+  router.get('/users/:userId/records', to(getRecords));
+  router.get('/users/:userId/history', to(getUserHistory));
+  router.post('/users/:userId/restore', small, to(restoreRecord));
   router.delete('/users/:userId', to(eraseUser));
   router.get('/users/:userId/export', to(exportUser));
   router.post('/backup', small, to(backUp));

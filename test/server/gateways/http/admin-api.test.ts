@@ -203,3 +203,37 @@ describe('what changes something', () => {
     expect(shown).toEqual([...once, ...once]);
   });
 });
+
+describe('the records of a user', () => {
+  test('[A0] [H6] an operator looks at them, and brings one back; all of it is in the audit trail', async () => {
+    const server = await useServer({ ADMIN_TOKEN });
+    const device = await useJson(server, 'anna', 'phone');
+    device.update('appointments', { id: 'a1', room: 1 });
+    await device.saved();
+    device.update('appointments', { id: 'a1', room: 2 });
+    await device.saved();
+    const at = async (path: string, body?: unknown) => {
+      const answer = await ask(server, `/users/anna${path}`, { headers: OPERATOR, body });
+      return { status: answer.status, ...(await answer.json()) };
+    };
+    const records = await at('/records');
+    expect(records).toMatchObject({ user: 'anna', revision: 2 });
+    expect(records.collections.appointments).toEqual([{ id: 'a1', room: 2 }]);
+    const { entries, next } = await at('/history?collection=appointments&id=a1&limit=1');
+    expect([entries.length, entries[0].revision, entries[0].before, next]).toEqual([
+      1,
+      2,
+      { id: 'a1', room: 1 },
+      2,
+    ]);
+    const wanted = { collection: 'appointments', id: 'a1', revision: 1 };
+    expect(await at('/restore', wanted)).toMatchObject({ document: { id: 'a1', room: 1 }, revision: 3 });
+    await device.until(() => device.store.appointments?.a1?.room === 1);
+    const [restored] = (await at('/history?limit=1')).entries;
+    expect(restored).toMatchObject({ actor: '~operator', via: 'restore' });
+    const actions = (await trailOf(server)).map(({ action, user }) => `${action} ${user}`);
+    expect(actions).toEqual(['read anna', 'history anna', 'restore anna', 'history anna']);
+    expect((await at('/restore', { ...wanted, id: 'nobody' })).status).toBe(404);
+    expect((await at('/history?limit=many')).status).toBe(400);
+  });
+});

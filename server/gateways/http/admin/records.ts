@@ -1,0 +1,61 @@
+/** The records of one user, for the operator: to look at, and to bring back. */
+import type { Request, Response } from 'express';
+import type { DeviceId } from '../../../../shared/names.js';
+import { OPERATOR, type Operation } from '../../../access/access.js';
+import type { Origin } from '../../../documents/changes.js';
+import type { UserDocument } from '../../../documents/user-document.js';
+import { sendJson } from '../compression.js';
+import { historyQueryIn, pageOf, restore, restoreIn } from '../history.js';
+import { inOrder, userOrSharedOf } from '../request.js';
+import type { AdminOptions } from './options.js';
+
+export async function getRecords(options: AdminOptions, request: Request, response: Response): Promise<void> {
+  await withAudited(options, request, 'read', async (document) => {
+    const { user } = document;
+    const shown = await inOrder(document, () => ({
+      user,
+      revision: document.revision,
+      collections: document.collections(),
+    }));
+    await document.durable();
+    await sendJson(options, request, response, shown);
+  });
+}
+
+export async function getUserHistory(
+  options: AdminOptions,
+  request: Request,
+  response: Response,
+): Promise<void> {
+  const query = historyQueryIn(request);
+  await withAudited(options, request, 'history', async (document) => {
+    await sendJson(options, request, response, await pageOf(document, query));
+  });
+}
+
+/** As a new change, which all devices get. */
+export async function restoreRecord(
+  options: AdminOptions,
+  request: Request,
+  response: Response,
+): Promise<void> {
+  const wanted = restoreIn(request);
+  const device = 'admin page' as DeviceId;
+  const origin: Origin = { via: 'restore', device, actor: OPERATOR, subscriber: null };
+  await withAudited(options, request, 'restore', async (document) => {
+    await sendJson(options, request, response, await restore(document, origin, wanted));
+  });
+}
+
+/** The document, once it is in the audit trail that the operator came to it. */
+async function withAudited(
+  { access, quotas, registry }: AdminOptions,
+  request: Request,
+  action: Operation['action'],
+  use: (document: UserDocument) => Promise<void>,
+): Promise<void> {
+  const user = userOrSharedOf(request);
+  await access.operated({ user, action, address: quotas.addressOf(request) });
+  const { document, release } = await registry.open(user);
+  await use(document).finally(release);
+}
