@@ -13,12 +13,15 @@ export interface Exchange {
   readonly update: Uint8Array;
   /** Changes that the sender gives with their times, before the update. A server from before refuses such a body. */
   readonly timed?: { readonly sentAt: number; readonly changes: readonly TimedChange[] } | undefined;
+  /** Of an answer to who asked for it: what had arrived before the document was written anew (P10). */
+  readonly epoch?: Uint8Array | undefined;
 }
 
-export function encodeExchange({ stateVector, update, timed }: Exchange): Uint8Array {
+export function encodeExchange({ stateVector, update, timed, epoch }: Exchange): Uint8Array {
   return encoding.encode((encoder) => {
     encoding.writeVarUint8Array(encoder, stateVector);
     encoding.writeVarUint8Array(encoder, update);
     if (timed !== undefined) encoding.writeUint8Array(encoder, messages.timed(timed.sentAt, timed.changes));
+    if (epoch !== undefined) encoding.writeVarUint8Array(encoder, epoch);
   });
 }

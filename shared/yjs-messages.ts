@@ -1,6 +1,6 @@
 /** The native messages: their numbers. A client can have this without the checks of a server. */
 
-/** Message types of y-protocols; 100 and 102 to 104 are our own (N4, N9, C10, N10). */
+/** Message types of y-protocols; 100 and 102 to 105 are our own (N4, N9, C10, N10, P10). */
 export const SYNC = 0;
 export const AWARENESS = 1;
 export const AUTH = 2;
@@ -9,6 +9,7 @@ export const CHECKPOINT = 100;
 export const TIMED = 102;
 export const PROOF = 103;
 export const COMING = 104;
+export const EPOCH = 105;
 
 /** Changes in one message with times: each is applied alone. */
 export const MAX_TIMED = 200;

@@ -108,6 +108,7 @@ export class HttpExchange {
     const first = bytesIn(small) <= FIRST.bytes ? small : [];
     const answer = await this.#postWhole(post, first, null, source.stateVector());
     this.#confirm(first);
+    if (answer.epoch !== undefined) source.hearEpoch?.(answer.epoch);
     if (answer.update.length > 0) await source.applyRemote(answer.update);
     await source.closeGaps(answer.stateVector);
     await this.#giveRest(post, lastNumber(first, 0), answer.stateVector);

@@ -9,6 +9,7 @@ import {
   type AwarenessEntry,
   CHECKPOINT,
   COMING,
+  EPOCH,
   PERMISSION_DENIED,
   SYNC,
   SYNC_STEP_1,
@@ -25,7 +26,8 @@ export type ServerMessage =
   | { readonly type: 'denied'; readonly reason: string }
   | { readonly type: 'checkpoint'; readonly n: number }
   | { readonly type: 'takesTimes' }
-  | { readonly type: 'coming'; readonly bytes: number };
+  | { readonly type: 'coming'; readonly bytes: number }
+  | { readonly type: 'epoch'; readonly epoch: Uint8Array };
 
 /** Reads a message; null for one of a type that this client does not know. Throws where the bytes are no message. */
 export function readServerMessage(bytes: Uint8Array): ServerMessage | null {
@@ -45,6 +47,8 @@ export function readServerMessage(bytes: Uint8Array): ServerMessage | null {
       return { type: 'takesTimes' };
     case COMING:
       return { type: 'coming', bytes: decoding.readVarUint(decoder) };
+    case EPOCH:
+      return { type: 'epoch', epoch: block(decoder) };
     default:
       return null;
   }
@@ -56,7 +60,11 @@ export function readServerMessage(bytes: Uint8Array): ServerMessage | null {
  */
 export function readExchange(bytes: Uint8Array): Exchange {
   const decoder = decoding.createDecoder(bytes);
-  const answer = { stateVector: block(decoder), update: block(decoder) };
+  const answer: Exchange = {
+    stateVector: block(decoder),
+    update: block(decoder),
+    epoch: decoding.hasContent(decoder) ? block(decoder) : undefined,
+  };
   if (decoding.hasContent(decoder)) throw new Error('The answer is too long.');
   Y.decodeStateVector(answer.stateVector);
   return answer;

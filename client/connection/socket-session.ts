@@ -191,6 +191,9 @@ export class SocketSession {
       case 'checkpoint':
         this.#confirm(message.n);
         return;
+      case 'epoch':
+        this.#options.source.hearEpoch?.(message.epoch);
+        return;
       case 'coming':
         return; // the link has given the server more time when it read this
       case 'takesTimes':

@@ -1,6 +1,7 @@
 import type { ConnectionOptions } from './types.js';
 
-type Address = Pick<ConnectionOptions, 'serverUrl' | 'userId' | 'deviceId'>;
+type Address = Pick<ConnectionOptions, 'serverUrl' | 'userId' | 'deviceId'> &
+  Partial<Pick<ConnectionOptions, 'source'>>;
 
 /** Where, and with what, a socket is opened. */
 export interface SocketAddress {
@@ -18,12 +19,12 @@ const BEARER = 'bearer';
  * way, and may be no longer than 8 KB. One that can't be one stands in the address.
  */
 export function socketAddress(
-  { serverUrl, userId, deviceId }: Address,
+  { serverUrl, userId, deviceId, source }: Address,
   token: string | null,
   challenge: string,
 ): SocketAddress {
   const base = trimmed(serverUrl).replace(/^http/i, 'ws');
-  const wishes = `deviceId=${encodeURIComponent(deviceId)}&times=1&rewrites=1&challenge=${challenge}`;
+  const wishes = `deviceId=${encodeURIComponent(deviceId)}&times=1&${rewrites(source)}&challenge=${challenge}`;
   const url = `${base}/yjs/${encodeURIComponent(userId)}?${wishes}`;
   if (token === null) return { url };
   if (IS_PROTOCOL.test(token) && token !== BEARER) return { url, protocols: [BEARER, token] };
@@ -31,8 +32,11 @@ export function socketAddress(
 }
 
 /** Where to exchange over HTTP (H3). */
-export const exchangeUrl = ({ serverUrl, userId }: Address): string =>
-  `${trimmed(serverUrl)}/api/yjs/${encodeURIComponent(userId)}?rewrites=1`;
+export const exchangeUrl = ({ serverUrl, userId, source }: Address): string =>
+  `${trimmed(serverUrl)}/api/yjs/${encodeURIComponent(userId)}?${rewrites(source)}`;
+
+/** That it takes documents which were written anew, and where it does so now, that it wants to know what had arrived. */
+const rewrites = (source: Address['source']): string => `rewrites=1${source?.hearEpoch ? '&epoch=1' : ''}`;
 
 /** A device id as a header can have it; one of plain signs stays as it is, which is all that older servers take. */
 export const inHeader = (deviceId: string): string =>

@@ -5,6 +5,8 @@ import { EMPTY_STATE } from '../replica/stored-bytes.js';
 /** A document that the server has written anew, while it comes in (P10). It has nothing of this device's own. */
 export class NewDocument implements SyncSource {
   readonly #doc = new Y.Doc();
+  /** What had arrived before; null where the server does not tell. */
+  epoch: Uint8Array | null = null;
   readonly stateVector = (): Uint8Array => Y.encodeStateVector(this.#doc);
 
   get isEmpty(): boolean {
@@ -13,6 +15,10 @@ export class NewDocument implements SyncSource {
 
   get state(): Uint8Array {
     return Y.encodeStateAsUpdate(this.#doc);
+  }
+
+  hearEpoch(epoch: Uint8Array): void {
+    this.epoch = epoch;
   }
 
   async applyRemote(update: Uint8Array): Promise<void> {

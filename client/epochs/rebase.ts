@@ -8,52 +8,75 @@ import type { PendingChange } from '../connection/sync-source.js';
 import { pick, type RecordWrite, readAt, writesBetween } from '../records/record-write.js';
 import { type Place, placesOf, type Touched } from '../refused/update-places.js';
 import { fillOf } from '../replica/gaps.js';
+import { FormerDocuments } from './former.js';
 import { writeLate } from './late-write.js';
 
 export interface Rebased {
+  /** The new document, with what the server has sent of it to another tab. */
+  readonly state: Uint8Array;
   /** What is pending then, oldest first: each change keeps its number and its time. */
   readonly pending: readonly PendingChange[];
   /** What can't be worked out, for a person. */
   readonly unclear: readonly { readonly number: number; readonly writes: readonly RecordWrite[] }[];
 }
 
+/** A row of the local store. */
+export interface StoredUpdate extends PendingChange {
+  readonly isPending: boolean;
+}
+
 /**
- * One change after the other: what it did to a record, between a document without it and one with it, is merged
+ * What the server takes as it is stays so: another tab may be sending it. What it had got is pending no longer. Of the
+ * rest, one change after the other: what it did to a record, between a document without it and one with it, is merged
  * into the new document.
  *
- * @param stored all that is stored but the pending rows
+ * @param epoch what had arrived before it was written anew, where the server has told it
  */
-export function rebase(
-  stored: readonly Uint8Array[],
-  pending: readonly PendingChange[],
-  next: Uint8Array,
-): Rebased {
-  const [whole, doc] = [docOf(stored), docOf([next])];
-  const isThere = arrivedOf(whole, pending, doc);
-  const fill = fillOf(whole, NOTHING); // behind a damaged row, say
-  const base = fill === null ? stored : [...stored, fill];
-  const [before, after] = [docOf(base), docOf(base)];
+export function rebase(stored: readonly StoredUpdate[], next: Uint8Array, epoch: Uint8Array | null): Rebased {
+  const former = new FormerDocuments(epoch);
+  const doc = docOf([next]);
   doc.clientID = idAbove(doc);
+  const [before, after] = [baseOf(stored), baseOf(stored)];
+  const state = [next];
   const unclear: Rebased['unclear'][number][] = [];
-  const made: PendingChange[] = [];
-  for (const change of pending) {
-    const { number, update } = change;
-    let isNew = false;
-    const typed = typedIn(after, () => {
-      isNew = updateOf(after, () => Y.applyUpdate(after, update)) !== null;
-    }).filter(({ place, name }) => !isThere(place, name, number));
-    const places = placesOf(after, [update]);
-    const { writes, left } = isNew
-      ? { writes: writesBetween(before, after, places), left: [] }
-      : withoutBase(places, after, doc);
-    const late = writes.map((write) => onlyFields(write, (name) => !isThere(write, name, number)));
-    const { made: again, failed } = makeAgain(doc, late, typed, { before, after });
-    Y.applyUpdate(before, update);
-    if (again !== null) made.push({ ...change, update: again });
-    const rest = [...left, ...failed];
-    if (rest.length > 0) unclear.push({ number, writes: rest });
+  const pending: PendingChange[] = [];
+  for (const { isPending, ...change } of stored) {
+    const { update } = change;
+    if (former.isAfter(update, doc)) {
+      if (isPending) pending.push(change);
+      else state.push(update);
+      Y.applyUpdate(doc, update);
+    } else if (isPending && !former.had(update)) {
+      const { made, left } = madeAgain(update, doc, { before, after });
+      if (made !== null) pending.push({ ...change, update: made });
+      if (left.length > 0) unclear.push({ number: change.number, writes: left });
+    }
+    if (isPending) for (const each of [before, after]) Y.applyUpdate(each, update);
   }
-  return { pending: made, unclear };
+  return { state: Y.mergeUpdates(state), pending, unclear };
+}
+
+/** `left`: what can't be worked out. */
+function madeAgain(update: Uint8Array, doc: Y.Doc, around: Around) {
+  const { before, after } = around;
+  let isNew = false;
+  const typed = typedIn(after, () => {
+    isNew = updateOf(after, () => Y.applyUpdate(after, update)) !== null;
+  });
+  const places = placesOf(after, [update]);
+  const { writes, left } = isNew
+    ? { writes: writesBetween(before, after, places), left: [] }
+    : withoutBase(places, after, doc);
+  const { made, failed } = makeAgain(doc, writes, typed, around);
+  return { made, left: [...left, ...failed] };
+}
+
+/** All that is stored but what is pending. */
+function baseOf(stored: readonly StoredUpdate[]): Y.Doc {
+  const doc = docOf(stored.flatMap(({ isPending, update }) => (isPending ? [] : update)));
+  const fill = fillOf(docOf(stored.map(({ update }) => update)), NOTHING); // behind a damaged row, say
+  if (fill !== null) Y.applyUpdate(doc, fill);
+  return doc;
 }
 
 /** A text that a change is about; `delta`: null where it can't be done once more like that. */
@@ -82,28 +105,6 @@ const onlyFields = (write: RecordWrite, which: (name: string) => boolean): Recor
 function shownAt(doc: Y.Doc, place: Place, name: string): unknown {
   const value = recordMap(doc, place.collection, place.id)?.get(name);
   return value instanceof Y.Text ? value.toDelta() : readAt(doc, place)?.[name];
-}
-
-/**
- * Applies the changes, and tells which fields the server has as one of them left them: up to there it had got them,
- * though it never said so, or they make no difference. Made once more, they would come twice.
- */
-function arrivedOf(mine: Y.Doc, pending: readonly PendingChange[], theirs: Y.Doc) {
-  const last = new Map<string, number>();
-  const dropped = new Set<string>();
-  for (const { number, update } of pending) {
-    Y.applyUpdate(mine, update);
-    for (const { fields, ...place } of placesOf(mine, [update])) {
-      const [one, other] = [readAt(mine, place), readAt(theirs, place)];
-      if (one === null) dropped.add(keyOf(place)); // it is deleted once more, and created anew
-      if (one === null || other === null || dropped.has(keyOf(place))) continue;
-      for (const name of [...fields, ...Object.keys(one)])
-        if (name !== null && equalityDeep(shownAt(mine, place, name), shownAt(theirs, place, name)))
-          last.set(keyOf(place, name), number);
-    }
-  }
-  return (place: Place, name: string, number: number): boolean =>
-    (last.get(keyOf(place, name)) ?? -1) >= number;
 }
 
 /** The state vector of a document without content. */

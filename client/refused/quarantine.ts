@@ -1,8 +1,8 @@
 /** What becomes of the changes that the server refuses, in one document on this device (C11). */
 import type * as Y from 'yjs';
 import type { RefusedExport } from '../api/api.js';
-import type { PendingChange, SyncSource } from '../connection/sync-source.js';
-import { rebase } from '../epochs/rebase.js';
+import type { SyncSource } from '../connection/sync-source.js';
+import { rebase, type StoredUpdate } from '../epochs/rebase.js';
 import { ClientError } from '../errors.js';
 import type { NewChange, StoreNews } from '../local-store/store.js';
 import type { Clock } from '../platform/platform.js';
@@ -56,14 +56,14 @@ export class Quarantine {
    * The server has written the document anew, and this is all of it (P10): what is pending is made once more on it,
    * and what can't be worked out is set aside. Rejects where that can't be stored: then all is as before.
    */
-  async moveTo(next: Uint8Array): Promise<void> {
+  async moveTo(next: Uint8Array, epoch: Uint8Array | null): Promise<void> {
     const reason = 'The document was written anew: compare the record, then retry or discard it.';
     await this.#options.replaceStored((news) => {
-      const { pending, unclear } = rebase(...partsOf(news), next);
+      const { state: whole, pending, unclear } = rebase(rowsOf(news), next, epoch);
       const asides = unclear.map(({ number, writes }) =>
         this.#asideOf(number, { code: 'REWRITTEN', reason }, writes),
       );
-      const state = next.length === EMPTY_STATE.length ? EMPTY_ANEW : next;
+      const state = whole.length === EMPTY_STATE.length ? EMPTY_ANEW : whole;
       return [...this.#rows(state, asides), ...pending.map(pendingRow)];
     }, false);
   }
@@ -119,15 +119,10 @@ export class Quarantine {
   }
 }
 
-/** Of all that is stored: what is not pending, and what is. */
-function partsOf({ changes }: StoreNews): [Uint8Array[], PendingChange[]] {
-  const stored: Uint8Array[] = [];
-  const waiting: PendingChange[] = [];
-  for (const { key, bytes, pending } of changes) {
+/** All that is stored of the document. */
+function rowsOf({ changes }: StoreNews): StoredUpdate[] {
+  return changes.flatMap(({ key, bytes, pending }) => {
     const row = unseal(bytes);
-    if (row === null || row.kind === 'aside') continue;
-    if (pending) waiting.push({ number: key, update: row.update, madeAt: row.madeAt });
-    else stored.push(row.update);
-  }
-  return [stored, waiting];
+    return row === null || row.kind === 'aside' ? [] : { ...row, number: key, isPending: pending };
+  });
 }

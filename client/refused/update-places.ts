@@ -30,11 +30,8 @@ export class Gap {
   /** Whether the update would stand on something that is left out, or deletes it. */
   isUnder(update: Uint8Array): boolean {
     const { structs, ds } = Y.decodeUpdate(update);
-    const hits = (id: unknown): boolean => id instanceof Y.ID && this.#has(id.client, id.clock, 1);
-    const builds = structs.some(
-      (it) => it instanceof Y.Item && (hits(it.origin) || hits(it.rightOrigin) || hits(it.parent)),
-    );
-    return builds || rangesOf(ds).some(({ client, clock, len }) => this.#has(client, clock, len));
+    const hits = ({ client, clock, len = 1 }: NamedRange): boolean => this.#has(client, clock, len);
+    return structs.flatMap(needsOf).some(hits) || rangesOf(ds).some(hits);
   }
 
   /** Takes its clocks, and is nothing: what comes behind it can be taken by who never gets it. */
@@ -104,5 +101,42 @@ const structsOf = (update: Uint8Array): Struct[] =>
 
 type DeleteSet = ReturnType<typeof Y.decodeUpdate>['ds'];
 
-const rangesOf = ({ clients }: DeleteSet) =>
+export const rangesOf = ({ clients }: DeleteSet) =>
   [...clients].flatMap(([client, ranges]) => ranges.map(({ clock, len }) => ({ client, clock, len })));
+
+interface NamedRange {
+  readonly client: number;
+  readonly clock: number;
+  readonly len?: number;
+}
+
+/** What a struct stands on. */
+const needsOf = (struct: Struct | Y.Skip): Y.ID[] =>
+  struct instanceof Y.Item
+    ? [struct.origin, struct.rightOrigin, struct.parent].filter((id) => id instanceof Y.ID)
+    : [];
+
+/** The ids that an update has, builds on or deletes; of each row of them the last. */
+export function namedIn(update: Uint8Array): Omit<NamedRange, 'len'>[] {
+  const { structs, ds } = Y.decodeUpdate(update);
+  const ends = [
+    ...structs.map(({ id: { client, clock }, length }) => ({ client, clock, len: length })),
+    ...rangesOf(ds),
+  ];
+  return [
+    ...structs.flatMap(needsOf),
+    ...ends.map(({ client, clock, len }) => ({ client, clock: clock + len - 1 })),
+  ];
+}
+
+/** Up to where a document would have each client that the update has something of; null where something before is missing. */
+export function endsIn(update: Uint8Array, doc: Y.Doc): ReadonlyMap<number, number> | null {
+  const ends = new Map<number, number>();
+  for (const struct of Y.decodeUpdate(update).structs) {
+    const { client, clock } = struct.id;
+    const end = ends.get(client) ?? Y.getState(doc.store, client);
+    if (clock > end || struct instanceof Y.Skip) return null;
+    ends.set(client, Math.max(end, clock + struct.length));
+  }
+  return ends;
+}

@@ -234,7 +234,7 @@ export class UserSession {
   /** Tries until local storage takes it. The document is opened anew then. */
   #take(next: NewDocument): void {
     if (this.#ended || next !== this.#next) return;
-    this.#taking = this.replica.refused.moveTo(next.state);
+    this.#taking = this.replica.refused.moveTo(next.state, next.epoch);
     this.#taking.catch((error: unknown) => {
       this.#options.platform.clock.after(STORAGE_PAUSE, () => this.#take(next));
       const reason = `The document could not be stored: ${String(error)}`;

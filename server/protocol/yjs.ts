@@ -6,6 +6,7 @@ import {
   type AwarenessEntry,
   CHECKPOINT,
   COMING,
+  EPOCH,
   MAX_TIMED,
   PERMISSION_DENIED,
   QUERY_AWARENESS,
@@ -38,6 +39,12 @@ export const messages = {
     }),
   /** The next message has so many bytes, and takes its time (N10). */
   coming: (bytes: number): Uint8Array => shared.numbers(COMING, bytes),
+  /** What had arrived before the document was written anew (P10). */
+  epoch: (bytes: Uint8Array): Uint8Array =>
+    encoding.encode((encoder) => {
+      encoding.writeVarUint(encoder, EPOCH);
+      encoding.writeVarUint8Array(encoder, bytes);
+    }),
   /** The server takes timed changes. */
   takesTimes: shared.numbers(TIMED, 0),
   /** Says nothing; y-websocket reconnects when it hears nothing for 30 s (N6). */

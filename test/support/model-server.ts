@@ -6,7 +6,7 @@ import type {
   WebSocketConstructor,
   WebSocketLike,
 } from '../../client/platform/platform.js';
-import { Epoch } from '../../server/documents/epochs/epoch.js';
+import { Epoch, retiredIn } from '../../server/documents/epochs/epoch.js';
 import { writtenAnew } from '../../server/documents/epochs/rewrite.js';
 import { type MadeAt, SenderClock } from '../../server/documents/later-wins/made-at.js';
 import { Replica } from '../../server/documents/replica.js';
@@ -77,7 +77,7 @@ export class ModelServer {
   /** Writes the document anew (P10): who has something of the old one is refused from here on. */
   rewrite(): void {
     const former = { revision: 0, mark: 0 };
-    const epoch = Epoch.after(this.#replica.epoch, this.doc.store.clients.keys(), former);
+    const epoch = Epoch.after(this.#replica.epoch, retiredIn(this.doc), former);
     const { update } = writtenAnew(this.doc, 3 + 10 * idsOf(epoch));
     this.#replica = this.#replicaOf([update], epoch);
     for (const socket of [...this.#sockets]) socket.closes(REWRITTEN);
@@ -91,6 +91,11 @@ export class ModelServer {
     } catch {
       return false;
     }
+  }
+
+  /** Who asks for it is told what had arrived before the document was written anew. */
+  epochFor(url: string): Uint8Array | null {
+    return new URL(url).searchParams.has('epoch') ? (this.#replica.epoch?.encode() ?? null) : null;
   }
 
   get doc(): Y.Doc {
@@ -107,7 +112,7 @@ export class ModelServer {
     };
   }
 
-  readonly fetch: Fetch = async (_url, { body, headers }) => {
+  readonly fetch: Fetch = async (url, { body, headers }) => {
     const { bytes, foreign } = this.line;
     this.asked++;
     if (foreign !== null) return answer(foreign.status, null, Buffer.from(foreign.body));
@@ -123,7 +128,8 @@ export class ModelServer {
       return answerOf(409, '{"code":"REWRITTEN"}');
     }
     const diff = stateVector.length > 0 ? Y.encodeStateAsUpdate(this.doc, stateVector) : new Uint8Array(0);
-    const content = encodeExchange({ stateVector: Y.encodeStateVector(this.doc), update: diff });
+    const epoch = this.epochFor(String(url)) ?? undefined;
+    const content = encodeExchange({ stateVector: Y.encodeStateVector(this.doc), update: diff, epoch });
     if (content.length > bytes) throw new TypeError('fetch failed');
     return answer(200, headers['Sync-Challenge'] ?? null, content);
   };
@@ -168,6 +174,7 @@ class ModelSocket implements WebSocketLike {
   onclose: ((event: { code: number; reason: string }) => void) | null = null;
   onerror: ((event: unknown) => void) | null = null;
   readonly #server: ModelServer;
+  readonly #url: string;
   readonly #challenge: string;
   readonly #clock = new SenderClock();
   readonly #waiting: Change[] = [];
@@ -178,6 +185,7 @@ class ModelSocket implements WebSocketLike {
 
   constructor(url: string, server: ModelServer) {
     this.#server = server;
+    this.#url = url;
     this.#challenge = new URL(url).searchParams.get('challenge') ?? '';
     const { bytes, foreign } = server.line;
     this.#up = bytes;
@@ -262,6 +270,8 @@ class ModelSocket implements WebSocketLike {
       return;
     }
     this.#isGreeted = true;
+    const epoch = this.#server.epochFor(this.#url);
+    if (epoch !== null) this.hears(messages.epoch(epoch));
     this.hears(messages.syncStep2(Y.encodeStateAsUpdate(this.#server.doc, stateVector)));
   }
 

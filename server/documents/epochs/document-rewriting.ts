@@ -9,7 +9,7 @@ import { countLiving, countStructs } from '../intake/living-size.js';
 import type { ReplicaHolder } from '../replica-holder.js';
 import type { DocumentRest } from '../sleep/document-rest.js';
 import { NO_MEMORY } from '../union/union-state.js';
-import { Epoch, markOf } from './epoch.js';
+import { Epoch, markOf, retiredIn } from './epoch.js';
 import { type Anew, NotRewritable, writtenAnew } from './rewrite.js';
 
 /** Client ids that a document may have: each costs every edit of every device. */
@@ -119,7 +119,7 @@ export class DocumentRewriting {
     const { epoch: old, doc } = replicas.current;
     const { revision } = history;
     const former = { revision, mark: markOf(Y.encodeStateVector(doc)) };
-    const epoch = Epoch.after(old, doc.store.clients.keys(), former).encode();
+    const epoch = Epoch.after(old, retiredIn(doc), former).encode();
     const snapshot = { update, stateVector, revision, memory: NO_MEMORY, epoch };
     await this.#options.store.compact(user, snapshot);
     size.replaceBy(update);

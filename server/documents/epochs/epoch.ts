@@ -1,21 +1,15 @@
 /**
  * What is kept of the documents that a rewritten one took the place of (P10): which Yjs clients had written them, so
- * that nothing that is built on them comes in any more.
+ * that nothing that is built on them comes in any more, and what had arrived of each, for devices that never heard so.
  */
 import { crc32 } from 'node:zlib';
-import * as decoding from 'lib0/decoding';
-import * as encoding from 'lib0/encoding';
+import * as Y from 'yjs';
+import { decodeEpoch, type EpochNote, encodeEpoch, type Retired } from '../../../shared/epoch.js';
 import { SyncError } from '../../errors.js';
 import type { UpdateScan } from '../../protocol/scan.js';
 
-const VERSION = 1;
-
-/** The document before this one, when it was last seen. */
-export interface Former {
-  readonly revision: number;
-  /** Of its state vector: the tag of an answer that showed it has both (H1). */
-  readonly mark: number;
-}
+/** The document before this one, when it was last seen; an answer that showed it has its mark in the tag (H1). */
+export type Former = Omit<EpochNote, 'retired'>;
 
 export const markOf = (stateVector: Uint8Array): number => crc32(stateVector);
 
@@ -26,15 +20,23 @@ export class Epoch {
   /** In ascending order. */
   readonly #retired: Float64Array;
   readonly former: Former;
+  readonly #bytes: Uint8Array;
 
-  private constructor(retired: Float64Array, former: Former) {
-    this.#retired = retired;
+  private constructor({ retired, ...former }: EpochNote, bytes: Uint8Array) {
+    this.#retired = Float64Array.from(retired, ({ client }) => client);
     this.former = former;
+    this.#bytes = bytes;
   }
 
   /** The one that begins when a document of these clients is rewritten. */
-  static after(old: Epoch | null, clients: Iterable<number>, former: Former): Epoch {
-    return new Epoch(Float64Array.from(new Set([...(old?.retired ?? []), ...clients])).sort(), former);
+  static after(old: Epoch | null, clients: readonly Retired[], former: Former): Epoch {
+    const all = new Map<number, Retired>();
+    for (const each of old === null ? [] : decodeEpoch(old.encode(), false).retired)
+      all.set(each.client, each);
+    for (const each of clients) all.set(each.client, each);
+    const retired = [...all.values()].sort((one, two) => one.client - two.client);
+    const note = { ...former, retired };
+    return new Epoch(note, encodeEpoch(note));
   }
 
   get retired(): Iterable<number> {
@@ -67,30 +69,27 @@ export class Epoch {
     if (this.retires(client) && !has(client)) throw new SyncError('REWRITTEN');
   }
 
-  /** Some 3 bytes for each client. */
+  /** Some 5 bytes for each client, and as many for each run of what was alive. A device is told the same. */
   encode(): Uint8Array {
-    return encoding.encode((encoder) => {
-      const { revision, mark } = this.former;
-      for (const number of [VERSION, revision, mark, this.#retired.length])
-        encoding.writeVarUint(encoder, number);
-      let before = 0;
-      for (const client of this.#retired) {
-        encoding.writeVarUint(encoder, client - before);
-        before = client;
-      }
-    });
+    return this.#bytes;
   }
 
   static decode(bytes: Uint8Array): Epoch {
-    const decoder = decoding.createDecoder(bytes);
-    decoding.readVarUint(decoder); // the version; there is one
-    const former = { revision: decoding.readVarUint(decoder), mark: decoding.readVarUint(decoder) };
-    const retired = new Float64Array(decoding.readVarUint(decoder));
-    let client = 0;
-    for (let index = 0; index < retired.length; index++) {
-      client += decoding.readVarUint(decoder);
-      retired[index] = client;
-    }
-    return new Epoch(retired, former);
+    return new Epoch(decodeEpoch(bytes, false), bytes);
   }
+}
+
+/** What a document has of each of its clients. */
+export function retiredIn(doc: Y.Doc): Retired[] {
+  return [...doc.store.clients].map(([client, structs]) => {
+    const living: number[] = [];
+    for (const struct of structs) {
+      if (!(struct instanceof Y.Item) || struct.deleted) continue;
+      const { clock } = struct.id;
+      if (living.at(-1) === clock) living.pop();
+      else living.push(clock);
+      living.push(clock + struct.length);
+    }
+    return { client, upTo: Y.getState(doc.store, client), living };
+  });
 }

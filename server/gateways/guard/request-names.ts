@@ -56,3 +56,6 @@ export const challengeIn = (text: string | null | undefined): string | null =>
 
 /** Whether a native client fetches a document anew that was rewritten; y-websocket does not (P10). */
 export const takesRewritesIn = (url: string): boolean => parameterOf(url, 'rewrites', 'is a plus') === '1';
+
+/** Whether it fetches such a document, and wants to know what had arrived before. */
+export const asksForEpochIn = (url: string): boolean => parameterOf(url, 'epoch', 'is a plus') === '1';

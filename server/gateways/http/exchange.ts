@@ -5,7 +5,7 @@ import type { UserDocument } from '../../documents/user-document.js';
 import { SyncError } from '../../errors.js';
 import { decodeExchange, type Exchange, encodeExchange } from '../../protocol/exchange.js';
 import { decodeStateVector } from '../../protocol/yjs.js';
-import { takesRewritesIn } from '../guard/request-names.js';
+import { asksForEpochIn, takesRewritesIn } from '../guard/request-names.js';
 import { sendBody } from './compression.js';
 import { arrivalOf, charge, grantOf, type HttpOptions, inOrder, originOf, withDocument } from './request.js';
 
@@ -39,7 +39,8 @@ export async function postYjs(options: HttpOptions, request: Request, response: 
     const answer = await inOrder(document, () => {
       if (saw !== null) document.checkStateVector(saw); // it may have been written anew in between
       const update = saw === null ? new Uint8Array(0) : document.diff(stateVector);
-      return { stateVector: document.stateVector(), update };
+      const epoch = asksForEpochIn(request.originalUrl) ? document.epoch?.encode() : undefined;
+      return { stateVector: document.stateVector(), update, epoch };
     });
     await document.durable();
     response.type('application/octet-stream');

@@ -311,8 +311,8 @@ export class UpgradeGateway implements ConnectionHost {
     const { maxPending, pendingTimeout } = this.#options.config;
     const { device, grant, asked } = outbox.peer;
     const { actor, mayWrite } = grant;
-    const { asksForTimes, takesRewrites } = asked;
-    const who = { device, actor, readOnly: !mayWrite, asksForTimes, takesRewrites };
+    const { asksForTimes, takesRewrites, asksForEpoch } = asked;
+    const who = { device, actor, readOnly: !mayWrite, asksForTimes, takesRewrites, asksForEpoch };
     const frames = this.#frames;
     return new YjsSession({ document, ...who, outbox, frames, now, uptime, maxPending, pendingTimeout });
   }

@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { type DeviceId, isDeviceId, isUserId, SHARED_DOCUMENT, type UserId } from '../../../shared/names.js';
 import { SyncError } from '../../errors.js';
 import {
+  asksForEpochIn,
   challengeIn,
   decoded,
   invalidDevice,
@@ -26,6 +27,8 @@ export interface UpgradeRequest {
   readonly asksForTimes: boolean;
   /** A native client that fetches a document anew that was rewritten (P10). */
   readonly takesRewrites: boolean;
+  /** It does so now. */
+  readonly asksForEpoch: boolean;
   /** What a native client wants to hear again, to know whom it speaks to (C10). */
   readonly challenge: string | null;
 }
@@ -49,6 +52,7 @@ export function readRequest(request: IncomingMessage, address: string): UpgradeR
     address,
     asksForTimes: parameterOf(url, 'times', 'is a plus') !== null,
     takesRewrites: via === 'yjs' && takesRewritesIn(url),
+    asksForEpoch: asksForEpochIn(url),
     challenge: via === 'yjs' ? challengeIn(parameterOf(url, 'challenge', 'is a plus')) : null,
   };
 }

@@ -24,6 +24,8 @@ export interface YjsSessionOptions {
   readonly asksForTimes?: boolean;
   /** The client fetches a document anew that was rewritten (P10). */
   readonly takesRewrites?: boolean;
+  /** It does so now, and wants to know what had arrived before. */
+  readonly asksForEpoch?: boolean;
   readonly outbox: YjsOutbox;
   /** Frames that all sessions of a server send; without it, each makes its own. */
   readonly frames?: SharedFrames;

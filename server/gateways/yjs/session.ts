@@ -97,6 +97,7 @@ export class YjsSession implements Follower {
       if (bytes === null) throw new SyncError('MALFORMED_UPDATE', 'A text message where bytes are expected.');
       const message = decodeMessage(bytes);
       this.#options.document.prepareFor(message);
+      if (this.#options.asksForEpoch) this.#options.document.needs();
       this.#enter(() => this.#handle(message, arrivedAt));
     });
   }
@@ -169,6 +170,7 @@ export class YjsSession implements Follower {
         document.checkStateVector(saw);
         if (!this.#answered) this.#saw ??= saw;
         this.#stateVector = message.stateVector;
+        this.#tellEpoch();
         this.#answerNext();
         return;
       }
@@ -201,6 +203,13 @@ export class YjsSession implements Follower {
       case 'auth':
         return;
     }
+  }
+
+  /** Before the document: it is the epoch of that one. */
+  #tellEpoch(): void {
+    const { document, asksForEpoch } = this.#options;
+    const epoch = asksForEpoch ? document.epoch : null;
+    if (epoch !== null) this.#sendDurable(messages.epoch(epoch.encode()));
   }
 
   /** One answer at a time: each may cost an encoding of the whole document, and wait for a slow reader. */

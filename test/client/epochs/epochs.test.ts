@@ -12,6 +12,7 @@ import type { SyncManager } from '../../../client/sync-manager.js';
 import { BreakableStorage } from '../../support/breakable-storage.js';
 import { closeClients, onDisk, statusWhere, synced, testClient } from '../../support/devices/test-client.js';
 import { emptyIndexedDb } from '../../support/fake-indexeddb.js';
+import { FaultyNetwork } from '../../support/faulty-network.js';
 import { type RewritingServer, useRewriting } from '../../support/rewriting-server.js';
 import { JWT, tokenFor } from '../../support/tokens.js';
 
@@ -210,6 +211,57 @@ describe('[P10] a device that is connected', () => {
     await statusWhere(client, () => client.getRecord('doctors', 'd')?.name === 'Kim');
     await statusWhere(client, () => client.getRecord('notes', 'a')?.n === 1);
     expect(other.status.current.refused).toEqual([]);
+  });
+});
+
+/** Lines on which what this device sends arrives, and answers get lost. */
+function losing() {
+  const network = new FaultyNetwork();
+  let isLost = false;
+  const get: Platform['fetch'] = async (...request) => {
+    const answer = await standardParts.fetch(...request);
+    if (isLost) throw new TypeError('fetch failed');
+    return answer;
+  };
+  const become = (lost: boolean): void => {
+    isLost = lost;
+    for (let n = 0; n < 10; n++) if (lost) network.loseSome();
+    if (!lost) network.loseNone();
+  };
+  return { parts: { WebSocket: network.WebSocket, fetch: get }, become };
+}
+
+describe('[P10 C4] what arrived, and was never answered', () => {
+  test.each(ways)('over %s is not done once more over what others did since', async (_, way) => {
+    const server = await useRewriting();
+    const { parts, become } = losing();
+    const [away, other] = [await open(server, { ...parts, ...way }), await open(server)];
+    await away.addData('notes', { id: 'a', x: 1, tags: ['one'] });
+    await away.addData('notes', { id: 'gone', old: true });
+    await synced(away);
+    await expect.poll(() => other.collection('notes').records).toHaveLength(2);
+    become(true);
+    await away.updateData('notes', 'a', { x: 2, tags: ['one', 'two'] });
+    await away.deleteData('notes', 'gone');
+    void away.forceSync().catch(() => {});
+    await expect.poll(() => other.getRecord('notes', 'gone')).toBeNull();
+    await away.disconnect();
+    expect(away.status.current.pendingChanges).toBe(2);
+    await away.updateData('notes', 'a', { y: 1 });
+    await other.addData('notes', { id: 'gone', again: true });
+    await other.updateData('notes', 'a', { x: 1, tags: ['two'] });
+    await synced(other);
+    await server.rewrite();
+    become(false);
+    await away.connect();
+    await synced(away);
+    const wanted = [
+      { id: 'a', x: 1, y: 1, tags: ['two'] },
+      { id: 'gone', again: true },
+    ];
+    expect(await notesOn(server)).toEqual(wanted);
+    expect(away.collection('notes').records).toEqual(wanted);
+    expect(away.status.current.refused).toEqual([]);
   });
 });
 

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
 import { rebase } from '../../../client/epochs/rebase.js';
+import { Epoch, retiredIn } from '../../../server/documents/epochs/epoch.js';
 import { rewritten } from '../../../server/documents/epochs/rewrite.js';
 import type { CollectionName, RecordId } from '../../../shared/names.js';
 import { assignRecord, readCollection, readRecord, recordMap, writeRecord } from '../../../shared/records.js';
@@ -43,17 +44,24 @@ interface Scene {
 function awayIn({ first, mine, arrived = 0, theirs = [], isMixed = false }: Scene) {
   const server = new Y.Doc();
   madeOn(server, [first]);
-  const stored = Y.encodeStateAsUpdate(server);
-  const device = docOf(stored);
-  const pending = madeOn(device, mine).map((update, i) => ({ number: i + 1, update, madeAt: 1_000 + i }));
+  const begin = Y.encodeStateAsUpdate(server);
+  const device = docOf(begin);
+  const pending = madeOn(device, mine).map((update, i) => ({
+    number: i + 1,
+    update,
+    madeAt: 1_000 + i,
+    isPending: true,
+  }));
   for (const { update } of pending.slice(0, arrived)) Y.applyUpdate(server, update);
   madeOn(server, theirs);
   const next = Y.encodeStateAsUpdate(rewritten(server, Math.floor(Math.random() * 2 ** 32)));
-  const base = isMixed ? Y.encodeStateAsUpdate(device) : stored;
-  const { pending: made, unclear } = rebase([base], pending, next);
-  const doc = docOf(next, ...made.map(({ update }) => update));
+  const base = isMixed ? Y.encodeStateAsUpdate(device) : begin;
+  const epoch = Epoch.after(null, retiredIn(server), { revision: 0, mark: 0 }).encode();
+  const stored = [{ number: 0, update: base, isPending: false }, ...pending];
+  const { state, pending: made, unclear } = rebase(stored, next, epoch);
+  const doc = docOf(state, ...made.map(({ update }) => update));
   expect(doc.store.pendingStructs).toBeNull();
-  return { made, unclear, doc, next: docOf(next), notes: readCollection(doc, NOTES) };
+  return { made, pending, unclear, doc, next: docOf(next), notes: readCollection(doc, NOTES) };
 }
 
 const write =
@@ -239,9 +247,95 @@ describe('[P10 D5] where others have changed the same', () => {
     expect(both.notes).toEqual([]);
   });
 
-  test('a record that both created has the fields of both (D4)', () => {
-    const { notes } = awayIn({ first: () => {}, mine: [write({ x: 1 })], theirs: [write({ y: 1 })] });
-    expect(notes).toEqual([{ id: 'a', x: 1, y: 1 }]);
+  test('a record that both created goes as it was made: the server unites them (D4)', () => {
+    const { made, pending } = awayIn({
+      first: () => {},
+      mine: [write({ x: 1 })],
+      theirs: [write({ y: 1 })],
+    });
+    expect(pending).toMatchObject(made);
+  });
+});
+
+describe('[P10] what the server had got, and never said so', () => {
+  const b = 'b' as RecordId;
+  const both: Change = (doc) => {
+    write({ x: 1, gone: 1 })(doc);
+    write({ x: 1 }, b)(doc);
+  };
+
+  test.each<[string, Change, Change]>([
+    ['a deletion, of a record that others created anew', drop(), write({ again: 1 })],
+    ['a removal, of a field that others wrote anew', remove('gone'), write({ gone: 2 })],
+    ['a field, that others changed', write({ x: 2 }), write({ x: 3 })],
+    ['a field, that others changed back', write({ x: 2 }), write({ x: 1 })],
+    ['a new record, that others deleted', write({ n: 1 }, 'c' as RecordId), drop('c' as RecordId)],
+  ])('%s: it is not done once more', (_, change, theirs) => {
+    const { made, unclear, doc, next } = awayIn({
+      first: both,
+      mine: [change],
+      arrived: 1,
+      theirs: [theirs],
+    });
+    expect([made, unclear]).toEqual([[], []]);
+    expect(readCollection(doc, NOTES)).toEqual(readCollection(next, NOTES));
+  });
+
+  test('a deletion that had not arrived is made, also of what others changed', () => {
+    const mine = [write({ x: 2 }), drop(), drop(b)];
+    const { notes } = awayIn({ first: both, mine, arrived: 2, theirs: [write({ x: 9 }, b)] });
+    expect(notes).toEqual([]);
+  });
+
+  test.each([1, 30])('%i elements of a list and as many letters, of which others took some away', (size) => {
+    const inside = (doc: Y.Doc, field: string) => recordMap(doc, NOTES, A)?.get(field);
+    const add =
+      (name: string): Change =>
+      (doc) => {
+        const [tags, text] = [inside(doc, 'tags') as Y.Array<unknown>, inside(doc, 'text') as Y.Text];
+        tags.push(Array.from({ length: size }, () => name));
+        text.insert(text.length, ` ${name.repeat(size)}`);
+      };
+    const first: Change = (doc) =>
+      void doc.getMap(NOTES).set(
+        A,
+        new Y.Map<unknown>([
+          ['tags', Y.Array.from(['x'])],
+          ['text', new Y.Text('x')],
+        ]),
+      );
+    const cut: Change = (doc) => {
+      (inside(doc, 'tags') as Y.Array<unknown>).delete(1, 1);
+      (inside(doc, 'text') as Y.Text).insert(0, 'Oh. ');
+    };
+    const mine = [add('a'), add('b')];
+    for (const arrived of [1, 2]) {
+      const { notes, unclear } = awayIn({ first, mine, arrived, theirs: [cut] });
+      const tags = [...`x${'a'.repeat(size - 1)}${'b'.repeat(size)}`];
+      const text = `Oh. x ${'a'.repeat(size)} ${'b'.repeat(size)}`;
+      expect([notes, unclear]).toEqual([[{ id: 'a', tags, text }], []]);
+    }
+  });
+});
+
+describe('[P10 C9] what another tab sends', () => {
+  test('while this one makes it once more is the same: nothing that was deleted comes back', () => {
+    const device = new Y.Doc();
+    const [added, deleted] = madeOn(device, [write({ x: 1 }), drop()]) as [Uint8Array, Uint8Array];
+    const server = rewritten(docOf(), 1);
+    const next = Y.encodeStateAsUpdate(server);
+    const epoch = Epoch.after(null, retiredIn(docOf()), { revision: 0, mark: 0 }).encode();
+    for (const isConfirmed of [false, true]) {
+      const stored = [
+        { number: 1, update: added, isPending: !isConfirmed },
+        { number: 2, update: deleted, isPending: true },
+      ];
+      const { state, pending } = rebase(stored, next, epoch);
+      const there = docOf(next, added, ...pending.map(({ update }) => update));
+      expect(readCollection(there, NOTES)).toEqual([]);
+      expect(pending.length).toBe(isConfirmed ? 1 : 2);
+      expect(readCollection(docOf(state), NOTES)).toHaveLength(isConfirmed ? 1 : 0);
+    }
   });
 });
 
