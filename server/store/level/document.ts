@@ -1,11 +1,10 @@
 import type { Snapshot } from 'classic-level';
 import * as Y from 'yjs';
 import { SyncError } from '../../errors.js';
-import { syncFolder } from '../../folders.js';
 import { updateLength } from '../../protocol/scan.js';
 import type { Former, StoredDocument } from '../store.js';
 import { plainVaults, type Vault, type Vaults } from './cipher.js';
-import { corrupt, type Database, isDamage, type Operation, put, readFailure } from './database.js';
+import { corrupt, type Database, type Operation, put, readFailure } from './database.js';
 import * as format from './format.js';
 import { historyRemoval, readDevices } from './history.js';
 import { restOf } from './rest.js';
@@ -250,31 +249,15 @@ export async function usersAfter(db: Database, after: string | null, limit: numb
 export type Progress = (done: number, total: number) => void;
 
 /**
- * Adopts what y-leveldb wrote. A part of the database that can't be read must not stop the rest (P5): whoever is
- * not adopted here is when loaded, or is found corrupt then.
- */
-export async function adoptDatabase(db: Database, onProgress: Progress): Promise<void> {
-  try {
-    await adoptAll(db, onProgress);
-  } catch (error) {
-    if (!isDamage(error)) throw error;
-  }
-}
-
-/**
- * Gives every document that y-leveldb wrote its checksums and its row, each in one atomic batch, and marks the
- * database when all have them; after a kill the next open goes on. A damaged document stays as it is, to be found
+ * Gives every document that y-leveldb wrote its checksums and its row. A damaged document stays as it is, to be found
  * when it is loaded.
  */
-async function adoptAll(db: Database, onProgress: Progress): Promise<void> {
-  if ((await db.get(format.FORMAT_KEY)) !== undefined) return;
+export async function adoptAll(db: Database, onProgress: Progress): Promise<void> {
   const users = await listUsers(db);
   for (const [index, user] of users.entries()) {
     await adoptDocument(db, user);
     onProgress(index + 1, users.length);
   }
-  await db.put(format.FORMAT_KEY, format.FORMAT, { sync: true });
-  await syncFolder(db.location);
 }
 
 async function adoptDocument(db: Database, user: string): Promise<void> {

@@ -61,9 +61,8 @@ export function userOf(stateVectorKey: Uint8Array): string {
   return decoding.readVarString(decoder);
 }
 
-/** Present once every document has its checksums. */
+/** The number of the format that all of the database has; see `migrations.ts`. */
 export const FORMAT_KEY = Buffer.from('!sync!format');
-export const FORMAT = Buffer.from('1');
 export const PROBE_KEY = Buffer.from('!sync!probe');
 /** What the server notes that belongs to no user. */
 export const noteKey = (name: string): Buffer => Buffer.from(`!sync!note!${name}`);

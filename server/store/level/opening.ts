@@ -1,7 +1,7 @@
 import type { KeyRing } from '../encryption/key-ring.js';
 import { CipherVaults, plainVaults, type Vaults } from './cipher.js';
 import { type Database, del, writeDurably } from './database.js';
-import { adoptDatabase, type Progress } from './document.js';
+import type { Progress } from './document.js';
 import {
   checkKeys,
   type EncryptionMark,
@@ -13,6 +13,7 @@ import {
 import { removeLeftovers, rewriteRanges, unfinishedErasures } from './erasure.js';
 import { openDatabase } from './folder.js';
 import * as format from './format.js';
+import { checkFormat, migrate } from './migrations.js';
 
 export interface Opening {
   readonly folder: string;
@@ -40,8 +41,9 @@ interface Opened {
 }
 
 async function prepare(opened: Opened, { folder, keys, onProgress = () => {} }: Opening): Promise<Vaults> {
+  await checkFormat(opened.db, folder);
   const mark = await checkKeys(opened.db, keys ?? null);
-  await adoptDatabase(opened.db, onProgress);
+  await migrate(opened.db, onProgress);
   if (keys !== undefined) await encrypt(opened, mark, { folder, keys, onProgress });
   await finishErasures(opened, folder);
   return keys === undefined ? plainVaults : new CipherVaults(keys);
