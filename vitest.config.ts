@@ -12,6 +12,7 @@ const LONGEST = [
   'test/kill',
   'commands',
   'browser/looks',
+  'browser/plays',
   'store/erasure',
   'browser/faults',
   'convergence',

@@ -1,4 +1,5 @@
 import { useCallback, useRef, useState } from 'react';
+import type { Actors } from './actors.js';
 import { COLLECTION } from './appointments.js';
 import type { Device } from './device.js';
 import { DevicePane } from './device-pane.js';
@@ -6,14 +7,17 @@ import { HistoryPanel } from './history-panel.js';
 import type { JsonDevice } from './json-device.js';
 import { JsonPane } from './json-pane.js';
 import { PaneTabs } from './pane-tabs.js';
+import type { Player } from './play/player.js';
+import { Theatre } from './play/theatre.js';
 import { addSamples } from './samples.js';
-import { Scenarios } from './scenarios.js';
 import { useMedia } from './theme.js';
 import { TopBar } from './top-bar.js';
 
 interface AppProps {
   readonly devices: readonly [Device, Device];
   readonly oldApp: JsonDevice;
+  readonly actors: Actors;
+  readonly player: Player;
 }
 
 /** Null: closed; an id of null: the history of all appointments. */
@@ -22,7 +26,7 @@ type OpenHistory = { readonly id: string | null } | null;
 /** Where three panes have no room beside each other. */
 const NARROW = matchMedia('(max-width: 759px)');
 
-export function App({ devices, oldApp }: AppProps) {
+export function App({ devices, oldApp, actors, player }: AppProps) {
   const [history, setHistory] = useState<OpenHistory>(null);
   const opener = useRef<Element>(null);
   const narrow = useMedia(NARROW);
@@ -39,9 +43,9 @@ export function App({ devices, oldApp }: AppProps) {
   return (
     <div className="page" data-history={history !== null || undefined}>
       <TopBar onSample={() => void addSamples(devices[0].client)} onHistory={() => open(null)} />
-      <Scenarios open={!narrow} />
+      <Theatre player={player} />
       <div className="stage">
-        <PaneTabs narrow={narrow}>
+        <PaneTabs narrow={narrow} actors={actors}>
           {devices.map((device) => (
             <DevicePane
               key={device.name}

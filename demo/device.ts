@@ -9,6 +9,8 @@ export interface Device {
   readonly name: DeviceName;
   readonly title: string;
   readonly client: SyncClient;
+  /** How often somebody has written on it, since the page is open. */
+  readonly writes: () => number;
 }
 
 export const networkSetting = (name: DeviceName): string => `${name}:network`;
@@ -20,6 +22,7 @@ export const setNetwork = (name: DeviceName, on: boolean): void =>
 
 export function openDevice(name: DeviceName, title: string): Device {
   const client = createSyncClient();
+  const writes = countWrites(client);
   const autoConnect = wantsNetwork(name);
   const started = client.initialize({
     serverUrl: location.origin,
@@ -29,7 +32,25 @@ export function openDevice(name: DeviceName, title: string): Device {
     autoConnect,
   });
   void started.then(() => followNetwork(client, name, autoConnect));
-  return { name, title, client };
+  return { name, title, client, writes };
+}
+
+/** Views tell that a record changed, and not who changed it: this page also draws who did. */
+function countWrites(client: SyncClient): () => number {
+  let count = 0;
+  const counted =
+    <Args extends unknown[], Result>(write: (...args: Args) => Result) =>
+    (...args: Args): Result => {
+      count += 1;
+      return write.apply(client, args);
+    };
+  const { addData, updateData, deleteData } = client;
+  Object.assign(client, {
+    addData: counted(addData),
+    updateData: counted(updateData),
+    deleteData: counted(deleteData),
+  });
+  return () => count;
 }
 
 function followNetwork(client: SyncClient, name: DeviceName, isOn: boolean): void {

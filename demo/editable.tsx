@@ -22,7 +22,6 @@ export function Editable(props: EditableProps) {
   const [editing, setEditing] = useState(false);
   const button = useRef<HTMLButtonElement>(null);
   const hadFocus = useRef(false);
-  const flashes = useFlashes(value);
   useEffect(() => {
     if (!editing && hadFocus.current) button.current?.focus();
     hadFocus.current = false;
@@ -42,10 +41,23 @@ export function Editable(props: EditableProps) {
       aria-label={`${label}: ${isEmpty ? hint : words}. Edit`}
       onClick={() => setEditing(true)}
     >
-      <span key={flashes} className={flashes > 0 ? 'flash' : undefined}>
-        {isEmpty ? hint : shown}
-      </span>
+      <Flash value={value}>{isEmpty ? hint : shown}</Flash>
     </button>
+  );
+}
+
+interface FlashProps {
+  readonly value: string;
+  readonly children: ReactNode;
+}
+
+/** What is shown of a value, lit up when it changes. */
+export function Flash({ value, children }: FlashProps) {
+  const flashes = useFlashes(value);
+  return (
+    <span key={flashes} className={flashes > 0 ? 'flash' : undefined}>
+      {children}
+    </span>
   );
 }
 

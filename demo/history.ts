@@ -6,6 +6,7 @@ import { DEVICE_IDS, USER } from './identity.js';
 
 export interface HistoryEntry {
   readonly revision: number;
+  readonly collection: string;
   readonly id: string;
   readonly before: SyncRecord | null;
   readonly after: SyncRecord | null;
@@ -33,19 +34,19 @@ async function answerOf<T>(response: Response): Promise<T> {
   throw new Error(body?.message ?? `The server answered ${response.status}.`);
 }
 
-async function fetchHistory(id: string | null, signal: AbortSignal): Promise<readonly HistoryEntry[]> {
-  const query = new URLSearchParams({
-    collection: COLLECTION,
-    limit: String(LIMIT),
-    ...(id !== null && { id }),
-  });
+export async function fetchHistory(
+  collection: string,
+  id: string | null,
+  signal: AbortSignal,
+): Promise<readonly HistoryEntry[]> {
+  const query = new URLSearchParams({ collection, limit: String(LIMIT), ...(id !== null && { id }) });
   const response = await fetch(`${ADDRESS}?${query}`, { signal });
   return (await answerOf<{ entries: HistoryEntry[] }>(response)).entries;
 }
 
 /** Brings a record back as it was after this entry; as it was before it, where the entry deleted it. */
-export async function restore({ id, after, revision }: HistoryEntry): Promise<void> {
-  const wanted = { collection: COLLECTION, id, revision: after === null ? revision - 1 : revision };
+export async function restore({ collection, id, after, revision }: HistoryEntry): Promise<void> {
+  const wanted = { collection, id, revision: after === null ? revision - 1 : revision };
   const headers = { 'Content-Type': 'application/json', 'Device-ID': DEVICE_IDS.history };
   const init = { method: 'POST', headers, body: JSON.stringify(wanted) };
   await answerOf(await fetch(`${ADDRESS}/restore`, init));
@@ -98,7 +99,7 @@ export function useHistory(id: string | null, onChange: (listener: () => void) =
 
 async function loadHistory(id: string | null, signal: AbortSignal): Promise<Loaded> {
   try {
-    return { entries: await fetchHistory(id, signal), error: null };
+    return { entries: await fetchHistory(COLLECTION, id, signal), error: null };
   } catch (error) {
     // A failed fetch has no better words than "Failed to fetch".
     const message = error instanceof TypeError ? 'The server can’t be reached.' : String(error);

@@ -61,12 +61,18 @@ export class JsonDevice {
   #retry: ReturnType<typeof setTimeout> | undefined;
   #pause = FIRST_PAUSE;
   #count = 0;
+  #writes = 0;
 
   constructor(user: string, deviceId: string) {
     this.#user = user;
     this.deviceId = deviceId;
     this.#state = { connection: 'offline', log: [], ...this.#load() };
     if (this.#state.wanted) this.#connect();
+  }
+
+  /** How often somebody has written on it, since the page is open. */
+  get writes(): number {
+    return this.#writes;
   }
 
   get state(): JsonState {
@@ -102,6 +108,7 @@ export class JsonDevice {
   }
 
   #enqueue(type: Queued['type'], data: Queued['data']): void {
+    this.#writes += 1;
     const change = { ack: crypto.getRandomValues(new Uint32Array(1)).join(), type, data };
     this.#set({
       queue: [...this.#state.queue, change],

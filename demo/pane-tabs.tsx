@@ -1,21 +1,19 @@
-import { type KeyboardEvent, type ReactNode, useRef, useState } from 'react';
+import { type KeyboardEvent, type ReactNode, useRef, useState, useSyncExternalStore } from 'react';
+import type { Actor, Actors } from './actors.js';
 import type { PaneName } from './pane.js';
 
 interface PaneTabsProps {
   readonly narrow: boolean;
+  readonly actors: Actors;
   /** One for each tab. */
   readonly children: ReactNode;
 }
 
-const TABS: readonly (readonly [name: PaneName, title: string])[] = [
-  ['phone', 'Phone'],
-  ['tablet', 'Tablet'],
-  ['old-app', 'Old app'],
-];
+const TABS: readonly PaneName[] = ['phone', 'tablet', 'old-app'];
 const STEPS: Readonly<Record<string, number>> = { ArrowRight: 1, ArrowLeft: -1 };
 
 /** The panes beside each other or, on a narrow screen, one at a time. All of them live on behind the tabs. */
-export function PaneTabs({ narrow, children }: PaneTabsProps) {
+export function PaneTabs({ narrow, actors, children }: PaneTabsProps) {
   const [current, setCurrent] = useState(0);
   const list = useRef<HTMLDivElement>(null);
   const panes = [children].flat(2);
@@ -28,7 +26,7 @@ export function PaneTabs({ narrow, children }: PaneTabsProps) {
     <main className="panes">
       {narrow && (
         <div ref={list} className="tabs" role="tablist" aria-label="Devices" onKeyDown={onKeyDown}>
-          {TABS.map(([name, title], index) => (
+          {TABS.map((name, index) => (
             <button
               key={name}
               type="button"
@@ -40,12 +38,12 @@ export function PaneTabs({ narrow, children }: PaneTabsProps) {
               tabIndex={index === current ? 0 : -1}
               onClick={() => setCurrent(index)}
             >
-              {title}
+              <TabLabel actor={actors[name]} />
             </button>
           ))}
         </div>
       )}
-      {TABS.map(([name], index) => (
+      {TABS.map((name, index) => (
         <div
           key={name}
           className="panel"
@@ -57,5 +55,20 @@ export function PaneTabs({ narrow, children }: PaneTabsProps) {
         </div>
       ))}
     </main>
+  );
+}
+
+/** Its device, and how it is: what is behind the other tabs need not be looked up. */
+function TabLabel({ actor }: { readonly actor: Actor }) {
+  const isOnline = useSyncExternalStore(actor.subscribe, () => actor.isOnline());
+  const pending = useSyncExternalStore(actor.subscribe, () => actor.pending());
+  return (
+    <>
+      {actor.title}
+      <span className="tab-state" data-online={isOnline}>
+        <span className="dot" /> {isOnline ? 'online' : 'offline'}
+        {pending > 0 && `, ${pending} pending`}
+      </span>
+    </>
   );
 }

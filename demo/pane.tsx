@@ -4,6 +4,12 @@ import { NetworkSwitch } from './network-switch.js';
 
 export type PaneName = 'phone' | 'tablet' | 'old-app';
 
+export const TITLES: Readonly<Record<PaneName, string>> = {
+  phone: 'Phone',
+  tablet: 'Tablet',
+  'old-app': 'Old app',
+};
+
 interface PaneProps {
   readonly name: PaneName;
   readonly title: string;

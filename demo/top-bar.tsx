@@ -17,8 +17,8 @@ export function TopBar({ onSample, onHistory }: TopBarProps) {
         <div>
           <h1>Edit offline, on every device. Nothing is lost when they meet.</h1>
           <p>
-            <strong>telemed-sync</strong> keeps the records of a practice together. Play a scene, or switch
-            devices off and edit by yourself: all of this page is live.
+            This is <strong>telemed-sync</strong>, live: play a scene, or switch devices off and edit by
+            yourself.
           </p>
         </div>
       </div>

@@ -61,11 +61,14 @@ async function inspectAll(page: Page, what: string): Promise<void> {
 browserTest('light, dark and narrow, the history closed and open: axe finds nothing serious', async () => {
   const server = await useDemoServer();
   const newTab = await useBrowser({ ...WIDE, reducedMotion: 'reduce' });
-  const { page, phone, tablet, oldApp, entries } = await Demo.open(await newTab(), server);
+  const demo = await Demo.open(await newTab(), server, 'user=visitor&pace=0.05');
+  const { page, phone, tablet, oldApp, entries } = demo;
   await inspect(page, 'light-empty');
   await page.getByTestId('sample').click();
   await phone.pending(0);
   await sees(() => tablet.cards.count(), 5);
+  await demo.play('lists');
+  await page.getByText('This in your app').click();
   await phone.edit('Anna Weber', 'room', '12');
   await phone.setStatus('Anna Weber', 'arrived');
   await sees(() => oldApp.record('Anna Weber').getByTestId('json-status').allTextContents(), ['"arrived"']);

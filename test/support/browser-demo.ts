@@ -148,6 +148,18 @@ export class Demo {
     return demo;
   }
 
+  /** Plays a scene; resolves with what was merged from whom. */
+  async play(scene: string): Promise<string | null> {
+    await this.page.getByTestId(`play-${scene}`).click();
+    await this.page.locator('[data-testid=stage][data-phase=playing]').waitFor();
+    return this.page.getByTestId('merged').textContent();
+  }
+
+  /** What the drawing shows of a device, the newest value of each field. */
+  drawn(side: 'left' | 'right'): Promise<string[]> {
+    return this.page.getByTestId(`drawn-${side}`).locator('dd').allTextContents();
+  }
+
   /** From now on looks out for something, however briefly it is shown; the result resolves once it was. */
   async lookOut(testId: string): Promise<() => Promise<void>> {
     const lookout = await this.page.evaluateHandle((id) => {
