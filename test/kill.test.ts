@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import * as Y from 'yjs';
+import { runBackupKills } from './faults/backup-kills.js';
 import { runCrashes } from './faults/crash.js';
 import { runEio } from './faults/eio.js';
 import { runHangs } from './faults/hang.js';
@@ -87,4 +88,12 @@ describe('the server is killed under load, and started again on the same folder'
     },
     120_000,
   );
+});
+
+describe('a backup, and a restore, is killed at a random moment', () => {
+  it('[P11] no part of one passes for a backup, or for a database, seed 6', async () => {
+    const { kills, problems } = await runBackupKills({ seed: 6, rounds: 1 });
+    expect(problems).toEqual([]);
+    expect(kills).toBeGreaterThan(0);
+  }, 120_000);
 });

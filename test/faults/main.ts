@@ -1,11 +1,12 @@
 /**
- * `npm run test:faults [-- crash|disk|power|eio|hang…] [--short] [--seed N] [--runs N]`: all faults unless some are named;
+ * `npm run test:faults [-- backup|crash|disk|power|eio|hang…] [--short] [--seed N] [--runs N]`: all faults unless some are named;
  * ends with one line, and with 1 when anything was lost.
  */
 import { spawn } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { buildIfOld } from '../support/build.js';
+import { runBackupKills } from './backup-kills.js';
 import { type CrashResult, runCrashes } from './crash.js';
 import { runEio } from './eio.js';
 import { type HangResult, runHangs } from './hang.js';
@@ -24,9 +25,10 @@ interface Verdict {
   readonly said: string;
 }
 
-type Fault = 'crash' | 'disk' | 'power' | 'eio' | 'hang';
+type Fault = 'backup' | 'crash' | 'disk' | 'power' | 'eio' | 'hang';
 
 const RUNS = {
+  backup: { long: 20, short: 2 },
   crash: { long: 100, short: 3 },
   power: { long: 100, short: 8 },
   eio: { long: 100, short: 3 },
@@ -68,7 +70,14 @@ async function runFullDisk(): Promise<Verdict> {
   return { passed, said: passed ? 'passed or skipped' : 'FAILED' };
 }
 
+async function runKilledBackups(): Promise<Verdict> {
+  const { kills, problems } = await runBackupKills(optionsOf('backup'));
+  for (const problem of problems) say(`WRONG: ${problem}`);
+  return { passed: problems.length === 0, said: `${kills} kills, ${problems.length} problems` };
+}
+
 const FAULTS: Record<Fault, () => Promise<Verdict>> = {
+  backup: runKilledBackups,
   crash: async () => verdictOn(await runCrashes(optionsOf('crash'))),
   disk: runFullDisk,
   power: async () => {

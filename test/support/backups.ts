@@ -11,11 +11,11 @@ import { LevelStore } from '../../server/store/level/level-store.js';
 import type { StoredDocument } from '../../server/store/store.js';
 import type { UserId } from '../../shared/names.js';
 
-/** A folder that is gone when the test ends. */
-export async function useRoom(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'backups-'));
-  onTestFinished(() => rm(folder, { recursive: true, force: true }));
-  return folder;
+/** A folder that is gone when the test ends, and where data and backups are in it. */
+export async function useRoom(): Promise<{ room: string; data: string; backups: string }> {
+  const room = await mkdtemp(join(tmpdir(), 'backups-'));
+  onTestFinished(() => rm(room, { recursive: true, force: true }));
+  return { room, data: join(room, 'data'), backups: join(room, 'backups') };
 }
 
 /** What is printed by a command that comes to its end, in this process. */

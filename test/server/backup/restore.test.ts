@@ -1,0 +1,258 @@
+/** What comes after a restore: who was erased, what devices bring, who gets in, and what a server writes. */
+import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import * as Y from 'yjs';
+import { command, documentsIn, useRoom } from '../../support/backups.js';
+import { ConnectedDevice } from '../../support/devices/connected-device.js';
+import { findInFiles } from '../../support/raw-files.js';
+import { startServer, type TestServer } from '../../support/server.js';
+import { bearer, JWT, tokenFor } from '../../support/tokens.js';
+import { openNative, useJson, useNative, useServer } from '../../support/use.js';
+
+const ADMIN_TOKEN = 'admin-admin-admin';
+
+let room: string;
+let data: string;
+let backups: string;
+beforeEach(async () => {
+  ({ room, data, backups } = await useRoom());
+});
+
+const start = (options: Readonly<Record<string, string>> = {}): Promise<TestServer> =>
+  useServer({ DATA_DIR: data, ADMIN_TOKEN, ...options });
+
+async function backUp(): Promise<string> {
+  const { data: said } = await command(['backup', backups], { DATA_DIR: data });
+  return String(said.folder);
+}
+
+const restore = (folder: string, ...more: string[]) =>
+  command(['restore', folder, ...more], { DATA_DIR: data });
+
+async function write(server: TestServer, user: string, id: string, note: string): Promise<void> {
+  const json = await useJson(server, user, 'tablet');
+  json.update('notes', { id, note }, { ack: id });
+  await json.next('ACK');
+}
+
+/** The ids of all notes. */
+async function notesOf({ url }: TestServer, user: string): Promise<unknown[]> {
+  const all = (await (await fetch(`${url}/api/sync/${user}`)).json()) as { notes?: { id: unknown }[] };
+  return (all.notes ?? []).map(({ id }) => id);
+}
+
+const erase = ({ url }: TestServer, user: string) =>
+  fetch(`${url}/admin/users/${user}`, { method: 'DELETE', headers: bearer(ADMIN_TOKEN) });
+
+/** What a device of anna has that was offline since the backup. */
+let laptop: Y.Doc;
+
+/** A server with anna and ben, stopped, and its backup. */
+async function backedUp(): Promise<string> {
+  const server = await start();
+  await write(server, 'anna', 'a', 'Zq7Wk93Vb2Xj');
+  const device = await useNative(server, 'anna', 'laptop');
+  device.close();
+  laptop = device.doc;
+  await write(server, 'ben', 'b', 'note of ben');
+  await server.app.close();
+  return backUp();
+}
+
+/** The same, and anna is erased since. */
+async function erasedSince(): Promise<string> {
+  const folder = await backedUp();
+  const server = await start();
+  await write(server, 'anna', 'a2', 'Zq7Wk93Vb2Xj');
+  await erase(server, 'anna');
+  await server.app.close();
+  return folder;
+}
+
+async function expectAnnaErased(): Promise<void> {
+  expect(await findInFiles(data, ['Zq7Wk93Vb2Xj'])).toEqual([]);
+  const server = await start();
+  expect(await notesOf(server, 'anna')).toEqual([]);
+  expect(await notesOf(server, 'ben')).toEqual(['b']);
+  const late = openNative(server, 'anna', 'laptop', { doc: laptop });
+  await late.until(() => late.closes.length > 0);
+  expect(late.closes).toEqual([4410]);
+}
+
+describe('[P11] [P7] who was erased since the backup stays erased', () => {
+  test('by the database that is replaced, which is kept until somebody removes it', async () => {
+    const folder = await erasedSince();
+    const refused = await restore(folder);
+    expect([refused.code, refused.out]).toEqual([1, expect.stringContaining('--replace')]);
+    const before = await documentsIn(data);
+    const { code, data: said } = await restore(folder, '--replace');
+    expect([code, said]).toEqual([0, expect.objectContaining({ users: 2, erased: 1, damaged: [] })]);
+    expect(await documentsIn(String(said.replaced))).toEqual(before);
+    await expectAnnaErased();
+  });
+
+  test('by a newer backup beside it, where the data is lost', async () => {
+    const folder = await erasedSince();
+    await backUp();
+    await rm(data, { recursive: true });
+    expect((await restore(folder)).data).toMatchObject({ erased: 1 });
+    await expectAnnaErased();
+  });
+
+  test('by a file of users, where the data is damaged; without it, nothing is restored', async () => {
+    const folder = await erasedSince();
+    await rm(join(data, 'CURRENT'));
+    const refused = await restore(folder, '--replace');
+    expect([refused.code, refused.out]).toEqual([1, expect.stringContaining('--erased FILE')]);
+    const file = join(room, 'erased');
+    await writeFile(file, 'anna\nnobody\n');
+    expect((await restore(folder, '--replace', '--erased', file)).data).toMatchObject({ erased: 1 });
+    const [replaced = ''] = (await readdir(data)).filter((name) => name.startsWith('replaced-'));
+    await rm(join(data, replaced), { recursive: true });
+    await expectAnnaErased();
+  });
+
+  test('but what came after an erasure that the backup has, too, is there', async () => {
+    const server = await start();
+    await write(server, 'anna', 'a', 'before');
+    await erase(server, 'anna');
+    const fresh = await useJson(server, 'anna', 'another');
+    fresh.update('notes', { id: 'new', note: 'after' }, { ack: '1' });
+    await fresh.next('ACK');
+    await server.app.close();
+    const folder = await backUp();
+    expect((await restore(folder, '--replace')).data).toMatchObject({ erased: 0 });
+    expect(await notesOf(await start(), 'anna')).toEqual(['new']);
+  });
+
+  test('and an erasure later removes what was replaced', async () => {
+    const folder = await backedUp();
+    await restore(folder, '--replace');
+    const replaced = async () => (await readdir(data)).filter((name) => name.startsWith('replaced-'));
+    expect(await replaced()).toHaveLength(1);
+    expect(await findInFiles(data, ['Zq7Wk93Vb2Xj'])).not.toEqual([]);
+    await erase(await start(), 'anna');
+    expect(await replaced()).toEqual([]);
+  });
+});
+
+describe('[P11] after a restore', () => {
+  test('[P6] devices send what the backup lacks: ours, y-websocket, and what a JSON device had not sent', async () => {
+    const first = await start();
+    const ours = new ConnectedDevice(first.url, 'anna');
+    onTestFinished(() => ours.close());
+    ours.source.create('patients', 'ours', { name: 'Anna' });
+    await ours.online();
+    const plain = await useNative(first, 'anna', 'laptop');
+    await first.app.close();
+    const folder = await backUp();
+    const second = await start({ PORT: String(first.port) });
+    ours.source.create('patients', 'ours-later', { name: 'Cleo' });
+    await ours.until(() => ours.report?.connection === 'online');
+    await ours.connection.flush();
+    plain.record('patients', 'plain-later').set('name', 'Ben');
+    await plain.saved();
+    await second.app.close();
+    await restore(folder, '--replace');
+    const third = await start({ PORT: String(first.port) });
+    const json = await useJson(third, 'anna', 'tablet');
+    json.update(
+      'patients',
+      { id: 'json-later', name: 'Dora' },
+      { timestamp: new Date().toISOString(), ack: '1' },
+    );
+    await json.next('ACK');
+    const found = await useNative(third, 'anna', 'new');
+    const all = ['json-later', 'ours', 'ours-later', 'plain-later'];
+    await found.until(() => Object.keys(found.json().patients ?? {}).length === all.length);
+    expect(Object.keys(found.json().patients ?? {}).sort()).toEqual(all);
+  });
+
+  test('[P6] the server writes with Yjs ids that it did not have after the backup', async () => {
+    const idsOf = async (server: TestServer) => {
+      const device = await useNative(server, 'anna', 'reader');
+      return [...Y.decodeStateVector(Y.encodeStateVector(device.doc)).keys()];
+    };
+    const folder = await backedUp();
+    const second = await start();
+    await write(second, 'anna', 'later', 'gone');
+    const lost = await idsOf(second);
+    await second.app.close();
+    await restore(folder, '--replace');
+    const third = await start();
+    const kept = await idsOf(third);
+    await write(third, 'anna', 'latest', 'here');
+    const made = (await idsOf(third)).filter((id) => !kept.includes(id));
+    expect(made).toHaveLength(1);
+    expect(lost).not.toContain(made[0]);
+  });
+
+  test.each(['beside', 'inside'])(
+    '[A2] a token that was taken back stays so, its list %s the data',
+    async (place) => {
+      const options = { ...JWT, ADMIN_TOKEN, DATA_DIR: data };
+      const inside = join(data, 'access');
+      if (place === 'inside') {
+        await (await startServer({ DATA_DIR: data })).app.close();
+        await mkdir(inside);
+        await writeFile(join(inside, 'revoked.jsonl'), '');
+      }
+      await (await useServer(options)).app.close();
+      const folder = await backUp();
+      const stolen = await tokenFor('anna', { jti: 'stolen' });
+      const second = await useServer(options);
+      const revoked = await fetch(`${second.url}/admin/revoke`, {
+        method: 'POST',
+        headers: bearer(ADMIN_TOKEN),
+        body: JSON.stringify({ jti: 'stolen' }),
+      });
+      expect(revoked.status).toBe(200);
+      await second.app.close();
+      await restore(folder, '--replace');
+      const third = await useServer(options);
+      expect((await fetch(`${third.url}/api/sync/anna`, { headers: bearer(stolen) })).status).toBe(401);
+    },
+  );
+});
+
+describe('[P11] a restore that was cut off', () => {
+  test('when all was made is completed by the next; a server says so instead of opening anything', async () => {
+    const folder = await backedUp();
+    const whole = await documentsIn(data);
+    await restore(folder, '--replace');
+    // As after each step of the move.
+    for (const steps of [1, 2, 3]) {
+      const made = join(data, steps === 3 ? 'arriving' : 'restored');
+      await mkdir(made);
+      for (const name of await readdir(data)) {
+        if (/^(CURRENT|MANIFEST.*|\d+\.(ldb|log))$/.test(name) && !(steps === 3 && name.endsWith('.ldb')))
+          await rename(join(data, name), join(made, name));
+      }
+      if (steps === 2) await mkdir(join(data, 'departing'));
+      await expect(startServer({ DATA_DIR: data })).rejects.toThrow(
+        'run the same `telemed-sync restore` again',
+      );
+      expect((await restore(folder)).data).toEqual({ completed: true });
+      expect(await documentsIn(data)).toEqual(whole);
+    }
+  });
+
+  test('while it was made leaves the database of before, and is begun anew', async () => {
+    const folder = await backedUp();
+    await mkdir(join(data, 'restoring'));
+    await writeFile(join(data, 'restoring', 'CURRENT'), 'half of it');
+    const server = await start();
+    await write(server, 'ben', 'more', 'since then');
+    await server.app.close();
+    expect((await restore(folder, '--replace')).code).toBe(0);
+    expect((await documentsIn(data)).get('ben' as never)?.revision).toBe(1);
+  });
+
+  test('is not begun while a server runs', async () => {
+    const folder = await backedUp();
+    await start();
+    const refused = await restore(folder, '--replace');
+    expect([refused.code, refused.out]).toEqual([1, expect.stringContaining('in use by another process')]);
+  });
+});
