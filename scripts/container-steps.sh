@@ -44,6 +44,7 @@ copy() {
 # Only root may give files away; without it, the folder of the data is ours anyway.
 run() {
   local command="${*//\/data/$stage/data}"
+  command="${command//\/access/$stage/access}"
   ((EUID == 0)) || command="chown() { :; }; $command"
   (cd "$workdir" && env "${environment[@]}" sh -ec "$command")
 }
