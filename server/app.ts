@@ -116,7 +116,7 @@ class SyncServer implements App {
   readonly #metrics = new Metrics();
   readonly #lastHour = new LastHour({
     metrics: this.#metrics,
-    connections: () => this.#gateway.connections,
+    connections: () => this.#gateway.connections.byProtocol,
     now: () => this.#foundation.clock.now(),
   });
   readonly #damaged: DamagedDocuments;
@@ -181,10 +181,11 @@ class SyncServer implements App {
     return {
       store,
       lastHour: this.#lastHour,
-      connections: () => this.#gateway.connections,
-      unsent: () => this.#gateway.unsent,
+      connections: () => this.#gateway.connections.byProtocol,
+      unsent: () => this.#gateway.connections.unsent,
+      connectedDevices: (user) => this.#gateway.connections.devicesOf(user, this.#foundation.clock.now()),
       damaged: () => this.#damaged.all,
-      connectedBy: () => this.#gateway.connectedBy,
+      connectedBy: () => this.#gateway.connections.byUser,
     };
   }
 
@@ -204,7 +205,7 @@ class SyncServer implements App {
       if (isOver) this.#log('overloaded', { forMs: ms });
       else this.#log('overloadOver', { afterMs: ms });
     };
-    const unsent = () => this.#gateway.unsent;
+    const unsent = () => this.#gateway.connections.unsent;
     return new Overload({ clock: TURN_CLOCK, turns, backlog, unsent, onChange });
   }
 
@@ -315,7 +316,7 @@ class SyncServer implements App {
     const { store } = this.#foundation;
     const states: readonly StoreState[] = ['ready', 'slow', 'reopening', 'closed'];
     metrics.gauge({ name: 'connections', help: 'Open WebSockets.', label: 'protocol' }, () => ({
-      ...this.#gateway.connections,
+      ...this.#gateway.connections.byProtocol,
     }));
     metrics.gauge({ name: 'documents', help: 'Documents in memory.' }, () => this.#registry.documents.length);
     metrics.gauge(
@@ -324,7 +325,7 @@ class SyncServer implements App {
     );
     metrics.gauge(
       { name: 'unsent_bytes', help: 'What waits for clients that read slowly.' },
-      () => this.#gateway.unsent,
+      () => this.#gateway.connections.unsent,
     );
     metrics.gauge(
       {
@@ -343,7 +344,7 @@ class SyncServer implements App {
     const { documents, asleep } = this.#registry;
     const entries = documents.reduce((sum, document) => sum + document.countRecords(), 0);
     this.#log('stats', {
-      connections: this.#gateway.connectionCount,
+      connections: this.#gateway.connections.size,
       users: documents.length + asleep,
       entries,
     });

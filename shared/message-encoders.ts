@@ -34,7 +34,9 @@ export function awareness(entries: readonly AwarenessEntry[]): Uint8Array {
   });
 }
 
-export const checkpoint = (n: number): Uint8Array => numbers(CHECKPOINT, n);
+/** @param waiting changes that are not confirmed now, and when it is answered, and the age of the oldest in ms */
+export const checkpoint = (n: number, ...waiting: readonly number[]): Uint8Array =>
+  numbers(CHECKPOINT, n, ...waiting);
 
 /** The server that the client asked for, and no other, says this again (C10). */
 export const proof = (challenge: string): Uint8Array =>

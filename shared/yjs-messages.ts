@@ -11,6 +11,9 @@ export const PROOF = 103;
 export const COMING = 104;
 export const EPOCH = 105;
 
+/** In the server's word that it takes times: a checkpoint may tell what waits, too. */
+export const TELLS = 1;
+
 /** Changes in one message with times: each is applied alone. */
 export const MAX_TIMED = 200;
 

@@ -41,6 +41,8 @@ export interface SyncOptions {
   readonly userId: string;
   /** Made once and kept where it is not given. */
   readonly deviceId?: string;
+  /** The version of your app, for the list of devices of the server's operator; at most 64 characters. */
+  readonly appVersion?: string;
   /** Connects at once. Default: true. */
   readonly autoConnect?: boolean;
   /** Called anew for each attempt to connect; null for none. */

@@ -14,6 +14,7 @@ import {
   SYNC,
   SYNC_STEP_1,
   SYNC_STEP_2,
+  TELLS,
   TIMED,
   UPDATE,
 } from '../../shared/yjs-messages.js';
@@ -25,7 +26,7 @@ export type ServerMessage =
   | { readonly type: 'awareness'; readonly entries: readonly AwarenessEntry[] }
   | { readonly type: 'denied'; readonly reason: string }
   | { readonly type: 'checkpoint'; readonly n: number }
-  | { readonly type: 'takesTimes' }
+  | { readonly type: 'takesTimes'; readonly tells: boolean }
   | { readonly type: 'coming'; readonly bytes: number }
   | { readonly type: 'epoch'; readonly epoch: Uint8Array };
 
@@ -44,7 +45,7 @@ export function readServerMessage(bytes: Uint8Array): ServerMessage | null {
     case CHECKPOINT:
       return { type: 'checkpoint', n: decoding.readVarUint(decoder) };
     case TIMED:
-      return { type: 'takesTimes' };
+      return { type: 'takesTimes', tells: decoding.readVarUint(decoder) >= TELLS };
     case COMING:
       return { type: 'coming', bytes: decoding.readVarUint(decoder) };
     case EPOCH:

@@ -93,6 +93,8 @@ export class SocketSession {
   #proved = false;
   /** The server has said that it takes changes with their times (N9). */
   #takesTimes = false;
+  /** The server hears how many changes wait here. */
+  #tells = false;
   /** The newest pending change that was sent on this connection. */
   #sentUpTo = 0;
   #checkpoints: OpenCheckpoint[] = [];
@@ -198,6 +200,7 @@ export class SocketSession {
         return; // the link has given the server more time when it read this
       case 'takesTimes':
         this.#takesTimes = true;
+        this.#tells = message.tells;
         this.#sendTimed([]); // without changes: the server learns from it how far the two clocks are apart
         return;
       case 'denied':
@@ -300,7 +303,17 @@ export class SocketSession {
     const rounds = this.#rounds.filter(isIn).map(({ done }) => done);
     this.#rounds = this.#rounds.filter((round) => !isIn(round));
     this.#checkpoints.push({ n: this.#sentUpTo, bytes, changes, rounds, settles });
-    this.#send(messages.checkpoint(this.#sentUpTo));
+    this.#send(messages.checkpoint(this.#sentUpTo, ...this.#waiting()));
+  }
+
+  /** What an operator asks before wiping a phone: how many changes are here alone, now and when this is answered. */
+  #waiting(): number[] {
+    if (!this.#tells) return [];
+    const { source, clock } = this.#options;
+    const all = source.pendingAfter(0);
+    const now = clock.now();
+    const age = Math.max(0, now - (all[0]?.madeAt ?? now));
+    return [all.length, source.pendingAfter(this.#sentUpTo).length, age];
   }
 
   /** An answer stands for those before it, too. */

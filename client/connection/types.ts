@@ -23,6 +23,8 @@ export interface ConnectionOptions {
   readonly serverUrl: string;
   readonly userId: string;
   readonly deviceId: string;
+  /** The version of the app, for the operator of the server. */
+  readonly appVersion?: string | undefined;
   /** Called anew for each attempt; null for no token. */
   readonly getToken?: (() => string | null | Promise<string | null>) | undefined;
   readonly platform: Pick<Platform, 'WebSocket' | 'fetch' | 'clock' | 'connectivity' | 'random' | 'newId'>;

@@ -1,6 +1,6 @@
 import type { ConnectionOptions } from './types.js';
 
-type Address = Pick<ConnectionOptions, 'serverUrl' | 'userId' | 'deviceId'> &
+type Address = Pick<ConnectionOptions, 'serverUrl' | 'userId' | 'deviceId' | 'appVersion'> &
   Partial<Pick<ConnectionOptions, 'source'>>;
 
 /** Where, and with what, a socket is opened. */
@@ -19,12 +19,12 @@ const BEARER = 'bearer';
  * way, and may be no longer than 8 KB. One that can't be one stands in the address.
  */
 export function socketAddress(
-  { serverUrl, userId, deviceId, source }: Address,
+  { serverUrl, userId, deviceId, appVersion, source }: Address,
   token: string | null,
   challenge: string,
 ): SocketAddress {
   const base = trimmed(serverUrl).replace(/^http/i, 'ws');
-  const wishes = `deviceId=${encodeURIComponent(deviceId)}&times=1&${rewrites(source)}&challenge=${challenge}`;
+  const wishes = `deviceId=${encodeURIComponent(deviceId)}&times=1&${rewrites(source)}&challenge=${challenge}${appIn(appVersion)}`;
   const url = `${base}/yjs/${encodeURIComponent(userId)}?${wishes}`;
   if (token === null) return { url };
   if (IS_PROTOCOL.test(token) && token !== BEARER) return { url, protocols: [BEARER, token] };
@@ -32,11 +32,13 @@ export function socketAddress(
 }
 
 /** Where to exchange over HTTP (H3). */
-export const exchangeUrl = ({ serverUrl, userId, source }: Address): string =>
-  `${trimmed(serverUrl)}/api/yjs/${encodeURIComponent(userId)}?${rewrites(source)}`;
+export const exchangeUrl = ({ serverUrl, userId, appVersion, source }: Address): string =>
+  `${trimmed(serverUrl)}/api/yjs/${encodeURIComponent(userId)}?${rewrites(source)}${appIn(appVersion)}`;
 
 /** That it takes documents which were written anew, and where it does so now, that it wants to know what had arrived. */
 const rewrites = (source: Address['source']): string => `rewrites=1${source?.hearEpoch ? '&epoch=1' : ''}`;
+
+const appIn = (version: string | undefined): string => (version ? `&app=${encodeURIComponent(version)}` : '');
 
 /** A device id as a header can have it; one of plain signs stays as it is, which is all that older servers take. */
 export const inHeader = (deviceId: string): string =>

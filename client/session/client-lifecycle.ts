@@ -264,6 +264,7 @@ export class ClientLifecycle {
       userId: options.userId,
       storageName: options.userId,
       deviceId,
+      appVersion: options.appVersion,
       sharedCollections: options.sharedCollections ?? [],
       getToken: options.getToken && (() => this.#options?.getToken?.() ?? null),
       lastSyncedAt,

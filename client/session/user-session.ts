@@ -24,6 +24,7 @@ export interface SessionOptions extends SessionStart {
   /** What it is called in local storage. */
   readonly storageName: string;
   readonly deviceId: string;
+  readonly appVersion?: string | undefined;
   /** Collections of the shared document; none: there is no second document. */
   readonly sharedCollections: readonly string[];
   readonly getToken?: SyncOptions['getToken'];

@@ -11,6 +11,7 @@ import { CheckScratch } from './intake/check.js';
 import { timesOf } from './later-wins/kept-times.js';
 import { Slices } from './loading/slices.js';
 import { safelyWith } from './safely.js';
+import { SeenDevices } from './seen-devices.js';
 import { FollowedDocuments, type Following } from './sleep/followed-documents.js';
 import type { Hold } from './sleep/follower.js';
 import { MemoryLimit } from './sleep/memory-limit.js';
@@ -66,10 +67,13 @@ export class DocumentRegistry {
   readonly #rewrites: Rewrites;
   readonly #limit: MemoryLimit;
   readonly #sleeping: NodeJS.Timeout;
+  /** The devices that were there. */
+  readonly seen: SeenDevices;
 
   constructor(options: RegistryOptions) {
     this.#options = options;
     this.#ids = new ServerIds(options.store, options.randomId);
+    this.seen = new SeenDevices(options.store);
     this.#pruning = setInterval(() => {
       for (const document of this.documents) void this.#prune(document);
     }, PRUNE_INTERVAL).unref();
@@ -190,6 +194,7 @@ export class DocumentRegistry {
 
   async #erase(user: UserId): Promise<boolean> {
     this.#rewrites.visits.forget(user);
+    await this.seen.forget(user);
     const lease = await this.#open(user).catch((error: unknown) => {
       if (error instanceof SyncError && error.code === 'DOCUMENT_CORRUPT') return null;
       throw error;
@@ -265,7 +270,7 @@ export class DocumentRegistry {
   /** Resolves when everything that was received, and what is known of devices, is durable, or can't be. */
   async flush(): Promise<void> {
     this.#rewrites.visits.flush();
-    await this.#followed.flush();
+    await Promise.all([this.#followed.flush(), this.seen.flush()]);
     for (const document of this.documents) document.saveDevices('all');
     await Promise.allSettled(this.documents.map((document) => document.durable()));
     if (this.#rests) for (const document of this.documents) document.rest.note();

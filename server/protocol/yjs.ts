@@ -13,6 +13,7 @@ import {
   SYNC,
   SYNC_STEP_1,
   SYNC_STEP_2,
+  TELLS,
   TIMED,
   type TimedChange,
   UPDATE,
@@ -45,8 +46,8 @@ export const messages = {
       encoding.writeVarUint(encoder, EPOCH);
       encoding.writeVarUint8Array(encoder, bytes);
     }),
-  /** The server takes timed changes. */
-  takesTimes: shared.numbers(TIMED, 0),
+  /** The server takes timed changes, and checkpoints that tell what waits. */
+  takesTimes: shared.numbers(TIMED, TELLS),
   /** Says nothing; y-websocket reconnects when it hears nothing for 30 s (N6). */
   keepAlive: shared.awareness([]),
 } as const;
@@ -65,7 +66,7 @@ export type YjsMessage =
   | { readonly type: 'awareness'; readonly entries: readonly AwarenessEntry[] }
   | { readonly type: 'queryAwareness' }
   | { readonly type: 'auth'; readonly reason: string }
-  | { readonly type: 'checkpoint'; readonly n: number }
+  | { readonly type: 'checkpoint'; readonly n: number; readonly waiting?: Waiting }
   | ({ readonly type: 'timed' } & TimedChanges);
 
 /**
@@ -105,12 +106,28 @@ function readMessage(reader: ByteReader): YjsMessage {
     case QUERY_AWARENESS:
       return { type: 'queryAwareness' };
     case CHECKPOINT:
-      return { type: 'checkpoint', n: reader.uint() };
+      return readCheckpoint(reader);
     case TIMED:
       return { type: 'timed', ...readTimed(reader, MAX_TIMED) };
     default:
       return malformed(`The message type ${type} is not known.`);
   }
+}
+
+/** What a client tells of its changes with a checkpoint. */
+export interface Waiting {
+  /** Changes that are not confirmed, as it is sent. */
+  readonly now: number;
+  /** Those of them that are not when it is answered. */
+  readonly later: number;
+  /** Of the oldest, in ms. */
+  readonly age: number;
+}
+
+function readCheckpoint(reader: ByteReader): YjsMessage {
+  const n = reader.uint();
+  if (reader.pos === reader.bytes.length) return { type: 'checkpoint', n };
+  return { type: 'checkpoint', n, waiting: { now: reader.uint(), later: reader.uint(), age: reader.uint() } };
 }
 
 /** Reads to the end of the bytes. */

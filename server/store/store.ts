@@ -189,6 +189,15 @@ export interface Store {
   /** Notes such a visit; the user need not be loaded. Ordered like a commit; an erasure removes it. */
   notePlainVisit(user: UserId, at: number): Promise<void>;
   /**
+   * What was noted of the devices of a user who were there (opaque to the store); `null` if nothing was, or it is
+   * damaged. Sees all that was handed over before the call.
+   */
+  seen(user: UserId): Promise<Uint8Array | null>;
+  /**
+   * Notes it anew, of a user who has a document that need not be loaded. Ordered like a commit; an erasure removes it.
+   */
+  noteSeen(user: UserId, seen: Uint8Array): Promise<void>;
+  /**
    * What was handed over as the view of a document at rest; `null` where there is none, or another revision is
    * stored by now. Rejects with `DOCUMENT_CORRUPT` where it is damaged.
    */

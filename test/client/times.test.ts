@@ -78,6 +78,28 @@ test('[N9] a server that takes times gets them: first that of sending alone, the
   });
 });
 
+test('[N4] a server that says so hears how many changes wait, now and once it has answered', async () => {
+  const world = worldWithTimes();
+  await world.started();
+  const { last } = world.sockets;
+  last.open();
+  last.says(messages.takesTimes);
+  await world.welcomed();
+  expect(last.sent.at(-1)).toMatchObject({ type: 'checkpoint', waiting: { now: 2, later: 0, age: 120_000 } });
+});
+
+test.each([
+  ['a server of before', Uint8Array.of(102, 0)],
+  ['a server that takes no times', null],
+])('[N4] %s gets checkpoints that tell nothing more', async (_, says) => {
+  const world = worldWithTimes();
+  await world.started();
+  world.sockets.last.open();
+  if (says !== null) world.sockets.last.says(says);
+  await world.welcomed();
+  expect(world.sockets.last.sent.at(-1)).not.toHaveProperty('waiting');
+});
+
 test('[N9] a server that does not say so gets updates alone', async () => {
   const world = await worldWithTimes().online();
   world.source.create('patients', 'r', { name: 'Carla' });

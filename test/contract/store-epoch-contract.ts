@@ -111,6 +111,20 @@ export function epochContract(name: string, create: () => Promise<StoreFixture>)
       expect(await store.former(ANNA)).toEqual({ tombstone: Uint8Array.of(1), epoch: null });
     });
 
+    it('[P7] [A0] the devices of a user who is not loaded are noted, told after a restart, and erased', async () => {
+      expect(await store.seen(ANNA)).toBeNull();
+      const noted = [store.noteSeen(ANNA, Uint8Array.of(1)), store.noteSeen(ANNA, Uint8Array.of(2))];
+      expect(await store.seen(ANNA)).toEqual(Uint8Array.of(2));
+      await Promise.all(noted);
+      await reopen();
+      await store.noteSeen(ANNA, Uint8Array.of(3));
+      await reopen();
+      expect(await store.seen(ANNA)).toEqual(Uint8Array.of(3));
+      await store.load(ANNA);
+      await store.erase(ANNA, Uint8Array.of(1));
+      expect(await store.seen(ANNA)).toBeNull();
+    });
+
     it('[P10] a visit is noted of whoever it is, loaded or not, and told after a restart', async () => {
       expect(await store.plainVisit(BERT)).toBeNull();
       const noted = [ANNA, BERT].map((each) => store.notePlainVisit(each, 1_700_000_000_000));

@@ -63,6 +63,10 @@ test('[N1 N4] the bytes in docs/PROTOCOL.md are those of the code', () => {
     ['Auth, permission denied, `read only`', messages.permissionDenied('read only')],
     ['Checkpoint 1; checkpoint 300', messages.checkpoint(1), 0],
     ['Checkpoint 1; checkpoint 300', messages.checkpoint(300), 1],
+    [
+      'Checkpoint 7, which tells that of 12 changes 9 are left, the oldest a second old',
+      messages.checkpoint(7, 12, 9, 1_000),
+    ],
     ['Body', encodeExchange({ stateVector: Y.encodeStateVector(doc), update })],
     [
       'Answer',

@@ -147,6 +147,14 @@ export class ObservedStore implements Store {
     return this.#inner.notePlainVisit(user, at);
   }
 
+  seen(user: UserId): Promise<Uint8Array | null> {
+    return this.#inner.seen(user);
+  }
+
+  noteSeen(user: UserId, seen: Uint8Array): Promise<void> {
+    return this.#inner.noteSeen(user, seen);
+  }
+
   note(name: string): Promise<Uint8Array | null> {
     return this.#inner.note(name);
   }

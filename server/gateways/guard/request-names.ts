@@ -54,6 +54,14 @@ const CHALLENGE = /^[\w-]{1,64}$/;
 export const challengeIn = (text: string | null | undefined): string | null =>
   typeof text === 'string' && CHALLENGE.test(text) ? text : null;
 
+const APP = /^[\x20-\x7e]{1,64}$/;
+
+/** The version that an app says it has. */
+export function appIn(url: string): string | null {
+  const app = parameterOf(url, 'app', 'is a plus');
+  return app !== null && APP.test(app) ? app : null;
+}
+
 /** Whether a native client fetches a document anew that was rewritten; y-websocket does not (P10). */
 export const takesRewritesIn = (url: string): boolean => parameterOf(url, 'rewrites', 'is a plus') === '1';
 

@@ -7,7 +7,16 @@ import { decodeExchange, type Exchange, encodeExchange } from '../../protocol/ex
 import { decodeStateVector } from '../../protocol/yjs.js';
 import { asksForEpochIn, takesRewritesIn } from '../guard/request-names.js';
 import { sendBody } from './compression.js';
-import { arrivalOf, charge, grantOf, type HttpOptions, inOrder, originOf, withDocument } from './request.js';
+import {
+  arrivalOf,
+  charge,
+  grantOf,
+  type HttpOptions,
+  inOrder,
+  noteSeen,
+  originOf,
+  withDocument,
+} from './request.js';
 
 const NOTHING_NEW: ReceiveResult = { missing: null };
 
@@ -43,6 +52,7 @@ export async function postYjs(options: HttpOptions, request: Request, response: 
       return { stateVector: document.stateVector(), update, epoch };
     });
     await document.durable();
+    noteSeen(options, request, document.revision);
     response.type('application/octet-stream');
     await sendBody(options, request, response, Buffer.from(encodeExchange(answer)));
   });

@@ -17,7 +17,7 @@ import type { Hindrance } from '../../readiness.js';
 import { authorize, type Grant } from '../guard/authorize.js';
 import { type Overload, putOffFor } from '../guard/overload.js';
 import type { Caller, Quotas } from '../guard/quotas.js';
-import { deviceInHeader, invalidUser } from '../guard/request-names.js';
+import { appIn, deviceInHeader, invalidUser } from '../guard/request-names.js';
 
 /** The backups of this server. */
 interface BackupsOf {
@@ -200,6 +200,15 @@ export async function withFollowed(
   } finally {
     following.release();
   }
+}
+
+/** A device that comes over HTTP, for the operator; one without a name is another one each time. */
+export function noteSeen({ registry, now }: HttpOptions, request: Request, revision: number): void {
+  const { user, actor } = grantOf(request);
+  const device = namedDevice(request);
+  if (device === null || user === SHARED_DOCUMENT) return;
+  const app = appIn(request.originalUrl);
+  registry.seen.note(user, { device, actor, via: 'http', app, at: now(), revision, unsent: null });
 }
 
 export async function withDocument(

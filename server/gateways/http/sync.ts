@@ -17,6 +17,7 @@ import {
   inOrder,
   mustWrite,
   namedDevice,
+  noteSeen,
   originOf,
   withDocument,
   withFollowed,
@@ -186,7 +187,7 @@ function confirm(view: RequestView | null, revision: number | null, { now }: Htt
 }
 
 interface Sending extends Answer {
-  readonly document: Pick<UserDocument, 'durable'>;
+  readonly document: Pick<UserDocument, 'durable' | 'revision'>;
   readonly shared: SharedAccess | null;
   readonly sharedView: SharedView | null;
   /** Tags of what need not be sent again. */
@@ -204,6 +205,7 @@ async function send(
   { document, shared, sharedView, own, part, known }: Sending,
 ): Promise<boolean> {
   await document.durable();
+  noteSeen(options, request, document.revision);
   const records = shared?.records ?? null;
   const etag = etagOf(part, records === null ? null : tagPartOf(records.document, records.revision));
   // What a client knows by a weak tag it hears of by that tag.

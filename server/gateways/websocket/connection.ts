@@ -1,4 +1,5 @@
 /** What is known of one open WebSocket, from the upgrade on. */
+import type { SeenDevice, Unsent } from '../../documents/seen-devices.js';
 import type { FollowedDocument } from '../../documents/sleep/followed-document.js';
 import type { Following } from '../../documents/sleep/followed-documents.js';
 import type { Backlog } from '../../documents/turns/backlog.js';
@@ -44,6 +45,8 @@ export class Connection implements Receiver, YjsOutbox {
   expiry: NodeJS.Timeout | undefined;
   /** Ends it where its document does not come in time. */
   late: NodeJS.Timeout | undefined;
+  /** Changes that its device has not sent, as that says itself; `null` for one that does not tell. */
+  unsent: Unsent | null = null;
   /** When its access was last asked for. */
   checkedAt: number;
   readonly #host: ConnectionHost;
@@ -85,6 +88,15 @@ export class Connection implements Receiver, YjsOutbox {
     const { socket } = this.wire;
     if (backlog.isFull) socket.holdUntil('disk', (over) => backlog.whenRoom(over));
     if (document?.isPaused) socket.holdUntil('work', (over) => document.whenReady(over));
+  }
+
+  /** What is known of its device now; `null` for one without a name, which is another one each time. */
+  seen(now: number): SeenDevice | null {
+    const { asked, grant } = this.peer;
+    if (asked.device === null || this.#document === null) return null;
+    const { via, app, device } = asked;
+    const revision = this.wire.socket.unsent === 0 ? this.#document.revision : null;
+    return { device, actor: grant.actor, via, app, at: now, revision, unsent: this.unsent };
   }
 
   pong(payload: string): void {

@@ -2,9 +2,10 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { WebSocket, WebSocketServer } from 'ws';
-import type { UserId } from '../../../shared/names.js';
+import { SHARED_DOCUMENT } from '../../../shared/names.js';
 import { expiryOf, type Recheck } from '../../access/access.js';
 import type { DocumentRegistry } from '../../documents/registry.js';
+import type { Unsent } from '../../documents/seen-devices.js';
 import type { FollowedDocument } from '../../documents/sleep/followed-document.js';
 import type { Following } from '../../documents/sleep/followed-documents.js';
 import type { Backlog } from '../../documents/turns/backlog.js';
@@ -16,6 +17,7 @@ import { JsonSession } from '../json/session.js';
 import { SharedFrames } from '../yjs/line.js';
 import { YjsSession } from '../yjs/session.js';
 import { Connection, type ConnectionHost, type Guest, release, soon } from './connection.js';
+import { OpenConnections } from './connections.js';
 import { type HandshakeOptions, Handshakes, type Peer } from './handshake.js';
 import { PutOff } from './put-off.js';
 import { endSoon, prove, refuse, turnAway, webSocketServer } from './rejections.js';
@@ -47,7 +49,8 @@ const JSON_OF_DOCUMENT = 2;
 
 export class UpgradeGateway implements ConnectionHost {
   readonly #options: UpgradeOptions;
-  readonly #connections = new Set<Connection>();
+  /** Those that are open. */
+  readonly connections = new OpenConnections();
   readonly #handshakes: Handshakes;
   readonly #putOff: PutOff;
   readonly #frames = new SharedFrames();
@@ -74,32 +77,11 @@ export class UpgradeGateway implements ConnectionHost {
     ];
   }
 
-  get connectionCount(): number {
-    return this.#connections.size;
-  }
-
-  /** Connections by their protocol. */
-  get connections(): Readonly<Record<Via, number>> {
-    const counts = { yjs: 0, json: 0 };
-    for (const { wire } of this.#connections) counts[wire.via]++;
-    return counts;
-  }
-
-  /** How many connections follow the document of each user. */
-  get connectedBy(): ReadonlyMap<UserId, number> {
-    const counts = new Map<UserId, number>();
-    for (const { peer } of this.#connections) {
-      const { user } = peer.grant;
-      counts.set(user, (counts.get(user) ?? 0) + 1);
-    }
-    return counts;
-  }
-
-  /** Bytes that wait for all clients. */
-  get unsent(): number {
-    let sum = 0;
-    for (const { wire } of this.#connections) sum += wire.socket.unsent;
-    return sum;
+  /** For the operator. The shared document belongs to nobody, and so do its devices. */
+  #noteSeen(connection: Connection): void {
+    const { user } = connection.peer.grant;
+    const seen = user === SHARED_DOCUMENT ? null : connection.seen(this.#options.now());
+    if (seen !== null) this.#options.registry.seen.note(user, seen);
   }
 
   /** Takes no new connections and reads no more from those that are open; what has come in is handled. */
@@ -107,7 +89,7 @@ export class UpgradeGateway implements ConnectionHost {
     this.#handshakes.close();
     this.#putOff.close();
     for (const timer of this.#timers) clearInterval(timer);
-    for (const { wire } of this.#connections) {
+    for (const { wire } of this.connections) {
       wire.socket.hold('stopping');
       wire.flow.drain();
     }
@@ -120,13 +102,13 @@ export class UpgradeGateway implements ConnectionHost {
   /** Tells every client to come back later (1012), and waits until they are gone or `timeout` ms have passed. */
   async close(timeout: number): Promise<void> {
     const error = new SyncError('RESTARTING');
-    for (const { wire } of this.#connections) wire.socket.end(error);
+    for (const { wire } of this.connections) wire.socket.end(error);
     const { uptime } = this.#options;
     const deadline = uptime() + timeout;
-    while (this.#connections.size > 0 && uptime() < deadline) {
+    while (this.connections.size > 0 && uptime() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
-    for (const { wire } of this.#connections) wire.socket.terminate();
+    for (const { wire } of this.connections) wire.socket.terminate();
   }
 
   async #onUpgrade(request: IncomingMessage, stream: Duplex, head: Buffer): Promise<void> {
@@ -177,7 +159,7 @@ export class UpgradeGateway implements ConnectionHost {
     const { asked, grant } = peer;
     const { socket } = wire;
     const connection = new Connection(guest, wire, this, this.#options.now());
-    this.#connections.add(connection);
+    this.connections.add(connection);
     prove(socket, asked.challenge);
     this.#options.log('connected', { user: grant.user, device: peer.device, via: asked.via });
     ws.on('error', ignored); // ws closes the connection by itself; 'close' follows and is logged
@@ -211,7 +193,7 @@ export class UpgradeGateway implements ConnectionHost {
       await entered;
       const lease = await this.#openDocuments(connection);
       clearTimeout(connection.late);
-      const isOpen = this.#connections.has(connection) && !connection.isShut && socket.isOpen;
+      const isOpen = this.connections.has(connection) && !connection.isShut && socket.isOpen;
       if (!isOpen) return release(connection);
       this.#begin(connection, lease);
       socket.release('loading');
@@ -240,7 +222,8 @@ export class UpgradeGateway implements ConnectionHost {
     const { device, grant } = connection.peer;
     clearTimeout(connection.expiry);
     clearTimeout(connection.late);
-    this.#connections.delete(connection);
+    this.connections.delete(connection);
+    if (code !== ERRORS.ERASED.close) this.#noteSeen(connection);
     this.#leave(connection);
     const isQuote = code === ERRORS.MALFORMED_UPDATE.close;
     this.#options.log('disconnected', {
@@ -280,7 +263,7 @@ export class UpgradeGateway implements ConnectionHost {
   }
 
   #endRevoked(): void {
-    for (const connection of this.#connections) {
+    for (const connection of this.connections) {
       const isRevoked = this.#options.access.isRevoked(connection.peer.grant.principal);
       if (isRevoked) this.#shut(connection, new SyncError('UNAUTHORIZED', 'The token was revoked.'));
     }
@@ -303,6 +286,7 @@ export class UpgradeGateway implements ConnectionHost {
     const { wire } = connection;
     wire.follow(connection);
     this.#notePlain(connection);
+    this.#noteSeen(connection);
     this.#options.turns.first(document.user, () => this.guard(wire.socket, () => session.start()));
   }
 
@@ -314,7 +298,20 @@ export class UpgradeGateway implements ConnectionHost {
     const { asksForTimes, takesRewrites, asksForEpoch } = asked;
     const who = { device, actor, readOnly: !mayWrite, asksForTimes, takesRewrites, asksForEpoch };
     const frames = this.#frames;
-    return new YjsSession({ document, ...who, outbox, frames, now, uptime, maxPending, pendingTimeout });
+    const onUnsent = (unsent: Unsent) => {
+      outbox.unsent = unsent;
+    };
+    return new YjsSession({
+      document,
+      ...who,
+      outbox,
+      onUnsent,
+      frames,
+      now,
+      uptime,
+      maxPending,
+      pendingTimeout,
+    });
   }
 
   #jsonSession(document: FollowedDocument, { wire, peer, shared }: Connection): JsonSession {
@@ -361,7 +358,7 @@ export class UpgradeGateway implements ConnectionHost {
 
   #tick(): void {
     this.#options.quotas.sweep();
-    for (const connection of this.#connections) {
+    for (const connection of this.connections) {
       if (connection.session instanceof YjsSession) connection.session.tick();
       this.#notePlain(connection);
       const { recheck } = connection.peer.grant;
@@ -388,6 +385,6 @@ export class UpgradeGateway implements ConnectionHost {
   }
 
   #checkLife(): void {
-    for (const { wire } of this.#connections) wire.socket.checkLife();
+    for (const { wire } of this.connections) wire.socket.checkLife();
   }
 }

@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { type DeviceId, isDeviceId, isUserId, SHARED_DOCUMENT, type UserId } from '../../../shared/names.js';
 import { SyncError } from '../../errors.js';
 import {
+  appIn,
   asksForEpochIn,
   challengeIn,
   decoded,
@@ -31,6 +32,8 @@ export interface UpgradeRequest {
   readonly asksForEpoch: boolean;
   /** What a native client wants to hear again, to know whom it speaks to (C10). */
   readonly challenge: string | null;
+  /** The version of the app that asks, where it tells. */
+  readonly app: string | null;
 }
 
 const NATIVE_PATH = /^\/yjs\/([^/]+)$/;
@@ -54,6 +57,7 @@ export function readRequest(request: IncomingMessage, address: string): UpgradeR
     takesRewrites: via === 'yjs' && takesRewritesIn(url),
     asksForEpoch: asksForEpochIn(url),
     challenge: via === 'yjs' ? challengeIn(parameterOf(url, 'challenge', 'is a plus')) : null,
+    app: appIn(url),
   };
 }
 

@@ -1,4 +1,5 @@
 import type { DeviceId } from '../../../shared/names.js';
+import type { Unsent } from '../../documents/seen-devices.js';
 import type { FollowedDocument } from '../../documents/sleep/followed-document.js';
 import type { SyncError } from '../../errors.js';
 import type { SharedFrames } from './line.js';
@@ -33,6 +34,8 @@ export interface YjsSessionOptions {
   readonly now: () => number;
   /** Milliseconds from any moment on, that never jump; left out where `now` does not either. */
   readonly uptime?: () => number;
+  /** The client tells how many changes it has not sent. */
+  readonly onUnsent?: (unsent: Unsent) => void;
   readonly maxPending: number;
   readonly pendingTimeout: number;
 }

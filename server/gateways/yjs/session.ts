@@ -26,6 +26,8 @@ interface Waiting {
   readonly madeAt: MadeAt;
 }
 
+type Checkpoint = Extract<YjsMessage, { type: 'checkpoint' }>;
+
 /** Updates that may wait on one connection; y-websocket has one or two before it answers our SyncStep1. */
 const MAX_WAITING = 1_000;
 
@@ -52,7 +54,7 @@ export class YjsSession implements Follower {
   /** Updates that build on changes which are still missing, and the checkpoints that came after them. */
   #waiting: Waiting[] = [];
   #waitingBytes = 0;
-  #heldCheckpoints: number[] = [];
+  #heldCheckpoints: Checkpoint[] = [];
   readonly #clock = new SenderClock();
   /** A change was refused: no checkpoint may say that everything was saved (N4). */
   #refused = false;
@@ -197,8 +199,9 @@ export class YjsSession implements Follower {
         return;
       case 'checkpoint':
         if (this.#refused) return;
-        if (this.#waiting.length > 0) this.#heldCheckpoints.push(message.n);
-        else this.#sendDurable(messages.checkpoint(message.n));
+        this.#hear(message, 'now');
+        if (this.#waiting.length > 0) this.#heldCheckpoints.push(message);
+        else this.#confirm(message);
         return;
       case 'auth':
         return;
@@ -297,7 +300,7 @@ export class YjsSession implements Follower {
       return;
     }
     if (this.#waiting.length > 0) return;
-    for (const n of this.#heldCheckpoints.splice(0)) this.#sendDurable(messages.checkpoint(n));
+    for (const checkpoint of this.#heldCheckpoints.splice(0)) this.#confirm(checkpoint);
   }
 
   #takeReady(): Waiting | null {
@@ -307,6 +310,21 @@ export class YjsSession implements Follower {
 
   #askForMissing(): void {
     this.#sendDurable(messages.syncStep1(this.#options.document.stateVector()));
+  }
+
+  #confirm(checkpoint: Checkpoint): void {
+    this.#options.document.afterDurable(() => {
+      this.#send(messages.checkpoint(checkpoint.n));
+      this.#hear(checkpoint, 'later');
+    });
+  }
+
+  /** What it says that it has not sent, as it says so, and once this is answered. */
+  #hear({ waiting }: Checkpoint, when: 'now' | 'later'): void {
+    if (waiting === undefined) return;
+    const toldAt = this.#options.now();
+    const count = waiting[when];
+    this.#options.onUnsent?.({ count, since: count > 0 ? toldAt - waiting.age : null, toldAt });
   }
 
   #tellOthers(entries: Parameters<typeof messages.awareness>[0]): void {

@@ -156,6 +156,9 @@ export const epochKey = (user: string): Buffer => Buffer.from(`!sync!epoch!${use
 /** When a native device was there that can't go on after a rewrite. */
 export const plainVisitKey = (user: string): Buffer => Buffer.from(`!sync!plain!${user}`);
 
+/** What is known of the devices that were there. */
+export const seenKey = (user: string): Buffer => Buffer.from(`!sync!seen!${user}`);
+
 /** The records of a document at rest, as JSON. */
 export const viewKey = (user: string): Buffer => Buffer.from(`!sync!view!${user}`);
 
@@ -183,6 +186,7 @@ export function valueRanges(user: string): KeyRange[] {
     only(restKey(user)),
     only(epochKey(user)),
     only(viewKey(user)),
+    only(seenKey(user)),
     historyRange(user),
     namedRange('device', user),
     namedRange('deleted', user),

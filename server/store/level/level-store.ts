@@ -24,7 +24,7 @@ import { openDatabase } from './folder.js';
 import { GroupReader } from './group-reader.js';
 import { readDeletions, readHistory } from './history.js';
 import { Maintenance } from './maintenance.js';
-import { putNote, putPlainVisit, readNote, readPlainVisit } from './notes.js';
+import * as notes from './notes.js';
 import { prepareDatabase } from './opening.js';
 import { type LevelStoreOptions, tryUntil } from './options.js';
 import {
@@ -82,7 +82,9 @@ export class LevelStore implements Store {
         this.reads.run(() => this.access.shared(() => restingAfter(this.db, after, limit))),
       vaults,
     });
-    const onChange = (isSlow: boolean) => this.changeSpeed(isSlow);
+    const onChange = (isSlow: boolean) => {
+      if (this.core.takesWork) this.core.setState(isSlow ? 'slow' : 'ready');
+    };
     this.watch = new DiskWatch({ ...(options.patience ?? DISK_PATIENCE), onChange });
     this.reads = new Reads(this.watch);
     this.maintenance = new Maintenance({
@@ -95,7 +97,7 @@ export class LevelStore implements Store {
       vaults,
     });
     this.core = new StoreCore<WriteJob>({
-      write: (jobs) => this.write(operationsOf(jobs)),
+      write: (jobs) => this.access.shared(() => this.writeNow(operationsOf(jobs))),
       drop: (jobs) => this.drop(jobs),
       reopen: () => {
         this.reopening = this.reopen();
@@ -166,23 +168,40 @@ export class LevelStore implements Store {
   }
 
   async view(user: UserId, revision: number): Promise<Uint8Array | null> {
-    const found = await this.reads.inTime(this.whenSettled(user, () => this.views.read({ user, revision })));
+    const found = await this.reads.inTime(
+      this.core.settled(user).then(() => this.views.read({ user, revision })),
+    );
     if (found instanceof SyncError) throw found;
     return found;
   }
 
   device(user: UserId, device: DeviceKey): Promise<Uint8Array | null> {
-    return this.reads.inTime(this.whenSettled(user, () => this.devices.read({ user, device })));
+    return this.reads.inTime(this.core.settled(user).then(() => this.devices.read({ user, device })));
   }
 
   saveDevices(user: UserId, devices: ReadonlyMap<DeviceKey, Uint8Array | null>): Promise<void> {
-    if (this.state === 'closed') return Promise.reject(new SyncError('STORE_UNAVAILABLE'));
-    if (!this.core.takesWork) return Promise.reject(new SyncError('NOT_SAVED'));
     const plan = planDevices(devices);
+    return this.addUnloaded(user, () => plan);
+  }
+
+  seen(user: UserId): Promise<Uint8Array | null> {
+    return this.reads.inTime(this.readSettled(user, () => notes.readSeen(this.db, user, this.vaults)));
+  }
+
+  noteSeen(user: UserId, seen: Uint8Array): Promise<void> {
+    const copy = new Uint8Array(seen);
+    return this.addUnloaded(user, (vault) => ({ operations: [notes.putSeen(user, vault, copy)], row: null }));
+  }
+
+  /** Of a user who need not be loaded: what encrypts for them is read where it is not at hand. */
+  private addUnloaded(user: UserId, plan: (vault: Held['vault']) => Plan): Promise<void> {
+    const isClosed = this.state === 'closed';
+    if (!this.core.takesWork)
+      return Promise.reject(new SyncError(isClosed ? 'STORE_UNAVAILABLE' : 'NOT_SAVED'));
     const vault = this.vaults.ring === null ? this.vaults.none : this.held.get(user)?.vault;
-    if (vault !== undefined) return this.add(user, vault, plan);
+    if (vault !== undefined) return this.add(user, vault, plan(vault));
     const saved = this.readSettled(user, () => readVault(this.db, user, this.vaults))
-      .then((read) => this.add(user, read, plan))
+      .then((read) => this.add(user, read, plan(read)))
       .catch((cause) => Promise.reject(notSaved(cause)));
     this.core.pending.add(user, saved);
     return saved;
@@ -212,11 +231,11 @@ export class LevelStore implements Store {
   }
 
   note(name: string): Promise<Uint8Array | null> {
-    return this.access.shared(() => readNote(this.db, name));
+    return this.access.shared(() => notes.readNote(this.db, name));
   }
 
   setNote(name: string, value: Uint8Array): Promise<void> {
-    return this.writeAlone([putNote(name, value)]);
+    return this.writeAlone([notes.putNote(name, value)]);
   }
 
   former(user: UserId): Promise<Former> {
@@ -224,12 +243,12 @@ export class LevelStore implements Store {
   }
 
   plainVisit(user: UserId): Promise<number | null> {
-    return this.reads.inTime(this.readSettled(user, () => readPlainVisit(this.db, user)));
+    return this.reads.inTime(this.readSettled(user, () => notes.readPlainVisit(this.db, user)));
   }
 
   notePlainVisit(user: UserId, at: number): Promise<void> {
     if (!this.core.takesWork) return Promise.reject(new SyncError('STORE_UNAVAILABLE'));
-    return this.add(user, this.vaults.none, { operations: [putPlainVisit(user, at)], row: null });
+    return this.add(user, this.vaults.none, { operations: [notes.putPlainVisit(user, at)], row: null });
   }
 
   forget(user: UserId): void {
@@ -292,11 +311,6 @@ export class LevelStore implements Store {
     return this.reads.run(() => this.access.shared(read));
   }
 
-  private async whenSettled<T>(user: UserId, read: () => Promise<T>): Promise<T> {
-    await this.core.settled(user);
-    return await read();
-  }
-
   private change(user: UserId, plan: (held: Held) => Plan): Promise<void> {
     if (this.state === 'closed') return Promise.reject(new SyncError('STORE_UNAVAILABLE'));
     try {
@@ -338,10 +352,6 @@ export class LevelStore implements Store {
     );
   }
 
-  private write(operations: Operation[]): Promise<void> {
-    return this.access.shared(() => this.writeNow(operations));
-  }
-
   private writeNow(operations: Operation[]): Promise<void> {
     return this.options.write?.(this.db, operations) ?? writeDurably(this.db, operations);
   }
@@ -350,10 +360,6 @@ export class LevelStore implements Store {
     for (const job of jobs) this.held.delete(job.user);
     this.rests.clear();
     this.reads.forgetAll();
-  }
-
-  private changeSpeed(isSlow: boolean): void {
-    if (this.core.takesWork) this.core.setState(isSlow ? 'slow' : 'ready');
   }
 
   /** LevelDB stays failed after a failed write, until it is opened anew. */

@@ -1,5 +1,6 @@
+import type { Vault, Vaults } from './cipher.js';
 import { type Database, type Operation, put } from './database.js';
-import { noteKey, plainVisitKey, seal, unseal } from './format.js';
+import { noteKey, plainVisitKey, seal, seenKey, unseal, wrappedKey } from './format.js';
 
 /** `null` where there is none, or its bytes are damaged. */
 export const readNote = (db: Database, name: string): Promise<Uint8Array | null> => readAt(db, noteKey(name));
@@ -13,6 +14,21 @@ export async function readPlainVisit(db: Database, user: string): Promise<number
 
 export const putPlainVisit = (user: string, at: number): Operation =>
   putAt(plainVisitKey(user), Buffer.from(String(at)));
+
+export async function readSeen(db: Database, user: string, vaults: Vaults): Promise<Uint8Array | null> {
+  const key = seenKey(user);
+  const [sealed, wrapped] = await db.getMany([key, wrappedKey(user)]);
+  try {
+    return (sealed && vaults.of(user, wrapped).unseal(sealed, key)) ?? null;
+  } catch {
+    return null; // its key can't be opened: a load says so
+  }
+}
+
+export function putSeen(user: string, vault: Vault, seen: Uint8Array): Operation {
+  const key = seenKey(user);
+  return put(key, vault.seal(seen, key));
+}
 
 async function readAt(db: Database, key: Uint8Array): Promise<Uint8Array | null> {
   const sealed = await db.get(key);

@@ -9,6 +9,7 @@ export interface MemoryDocument extends StoredDocument {
   /** By collection and id. */
   readonly deletions: ReadonlyMap<string, Deletion>;
   readonly plainVisit: number | null;
+  readonly seen: Uint8Array | null;
   /** Counts as long as `rest` does. */
   readonly view: Uint8Array | null;
 }
@@ -26,6 +27,7 @@ export const EMPTY: MemoryDocument = {
   tombstone: null,
   epoch: null,
   plainVisit: null,
+  seen: null,
 };
 
 /** What happens to the document; the bytes are copied here and now. */
@@ -112,6 +114,11 @@ export function resting(row: RestRow, view: Uint8Array | undefined): Change {
 export const visited =
   (at: number): Change =>
   (old) => ({ ...old, plainVisit: at });
+
+export function noticing(bytes: Uint8Array): Change {
+  const seen = copied(bytes);
+  return (old) => ({ ...old, seen });
+}
 
 export function savingDevices(devices: ReadonlyMap<DeviceKey, Uint8Array | null>): Change {
   const states = copiedStates(devices);

@@ -20,6 +20,7 @@ import {
   erasing,
   historyPage,
   type MemoryDocument,
+  noticing,
   pruning,
   resting,
   savingDevices,
@@ -195,6 +196,15 @@ export class MemoryStore implements Store {
   notePlainVisit(user: UserId, at: number): Promise<void> {
     if (!this.core.takesWork) return Promise.reject(new SyncError('STORE_UNAVAILABLE'));
     return this.core.addChange({ user, change: visited(at), size: 0 });
+  }
+
+  async seen(user: UserId): Promise<Uint8Array | null> {
+    return (await this.settled(user)).seen;
+  }
+
+  noteSeen(user: UserId, seen: Uint8Array): Promise<void> {
+    if (!this.core.takesWork) return Promise.reject(new SyncError('STORE_UNAVAILABLE'));
+    return this.core.addChange({ user, change: noticing(seen), size: 0 });
   }
 
   async erase(user: UserId, tombstone: Uint8Array): Promise<void> {

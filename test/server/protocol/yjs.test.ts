@@ -109,6 +109,17 @@ describe('decodeMessage', () => {
     );
   });
 
+  it('[N4] reads what waits, as a checkpoint may tell', () => {
+    const waiting = { now: 12, later: 9, age: 86_400_000 };
+    expect(decodeMessage(messages.checkpoint(7, 12, 9, 86_400_000))).toEqual({
+      type: 'checkpoint',
+      n: 7,
+      waiting,
+    });
+    expect(refusal(() => decodeMessage(messages.checkpoint(7, 12, 9))).closeCode).toBe(1007);
+    expect(refusal(() => decodeMessage(messages.checkpoint(7, 12, 9, 1, 1))).closeCode).toBe(1007);
+  });
+
   it('[S2] returns views of the message, for the socket to copy', () => {
     const bytes = messages.update(Y.encodeStateAsUpdate(sampleDoc()));
     const message = decodeMessage(bytes);
@@ -119,7 +130,7 @@ describe('decodeMessage', () => {
     expect(decodeMessage(bytes).type).toBe(name);
     for (const prefix of truncations(bytes))
       expect(refusal(() => decodeMessage(prefix)).closeCode).toBe(1007);
-    for (const extra of [[0], [0, 0], [1, 2, 3]]) {
+    for (const extra of [[0], [0, 0], [1, 2, 3, 4]]) {
       expect(refusal(() => decodeMessage(Uint8Array.from([...bytes, ...extra]))).closeCode).toBe(1007);
     }
   });

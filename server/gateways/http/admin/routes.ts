@@ -5,6 +5,7 @@ import { AdminSessions } from '../../guard/admin-sessions.js';
 import { postBackup } from '../backup.js';
 import { userOf } from '../request.js';
 import { deleteUser, sendExport } from '../users.js';
+import { getDevices } from './devices.js';
 import type { AdminOptions } from './options.js';
 import { getOverview } from './overview.js';
 import { getRecords, getUserHistory, restoreRecord } from './records.js';
@@ -39,6 +40,7 @@ function pageApi(
   router.use(operatorOnly(options, sessions));
   router.get('/overview', to(getOverview));
   router.get('/users', to(getUsers));
+  router.get('/users/:userId/devices', to(getDevices));
   router.get('/users/:userId/records', to(getRecords));
   router.get('/users/:userId/history', to(getUserHistory));
   router.post('/users/:userId/restore', small, to(restoreRecord));

@@ -64,6 +64,12 @@ const shownOf = (known: Known | null) => ({
   changedAt: known?.changedAt ?? null,
 });
 
+/** The count of changes of a user, where it is known without loading the document. */
+export async function revisionOf({ registry, operator }: AdminOptions, user: UserId): Promise<number | null> {
+  const loaded = registry.documents.find((document) => document.user === user);
+  return loaded?.revision ?? (await operator.store.rest(user).catch(() => null))?.revision ?? null;
+}
+
 interface Found {
   readonly found: readonly UserId[];
   /** What to ask for as `after`, to go on; `null` at the end. */

@@ -1,0 +1,38 @@
+/** The open WebSockets, and what is told of all of them. */
+import type { UserId } from '../../../shared/names.js';
+import type { SeenDevice } from '../../documents/seen-devices.js';
+import type { Connection } from './connection.js';
+import type { Via } from './upgrade-request.js';
+
+export class OpenConnections extends Set<Connection> {
+  /** By their protocol. */
+  get byProtocol(): Readonly<Record<Via, number>> {
+    const counts = { yjs: 0, json: 0 };
+    for (const { wire } of this) counts[wire.via]++;
+    return counts;
+  }
+
+  /** Bytes that wait for all clients. */
+  get unsent(): number {
+    let sum = 0;
+    for (const { wire } of this) sum += wire.socket.unsent;
+    return sum;
+  }
+
+  /** How many follow the document of each user. */
+  get byUser(): ReadonlyMap<UserId, number> {
+    const counts = new Map<UserId, number>();
+    for (const { peer } of this) {
+      const { user } = peer.grant;
+      counts.set(user, (counts.get(user) ?? 0) + 1);
+    }
+    return counts;
+  }
+
+  /** The devices of a user, each once. */
+  devicesOf(user: UserId, now: number): SeenDevice[] {
+    const seen = [...this].filter(({ peer }) => peer.grant.user === user);
+    const devices = seen.flatMap((connection) => connection.seen(now) ?? []);
+    return [...new Map(devices.map((each) => [JSON.stringify([each.device, each.actor]), each])).values()];
+  }
+}
