@@ -12,6 +12,9 @@ import { promisify } from 'node:util';
 import { build as buildPage } from 'vite';
 import { buildIfOld } from '../test/support/build.js';
 import { bundleForPhones, startApp } from '../test/support/phone-bundle.js';
+import { JWT } from '../test/support/tokens.js';
+import { readUnit, startLine } from '../test/support/unit-file.js';
+import { runUnderPm2 } from './pm2-check.js';
 
 const CHECKOUT = resolve('.');
 const FIXTURES = join(CHECKOUT, 'test/package');
@@ -21,12 +24,21 @@ const FOR_AN_APP = ['@standard-schema/spec', 'isomorphic.js', 'lib0', 'telemed-s
 /** Tools that the projects take from the checkout: nothing of them is part of the package. */
 const TOOLS = ['@types/node', '@types/react', '@types/react-dom', 'react', 'react-dom', 'undici-types'];
 const FOR_NODE = ['node.ts'];
+const SERVER = 'node_modules/telemed-sync-server';
 const LONGEST = 120_000; // ms, for one command
 
 /** Runs a program of the checkout, or of the system; what it said is the error if it fails. */
-async function run(folder: string, program: string, ...args: string[]): Promise<string> {
+const run = (folder: string, program: string, ...args: string[]): Promise<string> =>
+  runWith(folder, program, args);
+
+async function runWith(
+  folder: string,
+  program: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<string> {
   const path = `${BIN}:${process.env.PATH ?? ''}`;
-  const options = { cwd: folder, timeout: LONGEST, env: { ...process.env, PATH: path } };
+  const options = { cwd: folder, timeout: LONGEST, env: { ...process.env, PATH: path, ...env } };
   try {
     return (await promisify(execFile)(program, args, options)).stdout;
   } catch (error) {
@@ -250,15 +262,46 @@ async function runCommand(folder: string): Promise<void> {
   expect(help.includes('Usage: telemed-sync'), `The command says: ${help}`);
   const key = JSON.parse(await run(folder, 'npx', 'telemed-sync', 'keys', 'new', '--json'));
   expect(typeof key.key === 'string', 'The command made no key.');
-  const env = { ...process.env, NODE_ENV: 'development', PORT: '0', HOST: '127.0.0.1' };
-  const server = spawn(join(folder, 'node_modules/.bin/telemed-sync'), { cwd: folder, env });
+  const env = { NODE_ENV: 'development', PORT: '0', HOST: '127.0.0.1' };
+  await serve([join(folder, 'node_modules/.bin/telemed-sync')], folder, env, async (address) => {
+    const page = await (await fetch(`${address}/`)).text();
+    const [, script = 'nothing'] = /<script[^>]* src="([^"]+)"/.exec(page) ?? [];
+    const answer = await fetch(new URL(script, `${address}/`));
+    expect(answer.ok, `The demo has no script: ${script} of ${page}`);
+  });
+}
+
+/** By the line of the unit, which comes with the package. */
+async function runUnit(folder: string): Promise<void> {
+  const unit = readUnit(await readFile(join(folder, `${SERVER}/deploy/telemed-sync.service`), 'utf8'));
+  const places = {
+    '/usr/bin/node': process.execPath,
+    '/opt/telemed-sync': folder,
+    '/var/lib/telemed-sync': join(folder, 'state'),
+  };
+  const { words, env } = startLine(unit, places);
+  await serve(words, folder, { ...env, ...JWT, PORT: '0', HOST: '127.0.0.1' }, async (address) => {
+    const { status } = await fetch(`${address}/api/sync/anna`);
+    expect(status === 401, `Without a token it answers ${status}`);
+  });
+}
+
+/** Starts a server, waits until it says where it listens, and stops it in order. */
+async function serve(
+  words: readonly string[],
+  cwd: string,
+  env: Readonly<Record<string, string>>,
+  visit: (address: string) => Promise<void>,
+): Promise<void> {
+  const [program = '', ...args] = words;
+  const server = spawn(program, args, { cwd, env: { ...process.env, ...env } });
   const ended = once(server, 'exit');
   try {
     const address = await new Promise<string>((resolve, reject) => {
       let said = '';
       const hear = (chunk: Buffer) => {
         said += chunk;
-        const [, found] = /Listening on (\S+?),/.exec(said) ?? [];
+        const [, found] = /(?:Listening on |"url":")(http[^\s",]+)/.exec(said) ?? [];
         if (found !== undefined) resolve(found);
       };
       server.stdout.on('data', hear);
@@ -267,10 +310,7 @@ async function runCommand(folder: string): Promise<void> {
     });
     const { status } = await fetch(`${address}/health`);
     expect(status === 200, `/health answers ${status}`);
-    const page = await (await fetch(`${address}/`)).text();
-    const [, script = 'nothing'] = /<script[^>]* src="([^"]+)"/.exec(page) ?? [];
-    const answer = await fetch(new URL(script, `${address}/`));
-    expect(answer.ok, `The demo has no script: ${script} of ${page}`);
+    await visit(address);
   } finally {
     server.kill('SIGTERM');
   }
@@ -305,6 +345,8 @@ async function tryClient(folder: string, client: string): Promise<void> {
 async function tryServer(folder: string, server: string): Promise<void> {
   await step('an install of the server', () => project(folder, server));
   await step('the command, and the server that it starts', () => runCommand(folder));
+  await step('the line of its systemd unit', () => runUnit(folder));
+  await step('the server under PM2: start, reload, logs, stop', () => runUnderPm2(folder, runWith));
   await step('a server without LevelDB names it, and how to get it', () => lackLevelDb(folder));
 }
 
