@@ -7,6 +7,7 @@ import { isNearly } from '../misspelt.js';
 import { PACKAGE_FOLDER } from '../package-folder.js';
 import { audit } from './audit.js';
 import { backup } from './backup.js';
+import { check } from './check.js';
 import { type Command, type Environment, type Outcome, parseCall, UsageError } from './command.js';
 import { health } from './health.js';
 import { keys } from './keys.js';
@@ -16,7 +17,18 @@ import { start } from './start.js';
 import { token } from './token.js';
 import { user } from './user.js';
 
-const COMMANDS: readonly Command[] = [start, health, backup, restore, keys, repair, user, audit, token];
+const COMMANDS: readonly Command[] = [
+  start,
+  health,
+  backup,
+  restore,
+  check,
+  keys,
+  repair,
+  user,
+  audit,
+  token,
+];
 
 const { version } = createRequire(import.meta.url)(join(PACKAGE_FOLDER, 'package.json')) as {
   version: string;

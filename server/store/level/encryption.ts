@@ -1,4 +1,4 @@
-import { rename, writeFile } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SyncError } from '../../errors.js';
 import { type KeyRing, wrappedWith } from '../encryption/key-ring.js';
@@ -21,9 +21,7 @@ export async function checkKeys(db: Database, ring: KeyRing | null): Promise<Enc
   const mark = await readMark(db);
   if (mark === null) return null;
   if (ring === null) {
-    throw refused(
-      `The database is encrypted (key ${mark.keys.join(', ')}): set ENCRYPTION_KEY or ENCRYPTION_KEY_FILE.`,
-    );
+    throw noKey(mark.keys);
   }
   mustHave(ring, mark);
   return mark;
@@ -57,6 +55,15 @@ export async function noteKeysInUse(folder: string, { keys }: EncryptionMark): P
   const file = join(folder, KEYS_IN_USE);
   await writeFile(`${file}.new`, `${keys.join('\n')}\n`, { mode: 0o600 });
   await rename(`${file}.new`, file);
+}
+
+/** The same where the database may not open, by what was noted beside it; nothing where nothing was. */
+export async function checkNotedKeys(folder: string, ring: KeyRing | null): Promise<void> {
+  const noted = await readFile(join(folder, KEYS_IN_USE), 'utf8').catch(() => null);
+  if (noted === null) return;
+  const keys = noted.trim().split('\n');
+  if (ring === null) throw noKey(keys);
+  mustHave(ring, { state: 'encrypted', keys });
 }
 
 /** What is read and written at once. */
@@ -155,5 +162,8 @@ export async function rewrapSome(
   const last = stored.length < KEYS_AT_ONCE ? undefined : stored.at(-1)?.[0];
   return { operations, next: last === undefined ? null : format.userOfWrapped(last) };
 }
+
+const noKey = (keys: readonly string[]): SyncError =>
+  refused(`The database is encrypted (key ${keys.join(', ')}): set ENCRYPTION_KEY or ENCRYPTION_KEY_FILE.`);
 
 const refused = (sentence: string): SyncError => new SyncError('STORE_UNAVAILABLE', sentence);

@@ -287,6 +287,13 @@ export function encodeStateVectorValue(clock: number, stateVector: Uint8Array): 
   return Buffer.from(encoding.toUint8Array(encoder));
 }
 
+/** The state vector of a `v1_sv` value. */
+export function stateVectorIn(value: Uint8Array): Uint8Array {
+  const decoder = decoding.createDecoder(value);
+  decoding.readVarUint(decoder);
+  return decoding.readVarUint8Array(decoder);
+}
+
 /** The clock of a `v1_sv` value, or `undefined` when the value is not one. */
 export function stateVectorClock(value: Uint8Array): number | undefined {
   try {

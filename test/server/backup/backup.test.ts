@@ -97,6 +97,7 @@ describe('a backup of a server that runs', () => {
     for (const [index, folder] of folders.entries()) {
       const DATA_DIR = join(room, `restored-${index}`);
       expect(await command(['restore', folder], { DATA_DIR })).toMatchObject({ code: 0 });
+      expect(await command(['check'], { DATA_DIR })).toMatchObject({ code: 0 });
       const found = await documentsIn(DATA_DIR);
       expect(found.size).toBe(12);
       for (const [user, { revision, hash }] of found) {
