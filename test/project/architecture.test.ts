@@ -41,6 +41,10 @@ const HOUSE: readonly House[] = [
     may: /^server\/(backup|store)\/|^server\/(folders|errors|log|package-folder)\.ts$/,
     types: /^server\/config\.ts$/,
   },
+  {
+    from: /^server\/testing\//,
+    may: /^(shared\/|server\/(testing\/|store\/memory\/|(app|config|log)\.ts$))/,
+  },
   { from: /^server\/app\.ts$/, may: /^(shared|server)\/(?!main|index)/ },
   {
     from: /^server\/(main|index)\.ts$/,

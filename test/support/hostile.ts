@@ -1,5 +1,6 @@
 import * as encoding from 'lib0/encoding';
 import * as Y from 'yjs';
+import { seededRandom } from '../../client/testing/chance.js';
 
 /** Updates that a server must refuse, or survive. Client ids are fixed, so that every run sends the same bytes. */
 
@@ -24,16 +25,7 @@ export function* truncations(update: Uint8Array): Generator<Uint8Array> {
 
 export const v2Of = (doc: Y.Doc): Uint8Array => Y.encodeStateAsUpdateV2(doc);
 
-/** Numbers in [0, 1) that are the same for the same seed (mulberry32). */
-export function seededRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 0x1_0000_0000;
-  };
-}
+export { seededRandom };
 
 export function randomBytes(seed: number, length: number): Uint8Array {
   const random = seededRandom(seed);

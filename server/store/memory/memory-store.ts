@@ -44,6 +44,13 @@ type Notes = Map<string, Uint8Array>;
 /** Notes outlive a store with its contents. */
 const notesOf = new WeakMap<MemoryContents, Notes>();
 
+/** What is there now; what is stored later changes only the original. */
+export function copyOf(contents: MemoryContents): MemoryContents {
+  const copy: MemoryContents = new Map(contents);
+  notesOf.set(copy, new Map(notesOf.get(contents)));
+  return copy;
+}
+
 /** The contract of the store without a disk, for tests, with means to stop and to break it. Copies what it gets. */
 export class MemoryStore implements Store {
   /** Batches that were written: what was handed over together shares one. */
