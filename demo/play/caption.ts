@@ -10,7 +10,7 @@ export async function revisionOf({ place }: Scene, signal: AbortSignal): Promise
   return newest?.revision ?? 0;
 }
 
-/** Such as `room from Phone, status from Tablet`: what came after this revision. */
+/** Such as `Room from Phone, status from Tablet`: what came after this revision. */
 export async function captionOf(scene: Scene, since: number, signal: AbortSignal): Promise<string> {
   const { collection, id } = scene.place;
   const entries = await fetchHistory(collection, id, signal);
@@ -20,7 +20,7 @@ export async function captionOf(scene: Scene, since: number, signal: AbortSignal
     .flatMap((entry) =>
       changesBetween(entry.before, entry.after, scene.fields).map((change) => part(change, entry)),
     );
-  return parts.join(', ');
+  return parts.join(', ').replace(/^[a-z]/, (letter) => letter.toUpperCase());
 }
 
 function part({ field, name }: Change, { deviceId }: HistoryEntry): string {

@@ -20,9 +20,6 @@ export interface Scene {
   readonly place: Place;
   readonly fields: readonly string[];
   readonly steps: readonly Step[];
-  /** The same in an app, in a component that begins with this hook. */
-  readonly hook: string | null;
-  readonly code: string;
 }
 
 const BOTH = ['phone', 'tablet'] as const;
@@ -56,8 +53,6 @@ export const SCENES: readonly Scene[] = [
       on(PHONE_BACK, 'phone'),
       on(TABLET_BACK, 'tablet'),
     ],
-    hook: "const { data, updateData } = useSyncedData('appointments');",
-    code: "await updateData('appointments', id, { room: '7' });",
   },
   {
     id: 'old-record',
@@ -73,8 +68,6 @@ export const SCENES: readonly Scene[] = [
       edit('The old app, which has no note, changes the room.', 'old-app', { room: '9' }),
       on('It is back and sends all it holds: room 9, and no note.', 'old-app'),
     ],
-    hook: null,
-    code: "socket.send(JSON.stringify({ type: 'DATA_UPDATE', data: { collection, document, timestamp } }));",
   },
   {
     id: 'lists',
@@ -91,8 +84,6 @@ export const SCENES: readonly Scene[] = [
       on(PHONE_BACK, 'phone'),
       on(TABLET_BACK, 'tablet'),
     ],
-    hook: "const { updateData } = useSyncedData('medicalRecords');",
-    code: "await updateData('medicalRecords', id, { allergies: [...allergies, 'Latex'] });",
   },
   {
     id: 'text',
@@ -113,13 +104,11 @@ export const SCENES: readonly Scene[] = [
       on(PHONE_BACK, 'phone'),
       on(TABLET_BACK, 'tablet'),
     ],
-    hook: "const { updateData } = useSyncedData('prescriptions');",
-    code: "await updateData('prescriptions', id, { instructions });",
   },
   {
     id: 'reload',
     title: 'Offline through a reload',
-    text: 'Edits wait on the devices, whatever becomes of the page. Stop the server, if you like.',
+    text: 'Edits wait on the devices, also while the server is stopped.',
     moral: 'What waited was on the devices’ own disks.',
     devices: BOTH,
     place: PRESCRIPTION,
@@ -132,8 +121,6 @@ export const SCENES: readonly Scene[] = [
       on(PHONE_BACK, 'phone'),
       on(TABLET_BACK, 'tablet', 'old-app'),
     ],
-    hook: null,
-    code: 'await syncManager.initialize({ serverUrl, userId }); // what waited is there, and goes on waiting',
   },
   {
     id: 'history',
@@ -142,15 +129,10 @@ export const SCENES: readonly Scene[] = [
     moral: 'The history has every version, and who made it.',
     devices: BOTH,
     place: sampleAppointment(3),
-    fields: ['patient', 'room', 'status'],
+    fields: ['reason', 'status'],
     steps: [
       { do: 'delete', device: 'tablet', say: 'On the tablet, the appointment is deleted by mistake.' },
       { do: 'restore', say: 'The history brings it back.' },
     ],
-    hook: null,
-    code: `await fetch('/api/history/anna/restore', {
-  method: 'POST',
-  body: JSON.stringify({ collection: 'appointments', id, revision }),
-});`,
   },
 ];

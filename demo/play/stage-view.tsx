@@ -44,7 +44,7 @@ function DeviceDrawn({ side, scene, drawn: { on, record } }: DeviceDrawnProps) {
         <span className="drawn-network">{on ? 'online' : 'offline'}</span>
       </p>
       {record === null ? (
-        <p className="drawn-none">Not here</p>
+        <p className="drawn-none">No such record here</p>
       ) : (
         <>
           <p className="drawn-title">{titleOf(record)}</p>

@@ -2,6 +2,7 @@ import { useRef, useSyncExternalStore } from 'react';
 import { Icon } from '../icons.js';
 import type { Player, Playing } from './player.js';
 import { SCENES, type Scene } from './scenes.js';
+import { SNIPPETS } from './snippets.js';
 import { StageView } from './stage-view.js';
 
 /** The scenes to choose from, and the drawing in which they are played. */
@@ -25,7 +26,7 @@ export function Theatre({ player }: { readonly player: Player }) {
         <details className="in-your-app">
           <summary>This in your app</summary>
           <pre>
-            <code>{codeOf(playing.scene)}</code>
+            <code>{SNIPPETS[playing.scene.id]}</code>
           </pre>
         </details>
       </div>
@@ -74,5 +75,3 @@ function Caption({ playing: { scene, phase, say, caption } }: { readonly playing
     </p>
   );
 }
-
-const codeOf = ({ code, hook }: Scene): string => (hook === null ? code : `${hook}\n${code}`);

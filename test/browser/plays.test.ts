@@ -12,19 +12,19 @@ interface Play {
 }
 
 const PLAYS: readonly Play[] = [
-  { scene: 'edits', caption: 'room from Phone, status from Tablet', drawn: ['7', 'arrived'] },
-  { scene: 'old-record', caption: 'notes from Phone, room from Old app', drawn: ['9', 'Needs a lift'] },
+  { scene: 'edits', caption: 'Room from Phone, status from Tablet', drawn: ['7', 'arrived'] },
+  { scene: 'old-record', caption: 'Notes from Phone, room from Old app', drawn: ['9', 'Needs a lift'] },
   { scene: 'lists', caption: 'Latex from Phone, Nuts from Tablet', drawn: [] },
   {
     scene: 'text',
     caption: '“with water” from Phone, “No grapefruit” from Tablet',
     drawn: ['Once a day in the morning, with water. No grapefruit.'],
   },
-  { scene: 'reload', caption: 'dose from Phone, repeats from Tablet', drawn: ['10 mg', '3'] },
+  { scene: 'reload', caption: 'Dose from Phone, repeats from Tablet', drawn: ['10 mg', '3'] },
   {
     scene: 'history',
-    caption: 'deleted by Tablet, brought back from the history',
-    drawn: ['Mei-Ling Chen', 'Video', 'booked'],
+    caption: 'Deleted by Tablet, brought back from the history',
+    drawn: ['Post-op video call', 'booked'],
   },
 ];
 
@@ -71,7 +71,7 @@ browserTest('[C4 C7] a scene that is reloaded while the server is dead goes on w
   await page.getByText('The page is back').waitFor();
   await sees(() => page.getByTestId('mote-waiting').allTextContents(), ['dose 10 mg', 'repeats 3']);
   await server.restart();
-  await showsTexts(page.getByTestId('merged'), 'dose from Phone, repeats from Tablet');
+  await showsTexts(page.getByTestId('merged'), 'Dose from Phone, repeats from Tablet');
   for (const pane of [phone, tablet, oldApp]) await pane.pending(0);
 });
 
@@ -88,4 +88,16 @@ browserTest('an edit by hand is drawn, too: it waits, goes up, and comes down', 
   await isDown();
   await sees(() => demo.drawn('right'), ['11', 'booked']);
   await showsTexts(page.getByTestId('drawn-server').locator('.pill'), 'room 11');
+});
+
+browserTest('who wants nothing to move sees the same standing still, and the code of the scene', async () => {
+  const { demo } = await useStage(3);
+  const { page, phone, tablet } = demo;
+  await page.emulateMedia({ reducedMotion: 'reduce' });
+  await tablet.shows('Anna Weber', { room: '4' });
+  await phone.edit('Anna Weber', 'room', '11');
+  const mote = page.getByTestId('mote-down');
+  expect(await mote.evaluate((each) => getComputedStyle(each).animationName)).toBe('none');
+  await page.getByText('This in your app').click();
+  await page.getByText("import { useSyncedData } from 'telemed-sync/react';").waitFor();
 });
