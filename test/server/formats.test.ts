@@ -8,6 +8,7 @@ import { FORMAT } from '../../server/store/level/migrations.js';
 import { answersOf, FIXTURES, optionsOf } from '../support/stored-formats.js';
 import { useJson, useServer } from '../support/use.js';
 
+const YEAR = 31_557_600_000; // ms
 const names = readdirSync(FIXTURES).sort();
 
 test('[O5] there is a database of each format, encrypted too', () => {
@@ -15,22 +16,26 @@ test('[O5] there is a database of each format, encrypted too', () => {
   expect(names).toEqual(['0-y-leveldb', ...ours.flat()]);
 });
 
-test.each(names)(
-  '[O5] %s: records, history and devices are as they were, and more comes behind them',
-  async (name) => {
+/** A database is opened when it was just stored, years later, and by a clock that was set back. */
+const opened = names.flatMap((name) => [0, 3, -1].map((years) => ({ name, years })));
+
+test.each(opened)(
+  '[O5] $name, $years years on: records, history and devices are as they were, and more comes behind them',
+  async ({ name, years }) => {
+    const time = { now: () => Date.now() + years * YEAR, uptime: () => performance.now() };
     const folder = await mkdtemp(join(tmpdir(), 'format-'));
     onTestFinished(() => rm(folder, { recursive: true, force: true }));
     const data = join(folder, 'data');
     await cp(join(FIXTURES, name, 'data'), data, { recursive: true });
     const options = { ...optionsOf(name), DATA_DIR: data };
     const answers = JSON.parse(readFileSync(join(FIXTURES, name, 'answers.json'), 'utf8'));
-    const server = await useServer(options);
+    const server = await useServer(options, { time });
     expect(await answersOf(server.url)).toEqual(answers);
     const tablet = await useJson(server, 'anna', 'tablet');
     tablet.update('notes', { id: 'new', text: 'of today' });
     await tablet.saved();
     await server.app.close();
-    const again = await useServer(options);
+    const again = await useServer(options, { time });
     const records = (await (await fetch(`${again.url}/api/sync/anna`)).json()) as { notes: { id: string }[] };
     expect(records.notes.map(({ id }) => id).sort()).toEqual(
       [...answers['sync/anna'].notes.map(({ id }: { id: string }) => id), 'new'].sort(),
