@@ -1,3 +1,4 @@
+import * as decoding from 'lib0/decoding';
 import { onTestFinished } from 'vitest';
 import * as Y from 'yjs';
 import { DocumentRegistry, type RegistryOptions } from '../../server/documents/registry.js';
@@ -7,6 +8,7 @@ import { YjsSession } from '../../server/gateways/yjs/session.js';
 import { decodeMessage, messages, type YjsMessage } from '../../server/protocol/yjs.js';
 import { MemoryStore } from '../../server/store/memory/memory-store.js';
 import type { DeviceId, UserId } from '../../shared/names.js';
+import { EPOCH } from '../../shared/yjs-messages.js';
 import { answerTo } from './devices/native-line.js';
 import { yjsOutbox } from './devices/outbox.js';
 import { user } from './notes.js';
@@ -112,11 +114,13 @@ export class SleepWorld {
   }
 }
 
-type SleepDeviceOptions = Partial<Pick<YjsSessionOptions, 'readOnly' | 'takesRewrites'>>;
+type SleepDeviceOptions = Partial<Pick<YjsSessionOptions, 'readOnly' | 'takesRewrites' | 'asksForEpoch'>>;
 
 /** A plain Y.Doc with what y-websocket does around it; what is under way arrives when the test says so. */
 export class SleepDevice {
   readonly got: YjsMessage[] = [];
+  /** Of the message that tells what had arrived before a rewrite, and after how many others it came. */
+  epoch: { readonly bytes: Uint8Array; readonly after: YjsMessage['type'][] } | null = null;
   closed: string | null = null;
   readonly doc: Y.Doc;
   readonly session: YjsSession;
@@ -190,6 +194,11 @@ export class SleepDevice {
   }
 
   #receive(bytes: Uint8Array): void {
+    if (bytes[0] === EPOCH) {
+      const told = decoding.readVarUint8Array(decoding.createDecoder(bytes.subarray(1)));
+      this.epoch = { bytes: told, after: this.got.map(({ type }) => type) };
+      return;
+    }
     this.got.push(decodeMessage(bytes));
     const answer = answerTo(bytes, this.doc, this);
     if (answer !== null) this.#up.push(answer);

@@ -6,6 +6,7 @@ import { MANY_CLIENTS } from '../../../../server/documents/epochs/document-rewri
 import type { RegistryOptions } from '../../../../server/documents/registry.js';
 import { SyncError } from '../../../../server/errors.js';
 import { MemoryStore } from '../../../../server/store/memory/memory-store.js';
+import { decodeEpoch } from '../../../../shared/epoch.js';
 import type { DeviceId } from '../../../../shared/names.js';
 import { longLived } from '../../../support/long-lived.js';
 import { client } from '../../../support/replicas.js';
@@ -167,6 +168,21 @@ describe('[P10] a document that was written under too many clients', () => {
     const device = await world.connect('new', own, {});
     expect(device.closed).toBeNull();
     expect(device.notes).toMatchObject({ mine: { text: 'made offline' }, n1: { text: expect.any(String) } });
+  });
+
+  test('tells who asks what had arrived before, also out of its sleep, and nobody else', async () => {
+    const old = longLived();
+    const world = await worldOf(old);
+    await world.sleep();
+    const follower = await world.connect('follower', client(7), OURS);
+    await world.sleep();
+    expect(follower.isAwake).toBe(false);
+    const asking = await world.connect('asking', client(8), { ...OURS, asksForEpoch: true });
+    const { bytes, after } = asking.epoch ?? {};
+    expect(after).not.toContain('syncStep2');
+    expect(decodeEpoch(bytes ?? new Uint8Array()).retired).toHaveLength(old.store.clients.size);
+    expect(asking.notes).toEqual(old.getMap('notes').toJSON());
+    expect(follower.epoch).toBeNull();
   });
 
   test('is rewritten in the daily round where it sleeps, without being loaded before', async () => {
