@@ -1,17 +1,17 @@
 /** What becomes of the changes that the server refuses, in one document on this device (C11). */
-import type * as Y from 'yjs';
+import * as Y from 'yjs';
 import type { RefusedExport } from '../api/api.js';
 import type { SyncSource } from '../connection/sync-source.js';
-import { rebase, type StoredUpdate } from '../epochs/rebase.js';
+import { type Moved, movedTo, rowsOf } from '../epochs/moved.js';
 import { ClientError } from '../errors.js';
-import type { NewChange, StoreNews } from '../local-store/store.js';
+import type { NewChange } from '../local-store/store.js';
 import type { Clock } from '../platform/platform.js';
 import { writeAgain, writesBetween } from '../records/record-write.js';
 import type { Persistence } from '../replica/persistence.js';
 import type { Replacement } from '../replica/replica-task.js';
-import { EMPTY_ANEW, EMPTY_STATE, pendingRow, sealReplacement, unseal } from '../replica/stored-bytes.js';
+import { EMPTY_ANEW, EMPTY_STATE, pendingRow, sealReplacement } from '../replica/stored-bytes.js';
 import type { Refusal } from './refusal.js';
-import { asideRow, type RefusedChanges, type SetAside } from './refused-changes.js';
+import { asideOf, asideRow, type RefusedChanges, type SetAside } from './refused-changes.js';
 import { lacksMore, without } from './set-aside.js';
 import { placesOf } from './update-places.js';
 
@@ -23,6 +23,8 @@ export interface QuarantineOptions {
   readonly clock: Clock;
   readonly persistence: Persistence;
   /** These rows take the place of all that is stored, and the document is to be opened anew from them. */
+  /** Where nothing is stored: the document is to be opened anew with this in memory. Throws where that can't be now. */
+  readonly goOnInMemory: (moved: Moved) => void;
   readonly replaceStored: (rows: Replacement['rows'], isRefused: boolean) => Promise<void>;
 }
 
@@ -47,24 +49,28 @@ export class Quarantine {
       if (!isThere || lacksMore(serverHas, all, source.stateVector()))
         throw new ClientError('REFUSED', refusal.reason);
       const { pending, writes } = without(number, serverHas, all);
-      const asides = writes === null ? [] : [this.#asideOf(number, refusal, writes)];
+      const asides = writes === null ? [] : [asideOf(this.#options.clock.now(), number, refusal, writes)];
       return [...this.#rows(serverHas, asides), ...pending.map(pendingRow)];
     }, true);
   }
 
   /**
    * The server has written the document anew, and this is all of it (P10): what is pending is made once more on it,
-   * and what can't be worked out is set aside. Rejects where that can't be stored: then all is as before.
+   * and what can't be worked out is set aside. Rejects where that can't be stored: then all is as before. What is in
+   * memory alone goes on in memory.
    */
-  async moveTo(next: Uint8Array, epoch: Uint8Array | null): Promise<void> {
-    const reason = 'The document was written anew: compare the record, then retry or discard it.';
-    await this.#options.replaceStored((news) => {
-      const { state: whole, pending, unclear } = rebase(rowsOf(news), next, epoch);
-      const asides = unclear.map(({ number, writes }) =>
-        this.#asideOf(number, { code: 'REWRITTEN', reason }, writes),
-      );
-      const state = whole.length === EMPTY_STATE.length ? EMPTY_ANEW : whole;
-      return [...this.#rows(state, asides), ...pending.map(pendingRow)];
+  async moveTo(next: Pick<Moved, 'state' | 'epoch'>): Promise<void> {
+    const { source, persistence, clock, replaceStored, goOnInMemory } = this.#options;
+    if (persistence.isInMemory) {
+      const own = persistence.pending.unstored().map((change) => ({ ...change, isPending: true }));
+      const whole = { number: 0, update: Y.encodeStateAsUpdate(source.doc), isPending: false };
+      const moved = movedTo(next, [whole, ...own], clock.now());
+      return goOnInMemory({ ...moved, refused: [...this.changes.all, ...moved.refused] });
+    }
+    await replaceStored((news) => {
+      const { state, pending, refused } = movedTo(next, rowsOf(news), clock.now());
+      const isEmpty = state.length === EMPTY_STATE.length;
+      return [...this.#rows(isEmpty ? EMPTY_ANEW : state, refused), ...pending.map(pendingRow)];
     }, false);
   }
 
@@ -75,7 +81,7 @@ export class Quarantine {
     await replaceStored(() => {
       const asides = source.pendingAfter(0).map(({ number, update }) => {
         const writes = writesBetween(null, doc, placesOf(doc, [update]));
-        return this.#asideOf(number, refusal, writes);
+        return asideOf(this.#options.clock.now(), number, refusal, writes);
       });
       return this.#rows(EMPTY_STATE, asides);
     }, true);
@@ -112,17 +118,4 @@ export class Quarantine {
     const all = [...this.changes.all, ...asides];
     return [{ bytes: sealReplacement(state), pending: false }, ...all.map(asideRow)];
   }
-
-  #asideOf(number: number, refusal: Refusal, writes: SetAside['writes']): SetAside {
-    const at = this.#options.clock.now();
-    return { ...refusal, key: `${at.toString(36)}-${number}`, at, writes };
-  }
-}
-
-/** All that is stored of the document. */
-function rowsOf({ changes }: StoreNews): StoredUpdate[] {
-  return changes.flatMap(({ key, bytes, pending }) => {
-    const row = unseal(bytes);
-    return row === null || row.kind === 'aside' ? [] : { ...row, number: key, isPending: pending };
-  });
 }

@@ -1,8 +1,8 @@
 /** What the server refused, as it is kept on this device until the app retries or discards it (C11). */
 import { decodeUtf8, encodeUtf8 } from 'lib0/string';
-import type { NewChange } from '../local-store/store.js';
+import type { NewChange, StoreNews } from '../local-store/store.js';
 import type { RecordWrite } from '../records/record-write.js';
-import { sealAside } from '../replica/stored-bytes.js';
+import { sealAside, unseal } from '../replica/stored-bytes.js';
 import type { Refusal } from './refusal.js';
 
 /** A change that the server refused. It is on this device alone, and not in the data that screens show. */
@@ -26,6 +26,28 @@ export const asideRow = (change: SetAside): NewChange => ({
   bytes: sealAside(encodeUtf8(JSON.stringify(change))),
   pending: true, // so that it is kept
 });
+
+export const asideOf = (
+  at: number,
+  number: number,
+  refusal: Refusal,
+  writes: readonly RecordWrite[],
+): SetAside => ({ ...refusal, key: `${at.toString(36)}-${number}`, at, writes });
+
+/** Of what can't be made once more on a document that was written anew. */
+export const rewrittenAside = (at: number, number: number, writes: readonly RecordWrite[]): SetAside => {
+  const reason = 'The document was written anew: compare the record, then retry or discard it.';
+  return asideOf(at, number, { code: 'REWRITTEN', reason }, writes);
+};
+
+const asideIn = (bytes: Uint8Array): SetAside => JSON.parse(decodeUtf8(bytes)) as SetAside;
+
+/** All that is stored of them. */
+export const asidesIn = ({ changes }: StoreNews): SetAside[] =>
+  changes.flatMap(({ bytes, pending }) => {
+    const row = pending ? unseal(bytes) : null;
+    return row?.kind === 'aside' ? asideIn(row.update) : [];
+  });
 
 export class RefusedChanges {
   /** Each with where it is stored; null while it is in memory only. */
@@ -56,7 +78,7 @@ export class RefusedChanges {
   }
 
   found(bytes: Uint8Array, row: number): void {
-    this.add(JSON.parse(decodeUtf8(bytes)) as SetAside, row);
+    this.add(asideIn(bytes), row);
   }
 
   /** Another store is used from here, or the same one was opened anew. */

@@ -8,6 +8,8 @@ export interface PendingEntry extends PendingChange {
   number: number;
   /** Where it is stored; null while it is in memory only. */
   key: number | null;
+  /** It is stored, or was so when storage failed. */
+  wasStored: boolean;
   /** The server has it; the mark in the store is being taken off. */
   confirmed: boolean;
 }
@@ -28,9 +30,21 @@ export class PendingChanges {
     return this.#settled.size;
   }
 
+  /** Whether one of them is stored, or was so when storage failed. */
+  get wereStored(): boolean {
+    return this.#open(0).some(({ wasStored }) => wasStored);
+  }
+
   /** Notes a change that is not stored yet. */
   begin(update: Uint8Array, madeAt: number | null): PendingEntry {
-    const entry = { number: Number.POSITIVE_INFINITY, update, madeAt, key: null, confirmed: false };
+    const entry = {
+      number: Number.POSITIVE_INFINITY,
+      update,
+      madeAt,
+      key: null,
+      wasStored: false,
+      confirmed: false,
+    };
     this.#unstored.add(entry);
     return entry;
   }
@@ -113,6 +127,7 @@ export class PendingChanges {
       this.#unstored.add(entry);
       return;
     }
+    entry.wasStored = true;
     this.#unstored.delete(entry);
     this.#byKey.set(key, entry);
   }

@@ -1,8 +1,9 @@
 /** What of a user's document is in the local store: what others stored there comes in, what this one made goes out. */
 import * as Y from 'yjs';
+import { type Moved, type MovedInMemory, movedTo, rowsOf, rowsWith } from '../epochs/moved.js';
 import { StorageError, unreadableChanges } from '../errors.js';
 import type { LocalStore, NewChange, StoredChange, StoreNews } from '../local-store/store.js';
-import { asideRow, RefusedChanges } from '../refused/refused-changes.js';
+import { asideRow, asidesIn, RefusedChanges } from '../refused/refused-changes.js';
 import { PendingChanges, type PendingEntry } from './pending-changes.js';
 import { changeOf, madeOn, type Origin, type Replacement, type Task } from './replica-task.js';
 import { StoreSupervisor, type StoreSupervisorOptions } from './store-supervisor.js';
@@ -10,6 +11,8 @@ import { EMPTY_STATE, pendingRow, seal, unseal } from './stored-bytes.js';
 import { StoredSize } from './stored-size.js';
 
 export interface PersistenceOptions extends Omit<StoreSupervisorOptions, 'fill'> {
+  /** What the document begins with, in the place of what is stored (P10). */
+  readonly moved?: MovedInMemory | undefined;
   readonly doc: Y.Doc;
   /** Changes have become pending, or are so no longer. */
   readonly onPending: () => void;
@@ -32,11 +35,20 @@ export class Persistence {
    * writes until then is stored as made on that one (C9). It may have nothing in common with the old one (P10).
    */
   #anew: Y.Doc | null = null;
+  /** Until it has taken the place of what is stored. */
+  #moved: MovedInMemory | null;
 
   constructor(options: PersistenceOptions) {
     this.#options = options;
+    this.#moved = options.moved ?? null;
     this.refused = new RefusedChanges(options.onChange);
     this.supervisor = new StoreSupervisor({ ...options, fill: (store) => this.#fill(store) });
+    if (this.#moved !== null) this.#takeMoved(this.#moved, []);
+  }
+
+  /** Nothing that the server lacks was ever stored: made otherwise, it comes to nobody twice. */
+  get isInMemory(): boolean {
+    return this.supervisor.store === null && this.supervisor.filling === null && !this.pending.wereStored;
   }
 
   /**
@@ -185,8 +197,44 @@ export class Persistence {
     return seal(Y.encodeStateAsUpdate(this.#options.doc));
   }
 
+  /** `keys`: where its pending changes are stored; none: in memory only. */
+  #takeMoved({ state, pending, refused }: Moved, keys: readonly number[]): void {
+    this.#options.doc.transact(() => {
+      for (const update of [state, ...pending.map((change) => change.update)])
+        Y.applyUpdate(this.#options.doc, update);
+    }, 'stored' satisfies Origin);
+    for (const [i, { update, madeAt = null }] of pending.entries())
+      this.pending.settle(this.pending.begin(update, madeAt), keys[i] ?? null);
+    for (const change of refused) this.refused.add(change, null);
+  }
+
+  /** What is in the store is of a document before: what waits there is made once more on this one. */
+  async #fillAnew(store: LocalStore, { epoch }: Moved): Promise<void> {
+    const { doc, clock, onStorage, onPending } = this.#options;
+    const own = this.pending.unstored();
+    let made = null as Moved | null;
+    const keys = await store.append((news) => {
+      const { refused, ...moved } = movedTo(
+        { state: Y.encodeStateAsUpdate(doc), epoch },
+        rowsOf(news),
+        clock.now(),
+      );
+      made = { ...moved, refused: [...asidesIn(news), ...refused] };
+      return rowsWith(moved, own.map(pendingRow));
+    }, true);
+    this.#moved = null;
+    this.#replacedAt = keys[0] ?? null;
+    this.#size.add(keys[0] ?? 0, made?.state.length ?? 0, false);
+    for (const [i, entry] of own.entries()) this.pending.settle(entry, keys[i + 1] ?? null);
+    if (made !== null) this.#takeMoved(made, keys.slice(1 + own.length));
+    onPending();
+    await this.storeRefused(store);
+    if (this.supervisor.error === null) onStorage(null); // it had failed before this document was opened
+  }
+
   /** Reads all of a store that was just opened; after a failure, writes to it what it lacks. */
   async #fill(store: LocalStore): Promise<void> {
+    if (this.#moved !== null) return this.#fillAnew(store, this.#moved);
     let missing: readonly PendingEntry[] = [];
     const fill = (): NewChange[] => {
       if (this.supervisor.error === null) return [];

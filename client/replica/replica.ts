@@ -1,6 +1,7 @@
 /** One user's document on this device: Y.Doc, local store and pending changes. It knows no network. */
 import * as Y from 'yjs';
 import type { PendingChange, SyncSource } from '../connection/sync-source.js';
+import type { Moved, MovedInMemory } from '../epochs/moved.js';
 import { ClientError, type StorageError } from '../errors.js';
 import type { ClearReason, StoreNews } from '../local-store/store.js';
 import { Quarantine } from '../refused/quarantine.js';
@@ -16,6 +17,8 @@ export interface ReplicaOptions
   readonly onChange: () => void;
   /** The document in memory is broken, or not the stored one: it is to be opened anew, unless `stored` rejects. */
   readonly onBroken: (stored?: Promise<void>, isRefused?: boolean) => void;
+  /** It is to be opened anew with this in memory; false where that can't be now. */
+  readonly onMoved: (moved: MovedInMemory) => boolean;
 }
 
 export class Replica implements SyncSource {
@@ -67,6 +70,7 @@ export class Replica implements SyncSource {
       clock: options.clock,
       persistence: this.#persistence,
       replaceStored: (...replacement) => this.#replaceStored(...replacement),
+      goOnInMemory: (moved) => this.#goOnInMemory(moved),
     });
   }
 
@@ -76,6 +80,11 @@ export class Replica implements SyncSource {
     await replica.#persistence.supervisor.open();
     replica.#ids.begin();
     return replica;
+  }
+
+  /** That of its store. */
+  get name(): string {
+    return this.#options.name;
   }
 
   get pendingCount(): number {
@@ -226,6 +235,13 @@ export class Replica implements SyncSource {
       this.#isBroken = false;
       reject(error);
     });
+  }
+
+  #goOnInMemory(moved: Moved): void {
+    const { name, onMoved } = this.#options;
+    if (this.#closed || this.#isBroken || !onMoved({ ...moved, name }))
+      throw this.storageError ?? new ClientError('CLOSED');
+    this.#isBroken = true;
   }
 
   /** Yjs is stuck: writes made so far are stored, new ones are rejected, and the owner opens the document anew. */

@@ -14,6 +14,8 @@ import { type Predecessor, type SessionStart, UserSession } from './user-session
 /** How long storage has to get room, in ms, before what the server has erased is deleted by another attempt. */
 const ERASURE_PAUSE = 10_000;
 
+const [yes, no] = [() => true, () => false];
+
 const CONNECTING: ConnectionReport = { connection: 'connecting', reason: null, error: null };
 
 export class ClientLifecycle {
@@ -276,10 +278,10 @@ export class ClientLifecycle {
         this.#options?.onStorageError?.(error);
       },
       onCleared: (reason: ClearReason) => this.#clearedElsewhere(options.userId, reason),
-      onBroken: (stored?: Promise<void>, isRefused?: boolean) => {
+      onBroken: (stored?: Promise<void>, begin?: SessionStart) => {
         const session = this.#session;
         this.#broken++;
-        void this.#step(() => this.#reopen(session, stored, isRefused));
+        void this.#step(() => this.#reopen(session, stored, begin));
       },
       onErased: (report: ConnectionReport) => void this.#step(() => this.#erase(options.userId, report)),
     };
@@ -303,11 +305,8 @@ export class ClientLifecycle {
   }
 
   /** Opens the document again from the store: that in memory is broken, or not the stored one. */
-  async #reopen(broken: UserSession | null, stored?: Promise<void>, searchesRefused = false): Promise<void> {
-    const isStored = await Promise.resolve(stored).then(
-      () => true,
-      () => false,
-    );
+  async #reopen(broken: UserSession | null, stored?: Promise<void>, begin: SessionStart = {}): Promise<void> {
+    const isStored = await Promise.resolve(stored).then(yes, no);
     const isCurrent = broken === null || broken === this.#session; // else it was opened anew by the step before
     const options = isStored && isCurrent ? this.#options : null;
     // Screens go on showing the old document until the new one is open.
@@ -315,7 +314,7 @@ export class ClientLifecycle {
     this.#broken--;
     if (options === null) return;
     const report = this.#isConnected ? CONNECTING : undefined;
-    await this.#open(options, this.#isConnected, { searchesRefused, report });
+    await this.#open(options, this.#isConnected, { ...begin, report });
   }
 
   /** What the server has erased goes here too; whether to begin anew is the app's decision. */

@@ -7,6 +7,7 @@ import { SHARED_DOCUMENT } from '../../shared/names.js';
 import type { SyncOptions } from '../api/api.js';
 import { Connection, type ConnectionReport } from '../connection/connection.js';
 import type { PendingChange } from '../connection/sync-source.js';
+import type { MovedInMemory } from '../epochs/moved.js';
 import { NewDocument } from '../epochs/new-document.js';
 import { ClientError, type StorageError, UnsyncedChangesError } from '../errors.js';
 import type { ClearReason } from '../local-store/store.js';
@@ -37,7 +38,9 @@ export interface SessionOptions extends SessionStart {
   readonly onStorage: (error: StorageError | null) => void;
   readonly onCleared: (reason: ClearReason) => void;
   /** The document has to be opened anew, once `stored` resolves. */
-  readonly onBroken: (stored?: Promise<void>, isRefused?: boolean) => void;
+  readonly onBroken: (stored?: Promise<void>, begin?: SessionStart) => void;
+  /** Whether another document has something in memory only. */
+  readonly hasMore?: () => boolean;
   /** The server has erased the user's data: that on this device has to go too. */
   readonly onErased: (report: ConnectionReport) => void;
 }
@@ -51,6 +54,8 @@ export interface Predecessor {
 }
 
 export interface SessionStart {
+  /** A document that begins with this. */
+  readonly moved?: MovedInMemory | undefined;
   /** See `ConnectionOptions`. */
   readonly searchesRefused?: boolean | undefined;
   /** What the connection says of itself before it is started. */
@@ -100,7 +105,10 @@ export class UserSession {
     const { storage, clock } = platform;
     const onChange = (): void => session?.tellStatus();
     const isAlone = sharedCollections.length === 0;
-    const shared = isAlone ? null : await UserSession.open(sharedOptions(options, onChange));
+    const shared = isAlone
+      ? null
+      : await UserSession.open(sharedOptions(options, onChange, () => isUnstored(session)));
+    const { hasMore = () => isUnstored(shared) } = options;
     const replica = await Replica.open({
       storage,
       name,
@@ -112,7 +120,14 @@ export class UserSession {
         onChange();
       },
       onCleared,
-      onBroken: (...how) => session?.isEnded || options.onBroken(...how),
+      onBroken: (stored, isRefused) =>
+        session?.isEnded || options.onBroken(stored, { searchesRefused: isRefused }),
+      onMoved: (moved) => {
+        if (session?.isEnded !== false || hasMore()) return false;
+        options.onBroken(undefined, { moved });
+        return true;
+      },
+      moved: options.moved?.name === name ? options.moved : undefined,
     });
     session = new UserSession(options, replica, shared);
     onChange();
@@ -235,7 +250,7 @@ export class UserSession {
   /** Tries until local storage takes it. The document is opened anew then. */
   #take(next: NewDocument): void {
     if (this.#ended || next !== this.#next) return;
-    this.#taking = this.replica.refused.moveTo(next.state, next.epoch);
+    this.#taking = this.replica.refused.moveTo(next);
     this.#taking.catch((error: unknown) => {
       this.#options.platform.clock.after(STORAGE_PAUSE, () => this.#take(next));
       const reason = `The document could not be stored: ${String(error)}`;
@@ -345,6 +360,9 @@ const STORAGE_PAUSE = 10_000;
 
 const nothing = (): void => {};
 
+/** It has something in memory only. */
+const isUnstored = (session: UserSession | null): boolean => (session?.replica.unstored.length ?? 0) > 0;
+
 /** All of it becomes one change of another document; rejects where that could not be stored. */
 async function copy(from: Replica, to: Replica): Promise<void> {
   await from.write(() => {}); // resolves when all writes so far, and what other tabs stored, are in the document
@@ -358,7 +376,11 @@ async function copy(from: Replica, to: Replica): Promise<void> {
  * The shared document as this user has it: kept apart for each user of a device, so that a change that is pending
  * never goes out in somebody else's name.
  */
-function sharedOptions(options: SessionOptions, onStatus: () => void): SessionOptions {
+function sharedOptions(
+  options: SessionOptions,
+  onStatus: () => void,
+  hasMore: () => boolean,
+): SessionOptions {
   return {
     ...options,
     userId: SHARED_DOCUMENT,
@@ -368,6 +390,7 @@ function sharedOptions(options: SessionOptions, onStatus: () => void): SessionOp
     lastSyncedAt: null,
     report: undefined,
     onStatus,
+    hasMore,
     onSynced: nothing,
     onCleared: nothing, // told by the user's own document
     onErased: nothing,

@@ -151,7 +151,7 @@ class World {
 
   /** The line breaks again and again, and each connection takes at least one part. */
   async trickle(): Promise<void> {
-    const bytes = this.#sockets ? ONE_PART : ONE_BODY;
+    const bytes = (this.#sockets ? ONE_PART : ONE_BODY) + this.server.rewrittenSize;
     for (let left = this.#pending; left > 0 && this.damaged.size === 0; left = this.#pending) {
       this.server.become({ bytes, foreign: null });
       for (let n = 0; n < 7; n++) await this.#live(5_000);

@@ -53,6 +53,8 @@ function correct(
 export class ModelServer {
   readonly now: () => number;
   #replica: Replica;
+  /** Bytes that a document which was written anew may take, in one message, with its epoch. */
+  rewrittenSize = 0;
   line: Line = WHOLE;
   /** Messages and bodies that came. */
   asked = 0;
@@ -80,6 +82,7 @@ export class ModelServer {
     const epoch = Epoch.after(this.#replica.epoch, retiredIn(this.doc), former);
     const { update } = writtenAnew(this.doc, 3 + 10 * idsOf(epoch));
     this.#replica = this.#replicaOf([update], epoch);
+    this.rewrittenSize = 2 * update.length;
     for (const socket of [...this.#sockets]) socket.closes(REWRITTEN);
   }
 
@@ -234,7 +237,7 @@ class ModelSocket implements WebSocketLike {
     else {
       this.onopen?.();
       this.hears(messages.proof(this.#challenge));
-      this.hears(Uint8Array.of(102));
+      this.hears(messages.takesTimes);
       this.hears(messages.syncStep1(Y.encodeStateVector(this.#server.doc)));
     }
   }

@@ -29,6 +29,7 @@ export class Tab {
         tab.watched.changed();
       },
       onBroken: () => tab.said.push('broken'),
+      onMoved: () => false,
     });
     return tab;
   }
