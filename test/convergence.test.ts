@@ -10,7 +10,7 @@ import type { Json, JsonRecord } from '../shared/json.js';
 import { sharedValue } from '../shared/records.js';
 import { JsonDevice } from './support/devices/json-device.js';
 import { NativeDevice } from './support/devices/native-device.js';
-import { HandFlushed, type QueuedJson, type QueuedNative, viewOf } from './support/hand-flushed.js';
+import { HandFlushed, type QueuedJson, type QueuedNative } from './support/hand-flushed.js';
 import { seededRandom } from './support/hostile.js';
 import {
   duplicateIds,
@@ -26,7 +26,7 @@ import {
   ownEditArbitrary,
   type Path,
 } from './support/random-edits.js';
-import { client, jsonOfDoc, Server, unnamedDoc } from './support/replicas.js';
+import { client, jsonOfDoc, Server, unnamedDoc, viewOf } from './support/replicas.js';
 import { startServer } from './support/server.js';
 import { PATIENCE } from './support/wait.js';
 

@@ -24,6 +24,8 @@ export interface DocumentOptions extends ReplicaOptions {
   readonly slices?: Slices;
   /** Where large documents are compacted; without it, all are at once. */
   readonly compactions?: Compactions;
+  /** Yjs client ids that a document may have before it is written anew; left out, `MANY_CLIENTS`. */
+  readonly manyClients?: number;
   readonly compactUpdates: number;
   readonly compactBytes: number;
   readonly onFailed: (user: UserId, error: SyncError) => void;

@@ -1,6 +1,7 @@
 /** What `npm run fuzz` found, once each. Where it is refused now, or taken, everything holds that must. */
 import { expect, test } from 'vitest';
 import * as Y from 'yjs';
+import { fuzz } from './fuzz.js';
 import { outcomeOf } from './invariants.js';
 
 const FINDS = [
@@ -53,6 +54,14 @@ const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'ba
 
 test.each(FINDS)('[S1] $name', ({ base, update }) => {
   expect(['refused', 'applied']).toContain(outcomeOf(base.map(bytes), bytes(update)));
+});
+
+test('[S1] [N2] [P10] users that sleep, some of them written anew, take or refuse what comes', async () => {
+  const counts = await fuzz({ seed: 3, updates: 120 });
+  expect(counts.finds).toEqual([]);
+  for (const outcome of ['refused', 'waits', 'applied', 'answered'])
+    expect(counts.of).toHaveProperty(`${outcome} asleep`);
+  expect(counts.of).toHaveProperty('refused asleep, written anew');
 });
 
 test('[S1] the fuzzer notices a replica that differs', () => {

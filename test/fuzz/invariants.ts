@@ -20,13 +20,21 @@ const LONGEST = 1_000;
 
 class Broken extends Error {}
 
-function must(holds: boolean, what: string): void {
+export function must(holds: boolean, what: string): void {
   if (!holds) throw new Broken(what);
 }
 
-/** Throws where something does not hold. */
-export function outcomeOf(base: readonly Uint8Array[], update: Uint8Array): Outcome {
-  const replica = new Replica({ updates: base, memory: null }, OPTIONS);
+/**
+ * Throws where something does not hold.
+ *
+ * @param epoch of a document that was written anew
+ */
+export function outcomeOf(
+  base: readonly Uint8Array[],
+  update: Uint8Array,
+  epoch: Uint8Array | null = null,
+): Outcome {
+  const replica = new Replica({ updates: base, memory: null, epoch }, OPTIONS);
   replica.images.complete();
   let admission: Admission;
   try {
@@ -46,7 +54,9 @@ export function outcomeOf(base: readonly Uint8Array[], update: Uint8Array): Outc
 }
 
 function checkAfterwards(replica: Replica, base: readonly Uint8Array[], update: Uint8Array | null): void {
-  const { doc } = replica;
+  const { doc, epoch } = replica;
+  for (const client of doc.store.clients.keys())
+    must(epoch?.retires(client) !== true, 'nothing of an old document comes back');
   must(doc.store.pendingStructs === null && doc.store.pendingDs === null, 'nothing is pending');
   const later = replica.write(() => doc.getMap('patients').set('later', new Y.Map([['n', 1]])));
   must(later.update !== null, 'later edits are emitted');

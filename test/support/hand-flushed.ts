@@ -9,24 +9,20 @@ import type { SyncError } from '../../server/errors.js';
 import { messages } from '../../server/protocol/yjs.js';
 import { MemoryStore } from '../../server/store/memory/memory-store.js';
 import type { JsonRecord } from '../../shared/json.js';
-import type { CollectionName, DeviceId, RecordId } from '../../shared/names.js';
-import { readRecord, recordMap } from '../../shared/records.js';
+import type { DeviceId, UserId } from '../../shared/names.js';
 import type { ById } from './clinic.js';
 import { JsonLine } from './devices/json-line.js';
 import { apply, type Change, messageOf, type ServerMessage, taken } from './devices/json-words.js';
 import { answerTo, NativeLine } from './devices/native-line.js';
 import { followedOptions } from './document.js';
 import { user } from './notes.js';
-import { unnamedDoc } from './replicas.js';
+import { unnamedDoc, viewOf } from './replicas.js';
 
 /**
  * Devices joined to real sessions by queues that a test flushes by hand, one message at a time, so that it decides
  * what crosses, what is lost with a connection, and what is durable when the server stops.
  */
 const ANNA = user('anna');
-
-/** Records by collection and id; collections without records are left out. */
-export type View = ById;
 
 export interface Setup {
   /** Yjs client ids of the native devices. */
@@ -37,7 +33,18 @@ export interface Setup {
   readonly compactUpdates?: number;
 }
 
-export class HandFlushed {
+/** What devices with queues are joined to. */
+export interface Joined {
+  readonly followed: FollowedDocument;
+  readonly now: () => number;
+  readonly faults: unknown[];
+  /** How many of a client's changes are on disk. */
+  durableClock(client: number): number;
+  /** The server has ended the connection of a device. */
+  ended(error: SyncError, device: QueuedNative | QueuedJson): void;
+}
+
+export class HandFlushed implements Joined {
   readonly natives: QueuedNative[];
   readonly jsons: QueuedJson[];
   /** What must not happen in a run without hostile messages: refusals, rebuilds, faults. */
@@ -106,11 +113,12 @@ export class HandFlushed {
     return new Replica(stored, this.#options());
   }
 
-  /** How many of a client's changes are on disk. */
+  ended(error: SyncError): void {
+    this.faults.push(error);
+  }
+
   durableClock(client: number): number {
-    const doc = unnamedDoc({ gc: false });
-    for (const update of this.store.contents.get(ANNA)?.updates ?? []) Y.applyUpdate(doc, update);
-    return Y.getState(doc.store, client);
+    return durableClockOf(this.store, ANNA, client);
   }
 
   async #load(): Promise<void> {
@@ -165,18 +173,24 @@ export class HandFlushed {
   }
 }
 
+export function durableClockOf(store: MemoryStore, user: UserId, client: number): number {
+  const doc = unnamedDoc({ gc: false });
+  for (const update of store.contents.get(user)?.updates ?? []) Y.applyUpdate(doc, update);
+  return Y.getState(doc.store, client);
+}
+
 /** A plain Y.Doc with what y-websocket does around it. */
 export class QueuedNative {
   readonly doc = unnamedDoc();
   readonly name: DeviceId;
-  readonly #world: HandFlushed;
+  readonly #world: Joined;
   #link: { readonly line: NativeLine; readonly up: Uint8Array[] } | null = null;
   #checkpoints = { asked: 0, confirmed: 0 };
   /** The device's clock when it last merged something: what lies before can't be sent again as it was. */
   #merged = 0;
   #sawFirst = false;
 
-  constructor(world: HandFlushed, name: string, clientId: number) {
+  constructor(world: Joined, name: string, clientId: number) {
     this.#world = world;
     this.name = name as DeviceId;
     this.doc.clientID = clientId;
@@ -206,8 +220,8 @@ export class QueuedNative {
 
   connect(): void {
     if (this.#link !== null) return;
-    const { followed, now, faults } = this.#world;
-    const closed = (error: SyncError) => faults.push(error);
+    const { followed, now } = this.#world;
+    const closed = (error: SyncError) => this.#world.ended(error, this);
     this.#sawFirst = false;
     const line = new NativeLine({ document: followed, device: this.name, now, closed });
     this.#link = { line, up: [messages.syncStep1(Y.encodeStateVector(this.doc))] };
@@ -256,7 +270,7 @@ export class QueuedNative {
     }
   }
 
-  view(): View {
+  view(): ById {
     return viewOf(this.doc);
   }
 }
@@ -271,14 +285,14 @@ interface Write {
 /** A JSON device: its own records, and the writes that were not acknowledged, which it sends again. */
 export class QueuedJson {
   readonly name: DeviceId;
-  readonly #world: HandFlushed;
+  readonly #world: Joined;
   #records: ById = {};
   #link: { readonly line: JsonLine; readonly up: Sent[] } | null = null;
   #unacknowledged: Write[] = [];
   #confirmed = false;
   #writes = 0;
 
-  constructor(world: HandFlushed, name: string) {
+  constructor(world: Joined, name: string) {
     this.#world = world;
     this.name = name as DeviceId;
   }
@@ -299,8 +313,8 @@ export class QueuedJson {
 
   connect(): void {
     if (this.#link !== null) return;
-    const { followed: document, now, faults } = this.#world;
-    const closed = (error: SyncError) => faults.push(error);
+    const { followed: document, now } = this.#world;
+    const closed = (error: SyncError) => this.#world.ended(error, this);
     this.#confirmed = false;
     this.#link = { line: new JsonLine({ document, device: this.name, now, closed }), up: [] };
   }
@@ -344,7 +358,7 @@ export class QueuedJson {
     }
   }
 
-  view(): View {
+  view(): ById {
     const isFull = ([, records]: [string, object]) => Object.keys(records).length > 0;
     return Object.fromEntries(Object.entries(this.#records).filter(isFull));
   }
@@ -378,16 +392,4 @@ export class QueuedJson {
       this.#send(write);
     }
   }
-}
-
-/** The records of a document as JSON devices see them. */
-export function viewOf(doc: Y.Doc): View {
-  const view: View = {};
-  for (const collection of [...doc.share.keys()]) {
-    for (const id of doc.getMap(collection).keys()) {
-      const map = recordMap(doc, collection as CollectionName, id as RecordId);
-      if (map !== null) view[collection] = { ...view[collection], [id]: readRecord(map, id as RecordId) };
-    }
-  }
-  return view;
 }

@@ -17,7 +17,7 @@ const NEEDS: readonly [Lane, RegExp][] = [
     /^server\/store\/level\/level-store\.ts$|^client\/local-store\/level\/level\.ts$|^classic-level$/,
   ],
 ];
-const MODELS = /-model\.test\.ts$|\/(convergence|phone-day)\.test\.ts$/;
+const MODELS = /-model\.test\.ts$|\/(convergence|long-lives|phone-day)\.test\.ts$/;
 const IMPORT = /\b(?:from|import)\s*\(?\s*['"]([^'"]+)['"]/g;
 
 const needed = new Map<string, ReadonlySet<string>>();

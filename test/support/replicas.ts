@@ -3,7 +3,9 @@ import type { Written } from '../../server/documents/changes.js';
 import type { Admitted } from '../../server/documents/intake/admission.js';
 import { Replica, type ReplicaOptions } from '../../server/documents/replica.js';
 import type { Json } from '../../shared/json.js';
-import { readValue } from '../../shared/records.js';
+import type { CollectionName, RecordId } from '../../shared/names.js';
+import { readRecord, readValue, recordMap } from '../../shared/records.js';
+import type { ById } from './clinic.js';
 
 export const options: ReplicaOptions = {
   ids: () => ({ writes: 4_000_000_001, unions: 4_000_000_002 }),
@@ -100,4 +102,16 @@ export function jsonOfDoc(doc: Y.Doc): Json {
   const names = [...doc.share.keys()].sort();
   const collections = names.map((name) => [name, readValue(doc.getMap(name))] as const);
   return Object.fromEntries(collections.filter(([, records]) => Object.keys(records as object).length > 0));
+}
+
+/** The records of a document as JSON devices see them; collections without records are left out. */
+export function viewOf(doc: Y.Doc): ById {
+  const view: ById = {};
+  for (const collection of [...doc.share.keys()]) {
+    for (const id of doc.getMap(collection).keys()) {
+      const map = recordMap(doc, collection as CollectionName, id as RecordId);
+      if (map !== null) view[collection] = { ...view[collection], [id]: readRecord(map, id as RecordId) };
+    }
+  }
+  return view;
 }

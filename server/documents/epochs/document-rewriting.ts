@@ -53,7 +53,7 @@ export class DocumentRewriting {
     const { replicas, size } = this.#parts;
     const { doc } = replicas.current;
     if (this.#failedAt === size.added) return false;
-    if (doc.store.clients.size > MANY_CLIENTS) return true;
+    if (doc.store.clients.size > (this.#options.manyClients ?? MANY_CLIENTS)) return true;
     const structs = countStructs(doc);
     if (structs <= MANY_DEAD) return false;
     const living = countLiving(doc);

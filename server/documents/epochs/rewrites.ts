@@ -20,6 +20,7 @@ export interface RewritesOptions {
   /** So long nothing must have changed, in ms. */
   readonly quietFor: number;
   readonly randomId: () => number;
+  readonly manyClients?: number;
   readonly onRewritten?: ((user: UserId, sizes: RewriteSizes) => void) | undefined;
   readonly onUnexpected: (error: unknown) => void;
 }
@@ -78,7 +79,7 @@ export class Rewrites {
   /** Of a stored document, in the daily round. */
   async check(user: UserId): Promise<void> {
     const noted = await this.#options.store.rest(user);
-    if (noted === null || !mayBeDue(noted) || this.#passed.get(user) === noted.revision) return;
+    if (noted === null || !this.#mayBeDue(noted) || this.#passed.get(user) === noted.revision) return;
     if (!(await this.#mayRewrite(user))) return;
     if (!(await this.#run(user))) this.#passed.set(user, noted.revision);
   }
@@ -135,6 +136,16 @@ export class Rewrites {
     return last <= retention() - historyDays * DAY && this.#documents.takesRewrites(user);
   }
 
+  /** What is noted tells how many clients there are, and how much of what they wrote is deleted. */
+  #mayBeDue({ stateVector, deletions }: RestRow): boolean {
+    const { manyClients = MANY_CLIENTS } = this.#options;
+    if (Y.decodeStateVector(stateVector).size > manyClients) return true;
+    let deleted = 0;
+    for (const ranges of Y.decodeUpdate(deletions).ds.clients.values())
+      for (const { len } of ranges) deleted += len;
+    return deleted > MANY_DEAD;
+  }
+
   #freshFor({ doc, epoch }: UserDocument): number | null {
     for (let tries = 0; tries < TRIES; tries++) {
       const client = this.#options.randomId();
@@ -142,13 +153,4 @@ export class Rewrites {
     }
     return null;
   }
-}
-
-/** What is noted tells how many clients there are, and how much of what they wrote is deleted. */
-function mayBeDue({ stateVector, deletions }: RestRow): boolean {
-  if (Y.decodeStateVector(stateVector).size > MANY_CLIENTS) return true;
-  let deleted = 0;
-  for (const ranges of Y.decodeUpdate(deletions).ds.clients.values())
-    for (const { len } of ranges) deleted += len;
-  return deleted > MANY_DEAD;
 }

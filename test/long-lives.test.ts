@@ -1,0 +1,65 @@
+/**
+ * Random lives of a user's devices of all kinds, whose document is written anew now and then (P10): everybody ends up
+ * with the same, nothing that was written is lost, and nothing that was deleted comes back.
+ *
+ * Others by hand: `LIVES=2000 LIVES_SEED=5 npx vitest run test/long-lives.test.ts`.
+ */
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { Chance } from './faults/chance.js';
+import { LongLives } from './support/long-lives.js';
+import { ownEditArbitrary } from './support/random-edits.js';
+import { runs } from './support/runs.js';
+
+const RUNS = Number(process.env.LIVES ?? runs(30));
+const FIRST = Number(process.env.LIVES_SEED ?? 1);
+const STEPS = 40;
+
+const stepsOf = (world: LongLives, seed: number): readonly (readonly [number, () => unknown])[] => {
+  const { chance } = world;
+  const edits = fc.sample(ownEditArbitrary, { seed, numRuns: 4 * STEPS });
+  const any = () => world.devices[chance.below(world.devices.length)] as LongLives['devices'][number];
+  const edit = () => any().edit(edits.pop() as (typeof edits)[number]);
+  return [
+    [30, edit],
+    [6, () => any().create()],
+    [6, () => any().change(false)],
+    [4, () => any().change(true)],
+    [10, () => any().flush()],
+    [10, () => world.settle()],
+    [10, () => any().goOffline()],
+    [10, () => any().comeOnline()],
+    [12, () => world.rest()],
+    [4, () => world.year()],
+    [3, () => world.store.hold()],
+    [3, () => world.store.release()],
+    [3, () => world.restart(false)],
+    [3, () => world.restart(true)],
+    [3, () => world.agree()],
+  ];
+};
+
+async function faultsOf(seed: number): Promise<{ faults: string[]; rewrites: number }> {
+  const world = await LongLives.open(new Chance(seed));
+  const steps = stepsOf(world, seed);
+  for (let step = 0; step < STEPS && world.faults.length === 0; step++) await world.chance.pick(steps)();
+  await world.agree();
+  await world.close();
+  return { faults: world.faultsText.map((fault) => `seed ${seed}: ${fault}`), rewrites: world.rewrites };
+}
+
+test(
+  `[P10] [N3] [D5] nothing is lost, and nothing comes back, in ${RUNS} lives of a document`,
+  async () => {
+    const faults: string[] = [];
+    let rewrites = 0;
+    for (let seed = FIRST; seed < FIRST + RUNS && faults.length < 10; seed++) {
+      const life = await faultsOf(seed);
+      faults.push(...life.faults);
+      rewrites += life.rewrites;
+    }
+    expect(faults).toEqual([]);
+    expect(rewrites).toBeGreaterThan(RUNS / 2);
+  },
+  60_000 + 1_000 * RUNS,
+);
