@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import type { DeviceId, UserId } from '../shared/names.js';
 import { Access } from './access/access.js';
 import { Backups } from './backup/backups.js';
+import { type BroughtBack, restoreUser, type UserBackup } from './backup/user-restore.js';
 import { ServerClock, SYSTEM_TIME, type TimeSource } from './clock.js';
 import type { Config } from './config.js';
 import { DamagedDocuments } from './damaged-documents.js';
@@ -46,6 +47,11 @@ export interface App {
   readonly isClosed: boolean;
   /** Erases all data of a user; resolves when no byte is left (P7), with whether there was anything. */
   erase(user: UserId): Promise<boolean>;
+  /**
+   * Brings back what a backup has of a user, as new changes; others of the user's records stay. Resolves with how many
+   * there are, and how many that changed.
+   */
+  restoreUser(user: UserId, from: UserBackup): Promise<BroughtBack>;
   /** All that is kept of a user, as JSON; returns whether there was anything. */
   export(user: UserId): AsyncGenerator<string, boolean>;
 }
@@ -148,6 +154,7 @@ class SyncServer implements App {
       config,
       access,
       backups,
+      restoreUser: this.restoreUser.bind(this),
       log,
       now,
       uptime,
@@ -294,6 +301,11 @@ class SyncServer implements App {
 
   erase(user: UserId): Promise<boolean> {
     return this.#registry.erase(user);
+  }
+
+  restoreUser(user: UserId, from: UserBackup): Promise<BroughtBack> {
+    const { store } = this.#foundation;
+    return restoreUser({ store, registry: this.#registry, keys: readKeys(this.#config) }, user, from);
   }
 
   async *export(user: UserId): AsyncGenerator<string, boolean> {

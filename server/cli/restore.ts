@@ -1,12 +1,16 @@
 /** `telemed-sync restore`: a backup takes the place of the database, or is only tried. */
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
+import { z } from 'zod';
 import { isUserId, type UserId } from '../../shared/names.js';
 import { createApp } from '../app.js';
+import { askServer } from '../backup/ask-server.js';
 import { verify } from '../backup/backup.js';
 import { checkKeys, makeFrom, type Restored, restore as restoreWhole } from '../backup/restore.js';
+import { replaceDamaged } from '../backup/user-restore.js';
 import { type Config, readConfig } from '../config.js';
+import { SyncError } from '../errors.js';
 import { silentLog } from '../log.js';
 import { readKeys } from '../store/encryption/key-file.js';
 import { type Call, type Command, done, noMoreThan, type Outcome, textOf, UsageError } from './command.js';
@@ -19,7 +23,55 @@ async function run(call: Call): Promise<Outcome> {
   if (isTrial && (call.values.replace === true || textOf(call, 'erased') !== undefined))
     throw new UsageError('--try changes nothing: it goes with none of the others.');
   const config = readConfig(call.env);
+  if (textOf(call, 'user') !== undefined || textOf(call, 'at') !== undefined)
+    return await restoreOne(folder, config, userTaskOf(call));
   return isTrial ? await tryOut(folder, config) : await replaceBy(folder, config, call);
+}
+
+interface UserTask {
+  readonly user: UserId;
+  readonly at: string | undefined;
+}
+
+function userTaskOf(call: Call): UserTask {
+  const [user = '', at] = [textOf(call, 'user'), textOf(call, 'at')];
+  if (!isUserId(user)) throw new UsageError('--user takes the id of one user; --at goes with it.');
+  if (call.values.replace === true || call.values.try === true || textOf(call, 'erased') !== undefined)
+    throw new UsageError('--user goes with --at alone.');
+  if (at === undefined) return { user, at };
+  const time = Date.parse(at);
+  if (Number.isNaN(time)) throw new UsageError('--at takes a time, such as 2026-11-29T12:00:00Z.');
+  return { user, at: new Date(time).toISOString() };
+}
+
+const broughtBackSchema = z.object({ records: z.number(), changed: z.number() });
+
+/** One user's records, as new changes: by the server where it runs. */
+async function restoreOne(folder: string, config: Config, { user, at }: UserTask): Promise<Outcome> {
+  const backup = resolve(folder);
+  const app = await createApp({ ...config, demo: false }, silentLog).catch((error: unknown) => {
+    if (error instanceof Error && error.message.includes('in use by another process')) return null;
+    throw error;
+  });
+  const path = `/admin/users/${encodeURIComponent(user)}/restore`;
+  if (app === null) return broughtBack(user, await askServer(config, path, { backup, at }));
+  try {
+    const time = at === undefined ? null : Date.parse(at);
+    return broughtBack(user, await app.restoreUser(user, { folder: backup, at: time }));
+  } catch (error) {
+    if (!(error instanceof SyncError) || error.code !== 'DOCUMENT_CORRUPT' || at !== undefined) throw error;
+  } finally {
+    await app.close();
+  }
+  await replaceDamaged({ folder: backup, user, keys: readKeys(config) }, config.dataDir);
+  const said = `The document of ${user} was damaged: it is what the backup has now. Devices send what that lacks.`;
+  return done(said, { user, replaced: true });
+}
+
+function broughtBack(user: UserId, answer: unknown): Outcome {
+  const { records, changed } = broughtBackSchema.parse(answer);
+  const said = `Of ${records} records of ${user} in the backup, ${changed} were brought back; the others are as they were then. Records made since stay.`;
+  return done(said, { user, records, changed });
 }
 
 /** In a folder of its own, which is gone afterwards. */
@@ -100,12 +152,19 @@ export const restore: Command = {
   summary: 'puts a backup in the place of the database',
   usage: [
     'restore BACKUP [--replace] [--erased FILE]  into DATA_DIR, while the server is stopped',
+    'restore BACKUP --user ID [--at TIME]        the records of one user, as new changes, also while it runs',
     'restore BACKUP --try                        only tries it, in a folder that is gone afterwards',
   ],
   details: () =>
     `BACKUP is the folder of one backup. The environment is set as for the server, DATA_DIR and the key above all.
 Who was erased since the backup stays erased, by the database that is replaced and the newer backups beside this one;
 --erased names a file with further users, an id in each line. Tokens that were taken back, and the audit trail, stay as they are.`,
-  options: { replace: { type: 'boolean' }, erased: { type: 'string' }, try: { type: 'boolean' } },
+  options: {
+    replace: { type: 'boolean' },
+    erased: { type: 'string' },
+    user: { type: 'string' },
+    at: { type: 'string' },
+    try: { type: 'boolean' },
+  },
   run,
 };

@@ -38,7 +38,7 @@ const HOUSE: readonly House[] = [
   { from: /^server\/cli\//, may: /^(shared\/|server\/(?!gateways\/|documents\/|index))/ },
   {
     from: /^server\/backup\//,
-    may: /^server\/(backup|store)\/|^server\/(folders|errors|log|package-folder)\.ts$/,
+    may: /^shared\/|^server\/(backup|documents|store)\/|^server\/(access\/access|folders|errors|log|package-folder)\.ts$/,
     types: /^server\/config\.ts$/,
   },
   {

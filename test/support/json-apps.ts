@@ -161,6 +161,7 @@ export class Practice {
       backlog: new Backlog(),
       overload: { isOver: false },
       random: () => 0,
+      restoreUser: () => Promise.reject(new Error('not here')),
       backups: { lastAt: null, make: () => Promise.reject(new Error('not here')) },
       get registry() {
         return practice.#registry;

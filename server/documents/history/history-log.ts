@@ -201,7 +201,11 @@ function notDamaged(error: unknown): null {
 }
 
 /** `null` where an entry can't be read, or does not fit: what is older can't be told. */
-function stepBack(images: Map<string, RecordImage>, { revision, entry }: HistoryRow): HistoryEntry | null {
+/** Makes the records what they were before this entry; null where that can't be told. */
+export function stepBack(
+  images: Map<string, RecordImage>,
+  { revision, entry }: HistoryRow,
+): HistoryEntry | null {
   const stored = readEntry(entry);
   const key = stored === null ? '' : keyOf(stored);
   const after = images.get(key) ?? null;

@@ -1,4 +1,5 @@
 import type { Request, Response } from 'express';
+import { inOrder } from '../../documents/in-order.js';
 import type { ReceiveResult } from '../../documents/intake/intake.js';
 import { type MadeAt, SenderClock } from '../../documents/later-wins/made-at.js';
 import type { UserDocument } from '../../documents/user-document.js';
@@ -7,16 +8,7 @@ import { decodeExchange, type Exchange, encodeExchange } from '../../protocol/ex
 import { decodeStateVector } from '../../protocol/yjs.js';
 import { asksForEpochIn, takesRewritesIn } from '../guard/request-names.js';
 import { sendBody } from './compression.js';
-import {
-  arrivalOf,
-  charge,
-  grantOf,
-  type HttpOptions,
-  inOrder,
-  noteSeen,
-  originOf,
-  withDocument,
-} from './request.js';
+import { arrivalOf, charge, grantOf, type HttpOptions, noteSeen, originOf, withDocument } from './request.js';
 
 const NOTHING_NEW: ReceiveResult = { missing: null };
 

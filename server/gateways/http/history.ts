@@ -1,13 +1,12 @@
 /** The history of a user's records, and bringing one back (H6). */
 import type { Request, Response } from 'express';
 import { z } from 'zod';
-import { lookAgain } from '../../../shared/known-names.js';
 import { isCollectionName, isRecordId, recordIdOf, SHARED_DOCUMENT } from '../../../shared/names.js';
+import { bringBack } from '../../documents/bring-back.js';
 import type { Origin } from '../../documents/changes.js';
 import { shownEntry } from '../../documents/export.js';
 import type { HistoryQuery } from '../../documents/history/history-log.js';
-import { growthOfRecord } from '../../documents/intake/quota.js';
-import { writeImage } from '../../documents/records/record-image.js';
+import { inOrder } from '../../documents/in-order.js';
 import type { RecordKey } from '../../documents/records/record-key.js';
 import type { UserDocument } from '../../documents/user-document.js';
 import { sendJson } from './compression.js';
@@ -15,7 +14,6 @@ import {
   durableHead,
   grantOf,
   type HttpOptions,
-  inOrder,
   mustWrite,
   originOf,
   read,
@@ -90,9 +88,7 @@ export const restoreIn = (request: Request): Wanted => read(restoreSchema, reque
 export async function restore(document: UserDocument, origin: Origin, wanted: Wanted): Promise<object> {
   const image = await document.historyLog.imageAt(await durableHead(document), wanted, wanted.revision);
   const restored = await inOrder(document, () => {
-    document.quota.mustTake(growthOfRecord(document.record(wanted), image.json));
-    document.write(origin, (doc) => writeImage(doc, wanted.collection, wanted.id, image));
-    lookAgain(document.doc); // names of fields that were gone come back
+    bringBack(document, origin, wanted, image);
     return {
       collection: wanted.collection,
       document: document.record(wanted),

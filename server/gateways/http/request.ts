@@ -6,6 +6,7 @@ import type { Access, Visit } from '../../access/access.js';
 import type { Config } from '../../config.js';
 import type { Origin } from '../../documents/changes.js';
 import type { HistoryHead } from '../../documents/history/history-log.js';
+import { inOrder } from '../../documents/in-order.js';
 import type { DocumentRegistry } from '../../documents/registry.js';
 import type { FollowedDocument } from '../../documents/sleep/followed-document.js';
 import type { Backlog } from '../../documents/turns/backlog.js';
@@ -43,6 +44,8 @@ export interface HttpOptions {
   readonly backlog: Backlog;
   readonly overload: Pick<Overload, 'isOver'>;
   readonly backups: BackupsOf;
+  /** Brings back what a backup has of a user, or had at a time before it. */
+  readonly restoreUser: (user: UserId, from: { folder: string; at: number | null }) => Promise<object>;
   /** From 0 to 1. */
   readonly random: () => number;
 }
@@ -225,27 +228,6 @@ export async function withDocument(
   } finally {
     lease.release();
   }
-}
-
-/**
- * Waits for the user's turn, until the document is in order and its history is in memory since `from`, then runs
- * `action` in one go.
- */
-export function inOrder<T>(
-  document: UserDocument,
-  action: () => T,
-  from = Number.POSITIVE_INFINITY,
-): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const run = () => {
-      try {
-        resolve(action());
-      } catch (error) {
-        reject(error);
-      }
-    };
-    document.turns.enter(() => document.withHistory(from, run));
-  });
 }
 
 /** The document as it is, once that is durable. */

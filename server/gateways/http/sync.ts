@@ -1,6 +1,7 @@
 /** Full sync and batches of changes for devices without a socket (H1, H2). */
 import type { Request, Response } from 'express';
 import type { Origin } from '../../documents/changes.js';
+import { inOrder } from '../../documents/in-order.js';
 import type { RequestView } from '../../documents/json-devices/request-view.js';
 import { RecordsView } from '../../documents/records/records-view.js';
 import type { FollowedDocument } from '../../documents/sleep/followed-document.js';
@@ -14,7 +15,6 @@ import {
   charge,
   grantOf,
   type HttpOptions,
-  inOrder,
   mustWrite,
   namedDevice,
   noteSeen,

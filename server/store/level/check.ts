@@ -183,12 +183,10 @@ class Check {
   }
 }
 
-const only = (key: Buffer): format.KeyRange => ({ gte: key, lt: Buffer.concat([key, Buffer.of(0)]) });
-
 /** What a load leaves out where it is damaged, or does not read. */
 const partsOf = (user: string): readonly (readonly [Part, format.KeyRange])[] => [
-  ['view', only(format.restKey(user))],
-  ['view', only(format.viewKey(user))],
+  ['view', format.onlyKey(format.restKey(user))],
+  ['view', format.onlyKey(format.viewKey(user))],
   ['device', format.namedRange('device', user)],
   ['deletion', format.namedRange('deleted', user)],
 ];

@@ -32,7 +32,7 @@ export async function erasureOf(
   }
 }
 
-async function deletionsIn(db: Database, ranges: readonly format.KeyRange[]): Promise<Operation[]> {
+export async function deletionsIn(db: Database, ranges: readonly format.KeyRange[]): Promise<Operation[]> {
   const operations: Operation[] = [];
   for (const range of ranges) for (const key of await db.keys(range).all()) operations.push(del(key));
   return operations;

@@ -174,28 +174,31 @@ export const ERASING: KeyRange = { gte: Buffer.from(ERASING_PREFIX), lt: Buffer.
 export const userOfErasing = (key: Uint8Array): string =>
   Buffer.from(key).toString('utf8', ERASING_PREFIX.length);
 
-const only = (key: Buffer): KeyRange => ({ gte: key, lt: Buffer.concat([key, Buffer.of(0)]) });
+export const onlyKey = (key: Buffer): KeyRange => ({ gte: key, lt: Buffer.concat([key, Buffer.of(0)]) });
 
 /** Where values of a user lie, those that y-leveldb wrote beside its updates included; not the row. */
 export function valueRanges(user: string): KeyRange[] {
   const document = encodeKey(['v1', user]);
   return [
     { gte: document, lt: Buffer.concat([document, Buffer.of(UINT32 + 1)]) },
-    only(stateVectorKey(user)),
-    only(memoryKey(user)),
-    only(restKey(user)),
-    only(epochKey(user)),
-    only(viewKey(user)),
-    only(seenKey(user)),
+    onlyKey(stateVectorKey(user)),
+    onlyKey(memoryKey(user)),
+    onlyKey(restKey(user)),
+    onlyKey(epochKey(user)),
+    onlyKey(viewKey(user)),
+    onlyKey(seenKey(user)),
     historyRange(user),
     namedRange('device', user),
     namedRange('deleted', user),
-    only(wrappedKey(user)),
+    onlyKey(wrappedKey(user)),
   ];
 }
 
 /** These, and what is never encrypted: all that an erasure removes. */
-export const erasedRanges = (user: string): KeyRange[] => [...valueRanges(user), only(plainVisitKey(user))];
+export const erasedRanges = (user: string): KeyRange[] => [
+  ...valueRanges(user),
+  onlyKey(plainVisitKey(user)),
+];
 
 const MAGIC = Buffer.from([0xc4, 0xc3, 0xb2, 0xc4]);
 export const TRAILER_LENGTH = 8;

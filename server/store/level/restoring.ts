@@ -1,7 +1,8 @@
 /** A database is made of the rows of a backup, and what was erased since is erased in it, too. */
+import { SyncError } from '../../errors.js';
 import type { CopiedRow } from '../store.js';
 import { put, writeDurably } from './database.js';
-import { erasureOf } from './erasure.js';
+import { deletionsIn, erasureOf } from './erasure.js';
 import { openDatabase } from './folder.js';
 import * as format from './format.js';
 
@@ -48,6 +49,23 @@ function note(erased: Map<string, Erased>, [key, value]: CopiedRow): void {
     const known = erased.get(user);
     const revision = format.decodeRow(user, value)?.revision;
     if (known !== undefined && revision !== undefined) erased.set(user, { ...known, revision });
+  }
+}
+
+/** All of one user becomes what these rows say; the tombstone of an erasure since refuses it. */
+export async function replaceUser(folder: string, user: string, rows: readonly CopiedRow[]): Promise<void> {
+  const db = await openDatabase(folder);
+  try {
+    const key = format.tombstoneKey(user);
+    const tombstone = await db.get(key);
+    const before = rows.find(([other]) => key.equals(other))?.[1];
+    if (tombstone && !(before && Buffer.compare(before, tombstone) === 0))
+      throw new SyncError('BACKUP_FAILED', `${user} was erased since the backup: nothing is brought back.`);
+    const row = format.rowKey(user);
+    const gone = await deletionsIn(db, [...format.erasedRanges(user), format.onlyKey(row)]);
+    await writeDurably(db, [...gone, ...rows.map(([key, value]) => put(key, value))]);
+  } finally {
+    await db.close();
   }
 }
 

@@ -3,10 +3,11 @@ import type { Request, Response } from 'express';
 import type { DeviceId } from '../../../../shared/names.js';
 import { OPERATOR, type Operation } from '../../../access/access.js';
 import type { Origin } from '../../../documents/changes.js';
+import { inOrder } from '../../../documents/in-order.js';
 import type { UserDocument } from '../../../documents/user-document.js';
 import { sendJson } from '../compression.js';
 import { historyQueryIn, pageOf, restore, restoreIn } from '../history.js';
-import { inOrder, userOrSharedOf } from '../request.js';
+import { userOrSharedOf } from '../request.js';
 import type { AdminOptions } from './options.js';
 
 export async function getRecords(options: AdminOptions, request: Request, response: Response): Promise<void> {

@@ -2,7 +2,7 @@
 import express, { type Request, type RequestHandler, type Response } from 'express';
 import { adminOnly } from '../../guard/admin-guard.js';
 import { AdminSessions } from '../../guard/admin-sessions.js';
-import { postBackup } from '../backup.js';
+import { postBackup, postUserRestore } from '../backup.js';
 import { userOf } from '../request.js';
 import { deleteUser, sendExport } from '../users.js';
 import { getDevices } from './devices.js';
@@ -21,6 +21,7 @@ export function addAdmin(app: express.Express, options: AdminOptions, small: Req
   const to = (route: Route) => (request: Request, response: Response) => route(options, request, response);
   app.delete('/admin/users/:userId', adminOnly(config), to(eraseUser));
   app.get('/admin/users/:userId/export', adminOnly(config), to(exportUser));
+  app.post('/admin/users/:userId/restore', adminOnly(config), small, to(restoreOfBackup));
   app.post('/admin/backup', adminOnly(config), small, to(backUp));
   if (config.auth === 'jwt') app.post('/admin/revoke', adminOnly(config), small, to(postRevoke));
   app.use('/admin/api', pageApi(options, small, to));
@@ -54,6 +55,13 @@ function pageApi(
 async function backUp(options: AdminOptions, request: Request, response: Response): Promise<void> {
   await options.access.operated({ user: '*', action: 'backup', address: options.quotas.addressOf(request) });
   await postBackup(options, request, response);
+}
+
+async function restoreOfBackup(options: AdminOptions, request: Request, response: Response): Promise<void> {
+  const user = userOf(request);
+  const address = options.quotas.addressOf(request);
+  await options.access.operated({ user, action: 'restore', address });
+  await postUserRestore(options, user, request, response);
 }
 
 async function eraseUser(options: AdminOptions, request: Request, response: Response): Promise<void> {
