@@ -25,6 +25,8 @@ const FOR_AN_APP = ['@standard-schema/spec', 'isomorphic.js', 'lib0', 'telemed-s
 const TOOLS = ['@types/node', '@types/react', '@types/react-dom', 'react', 'react-dom', 'undici-types'];
 const FOR_NODE = ['node.ts'];
 const SERVER = 'node_modules/telemed-sync-server';
+/** A test with the testing kit, for Jest. */
+const GUIDE_TEST = 'docs/examples/guides/testing/offline.jest.cjs';
 const LONGEST = 120_000; // ms, for one command
 
 /** Runs a program of the checkout, or of the system; what it said is the error if it fails. */
@@ -130,6 +132,10 @@ async function missNodePackages(folder: string): Promise<void> {
     const cure = "needs the package 'ws', which is not installed: npm install ws classic-level";
     expect(said.includes(cure), `${load} says: ${said}`);
   }
+  const load = "require('telemed-sync/testing').createTestWard()";
+  const said = await run(folder, 'node', '--input-type=commonjs', '--eval', load).catch(String);
+  const cure = 'not installed: npm install --save-dev telemed-sync-server';
+  expect(said.includes(cure), `${load} says: ${said}`);
 }
 
 const expectOneYjs = async (folder: string): Promise<void> => {
@@ -174,11 +180,12 @@ const OLD_TOOLS = [
 ];
 
 /** A project without `"type": "module"`, with Jest, and the last TypeScript that knows `moduleResolution: node`. */
-async function commonJs(folder: string, client: string): Promise<string> {
-  await project(folder, client, 'ws', 'classic-level', ...OLD_TOOLS);
+async function commonJs(folder: string, client: string, server: string): Promise<string> {
+  await project(folder, client, server, 'ws', 'classic-level', ...OLD_TOOLS);
   await writeFile(join(folder, 'package.json'), JSON.stringify({ private: true }));
   const fixtures = join(FIXTURES, 'commonjs');
   for (const file of await readdir(fixtures)) await cp(join(fixtures, file), join(folder, file));
+  await cp(join(CHECKOUT, GUIDE_TEST), join(folder, 'ward.test.js'));
   await use(folder, ['appointment.ts', 'web.ts', 'page.tsx']);
   return folder;
 }
@@ -332,7 +339,7 @@ async function tryClient(folder: string, client: string): Promise<void> {
     const found = (await installed(folder)).sort();
     expect(found.join() === FOR_AN_APP.join(), `An app gets ${found.join(', ')}`);
   });
-  await step("'telemed-sync/node' names what it lacks", () => missNodePackages(folder));
+  await step('entries name what they lack', () => missNodePackages(folder));
   await use(
     folder,
     (await filesOf(FIXTURES)).filter((name) => !FOR_NODE.includes(name)),
@@ -357,8 +364,8 @@ async function tryBoth(folder: string, client: string, server: string): Promise<
   await step('client and server in one process, with one Yjs', () => runOnNode(folder));
 }
 
-async function tryWithoutModules(folder: string, client: string): Promise<void> {
-  await step('an install without modules', () => commonJs(folder, client));
+async function tryWithoutModules(folder: string, client: string, server: string): Promise<void> {
+  await step('an install without modules', () => commonJs(folder, client, server));
   await step('require, and types for it', () => runRequire(folder));
   await step('Jest: on Node, in jsdom, as on a phone', () => runJest(folder));
 }
@@ -374,7 +381,7 @@ try {
   await tryClient(join(work, 'app'), client);
   await tryServer(join(work, 'server'), server);
   await tryBoth(join(work, 'both'), client, server);
-  await tryWithoutModules(join(work, 'old'), client);
+  await tryWithoutModules(join(work, 'old'), client, server);
 } finally {
   await rm(work, { recursive: true, force: true });
 }

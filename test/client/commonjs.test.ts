@@ -21,7 +21,7 @@ describe('[C1 C5] the package as CommonJS', () => {
   test('has what the modules have, in each entry', async () => {
     const entries = [
       'telemed-sync',
-      ...['react', 'compat', 'node', 'memory'].map((name) => `telemed-sync/${name}`),
+      ...['react', 'compat', 'node', 'memory', 'testing'].map((name) => `telemed-sync/${name}`),
     ];
     for (const entry of entries) {
       const required = `Object.keys(require('${entry}')).sort().join()`;

@@ -2,8 +2,8 @@ const MODULES = 'telemed-sync|yjs|lib0|y-protocols';
 
 module.exports = {
   projects: [
-    { displayName: 'node', testEnvironment: 'node', testMatch: ['**/node.test.js'] },
-    { displayName: 'jsdom', testEnvironment: 'jsdom', testMatch: ['**/screen.test.js'] },
+    { displayName: 'node', testEnvironment: 'node', testMatch: ['**/node.test.js', '**/ward.test.js'] },
+    { displayName: 'jsdom', testEnvironment: 'jsdom', testMatch: ['**/screen.test.js', '**/ward.test.js'] },
     {
       // The conditions and the mocks of a phone, as the preset of React Native has them; the rest is docs/CLIENT.md.
       displayName: 'phone',

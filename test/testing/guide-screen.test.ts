@@ -1,0 +1,2 @@
+// @vitest-environment happy-dom
+import '../../docs/examples/guides/testing/screen.test.js';
