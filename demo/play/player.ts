@@ -17,6 +17,8 @@ export interface Playing {
   readonly say: string;
   /** What was merged from whom; empty until it is over. */
   readonly caption: string;
+  /** It does not go on for quite a while. */
+  readonly isWaiting: boolean;
 }
 
 /** What outlives a reload in the middle of a scene. */
@@ -30,6 +32,8 @@ interface Kept {
 /** Time to read a sentence, and to look how something lies, in ms. */
 const READ = 1_600;
 const LOOK_AGAIN = 50;
+/** So long a healthy server never takes, in ms. */
+const TOO_LONG = 3_000;
 
 export class Player {
   readonly playing: Observable<Playing>;
@@ -46,7 +50,13 @@ export class Player {
     this.#pace = pace;
     this.stage = new Stage(actors, pace);
     const [scene] = SCENES;
-    this.playing = new Observable<Playing>({ scene: scene as Scene, phase: 'idle', say: '', caption: '' });
+    this.playing = new Observable<Playing>({
+      scene: scene as Scene,
+      phase: 'idle',
+      say: '',
+      caption: '',
+      isWaiting: false,
+    });
   }
 
   /** Shows the first scene, or goes on where a reload was part of one. */
@@ -83,7 +93,7 @@ export class Player {
     this.#run.abort();
     const run = new AbortController();
     this.#run = run;
-    this.playing.set({ scene, phase: 'playing', say, caption: '' });
+    this.playing.set({ scene, phase: 'playing', say, caption: '', isWaiting: false });
     try {
       await work(run.signal);
     } catch (error) {
@@ -173,7 +183,12 @@ export class Player {
   }
 
   async #until(isSo: () => boolean, signal: AbortSignal): Promise<void> {
-    while (!isSo()) await wait(LOOK_AGAIN, signal);
+    const since = performance.now();
+    for (; !isSo(); await wait(LOOK_AGAIN, signal)) {
+      if (performance.now() - since > TOO_LONG && !this.playing.current.isWaiting)
+        this.playing.set({ isWaiting: true });
+    }
+    if (this.playing.current.isWaiting) this.playing.set({ isWaiting: false });
   }
 }
 

@@ -62,7 +62,8 @@ function SceneItem({ scene, playing, onPlay }: SceneItemProps) {
   );
 }
 
-function Caption({ playing: { scene, phase, say, caption } }: { readonly playing: Playing }) {
+function Caption({ playing }: { readonly playing: Playing }) {
+  const { scene, phase, say, caption, isWaiting } = playing;
   return (
     <p className="caption" role="status" data-testid="caption">
       {phase === 'done' ? (
@@ -72,6 +73,7 @@ function Caption({ playing: { scene, phase, say, caption } }: { readonly playing
       ) : (
         say || 'Play a scene, or edit this record on the devices below: what happens is drawn here.'
       )}
+      {isWaiting && ' Waiting for the server…'}
     </p>
   );
 }

@@ -67,7 +67,7 @@ browserTest('light, dark and narrow, the history closed and open: axe finds noth
   await page.getByTestId('sample').click();
   await phone.pending(0);
   await sees(() => tablet.cards.count(), 5);
-  await demo.play('lists');
+  await demo.play('old-record');
   await page.getByText('This in your app').click();
   await phone.edit('Anna Weber', 'room', '12');
   await phone.setStatus('Anna Weber', 'arrived');
@@ -78,6 +78,16 @@ browserTest('light, dark and narrow, the history closed and open: axe finds noth
   await phone.card('Anna Weber').getByTestId('open-history').click();
   await sees(() => entries.count(), 3);
   await inspectAll(page, '-history');
+
+  await page.keyboard.press('Escape');
+  for (const pane of [phone, oldApp]) await pane.switch('off');
+  await phone.edit('Tomás Rivera', 'room', '8');
+  await oldApp.edit('Tomás Rivera', 'notes', 'Has a lift');
+  await sees(() => page.getByTestId('mote-waiting').count(), 2);
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme });
+    await inspect(page, `${colorScheme}-waiting`);
+  }
 });
 
 browserTest('[C7 C6] what does not work is told: no storage, no server, no history', async () => {

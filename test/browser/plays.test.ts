@@ -70,6 +70,7 @@ browserTest('[C4 C7] a scene that is reloaded while the server is dead goes on w
   await demo.forgetFiles();
   await page.getByText('The page is back').waitFor();
   await sees(() => page.getByTestId('mote-waiting').allTextContents(), ['dose 10 mg', 'repeats 3']);
+  await page.getByText('Waiting for the server').waitFor();
   await server.restart();
   await showsTexts(page.getByTestId('merged'), 'Dose from Phone, repeats from Tablet');
   for (const pane of [phone, tablet, oldApp]) await pane.pending(0);
