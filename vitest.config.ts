@@ -49,7 +49,20 @@ const MODULES = [
 ];
 const react18 = MODULES.map((name) => ({ find: new RegExp(`^${name}$`), replacement: REACT_18 + name }));
 
+/** What the examples of the documents import by the names of the package; tsconfig.json says the same to TypeScript. */
+const ENTRIES = {
+  'telemed-sync': 'client/index.ts',
+  'telemed-sync/react': 'client/react/index.ts',
+  'telemed-sync/compat': 'client/compat/index.ts',
+  'telemed-sync/memory': 'client/local-store/memory.ts',
+};
+const published = Object.entries(ENTRIES).map(([name, file]) => ({
+  find: new RegExp(`^${name}$`),
+  replacement: fileURLToPath(new URL(file, import.meta.url)),
+}));
+
 export default defineConfig(({ mode }) => ({
+  resolve: { alias: published },
   test: {
     // A few random runs instead of all: `npm run test:fast`.
     ...(mode === 'fast' && { env: { TEST_SHARE: '0.05' } }),
@@ -69,7 +82,7 @@ export default defineConfig(({ mode }) => ({
       { extends: true, test: { name: 'hostile', include: ['test/hostile/**/*.test.ts'] } },
       {
         extends: true,
-        resolve: { alias: react18 },
+        resolve: { alias: [...published, ...react18] },
         test: { name: 'react-18', include: ['test/client/react/*.test.tsx'], env: { REACT: '18' } },
       },
     ],

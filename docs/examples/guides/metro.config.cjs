@@ -1,0 +1,4 @@
+// metro.config.js
+const { getDefaultConfig } = require('expo/metro-config'); // or '@react-native/metro-config'
+const { withTelemedSync } = require('telemed-sync/metro');
+module.exports = withTelemedSync(getDefaultConfig(__dirname));
