@@ -325,7 +325,7 @@ function fallbackOf(option: Option<unknown>, production: boolean): string | null
 const camel = (name: string): string =>
   name.toLowerCase().replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
 
-/** The options as a Markdown table, for the README. */
+/** The options as a Markdown table, for docs/reference/OPTIONS.md. */
 export function optionTable(): string {
   const rows = Object.entries<Option<unknown>>(OPTIONS).map(
     ([name, option]) => `| \`${name}\` | ${option.type} | ${shownDefault(option)} | ${option.line} |`,

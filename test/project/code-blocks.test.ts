@@ -10,7 +10,7 @@ const markdownIn = (folder: string): string[] =>
   readdirSync(folder)
     .filter((name) => name.endsWith('.md'))
     .map((name) => posix.join(folder, name));
-const GUIDES = markdownIn('docs/guides');
+const GUIDES = ['README.md', ...markdownIn('docs/guides')];
 
 interface Block {
   readonly file: string;

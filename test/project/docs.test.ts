@@ -94,6 +94,29 @@ test('links between the documents lead to files', () => {
   expect(broken).toEqual([]);
 });
 
+/** How a heading is named in a link, as GitHub does it. */
+const anchorOf = (heading: string): string =>
+  heading
+    .toLowerCase()
+    .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
+    .replaceAll(' ', '-');
+const anchorsIn = (file: string): string[] =>
+  [...read(file).matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => anchorOf(heading));
+
+test('links to a part of a document lead to a heading', () => {
+  const broken = DOCUMENTS.flatMap((file) =>
+    [...read(file).matchAll(/\]\((?!https?:)([^)#]*)#([^)]*)\)/g)]
+      .filter(([, target]) => target === '' || target?.endsWith('.md'))
+      .map(([, target = '', anchor = '']) => ({
+        to: target === '' ? file : posix.join(posix.dirname(file), target),
+        anchor,
+      }))
+      .filter(({ to, anchor }) => !anchorsIn(to).includes(anchor))
+      .map(({ to, anchor }) => `${file} → ${to}#${anchor}`),
+  );
+  expect(broken).toEqual([]);
+});
+
 test('every npm script that the documents name exists', () => {
   const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
   const named = DOCUMENTS.flatMap((file) =>
@@ -113,4 +136,15 @@ test('every source file that the documents name is there', () => {
       .map((name) => `${file} → ${name}`),
   );
   expect(missing).toEqual([]);
+});
+
+test('the costs in docs/guides/SIZING.md are those of docs/BENCHMARKS.md', () => {
+  const rows = [...read('docs/guides/SIZING.md').matchAll(/^\| .* \| (.*) \| `([a-z-]+)` \|$/gm)];
+  expect(rows.length).toBeGreaterThan(4);
+  for (const [, costs = '', name] of rows) {
+    const table = read('docs/BENCHMARKS.md').split(`<!-- figures ${name} -->`)[1]?.split('<!-- end -->')[0];
+    const server = table?.split('\n').find((line) => line.startsWith('| durable server |')) ?? '';
+    for (const [figure] of costs.matchAll(/\d[\d.,]*/g))
+      expect([name, server]).toEqual([name, expect.stringContaining(figure)]);
+  }
 });
