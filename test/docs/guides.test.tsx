@@ -1,6 +1,7 @@
 // @vitest-environment happy-dom
 /** What the guides for apps show, on a real server and beside other devices. */
 import '../support/web-globals.js';
+import type { ReactNode } from 'react';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { syncManager } from '../../client/index.js';
 import { Booking, openSync } from '../../docs/examples/guides/booking.js';
@@ -26,6 +27,14 @@ afterEach(async () => {
 });
 cleanScreens();
 
+/** The screen, once the app has begun as that user. */
+async function shown(node: ReactNode): Promise<Rendered> {
+  await openSync(server.url, 'anna');
+  const screen = await render(node);
+  renderByItself();
+  return screen;
+}
+
 function type(screen: Rendered, name: string, text: string): void {
   const input = screen.container.querySelector<HTMLInputElement>(`input[name=${name}]`);
   Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, 'value')?.set?.call(input, text);
@@ -33,9 +42,7 @@ function type(screen: Rendered, name: string, text: string): void {
 }
 
 test('[C2] the screen that was moved shows what another device sends, and sends what is pressed', async () => {
-  await openSync(server.url, 'anna');
-  const screen = await render(<Booking />);
-  renderByItself();
+  const screen = await shown(<Booking />);
   await screen.says('online');
   desk.update('appointments', { id: 'a1', patient: 'Bea', status: 'booked', room: 4 });
   await screen.says('Bea: booked, room 4');
@@ -44,9 +51,7 @@ test('[C2] the screen that was moved shows what another device sends, and sends 
 });
 
 test('[C8] with a filter, a record that no longer fits leaves the screen, and an empty list says why', async () => {
-  await openSync(server.url, 'anna');
-  const screen = await render(<BookingToday />);
-  renderByItself();
+  const screen = await shown(<BookingToday />);
   await screen.says('Nobody is booked.');
   desk.update('appointments', { id: 'a1', patient: 'Bea', status: 'booked', room: 4 });
   await screen.says('All is on the server.', 'Bea, room 4');
@@ -59,10 +64,8 @@ test('[C8] with a filter, a record that no longer fits leaves the screen, and an
 });
 
 test('[C14] a form keeps what is typed while another device changes the record, and says so', async () => {
-  await openSync(server.url, 'anna');
   desk.update('patients', { id: 'p1', name: 'Bea', phone: '1' });
-  const screen = await render(<PatientForm id="p1" />);
-  renderByItself();
+  const screen = await shown(<PatientForm id="p1" />);
   await screen.until(() => screen.container.querySelector('input')?.value === '1');
   type(screen, 'phone', '2');
   desk.update('patients', { id: 'p1', name: 'Beate', phone: '3' });
@@ -73,9 +76,7 @@ test('[C14] a form keeps what is typed while another device changes the record, 
 });
 
 test('[C4] the line about what is saved counts what is only on this device', async () => {
-  await openSync(server.url, 'anna');
-  const screen = await render(<Saved />);
-  renderByItself();
+  const screen = await shown(<Saved />);
   await screen.says('Everything is saved on the server.');
   await syncManager.disconnect();
   await syncManager.addData('notes', { id: 'n1', text: 'one' });
@@ -85,9 +86,7 @@ test('[C4] the line about what is saved counts what is only on this device', asy
 });
 
 test('[C11] what the server refuses is listed with its reason, and given up by a press', async () => {
-  await openSync(server.url, 'anna');
-  const screen = await render(<Refused />);
-  renderByItself();
+  const screen = await shown(<Refused />);
   await syncManager.addData('notes', { id: 'n1', text: 'x'.repeat(30_000) });
   await screen.says('A change in notes was refused');
   screen.press('button:last-child');

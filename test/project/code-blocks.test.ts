@@ -10,7 +10,7 @@ const markdownIn = (folder: string): string[] =>
   readdirSync(folder)
     .filter((name) => name.endsWith('.md'))
     .map((name) => posix.join(folder, name));
-const GUIDES = ['README.md', ...markdownIn('docs/guides')];
+const GUIDES = ['README.md', 'docs/CLIENT.md', ...markdownIn('docs/guides')];
 
 interface Block {
   readonly file: string;
@@ -35,9 +35,13 @@ const blocksOf = (file: string): Block[] =>
 const blocks = (...languages: readonly string[]): Block[] =>
   GUIDES.flatMap(blocksOf).filter(({ language }) => languages.includes(language));
 
-const EXAMPLES = readdirSync('docs/examples', { recursive: true, encoding: 'utf8' })
+/** Those below test/package are checked where the packages are (`npm run test:package`). */
+const EXAMPLES = ['docs/examples', 'test/package']
+  .flatMap((folder) =>
+    readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((name) => posix.join(folder, name)),
+  )
   .filter((name) => /\.(tsx?|m?js|cjs)$/.test(name))
-  .map((name) => linesOf(read(posix.join('docs/examples', name))));
+  .map((name) => linesOf(read(name)));
 
 const isExcerpt = (part: readonly string[]): boolean =>
   EXAMPLES.some((lines) =>
@@ -82,7 +86,7 @@ test('[O1] what guides set for the server are options, and each of them can be r
 });
 
 test('commands of the server that guides call exist', () => {
-  const called = GUIDES.flatMap((file) =>
+  const called = [...GUIDES, ...markdownIn('docs')].flatMap((file) =>
     [...read(file).matchAll(/npx telemed-sync ([a-z]+)/g)].map(([, name = '']) => name),
   );
   expect(called.filter((name) => !existsSync(`server/cli/${name}.ts`))).toEqual([]);
