@@ -55,6 +55,7 @@ const ENTRIES = {
   'telemed-sync/react': 'client/react/index.ts',
   'telemed-sync/compat': 'client/compat/index.ts',
   'telemed-sync/memory': 'client/local-store/memory.ts',
+  'telemed-sync/testing': 'client/testing/index.ts',
 };
 const published = Object.entries(ENTRIES).map(([name, file]) => ({
   find: new RegExp(`^${name}$`),
