@@ -1,5 +1,5 @@
 /**
- * `npm run test:faults [-- backup|crash|disk|power|eio|hang…] [--short] [--seed N] [--runs N]`: all faults unless some are named;
+ * `npm run test:faults [-- backup|crash|disk|power|rewrite|eio|hang…] [--short] [--seed N] [--runs N]`: all faults unless some are named;
  * ends with one line, and with 1 when anything was lost.
  */
 import { spawn } from 'node:child_process';
@@ -12,6 +12,7 @@ import { runEio } from './eio.js';
 import { type HangResult, runHangs } from './hang.js';
 import { canInject } from './injector.js';
 import { canRecord } from './recorded-disk.js';
+import { runRewrites } from './rewrites.js';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -25,12 +26,13 @@ interface Verdict {
   readonly said: string;
 }
 
-type Fault = 'backup' | 'crash' | 'disk' | 'power' | 'eio' | 'hang';
+type Fault = 'backup' | 'crash' | 'disk' | 'power' | 'rewrite' | 'eio' | 'hang';
 
 const RUNS = {
   backup: { long: 20, short: 2 },
   crash: { long: 100, short: 3 },
   power: { long: 100, short: 8 },
+  rewrite: { long: 60, short: 4 },
   eio: { long: 100, short: 3 },
   hang: { long: 10, short: 2 },
 };
@@ -83,6 +85,10 @@ const FAULTS: Record<Fault, () => Promise<Verdict>> = {
   power: async () => {
     if (!canRecord()) return skipped(NO_RECORDER);
     return verdictOn(await runCrashes({ ...optionsOf('power'), power: true }));
+  },
+  rewrite: async () => {
+    if (!canRecord()) return skipped(NO_RECORDER);
+    return verdictOn(await runRewrites(optionsOf('rewrite')));
   },
   eio: async () => {
     if (!canRecord()) return skipped(NO_RECORDER);
