@@ -29,6 +29,8 @@ export interface Attack {
   readonly messages: () => readonly (Uint8Array | string)[];
   /** The close code, or that the connection stays open and gets its checkpoint. */
   readonly ends: number | 'open';
+  /** What became of the document before the attack, where the server lets it rest at once. */
+  readonly rests?: 'asleep' | 'anew';
   /** It was tried in a worker, whose memory counts while it lasts. */
   readonly tried?: boolean;
 }
@@ -117,11 +119,13 @@ export class Arena {
     throw new Error(`${attack.name}: ${problems.join('; ')}`);
   }
 
-  async #attack({ setup = [], messages: make, ends }: Attack): Promise<Outcome> {
+  async #attack({ setup = [], rests, messages: make, ends }: Attack): Promise<Outcome> {
     const user = `victim-${++this.#users}`;
     await this.write(user, 'p1', { name: 'Ada', tags: ['a', 'b'] });
     for (const update of setup) expect(await this.post(user, update)).toBe(200);
     const before = await this.read(user);
+    if (rests === 'anew') await this.server.line(new RegExp(`Rewrote the document of user ${user}:`));
+    if (rests !== undefined) await this.#whenAsleep();
     const sent = make();
     const idle = await this.#ask();
     const done = this.#fight(user, sent);
@@ -134,6 +138,23 @@ export class Arena {
       growth: busy.resident - idle.resident,
       peak: busy.peak - idle.resident,
     };
+  }
+
+  /** Nothing is in memory. */
+  async #whenAsleep(): Promise<void> {
+    const loaded = async () => {
+      const metrics = await (await fetch(`${this.server.url}/metrics`)).text();
+      const count = /^\w*documents (\d+)/m.exec(metrics)?.[1];
+      if (count === undefined) throw new Error('nothing tells how many documents are in memory');
+      return Number(count);
+    };
+    await inTime(
+      (async () => {
+        while ((await loaded()) > 0) await new Promise((resolve) => setTimeout(resolve, 10));
+      })(),
+      () => 'all documents to sleep',
+      PATIENCE,
+    );
   }
 
   async #fight(user: string, sent: readonly (Uint8Array | string)[]): Promise<number | 'open'> {
