@@ -1,6 +1,5 @@
 import { useCallback, useRef, useState } from 'react';
 import type { Actors } from './actors.js';
-import { COLLECTION } from './appointments.js';
 import type { Device } from './device.js';
 import { DevicePane } from './device-pane.js';
 import { HistoryPanel } from './history-panel.js';
@@ -20,7 +19,7 @@ interface AppProps {
   readonly player: Player;
 }
 
-/** Null: closed; an id of null: the history of all appointments. */
+/** Null: closed; an id of null: the history of all records. */
 type OpenHistory = { readonly id: string | null } | null;
 
 /** Where three panes have no room beside each other. */
@@ -38,7 +37,7 @@ export function App({ devices, oldApp, actors, player }: AppProps) {
     setHistory(null);
     if (opener.current instanceof HTMLElement) opener.current.focus();
   };
-  const onChange = useCallback((call: () => void) => onAnyChange(devices, oldApp, call), [devices, oldApp]);
+  const onChange = useCallback((call: () => void) => onAnyChange(actors, call), [actors]);
   const shared = { selected: history?.id ?? null, onHistory: open };
   return (
     <div className="page" data-history={history !== null || undefined}>
@@ -69,12 +68,8 @@ export function App({ devices, oldApp, actors, player }: AppProps) {
 }
 
 /** Calls whenever the server may have something new in its history. */
-function onAnyChange(devices: readonly Device[], oldApp: JsonDevice, call: () => void): () => void {
-  const stops = devices.flatMap(({ client }) => [
-    client.status.subscribe(call),
-    client.collection(COLLECTION).subscribe(call),
-  ]);
-  stops.push(oldApp.subscribe(call));
+function onAnyChange(actors: Actors, call: () => void): () => void {
+  const stops = Object.values(actors).map((actor) => actor.subscribe(call));
   return () => {
     for (const stop of stops) stop();
   };

@@ -15,7 +15,7 @@ import { useSetting } from './settings.js';
 interface DevicePaneProps {
   readonly device: Device;
   readonly selected: string | null;
-  /** Null opens the history of all appointments. */
+  /** Null opens the history of all records. */
   readonly onHistory: (id: string | null) => void;
   readonly onSample: () => void;
 }

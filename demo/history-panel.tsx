@@ -5,7 +5,7 @@ import { Icon } from './icons.js';
 import { nameOfDevice } from './identity.js';
 
 interface HistoryPanelProps {
-  /** Null for all appointments. */
+  /** Null for all records. */
   readonly id: string | null;
   readonly onSelect: (id: string | null) => void;
   readonly onClose: () => void;
@@ -30,7 +30,7 @@ export function HistoryPanel({ id, onSelect, onClose, onChange }: HistoryPanelPr
           <h2 id="history-title" ref={heading} tabIndex={-1}>
             History
           </h2>
-          <p>{id === null ? 'All appointments' : subjectOf(entries)}</p>
+          <p>{id === null ? 'All records' : subjectOf(entries)}</p>
         </div>
         <button type="button" className="button icon-only" aria-label="Close the history" onClick={onClose}>
           <Icon name="close" />
@@ -38,7 +38,7 @@ export function HistoryPanel({ id, onSelect, onClose, onChange }: HistoryPanelPr
       </header>
       {id !== null && (
         <button type="button" className="link" onClick={() => onSelect(null)}>
-          Show all appointments, deleted ones too
+          Show all records, deleted ones too
         </button>
       )}
       {error !== null && <HistoryError error={error} onRetry={reload} />}
@@ -62,7 +62,7 @@ export function HistoryPanel({ id, onSelect, onClose, onChange }: HistoryPanelPr
 
 function subjectOf(entries: readonly HistoryEntry[] | null): string {
   const record = entries?.map(({ after, before }) => after ?? before).find((each) => each !== null);
-  return record ? titleOf(record) : 'One appointment';
+  return record ? titleOf(record) : 'One record';
 }
 
 function HistoryEmpty() {

@@ -1,7 +1,7 @@
-/** The server's history of the appointments, and bringing one back. */
+/** The server's history of the records, and bringing one back. */
 import { useCallback, useEffect, useRef, useState } from 'react';
 import type { SyncRecord } from '../client/index.js';
-import { COLLECTION, inWords } from './appointments.js';
+import { inWords } from './appointments.js';
 import { DEVICE_IDS, USER } from './identity.js';
 
 export interface HistoryEntry {
@@ -34,12 +34,9 @@ async function answerOf<T>(response: Response): Promise<T> {
   throw new Error(body?.message ?? `The server answered ${response.status}.`);
 }
 
-export async function fetchHistory(
-  collection: string,
-  id: string | null,
-  signal: AbortSignal,
-): Promise<readonly HistoryEntry[]> {
-  const query = new URLSearchParams({ collection, limit: String(LIMIT), ...(id !== null && { id }) });
+/** Of the records with this id (here they are those of one record), or of all. */
+export async function fetchHistory(id: string | null, signal: AbortSignal): Promise<readonly HistoryEntry[]> {
+  const query = new URLSearchParams({ limit: String(LIMIT), ...(id !== null && { id }) });
   const response = await fetch(`${ADDRESS}?${query}`, { signal });
   return (await answerOf<{ entries: HistoryEntry[] }>(response)).entries;
 }
@@ -99,7 +96,7 @@ export function useHistory(id: string | null, onChange: (listener: () => void) =
 
 async function loadHistory(id: string | null, signal: AbortSignal): Promise<Loaded> {
   try {
-    return { entries: await fetchHistory(COLLECTION, id, signal), error: null };
+    return { entries: await fetchHistory(id, signal), error: null };
   } catch (error) {
     // A failed fetch has no better words than "Failed to fetch".
     const message = error instanceof TypeError ? 'The server can’t be reached.' : String(error);

@@ -6,14 +6,13 @@ import type { Scene } from './scenes.js';
 
 /** The newest revision of what a scene is about; 0 where there is none. */
 export async function revisionOf({ place }: Scene, signal: AbortSignal): Promise<number> {
-  const [newest] = await fetchHistory(place.collection, place.id, signal);
+  const [newest] = await fetchHistory(place.id, signal);
   return newest?.revision ?? 0;
 }
 
 /** Such as `Room from Phone, status from Tablet`: what came after this revision. */
 export async function captionOf(scene: Scene, since: number, signal: AbortSignal): Promise<string> {
-  const { collection, id } = scene.place;
-  const entries = await fetchHistory(collection, id, signal);
+  const entries = await fetchHistory(scene.place.id, signal);
   const parts = entries
     .filter(({ revision }) => revision > since)
     .reverse()

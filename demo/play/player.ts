@@ -132,7 +132,7 @@ export class Player {
   /** The server has heard of the deletion by now, or hears of it soon. */
   async #bringBack(scene: Scene, signal: AbortSignal): Promise<void> {
     await this.#settled(scene, signal);
-    const [newest] = await fetchHistory(scene.place.collection, scene.place.id, signal);
+    const [newest] = await fetchHistory(scene.place.id, signal);
     if (newest !== undefined) await restore(newest);
   }
 
