@@ -253,6 +253,8 @@ class SyncServer implements App {
   }
 
   async close(): Promise<boolean> {
+    const { shutdownTimeout } = this.#config;
+    const latest = performance.now() + shutdownTimeout + LAST_STEPS;
     this.#takesTraffic = false;
     this.#rounds.close();
     this.#overload.close();
@@ -266,7 +268,6 @@ class SyncServer implements App {
     this.#dryRuns.close();
     this.#compactions.close();
     const saved = this.#flush().then(() => this.#registry.documents.every(({ isBusy }) => !isBusy));
-    const { shutdownTimeout } = this.#config;
     const durable = await withTimeout(saved, shutdownTimeout, false);
     const end = performance.now() + LAST_STEPS;
     const step = () => Math.max(0, Math.min(GOODBYE_TIMEOUT, end - performance.now()));
@@ -279,7 +280,7 @@ class SyncServer implements App {
     const { access, store } = this.#foundation;
     const closing = this.#saveNotes().then(() => Promise.all([access.close(), store.close()]));
     const closed = closing.then(() => true);
-    this.#isClosed = await withTimeout(closed, Math.max(step(), SHORTEST_STEP), false);
+    this.#isClosed = await withTimeout(closed, Math.max(latest - performance.now(), SHORTEST_STEP), false);
     this.#metrics.close();
     this.#lastHour.close();
     return durable;

@@ -110,6 +110,14 @@ describe('[O4] SIGTERM', () => {
     expect(memory.contents.get('anna' as never)?.updates).toHaveLength(1);
   });
 
+  test('a store that takes a while to close, on a busy disk, is waited for as long as the process has', async () => {
+    const store = new MemoryStore();
+    const close = store.close.bind(store);
+    store.close = () => new Promise((resolve) => setTimeout(() => resolve(close()), 1_500));
+    const server = await useServer({}, { store });
+    expect([await server.app.close(), server.app.isClosed]).toEqual([true, true]);
+  });
+
   test('what can not be made durable in SHUTDOWN_TIMEOUT does not keep the process; it says so', async () => {
     const memory = new MemoryStore();
     const store = new ObservedStore(memory);
