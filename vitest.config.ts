@@ -12,6 +12,7 @@ const LONGEST = [
   'test/kill',
   'commands',
   'browser/looks',
+  'docs/readme-walk',
   'browser/plays',
   'store/erasure',
   'browser/faults',
