@@ -25,7 +25,7 @@ import type { Log } from './log.js';
 import { Metrics } from './metrics.js';
 import { createListener, type Listener } from './net/tls.js';
 import { followKeys, openStore } from './open-store.js';
-import { type Hindrance, hindrancesOf } from './readiness.js';
+import { type Hindrance, hindrancesOf, warningsOf } from './readiness.js';
 import { registryOf } from './registry-options.js';
 import { AccessMarks, tightenModes } from './start-checks.js';
 import { readKeys } from './store/encryption/key-file.js';
@@ -167,7 +167,7 @@ class SyncServer implements App {
       backlog,
       turns,
     };
-    const http = createHttp({ ...shared, hindrances: this.#hindrances }, this.#sources(store));
+    const http = createHttp({ ...shared, ...this.#readiness }, this.#sources(store));
     this.#listener = createListener(config, log, http);
     this.#gateway = new UpgradeGateway(this.#listener.server, shared);
     this.#describeState();
@@ -182,6 +182,11 @@ class SyncServer implements App {
     const takesTraffic = this.#takesTraffic;
     const { diskSlow } = this.#config;
     return hindrancesOf({ takesTraffic, storeState: store.state, auditWaits: access.waitsFor, diskSlow });
+  };
+
+  readonly #readiness = {
+    hindrances: this.#hindrances,
+    warnings: () => warningsOf(this.#foundation.backups.lastAt, this.#foundation.clock.now()),
   };
 
   #sources(store: Store): OperatorSources {

@@ -26,6 +26,27 @@ const AUDIT_SLOW: Hindrance = {
   message: 'A line of the audit trail has waited for its disk for DISK_SLOW: look at the disk of ACCESS_DIR.',
 };
 
+/** What somebody should look at though the server is ready. */
+export interface Warning {
+  readonly code: 'BACKUP_OLD';
+  readonly message: string;
+}
+
+const DAY = 86_400_000;
+/** One of every night may be missing once. */
+const BACKUP_DAYS = 2;
+
+/**
+ * Undefined where there are none.
+ *
+ * @param lastBackup in ms since 1970; where none was ever made, other means may
+ */
+export function warningsOf(lastBackup: number | null, now: number): readonly Warning[] | undefined {
+  const days = lastBackup === null ? 0 : Math.floor((now - lastBackup) / DAY);
+  if (days < BACKUP_DAYS) return undefined;
+  return [{ code: 'BACKUP_OLD', message: `The last good backup is ${days} days old: see docs/BACKUP.md.` }];
+}
+
 /** What is known of the parts of a server. */
 export interface Parts {
   readonly takesTraffic: boolean;

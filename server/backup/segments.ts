@@ -7,10 +7,10 @@ import type { CopiedRow } from '../store/store.js';
 import { notWhole, type Segment } from './manifest.js';
 
 /** A file is begun anew behind so many bytes, and read as a whole. */
-const SEGMENT_BYTES = 8 * 1024 * 1024;
+const SEGMENT_BYTES = 2 * 1024 * 1024;
 const HEAD_BYTES = 8;
 /** Others have their turn after so many bytes. */
-const SLICE = 1024 * 1024;
+const SLICE = 256 * 1024;
 
 async function hashInSlices(hash: Hash, bytes: Uint8Array): Promise<void> {
   for (let at = 0; at < bytes.length; at += SLICE) {

@@ -170,6 +170,7 @@ export class Practice {
       now: () => this.now,
       newDeviceId: () => `device-${++this.#strangers}` as DeviceId,
       hindrances: () => [],
+      warnings: () => undefined,
       uptime: () => this.now,
     });
     const server = await new Promise<Server>((resolve) => {

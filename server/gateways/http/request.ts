@@ -14,7 +14,7 @@ import type { UserDocument } from '../../documents/user-document.js';
 import { SyncError } from '../../errors.js';
 import type { Log } from '../../log.js';
 import type { Metrics } from '../../metrics.js';
-import type { Hindrance } from '../../readiness.js';
+import type { Hindrance, Warning } from '../../readiness.js';
 import { authorize, type Grant } from '../guard/authorize.js';
 import { type Overload, putOffFor } from '../guard/overload.js';
 import type { Caller, Quotas } from '../guard/quotas.js';
@@ -39,6 +39,8 @@ export interface HttpOptions {
   readonly newDeviceId: () => DeviceId;
   /** What keeps the server from taking traffic: nothing, where it is ready (H4). */
   readonly hindrances: () => readonly Hindrance[];
+  /** What somebody should look at all the same; undefined for nothing. */
+  readonly warnings: () => readonly Warning[] | undefined;
   readonly quotas: Quotas;
   readonly metrics: Metrics;
   readonly backlog: Backlog;

@@ -93,11 +93,11 @@ const proveServer: RequestHandler = (request, response, next) => {
   next();
 };
 
-function addHealth(app: express.Express, { hindrances }: HttpOptions): void {
+function addHealth(app: express.Express, { hindrances, warnings }: HttpOptions): void {
   app.get('/health', (_, response) => void response.json({ status: 'up' }));
   app.get('/ready', (_, response) => {
     const reasons = hindrances();
-    if (reasons.length === 0) response.json({ status: 'ready' });
+    if (reasons.length === 0) response.json({ status: 'ready', warnings: warnings() });
     else response.status(503).json({ status: 'not ready', reasons });
   });
 }

@@ -3,6 +3,7 @@ import { appendFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/pro
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { SYSTEM_TIME } from '../../../server/clock.js';
 import { newKey } from '../../../server/store/encryption/key-ring.js';
 import { LevelStore } from '../../../server/store/level/level-store.js';
 import type { Commit, Store } from '../../../server/store/store.js';
@@ -139,6 +140,23 @@ describe('a backup of a server that runs', () => {
     expect(await age(server)).toBe(madeAt);
     await server.app.close();
     expect(await age(await start())).toBe(madeAt);
+  });
+
+  test('[P11] [H4] that is two days old is a warning in /ready, which stays 200', async () => {
+    let later = 0;
+    const time = { now: () => Date.now() + later, uptime: () => SYSTEM_TIME.uptime() + later };
+    const server = await useServer({ DATA_DIR: data, ADMIN_TOKEN }, { time });
+    const ready = async () => {
+      const response = await fetch(`${server.url}/ready`);
+      return [response.status, await response.json()];
+    };
+    expect(await ready()).toEqual([200, { status: 'ready' }]);
+    await made(server);
+    later = 47 * 3_600_000;
+    expect(await ready()).toEqual([200, { status: 'ready' }]);
+    later = 49 * 3_600_000;
+    const warnings = [{ code: 'BACKUP_OLD', message: expect.stringContaining('2 days old') }];
+    expect(await ready()).toEqual([200, { status: 'ready', warnings }]);
   });
 
   test('[P11] begins anew where a user is erased meanwhile, and does not have what was erased', async () => {
