@@ -165,13 +165,10 @@ export class TestWard {
    */
   async settled(): Promise<void> {
     for (let round = 0; round < MOST_ROUNDS; round++) {
-      const devices = [...this.#devices.values()];
-      await this.#host.ask({ do: 'quiet', users: [...new Set(devices.map(({ user }) => user))] });
-      const wasQuiet = devices.every(({ isQuiet }) => isQuiet);
-      await Promise.all(devices.map((device) => device.round()));
-      if (wasQuiet && devices.every(({ isQuiet }) => isQuiet)) return;
+      const wasQuiet = await this.#round();
+      if (wasQuiet && this.#restless().length === 0) return;
     }
-    const restless = [...this.#devices.values()].filter(({ isQuiet }) => !isQuiet).map(({ name }) => name);
+    const restless = this.#restless().map(({ name }) => name);
     throw new Error(`The ward does not come to rest: ${restless.join(', ')} can't sync.`);
   }
 
@@ -230,8 +227,22 @@ export class TestWard {
     });
   }
 
+  /** Whether nothing was under way when it began; what was is there afterwards. */
+  async #round(): Promise<boolean> {
+    const devices = [...this.#devices.values()];
+    await this.#host.ask({ do: 'quiet', users: [...new Set(devices.map(({ user }) => user))] });
+    const wasQuiet = this.#restless().length === 0;
+    await Promise.all(devices.map((device) => device.round()));
+    return wasQuiet;
+  }
+
+  #restless(): Device[] {
+    return [...this.#devices.values()].filter(({ isQuiet }) => !isQuiet);
+  }
+
+  /** What is under way arrives at the time at which it was sent. */
   async #advance(ms: number): Promise<void> {
-    await this.#host.ask({ do: 'quiet', users: [] });
+    await this.#round();
     this.#clock.jump(ms);
     this.#host.tellTime();
     for (const { network } of this.#devices.values()) if (!network.isCut) network.wake();

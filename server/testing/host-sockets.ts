@@ -8,6 +8,8 @@ export class HostSockets {
   readonly #say: (message: FromHost) => void;
   readonly #open = new Map<number, WebSocket>();
   readonly #closing = new Set<Promise<void>>();
+  /** Of these a device hears nothing more. */
+  readonly #torn = new WeakSet<WebSocket>();
 
   constructor(say: (message: FromHost) => void) {
     this.#say = say;
@@ -32,8 +34,7 @@ export class HostSockets {
   /** All connections are gone at once; the devices hear nothing more of them but that. */
   tear(): void {
     for (const [socket, ws] of this.#open) {
-      ws.removeAllListeners();
-      ws.on('error', () => {});
+      this.#torn.add(ws);
       ws.terminate();
       this.#say({ socket, closed: NEVER_OPENED });
     }
@@ -48,14 +49,17 @@ export class HostSockets {
   #dial(socket: number, url: string, protocols: readonly string[]): void {
     const ws = new WebSocket(url, [...protocols], { perMessageDeflate: false });
     this.#open.set(socket, ws);
-    ws.on('open', () => this.#say({ socket, opened: true }));
+    const say = (message: FromHost): void => {
+      if (!this.#torn.has(ws)) this.#say(message);
+    };
+    ws.on('open', () => say({ socket, opened: true }));
     ws.on('message', (data: Buffer, isBinary) =>
-      this.#say({ socket, data: isBinary ? new Uint8Array(data) : data.toString() }),
+      say({ socket, data: isBinary ? new Uint8Array(data) : data.toString() }),
     );
     ws.on('error', () => {}); // 'close' follows
     ws.on('close', (code, reason) => {
       this.#open.delete(socket);
-      this.#say({ socket, closed: { code, reason: reason.toString() } });
+      say({ socket, closed: { code, reason: reason.toString() } });
     });
   }
 

@@ -162,6 +162,19 @@ describe('[P1 C7] a crash and a restart', () => {
     expect(phone.status.current.pendingChanges).toBe(0);
   });
 
+  test('nobody waits for sockets that were about to close', async () => {
+    const { ward, phone, desk } = await booked();
+    for (let turn = 0; turn < 5; turn++) {
+      ward.cut('phone');
+      await Promise.all([ward.restart('desk'), ward.crash()]);
+      await ward.clock.advance('5s');
+      ward.mend('phone');
+      await ward.settled();
+    }
+    expect(phone.status.current.connection).toBe('online');
+    expect(desk.status.current.connection).toBe('closed');
+  });
+
   test('an app that is started again has what it had stored', async () => {
     const { ward, phone } = await booked();
     ward.cut('phone');
