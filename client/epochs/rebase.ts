@@ -42,7 +42,7 @@ export function rebase(stored: readonly StoredUpdate[], next: Uint8Array, epoch:
   const pending: PendingChange[] = [];
   for (const { isPending, ...change } of stored) {
     const { update } = change;
-    if (former.isAfter(update, doc)) {
+    if (former.isAfter(update, doc) && (isPending || !deletes(update))) {
       if (isPending) pending.push(change);
       else state.push(update);
       Y.applyUpdate(doc, update);
@@ -55,6 +55,9 @@ export function rebase(stored: readonly StoredUpdate[], next: Uint8Array, epoch:
   }
   return { state: Y.mergeUpdates(state), pending, unclear };
 }
+
+/** What another tab stored may delete where the new document met the old one there; what the server deleted it tells. */
+const deletes = (update: Uint8Array): boolean => Y.decodeUpdate(update).ds.clients.size > 0;
 
 /** `left`: what can't be worked out. */
 function madeAgain(update: Uint8Array, doc: Y.Doc, around: Around) {

@@ -339,6 +339,24 @@ describe('[P10 C9] what another tab sends', () => {
   });
 });
 
+describe('[P10 C9] what another tab has stored of the new document', () => {
+  test('while it still had the old one deletes nothing there', () => {
+    const old = docOf();
+    madeOn(old, [write({ x: 1 })]);
+    const server = rewritten(old, 1);
+    const epoch = Epoch.after(null, retiredIn(old), { revision: 0, mark: 0 }).encode();
+    const next = Y.encodeStateAsUpdate(server);
+    const { structs, ds } = Y.decodeUpdate(next);
+    expect([structs.length > 0, ds.clients.size]).toEqual([true, 0]);
+    // Of two that are concurrent for Yjs the one with the higher client id stays: the old one.
+    const [united] = madeOn(docOf(Y.encodeStateAsUpdate(old)), [(doc) => Y.applyUpdate(doc, next)]);
+    const stored = [Y.encodeStateAsUpdate(old), united as Uint8Array];
+    const rows = stored.map((update, number) => ({ number, update, isPending: false }));
+    const { state } = rebase(rows, next, epoch);
+    expect(readCollection(docOf(state), NOTES)).toEqual([{ id: 'a', x: 1 }]);
+  });
+});
+
 describe('[P10] a store that was compacted while changes were pending', () => {
   test('plain fields, removals, new records and deletions are made again all the same', () => {
     const b = 'b' as RecordId;
