@@ -263,6 +263,7 @@ class SyncServer implements App {
     this.#takesTraffic = false;
     this.#rounds.close();
     this.#overload.close();
+    this.#lastHour.close();
     this.#foundation.endKeys();
     clearInterval(this.#stats);
     clearInterval(this.#noting);
@@ -287,7 +288,6 @@ class SyncServer implements App {
     const closed = closing.then(() => true);
     this.#isClosed = await withTimeout(closed, Math.max(latest - performance.now(), SHORTEST_STEP), false);
     this.#metrics.close();
-    this.#lastHour.close();
     return durable;
   }
 

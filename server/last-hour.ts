@@ -37,7 +37,7 @@ export class LastHour {
   readonly #points: Point[] = [];
   readonly #delay = monitorEventLoopDelay({ resolution: RESOLUTION });
   readonly #timer: NodeJS.Timeout;
-  readonly #listeners = new Set<(point: Point) => void>();
+  readonly #listeners = new Set<(point: Point | null) => void>();
   #times: readonly number[];
   #saved: number;
   #at: number | null = null;
@@ -55,8 +55,8 @@ export class LastHour {
     return this.#points;
   }
 
-  /** Calls with each new point; returns what ends it. */
-  onPoint(listener: (point: Point) => void): () => void {
+  /** Calls with each new point, and with `null` at the end; returns what ends it. */
+  onPoint(listener: (point: Point | null) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
@@ -70,6 +70,7 @@ export class LastHour {
 
   close(): void {
     clearInterval(this.#timer);
+    for (const listener of [...this.#listeners]) listener(null);
     this.#delay.disable();
   }
 

@@ -126,9 +126,17 @@ test('every npm script that the documents name exists', () => {
 });
 
 test('every source file that the documents name is there', () => {
-  const sources = ['server', 'shared', 'client', 'test', 'scripts', 'bench', 'packages', 'demo'].flatMap(
-    filesBelow,
-  );
+  const sources = [
+    'server',
+    'shared',
+    'client',
+    'test',
+    'scripts',
+    'bench',
+    'packages',
+    'demo',
+    'admin',
+  ].flatMap(filesBelow);
   const missing = DOCUMENTS.filter((file) => file !== 'CHANGELOG.md').flatMap((file) =>
     [...read(file).matchAll(/`([a-z][\w/-]+\.c?tsx?)`/g)]
       .map(([, name = '']) => name)

@@ -39,8 +39,8 @@ export function startBrowser(): void {
 export const browserTest = test.skipIf(isMissing && !process.env.CI);
 
 /** The built server with the demo, gone when the test ends. */
-export async function useDemoServer(): Promise<ServerProcess> {
-  const server = await ServerProcess.start({ DEMO: 'true', LOG_LEVEL: 'info' });
+export async function useDemoServer(more: Readonly<Record<string, string>> = {}): Promise<ServerProcess> {
+  const server = await ServerProcess.start({ DEMO: 'true', LOG_LEVEL: 'info', ...more });
   onTestFinished(() => server.dispose());
   return server;
 }

@@ -24,6 +24,11 @@ const OUTPUTS = [
     sources: ['demo', 'shared', 'client'],
     command: ['vite', 'build', 'demo', '--logLevel', 'warn'],
   },
+  {
+    file: 'packages/server/dist/admin/index.html',
+    sources: ['admin', 'demo'],
+    command: ['vite', 'build', 'admin', '--logLevel', 'warn'],
+  },
 ] as const;
 
 /** Builds what in the packages is not newer than every source of it; vitest calls it once before all tests. */

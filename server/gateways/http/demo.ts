@@ -9,7 +9,7 @@ import { PACKAGE_FOLDER } from '../../package-folder.js';
 
 const FOLDER = join(PACKAGE_FOLDER, 'dist/demo');
 /** For files that carry a hash of their content in their names. */
-const FOREVER = 'public, max-age=31536000, immutable';
+export const FOREVER = 'public, max-age=31536000, immutable';
 const HOST = /^[\w.:[\]-]+$/;
 
 export function serveDemo(folder: string = FOLDER): Router {

@@ -10,7 +10,7 @@ export interface OperatorSources {
   readonly store: Pick<Store, 'state' | 'users' | 'rest'>;
   readonly lastHour: {
     readonly points: readonly Point[];
-    onPoint(listener: (point: Point) => void): () => void;
+    onPoint(listener: (point: Point | null) => void): () => void;
   };
   readonly connections: () => Readonly<Record<'yjs' | 'json', number>>;
   /** Bytes that wait for slow readers. */

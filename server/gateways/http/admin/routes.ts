@@ -6,11 +6,13 @@ import { postBackup, postUserRestore } from '../backup.js';
 import { userOf } from '../request.js';
 import { deleteUser, sendExport } from '../users.js';
 import { getDevices } from './devices.js';
+import { LiveStreams } from './live.js';
 import type { AdminOptions } from './options.js';
 import { getOverview } from './overview.js';
+import { serveAdminPage } from './page.js';
 import { getRecords, getUserHistory, restoreRecord } from './records.js';
 import { postRevoke } from './revoke.js';
-import { operatorOnly, signIn, signOut } from './sign-in.js';
+import { mayStay, operatorOnly, signIn, signOut } from './sign-in.js';
 import { getUsers } from './users.js';
 
 type Route = (options: AdminOptions, request: Request, response: Response) => Promise<void>;
@@ -25,6 +27,7 @@ export function addAdmin(app: express.Express, options: AdminOptions, small: Req
   app.post('/admin/backup', adminOnly(config), small, to(backUp));
   if (config.auth === 'jwt') app.post('/admin/revoke', adminOnly(config), small, to(postRevoke));
   app.use('/admin/api', pageApi(options, small, to));
+  serveAdminPage(app);
 }
 
 /** The API of the page. */
@@ -35,11 +38,15 @@ function pageApi(
 ): express.Router {
   const { config } = options;
   const sessions = new AdminSessions(options.uptime);
+  const streams = new LiveStreams();
   const router = express.Router({ caseSensitive: true, strict: true });
   router.post('/sign-in', small, (request, response) => signIn(options, sessions, request, response));
   router.post('/sign-out', (request, response) => signOut(sessions, request, response));
   router.use(operatorOnly(options, sessions));
   router.get('/overview', to(getOverview));
+  router.get('/live', (request, response) =>
+    streams.add(options, request, response, () => mayStay(options, sessions, request)),
+  );
   router.get('/users', to(getUsers));
   router.get('/users/:userId/devices', to(getDevices));
   router.get('/users/:userId/records', to(getRecords));

@@ -23,6 +23,10 @@ export function operatorOnly(options: HttpOptions, sessions: AdminSessions): Req
   };
 }
 
+/** Whether who came in with this request is still to be told something: a session may have ended. */
+export const mayStay = ({ config }: HttpOptions, sessions: AdminSessions, request: Request): boolean =>
+  config.adminToken === '' || bearerOf(request) !== null || sessions.has(request);
+
 function mustBeHere(request: Request): void {
   if (!isDirect(request)) throw notFromHere();
 }

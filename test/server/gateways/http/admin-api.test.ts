@@ -138,6 +138,58 @@ describe('GET /admin/api/overview', () => {
   });
 });
 
+describe('GET /admin/api/live', () => {
+  test('[A0] [O3] tells how the server does as long as the operator is signed in', async () => {
+    const server = await useServer({ ADMIN_TOKEN });
+    expect((await ask(server, '/live')).status).toBe(401);
+    const headers = { cookie: cookieOf(await signIn(server)) };
+    const stream = await ask(server, '/live', { headers });
+    expect(stream.headers.get('Content-Type')).toMatch(/^text\/event-stream;/);
+    let told = '';
+    let isOut = false;
+    for await (const chunk of stream.body ?? []) {
+      told += Buffer.from(chunk).toString();
+      if (!isOut) await ask(server, '/sign-out', { method: 'POST', headers });
+      isOut = true;
+    }
+    const [event, data] = told.split('\n');
+    expect(event).toBe('event: now');
+    expect(JSON.parse((data ?? '').slice('data: '.length))).toMatchObject({
+      hindrances: [],
+      overloaded: false,
+    });
+  });
+
+  test('[A0] [O4] a server that stops does not wait for the pages that are open', async () => {
+    const server = await useServer({ ADMIN_TOKEN });
+    const stream = await ask(server, '/live', { headers: OPERATOR });
+    const reader = stream.body?.getReader();
+    await reader?.read();
+    expect(await server.app.close()).toBe(true);
+    for (let part = await reader?.read(); !part?.done; part = await reader?.read());
+  });
+});
+
+describe('GET /admin', () => {
+  test('[A0] the page is there for whoever may see none of what it shows, under a strict policy', async () => {
+    const { url } = await useServer({ ADMIN_TOKEN });
+    const page = await fetch(`${url}/admin`);
+    const policy = page.headers.get('Content-Security-Policy') ?? '';
+    expect([page.status, page.headers.get('Cache-Control')]).toEqual([200, 'no-cache']);
+    expect(policy).toContain("default-src 'none';script-src 'self'");
+    expect(policy).not.toMatch(/unsafe|data:.*script/);
+    const html = await page.text();
+    const [, script = ''] = /src="([^"]+)"/.exec(html) ?? [];
+    const asset = await fetch(url + script);
+    expect([asset.status, asset.headers.get('Cache-Control')]).toEqual([
+      200,
+      'public, max-age=31536000, immutable',
+    ]);
+    const production = await useServer({ NODE_ENV: 'production', ...JWT });
+    expect((await fetch(`${production.url}/admin`)).status).toBe(404);
+  });
+});
+
 describe('GET /admin/api/users', () => {
   const listed = async (server: TestServer, query = '') => {
     const answer = await ask(server, `/users${query}`, { headers: OPERATOR });

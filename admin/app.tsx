@@ -1,0 +1,98 @@
+import { useCallback, useEffect, useState, useSyncExternalStore } from 'react';
+import { Icon } from '../demo/icons.js';
+import { useTheme } from '../demo/theme.js';
+import { ask, type Overview, Refusal } from './api.js';
+import { OverviewPage } from './overview.js';
+import { SignIn } from './sign-in.js';
+import { sentenceOf } from './use-answer.js';
+import { UserPage } from './user.js';
+import { UsersPage } from './users.js';
+
+type Access = 'asking' | 'out' | 'in';
+
+export function App() {
+  const [access, setAccess] = useState<Access>('asking');
+  const [overview, setOverview] = useState<Overview | null>(null);
+  const [problem, setProblem] = useState<string | null>(null);
+  const enter = useCallback(async () => {
+    try {
+      setOverview(await ask<Overview>('/overview'));
+      setProblem(null);
+      setAccess('in');
+    } catch (error) {
+      if (error instanceof Refusal && error.status === 401) setAccess('out');
+      else setProblem(sentenceOf(error));
+    }
+  }, []);
+  useEffect(() => void enter(), [enter]);
+  const leave = async () => {
+    await ask('/sign-out', { method: 'POST' }).catch(() => {});
+    setOverview(null);
+    setAccess('asking');
+    await enter();
+  };
+  const place = useSyncExternalStore(onHash, () => location.hash);
+  return (
+    <div className="page">
+      <TopBar place={place} onLeave={access === 'in' ? () => void leave() : null} />
+      <main>
+        {problem !== null && <p role="alert">{problem}</p>}
+        {access === 'out' && <SignIn onSignedIn={() => void enter()} />}
+        {access === 'in' && overview !== null && <Place place={place} overview={overview} />}
+      </main>
+    </div>
+  );
+}
+
+function onHash(listener: () => void): () => void {
+  addEventListener('hashchange', listener);
+  return () => removeEventListener('hashchange', listener);
+}
+
+function Place({ place, overview }: { readonly place: string; readonly overview: Overview }) {
+  const user = /^#\/users\/(.+)$/.exec(place)?.[1];
+  if (user !== undefined) return <UserPage key={user} user={decodeURIComponent(user)} auth={overview.auth} />;
+  if (place === '#/users') return <UsersPage />;
+  return <OverviewPage overview={overview} />;
+}
+
+interface TopBarProps {
+  readonly place: string;
+  readonly onLeave: (() => void) | null;
+}
+
+function TopBar({ place, onLeave }: TopBarProps) {
+  const { theme, toggle } = useTheme();
+  const other = theme === 'dark' ? 'light' : 'dark';
+  const isUsers = place.startsWith('#/users');
+  return (
+    <header className="top admin-top">
+      <h1>telemed-sync</h1>
+      {onLeave !== null && (
+        <nav aria-label="Pages">
+          <a href="#/" aria-current={isUsers ? undefined : 'page'}>
+            Overview
+          </a>
+          <a href="#/users" aria-current={isUsers ? 'page' : undefined}>
+            Users
+          </a>
+        </nav>
+      )}
+      <div className="top-actions">
+        {onLeave !== null && (
+          <button type="button" className="button" data-testid="sign-out" onClick={onLeave}>
+            Sign out
+          </button>
+        )}
+        <button
+          type="button"
+          className="button icon-only"
+          aria-label={`Switch to the ${other} theme`}
+          onClick={toggle}
+        >
+          <Icon name={other === 'dark' ? 'moon' : 'sun'} />
+        </button>
+      </div>
+    </header>
+  );
+}

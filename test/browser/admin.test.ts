@@ -1,0 +1,146 @@
+/** The admin page as an operator uses it (A0). */
+import type { Page } from 'playwright-core';
+import { expect } from 'vitest';
+import type { Point } from '../../admin/api.js';
+import { messages } from '../../server/protocol/yjs.js';
+import { browserTest, startBrowser, useBrowser, useDemoServer } from '../support/browser.js';
+import { sees, showsTexts } from '../support/browser-demo.js';
+import { inspect } from '../support/browser-looks.js';
+import type { ServerProcess } from '../support/server-process.js';
+import { useJson, useRaw } from '../support/use.js';
+
+startBrowser();
+
+const ADMIN_TOKEN = 'the-admin-token-of-the-tests';
+const WIDE = { viewport: { width: 1440, height: 900 } };
+const LOOKS = [
+  { look: 'light', width: 1440, colorScheme: 'light' },
+  { look: 'dark', width: 1440, colorScheme: 'dark' },
+  { look: 'narrow', width: 390, colorScheme: 'light' },
+  { look: 'narrow-dark', width: 390, colorScheme: 'dark' },
+] as const;
+
+async function inspectAll(
+  page: Page,
+  what: string,
+  looks: readonly (typeof LOOKS)[number][] = LOOKS,
+): Promise<void> {
+  for (const { look, width, colorScheme } of looks) {
+    await page.emulateMedia({ colorScheme });
+    await page.setViewportSize({ width, height: 900 });
+    await sees(() => page.locator('html').getAttribute('data-theme'), colorScheme);
+    await inspect(page, `admin-${what}-${look}`);
+  }
+  await page.setViewportSize(WIDE.viewport);
+}
+
+/** Anna has records, a phone that tells what it has not sent, and an app that does not tell. */
+async function fill(server: ServerProcess): Promise<void> {
+  const tablet = await useJson(server, 'anna.keller', 'tablet');
+  tablet.update('appointments', { id: 'a1', patient: 'Rosa Klein', room: 4 });
+  await tablet.saved();
+  tablet.update('appointments', { id: 'a1', patient: 'Rosa Klein', room: 7 });
+  await tablet.saved();
+  const phone = await useRaw(server, 'anna.keller', 'phone');
+  phone.send(messages.checkpoint(7, 12, 9, 3 * 86_400_000));
+  await phone.until(() => phone.messages.some(({ type }) => type === 'checkpoint'));
+  const bert = await useJson(server, 'bert', 'phone');
+  bert.update('prescriptions', { id: 'p1', drug: 'Ibuprofen' });
+  await bert.saved();
+  await fetch(`${server.url}/api/sync/a%2Fb`);
+}
+
+/** What a server that was started for the test can't have: an hour behind it. */
+const hourBefore = (now: number): Point[] =>
+  Array.from({ length: 360 }, (_, index) => {
+    const wave = Math.sin(index / 30);
+    const [native, json] = [Math.round(40 + 25 * wave), Math.round(30 - 20 * wave)];
+    const edits = 12 + 8 * Math.sin(index / 11);
+    const commitMost = index % 60 === 0 ? 50 : 10;
+    const memory = (120 + index / 12) * 2 ** 20;
+    const delay = 2 + (index % 7);
+    const at = now - (359 - index) * 10_000;
+    return { at, native, json, edits, commitHalf: 5, commitMost, memory, heap: memory / 3, delay };
+  });
+
+async function signedIn(server: ServerProcess): Promise<Page> {
+  const newTab = await useBrowser({ ...WIDE, colorScheme: 'light', reducedMotion: 'reduce' });
+  const page = await newTab();
+  const refused: string[] = [];
+  page.on(
+    'console',
+    (message) => /Content Security Policy/.test(message.text()) && refused.push(message.text()),
+  );
+  await page.goto(`${server.url}/admin`);
+  await page.getByLabel('Admin token').fill(ADMIN_TOKEN);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await showsTexts(page.getByTestId('live'), 'Live');
+  expect(refused, 'what the content policy refused').toEqual([]);
+  return page;
+}
+
+browserTest('[A0] [O3] an operator signs in, sees how the server does, and finds a user', async () => {
+  const server = await useDemoServer({ ADMIN_TOKEN });
+  await fill(server);
+  const page = await signedIn(server);
+  await page.getByTestId('sign-out').click();
+  await page.getByLabel('Admin token').fill('a wrong token');
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await showsTexts(page.getByRole('alert'), 'ADMIN_TOKEN is missing or wrong.');
+  await inspectAll(page, 'sign-in', [LOOKS[0], LOOKS[3]]);
+  await page.getByLabel('Admin token').fill(ADMIN_TOKEN);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  expect(await page.evaluate(() => document.cookie)).toBe('');
+  await showsTexts(page.getByTestId('state'), 'Ready');
+  await page.getByText('INVALID_IDENTITY').waitFor();
+  const late = await useJson(server, 'carl', 'phone'); // told without a reload
+  await page.getByText('1 native, 3 JSON').waitFor();
+  await late.close();
+  await page.getByText('1 native, 2 JSON').waitFor();
+  await page.route('**/admin/api/overview', async (route) => {
+    const answer = await route.fetch();
+    const overview = await answer.json();
+    await route.fulfill({ json: { ...overview, points: hourBefore(overview.at) } });
+  });
+  await page.reload();
+  await showsTexts(page.getByTestId('live'), 'Live');
+  await inspectAll(page, 'overview');
+
+  await page.getByRole('link', { name: 'Users' }).click();
+  await sees(() => page.getByTestId('users').locator('tbody tr').count(), 2);
+  await page.getByLabel('Search by name').fill('KELL');
+  await sees(() => page.getByTestId('users').locator('tbody th').allTextContents(), ['anna.keller']);
+  await inspectAll(page, 'users', [LOOKS[0], LOOKS[3]]);
+});
+
+browserTest('[A0] [H6] [P7] devices, records, restore and erasure, each confirmed', async () => {
+  const server = await useDemoServer({ ADMIN_TOKEN });
+  await fill(server);
+  const page = await signedIn(server);
+  await page.goto(`${server.url}/admin#/users/anna.keller`);
+  const phone = page.getByTestId('devices').locator('tr').filter({ hasText: 'phone' });
+  await phone.getByText('9 changes, the oldest for 3 days').waitFor();
+  const tablet = page.getByTestId('devices').locator('tr').filter({ hasText: 'tablet' });
+  await tablet.getByText('does not tell').waitFor();
+  await page.getByTestId('show-records').click();
+  await page.getByText('appointments').click();
+  await page.getByText('"room": 7').waitFor();
+  await page.getByTestId('show-history').click();
+  await sees(() => page.getByTestId('entry').count(), 2);
+  await inspectAll(page, 'user');
+
+  await page.getByTestId('restore').last().click();
+  await inspectAll(page, 'confirm', [LOOKS[0], LOOKS[3]]);
+  await page.getByTestId('confirm').click();
+  await sees(() => page.getByTestId('entry').count(), 3);
+  await page.getByText('by ~operator (restore)').waitFor();
+
+  await page.getByTestId('erase').click();
+  expect(await page.getByTestId('confirm').isDisabled()).toBe(true);
+  await page.getByRole('button', { name: 'Cancel' }).click();
+  await page.getByTestId('erase').click();
+  await page.getByLabel('Type anna.keller to go on').fill('anna.keller');
+  await page.getByTestId('confirm').click();
+  await showsTexts(page.getByRole('status'), 'All data of anna.keller is erased.');
+  await page.getByText('None was here that named itself.').waitFor();
+});
