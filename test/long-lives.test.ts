@@ -48,6 +48,13 @@ async function faultsOf(seed: number): Promise<{ faults: string[]; rewrites: num
   return { faults: world.faultsText.map((fault) => `seed ${seed}: ${fault}`), rewrites: world.rewrites };
 }
 
+test.each([632, 744])(
+  '[P10] [L7] no older write makes what was deleted before a rewrite: %i',
+  async (seed) => {
+    expect((await faultsOf(seed)).faults).toEqual([]);
+  },
+);
+
 test(
   `[P10] [N3] [D5] nothing is lost, and nothing comes back, in ${RUNS} lives of a document`,
   async () => {

@@ -26,8 +26,12 @@ interface ComparedWrite<Message extends ChangeMessage = ChangeMessage> {
 type Update = Extract<ChangeMessage, { type: 'DATA_UPDATE' }>;
 
 /** The oldest revision that a write has to be compared with; the history has to be in memory from there. */
-export function neededFrom(doc: Y.Doc, message: ChangeMessage, { device, own, range }: WriteContext): number {
-  if (neverExisted(doc, message)) return LATEST;
+export function neededFrom(
+  { doc, epoch }: { readonly doc: Y.Doc; readonly epoch: unknown },
+  message: ChangeMessage,
+  { device, own, range }: WriteContext,
+): number {
+  if (epoch === null && neverExisted(doc, message)) return LATEST;
   const since = [own?.since, device.unsettled(message)?.since].map((revision) => revision ?? LATEST);
   return Math.min(range?.from ?? 0, ...since);
 }
@@ -174,7 +178,7 @@ const isMadeAnew =
   (entry: HistoryEntry): boolean =>
     entry.before === null && (!device.made(entry) || entry.via === 'restore');
 
-/** A key that a map ever had stays known to Yjs, so this needs no history. */
+/** A key that a map ever had stays known to Yjs, so this needs no history; a rewrite leaves what was deleted out (P10). */
 const neverExisted = (doc: Y.Doc, { collection, id }: RecordKey): boolean =>
   !doc.share.has(collection) || !doc.getMap(collection)._map.has(id);
 

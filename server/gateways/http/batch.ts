@@ -66,7 +66,7 @@ export class Batch {
       withIndex(index, () => this.#writer.mustKnowNames(message));
       const context = this.#view.contextOf(message, now);
       document.erased?.checkWrite(context, index);
-      return neededFrom(document.doc, message, context);
+      return neededFrom(document, message, context);
     });
     return Math.min(...needed);
   }

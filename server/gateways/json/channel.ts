@@ -201,7 +201,7 @@ export class JsonChannel implements Follower {
     const context = this.#view?.contextOf(message, now());
     if (context === undefined || this.#isErased(message, context, document)) return;
     this.#repeatLost(message, context, document);
-    document.withHistory(neededFrom(document.doc, message, context), () =>
+    document.withHistory(neededFrom(document, message, context), () =>
       guard(() => {
         this.#write(message, context, writer);
         this.acknowledge(message.ack);
