@@ -74,8 +74,8 @@ class Kills {
 
   async killed(name: string, args: readonly string[], dataDir: string): Promise<void> {
     const time = this.#times.get(name) ?? 0;
-    // Before that, Node has hardly begun.
-    if (await program(args, dataDir, this.#chance.between(time / 4, time))) this.kills += 1;
+    // Before that, Node has hardly begun; after it, most are done.
+    if (await program(args, dataDir, this.#chance.between(time / 4, (time * 3) / 4))) this.kills += 1;
   }
 
   async measure(name: string, args: readonly string[], dataDir: string): Promise<void> {
