@@ -1,4 +1,4 @@
-/** The operator's API, as docs/ADMIN.md describes it. */
+/** The operator's API, as docs/reference/ADMIN.md describes it. */
 import type { Point } from '../server/last-hour.js';
 
 export type { Point };

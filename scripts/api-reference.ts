@@ -62,7 +62,7 @@ export function apiReference(): string {
   );
   return `# API of the client
 
-The declarations as they are in the code; \`npm run docs:api\` writes this page. What calls do, and when they reject, is in [CLIENT.md](../CLIENT.md).
+The declarations as they are in the code; \`npm run docs:api\` writes this page. What calls do, and when they reject, is in [CLIENT.md](CLIENT.md).
 
 ${chapters.join('\n')}`;
 }

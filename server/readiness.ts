@@ -44,7 +44,9 @@ const BACKUP_DAYS = 2;
 export function warningsOf(lastBackup: number | null, now: number): readonly Warning[] | undefined {
   const days = lastBackup === null ? 0 : Math.floor((now - lastBackup) / DAY);
   if (days < BACKUP_DAYS) return undefined;
-  return [{ code: 'BACKUP_OLD', message: `The last good backup is ${days} days old: see docs/BACKUP.md.` }];
+  return [
+    { code: 'BACKUP_OLD', message: `The last good backup is ${days} days old: see docs/guides/BACKUP.md.` },
+  ];
 }
 
 /** What is known of the parts of a server. */

@@ -1,4 +1,4 @@
-/** What Y.UndoManager does to what two unmodified providers created apart (D4, D5); docs/PROTOCOL.md tells it. */
+/** What Y.UndoManager does to what two unmodified providers created apart (D4, D5); docs/reference/PROTOCOL.md tells it. */
 import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import * as Y from 'yjs';

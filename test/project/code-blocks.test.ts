@@ -10,7 +10,7 @@ const markdownIn = (folder: string): string[] =>
   readdirSync(folder)
     .filter((name) => name.endsWith('.md'))
     .map((name) => posix.join(folder, name));
-const GUIDES = ['README.md', 'docs/CLIENT.md', ...markdownIn('docs/guides')];
+const GUIDES = ['README.md', 'docs/reference/CLIENT.md', ...markdownIn('docs/guides')];
 
 interface Block {
   readonly file: string;
@@ -86,7 +86,7 @@ test('[O1] what guides set for the server are options, and each of them can be r
 });
 
 test('commands of the server that guides call exist', () => {
-  const called = [...GUIDES, ...markdownIn('docs')].flatMap((file) =>
+  const called = [...GUIDES, ...markdownIn('docs/reference')].flatMap((file) =>
     [...read(file).matchAll(/npx telemed-sync ([a-z]+)/g)].map(([, name = '']) => name),
   );
   expect(called.filter((name) => !existsSync(`server/cli/${name}.ts`))).toEqual([]);

@@ -26,10 +26,10 @@ const optionsOf = (names: readonly string[]): string[] => names.filter((name) =>
 /** What the server needs for its end, in seconds. */
 const END = 10;
 
-test('[O1] every file of deploy/ is read by a test, and docs/DEPLOY.md speaks of it', () => {
+test('[O1] every file of deploy/ is read by a test, and docs/guides/DEPLOY.md speaks of it', () => {
   const files = readdirSync('deploy', { withFileTypes: true }).filter((each) => each.isFile());
   expect(files.map(({ name }) => name).sort()).toEqual([...READ].sort());
-  const guide = read('docs/DEPLOY.md');
+  const guide = read('docs/guides/DEPLOY.md');
   expect(filesBelow('deploy').filter((file) => !guide.includes(file.split('/').at(-1) ?? file))).toEqual([]);
 });
 
@@ -110,7 +110,7 @@ describe('[O4] containers', () => {
       health_check: { http_path: '/ready' },
     });
     expect(optionsOf(service.envs.map(({ key }: { key: string }) => key))).toEqual([]);
-    for (const file of ['deploy/digitalocean.yaml', 'docs/DEPLOY.md'])
+    for (const file of ['deploy/digitalocean.yaml', 'docs/guides/DEPLOY.md'])
       expect(read(file)).toMatch(/ALL DATA IS GONE/);
   });
 });

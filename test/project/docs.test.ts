@@ -9,7 +9,7 @@ import { decodeMessage, messages } from '../../server/protocol/yjs.js';
 import { user } from '../support/notes.js';
 import { filesBelow, read } from './sources.js';
 
-const PROTOCOL = read('docs/PROTOCOL.md');
+const PROTOCOL = read('docs/reference/PROTOCOL.md');
 const DOCUMENTS = [
   'README.md',
   'CHANGELOG.md',
@@ -23,7 +23,7 @@ const DOCUMENTS = [
 const section = (title: string): string =>
   PROTOCOL.split(/^## /m).find((part) => part.startsWith(`${title}\n`)) ?? '';
 
-test('the error table of docs/PROTOCOL.md is that of server/errors.ts', () => {
+test('the error table of docs/reference/PROTOCOL.md is that of server/errors.ts', () => {
   const rows = [...section('Error codes').matchAll(/^\| `([A-Z_]+)` \| (\d+) \| (\d*) ?\|/gm)];
   const listed = rows.map(([, code, status, close]) => [code, Number(status), close ? Number(close) : null]);
   expect(listed).toEqual(
@@ -49,7 +49,7 @@ function exampleDoc(): Y.Doc {
   return doc;
 }
 
-test('[N1 N4] the bytes in docs/PROTOCOL.md are those of the code', () => {
+test('[N1 N4] the bytes in docs/reference/PROTOCOL.md are those of the code', () => {
   const [empty, doc] = [new Y.Doc(), exampleDoc()];
   const update = Y.encodeStateAsUpdate(doc);
   const examples: [string, Uint8Array, number?][] = [
@@ -77,7 +77,7 @@ test('[N1 N4] the bytes in docs/PROTOCOL.md are those of the code', () => {
   expect(decodeMessage(bytesOf('Query awareness', -1))).toEqual({ type: 'queryAwareness' });
 });
 
-test('[L10] the messages of devices in docs/PROTOCOL.md are accepted', () => {
+test('[L10] the messages of devices in docs/reference/PROTOCOL.md are accepted', () => {
   const part = section('JSON messages').split('### To the device')[0] ?? '';
   const examples = [...part.matchAll(/```json\n(.*?)\n```/gs)].map(([, text = '']) => JSON.parse(text));
   const types = examples.map((example) => checkMessage(example, user('demo'), { maxDepth: 64 }).type);

@@ -28,8 +28,8 @@ async function seriesOfServer(): Promise<Series[]> {
 
 const ROW = /^\| `(\w+)` \| (\w+) \| (?:`(\w+)` )?\| (.+) \|$/gm;
 
-test('[O3] the table of docs/METRICS.md is what a server says of itself', async () => {
-  const rows = [...read('docs/METRICS.md').matchAll(ROW)];
+test('[O3] the table of docs/reference/METRICS.md is what a server says of itself', async () => {
+  const rows = [...read('docs/reference/METRICS.md').matchAll(ROW)];
   const listed = rows.map(([, name = '', type = '', label = '', help = '']) => {
     return { name: `telemed_${name}`, type, label, help };
   });

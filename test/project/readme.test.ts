@@ -12,14 +12,14 @@ test('docs/reference/API.md is made of the declarations (npm run docs:api writes
   expect(read('docs/reference/API.md')).toBe(apiReference());
 });
 
-test('[C2] docs/CLIENT.md names every option and every call of the client', () => {
+test('[C2] docs/reference/CLIENT.md names every option and every call of the client', () => {
   const members = (name: string): string[] => {
     const [, body = ''] = new RegExp(`^interface ${name} \\{\n(.*?)^\\}`, 'ms').exec(apiReference()) ?? [];
     return [...body.matchAll(/^ {2}(?:readonly )?(\w+)[?<(:]/gm)].map(([, member = '']) => member);
   };
   const all = ['SyncClient', 'SyncOptions', 'SyncStatus', 'SyncedData', 'Draft'].flatMap(members);
   expect(all.length).toBeGreaterThan(50);
-  const client = read('docs/CLIENT.md');
+  const client = read('docs/reference/CLIENT.md');
   expect(all.filter((name) => !new RegExp(`\\b${name}\\b`).test(client))).toEqual([]);
 });
 

@@ -1,4 +1,4 @@
-/** Calls of docs/CLIENT.md that need something around them. */
+/** Calls of docs/reference/CLIENT.md that need something around them. */
 import { syncManager } from 'telemed-sync';
 
 export async function saveForm(id: string, phone: string): Promise<void> {

@@ -1,4 +1,4 @@
-/** Screens of docs/CLIENT.md. */
+/** Screens of docs/reference/CLIENT.md. */
 import type { SyncClient } from 'telemed-sync';
 import { SyncProvider } from 'telemed-sync/react';
 import { Appointments } from './appointments.js';

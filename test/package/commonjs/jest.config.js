@@ -5,7 +5,7 @@ module.exports = {
     { displayName: 'node', testEnvironment: 'node', testMatch: ['**/node.test.js', '**/ward.test.js'] },
     { displayName: 'jsdom', testEnvironment: 'jsdom', testMatch: ['**/screen.test.js', '**/ward.test.js'] },
     {
-      // The conditions and the mocks of a phone, as the preset of React Native has them; the rest is docs/CLIENT.md.
+      // The conditions and the mocks of a phone, as the preset of React Native has them; the rest is docs/reference/CLIENT.md.
       displayName: 'phone',
       testEnvironment: 'node',
       testEnvironmentOptions: { customExportConditions: ['require', 'react-native'] },
