@@ -20,8 +20,11 @@ export async function openStore(config: Config, log: Log, keys: KeyRing | undefi
   return store;
 }
 
-/** Whether a server has ever stored anything where the options say. */
-export const hasStored = ({ dataDir }: Config): Promise<boolean> => hasDatabase(dataDir);
+/** For commands: a folder that is named wrongly would be made, and nothing of anybody be found in it. */
+export async function mustHaveStored({ dataDir }: Config): Promise<void> {
+  if (!(await hasDatabase(dataDir)))
+    throw new Error(`The folder ${dataDir} holds no database: set DATA_DIR to that of the server.`);
+}
 
 /** Finishes a change of keys that was under way, and takes up each later one; returns what ends it. */
 export function followKeys(store: Store, config: Config, keys: KeyRing, log: Log): () => void {

@@ -15,6 +15,7 @@ import {
   type HeldDatabase,
   holdDatabase,
   makeDatabase,
+  replacedFolder,
 } from '../store/level/restoring.js';
 import { type Backup, backupsIn, rowsOf, verify } from './backup.js';
 
@@ -152,7 +153,7 @@ async function moveAway(dataDir: string, now: number): Promise<string | null> {
   if (!names.includes(DEPARTING) && !(await hasDatabase(dataDir))) return null;
   await mkdir(to, { recursive: true, mode: 0o700 });
   await moveFiles(dataDir, to, (one, other) => Number(other === 'CURRENT') - Number(one === 'CURRENT'));
-  const replaced = join(dataDir, `replaced-${new Date(now).toISOString().replaceAll(/[:.]/g, '-')}`);
+  const replaced = replacedFolder(dataDir, now);
   await rename(to, replaced);
   return replaced;
 }

@@ -7,7 +7,7 @@ import { backUp, backupsIn, verify } from '../backup/backup.js';
 import { LAST_BACKUP, type MadeBackup, PRODUCT, told } from '../backup/backups.js';
 import { MANIFEST } from '../backup/manifest.js';
 import { type Config, readConfig } from '../config.js';
-import { hasStored } from '../open-store.js';
+import { mustHaveStored } from '../open-store.js';
 import { duration, NEVER } from '../option-kinds.js';
 import { copyStopped } from '../store/level/stopped.js';
 import { type Call, type Command, done, noMoreThan, type Outcome, textOf, UsageError } from './command.js';
@@ -47,8 +47,7 @@ const madeSchema = z.object({
 
 /** By the server where it runs, which has its database alone; else from the folder. */
 async function make(config: Config, { into, keep }: Task): Promise<MadeBackup> {
-  if (!(await hasStored(config)))
-    throw new Error(`The folder ${config.dataDir} holds no database: set DATA_DIR to that of the server.`);
+  await mustHaveStored(config);
   const stopped = await copyStopped(config.dataDir);
   if (stopped === null)
     return madeSchema.parse(await askServer(config, '/admin/backup', { dir: into, keep }));

@@ -1,6 +1,6 @@
 /** `telemed-sync check`: looks at every byte of the database of a stopped server. */
 import { readConfig } from '../config.js';
-import { hasStored } from '../open-store.js';
+import { mustHaveStored } from '../open-store.js';
 import { readKeys } from '../store/encryption/key-file.js';
 import { type Checked, checkDatabase, type Finding } from '../store/level/check.js';
 import { type Call, type Command, noMoreThan, type Outcome } from './command.js';
@@ -8,8 +8,7 @@ import { type Call, type Command, noMoreThan, type Outcome } from './command.js'
 async function run(call: Call): Promise<Outcome> {
   noMoreThan(0, call);
   const config = readConfig(call.env);
-  if (!(await hasStored(config)))
-    throw new Error(`The folder ${config.dataDir} holds no database: set DATA_DIR to that of the server.`);
+  await mustHaveStored(config);
   return outcomeOf(await checkDatabase(config.dataDir, readKeys(config), showProgress));
 }
 

@@ -12,6 +12,7 @@ import { replaceDamaged } from '../backup/user-restore.js';
 import { type Config, readConfig } from '../config.js';
 import { SyncError } from '../errors.js';
 import { silentLog } from '../log.js';
+import { mustHaveStored } from '../open-store.js';
 import { readKeys } from '../store/encryption/key-file.js';
 import { type Call, type Command, done, noMoreThan, type Outcome, textOf, UsageError } from './command.js';
 
@@ -48,6 +49,7 @@ const broughtBackSchema = z.object({ records: z.number(), changed: z.number() })
 
 /** One user's records, as new changes: by the server where it runs. */
 async function restoreOne(folder: string, config: Config, { user, at }: UserTask): Promise<Outcome> {
+  await mustHaveStored(config);
   const backup = resolve(folder);
   const app = await createApp({ ...config, demo: false }, silentLog).catch((error: unknown) => {
     if (error instanceof Error && error.message.includes('in use by another process')) return null;
@@ -63,9 +65,10 @@ async function restoreOne(folder: string, config: Config, { user, at }: UserTask
   } finally {
     await app.close();
   }
-  await replaceDamaged({ folder: backup, user, keys: readKeys(config) }, config.dataDir);
-  const said = `The document of ${user} was damaged: it is what the backup has now. Devices send what that lacks.`;
-  return done(said, { user, replaced: true });
+  const task = { folder: backup, user, keys: readKeys(config) };
+  const replaced = await replaceDamaged(task, config.dataDir, Date.now());
+  const said = `The document of ${user} was damaged: it is what the backup has now. Devices send what that lacks. What was there is in ${replaced}; delete it when all is well.`;
+  return done(said, { user, replaced });
 }
 
 function broughtBack(user: UserId, answer: unknown): Outcome {

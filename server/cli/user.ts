@@ -6,7 +6,7 @@ import { isUserId, type UserId, userIdProblem } from '../../shared/names.js';
 import { type App, createApp } from '../app.js';
 import { readConfig } from '../config.js';
 import { silentLog } from '../log.js';
-import { hasStored } from '../open-store.js';
+import { mustHaveStored } from '../open-store.js';
 import { type Call, type Command, done, noMoreThan, type Outcome, textOf, UsageError } from './command.js';
 
 interface Task {
@@ -32,9 +32,7 @@ async function run(call: Call): Promise<Outcome> {
   const task = taskOf(call);
   try {
     const config = readConfig(call.env);
-    // A folder that is named wrongly would be made, and nothing of anybody be found in it.
-    if (!(await hasStored(config)))
-      throw new Error(`The folder ${config.dataDir} holds no database: set DATA_DIR to that of the server.`);
+    await mustHaveStored(config);
     const app = await createApp({ ...config, demo: false }, silentLog);
     try {
       return await (task.verb === 'erase' ? erase(app, task) : exportTo(app, task));

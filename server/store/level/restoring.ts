@@ -1,12 +1,17 @@
 /** A database is made of the rows of a backup, and what was erased since is erased in it, too. */
+import { join } from 'node:path';
 import { SyncError } from '../../errors.js';
 import type { CopiedRow } from '../store.js';
-import { put, writeDurably } from './database.js';
+import { type Database, put, writeDurably } from './database.js';
 import { deletionsIn, erasureOf } from './erasure.js';
 import { openDatabase } from './folder.js';
 import * as format from './format.js';
 
 type Rows = AsyncIterable<readonly CopiedRow[]>;
+
+/** Where what is replaced stays, a database like any other; the next erasure removes it. */
+export const replacedFolder = (dataDir: string, now: number): string =>
+  join(dataDir, `replaced-${new Date(now).toISOString().replaceAll(/[:.]/g, '-')}`);
 
 /** What stays of a user who was erased, as it is stored, and the revision that the document had then, or has by now. */
 interface Erased {
@@ -19,9 +24,7 @@ export type Erasures = ReadonlyMap<string, Erased>;
 
 const ROWS_AT_ONCE = 2_000;
 
-async function* databaseRows(
-  db: Awaited<ReturnType<typeof openDatabase>>,
-): AsyncGenerator<readonly CopiedRow[]> {
+async function* databaseRows(db: Database): AsyncGenerator<readonly CopiedRow[]> {
   yield await db.iterator(format.TOMBSTONES).all();
   const rows = db.iterator(format.ROWS);
   try {
@@ -52,21 +55,45 @@ function note(erased: Map<string, Erased>, [key, value]: CopiedRow): void {
   }
 }
 
-/** All of one user becomes what these rows say; the tombstone of an erasure since refuses it. */
-export async function replaceUser(folder: string, user: string, rows: readonly CopiedRow[]): Promise<void> {
+/**
+ * All of one user becomes what these rows say; the tombstone of an erasure since refuses it.
+ *
+ * @param keptIn the folder of a new database, which gets what is there of the user before that
+ */
+export async function replaceUser(
+  folder: string,
+  user: string,
+  rows: readonly CopiedRow[],
+  keptIn: string,
+): Promise<void> {
   const db = await openDatabase(folder);
   try {
-    const key = format.tombstoneKey(user);
-    const tombstone = await db.get(key);
-    const before = rows.find(([other]) => key.equals(other))?.[1];
-    if (tombstone && !(before && Buffer.compare(before, tombstone) === 0))
-      throw new SyncError('BACKUP_FAILED', `${user} was erased since the backup: nothing is brought back.`);
-    const row = format.rowKey(user);
-    const gone = await deletionsIn(db, [...format.erasedRanges(user), format.onlyKey(row)]);
+    await mustNotBeErasedSince(db, user, rows);
+    const own = [...format.erasedRanges(user), format.onlyKey(format.rowKey(user))];
+    await makeDatabase(keptIn, rowsToKeep(db, user, own), new Map());
+    const gone = await deletionsIn(db, own);
     await writeDurably(db, [...gone, ...rows.map(([key, value]) => put(key, value))]);
   } finally {
     await db.close();
   }
+}
+
+async function mustNotBeErasedSince(db: Database, user: string, rows: readonly CopiedRow[]): Promise<void> {
+  const key = format.tombstoneKey(user);
+  const tombstone = await db.get(key);
+  const before = rows.find(([other]) => key.equals(other))?.[1];
+  if (tombstone && !(before && Buffer.compare(before, tombstone) === 0))
+    throw new SyncError('BACKUP_FAILED', `${user} was erased since the backup: nothing is brought back.`);
+}
+
+/** Those of the user, and what says how to read them. */
+async function* rowsToKeep(
+  db: Database,
+  user: string,
+  own: readonly format.KeyRange[],
+): AsyncGenerator<readonly CopiedRow[]> {
+  const others = [format.FORMAT_KEY, format.ENCRYPTION_KEY, format.tombstoneKey(user)].map(format.onlyKey);
+  for (const range of [...others, ...own]) yield await db.iterator(range).all();
 }
 
 /** A database that is kept from being used by others until it is let go. */

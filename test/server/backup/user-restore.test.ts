@@ -1,22 +1,26 @@
 /** One user's records brought back from a backup, as new changes. */
-import { readdir } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
-import { newKey } from '../../../server/store/encryption/key-ring.js';
+import { KeyRing, newKey } from '../../../server/store/encryption/key-ring.js';
 import { updateKey } from '../../../server/store/level/format.js';
-import { command, useRoom } from '../../support/backups.js';
+import { LevelStore } from '../../../server/store/level/level-store.js';
+import { command, documentsIn, useRoom } from '../../support/backups.js';
 import { changeByte, editDatabase } from '../../support/level-fixture.js';
+import { findInFiles } from '../../support/raw-files.js';
 import type { TestServer } from '../../support/server.js';
 import { bearer } from '../../support/tokens.js';
 import { useNative, useServer } from '../../support/use.js';
 
 const ADMIN_TOKEN = 'admin-admin-admin';
 
+let room: string;
 let data: string;
 let backups: string;
 beforeEach(async () => {
-  ({ data, backups } = await useRoom());
+  ({ room, data, backups } = await useRoom());
 });
 
 const start = (options: Readonly<Record<string, string>> = {}): Promise<TestServer> =>
@@ -57,6 +61,9 @@ const AS_IT_WAS = {
   same: { text: 'the same' },
   new: { text: 'since then' },
 };
+
+/** Of the first update of anna; the same again mends it. */
+const damage = () => editDatabase(data, (db) => changeByte(db, updateKey('anna', 0), 3, 8));
 
 const leftBehind = async () =>
   (await readdir(tmpdir())).filter((name) => name.startsWith('telemed-sync-user-'));
@@ -117,10 +124,14 @@ describe('[P11] telemed-sync restore --user', () => {
     await changedSince(device);
     device.offline();
     await first.app.close();
-    await editDatabase(data, (db) => changeByte(db, updateKey('anna', 0), 3, 8));
+    await damage();
     expect((await command(['check'], { DATA_DIR: data })).code).toBe(1);
-    expect((await restore(folder)).data).toEqual({ user: 'anna', replaced: true });
+    const { data: said } = await restore(folder);
+    expect(said).toEqual({ user: 'anna', replaced: expect.stringContaining(join(data, 'replaced-')) });
     expect(await command(['check'], { DATA_DIR: data })).toMatchObject({ code: 0 });
+    const kept = await command(['check'], { DATA_DIR: String(said.replaced) });
+    const found = expect.objectContaining({ user: 'anna', part: 'document' });
+    expect(kept.data).toMatchObject({ users: 1, findings: expect.arrayContaining([found]) });
     const second = await start({ PORT: String(first.port) });
     await device.online();
     const reader = await useNative(second, 'anna', 'reader');
@@ -137,7 +148,7 @@ describe('[P11] telemed-sync restore --user', () => {
       await fetch(`${server.url}/admin/users/anna`, { method: 'DELETE', headers: bearer(ADMIN_TOKEN) });
       if (state === 'damaged') await written(server);
       await server.app.close();
-      if (state === 'damaged') await editDatabase(data, (db) => changeByte(db, updateKey('anna', 0), 3, 8));
+      if (state === 'damaged') await damage();
       const refused = await restore(folder);
       expect([refused.code, refused.out]).toEqual([
         1,
@@ -145,6 +156,48 @@ describe('[P11] telemed-sync restore --user', () => {
       ]);
     },
   );
+
+  test.each(['stopped', 'running'])(
+    '[P5] leaves a whole document alone where the one in the backup is damaged, the server %s',
+    async (state) => {
+      const first = await start();
+      await written(first);
+      await first.app.close();
+      await damage();
+      const folder = await backUp();
+      await damage();
+      const before = await documentsIn(data);
+      const server = state === 'running' ? await start() : null;
+      const refused = await restore(folder, [], server === null ? {} : envOf(server));
+      expect([refused.code, refused.out]).toEqual([1, expect.stringContaining('has of anna is damaged')]);
+      await server?.app.close();
+      expect(await documentsIn(data)).toEqual(before);
+    },
+  );
+
+  test('[P5] leaves a damaged document as it is where the backup has none of that user', async () => {
+    const first = await start();
+    const ben = await useNative(first, 'ben', 'phone');
+    ben.record('notes', 'one').set('text', 'of ben');
+    await ben.saved();
+    const folder = await backUp(envOf(first));
+    await written(first);
+    await first.app.close();
+    const before = await documentsIn(data);
+    await damage();
+    const refused = await restore(folder);
+    expect([refused.code, refused.out]).toEqual([1, expect.stringContaining('has no document of anna')]);
+    await damage();
+    expect(await documentsIn(data)).toEqual(before);
+  });
+
+  test('[P5] refuses a folder without a database instead of making one', async () => {
+    await (await start()).app.close();
+    const folder = await backUp();
+    const refused = await restore(folder, [], { DATA_DIR: join(room, 'mistyped') });
+    expect([refused.code, refused.out]).toEqual([1, expect.stringContaining('holds no database')]);
+    expect(await readdir(room)).not.toContain('mistyped');
+  });
 
   test('[A1] needs ADMIN_TOKEN; a wrong way to call it is explained', async () => {
     const server = await start();
@@ -165,5 +218,46 @@ describe('[P11] telemed-sync restore --user', () => {
       ['x', '--user', 'anna', '--at', 'soon'],
     ])
       expect([args, (await command(['restore', ...args])).code]).toEqual([args, 2]);
+  });
+});
+
+describe('[P5] a damaged document is replaced as the database is encrypted by now', () => {
+  const check = (ENCRYPTION_KEY: string) => command(['check'], { DATA_DIR: data, ENCRYPTION_KEY });
+
+  /** As a server with these keys does at its start; the first one is the current key. */
+  async function openWith(...keys: readonly string[]): Promise<void> {
+    const ring = KeyRing.parse(keys.join('\n'));
+    const store = await LevelStore.open({ folder: data, keys: ring });
+    await store.changeKeys(ring);
+    await store.close();
+  }
+
+  async function stoppedWith(options: Env): Promise<string> {
+    const server = await start(options);
+    await written(server);
+    await server.app.close();
+    return backUp();
+  }
+
+  test('[P7] from a backup that is not encrypted', async () => {
+    const folder = await stoppedWith({});
+    const ENCRYPTION_KEY = newKey();
+    await openWith(ENCRYPTION_KEY);
+    await damage();
+    expect((await restore(folder, [], { ENCRYPTION_KEY })).code).toBe(0);
+    expect(await check(ENCRYPTION_KEY)).toMatchObject({ code: 0 });
+    expect((await documentsIn(data, KeyRing.parse(ENCRYPTION_KEY))).size).toBe(1);
+    expect(await findInFiles(data, ['as it was', 'the same'])).toEqual([]);
+  });
+
+  test('from a backup under a key that was retired since', async () => {
+    const [before, now] = [newKey(), newKey()];
+    const folder = await stoppedWith({ ENCRYPTION_KEY: before });
+    await openWith(now, before);
+    await damage();
+    const file = join(room, 'keys');
+    await writeFile(file, `${now}\n${before}\n`, { mode: 0o600 });
+    expect((await restore(folder, [], { ENCRYPTION_KEY_FILE: file })).code).toBe(0);
+    expect(await check(now)).toMatchObject({ code: 0 });
   });
 });
