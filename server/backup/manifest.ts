@@ -1,9 +1,10 @@
 /** What a backup says of itself; it is there last, so that a folder without it is none. */
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { SyncError } from '../errors.js';
+import { syncFolder } from '../folders.js';
 
 const FORMAT = 1;
 export const MANIFEST = 'manifest.json';
@@ -60,6 +61,12 @@ export async function readManifest(folder: string): Promise<Manifest> {
   const { sha256: hash, ...content } = manifest;
   if (hashOf(content) !== hash) throw notWhole(`The backup ${folder} is damaged, in its ${MANIFEST}`);
   return manifest;
+}
+
+/** Into a database that is made of the backup, which then says of which one. */
+export async function copyManifest(from: string, to: string): Promise<void> {
+  await writeFile(join(to, MANIFEST), await readFile(join(from, MANIFEST)), { mode: 0o600, flush: true });
+  await syncFolder(to);
 }
 
 function parsed(text: string, folder: string): Manifest {

@@ -18,6 +18,7 @@ import {
   replacedFolder,
 } from '../store/level/restoring.js';
 import { type Backup, backupsIn, rowsOf, verify } from './backup.js';
+import { copyManifest, type Manifest, readManifest } from './manifest.js';
 
 export interface RestoreTask {
   readonly backup: Backup;
@@ -42,12 +43,12 @@ export interface Restored {
 const refused = (sentence: string, cause?: unknown): SyncError =>
   new SyncError('BACKUP_FAILED', sentence, { cause });
 
-/** Null: one that was cut off, when it had only to be moved, is complete now. */
+/** Null: one of this backup that was cut off, when it had only to be moved, is complete now. */
 export async function restore(task: RestoreTask): Promise<Restored | null> {
   const { dataDir } = task;
   checkKeys(task);
   await makeFolder(dataDir);
-  if ((await finishMove(dataDir, task.now())) !== null) return null;
+  if (await finishMove(task)) return null;
   const before = await holdReplaced(task);
   try {
     for (const name of [...Object.values(RESTORE), DEPARTING])
@@ -113,6 +114,7 @@ async function makeBeside(task: RestoreTask, erasures: Erasures): Promise<Omit<R
   const all = new Map([...(await erasuresSince(task.backup)), ...erasures]);
   const made = await makeFrom(task, folder, all);
   const more = (await task.eraseMore?.(folder)) ?? 0;
+  await copyManifest(task.backup.folder, folder);
   return { ...made, erased: made.erased + more };
 }
 
@@ -129,12 +131,22 @@ async function erasuresSince({ folder }: Backup): Promise<Erasures> {
 
 const DEPARTING = 'departing';
 
-/** Whether there was something to move, and where the database of before is now. */
-async function finishMove(dataDir: string, now: number): Promise<{ replaced: string | null } | null> {
+/** Moves what a restore that was cut off had made of a backup; whether it was this one, and all is done. */
+async function finishMove({ backup: { manifest }, dataDir, replace, now }: RestoreTask): Promise<boolean> {
   const names = await readdir(dataDir);
   const isMoving = names.includes(RESTORE.moving);
-  if (names.includes('CURRENT') || !(isMoving || names.includes(RESTORE.made))) return null;
-  return await move(dataDir, now, isMoving);
+  if (names.includes('CURRENT') || !(isMoving || names.includes(RESTORE.made))) return false;
+  const made = join(dataDir, isMoving ? RESTORE.moving : RESTORE.made);
+  const begun = await readManifest(made).catch(() => null);
+  const isThis = begun?.sha256 === manifest.sha256;
+  if (!isThis && !replace) throw refused(otherSentence(dataDir, begun, manifest));
+  await move(dataDir, now(), isMoving);
+  return isThis;
+}
+
+function otherSentence(dataDir: string, begun: Manifest | null, { createdAt }: Manifest): string {
+  const other = begun === null ? 'another backup' : `the backup of ${begun.createdAt}`;
+  return `A restore of ${other} into ${dataDir} was cut off, and the backup that is named is of ${createdAt}: name that other one, or add --replace, which completes it and then puts the named one in its place.`;
 }
 
 async function move(dataDir: string, now: number, isMoving: boolean): Promise<{ replaced: string | null }> {

@@ -94,8 +94,9 @@ async function tryOut(folder: string, config: Config): Promise<Outcome> {
 async function replaceBy(folder: string, config: Config, call: Call): Promise<Outcome> {
   const file = textOf(call, 'erased');
   const erased = file === undefined ? null : await usersIn(file);
+  const backup = await verify(folder);
   const restored = await restoreWhole({
-    backup: await verify(folder),
+    backup,
     dataDir: config.dataDir,
     keys: readKeys(config),
     replace: call.values.replace === true,
@@ -103,9 +104,10 @@ async function replaceBy(folder: string, config: Config, call: Call): Promise<Ou
     now: Date.now,
   });
   if (restored === null)
-    return done(`The restore into ${config.dataDir} that was cut off is complete now. Start the server.`, {
-      completed: true,
-    });
+    return done(
+      `The restore of the backup of ${backup.manifest.createdAt} into ${config.dataDir} that was cut off is complete now. Start the server.`,
+      { completed: true },
+    );
   const { users, erased: again, replaced } = restored;
   const lines = [
     `${users} users are restored in ${config.dataDir}, ${again} of them erased again. Start the server: devices send what the backup lacks.`,

@@ -1,8 +1,9 @@
 /** What comes after a restore: who was erased, what devices bring, who gets in, and what a server writes. */
-import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import * as Y from 'yjs';
+import { readManifest } from '../../../server/backup/manifest.js';
 import { command, documentsIn, useRoom } from '../../support/backups.js';
 import { ConnectedDevice } from '../../support/devices/connected-device.js';
 import { findInFiles } from '../../support/raw-files.js';
@@ -216,6 +217,20 @@ describe('[P11] after a restore', () => {
   );
 });
 
+/** Makes of the database what a restore of this backup leaves that ends while it is moved. */
+async function cutOff(folder: string, place: 'restored' | 'arriving'): Promise<void> {
+  const made = join(data, place);
+  await mkdir(made);
+  for (const name of await readdir(data)) {
+    if (
+      /^(CURRENT|MANIFEST.*|\d+\.(ldb|log))$/.test(name) &&
+      !(place === 'arriving' && name.endsWith('.ldb'))
+    )
+      await rename(join(data, name), join(made, name));
+  }
+  await cp(join(folder, 'manifest.json'), join(made, 'manifest.json'));
+}
+
 describe('[P11] a restore that was cut off', () => {
   test('when all was made is completed by the next; a server says so instead of opening anything', async () => {
     const folder = await backedUp();
@@ -223,12 +238,7 @@ describe('[P11] a restore that was cut off', () => {
     await restore(folder, '--replace');
     // As after each step of the move.
     for (const steps of [1, 2, 3]) {
-      const made = join(data, steps === 3 ? 'arriving' : 'restored');
-      await mkdir(made);
-      for (const name of await readdir(data)) {
-        if (/^(CURRENT|MANIFEST.*|\d+\.(ldb|log))$/.test(name) && !(steps === 3 && name.endsWith('.ldb')))
-          await rename(join(data, name), join(made, name));
-      }
+      await cutOff(folder, steps === 3 ? 'arriving' : 'restored');
       if (steps === 2) await mkdir(join(data, 'departing'));
       await expect(startServer({ DATA_DIR: data })).rejects.toThrow(
         'run the same `telemed-sync restore` again',
@@ -237,6 +247,29 @@ describe('[P11] a restore that was cut off', () => {
       expect(await documentsIn(data)).toEqual(whole);
     }
   });
+
+  test.each(['restored', 'arriving'] as const)(
+    'is not taken for one of another backup, with all made in %s',
+    async (place) => {
+      const first = await backedUp();
+      const server = await start();
+      await write(server, 'cleo', 'c', 'note of cleo');
+      await server.app.close();
+      const other = await backUp();
+      const whole = await documentsIn(data);
+      await restore(first, '--replace');
+      await cutOff(first, place);
+      const { createdAt } = await readManifest(first);
+      const refused = await restore(other);
+      expect([refused.code, refused.out]).toEqual([
+        1,
+        expect.stringContaining(`A restore of the backup of ${createdAt} into ${data} was cut off`),
+      ]);
+      expect(await readdir(data)).toContain(place);
+      expect(await restore(other, '--replace')).toMatchObject({ code: 0, data: { users: 3 } });
+      expect(await documentsIn(data)).toEqual(whole);
+    },
+  );
 
   test('while it was made leaves the database of before, and is begun anew', async () => {
     const folder = await backedUp();
