@@ -32,6 +32,7 @@ const MEANING: Readonly<Record<Finding['part'], string>> = {
   deletion: 'a late write may bring a record back',
   view: 'made anew when the user comes',
   visit: 'counts as none',
+  seen: 'the list of devices begins anew',
   key: 'nothing of the user can be read: restore a backup',
   note: 'counts as none',
 };

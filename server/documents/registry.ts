@@ -187,14 +187,15 @@ export class DocumentRegistry {
    * whether there were any.
    */
   erase(user: UserId): Promise<boolean> {
-    const erasure = this.#erasures.get(user) ?? this.#erase(user).finally(() => this.#erasures.delete(user));
+    const begin = () =>
+      this.seen.without(user, () => this.#erase(user)).finally(() => this.#erasures.delete(user));
+    const erasure = this.#erasures.get(user) ?? begin();
     this.#erasures.set(user, erasure);
     return erasure;
   }
 
   async #erase(user: UserId): Promise<boolean> {
     this.#rewrites.visits.forget(user);
-    await this.seen.forget(user);
     const lease = await this.#open(user).catch((error: unknown) => {
       if (error instanceof SyncError && error.code === 'DOCUMENT_CORRUPT') return null;
       throw error;

@@ -44,12 +44,15 @@ export class SeenDevices {
   #writing: ReadonlyMap<UserId, readonly SeenDevice[]> = new Map();
   #timer: NodeJS.Timeout | undefined;
   #flushed: Promise<void> = Promise.resolve();
+  /** Users who are being erased. */
+  readonly #erasing = new Set<UserId>();
 
   constructor(store: SeenStore) {
     this.#store = store;
   }
 
   note(user: UserId, seen: SeenDevice): void {
+    if (this.#erasing.has(user)) return;
     this.#due.set(user, merged(this.#due.get(user) ?? [], [seen]));
     this.#timer ??= setTimeout(() => void this.flush(), GATHERING).unref();
   }
@@ -62,10 +65,16 @@ export class SeenDevices {
     ]);
   }
 
-  /** The user is about to be erased. */
-  async forget(user: UserId): Promise<void> {
+  /** Nothing of the user is noted while this erasure goes on, so that nothing is written behind it. */
+  async without<Result>(user: UserId, erasure: () => Promise<Result>): Promise<Result> {
+    this.#erasing.add(user);
     this.#due.delete(user);
-    if (this.#writing.has(user)) await this.#flushed;
+    try {
+      if (this.#writing.has(user)) await this.#flushed;
+      return await erasure();
+    } finally {
+      this.#erasing.delete(user);
+    }
   }
 
   /** Resolves when what was noted is stored, or can't be: the device comes again, or another one tells. */

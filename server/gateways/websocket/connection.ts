@@ -90,10 +90,14 @@ export class Connection implements Receiver, YjsOutbox {
     if (document?.isPaused) socket.holdUntil('work', (over) => document.whenReady(over));
   }
 
-  /** What is known of its device now; `null` for one without a name, which is another one each time. */
+  /**
+   * What is known of its device now; `null` for one without a name, which is another one each time, and where the user
+   * was erased, however the connection of the device ends then.
+   */
   seen(now: number): SeenDevice | null {
     const { asked, grant } = this.peer;
     if (asked.device === null || this.#document === null) return null;
+    if (this.#document.failure?.code === 'ERASED') return null;
     const { via, app, device } = asked;
     const revision = this.wire.socket.unsent === 0 ? this.#document.revision : null;
     return { device, actor: grant.actor, via, app, at: now, revision, unsent: this.unsent };

@@ -223,7 +223,7 @@ export class UpgradeGateway implements ConnectionHost {
     clearTimeout(connection.expiry);
     clearTimeout(connection.late);
     this.connections.delete(connection);
-    if (code !== ERRORS.ERASED.close) this.#noteSeen(connection);
+    this.#noteSeen(connection);
     this.#leave(connection);
     const isQuote = code === ERRORS.MALFORMED_UPDATE.close;
     this.#options.log('disconnected', {

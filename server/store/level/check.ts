@@ -21,6 +21,7 @@ export type Part =
   | 'deletion'
   | 'view'
   | 'visit'
+  | 'seen'
   | 'key'
   | 'note';
 
@@ -187,6 +188,7 @@ class Check {
 const partsOf = (user: string): readonly (readonly [Part, format.KeyRange])[] => [
   ['view', format.onlyKey(format.restKey(user))],
   ['view', format.onlyKey(format.viewKey(user))],
+  ['seen', format.onlyKey(format.seenKey(user))],
   ['device', format.namedRange('device', user)],
   ['deletion', format.namedRange('deleted', user)],
 ];

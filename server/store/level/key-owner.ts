@@ -4,7 +4,18 @@ import * as format from './format.js';
 
 const OWN = '!sync!';
 /** Kinds with the user as all that follows, and with more behind it. */
-const OF_USERS = new Set(['row', 'memory', 'key', 'rest', 'epoch', 'plain', 'view', 'erased', 'erasing']);
+const OF_USERS = new Set([
+  'row',
+  'memory',
+  'key',
+  'rest',
+  'epoch',
+  'plain',
+  'seen',
+  'view',
+  'erased',
+  'erasing',
+]);
 const OF_PARTS = new Set(['history', 'device', 'deleted']);
 const OF_NOBODY = new Set(['format', 'probe', 'encryption', 'note']);
 

@@ -22,8 +22,10 @@ const comer = (name: string): Origin => ({
 
 let fixture: LevelFixture;
 let registry: DocumentRegistry;
-beforeEach(async () => {
-  fixture = await LevelFixture.create(KeyRing.parse(newKey()));
+beforeEach(() => begin(KeyRing.parse(newKey())));
+
+async function begin(keys?: KeyRing): Promise<void> {
+  fixture = await LevelFixture.create(keys);
   const store = await fixture.open();
   let ids = 1_000;
   const fault = (...what: unknown[]): never => expect.unreachable(String(what.at(-1)));
@@ -43,10 +45,39 @@ beforeEach(async () => {
     onCompacted: () => {},
     onUnexpected: fault,
   });
-});
-afterEach(() => {
+}
+
+function end(): Promise<void> {
   registry.close();
   return fixture.remove();
+}
+afterEach(end);
+
+test('[A0] [P7] what is noted of a device while its user is erased is not written behind that', async () => {
+  await end(); // encrypted, it could not be written: the key of the user is gone
+  await begin();
+  const { seen } = registry;
+  const note = (device: string) => {
+    const there = { actor: null, via: 'json', app: null, at: 1, revision: 1, unsent: null } as const;
+    seen.note(ANNA, { device: device as DeviceId, ...there });
+  };
+  const { document, release } = await registry.open(ANNA);
+  document.write(comer('phone'), (doc) => writeRecord(doc, VISITS, 'v1' as RecordId, { id: 'v1' }));
+  await document.durable();
+  release();
+  note('secret-phone');
+  await seen.flush();
+  note('secret-tablet');
+  fixture.afterWrite = () => {
+    note('secret-device');
+    void seen.flush();
+  };
+  await registry.erase(ANNA);
+  fixture.afterWrite = () => {};
+  await seen.flush();
+  expect(await seen.of(ANNA)).toEqual([]);
+  note('phone of later');
+  expect(await seen.of(ANNA)).toHaveLength(1);
 });
 
 const ways: [string, (document: UserDocument) => void][] = [

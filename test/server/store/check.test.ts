@@ -8,6 +8,7 @@ import { checkDatabase } from '../../../server/store/level/check.js';
 import { CipherVaults, plainVaults, type Vault } from '../../../server/store/level/cipher.js';
 import type { Database } from '../../../server/store/level/database.js';
 import * as format from '../../../server/store/level/format.js';
+import { ownerOf } from '../../../server/store/level/key-owner.js';
 import type { DeviceKey } from '../../../shared/names.js';
 import { command } from '../../support/backups.js';
 import { changeByte, editDatabase, LevelFixture } from '../../support/level-fixture.js';
@@ -48,6 +49,7 @@ async function fill(): Promise<void> {
     const rest = { stateVector: Y.encodeStateVector(doc), deletions: Uint8Array.of(0, 0) };
     await store.putToRest(who, { ...rest, revision: 6, isWhole: false, hasView: true }, Buffer.from('{}'));
     await store.notePlainVisit(who, 1);
+    await store.noteSeen(who, Buffer.from('[]'));
   }
   await store.close();
 }
@@ -118,6 +120,7 @@ const DAMAGES: readonly Damage[] = [
   ],
   ['a view that changed', 'anna view', (db) => flip(db, format.viewKey(ANNA))],
   ['a rest row that changed', 'anna view', (db) => flip(db, format.restKey(ANNA))],
+  ['a list of devices that changed', 'anna seen', (db) => flip(db, format.seenKey(ANNA))],
   ['a visit that changed', 'anna visit', (db) => changeByte(db, format.plainVisitKey(ANNA), 0, 1)],
   [
     'a tombstone that is none',
@@ -168,6 +171,25 @@ describe.each([
     }
     await rm(away, { force: true });
   });
+});
+
+/** What makes the keys of one user, each as `format.ts` has it. */
+const OF_A_USER = Object.entries(format).flatMap(([name, make]) =>
+  typeof make === 'function' && name.endsWith('Key') && !['noteKey', 'namedKey', 'onlyKey'].includes(name)
+    ? [[name, make as (user: string, ...rest: readonly number[]) => Uint8Array] as const]
+    : [],
+);
+
+test.each(OF_A_USER)('[P5] it is known whose each kind of key is: %s', (_, make) => {
+  for (const name of ['anna', 'a!b%21', 'ä ö']) expect(ownerOf(make(name, 1, 1))).toBe(name);
+});
+
+test('[P5] what belongs to nobody is known as that', () => {
+  const keys = Object.entries(format).flatMap(([name, key]) =>
+    name.endsWith('_KEY') && Buffer.isBuffer(key) ? [key] : [],
+  );
+  expect(keys.length).toBeGreaterThan(2);
+  for (const key of [...keys, format.noteKey('clock')]) expect(ownerOf(key)).toBeNull();
 });
 
 describe('[P5] an encrypted database', () => {

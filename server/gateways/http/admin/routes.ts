@@ -45,7 +45,7 @@ function pageApi(
   router.use(operatorOnly(options, sessions));
   router.get('/overview', to(getOverview));
   router.get('/live', (request, response) =>
-    streams.add(options, request, response, () => mayStay(options, sessions, request)),
+    streams.add(options, response, () => mayStay(options, sessions, request)),
   );
   router.get('/users', to(getUsers));
   router.get('/users/:userId/devices', to(getDevices));

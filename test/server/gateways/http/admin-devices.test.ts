@@ -2,8 +2,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
+import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { SyncManager } from '../../../../client/sync-manager.js';
+import { collectingLog } from '../../../../server/log.js';
 import { messages } from '../../../../server/protocol/yjs.js';
 import { newKey } from '../../../../server/store/encryption/key-ring.js';
 import { closeClients, synced, testClient } from '../../../support/devices/test-client.js';
@@ -107,6 +108,25 @@ describe('the devices of a user', () => {
     expect(Object.keys(await devicesOf(server))).toEqual(['phone']);
     await fetch(`${server.url}/admin/api/users/anna`, { method: 'DELETE' });
     await device.until(() => device.closed !== null);
+    expect(await devicesOf(server)).toEqual({});
+  });
+
+  test('[A0] [P7] one that its erasure never reaches is none either, however its connection ends', async () => {
+    const { log, events } = collectingLog();
+    const server = await useServer({}, { log });
+    const device = await useJson(server, 'anna', 'tablet');
+    device.update('appointments', { id: 'a1', room: 1 });
+    await device.saved();
+    await device.close();
+    const phone = await useRaw(server, 'anna', 'phone');
+    expect(Object.keys(await devicesOf(server)).sort()).toEqual(['phone', 'tablet']);
+    phone.ws.pause();
+    await fetch(`${server.url}/admin/api/users/anna`, { method: 'DELETE' });
+    expect(await devicesOf(server)).toEqual({});
+    phone.ws.terminate();
+    const ends = () => events.filter(({ name }) => name === 'disconnected').map(({ fields }) => fields);
+    await vi.waitFor(() => expect(ends()).toHaveLength(2));
+    expect(ends()[1]).toMatchObject({ device: 'phone', code: 1006 });
     expect(await devicesOf(server)).toEqual({});
   });
 
