@@ -51,7 +51,19 @@ export interface Device {
   readonly at: number;
   readonly connected: boolean;
   readonly behind: number | null;
-  readonly unsent: { readonly count: number; readonly since: number | null; readonly toldAt: number } | null;
+  readonly unsent: {
+    readonly count: number;
+    readonly since: number | null;
+    readonly toldAt: number;
+    readonly until: number;
+    readonly current: boolean;
+  } | null;
+}
+
+export interface DeviceList {
+  readonly now: number;
+  readonly limit: number;
+  readonly devices: readonly Device[];
 }
 
 export type Fields = Readonly<Record<string, unknown>>;

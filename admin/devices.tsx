@@ -1,11 +1,19 @@
-import type { Device } from './api.js';
+import { useEffect, useState } from 'react';
+import type { Device, DeviceList } from './api.js';
 import { ago, count, duration, number } from './format.js';
 import { useAnswer } from './use-answer.js';
 
 const PROTOCOLS = { yjs: 'native', json: 'JSON', http: 'HTTP' } as const;
+/** How long an answer counts as what is, in ms. Each look is a line of the audit trail: the page asks once. */
+const FRESH = 15_000;
+/** A device that was here for so long behind what it told has told it in this visit, in ms. */
+const SAME_VISIT = 60_000;
 
 export function Devices({ path }: { readonly path: string }) {
-  const { answer, error, again } = useAnswer<{ readonly devices: readonly Device[] }>(path);
+  const { answer, error, again } = useAnswer<DeviceList>(path);
+  const age = useAge(answer);
+  const isOld = age >= FRESH;
+  const now = (answer?.now ?? 0) + age;
   return (
     <section className="panel">
       <div className="panel-head">
@@ -16,8 +24,11 @@ export function Devices({ path }: { readonly path: string }) {
       </div>
       {error !== null && <p role="alert">{error}</p>}
       {answer?.devices.length === 0 && <p className="quiet">None was here that named itself.</p>}
+      {isOld && (
+        <p role="status">This is what was known {duration(age)} ago. Look again before you wipe a device.</p>
+      )}
       {answer !== null && answer.devices.length > 0 && (
-        <div className="wide">
+        <div className={isOld ? 'wide old' : 'wide'}>
           <table data-testid="devices">
             <thead>
               <tr>
@@ -31,7 +42,7 @@ export function Devices({ path }: { readonly path: string }) {
             </thead>
             <tbody>
               {answer.devices.map((device) => (
-                <DeviceRow key={JSON.stringify([device.device, device.actor])} device={device} />
+                <DeviceRow key={JSON.stringify([device.device, device.actor])} {...{ device, now, isOld }} />
               ))}
             </tbody>
           </table>
@@ -39,13 +50,38 @@ export function Devices({ path }: { readonly path: string }) {
       )}
       <p className="quiet">
         What a device wrote after it was here last, it alone knows: before you wipe one, let it connect once
-        more.
+        more, and look while it is connected. This is about one user: a phone that is used for others may have
+        changes of theirs.
       </p>
+      {answer !== null && answer.devices.length >= answer.limit && (
+        <p className="quiet">At most {answer.limit} devices are remembered: there may have been more.</p>
+      )}
     </section>
   );
 }
 
-function DeviceRow({ device }: { readonly device: Device }) {
+/** How old an answer is, in ms, by whichever clock of this machine says more: one may be set back, or sleep. */
+function useAge(answer: DeviceList | null): number {
+  const [age, setAge] = useState(0);
+  useEffect(() => {
+    setAge(0);
+    if (answer === null) return;
+    const [came, cameAt] = [performance.now(), Date.now()];
+    const look = () => setAge(Math.max(performance.now() - came, Date.now() - cameAt));
+    const timer = setInterval(look, 1_000);
+    return () => clearInterval(timer);
+  }, [answer]);
+  return age;
+}
+
+interface Shown {
+  readonly device: Device;
+  /** By the server's clock. */
+  readonly now: number;
+  readonly isOld: boolean;
+}
+
+function DeviceRow({ device, now, isOld }: Shown) {
   const { connected, at, behind, via, app, actor } = device;
   return (
     <tr>
@@ -54,7 +90,7 @@ function DeviceRow({ device }: { readonly device: Device }) {
         {actor !== null && <span className="quiet"> in the hands of {actor}</span>}
       </th>
       <td data-label="Not sent yet">
-        <Unsent device={device} />
+        <Unsent device={device} now={now} isOld={isOld} />
       </td>
       <td data-label="Behind by">
         {behind === null ? 'not known' : behind === 0 ? 'nothing' : count(behind, 'change')}
@@ -66,7 +102,7 @@ function DeviceRow({ device }: { readonly device: Device }) {
             connected
           </span>
         ) : (
-          ago(at)
+          ago(at, now)
         )}
       </td>
       <td data-label="Way">{PROTOCOLS[via]}</td>
@@ -75,15 +111,21 @@ function DeviceRow({ device }: { readonly device: Device }) {
   );
 }
 
-function Unsent({ device: { unsent } }: { readonly device: Device }) {
+/** Green is for what is known to be so now: nobody knows that of a device that is away. */
+function Unsent({ device: { unsent, at }, now, isOld }: Shown) {
   if (unsent === null) return <span className="quiet">does not tell</span>;
-  const told = `told ${ago(unsent.toldAt)}`;
-  if (unsent.count === 0) return <span className="safe">nothing ({told})</span>;
-  const since = unsent.since === null ? '' : `, the oldest for ${duration(Date.now() - unsent.since)}`;
-  return (
-    <strong className="unsafe">
-      {number(unsent.count)} {unsent.count === 1 ? 'change' : 'changes'}
-      {since} ({told})
-    </strong>
-  );
+  const told = ago(unsent.toldAt, now);
+  if (unsent.count > 0) {
+    const since = unsent.since === null ? '' : `, the oldest for ${duration(now - unsent.since)}`;
+    return (
+      <strong className="unsafe">
+        {number(unsent.count)} {unsent.count === 1 ? 'change' : 'changes'}
+        {since} (told {told})
+      </strong>
+    );
+  }
+  if (unsent.current && !isOld) return <span className="safe">nothing</span>;
+  if (at - unsent.until > SAME_VISIT)
+    return <span>not known: it had nothing {told}, and was here since</span>;
+  return <span>nothing when it was heard of, {ago(unsent.until, now)}</span>;
 }

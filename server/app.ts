@@ -195,7 +195,7 @@ class SyncServer implements App {
       lastHour: this.#lastHour,
       connections: () => this.#gateway.connections.byProtocol,
       unsent: () => this.#gateway.connections.unsent,
-      connectedDevices: (user) => this.#gateway.connections.devicesOf(user, this.#foundation.clock.now()),
+      connectedDevices: (user) => this.#gateway.devicesOf(user),
       damaged: () => this.#damaged.all,
       connectedBy: () => this.#gateway.connections.byUser,
     };

@@ -313,7 +313,8 @@ export class SocketSession {
     const all = source.pendingAfter(0);
     const now = clock.now();
     const age = Math.max(0, now - (all[0]?.madeAt ?? now));
-    return [all.length, source.pendingAfter(this.#sentUpTo).length, age];
+    const kept = source.kept?.() ?? 0;
+    return [all.length + kept, source.pendingAfter(this.#sentUpTo).length + kept, age];
   }
 
   /** An answer stands for those before it, too. */

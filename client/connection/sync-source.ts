@@ -14,6 +14,8 @@ export interface PendingChange {
 export interface SyncSource {
   /** The pending changes with a higher number, oldest first. */
   pendingAfter(number: number): readonly PendingChange[];
+  /** How many changes are on this device alone that this connection does not send. */
+  kept?(): number;
   /** Resolves when each write that was made before is pending. */
   settled(): Promise<void>;
   /** The server has everything up to this number on disk (N4, H3). */

@@ -13,6 +13,8 @@ import { TaskRunner } from './task-runner.js';
 
 export interface ReplicaOptions
   extends Omit<PersistenceOptions, 'doc' | 'onPending' | 'onNews' | 'onReopened' | 'onBroken'> {
+  /** How many changes another document of this user has on this device alone. */
+  readonly others?: () => number;
   /** The number of pending changes has changed, or storage has failed or works again. */
   readonly onChange: () => void;
   /** The document in memory is broken, or not the stored one: it is to be opened anew, unless `stored` rejects. */
@@ -31,6 +33,8 @@ export class Replica implements SyncSource {
   readonly #ids: ClientIds;
   readonly #listeners = new Set<() => void>();
   readonly stateVector = (): Uint8Array => Y.encodeStateVector(this.doc);
+  /** What the server refused, and what another document has. */
+  readonly kept = (): number => this.refused.changes.list.length + (this.#options.others?.() ?? 0);
   readonly settled = (): Promise<void> => this.write(() => {});
   readonly setAside: SyncSource['setAside'] = (...refused) => this.refused.setAside(...refused);
   #tasks: Task[] = [];
@@ -85,6 +89,11 @@ export class Replica implements SyncSource {
   /** That of its store. */
   get name(): string {
     return this.#options.name;
+  }
+
+  /** How many changes the server does not have. */
+  get alone(): number {
+    return this.pendingAfter(0).length + this.kept();
   }
 
   get pendingCount(): number {

@@ -76,6 +76,7 @@ export class UserSession {
   #lastSyncedAt: number | null;
   #hasSynced: boolean;
   #isFirstSync: boolean;
+  #toldKept = 0;
   #ended = false;
 
   private constructor(options: SessionOptions, replica: Replica, shared: UserSession | null) {
@@ -115,6 +116,7 @@ export class UserSession {
       clock,
       openTimeout,
       onChange,
+      others: () => shared?.replica.alone ?? 0,
       onStorage: (error) => {
         safely(() => options.onStorage(error));
         onChange();
@@ -259,7 +261,18 @@ export class UserSession {
   }
 
   tellStatus(): void {
-    if (!this.#ended) this.#options.onStatus(this.status);
+    if (this.#ended) return;
+    this.#tellKept();
+    this.#options.onStatus(this.status);
+  }
+
+  /** The server hears with a checkpoint how many changes are here alone; of these, nothing else brings one. */
+  #tellKept(): void {
+    const isOnline = this.#report.connection === 'online';
+    const kept = isOnline ? this.replica.kept() : 0;
+    if (kept === this.#toldKept) return;
+    this.#toldKept = kept;
+    if (isOnline) this.connection.flush().catch(nothing);
   }
 
   /** Rejects with an `UnsyncedChangesError` while the server lacks something, also of what is still being stored. */

@@ -12,6 +12,8 @@ export interface Unsent {
   readonly since: number | null;
   /** When it said so. */
   readonly toldAt: number;
+  /** The last sign of life of the connection that said so: what it had not told by then, it did not have. */
+  readonly until: number;
 }
 
 /** Times are in ms since 1970. */
@@ -22,6 +24,7 @@ export interface SeenDevice {
   readonly via: 'yjs' | 'json' | 'http';
   /** The version of its app; `null` for one that does not tell. */
   readonly app: string | null;
+  /** Its last sign of life. */
   readonly at: number;
   /** Up to which revision it was sent the document; `null` where something still waited for it. */
   readonly revision: number | null;
@@ -29,12 +32,19 @@ export interface SeenDevice {
   readonly unsent: Unsent | null;
 }
 
+/** As one of its connections knows it. */
+export interface ConnectedDevice extends SeenDevice {
+  /** It was heard of lately, and nothing that it sent waits to be read. */
+  readonly isHeard: boolean;
+}
+
 type SeenStore = Pick<Store, 'seen' | 'noteSeen'>;
 
 const GATHERING = 5_000;
 /** Users whose devices are written before others have their turn. */
 const AT_ONCE = 100;
-const MOST_DEVICES = 50;
+/** How many are kept of a user. */
+export const MOST_DEVICES = 50;
 
 export class SeenDevices {
   readonly #store: SeenStore;
@@ -53,13 +63,14 @@ export class SeenDevices {
 
   note(user: UserId, seen: SeenDevice): void {
     if (this.#erasing.has(user)) return;
-    this.#due.set(user, merged(this.#due.get(user) ?? [], [seen]));
+    this.#due.set(user, kept([...(this.#due.get(user) ?? []), seen]));
     this.#timer ??= setTimeout(() => void this.flush(), GATHERING).unref();
   }
 
   /** Newest first. */
   async of(user: UserId): Promise<readonly SeenDevice[]> {
-    return merged(await this.#stored(user), [
+    return kept([
+      ...(await this.#stored(user)),
       ...(this.#writing.get(user) ?? []),
       ...(this.#due.get(user) ?? []),
     ]);
@@ -77,7 +88,7 @@ export class SeenDevices {
     }
   }
 
-  /** Resolves when what was noted is stored, or can't be: the device comes again, or another one tells. */
+  /** Resolves when what was noted is stored, or can't be: then it is tried again. */
   flush(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -90,14 +101,19 @@ export class SeenDevices {
     this.#due = new Map();
     const all = [...this.#writing];
     for (let next = 0; next < all.length; next += AT_ONCE) {
-      await Promise.allSettled(all.slice(next, next + AT_ONCE).map((each) => this.#writeOne(each)));
+      await Promise.all(all.slice(next, next + AT_ONCE).map((each) => this.#writeOne(each)));
     }
     this.#writing = new Map();
   }
 
   async #writeOne([user, seen]: readonly [UserId, readonly SeenDevice[]]): Promise<void> {
-    const all = merged(await this.#stored(user), seen);
-    await this.#store.noteSeen(user, Buffer.from(JSON.stringify(all)));
+    try {
+      const all = kept([...(await this.#stored(user)), ...seen]);
+      await this.#store.noteSeen(user, Buffer.from(JSON.stringify(all)));
+    } catch {
+      // What is stored may say "nothing" of a device that has told since that it has something.
+      for (const each of seen) this.note(user, each);
+    }
   }
 
   async #stored(user: UserId): Promise<readonly SeenDevice[]> {
@@ -106,21 +122,45 @@ export class SeenDevices {
   }
 }
 
-/** Of each device what was seen last, and what it said before where it says nothing now; the newest devices first. */
-function merged(before: readonly SeenDevice[], seen: readonly SeenDevice[]): SeenDevice[] {
-  const all = new Map(before.map((each) => [nameOf(each), each]));
+/** Of each device, however often it was seen, what is known of it; the newest first. */
+export function mergedDevices(seen: readonly SeenDevice[]): SeenDevice[] {
+  const all = new Map<string, SeenDevice>();
   for (const each of seen) {
-    const old = all.get(nameOf(each));
-    const { app, revision, unsent } = each;
-    all.set(nameOf(each), {
-      ...each,
-      app: app ?? old?.app ?? null,
-      revision: revision ?? old?.revision ?? null,
-      unsent: unsent ?? old?.unsent ?? null,
-    });
+    const name = nameOf(each);
+    const other = all.get(name);
+    all.set(name, other === undefined ? each : merged(other, each));
   }
-  return [...all.values()].sort((a, b) => b.at - a.at).slice(0, MOST_DEVICES);
+  return [...all.values()].sort((a, b) => b.at - a.at);
 }
 
+/** What was seen last, and what was seen before where that says nothing. */
+function merged(one: SeenDevice, other: SeenDevice): SeenDevice {
+  const [before, last] = other.at < one.at ? [other, one] : [one, other];
+  return {
+    ...last,
+    app: last.app ?? before.app,
+    revision: last.revision ?? before.revision,
+    unsent: latest(one.unsent, other.unsent),
+  };
+}
+
+/** What was told last, whichever connection ended last: one may end a minute after it was heard of last. */
+function latest(one: Unsent | null, other: Unsent | null): Unsent | null {
+  if (one === null || other === null) return one ?? other;
+  const last = other.toldAt < one.toldAt ? one : other;
+  return one.count === other.count ? { ...last, until: Math.max(one.until, other.until) } : last;
+}
+
+/** Those that are kept: a device with changes that are there alone goes behind all others. */
+function kept(seen: readonly SeenDevice[]): SeenDevice[] {
+  const all = mergedDevices(seen);
+  if (all.length <= MOST_DEVICES) return all;
+  const [has, rest] = [all.filter(hasUnsent), all.filter((each) => !hasUnsent(each))];
+  return mergedDevices([...has, ...rest].slice(0, MOST_DEVICES));
+}
+
+const hasUnsent = ({ unsent }: SeenDevice): boolean => (unsent?.count ?? 0) > 0;
+
 /** Another person may have given theirs the same id. */
-const nameOf = ({ device, actor }: SeenDevice): string => JSON.stringify([device, actor]);
+export const nameOf = ({ device, actor }: Pick<SeenDevice, 'device' | 'actor'>): string =>
+  JSON.stringify([device, actor]);

@@ -120,6 +120,19 @@ browserTest('[A0] [H6] [P7] devices, records, restore and erasure, each confirme
   await page.goto(`${server.url}/admin#/users/anna.keller`);
   const phone = page.getByTestId('devices').locator('tr').filter({ hasText: 'phone' });
   await phone.getByText('9 changes, the oldest for 3 days').waitFor();
+  const nothing = page.getByTestId('devices').locator('.safe');
+  const idle = await useRaw(server, 'anna.keller', 'idle');
+  idle.send(messages.checkpoint(7, 0, 0, 0));
+  await idle.until(() => idle.messages.some(({ type }) => type === 'checkpoint'));
+  const lookAgain = page.getByRole('button', { name: 'Look again' });
+  await lookAgain.click();
+  await showsTexts(nothing, 'nothing'); // green while it is there, and no longer
+  await idle.close();
+  await sees(async () => {
+    await lookAgain.click();
+    return page.getByText('nothing when it was heard of').count();
+  }, 1);
+  expect(await nothing.count()).toBe(0);
   const tablet = page.getByTestId('devices').locator('tr').filter({ hasText: 'tablet' });
   await tablet.getByText('does not tell').waitFor();
   await page.getByTestId('show-records').click();

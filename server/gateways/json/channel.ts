@@ -61,6 +61,8 @@ export class JsonChannel implements Follower {
   #view: SocketView | null = null;
   /** From the first full sync on, what changes is told. */
   #isFollowing = false;
+  /** Up to which revision, once nothing waits to be sent. */
+  #sentUpTo = 0;
   /** The `ack` of each write that is not durable yet, in order. */
   readonly #unsaved: (string | undefined)[] = [];
 
@@ -89,6 +91,11 @@ export class JsonChannel implements Follower {
   /** No full sync is under way, and nothing waits to be sent, or to be durable. */
   get isQuiet(): boolean {
     return this.#unsaved.length === 0 && this.#pace.isQuiet;
+  }
+
+  /** Up to which revision the device was sent the document; `null` where something still waits. */
+  get sentRevision(): number | null {
+    return this.#isFollowing && this.isQuiet ? this.#sentUpTo : null;
   }
 
   /** A JSON device has records, which are the same. */
@@ -134,6 +141,7 @@ export class JsonChannel implements Follower {
   /** A full sync with the state at this revision was sent. */
   sentAll(revision: number): void {
     this.#isFollowing = true;
+    this.#sentUpTo = Math.max(this.#sentUpTo, revision);
     this.#view?.sentFullSync(revision, this.#options.now());
     this.#pace.fullSyncLeaves(() => this.#receipts.sent('everything', revision));
   }
@@ -156,7 +164,9 @@ export class JsonChannel implements Follower {
   }
 
   deliver({ origin, revision, records }: DurableChange): void {
-    if (origin.subscriber === this || !this.#isFollowing) return;
+    if (!this.#isFollowing) return;
+    this.#sentUpTo = revision;
+    if (origin.subscriber === this) return;
     const since = revision - records.length + 1;
     for (const change of records)
       if (this.#options.shows(change.collection))

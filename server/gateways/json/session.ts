@@ -132,6 +132,11 @@ export class JsonSession {
     if (this.#badMessages.areTooMany(now())) this.#end(new SyncError('TOO_MANY_BAD_MESSAGES'));
   }
 
+  /** As of its channel; of the user's document. */
+  get sentRevision(): number | null {
+    return this.#own.sentRevision;
+  }
+
   pong(payload: string): void {
     if (payload.startsWith(SHARED)) this.#shared?.pong(payload);
     else this.#own.pong(payload);

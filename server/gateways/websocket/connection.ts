@@ -1,5 +1,5 @@
 /** What is known of one open WebSocket, from the upgrade on. */
-import type { SeenDevice, Unsent } from '../../documents/seen-devices.js';
+import type { ConnectedDevice, SeenDevice } from '../../documents/seen-devices.js';
 import type { FollowedDocument } from '../../documents/sleep/followed-document.js';
 import type { Following } from '../../documents/sleep/followed-documents.js';
 import type { Backlog } from '../../documents/turns/backlog.js';
@@ -7,10 +7,11 @@ import type { ErrorCode, SyncError } from '../../errors.js';
 import type { Log } from '../../log.js';
 import type { SharedAccess } from '../guard/shared-access.js';
 import { JsonSession } from '../json/session.js';
-import type { YjsOutbox } from '../yjs/options.js';
+import type { Told, YjsOutbox } from '../yjs/options.js';
 import { YjsSession } from '../yjs/session.js';
 import type { Peer } from './handshake.js';
 import type { Socket } from './socket.js';
+import { ToldUnsent } from './told-unsent.js';
 import type { Receiver, Wire } from './wire.js';
 
 /** How long an upgrade waits for what is looked up, in ms: a client that hears nothing would give up in the end. */
@@ -45,13 +46,13 @@ export class Connection implements Receiver, YjsOutbox {
   expiry: NodeJS.Timeout | undefined;
   /** Ends it where its document does not come in time. */
   late: NodeJS.Timeout | undefined;
-  /** Changes that its device has not sent, as that says itself; `null` for one that does not tell. */
-  unsent: Unsent | null = null;
   /** When its access was last asked for. */
   checkedAt: number;
   readonly #host: ConnectionHost;
   #session: Session | null = null;
   #document: FollowedDocument | null = null;
+  /** Changes that its device has not sent. */
+  readonly #unsent = new ToldUnsent();
 
   constructor({ peer, found }: Guest, wire: Wire, host: ConnectionHost, now: number) {
     this.peer = peer;
@@ -90,20 +91,48 @@ export class Connection implements Receiver, YjsOutbox {
     if (document?.isPaused) socket.holdUntil('work', (over) => document.whenReady(over));
   }
 
+  /** Its device tells what it has not sent. */
+  tells(told: Told, at: number): void {
+    this.#unsent.tells(told, at);
+  }
+
+  /** What its device has told should be noted. */
+  get isNoteDue(): boolean {
+    return this.#unsent.isNoteDue(this.wire.now());
+  }
+
+  /** The same as `seen`, to be noted. */
+  toNote(now: number): SeenDevice | null {
+    this.#unsent.noted(this.wire.now());
+    return this.seen(now);
+  }
+
   /**
    * What is known of its device now; `null` for one without a name, which is another one each time, and where the user
    * was erased, however the connection of the device ends then.
    */
   seen(now: number): SeenDevice | null {
     const { asked, grant } = this.peer;
-    if (asked.device === null || this.#document === null) return null;
-    if (this.#document.failure?.code === 'ERASED') return null;
+    if (asked.device === null || this.#session === null) return null;
+    if (this.#document?.failure?.code === 'ERASED') return null;
     const { via, app, device } = asked;
-    const revision = this.wire.socket.unsent === 0 ? this.#document.revision : null;
-    return { device, actor: grant.actor, via, app, at: now, revision, unsent: this.unsent };
+    const revision = this.wire.socket.unsent === 0 ? this.#session.sentRevision : null;
+    const uptime = this.wire.now();
+    const [at, unsent] = [now - (uptime - this.wire.heardAt), this.#unsent.asOf(now, uptime)];
+    return { device, actor: grant.actor, via, app, at, revision, unsent };
   }
 
-  pong(payload: string): void {
+  /** @param silence how long it may have been silent, in ms */
+  connected(now: number, silence: number): ConnectedDevice | null {
+    const seen = this.seen(now);
+    const { socket, heardAt } = this.wire;
+    const isHeard = !this.isShut && !socket.isHolding && this.wire.now() - heardAt <= silence;
+    return seen && { ...seen, isHeard };
+  }
+
+  pong(payload: string, at: number): void {
+    // It must not overtake what the device told before, which may wait for the document.
+    this.#document?.whenReady(() => this.#unsent.pong(at));
     if (this.#session instanceof JsonSession) this.#session.pong(payload);
   }
 

@@ -1,6 +1,6 @@
 /** The open WebSockets, and what is told of all of them. */
 import type { UserId } from '../../../shared/names.js';
-import type { SeenDevice } from '../../documents/seen-devices.js';
+import type { ConnectedDevice } from '../../documents/seen-devices.js';
 import type { Connection } from './connection.js';
 import type { Via } from './upgrade-request.js';
 
@@ -29,10 +29,9 @@ export class OpenConnections extends Set<Connection> {
     return counts;
   }
 
-  /** The devices of a user, each once. */
-  devicesOf(user: UserId, now: number): SeenDevice[] {
-    const seen = [...this].filter(({ peer }) => peer.grant.user === user);
-    const devices = seen.flatMap((connection) => connection.seen(now) ?? []);
-    return [...new Map(devices.map((each) => [JSON.stringify([each.device, each.actor]), each])).values()];
+  /** The devices of a user, each as often as it is connected. */
+  devicesOf(user: UserId, now: number, silence: number): ConnectedDevice[] {
+    const own = [...this].filter(({ peer }) => peer.grant.user === user);
+    return own.flatMap((connection) => connection.connected(now, silence) ?? []);
   }
 }

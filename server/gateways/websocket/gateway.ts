@@ -2,10 +2,10 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { WebSocket, WebSocketServer } from 'ws';
-import { SHARED_DOCUMENT } from '../../../shared/names.js';
+import { SHARED_DOCUMENT, type UserId } from '../../../shared/names.js';
 import { expiryOf, type Recheck } from '../../access/access.js';
 import type { DocumentRegistry } from '../../documents/registry.js';
-import type { Unsent } from '../../documents/seen-devices.js';
+import type { ConnectedDevice } from '../../documents/seen-devices.js';
 import type { FollowedDocument } from '../../documents/sleep/followed-document.js';
 import type { Following } from '../../documents/sleep/followed-documents.js';
 import type { Backlog } from '../../documents/turns/backlog.js';
@@ -80,8 +80,14 @@ export class UpgradeGateway implements ConnectionHost {
   /** For the operator. The shared document belongs to nobody, and so do its devices. */
   #noteSeen(connection: Connection): void {
     const { user } = connection.peer.grant;
-    const seen = user === SHARED_DOCUMENT ? null : connection.seen(this.#options.now());
+    const seen = user === SHARED_DOCUMENT ? null : connection.toNote(this.#options.now());
     if (seen !== null) this.#options.registry.seen.note(user, seen);
+  }
+
+  /** Those of a user that are there, for the operator. Whoever is there answers each ping. */
+  devicesOf(user: UserId): ConnectedDevice[] {
+    const { now, config } = this.#options;
+    return this.connections.devicesOf(user, now(), 2 * config.pingInterval);
   }
 
   /** Takes no new connections and reads no more from those that are open; what has come in is handled. */
@@ -244,6 +250,7 @@ export class UpgradeGateway implements ConnectionHost {
     const run = (settled: () => void) => {
       settled();
       wire.flow.drain();
+      if (connection.isNoteDue) this.#noteSeen(connection);
       session.leave();
       release(connection);
     };
@@ -297,16 +304,12 @@ export class UpgradeGateway implements ConnectionHost {
     const { actor, mayWrite } = grant;
     const { asksForTimes, takesRewrites, asksForEpoch } = asked;
     const who = { device, actor, readOnly: !mayWrite, asksForTimes, takesRewrites, asksForEpoch };
-    const frames = this.#frames;
-    const onUnsent = (unsent: Unsent) => {
-      outbox.unsent = unsent;
-    };
     return new YjsSession({
       document,
       ...who,
       outbox,
-      onUnsent,
-      frames,
+      onUnsent: (told, at) => outbox.tells(told, at),
+      frames: this.#frames,
       now,
       uptime,
       maxPending,
@@ -361,6 +364,7 @@ export class UpgradeGateway implements ConnectionHost {
     for (const connection of this.connections) {
       if (connection.session instanceof YjsSession) connection.session.tick();
       this.#notePlain(connection);
+      if (connection.isNoteDue) this.#noteSeen(connection);
       const { recheck } = connection.peer.grant;
       if (recheck !== undefined) void this.#checkAccess(connection, recheck);
     }

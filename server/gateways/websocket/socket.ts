@@ -202,6 +202,11 @@ export class Socket {
     this.#ws.resume();
   }
 
+  /** Nothing is read from it, for whatever reason. */
+  get isHolding(): boolean {
+    return this.#holds !== 0;
+  }
+
   isHeld(why: Hold): boolean {
     return (this.#holds & BITS[why]) !== 0;
   }

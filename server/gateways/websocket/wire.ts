@@ -27,7 +27,8 @@ export interface Receiver {
   readonly isOpen: boolean;
   /** A message, in its turn; `settled` once what it did is durable. */
   receive(message: Uint8Array | string, settled: () => void): void;
-  pong(payload: string): void;
+  /** @param at when it came, by the clock that never jumps */
+  pong(payload: string, at: number): void;
 }
 
 /** A WebSocket as it was accepted. */
@@ -70,6 +71,8 @@ export class Wire implements FlowControlOptions, Sender {
   readonly #ws: WebSocket;
   readonly #stream: Stream;
   readonly #caller: Accepted['caller'];
+  /** When the last message or pong came, by the clock that never jumps. */
+  heardAt: number;
   #receiver: Receiver | null = null;
 
   constructor({ ws, stream, caller }: Accepted, wires: Wires) {
@@ -77,6 +80,7 @@ export class Wire implements FlowControlOptions, Sender {
     this.#ws = ws;
     this.#stream = stream;
     this.#caller = caller;
+    this.heardAt = this.now();
     this.socket = new Socket(ws, stream, wires);
     this.limiter = wires.options.quotas.newLimiter();
     this.flow = new FlowControl(this);
@@ -135,6 +139,7 @@ export class Wire implements FlowControlOptions, Sender {
   #onMessage(data: RawData, isBinary: boolean): void {
     const { metrics } = this.#wires.options;
     this.socket.noteLife();
+    this.heardAt = this.now();
     const message = isBinary ? copyOf(data) : data.toString();
     metrics.messagesIn.add(this.via);
     metrics.bytesIn.add(this.via, message.length);
@@ -146,9 +151,11 @@ export class Wire implements FlowControlOptions, Sender {
 
   /** It answers what we sent, so it is not on the user's account; but it keeps its place among the messages. */
   #onPong(payload: string): void {
+    const at = this.now();
+    this.heardAt = at;
     this.#enter(0, payload.length, (settled) => {
       settled();
-      this.flow.take(() => this.#receiver?.pong(payload));
+      this.flow.take(() => this.#receiver?.pong(payload, at));
     });
   }
 

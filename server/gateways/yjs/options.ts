@@ -14,6 +14,9 @@ export interface YjsOutbox {
   close(error: SyncError): void;
 }
 
+/** What a client says that it has not sent. */
+export type Told = Omit<Unsent, 'until'>;
+
 export interface YjsSessionOptions {
   readonly document: FollowedDocument;
   readonly device: DeviceId;
@@ -34,8 +37,8 @@ export interface YjsSessionOptions {
   readonly now: () => number;
   /** Milliseconds from any moment on, that never jump; left out where `now` does not either. */
   readonly uptime?: () => number;
-  /** The client tells how many changes it has not sent. */
-  readonly onUnsent?: (unsent: Unsent) => void;
+  /** The client tells how many changes it has not sent, `at` by the clock that never jumps. */
+  readonly onUnsent?: (told: Told, at: number) => void;
   readonly maxPending: number;
   readonly pendingTimeout: number;
 }

@@ -26,7 +26,11 @@ interface Waiting {
   readonly madeAt: MadeAt;
 }
 
-type Checkpoint = Extract<YjsMessage, { type: 'checkpoint' }>;
+/** As it came. */
+interface Checkpoint {
+  readonly message: Extract<YjsMessage, { type: 'checkpoint' }>;
+  readonly arrivedAt: number;
+}
 
 /** Updates that may wait on one connection; y-websocket has one or two before it answers our SyncStep1. */
 const MAX_WAITING = 1_000;
@@ -55,6 +59,10 @@ export class YjsSession implements Follower {
   #waiting: Waiting[] = [];
   #waitingBytes = 0;
   #heldCheckpoints: Checkpoint[] = [];
+  #newestCheckpoint: Checkpoint | null = null;
+  /** Up to which revision the document was sent, once the first answer has left. */
+  #sentUpTo = 0;
+  #hasAnswered = false;
   readonly #clock = new SenderClock();
   /** A change was refused: no checkpoint may say that everything was saved (N4). */
   #refused = false;
@@ -104,9 +112,12 @@ export class YjsSession implements Follower {
     });
   }
 
-  deliver({ origin, update, made }: DurableChange): void {
+  deliver({ origin, revision, update, made }: DurableChange): void {
     const news = origin.subscriber === this ? made : update;
-    if (news !== null) this.#line.put(this.#frames.of(news), (frames) => this.#sendAll(frames));
+    this.#line.put(news === null ? [] : this.#frames.of(news), (frames) => {
+      if (frames.length > 0) this.#sendAll(frames);
+      this.#sentUpTo = revision;
+    });
     if (this.#waiting.length > 0) this.#enter(() => this.#retryWaiting());
   }
 
@@ -121,6 +132,11 @@ export class YjsSession implements Follower {
   /** Another connection changed who is there. */
   tell(frames: readonly Uint8Array[]): void {
     if (this.#begun) this.#sendAll(frames);
+  }
+
+  /** Up to which revision the client was sent the document; `null` where the first answer has not left yet. */
+  get sentRevision(): number | null {
+    return this.#hasAnswered ? this.#sentUpTo : null;
   }
 
   get takesRewrites(): boolean {
@@ -198,14 +214,19 @@ export class YjsSession implements Follower {
         this.#answerNext();
         return;
       case 'checkpoint':
-        if (this.#refused) return;
-        this.#hear(message, 'now');
-        if (this.#waiting.length > 0) this.#heldCheckpoints.push(message);
-        else this.#confirm(message);
+        this.#checkpoint({ message, arrivedAt });
         return;
       case 'auth':
         return;
     }
+  }
+
+  #checkpoint(checkpoint: Checkpoint): void {
+    this.#newestCheckpoint = checkpoint;
+    this.#hear(checkpoint, 'now');
+    if (this.#refused) return;
+    if (this.#waiting.length > 0) this.#heldCheckpoints.push(checkpoint);
+    else this.#confirm(checkpoint);
   }
 
   /** Before the document: it is the epoch of that one. */
@@ -222,8 +243,12 @@ export class YjsSession implements Follower {
     const stateVector = this.#stateVector;
     if (stateVector !== null) {
       this.#stateVector = null;
+      const { revision } = document;
       const diff = document.diff(stateVector);
-      this.#answer(diff instanceof Promise ? this.#framesOnceRead(diff) : answerFrames(diff));
+      this.#answer(diff instanceof Promise ? this.#framesOnceRead(diff) : answerFrames(diff), () => {
+        this.#hasAnswered = true;
+        this.#sentUpTo = Math.max(this.#sentUpTo, revision);
+      });
     } else if (this.#asksForAwareness) {
       this.#asksForAwareness = false;
       this.#answer(awarenessFrames(document.awareness.entries()));
@@ -239,12 +264,13 @@ export class YjsSession implements Follower {
     }
   }
 
-  #answer(frames: Parameters<Line['put']>[0]): void {
+  #answer(frames: Parameters<Line['put']>[0], left?: () => void): void {
     this.#isAnswering = true;
     const answer = (ready: readonly Uint8Array[]) => {
       if (this.#ended) return;
       this.#lastSent = this.#uptime();
       this.#options.outbox.answer(this.#announced(ready), () => {
+        left?.();
         this.#isAnswering = false;
         this.#enter(() => this.#answerNext());
       });
@@ -314,17 +340,22 @@ export class YjsSession implements Follower {
 
   #confirm(checkpoint: Checkpoint): void {
     this.#options.document.afterDurable(() => {
-      this.#send(messages.checkpoint(checkpoint.n));
-      this.#hear(checkpoint, 'later');
+      this.#send(messages.checkpoint(checkpoint.message.n));
+      // Of what came behind an earlier one, that one knew nothing.
+      if (checkpoint === this.#newestCheckpoint && !this.#refused) this.#hear(checkpoint, 'later');
     });
   }
 
-  /** What it says that it has not sent, as it says so, and once this is answered. */
-  #hear({ waiting }: Checkpoint, when: 'now' | 'later'): void {
-    if (waiting === undefined) return;
-    const toldAt = this.#options.now();
+  /**
+   * What it says that it has not sent, as it says so, and once this is answered. That this is nothing holds only then.
+   * A client that fetches the document anew tells nothing of what waits for that.
+   */
+  #hear({ message: { waiting }, arrivedAt: toldAt }: Checkpoint, when: 'now' | 'later'): void {
+    if (waiting === undefined || this.#options.asksForEpoch) return;
     const count = waiting[when];
-    this.#options.onUnsent?.({ count, since: count > 0 ? toldAt - waiting.age : null, toldAt });
+    if (when === 'now' && count === 0) return;
+    const since = count > 0 ? toldAt - waiting.age : null;
+    this.#options.onUnsent?.({ count, since, toldAt }, this.#uptime());
   }
 
   #tellOthers(entries: Parameters<typeof messages.awareness>[0]): void {

@@ -1,25 +1,50 @@
 /** The devices of one user: "may I wipe this phone?" */
 import type { Request, Response } from 'express';
+import {
+  type ConnectedDevice,
+  MOST_DEVICES,
+  mergedDevices,
+  nameOf,
+  type SeenDevice,
+} from '../../../documents/seen-devices.js';
 import { sendJson } from '../compression.js';
 import { userOf } from '../request.js';
 import type { AdminOptions } from './options.js';
 import { revisionOf } from './users.js';
 
 export async function getDevices(options: AdminOptions, request: Request, response: Response): Promise<void> {
-  const { access, quotas, operator, registry } = options;
+  const { access, quotas, operator, registry, now } = options;
   const user = userOf(request);
   await access.operated({ user, action: 'devices', address: quotas.addressOf(request) });
   const seen = await registry.seen.of(user);
   const revision = await revisionOf(options, user);
   const connected = operator.connectedDevices(user);
-  const isThere = new Set(connected.map(({ device, actor }) => JSON.stringify([device, actor])));
-  const away = seen.filter(({ device, actor }) => !isThere.has(JSON.stringify([device, actor])));
-  const devices = [
-    ...connected.map((each) => ({ ...each, connected: true })),
-    ...away.map((each) => ({ ...each, connected: false })),
-  ].map((each) => ({ ...each, behind: behindBy(revision, each.revision) }));
-  await sendJson(options, request, response, { user, revision, devices });
+  const all = mergedDevices([...seen, ...connected.map(({ isHeard: _, ...each }) => each)]);
+  const devices = all.map((each) => shown(each, connected, revision));
+  const first = [...devices.filter((each) => each.connected), ...devices.filter((each) => !each.connected)];
+  await sendJson(options, request, response, {
+    user,
+    revision,
+    now: now(),
+    limit: MOST_DEVICES,
+    devices: first,
+  });
 }
+
+function shown(device: SeenDevice, connected: readonly ConnectedDevice[], revision: number | null) {
+  const own = connected.filter((each) => nameOf(each) === nameOf(device));
+  const { unsent } = device;
+  return {
+    ...device,
+    connected: own.length > 0,
+    behind: behindBy(revision, device.revision),
+    unsent: unsent && { ...unsent, current: own.length > 0 && own.every((each) => says(each, unsent.count)) },
+  };
+}
+
+/** A connection that can't say so may have more: one of an older app, or one that is not heard of. */
+const says = ({ isHeard, unsent }: ConnectedDevice, count: number): boolean =>
+  isHeard && unsent?.count === count;
 
 /** How many changes a device was not sent yet; `null` where that is not known. */
 const behindBy = (revision: number | null, sent: number | null): number | null =>

@@ -1,7 +1,7 @@
 /** What the operator's side knows beyond what devices may ask for. */
 import type { UserId } from '../../../../shared/names.js';
 import type { Damage } from '../../../damaged-documents.js';
-import type { SeenDevice } from '../../../documents/seen-devices.js';
+import type { ConnectedDevice } from '../../../documents/seen-devices.js';
 import type { Point } from '../../../last-hour.js';
 import type { Store } from '../../../store/store.js';
 import type { HttpOptions } from '../request.js';
@@ -15,8 +15,8 @@ export interface OperatorSources {
   readonly connections: () => Readonly<Record<'yjs' | 'json', number>>;
   /** Bytes that wait for slow readers. */
   readonly unsent: () => number;
-  /** The devices of a user that are connected now. */
-  readonly connectedDevices: (user: UserId) => readonly SeenDevice[];
+  /** The devices of a user that are connected now, each as often as it is. */
+  readonly connectedDevices: (user: UserId) => readonly ConnectedDevice[];
   readonly damaged: () => readonly Damage[];
   /** How many connections follow the document of each user that has any. */
   readonly connectedBy: () => ReadonlyMap<UserId, number>;

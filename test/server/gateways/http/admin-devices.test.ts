@@ -3,25 +3,18 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import type { Device as Shown } from '../../../../admin/api.js';
 import type { SyncManager } from '../../../../client/sync-manager.js';
 import { collectingLog } from '../../../../server/log.js';
 import { messages } from '../../../../server/protocol/yjs.js';
 import { newKey } from '../../../../server/store/encryption/key-ring.js';
-import { closeClients, synced, testClient } from '../../../support/devices/test-client.js';
+import type { RawNative } from '../../../support/devices/raw-native.js';
+import { closeClients, statusWhere, synced, testClient } from '../../../support/devices/test-client.js';
 import type { TestServer } from '../../../support/server.js';
+import { JWT, tokenFor } from '../../../support/tokens.js';
 import { useJson, useNative, useRaw, useServer } from '../../../support/use.js';
 
 afterEach(closeClients);
-
-interface Shown {
-  readonly device: string;
-  readonly via: string;
-  readonly app: string | null;
-  readonly connected: boolean;
-  readonly behind: number | null;
-  readonly at: number;
-  readonly unsent: { readonly count: number; readonly since: number | null; readonly toldAt: number } | null;
-}
 
 async function devicesOf(server: TestServer, user = 'anna'): Promise<Record<string, Shown>> {
   const answer = await fetch(`${server.url}/admin/api/users/${user}/devices`);
@@ -34,6 +27,26 @@ async function connected(server: TestServer, deviceId: string, more = {}): Promi
   await client.initialize({ serverUrl: server.url, userId: 'anna', deviceId, ...more });
   await synced(client);
   return client;
+}
+
+/** Once the server shows it so. */
+async function shown(
+  server: TestServer,
+  device: string,
+  look: (device: Shown) => boolean | undefined,
+): Promise<Shown> {
+  for (;;) {
+    const found = (await devicesOf(server))[device];
+    if (found !== undefined && look(found)) return found;
+  }
+}
+
+/** A device of this name that has told this, and was answered. */
+async function tells(server: TestServer, device: string, ...waiting: number[]): Promise<RawNative> {
+  const raw = await useRaw(server, 'anna', device);
+  raw.send(messages.checkpoint(1, ...waiting));
+  await raw.until(() => raw.messages.some(({ type }) => type === 'checkpoint'));
+  return raw;
 }
 
 const gone = async (server: TestServer, device: string): Promise<Shown | undefined> => {
@@ -54,7 +67,7 @@ describe('the devices of a user', () => {
     await fetch(`${server.url}/api/sync/anna?app=9`, { headers: { 'Device-ID': 'queue' } });
     const { phone, editor, ...others } = await devicesOf(server);
     expect(phone).toMatchObject({ via: 'yjs', app: '1.4.2', connected: true, behind: 0 });
-    expect(phone?.unsent).toMatchObject({ count: 0, since: null });
+    expect(phone?.unsent).toMatchObject({ count: 0, since: null, current: true });
     expect(editor).toMatchObject({ via: 'yjs', app: null, connected: true, unsent: null });
     expect(others.queue).toMatchObject({ via: 'http', app: '9', connected: false, behind: 0, unsent: null });
     expect(others['old-phone']).toMatchObject({ via: 'json', unsent: null });
@@ -135,4 +148,85 @@ describe('the devices of a user', () => {
     await useRaw(server, 'anna');
     expect(await devicesOf(server)).toEqual({});
   });
+});
+
+describe('[A0] that a device has nothing is told as current', () => {
+  test('while it is connected, and by no other connection of it', async () => {
+    const server = await useServer();
+    const raw = await tells(server, 'phone', 0, 0, 0);
+    expect((await devicesOf(server)).phone?.unsent).toMatchObject({ count: 0, current: true });
+    const other = await useNative(server, 'anna', 'phone');
+    expect((await devicesOf(server)).phone?.unsent).toMatchObject({ count: 0, current: false });
+    await other.close();
+    await shown(server, 'phone', ({ unsent }) => unsent?.current);
+    raw.ws.terminate();
+    const { unsent } = await shown(server, 'phone', (phone) => !phone.connected);
+    expect(unsent).toMatchObject({ count: 0, current: false });
+  });
+
+  test('not where it was heard of over HTTP since', async () => {
+    const server = await useServer();
+    const raw = await tells(server, 'phone', 0, 0, 0);
+    raw.ws.terminate();
+    await shown(server, 'phone', ({ connected }) => !connected);
+    await fetch(`${server.url}/api/sync/anna`, { headers: { 'Device-ID': 'phone' } });
+    const { at, unsent } = await shown(server, 'phone', ({ via }) => via === 'http');
+    expect(unsent).toMatchObject({ count: 0, current: false });
+    expect(at).toBeGreaterThan(unsent?.until ?? Number.POSITIVE_INFINITY);
+  });
+
+  test('not where another connection has told later that it has something', async () => {
+    const server = await useServer();
+    const stays = await tells(server, 'phone', 0, 0, 0);
+    const goes = await tells(server, 'phone', 3, 3, 0);
+    expect((await devicesOf(server)).phone?.unsent).toMatchObject({ count: 3, current: false });
+    goes.ws.terminate();
+    await stays.heard();
+    expect((await devicesOf(server)).phone?.unsent).toMatchObject({ count: 3, current: false });
+    stays.ws.terminate();
+    expect((await shown(server, 'phone', ({ connected }) => !connected)).unsent?.count).toBe(3);
+  });
+
+  test('nor does one that tells nothing hide what it told before', async () => {
+    const server = await useServer();
+    const raw = await tells(server, 'phone', 5, 5, 0);
+    raw.ws.terminate();
+    await shown(server, 'phone', ({ connected }) => !connected);
+    await useNative(server, 'anna', 'phone');
+    const { connected, unsent } = await shown(server, 'phone', (phone) => phone.connected);
+    expect([connected, unsent?.count, unsent?.current]).toEqual([true, 5, false]);
+  });
+});
+
+describe('[A0] our client counts', () => {
+  test('[D8] what it may not write to a shared collection, and what others of it wait', async () => {
+    const server = await useServer({ ...JWT, SHARED_COLLECTIONS: 'doctors' });
+    const token = await tokenFor('anna');
+    const options = { sharedCollections: ['doctors'], getToken: () => token };
+    const client = testClient();
+    await client.initialize({ serverUrl: server.url, userId: 'anna', deviceId: 'phone', ...options });
+    await statusWhere(client, ({ hasSynced }) => hasSynced);
+    await shown(server, 'phone', ({ unsent }) => unsent?.count === 0);
+    for (const id of ['d1', 'd2']) await client.addData('doctors', { id });
+    await shown(server, 'phone', ({ unsent }) => unsent?.count === 2);
+    await client.close();
+    expect((await gone(server, 'phone'))?.unsent).toMatchObject({ count: 2 });
+  });
+
+  test('[C11] what the server has refused', async () => {
+    const server = await useServer({ MAX_STRUCTS: '200' });
+    const client = await connected(server, 'phone');
+    const many = Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`k${i}`, i]));
+    await client.addData('notes', { id: 'big', ...many });
+    await statusWhere(client, ({ refused }) => refused.length === 1);
+    await shown(server, 'phone', ({ unsent }) => unsent?.count === 1 && unsent.current);
+    await client.discardRefused();
+    await shown(server, 'phone', ({ unsent }) => unsent?.count === 0 && unsent.current);
+  });
+});
+
+test('[A0] a device that has not asked for the document is not known to have it', async () => {
+  const server = await useServer();
+  await useRaw(server, 'anna', 'phone');
+  expect((await devicesOf(server)).phone?.behind).toBe(null);
 });

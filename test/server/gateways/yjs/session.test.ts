@@ -3,7 +3,8 @@ import { expect, test } from 'vitest';
 import * as Y from 'yjs';
 import type { UserDocument } from '../../../../server/documents/user-document.js';
 import { SyncError } from '../../../../server/errors.js';
-import { YjsSession } from '../../../../server/gateways/yjs/session.js';
+import type { Told } from '../../../../server/gateways/yjs/options.js';
+import { YjsSession, type YjsSessionOptions } from '../../../../server/gateways/yjs/session.js';
 import { decodeMessage, messages, type YjsMessage } from '../../../../server/protocol/yjs.js';
 import { MemoryStore } from '../../../../server/store/memory/memory-store.js';
 import type { DeviceId } from '../../../../shared/names.js';
@@ -14,21 +15,26 @@ import { record } from '../../../support/ward.js';
 /** A session with a clock of its own. */
 class Line {
   readonly sent: { readonly at: number; readonly message: YjsMessage }[] = [];
+  /** What the client has not sent, as it told. */
+  readonly told: Told[] = [];
   closed: SyncError | null = null;
   now = 0;
   readonly session: YjsSession;
 
   constructor(
     document: UserDocument,
-    limits: { maxPending?: number; pendingTimeout?: number; asksForTimes?: boolean } = {},
+    limits: Partial<
+      Pick<YjsSessionOptions, 'maxPending' | 'pendingTimeout' | 'asksForTimes' | 'readOnly' | 'asksForEpoch'>
+    > = {},
   ) {
     this.session = new YjsSession({
       document: followedOf(document),
       device: 'phone' as DeviceId,
       now: () => this.now,
-      asksForTimes: limits.asksForTimes ?? false,
-      maxPending: limits.maxPending ?? 10_000,
-      pendingTimeout: limits.pendingTimeout ?? 30_000,
+      maxPending: 10_000,
+      pendingTimeout: 30_000,
+      ...limits,
+      onUnsent: (told) => this.told.push(told),
       outbox: yjsOutbox({
         send: (bytes) => this.sent.push({ at: this.now, message: decodeMessage(bytes) }),
         close: (error) => {
@@ -213,4 +219,76 @@ test('[N9] only who asks is told that times are taken, before the SyncStep1; the
   const times = ['n0', 'n1'].map((id) => document.history.changes(record('notes', id), 0, 9)[0]?.madeAt);
   expect(times).toEqual([40_000, 60_000]);
   expect(line.closed).toBeNull();
+});
+
+const counts = ({ told }: Line): number[] => told.map(({ count }) => count);
+const answered = async (document: UserDocument): Promise<void> => {
+  await document.durable();
+  await Promise.resolve();
+};
+
+test('[A0] [N4] the answer to an earlier checkpoint tells nothing of what came behind it', async () => {
+  const store = new MemoryStore();
+  const document = await openDocument(store);
+  const line = new Line(document);
+  const [first, second] = edits(2).map((update) => messages.update(update)) as [Uint8Array, Uint8Array];
+  line.receive(EMPTY);
+  store.hold();
+  line.now = 1_000;
+  line.receive(first, messages.checkpoint(1, 1, 0, 0));
+  line.now = 2_000;
+  line.receive(second, messages.checkpoint(2, 2, 0, 500));
+  line.now = 9_000;
+  store.release();
+  await answered(document);
+  expect(line.of('checkpoint').map(({ n }) => n)).toEqual([1, 2]);
+  expect(line.told).toEqual([
+    { count: 1, since: 1_000, toldAt: 1_000 },
+    { count: 2, since: 1_500, toldAt: 2_000 },
+    { count: 0, since: null, toldAt: 2_000 },
+  ]);
+});
+
+test('[A0] [N4] that nothing is left holds once that is durable', async () => {
+  const store = new MemoryStore();
+  const document = await openDocument(store);
+  const line = new Line(document);
+  const [first] = edits(1).map((update) => messages.update(update)) as [Uint8Array];
+  line.receive(EMPTY);
+  store.hold();
+  line.receive(first, messages.checkpoint(1, 0, 0, 0)); // it says so of what this server has lost in a restore
+  expect(line.told).toEqual([]);
+  store.release();
+  await answered(document);
+  expect(counts(line)).toEqual([0]);
+});
+
+test('[A0] [N7] what a device may not write is told, and never that it was sent', async () => {
+  const line = new Line(await openDocument(new MemoryStore()), { readOnly: true });
+  line.receive(EMPTY, messages.checkpoint(1, 0, 0, 0));
+  const [first] = edits(1).map((update) => messages.update(update)) as [Uint8Array];
+  line.receive(first, messages.checkpoint(2, 1, 0, 0), messages.checkpoint(3, 0, 0, 0));
+  expect(counts(line)).toEqual([0, 1]);
+});
+
+test('[A0] [P10] while a device fetches a document anew, it does not tell what waits for that', async () => {
+  const line = new Line(await openDocument(new MemoryStore()), { asksForEpoch: true });
+  line.receive(EMPTY, messages.checkpoint(1, 0, 0, 0));
+  expect(line.of('checkpoint')).toHaveLength(1);
+  expect(line.told).toEqual([]);
+});
+
+test('[A0] how far a client is sent the document is known once it has asked', async () => {
+  const document = await openDocument(new MemoryStore());
+  const [one, other] = [new Line(document), new Line(document)];
+  const [first, second] = edits(2).map((update) => messages.update(update)) as [Uint8Array, Uint8Array];
+  one.receive(EMPTY, first);
+  await answered(document);
+  expect([one.session.sentRevision, other.session.sentRevision]).toEqual([null, null]);
+  for (const line of [one, other]) line.receive(messages.syncStep1(Uint8Array.of(0)));
+  await answered(document);
+  expect([one.session.sentRevision, other.session.sentRevision]).toEqual([1, 1]);
+  one.receive(second);
+  await answered(document);
+  expect([one.session.sentRevision, other.session.sentRevision]).toEqual([2, 2]);
 });
