@@ -189,6 +189,11 @@ const EVENTS = {
     'info',
     (e) => `📦 Rewriting the database: ${e.done} of ${e.total} documents`,
   ),
+  leftoverStays: event<{ path: string; error: unknown }>(
+    'error',
+    (e) =>
+      `🚨 ${e.path} may hold records of who was erased, and can't be removed (${brief(e.error)}): give it to the user that runs the server, or remove it`,
+  ),
   keysInUse: event<{ keys: readonly string[] }>(
     'info',
     (e) => `🔑 Encrypted with the key ${e.keys.join(', ')}; no other one is needed`,

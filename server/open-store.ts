@@ -13,6 +13,7 @@ export async function openStore(config: Config, log: Log, keys: KeyRing | undefi
     keys,
     restBudget: config.memoryBudget / 2,
     onProgress: (done, total) => log('migrating', { done, total }),
+    onStaying: ({ path, error }) => log('leftoverStays', { path, error }),
     patience: { slow: config.diskSlow, timeout: config.diskTimeout },
     onRetry: (error, delayMs) => log('storeRetry', { error, delayMs }),
   });

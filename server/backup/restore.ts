@@ -154,7 +154,7 @@ async function move(dataDir: string, now: number, isMoving: boolean): Promise<{ 
   const replaced = isMoving ? null : await moveAway(dataDir, now);
   if (!isMoving) await rename(join(dataDir, RESTORE.made), from);
   await moveFiles(from, dataDir, (one, other) => Number(one === 'CURRENT') - Number(other === 'CURRENT'));
-  await rm(from, { recursive: true });
+  await rm(from, { recursive: true, force: true });
   return { replaced };
 }
 

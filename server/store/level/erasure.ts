@@ -1,6 +1,7 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Database, del, type Operation, put, readFailure, writeDurably } from './database.js';
+import { RESTORE } from './folder.js';
 import * as format from './format.js';
 
 /**
@@ -59,14 +60,30 @@ function justBefore(key: Uint8Array): Buffer {
   return Buffer.concat([key.subarray(0, -1), Buffer.of(last, 0xff, 0xff)]);
 }
 
-/** What is beside the tables: LevelDB's own log names keys, a repair and a restore leave whole files behind. */
-export async function removeLeftovers(folder: string): Promise<void> {
-  for (const name of await readdir(folder)) {
-    if (LEFTOVER.test(name)) await rm(join(folder, name), { recursive: true, force: true });
-  }
+/** What can't be removed, and why: most often it is of another user of the machine. */
+export interface Staying {
+  readonly path: string;
+  readonly error: unknown;
 }
 
-const LEFTOVER = /^(LOG\.old|lost|replaced-.*)$/;
+/** What is beside the tables: LevelDB's own log names keys, a repair and a restore leave whole files behind. */
+export const removeLeftovers = (folder: string): Promise<readonly Staying[]> =>
+  removeFrom(folder, (name) => /^(LOG\.old|lost|replaced-.*|departing)$/.test(name) || CUT_OFF.has(name));
+
+/** Where there is a database, a restore that was cut off is begun anew: what it made would only wait to be moved in. */
+export const removeCutOff = (folder: string): Promise<readonly Staying[]> =>
+  removeFrom(folder, (name) => CUT_OFF.has(name));
+
+const CUT_OFF: ReadonlySet<string> = new Set(Object.values(RESTORE));
+
+async function removeFrom(folder: string, isOne: (name: string) => boolean): Promise<readonly Staying[]> {
+  const staying: Staying[] = [];
+  for (const name of (await readdir(folder)).filter(isOne)) {
+    const path = join(folder, name);
+    await rm(path, { recursive: true, force: true }).catch((error: unknown) => staying.push({ path, error }));
+  }
+  return staying;
+}
 
 /** The users whose erasure a process began and did not finish. */
 export async function unfinishedErasures(db: Database): Promise<string[]> {

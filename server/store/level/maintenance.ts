@@ -1,9 +1,10 @@
+import { SyncError } from '../../errors.js';
 import type { KeyRing } from '../encryption/key-ring.js';
 import { type DatabaseAccess, Turns } from './access.js';
 import { CipherVaults, type Vaults } from './cipher.js';
 import { type Database, del, type Operation, readFailure } from './database.js';
 import { type EncryptionMark, mustHave, noteKeysInUse, putMark, readMark, rewrapSome } from './encryption.js';
-import { erasureOf, removeLeftovers, rewriteRanges } from './erasure.js';
+import { erasureOf, removeLeftovers, rewriteRanges, type Staying } from './erasure.js';
 import * as format from './format.js';
 
 export interface MaintenanceOptions {
@@ -17,6 +18,17 @@ export interface MaintenanceOptions {
   /** Copies hold on to what was deleted. */
   readonly endCopies: () => Promise<void>;
   readonly vaults: Vaults;
+}
+
+/** An erasure is not told to be done while a copy of the user may lie beside; the next start goes on with it. */
+function mustBeGone([staying]: readonly Staying[]): void {
+  if (staying === undefined) return;
+  const { path, error } = staying;
+  throw new SyncError(
+    'STORE_UNAVAILABLE',
+    `The user is out of the database, and may still be in ${path}, which can't be removed: give it to the user that runs the server, or remove it, and erase again.`,
+    { cause: error },
+  );
 }
 
 /** What concerns more than one document's values: erasures and new master keys. They never meet. */
@@ -46,10 +58,10 @@ export class Maintenance {
       await access.shared(() => rewriteRanges(db(), user));
       await access.alone(async () => {
         await reopen();
-        await removeLeftovers(folder);
+        mustBeGone(await removeLeftovers(folder));
       });
     } catch (cause) {
-      throw readFailure(cause);
+      throw cause instanceof SyncError ? cause : readFailure(cause);
     }
     await write([del(format.erasingKey(user))]);
   }

@@ -10,7 +10,7 @@ import {
   putMark,
   readMark,
 } from './encryption.js';
-import { removeLeftovers, rewriteRanges, unfinishedErasures } from './erasure.js';
+import { removeCutOff, removeLeftovers, rewriteRanges, type Staying, unfinishedErasures } from './erasure.js';
 import { openDatabase } from './folder.js';
 import * as format from './format.js';
 import { checkFormat, migrate } from './migrations.js';
@@ -21,6 +21,8 @@ export interface Opening {
   readonly keys?: KeyRing | undefined;
   /** Called for each document while a database gets its checksums, or is encrypted, at the first open. */
   readonly onProgress?: Progress;
+  /** Called with what has to go from the folder, and can't be removed: the next open tries again. */
+  readonly onStaying?: (staying: Staying) => void;
 }
 
 /** Opens a database and brings it into the form that the options ask for; changes nothing where it refuses. */
@@ -40,12 +42,14 @@ interface Opened {
   db: Database;
 }
 
-async function prepare(opened: Opened, { folder, keys, onProgress = () => {} }: Opening): Promise<Vaults> {
+async function prepare(opened: Opened, options: Opening): Promise<Vaults> {
+  const { folder, keys, onProgress = () => {}, onStaying = () => {} } = options;
   await checkFormat(opened.db, folder);
   const mark = await checkKeys(opened.db, keys ?? null);
+  for (const staying of await removeCutOff(folder)) onStaying(staying);
   await migrate(opened.db, onProgress);
-  if (keys !== undefined) await encrypt(opened, mark, { folder, keys, onProgress });
-  await finishErasures(opened, folder);
+  if (keys !== undefined) await encrypt(opened, mark, { folder, keys, onProgress, onStaying });
+  await finishErasures(opened, { folder, onStaying });
   return keys === undefined ? plainVaults : new CipherVaults(keys);
 }
 
@@ -53,13 +57,13 @@ async function prepare(opened: Opened, { folder, keys, onProgress = () => {} }: 
 async function encrypt(
   opened: Opened,
   mark: EncryptionMark | null,
-  { folder, keys, onProgress }: Required<Opening> & { keys: KeyRing },
+  { folder, keys, onProgress, onStaying }: Required<Opening> & { keys: KeyRing },
 ): Promise<void> {
   if (mark?.state !== 'encrypted') {
     const users = await encryptDatabase(opened.db, keys, onProgress);
     if (users > 0) {
       await opened.db.compactRange(Buffer.of(), Buffer.of(0xff));
-      await openAnew(opened, folder);
+      await openAnew(opened, { folder, onStaying });
     }
     await writeDurably(opened.db, [putMark({ state: 'encrypted', keys: [keys.current.id] })]);
   }
@@ -67,19 +71,24 @@ async function encrypt(
   if (now !== null) await noteKeysInUse(folder, now);
 }
 
-async function finishErasures(opened: Opened, folder: string): Promise<void> {
+async function finishErasures(opened: Opened, place: Place): Promise<void> {
   const users = await unfinishedErasures(opened.db);
   if (users.length === 0) return;
   for (const user of users) await rewriteRanges(opened.db, user);
-  await openAnew(opened, folder);
+  if (!(await openAnew(opened, place))) return;
   await writeDurably(
     opened.db,
     users.map((user) => del(format.erasingKey(user))),
   );
 }
 
-async function openAnew(opened: Opened, folder: string): Promise<void> {
+type Place = Required<Pick<Opening, 'folder' | 'onStaying'>>;
+
+/** Returns whether nothing stays beside the tables; what does keeps no server from starting. */
+async function openAnew(opened: Opened, { folder, onStaying }: Place): Promise<boolean> {
   await opened.db.close();
   opened.db = await openDatabase(folder);
-  await removeLeftovers(folder);
+  const staying = await removeLeftovers(folder);
+  for (const one of staying) onStaying(one);
+  return staying.length === 0;
 }

@@ -1,15 +1,17 @@
 /** What comes after a restore: who was erased, what devices bring, who gets in, and what a server writes. */
-import { cp, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import * as Y from 'yjs';
 import { readManifest } from '../../../server/backup/manifest.js';
+import { collectingLog } from '../../../server/log.js';
 import { command, documentsIn, useRoom } from '../../support/backups.js';
 import { ConnectedDevice } from '../../support/devices/connected-device.js';
 import { findInFiles } from '../../support/raw-files.js';
 import { startServer, type TestServer } from '../../support/server.js';
 import { bearer, JWT, tokenFor } from '../../support/tokens.js';
 import { openNative, useJson, useNative, useServer } from '../../support/use.js';
+import { withoutRoot } from '../../support/without-root.js';
 
 const ADMIN_TOKEN = 'admin-admin-admin';
 
@@ -135,6 +137,52 @@ describe('[P11] [P7] who was erased since the backup stays erased', () => {
     expect(await findInFiles(data, ['Zq7Wk93Vb2Xj'])).not.toEqual([]);
     await erase(await start(), 'anna');
     expect(await replaced()).toEqual([]);
+  });
+});
+
+describe('[P7] an erasure', () => {
+  const SAID = 'Zq7Wk93Vb2Xj';
+  async function leave(name: string): Promise<string> {
+    const folder = join(data, name);
+    await mkdir(folder);
+    await writeFile(join(folder, '000005.ldb'), SAID);
+    return folder;
+  }
+
+  test('removes what a restore left that was cut off', async () => {
+    const server = await start();
+    await write(server, 'anna', 'a', SAID);
+    for (const name of ['restoring', 'restored', 'arriving', 'departing']) await leave(name);
+    expect((await erase(server, 'anna')).status).toBe(204);
+    expect(await findInFiles(data, [SAID])).toEqual([]);
+  });
+
+  test('has less to remove: a start on a database removes what a restore made that was cut off before', async () => {
+    await (await start()).app.close();
+    for (const name of ['restoring', 'restored', 'arriving']) await leave(name);
+    await start();
+    expect(await findInFiles(data, [SAID])).toEqual([]);
+  });
+
+  test('says what it may not remove, which keeps no server from starting; the start that can goes on with it', async () => {
+    let kept = '';
+    onTestFinished(() => chmod(kept, 0o700).catch(() => {}));
+    await withoutRoot(room, async () => {
+      const first = await start();
+      await write(first, 'anna', 'a', SAID);
+      kept = await leave('replaced-2026');
+      await chmod(kept, 0o500);
+      const refused = await erase(first, 'anna');
+      expect([refused.status, await refused.text()]).toEqual([503, expect.stringContaining(kept)]);
+      await first.app.close();
+      const { log, events } = collectingLog();
+      const second = await useServer({ DATA_DIR: data, ADMIN_TOKEN }, { log });
+      expect(events.filter(({ name }) => name === 'leftoverStays')).toMatchObject([{ fields: { path: kept } }]);
+      await second.app.close();
+      await chmod(kept, 0o700);
+      await (await start()).app.close();
+    });
+    expect(await findInFiles(data, [SAID])).toEqual([]);
   });
 });
 
