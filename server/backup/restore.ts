@@ -3,7 +3,7 @@
  * leaves the database of before, or one that no server opens and that the next restore completes.
  */
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { SyncError } from '../errors.js';
 import { makeFolder, syncFolder } from '../folders.js';
 import type { KeyRing } from '../store/encryption/key-ring.js';
@@ -11,13 +11,13 @@ import { hasDatabase, isOfDatabase, RESTORE } from '../store/level/folder.js';
 import { LevelStore } from '../store/level/level-store.js';
 import {
   type Erasures,
-  erasuresIn,
   type HeldDatabase,
   holdDatabase,
   makeDatabase,
   replacedFolder,
 } from '../store/level/restoring.js';
-import { type Backup, backupsIn, rowsOf, verify } from './backup.js';
+import { type Backup, rowsOf } from './backup.js';
+import { type ErasedSince, erasedSince } from './erased-since.js';
 import { copyManifest, type Manifest, readManifest } from './manifest.js';
 
 export interface RestoreTask {
@@ -36,6 +36,8 @@ export interface Restored {
   readonly damaged: readonly string[];
   /** How many were erased since the backup. */
   readonly erased: number;
+  /** The folders of what tells who they are. */
+  readonly knownBy: readonly string[];
   /** Where the database of before is. */
   readonly replaced: string | null;
 }
@@ -51,9 +53,11 @@ export async function restore(task: RestoreTask): Promise<Restored | null> {
   if (await finishMove(task)) return null;
   const before = await holdReplaced(task);
   try {
+    const since = await erasedSince(task.backup, before && { folder: resolve(dataDir), known: before.known });
+    mustBeKnown(since, task);
     for (const name of [...Object.values(RESTORE), DEPARTING])
       await rm(join(dataDir, name), { recursive: true, force: true });
-    const made = await makeBeside(task, before?.erasures ?? new Map());
+    const made = await makeBeside(task, since);
     await rename(join(dataDir, RESTORE.making), join(dataDir, RESTORE.made));
     await syncFolder(dataDir);
     return { ...made, ...(await move(dataDir, task.now(), false)) };
@@ -67,7 +71,7 @@ export async function makeFrom(
   { backup, keys }: Pick<RestoreTask, 'backup' | 'keys'>,
   folder: string,
   erasures: Erasures,
-): Promise<Omit<Restored, 'replaced'>> {
+): Promise<Omit<Restored, 'replaced' | 'knownBy'>> {
   const erased = await makeDatabase(folder, rowsOf(backup), erasures);
   const store = await LevelStore.open({ folder, keys });
   try {
@@ -101,7 +105,8 @@ async function holdReplaced({ dataDir, replace, eraseMore }: RestoreTask): Promi
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     if (reason.includes('in use by another process')) throw cause;
-    if (eraseMore !== null) return { erasures: new Map(), letGo: async () => {} };
+    if (eraseMore !== null)
+      return { known: { erasures: new Map(), revisions: new Map() }, letGo: async () => {} };
     throw refused(
       `Who was erased since the backup can't be read from the database that is replaced (${reason}): name these users in a file, a line each, and add --erased FILE; it may be empty.`,
       cause,
@@ -109,24 +114,22 @@ async function holdReplaced({ dataDir, replace, eraseMore }: RestoreTask): Promi
   }
 }
 
-async function makeBeside(task: RestoreTask, erasures: Erasures): Promise<Omit<Restored, 'replaced'>> {
-  const folder = join(task.dataDir, RESTORE.making);
-  const all = new Map([...(await erasuresSince(task.backup)), ...erasures]);
-  const made = await makeFrom(task, folder, all);
-  const more = (await task.eraseMore?.(folder)) ?? 0;
-  await copyManifest(task.backup.folder, folder);
-  return { ...made, erased: made.erased + more };
+function mustBeKnown({ isKnown }: ErasedSince, { backup, eraseMore }: RestoreTask): void {
+  if (isKnown || eraseMore !== null) return;
+  throw refused(
+    `Who was erased since ${backup.manifest.createdAt} is not known: neither a database that is replaced nor a newer backup beside this one goes on from it. Name these users in a file, a line each, and add --erased FILE; it may be empty.`,
+  );
 }
 
-/** By the newest backup beside it that is whole. */
-async function erasuresSince({ folder }: Backup): Promise<Erasures> {
-  const path = resolve(folder);
-  const newer = (await backupsIn(dirname(path))).filter((other) => other > path).reverse();
-  for (const other of newer) {
-    const backup = await verify(other).catch(() => null);
-    if (backup !== null) return await erasuresIn(rowsOf(backup));
-  }
-  return new Map();
+async function makeBeside(
+  task: RestoreTask,
+  { erasures, knownBy }: ErasedSince,
+): Promise<Omit<Restored, 'replaced'>> {
+  const folder = join(task.dataDir, RESTORE.making);
+  const made = await makeFrom(task, folder, erasures);
+  const more = (await task.eraseMore?.(folder)) ?? 0;
+  await copyManifest(task.backup.folder, folder);
+  return { ...made, erased: made.erased + more, knownBy };
 }
 
 const DEPARTING = 'departing';

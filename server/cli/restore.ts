@@ -109,11 +109,13 @@ async function replaceBy(folder: string, config: Config, call: Call): Promise<Ou
       { completed: true },
     );
   const { users, erased: again, replaced } = restored;
+  const knownBy = [...restored.knownBy, ...(file === undefined ? [] : [file])];
   const lines = [
     `${users} users are restored in ${config.dataDir}, ${again} of them erased again. Start the server: devices send what the backup lacks.`,
+    ...(knownBy.length === 0 ? [] : [`Who was erased since the backup is known by ${knownBy.join(', ')}.`]),
     ...(replaced === null ? [] : [`The database of before is in ${replaced}; delete it when all is well.`]),
   ];
-  return outcome(restored, lines.join('\n'), { erased: again, replaced });
+  return outcome(restored, lines.join('\n'), { erased: again, replaced, knownBy });
 }
 
 function outcome(
@@ -141,6 +143,7 @@ async function usersIn(file: string): Promise<UserId[]> {
 
 /** As `user erase` does. */
 async function eraseIn(dataDir: string, config: Config, users: readonly UserId[]): Promise<number> {
+  if (users.length === 0) return 0;
   // Who gets in, and what is kept of that, is no part of the backup.
   const app = await createApp({ ...config, dataDir, auth: 'none', demo: false }, silentLog);
   try {
@@ -163,7 +166,8 @@ export const restore: Command = {
   details: () =>
     `BACKUP is the folder of one backup. The environment is set as for the server, DATA_DIR and the key above all.
 Who was erased since the backup stays erased, by the database that is replaced and the newer backups beside this one;
---erased names a file with further users, an id in each line. Tokens that were taken back, and the audit trail, stay as they are.`,
+--erased names a file with further users, an id in each line. Where neither goes on from the backup, it is asked for, and
+may be empty. Tokens that were taken back, and the audit trail, stay as they are.`,
   options: {
     replace: { type: 'boolean' },
     erased: { type: 'string' },

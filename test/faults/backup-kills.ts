@@ -8,7 +8,7 @@ import { backupsIn, verify } from '../../server/backup/backup.js';
 import { hasDatabase } from '../../server/store/level/folder.js';
 import { LevelStore } from '../../server/store/level/level-store.js';
 import type { UserId } from '../../shared/names.js';
-import { command, documentsIn } from '../support/backups.js';
+import { command, documentsIn, NOBODY_ERASED } from '../support/backups.js';
 import { Chance } from './chance.js';
 
 interface KillRun {
@@ -110,7 +110,7 @@ class Kills {
     const data = join(this.#room, 'target');
     await rm(data, { recursive: true, force: true });
     if (old !== null) await cp(old.data, data, { recursive: true });
-    const args = ['restore', backup, '--replace'];
+    const args = ['restore', backup, '--replace', ...NOBODY_ERASED];
     await this.killed('restore', args, data);
     // What a server would find now.
     const found = (await hasDatabase(data)) ? await documentsIn(data).catch(() => null) : null;
@@ -139,7 +139,7 @@ export async function runBackupKills({ seed, rounds }: KillRun): Promise<KillRes
     await fill(data, chance, 1);
     const old = { data, found: await documentsIn(data) };
     await runs.measure('backup', ['backup', join(room, 'measured')], data);
-    await runs.measure('restore', ['restore', backup], join(room, 'restored'));
+    await runs.measure('restore', ['restore', backup, ...NOBODY_ERASED], join(room, 'restored'));
     for (let round = 0; round < rounds; round += 1) {
       await runs.backup(data, into);
       await runs.restore(backup, expected, null);

@@ -37,6 +37,9 @@ export function documentHash(updates: StoredDocument['updates']): string {
   return hash.update(Y.encodeStateAsUpdate(doc)).digest('hex');
 }
 
+/** Behind a `restore`: nobody was erased since the backup. */
+export const NOBODY_ERASED = ['--erased', '/dev/null'] as const;
+
 interface Found {
   readonly revision: number;
   readonly hash: string;

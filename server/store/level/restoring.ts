@@ -14,7 +14,7 @@ export const replacedFolder = (dataDir: string, now: number): string =>
   join(dataDir, `replaced-${new Date(now).toISOString().replaceAll(/[:.]/g, '-')}`);
 
 /** What stays of a user who was erased, as it is stored, and the revision that the document had then, or has by now. */
-interface Erased {
+export interface Erased {
   readonly tombstone: Uint8Array;
   readonly revision: number;
 }
@@ -35,23 +35,34 @@ async function* databaseRows(db: Database): AsyncGenerator<readonly CopiedRow[]>
   }
 }
 
-/** Who was erased, by the rows of a database, of which tombstones come before those of documents. */
-export async function erasuresIn(rows: Rows): Promise<Erasures> {
-  const erased = new Map<string, Erased>();
-  for await (const some of rows) for (const row of some) note(erased, row);
-  return erased;
+/** What the rows of a database say of its users. */
+export interface Known {
+  readonly erasures: Erasures;
+  /** How far each document is; null where that is damaged. */
+  readonly revisions: ReadonlyMap<string, number | null>;
 }
 
-function note(erased: Map<string, Erased>, [key, value]: CopiedRow): void {
+/** Tombstones come before the rows of documents. */
+export async function knownIn(rows: Rows): Promise<Known> {
+  const known = { erasures: new Map<string, Erased>(), revisions: new Map<string, number | null>() };
+  for await (const some of rows) for (const row of some) note(known, row);
+  return known;
+}
+
+function note(
+  { erasures, revisions }: { erasures: Map<string, Erased>; revisions: Map<string, number | null> },
+  [key, value]: CopiedRow,
+): void {
   if (format.isIn(key, format.TOMBSTONES)) {
     const tombstone = format.unseal(value, key);
     if (tombstone !== undefined)
-      erased.set(format.userOfTombstone(key), { tombstone: Uint8Array.from(tombstone), revision: 0 });
+      erasures.set(format.userOfTombstone(key), { tombstone: Uint8Array.from(tombstone), revision: 0 });
   } else if (format.isIn(key, format.ROWS)) {
     const user = format.userOfRow(key);
-    const known = erased.get(user);
-    const revision = format.decodeRow(user, value)?.revision;
-    if (known !== undefined && revision !== undefined) erased.set(user, { ...known, revision });
+    const revision = format.decodeRow(user, value)?.revision ?? null;
+    revisions.set(user, revision);
+    const erased = erasures.get(user);
+    if (erased !== undefined && revision !== null) erasures.set(user, { ...erased, revision });
   }
 }
 
@@ -98,14 +109,14 @@ async function* rowsToKeep(
 
 /** A database that is kept from being used by others until it is let go. */
 export interface HeldDatabase {
-  readonly erasures: Erasures;
+  readonly known: Known;
   letGo(): Promise<void>;
 }
 
 export async function holdDatabase(folder: string): Promise<HeldDatabase> {
   const db = await openDatabase(folder);
   try {
-    return { erasures: await erasuresIn(databaseRows(db)), letGo: () => db.close() };
+    return { known: await knownIn(databaseRows(db)), letGo: () => db.close() };
   } catch (error) {
     await db.close();
     throw error;

@@ -8,7 +8,7 @@ import { newKey } from '../../../server/store/encryption/key-ring.js';
 import { LevelStore } from '../../../server/store/level/level-store.js';
 import type { Commit, Store } from '../../../server/store/store.js';
 import type { UserId } from '../../../shared/names.js';
-import { command, documentHash, documentsIn, useRoom } from '../../support/backups.js';
+import { command, documentHash, documentsIn, NOBODY_ERASED, useRoom } from '../../support/backups.js';
 import { findInFiles } from '../../support/raw-files.js';
 import type { TestServer } from '../../support/server.js';
 import { bearer } from '../../support/tokens.js';
@@ -97,7 +97,8 @@ describe('a backup of a server that runs', () => {
     const revisions = new Set<number>();
     for (const [index, folder] of folders.entries()) {
       const DATA_DIR = join(room, `restored-${index}`);
-      expect(await command(['restore', folder], { DATA_DIR })).toMatchObject({ code: 0 });
+      const restored = await command(['restore', folder, ...NOBODY_ERASED], { DATA_DIR });
+      expect(restored).toMatchObject({ code: 0 });
       expect(await command(['check'], { DATA_DIR })).toMatchObject({ code: 0 });
       const found = await documentsIn(DATA_DIR);
       expect(found.size).toBe(12);
@@ -200,7 +201,7 @@ describe('a backup of a server that is stopped', () => {
     const before = await documentsIn(data);
     const { data: said } = await command(['backup', backups], { DATA_DIR: data });
     const restored = join(room, 'restored');
-    await command(['restore', String(said.folder)], { DATA_DIR: restored });
+    await command(['restore', String(said.folder), ...NOBODY_ERASED], { DATA_DIR: restored });
     expect(await documentsIn(restored)).toEqual(before);
   });
 
@@ -213,11 +214,13 @@ describe('a backup of a server that is stopped', () => {
     expect(said).toMatchObject({ encrypted: true });
     expect(await findInFiles(backups, ['Zq7Wk93Vb2Xj'])).toEqual([]);
     const DATA_DIR = join(room, 'restored');
+    const restore = (env: Record<string, string>) =>
+      command(['restore', String(said.folder), ...NOBODY_ERASED], env);
     for (const key of [{}, { ENCRYPTION_KEY: newKey() }]) {
-      const refused = await command(['restore', String(said.folder)], { DATA_DIR, ...key });
+      const refused = await restore({ DATA_DIR, ...key });
       expect([refused.code, refused.out]).toEqual([1, expect.stringContaining('encrypted with the key')]);
     }
-    expect(await command(['restore', String(said.folder)], { DATA_DIR, ENCRYPTION_KEY })).toMatchObject({
+    expect(await restore({ DATA_DIR, ENCRYPTION_KEY })).toMatchObject({
       code: 0,
       data: { users: 1, damaged: [] },
     });
@@ -272,7 +275,8 @@ describe('telemed-sync backup verify', () => {
     for (const [index, damage] of damages.entries()) {
       await damage();
       expect([index, (await command(['backup', 'verify', backups])).code]).toEqual([index, 1]);
-      const refused = await command(['restore', folder], { DATA_DIR: join(room, 'restored') });
+      const DATA_DIR = join(room, 'restored');
+      const refused = await command(['restore', folder, ...NOBODY_ERASED], { DATA_DIR });
       expect([index, refused.code]).toEqual([index, 1]);
       for (const [path, bytes] of Object.entries(whole)) await writeFile(path, bytes);
     }

@@ -1,11 +1,11 @@
 /** What comes after a restore: who was erased, what devices bring, who gets in, and what a server writes. */
-import { chmod, cp, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, cp, mkdir, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import * as Y from 'yjs';
 import { readManifest } from '../../../server/backup/manifest.js';
 import { collectingLog } from '../../../server/log.js';
-import { command, documentsIn, useRoom } from '../../support/backups.js';
+import { command, documentsIn, NOBODY_ERASED, useRoom } from '../../support/backups.js';
 import { ConnectedDevice } from '../../support/devices/connected-device.js';
 import { findInFiles } from '../../support/raw-files.js';
 import { startServer, type TestServer } from '../../support/server.js';
@@ -90,7 +90,10 @@ describe('[P11] [P7] who was erased since the backup stays erased', () => {
     expect([refused.code, refused.out]).toEqual([1, expect.stringContaining('--replace')]);
     const before = await documentsIn(data);
     const { code, data: said } = await restore(folder, '--replace');
-    expect([code, said]).toEqual([0, expect.objectContaining({ users: 2, erased: 1, damaged: [] })]);
+    expect([code, said]).toEqual([
+      0,
+      expect.objectContaining({ users: 2, erased: 1, damaged: [], knownBy: [data] }),
+    ]);
     expect(await documentsIn(String(said.replaced))).toEqual(before);
     await expectAnnaErased();
   });
@@ -114,6 +117,46 @@ describe('[P11] [P7] who was erased since the backup stays erased', () => {
     const [replaced = ''] = (await readdir(data)).filter((name) => name.startsWith('replaced-'));
     await rm(join(data, replaced), { recursive: true });
     await expectAnnaErased();
+  });
+
+  test('by newer backups, whatever the restored one is called, or through a link', async () => {
+    const folder = await erasedSince();
+    const newer = await backUp();
+    const link = join(room, 'link');
+    await symlink(folder, link);
+    const another = join(backups, 'the-good-one');
+    for (const name of [link, another]) {
+      await rm(data, { recursive: true });
+      if (name === another) await rename(folder, another);
+      expect((await restore(name)).data).toMatchObject({ erased: 1, knownBy: [newer] });
+    }
+    await expectAnnaErased();
+  });
+
+  test('by a file, where the data is lost and no newer backup goes on: without it, nothing is restored', async () => {
+    const folder = await erasedSince();
+    await rm(data, { recursive: true });
+    const refused = await restore(folder);
+    expect([refused.code, refused.out]).toEqual([1, expect.stringContaining('add --erased FILE')]);
+    expect(await readdir(data)).toEqual([]);
+    const file = join(room, 'erased');
+    await writeFile(file, 'anna\n');
+    expect((await restore(folder, '--erased', file)).data).toMatchObject({ erased: 1, knownBy: [file] });
+    await expectAnnaErased();
+  });
+
+  test('by a file, where a server was started on an empty disk: what it has, and its backup, tell nothing', async () => {
+    const folder = await erasedSince();
+    await rm(data, { recursive: true });
+    const server = await start();
+    await write(server, 'cleo', 'c', 'since the disk is empty');
+    await server.app.close();
+    await backUp();
+    const refused = await restore(folder, '--replace');
+    expect([refused.code, refused.out]).toEqual([1, expect.stringContaining('add --erased FILE')]);
+    expect((await documentsIn(data)).size).toBe(1);
+    const { code, data: said } = await restore(folder, '--replace', ...NOBODY_ERASED);
+    expect([code, said]).toEqual([0, expect.objectContaining({ users: 2, knownBy: ['/dev/null'] })]);
   });
 
   test('but what came after an erasure that the backup has, too, is there', async () => {
@@ -177,7 +220,9 @@ describe('[P7] an erasure', () => {
       await first.app.close();
       const { log, events } = collectingLog();
       const second = await useServer({ DATA_DIR: data, ADMIN_TOKEN }, { log });
-      expect(events.filter(({ name }) => name === 'leftoverStays')).toMatchObject([{ fields: { path: kept } }]);
+      expect(events.filter(({ name }) => name === 'leftoverStays')).toMatchObject([
+        { fields: { path: kept } },
+      ]);
       await second.app.close();
       await chmod(kept, 0o700);
       await (await start()).app.close();
@@ -314,7 +359,8 @@ describe('[P11] a restore that was cut off', () => {
         expect.stringContaining(`A restore of the backup of ${createdAt} into ${data} was cut off`),
       ]);
       expect(await readdir(data)).toContain(place);
-      expect(await restore(other, '--replace')).toMatchObject({ code: 0, data: { users: 3 } });
+      const restored = await restore(other, '--replace', ...NOBODY_ERASED);
+      expect(restored).toMatchObject({ code: 0, data: { users: 3 } });
       expect(await documentsIn(data)).toEqual(whole);
     },
   );
