@@ -208,6 +208,7 @@ const EVENTS = {
     'info',
     (e) => `💾 Backup of ${e.users} users in ${e.folder}, ${e.bytes} bytes, after ${e.afterMs} ms`,
   ),
+  backupWarned: event<{ reason: string }>('warn', (e) => `⚠️ ${e.reason}`),
   backupFailed: event<{ error: unknown }>('error', (e) => `❌ No backup was made: ${describe(e.error)}`),
   shutdownBegun: event<{ signal: string }>('info', (e) => `🛑 ${e.signal}: making everything durable`),
   shutdownFinished: event<{ durable: boolean; afterMs: number }>('info', (e) =>

@@ -1,6 +1,6 @@
 /** Makes backups, and looks whether they are whole. */
-import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
-import { join, resolve, sep } from 'node:path';
+import { mkdir, readdir, realpath, rename, rm, writeFile } from 'node:fs/promises';
+import { basename, dirname, join, resolve, sep } from 'node:path';
 import { SyncError } from '../errors.js';
 import { makeFolder, syncFolder } from '../folders.js';
 import { CopiedUsers } from '../store/level/copied-users.js';
@@ -19,6 +19,12 @@ export interface Backup {
   readonly manifest: Manifest;
 }
 
+/** One that was just made. */
+export interface NewBackup extends Backup {
+  /** What somebody has to look at, though it is whole, in sentences. */
+  readonly warnings: readonly string[];
+}
+
 export interface BackupTask {
   /** Begins a copy of all that is stored. */
   readonly copy: () => Promise<StoreCopy>;
@@ -33,8 +39,8 @@ export interface BackupTask {
 }
 
 /** Under a name of its own once it is whole, on disk and read back; older ones are removed only then. */
-export async function backUp(task: BackupTask): Promise<Backup> {
-  const into = await prepareFolder(task);
+export async function backUp(task: BackupTask): Promise<NewBackup> {
+  const { into, warnings } = await prepareFolder(task);
   const name = `backup-${new Date(task.now()).toISOString().replaceAll(/[:.]/g, '-')}`;
   const unfinished = join(into, `${name}${UNFINISHED}`);
   try {
@@ -42,35 +48,60 @@ export async function backUp(task: BackupTask): Promise<Backup> {
     await verify(unfinished);
     await rename(unfinished, join(into, name));
     await syncFolder(into);
-    if (task.keep !== undefined) await removeOld(into, name, task.keep);
-    return { folder: join(into, name), manifest };
+    const made = { folder: join(into, name), manifest };
+    const more = task.keep === undefined ? [] : await removeOld(into, made, task.keep);
+    return { ...made, warnings: [...warnings, ...more] };
   } catch (error) {
     await rm(unfinished, { recursive: true, force: true }).catch(() => {}); // the next backup tries again
     throw failure(error);
   }
 }
 
-async function prepareFolder({ into, dataDir }: BackupTask): Promise<string> {
+async function prepareFolder({ into, dataDir }: BackupTask): Promise<{ into: string; warnings: string[] }> {
   const folder = resolve(into);
-  if (join(folder, sep).startsWith(join(resolve(dataDir), sep)))
+  if (join(await placeOf(folder), sep).startsWith(join(await placeOf(resolve(dataDir)), sep)))
     throw failed(`${folder} is in DATA_DIR: a backup has to be elsewhere, best on another disk.`);
   try {
     await makeFolder(folder);
-    await removeUnfinished(folder);
+    return { into: folder, warnings: await removeUnfinished(folder) };
   } catch (cause) {
     throw failed(
       `The folder ${folder} can't be made or read: give it to the user that runs the server.`,
       cause,
     );
   }
-  return folder;
 }
 
-async function removeUnfinished(into: string): Promise<void> {
-  for (const name of await readdir(into)) {
-    if (name.endsWith(UNFINISHED) && NAME.test(name.slice(0, -UNFINISHED.length)))
-      await rm(join(into, name), { recursive: true });
-  }
+/** Where it is when links are followed, also if it is not there yet. */
+const placeOf = (path: string): Promise<string> =>
+  realpath(path).catch(async () =>
+    dirname(path) === path ? path : join(await placeOf(dirname(path)), basename(path)),
+  );
+
+async function removeUnfinished(into: string): Promise<string[]> {
+  const names = (await readdir(into)).filter(
+    (name) => name.endsWith(UNFINISHED) && NAME.test(name.slice(0, -UNFINISHED.length)),
+  );
+  return removeAll(
+    names.map((name) => join(into, name)),
+    (folder) => rm(folder, { recursive: true }),
+  );
+}
+
+/** What can't be removed, since root made it, say, makes no new backup worse: there is a sentence for each. */
+async function removeAll(
+  folders: readonly string[],
+  remove: (folder: string) => Promise<void>,
+): Promise<string[]> {
+  const sentences: string[] = [];
+  for (const folder of folders)
+    await remove(folder).catch((error: unknown) => {
+      const reason = error instanceof Error ? error.message : String(error);
+      sentences.push(
+        `${folder} can't be removed (${reason}): give it to the user that runs the server, or remove it.`,
+      );
+    });
+  return sentences;
 }
 
 async function write(task: BackupTask, folder: string): Promise<Manifest> {
@@ -155,13 +186,32 @@ export async function backupsIn(into: string): Promise<string[]> {
     .map((name) => join(into, name));
 }
 
+/** A user who was there once is counted for ever. */
+const FEW = 0.1;
+
 /** Never the one just made, which by a clock that was set back is not the newest. */
-async function removeOld(into: string, made: string, keep: number): Promise<void> {
-  const others = (await backupsIn(into)).filter((folder) => folder !== join(into, made));
-  for (const folder of others.slice(0, Math.max(0, others.length - keep + 1))) {
-    await rename(folder, `${folder}${UNFINISHED}`);
-    await rm(`${folder}${UNFINISHED}`, { recursive: true });
-  }
+async function removeOld(into: string, { folder, manifest }: Backup, keep: number): Promise<string[]> {
+  const others = (await backupsIn(into)).filter((other) => other !== folder);
+  const old = others.slice(0, Math.max(0, others.length - keep + 1));
+  const most = old.length === 0 ? 0 : await mostUsersIn(others);
+  if (manifest.users < most * FEW)
+    return [
+      `No older backup was removed: this one has ${manifest.users} users, an older one ${most}. Is DATA_DIR the right folder, and its disk there? If so, move the older ones elsewhere.`,
+    ];
+  return removeAll(old, async (other) => {
+    await rename(other, `${other}${UNFINISHED}`);
+    await rm(`${other}${UNFINISHED}`, { recursive: true });
+  });
+}
+
+async function mostUsersIn(folders: readonly string[]): Promise<number> {
+  const counts = folders.map((folder) =>
+    readManifest(folder).then(
+      ({ users }) => users,
+      () => 0,
+    ),
+  );
+  return Math.max(0, ...(await Promise.all(counts)));
 }
 
 const failed = (sentence: string, cause?: unknown): SyncError =>

@@ -5,7 +5,7 @@ import { SyncError } from '../errors.js';
 import type { Log } from '../log.js';
 import { PACKAGE_FOLDER } from '../package-folder.js';
 import type { Store } from '../store/store.js';
-import { type Backup, backUp } from './backup.js';
+import { backUp, type NewBackup } from './backup.js';
 
 /** The note in the store. */
 export const LAST_BACKUP = 'backup';
@@ -23,11 +23,12 @@ export interface MadeBackup {
   readonly rows: number;
   readonly bytes: number;
   readonly encrypted: boolean;
+  readonly warnings: readonly string[];
 }
 
-export const told = ({ folder, manifest }: Backup): MadeBackup => {
+export const told = ({ folder, manifest, warnings }: NewBackup): MadeBackup => {
   const { createdAt, users, rows, bytes, keys } = manifest;
-  return { folder, createdAt, users, rows, bytes, encrypted: keys !== null };
+  return { folder, createdAt, users, rows, bytes, encrypted: keys !== null, warnings };
 };
 
 interface BackupsOptions {
@@ -73,6 +74,7 @@ export class Backups {
       this.#last = Date.parse(made.createdAt);
       const { folder, users, bytes } = made;
       log('backedUp', { folder, users, bytes, afterMs: Math.round(performance.now() - began) });
+      for (const reason of made.warnings) log('backupWarned', { reason });
       await store.setNote(LAST_BACKUP, Buffer.from(made.createdAt));
       return made;
     } catch (error) {

@@ -11,6 +11,7 @@ import { mustHaveStored } from '../open-store.js';
 import { duration, NEVER } from '../option-kinds.js';
 import { copyStopped } from '../store/level/stopped.js';
 import { type Call, type Command, done, noMoreThan, type Outcome, textOf, UsageError } from './command.js';
+import { whyNotOpen } from './owner.js';
 
 interface Task {
   readonly into: string;
@@ -43,14 +44,15 @@ const madeSchema = z.object({
   rows: z.number(),
   bytes: z.number(),
   encrypted: z.boolean(),
+  warnings: z.array(z.string()),
 });
 
 /** By the server where it runs, which has its database alone; else from the folder. */
 async function make(config: Config, { into, keep }: Task): Promise<MadeBackup> {
   await mustHaveStored(config);
-  const stopped = await copyStopped(config.dataDir);
-  if (stopped === null)
-    return madeSchema.parse(await askServer(config, '/admin/backup', { dir: into, keep }));
+  const refusal = await whyNotOpen(config.dataDir);
+  const stopped = refusal === null ? await copyStopped(config.dataDir) : null;
+  if (stopped === null) return madeSchema.parse(await asked(config, { dir: into, keep }, refusal));
   try {
     const { dataDir } = config;
     const made = told(
@@ -63,8 +65,21 @@ async function make(config: Config, { into, keep }: Task): Promise<MadeBackup> {
   }
 }
 
-const sentenceOf = ({ folder, users, bytes, encrypted }: MadeBackup): string =>
-  `${folder}: ${users} users, ${(bytes / 1e6).toFixed(1)} MB, ${encrypted ? 'encrypted' : 'not encrypted'}, read back and whole.`;
+/** @param refusal why this process can't make it where the server does not run */
+async function asked(config: Config, body: object, refusal: string | null): Promise<unknown> {
+  try {
+    return await askServer(config, '/admin/backup', body);
+  } catch (error) {
+    if (refusal === null || !(error instanceof Error)) throw error;
+    throw new Error(`${error.message} If it is stopped: ${refusal}`, { cause: error });
+  }
+}
+
+const saidOf = ({ folder, users, bytes, encrypted, warnings }: MadeBackup): string =>
+  [
+    `${folder}: ${users} users, ${(bytes / 1e6).toFixed(1)} MB, ${encrypted ? 'encrypted' : 'not encrypted'}, read back and whole.`,
+    ...warnings,
+  ].join('\n');
 
 /** When the next one is due: a start of the machine does not begin the time anew. */
 export function dueIn(every: number, last: number | null, now: number): number {
@@ -87,7 +102,7 @@ async function goOn(config: Config, task: Task, every: number): Promise<void> {
     await new Promise((resume) => setTimeout(resume, wait));
     wait = await make(config, task).then(
       (made) => {
-        process.stdout.write(`${sentenceOf(made)}\n`);
+        process.stdout.write(`${saidOf(made)}\n`);
         return every;
       },
       (error: unknown) => {
@@ -135,7 +150,7 @@ async function run(call: Call): Promise<Outcome | null> {
   const config = readConfig(call.env);
   if (task.every !== undefined) return goOn(config, task, task.every).then(() => null);
   const made = await make(config, task);
-  return done(sentenceOf(made), { ...made });
+  return done(saidOf(made), { ...made });
 }
 
 export const backup: Command = {

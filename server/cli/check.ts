@@ -4,11 +4,13 @@ import { mustHaveStored } from '../open-store.js';
 import { readKeys } from '../store/encryption/key-file.js';
 import { type Checked, checkDatabase, type Finding } from '../store/level/check.js';
 import { type Call, type Command, noMoreThan, type Outcome } from './command.js';
+import { mustBeOwner } from './owner.js';
 
 async function run(call: Call): Promise<Outcome> {
   noMoreThan(0, call);
   const config = readConfig(call.env);
   await mustHaveStored(config);
+  await mustBeOwner(config.dataDir);
   return outcomeOf(await checkDatabase(config.dataDir, readKeys(config), showProgress));
 }
 

@@ -8,12 +8,14 @@ import { repairDatabase } from '../store/level/folder.js';
 import { LevelStore } from '../store/level/level-store.js';
 import { lineOf } from './check.js';
 import { type Call, type Command, noMoreThan, type Outcome, UsageError } from './command.js';
+import { mustBeOwner } from './owner.js';
 
 async function run(call: Call): Promise<Outcome> {
   const [folder] = call.words;
   noMoreThan(1, call);
   if (folder === undefined) throw new UsageError('Which folder is to be repaired?');
   const keys = readKeys(readConfig(call.env));
+  await mustBeOwner(folder);
   await checkNotedKeys(folder, keys ?? null);
   await repairDatabase(folder);
   // What an open finishes, such as an erasure that was cut off.

@@ -15,6 +15,7 @@ import { silentLog } from '../log.js';
 import { mustHaveStored } from '../open-store.js';
 import { readKeys } from '../store/encryption/key-file.js';
 import { type Call, type Command, done, noMoreThan, type Outcome, textOf, UsageError } from './command.js';
+import { mustBeOwner } from './owner.js';
 
 async function run(call: Call): Promise<Outcome> {
   const [folder] = call.words;
@@ -24,6 +25,7 @@ async function run(call: Call): Promise<Outcome> {
   if (isTrial && (call.values.replace === true || textOf(call, 'erased') !== undefined))
     throw new UsageError('--try changes nothing: it goes with none of the others.');
   const config = readConfig(call.env);
+  if (!isTrial) await mustBeOwner(config.dataDir);
   if (textOf(call, 'user') !== undefined || textOf(call, 'at') !== undefined)
     return await restoreOne(folder, config, userTaskOf(call));
   return isTrial ? await tryOut(folder, config) : await replaceBy(folder, config, call);

@@ -8,6 +8,7 @@ import { readConfig } from '../config.js';
 import { silentLog } from '../log.js';
 import { mustHaveStored } from '../open-store.js';
 import { type Call, type Command, done, noMoreThan, type Outcome, textOf, UsageError } from './command.js';
+import { mustBeOwner } from './owner.js';
 
 interface Task {
   readonly verb: 'erase' | 'export';
@@ -33,6 +34,7 @@ async function run(call: Call): Promise<Outcome> {
   try {
     const config = readConfig(call.env);
     await mustHaveStored(config);
+    await mustBeOwner(config.dataDir);
     const app = await createApp({ ...config, demo: false }, silentLog);
     try {
       return await (task.verb === 'erase' ? erase(app, task) : exportTo(app, task));

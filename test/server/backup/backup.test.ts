@@ -1,9 +1,10 @@
 /** Backups, of a server that runs and of one that does not, and what is restored of them. */
-import { appendFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, chmod, chown, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { SYSTEM_TIME } from '../../../server/clock.js';
+import { collectingLog } from '../../../server/log.js';
 import { newKey } from '../../../server/store/encryption/key-ring.js';
 import { LevelStore } from '../../../server/store/level/level-store.js';
 import type { Commit, Store } from '../../../server/store/store.js';
@@ -13,6 +14,7 @@ import { findInFiles } from '../../support/raw-files.js';
 import type { TestServer } from '../../support/server.js';
 import { bearer } from '../../support/tokens.js';
 import { useJson, useNative, useServer } from '../../support/use.js';
+import { withoutRoot } from '../../support/without-root.js';
 
 const ADMIN_TOKEN = 'admin-admin-admin';
 
@@ -240,6 +242,74 @@ describe('a backup of a server that is stopped', () => {
     }
     const names = (await readdir(backups)).sort().map((name) => join(backups, name));
     expect(names).toEqual([...folders.slice(2), join(backups, 'mine')]);
+  });
+});
+
+describe('[P11] a backup is made', () => {
+  const backUp = (...more: string[]) => command(['backup', backups, ...more], { DATA_DIR: data });
+
+  test('though an old one can\'t be removed, which it says each time, as the log of a server does', async () => {
+    let old = '';
+    onTestFinished(() => chmod(`${old}.unfinished`, 0o700).catch(() => {}));
+    await withoutRoot(room, async () => {
+      await (await start()).app.close();
+      old = String((await backUp()).data.folder);
+      await chmod(old, 0o500);
+      const warnings = [expect.stringContaining(`${old}.unfinished can't be removed`)];
+      for (let night = 0; night < 2; night += 1) {
+        const { code, data: said } = await backUp('--keep', '1');
+        expect([code, said.warnings]).toEqual([0, [expect.stringContaining("can't be removed")]]);
+      }
+      const { log, events } = collectingLog();
+      const server = await useServer({ DATA_DIR: data, ADMIN_TOKEN }, { log });
+      const response = await post(server, { dir: backups, keep: 1 });
+      expect([response.status, await response.json()]).toEqual([200, expect.objectContaining({ warnings })]);
+      expect(events.filter(({ name }) => name === 'backupWarned')).toHaveLength(1);
+    });
+    expect(await readdir(backups)).toHaveLength(2);
+  });
+
+  test('of a database without users, and removes none that has some', async () => {
+    const server = await start();
+    await write(server, 'anna', 'first');
+    await server.app.close();
+    const good = String((await backUp()).data.folder);
+    await rm(data, { recursive: true });
+    await (await start()).app.close();
+    for (let night = 0; night < 2; night += 1) {
+      const { code, data: said } = await backUp('--keep', '1');
+      expect([code, said.warnings]).toEqual([0, [expect.stringContaining('DATA_DIR the right folder')]]);
+    }
+    expect(await command(['backup', 'verify', good])).toMatchObject({ code: 0 });
+  });
+
+  test('not where a link leads into the data', async () => {
+    await (await start()).app.close();
+    const link = join(room, 'link');
+    await symlink(data, link);
+    const refused = await command(['backup', join(link, 'backups')], { DATA_DIR: data });
+    expect([refused.code, refused.out]).toEqual([1, expect.stringContaining('best on another disk')]);
+    expect(await readdir(data)).not.toContain('backups');
+  });
+
+  test.skipIf(process.geteuid?.() !== 0)('by root only where it is asked of the server', async () => {
+    const server = await start();
+    await write(server, 'anna', 'first');
+    for (const path of [data, join(data, 'CURRENT')]) await chown(path, 1_000, 1_000);
+    const env = { DATA_DIR: data, ADMIN_TOKEN, HOST: '127.0.0.1', PORT: String(server.port) };
+    const made = await command(['backup', backups], env);
+    expect(made.code).toBe(0);
+    await server.app.close();
+    for (const args of [
+      ['backup', backups],
+      ['check'],
+      ['repair', data],
+      ['user', 'export', 'anna'],
+      ['restore', String(made.data.folder), '--replace'],
+    ]) {
+      const refused = await command(args, env);
+      expect([args, refused.code, refused.out]).toEqual([args, 1, expect.stringContaining("sudo -u '#1000'")]);
+    }
   });
 });
 
