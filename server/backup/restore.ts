@@ -7,6 +7,7 @@ import { join, resolve } from 'node:path';
 import { SyncError } from '../errors.js';
 import { makeFolder, syncFolder } from '../folders.js';
 import type { KeyRing } from '../store/encryption/key-ring.js';
+import { KEYS_IN_USE } from '../store/level/encryption.js';
 import { hasDatabase, isOfDatabase, RESTORE } from '../store/level/folder.js';
 import { LevelStore } from '../store/level/level-store.js';
 import {
@@ -179,7 +180,8 @@ async function moveFiles(
   to: string,
   order: (one: string, other: string) => number,
 ): Promise<void> {
-  const names = (await readdir(from)).filter(isOfDatabase).sort(order);
+  const isMoved = (name: string) => isOfDatabase(name) || name === KEYS_IN_USE;
+  const names = (await readdir(from)).filter(isMoved).sort(order);
   for (const name of names) {
     if (name === 'CURRENT') await syncFolder(to);
     await rename(join(from, name), join(to, name));

@@ -5,6 +5,9 @@ import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import * as Y from 'yjs';
 import { readManifest } from '../../../server/backup/manifest.js';
 import { collectingLog } from '../../../server/log.js';
+import { readKeys } from '../../../server/store/encryption/key-file.js';
+import { type KeyRing, newKey } from '../../../server/store/encryption/key-ring.js';
+import { LevelStore } from '../../../server/store/level/level-store.js';
 import { command, documentsIn, NOBODY_ERASED, useRoom } from '../../support/backups.js';
 import { ConnectedDevice } from '../../support/devices/connected-device.js';
 import { findInFiles } from '../../support/raw-files.js';
@@ -308,6 +311,24 @@ describe('[P11] after a restore', () => {
       expect((await fetch(`${third.url}/api/sync/anna`, { headers: bearer(stolen) })).status).toBe(401);
     },
   );
+});
+
+test('[P11] a key that a restored backup needs is in use from then on, before any start', async () => {
+  const file = join(room, 'keys');
+  await writeFile(file, `${newKey()}\n`);
+  const options = { encryptionKey: '', encryptionKeyFile: file };
+  const open = () => LevelStore.open({ folder: data, keys: readKeys(options) });
+  await (await open()).close();
+  const folder = await backUp();
+  const env = { DATA_DIR: data, ENCRYPTION_KEY_FILE: file };
+  await command(['keys', 'rotate'], env);
+  const store = await open();
+  await store.changeKeys(readKeys(options) as KeyRing);
+  await store.close();
+  const states = async () => (await command(['keys', 'status'], env)).data.keys;
+  expect(await states()).toMatchObject([{ state: 'current' }, { state: 'unused' }]);
+  expect((await command(['restore', folder, '--replace'], env)).code).toBe(0);
+  expect(await states()).toMatchObject([{ state: 'current' }, { state: 'used' }]);
 });
 
 /** Makes of the database what a restore of this backup leaves that ends while it is moved. */
