@@ -17,7 +17,7 @@ COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules ./node_modules
 COPY --from=build /app/packages/server ./packages/server
 # 1000 is the image's user "node"; by number, so that an orchestrator can see that it is not root.
-RUN mkdir /data /access && chown 1000:1000 /data /access
+RUN mkdir /data /access /backups && chown 1000:1000 /data /access /backups
 USER 1000
 VOLUME /data
 EXPOSE 3001

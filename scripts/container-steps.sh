@@ -45,6 +45,7 @@ copy() {
 run() {
   local command="${*//\/data/$stage/data}"
   command="${command//\/access/$stage/access}"
+  command="${command//\/backups/$stage/backups}"
   ((EUID == 0)) || command="chown() { :; }; $command"
   (cd "$workdir" && env "${environment[@]}" sh -ec "$command")
 }

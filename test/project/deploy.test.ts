@@ -84,7 +84,8 @@ describe('[O4] containers', () => {
   test('compose.yaml: one server with its own volumes, stopped in peace, behind Caddy', () => {
     const { services, volumes } = parse(read('deploy/compose.yaml'));
     const { server, caddy } = services;
-    expect(optionsOf(Object.keys(server.environment))).toEqual([]);
+    const { TMPDIR, ...options } = server.environment;
+    expect(optionsOf(Object.keys(options))).toEqual([]);
     expect(Number.parseInt(server.stop_grace_period, 10)).toBeGreaterThan(END);
     expect([server.ports, server.read_only, server.cap_drop]).toEqual([undefined, true, ['ALL']]);
     expect(caddy.depends_on.server.condition).toBe('service_healthy');
@@ -93,6 +94,9 @@ describe('[O4] containers', () => {
     const places = server.volumes.map((each: string) => each.split(':')[1]);
     const made = /^RUN mkdir (.+?) &&/m.exec(read('Dockerfile'))?.[1]?.split(' ');
     expect(places, 'a volume takes its owner from the image').toEqual(made);
+    expect(places, '[P11] backups have a place beside the data, and what is unpacked is on a disk').toEqual(
+      expect.arrayContaining(['/backups', TMPDIR]),
+    );
     const asked = [...read('deploy/compose.yaml').matchAll(/\$\{(\w+)/g)].map(([, name]) => name);
     expect(Object.keys(readEnvironment(read('deploy/compose.env'))).sort()).toEqual(
       [...new Set(asked)].sort(),
