@@ -6,6 +6,7 @@ import type { Log } from '../log.js';
 import { PACKAGE_FOLDER } from '../package-folder.js';
 import type { Store } from '../store/store.js';
 import { backUp, type NewBackup } from './backup.js';
+import { removeStaleScratch } from './scratch.js';
 
 /** The note in the store. */
 export const LAST_BACKUP = 'backup';
@@ -53,6 +54,7 @@ export class Backups {
   }
 
   async open(): Promise<void> {
+    await removeStaleScratch(this.#options.now());
     const noted = await this.#options.store.note(LAST_BACKUP);
     this.#last = noted && Date.parse(Buffer.from(noted).toString());
   }

@@ -8,6 +8,7 @@ import { createApp } from '../app.js';
 import { askServer } from '../backup/ask-server.js';
 import { verify } from '../backup/backup.js';
 import { checkKeys, makeFrom, type Restored, restore as restoreWhole } from '../backup/restore.js';
+import { removeStaleScratch } from '../backup/scratch.js';
 import { replaceDamaged } from '../backup/user-restore.js';
 import { type Config, readConfig } from '../config.js';
 import { SyncError } from '../errors.js';
@@ -83,6 +84,7 @@ function broughtBack(user: UserId, answer: unknown): Outcome {
 async function tryOut(folder: string, config: Config): Promise<Outcome> {
   const task = { backup: await verify(folder), keys: readKeys(config) };
   checkKeys(task);
+  await removeStaleScratch(Date.now());
   const beside = await mkdtemp(join(tmpdir(), 'telemed-sync-restore-'));
   try {
     const made = await makeFrom(task, join(beside, 'data'), new Map());

@@ -1,8 +1,19 @@
 /** Backups, of a server that runs and of one that does not, and what is restored of them. */
-import { appendFile, chmod, chown, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import {
+  appendFile,
+  chmod,
+  chown,
+  mkdir,
+  readdir,
+  readFile,
+  rm,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { SYSTEM_TIME } from '../../../server/clock.js';
 import { collectingLog } from '../../../server/log.js';
 import { newKey } from '../../../server/store/encryption/key-ring.js';
@@ -248,7 +259,7 @@ describe('a backup of a server that is stopped', () => {
 describe('[P11] a backup is made', () => {
   const backUp = (...more: string[]) => command(['backup', backups, ...more], { DATA_DIR: data });
 
-  test('though an old one can\'t be removed, which it says each time, as the log of a server does', async () => {
+  test("though an old one can't be removed, which it says each time, as the log of a server does", async () => {
     let old = '';
     onTestFinished(() => chmod(`${old}.unfinished`, 0o700).catch(() => {}));
     await withoutRoot(room, async () => {
@@ -308,9 +319,28 @@ describe('[P11] a backup is made', () => {
       ['restore', String(made.data.folder), '--replace'],
     ]) {
       const refused = await command(args, env);
-      expect([args, refused.code, refused.out]).toEqual([args, 1, expect.stringContaining("sudo -u '#1000'")]);
+      expect([args, refused.code, refused.out]).toEqual([
+        args,
+        1,
+        expect.stringContaining("sudo -u '#1000'"),
+      ]);
     }
   });
+});
+
+test('[P11] what a killed process left of a backup that it looked at is gone a day later', async () => {
+  onTestFinished(() => void vi.unstubAllEnvs());
+  vi.stubEnv('TMPDIR', room);
+  const kept = ['telemed-sync-user-fresh1', 'telemed-sync-notes'];
+  const stale = ['telemed-sync-user-stale1', 'telemed-sync-restore-stale2'];
+  for (const name of [...kept, ...stale]) {
+    await mkdir(join(room, name));
+    await writeFile(join(room, name, '000005.ldb'), 'records');
+    const isOld = name !== kept[0];
+    if (isOld) await utimes(join(room, name), 0, Date.now() / 1_000 - 86_401);
+  }
+  await start();
+  expect((await readdir(room)).filter((name) => name.startsWith('telemed')).sort()).toEqual(kept.sort());
 });
 
 describe('telemed-sync backup verify', () => {
