@@ -21,6 +21,8 @@ export interface Now {
   readonly certificate: { readonly validTo: number } | null;
   readonly refused: Counts;
   readonly checked: Counts;
+  readonly warnings: readonly { readonly code: string; readonly message: string }[];
+  readonly lastBackup: number | null;
   readonly damaged: readonly { readonly user: string; readonly reason: string; readonly at: number }[];
 }
 

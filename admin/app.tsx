@@ -50,10 +50,20 @@ function onHash(listener: () => void): () => void {
 }
 
 function Place({ place, overview }: { readonly place: string; readonly overview: Overview }) {
-  const user = /^#\/users\/(.+)$/.exec(place)?.[1];
-  if (user !== undefined) return <UserPage key={user} user={decodeURIComponent(user)} auth={overview.auth} />;
-  if (place === '#/users') return <UsersPage />;
+  const user = userIn(place);
+  if (user !== null) return <UserPage key={user} user={user} auth={overview.auth} />;
+  if (place.startsWith('#/users')) return <UsersPage />;
   return <OverviewPage overview={overview} />;
+}
+
+/** The user that the address names; `null` for none, and where somebody cut it off in the middle of a letter. */
+function userIn(place: string): string | null {
+  const [, name] = /^#\/users\/(.+)$/.exec(place) ?? [];
+  try {
+    return name === undefined ? null : decodeURIComponent(name);
+  } catch {
+    return null;
+  }
 }
 
 interface TopBarProps {

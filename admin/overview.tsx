@@ -54,6 +54,9 @@ export function OverviewPage({ overview }: { readonly overview: Overview }) {
         <Tile name="Disk" value={now.disk === null ? '–' : bytes(now.disk.free)}>
           {now.disk === null ? 'does not tell' : `free of ${bytes(now.disk.size)}`}
         </Tile>
+        <Tile name="Backup" value={now.lastBackup === null ? 'none' : duration(now.at - now.lastBackup)}>
+          {now.lastBackup === null ? 'is known of' : `old: the last good one is of ${date(now.lastBackup)}`}
+        </Tile>
         <Tile
           name="Certificate"
           value={now.certificate === null ? 'none' : duration(now.certificate.validTo - now.at)}
@@ -130,6 +133,7 @@ const FULL = 0.1;
 function Alarms({ now }: { readonly now: Now }) {
   const alarms = [
     ...now.hindrances.map(({ message }) => message),
+    ...now.warnings.map(({ message }) => message),
     ...(now.disk !== null && now.disk.free < now.disk.size * FULL ? ['The disk is nearly full.'] : []),
     ...(now.certificate !== null && now.certificate.validTo - now.at < SOON
       ? [`The certificate ends on ${date(now.certificate.validTo)}.`]

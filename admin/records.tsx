@@ -1,4 +1,5 @@
 import { useState } from 'react';
+import { visible } from '../shared/names.js';
 import { ask, type Entry, type Fields, type HistoryPage, pathOf, type Records } from './api.js';
 import { Confirm } from './confirm.js';
 import { ago, count, date } from './format.js';
@@ -93,8 +94,8 @@ function History({ user }: { readonly user: string }) {
           onClose={() => setWanted(null)}
         >
           <p>
-            {wanted.collection} {wanted.id} becomes what it was after change {wanted.revision}, as a new
-            change that all devices of {user} get. The history names the operator.
+            {visible(wanted.collection)} {visible(wanted.id)} becomes what it was after change{' '}
+            {wanted.revision}, as a new change that all devices of {user} get. The history names the operator.
           </p>
         </Confirm>
       )}
@@ -115,7 +116,7 @@ function EntryRow({ entry, onRestore }: EntryProps) {
       <div className="panel-head">
         <p>
           <strong>
-            {collection} {id}
+            {visible(collection)} {visible(id)}
           </strong>{' '}
           {what}{' '}
           <span className="quiet" title={date(at)}>

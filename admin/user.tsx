@@ -4,7 +4,14 @@ import { Confirm } from './confirm.js';
 import { Devices } from './devices.js';
 import { RecordsPanel } from './records.js';
 
-type Asked = 'erase' | 'revoke' | null;
+type Asked = 'export' | 'erase' | 'revoke' | null;
+
+function download(url: string): void {
+  const link = document.createElement('a');
+  link.href = url;
+  link.download = '';
+  link.click();
+}
 
 export function UserPage({ user, auth }: { readonly user: string; readonly auth: 'jwt' | 'none' }) {
   const [asked, setAsked] = useState<Asked>(null);
@@ -15,9 +22,9 @@ export function UserPage({ user, auth }: { readonly user: string; readonly auth:
       <div className="panel-head user-head">
         <h2 data-testid="user-name">{user}</h2>
         <div className="actions">
-          <a className="button" href={exportUrl(user)} download>
+          <button type="button" className="button" data-testid="export" onClick={() => setAsked('export')}>
             Export
-          </a>
+          </button>
           {auth === 'jwt' && (
             <button type="button" className="button" onClick={() => setAsked('revoke')}>
               Take back tokens
@@ -36,6 +43,19 @@ export function UserPage({ user, auth }: { readonly user: string; readonly auth:
       {done !== null && <p role="status">{done}</p>}
       <Devices path={pathOf(user, '/devices')} key={`devices ${done}`} />
       <RecordsPanel user={user} key={`records ${done}`} />
+      {asked === 'export' && (
+        <Confirm
+          title={`Export all data of ${user}?`}
+          action="Export"
+          run={async () => download(exportUrl(user))}
+          onClose={close}
+        >
+          <p>
+            Records, history and devices, in one file that anybody can read who has it. The audit trail names
+            the operator.
+          </p>
+        </Confirm>
+      )}
       {asked === 'erase' && (
         <Confirm
           title={`Erase all data of ${user}?`}

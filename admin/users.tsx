@@ -1,4 +1,4 @@
-import { useDeferredValue, useState } from 'react';
+import { type FormEvent, useState } from 'react';
 import type { User, UserPage } from './api.js';
 import { ago, bytes, number } from './format.js';
 import { useAnswer } from './use-answer.js';
@@ -6,30 +6,32 @@ import { useAnswer } from './use-answer.js';
 export function UsersPage() {
   const [search, setSearch] = useState('');
   const [after, setAfter] = useState<readonly string[]>([]);
-  const wanted = useDeferredValue(search);
   const last = after.at(-1);
   const query = new URLSearchParams({
-    search: wanted,
+    search,
     limit: '50',
     ...(last !== undefined && { after: last }),
   });
   const { answer, error } = useAnswer<UserPage>(`/users?${query}`);
+  // Not at each letter: a search looks at many names, and is a line of the audit trail.
+  const find = (event: FormEvent<HTMLFormElement>) => {
+    event.preventDefault();
+    setSearch(String(new FormData(event.currentTarget).get('search') ?? ''));
+    setAfter([]);
+  };
   return (
     <section className="panel">
       <div className="panel-head">
         <h2>Users</h2>
-        <label className="search">
-          <span className="hidden">Search by name</span>
-          <input
-            type="search"
-            placeholder="Part of a name"
-            value={search}
-            onChange={({ target }) => {
-              setSearch(target.value);
-              setAfter([]);
-            }}
-          />
-        </label>
+        <form className="actions" onSubmit={find}>
+          <label className="search">
+            <span className="hidden">Search by name</span>
+            <input name="search" type="search" placeholder="Part of a name" />
+          </label>
+          <button type="submit" className="button small">
+            Search
+          </button>
+        </form>
       </div>
       {error !== null && <p role="alert">{error}</p>}
       {answer !== null && <UserTable page={answer} />}

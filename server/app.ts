@@ -196,7 +196,7 @@ class SyncServer implements App {
       connections: () => this.#gateway.connections.byProtocol,
       unsent: () => this.#gateway.connections.unsent,
       connectedDevices: (user) => this.#gateway.devicesOf(user),
-      damaged: () => this.#damaged.all,
+      damaged: this.#damaged,
       connectedBy: () => this.#gateway.connections.byUser,
     };
   }
@@ -317,7 +317,8 @@ class SyncServer implements App {
   async *export(user: UserId): AsyncGenerator<string, boolean> {
     const lease = await this.#registry.open(user);
     try {
-      return yield* exportDocument(lease.document, this.#foundation.clock.now());
+      const seen = await this.#registry.seen.of(user);
+      return yield* exportDocument(lease.document, seen, this.#foundation.clock.now());
     } finally {
       lease.release();
     }

@@ -10,7 +10,7 @@ export interface Damage {
   readonly at: number;
 }
 
-/** Of whom the operator is told at once. */
+/** Of whom the operator is told without asking for one. */
 const MOST = 100;
 
 export class DamagedDocuments {
@@ -23,8 +23,13 @@ export class DamagedDocuments {
     this.#now = now;
   }
 
-  get all(): readonly Damage[] {
-    return [...this.#all.values()];
+  /** At most 100 of them. */
+  get first(): readonly Damage[] {
+    return [...this.#all.values()].slice(0, MOST);
+  }
+
+  has(user: UserId): boolean {
+    return this.#all.has(user);
   }
 
   /** A document has failed, or was looked at and is whole. */
@@ -33,6 +38,6 @@ export class DamagedDocuments {
     if (error?.code !== 'DOCUMENT_CORRUPT') return;
     const reason = error.cause instanceof Error ? error.cause.message : error.message;
     this.#log('documentQuarantined', { user, reason });
-    if (this.#all.size < MOST) this.#all.set(user, { user, reason, at: this.#now() });
+    this.#all.set(user, { user, reason, at: this.#now() });
   }
 }

@@ -20,10 +20,12 @@ export { type Revocation, revocationSchema } from './revocations.js';
 export type Visit = Omit<AuditEntry, 'actor'>;
 
 /** What the operator did; `user` is `*` where it is about all of them. */
-export type Operation = Pick<AuditEntry, 'user' | 'action' | 'address'>;
+export type Operation = Omit<AuditEntry, 'actor' | 'via' | 'failed'>;
 
 /** Stands for the operator in the audit trail and in the history: no user has such a name. */
 export const OPERATOR = '~operator' as UserId;
+/** Stands for who did not get in as the operator. */
+const NOBODY = '~nobody';
 
 /** Where the audit trail stands. */
 export interface Trail {
@@ -169,6 +171,24 @@ export class Access {
   /** Resolves once it is in the audit trail: before that, nothing is to be done or shown. */
   async operated(operation: Operation): Promise<void> {
     if (this.#audit !== null) await this.#record({ actor: OPERATOR, ...operation, via: 'admin' });
+  }
+
+  /** Does it once it is in the audit trail; where it fails, a second line says so. */
+  async performed<Result>(operation: Operation, perform: () => Promise<Result>): Promise<Result> {
+    await this.operated(operation);
+    try {
+      return await perform();
+    } catch (error) {
+      const failed = error instanceof SyncError ? error.code : 'INTERNAL';
+      await this.#audit?.record({ actor: OPERATOR, ...operation, via: 'admin', failed }).catch(() => {});
+      throw error;
+    }
+  }
+
+  /** Resolves when it is in the audit trail, or can't be: nobody gets in by that. */
+  async refusedOperator(address: string): Promise<void> {
+    const attempt = { user: '*', action: 'sign-in', via: 'admin', address, failed: 'UNAUTHORIZED' } as const;
+    await this.#audit?.record({ actor: NOBODY, ...attempt }).catch(() => {});
   }
 
   async #record(entry: AuditEntry): Promise<void> {

@@ -1,8 +1,17 @@
 /** One line of the audit trail. Each has the hash of the one before in its own, so none can be changed alone. */
 import { createHash } from 'node:crypto';
+import type { ErrorCode } from '../errors.js';
 
 /** What only the operator does, beside `read`, `history` and `restore`; `users` is a look at the list of all, `devices` at those of one. */
-export type OperatorAction = 'sign-in' | 'users' | 'devices' | 'export' | 'erase' | 'revoke' | 'backup';
+export type OperatorAction =
+  | 'sign-in'
+  | 'sign-out'
+  | 'users'
+  | 'devices'
+  | 'export'
+  | 'erase'
+  | 'revoke'
+  | 'backup';
 
 /** Somebody came to another user's document, or the operator did something. */
 export interface AuditEntry {
@@ -19,6 +28,10 @@ export interface AuditEntry {
     | OperatorAction;
   readonly via: 'yjs' | 'json' | 'http' | 'admin';
   readonly address: string;
+  /** What the action is about beside the user: a record and a revision, a backup, a token. */
+  readonly what?: Readonly<Record<string, string | number | undefined>> | undefined;
+  /** The code of the error by which it ended; where it had begun, the line of that is before it. */
+  readonly failed?: ErrorCode;
 }
 
 /** The server went on after a line that a crash had left unfinished. */

@@ -2,14 +2,23 @@
 
 import type { HistoryEntry } from './history/history-entry.js';
 import type { HistoryHead } from './history/history-log.js';
+import type { SeenDevice } from './seen-devices.js';
 import type { UserDocument } from './user-document.js';
 
-/** The records as they are durable, the devices, then the history, newest first. Returns whether anything was there. */
-export async function* exportDocument(document: UserDocument, now: number): AsyncGenerator<string, boolean> {
+/**
+ * The records as they are durable, the devices, then the history, newest first. Returns whether anything was there.
+ *
+ * @param seen what is noted of the user's devices for the operator
+ */
+export async function* exportDocument(
+  document: UserDocument,
+  seen: readonly SeenDevice[],
+  now: number,
+): AsyncGenerator<string, boolean> {
   const head = await headOf(document);
   const { user, historyLog } = document;
   const { revision, collections, devices } = head;
-  const begin = { userId: user, exportedAt: now, revision, devices, collections };
+  const begin = { userId: user, exportedAt: now, revision, devices, seenDevices: seen, collections };
   yield `${JSON.stringify(begin).slice(0, -1)},"history":[`;
   let separator = '\n';
   for await (const entry of historyLog.entries(head)) {
@@ -17,7 +26,7 @@ export async function* exportDocument(document: UserDocument, now: number): Asyn
     separator = ',\n';
   }
   yield ']}\n';
-  return document.hasData;
+  return document.hasData || seen.length > 0;
 }
 
 /** All of one moment. */

@@ -109,6 +109,7 @@ browserTest('[A0] [O3] an operator signs in, sees how the server does, and finds
   await page.getByRole('link', { name: 'Users' }).click();
   await sees(() => page.getByTestId('users').locator('tbody tr').count(), 2);
   await page.getByLabel('Search by name').fill('KELL');
+  await page.getByRole('button', { name: 'Search' }).click();
   await sees(() => page.getByTestId('users').locator('tbody th').allTextContents(), ['anna.keller']);
   await inspectAll(page, 'users', [LOOKS[0], LOOKS[3]]);
 });
@@ -148,6 +149,11 @@ browserTest('[A0] [H6] [P7] devices, records, restore and erasure, each confirme
   await sees(() => page.getByTestId('entry').count(), 3);
   await page.getByText('by ~operator (restore)').waitFor();
 
+  await page.getByTestId('export').click();
+  const downloaded = page.waitForEvent('download');
+  await page.getByTestId('confirm').click();
+  expect((await downloaded).suggestedFilename()).toBe('anna.keller.json');
+
   await page.getByTestId('erase').click();
   expect(await page.getByTestId('confirm').isDisabled()).toBe(true);
   await page.getByRole('button', { name: 'Cancel' }).click();
@@ -156,4 +162,7 @@ browserTest('[A0] [H6] [P7] devices, records, restore and erasure, each confirme
   await page.getByTestId('confirm').click();
   await showsTexts(page.getByRole('status'), 'All data of anna.keller is erased.');
   await page.getByText('None was here that named itself.').waitFor();
+
+  await page.goto(`${server.url}/admin#/users/%`); // no address of a user
+  await page.getByTestId('users').waitFor();
 });

@@ -1,9 +1,6 @@
 /** Operators who have signed in with `ADMIN_TOKEN` on the admin page: a cookie stands for the token from then on. */
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import { networkOf } from '../../net/client-address.js';
-import { RateLimiters } from '../../net/token-bucket.js';
-import { isSame } from './admin-guard.js';
 
 const COOKIE = 'telemed_admin';
 const COOKIE_VALUE = new RegExp(`(?:^|; *)${COOKIE}=([\\w-]{43})(?:;|$)`);
@@ -11,33 +8,14 @@ const COOKIE_VALUE = new RegExp(`(?:^|; *)${COOKIE}=([\\w-]{43})(?:;|$)`);
 const LASTS = 10 * 3_600_000;
 /** Signed in at a time; who comes then, ends the oldest. */
 const MOST_SESSIONS = 50;
-/** Wrong tokens of one address: five at once, and one more each 12 s. */
-const WRONG = { rate: 5 / 60, burst: 5 };
-const MOST_LIMITERS = 1_000;
-const UNLIMITED = { rate: Number.POSITIVE_INFINITY, burst: Number.POSITIVE_INFINITY };
 
 export class AdminSessions {
   readonly #uptime: () => number;
   /** When each ends, the oldest first. */
   readonly #ends = new Map<string, number>();
-  readonly #wrong: RateLimiters;
 
   constructor(uptime: () => number) {
     this.#uptime = uptime;
-    this.#wrong = new RateLimiters({ messages: WRONG, bytes: UNLIMITED }, uptime);
-  }
-
-  /** How long this address has to wait until a token of it is looked at again, in seconds; 0: not at all. */
-  waitFor(address: string): number {
-    return Math.ceil(this.#wrong.of(networkOf(address)).waitForOne / 1_000);
-  }
-
-  /** Whether this is the token; a wrong one counts. */
-  isToken(given: string, adminToken: string, address: string): boolean {
-    if (adminToken !== '' && isSame(given, adminToken)) return true;
-    if (this.#wrong.size > MOST_LIMITERS) this.#wrong.sweep();
-    this.#wrong.of(networkOf(address)).take(1, 0);
-    return false;
   }
 
   /** Begins a session; returns the cookie that stands for it, as a header sets it. */

@@ -2,9 +2,8 @@
 import { isAbsolute } from 'node:path';
 import type { Request, Response } from 'express';
 import { z } from 'zod';
-import type { UserId } from '../../../shared/names.js';
 import { SyncError } from '../../errors.js';
-import type { HttpOptions } from './request.js';
+import { type HttpOptions, userOf } from './request.js';
 
 const bodySchema = z.strictObject({
   dir: z.string().max(4_096).refine(isAbsolute),
@@ -13,7 +12,7 @@ const bodySchema = z.strictObject({
 
 /** Answers once it is whole and on disk, which takes a while. */
 export async function postBackup(
-  { backups }: HttpOptions,
+  { access, backups, quotas }: HttpOptions,
   request: Request,
   response: Response,
 ): Promise<void> {
@@ -23,7 +22,10 @@ export async function postBackup(
       'INVALID_MESSAGE',
       'The body has to be {"dir":"/absolute/path"}, with "keep":14 or without.',
     );
-  response.json(await backups.make(parsed.data.dir, parsed.data.keep));
+  const { dir, keep } = parsed.data;
+  const address = quotas.addressOf(request);
+  const backup = { user: '*', action: 'backup', address, what: parsed.data } as const;
+  response.json(await access.performed(backup, () => backups.make(dir, keep)));
 }
 
 const userSchema = z.strictObject({
@@ -33,11 +35,11 @@ const userSchema = z.strictObject({
 
 /** Answers once all is durable. */
 export async function postUserRestore(
-  { restoreUser }: HttpOptions,
-  user: UserId,
+  { access, quotas, restoreUser }: HttpOptions,
   request: Request,
   response: Response,
 ): Promise<void> {
+  const user = userOf(request);
   const parsed = userSchema.safeParse(request.body);
   if (!parsed.success)
     throw new SyncError(
@@ -45,5 +47,8 @@ export async function postUserRestore(
       'The body has to be {"backup":"/absolute/path"}, with "at":"2026-11-29T12:00:00Z" or without.',
     );
   const { backup, at } = parsed.data;
-  response.json(await restoreUser(user, { folder: backup, at: at === undefined ? null : Date.parse(at) }));
+  const from = { folder: backup, at: at === undefined ? null : Date.parse(at) };
+  const address = quotas.addressOf(request);
+  const restored = { user, action: 'restore', address, what: parsed.data } as const;
+  response.json(await access.performed(restored, () => restoreUser(user, from)));
 }

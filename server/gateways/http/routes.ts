@@ -5,7 +5,7 @@ import { isObject } from '../../../shared/json.js';
 import { type ErrorCode, SyncError } from '../../errors.js';
 import { checkBody } from '../../protocol/body-shape.js';
 import { parseJson } from '../../protocol/json.js';
-import { adminOnly } from '../guard/admin-guard.js';
+import { AdminGuard } from '../guard/admin-guard.js';
 import { logRefusal } from '../guard/authorize.js';
 import { cors } from '../guard/origin.js';
 import { challengeIn } from '../guard/request-names.js';
@@ -50,10 +50,11 @@ export function createHttp(options: HttpOptions, operator: OperatorSources | nul
   app.use(cors(config.corsOrigins));
   addHealth(app, options);
   const hasOperator = config.adminToken !== '' || config.nodeEnv !== 'production';
-  if (hasOperator) app.get('/metrics', adminOnly(config), getMetrics(metrics));
+  const guard = new AdminGuard(options);
+  if (hasOperator) app.get('/metrics', guard.only, getMetrics(metrics));
   app.use('/api', countAnswers(options), putOff(options));
   addApi(app, options, bodies);
-  if (hasOperator && operator !== null) addAdmin(app, { ...options, operator }, bodies.small);
+  if (hasOperator && operator !== null) addAdmin(app, { ...options, operator, guard }, bodies.small);
   if (config.demo) app.use(config.auth === 'none' ? serveDemo() : refuseDemo);
   app.use(() => {
     throw new SyncError('NOT_FOUND');

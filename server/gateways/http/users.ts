@@ -39,9 +39,10 @@ export async function sendExport(
   request: Request,
   response: Response,
 ): Promise<void> {
-  const lease = await options.registry.open(user);
+  const { registry } = options;
+  const lease = await registry.open(user);
   try {
-    const text = exportDocument(lease.document, options.now());
+    const text = exportDocument(lease.document, await registry.seen.of(user), options.now());
     const first = await text.next(); // what fails is answered, as long as nothing was sent
     options.log('exported', { user });
     response.set({

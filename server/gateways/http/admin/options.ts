@@ -1,9 +1,10 @@
 /** What the operator's side knows beyond what devices may ask for. */
 import type { UserId } from '../../../../shared/names.js';
-import type { Damage } from '../../../damaged-documents.js';
+import type { DamagedDocuments } from '../../../damaged-documents.js';
 import type { ConnectedDevice } from '../../../documents/seen-devices.js';
 import type { Point } from '../../../last-hour.js';
 import type { Store } from '../../../store/store.js';
+import type { AdminGuard } from '../../guard/admin-guard.js';
 import type { HttpOptions } from '../request.js';
 
 export interface OperatorSources {
@@ -17,11 +18,12 @@ export interface OperatorSources {
   readonly unsent: () => number;
   /** The devices of a user that are connected now, each as often as it is. */
   readonly connectedDevices: (user: UserId) => readonly ConnectedDevice[];
-  readonly damaged: () => readonly Damage[];
+  readonly damaged: Pick<DamagedDocuments, 'first' | 'has'>;
   /** How many connections follow the document of each user that has any. */
   readonly connectedBy: () => ReadonlyMap<UserId, number>;
 }
 
 export interface AdminOptions extends HttpOptions {
   readonly operator: OperatorSources;
+  readonly guard: AdminGuard;
 }

@@ -33,7 +33,9 @@ export async function overviewOf({ config, metrics, operator, registry, overload
     certificate: await certificateOf(config.tlsCert),
     refused: metrics.refused.counts,
     checked: metrics.checked.counts,
-    damaged: damaged(),
+    damaged: damaged.first,
+    warnings: rest.warnings() ?? [],
+    lastBackup: rest.backups.lastAt,
     limits: { document: finite(config.maxDocument), historyDays: config.historyDays },
   };
 }

@@ -11,7 +11,7 @@ import { userOrSharedOf } from '../request.js';
 import type { AdminOptions } from './options.js';
 
 export async function getRecords(options: AdminOptions, request: Request, response: Response): Promise<void> {
-  await withAudited(options, request, 'read', async (document) => {
+  await withAudited(options, request, { action: 'read' }, async (document) => {
     const { user } = document;
     const shown = await inOrder(document, () => ({
       user,
@@ -29,7 +29,7 @@ export async function getUserHistory(
   response: Response,
 ): Promise<void> {
   const query = historyQueryIn(request);
-  await withAudited(options, request, 'history', async (document) => {
+  await withAudited(options, request, { action: 'history' }, async (document) => {
     await sendJson(options, request, response, await pageOf(document, query));
   });
 }
@@ -43,7 +43,9 @@ export async function restoreRecord(
   const wanted = restoreIn(request);
   const device = 'admin page' as DeviceId;
   const origin: Origin = { via: 'restore', device, actor: OPERATOR, subscriber: null };
-  await withAudited(options, request, 'restore', async (document) => {
+  const { collection, id, revision } = wanted;
+  const restored = { action: 'restore', what: { collection, id, revision } } as const;
+  await withAudited(options, request, restored, async (document) => {
     await sendJson(options, request, response, await restore(document, origin, wanted));
   });
 }
@@ -52,11 +54,13 @@ export async function restoreRecord(
 async function withAudited(
   { access, quotas, registry }: AdminOptions,
   request: Request,
-  action: Operation['action'],
+  operation: Pick<Operation, 'action' | 'what'>,
   use: (document: UserDocument) => Promise<void>,
 ): Promise<void> {
   const user = userOrSharedOf(request);
-  await access.operated({ user, action, address: quotas.addressOf(request) });
-  const { document, release } = await registry.open(user);
-  await use(document).finally(release);
+  const address = quotas.addressOf(request);
+  await access.performed({ user, address, ...operation }, async () => {
+    const { document, release } = await registry.open(user);
+    await use(document).finally(release);
+  });
 }

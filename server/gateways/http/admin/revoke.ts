@@ -16,8 +16,9 @@ export async function postRevoke(
   }
   const revocation = parsed.data;
   const user = 'user' in revocation ? revocation.user : '*';
-  await access.operated({ user, action: 'revoke', address: quotas.addressOf(request) });
-  await access.revoke(revocation);
+  const address = quotas.addressOf(request);
+  const what = 'jti' in revocation ? { jti: revocation.jti } : undefined;
+  await access.performed({ user, action: 'revoke', address, what }, () => access.revoke(revocation));
   log('revoked', { what: 'user' in revocation ? `all tokens of user ${revocation.user}` : 'one token' });
   response.json({ revoked: revocation });
 }

@@ -1,6 +1,5 @@
 /** What only the operator may do: the routes of the page and its API, and those for tools. */
 import express, { type Request, type RequestHandler, type Response } from 'express';
-import { adminOnly } from '../../guard/admin-guard.js';
 import { AdminSessions } from '../../guard/admin-sessions.js';
 import { postBackup, postUserRestore } from '../backup.js';
 import { userOf } from '../request.js';
@@ -19,13 +18,13 @@ type Route = (options: AdminOptions, request: Request, response: Response) => Pr
 
 /** @param small reads a small JSON body */
 export function addAdmin(app: express.Express, options: AdminOptions, small: RequestHandler): void {
-  const { config } = options;
+  const { config, guard } = options;
   const to = (route: Route) => (request: Request, response: Response) => route(options, request, response);
-  app.delete('/admin/users/:userId', adminOnly(config), to(eraseUser));
-  app.get('/admin/users/:userId/export', adminOnly(config), to(exportUser));
-  app.post('/admin/users/:userId/restore', adminOnly(config), small, to(restoreOfBackup));
-  app.post('/admin/backup', adminOnly(config), small, to(backUp));
-  if (config.auth === 'jwt') app.post('/admin/revoke', adminOnly(config), small, to(postRevoke));
+  app.delete('/admin/users/:userId', guard.only, to(eraseUser));
+  app.get('/admin/users/:userId/export', guard.only, to(exportUser));
+  app.post('/admin/users/:userId/restore', guard.only, small, to(postUserRestore));
+  app.post('/admin/backup', guard.only, small, to(postBackup));
+  if (config.auth === 'jwt') app.post('/admin/revoke', guard.only, small, to(postRevoke));
   app.use('/admin/api', pageApi(options, small, to));
   serveAdminPage(app);
 }
@@ -41,7 +40,7 @@ function pageApi(
   const streams = new LiveStreams();
   const router = express.Router({ caseSensitive: true, strict: true });
   router.post('/sign-in', small, (request, response) => signIn(options, sessions, request, response));
-  router.post('/sign-out', (request, response) => signOut(sessions, request, response));
+  router.post('/sign-out', (request, response) => signOut(options, sessions, request, response));
   router.use(operatorOnly(options, sessions));
   router.get('/overview', to(getOverview));
   router.get('/live', (request, response) =>
@@ -54,33 +53,21 @@ function pageApi(
   router.post('/users/:userId/restore', small, to(restoreRecord));
   router.delete('/users/:userId', to(eraseUser));
   router.get('/users/:userId/export', to(exportUser));
-  router.post('/backup', small, to(backUp));
+  router.post('/backup', small, to(postBackup));
   if (config.auth === 'jwt') router.post('/revoke', small, to(postRevoke));
   return router;
-}
-
-async function backUp(options: AdminOptions, request: Request, response: Response): Promise<void> {
-  await options.access.operated({ user: '*', action: 'backup', address: options.quotas.addressOf(request) });
-  await postBackup(options, request, response);
-}
-
-async function restoreOfBackup(options: AdminOptions, request: Request, response: Response): Promise<void> {
-  const user = userOf(request);
-  const address = options.quotas.addressOf(request);
-  await options.access.operated({ user, action: 'restore', address });
-  await postUserRestore(options, user, request, response);
 }
 
 async function eraseUser(options: AdminOptions, request: Request, response: Response): Promise<void> {
   const user = userOf(request);
   const address = options.quotas.addressOf(request);
-  await options.access.operated({ user, action: 'erase', address });
-  await deleteUser(options, user, response);
+  const erasure = { user, action: 'erase', address } as const;
+  await options.access.performed(erasure, () => deleteUser(options, user, response));
 }
 
 async function exportUser(options: AdminOptions, request: Request, response: Response): Promise<void> {
   const user = userOf(request);
   const address = options.quotas.addressOf(request);
-  await options.access.operated({ user, action: 'export', address });
-  await sendExport(options, user, request, response);
+  const exported = { user, action: 'export', address } as const;
+  await options.access.performed(exported, () => sendExport(options, user, request, response));
 }

@@ -2,19 +2,27 @@
 import type { Request, RequestHandler, Response } from 'express';
 import { z } from 'zod';
 import { SyncError } from '../../../errors.js';
-import { bearerOf, isDirect, isOwnPage, notFromHere, wrongToken } from '../../guard/admin-guard.js';
+import {
+  type Attempt,
+  bearerOf,
+  isDirect,
+  isOwnPage,
+  notFromHere,
+  wrongToken,
+} from '../../guard/admin-guard.js';
 import type { AdminSessions } from '../../guard/admin-sessions.js';
 import { type HttpOptions, read } from '../request.js';
+import type { AdminOptions } from './options.js';
 
 const signInSchema = z.object({ token: z.string().max(10_000) });
 
 /** Lets operators in, and nobody else. */
-export function operatorOnly(options: HttpOptions, sessions: AdminSessions): RequestHandler {
-  const { adminToken } = options.config;
+export function operatorOnly({ config, guard }: AdminOptions, sessions: AdminSessions): RequestHandler {
+  const { adminToken } = config;
   return (request, response, next) => {
     response.set('Cache-Control', 'private, no-store');
     const token = bearerOf(request);
-    if (token !== null && adminToken !== '') mustBeToken(options, sessions, { request, response, token });
+    if (token !== null && adminToken !== '') guard.mustBeToken({ request, response, token });
     else if (!isOwnPage(request))
       throw new SyncError('FORBIDDEN', 'Only the admin page itself may ask for this.');
     else if (adminToken === '') mustBeHere(request);
@@ -31,37 +39,16 @@ function mustBeHere(request: Request): void {
   if (!isDirect(request)) throw notFromHere();
 }
 
-interface Attempt {
-  readonly request: Request;
-  readonly response: Response;
-  readonly token: string;
-}
-
-/** Whoever guesses has to wait: a right token is not told from a wrong one meanwhile. */
-function mustBeToken(
-  { config, quotas }: HttpOptions,
-  sessions: AdminSessions,
-  { request, response, token }: Attempt,
-): void {
-  const address = quotas.addressOf(request);
-  const wait = sessions.waitFor(address);
-  if (wait > 0) {
-    response.set('Retry-After', String(wait));
-    throw new SyncError('TOO_MANY_REQUESTS', 'Too many wrong tokens from this address; try again later.');
-  }
-  if (!sessions.isToken(token, config.adminToken, address)) throw wrongToken();
-}
-
 /** Changes the token for a cookie. */
 export async function signIn(
-  options: HttpOptions,
+  options: AdminOptions,
   sessions: AdminSessions,
   request: Request,
   response: Response,
 ): Promise<void> {
   if (!isOwnPage(request)) throw new SyncError('FORBIDDEN', 'Only the admin page itself may sign in.');
   const { token } = read(signInSchema, request.body);
-  mustBeToken(options, sessions, { request, response, token });
+  await mustSignIn(options, { request, response, token });
   const address = options.quotas.addressOf(request);
   await options.access.operated({ user: '*', action: 'sign-in', address });
   options.log('operatorSignedIn', { address });
@@ -71,12 +58,30 @@ export async function signIn(
     .end();
 }
 
-export function signOut(sessions: AdminSessions, request: Request, response: Response): void {
+/** A wrong token is a line of the audit trail, as far as whoever guesses need not wait. */
+async function mustSignIn({ guard, access, quotas }: AdminOptions, attempt: Attempt): Promise<void> {
+  try {
+    guard.mustBeToken(attempt);
+  } catch (error) {
+    const isWrong = error instanceof SyncError && error.code === 'UNAUTHORIZED';
+    if (isWrong) await access.refusedOperator(quotas.addressOf(attempt.request));
+    throw error;
+  }
+}
+
+/** The session is over even where that can't be written into the audit trail. */
+export async function signOut(
+  { access, quotas }: HttpOptions,
+  sessions: AdminSessions,
+  request: Request,
+  response: Response,
+): Promise<void> {
   if (!isOwnPage(request)) throw new SyncError('FORBIDDEN', 'Only the admin page itself may sign out.');
-  response
-    .set('Set-Cookie', sessions.end(request, isSecure(request)))
-    .status(204)
-    .end();
+  const wasIn = sessions.has(request);
+  response.set('Set-Cookie', sessions.end(request, isSecure(request)));
+  const address = quotas.addressOf(request);
+  if (wasIn) await access.operated({ user: '*', action: 'sign-out', address });
+  response.status(204).end();
 }
 
 /** A proxy says so itself; whoever makes that up only has no cookie sent. */

@@ -41,13 +41,12 @@ export async function getUsers(options: AdminOptions, request: Request, response
   const { found, next } = await find(options, query);
   const loaded = new Map(registry.documents.map((document) => [document.user, document]));
   const connected = operator.connectedBy();
-  const damaged = new Set(operator.damaged().map(({ user }) => user));
   const users = await Promise.all(
     found.map(async (user): Promise<ShownUser> => {
       const document = loaded.get(user);
       const known = document ? summaryOf(document) : await operator.store.rest(user).catch(() => null);
       const shown = { ...shownOf(known), connections: connected.get(user) ?? 0 };
-      return { user, ...shown, damaged: damaged.has(user) };
+      return { user, ...shown, damaged: operator.damaged.has(user) };
     }),
   );
   const limit = Number.isFinite(config.maxDocument) ? config.maxDocument : null;

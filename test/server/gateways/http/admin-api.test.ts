@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { collectingLog } from '../../../../server/log.js';
+import { LevelStore } from '../../../../server/store/level/level-store.js';
 import type { TestServer } from '../../../support/server.js';
 import { bearer, JWT, tokenFor } from '../../../support/tokens.js';
 import { useJson, useServer } from '../../../support/use.js';
@@ -55,7 +56,11 @@ describe('who gets in', () => {
     expect((await ask(server, '/overview', { headers })).status).toBe(401);
     expect(events.filter(({ name }) => name === 'operatorSignedIn')).toHaveLength(1);
     expect(JSON.stringify(events)).not.toContain(ADMIN_TOKEN);
-    expect(await trailOf(server)).toMatchObject([{ actor: '~operator', action: 'sign-in', via: 'admin' }]);
+    await ask(server, '/sign-out', { method: 'POST', headers });
+    expect(await trailOf(server)).toMatchObject([
+      { actor: '~operator', action: 'sign-in', via: 'admin' },
+      { actor: '~operator', action: 'sign-out', via: 'admin' },
+    ]);
   });
 
   test('[A0] behind TLS the cookie goes over TLS alone', async () => {
@@ -64,16 +69,32 @@ describe('who gets in', () => {
     expect(signed.headers.get('Set-Cookie')).toMatch(/; Secure$/);
   });
 
-  test('[A0] whoever guesses has to wait, and a right token is no longer told from a wrong one', async () => {
-    const server = await useServer({ ADMIN_TOKEN });
-    const before = cookieOf(await signIn(server));
-    const statuses: number[] = [];
-    for (let guess = 0; guess < 5; guess++) statuses.push((await signIn(server, `guess-${guess}`)).status);
-    expect(statuses).toEqual([401, 401, 401, 401, 401]);
-    const refused = await signIn(server);
-    expect([refused.status, Number(refused.headers.get('Retry-After'))]).toEqual([429, 12]);
-    expect((await ask(server, '/overview', { headers: OPERATOR })).status).toBe(429);
-    expect((await ask(server, '/overview', { headers: { cookie: before } })).status).toBe(200);
+  test('[A0] whoever guesses has to wait, at all doors together; the right token always opens', async () => {
+    const server = await useServer({ ...JWT, ADMIN_TOKEN });
+    const at = async (path: string, token: string, method = 'GET') => {
+      const answer = await fetch(server.url + path, { method, headers: bearer(token) });
+      return [answer.status, answer.headers.get('Retry-After')];
+    };
+    const doors = [
+      ['/metrics', 'GET'],
+      ['/admin/backup', 'POST'],
+      ['/admin/users/anna', 'DELETE'],
+      ['/admin/api/overview', 'GET'],
+    ] as const;
+    for (const [path, method] of doors) expect(await at(path, 'guess', method)).toEqual([401, null]);
+    expect((await signIn(server, 'guess')).status).toBe(401);
+    for (const [path, method] of [...doors, ['/admin/revoke', 'POST'], ['/admin/users/anna/export', 'GET']])
+      expect(await at(`${path}`, 'guess', method)).toEqual([429, '12']);
+    const refused = await signIn(server, 'guess');
+    expect([refused.status, refused.headers.get('Retry-After')]).toEqual([429, '12']);
+    expect(await at('/metrics', ADMIN_TOKEN)).toEqual([200, null]);
+    expect((await signIn(server)).status).toBe(204);
+    expect(await at('/metrics', 'guess')).toEqual([429, '12']);
+    const trail = await trailOf(server);
+    expect(trail.map(({ actor, action, failed }) => `${actor} ${action} ${failed}`)).toEqual([
+      '~nobody sign-in UNAUTHORIZED',
+      '~operator sign-in undefined',
+    ]);
   });
 
   test.each([
@@ -132,10 +153,33 @@ describe('GET /admin/api/overview', () => {
       damaged: [],
       limits: { document: 2 * 2 ** 20, historyDays: 90 },
       points: [],
+      warnings: [],
+      lastBackup: null,
     });
     expect(overview.store.commits.saved).toBeGreaterThan(0);
     expect(overview.disk.size).toBeGreaterThan(overview.disk.free);
   });
+});
+
+test('[P11] the overview tells of the last good backup, and warns as /ready does', async () => {
+  const DATA_DIR = await mkdtemp(join(tmpdir(), 'admin-'));
+  const dir = await mkdtemp(join(tmpdir(), 'admin-backups-'));
+  onTestFinished(() => rm(DATA_DIR, { recursive: true, force: true }));
+  onTestFinished(() => rm(dir, { recursive: true, force: true }));
+  const first = await useServer({ ADMIN_TOKEN, DATA_DIR });
+  const told = async (server: TestServer) =>
+    await (await ask(server, '/overview', { headers: OPERATOR })).json();
+  const made = await (await ask(first, '/backup', { headers: OPERATOR, body: { dir } })).json();
+  expect(await told(first)).toMatchObject({ lastBackup: Date.parse(made.createdAt), warnings: [] });
+  expect(await trailOf(first)).toMatchObject([{ action: 'backup', user: '*', what: { dir } }]);
+  await first.app.close();
+  const store = await LevelStore.open({ folder: DATA_DIR });
+  await store.setNote('backup', Buffer.from(new Date(Date.now() - 3 * 86_400_000).toISOString()));
+  await store.close();
+  const second = await useServer({ ADMIN_TOKEN, DATA_DIR });
+  const { warnings } = await (await fetch(`${second.url}/ready`)).json();
+  expect(warnings).toMatchObject([{ code: 'BACKUP_OLD' }]);
+  expect(await told(second)).toMatchObject({ warnings });
 });
 
 describe('GET /admin/api/live', () => {
@@ -253,6 +297,12 @@ describe('what changes something', () => {
     const shown = trail.map(({ actor, action, user, via }) => [actor, action, user, via].join(' '));
     const once = ['export', 'erase', 'revoke'].map((action) => `~operator ${action} anna admin`);
     expect(shown).toEqual([...once, ...once]);
+    await ask(server, '/revoke', { headers: OPERATOR, body: { jti: 'one' } });
+    expect((await trailOf(server)).at(-1)).toMatchObject({
+      action: 'revoke',
+      user: '*',
+      what: { jti: 'one' },
+    });
   });
 });
 
@@ -287,5 +337,10 @@ describe('the records of a user', () => {
     expect(actions).toEqual(['read anna', 'history anna', 'restore anna', 'history anna']);
     expect((await at('/restore', { ...wanted, id: 'nobody' })).status).toBe(404);
     expect((await at('/history?limit=many')).status).toBe(400);
+    const trail = await trailOf(server);
+    expect(trail[2]).toMatchObject({ action: 'restore', what: wanted });
+    const failed = { action: 'restore', user: 'anna', what: { ...wanted, id: 'nobody' } };
+    expect(trail.slice(4)).toMatchObject([failed, { ...failed, failed: 'NOT_IN_HISTORY' }]);
+    expect(trail[4]).not.toHaveProperty('failed');
   });
 });

@@ -113,6 +113,13 @@ describe('the devices of a user', () => {
     },
   );
 
+  test('[P7] what is noted of them is in the export of the user', async () => {
+    const server = await useServer();
+    await connected(server, 'phone', { appVersion: '1.4.2' });
+    const exported = await (await fetch(`${server.url}/api/users/anna/export`)).json();
+    expect(exported.seenDevices).toMatchObject([{ device: 'phone', app: '1.4.2', via: 'yjs', actor: null }]);
+  });
+
   test('[A0] [P7] an erased user has no devices, and those that it sends away are none', async () => {
     const server = await useServer();
     const device = await useJson(server, 'anna', 'phone');

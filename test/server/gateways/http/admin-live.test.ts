@@ -29,7 +29,7 @@ function stoppable() {
       lastHour: { points: [], onPoint },
       connections: () => ({ yjs: 0, json: 0 }),
       unsent: () => 0,
-      damaged: () => [],
+      damaged: { first: [], has: () => false },
     },
   } as unknown as AdminOptions;
   const stop = () => {
