@@ -4,8 +4,8 @@ import { ago, count, duration, number } from './format.js';
 import { useAnswer } from './use-answer.js';
 
 const PROTOCOLS = { yjs: 'native', json: 'JSON', http: 'HTTP' } as const;
-/** How long an answer counts as what is, in ms. Each look is a line of the audit trail: the page asks once. */
-const FRESH = 15_000;
+/** How long behind an answer the page asks again, and for how long an answer counts as what is, in ms. */
+const [PAUSE, FRESH] = [5_000, 15_000];
 /** A device that was here for so long behind what it told has told it in this visit, in ms. */
 const SAME_VISIT = 60_000;
 
@@ -13,6 +13,11 @@ export function Devices({ path }: { readonly path: string }) {
   const { answer, error, again } = useAnswer<DeviceList>(path);
   const age = useAge(answer);
   const isOld = age >= FRESH;
+  useEffect(() => {
+    if (answer === null) return;
+    const timer = setTimeout(again, PAUSE);
+    return () => clearTimeout(timer);
+  }, [answer, again]);
   const now = (answer?.now ?? 0) + age;
   return (
     <section className="panel">

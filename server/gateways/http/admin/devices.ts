@@ -1,5 +1,6 @@
 /** The devices of one user: "may I wipe this phone?" */
 import type { Request, Response } from 'express';
+import type { UserId } from '../../../../shared/names.js';
 import {
   type ConnectedDevice,
   MOST_DEVICES,
@@ -12,10 +13,35 @@ import { userOf } from '../request.js';
 import type { AdminOptions } from './options.js';
 import { revisionOf } from './users.js';
 
-export async function getDevices(options: AdminOptions, request: Request, response: Response): Promise<void> {
-  const { access, quotas, operator, registry, now } = options;
-  const user = userOf(request);
-  await access.operated({ user, action: 'devices', address: quotas.addressOf(request) });
+/** A page that is open asks again and again: so long, in ms, this is one look, and one line of the audit trail. */
+const ONE_LOOK = 600_000;
+const MOST_LOOKS = 1_000;
+
+/** Who looks at the devices of whom, by address and user, and since when. */
+export class DeviceLooks {
+  readonly #since = new Map<string, number>();
+
+  readonly get = async (options: AdminOptions, request: Request, response: Response): Promise<void> => {
+    const { access, quotas, uptime } = options;
+    const [user, address] = [userOf(request), quotas.addressOf(request)];
+    const look = JSON.stringify([user, address]);
+    const at = uptime();
+    if (at - (this.#since.get(look) ?? Number.NEGATIVE_INFINITY) >= ONE_LOOK) {
+      await access.operated({ user, action: 'devices', address });
+      if (this.#since.size >= MOST_LOOKS) this.#since.clear(); // each is a line once more
+      this.#since.set(look, at);
+    }
+    await sendDevices(options, user, request, response);
+  };
+}
+
+async function sendDevices(
+  options: AdminOptions,
+  user: UserId,
+  request: Request,
+  response: Response,
+): Promise<void> {
+  const { operator, registry, now } = options;
   const seen = await registry.seen.of(user);
   const revision = await revisionOf(options, user);
   const connected = operator.connectedDevices(user);

@@ -4,7 +4,7 @@ import { AdminSessions } from '../../guard/admin-sessions.js';
 import { postBackup, postUserRestore } from '../backup.js';
 import { userOf } from '../request.js';
 import { deleteUser, sendExport } from '../users.js';
-import { getDevices } from './devices.js';
+import { DeviceLooks } from './devices.js';
 import { LiveStreams } from './live.js';
 import type { AdminOptions } from './options.js';
 import { getOverview } from './overview.js';
@@ -47,7 +47,7 @@ function pageApi(
     streams.add(options, response, () => mayStay(options, sessions, request)),
   );
   router.get('/users', to(getUsers));
-  router.get('/users/:userId/devices', to(getDevices));
+  router.get('/users/:userId/devices', to(new DeviceLooks().get));
   router.get('/users/:userId/records', to(getRecords));
   router.get('/users/:userId/history', to(getUserHistory));
   router.post('/users/:userId/restore', small, to(restoreRecord));

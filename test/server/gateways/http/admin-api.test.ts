@@ -306,6 +306,14 @@ describe('what changes something', () => {
   });
 });
 
+test('[A0] a page that looks at devices again and again does so once in the audit trail', async () => {
+  const server = await useServer({ ADMIN_TOKEN });
+  for (const user of ['anna', 'anna', 'bert', 'anna'])
+    expect((await ask(server, `/users/${user}/devices`, { headers: OPERATOR })).status).toBe(200);
+  const looks = (await trailOf(server)).filter(({ action }) => action === 'devices');
+  expect(looks.map(({ user }) => user)).toEqual(['anna', 'bert']);
+});
+
 describe('the records of a user', () => {
   test('[A0] [H6] an operator looks at them, and brings one back; all of it is in the audit trail', async () => {
     const server = await useServer({ ADMIN_TOKEN });
