@@ -522,6 +522,17 @@ describe('[A2 D1] tricks with the path: bert never gets to anna', () => {
 describe('[A2] admin', () => {
   const body = JSON.stringify({ jti: 'x' });
 
+  // Of its own: this address has tried too many wrong tokens of the operator at the other one.
+  let other: TestServer;
+  beforeAll(async () => {
+    other = server;
+    server = await startServer(OPTIONS);
+  });
+  afterAll(async () => {
+    await server.close();
+    server = other;
+  });
+
   test.each([
     ['no token', async () => null, 401],
     ['a wrong one', async () => `${ADMIN_TOKEN}!`, 401],
