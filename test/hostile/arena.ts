@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { expect } from 'vitest';
 import { encodeExchange } from '../../server/protocol/exchange.js';
 import { messages } from '../../server/protocol/yjs.js';
+import type { Collections, JsonRecord } from '../../shared/json.js';
 import { RawNative } from '../support/devices/raw-native.js';
 import { ServerProcess } from '../support/server-process.js';
 import { inTime } from '../support/wait.js';
@@ -88,8 +89,10 @@ export class Arena {
     if (response.status !== 200) throw new Error(`${response.status} ${await response.text()}`);
   }
 
+  /** What the user has. In which order a collection shows its records, nobody promises: a rewrite may change it. */
   async read(user: string): Promise<unknown> {
-    return (await fetch(`${this.server.url}/api/sync/${user}`)).json();
+    const shown = (await (await fetch(`${this.server.url}/api/sync/${user}`)).json()) as Collections;
+    return Object.entries(shown).map(([name, records]) => [name, records.toSorted(byId)]);
   }
 
   /** Sends an update over HTTP; resolves with the status. */
@@ -256,6 +259,8 @@ function threadTimes(pid: number): { readonly worked: number; readonly queued: n
     .map((nanoseconds) => Number(nanoseconds) / 1e6);
   return { worked, queued };
 }
+
+const byId = (a: JsonRecord, b: JsonRecord): number => (String(a.id) < String(b.id) ? -1 : 1);
 
 function percentile(values: readonly number[], part: number): number {
   const sorted = [...values].sort((a, b) => a - b);
