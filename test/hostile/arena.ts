@@ -92,7 +92,7 @@ export class Arena {
   /** What the user has. In which order a collection shows its records, nobody promises: a rewrite may change it. */
   async read(user: string): Promise<unknown> {
     const shown = (await (await fetch(`${this.server.url}/api/sync/${user}`)).json()) as Collections;
-    return Object.entries(shown).map(([name, records]) => [name, records.toSorted(byId)]);
+    return Object.fromEntries(Object.entries(shown).map(([name, records]) => [name, records.toSorted(byId)]));
   }
 
   /** Sends an update over HTTP; resolves with the status. */

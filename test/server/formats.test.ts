@@ -16,6 +16,17 @@ test('[O5] there is a database of each format, encrypted too', () => {
   expect(names).toEqual(['0-y-leveldb', ...ours.flat()]);
 });
 
+type Answers = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+
+/** An answer of today may have parts that there were none of then: of each, the parts that it had. */
+const partsOf = (then: Answers, now: Answers): Answers =>
+  Object.fromEntries(
+    Object.entries(then).map(([path, parts]) => [
+      path,
+      Object.fromEntries(Object.keys(parts).map((part) => [part, now[path]?.[part]])),
+    ]),
+  );
+
 /** A database is opened when it was just stored, years later, and by a clock that was set back. */
 const opened = names.flatMap((name) => [0, 3, -1].map((years) => ({ name, years })));
 
@@ -30,7 +41,7 @@ test.each(opened)(
     const options = { ...optionsOf(name), DATA_DIR: data };
     const answers = JSON.parse(readFileSync(join(FIXTURES, name, 'answers.json'), 'utf8'));
     const server = await useServer(options, { time });
-    expect(await answersOf(server.url)).toEqual(answers);
+    expect(partsOf(answers, await answersOf(server.url))).toEqual(answers);
     const tablet = await useJson(server, 'anna', 'tablet');
     tablet.update('notes', { id: 'new', text: 'of today' });
     await tablet.saved();

@@ -17,8 +17,8 @@ export const optionsOf = (name: string): Record<string, string> => ({
 const PATHS = ['sync/anna', 'sync/bert', 'history/anna?limit=100', 'users/anna/export'];
 
 /** What a server answers of its users. */
-export async function answersOf(url: string): Promise<Record<string, unknown>> {
-  const answers: Record<string, unknown> = {};
+export async function answersOf(url: string): Promise<Record<string, Record<string, unknown>>> {
+  const answers: Record<string, Record<string, unknown>> = {};
   for (const path of PATHS) {
     const answer = (await (await fetch(`${url}/api/${path}`)).json()) as Record<string, unknown>;
     const { exportedAt, timestamp, ...lasting } = answer;
