@@ -16,11 +16,16 @@ const LOOKS = [
   { look: 'narrow-dark', width: 390, colorScheme: 'dark' },
 ] as const;
 
+/** Until the page has followed the system to the other theme, its colours are of neither. */
+async function follow(page: Page, colorScheme: 'light' | 'dark'): Promise<void> {
+  await page.emulateMedia({ colorScheme });
+  await sees(() => page.locator('html').getAttribute('data-theme'), colorScheme);
+}
+
 async function inspectAll(page: Page, what: string): Promise<void> {
   for (const { look, width, colorScheme } of LOOKS) {
-    await page.emulateMedia({ colorScheme });
+    await follow(page, colorScheme);
     await page.setViewportSize({ width, height: 900 });
-    await sees(() => page.locator('html').getAttribute('data-theme'), colorScheme);
     await sees(() => page.getByTestId('tab-phone').count(), width < 760 ? 1 : 0);
     await inspect(page, `${look}${what}`);
   }
@@ -54,7 +59,7 @@ browserTest('light, dark and narrow, the history closed and open: axe finds noth
   await oldApp.edit('Tomás Rivera', 'notes', 'Has a lift');
   await sees(() => page.getByTestId('mote-waiting').count(), 2);
   for (const colorScheme of ['light', 'dark'] as const) {
-    await page.emulateMedia({ colorScheme });
+    await follow(page, colorScheme);
     await inspect(page, `${colorScheme}-waiting`);
   }
 });
