@@ -69,6 +69,7 @@ export default defineConfig(({ mode }) => ({
     // A few random runs instead of all: `npm run test:fast`.
     ...(mode === 'fast' && { env: { TEST_SHARE: '0.05' } }),
     globalSetup: 'test/support/build.ts',
+    setupFiles: 'test/support/seed.ts',
     pool: 'forks',
     // Many of them wait for processes and clocks most of their time.
     maxWorkers: Math.ceil(availableParallelism() * 1.5),
