@@ -79,7 +79,12 @@ export default defineConfig(({ mode }) => ({
     projects: [
       ...LANES.map((name) => ({
         extends: true as const,
-        test: { name, include: filesIn(name), isolate: !SHARING.includes(name) },
+        test: {
+          name,
+          include: filesIn(name),
+          isolate: !SHARING.includes(name),
+          ...(name === 'postgres' && { globalSetup: 'test/support/postgres-server.ts' }),
+        },
       })),
       // Times are measured here, so it runs alone: `npm run test:hostile`.
       { extends: true, test: { name: 'hostile', include: ['test/hostile/**/*.test.ts'] } },

@@ -46,11 +46,10 @@ describe('the two packages', () => {
       expect([...files, 'README.md', 'LICENSE']).toEqual(expect.arrayContaining(links));
   });
 
-  test('run nothing where they are installed, and leave nothing out there', () => {
-    for (const { scripts, optionalDependencies } of [client, server]) {
-      expect(Object.keys(scripts)).toEqual(['prepack']);
-      expect(optionalDependencies).toBeUndefined();
-    }
+  test('run nothing where they are installed, and leave nothing out there but what few servers need', () => {
+    for (const { scripts } of [client, server]) expect(Object.keys(scripts)).toEqual(['prepack']);
+    expect(client.optionalDependencies).toBeUndefined();
+    expect(Object.keys(server.optionalDependencies ?? {})).toEqual(['pg']);
   });
 
   test('install what their sources import, and nothing else', () => {
@@ -58,7 +57,7 @@ describe('the two packages', () => {
     const optional = Object.keys(peerDependencies);
     const forApps = neededBy('client', 'shared').filter((name) => !optional.includes(name));
     // tsx runs the workers of a checkout that is not built.
-    const forServers = neededBy('server', 'shared').filter((name) => name !== 'tsx');
+    const forServers = neededBy('server', 'shared').filter((name) => name !== 'tsx' && name !== 'pg');
     expect(forApps.sort()).toEqual(Object.keys(client.dependencies).sort());
     expect(forServers.sort()).toEqual(Object.keys(server.dependencies).sort());
     for (const name of optional) expect(peerDependenciesMeta[name]).toEqual({ optional: true });

@@ -4,10 +4,10 @@ import { posix } from 'node:path';
 
 /** Their files share processes: to load everything anew costs more than most of them. */
 export const SHARING: readonly string[] = ['unit', 'store', 'net'];
-export const LANES = ['unit', 'store', 'net', 'process', 'browser', 'model'] as const;
+export const LANES = ['unit', 'store', 'net', 'process', 'browser', 'model', 'postgres'] as const;
 export type Lane = (typeof LANES)[number];
 
-/** The first that fits: random worlds; a browser; other processes; sockets; LevelDB. */
+/** The first that fits: a PostgreSQL; random worlds; a browser; other processes; sockets; LevelDB. */
 const NEEDS: readonly [Lane, RegExp][] = [
   ['browser', /^test\/support\/browser\.ts$/],
   ['process', /^node:child_process$/],
@@ -17,6 +17,7 @@ const NEEDS: readonly [Lane, RegExp][] = [
     /^server\/store\/level\/level-store\.ts$|^client\/local-store\/level\/level\.ts$|^classic-level$/,
   ],
 ];
+const POSTGRES = 'test/support/postgres.ts';
 const MODELS = /-model\.test\.ts$|\/(convergence|long-lives|phone-day)\.test\.ts$/;
 const IMPORT = /\b(?:from|import)\s*\(?\s*['"]([^'"]+)['"]/g;
 
@@ -44,6 +45,7 @@ const sourceOf = (path: string): string =>
 const EARLY = /\bvi\.(hoisted|mock)\(/;
 
 export function laneOf(file: string): Lane {
+  if (needsOf(file).has(POSTGRES)) return 'postgres';
   if (MODELS.test(file)) return 'model';
   if (EARLY.test(readFileSync(file, 'utf8'))) return 'process';
   const needs = [...needsOf(file)];
@@ -54,6 +56,8 @@ export function laneOf(file: string): Lane {
 export function filesIn(lane: Lane): string[] {
   return readdirSync('test', { recursive: true, encoding: 'utf8' })
     .map((name) => posix.join('test', name.replaceAll('\\', '/')))
-    .filter((file) => /\.test\.tsx?$/.test(file) && !/^test\/(hostile|react-18|package)\//.test(file))
+    .filter(
+      (file) => /\.test\.tsx?$/.test(file) && !/^test\/(hostile|postgres|react-18|package)\//.test(file),
+    )
     .filter((file) => laneOf(file) === lane);
 }
