@@ -7,11 +7,13 @@ import {
   count,
   duration,
   flag,
+  hostAndPort,
   integer,
   key,
   type Option,
   origins,
   parsed,
+  secret,
   text,
   timeout,
   unset,
@@ -188,6 +190,12 @@ export const OPTIONS = {
     line: 'File with the certificate chain (PEM), for https and wss without a proxy; read again when it changes.',
   }),
   TLS_KEY: unset({ line: 'File with the private key (PEM) of `TLS_CERT`.' }),
+  CLUSTER_ADDRESS: hostAndPort({
+    line: 'Where the other nodes of a cluster reach this one, for a store that they share; the server listens there, too, for them alone. Port 0 takes any free one.',
+  }),
+  CLUSTER_SECRET: secret(32, {
+    line: 'Secret of at least 32 characters by which nodes know each other; the same on all of them.',
+  }),
   SHARED_COLLECTIONS: collections({
     line: 'Collections that belong to nobody and that everybody reads, such as `doctors`; a token writes to them with the claim `shared: "write"`.',
   }),
@@ -295,17 +303,25 @@ export function misspeltOptions(env: Environment): { name: string; option: strin
 }
 
 /** What is wrong with options that are right one by one. */
-function contradictionsIn({ maxNativeMessage, maxDocument, tlsCert, tlsKey }: Config): string[] {
-  const tooSmall = maxNativeMessage < maxDocument;
-  const halfTls = (tlsCert === '') !== (tlsKey === '');
-  return [
-    ...(tooSmall
-      ? [
-          'MAX_NATIVE_MESSAGE must not be smaller than MAX_DOCUMENT: y-websocket sends a document in one message.',
-        ]
-      : []),
-    ...(halfTls ? ['TLS_CERT and TLS_KEY need each other: set both, or none.'] : []),
+function contradictionsIn(config: Config): string[] {
+  const { maxNativeMessage, maxDocument, tlsCert, tlsKey, clusterAddress, clusterSecret } = config;
+  const isCluster = clusterAddress !== '';
+  const problems: readonly [boolean, string][] = [
+    [
+      maxNativeMessage < maxDocument,
+      'MAX_NATIVE_MESSAGE must not be smaller than MAX_DOCUMENT: y-websocket sends a document in one message.',
+    ],
+    [(tlsCert === '') !== (tlsKey === ''), 'TLS_CERT and TLS_KEY need each other: set both, or none.'],
+    [
+      isCluster !== (clusterSecret !== ''),
+      'CLUSTER_ADDRESS and CLUSTER_SECRET need each other: set both, or none.',
+    ],
+    [
+      isCluster && config.sharedCollections.size > 0,
+      'SHARED_COLLECTIONS can not be had with CLUSTER_ADDRESS: a JSON device is served by the node of its user, and the shared collections are at one node.',
+    ],
   ];
+  return problems.filter(([isOne]) => isOne).map(([, sentence]) => sentence);
 }
 
 class Problem {

@@ -116,6 +116,25 @@ export const unset = (about: Pick<Describe, 'line'>): Option<string> => ({
   ...text({ ...about, fallback: '' }),
 });
 
+/** A secret of at least so many characters; '' where there is none. */
+export const secret = (least: number, about: Pick<Describe, 'line'>): Option<string> => ({
+  ...unset(about),
+  isSecret: true,
+  allowed: `at least ${least} characters, such as what \`openssl rand -hex 32\` makes`,
+  parse: (raw) => (raw === '' || raw.length >= least ? raw : undefined),
+});
+
+const HOST_AND_PORT = /^(?:[a-z0-9.-]+|\[[0-9a-f:.]+\]):(\d{1,5})$/i;
+
+/** Where a server listens; '' where it does not. */
+export const hostAndPort = (about: Pick<Describe, 'line'>): Option<string> => ({
+  ...about,
+  fallback: '',
+  type: 'host and port',
+  allowed: "a host and a port such as '10.0.0.5:3101' or '[fd00::5]:3101'",
+  parse: (raw) => (raw === '' || Number(HOST_AND_PORT.exec(raw)?.[1] ?? 65_536) < 65_536 ? raw : undefined),
+});
+
 /** Words with commas between them; none where it is not set. */
 export const words = (about: Pick<Describe, 'line'>): Option<readonly string[]> => ({
   ...about,

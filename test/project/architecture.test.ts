@@ -32,6 +32,11 @@ const HOUSE: readonly House[] = [
     types: /^server\/(config|damaged-documents|last-hour|readiness|store\/store)\.ts$/,
   },
   {
+    from: /^server\/cluster\//,
+    may: /^(shared\/|server\/(cluster|net)\/|server\/(log|errors)\.ts$)/,
+    types: /^server\/(config|metrics)\.ts$/,
+  },
+  {
     from: /^server\/access\//,
     may: /^(shared\/|server\/access\/|server\/(config|folders|log|errors)\.ts$)/,
   },

@@ -159,6 +159,43 @@ describe('options that need each other', () => {
   });
 });
 
+describe('a cluster', () => {
+  const SECRET = 'a'.repeat(32);
+
+  test.each(['10.0.0.5:3101', 'node-1.example:3101', '[fd00::5]:0', 'localhost:65535'])(
+    '[O1] CLUSTER_ADDRESS may be %s',
+    (address) => {
+      const config = readConfig({ CLUSTER_ADDRESS: address, CLUSTER_SECRET: SECRET });
+      expect(config).toMatchObject({ clusterAddress: address, clusterSecret: SECRET });
+    },
+  );
+
+  test.each(['3101', '10.0.0.5', 'fd00::5:3101', 'http://a:1', 'a:65536', 'a:b', ':1'])(
+    '[O1] CLUSTER_ADDRESS may not be %s',
+    (address) => {
+      expect(problemsOf({ CLUSTER_ADDRESS: address, CLUSTER_SECRET: SECRET })).toEqual([
+        expect.stringMatching(/^CLUSTER_ADDRESS is /),
+      ]);
+    },
+  );
+
+  test('[A3 O1] a secret that is too short is refused, and not shown', () => {
+    const [problem = ''] = problemsOf({ CLUSTER_ADDRESS: 'a:1', CLUSTER_SECRET: SECRET.slice(1) });
+    expect(problem).toMatch(/^CLUSTER_SECRET is not one\. Allowed: at least 32 characters/);
+    expect(problem).not.toContain('aaa');
+  });
+
+  test('[O1] both options need each other, and exclude shared collections', () => {
+    const alone = 'CLUSTER_ADDRESS and CLUSTER_SECRET need each other: set both, or none.';
+    expect(problemsOf({ CLUSTER_ADDRESS: 'a:1' })).toEqual([alone]);
+    expect(problemsOf({ CLUSTER_SECRET: SECRET })).toEqual([alone]);
+    const both = { CLUSTER_ADDRESS: 'a:1', CLUSTER_SECRET: SECRET };
+    expect(problemsOf({ ...both, SHARED_COLLECTIONS: 'doctors' })).toEqual([
+      expect.stringMatching(/^SHARED_COLLECTIONS can not be had with CLUSTER_ADDRESS/),
+    ]);
+  });
+});
+
 describe('values', () => {
   test.each([
     ['1MiB', MIB],
