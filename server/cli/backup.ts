@@ -2,7 +2,6 @@
 import { access } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
-import { askServer } from '../backup/ask-server.js';
 import { backUp, backupsIn, verify } from '../backup/backup.js';
 import { LAST_BACKUP, type MadeBackup, PRODUCT, told } from '../backup/backups.js';
 import { MANIFEST } from '../backup/manifest.js';
@@ -10,6 +9,7 @@ import { type Config, readConfig } from '../config.js';
 import { mustHaveStored } from '../open-store.js';
 import { duration, NEVER } from '../option-kinds.js';
 import { copyStopped } from '../store/level/stopped.js';
+import { askServer } from './ask-server.js';
 import { type Call, type Command, done, noMoreThan, type Outcome, textOf, UsageError } from './command.js';
 import { whyNotOpen } from './owner.js';
 
@@ -75,9 +75,12 @@ async function asked(config: Config, body: object, refusal: string | null): Prom
   }
 }
 
+const sizeOf = (bytes: number): string =>
+  bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+
 const saidOf = ({ folder, users, bytes, encrypted, warnings }: MadeBackup): string =>
   [
-    `${folder}: ${users} users, ${(bytes / 1e6).toFixed(1)} MB, ${encrypted ? 'encrypted' : 'not encrypted'}, read back and whole.`,
+    `${folder}: ${users} users, ${sizeOf(bytes)}, ${encrypted ? 'encrypted' : 'not encrypted'}, read back and whole.`,
     ...warnings,
   ].join('\n');
 

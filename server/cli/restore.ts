@@ -5,7 +5,6 @@ import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { isUserId, type UserId } from '../../shared/names.js';
 import { createApp } from '../app.js';
-import { askServer } from '../backup/ask-server.js';
 import { verify } from '../backup/backup.js';
 import { checkKeys, makeFrom, type Restored, restore as restoreWhole } from '../backup/restore.js';
 import { removeStaleScratch } from '../backup/scratch.js';
@@ -15,6 +14,7 @@ import { SyncError } from '../errors.js';
 import { silentLog } from '../log.js';
 import { mustHaveStored } from '../open-store.js';
 import { readKeys } from '../store/encryption/key-file.js';
+import { askServer } from './ask-server.js';
 import { type Call, type Command, done, noMoreThan, type Outcome, textOf, UsageError } from './command.js';
 import { mustBeOwner } from './owner.js';
 
@@ -76,7 +76,7 @@ async function restoreOne(folder: string, config: Config, { user, at }: UserTask
 
 function broughtBack(user: UserId, answer: unknown): Outcome {
   const { records, changed } = broughtBackSchema.parse(answer);
-  const said = `Of ${records} records of ${user} in the backup, ${changed} were brought back; the others are as they were then. Records made since stay.`;
+  const said = `Of ${records} records of ${user} in the backup, ${changed} ${changed === 1 ? 'was' : 'were'} brought back; the others are as they were then. Records made since stay.`;
   return done(said, { user, records, changed });
 }
 

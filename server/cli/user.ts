@@ -1,14 +1,16 @@
-/** `telemed-sync user`: all data of a user, in the folder of a server that is stopped. */
+/** `telemed-sync user`: all data of a user, by the server where it runs, else in its folder. */
 import { createWriteStream } from 'node:fs';
+import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { isUserId, type UserId, userIdProblem } from '../../shared/names.js';
 import { type App, createApp } from '../app.js';
-import { readConfig } from '../config.js';
+import { type Config, readConfig } from '../config.js';
 import { silentLog } from '../log.js';
 import { mustHaveStored } from '../open-store.js';
+import { answerOf } from './ask-server.js';
 import { type Call, type Command, done, noMoreThan, type Outcome, textOf, UsageError } from './command.js';
-import { mustBeOwner } from './owner.js';
+import { whyNotOpen } from './owner.js';
 
 interface Task {
   readonly verb: 'erase' | 'export';
@@ -31,44 +33,73 @@ function taskOf(call: Call): Task {
 
 async function run(call: Call): Promise<Outcome> {
   const task = taskOf(call);
+  const config = readConfig(call.env);
+  await mustHaveStored(config);
+  const refusal = await whyNotOpen(config.dataDir);
+  const app = refusal === null ? await opened(config) : null;
   try {
-    const config = readConfig(call.env);
-    await mustHaveStored(config);
-    await mustBeOwner(config.dataDir);
-    const app = await createApp({ ...config, demo: false }, silentLog);
-    try {
-      return await (task.verb === 'erase' ? erase(app, task) : exportTo(app, task));
-    } finally {
-      await app.close();
-    }
+    const way = app === null ? byServer(config, task.user) : here(app, task.user);
+    return await (task.verb === 'erase' ? erase(way, task) : exportTo(way, task));
   } catch (error) {
-    throw new Error(whyNot(error, task), { cause: error });
+    throw new Error(whyNot(error, task, refusal), { cause: error });
+  } finally {
+    await app?.close();
   }
 }
 
-function whyNot(error: unknown, { verb, user, out }: Task): string {
+/** Null where a server has the database: then that one is asked. */
+const opened = (config: Config): Promise<App | null> =>
+  createApp({ ...config, demo: false }, silentLog).catch((error: unknown) => {
+    if (error instanceof Error && error.message.includes('in use by another process')) return null;
+    throw error;
+  });
+
+/** Who does it. Both tell whether there was anything of the user. */
+interface Way {
+  erase(): Promise<boolean>;
+  export(): AsyncGenerator<string | Buffer, boolean>;
+}
+
+const here = (app: App, user: UserId): Way => ({
+  erase: () => app.erase(user),
+  export: () => app.export(user),
+});
+
+function byServer(config: Config, user: UserId): Way {
+  const path = `/admin/users/${encodeURIComponent(user)}`;
+  const hadData = (answer: IncomingMessage) => answer.headers['had-data'] === 'true';
+  return {
+    erase: async () => hadData(await answerOf(config, { method: 'DELETE', path })),
+    async *export() {
+      const answer = await answerOf(config, { method: 'GET', path: `${path}/export` });
+      yield* answer;
+      return hadData(answer);
+    },
+  };
+}
+
+/** @param refusal why this process can't do it where the server does not run */
+function whyNot(error: unknown, { out }: Task, refusal: string | null): string {
   const reason = error instanceof Error ? error.message : String(error);
   if (reason.startsWith('EEXIST')) return `${out} is there already: name another file, or delete that one.`;
-  if (!reason.includes('in use by another process')) return reason;
-  const place = `/admin/users/${encodeURIComponent(user)}`;
-  return `${reason}\nOr ask the server that runs: ${verb === 'erase' ? `DELETE ${place}` : `GET ${place}/export`}.`;
+  return refusal === null ? reason : `${reason} If it is stopped: ${refusal}`;
 }
 
 const nothingOf = (user: UserId): string => `There is nothing of ${user} in the database`;
 
-async function erase(app: App, { user }: Task): Promise<Outcome> {
-  const hadData = await app.erase(user);
+async function erase(way: Way, { user }: Task): Promise<Outcome> {
+  const hadData = await way.erase();
   const said = hadData
     ? `All data of ${user} is erased. Backups still have it.`
     : `${nothingOf(user)}: nothing was erased. Is the id right?`;
   return done(said, { user, erased: hadData });
 }
 
-async function exportTo(app: App, { user, out }: Task): Promise<Outcome> {
+async function exportTo(way: Way, { user, out }: Task): Promise<Outcome> {
   const to = out === undefined ? process.stdout : createWriteStream(out, { flags: 'wx', mode: 0o600 });
   let hasData = false;
-  async function* pieces(): AsyncGenerator<string> {
-    hasData = yield* app.export(user);
+  async function* pieces(): AsyncGenerator<string | Buffer> {
+    hasData = yield* way.export();
   }
   await pipeline(Readable.from(pieces()), to, { end: out !== undefined });
   // An id that was typed wrong must not pass for a person of whom nothing is known.
@@ -81,11 +112,11 @@ async function exportTo(app: App, { user, out }: Task): Promise<Outcome> {
 
 export const user: Command = {
   name: 'user',
-  summary: 'exports or erases all data of a user',
+  summary: 'exports or erases all data of a user, also while the server runs',
   usage: ['user erase ID', 'user export ID [--out FILE]'],
   details: () =>
-    `The environment is set as for the server, DATA_DIR and the key above all. While the server runs, ask it instead:
-DELETE /admin/users/ID and GET /admin/users/ID/export.`,
+    `The environment is set as for the server, DATA_DIR and the key above all. A server that runs is asked: that needs
+HOST, PORT, ADMIN_TOKEN and TLS_CERT as it has them.`,
   options: { out: { type: 'string' } },
   run,
 };

@@ -26,11 +26,14 @@ export async function exportOwn(options: HttpOptions, request: Request, response
   await sendExport(options, await ownerOf(options, request, 'history'), request, response);
 }
 
+/** Whether there was anything of the user: an id that was typed wrong must not pass for one that is erased. */
+const HAD_DATA = 'Had-Data';
+
 /** Answers once no byte is left. */
 export async function deleteUser(options: HttpOptions, user: UserId, response: Response): Promise<void> {
-  await options.registry.erase(user);
+  const hadData = await options.registry.erase(user);
   options.log('erased', { user });
-  response.status(204).end();
+  response.status(204).set(HAD_DATA, String(hadData)).end();
 }
 
 export async function sendExport(
@@ -42,13 +45,15 @@ export async function sendExport(
   const { registry } = options;
   const lease = await registry.open(user);
   try {
-    const text = exportDocument(lease.document, await registry.seen.of(user), options.now());
+    const seen = await registry.seen.of(user);
+    const text = exportDocument(lease.document, seen, options.now());
     const first = await text.next(); // what fails is answered, as long as nothing was sent
     options.log('exported', { user });
     response.set({
       'Cache-Control': 'private, no-store',
       'Content-Type': 'application/json; charset=utf-8',
       'Content-Disposition': `attachment; filename="${user.replaceAll(/[^A-Za-z0-9._-]/g, '_')}.json"`,
+      [HAD_DATA]: String(lease.document.hasData || seen.length > 0),
     });
     const all = async function* () {
       yield first.value ?? '';

@@ -14,6 +14,7 @@ import { findInFiles } from '../../support/raw-files.js';
 import { startServer, type TestServer } from '../../support/server.js';
 import { bearer, JWT, tokenFor } from '../../support/tokens.js';
 import { openNative, useJson, useNative, useServer } from '../../support/use.js';
+import { PATIENCE } from '../../support/wait.js';
 import { withoutRoot } from '../../support/without-root.js';
 
 const ADMIN_TOKEN = 'admin-admin-admin';
@@ -262,8 +263,8 @@ describe('[P11] after a restore', () => {
     await json.next('ACK');
     const found = await useNative(third, 'anna', 'new');
     const all = ['json-later', 'ours', 'ours-later', 'plain-later'];
-    await found.until(() => Object.keys(found.json().patients ?? {}).length === all.length);
-    expect(Object.keys(found.json().patients ?? {}).sort()).toEqual(all);
+    const records = () => Object.keys(found.json().patients ?? {}).sort();
+    await expect.poll(records, { timeout: PATIENCE }).toEqual(all);
   });
 
   test('[P6] the server writes with Yjs ids that it did not have after the backup', async () => {

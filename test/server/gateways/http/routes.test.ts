@@ -112,7 +112,7 @@ describe('[H2] POST /api/sync/:userId', () => {
     expect(await collections(response)).toEqual(all);
     expect(response.headers.get('etag')).toBe((await get(server)).headers.get('etag'));
     expect(await collections(await get(server))).toEqual(all);
-    await desk.until(() => desk.store.appointments?.['7']);
+    await desk.until(() => desk.store.appointments?.['7'] && desk.store.notes?.n1);
     expect(desk.of('DATA_UPDATE').map(({ fromDevice }) => fromDevice)).toEqual(['fetcher', 'fetcher']);
   });
 

@@ -1,36 +1,56 @@
 /** Asks the server that runs, which alone can read its database. */
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { type ClientRequest, request } from 'node:http';
+import { type IncomingMessage, request } from 'node:http';
 import { connect, type Socket } from 'node:net';
-import { text } from 'node:stream/consumers';
+import { json, text } from 'node:stream/consumers';
 import { connect as connectTls } from 'node:tls';
 import type { Config } from '../config.js';
-import { SyncError } from '../errors.js';
 
 type Place = Pick<Config, 'host' | 'port' | 'tlsCert' | 'adminToken'>;
 
-const failed = (sentence: string, cause?: unknown): SyncError =>
-  new SyncError('BACKUP_FAILED', sentence, { cause });
+interface Order {
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly path: string;
+  readonly body?: unknown;
+}
+
+const failed = (sentence: string, cause?: unknown): Error => new Error(sentence, { cause });
 
 /** What it answers to this POST, parsed. */
 export async function askServer(place: Place, path: string, body: unknown): Promise<unknown> {
+  return await json(await answerOf(place, { method: 'POST', path, body })).catch(brokenOff);
+}
+
+/** Its answer, once that has begun and is a good one; the caller reads on. */
+export async function answerOf(place: Place, { method, path, body }: Order): Promise<IncomingMessage> {
   const socket = await connected(place);
   try {
-    const asked = request({
-      createConnection: () => socket,
-      method: 'POST',
-      path,
-      headers: {
-        Host: 'localhost',
-        'Content-Type': 'application/json',
-        ...(place.adminToken === '' ? {} : { Authorization: `Bearer ${place.adminToken}` }),
-      },
-    });
-    return await answerOf(asked, JSON.stringify(body));
-  } finally {
+    const response = await new Promise<IncomingMessage>((resolve, reject) => {
+      const asked = request({
+        createConnection: () => socket,
+        method,
+        path,
+        headers: {
+          Host: 'localhost',
+          'Content-Type': 'application/json',
+          ...(place.adminToken === '' ? {} : { Authorization: `Bearer ${place.adminToken}` }),
+        },
+      });
+      asked.once('error', reject).once('response', resolve);
+      asked.end(body === undefined ? undefined : JSON.stringify(body));
+    }).catch(brokenOff);
+    const status = response.statusCode ?? 0;
+    if (status !== 200 && status !== 204) throw failed(sentenceOf(status, await text(response)));
+    return response.once('close', () => socket.destroy());
+  } catch (error) {
     socket.destroy();
+    throw error;
   }
+}
+
+function brokenOff(cause: Error): never {
+  throw failed(`The server broke off (${cause.message}).`, cause);
 }
 
 const HERE: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
@@ -57,23 +77,6 @@ function connected({ host, port, tlsCert }: Place): Promise<Socket> {
       refuse(new Error('it shows another certificate than TLS_CERT'));
     }).once('error', refuse);
   });
-}
-
-async function answerOf(asked: ClientRequest, body: string): Promise<unknown> {
-  const answered = new Promise<string>((resolve, reject) => {
-    asked.once('error', reject);
-    asked.once('response', (response) => {
-      text(response).then((said) => {
-        if (response.statusCode === 200) resolve(said);
-        else reject(failed(sentenceOf(response.statusCode ?? 0, said)));
-      }, reject);
-    });
-  });
-  asked.end(body);
-  const said = await answered.catch((cause: Error) => {
-    throw cause instanceof SyncError ? cause : failed(`The server broke off (${cause.message}).`, cause);
-  });
-  return JSON.parse(said);
 }
 
 function sentenceOf(status: number, said: string): string {
