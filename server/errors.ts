@@ -122,3 +122,7 @@ export class SyncError extends Error {
 /** What a failure of the store is to a client. */
 export const notSaved = (cause: unknown): SyncError =>
   cause instanceof SyncError ? cause : new SyncError('NOT_SAVED', undefined, { cause });
+
+/** What is stored of a user is damaged; the reason is for the log. */
+export const corrupt = (reason: string): SyncError =>
+  new SyncError('DOCUMENT_CORRUPT', undefined, { cause: new Error(reason) });

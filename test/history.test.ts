@@ -5,7 +5,7 @@ import * as Y from 'yjs';
 import type { HistoryEntry } from '../server/documents/history/history-entry.js';
 import { type RecordImage, sameImage } from '../server/documents/records/record-image.js';
 import { keyOf, type RecordKey } from '../server/documents/records/record-key.js';
-import * as format from '../server/store/level/format.js';
+import * as format from '../server/store/format.js';
 import { EMPTY } from '../server/store/memory/memory-document.js';
 import type { Store } from '../server/store/store.js';
 import type { JsonRecord } from '../shared/json.js';

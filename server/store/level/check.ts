@@ -2,12 +2,12 @@
 import * as Y from 'yjs';
 import { SyncError } from '../../errors.js';
 import type { KeyRing } from '../encryption/key-ring.js';
-import { CipherVaults, plainVaults, type Vault, type Vaults } from './cipher.js';
+import { CipherVaults, plainVaults, type Vault, type Vaults } from '../encryption/vault.js';
+import * as format from '../format.js';
 import type { Database } from './database.js';
 import { type Progress, type ReadDocument, readDocument } from './document.js';
 import { checkKeys } from './encryption.js';
 import { openDatabase } from './folder.js';
-import * as format from './format.js';
 import { readHistory } from './history.js';
 import { ownerOf } from './key-owner.js';
 import { checkFormat } from './migrations.js';

@@ -1,7 +1,7 @@
 /** What the rows of a copied database say without any key: whose documents there are, how far, and what opens them. */
 import { createHash } from 'node:crypto';
+import * as format from '../format.js';
 import type { CopiedRow } from '../store.js';
-import * as format from './format.js';
 
 export class CopiedUsers {
   readonly #revisions = createHash('sha256');

@@ -31,7 +31,3 @@ export function readFailure(cause: unknown): SyncError {
 export function cantRead(cause: unknown): never {
   throw readFailure(cause);
 }
-
-export function corrupt(reason: string): SyncError {
-  return new SyncError('DOCUMENT_CORRUPT', undefined, { cause: new Error(reason) });
-}

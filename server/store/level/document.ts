@@ -1,11 +1,11 @@
 import type { Snapshot } from 'classic-level';
 import * as Y from 'yjs';
-import { SyncError } from '../../errors.js';
+import { corrupt, SyncError } from '../../errors.js';
 import { updateLength } from '../../protocol/scan.js';
+import { plainVaults, type Vault, type Vaults } from '../encryption/vault.js';
+import * as format from '../format.js';
 import type { Former, StoredDocument } from '../store.js';
-import { plainVaults, type Vault, type Vaults } from './cipher.js';
-import { corrupt, type Database, type Operation, put, readFailure } from './database.js';
-import * as format from './format.js';
+import { type Database, type Operation, put, readFailure } from './database.js';
 import { historyRemoval, readDevices } from './history.js';
 import { restOf } from './rest.js';
 

@@ -2,10 +2,10 @@ import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SyncError } from '../../errors.js';
 import { type KeyRing, wrappedWith } from '../encryption/key-ring.js';
-import { CipherVaults, type Vault } from './cipher.js';
+import { CipherVaults, type Vault } from '../encryption/vault.js';
+import * as format from '../format.js';
 import { type Database, del, type Operation, put, writeDurably } from './database.js';
 import { listUsers, type Progress } from './document.js';
-import * as format from './format.js';
 
 /** Says that a database is encrypted, or is about to be, and which master keys its users' keys may need. */
 export interface EncryptionMark {

@@ -1,8 +1,8 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import * as format from '../format.js';
 import { type Database, del, type Operation, put, readFailure, writeDurably } from './database.js';
 import { RESTORE } from './folder.js';
-import * as format from './format.js';
 
 /**
  * What takes a user out of the database, in one atomic batch: the key that opens the values and the values go, a

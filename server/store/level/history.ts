@@ -1,11 +1,11 @@
 import type { Snapshot } from 'classic-level';
 import type { DeviceKey } from '../../../shared/names.js';
-import { SyncError } from '../../errors.js';
+import { corrupt, SyncError } from '../../errors.js';
+import type { Vault, Vaults } from '../encryption/vault.js';
+import * as format from '../format.js';
 import { pageOf } from '../history-range.js';
 import type { Deletion, HistoryRow } from '../store.js';
-import type { Vault, Vaults } from './cipher.js';
-import { corrupt, type Database, del, isDamage, type Operation, readFailure } from './database.js';
-import * as format from './format.js';
+import { type Database, del, isDamage, type Operation, readFailure } from './database.js';
 
 /** What is kept of a user beside the document: its history, its deletions, its devices. */
 

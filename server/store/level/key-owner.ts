@@ -1,6 +1,6 @@
 /** Whose a key of the database is. */
 import * as decoding from 'lib0/decoding';
-import * as format from './format.js';
+import * as format from '../format.js';
 
 const OWN = '!sync!';
 /** Kinds with the user as all that follows, and with more behind it. */

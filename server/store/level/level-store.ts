@@ -2,6 +2,7 @@ import type { DeviceKey, UserId } from '../../../shared/names.js';
 import { notSaved, SyncError } from '../../errors.js';
 import { DISK_PATIENCE, DiskWatch, HANGS } from '../disk-watch.js';
 import type { KeyRing } from '../encryption/key-ring.js';
+import type { Vaults } from '../encryption/vault.js';
 import type {
   Commit,
   Deletion,
@@ -15,8 +16,8 @@ import type {
   StoreState,
 } from '../store.js';
 import { StoreCore } from '../store-core.js';
+import { tryUntil } from '../try-until.js';
 import { DatabaseAccess } from './access.js';
-import type { Vaults } from './cipher.js';
 import { Copies } from './copies.js';
 import { cantRead, type Database, type Operation, writeDurably } from './database.js';
 import { listUsers, readDocument, readFormer, usersAfter } from './document.js';
@@ -26,7 +27,7 @@ import { readDeletions, readHistory } from './history.js';
 import { Maintenance } from './maintenance.js';
 import * as notes from './notes.js';
 import { prepareDatabase } from './opening.js';
-import { type LevelStoreOptions, tryUntil } from './options.js';
+import type { LevelStoreOptions } from './options.js';
 import {
   type Held,
   operationsOf,

@@ -1,11 +1,11 @@
 import { SyncError } from '../../errors.js';
 import type { KeyRing } from '../encryption/key-ring.js';
+import { CipherVaults, type Vaults } from '../encryption/vault.js';
+import * as format from '../format.js';
 import { type DatabaseAccess, Turns } from './access.js';
-import { CipherVaults, type Vaults } from './cipher.js';
 import { type Database, del, type Operation, readFailure } from './database.js';
 import { type EncryptionMark, mustHave, noteKeysInUse, putMark, readMark, rewrapSome } from './encryption.js';
 import { erasureOf, removeLeftovers, rewriteRanges, type Staying } from './erasure.js';
-import * as format from './format.js';
 
 export interface MaintenanceOptions {
   readonly folder: string;

@@ -4,9 +4,9 @@
  */
 import { SyncError } from '../../errors.js';
 import { syncFolder } from '../../folders.js';
+import { FORMAT_KEY } from '../format.js';
 import { type Database, isDamage } from './database.js';
 import { adoptAll, type Progress } from './document.js';
-import { FORMAT_KEY } from './format.js';
 
 /**
  * Takes a database one format further, document by document, each in one atomic batch. It may end at any moment by a

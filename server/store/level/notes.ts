@@ -1,6 +1,6 @@
-import type { Vault, Vaults } from './cipher.js';
+import type { Vault, Vaults } from '../encryption/vault.js';
+import { noteKey, plainVisitKey, seal, seenKey, unseal, wrappedKey } from '../format.js';
 import { type Database, type Operation, put } from './database.js';
-import { noteKey, plainVisitKey, seal, seenKey, unseal, wrappedKey } from './format.js';
 
 /** `null` where there is none, or its bytes are damaged. */
 export const readNote = (db: Database, name: string): Promise<Uint8Array | null> => readAt(db, noteKey(name));

@@ -1,5 +1,6 @@
 import type { KeyRing } from '../encryption/key-ring.js';
-import { CipherVaults, plainVaults, type Vaults } from './cipher.js';
+import { CipherVaults, plainVaults, type Vaults } from '../encryption/vault.js';
+import * as format from '../format.js';
 import { type Database, del, writeDurably } from './database.js';
 import type { Progress } from './document.js';
 import {
@@ -12,7 +13,6 @@ import {
 } from './encryption.js';
 import { removeCutOff, removeLeftovers, rewriteRanges, type Staying, unfinishedErasures } from './erasure.js';
 import { openDatabase } from './folder.js';
-import * as format from './format.js';
 import { checkFormat, migrate } from './migrations.js';
 
 export interface Opening {

@@ -1,13 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import * as Y from 'yjs';
 import type { DeviceKey, UserId } from '../../../shared/names.js';
+import type { Vault } from '../encryption/vault.js';
+import * as format from '../format.js';
 import type { Job } from '../group-writer.js';
-import { historyFromAfter, historyFromPruned, numbered } from '../history-range.js';
+import { numbered } from '../history-range.js';
+import { afterCommit, afterPruning, afterSnapshot, isSameRow } from '../row-changes.js';
 import type { Commit, Deletion, RestRow, Snapshot } from '../store.js';
-import type { Vault } from './cipher.js';
 import { del, type Operation, put } from './database.js';
 import { putStateVector } from './document.js';
-import * as format from './format.js';
 import { historyRemoval } from './history.js';
 import { putRest } from './rest.js';
 import { putView } from './view.js';
@@ -45,8 +46,7 @@ export function withKey(user: UserId, { vault }: Held, plan: Plan): Plan {
 
 export function planCommit(user: UserId, { row, vault }: Held, commit: Commit): Plan {
   const { update, history = [], devices } = commit;
-  const last = update === null ? row.last : row.last + 1;
-  const after = { ...rowAfter(row, commit, history.length), last };
+  const after = afterCommit(row, commit);
   const operations = [
     ...(update === null ? [] : updateOperations(user, { row, vault }, update)),
     ...historyRemoval(user, row, after),
@@ -56,7 +56,7 @@ export function planCommit(user: UserId, { row, vault }: Held, commit: Commit): 
   ];
   return {
     operations,
-    row: isSame(row, after) ? null : after,
+    row: isSameRow(row, after) ? null : after,
     memory: copied(commit.memory),
     devices: devices && allCopied(devices),
   };
@@ -70,12 +70,10 @@ function updateOperations(user: UserId, { row, vault }: Held, update: Uint8Array
 }
 
 export function planCompaction(user: UserId, { row, vault }: Held, snapshot: Snapshot): Plan {
-  const { replaces } = snapshot;
-  if (replaces !== undefined) return planPartCompaction(user, { row, vault }, snapshot, replaces);
-  const clock = row.last + 1;
+  if (snapshot.replaces !== undefined) return planPartCompaction(user, { row, vault }, snapshot);
   const { epoch } = snapshot;
-  const remembered = epoch === undefined ? row.epoch : format.checkOf(epoch);
-  const after = { ...rowAfter(row, snapshot, 0), epoch: remembered, first: clock, last: clock };
+  const after = afterSnapshot(row, snapshot);
+  const clock = after.last;
   const operations = [
     ...(epoch === undefined ? [] : [putSealed(vault, format.epochKey(user), epoch)]),
     putSealed(vault, format.updateKey(user, clock), snapshot.update),
@@ -87,20 +85,16 @@ export function planCompaction(user: UserId, { row, vault }: Held, snapshot: Sna
 }
 
 /** The snapshot takes the place of the last update that it replaces, so that no clock is left out. */
-function planPartCompaction(
-  user: UserId,
-  { row, vault }: Held,
-  { update, stateVector }: Snapshot,
-  replaces: number,
-): Plan {
-  const clock = row.first + replaces - 1;
-  if (replaces < 1 || clock > row.last) throw new Error('a snapshot of updates that are not stored');
+function planPartCompaction(user: UserId, { row, vault }: Held, snapshot: Snapshot): Plan {
+  const { update, stateVector } = snapshot;
+  const after = afterSnapshot(row, snapshot);
+  const clock = after.first;
   const operations = [
     putSealed(vault, format.updateKey(user, clock), update),
     putStateVector(vault, user, clock, stateVector),
   ];
   for (let old = row.first; old < clock; old += 1) operations.push(del(format.updateKey(user, old)));
-  return { operations, row: { ...row, first: clock } };
+  return { operations, row: after };
 }
 
 export function planPruning(
@@ -109,7 +103,7 @@ export function planPruning(
   upTo: number,
   deletions: readonly Deletion[],
 ): Plan {
-  const after = { ...row, historyFrom: historyFromPruned(row, upTo) };
+  const after = afterPruning(row, upTo);
   const remembered = deletions.map(({ collection, id, revision, at }) => {
     const name = format.deletionName(collection, id);
     const key = vault.namedKey('deleted', user, name);
@@ -117,7 +111,7 @@ export function planPruning(
   });
   return {
     operations: [...historyRemoval(user, row, after), ...remembered],
-    row: isSame(row, after) ? null : after,
+    row: isSameRow(row, after) ? null : after,
   };
 }
 
@@ -138,25 +132,8 @@ export const planDevices = (devices: ReadonlyMap<DeviceKey, Uint8Array | null>):
   devices: allCopied(devices),
 });
 
-function rowAfter(row: format.Row, { revision, memory }: Commit | Snapshot, entries: number): format.Row {
-  return {
-    ...row,
-    revision,
-    memory: memory === undefined ? row.memory : format.checkOf(memory),
-    historyFrom: historyFromAfter(row, revision, entries),
-  };
-}
-
 const allCopied = (devices: ReadonlyMap<DeviceKey, Uint8Array | null>) =>
   new Map([...devices].map(([device, state]) => [device, copied(state)]));
-
-const isSame = (one: format.Row, two: format.Row): boolean =>
-  one.first === two.first &&
-  one.last === two.last &&
-  one.revision === two.revision &&
-  one.memory === two.memory &&
-  one.epoch === two.epoch &&
-  one.historyFrom === two.historyFrom;
 
 function copied<T extends null | undefined>(bytes: Uint8Array | T): Uint8Array | T {
   return bytes instanceof Uint8Array ? new Uint8Array(bytes) : bytes;

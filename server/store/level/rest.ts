@@ -1,15 +1,11 @@
 /** What is noted of a document so that it need not be loaded (N2), and whether that still holds. */
-import * as decoding from 'lib0/decoding';
-import * as encoding from 'lib0/encoding';
 import type { UserId } from '../../../shared/names.js';
-import { SyncError } from '../../errors.js';
+import { corrupt, SyncError } from '../../errors.js';
+import type { Vault, Vaults } from '../encryption/vault.js';
+import * as format from '../format.js';
+import { decodeRest, encodeRest, isSame, type Place } from '../rest-format.js';
 import type { RestRow } from '../store.js';
-import type { Vault, Vaults } from './cipher.js';
-import { corrupt, type Database, type Operation, put, readFailure } from './database.js';
-import * as format from './format.js';
-
-/** The row of the document when it was noted: as long as it is the same, nothing was committed since. */
-export type Place = Pick<format.Row, 'first' | 'last' | 'revision'>;
+import { type Database, type Operation, put, readFailure } from './database.js';
 
 /** What is noted, as it is stored, and what opens it. */
 export interface SealedRest {
@@ -28,39 +24,9 @@ export interface ReadRest extends FoundRest {
   readonly sealed: SealedRest;
 }
 
-const VERSION = 1;
-const IS_WHOLE = 1;
-const HAS_VIEW = 2;
-
 export function putRest(user: UserId, row: format.Row, vault: Vault, rest: RestRow): Operation {
   const key = format.restKey(user);
-  const bytes = encoding.encode((encoder) => {
-    const isWhole = rest.isWhole && row.first === row.last ? IS_WHOLE : 0;
-    const flags = isWhole + (rest.hasView ? HAS_VIEW : 0);
-    for (const number of [VERSION, row.first, row.last, row.revision, flags]) {
-      encoding.writeVarUint(encoder, number);
-    }
-    encoding.writeVarUint8Array(encoder, rest.stateVector);
-    encoding.writeVarUint8Array(encoder, rest.deletions);
-    // Behind what an earlier version reads; 0 is not known.
-    for (const number of [rest.bytes ?? 0, rest.changedAt ?? 0]) encoding.writeVarUint(encoder, number);
-  });
-  return put(key, vault.seal(bytes, key));
-}
-
-function decodeRest(encoded: Uint8Array): { rest: RestRow; place: Place } | null {
-  const decoder = decoding.createDecoder(encoded);
-  const number = () => decoding.readVarUint(decoder);
-  if (number() !== VERSION) return null;
-  const place = { first: number(), last: number(), revision: number() };
-  const flags = number();
-  const [isWhole, hasView] = [(flags & IS_WHOLE) !== 0, (flags & HAS_VIEW) !== 0];
-  const stateVector = decoding.readVarUint8Array(decoder);
-  const deletions = decoding.readVarUint8Array(decoder);
-  const known = () => (decoding.hasContent(decoder) && number()) || undefined;
-  const [bytes, changedAt] = [known(), known()];
-  const rest = { revision: place.revision, stateVector, deletions, isWhole, hasView, bytes, changedAt };
-  return { rest, place };
+  return put(key, vault.seal(encodeRest(row, rest), key));
 }
 
 /** What is noted, where the row of the document is still the one of then. */
@@ -161,9 +127,6 @@ function findOne(
     return null; // a load says what is wrong
   }
 }
-
-export const isSame = (one: Place, two: Place): boolean =>
-  one.first === two.first && one.last === two.last && one.revision === two.revision;
 
 /**
  * While the server was down y-leveldb may have written, and left the row as it is. Where it has merged the document

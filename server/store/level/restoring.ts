@@ -1,11 +1,11 @@
 /** A database is made of the rows of a backup, and what was erased since is erased in it, too. */
 import { join } from 'node:path';
 import { SyncError } from '../../errors.js';
+import * as format from '../format.js';
 import type { CopiedRow } from '../store.js';
 import { type Database, put, writeDurably } from './database.js';
 import { deletionsIn, erasureOf } from './erasure.js';
 import { openDatabase } from './folder.js';
-import * as format from './format.js';
 
 type Rows = AsyncIterable<readonly CopiedRow[]>;
 

@@ -1,31 +1,15 @@
 /** What connections that speak JSON need of a document at rest: its records as JSON, and what is known of a device (L1). */
-import * as decoding from 'lib0/decoding';
-import * as encoding from 'lib0/encoding';
 import type { DeviceKey, UserId } from '../../../shared/names.js';
-import type { SyncError } from '../../errors.js';
-import type { Vault, Vaults } from './cipher.js';
-import { corrupt, type Database, type Operation, put, readFailure } from './database.js';
-import * as format from './format.js';
-import { isSame, type Place } from './rest.js';
-
-const VERSION = 1;
+import { corrupt, type SyncError } from '../../errors.js';
+import type { Vault, Vaults } from '../encryption/vault.js';
+import * as format from '../format.js';
+import { decodeView, encodeView, isSame } from '../rest-format.js';
+import { type Database, type Operation, put, readFailure } from './database.js';
 
 /** Written in one batch with what is noted of the document; it counts as long as that does. */
 export function putView(user: UserId, row: format.Row, vault: Vault, view: Uint8Array): Operation {
   const key = format.viewKey(user);
-  const bytes = encoding.encode((encoder) => {
-    for (const number of [VERSION, row.first, row.last, row.revision]) encoding.writeVarUint(encoder, number);
-    encoding.writeUint8Array(encoder, view);
-  });
-  return put(key, vault.seal(bytes, key));
-}
-
-function decodeView(bytes: Uint8Array): { view: Uint8Array; place: Place } | null {
-  const decoder = decoding.createDecoder(bytes);
-  const number = () => decoding.readVarUint(decoder);
-  if (number() !== VERSION) return null;
-  const place = { first: number(), last: number(), revision: number() };
-  return { view: decoding.readTailAsUint8Array(decoder), place };
+  return put(key, vault.seal(encodeView(row, view), key));
 }
 
 export interface ViewQuestion {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
 import { KeyRing, newKey } from '../../../server/store/encryption/key-ring.js';
-import { updateKey } from '../../../server/store/level/format.js';
+import { updateKey } from '../../../server/store/format.js';
 import { LevelStore } from '../../../server/store/level/level-store.js';
 import { command, documentsIn, useRoom } from '../../support/backups.js';
 import { changeByte, editDatabase } from '../../support/level-fixture.js';

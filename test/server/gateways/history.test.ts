@@ -2,7 +2,7 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import * as Y from 'yjs';
 import { collectingLog } from '../../../server/log.js';
-import * as format from '../../../server/store/level/format.js';
+import * as format from '../../../server/store/format.js';
 import { MemoryStore } from '../../../server/store/memory/memory-store.js';
 import type { Collections } from '../../../shared/json.js';
 import { historyProblems, readHistory, readHistoryPage, type ShownEntry } from '../../support/history.js';

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import * as format from '../../../server/store/level/format.js';
+import * as format from '../../../server/store/format.js';
 import type { LevelStore } from '../../../server/store/level/level-store.js';
 import type { Deletion } from '../../../server/store/store.js';
 import type { DeviceId, UserId } from '../../../shared/names.js';

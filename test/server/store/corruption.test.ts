@@ -3,8 +3,8 @@ import { mkdir, readdir, readFile, rename, rm, truncate, writeFile } from 'node:
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { KeyRing, newKey } from '../../../server/store/encryption/key-ring.js';
+import { memoryKey, rowKey, stateVectorKey, updateKey } from '../../../server/store/format.js';
 import { repairDatabase } from '../../../server/store/level/folder.js';
-import { memoryKey, rowKey, stateVectorKey, updateKey } from '../../../server/store/level/format.js';
 import { LevelStore } from '../../../server/store/level/level-store.js';
 import { findLogDamage } from '../../../server/store/level/log.js';
 import { changeByte, databaseOf, LevelFixture } from '../../support/level-fixture.js';

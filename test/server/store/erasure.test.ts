@@ -4,7 +4,7 @@ import { ClassicLevel } from 'classic-level';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { LeveldbPersistence } from 'y-leveldb';
 import { KeyRing, newKey } from '../../../server/store/encryption/key-ring.js';
-import * as format from '../../../server/store/level/format.js';
+import * as format from '../../../server/store/format.js';
 import type { LevelStore } from '../../../server/store/level/level-store.js';
 import type { DeviceId, UserId } from '../../../shared/names.js';
 import { seededRandom } from '../../support/hostile.js';

@@ -3,8 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { PROBE_KEY } from '../../../server/store/format.js';
 import type { Operation } from '../../../server/store/level/database.js';
-import { PROBE_KEY } from '../../../server/store/level/format.js';
 import { databaseOf, LevelFixture } from '../../support/level-fixture.js';
 import { Author, notesOf, stateReached, user, writeNotes } from '../../support/notes.js';
 

@@ -1,5 +1,5 @@
 import { afterEach, expect, it } from 'vitest';
-import { historyRange } from '../../../server/store/level/format.js';
+import { historyRange } from '../../../server/store/format.js';
 import type { LevelStore } from '../../../server/store/level/level-store.js';
 import type { StoredDocument } from '../../../server/store/store.js';
 import type { UserId } from '../../../shared/names.js';

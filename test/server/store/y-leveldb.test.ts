@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { LeveldbPersistence } from 'y-leveldb';
 import * as Y from 'yjs';
-import { FORMAT_KEY, rowKey, stateVectorKey, updateKey } from '../../../server/store/level/format.js';
+import { FORMAT_KEY, rowKey, stateVectorKey, updateKey } from '../../../server/store/format.js';
 import { changeByte, databaseOf, editDatabase, LevelFixture } from '../../support/level-fixture.js';
 import { Author, notesOf, user, writeNotes } from '../../support/notes.js';
 

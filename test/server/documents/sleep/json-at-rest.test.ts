@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import * as Y from 'yjs';
-import { viewKey } from '../../../../server/store/level/format.js';
+import { viewKey } from '../../../../server/store/format.js';
 import type { CollectionName, RecordId } from '../../../../shared/names.js';
 import { writeRecord } from '../../../../shared/records.js';
 import { changeByte, databaseOf, LevelFixture } from '../../../support/level-fixture.js';

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { KeyRing, newKey } from '../../../../server/store/encryption/key-ring.js';
-import * as format from '../../../../server/store/level/format.js';
+import * as format from '../../../../server/store/format.js';
 import { changeByte, LevelFixture } from '../../../support/level-fixture.js';
 import { Author, notesOf, text, user } from '../../../support/notes.js';
 import { findInFiles } from '../../../support/raw-files.js';

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { keyEncoding } from 'y-leveldb';
 import * as Y from 'yjs';
 import { updateLength } from '../../../../server/protocol/scan.js';
-import * as format from '../../../../server/store/level/format.js';
+import * as format from '../../../../server/store/format.js';
 import { Author } from '../../../support/notes.js';
 import { runs } from '../../../support/runs.js';
 import { anyText } from '../../../support/texts.js';

@@ -1,8 +1,8 @@
 import * as encoding from 'lib0/encoding';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { LeveldbPersistence } from 'y-leveldb';
+import * as format from '../../../../server/store/format.js';
 import type { Operation } from '../../../../server/store/level/database.js';
-import * as format from '../../../../server/store/level/format.js';
 import type { LevelStore } from '../../../../server/store/level/level-store.js';
 import type { Deletion, Store } from '../../../../server/store/store.js';
 import type { DeviceId, UserId } from '../../../../shared/names.js';

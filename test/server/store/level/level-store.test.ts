@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { KeyRing, newKey } from '../../../../server/store/encryption/key-ring.js';
-import { updateKey, updateRange } from '../../../../server/store/level/format.js';
+import { updateKey, updateRange } from '../../../../server/store/format.js';
 import type { LevelStore } from '../../../../server/store/level/level-store.js';
 import type { UserId } from '../../../../shared/names.js';
 import { storeContract } from '../../../contract/store-contract.js';

@@ -1,7 +1,7 @@
 /** The format of a database, and how it becomes the next one. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { FORMAT_KEY } from '../../../../server/store/format.js';
 import type { Database } from '../../../../server/store/level/database.js';
-import { FORMAT_KEY } from '../../../../server/store/level/format.js';
 import { checkFormat, FORMAT, type Migration, migrate } from '../../../../server/store/level/migrations.js';
 import { editDatabase, LevelFixture } from '../../../support/level-fixture.js';
 import { notesOf, user, writeNotes } from '../../../support/notes.js';

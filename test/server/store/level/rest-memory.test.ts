@@ -1,7 +1,7 @@
 /** Rest rows at hand (decision 045). */
 import { afterEach, describe, expect, it } from 'vitest';
 import { KeyRing, newKey } from '../../../../server/store/encryption/key-ring.js';
-import { updateKey } from '../../../../server/store/level/format.js';
+import { updateKey } from '../../../../server/store/format.js';
 import type { LevelStore } from '../../../../server/store/level/level-store.js';
 import { readRests } from '../../../../server/store/level/rest.js';
 import { RestMemory } from '../../../../server/store/level/rest-memory.js';

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { LeveldbPersistence } from 'y-leveldb';
 import { KeyRing, newKey } from '../../../../server/store/encryption/key-ring.js';
-import { restKey, rowKey } from '../../../../server/store/level/format.js';
+import { restKey, rowKey } from '../../../../server/store/format.js';
 import { changeByte, databaseOf, editDatabase, LevelFixture } from '../../../support/level-fixture.js';
 import { Author, notesOf, putToRest, user } from '../../../support/notes.js';
 import { findInFiles } from '../../../support/raw-files.js';

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { LeveldbPersistence } from 'y-leveldb';
 import { KeyRing, newKey } from '../../../../server/store/encryption/key-ring.js';
-import { rowKey, viewKey } from '../../../../server/store/level/format.js';
+import { rowKey, viewKey } from '../../../../server/store/format.js';
 import type { Store } from '../../../../server/store/store.js';
 import type { DeviceKey, UserId } from '../../../../shared/names.js';
 import { changeByte, databaseOf, editDatabase, LevelFixture } from '../../../support/level-fixture.js';

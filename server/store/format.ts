@@ -1,11 +1,12 @@
 import { crc32 } from 'node:zlib';
 import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
-import { encoded } from '../../protocol/bytes.js';
-import type { Deletion } from '../store.js';
+import { encoded } from '../protocol/bytes.js';
+import type { Deletion } from './store.js';
 
 /**
- * The bytes of the database. Updates and state vectors have the keys of y-leveldb, byte for byte, so that it
+ * Where each value belongs, and its bytes. These are the keys of a LevelDB, and in every store the place that a
+ * value is sealed for. Updates and state vectors have the keys of y-leveldb, byte for byte, so that it
  * can read what is written here. Keys of our own start with `!`: y-leveldb's start with 0, so none of its range
  * scans meets one.
  */

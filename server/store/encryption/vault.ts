@@ -9,9 +9,9 @@ import {
 } from 'node:crypto';
 import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
-import { KEY_BYTES, type KeyRing } from '../encryption/key-ring.js';
-import { corrupt } from './database.js';
-import * as format from './format.js';
+import { corrupt } from '../../errors.js';
+import * as format from '../format.js';
+import { KEY_BYTES, type KeyRing } from './key-ring.js';
 
 /**
  * How the values of one user are stored: with a checksum, or encrypted. Both cover the key of the database, which
