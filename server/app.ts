@@ -8,7 +8,7 @@ import { type BroughtBack, restoreUser, type UserBackup } from './backup/user-re
 import { ServerClock, SYSTEM_TIME, type TimeSource } from './clock.js';
 import type { Config } from './config.js';
 import { DamagedDocuments } from './damaged-documents.js';
-import { Compactions } from './documents/compaction/compactions.js';
+import { RewritingWorkers } from './documents/epochs/rewriting-workers.js';
 import { exportDocument } from './documents/export.js';
 import { DryRuns } from './documents/intake/dry-run.js';
 import type { DocumentRegistry, RegistryOptions } from './documents/registry.js';
@@ -116,7 +116,7 @@ class SyncServer implements App {
   readonly #log: Log;
   readonly #foundation: Foundation;
   readonly #dryRuns = new DryRuns();
-  readonly #compactions = new Compactions();
+  readonly #rewritingWorkers = new RewritingWorkers();
   readonly #registry: DocumentRegistry;
   readonly #listener: Listener;
   readonly #metrics = new Metrics();
@@ -147,7 +147,7 @@ class SyncServer implements App {
     this.#damaged = new DamagedDocuments(log, now);
     const quotas = new Quotas(config, log, uptime);
     const turns = new Turns({ ...config, clock: TURN_CLOCK, rateOf: (user) => quotas.rateOf(user) });
-    const work = { store, dryRuns: this.#dryRuns, compactions: this.#compactions, turns };
+    const work = { store, dryRuns: this.#dryRuns, rewritingWorkers: this.#rewritingWorkers, turns };
     this.#registry = registryOf(config, log, clock, { ...work, ...this.#follow(log) });
     this.#overload = this.#watchLoad(turns, backlog);
     const shared = {
@@ -272,7 +272,7 @@ class SyncServer implements App {
     const stopped = new Promise<void>((resolve) => server.close(() => resolve()));
     this.#gateway.stopReading();
     this.#dryRuns.close();
-    this.#compactions.close();
+    this.#rewritingWorkers.close();
     const saved = this.#flush().then(() => this.#registry.documents.every(({ isBusy }) => !isBusy));
     const durable = await withTimeout(saved, shutdownTimeout, false);
     const end = performance.now() + LAST_STEPS;

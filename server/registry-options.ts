@@ -9,7 +9,10 @@ import { NEVER } from './option-kinds.js';
 
 const DAY = 86_400_000;
 
-type Work = Pick<RegistryOptions, 'store' | 'dryRuns' | 'compactions' | 'turns' | 'onFailed' | 'onRewritten'>;
+type Work = Pick<
+  RegistryOptions,
+  'store' | 'dryRuns' | 'rewritingWorkers' | 'turns' | 'onFailed' | 'onRewritten'
+>;
 
 export function registryOf(config: Config, log: Log, clock: ServerClock, work: Work): DocumentRegistry {
   return new DocumentRegistry({

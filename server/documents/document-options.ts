@@ -3,8 +3,8 @@ import type { UserId } from '../../shared/names.js';
 import type { SyncError } from '../errors.js';
 import type { Store } from '../store/store.js';
 import type { DurableChange } from './changes.js';
-import type { Compactions } from './compaction/compactions.js';
 import type { CompactionSizes } from './compaction/stored-size.js';
+import type { RewritingWorkers } from './epochs/rewriting-workers.js';
 import type { DryRuns } from './intake/dry-run.js';
 import type { QuotaLimits } from './intake/quota.js';
 import type { DeviceStates } from './json-devices/devices.js';
@@ -20,10 +20,10 @@ export interface DocumentOptions extends ReplicaOptions {
   readonly dryRuns?: DryRuns;
   /** When something is done for this user; without it, at once. */
   readonly turns?: Turns;
-  /** Where large documents are loaded step by step; without it, all are at once. */
+  /** Where large documents are loaded and compacted step by step; without it, all are at once. */
   readonly slices?: Slices;
-  /** Where large documents are compacted; without it, all are at once. */
-  readonly compactions?: Compactions;
+  /** Where large documents are written anew; without it, all are at once. */
+  readonly rewritingWorkers?: RewritingWorkers;
   /** Yjs client ids that a document may have before it is written anew; left out, `MANY_CLIENTS`. */
   readonly manyClients?: number;
   readonly compactUpdates: number;

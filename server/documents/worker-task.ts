@@ -5,7 +5,7 @@ export class WorkerTask<Outcome> {
   readonly #worker: Worker;
 
   /** @param memory that it may use, in bytes */
-  constructor(file: 'intake/dry-run-worker' | 'compaction/worker', task: unknown, memory: number) {
+  constructor(file: 'intake/dry-run-worker' | 'epochs/rewriting-worker', task: unknown, memory: number) {
     this.#worker = startWorker(file, task, memory);
   }
 

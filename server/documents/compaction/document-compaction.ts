@@ -1,13 +1,19 @@
-/** How the stored updates of a document become one: at once where it is small, else in a worker while it goes on. */
+/** How the stored updates of a document become one: at once where it is small, else in steps while it goes on. */
+import * as Y from 'yjs';
 import type { UserId } from '../../../shared/names.js';
-import type { Snapshot, StoredDocument } from '../../store/store.js';
+import type { Snapshot } from '../../store/store.js';
 import type { Committer } from '../committer.js';
 import type { DocumentOptions } from '../document-options.js';
 import type { Gate } from '../gate.js';
 import type { HistoryWindow } from '../history/history-window.js';
+import { encodeInSteps } from '../loading/encode-in-steps.js';
+import type { Slices } from '../loading/slices.js';
+import type { Replica } from '../replica.js';
 import type { ReplicaHolder } from '../replica-holder.js';
-import { type CompactedOf, type Compactions, SMALL_DOCUMENT } from './compactions.js';
-import { bytesOf, type CompactionSizes, type StoredSize } from './stored-size.js';
+import type { Amount, CompactionSizes, StoredSize } from './stored-size.js';
+
+/** Up to this size, in bytes, encoding takes no longer than a few small edits and is done at once. */
+export const SMALL_DOCUMENT = 256 * 1_024;
 
 /** A document that nobody changes is compacted when a tenth of what makes it due otherwise has come. */
 export const REST_SHARE = 0.1;
@@ -23,6 +29,12 @@ export interface CompactionParts {
   readonly history: HistoryWindow;
 }
 
+/** What was read of a document in steps. */
+interface Taken extends Pick<Snapshot, 'update' | 'stateVector'> {
+  readonly of: Replica;
+  readonly replaces: Amount;
+}
+
 export class DocumentCompaction {
   readonly #parts: CompactionParts;
   readonly #options: DocumentOptions;
@@ -33,7 +45,7 @@ export class DocumentCompaction {
     this.#options = options;
   }
 
-  /** Whether it goes on in a worker. */
+  /** Whether it goes on in steps. */
   get isUnderWay(): boolean {
     return this.#isUnderWay;
   }
@@ -57,9 +69,9 @@ export class DocumentCompaction {
   run(least = 2): void {
     const { size, gate, replicas, history } = this.#parts;
     if (size.updates < least || this.#isUnderWay || !gate.isInOrder) return;
-    const { compactions } = this.#options;
-    if (compactions !== undefined && size.bytes > SMALL_DOCUMENT) {
-      void this.#runApart(compactions);
+    const { slices } = this.#options;
+    if (slices !== undefined && size.bytes > SMALL_DOCUMENT) {
+      void this.#runInSteps(slices);
       return;
     }
     const snapshot = { ...replicas.current.snapshot(), revision: history.revision };
@@ -67,20 +79,31 @@ export class DocumentCompaction {
   }
 
   /** What comes in meanwhile stays behind the snapshot. Where it fails, what is stored stays as it is. */
-  async #runApart(compactions: Compactions): Promise<void> {
+  async #runInSteps(slices: Slices): Promise<void> {
     const { size, gate, replicas } = this.#parts;
     this.#isUnderWay = true;
-    const compacted = await compactions.run(replicas.load).catch(() => null);
+    const taken = await slices.run(this.#inSteps()).catch(() => null);
     this.#isUnderWay = false;
-    if (compacted === null) size.putOff();
-    else gate.whenReady(() => gate.isInOrder && this.#storeCompacted(compacted));
+    if (taken === null) size.putOff();
+    else {
+      // A document that was left halfway was thrown away, and what was read of it must be, too.
+      gate.whenReady(() => gate.isInOrder && taken.of === replicas.current && this.#storeTaken(taken));
+    }
   }
 
-  /** Whatever was written since, the oldest updates are still those that were loaded. */
-  #storeCompacted({ of: { updates: old }, update, stateVector }: CompactedOf<StoredDocument>): void {
-    const { length: replaces } = old;
-    const sizes = this.#parts.size.replaceBy(update, { updates: replaces, bytes: bytesOf(old) });
-    this.#store({ update, stateVector, replaces, revision: 0 }, sizes);
+  /** Whatever is written between two steps, the oldest updates are those that were there at the first. */
+  *#inSteps(): Generator<void, Taken> {
+    const { size, replicas } = this.#parts;
+    const { updates, bytes } = size;
+    const of = replicas.current;
+    const stateVector = Y.encodeStateVector(of.doc);
+    const update = yield* encodeInSteps(of.doc, new Map());
+    return { update, stateVector, of, replaces: { updates, bytes } };
+  }
+
+  #storeTaken({ update, stateVector, replaces }: Taken): void {
+    const sizes = this.#parts.size.replaceBy(update, replaces);
+    this.#store({ update, stateVector, replaces: replaces.updates, revision: 0 }, sizes);
   }
 
   #store(snapshot: Snapshot, sizes: CompactionSizes): void {

@@ -19,7 +19,7 @@ interface CompactionLimits {
 }
 
 /** Some stored updates. */
-interface Amount {
+export interface Amount {
   readonly updates: number;
   readonly bytes: number;
 }

@@ -62,7 +62,7 @@ export class DocumentRewriting {
 
   /** Nothing is under way, and nobody would have to wait for a worker that others have. */
   get isPossible(): boolean {
-    return this.#parts.rest.isCalm && (this.#options.compactions?.isFree ?? true);
+    return this.#parts.rest.isCalm && (this.#options.rewritingWorkers?.isFree ?? true);
   }
 
   /**
@@ -91,15 +91,15 @@ export class DocumentRewriting {
     return sizes;
   }
 
-  /** A large one is made in a worker, as a compaction is. */
+  /** A large one is made in a worker. */
   async #make(client: number): Promise<Anew | null> {
     const { replicas, size } = this.#parts;
-    const { compactions } = this.#options;
+    const { rewritingWorkers: workers } = this.#options;
     const { epoch, doc } = replicas.current;
     if (epoch?.retires(client)) return null;
     try {
-      if (compactions === undefined || size.bytes <= SMALL) return writtenAnew(doc, client);
-      const made = await compactions.run(async () => ({ ...(await replicas.load()), rewriteAs: client }));
+      if (workers === undefined || size.bytes <= SMALL) return writtenAnew(doc, client);
+      const made = await workers.run(async () => ({ ...(await replicas.load()), client }));
       if (made !== null) return made;
     } catch (error) {
       if (!(error instanceof NotRewritable)) throw error;

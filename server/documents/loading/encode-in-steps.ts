@@ -28,15 +28,16 @@ export function lacksMuch(doc: Y.Doc, has: StateVector): boolean {
 export function* encodeInSteps(doc: Y.Doc, has: StateVector, step = STEP): Generator<void, Uint8Array> {
   const sections = sectionsOf(doc, has).sort((a, b) => b.client - a.client);
   const update = encoding.createEncoder();
+  // Of a client that has every struct, Yjs writes what was deleted alone, behind a zero.
+  const deletions = Y.encodeStateAsUpdate(doc, Y.encodeStateVector(doc)).subarray(1);
+  yield;
   encoding.writeVarUint(update, sections.length);
   for (const section of sections) {
     const { count, parts } = yield* encodeSection(doc, section, step);
     for (const number of [count, section.client, section.from]) encoding.writeVarUint(update, number);
     for (const part of parts) encoding.writeUint8Array(update, part);
   }
-  // Of a client that has every struct, Yjs writes what was deleted alone, behind a zero.
-  encoding.writeUint8Array(update, Y.encodeStateAsUpdate(doc, Y.encodeStateVector(doc)).subarray(1));
-  yield;
+  encoding.writeUint8Array(update, deletions);
   return encoding.toUint8Array(update);
 }
 

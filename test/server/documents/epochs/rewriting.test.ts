@@ -1,8 +1,8 @@
 /** Documents that are written anew, with native devices around them (P10). */
 import { describe, expect, onTestFinished, test } from 'vitest';
 import * as Y from 'yjs';
-import { Compactions } from '../../../../server/documents/compaction/compactions.js';
 import { MANY_CLIENTS } from '../../../../server/documents/epochs/document-rewriting.js';
+import { RewritingWorkers } from '../../../../server/documents/epochs/rewriting-workers.js';
 import type { RegistryOptions } from '../../../../server/documents/registry.js';
 import { SyncError } from '../../../../server/errors.js';
 import { MemoryStore } from '../../../../server/store/memory/memory-store.js';
@@ -301,9 +301,9 @@ describe('[P10] a large document', () => {
     const doc = longLived();
     for (let n = 0; n < 8_000; n++)
       doc.getMap('patients').set(`p${n}`, new Y.Map([...'abcdefgh'].map((key) => [key, `value ${n}`])));
-    const compactions = new Compactions();
-    onTestFinished(() => compactions.close());
-    const world = await worldOf(doc, { compactions });
+    const rewritingWorkers = new RewritingWorkers();
+    onTestFinished(() => rewritingWorkers.close());
+    const world = await worldOf(doc, { rewritingWorkers });
     const { document, release } = await world.registry.open(ANNA);
     const rewriting = document.rewriting.run(77, () => world.phone.session.fail(new SyncError('REWRITTEN')));
     expect(document.isPaused).toBe(true);

@@ -1,12 +1,12 @@
-/** Large documents are compacted in a worker, while they are used (P4). */
+/** Large documents are compacted in steps, while they are used (P4). */
 import { describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
-import { Compactions, SMALL_DOCUMENT } from '../../../../server/documents/compaction/compactions.js';
+import { SMALL_DOCUMENT } from '../../../../server/documents/compaction/document-compaction.js';
 import type { UserDocument } from '../../../../server/documents/user-document.js';
 import { MemoryStore } from '../../../../server/store/memory/memory-store.js';
-import type { DeviceId } from '../../../../shared/names.js';
+import type { DeviceId, UserId } from '../../../../shared/names.js';
 import { writeRecord } from '../../../../shared/records.js';
-import { openDocument } from '../../../support/document.js';
+import { registryOf } from '../../../support/document.js';
 import { PATIENCE, Watched } from '../../../support/wait.js';
 
 const ORIGIN = { via: 'json' as const, device: 'phone' as DeviceId, actor: null, subscriber: null };
@@ -18,18 +18,20 @@ function write(document: UserDocument, id: string, fields: object): void {
 }
 
 /** A document larger than what is encoded at once, in several stored updates. */
-async function useLarge(compactions = new Compactions(), store = new MemoryStore()) {
+async function useLarge(store = new MemoryStore()) {
   const events = new Watched();
   const compacted: number[] = [];
-  const open = (user = 'anna') =>
-    openDocument(store, user, {
-      compactions,
+  const registry = () =>
+    registryOf(store, {
+      onRebuilt: () => {},
       onCompacted: (_, { updates }) => {
         compacted.push(updates);
         events.changed();
       },
     });
-  const document = await open();
+  const open = async () => (await registry().open('anna' as UserId)).document;
+  const documents = registry();
+  const { document } = await documents.open('anna' as UserId);
   write(document, 'large', { text: 'x'.repeat(SMALL_DOCUMENT) });
   for (let n = 0; n < 5; n++) write(document, `n${n}`, { n });
   await document.durable();
@@ -39,7 +41,7 @@ async function useLarge(compactions = new Compactions(), store = new MemoryStore
       () => Boolean(look()),
       () => what,
     );
-  return { store, document, open, compacted, stored, until };
+  return { store, documents, document, open, compacted, stored, until };
 }
 
 const idsIn = (document: UserDocument): string[] =>
@@ -94,15 +96,38 @@ describe('[P4] a large document', () => {
   });
 
   test('one that fails, or ends with the server, leaves everything as it is', async () => {
-    const compactions = new Compactions();
-    const { document, open, stored } = await useLarge(compactions);
+    const { documents, document, open, stored } = await useLarge();
     document.compact();
-    compactions.close();
+    documents.close();
     await expect.poll(() => document.compaction.isUnderWay, { timeout: PATIENCE }).toBe(false);
     write(document, 'n5', { n: 5 });
     await document.durable();
     expect(stored()).toHaveLength(7);
     expect(idsIn(await open())).toHaveLength(7);
+  });
+
+  test('[S1] nothing of a document that was left halfway is in it', async () => {
+    const { document, open, compacted, stored, until } = await useLarge();
+    for (let id = 1; id < 5; id++) {
+      const doc = new Y.Doc();
+      doc.clientID = id;
+      doc.getMap('notes').set(`by${id}`, new Y.Map([['a', id]]));
+      document.receive(ORIGIN, Y.encodeStateAsUpdate(doc), null);
+    }
+    await document.durable();
+    document.compact();
+    await new Promise(setImmediate);
+    const halfway = (doc: Y.Doc) => {
+      doc.getMap('notes').set('half', new Y.Map([['a', 1]]));
+      throw new Error('A write that fails halfway.');
+    };
+    expect(() => document.write(ORIGIN, halfway)).toThrow('halfway');
+    const isAtWork = () => document.compaction.isUnderWay || document.isPaused;
+    await expect.poll(isAtWork, { timeout: PATIENCE }).toBe(false);
+    expect([compacted, stored().length]).toEqual([[], 10]);
+    document.compact();
+    await until(() => compacted.length > 0, 'a compaction');
+    expect(idsIn(await open())).toEqual(['by1', 'by2', 'by3', 'by4', 'large', 'n0', 'n1', 'n2', 'n3', 'n4']);
   });
 
   test('[N3] what failed meanwhile is not touched by it', async () => {
@@ -115,26 +140,4 @@ describe('[P4] a large document', () => {
     expect(stored()).toHaveLength(6);
     expect(idsIn(await open())).toHaveLength(6);
   });
-});
-
-test('[P4] a few are under way in all; the others wait for their turn, also behind one that fails', async () => {
-  const compactions = new Compactions(2);
-  const doc = new Y.Doc();
-  doc.getMap('notes').set('a', 1);
-  const task = { updates: [Y.encodeStateAsUpdate(doc)], memory: null };
-  const begun: number[] = [];
-  const run = (n: number, fails = false) =>
-    compactions.run(async () => {
-      begun.push(n);
-      if (fails) throw new Error('can not be loaded');
-      return task;
-    });
-  const all = [run(1), run(2), run(3, true), run(4)];
-  expect([begun, compactions.underWay]).toEqual([[1, 2], 2]);
-  const results = await Promise.allSettled(all);
-  expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled']);
-  expect(begun).toEqual([1, 2, 3, 4]);
-  expect(compactions.underWay).toBe(0);
-  const first = await all[0];
-  expect(first?.update).toEqual(task.updates[0]);
 });
