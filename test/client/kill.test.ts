@@ -2,64 +2,71 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { onLine } from '../support/child.js';
 import { inTime, PATIENCE } from '../support/wait.js';
 
-const KILLS = 100;
-/** Devices that are killed side by side, each with a folder of its own. */
+/** Devices that live and die in one process, each with a folder of its own. */
 const DEVICES = 4;
+/** Deaths of a device. */
+const KILLS = 100;
 
-interface Run {
+interface Life {
   readonly found: readonly string[];
   readonly pending: number;
   readonly resolved: readonly string[];
 }
 
-/** Starts the device, and kills it after that many writes have resolved. */
-async function run(folder: string, writes: number): Promise<Run> {
-  const child = spawn(process.execPath, ['test/support/kill-client.mjs', folder], {
+/** Starts the devices, and kills them when all have begun and one has had that many writes resolved. */
+async function live(folders: readonly string[], killed: number, writes: number): Promise<Life[]> {
+  const child = spawn(process.execPath, ['test/support/kill-client.mjs', ...folders], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  const lines: string[] = [];
+  const said: string[][] = folders.map(() => []);
   onLine(child, (line) => {
-    lines.push(line);
-    if (lines.length === 1 + writes) child.kill('SIGKILL');
+    const [device = ''] = line.split(' ', 1);
+    said[Number(device)]?.push(line.slice(device.length + 1));
+    if (said.every((lines) => lines.length > 0) && (said[killed]?.length ?? 0) > writes)
+      child.kill('SIGKILL');
   });
-  await inTime(closed(child), () => 'the end of the device', 20_000);
-  const [, pending = '', ids = '[]'] = /^found (\d+) (.*)$/.exec(lines[0] ?? '') ?? [];
-  return { found: JSON.parse(ids) as string[], pending: Number(pending), resolved: lines.slice(1) };
+  await inTime(closed(child), () => 'the end of the devices', PATIENCE);
+  return said.map(([first = '', ...resolved]) => {
+    const [, pending = '', ids = '[]'] = /^found (\d+) (.*)$/.exec(first) ?? [];
+    return { found: JSON.parse(ids) as string[], pending: Number(pending), resolved };
+  });
 }
 
 const closed = (child: ChildProcess): Promise<unknown> =>
   new Promise((resolve) => child.on('close', resolve));
 
+/** What was resolved and is missing, and by how much a device counts wrong what is pending. */
 async function killAgainAndAgain(
+  folder: string,
   kills: number,
-  seed: number,
 ): Promise<{ missing: string[]; wrong: number[] }> {
-  const folder = await mkdtemp(join(tmpdir(), 'device-'));
-  const [resolved, missing, wrong]: [Set<string>, string[], number[]] = [new Set(), [], []];
+  const folders = Array.from({ length: DEVICES }, (_, device) => join(folder, `${device}`));
+  const resolved = folders.map(() => new Set<string>());
+  const [missing, wrong]: [string[], number[]] = [[], []];
   for (let kill = 0; kill <= kills; kill++) {
-    // From none at all to some hundreds, so that compactions are interrupted as well.
-    const result = await run(folder, (kill * 37 + seed * 11) % 120);
-    const found = new Set(result.found);
-    missing.push(...[...resolved].filter((id) => !found.has(id)));
-    if (result.pending !== found.size) wrong.push(result.pending - found.size);
-    for (const id of result.resolved) resolved.add(id);
+    // From none at all to more than a hundred, so that compactions are interrupted as well.
+    const lives = await live(folders, kill % DEVICES, (kill * 37) % 120);
+    for (const [device, { found, pending, resolved: now }] of lives.entries()) {
+      const before = resolved[device] ?? new Set();
+      const there = new Set(found);
+      missing.push(...[...before].filter((id) => !there.has(id)));
+      if (pending !== there.size) wrong.push(pending - there.size);
+      for (const id of now) before.add(id);
+    }
   }
-  await rm(folder, { recursive: true, force: true });
   return { missing, wrong };
 }
 
 test(
   `[C4 C5 P6] devices that are killed ${KILLS} times have every record whose addData resolved, each pending`,
   async () => {
-    const runs = Array.from({ length: DEVICES }, (_, seed) => killAgainAndAgain(KILLS / DEVICES, seed));
-    for (const { missing, wrong } of await Promise.all(runs)) {
-      expect(missing).toEqual([]);
-      expect(wrong).toEqual([]);
-    }
+    const folder = await mkdtemp(join(tmpdir(), 'devices-'));
+    onTestFinished(() => rm(folder, { recursive: true, force: true }));
+    expect(await killAgainAndAgain(folder, KILLS / DEVICES)).toEqual({ missing: [], wrong: [] });
   },
   12 * PATIENCE,
 );
