@@ -5,12 +5,16 @@
  *
  * Other seeds by hand: `MODEL_SEED=5 MODEL_RUNS=10000 npx vitest run test/client/pending-runs.test.ts`.
  */
-import { expect, test } from 'vitest';
+import '../support/drawn-ids.js'; // before Yjs
+
+import { afterAll, expect, test } from 'vitest';
+import { StorageError } from '../../client/errors.js';
 import type { WebSocketConstructor } from '../../client/platform/platform.js';
 import { SyncManager } from '../../client/sync-manager.js';
 import { Chance } from '../faults/chance.js';
 import { BreakableStorage } from '../support/breakable-storage.js';
 import { testPlatform } from '../support/devices/test-client.js';
+import { drawIdsFrom } from '../support/drawn-ids.js';
 import { foreignAnswer } from '../support/foreign-server.js';
 import { ManualClock } from '../support/manual-clock.js';
 import { CUT, ModelServer, WHOLE } from '../support/model-server.js';
@@ -51,6 +55,8 @@ class World {
   told = 0;
   clients: SyncManager[] = [];
   #clockError = 0;
+  #isClockTurned = false;
+  #hasFailed = false;
   #ids = 0;
   readonly #sockets: boolean;
 
@@ -98,9 +104,13 @@ class World {
     if (this.clients.length < 2) await this.start();
   }
 
-  /** The app is gone without a word; a row of its store may be damaged when it comes back. */
+  /**
+   * The app is gone without a word; a row of its store may be damaged when it comes back. What is in memory only would
+   * be gone with it (C7).
+   */
   async kill(isDamaged: boolean): Promise<void> {
     await settle();
+    if (this.storage.failure !== null || this.clients.some(({ status }) => !status.current.durable)) return;
     const before = this.#pending;
     const old = this.clients;
     this.clients = [];
@@ -139,9 +149,21 @@ class World {
     this.notes.delete(note.id);
   }
 
-  /** Which of two edits is the later one is not known where the clock was turned, and one before them is damaged. */
+  /** Storage fails, or works again: what is written meanwhile is in memory, and two tabs know nothing of each other. */
+  toggleStorage(): void {
+    if (this.#isClockTurned) return;
+    const { storage } = this;
+    this.#hasFailed = true;
+    storage.failure = storage.failure === null ? new StorageError('QUOTA', 'There is no room.') : null;
+  }
+
+  /**
+   * Which of two edits is the later one is not known where the clock was turned, and one before them is damaged, or
+   * the two tabs that made them did not know of each other.
+   */
   turnClock(): void {
-    if (this.damaged.size > 0) return;
+    if (this.damaged.size > 0 || this.#hasFailed) return;
+    this.#isClockTurned = true;
     this.#clockError = (this.chance.below(5) - 2) * YEAR;
   }
 
@@ -173,6 +195,7 @@ class World {
   /** Every client is in step, whatever was before. */
   async mend(): Promise<void> {
     this.server.become(WHOLE);
+    this.storage.failure = null;
     for (let n = 0; n < 12 && (n < 3 || !this.isInStep); n++) {
       await this.#live(35_000);
     }
@@ -215,6 +238,7 @@ const stepsOf = (world: World, rewrites: boolean): readonly (readonly [number, (
     [4, () => world.turnClock()],
     [4, () => world.trickle()],
     [rewrites ? 8 : 0, () => server.rewrite()],
+    [rewrites ? 0 : 6, () => world.toggleStorage()],
   ];
 };
 
@@ -251,6 +275,8 @@ const sorted = (note: unknown): unknown =>
 const text = (note: unknown): string => JSON.stringify(note)?.slice(0, 60) ?? 'nothing';
 
 async function run(seed: number, rewrites: boolean): Promise<string[]> {
+  const ids = new Chance(seed);
+  drawIdsFrom(() => ids.between(0, 1));
   const world = new World(seed);
   await world.start();
   const steps = stepsOf(world, rewrites);
@@ -267,6 +293,8 @@ async function faultsIn(runs: number, rewrites: boolean): Promise<string[]> {
     faults.push(...(await run(seed, rewrites)));
   return faults;
 }
+
+afterAll(() => drawIdsFrom(null));
 
 test(`[C4 C10 C11 C12] nothing is lost, doubled or held up in ${RUNS} lives of a device`, async () => {
   expect(await faultsIn(RUNS, false)).toEqual([]);

@@ -6,14 +6,17 @@ import type {
   WebSocketConstructor,
   WebSocketLike,
 } from '../../client/platform/platform.js';
+import type { Written } from '../../server/documents/changes.js';
 import { Epoch, retiredIn } from '../../server/documents/epochs/epoch.js';
 import { writtenAnew } from '../../server/documents/epochs/rewrite.js';
+import { HistoryWindow, timesOf } from '../../server/documents/history/history-window.js';
 import { type MadeAt, SenderClock } from '../../server/documents/later-wins/made-at.js';
 import { Replica } from '../../server/documents/replica.js';
 import { SyncError } from '../../server/errors.js';
 import { decodeExchange } from '../../server/protocol/exchange.js';
 import { decodeMessage, messages } from '../../server/protocol/yjs.js';
 import { type Exchange, encodeExchange } from '../../shared/exchange.js';
+import type { DeviceId } from '../../shared/names.js';
 import type { ForeignAnswer } from './foreign-server.js';
 
 /** How a line is, while it is so. */
@@ -28,6 +31,8 @@ export const WHOLE: Line = { bytes: Number.POSITIVE_INFINITY, foreign: null };
 export const CUT: Line = { bytes: 0, foreign: null };
 
 const REWRITTEN = 4409;
+
+const AUTHOR = { device: 'phone' as DeviceId, actor: null, via: 'yjs' } as const;
 
 /** Another number for each epoch. */
 const idsOf = (epoch: Epoch | null): number => (epoch === null ? 0 : [...epoch.retired].length);
@@ -59,9 +64,13 @@ export class ModelServer {
   /** Messages and bodies that came. */
   asked = 0;
   readonly #sockets = new Set<ModelSocket>();
+  readonly #history: HistoryWindow;
 
   constructor(now: () => number) {
     this.now = now;
+    this.#history = new HistoryWindow({ revision: 0, historyFrom: 0 }, (key) =>
+      this.#replica.images.get(key),
+    );
     this.#replica = this.#replicaOf([], null);
   }
 
@@ -71,6 +80,7 @@ export class ModelServer {
     const replica = new Replica(
       { updates: [...updates], memory: null, epoch: epoch?.encode() ?? null },
       options,
+      (key, path) => this.#history.lastChange(key, path),
     );
     replica.images.complete();
     return replica;
@@ -155,10 +165,17 @@ export class ModelServer {
     if (admission.kind === 'missing') return false;
     if (admission.kind === 'empty') return true;
     const before = Y.encodeStateVector(this.doc);
-    this.#replica.apply(admission, { saw: null, madeAt });
+    this.#enter(this.#replica.apply(admission, { saw: null, madeAt }), madeAt);
     const news = Y.encodeStateAsUpdate(this.doc, before);
     for (const socket of this.#sockets) if (socket !== from) socket.hears(messages.update(news));
     return true;
+  }
+
+  /** What tells of two writes which is the later one (D3). */
+  #enter({ records, lost }: Written, madeAt: MadeAt): void {
+    const at = this.now();
+    if (madeAt !== null) this.#history.enterOverruled(lost, AUTHOR, at, madeAt);
+    this.#history.enter(records, AUTHOR, at, timesOf(madeAt));
   }
 
   gone(socket: ModelSocket): void {
