@@ -60,6 +60,19 @@ export interface Device {
     readonly until: number;
     readonly current: boolean;
   } | null;
+  readonly sentAt: number | null;
+}
+
+/** A device as it was there for one user. */
+export interface Visit extends Omit<Device, 'device'> {
+  readonly user: string;
+}
+
+export interface DeviceUsers {
+  readonly now: number;
+  readonly looked: number;
+  readonly users: readonly Visit[];
+  readonly next: string | null;
 }
 
 export interface DeviceList {

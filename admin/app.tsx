@@ -2,6 +2,7 @@ import { useCallback, useEffect, useState, useSyncExternalStore } from 'react';
 import { Icon } from '../demo/icons.js';
 import { useTheme } from '../demo/theme.js';
 import { ask, type Overview, Refusal } from './api.js';
+import { DevicePage } from './device.js';
 import { OverviewPage } from './overview.js';
 import { SignIn } from './sign-in.js';
 import { sentenceOf } from './use-answer.js';
@@ -50,15 +51,17 @@ function onHash(listener: () => void): () => void {
 }
 
 function Place({ place, overview }: { readonly place: string; readonly overview: Overview }) {
-  const user = userIn(place);
+  const [user, device] = [nameIn(place, 'users'), nameIn(place, 'devices')];
+  if (device !== null) return <DevicePage key={device} device={device} />;
   if (user !== null) return <UserPage key={user} user={user} auth={overview.auth} />;
   if (place.startsWith('#/users')) return <UsersPage />;
   return <OverviewPage overview={overview} />;
 }
 
-/** The user that the address names; `null` for none, and where somebody cut it off in the middle of a letter. */
-function userIn(place: string): string | null {
-  const [, name] = /^#\/users\/(.+)$/.exec(place) ?? [];
+/** Whom or what the address names; `null` for none, and where somebody cut it off in the middle of a letter. */
+function nameIn(place: string, of: 'users' | 'devices'): string | null {
+  const [, kind, name] = /^#\/(users|devices)\/(.+)$/.exec(place) ?? [];
+  if (kind !== of) return null;
   try {
     return name === undefined ? null : decodeURIComponent(name);
   } catch {
@@ -74,7 +77,7 @@ interface TopBarProps {
 function TopBar({ place, onLeave }: TopBarProps) {
   const { theme, toggle } = useTheme();
   const other = theme === 'dark' ? 'light' : 'dark';
-  const isUsers = place.startsWith('#/users');
+  const isUsers = /^#\/(?:users|devices)/.test(place);
   return (
     <header className="top admin-top">
       <h1>telemed-sync</h1>

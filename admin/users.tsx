@@ -14,24 +14,18 @@ export function UsersPage() {
   });
   const { answer, error } = useAnswer<UserPage>(`/users?${query}`);
   // Not at each letter: a search looks at many names, and is a line of the audit trail.
-  const find = (event: FormEvent<HTMLFormElement>) => {
-    event.preventDefault();
-    setSearch(String(new FormData(event.currentTarget).get('search') ?? ''));
+  const find = (text: string) => {
+    setSearch(text);
     setAfter([]);
   };
   return (
     <section className="panel">
       <div className="panel-head">
         <h2>Users</h2>
-        <form className="actions" onSubmit={find}>
-          <label className="search">
-            <span className="hidden">Search by name</span>
-            <input name="search" type="search" placeholder="Part of a name" />
-          </label>
-          <button type="submit" className="button small">
-            Search
-          </button>
-        </form>
+        <div className="actions">
+          <Search label="Search by name" hint="Part of a name" action="Search" onSearch={find} />
+          <Search label="Find a device" hint="Id of a device" action="Find" onSearch={goToDevice} />
+        </div>
       </div>
       {error !== null && <p role="alert">{error}</p>}
       {answer !== null && <UserTable page={answer} />}
@@ -53,6 +47,35 @@ export function UsersPage() {
         )}
       </div>
     </section>
+  );
+}
+
+function goToDevice(device: string): void {
+  if (device.trim() !== '') location.hash = `#/devices/${encodeURIComponent(device.trim())}`;
+}
+
+interface SearchProps {
+  readonly label: string;
+  readonly hint: string;
+  readonly action: string;
+  readonly onSearch: (text: string) => void;
+}
+
+function Search({ label, hint, action, onSearch }: SearchProps) {
+  const submit = (event: FormEvent<HTMLFormElement>) => {
+    event.preventDefault();
+    onSearch(String(new FormData(event.currentTarget).get('text') ?? ''));
+  };
+  return (
+    <form className="actions" onSubmit={submit}>
+      <label className="search">
+        <span className="hidden">{label}</span>
+        <input name="text" type="search" placeholder={hint} />
+      </label>
+      <button type="submit" className="button small">
+        {action}
+      </button>
+    </form>
   );
 }
 

@@ -196,6 +196,7 @@ class SyncServer implements App {
       connections: () => this.#gateway.connections.byProtocol,
       unsent: () => this.#gateway.connections.unsent,
       connectedDevices: (user) => this.#gateway.devicesOf(user),
+      connectedAs: (device) => this.#gateway.usersOf(device),
       damaged: this.#damaged,
       connectedBy: () => this.#gateway.connections.byUser,
     };

@@ -8,6 +8,7 @@ import { bytesOf, lacking } from './response-bytes.js';
 import type { PendingChange } from './sync-source.js';
 import type { ConnectionOptions } from './types.js';
 import {
+  ageOf,
   bytesIn,
   countIn,
   covered,
@@ -81,7 +82,15 @@ export const isRewritten = ({ code }: HttpStatus): boolean => code === 'REWRITTE
 const isRefusal = (error: unknown): error is HttpStatus =>
   isStatus(error, MALFORMED) || isStatus(error, FULL);
 
-type Post = (exchange: Exchange) => Promise<Exchange>;
+/** @param given how many changes go with it */
+type Post = (exchange: Exchange, given?: number) => Promise<Exchange>;
+
+/** One request. */
+interface Asked {
+  readonly url: string;
+  readonly token: string | null;
+  readonly exchange: Exchange;
+}
 
 export class HttpExchange {
   readonly #options: ConnectionOptions;
@@ -190,7 +199,7 @@ export class HttpExchange {
     const { source } = this.#options;
     const all = source.pendingAfter(0);
     if (all.length < 2 || bytesIn(all) > MOST_TOGETHER) return;
-    await post({ stateVector: NOTHING, update: merged(all) }).then(
+    await post({ stateVector: NOTHING, update: merged(all) }, all.length).then(
       () => this.#confirm(all),
       (error: unknown) => {
         if (!isProved(error)) throw error;
@@ -235,10 +244,10 @@ export class HttpExchange {
     stateVector: Uint8Array,
   ): Promise<Exchange> {
     const plain = () =>
-      post({
-        stateVector,
-        update: merged([...pending, ...(rest === null ? [] : [{ update: rest }])]),
-      });
+      post(
+        { stateVector, update: merged([...pending, ...(rest === null ? [] : [{ update: rest }])]) },
+        pending.length,
+      );
     if (!this.#takesTimes || !pending.some(({ madeAt }) => typeof madeAt === 'number')) return plain();
     const { clock } = this.#options.platform;
     const exchange = {
@@ -246,7 +255,7 @@ export class HttpExchange {
       update: rest ?? NOTHING,
       timed: { sentAt: clock.now(), changes: timed(pending) },
     };
-    return post(exchange).catch(async (error: unknown) => {
+    return post(exchange, pending.length).catch(async (error: unknown) => {
       if (!isStatus(error, MALFORMED)) throw error;
       const answer = await plain();
       this.#takesTimes = false;
@@ -262,10 +271,11 @@ export class HttpExchange {
       controller?.abort();
     };
     const abort = this.#abort;
-    return async (exchange) => {
+    return async (exchange, given = 0) => {
       const token = await getToken();
       if (aborted) throw new Error('The exchange was ended.');
-      const answer = await this.#post(token, exchange, controller?.signal).catch((error) => {
+      const url = exchangeUrl(this.#options) + this.#unsent(given);
+      const answer = await this.#post({ url, token, exchange }, controller?.signal).catch((error) => {
         if (!isProved(error)) abort();
         throw error;
       });
@@ -274,9 +284,16 @@ export class HttpExchange {
     };
   }
 
+  /** What an operator asks before wiping a phone: how many changes are here alone once this is answered. */
+  #unsent(given: number): string {
+    const { source, platform } = this.#options;
+    const left = source.pendingAfter(0).slice(given);
+    return `&unsent=${left.length + (source.kept?.() ?? 0)}&age=${ageOf(left, platform.clock.now())}`;
+  }
+
   /** Gives up where the server stays silent for too long: what comes in slowly does come (N10). */
-  #post(token: string | null, exchange: Exchange, signal: AbortSignal | undefined): Promise<Exchange> {
-    const body = encodeExchange(exchange);
+  #post(asked: Asked, signal: AbortSignal | undefined): Promise<Exchange> {
+    const body = encodeExchange(asked.exchange);
     const { clock } = this.#options.platform;
     return new Promise((resolve, reject) => {
       const tooLate = (): void => reject(new Error('The server did not answer in time.'));
@@ -285,13 +302,13 @@ export class HttpExchange {
         stop();
         stop = clock.after(TIMEOUT, tooLate);
       };
-      const sent = this.#send(token, body, signal, onProgress);
+      const sent = this.#send(asked, body, signal, onProgress);
       sent.then(resolve, reject).finally(() => stop());
     });
   }
 
   async #send(
-    token: string | null,
+    { url, token }: Asked,
     body: Uint8Array,
     signal: AbortSignal | undefined,
     onProgress: () => void,
@@ -299,7 +316,7 @@ export class HttpExchange {
     const { platform, deviceId } = this.#options;
     const { fetch } = platform;
     const challenge = platform.newId();
-    const response = await fetch(exchangeUrl(this.#options), {
+    const response = await fetch(url, {
       method: 'POST',
       redirect: 'error',
       headers: {

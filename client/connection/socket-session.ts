@@ -6,6 +6,7 @@ import type { PresenceLink } from '../presence/presence.js';
 import { readServerMessage, type ServerMessage } from './messages.js';
 import type { PendingChange, SyncSource } from './sync-source.js';
 import {
+  ageOf,
   bytesIn,
   countIn,
   covered,
@@ -311,10 +312,8 @@ export class SocketSession {
     if (!this.#tells) return [];
     const { source, clock } = this.#options;
     const all = source.pendingAfter(0);
-    const now = clock.now();
-    const age = Math.max(0, now - (all[0]?.madeAt ?? now));
     const kept = source.kept?.() ?? 0;
-    return [all.length + kept, source.pendingAfter(this.#sentUpTo).length + kept, age];
+    return [all.length + kept, source.pendingAfter(this.#sentUpTo).length + kept, ageOf(all, clock.now())];
   }
 
   /** An answer stands for those before it, too. */

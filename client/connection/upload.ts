@@ -31,6 +31,10 @@ export const merged = (changes: readonly Pick<PendingChange, 'update'>[]): Uint8
 export const bytesIn = (changes: readonly PendingChange[]): number =>
   changes.reduce((sum, { update }) => sum + update.length, 0);
 
+/** For how long the oldest of them has waited, in ms. */
+export const ageOf = ([first]: readonly PendingChange[], now: number): number =>
+  Math.max(0, now - (first?.madeAt ?? now));
+
 /** The numbers of those that a server with this state vector has: what was on its way when a line broke. */
 export function covered(changes: readonly PendingChange[], stateVector: Uint8Array): ReadonlySet<number> {
   const has = Y.decodeStateVector(stateVector);

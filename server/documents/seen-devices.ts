@@ -30,6 +30,8 @@ export interface SeenDevice {
   readonly revision: number | null;
   /** `null` for one that does not tell. */
   readonly unsent: Unsent | null;
+  /** When it last sent changes over HTTP that were saved; left out or `null` where that is not known. */
+  readonly sentAt?: number | null;
 }
 
 /** As one of its connections knows it. */
@@ -141,6 +143,7 @@ function merged(one: SeenDevice, other: SeenDevice): SeenDevice {
     app: last.app ?? before.app,
     revision: last.revision ?? before.revision,
     unsent: latest(one.unsent, other.unsent),
+    sentAt: Math.max(one.sentAt ?? 0, other.sentAt ?? 0) || null,
   };
 }
 

@@ -6,8 +6,11 @@ import { messages } from '../../server/protocol/yjs.js';
 import { browserTest, startBrowser, useBrowser, useDemoServer } from '../support/browser.js';
 import { sees, showsTexts } from '../support/browser-demo.js';
 import { inspect } from '../support/browser-looks.js';
+import type { JsonDevice } from '../support/devices/json-device.js';
+import type { RawNative } from '../support/devices/raw-native.js';
 import type { ServerProcess } from '../support/server-process.js';
-import { useJson, useRaw } from '../support/use.js';
+import { bearer, JWT, tokenFor } from '../support/tokens.js';
+import { openJson, openRaw } from '../support/use.js';
 
 startBrowser();
 
@@ -34,20 +37,35 @@ async function inspectAll(
   await page.setViewportSize(WIDE.viewport);
 }
 
-/** Anna has records, a phone that tells what it has not sent, and an app that does not tell. */
+/** Devices of a server that asks for tokens. */
+async function json(server: ServerProcess, user: string, device: string): Promise<JsonDevice> {
+  const opened = openJson(server, user, device, { headers: bearer(await tokenFor(user)) });
+  await opened.next('CONNECTION_CONFIRMED');
+  return opened;
+}
+
+async function tells(server: ServerProcess, device: string, ...waiting: number[]): Promise<RawNative> {
+  const raw = openRaw(server, 'anna.keller', device, { token: await tokenFor('anna.keller') });
+  await raw.until(() => raw.messages.length > 0);
+  raw.send(messages.checkpoint(7, ...waiting));
+  await raw.until(() => raw.messages.some(({ type }) => type === 'checkpoint'));
+  return raw;
+}
+
+/** Anna has records, a phone that tells what it has not sent, and apps that do not tell. */
 async function fill(server: ServerProcess): Promise<void> {
-  const tablet = await useJson(server, 'anna.keller', 'tablet');
+  const tablet = await json(server, 'anna.keller', 'tablet');
   tablet.update('appointments', { id: 'a1', patient: 'Rosa Klein', room: 4 });
   await tablet.saved();
   tablet.update('appointments', { id: 'a1', patient: 'Rosa Klein', room: 7 });
   await tablet.saved();
-  const phone = await useRaw(server, 'anna.keller', 'phone');
-  phone.send(messages.checkpoint(7, 12, 9, 3 * 86_400_000));
-  await phone.until(() => phone.messages.some(({ type }) => type === 'checkpoint'));
-  const bert = await useJson(server, 'bert', 'phone');
+  await tells(server, 'phone', 12, 9, 3 * 86_400_000);
+  const bert = await json(server, 'bert', 'phone');
   bert.update('prescriptions', { id: 'p1', drug: 'Ibuprofen' });
   await bert.saved();
-  await fetch(`${server.url}/api/sync/a%2Fb`);
+  const headers = { ...bearer(await tokenFor('bert')), 'Device-ID': 'queue' };
+  await fetch(`${server.url}/api/sync/a%2Fb`, { headers });
+  await fetch(`${server.url}/api/yjs/bert`, { method: 'POST', headers, body: Uint8Array.of(0, 2, 0, 0) });
 }
 
 /** What a server that was started for the test can't have: an hour behind it. */
@@ -80,7 +98,7 @@ async function signedIn(server: ServerProcess): Promise<Page> {
 }
 
 browserTest('[A0] [O3] an operator signs in, sees how the server does, and finds a user', async () => {
-  const server = await useDemoServer({ ADMIN_TOKEN });
+  const server = await useDemoServer({ ADMIN_TOKEN, ...JWT });
   await fill(server);
   const page = await signedIn(server);
   await page.getByTestId('sign-out').click();
@@ -93,7 +111,7 @@ browserTest('[A0] [O3] an operator signs in, sees how the server does, and finds
   expect(await page.evaluate(() => document.cookie)).toBe('');
   await showsTexts(page.getByTestId('state'), 'Ready');
   await page.getByText('INVALID_IDENTITY').waitFor();
-  const late = await useJson(server, 'carl', 'phone'); // told without a reload
+  const late = await json(server, 'carl', 'phone'); // told without a reload
   await page.getByText('1 native, 3 JSON').waitFor();
   await late.close();
   await page.getByText('1 native, 2 JSON').waitFor();
@@ -112,57 +130,81 @@ browserTest('[A0] [O3] an operator signs in, sees how the server does, and finds
   await page.getByRole('button', { name: 'Search' }).click();
   await sees(() => page.getByTestId('users').locator('tbody th').allTextContents(), ['anna.keller']);
   await inspectAll(page, 'users', [LOOKS[0], LOOKS[3]]);
+
+  await page.getByLabel('Find a device').fill(' phone ');
+  await page.getByRole('button', { name: 'Find' }).click();
+  const found = page.getByTestId('devices').locator('tbody tr');
+  await sees(
+    async () => (await found.locator('th').allTextContents()).sort(),
+    ['anna.keller in the hands of anna.keller', 'bert in the hands of bert'],
+  );
+  await found.filter({ hasText: 'anna.keller' }).getByText('9 changes, the oldest for 3 days').waitFor();
+  await page.getByText('It is remembered for 2 users of the 2 users looked at.').waitFor();
+  await inspectAll(page, 'device', [LOOKS[0], LOOKS[3]]);
+  await found.getByRole('link', { name: 'bert' }).click();
+  await showsTexts(page.getByTestId('user-name'), 'bert');
+  const queue = page.getByTestId('devices').locator('tr').filter({ hasText: 'queue' });
+  await queue.getByText(/^not known: its app does not tell; all that it sent .+ is saved$/).waitFor();
 });
 
-browserTest('[A0] [H6] [P7] devices, records, restore and erasure, each confirmed', async () => {
-  const server = await useDemoServer({ ADMIN_TOKEN });
-  await fill(server);
-  const page = await signedIn(server);
-  await page.goto(`${server.url}/admin#/users/anna.keller`);
-  const phone = page.getByTestId('devices').locator('tr').filter({ hasText: 'phone' });
-  await phone.getByText('9 changes, the oldest for 3 days').waitFor();
-  const nothing = page.getByTestId('devices').locator('.safe');
-  const idle = await useRaw(server, 'anna.keller', 'idle');
-  idle.send(messages.checkpoint(7, 0, 0, 0));
-  await idle.until(() => idle.messages.some(({ type }) => type === 'checkpoint'));
-  const lookAgain = page.getByRole('button', { name: 'Look again' });
-  await lookAgain.click();
-  await showsTexts(nothing, 'nothing'); // green while it is there, and no longer
-  await idle.close();
-  await sees(async () => {
+browserTest(
+  '[A0] [A4] [H6] [P7] devices, records, restore, export, revocation, erasure: each confirmed',
+  async () => {
+    const server = await useDemoServer({ ADMIN_TOKEN, ...JWT });
+    await fill(server);
+    const page = await signedIn(server);
+    await page.goto(`${server.url}/admin#/users/anna.keller`);
+    const phone = page.getByTestId('devices').locator('tr').filter({ hasText: 'phone' });
+    await phone.getByText('9 changes, the oldest for 3 days').waitFor();
+    const nothing = page.getByTestId('devices').locator('.safe');
+    const idle = await tells(server, 'idle', 0, 0, 0);
+    const lookAgain = page.getByRole('button', { name: 'Look again' });
     await lookAgain.click();
-    return page.getByText('nothing when it was heard of').count();
-  }, 1);
-  expect(await nothing.count()).toBe(0);
-  const tablet = page.getByTestId('devices').locator('tr').filter({ hasText: 'tablet' });
-  await tablet.getByText('does not tell').waitFor();
-  await page.getByTestId('show-records').click();
-  await page.getByText('appointments').click();
-  await page.getByText('"room": 7').waitFor();
-  await page.getByTestId('show-history').click();
-  await sees(() => page.getByTestId('entry').count(), 2);
-  await inspectAll(page, 'user');
+    await showsTexts(nothing, 'nothing'); // green while it is there, and no longer
+    await idle.close();
+    await sees(async () => {
+      await lookAgain.click();
+      return page.getByText('nothing when it was heard of').count();
+    }, 1);
+    expect(await nothing.count()).toBe(0);
+    const tablet = page.getByTestId('devices').locator('tr').filter({ hasText: 'tablet' });
+    await tablet.getByText('does not tell').waitFor();
+    await page.getByTestId('show-records').click();
+    await page.getByText('appointments').click();
+    await page.getByText('"room": 7').waitFor();
+    await page.getByTestId('show-history').click();
+    await sees(() => page.getByTestId('entry').count(), 2);
+    await inspectAll(page, 'user');
 
-  await page.getByTestId('restore').last().click();
-  await inspectAll(page, 'confirm', [LOOKS[0], LOOKS[3]]);
-  await page.getByTestId('confirm').click();
-  await sees(() => page.getByTestId('entry').count(), 3);
-  await page.getByText('by ~operator (restore)').waitFor();
+    await page.getByTestId('restore').last().click();
+    await inspectAll(page, 'confirm', [LOOKS[0], LOOKS[3]]);
+    await page.getByTestId('confirm').click();
+    await sees(() => page.getByTestId('entry').count(), 3);
+    await page.getByText('by ~operator (restore)').waitFor();
 
-  await page.getByTestId('export').click();
-  const downloaded = page.waitForEvent('download');
-  await page.getByTestId('confirm').click();
-  expect((await downloaded).suggestedFilename()).toBe('anna.keller.json');
+    await page.getByTestId('export').click();
+    const downloaded = page.waitForEvent('download');
+    await page.getByTestId('confirm').click();
+    expect((await downloaded).suggestedFilename()).toBe('anna.keller.json');
 
-  await page.getByTestId('erase').click();
-  expect(await page.getByTestId('confirm').isDisabled()).toBe(true);
-  await page.getByRole('button', { name: 'Cancel' }).click();
-  await page.getByTestId('erase').click();
-  await page.getByLabel('Type anna.keller to go on').fill('anna.keller');
-  await page.getByTestId('confirm').click();
-  await showsTexts(page.getByRole('status'), 'All data of anna.keller is erased.');
-  await page.getByText('None was here that named itself.').waitFor();
+    await page.getByRole('button', { name: 'Take back tokens' }).click();
+    await page.getByTestId('confirm').click();
+    await showsTexts(
+      page.getByRole('status'),
+      'All tokens of anna.keller that were issued until now are taken back.',
+    );
+    await sees(() => page.getByText('connected', { exact: true }).count(), 0); // sent away
 
-  await page.goto(`${server.url}/admin#/users/%`); // no address of a user
-  await page.getByTestId('users').waitFor();
-});
+    await page.getByTestId('erase').click();
+    expect(await page.getByTestId('confirm').isDisabled()).toBe(true);
+    await page.getByRole('button', { name: 'Cancel' }).click();
+    await page.getByTestId('erase').click();
+    await page.getByLabel('Type anna.keller to go on').fill('anna.keller');
+    await page.getByTestId('confirm').click();
+    await showsTexts(page.getByRole('status'), 'All data of anna.keller is erased.');
+    await page.getByText('None was here that named itself.').waitFor();
+
+    await page.goto(`${server.url}/admin#/users/%`); // no address of a user
+    await page.getByTestId('users').waitFor();
+  },
+);

@@ -37,7 +37,7 @@ describe('[C6] while sockets fail', () => {
     await world.pass(1_000);
     await world.drop();
     expect(world.requests[0]).toEqual({
-      url: 'http://sync.test:3001/base/api/yjs/anna%40home?rewrites=1',
+      url: 'http://sync.test:3001/base/api/yjs/anna%40home?rewrites=1&unsent=0&age=0',
       headers: {
         'Sync-Challenge': expect.any(String),
         'Device-ID': 'phone:1',

@@ -1,6 +1,7 @@
 /** Users and devices as requests name them: each way in writes what is not plain ASCII in a way of its own (D6). */
 
 import { type DeviceId, deviceIdProblem, isDeviceId, userIdProblem } from '../../../shared/names.js';
+import type { Unsent } from '../../documents/seen-devices.js';
 import { SyncError } from '../../errors.js';
 
 /** What is behind the percent signs; '' where that is no text. */
@@ -60,6 +61,18 @@ const APP = /^[\x20-\x7e]{1,64}$/;
 export function appIn(url: string): string | null {
   const app = parameterOf(url, 'app', 'is a plus');
   return app !== null && APP.test(app) ? app : null;
+}
+
+const COUNT = /^\d{1,9}$/;
+const AGE = /^\d{1,14}$/;
+
+/** What a device says that it has not sent once this is answered: `unsent`, and how long the oldest waits, `age`. */
+export function unsentIn(url: string, toldAt: number): Unsent | null {
+  const count = parameterOf(url, 'unsent', 'is a plus');
+  if (count === null || !COUNT.test(count)) return null;
+  const age = parameterOf(url, 'age', 'is a plus') ?? '';
+  const since = Number(count) > 0 ? toldAt - (AGE.test(age) ? Number(age) : 0) : null;
+  return { count: Number(count), since, toldAt, until: toldAt };
 }
 
 /** Whether a native client fetches a document anew that was rewritten; y-websocket does not (P10). */

@@ -44,7 +44,7 @@ export async function postYjs(options: HttpOptions, request: Request, response: 
       return { stateVector: document.stateVector(), update, epoch };
     });
     await document.durable();
-    noteSeen(options, request, document.revision);
+    noteSeen(options, request, { revision: document.revision, hasSent: given.length > 0 });
     response.type('application/octet-stream');
     await sendBody(options, request, response, Buffer.from(encodeExchange(answer)));
   });

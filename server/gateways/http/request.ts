@@ -18,7 +18,7 @@ import type { Hindrance, Warning } from '../../readiness.js';
 import { authorize, type Grant } from '../guard/authorize.js';
 import { type Overload, putOffFor } from '../guard/overload.js';
 import type { Caller, Quotas } from '../guard/quotas.js';
-import { appIn, deviceInHeader, invalidUser } from '../guard/request-names.js';
+import { appIn, asksForEpochIn, deviceInHeader, invalidUser, unsentIn } from '../guard/request-names.js';
 
 /** The backups of this server. */
 interface BackupsOf {
@@ -50,6 +50,14 @@ export interface HttpOptions {
   readonly restoreUser: (user: UserId, from: { folder: string; at: number | null }) => Promise<object>;
   /** From 0 to 1. */
   readonly random: () => number;
+}
+
+/** What a request of a device comes to. */
+interface HttpVisit {
+  /** Up to which the device is sent the document. */
+  readonly revision: number;
+  /** It sent changes, which are saved. */
+  readonly hasSent: boolean;
 }
 
 /** What a body counts as that says no size, where there is no limit. */
@@ -207,13 +215,27 @@ export async function withFollowed(
   }
 }
 
-/** A device that comes over HTTP, for the operator; one without a name is another one each time. */
-export function noteSeen({ registry, now }: HttpOptions, request: Request, revision: number): void {
+/**
+ * A device that comes over HTTP, for the operator, once what it sent is durable; one without a name is another one each
+ * time. One that fetches a document anew tells nothing of what waits for that.
+ */
+export function noteSeen({ registry, now }: HttpOptions, request: Request, visit: HttpVisit): void {
   const { user, actor } = grantOf(request);
   const device = namedDevice(request);
   if (device === null || user === SHARED_DOCUMENT) return;
-  const app = appIn(request.originalUrl);
-  registry.seen.note(user, { device, actor, via: 'http', app, at: now(), revision, unsent: null });
+  const { originalUrl: url } = request;
+  const at = now();
+  const arrivedAt = arrivalOf(request) ?? at;
+  registry.seen.note(user, {
+    device,
+    actor,
+    via: 'http',
+    app: appIn(url),
+    at,
+    revision: visit.revision,
+    unsent: asksForEpochIn(url) ? null : unsentIn(url, arrivedAt),
+    sentAt: visit.hasSent ? arrivedAt : null,
+  });
 }
 
 export async function withDocument(

@@ -82,8 +82,7 @@ export async function postSync(options: HttpOptions, request: Request, response:
   if (own.length > 0) mustWrite(request);
   const isNamed = namedDevice(request) !== null;
   const origin = originOf(request, options.newDeviceId);
-  const action = own.length > 0 ? 'write' : 'read';
-  await withDocuments(options, request, action, async (document, shared) => {
+  await withDocuments(options, request, own.length > 0 ? 'write' : 'read', async (document, shared) => {
     mustTake(shared, everybodys);
     const view = document.devices.overHttp(origin, isNamed);
     const sharedView = shared === null ? null : viewOf(shared, origin, isNamed);
@@ -117,6 +116,7 @@ export async function postSync(options: HttpOptions, request: Request, response:
       shared,
       sharedView: isNamed ? sharedView : null,
       known: [],
+      hasSent: items.length > 0,
     });
   });
 }
@@ -192,6 +192,8 @@ interface Sending extends Answer {
   readonly sharedView: SharedView | null;
   /** Tags of what need not be sent again. */
   readonly known: readonly string[];
+  /** The request brought changes. */
+  readonly hasSent?: boolean;
 }
 
 /**
@@ -202,10 +204,10 @@ async function send(
   options: HttpOptions,
   request: Request,
   response: Response,
-  { document, shared, sharedView, own, part, known }: Sending,
+  { document, shared, sharedView, own, part, known, hasSent = false }: Sending,
 ): Promise<boolean> {
   await document.durable();
-  noteSeen(options, request, document.revision);
+  noteSeen(options, request, { revision: document.revision, hasSent });
   const records = shared?.records ?? null;
   const etag = etagOf(part, records === null ? null : tagPartOf(records.document, records.revision));
   // What a client knows by a weak tag it hears of by that tag.

@@ -1,5 +1,5 @@
 /** The open WebSockets, and what is told of all of them. */
-import type { UserId } from '../../../shared/names.js';
+import type { DeviceId, UserId } from '../../../shared/names.js';
 import type { ConnectedDevice } from '../../documents/seen-devices.js';
 import type { Connection } from './connection.js';
 import type { Via } from './upgrade-request.js';
@@ -33,5 +33,16 @@ export class OpenConnections extends Set<Connection> {
   devicesOf(user: UserId, now: number, silence: number): ConnectedDevice[] {
     const own = [...this].filter(({ peer }) => peer.grant.user === user);
     return own.flatMap((connection) => connection.connected(now, silence) ?? []);
+  }
+
+  /** The connections of one device, by user. */
+  usersOf(device: DeviceId, now: number, silence: number): ReadonlyMap<UserId, ConnectedDevice[]> {
+    const found = new Map<UserId, ConnectedDevice[]>();
+    for (const connection of this) {
+      const { asked, grant } = connection.peer;
+      const connected = asked.device === device ? connection.connected(now, silence) : null;
+      if (connected !== null) found.set(grant.user, [...(found.get(grant.user) ?? []), connected]);
+    }
+    return found;
   }
 }

@@ -2,7 +2,7 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { WebSocket, WebSocketServer } from 'ws';
-import { SHARED_DOCUMENT, type UserId } from '../../../shared/names.js';
+import { type DeviceId, SHARED_DOCUMENT, type UserId } from '../../../shared/names.js';
 import { expiryOf, type Recheck } from '../../access/access.js';
 import type { DocumentRegistry } from '../../documents/registry.js';
 import type { ConnectedDevice } from '../../documents/seen-devices.js';
@@ -88,6 +88,12 @@ export class UpgradeGateway implements ConnectionHost {
   devicesOf(user: UserId): ConnectedDevice[] {
     const { now, config } = this.#options;
     return this.connections.devicesOf(user, now(), 2 * config.pingInterval);
+  }
+
+  /** The connections of one device, by the users whom it comes as. */
+  usersOf(device: DeviceId): ReadonlyMap<UserId, readonly ConnectedDevice[]> {
+    const { now, config } = this.#options;
+    return this.connections.usersOf(device, now(), 2 * config.pingInterval);
   }
 
   /** Takes no new connections and reads no more from those that are open; what has come in is handled. */

@@ -1,5 +1,5 @@
 /** What the operator's side knows beyond what devices may ask for. */
-import type { UserId } from '../../../../shared/names.js';
+import type { DeviceId, UserId } from '../../../../shared/names.js';
 import type { DamagedDocuments } from '../../../damaged-documents.js';
 import type { ConnectedDevice } from '../../../documents/seen-devices.js';
 import type { Point } from '../../../last-hour.js';
@@ -18,6 +18,8 @@ export interface OperatorSources {
   readonly unsent: () => number;
   /** The devices of a user that are connected now, each as often as it is. */
   readonly connectedDevices: (user: UserId) => readonly ConnectedDevice[];
+  /** The same of one device, by the users whom it is connected as. */
+  readonly connectedAs: (device: DeviceId) => ReadonlyMap<UserId, readonly ConnectedDevice[]>;
   readonly damaged: Pick<DamagedDocuments, 'first' | 'has'>;
   /** How many connections follow the document of each user that has any. */
   readonly connectedBy: () => ReadonlyMap<UserId, number>;

@@ -4,7 +4,7 @@ import { AdminSessions } from '../../guard/admin-sessions.js';
 import { postBackup, postUserRestore } from '../backup.js';
 import { userOf } from '../request.js';
 import { deleteUser, sendExport } from '../users.js';
-import { DeviceLooks } from './devices.js';
+import { DeviceLooks } from './device-looks.js';
 import { LiveStreams } from './live.js';
 import type { AdminOptions } from './options.js';
 import { getOverview } from './overview.js';
@@ -38,6 +38,7 @@ function pageApi(
   const { config } = options;
   const sessions = new AdminSessions(options.uptime);
   const streams = new LiveStreams();
+  const looks = new DeviceLooks();
   const router = express.Router({ caseSensitive: true, strict: true });
   router.post('/sign-in', small, (request, response) => signIn(options, sessions, request, response));
   router.post('/sign-out', (request, response) => signOut(options, sessions, request, response));
@@ -47,7 +48,8 @@ function pageApi(
     streams.add(options, response, () => mayStay(options, sessions, request)),
   );
   router.get('/users', to(getUsers));
-  router.get('/users/:userId/devices', to(new DeviceLooks().get));
+  router.get('/users/:userId/devices', to(looks.ofUser));
+  router.get('/devices/:deviceId/users', to(looks.usersOf));
   router.get('/users/:userId/records', to(getRecords));
   router.get('/users/:userId/history', to(getUserHistory));
   router.post('/users/:userId/restore', small, to(restoreRecord));

@@ -205,6 +205,70 @@ describe('[A0] that a device has nothing is told as current', () => {
   });
 });
 
+describe('[A0] [H3] of a device that comes over HTTP alone', () => {
+  const change = (id: string) => ({
+    changes: [
+      {
+        type: 'DATA_UPDATE',
+        data: { collection: 'appointments', document: { id, room: 1 }, timestamp: 1 },
+        userId: 'anna',
+        deviceId: 'phone',
+        timestamp: 1,
+      },
+    ],
+  });
+  const post = async (server: TestServer, path: string, body: string | Uint8Array<ArrayBuffer>) => {
+    const headers = { 'Device-ID': 'phone' };
+    const { status } = await fetch(server.url + path, { method: 'POST', headers, body });
+    return status;
+  };
+
+  test('the time is known at which it sent what is saved; what it has is not, unless it tells', async () => {
+    const server = await useServer();
+    const before = Date.now();
+    expect(await post(server, '/api/sync/anna', '{"changes":[]}')).toBe(200);
+    expect((await devicesOf(server)).phone).toMatchObject({ via: 'http', sentAt: null, unsent: null });
+    expect(await post(server, '/api/sync/anna', JSON.stringify(change('a1')))).toBe(200);
+    const { sentAt } = (await devicesOf(server)).phone ?? {};
+    expect(sentAt).toBeGreaterThanOrEqual(before);
+    expect(await post(server, '/api/sync/anna', JSON.stringify(change('')))).toBe(400); // not saved
+    expect(await post(server, '/api/yjs/anna', Uint8Array.of(0, 0))).toBe(200);
+    expect((await devicesOf(server)).phone).toMatchObject({ sentAt, unsent: null });
+  });
+
+  test('what it tells in the address counts once it is answered, until it comes and tells nothing', async () => {
+    const server = await useServer();
+    expect(await post(server, '/api/yjs/anna?unsent=3&age=60000', Uint8Array.of(0, 0))).toBe(200);
+    const { unsent } = (await devicesOf(server)).phone ?? {};
+    expect(unsent).toMatchObject({ count: 3, current: false });
+    expect((unsent?.toldAt ?? 0) - (unsent?.since ?? 0)).toBe(60_000);
+    expect(await post(server, '/api/sync/anna?unsent=0&age=0', JSON.stringify(change('a1')))).toBe(200);
+    expect((await devicesOf(server)).phone?.unsent).toMatchObject({ count: 0, since: null, current: false });
+    for (const nonsense of ['-1', '1e9', '99999999999', '']) {
+      expect(await post(server, `/api/yjs/anna?unsent=${nonsense}&age=x`, Uint8Array.of(0, 0))).toBe(200);
+      expect((await devicesOf(server)).phone?.unsent?.count).toBe(0);
+    }
+  });
+
+  test('our client tells it with each exchange, changes that were refused included', async () => {
+    const server = await useServer({ MAX_STRUCTS: '200' });
+    const client = testClient({ WebSocket: undefined });
+    await client.initialize({ serverUrl: server.url, userId: 'anna', deviceId: 'phone' });
+    await client.addData('appointments', { id: 'a1', room: 1 });
+    await client.forceSync();
+    const { via, unsent, sentAt } = await shown(server, 'phone', (phone) => phone.sentAt !== null);
+    expect([via, unsent?.count]).toEqual(['http', 0]);
+    expect(sentAt).not.toBeNull();
+    const many = Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`k${i}`, i]));
+    await client.addData('notes', { id: 'big', ...many });
+    await client.forceSync().catch(() => {});
+    await statusWhere(client, ({ refused }) => refused.length === 1);
+    await client.addData('appointments', { id: 'a2', room: 1 });
+    await client.forceSync();
+    await shown(server, 'phone', ({ unsent }) => unsent?.count === 1);
+  });
+});
+
 describe('[A0] our client counts', () => {
   test('[D8] what it may not write to a shared collection, and what others of it wait', async () => {
     const server = await useServer({ ...JWT, SHARED_COLLECTIONS: 'doctors' });
