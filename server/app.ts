@@ -6,6 +6,7 @@ import { Access } from './access/access.js';
 import { Backups } from './backup/backups.js';
 import { type BroughtBack, restoreUser, type UserBackup } from './backup/user-restore.js';
 import { ServerClock, SYSTEM_TIME, type TimeSource } from './clock.js';
+import { type Cluster, clusterOf } from './cluster/cluster.js';
 import type { Config } from './config.js';
 import { DamagedDocuments } from './damaged-documents.js';
 import { RewritingWorkers } from './documents/epochs/rewriting-workers.js';
@@ -79,8 +80,10 @@ export async function createApp(
   const keys = store === undefined ? readKeys(config) : undefined;
   const opened = store ?? (await openStore(config, log, keys));
   let marks: AccessMarks;
+  let cluster: Cluster | null;
   const backups = new Backups({ store: opened, dataDir: config.dataDir, now: clock.now, log });
   try {
+    cluster = clusterOf(opened, { config, log, now: clock.now });
     await clock.open(opened, config.confirmClock);
     const trail = await access.open(); // after the store, which owns the folder by now
     if (trail !== null) log('auditOpened', trail);
@@ -94,7 +97,7 @@ export async function createApp(
     throw error;
   }
   const endKeys = keys === undefined ? () => {} : followKeys(opened, config, keys, log);
-  return new SyncServer(config, log, { access, store: opened, clock, marks, backups, endKeys });
+  return new SyncServer(config, log, { access, store: opened, clock, marks, backups, cluster, endKeys });
 }
 
 /** What is open before the server is, and is closed after it. */
@@ -104,11 +107,14 @@ interface Foundation {
   readonly clock: ServerClock;
   readonly marks: AccessMarks;
   readonly backups: Backups;
+  /** `null` for a server that is alone. */
+  readonly cluster: Cluster | null;
   readonly endKeys: () => void;
 }
 
 const RANDOM_STEPS = 2 ** 32;
 const random = (): number => randomInt(RANDOM_STEPS) / RANDOM_STEPS;
+const newDeviceId = (): DeviceId => `device-${randomUUID()}` as DeviceId;
 const dateOf = (time: number): string => new Date(time).toISOString();
 
 class SyncServer implements App {
@@ -135,17 +141,16 @@ class SyncServer implements App {
   #isClosed = false;
 
   constructor(config: Config, given: Log, foundation: Foundation) {
-    const { access, clock, backups } = foundation;
+    const { access, clock, backups, cluster } = foundation;
     const { now, uptime } = clock;
     const log = countRefusals(given, this.#metrics);
     const backlog = new Backlog();
     const store = followCommits(foundation.store, this.#metrics, backlog);
-    const newDeviceId = () => `device-${randomUUID()}` as DeviceId;
     this.#config = config;
     this.#log = log;
     this.#foundation = { ...foundation, store };
     this.#damaged = new DamagedDocuments(log, now);
-    const quotas = new Quotas(config, log, uptime);
+    const quotas = new Quotas(config, log, uptime, cluster?.hops.clientOf);
     const turns = new Turns({ ...config, clock: TURN_CLOCK, rateOf: (user) => quotas.rateOf(user) });
     const work = { store, dryRuns: this.#dryRuns, rewritingWorkers: this.#rewritingWorkers, turns };
     this.#registry = registryOf(config, log, clock, { ...work, ...this.#follow(log) });
@@ -166,6 +171,7 @@ class SyncServer implements App {
       metrics: this.#metrics,
       backlog,
       turns,
+      hops: cluster?.hops ?? null,
     };
     const http = createHttp({ ...shared, ...this.#readiness }, this.#sources(store));
     this.#listener = createListener(config, log, http);
@@ -242,6 +248,7 @@ class SyncServer implements App {
   async listen(): Promise<number> {
     const { host, port, dataDir, demo, auth, nodeEnv } = this.#config;
     const { server, isSecure } = this.#listener;
+    await this.#foundation.cluster?.listen(server);
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       server.listen(port, host, resolve);
@@ -272,6 +279,7 @@ class SyncServer implements App {
     this.#listener.close();
     const stopped = new Promise<void>((resolve) => server.close(() => resolve()));
     this.#gateway.stopReading();
+    this.#foundation.cluster?.hops.close();
     this.#dryRuns.close();
     this.#rewritingWorkers.close();
     const saved = this.#flush().then(() => this.#registry.documents.every(({ isBusy }) => !isBusy));
@@ -284,8 +292,9 @@ class SyncServer implements App {
     // What the devices had received is known only now; without it, more is taken for seen after the next start.
     await withTimeout(this.#flush(), step(), undefined);
     this.#registry.close();
-    const { access, store } = this.#foundation;
-    const closing = this.#saveNotes().then(() => Promise.all([access.close(), store.close()]));
+    const { access, store, cluster } = this.#foundation;
+    const noted = this.#saveNotes().then(() => cluster?.close());
+    const closing = noted.then(() => Promise.all([access.close(), store.close()]));
     const closed = closing.then(() => true);
     this.#isClosed = await withTimeout(closed, Math.max(latest - performance.now(), SHORTEST_STEP), false);
     this.#metrics.close();

@@ -84,6 +84,12 @@ export const ERRORS = {
     close: 1013,
     message: 'The server has more to do than it gets done; come again in some seconds.',
   },
+  NOT_OWNER: { status: 421, message: 'Another node serves this user.' },
+  OWNER_UNREACHABLE: {
+    status: 503,
+    close: 1013,
+    message: 'The node that serves this user can not be reached at the moment; come again in some seconds.',
+  },
   NOT_FOUND: {
     status: 404,
     message:

@@ -96,6 +96,20 @@ const EVENTS = {
     (e) =>
       `⚠️ ${e.address} sends X-Forwarded-For and is not trusted, so all behind it count as one address: set TRUST_PROXY`,
   ),
+  clusterListening: event<{ address: string }>(
+    'info',
+    (e) => `🔗 Other nodes lead the users of this one to ${e.address}`,
+  ),
+  nodeNotReached: event<{ node: string; why: string }>(
+    'warn',
+    (e) =>
+      `🔗 The node at ${e.node} was not reached (${e.why}): its users are put off until it is, or another node takes them`,
+  ),
+  hopRefused: event<{ address: string }>(
+    'warn',
+    (e) =>
+      `⛔ Refused ${e.address} at CLUSTER_ADDRESS: only nodes with the same CLUSTER_SECRET get in there, whose clocks are less than a minute off`,
+  ),
   tlsReloaded: event<{ path: string }>('info', (e) => `🔐 New certificate read from ${e.path}`),
   tlsFailed: event<{ path: string; error: unknown }>(
     'error',

@@ -29,7 +29,7 @@ const HOUSE: readonly House[] = [
   {
     from: /^server\/gateways\//,
     may: /^(shared\/|server\/(documents|gateways|net|protocol)\/|server\/(access\/access|log|metrics|errors|package-folder)\.ts$)/,
-    types: /^server\/(config|damaged-documents|last-hour|readiness|store\/store)\.ts$/,
+    types: /^server\/(cluster\/hops|config|damaged-documents|last-hour|readiness|store\/store)\.ts$/,
   },
   {
     from: /^server\/cluster\//,

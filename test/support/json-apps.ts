@@ -160,6 +160,7 @@ export class Practice {
       metrics,
       backlog: new Backlog(),
       overload: { isOver: false },
+      hops: null,
       random: () => 0,
       restoreUser: () => Promise.reject(new Error('not here')),
       backups: { lastAt: null, make: () => Promise.reject(new Error('not here')) },

@@ -20,6 +20,9 @@ export interface Refusal {
   readonly retryAfter: number;
 }
 
+/** The address of a client, where that is known in another way than by its connection. */
+type AddressOf = (request: IncomingMessage) => string | null;
+
 /** In messages: an upgrade loads a document, and is answered with what its device lacks. */
 const UPGRADE_COST = 5;
 /** A client that finds all slots taken should wait a little. */
@@ -37,9 +40,12 @@ export class Quotas {
   readonly #ofAddresses: Slots;
   readonly #limiters: RateLimiters;
   readonly #perUser: RateLimiters;
+  readonly #toldBy: AddressOf | undefined;
   #isWarned = false;
 
-  constructor(config: Config, log: Log, now: () => number) {
+  /** @param toldBy tells the client of a request that another node led here */
+  constructor(config: Config, log: Log, now: () => number, toldBy?: AddressOf) {
+    this.#toldBy = toldBy;
     this.#config = config;
     this.#rates = ratesOf(config);
     this.#log = log;
@@ -52,6 +58,8 @@ export class Quotas {
 
   /** Where a request comes from; a proxy that is not trusted is told of once. */
   addressOf(request: IncomingMessage): string {
+    const told = this.#toldBy?.(request) ?? null;
+    if (told !== null) return told;
     const { trustProxy } = this.#config;
     if (!this.#isWarned && isUntrustedProxy(request, trustProxy)) {
       this.#isWarned = true;

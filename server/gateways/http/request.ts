@@ -3,6 +3,7 @@ import type { Request, RequestHandler, Response } from 'express';
 import type { z } from 'zod';
 import { type DeviceId, isUserId, SHARED_DOCUMENT, type UserId } from '../../../shared/names.js';
 import type { Access, Visit } from '../../access/access.js';
+import type { Hops } from '../../cluster/hops.js';
 import type { Config } from '../../config.js';
 import type { Origin } from '../../documents/changes.js';
 import type { HistoryHead } from '../../documents/history/history-log.js';
@@ -46,6 +47,8 @@ export interface HttpOptions {
   readonly backlog: Backlog;
   readonly overload: Pick<Overload, 'isOver'>;
   readonly backups: BackupsOf;
+  /** Other nodes; `null` for a server that is alone. */
+  readonly hops: Hops | null;
   /** Brings back what a backup has of a user, or had at a time before it. */
   readonly restoreUser: (user: UserId, from: { folder: string; at: number | null }) => Promise<object>;
   /** From 0 to 1. */

@@ -27,6 +27,7 @@ import {
   userOrSharedOf,
 } from './request.js';
 import { getSync, postSync } from './sync.js';
+import { toOwner } from './to-owner.js';
 import { eraseOwn, exportOwn } from './users.js';
 
 const MAX_ADMIN_BODY = 10_000;
@@ -108,7 +109,12 @@ function addApi(app: express.Express, options: HttpOptions, { json, raw }: BodyR
   type Route = (options: HttpOptions, request: Request, response: Response) => Promise<void>;
   const to = (route: Route) => (request: Request, response: Response) => route(options, request, response);
   // Strangers first: they must not use up what the user may ask for.
-  const admitted = (cost: number, document = userOf) => [authorized(options, document), admit(options, cost)];
+  const led = options.hops === null ? [] : [toOwner(options.hops, options)];
+  const admitted = (cost: number, document = userOf) => [
+    authorized(options, document),
+    ...led,
+    admit(options, cost),
+  ];
   const history = admitted(COST.history, userOrSharedOf);
   const room = roomOnDisk(options);
   app.get('/api/sync/:userId', admitted(COST.read), to(getSync));

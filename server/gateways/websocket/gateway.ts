@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import type { WebSocket, WebSocketServer } from 'ws';
 import { type DeviceId, SHARED_DOCUMENT, type UserId } from '../../../shared/names.js';
 import { expiryOf, type Recheck } from '../../access/access.js';
+import type { Hops } from '../../cluster/hops.js';
 import type { DocumentRegistry } from '../../documents/registry.js';
 import type { ConnectedDevice } from '../../documents/seen-devices.js';
 import type { FollowedDocument } from '../../documents/sleep/followed-document.js';
@@ -22,12 +23,15 @@ import { type HandshakeOptions, Handshakes, type Peer } from './handshake.js';
 import { PutOff } from './put-off.js';
 import { endSoon, prove, refuse, turnAway, webSocketServer } from './rejections.js';
 import type { Socket } from './socket.js';
+import { isOwner } from './to-owner.js';
 import type { Via } from './upgrade-request.js';
 import { Wire, type WireOptions, Wires } from './wire.js';
 
 export interface UpgradeOptions extends WireOptions, HandshakeOptions {
   readonly registry: DocumentRegistry;
   readonly backlog: Backlog;
+  /** Other nodes; `null` for a server that is alone. */
+  readonly hops: Hops | null;
   /** Milliseconds since 1970. */
   readonly now: () => number;
   /** From 0 to 1. */
@@ -124,17 +128,19 @@ export class UpgradeGateway implements ConnectionHost {
   }
 
   async #onUpgrade(request: IncomingMessage, stream: Duplex, head: Buffer): Promise<void> {
+    const { hops } = this.#options;
     stream.on('error', destroyed);
     const answer = await this.#handshakes.answer(request, stream);
     switch (answer.is) {
       case 'in':
-        await this.#letIn(request, stream, head, answer.peer);
+        if (hops === null || (await isOwner(hops, { request, stream, head }, answer.peer, this.#putOff)))
+          await this.#letIn(request, stream, head, answer.peer);
         return;
       case 'turned away':
         turnAway(request, stream, head, answer);
         return;
       case 'put off':
-        this.#putOff.take(request, stream, head, answer.challenge);
+        this.#putOff.take({ request, stream, head, challenge: answer.challenge }, 'OVERLOADED');
         return;
       case 'refused':
         refuse(stream, answer.refusal);

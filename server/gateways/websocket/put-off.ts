@@ -1,13 +1,11 @@
 /**
- * Who comes while the server is overloaded. Its WebSocket opens, nothing is read from it, and it closes with 1013 some
+ * Who comes while the server is overloaded, or the node that would serve it can't be reached. Its WebSocket opens, nothing is read from it, and it closes with 1013 some
  * seconds later, at a random time: clients that come again at once after a close, all alike, are spread by that.
  */
-import type { IncomingMessage } from 'node:http';
-import type { Duplex } from 'node:stream';
-import { SyncError } from '../../errors.js';
+import { type ErrorCode, SyncError } from '../../errors.js';
 import type { Metrics } from '../../metrics.js';
 import { putOffFor } from '../guard/overload.js';
-import { endSoon, openDoor, refuse } from './rejections.js';
+import { type Door, endSoon, openDoor, refuse } from './rejections.js';
 import type { Socket } from './socket.js';
 
 /** So many wait to be closed; others are refused at once, which their clients can't tell from a lost connection. */
@@ -21,19 +19,19 @@ export class PutOff {
     this.#options = options;
   }
 
-  take(request: IncomingMessage, stream: Duplex, head: Buffer, challenge: string | null): void {
+  take(door: Door, code: ErrorCode): void {
     const { metrics, random } = this.#options;
-    metrics.refused.add('OVERLOADED');
+    metrics.refused.add(code);
     const seconds = putOffFor(random);
     if (this.#timers.size >= MOST) {
-      refuse(stream, { code: 'OVERLOADED', retryAfter: Math.ceil(seconds) });
+      refuse(door.stream, { code, retryAfter: Math.ceil(seconds) });
       return;
     }
-    openDoor({ request, stream, head, challenge }, (socket) => {
+    openDoor(door, (socket) => {
       socket.hold('overload');
-      const timer = setTimeout(() => this.#end(socket, new SyncError('OVERLOADED')), seconds * 1_000);
+      const timer = setTimeout(() => this.#end(socket, new SyncError(code)), seconds * 1_000);
       this.#timers.set(socket, timer.unref());
-      stream.once('close', () => this.#forget(socket));
+      door.stream.once('close', () => this.#forget(socket));
     });
   }
 

@@ -1,0 +1,98 @@
+/** This node among others: the door for them at `CLUSTER_ADDRESS`, and the way to them. */
+import type { EventEmitter } from 'node:events';
+import type { IncomingMessage, RequestListener, Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Config } from '../config.js';
+import { SyncError } from '../errors.js';
+import type { Log } from '../log.js';
+import { createListener } from '../net/tls.js';
+import { HOP_HEADER } from './hop-header.js';
+import { hostAndPortOf } from './hop-target.js';
+import { Hops } from './hops.js';
+import type { Placement } from './placement.js';
+
+interface ClusterOptions {
+  readonly config: Config;
+  readonly placement: Placement;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  readonly log: Log;
+}
+
+/** A hop has one header more than what came to the other node. */
+const HEADER_OF_HOP = 1_024;
+const REFUSED = `HTTP/1.1 403 Forbidden\r\n${HOP_HEADER}: refused\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`;
+/** By which others know that what comes by this door comes from another machine, whatever its address is. */
+const VIA = '1.1 telemed-sync';
+
+/**
+ * `null` for a server that is alone.
+ *
+ * @throws SyncError where `CLUSTER_ADDRESS` is set, and no other server can know of what is in the store
+ */
+export function clusterOf(store: object, options: Omit<ClusterOptions, 'placement'>): Cluster | null {
+  if (options.config.clusterAddress === '') return null;
+  const placement = placementIn(store);
+  if (placement !== null) return new Cluster({ ...options, placement });
+  const sentence = 'CLUSTER_ADDRESS needs a store that several servers share: set STORE, or leave it out.';
+  throw new SyncError('INTERNAL', sentence);
+}
+
+const placementIn = (store: object): Placement | null =>
+  'placement' in store ? (store.placement as Placement) : null;
+
+export class Cluster {
+  readonly hops: Hops;
+  readonly #options: ClusterOptions;
+  #server: Server | null = null;
+  #address = '';
+
+  constructor(options: ClusterOptions) {
+    this.#options = options;
+    this.hops = new Hops(options);
+  }
+
+  /** Opens the door; who comes in there is served as this server serves others. Then others may lead clients here. */
+  async listen(own: EventEmitter): Promise<void> {
+    const { config, log, placement } = this.#options;
+    const { clusterAddress, maxHeaders } = config;
+    const plain = { ...config, tlsCert: '', tlsKey: '', maxHeaders: maxHeaders + HEADER_OF_HOP };
+    const onRequest: RequestListener = (request, response) => {
+      if (this.#letsIn(request)) own.emit('request', request, response);
+      else response.writeHead(403, { [HOP_HEADER]: 'refused', Connection: 'close' }).end();
+    };
+    const { server } = createListener(plain, log, onRequest);
+    server.on('checkContinue', onRequest);
+    server.on('upgrade', (request, stream, head) => {
+      if (this.#letsIn(request)) own.emit('upgrade', request, stream, head);
+      else stream.on('error', () => stream.destroy()).end(REFUSED, () => stream.destroy());
+    });
+    const { host, port } = hostAndPortOf(clusterAddress);
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(port, host, resolve);
+    });
+    const bound = (server.address() as AddressInfo).port;
+    this.#server = server;
+    this.#address = clusterAddress.replace(/\d+$/, String(bound));
+    log('clusterListening', { address: this.#address });
+    await placement.join(this.#address);
+  }
+
+  /** Once nothing of any user is under way: other nodes may take them all. */
+  async close(): Promise<void> {
+    if (this.#server === null) return;
+    await this.#options.placement.leave().catch(() => {}); // its beat gets old instead
+    this.#server.close();
+    this.#server.closeAllConnections();
+  }
+
+  #letsIn(request: IncomingMessage): boolean {
+    if (!this.hops.takes(request, this.#address)) {
+      this.#options.log('hopRefused', { address: request.socket.remoteAddress ?? '' });
+      return false;
+    }
+    request.headers.via = VIA;
+    return true;
+  }
+}

@@ -1,0 +1,102 @@
+/** One HTTP request, led on to another node before anything of its body is read. */
+import { type ClientRequest, type IncomingMessage, request as open, type ServerResponse } from 'node:http';
+import { HOP_HEADER } from './hop-header.js';
+import { CONNECT_TIMEOUT, type Led, type Target, whyNot } from './hop-target.js';
+
+export interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  /** The address as it was asked for. */
+  readonly url: string;
+}
+
+/** These are of one connection. A proxy passes on what comes in chunks in chunks of its own. */
+const OF_CONNECTION: ReadonlySet<string> = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'upgrade',
+  'expect',
+  HOP_HEADER.toLowerCase(),
+]);
+const OF_ANSWER: ReadonlySet<string> = new Set([...OF_CONNECTION, 'transfer-encoding']);
+
+/**
+ * Resolves with whether the owner took it. Nothing of the body is sent before the owner says "100 Continue", which it
+ * does at once, for requests without a body too: so another node can be asked instead, and one that hangs is noticed.
+ */
+export function forward(target: Target, exchange: Exchange): Promise<Led> {
+  const { request, response, url } = exchange;
+  const headers = [
+    ...headersOf(request.rawHeaders, OF_CONNECTION),
+    ...[HOP_HEADER, target.header, 'Expect', '100-continue', 'Connection', 'close'],
+  ];
+  const asked = open({ ...target.at, method: request.method, path: url, headers, agent: false });
+  const clientGone = () => asked.destroy();
+  response.once('close', clientGone);
+  return new Promise((resolve) => {
+    let isTaken = false;
+    const inTime = untilTaken(asked, target.timeout);
+    asked.once('continue', () => {
+      isTaken = true;
+      inTime();
+      request.pipe(asked);
+    });
+    asked.once('response', (answer) => {
+      inTime();
+      const led = verdictOf(answer);
+      if (led === 'led') passOn(answer, exchange, isTaken);
+      else asked.destroy();
+      resolve(led);
+    });
+    asked.on('error', (error) => {
+      inTime();
+      request.unpipe(asked);
+      // An answer that was begun can't be taken back: the client has to see that it is cut.
+      if (response.headersSent) response.destroy();
+      resolve(response.closed ? 'gone' : isTaken ? 'silent' : whyNot(error));
+    });
+  });
+}
+
+/** Ends a request that nobody takes in time; what is returned ends the wait. */
+function untilTaken(asked: ClientRequest, timeout: number): () => void {
+  const late = () => void asked.destroy(new Error('the node did not answer in time'));
+  let timer = setTimeout(late, CONNECT_TIMEOUT);
+  const connected = () => {
+    clearTimeout(timer);
+    timer = setTimeout(late, timeout);
+  };
+  asked.once('socket', (socket) => socket.once('connect', connected));
+  return () => {
+    asked.removeAllListeners('socket');
+    clearTimeout(timer);
+  };
+}
+
+function headersOf(raw: readonly string[], without: ReadonlySet<string>): string[] {
+  const kept: string[] = [];
+  for (let i = 0; i < raw.length; i += 2) {
+    const [name = '', value = ''] = raw.slice(i, i + 2);
+    if (!without.has(name.toLowerCase())) kept.push(name, value);
+  }
+  return kept;
+}
+
+function verdictOf({ statusCode, headers }: IncomingMessage): Led {
+  if (statusCode === 421) return 'not mine';
+  return headers[HOP_HEADER.toLowerCase()] === undefined ? 'led' : 'silent';
+}
+
+/** What this node would have said by itself gives way to what the owner says. */
+function passOn(answer: IncomingMessage, { response }: Exchange, isTaken: boolean): void {
+  for (const name of response.getHeaderNames()) response.removeHeader(name);
+  response.sendDate = false;
+  // The rest of a body that the owner does not want is not read here either.
+  if (!isTaken) response.shouldKeepAlive = false;
+  response.writeHead(answer.statusCode ?? 502, answer.statusMessage, headersOf(answer.rawHeaders, OF_ANSWER));
+  answer.pipe(response);
+  answer.once('error', () => response.destroy());
+}

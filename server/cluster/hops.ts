@@ -1,0 +1,125 @@
+/** Leads who comes to this node on to the node that serves its user, and knows who was led here. */
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { UserId } from '../../shared/names.js';
+import type { Config } from '../config.js';
+import type { Log } from '../log.js';
+import { type Exchange, forward } from './forward.js';
+import { clientOfHop, HOP_HEADER, hopHeader } from './hop-header.js';
+import { hostAndPortOf, type Led, type Target } from './hop-target.js';
+import type { Owner, Placement } from './placement.js';
+import { splice, type Upgrade } from './splice.js';
+
+/** A user, and the address of the client that comes for it. */
+export interface Guest {
+  readonly user: UserId;
+  readonly address: string;
+}
+
+/**
+ * Who serves a client: this node; or it was led on, or has gone; or no node could be had. `not mine`: another node led
+ * it here, and was wrong.
+ */
+export type Whither = 'here' | 'led' | 'unreachable' | 'not mine';
+
+export interface HopsOptions {
+  readonly config: Pick<Config, 'clusterSecret' | 'upgradeTimeout'>;
+  readonly placement: Placement;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  readonly log: Log;
+}
+
+/** An owner may change while it is asked, and once more; a store that names another one each time is no help. */
+const MOST_ASKED = 3;
+
+export class Hops {
+  readonly #options: HopsOptions;
+  /** The clients of requests that other nodes led here. */
+  readonly #clients = new WeakMap<IncomingMessage, string>();
+  /** The connections of clients that were led on. */
+  readonly #spliced = new Set<Duplex>();
+
+  constructor(options: HopsOptions) {
+    this.#options = options;
+  }
+
+  /** Whether another node led this request here, to the node that is known by this address. */
+  takes(request: IncomingMessage, node: string): boolean {
+    const { config, now } = this.#options;
+    const { method = '', url = '', headers } = request;
+    const asked = { method, url, node };
+    const client = clientOfHop(config.clusterSecret, headers[HOP_HEADER.toLowerCase()], asked, now());
+    if (client !== null) this.#clients.set(request, client);
+    return client !== null;
+  }
+
+  /** The address of the client, where another node led it here; `null` for who came by itself. */
+  clientOf = (request: IncomingMessage): string | null => this.#clients.get(request) ?? null;
+
+  async socket(guest: Guest, upgrade: Upgrade): Promise<Whither> {
+    const { request, stream } = upgrade;
+    const { method = '', url = '' } = request;
+    return this.#lead(guest, request, async (owner) => {
+      const led = await splice(this.#target(owner, guest, { method, url }), upgrade);
+      if (led === 'led' && !stream.closed) {
+        this.#spliced.add(stream);
+        stream.once('close', () => this.#spliced.delete(stream));
+      }
+      return led;
+    });
+  }
+
+  /** Who was led on has to come again: a close code would have to be put between two frames of the owner's. */
+  close(): void {
+    for (const stream of this.#spliced) stream.destroy();
+  }
+
+  /** One that is here, and was led here, may send its body from then on. */
+  async request(guest: Guest, exchange: Exchange): Promise<Whither> {
+    const { request, response, url } = exchange;
+    const { method = '' } = request;
+    const whither = await this.#lead(guest, request, (owner) =>
+      forward(this.#target(owner, guest, { method, url }), exchange),
+    );
+    if (whither === 'here' && this.#clients.has(request)) response.writeContinue();
+    return whither;
+  }
+
+  async #lead(
+    { user }: Guest,
+    request: IncomingMessage,
+    attempt: (owner: Owner) => Promise<Led>,
+  ): Promise<Whither> {
+    const { placement } = this.#options;
+    for (let asked = 0; asked < MOST_ASKED; asked++) {
+      const place = await placement.whereIs(user).catch(() => null);
+      if (place === null) break;
+      if (place.here) return 'here';
+      if (this.#clients.has(request)) return 'not mine';
+      const led = await attempt(place);
+      if (led === 'gone') return 'led';
+      if (led === 'led' || led === 'not mine') placement.reached(place.node);
+      if (led === 'led') return led;
+      this.#doubt(user, place, led);
+      if (led === 'silent') break;
+    }
+    return 'unreachable';
+  }
+
+  #doubt(user: UserId, { node, address }: Owner, why: Exclude<Led, 'led' | 'gone'>): void {
+    const { placement, log } = this.#options;
+    if (why !== 'not mine') log('nodeNotReached', { node: address, why });
+    placement.doubt(user, node, why);
+  }
+
+  #target(owner: Owner, { address }: Guest, { method, url }: { method: string; url: string }): Target {
+    const { config, now } = this.#options;
+    const hop = { method, url, address, node: owner.address, time: now() };
+    return {
+      at: hostAndPortOf(owner.address),
+      header: hopHeader(config.clusterSecret, hop),
+      timeout: config.upgradeTimeout,
+    };
+  }
+}
