@@ -43,11 +43,18 @@ function run(name: string, args: readonly string[], env: Readonly<Record<string,
   return { status, out: stdout, said: stdout + stderr };
 }
 
-/** The same without a process of its own. */
-async function told(...args: readonly string[]): Promise<Ending> {
-  const ending = await runHere(args, { DATA_DIR: data });
+/** The same without a process of its own, whose start takes longer than most commands. */
+async function ending(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ending> {
+  const ending = await runHere(args, { DATA_DIR: data, ...env });
   if (ending === null) throw new Error('it goes on by itself');
   return ending;
+}
+
+const told = (...args: readonly string[]): Promise<Ending> => ending(args);
+
+async function answer(args: readonly string[], env: Readonly<Record<string, string>>): Promise<Answer> {
+  const { code, out, err } = await ending(args, env);
+  return { status: code, out, said: out + err };
 }
 
 async function start(options: Readonly<Record<string, string>> = {}): Promise<ServerProcess> {
@@ -92,27 +99,27 @@ describe('telemed-sync keys', () => {
     await writeFile(keyFile, `# keys of the practice\n${old}\n`, { mode: 0o600 });
     const env = { ENCRYPTION_KEY_FILE: keyFile };
     const [oldId = ''] = KeyRing.parse(old).ids;
-    expect(run('keys', ['status'], env).out).toBe(`${oldId}: the current one\n`);
+    expect((await answer(['keys', 'status'], env)).out).toBe(`${oldId}: the current one\n`);
     const server = await start(env);
     await write(server, 'a1');
     const from = server.lines.length;
     signal(server, 'SIGSTOP'); // so that it has not taken the new key up yet
     const rotated = run('keys', ['rotate'], env);
     expect([rotated.status, rotated.said]).toEqual([0, expect.stringContaining('The new key is')]);
-    expect(run('keys', ['retire', oldId], env).status).toBe(1);
+    expect((await answer(['keys', 'retire', oldId], env)).status).toBe(1);
     signal(server, 'SIGCONT');
     const newId = KeyRing.parse(await readFile(keyFile, 'utf8')).current.id;
     await server.line(new RegExp(`Encrypted with the key ${newId}; no other one is needed`), from);
     await write(server, 'a2');
-    expect(run('keys', ['status'], env).out).toBe(
+    expect((await answer(['keys', 'status'], env)).out).toBe(
       `${newId}: the current one\n${oldId}: not in use any more\n`,
     );
-    expect(run('keys', ['retire', newId], env)).toMatchObject({
+    expect(await answer(['keys', 'retire', newId], env)).toMatchObject({
       status: 1,
       said: expect.stringContaining('it stays'),
     });
-    expect(run('keys', ['retire', 'ffffffff'], env).status).toBe(1);
-    expect(run('keys', ['retire', oldId], env).status).toBe(0);
+    expect((await answer(['keys', 'retire', 'ffffffff'], env)).status).toBe(1);
+    expect((await answer(['keys', 'retire', oldId], env)).status).toBe(0);
     const text = await readFile(keyFile, 'utf8');
     expect(text).toContain('# keys of the practice');
     expect(text).not.toContain(old);
@@ -178,7 +185,7 @@ describe('telemed-sync user', () => {
     });
     const out = join(folder, 'anna.json');
     expect(exported.said).toBe(exported.out);
-    expect(run('user', ['export', 'anna', '--out', out], env)).toMatchObject({
+    expect(await answer(['user', 'export', 'anna', '--out', out], env)).toMatchObject({
       status: 0,
       said: `All data of anna is in ${out}.\n`,
     });
@@ -189,11 +196,11 @@ describe('telemed-sync user', () => {
       said: expect.stringContaining('Backups'),
     });
     expect(await findInFiles(data, ['value-of-anna'])).toEqual([]);
-    const empty = run('user', ['export', 'anna'], env);
+    const empty = await answer(['user', 'export', 'anna'], env);
     expect(JSON.parse(empty.out)).toMatchObject({ history: [], devices: [] });
     expect(empty.said).toContain('There is nothing of anna in the database: the export is empty.');
     for (const nobody of ['anna', 'nobody', 'auth0|64f0']) {
-      const { status, said } = run('user', ['erase', nobody], env);
+      const { status, said } = await answer(['user', 'erase', nobody], env);
       expect([status, said]).toEqual([0, expect.stringContaining(`There is nothing of ${nobody}`)]);
       expect(said).not.toContain('is erased');
     }
@@ -205,7 +212,7 @@ describe('telemed-sync user', () => {
     await write(server, 'a1');
     const env = { ADMIN_TOKEN, PORT: new URL(server.url).port };
     const out = join(folder, 'anna.json');
-    expect(run('user', ['export', 'anna', '--out', out], env)).toMatchObject({
+    expect(await answer(['user', 'export', 'anna', '--out', out], env)).toMatchObject({
       status: 0,
       said: `All data of anna is in ${out}.\n`,
     });
@@ -225,8 +232,12 @@ describe('telemed-sync user', () => {
       'All data of anna is erased. Backups still have it.\n',
     );
     expect(await findInFiles(data, ['value-of-anna'])).toEqual([]);
-    expect(run('user', ['erase', 'anna'], env).said).toContain('There is nothing of anna in the database');
-    expect(run('user', ['export', 'nobody'], env).said).toContain('the export is empty. Is the id right?');
+    expect((await answer(['user', 'erase', 'anna'], env)).said).toContain(
+      'There is nothing of anna in the database',
+    );
+    expect((await answer(['user', 'export', 'nobody'], env)).said).toContain(
+      'the export is empty. Is the id right?',
+    );
   });
 
   test('[P7] a wrong way to call it is explained, and nothing is made', async () => {
