@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
-import { filesIn, LANES, SHARING } from './test/support/lanes.js';
+import { APART, filesIn, LANES, type Lane, SHARING } from './test/support/lanes.js';
 import { PATIENCE } from './test/support/wait.js';
 
 /** Those that take longest start first, so that none of them runs on alone at the end. */
@@ -63,6 +63,44 @@ const published = Object.entries(ENTRIES).map(([name, file]) => ({
   replacement: fileURLToPath(new URL(file, import.meta.url)),
 }));
 
+/** All lanes, or those that the mode names: `--mode net` is that one. */
+const lanesOf = (mode: string): readonly Lane[] => {
+  if (mode === 'test') return LANES;
+  if (mode === 'fast') return ['unit', 'store'];
+  return LANES.filter((lane) => lane === mode);
+};
+
+const projects = [
+  { name: 'shared', lanes: SHARING, isolate: false },
+  { name: 'apart', lanes: APART },
+  { name: 'postgres', lanes: ['postgres'], globalSetup: 'test/support/postgres-server.ts' },
+] as const;
+
+const projectsOf = (mode: string) =>
+  projects
+    .map(({ lanes, ...test }) => ({
+      ...test,
+      include: filesIn(lanes.filter((lane) => lanesOf(mode).includes(lane))),
+    }))
+    .filter(({ include }) => include.length > 0)
+    .map((test) => ({ extends: true as const, test }));
+
+/** What is run with all lanes, and by its own name. */
+const beside = [
+  // Times are measured here, so it runs alone: `npm run test:hostile`.
+  { extends: true as const, test: { name: 'hostile', include: ['test/hostile/**/*.test.ts'] } },
+  {
+    extends: true as const,
+    resolve: { alias: [...published, ...react18] },
+    test: {
+      name: 'react-18',
+      include: ['test/client/react/*.test.tsx'],
+      isolate: false,
+      env: { REACT: '18' },
+    },
+  },
+];
+
 export default defineConfig(({ mode }) => ({
   resolve: { alias: published },
   test: {
@@ -76,23 +114,6 @@ export default defineConfig(({ mode }) => ({
     sequence: { sequencer: LongestFirst },
     testTimeout: 2 * PATIENCE,
     hookTimeout: 2 * PATIENCE,
-    projects: [
-      ...LANES.map((name) => ({
-        extends: true as const,
-        test: {
-          name,
-          include: filesIn(name),
-          isolate: !SHARING.includes(name),
-          ...(name === 'postgres' && { globalSetup: 'test/support/postgres-server.ts' }),
-        },
-      })),
-      // Times are measured here, so it runs alone: `npm run test:hostile`.
-      { extends: true, test: { name: 'hostile', include: ['test/hostile/**/*.test.ts'] } },
-      {
-        extends: true,
-        resolve: { alias: [...published, ...react18] },
-        test: { name: 'react-18', include: ['test/client/react/*.test.tsx'], env: { REACT: '18' } },
-      },
-    ],
+    projects: [...projectsOf(mode), ...(mode === 'test' ? beside : [])],
   },
 }));

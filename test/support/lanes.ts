@@ -1,10 +1,15 @@
-/** Which lane of the tests a file is in, by what it and what it imports of the tests need: the slowest of these. */
+/**
+ * Which lane of the tests a file is in, by what it and what it imports of the tests need: the slowest of these. Lanes
+ * choose what is run (`--mode net`); a few projects of vitest run them, since each compiles and loads all for itself.
+ */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { posix } from 'node:path';
 
 /** Their files share processes: to load everything anew costs more than most of them. */
-export const SHARING: readonly string[] = ['unit', 'store', 'net'];
-export const LANES = ['unit', 'store', 'net', 'process', 'browser', 'model', 'postgres'] as const;
+export const SHARING = ['unit', 'store', 'net', 'process'] as const;
+/** Their files have a process each: they need it as it began, or fill it with what they did. */
+export const APART = ['early', 'browser', 'model'] as const;
+export const LANES = [...SHARING, ...APART, 'postgres'] as const;
 export type Lane = (typeof LANES)[number];
 
 /** The first that fits: a PostgreSQL; random worlds; a browser; other processes; sockets; LevelDB. */
@@ -47,17 +52,15 @@ const EARLY = /\bvi\.(hoisted|mock)\(/;
 export function laneOf(file: string): Lane {
   if (needsOf(file).has(POSTGRES)) return 'postgres';
   if (MODELS.test(file)) return 'model';
-  if (EARLY.test(readFileSync(file, 'utf8'))) return 'process';
+  if (EARLY.test(readFileSync(file, 'utf8'))) return 'early';
   const needs = [...needsOf(file)];
   return NEEDS.find(([, need]) => needs.some((each) => need.test(each)))?.[0] ?? 'unit';
 }
 
-/** The files of a lane. */
-export function filesIn(lane: Lane): string[] {
-  return readdirSync('test', { recursive: true, encoding: 'utf8' })
-    .map((name) => posix.join('test', name.replaceAll('\\', '/')))
-    .filter(
-      (file) => /\.test\.tsx?$/.test(file) && !/^test\/(hostile|postgres|react-18|package)\//.test(file),
-    )
-    .filter((file) => laneOf(file) === lane);
-}
+const FILES: readonly string[] = readdirSync('test', { recursive: true, encoding: 'utf8' })
+  .map((name) => posix.join('test', name.replaceAll('\\', '/')))
+  .filter((file) => /\.test\.tsx?$/.test(file) && !/^test\/(hostile|postgres|react-18|package)\//.test(file));
+
+/** The files of these lanes. */
+export const filesIn = (lanes: readonly Lane[]): string[] =>
+  FILES.filter((file) => lanes.includes(laneOf(file)));
