@@ -95,7 +95,6 @@ const beside = [
     test: {
       name: 'react-18',
       include: ['test/client/react/*.test.tsx'],
-      isolate: false,
       env: { REACT: '18' },
     },
   },

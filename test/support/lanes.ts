@@ -46,8 +46,11 @@ function needsOf(file: string): ReadonlySet<string> {
 const sourceOf = (path: string): string =>
   ['.ts', '.tsx'].map((end) => path.replace(/\.js$/, end)).find((file) => existsSync(file)) ?? path;
 
-/** What is put in place before modules are loaded: no other test may have loaded them in the same process. */
-const EARLY = /\bvi\.(hoisted|mock)\(/;
+/**
+ * What is put in place before modules are loaded, and the one client of the whole app before its first use: no other
+ * test may have loaded them in the same process.
+ */
+const EARLY = /\bvi\.(hoisted|mock)\(|\/client\/compat\/index\.js'|\/drawn-ids\.js'/;
 
 export function laneOf(file: string): Lane {
   if (needsOf(file).has(POSTGRES)) return 'postgres';
