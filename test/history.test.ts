@@ -659,7 +659,8 @@ describe('[H7 L7] old history goes while a write already looks back at it', () =
     held.release();
     await written;
     await ward.pruned();
-    expect(await ward.revisions()).toEqual([5]);
+    expect(ward.json('notes', 'n2'), 'a field that nobody else ever wrote').toMatchObject({ text: 'x' });
+    expect(await ward.revisions()).toEqual([5, 6]);
     expect([ward.damaged, ward.failures, ward.unexpected]).toEqual([[], [], []]);
   });
 

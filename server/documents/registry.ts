@@ -332,7 +332,9 @@ export class DocumentRegistry {
     const { historyLog, history, devices } = document;
     const upTo = await historyLog.outdated(history, devices).catch(() => 0);
     const isInUse = this.#entries.get(document.user)?.document === document;
-    if (isInUse && upTo > history.floor) await document.exclusive(() => historyLog.prune(history, upTo));
+    if (!isInUse || upTo <= history.floor) return;
+    const head = () => document.historyHead();
+    await document.exclusive(() => historyLog.prune(history, upTo, devices, head));
   }
 
   #use(user: UserId, entry: Entry, document: UserDocument): Hold {

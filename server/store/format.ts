@@ -310,10 +310,11 @@ export function stateVectorClock(value: Uint8Array): number | undefined {
   }
 }
 
-export function encodeDeletion(revision: number, at: number): Uint8Array {
+export function encodeDeletion({ revision, at, changes }: Omit<Deletion, 'collection' | 'id'>): Uint8Array {
   const encoder = encoding.createEncoder();
   encoding.writeVarUint(encoder, revision);
   encoding.writeFloat64(encoder, at);
+  if (changes !== undefined) encoding.writeUint8Array(encoder, changes);
   return encoding.toUint8Array(encoder);
 }
 
@@ -321,5 +322,12 @@ export function encodeDeletion(revision: number, at: number): Uint8Array {
 export function decodeDeletion(name: string, value: Uint8Array): Deletion {
   const [collection, id] = JSON.parse(name) as [string, string];
   const decoder = decoding.createDecoder(value);
-  return { collection, id, revision: decoding.readVarUint(decoder), at: decoding.readFloat64(decoder) };
+  const deletion = {
+    collection,
+    id,
+    revision: decoding.readVarUint(decoder),
+    at: decoding.readFloat64(decoder),
+  };
+  if (!decoding.hasContent(decoder)) return deletion;
+  return { ...deletion, changes: decoding.readTailAsUint8Array(decoder).slice() };
 }

@@ -79,13 +79,16 @@ export interface HistoryRow {
   readonly entry: Uint8Array;
 }
 
-/** A record that was deleted, and is remembered as such when its history is gone. */
+/** A record that was deleted, or changed, and is remembered as such when its history is gone. */
 export interface Deletion {
   readonly collection: string;
   readonly id: string;
+  /** That of its last deletion; 0 where it was never deleted. */
   readonly revision: number;
   /** Milliseconds since 1970. */
   readonly at: number;
+  /** What is remembered of its changes since (opaque to the store); not empty. */
+  readonly changes?: Uint8Array | undefined;
 }
 
 /** A row of the store as it is stored, encrypted or with its checksum; what it means is the store's own affair. */
@@ -142,7 +145,7 @@ export interface Store {
    * step; the same record again replaces. The user must be loaded. Ordered like a commit.
    */
   prune(user: UserId, upTo: number, deletions: readonly Deletion[]): Promise<void>;
-  /** The deletions that prune was told to remember, in no order. */
+  /** The deletions and changes that prune was told to remember, in no order. */
   deletions(user: UserId): Promise<readonly Deletion[]>;
   /**
    * Removes all that is stored of the user, from memory and from every file, but for the tombstone. From the next

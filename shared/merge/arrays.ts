@@ -66,7 +66,7 @@ function listOf(array: readonly Json[], counts: 'first' | 'last' = 'first'): Lis
 }
 
 /** JSON with its keys in order: equal values have equal texts. */
-function canonical(value: Json): string {
+export function canonical(value: Json): string {
   if (Array.isArray(value)) return `[${value.map(canonical).join()}]`;
   if (!isObject(value)) return JSON.stringify(value);
   const fields = Object.entries(value).map(([key, part]) => `${JSON.stringify(key)}:${canonical(part)}`);

@@ -12,6 +12,9 @@ import { mergeMarkup, mergeText } from './text.js';
 export type PathStep = string | { readonly id: string };
 export type Path = readonly PathStep[];
 
+/** Stands in a version seen for a value that is not known any more, and is neither what came in nor what is there. */
+export const FORGOTTEN = Symbol('forgotten') as unknown as Json;
+
 export interface WriteToMerge {
   /** The versions of the record that the device may have been looking at, `null` where there was none; empty: not known (L8). Without the field `id`. */
   readonly seen: readonly (JsonObject | null)[];
@@ -96,6 +99,7 @@ interface Versions<T extends Value = Value, Seen extends Value = Value> {
 /** L6 for one value. */
 function mergeValue(write: WriteToMerge, path: Path, { incoming: i, current: c, seen }: Versions): Value {
   if (seen.some((version) => isUntouched(write, path, i, version))) return c;
+  if (seen.includes(FORGOTTEN)) return addForgotten(write, path, { incoming: i, current: c, seen });
   if (isObject(i) && isObject(c)) return mergeObjects(write, path, { incoming: i, current: c, seen });
   if (Array.isArray(i) && Array.isArray(c))
     return mergeElements(write, path, { incoming: i, current: c, seen });
@@ -165,6 +169,10 @@ function isUntouchedElement(write: WriteToMerge, path: Path, i: Json, seen: Valu
   if (id !== elementId(seen)) return false;
   return id === null ? equalityDeep(i, seen) : isUntouched(write, [...path, { id }], i, seen);
 }
+
+/** Where a version was something that is not known any more (L8); taken, where another one is what is there (L6). */
+const addForgotten = (write: WriteToMerge, path: Path, { incoming: i, current: c, seen }: Versions): Value =>
+  seen.some((version) => equalityDeep(version, c)) ? i : addValue(write, path, i, c);
 
 /** L8 for the fields of an object: what the device had seen is not known, so nothing is removed. */
 function addFields(write: WriteToMerge, path: Path, i: JsonObject, c: JsonObject): JsonObject {

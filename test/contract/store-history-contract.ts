@@ -187,6 +187,21 @@ export function historyContract(name: string, create: () => Promise<StoreFixture
       expect(await store.load(BERT)).toMatchObject({ updates: [], revision: 0, historyFrom: 0 });
     });
 
+    it('[H7] [L8] with a deletion, or without one, what is remembered of changes is kept, and replaced', async () => {
+      const changed = (id: string, ...bytes: number[]) => ({
+        ...deletion(id, 0),
+        changes: Uint8Array.from(bytes),
+      });
+      await writeHistory(store, ANNA, 5);
+      await store.prune(ANNA, 2, [changed('n1', 1, 0, 255), changed('n2', 2), changed('n3', 3)]);
+      await store.prune(ANNA, 4, [{ ...deletion('n2', 4), changes: Uint8Array.of(4) }, deletion('n3', 3)]);
+      await reopen();
+      const found = [...(await store.deletions(ANNA))].sort(byId);
+      const bytes = found.map(({ changes }) => changes && [...changes]);
+      expect(bytes).toEqual([[1, 0, 255], [4], undefined]);
+      expect(found.map(({ revision }) => revision)).toEqual([0, 4, 3]);
+    });
+
     it('[H7] [L7] a pruning that failed removed and remembered all or nothing', async () => {
       await writeHistory(store, ANNA, 5);
       fixture.failNextBatch();

@@ -192,7 +192,6 @@ export class LongLives implements Joined, AppServer {
   async year(): Promise<void> {
     this.store.release(); // no disk hangs for so long
     const there = this.devices.filter(({ isOnline }) => isOnline);
-    for (const device of this.devices) if (device instanceof JsonApp) device.staysAway();
     // A list or an object that was made apart and lost is kept for late edits for `keepFor`, and no longer.
     this.forget(({ author, path }) => !author.isOnline && path.length > FIELD_OF_RECORD);
     for (let days = 0; days < YEAR; days += VISIT) {

@@ -43,6 +43,10 @@ export interface HistoryEntry extends EntryHead {
 export interface StoredEntry extends EntryHead {
   /** The change removed the record: `after` is `null`. */
   readonly removed: boolean;
+  /** The change made the record: there was none before. */
+  readonly created: boolean;
+  /** What leads back to the record before it, where there was one before and after; `null`: its types alone. */
+  readonly patch: Patch | null;
   /** The record before the change; `after` is the record after it. Throws if it can't have been that. */
   before(after: RecordImage | null): RecordImage | null;
 }
@@ -125,7 +129,17 @@ export function decodeEntry(bytes: Uint8Array): StoredEntry {
   reader.end();
   const removed = has(REMOVED);
   const marks = { ...(more & UNTIMED && { untimed: true }), ...(more & OVERRULED && { overruled: true }) };
-  return { ...names, at, madeAt, ...marks, removed, before: (after) => imageBefore(back, removed, after) };
+  const [created, json] = [back === null, removed ? null : ((back?.json ?? null) as Patch | null)];
+  return {
+    ...names,
+    at,
+    madeAt,
+    ...marks,
+    removed,
+    created,
+    patch: json,
+    before: (after) => imageBefore(back, removed, after),
+  };
 }
 
 function readBack(reader: ByteReader, hasTypes: boolean): Back {

@@ -2,13 +2,15 @@
 
 import type { CollectionName, RecordId, UserId } from '../../../shared/names.js';
 import { SyncError } from '../../errors.js';
-import type { Deletion, HistoryRow } from '../../store/store.js';
+import type { HistoryRow } from '../../store/store.js';
 import type { DocumentOptions } from '../document-options.js';
 import type { DeviceStates } from '../json-devices/devices.js';
 import type { RecordImage } from '../records/record-image.js';
 import { keyOf, type RecordKey } from '../records/record-key.js';
 import { earlierImage, entryOf, type HistoryEntry, readEntry } from './history-entry.js';
 import type { HistoryWindow } from './history-window.js';
+import { Pruning } from './pruning.js';
+import { Remembered, untoldRow } from './remembered.js';
 
 /** Entries that are read at a time. */
 const PAGE = 500;
@@ -39,6 +41,9 @@ export interface HistoryHead {
   readonly floor: number;
   readonly images: ReadonlyMap<string, RecordImage>;
 }
+
+/** Where the records are not needed, they are `null`. */
+type Head = Omit<HistoryHead, 'images'> & { readonly images: HistoryHead['images'] | null };
 
 /** Some 50 bytes each. */
 const MOST_RECALLED = 1_000_000;
@@ -144,11 +149,42 @@ export class HistoryLog {
     return Math.min(await this.#lastBefore(history, retention - historyDays * DAY), needed);
   }
 
-  /** Removes history, and remembers which records were deleted. */
-  async prune(history: HistoryWindow, upTo: number): Promise<void> {
-    if (upTo <= history.floor) return;
-    await this.#options.store.prune(this.#user, upTo, await this.#deletions(history.floor, upTo));
+  /**
+   * Removes history, and remembers which records were deleted, and when what of them was changed.
+   *
+   * @param head the document as it is
+   */
+  async prune(history: HistoryWindow, upTo: number, devices: DeviceStates, head: () => HistoryHead) {
+    const { floor } = history;
+    if (upTo <= floor) return;
+    const { store } = this.#options;
+    const away = { devices: devices.awayBefore(upTo), keyOf: devices.keyOf };
+    const pruning = new Pruning(away);
+    const from = { revision: upTo, floor, images: null };
+    const last = await this.#forget(pruning, upTo, away.devices.length === 0 ? from : { ...head(), floor });
+    const remembered = new Remembered(await store.deletions(this.#user));
+    const { untold } = remembered;
+    const [at, isGap] = [last.at, last.revision > floor || untold.until < floor];
+    const row = untoldRow({ ...untold, ...(isGap && { upTo: last.revision, at }), until: upTo });
+    await store.prune(this.#user, upTo, [row, ...pruning.rows(remembered)]);
     history.raiseFloor(upTo);
+  }
+
+  /** Adds what goes; returns which revision is the last one that can't be told of, and when that was at the latest. */
+  async #forget(pruning: Pruning, upTo: number, { revision, floor, images }: Head) {
+    const records = images === null ? null : new Map(images);
+    const last = { revision: upTo, at: this.#options.now() };
+    for await (const rows of this.#rowsBelow(revision + 1, floor)) {
+      for (const row of rows) {
+        const [stored, entry] = [readEntry(row.entry), records && stepBack(records, row)];
+        if (stored === null || (records !== null && entry === null)) return last;
+        last.at = stored.at;
+        if (row.revision > upTo) continue;
+        last.revision = row.revision - 1;
+        pruning.add(stored, row.revision, entry);
+      }
+    }
+    return last;
   }
 
   /** The last revision that was made before `time`; entries are in the order of their times. */
@@ -164,19 +200,6 @@ export class HistoryLog {
       else high = middle - 1;
     }
     return low;
-  }
-
-  async #deletions(floor: number, upTo: number): Promise<readonly Deletion[]> {
-    const deletions = new Map<string, Deletion>();
-    for await (const rows of this.#rowsBelow(upTo + 1, floor)) {
-      for (const { revision, entry } of rows) {
-        const stored = readEntry(entry);
-        if (!stored?.removed || deletions.has(keyOf(stored))) continue;
-        const { collection, id, madeAt: at } = stored;
-        deletions.set(keyOf(stored), { collection, id, revision, at });
-      }
-    }
-    return [...deletions.values()];
   }
 
   /**

@@ -4,7 +4,7 @@
  */
 import { equalityDeep } from 'lib0/function';
 import { elementId } from '../../../shared/elements.js';
-import { isObject, type Json, type JsonRecord } from '../../../shared/json.js';
+import { isObject, type Json, type JsonObject, type JsonRecord } from '../../../shared/json.js';
 import type { Path, PathStep } from '../../../shared/merge/merge.js';
 import type { Deletion, HistoryRow, StoredDocument } from '../../store/store.js';
 import type { Origin } from '../changes.js';
@@ -15,6 +15,8 @@ import type { RecordImage } from '../records/record-image.js';
 import type { ImageChange } from '../records/record-images.js';
 import { keyOf, type RecordKey } from '../records/record-key.js';
 import { earlierImage, entryOf, type HistoryEntry, readEntry, type StoredEntry } from './history-entry.js';
+import type { AwayDevice } from './past-changes.js';
+import { Remembered } from './remembered.js';
 
 /** Revisions, both included. */
 export interface RevisionRange {
@@ -57,8 +59,8 @@ export class HistoryWindow {
   /** In the order of their revisions. */
   #entries: HistoryEntry[] = [];
   #byRecord = new Map<string, HistoryEntry[]>();
-  /** Deletions older than the history that is kept; `null` while they were not read. */
-  #deletions: Map<string, Deletion> | null = null;
+  /** What is remembered of the history that is not kept; `null` while it was not read. */
+  #remembered: Remembered | null = null;
   readonly #current: (key: RecordKey) => RecordImage | null;
 
   readonly #past: (date: number) => number;
@@ -101,7 +103,7 @@ export class HistoryWindow {
   /** Whether everything that can be told about revisions from `from` on is in memory. */
   covers(from: number): boolean {
     if (from >= this.#from) return true;
-    return this.#from <= this.oldest && this.#deletions !== null;
+    return this.#from <= this.oldest && this.#remembered !== null;
   }
 
   /** Enters the changes that came of one update, each under a revision of its own (H5). */
@@ -186,14 +188,12 @@ export class HistoryWindow {
   raiseFloor(revision: number): void {
     if (revision <= this.#floor) return;
     this.#floor = revision;
-    this.#deletions = null;
+    this.#remembered = null;
     this.#drop(revision);
   }
 
-  remember(deletions: readonly Deletion[]): void {
-    this.#deletions = new Map(
-      deletions.map((deletion) => [keyOf(deletion as Deletion & RecordKey), deletion]),
-    );
+  remember(rows: readonly Deletion[]): void {
+    this.#remembered = new Remembered(rows);
   }
 
   /** When the last change came in, as far as that is in memory. */
@@ -205,7 +205,7 @@ export class HistoryWindow {
   trim(now: number, neededFrom: () => number): void {
     if (now - this.readAt <= REST || this.#entries.length < 2 * MIN_ENTRIES) return;
     const last = this.#entries.at(-MIN_ENTRIES)?.revision ?? 0;
-    this.#deletions = null;
+    this.#remembered = null;
     this.#drop(Math.min(last, neededFrom()));
   }
 
@@ -227,18 +227,54 @@ export class HistoryWindow {
   deletion(key: RecordKey): KnownDeletion | null {
     const last = this.#of(key).findLast(({ after }) => after === null);
     if (last !== undefined) return { revision: last.revision, at: this.#past(last.madeAt), by: last };
-    const remembered = this.#deletions?.get(keyOf(key));
-    return remembered === undefined ? null : { ...remembered, at: this.#past(remembered.at), by: null };
+    const remembered = this.#remembered?.deletion(key) ?? null;
+    if (remembered === null) return null;
+    return { revision: remembered.revision, at: this.#past(remembered.at), by: null };
   }
 
-  /** When the value at `path` was last changed; where no entry in memory tells, `otherwise`. */
-  changedAt(key: RecordKey, path: Path, otherwise: () => number): number {
+  /** When the value at `path` was last changed, an upper bound where nothing tells. */
+  changedAt(key: RecordKey, path: Path): number {
     const entries = this.#of(key);
     for (let index = entries.length - 1; index >= 0; index--) {
       const entry = entries[index] as HistoryEntry;
       if (differsAt(entry, path)) return this.#past(entry.madeAt);
     }
-    return entries[0]?.before === null ? Number.NEGATIVE_INFINITY : otherwise();
+    if (entries[0]?.before === null) return Number.NEGATIVE_INFINITY;
+    const remembered = this.#beforeFloor;
+    if (remembered === null) return this.oldestTime();
+    const isThere = at(this.#oldest(key)?.json, path) !== undefined;
+    return this.#past(remembered.changedAt(key, path, isThere));
+  }
+
+  /**
+   * The versions of a record that a device may have been looking at which is away for longer than history is kept;
+   * empty where one is not known any more (L8).
+   *
+   * @param known what a field may have been in them
+   */
+  versionsBefore(
+    key: RecordKey,
+    device: AwayDevice,
+    known: readonly (JsonObject | null)[],
+  ): (JsonObject | null)[] {
+    const remembered = this.#beforeFloor;
+    if (remembered === null) return [];
+    const past = remembered.versions(key, device, this.#oldest(key)?.json ?? null, known);
+    if (past.length === 0 || device.to <= this.#floor) return past;
+    const later = this.versions(key, { from: this.#floor, to: device.to });
+    return [...past, ...later.map((image) => image?.json ?? null)];
+  }
+
+  /** What is remembered, where it tells of everything before what is in memory. */
+  get #beforeFloor(): Remembered | null {
+    if (this.#from > this.#floor || this.oldest > this.#floor) return null;
+    return this.#remembered?.untold.until === this.#floor ? this.#remembered : null;
+  }
+
+  /** The record at the floor, where everything since is in memory. */
+  #oldest(key: RecordKey): RecordImage | null {
+    const [first] = this.#of(key);
+    return first === undefined ? this.#current(key) : first.before;
   }
 
   /** The same for a device that speaks Yjs (D3): exactly where an entry in memory tells, else an upper bound. */

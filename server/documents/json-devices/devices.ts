@@ -1,6 +1,7 @@
 /** The JSON devices of one user. */
 import type { DeviceKey, UserId } from '../../../shared/names.js';
 import type { Origin } from '../changes.js';
+import type { AwayDevice } from '../history/past-changes.js';
 import { DeviceState, deviceKey, personOf } from './device.js';
 import { RequestView } from './request-view.js';
 import { SocketView } from './socket-view.js';
@@ -31,7 +32,7 @@ export class DeviceStates {
     }
   }
 
-  keyOf = (origin: Origin): DeviceKey => deviceKey(this.#owner, origin);
+  keyOf = (origin: Pick<Origin, 'device' | 'actor'>): DeviceKey => deviceKey(this.#owner, origin);
 
   has = (origin: Origin): boolean => this.#states.has(this.keyOf(origin));
 
@@ -98,13 +99,20 @@ export class DeviceStates {
     return Math.min(...[...this.#views].map((view) => view.from(now) ?? Number.POSITIVE_INFINITY));
   }
 
-  /** The oldest revision that any device may need for a merge; forgets those not met since `metSince`. */
+  /** The oldest revision that any device may need for a merge that was met since. */
   neededFrom(metSince: number): number {
-    for (const state of this.#states.values()) {
-      state.forgetBefore(metSince);
-      if (!state.isConnected && state.metAt < metSince) this.#forget(state);
-    }
-    return Math.min(...[...this.#states.values()].map(({ neededFrom }) => neededFrom));
+    const met = [...this.#states.values()].filter(
+      ({ isConnected, metAt }) => isConnected || metAt >= metSince,
+    );
+    for (const state of met) state.forgetBefore(metSince);
+    return Math.min(...met.map(({ neededFrom }) => neededFrom));
+  }
+
+  /** What those may have been looking at that need something before a revision. */
+  awayBefore(revision: number): AwayDevice[] {
+    return [...this.#states.values()]
+      .map(({ key, neededFrom, lastSeen }) => ({ key, from: neededFrom, to: lastSeen }))
+      .filter(({ from }) => from < revision);
   }
 
   #state(origin: Origin): DeviceState {

@@ -68,7 +68,7 @@ export class JsonWriter {
         const key = keyOf(message);
         const context = contextOf(message);
         const current = touched.has(key) ? readFrom(doc, message) : document.record(message);
-        applyMessage(doc, current, { message, context, history });
+        applyMessage(doc, { message, context, history, current });
         onWritten(message, context);
         contexts.set(message, context);
         touched.add(key);

@@ -21,6 +21,8 @@ interface ComparedWrite<Message extends ChangeMessage = ChangeMessage> {
   readonly message: Message;
   readonly context: WriteContext;
   readonly history: HistoryWindow;
+  /** The record as it is in the transaction. */
+  readonly current: JsonRecord | null;
 }
 
 type Update = Extract<ChangeMessage, { type: 'DATA_UPDATE' }>;
@@ -36,33 +38,25 @@ export function neededFrom(
   return Math.min(range?.from ?? 0, ...since);
 }
 
-/**
- * Applies a message inside a transaction.
- *
- * @param current the record as it is in the transaction
- */
-export function applyMessage(doc: Y.Doc, current: JsonRecord | null, write: ComparedWrite): void {
+/** Applies a message inside a transaction. */
+export function applyMessage(doc: Y.Doc, write: ComparedWrite): void {
   const { message } = write;
   const map = recordMap(doc, message.collection, message.id);
-  if (message.type === 'DATA_UPDATE') update(doc, map, current, { ...write, message });
+  if (message.type === 'DATA_UPDATE') update(doc, map, { ...write, message });
   else if (map !== null && mayRemove(write)) doc.getMap(message.collection).delete(message.id);
 }
 
-function update(
-  doc: Y.Doc,
-  map: Y.Map<unknown> | null,
-  current: JsonRecord | null,
-  write: ComparedWrite<Update>,
-): void {
-  const { message, context, history } = write;
+function update(doc: Y.Doc, map: Y.Map<unknown> | null, write: ComparedWrite<Update>): void {
+  const { message, context, history, current } = write;
   const { collection, id, document } = message;
+  const seen = seenVersions(write);
   const merged = mergeWrite({
-    seen: [...seenVersions(write), ...shownVersions(write)],
+    seen: seen.length === 0 ? seen : [...seen, ...shownVersions(write)],
     incoming: current === null ? document : { ...document, id: current.id },
     current,
     deletion: map === null ? deletionOf(doc, message, context, history) : null,
     madeAt: context.madeAt,
-    changedAt: (path) => history.changedAt(message, path, () => history.oldestTime()),
+    changedAt: (path) => history.changedAt(message, path),
     knows: (path) => context.device.knows(collection, path),
     isText: (path) => isSharedText(valueAt(map, path)),
     isMarkup: (path) => isMarkup(valueAt(map, path)),
@@ -82,14 +76,13 @@ function seenVersions(write: ComparedWrite): (JsonObject | null)[] {
   const own = context.own ?? ownBefore(key, context);
   const after = own === null ? [] : [own.sent, ...versionsAfter(own, key, range?.to ?? 0, history)];
   if (own !== null && !isOnOther(own, context)) return after;
-  if (range === null || range.from < history.oldest) return after;
-  return [...after, ...versionsOf(write, range)];
+  return range === null ? after : [...after, ...versionsOf(write, range)];
 }
 
 /** Where something is known of what it had seen: whatever this connection has shown it since may be, too. */
 function shownVersions({ message, context, history }: ComparedWrite): (JsonObject | null)[] {
   const { range, shown } = context;
-  if (range === null || shown === null || range.from < history.oldest) return [];
+  if (range === null || shown === null || shown.from < history.oldest) return [];
   return history.versions(message, shown).map((image) => image?.json ?? null);
 }
 
@@ -111,10 +104,8 @@ function ownBefore(key: RecordKey, context: WriteContext): OwnWrite | null {
   return (madeAt ?? LATEST) >= (unsettled.madeAt ?? 0) ? unsettled : null;
 }
 
-function versionsOf(
-  { message: key, context, history }: ComparedWrite,
-  range: RevisionRange,
-): (JsonObject | null)[] {
+function versionsOf(write: ComparedWrite, range: RevisionRange): (JsonObject | null)[] {
+  const { message: key, context, history } = write;
   const { device, base, isCertain, madeAt, replay, ownUpTo, repeatedUpTo } = context;
   const own = history.changes(key, range.from, LATEST).filter((entry) => device.made(entry));
   // What a queue sends again may be older than what the device wrote since.
@@ -130,11 +121,20 @@ function versionsOf(
   const last = own.some(isLater) ? undefined : own.findLast(isBound);
   if (last !== undefined && last.revision > repeatedUpTo)
     return [last, ...history.changes(key, last.revision, to)].map(jsonAfter);
-  const versions = history.versions(key, { from: range.from, to }).map((image) => image?.json ?? null);
+  const versions = versionsIn(write, range.from, to);
+  if (versions.length === 0) return [];
   // Its own writes were never sent to it, but it has them.
   const unsent = replay ? own.filter((entry) => entry.revision > to && !isLater(entry)) : [];
   const unsettled = replay && madeAt === null ? device.unsettled(key) : null;
   return [...versions, ...unsent.map(jsonAfter), ...(unsettled === null ? [] : [unsettled.sent])];
+}
+
+/** Empty where one of them is not known any more. */
+function versionsIn({ message, context, history, current }: ComparedWrite, from: number, to: number) {
+  if (from >= history.oldest)
+    return history.versions(message, { from, to }).map((image) => image?.json ?? null);
+  const known = [message.type === 'DATA_UPDATE' ? message.document : null, current];
+  return history.versionsBefore(message, { key: context.device.key, from, to }, known);
 }
 
 const jsonAfter = ({ after }: HistoryEntry): JsonObject | null => after?.json ?? null;

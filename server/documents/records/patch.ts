@@ -151,7 +151,7 @@ function applyToFields(value: JsonObject, inside: PatchInside): JsonObject {
   return Object.fromEntries(fields);
 }
 
-const isList = (patch: Patch): patch is Exclude<Patch, PatchInside> => Array.isArray(patch);
+export const isList = (patch: Patch): patch is Exclude<Patch, PatchInside> => Array.isArray(patch);
 
 const isRange = (index: number, count: number, whole: { readonly length: number }): boolean =>
   Number.isSafeInteger(index) &&

@@ -104,10 +104,10 @@ export function planPruning(
   deletions: readonly Deletion[],
 ): Plan {
   const after = afterPruning(row, upTo);
-  const remembered = deletions.map(({ collection, id, revision, at }) => {
-    const name = format.deletionName(collection, id);
+  const remembered = deletions.map((deletion) => {
+    const name = format.deletionName(deletion.collection, deletion.id);
     const key = vault.namedKey('deleted', user, name);
-    return put(key, vault.sealNamed(format.encodeDeletion(revision, at), key, name));
+    return put(key, vault.sealNamed(format.encodeDeletion(deletion), key, name));
   });
   return {
     operations: [...historyRemoval(user, row, after), ...remembered],

@@ -203,39 +203,17 @@ abstract class Queued<Kind extends QueuedNative | QueuedJson> extends Device {
 
 export class Json extends Queued<QueuedJson> {
   readonly queued = new QueuedJson(this.world, this.name);
-  /** Records that it has written, and may not have sent. */
-  readonly #unsent = new Set<string>();
-  #isStale = false;
 
   async edit({ id, key }: OwnEdit): Promise<void> {
     const value = this.world.value();
     const record = this.queued.record(VISITS, id);
     if (record === undefined) return;
-    if (this.isQuiet) this.#unsent.clear();
-    this.#isStale &&= !this.isQuiet;
     const own = `${this.name}.${key}`;
-    this.#unsent.add(id);
     this.queued.update(VISITS, { ...record, [own]: value });
-    if (this.#isStale) this.#overwrites();
-    else this.world.wrote(this, [VISITS, id, own], value);
-  }
-
-  staysAway(): void {
-    if (this.isOnline) return;
-    this.#isStale = true;
-    this.#overwrites();
-  }
-
-  /**
-   * Nobody remembers by then what it had seen (L8): what it wrote before may be older than all that is known of the
-   * fields, and what it writes may replace what others wrote before.
-   */
-  #overwrites(): void {
-    this.world.forget(({ path }) => path[0] === VISITS && this.#unsent.has(path[1] ?? ''));
+    this.world.wrote(this, [VISITS, id, own], value);
   }
 
   async write(id: string, field: string, value: string): Promise<void> {
-    if (this.#isStale) this.world.remade(id); // nobody knows then that it had not seen the deletion (L7)
     this.queued.update(NOTES, { ...(this.queued.record(NOTES, id) ?? { id }), [field]: value });
   }
 

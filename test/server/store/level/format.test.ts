@@ -57,7 +57,7 @@ describe('the format of the database', () => {
         const deletion = format.deletionKey(user, text, text);
         const decoded = format.decodeDeletion(
           format.nameOf(deletion, 'deleted', user),
-          format.encodeDeletion(revision, 1.5),
+          format.encodeDeletion({ revision, at: 1.5 }),
         );
         expect(decoded).toEqual({ collection: text, id: text, revision, at: 1.5 });
         const entry = format.historyKey(user, revision);

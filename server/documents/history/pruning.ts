@@ -1,0 +1,96 @@
+/** What is to be remembered of entries of the history that go (L7, L8). */
+import type { Json, JsonRecord } from '../../../shared/json.js';
+import type { DeviceKey } from '../../../shared/names.js';
+import type { Deletion } from '../../store/store.js';
+import { isList, type Patch, sameJson } from '../records/patch.js';
+import type { RecordImage } from '../records/record-image.js';
+import { keyOf, type RecordKey } from '../records/record-key.js';
+import type { StoredEntry } from './history-entry.js';
+import { ABSENT, type AwayDevice, digestOf, type PastChange, UNKNOWN, valueAt } from './past-changes.js';
+import type { Remembered } from './remembered.js';
+
+/** The record around an entry, where that was read. */
+export interface Around {
+  readonly before: RecordImage | null;
+  readonly after: RecordImage | null;
+}
+
+/** Which devices are away that may need more than the time of a change, and which of them made one. */
+export interface Away {
+  readonly devices: readonly AwayDevice[];
+  readonly keyOf: (entry: StoredEntry) => DeviceKey;
+}
+
+interface RecordPruned {
+  readonly key: RecordKey;
+  /** The newest first. */
+  readonly changes: PastChange[];
+  deletion: Pick<Deletion, 'revision' | 'at'> | null;
+}
+
+export class Pruning {
+  readonly #records = new Map<string, RecordPruned>();
+  readonly #away: Away;
+
+  constructor(away: Away) {
+    this.#away = away;
+  }
+
+  /** Each entry is older than the one before. */
+  add(entry: StoredEntry, revision: number, around: Around | null): void {
+    if (entry.overruled) return;
+    const { madeAt } = entry;
+    const record = this.#of(entry);
+    const maker = this.#away.keyOf(entry);
+    const by = this.#away.devices.some(({ key }) => key === maker) ? maker : null;
+    if (entry.removed) record.deletion ??= { revision, at: madeAt };
+    for (const [path, before] of changedPaths(entry, around).reverse())
+      record.changes.push({ path, revision, madeAt, before, since: 0, by });
+  }
+
+  /** The rows that take the place of what was remembered of these records. */
+  rows(remembered: Remembered): Deletion[] {
+    return [...this.#records.values()].map(({ key, changes, deletion }) => {
+      const { collection, id } = key;
+      const { revision, at } = deletion ?? remembered.deletion(key) ?? { revision: 0, at: 0 };
+      const row = { collection, id, revision, at };
+      // That it was deleted tells all of what was before.
+      if (changes[0]?.revision === revision) return row;
+      const all = remembered.changes(key).with(changes.reverse(), this.#away.devices);
+      return { ...row, changes: all.encode() };
+    });
+  }
+
+  #of({ collection, id }: RecordKey): RecordPruned {
+    const key = { collection, id };
+    const known = this.#records.get(keyOf(key));
+    if (known !== undefined) return known;
+    const record = { key, changes: [], deletion: null };
+    this.#records.set(keyOf(key), record);
+    return record;
+  }
+}
+
+type Changed = [path: string[], before: string];
+
+function changedPaths({ removed, created, patch }: StoredEntry, around: Around | null): Changed[] {
+  if (removed || created) return [[[], created ? ABSENT : UNKNOWN]];
+  if (patch === null) return [];
+  const [before, after] = [around?.before?.json, around?.after?.json];
+  if (!isList(patch) || before === undefined || after === undefined)
+    return pathsIn(patch, [], before ?? null);
+  const names = new Set([...Object.keys(before), ...Object.keys(after)]);
+  const isChanged = (name: string) => !isSame(valueAt(before, [name]), valueAt(after, [name]));
+  return [...names].filter(isChanged).map((name) => [[name], digestOf(valueAt(before, [name]))]);
+}
+
+const isSame = (a: Json | undefined, b: Json | undefined): boolean =>
+  a === b || (a !== undefined && b !== undefined && sameJson(a, b));
+
+/** Inside lists and texts no path leads; what an object of numbers is looks like the inside of a list. */
+function pathsIn(patch: Patch | 0, path: string[], before: JsonRecord | null): Changed[] {
+  const steps = patch === 0 || isList(patch) ? [] : Object.entries(patch);
+  if (steps.every(([key]) => /^\d+$/.test(key)))
+    return [[path, before === null ? UNKNOWN : digestOf(valueAt(before, path))]];
+  return steps.flatMap(([key, step]) => pathsIn(step, [...path, key], before));
+}

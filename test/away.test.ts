@@ -1,0 +1,235 @@
+/** JSON devices that are away for longer than history is kept: nothing that anybody wrote is lost (L8). */
+import { describe, expect, test } from 'vitest';
+import * as Y from 'yjs';
+import { writeRecord } from '../shared/records.js';
+import { DAY, levelShelf, memoryShelf, record, type Shelf, Ward, type WardDevice } from './support/ward.js';
+
+const SHELVES: [string, () => Shelf | Promise<Shelf>][] = [
+  ['in memory', memoryShelf],
+  ['in LevelDB', levelShelf],
+];
+const BEGIN = Date.UTC(2025, 0, 31);
+/** By then nothing is left of the history of the first days. */
+const RETURN = 400;
+const N1 = record('notes', 'n1');
+
+const noteOf = (doc: Y.Doc): Y.Map<unknown> => doc.getMap('notes').get('n1') as Y.Map<unknown>;
+
+/** A note that a tablet has read before it went away, and others may change meanwhile. */
+class Away {
+  readonly ward: Ward;
+
+  private constructor(ward: Ward) {
+    this.ward = ward;
+  }
+
+  static async with(shelf: Shelf, historyDays: number, fields: object): Promise<Away> {
+    const away = new Away(await Ward.open(shelf, { historyDays }));
+    away.write((doc) => writeRecord(doc, N1.collection, N1.id, { id: 'n1', ...fields }));
+    return away;
+  }
+
+  day(day: number): void {
+    this.ward.now = BEGIN + day * DAY;
+  }
+
+  /** For long enough that everything was read, and its queue sent. */
+  async visit(during?: (tablet: WardDevice) => Promise<void>): Promise<void> {
+    const tablet = await this.ward.line('tablet').ready();
+    this.ward.now += 40_000;
+    await during?.(tablet);
+    this.ward.now += 40_000;
+    tablet.leave();
+    this.ward.document.saveDevices('all');
+    await this.ward.document.durable();
+  }
+
+  write(change: (doc: Y.Doc) => void): void {
+    this.ward.write('phone', change);
+  }
+
+  set(fields: object): void {
+    this.write((doc) => {
+      for (const [name, value] of Object.entries(fields)) noteOf(doc).set(name, value);
+    });
+  }
+
+  /** The tablet comes back, and sends what it wrote on these days. */
+  async back(...writes: readonly (readonly [day: number | null, note: object | null])[]): Promise<unknown> {
+    this.day(RETURN);
+    await this.ward.restart();
+    expect(await this.ward.revisions()).toEqual([]);
+    const tablet = await this.ward.line('tablet').ready();
+    for (const [day, note] of writes) {
+      const madeAt = day === null ? null : BEGIN + day * DAY;
+      if (note === null) await tablet.delete('notes', 'n1', madeAt);
+      else await tablet.update('notes', { id: 'n1', ...note }, madeAt);
+    }
+    tablet.leave();
+    expect(this.ward.unexpected).toEqual([]);
+    expect(this.ward.damaged).toEqual([]);
+    return this.ward.json('notes', 'n1');
+  }
+}
+
+describe.each(SHELVES)('[L8] [H7] %s, a device that was away for longer than', (_, shelf) => {
+  describe.each([0, 1, 90])('HISTORY_DAYS=%i', (historyDays) => {
+    const open = async (fields: object) => Away.with(await shelf(), historyDays, fields);
+
+    test('keeps what it wrote where nobody else did', async () => {
+      const away = await open({ a: 1, b: 1, c: 1, at: { city: 'here', zip: 1 } });
+      await away.visit();
+      const after = await away.back([2, { a: 2, c: 1, at: { city: 'there', zip: 1 }, more: 'new' }]);
+      expect(after).toEqual({ id: 'n1', a: 2, b: 1, c: 1, at: { city: 'there', zip: 1 }, more: 'new' });
+    });
+
+    test('keeps it beside what others wrote, before and after its own', async () => {
+      const away = await open({ a: 1, b: 1, c: 1, at: { city: 'here', zip: 1 }, tags: ['x'], text: 'ab' });
+      await away.visit();
+      away.day(1);
+      away.set({
+        b: 'of others',
+        tags: ['x', 'y'],
+        at: new Y.Map<unknown>([
+          ['city', 'here'],
+          ['zip', 2],
+        ]),
+      });
+      away.day(3);
+      away.set({ c: 'of others', text: 'a longer text that is edited in its middle' });
+      away.set({ text: 'a longer text that is edited, in its middle' });
+      const after = await away.back([
+        2,
+        { a: 2, b: 1, c: 1, at: { city: 'there', zip: 1 }, tags: ['x'], text: 'ab', more: 'new' },
+      ]);
+      expect(after).toEqual({
+        id: 'n1',
+        a: 2,
+        b: 'of others',
+        c: 'of others',
+        at: { city: 'there', zip: 2 },
+        tags: ['x', 'y'],
+        text: 'a longer text that is edited, in its middle',
+        more: 'new',
+      });
+    });
+
+    test('keeps it without a time, too', async () => {
+      const away = await open({ a: 1, b: 1 });
+      await away.visit();
+      away.day(1);
+      away.set({ b: 'of others' });
+      expect(await away.back([null, { a: 2, b: 1 }])).toEqual({ id: 'n1', a: 2, b: 'of others' });
+    });
+
+    test('[L6] of two writes of one field the later one stays', async () => {
+      const away = await open({ early: 1, late: 1, same: 1 });
+      await away.visit();
+      away.day(1);
+      away.set({ early: 'of others', same: 'of both' });
+      away.day(5);
+      away.set({ late: 'of others' });
+      const after = await away.back([3, { early: 'mine', late: 'mine', same: 'of both' }]);
+      expect(after).toEqual({ id: 'n1', early: 'mine', late: 'of others', same: 'of both' });
+    });
+
+    test('removes what it removed, and makes nothing anew that others removed', async () => {
+      const away = await open({ mine: 1, theirs: 1, stays: 1 });
+      await away.visit(async (tablet) => {
+        await tablet.update('notes', { id: 'n1', mine: 1, theirs: 1, stays: 2 });
+      });
+      away.day(1);
+      away.write((doc) => noteOf(doc).delete('theirs'));
+      expect(await away.back([2, { theirs: 1, stays: 2 }])).toEqual({ id: 'n1', stays: 2 });
+    });
+
+    test('undoes nothing that others wrote over what it wrote itself before', async () => {
+      const away = await open({ a: 1, b: 1 });
+      await away.visit(async (tablet) => {
+        await tablet.update('notes', { id: 'n1', a: 'mine', b: 1 });
+      });
+      away.day(1);
+      away.set({ a: 'of others' });
+      expect(await away.back([2, { a: 'mine', b: 2 }])).toEqual({ id: 'n1', a: 'of others', b: 2 });
+    });
+
+    test('[L7] makes nothing anew that others deleted meanwhile', async () => {
+      const away = await open({ a: 1 });
+      await away.visit();
+      away.day(1);
+      away.write((doc) => doc.getMap('notes').delete('n1'));
+      expect(await away.back([2, { a: 2 }])).toBeNull();
+    });
+
+    test('[L7] what others deleted and made anew stays theirs', async () => {
+      const away = await open({ a: 1, b: 1 });
+      await away.visit();
+      away.day(1);
+      away.write((doc) => doc.getMap('notes').delete('n1'));
+      away.day(3);
+      away.write((doc) => writeRecord(doc, N1.collection, N1.id, { id: 'n1', a: 'anew' }));
+      expect(await away.back([2, { a: 2, b: 1 }])).toEqual({ id: 'n1', a: 'anew' });
+    });
+
+    test('[L7] creates what never was, and changes that again', async () => {
+      const away = await open({ a: 1 });
+      await away.visit();
+      away.write((doc) => doc.getMap('notes').delete('n1'));
+      await away.visit();
+      const writes = [
+        [2, { a: 2 }],
+        [3, { a: 3, b: 3 }],
+      ] as const;
+      expect(await away.back(...writes)).toEqual({ id: 'n1', a: 3, b: 3 });
+    });
+
+    test('[L9] deletes', async () => {
+      const away = await open({ a: 1 });
+      await away.visit();
+      expect(await away.back([2, null])).toBeNull();
+    });
+
+    test('[L5] sends its queue once more and changes nothing by it', async () => {
+      const away = await open({ a: 1, b: 1 });
+      await away.visit();
+      away.day(1);
+      away.set({ b: 'of others' });
+      expect(await away.back([2, { a: 2, b: 1 }], [3, { a: 3, b: 1 }])).toMatchObject({ a: 3 });
+      away.set({ a: 'of others' });
+      const tablet = await away.ward.line('tablet').ready();
+      for (const [day, a] of [
+        [2, 2],
+        [3, 3],
+      ] as const)
+        await tablet.update('notes', { id: 'n1', a, b: 1 }, BEGIN + day * DAY);
+      expect(away.ward.json('notes', 'n1')).toEqual({ id: 'n1', a: 'of others', b: 'of others' });
+    });
+
+    test('holds what it wrote against prunings of years', async () => {
+      const away = await open({ a: 1, b: 1, c: 1, d: 1 });
+      await away.visit();
+      for (const [day, field] of [
+        [1, 'b'],
+        [130, 'b'],
+        [260, 'c'],
+        [300, 'b'],
+      ] as const) {
+        away.day(day);
+        await away.ward.restart();
+        away.set({ [field]: `of day ${day}` });
+      }
+      const after = await away.back([280, { a: 2, b: 1, c: 'mine', d: 1, more: 1 }]);
+      expect(after).toEqual({ id: 'n1', a: 2, b: 'of day 300', c: 'mine', d: 1, more: 1 });
+    });
+  });
+
+  test('never met, sends what is later than the last change of each field, and what never was', async () => {
+    const away = await Away.with(await shelf(), 90, { a: 1, b: 1, at: { zip: 1 } });
+    away.day(3);
+    away.set({ b: 'of others' });
+    away.write((doc) => noteOf(doc).set('gone', 1));
+    away.write((doc) => noteOf(doc).delete('gone'));
+    const after = await away.back([2, { a: 2, b: 2, at: { zip: 2 }, gone: 2, more: 2 }]);
+    expect(after).toEqual({ id: 'n1', a: 2, b: 'of others', at: { zip: 2 }, more: 2 });
+  });
+});
