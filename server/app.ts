@@ -83,7 +83,7 @@ export async function createApp(
   let cluster: Cluster | null;
   const backups = new Backups({ store: opened, dataDir: config.dataDir, now: clock.now, log });
   try {
-    cluster = clusterOf(opened, { config, log, now: clock.now });
+    cluster = clusterOf(opened, { config, log, now: clock.now, uptime: clock.uptime });
     await clock.open(opened, config.confirmClock);
     const trail = await access.open(); // after the store, which owns the folder by now
     if (trail !== null) log('auditOpened', trail);
@@ -293,9 +293,8 @@ class SyncServer implements App {
     await withTimeout(this.#flush(), step(), undefined);
     this.#registry.close();
     const { access, store, cluster } = this.#foundation;
-    const noted = this.#saveNotes().then(() => cluster?.close());
-    const closing = noted.then(() => Promise.all([access.close(), store.close()]));
-    const closed = closing.then(() => true);
+    const closing = this.#saveNotes().then(() => Promise.all([access.close(), store.close()]));
+    const closed = closing.then(() => cluster?.close()).then(() => true);
     this.#isClosed = await withTimeout(closed, Math.max(latest - performance.now(), SHORTEST_STEP), false);
     this.#metrics.close();
     return durable;

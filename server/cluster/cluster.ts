@@ -10,6 +10,7 @@ import { HOP_HEADER } from './hop-header.js';
 import { hostAndPortOf } from './hop-target.js';
 import { Hops } from './hops.js';
 import type { Placement } from './placement.js';
+import { type OwningStore, StorePlacement } from './store-placement.js';
 
 interface ClusterOptions {
   readonly config: Config;
@@ -30,16 +31,19 @@ const VIA = '1.1 telemed-sync';
  *
  * @throws SyncError where `CLUSTER_ADDRESS` is set, and no other server can know of what is in the store
  */
-export function clusterOf(store: object, options: Omit<ClusterOptions, 'placement'>): Cluster | null {
+export function clusterOf(
+  store: object,
+  options: Omit<ClusterOptions, 'placement'> & { readonly uptime: () => number },
+): Cluster | null {
   if (options.config.clusterAddress === '') return null;
-  const placement = placementIn(store);
-  if (placement !== null) return new Cluster({ ...options, placement });
+  const { owner }: Partial<OwningStore> = store;
+  if (owner !== undefined) {
+    const placement = new StorePlacement({ owner: owner.bind(store) }, options.uptime);
+    return new Cluster({ ...options, placement });
+  }
   const sentence = 'CLUSTER_ADDRESS needs a store that several servers share: set STORE, or leave it out.';
   throw new SyncError('INTERNAL', sentence);
 }
-
-const placementIn = (store: object): Placement | null =>
-  'placement' in store ? (store.placement as Placement) : null;
 
 export class Cluster {
   readonly hops: Hops;
@@ -54,7 +58,7 @@ export class Cluster {
 
   /** Opens the door; who comes in there is served as this server serves others. Then others may lead clients here. */
   async listen(own: EventEmitter): Promise<void> {
-    const { config, log, placement } = this.#options;
+    const { config, log } = this.#options;
     const { clusterAddress, maxHeaders } = config;
     const plain = { ...config, tlsCert: '', tlsKey: '', maxHeaders: maxHeaders + HEADER_OF_HOP };
     const onRequest: RequestListener = (request, response) => {
@@ -76,15 +80,12 @@ export class Cluster {
     this.#server = server;
     this.#address = clusterAddress.replace(/\d+$/, String(bound));
     log('clusterListening', { address: this.#address });
-    await placement.join(this.#address);
   }
 
-  /** Once nothing of any user is under way: other nodes may take them all. */
-  async close(): Promise<void> {
-    if (this.#server === null) return;
-    await this.#options.placement.leave().catch(() => {}); // its beat gets old instead
-    this.#server.close();
-    this.#server.closeAllConnections();
+  /** Once other nodes may take all users: until then they had better hear from this one that it stops. */
+  close(): void {
+    this.#server?.close();
+    this.#server?.closeAllConnections();
   }
 
   #letsIn(request: IncomingMessage): boolean {

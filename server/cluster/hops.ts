@@ -7,7 +7,7 @@ import type { Log } from '../log.js';
 import { type Exchange, forward } from './forward.js';
 import { clientOfHop, HOP_HEADER, hopHeader } from './hop-header.js';
 import { hostAndPortOf, type Led, type Target } from './hop-target.js';
-import type { Owner, Placement } from './placement.js';
+import type { NodeId, Owner, Placement } from './placement.js';
 import { splice, type Upgrade } from './splice.js';
 
 /** A user, and the address of the client that comes for it. */
@@ -92,17 +92,18 @@ export class Hops {
     attempt: (owner: Owner) => Promise<Led>,
   ): Promise<Whither> {
     const { placement } = this.#options;
+    let silent: NodeId | null = null;
     for (let asked = 0; asked < MOST_ASKED; asked++) {
       const place = await placement.whereIs(user).catch(() => null);
-      if (place === null) break;
-      if (place.here) return 'here';
+      if (place?.here) return 'here';
+      if (place === null || place.node === silent) break;
       if (this.#clients.has(request)) return 'not mine';
       const led = await attempt(place);
       if (led === 'gone') return 'led';
       if (led === 'led' || led === 'not mine') placement.reached(place.node);
       if (led === 'led') return led;
       this.#doubt(user, place, led);
-      if (led === 'silent') break;
+      if (led === 'silent') silent = place.node;
     }
     return 'unreachable';
   }

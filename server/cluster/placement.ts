@@ -26,8 +26,4 @@ export interface Placement {
   doubt(user: UserId, node: NodeId, why: Doubt): void;
   /** It was. */
   reached(node: NodeId): void;
-  /** From here on other nodes find this one at this address. */
-  join(address: string): Promise<void>;
-  /** Gives up all users, so that other nodes need not wait for that. */
-  leave(): Promise<void>;
 }

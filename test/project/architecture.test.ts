@@ -33,7 +33,7 @@ const HOUSE: readonly House[] = [
   },
   {
     from: /^server\/cluster\//,
-    may: /^(shared\/|server\/(cluster|net)\/|server\/(log|errors)\.ts$)/,
+    may: /^(shared\/|server\/(cluster|net)\/|server\/(bounded-map|log|errors)\.ts$)/,
     types: /^server\/(config|metrics)\.ts$/,
   },
   {
