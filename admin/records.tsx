@@ -40,20 +40,44 @@ function RecordList({ user }: { readonly user: string }) {
   if (answer === null) return null;
   const filled = Object.entries(answer.collections).filter(([, records]) => records.length > 0);
   if (filled.length === 0) return <p className="quiet">There are none.</p>;
-  return filled.map(([collection, records]) => (
-    <details key={collection} className="collection" data-testid={`collection-${collection}`}>
+  return filled.map(([collection, records]) => <Collection key={collection} {...{ collection, records }} />);
+}
+
+/** As many as a page shows at once: a user may have so many records that it would stand still. */
+const AT_ONCE = 100;
+
+interface CollectionProps {
+  readonly collection: string;
+  readonly records: readonly Fields[];
+}
+
+/** Nothing of it is on the page before somebody opens it. */
+function Collection({ collection, records }: CollectionProps) {
+  const [shown, setShown] = useState(0);
+  const open = (isOpen: boolean) => setShown((before) => (isOpen && before === 0 ? AT_ONCE : before));
+  return (
+    <details
+      className="collection"
+      data-testid={`collection-${collection}`}
+      onToggle={({ currentTarget }) => open(currentTarget.open)}
+    >
       <summary>
-        {collection} <span className="quiet">{count(records.length, 'record')}</span>
+        {visible(collection)} <span className="quiet">{count(records.length, 'record')}</span>
       </summary>
       <ul>
-        {records.map((record) => (
+        {records.slice(0, shown).map((record) => (
           <li key={String(record.id)}>
             <pre>{JSON.stringify(record, null, 2)}</pre>
           </li>
         ))}
       </ul>
+      {records.length > shown && (
+        <button type="button" className="button small" onClick={() => setShown(shown + AT_ONCE)}>
+          Show more
+        </button>
+      )}
     </details>
-  ));
+  );
 }
 
 function History({ user }: { readonly user: string }) {
@@ -132,7 +156,7 @@ function EntryRow({ entry, onRestore }: EntryProps) {
       <dl className="differences">
         {differences(before, after).map(([name, old, next]) => (
           <div key={name}>
-            <dt>{name}</dt>
+            <dt>{visible(name)}</dt>
             <dd>
               {old !== undefined && <del>{JSON.stringify(old)}</del>}{' '}
               {next !== undefined && <ins>{JSON.stringify(next)}</ins>}

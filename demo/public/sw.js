@@ -29,11 +29,13 @@ async function page(event) {
     if (response.ok) event.waitUntil(keep(response.clone()));
     return response;
   } catch (error) {
-    const kept = await caches.match(PAGE, ANY);
-    if (kept) return kept;
+    const before = await caches.match(PAGE, ANY);
+    if (before) return before;
     throw error;
   }
 }
+
+const kept = async (request) => (await caches.match(request, ANY)) ?? fetch(request);
 
 self.addEventListener('install', (event) => {
   self.skipWaiting();
@@ -43,7 +45,10 @@ self.addEventListener('activate', (event) => event.waitUntil(self.clients.claim(
 self.addEventListener('fetch', (event) => {
   const { request } = event;
   const { origin, pathname } = new URL(request.url);
-  if (request.method !== 'GET' || origin !== self.location.origin || pathname.startsWith('/api/')) return;
-  if (request.mode === 'navigate') event.respondWith(page(event));
-  else event.respondWith(caches.match(request, ANY).then((kept) => kept ?? fetch(request)));
+  // Other pages of this server, such as the operator's with what it shows of patients, are none of the demo's.
+  const isOther = pathname.startsWith('/api/') || pathname.startsWith('/admin');
+  if (request.method !== 'GET' || origin !== self.location.origin || isOther) return;
+  const isPage = pathname === new URL(PAGE, self.registration.scope).pathname;
+  if (request.mode !== 'navigate') event.respondWith(kept(request));
+  else if (isPage) event.respondWith(page(event));
 });

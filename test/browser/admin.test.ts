@@ -37,6 +37,28 @@ async function inspectAll(
   await page.setViewportSize(WIDE.viewport);
 }
 
+/** What would become an element, and run, where the page took it for more than text. */
+const MARKUP = '"><img src=x onerror=document.title=1><script>document.title=1';
+
+/** More records than the page shows at once, of a device with such a name. */
+async function writeMarkup(server: ServerProcess, user: string): Promise<void> {
+  const changes = Array.from({ length: 120 }, (_, index) => ({
+    type: 'DATA_UPDATE',
+    data: {
+      collection: MARKUP,
+      document: { id: `${MARKUP}${index}`, [MARKUP]: MARKUP, link: 'javascript:document.title=1' },
+      timestamp: 1,
+    },
+    userId: user,
+    deviceId: MARKUP,
+    timestamp: 1,
+  }));
+  const headers = { ...bearer(await tokenFor(user)), 'Device-ID': MARKUP };
+  const body = JSON.stringify({ changes });
+  const { status } = await fetch(`${server.url}/api/sync/${user}`, { method: 'POST', headers, body });
+  expect(status).toBe(200);
+}
+
 /** Devices of a server that asks for tokens. */
 async function json(server: ServerProcess, user: string, device: string): Promise<JsonDevice> {
   const opened = openJson(server, user, device, { headers: bearer(await tokenFor(user)) });
@@ -145,6 +167,20 @@ browserTest('[A0] [O3] an operator signs in, sees how the server does, and finds
   await showsTexts(page.getByTestId('user-name'), 'bert');
   const queue = page.getByTestId('devices').locator('tr').filter({ hasText: 'queue' });
   await queue.getByText(/^not known: its app does not tell; all that it sent .+ is saved$/).waitFor();
+
+  await writeMarkup(server, 'bert');
+  await page.getByTestId('show-records').click();
+  const markup = page.getByTestId(`collection-${MARKUP}`);
+  await markup.getByText('120 records').click();
+  await sees(() => markup.locator('li').count(), 100);
+  await markup.getByRole('button', { name: 'Show more' }).click();
+  await sees(() => markup.locator('li').count(), 120);
+  await page.getByTestId('show-history').click();
+  await sees(() => page.getByTestId('entry').count(), 25);
+  await page.getByRole('button', { name: 'Look again' }).click();
+  await page.getByRole('link', { name: MARKUP, exact: true }).waitFor();
+  expect(await page.locator('img, #app script, [href^="javascript:"]').count()).toBe(0);
+  expect(await page.title()).toBe('telemed-sync: operator');
 });
 
 browserTest(
@@ -208,3 +244,17 @@ browserTest(
     await page.getByTestId('users').waitFor();
   },
 );
+
+browserTest('[A0] the demo keeps nothing of the admin page for a reload without the server', async () => {
+  const server = await useDemoServer();
+  const newTab = await useBrowser(WIDE);
+  const page = await newTab();
+  await page.goto(server.url);
+  await page.evaluate(() => navigator.serviceWorker.ready);
+  await sees(() => page.evaluate(() => navigator.serviceWorker.controller !== null), true);
+  await page.reload(); // from here on the worker answers for the page
+  for (const path of ['/admin', '/ready', '/admin/api/overview']) await page.goto(server.url + path);
+  await server.kill();
+  await page.goto(server.url);
+  expect(await page.title()).toBe('telemed-sync demo');
+});

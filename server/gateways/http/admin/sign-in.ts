@@ -53,7 +53,7 @@ export async function signIn(
   await options.access.operated({ user: '*', action: 'sign-in', address });
   options.log('operatorSignedIn', { address });
   response
-    .set('Set-Cookie', sessions.begin(isSecure(request)))
+    .set('Set-Cookie', sessions.begin(request, isSecure(request)))
     .status(204)
     .end();
 }
