@@ -1,11 +1,13 @@
-/** D3 with real devices: an element that one of them moves, and another one edits, neither knowing of the other. */
-import { afterEach, describe, expect, test } from 'vitest';
+/**
+ * D3 with real devices: an element that one of them moves, and another one edits, neither knowing of the other. Our
+ * clients in a test ward, whose server can crash at no cost; devices of others with a server of its own process.
+ */
+import { describe, expect, onTestFinished, test } from 'vitest';
 import type * as Y from 'yjs';
-import type { SyncManager } from '../client/sync-manager.js';
+import { createTestWard } from '../client/testing/index.js';
 import type { JsonObject } from '../shared/json.js';
 import { sharedValue } from '../shared/records.js';
 import type { NativeDevice } from './support/devices/native-device.js';
-import { closeClients, synced, testClient } from './support/devices/test-client.js';
 import { shareProcess } from './support/shared-process.js';
 import { useJson, useNative } from './support/use.js';
 
@@ -16,7 +18,6 @@ const EDITED = { ...M1, dose: '600' };
 type Medicine = typeof M1;
 
 const shared = shareProcess();
-afterEach(closeClients);
 
 async function onServer(): Promise<JsonObject[]> {
   const { prescriptions } = await (await fetch(`${shared.server.url}/api/sync/${shared.user}`)).json();
@@ -38,42 +39,34 @@ describe.each([
   ['move', 'a kill'],
   ['edit', 'a kill'],
 ])('the %s first, %s between', (first, between) => {
-  async function client(): Promise<SyncManager> {
-    const opened = testClient();
-    await opened.initialize({ serverUrl: shared.server.url, userId: shared.user });
-    return opened;
-  }
-
   test.each([
     ['two swapped', [M1, M2], [M2, M1]],
     ['a list that the app sorts on save', [M3, M1, M2], [M2, M1, M3]],
     ['a list of 600 that is turned around', long, [...long].reverse()],
   ])('[D3 H5] two of our clients: %s', async (_, list, moved) => {
-    const [mover, editor] = [await client(), await client()];
+    const ward = await createTestWard({ devices: ['mover', 'editor'] });
+    onTestFinished(() => ward.close());
+    const [mover, editor] = [ward.device('mover'), ward.device('editor')];
     await mover.addData('prescriptions', { id: 'p1', medicines: list });
-    await synced(mover);
-    await expect.poll(() => editor.getRecord('prescriptions', 'p1'), { timeout: 20_000 }).toBeTruthy();
-    await mover.disconnect();
-    await editor.disconnect();
+    await ward.settled();
+    ward.cut();
     await mover.updateData('prescriptions', 'p1', { medicines: moved });
     await editor.updateData('prescriptions', 'p1', { medicines: edited(list) });
-    for (const each of first === 'move' ? [mover, editor] : [editor, mover]) {
-      await each.connect();
-      await synced(each);
-      if (between === 'a kill') {
-        await each.disconnect();
-        await shared.server.kill();
-        await shared.server.restart();
-      }
+    for (const each of first === 'move' ? ['mover', 'editor'] : ['editor', 'mover']) {
+      ward.mend(each);
+      await ward.settled();
+      if (between !== 'a kill') continue;
+      ward.cut(each);
+      await ward.crash();
     }
-    for (const each of [mover, editor]) {
-      await each.connect();
-      await expect
-        .poll(() => each.getRecord('prescriptions', 'p1')?.medicines, { timeout: 20_000 })
-        .toEqual(edited(moved));
-    }
-    expect(await onServer()).toEqual(edited(moved));
-    await expectInHistory();
+    ward.mend();
+    await ward.settled();
+    for (const each of [mover, editor])
+      expect(each.getRecord('prescriptions', 'p1')?.medicines).toEqual(edited(moved));
+    const { body: records } = await ward.request('/api/sync/anna');
+    expect(records).toMatchObject({ prescriptions: [{ medicines: edited(moved) }] });
+    const { body: history } = await ward.request('/api/history/anna');
+    expect(JSON.stringify(history)).toContain('"dose":"600"');
   });
 
   const listOf = (device: NativeDevice) =>
