@@ -259,7 +259,7 @@ const WEIGHT: Readonly<Record<LogLevel, number>> = { debug: 0, info: 1, warn: 2,
 
 /** A log that writes sentences, or the same events as JSON lines (O2). */
 export function createLog(options: LogOptions): Log {
-  const { format, level = 'debug', stream = standardOutput(), now = Date.now } = options;
+  const { format, level = 'debug', stream = standardOutput, now = Date.now } = options;
   const logger = format === 'json' ? jsonLogger(stream, now) : null;
   return (name, fields) => {
     const entry = ENTRIES[name];
@@ -300,21 +300,22 @@ function jsonLogger(stream: LineStream, now: () => number): Logger {
   return pino(options, { write: (line) => void stream.write(line) });
 }
 
-/** Standard output in one write per turn of the event loop, however many lines there are. */
-function standardOutput(): LineStream {
-  let waiting = '';
-  const flush = () => {
-    process.stdout.write(waiting);
-    waiting = '';
-  };
-  process.on('exit', () => waiting && flush());
-  return {
-    write(line) {
-      if (waiting === '') setImmediate(() => waiting && flush());
-      waiting += line;
-    },
-  };
+/**
+ * Standard output in one write per turn of the event loop, however many lines there are; one for all logs of a
+ * process, which may have many servers.
+ */
+const standardOutput: LineStream = {
+  write(line) {
+    if (waiting === '') setImmediate(flush);
+    waiting += line;
+  },
+};
+let waiting = '';
+function flush(): void {
+  if (waiting !== '') process.stdout.write(waiting);
+  waiting = '';
 }
+process.on('exit', flush);
 
 function counts(collections: Readonly<Record<string, number>>): string {
   return Object.entries(collections)

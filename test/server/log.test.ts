@@ -189,6 +189,12 @@ test('[O2] tests can collect events or silence them', () => {
   expect(events).toEqual([{ name: 'storeRecovered', fields: { afterMs: 5 } }]);
 });
 
+test('[O2] many servers in one process listen for its end once', () => {
+  const before = process.listenerCount('exit');
+  for (let n = 0; n < 12; n++) createLog({ format: 'json' });
+  expect(process.listenerCount('exit')).toBe(before);
+});
+
 test('[O2] without a stream, the lines of one turn go to standard output together', async () => {
   const write = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
   const log = createLog({ format: 'human' });
