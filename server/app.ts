@@ -1,12 +1,9 @@
 /** Puts the parts together. */
 import { randomInt, randomUUID } from 'node:crypto';
-import type { AddressInfo } from 'node:net';
+import type { RequestListener } from 'node:http';
 import type { DeviceId, UserId } from '../shared/names.js';
-import { Access } from './access/access.js';
-import { Backups } from './backup/backups.js';
 import { type BroughtBack, restoreUser, type UserBackup } from './backup/user-restore.js';
-import { ServerClock, SYSTEM_TIME, type TimeSource } from './clock.js';
-import { type Cluster, clusterOf } from './cluster/cluster.js';
+import type { TimeSource } from './clock.js';
 import type { Config } from './config.js';
 import { DamagedDocuments } from './damaged-documents.js';
 import { RewritingWorkers } from './documents/epochs/rewriting-workers.js';
@@ -16,6 +13,8 @@ import type { DocumentRegistry, RegistryOptions } from './documents/registry.js'
 import { Rounds } from './documents/rounds.js';
 import { Backlog } from './documents/turns/backlog.js';
 import { TURN_CLOCK, Turns } from './documents/turns/turns.js';
+import { Entrance } from './entrance.js';
+import { closeFoundation, type Foundation, openFoundation, saveNotes } from './foundation.js';
 import { Overload } from './gateways/guard/overload.js';
 import { Quotas } from './gateways/guard/quotas.js';
 import type { OperatorSources } from './gateways/http/admin/options.js';
@@ -24,11 +23,8 @@ import { UpgradeGateway } from './gateways/websocket/gateway.js';
 import { LastHour } from './last-hour.js';
 import type { Log } from './log.js';
 import { Metrics } from './metrics.js';
-import { createListener, type Listener } from './net/tls.js';
-import { followKeys, openStore } from './open-store.js';
 import { type Hindrance, hindrancesOf, warningsOf } from './readiness.js';
 import { registryOf } from './registry-options.js';
-import { AccessMarks, tightenModes } from './start-checks.js';
 import { readKeys } from './store/encryption/key-file.js';
 import type { Store, StoreState } from './store/store.js';
 import { followCommits, logStore } from './store-watch.js';
@@ -67,64 +63,44 @@ const NOTE_INTERVAL = 600_000;
  * const app = await createApp(readConfig({ PORT: '0', DATA_DIR: '/tmp/data' }), createLog({ format: 'human' }));
  * const port = await app.listen();
  */
-export async function createApp(
-  config: Config,
-  log: Log,
-  store?: Store,
-  time: TimeSource = SYSTEM_TIME,
-): Promise<App> {
-  const clock = new ServerClock(time, ({ clock, expected }) =>
-    log('clockDoubted', { clock: dateOf(clock), expected: dateOf(expected) }),
+export async function createApp(config: Config, log: Log, parts: AppParts = {}): Promise<App> {
+  const { entrance = openEntrance(config, log), store, time } = parts;
+  const onProgress = entrance.noteProgress;
+  const foundation = await openFoundation(config, log, { store, time, onProgress }).catch(
+    (error: unknown) => {
+      void entrance.close();
+      throw error;
+    },
   );
-  const access = await Access.create(config, clock.now, clock);
-  const keys = store === undefined ? readKeys(config) : undefined;
-  const opened = store ?? (await openStore(config, log, keys));
-  let marks: AccessMarks;
-  let cluster: Cluster | null;
-  const backups = new Backups({ store: opened, dataDir: config.dataDir, now: clock.now, log });
-  try {
-    cluster = clusterOf(opened, { config, log, now: clock.now, uptime: clock.uptime });
-    await clock.open(opened, config.confirmClock);
-    const trail = await access.open(); // after the store, which owns the folder by now
-    if (trail !== null) log('auditOpened', trail);
-    marks = new AccessMarks(access, opened);
-    await marks.compare(config, log);
-    await backups.open();
-    await marks.note().catch(() => {}); // where the store fails, it says so itself
-    await tightenModes(config, log, store === undefined);
-  } catch (error) {
-    await opened.close();
-    throw error;
-  }
-  const endKeys = keys === undefined ? () => {} : followKeys(opened, config, keys, log);
-  return new SyncServer(config, log, { access, store: opened, clock, marks, backups, cluster, endKeys });
+  return new SyncServer(config, log, { ...foundation, entrance });
 }
 
-/** What is open before the server is, and is closed after it. */
-interface Foundation {
-  readonly access: Access;
-  readonly store: Store;
-  readonly clock: ServerClock;
-  readonly marks: AccessMarks;
-  readonly backups: Backups;
-  /** `null` for a server that is alone. */
-  readonly cluster: Cluster | null;
-  readonly endKeys: () => void;
+/** What a server would make itself. */
+export interface AppParts {
+  readonly store?: Store | undefined;
+  readonly time?: TimeSource | undefined;
+  /** One that listens already. */
+  readonly entrance?: Entrance;
+}
+
+/** For a server that is to answer `/health` while its store is opened. */
+export const openEntrance = (config: Config, log: Log): Entrance => new Entrance(config, log, random);
+
+interface Ground extends Foundation {
+  readonly entrance: Entrance;
 }
 
 const RANDOM_STEPS = 2 ** 32;
 const random = (): number => randomInt(RANDOM_STEPS) / RANDOM_STEPS;
 const newDeviceId = (): DeviceId => `device-${randomUUID()}` as DeviceId;
-const dateOf = (time: number): string => new Date(time).toISOString();
 
 class SyncServer implements App {
   readonly #config: Config;
   readonly #log: Log;
-  readonly #foundation: Foundation;
+  readonly #foundation: Ground;
   readonly #dryRuns = new DryRuns();
   readonly #rewritingWorkers = new RewritingWorkers();
   readonly #registry: DocumentRegistry;
-  readonly #listener: Listener;
   readonly #metrics = new Metrics();
   readonly #lastHour = new LastHour({
     metrics: this.#metrics,
@@ -132,6 +108,7 @@ class SyncServer implements App {
     now: () => this.#foundation.clock.now(),
   });
   readonly #damaged: DamagedDocuments;
+  readonly #http: RequestListener;
   readonly #gateway: UpgradeGateway;
   readonly #overload: Overload;
   readonly #stats: NodeJS.Timeout;
@@ -140,7 +117,7 @@ class SyncServer implements App {
   #takesTraffic = false;
   #isClosed = false;
 
-  constructor(config: Config, given: Log, foundation: Foundation) {
+  constructor(config: Config, given: Log, foundation: Ground) {
     const { access, clock, backups, cluster } = foundation;
     const { now, uptime } = clock;
     const log = countRefusals(given, this.#metrics);
@@ -173,12 +150,11 @@ class SyncServer implements App {
       turns,
       hops: cluster?.hops ?? null,
     };
-    const http = createHttp({ ...shared, ...this.#readiness }, this.#sources(store));
-    this.#listener = createListener(config, log, http);
-    this.#gateway = new UpgradeGateway(this.#listener.server, shared);
+    this.#http = createHttp({ ...shared, ...this.#readiness }, this.#sources(store));
+    this.#gateway = new UpgradeGateway(shared);
     this.#describeState();
     this.#stats = setInterval(() => this.#logStats(), STATS_INTERVAL).unref();
-    this.#noting = setInterval(() => void this.#saveNotes(), NOTE_INTERVAL).unref();
+    this.#noting = setInterval(() => void saveNotes(this.#foundation), NOTE_INTERVAL).unref();
     this.#rounds = this.#makeRounds(store);
     logStore(store, log, config.diskSlow);
   }
@@ -246,15 +222,12 @@ class SyncServer implements App {
   }
 
   async listen(): Promise<number> {
-    const { host, port, dataDir, demo, auth, nodeEnv } = this.#config;
-    const { server, isSecure } = this.#listener;
-    await this.#foundation.cluster?.listen(server);
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(port, host, resolve);
-    });
-    const bound = (server.address() as AddressInfo).port;
-    const scheme = isSecure ? 'https' : 'http';
+    const { host, dataDir, demo, auth, nodeEnv } = this.#config;
+    const { entrance, cluster } = this.#foundation;
+    const bound = await entrance.listen();
+    await cluster?.listen(entrance.server);
+    entrance.handOver(this.#http, this.#gateway.onUpgrade);
+    const scheme = entrance.isSecure ? 'https' : 'http';
     this.#takesTraffic = true;
     this.#registry.plainVisitsSince().catch(() => {}); // asked again by who needs it
     void this.#rounds.run();
@@ -275,9 +248,8 @@ class SyncServer implements App {
     this.#foundation.endKeys();
     clearInterval(this.#stats);
     clearInterval(this.#noting);
-    const { server } = this.#listener;
-    this.#listener.close();
-    const stopped = new Promise<void>((resolve) => server.close(() => resolve()));
+    const { entrance } = this.#foundation;
+    const stopped = entrance.close();
     this.#gateway.stopReading();
     this.#foundation.cluster?.hops.close();
     this.#dryRuns.close();
@@ -288,13 +260,11 @@ class SyncServer implements App {
     const step = () => Math.max(0, Math.min(GOODBYE_TIMEOUT, end - performance.now()));
     await this.#gateway.close(step());
     await withTimeout(stopped, step(), undefined);
-    server.closeAllConnections();
+    entrance.server.closeAllConnections();
     // What the devices had received is known only now; without it, more is taken for seen after the next start.
     await withTimeout(this.#flush(), step(), undefined);
     this.#registry.close();
-    const { access, store, cluster } = this.#foundation;
-    const closing = this.#saveNotes().then(() => Promise.all([access.close(), store.close()]));
-    const closed = closing.then(() => cluster?.close()).then(() => true);
+    const closed = closeFoundation(this.#foundation).then(() => true);
     this.#isClosed = await withTimeout(closed, Math.max(latest - performance.now(), SHORTEST_STEP), false);
     this.#metrics.close();
     return durable;
@@ -331,12 +301,6 @@ class SyncServer implements App {
     } finally {
       lease.release();
     }
-  }
-
-  /** Where the store fails, the next time tells. */
-  async #saveNotes(): Promise<void> {
-    const { clock, store, marks } = this.#foundation;
-    await Promise.allSettled([clock.save(store), marks.note()]);
   }
 
   #describeState(): void {

@@ -79,6 +79,7 @@ export const ERRORS = {
       'The document was written anew, and this device holds, or sent, something of the old one; fetch it anew, and write what was not synced again.',
   },
   RESTARTING: { status: 503, close: 1012, message: 'The server is restarting; connect again.' },
+  STARTING: { status: 503, close: 1013, message: 'The server is starting; come again in some seconds.' },
   OVERLOADED: {
     status: 503,
     close: 1013,

@@ -1,7 +1,7 @@
 /** Environment → configuration → app; signals; exit. Nothing else reads the environment. */
 
 import { setFlagsFromString } from 'node:v8';
-import { type App, createApp } from './app.js';
+import { type App, createApp, openEntrance } from './app.js';
 import { type Config, ConfigError, misspeltOptions, readConfig } from './config.js';
 import { SyncError } from './errors.js';
 import { createLog, type Log } from './log.js';
@@ -37,7 +37,9 @@ async function run(config: Config): Promise<void> {
     log('unexpected', { where: 'the process, which ends', error });
     process.exit(1);
   });
-  const app = await createApp(config, log);
+  const entrance = openEntrance(config, log);
+  await entrance.listen();
+  const app = await createApp(config, log, { entrance });
   stopOnSignal(app, log);
   await app.listen();
 }

@@ -7,12 +7,20 @@ import { hasDatabase } from './store/level/folder.js';
 import { LevelStore } from './store/level/level-store.js';
 import type { Store } from './store/store.js';
 
-export async function openStore(config: Config, log: Log, keys: KeyRing | undefined): Promise<Store> {
+export async function openStore(
+  config: Config,
+  log: Log,
+  keys: KeyRing | undefined,
+  onProgress: (done: number, total: number) => void,
+): Promise<Store> {
   const store = await LevelStore.open({
     folder: config.dataDir,
     keys,
     restBudget: config.memoryBudget / 2,
-    onProgress: (done, total) => log('migrating', { done, total }),
+    onProgress: (done, total) => {
+      onProgress(done, total);
+      log('migrating', { done, total });
+    },
     onStaying: ({ path, error }) => log('leftoverStays', { path, error }),
     patience: { slow: config.diskSlow, timeout: config.diskTimeout },
     onRetry: (error, delayMs) => log('storeRetry', { error, delayMs }),

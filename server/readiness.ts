@@ -3,7 +3,14 @@ import type { StoreState } from './store/store.js';
 
 /** One thing that keeps the server from taking traffic. Anybody may read it: it names no path and no user. */
 export interface Hindrance {
-  readonly code: 'STOPPING' | 'DISK_SLOW' | 'STORE_REOPENING' | 'STORE_CLOSED' | 'AUDIT_SLOW';
+  readonly code:
+    | 'STARTING'
+    | 'MIGRATING'
+    | 'STOPPING'
+    | 'DISK_SLOW'
+    | 'STORE_REOPENING'
+    | 'STORE_CLOSED'
+    | 'AUDIT_SLOW';
   readonly message: string;
 }
 
@@ -20,11 +27,22 @@ const OF_STORE: { readonly [State in StoreState]: Hindrance | null } = {
   },
   closed: { code: 'STORE_CLOSED', message: 'The store is closed.' },
 };
-const STOPPING: Hindrance = { code: 'STOPPING', message: 'The server is starting or stopping.' };
+const STOPPING: Hindrance = { code: 'STOPPING', message: 'The server is stopping.' };
+const STARTING: Hindrance = { code: 'STARTING', message: 'The server is starting: it opens its database.' };
 const AUDIT_SLOW: Hindrance = {
   code: 'AUDIT_SLOW',
   message: 'A line of the audit trail has waited for its disk for DISK_SLOW: look at the disk of ACCESS_DIR.',
 };
+
+/** @param share from 0 to 1, of the documents that have the form which the server needs; null where that is all of them */
+export function startingBy(share: number | null): Hindrance {
+  if (share === null) return STARTING;
+  const percent = Math.floor(share * 100);
+  return {
+    code: 'MIGRATING',
+    message: `The database is encrypted, or gets the form of this version: ${percent} % of the documents are done. It goes on from there when the server is started anew.`,
+  };
+}
 
 /** What somebody should look at though the server is ready. */
 export interface Warning {

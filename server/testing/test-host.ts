@@ -85,7 +85,10 @@ export class TestHost {
     if (this.#config === null) throw new Error('The server of this test was never started.');
     // Rates are counted by it: it goes on by itself, too.
     const uptime = (): number => this.#now - this.#startedAt + performance.now();
-    const app = await createApp(this.#config, silentLog, store, { now: () => this.#now, uptime });
+    const app = await createApp(this.#config, silentLog, {
+      store,
+      time: { now: () => this.#now, uptime },
+    });
     const origin = `127.0.0.1:${await app.listen()}`;
     this.#running = { app, store, origin };
   }

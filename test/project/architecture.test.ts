@@ -50,6 +50,16 @@ const HOUSE: readonly House[] = [
     from: /^server\/testing\//,
     may: /^(shared\/|server\/(testing\/|store\/memory\/|(app|config|log)\.ts$))/,
   },
+  {
+    from: /^server\/entrance\.ts$/,
+    may: /^server\/(gateways\/(http|websocket)\/starting|net\/tls|readiness)\.ts$/,
+    types: /^server\/(config|log)\.ts$/,
+  },
+  {
+    from: /^server\/foundation\.ts$/,
+    may: /^server\/(access\/access|backup\/backups|cluster\/cluster|store\/encryption\/key-file|clock|open-store|start-checks)\.ts$/,
+    types: /^server\/(config|log|store\/store)\.ts$/,
+  },
   { from: /^server\/app\.ts$/, may: /^(shared|server)\/(?!main|index)/ },
   {
     from: /^server\/(main|index)\.ts$/,

@@ -33,7 +33,7 @@ export async function startServer(
 ): Promise<TestServer> {
   const folder = await mkdtemp(join(tmpdir(), 'server-'));
   const config = readConfig({ HOST: '127.0.0.1', PORT: '0', DATA_DIR: folder, ...options });
-  const app = await createApp(config, log, store, time);
+  const app = await createApp(config, log, { store, time });
   const port = await app.listen();
   const url = `http://127.0.0.1:${port}`;
   const forget = noteServer(url, () => app.idle());

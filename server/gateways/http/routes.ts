@@ -39,17 +39,7 @@ const COST = { read: 1, write: 1, exchange: 5, history: 10, all: 50 } as const;
 export function createHttp(options: HttpOptions, operator: OperatorSources | null = null): express.Express {
   const { config, metrics } = options;
   const bodies = bodyReaders(options);
-  const app = express();
-  app.disable('x-powered-by');
-  app.disable('etag');
-  // What guards an address in front of the server knows it in one spelling.
-  app.enable('case sensitive routing');
-  app.enable('strict routing');
-  // Whether the way to here is safe from others is known only where it ends here.
-  app.use(helmet({ strictTransportSecurity: config.tlsCert !== '' }));
-  app.use(proveServer);
-  app.use(cors(config.corsOrigins));
-  addHealth(app, options);
+  const app = frontOf(options);
   const hasOperator = config.adminToken !== '' || config.nodeEnv !== 'production';
   const guard = new AdminGuard(options);
   if (hasOperator) app.get('/metrics', guard.only, getMetrics(metrics));
@@ -61,6 +51,23 @@ export function createHttp(options: HttpOptions, operator: OperatorSources | nul
     throw new SyncError('NOT_FOUND');
   });
   app.use(answerErrors(options));
+  return app;
+}
+
+/** What comes first of every server, and answers also while it starts: whether it is there, and from which pages. */
+export function frontOf(options: Pick<HttpOptions, 'config' | 'hindrances' | 'warnings'>): express.Express {
+  const { config } = options;
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag');
+  // What guards an address in front of the server knows it in one spelling.
+  app.enable('case sensitive routing');
+  app.enable('strict routing');
+  // Whether the way to here is safe from others is known only where it ends here.
+  app.use(helmet({ strictTransportSecurity: config.tlsCert !== '' }));
+  app.use(proveServer);
+  app.use(cors(config.corsOrigins));
+  addHealth(app, options);
   return app;
 }
 
@@ -95,7 +102,10 @@ const proveServer: RequestHandler = (request, response, next) => {
   next();
 };
 
-function addHealth(app: express.Express, { hindrances, warnings }: HttpOptions): void {
+function addHealth(
+  app: express.Express,
+  { hindrances, warnings }: Pick<HttpOptions, 'hindrances' | 'warnings'>,
+): void {
   app.get('/health', (_, response) => void response.json({ status: 'up' }));
   app.get('/ready', (_, response) => {
     const reasons = hindrances();
@@ -133,9 +143,13 @@ function answerErrors({ log, metrics, quotas }: HttpOptions): ErrorRequestHandle
     metrics.refused.add(known.code);
     if (known.code === 'INTERNAL') log('unexpected', { where: `${request.method} request`, error });
     if (REFUSALS.has(known.code)) logRefusal(log, request, quotas.addressOf(request), known);
-    if (known.status === 401) response.set('WWW-Authenticate', 'Bearer');
-    response.status(known.status).json({ code: known.code, message: known.message, index: known.index });
+    tell(response, known);
   };
+}
+
+export function tell(response: Response, { status, code, message, index }: SyncError): void {
+  if (status === 401) response.set('WWW-Authenticate', 'Bearer');
+  response.status(status).json({ code, message, index });
 }
 
 /** What is told in the log: a caller has not the right to what it asks for. */
@@ -153,7 +167,7 @@ const PARSER_ERRORS: Readonly<Record<string, ErrorCode>> = {
   'request.size.invalid': 'INVALID_MESSAGE',
 };
 
-function toSyncError(error: unknown): SyncError {
+export function toSyncError(error: unknown): SyncError {
   if (error instanceof SyncError) return error;
   if (error instanceof URIError) return new SyncError('INVALID_IDENTITY');
   const { type, status } = isObject(error) ? error : {};

@@ -1,5 +1,5 @@
 /** WebSockets: which user, which device, which protocol; from there on, a session. */
-import type { IncomingMessage, Server } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { WebSocket, WebSocketServer } from 'ws';
 import { type DeviceId, SHARED_DOCUMENT, type UserId } from '../../../shared/names.js';
@@ -21,7 +21,7 @@ import { Connection, type ConnectionHost, type Guest, release, soon } from './co
 import { OpenConnections } from './connections.js';
 import { type HandshakeOptions, Handshakes, type Peer } from './handshake.js';
 import { PutOff } from './put-off.js';
-import { endSoon, prove, refuse, turnAway, webSocketServer } from './rejections.js';
+import { destroyed, endSoon, prove, refuse, turnAway, webSocketServer } from './rejections.js';
 import type { Socket } from './socket.js';
 import { isOwner } from './to-owner.js';
 import type { Via } from './upgrade-request.js';
@@ -39,10 +39,6 @@ export interface UpgradeOptions extends WireOptions, HandshakeOptions {
 }
 
 const ignored = (): void => {};
-function destroyed(this: Duplex): void {
-  this.destroy();
-}
-
 const TICK = 3_000;
 const TOO_LATE = 'The document could not be loaded in time; connect again.';
 const ACCESS_CHANGED = 'What this token gives access to has changed; connect again.';
@@ -62,7 +58,7 @@ export class UpgradeGateway implements ConnectionHost {
   readonly #servers: Record<Via, WebSocketServer>;
   readonly #wires: Readonly<Record<Via, Wires>>;
 
-  constructor(server: Server, options: UpgradeOptions) {
+  constructor(options: UpgradeOptions) {
     this.#options = options;
     this.#wires = { yjs: new Wires('yjs', options), json: new Wires('json', options) };
     const { maxNativeMessage, maxJsonMessage, maxDocument, pingInterval } = options.config;
@@ -73,7 +69,6 @@ export class UpgradeGateway implements ConnectionHost {
       // How much a device may send is known once its document is loaded; none may send more than this.
       json: webSocketServer(Math.max(maxJsonMessage * JSON_LIMIT_FACTOR, maxDocument * JSON_OF_DOCUMENT)),
     };
-    server.on('upgrade', (request, stream, head) => void this.#onUpgrade(request, stream, head));
     options.access.onRevoked(() => this.#endRevoked());
     this.#timers = [
       setInterval(() => this.#tick(), TICK).unref(),
@@ -127,7 +122,7 @@ export class UpgradeGateway implements ConnectionHost {
     for (const { wire } of this.connections) wire.socket.terminate();
   }
 
-  async #onUpgrade(request: IncomingMessage, stream: Duplex, head: Buffer): Promise<void> {
+  readonly onUpgrade = async (request: IncomingMessage, stream: Duplex, head: Buffer): Promise<void> => {
     const { hops } = this.#options;
     stream.on('error', destroyed);
     const answer = await this.#handshakes.answer(request, stream);
@@ -145,7 +140,7 @@ export class UpgradeGateway implements ConnectionHost {
       case 'refused':
         refuse(stream, answer.refusal);
     }
-  }
+  };
 
   /** What is noted of the document is there before the upgrade is answered, so that all of it goes out in one write. */
   async #letIn(request: IncomingMessage, stream: Duplex, head: Buffer, peer: Peer): Promise<void> {

@@ -67,6 +67,11 @@ export function openDoor({ request, stream, head, challenge }: Door, then: (sock
   });
 }
 
+/** For a stream that fails before anybody has it. */
+export function destroyed(this: Duplex): void {
+  this.destroy();
+}
+
 /** Says, first of all, that it is this server that speaks (C10). */
 export function prove(socket: Socket, challenge: string | null): void {
   if (challenge !== null) socket.send([messages.proof(challenge)]);

@@ -14,7 +14,7 @@ const SLOWEST_LINE = 20;
  * Why nothing is read from a socket: the document loads or is in work, the disk does not keep up, the rate is used
  * up, its user has sent enough for now, it reads too slowly, it is put off, we stop.
  */
-export type Hold = 'loading' | 'work' | 'disk' | 'rate' | 'turn' | 'reader' | 'overload' | 'stopping';
+export type Hold = 'loading' | 'work' | 'disk' | 'rate' | 'turn' | 'reader' | 'put off' | 'stopping';
 
 /** A bit for each. */
 const BITS: Readonly<Record<Hold, number>> = {
@@ -24,7 +24,7 @@ const BITS: Readonly<Record<Hold, number>> = {
   rate: 8,
   turn: 16,
   reader: 32,
-  overload: 64,
+  'put off': 64,
   stopping: 128,
 };
 
