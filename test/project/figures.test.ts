@@ -104,7 +104,7 @@ const FIGURES: readonly (readonly [document: string, text: string, place: string
   ['SPEC P3', 'after <100 ms>', 'server/store/try-until FIRST_DELAY'],
   ['SPEC P3', 'at most <5 s>', 'server/store/try-until LONGEST_DELAY'],
   ['SPEC P3', 'a probe of <64 KiB>', 'server/store/level/plan PROBE_SIZE'],
-  ['SPEC P4', 'for each <16 KiB> of its snapshot', 'server/documents/compaction/stored-size SCALE'],
+  ['SPEC P4', 'for each <32 KiB> of its snapshot', 'server/documents/compaction/stored-size SCALE'],
   ['SPEC P4', 'up to <40> times as many', 'server/documents/compaction/stored-size MOST_SCALED'],
   ['SPEC P4', 'one for each <2 KiB>', 'server/documents/compaction/stored-size REWRITTEN_PER_UPDATE'],
   ['SPEC P4', 'in <8> updates', 'server/documents/compaction/stored-size WORTH_MERGING'],

@@ -6,8 +6,8 @@ export interface CompactionSizes {
 
 /** A compaction writes at most this many bytes of the snapshot for each update that came since, once it is large. */
 const REWRITTEN_PER_UPDATE = 2_048;
-/** For each so many bytes of the snapshot, as many updates again make one due: it takes as long as they do to load. */
-const SCALE = 16 * 1_024;
+/** For each so many bytes of the snapshot, as many updates again make one due: a load takes that much longer at most. */
+const SCALE = 32 * 1_024;
 /** So many times as many at most. */
 const MOST_SCALED = 40;
 /** Fewer updates than these gain nothing from compaction, however large they are. */

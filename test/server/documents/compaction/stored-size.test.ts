@@ -19,12 +19,12 @@ function editsUntilDue(snapshot: number, edit: number, share = 1, limits = LIMIT
 describe('[P4] a compaction is due by what came since the last snapshot', () => {
   test('a small document: after so many updates', () => {
     expect(editsUntilDue(1_000, 50)).toBe(499);
-    expect(editsUntilDue(16 * 1_024, 50)).toBe(499);
+    expect(editsUntilDue(32 * 1_024, 50)).toBe(499);
   });
 
   test('the larger it is, the more has to come, as a compaction takes the longer, up to 20,000 updates', () => {
-    expect(editsUntilDue(160 * 1_024, 30)).toBe(4_999);
-    expect(editsUntilDue(640 * 1_024, 30)).toBe(19_999);
+    expect(editsUntilDue(320 * 1_024, 30)).toBe(4_999);
+    expect(editsUntilDue(1_280 * 1_024, 30)).toBe(19_999);
     expect(editsUntilDue(4 * MIB, 30)).toBe(19_999);
   });
 
