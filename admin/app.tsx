@@ -1,6 +1,5 @@
 import { useCallback, useEffect, useState, useSyncExternalStore } from 'react';
-import { Icon } from '../demo/icons.js';
-import { useTheme } from '../demo/theme.js';
+import { ThemeButton } from '../web/theme-button.js';
 import { ask, type Overview, Refusal } from './api.js';
 import { DevicePage } from './device.js';
 import { OverviewPage } from './overview.js';
@@ -75,8 +74,6 @@ interface TopBarProps {
 }
 
 function TopBar({ place, onLeave }: TopBarProps) {
-  const { theme, toggle } = useTheme();
-  const other = theme === 'dark' ? 'light' : 'dark';
   const isUsers = /^#\/(?:users|devices)/.test(place);
   return (
     <header className="top admin-top">
@@ -97,14 +94,7 @@ function TopBar({ place, onLeave }: TopBarProps) {
             Sign out
           </button>
         )}
-        <button
-          type="button"
-          className="button icon-only"
-          aria-label={`Switch to the ${other} theme`}
-          onClick={toggle}
-        >
-          <Icon name={other === 'dark' ? 'moon' : 'sun'} />
-        </button>
+        <ThemeButton />
       </div>
     </header>
   );

@@ -1,12 +1,4 @@
-import { StrictMode } from 'react';
-import { createRoot } from 'react-dom/client';
+import { mount } from '../web/mount.js';
 import { App } from './app.js';
 
-const app = document.getElementById('app');
-if (app !== null) {
-  createRoot(app).render(
-    <StrictMode>
-      <App />
-    </StrictMode>,
-  );
-}
+mount(<App />);

@@ -1,15 +1,3 @@
-import react from '@vitejs/plugin-react';
-import { defineConfig } from 'vite';
+import { pageConfig } from '../web/vite-page.js';
 
-export default defineConfig({
-  base: '/admin/',
-  publicDir: false,
-  plugins: [react()],
-  build: {
-    outDir: '../packages/server/dist/admin',
-    emptyOutDir: true,
-    target: 'es2022',
-    // Browsers that know light-dark().
-    cssTarget: ['chrome123', 'firefox120', 'safari17.5'],
-  },
-});
+export default pageConfig('admin', { base: '/admin/', publicDir: false });

@@ -1,11 +1,11 @@
 /** The three devices as scenes and the drawing know them, whatever they speak. */
 import type { SyncClient, SyncRecord } from '../client/index.js';
+import { onSettings, readSetting } from '../web/settings.js';
 import { COLLECTION } from './appointments.js';
 import { type Device, networkSetting, setNetwork } from './device.js';
 import type { JsonDevice } from './json-device.js';
 import type { PaneName } from './pane.js';
 import { CHART, PRESCRIPTION } from './samples.js';
-import { onSettings, readSetting } from './settings.js';
 
 export type Changes = Readonly<Record<string, unknown>>;
 

@@ -1,6 +1,6 @@
 import { type FormEvent, useEffect, useRef, useState } from 'react';
+import { Icon } from '../web/icons.js';
 import { FIELDS, today } from './appointments.js';
-import { Icon } from './icons.js';
 
 type Values = Readonly<Record<string, string>>;
 

@@ -1,4 +1,5 @@
 import { useCallback, useRef, useState } from 'react';
+import { useMedia } from '../web/theme.js';
 import type { Actors } from './actors.js';
 import type { Device } from './device.js';
 import { DevicePane } from './device-pane.js';
@@ -9,7 +10,6 @@ import { PaneTabs } from './pane-tabs.js';
 import type { Player } from './play/player.js';
 import { Theatre } from './play/theatre.js';
 import { addSamples } from './samples.js';
-import { useMedia } from './theme.js';
 import { TopBar } from './top-bar.js';
 
 interface AppProps {

@@ -1,7 +1,7 @@
 import type { SyncRecord } from '../client/index.js';
+import { Icon } from '../web/icons.js';
 import { FIELD, type FieldName, STATUSES, textOf, timeInWords, titleOf } from './appointments.js';
 import { Editable } from './editable.js';
-import { Icon } from './icons.js';
 import { useViewers } from './viewers.js';
 
 interface AppointmentCardProps {

@@ -1,9 +1,9 @@
 import { type FormEvent, useRef } from 'react';
 import type { SyncRecord } from '../client/index.js';
 import { useSyncedData } from '../client/react/index.js';
+import { Icon } from '../web/icons.js';
 import { inWords, textOf, titleOf } from './appointments.js';
 import { Editable } from './editable.js';
-import { Icon } from './icons.js';
 import { CHART, PRESCRIPTION, TEXT } from './samples.js';
 
 interface ChartProps {

@@ -1,16 +1,16 @@
 import { useState } from 'react';
 import type { SyncRecord, SyncStatus } from '../client/index.js';
 import { SyncProvider, useSyncedData, useSyncStatus } from '../client/react/index.js';
+import { Icon } from '../web/icons.js';
+import { useSetting } from '../web/settings.js';
 import { AddForm } from './add-form.js';
 import { AppointmentCard } from './appointment-card.js';
 import { byTime, COLLECTION, titleOf } from './appointments.js';
 import { ConnectionBadge, PendingBadge } from './badges.js';
 import { Chart } from './chart.js';
 import { type Device, networkSetting, setNetwork } from './device.js';
-import { Icon } from './icons.js';
 import { Notice } from './notice.js';
 import { Pane } from './pane.js';
-import { useSetting } from './settings.js';
 
 interface DevicePaneProps {
   readonly device: Device;

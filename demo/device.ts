@@ -1,6 +1,6 @@
 import { createSyncClient, indexedDbStorage, type SyncClient } from '../client/index.js';
+import { onSettings, readSetting, writeSetting } from '../web/settings.js';
 import { DEVICE_IDS, USER } from './identity.js';
-import { onSettings, readSetting, writeSetting } from './settings.js';
 
 export type DeviceName = 'phone' | 'tablet';
 

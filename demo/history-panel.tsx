@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from 'react';
+import { Icon } from '../web/icons.js';
 import { inWords, titleOf } from './appointments.js';
 import { type Difference, differencesOf, type HistoryEntry, restore, useHistory } from './history.js';
-import { Icon } from './icons.js';
 import { nameOfDevice } from './identity.js';
 
 interface HistoryPanelProps {

@@ -1,5 +1,5 @@
 /** Who looks at this page: visitors don't see each other's data, unless they share an address. */
-import { type Place, readSetting, writeSetting } from './settings.js';
+import { type Place, readSetting, writeSetting } from '../web/settings.js';
 
 const NAME = /^[A-Za-z0-9._:@-]{1,128}$/;
 const LETTERS = 'abcdefghjkmnpqrstuvwxyz23456789';

@@ -1,7 +1,7 @@
 /** A device of an older app: whole records as JSON over a plain WebSocket, its own store, its own queue. */
 import type { SyncRecord } from '../client/index.js';
+import { readSetting, writeSetting } from '../web/settings.js';
 import { COLLECTION } from './appointments.js';
-import { readSetting, writeSetting } from './settings.js';
 
 /** A message that the server has not acknowledged yet, as it is sent again after a reconnect. */
 interface Queued {

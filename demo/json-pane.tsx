@@ -1,9 +1,9 @@
 import { useSyncExternalStore } from 'react';
 import type { SyncRecord } from '../client/index.js';
+import { Icon } from '../web/icons.js';
 import { byTime, inWords, textOf, titleOf } from './appointments.js';
 import { ConnectionBadge, PendingBadge } from './badges.js';
 import { Editable } from './editable.js';
-import { Icon } from './icons.js';
 import type { JsonDevice } from './json-device.js';
 import { MessageLog } from './message-log.js';
 import { Pane } from './pane.js';

@@ -1,5 +1,4 @@
-import { StrictMode } from 'react';
-import { createRoot } from 'react-dom/client';
+import { mount } from '../web/mount.js';
 import { clientActor, jsonActor } from './actors.js';
 import { App } from './app.js';
 import { openDevice } from './device.js';
@@ -21,15 +20,7 @@ const actors = {
 const player = new Player(actors, devices[0].client, PACE);
 void player.begin();
 void addSamplesOnce(devices[0].client).catch(() => {}); // the button for it stays
-const app = document.getElementById('app');
-
-if (app !== null) {
-  createRoot(app).render(
-    <StrictMode>
-      <App {...{ devices, oldApp, actors, player }} />
-    </StrictMode>,
-  );
-}
+mount(<App {...{ devices, oldApp, actors, player }} />);
 
 // Browsers allow it on localhost and over TLS only; elsewhere a reload needs the server.
 if ('serviceWorker' in navigator) void navigator.serviceWorker.register('./sw.js').catch(() => {});

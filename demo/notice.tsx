@@ -1,5 +1,5 @@
 import type { ReactNode } from 'react';
-import { Icon } from './icons.js';
+import { Icon } from '../web/icons.js';
 
 interface NoticeProps {
   readonly kind: 'info' | 'error';

@@ -1,5 +1,5 @@
 import type { ReactNode } from 'react';
-import { Icon, type IconName } from './icons.js';
+import { Icon, type IconName } from '../web/icons.js';
 import { NetworkSwitch } from './network-switch.js';
 
 export type PaneName = 'phone' | 'tablet' | 'old-app';

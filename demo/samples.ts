@@ -2,9 +2,9 @@
 import { encoding } from 'lib0';
 import * as Y from 'yjs';
 import type { SyncClient, SyncRecord } from '../client/index.js';
+import { readSetting, writeSetting } from '../web/settings.js';
 import { COLLECTION, today } from './appointments.js';
 import { DEVICE_IDS, isUserNamed, USER } from './identity.js';
-import { readSetting, writeSetting } from './settings.js';
 
 const APPOINTMENTS = [
   [

@@ -1,6 +1,6 @@
-import { Icon } from './icons.js';
+import { Icon } from '../web/icons.js';
+import { ThemeButton } from '../web/theme-button.js';
 import { USER } from './identity.js';
-import { useTheme } from './theme.js';
 
 interface TopBarProps {
   readonly onSample: () => void;
@@ -8,8 +8,6 @@ interface TopBarProps {
 }
 
 export function TopBar({ onSample, onHistory }: TopBarProps) {
-  const { theme, toggle } = useTheme();
-  const other = theme === 'dark' ? 'light' : 'dark';
   return (
     <header className="top">
       <div className="top-name">
@@ -37,15 +35,7 @@ export function TopBar({ onSample, onHistory }: TopBarProps) {
         <button type="button" className="button" data-testid="all-history" onClick={onHistory}>
           <Icon name="history" size={16} /> History
         </button>
-        <button
-          type="button"
-          className="button icon-only"
-          data-testid="theme"
-          aria-label={`Switch to the ${other} theme`}
-          onClick={toggle}
-        >
-          <Icon name={other === 'dark' ? 'moon' : 'sun'} />
-        </button>
+        <ThemeButton />
       </div>
     </header>
   );

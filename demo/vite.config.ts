@@ -1,14 +1,3 @@
-import react from '@vitejs/plugin-react';
-import { defineConfig } from 'vite';
+import { pageConfig } from '../web/vite-page.js';
 
-export default defineConfig({
-  base: './',
-  plugins: [react()],
-  build: {
-    outDir: '../packages/server/dist/demo',
-    emptyOutDir: true,
-    target: 'es2022',
-    // Browsers that know light-dark().
-    cssTarget: ['chrome123', 'firefox120', 'safari17.5'],
-  },
-});
+export default pageConfig('demo', { base: './' });

@@ -1,11 +1,11 @@
 /** Runs a scene at the speed of people, on the real devices of this page. */
 import type { SyncClient } from '../../client/index.js';
+import { readSetting, writeSetting } from '../../web/settings.js';
 import type { Actor, Actors } from '../actors.js';
 import { fetchHistory, restore } from '../history.js';
 import { USER } from '../identity.js';
 import { Observable } from '../observable.js';
 import { addSample, samples } from '../samples.js';
-import { readSetting, writeSetting } from '../settings.js';
 import { captionOf, revisionOf } from './caption.js';
 import { SCENES, type Scene, type Step } from './scenes.js';
 import { type Drawing, SIDES, Stage } from './stage.js';

@@ -1,8 +1,8 @@
 import { type ReactNode, useSyncExternalStore } from 'react';
 import type { SyncRecord } from '../../client/index.js';
+import { Icon } from '../../web/icons.js';
 import { inWords, titleOf } from '../appointments.js';
 import { Flash } from '../editable.js';
-import { Icon } from '../icons.js';
 import { TITLES } from '../pane.js';
 import type { Scene } from './scenes.js';
 import { type Arrived, type Dot, type Drawn, SIDES, type Side, type Stage } from './stage.js';

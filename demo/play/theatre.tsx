@@ -1,5 +1,5 @@
 import { useRef, useSyncExternalStore } from 'react';
-import { Icon } from '../icons.js';
+import { Icon } from '../../web/icons.js';
 import type { Player, Playing } from './player.js';
 import { SCENES, type Scene } from './scenes.js';
 import { SNIPPETS } from './snippets.js';

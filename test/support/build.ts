@@ -21,12 +21,12 @@ const OUTPUTS = [
   },
   {
     file: 'packages/server/dist/demo/index.html',
-    sources: ['demo', 'shared', 'client'],
+    sources: ['demo', 'web', 'shared', 'client'],
     command: ['vite', 'build', 'demo', '--logLevel', 'warn'],
   },
   {
     file: 'packages/server/dist/admin/index.html',
-    sources: ['admin', 'demo'],
+    sources: ['admin', 'web', 'shared'],
     command: ['vite', 'build', 'admin', '--logLevel', 'warn'],
   },
 ] as const;
