@@ -1,7 +1,7 @@
 /** What is pending, made once more on the document that the server has written anew (P10). */
 import { equalityDeep } from 'lib0/function';
 import * as Y from 'yjs';
-import type { JsonObject } from '../../shared/json.js';
+import type { Json, JsonObject } from '../../shared/json.js';
 import { isCollectionName, isRecordId } from '../../shared/names.js';
 import { recordMap } from '../../shared/records.js';
 import type { PendingChange } from '../connection/sync-source.js';
@@ -35,7 +35,7 @@ export interface StoredUpdate extends PendingChange {
 export function rebase(stored: readonly StoredUpdate[], next: Uint8Array, epoch: Uint8Array | null): Rebased {
   const former = new FormerDocuments(epoch);
   const doc = docOf([next]);
-  doc.clientID = idAbove(doc);
+  const authors = new Map<number | undefined, number>();
   const [before, after] = [baseOf(stored), baseOf(stored)];
   const state = [next];
   const unclear: Rebased['unclear'][number][] = [];
@@ -47,6 +47,9 @@ export function rebase(stored: readonly StoredUpdate[], next: Uint8Array, epoch:
       else state.push(update);
       Y.applyUpdate(doc, update);
     } else if (isPending && !former.had(update)) {
+      const author = Y.decodeUpdate(update).structs[0]?.id.client;
+      doc.clientID = authors.get(author) ?? idAbove(doc);
+      authors.set(author, doc.clientID);
       const { made, left } = madeAgain(update, doc, { before, after });
       if (made !== null) pending.push({ ...change, update: made });
       if (left.length > 0) unclear.push({ number: change.number, writes: left });
@@ -69,7 +72,7 @@ function madeAgain(update: Uint8Array, doc: Y.Doc, around: Around) {
   const places = placesOf(after, [update]);
   const { writes, left } = isNew
     ? { writes: writesBetween(before, after, places), left: [] }
-    : withoutBase(places, after, doc);
+    : withoutBase(update, places, after, doc);
   const { made, failed } = makeAgain(doc, writes, typed, around);
   return { made, left: [...left, ...failed] };
 }
@@ -201,27 +204,33 @@ function notWritten(
 }
 
 /**
- * The base has the change in it: the store was compacted, or filled again, while it was pending. A plain field that
- * it is about is written as it is now; of a list or a text what it did can't be told.
+ * The base has the change in it: the store was compacted, or filled again, while it was pending. What it wrote in a
+ * plain field is written, whoever wrote there before; of a list or a text what it did can't be told.
  */
-function withoutBase(places: readonly Touched[], mine: Y.Doc, doc: Y.Doc) {
+function withoutBase(update: Uint8Array, places: readonly Touched[], mine: Y.Doc, doc: Y.Doc) {
   const writes: RecordWrite[] = [];
   const left: RecordWrite[] = [];
   for (const { fields: touched, ...place } of places) {
-    const [record, theirs] = [readAt(mine, place), readAt(doc, place)];
+    const [now, theirs] = [readAt(mine, place), readAt(doc, place)];
+    const own = now === null ? {} : plainIn(update, mine, place);
+    const record = now && { ...now, ...own };
     const isWhole = touched.has(null);
     if (!isWhole && (record === null || theirs === null)) continue; // deleted by somebody else
     const names = isWhole ? Object.keys({ ...record }) : ([...touched] as string[]);
     const fields = names.filter(
-      (name) => !equalityDeep(shownAt(mine, place, name), shownAt(doc, place, name)),
+      (name) =>
+        !equalityDeep(
+          Object.hasOwn(own, name) ? own[name] : shownAt(mine, place, name),
+          shownAt(doc, place, name),
+        ),
     );
     const isUnclear = (name: string): boolean => {
       const both = [mine, doc].map((each) => recordMap(each, place.collection, place.id)?.get(name));
       return !both.includes(undefined) && both.some(isInside);
     };
     const write = (some: readonly string[]): RecordWrite => {
-      const removed = some.filter((name) => record?.[name] === undefined);
-      return { ...place, record, fields: some, base: theirs && pick(theirs, removed) };
+      const isKnown = (name: string): boolean => record?.[name] === undefined || isOwn(doc, place, name);
+      return { ...place, record, fields: some, base: theirs && pick(theirs, some.filter(isKnown)) };
     };
     writes.push(write(fields.filter((name) => !isUnclear(name))));
     const unclear = fields.filter(isUnclear);
@@ -229,6 +238,23 @@ function withoutBase(places: readonly Touched[], mine: Y.Doc, doc: Y.Doc) {
   }
   return { writes, left };
 }
+
+/** What an update writes in plain fields of a record, though something else may stand there now. */
+function plainIn(update: Uint8Array, doc: Y.Doc, { collection, id }: Place): JsonObject {
+  const map = recordMap(doc, collection, id);
+  const written = Y.decodeUpdate(update).structs.flatMap((struct) => {
+    const { client, clock } = struct.id;
+    if (!(struct instanceof Y.Item && struct.content instanceof Y.ContentAny)) return [];
+    if (clock >= Y.getState(doc.store, client)) return []; // behind a damaged row
+    const { parent, parentSub } = Y.getItem(doc.store, struct.id) as Y.Item;
+    return parent === map && parentSub !== null ? [[parentSub, struct.content.arr[0] as Json] as const] : [];
+  });
+  return Object.fromEntries(written);
+}
+
+/** The same author has written it on this document a moment ago. */
+const isOwn = (doc: Y.Doc, { collection, id }: Place, name: string): boolean =>
+  recordMap(doc, collection, id)?._map.get(name)?.id.client === doc.clientID;
 
 /** Others may have changed another part of it. */
 const isInside = (value: unknown): boolean => typeof value === 'object' && value !== null;

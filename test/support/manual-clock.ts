@@ -23,6 +23,11 @@ export class ManualClock implements Clock {
     return this.#timers.size;
   }
 
+  /** When the next timer is due, in ms from now; infinite where none waits. */
+  get untilNext(): number {
+    return Math.min(...[...this.#timers].map(({ at }) => at)) - this.#now;
+  }
+
   /** Lets time pass; timers that are due run in their order. */
   pass(ms: number): void {
     const end = this.#now + ms;

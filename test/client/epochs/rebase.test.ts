@@ -376,6 +376,54 @@ describe('[P10] a store that was compacted while changes were pending', () => {
     ]);
   });
 
+  test('each change writes what it wrote, with its own time', () => {
+    const { doc, made, next } = awayIn({
+      first: write({ x: 1 }),
+      mine: [write({ x: 2 }), write({ y: 1 }), write({ x: 3 })],
+      isMixed: true,
+    });
+    const shown = made.map(({ update, madeAt }) => {
+      Y.applyUpdate(next, update);
+      return [madeAt, recordMap(next, NOTES, A)?.get('x')];
+    });
+    expect(shown).toEqual([
+      [1_000, 2],
+      [1_001, 2],
+      [1_002, 3],
+    ]);
+    expect(readCollection(doc, NOTES)).toEqual([{ id: 'a', x: 3, y: 1 }]);
+  });
+
+  test('two tabs that knew nothing of each other stay two authors: the server compares their times', () => {
+    const server = docOf(...madeOn(new Y.Doc(), [write({ x: 1 })]));
+    const begin = Y.encodeStateAsUpdate(server);
+    const [first, second] = [3, 2].map((x) => Y.mergeUpdates(madeOn(docOf(begin), [write({ x })]))) as [
+      Uint8Array,
+      Uint8Array,
+    ];
+    const rows = [
+      { number: 1, update: begin, isPending: false },
+      { number: 2, update: first, madeAt: 2_000, isPending: true },
+      { number: 3, update: Y.encodeStateAsUpdate(docOf(begin, first, second)), isPending: false },
+      { number: 4, update: second, madeAt: 1_000, isPending: true },
+    ];
+    const next = Y.encodeStateAsUpdate(rewritten(server, 7));
+    const epoch = Epoch.after(null, retiredIn(server), { revision: 0, mark: 0 }).encode();
+    const { pending } = rebase(rows, next, epoch);
+    const shown = pending.map(({ madeAt, update }) => {
+      const doc = docOf(next, update);
+      return [madeAt, recordMap(doc, NOTES, A)?.get('x')];
+    });
+    expect(shown).toEqual([
+      [2_000, 3],
+      [1_000, 2],
+    ]);
+    const authors = pending.flatMap(({ update }) =>
+      [...Y.decodeUpdate(update).structs].map(({ id }) => id.client),
+    );
+    expect(new Set(authors).size).toBe(2);
+  });
+
   test('of a list what was done to it can not be told: it is set aside', () => {
     const { notes, unclear } = awayIn({
       first: write({ list: [1, 2], x: 1 }),
