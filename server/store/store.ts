@@ -103,6 +103,13 @@ export interface StoreCopy {
   close(): Promise<void>;
 }
 
+/** Another server that has a user, where several share a store. */
+export interface Owner {
+  readonly node: string;
+  /** Where the others reach it. */
+  readonly address: string;
+}
+
 /** `slow` works as `ready` does, but somebody waits for the disk for so long that it may hang. */
 export type StoreState = 'ready' | 'slow' | 'reopening' | 'closed';
 
@@ -228,6 +235,20 @@ export interface Store {
    * history reaches back to.
    */
   check(user: UserId): Promise<Pick<StoredDocument, 'revision' | 'historyFrom'>>;
+  /**
+   * Resolves when all that was durable at the call, by any server, was loaded or committed here: what this server shows
+   * of the user is not out of date. Rejects with `STORE_UNAVAILABLE` where another one has the user. Left out by a
+   * store that has one server.
+   */
+  confirm?(user: UserId): Promise<void>;
+  /**
+   * The other server that has the user; `null` where there is none, and from now on it is this one.
+   *
+   * @param relieved a server that can't be reached, and loses the user
+   */
+  owner?(user: UserId, relieved?: string): Promise<Owner | null>;
+  /** Nobody here has to do with the user any more: another server may have the user. Does nothing while it is loaded. */
+  letGo?(user: UserId): Promise<void>;
   /** The user's document is no longer in use; drops what the store holds for it in memory. */
   forget(user: UserId): void;
   /** Calls back at each change of `state`; returns the unsubscribe function. */

@@ -23,8 +23,9 @@ export const NO_POSTGRES =
 const NOBODY = { uid: 65534, gid: 65534 };
 /** Only what the programs need: PGHOST and its like would lead them elsewhere. */
 const ENV = { PATH: '/usr/bin:/bin', LC_ALL: 'C' };
-/** Data of a test may be lost with the machine, but not with the process. */
-const SETTINGS = ['shared_buffers=32MB', 'max_connections=100', 'fsync=off'];
+/** There nobody waits for a disk. */
+const MEMORY = '/dev/shm';
+const SETTINGS = ['shared_buffers=32MB', 'max_connections=100'];
 
 export interface TestPostgres {
   readonly url: string;
@@ -56,7 +57,7 @@ export async function startPostgres(): Promise<TestPostgres | null> {
   if (native === null) return null;
   linkLibraries(native);
   const who = process.getuid?.() === 0 ? NOBODY : null;
-  const folder = mkdtempSync(join(tmpdir(), 'sync-pg-'));
+  const folder = mkdtempSync(join(existsSync(MEMORY) ? MEMORY : tmpdir(), 'sync-pg-'));
   if (who !== null) chownSync(folder, who.uid, who.gid);
   chmodSync(folder, 0o755);
   const data = join(folder, 'data');

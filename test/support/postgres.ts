@@ -1,6 +1,7 @@
 /** What tests on PostgreSQL share: a schema of its own for each, in the one database of the run. */
 import pg from 'pg';
 import { inject, it } from 'vitest';
+import { PostgresStore, type PostgresStoreOptions } from '../../server/store/postgres/postgres-store.js';
 
 export const postgresUrl = (): string => inject('postgresUrl');
 export const withPostgres = it.skipIf(postgresUrl() === '');
@@ -32,4 +33,51 @@ export class PostgresSchema {
 
 function urlWith(base: string, options: string): string {
   return `${base}${base.includes('?') ? '&' : '?'}options=${encodeURIComponent(options)}`;
+}
+
+const FREE: PostgresSchema[] = [];
+
+/** The stores of one schema, as nodes that share it. */
+export class PostgresFixture {
+  readonly schema: PostgresSchema;
+  #fails = false;
+
+  private constructor(schema: PostgresSchema) {
+    this.schema = schema;
+  }
+
+  static async create(): Promise<PostgresFixture> {
+    return new PostgresFixture(FREE.pop() ?? (await PostgresSchema.create()));
+  }
+
+  open(options: Partial<PostgresStoreOptions> = {}): Promise<PostgresStore> {
+    return PostgresStore.open({ url: this.schema.url, beforeWrite: () => this.#mayFail(), ...options });
+  }
+
+  /** Of the next store that writes. */
+  failNextBatch(): void {
+    this.#fails = true;
+  }
+
+  /** Flips a bit of the first update. */
+  async damage(user: string): Promise<void> {
+    await this.schema.query(
+      `UPDATE update_row SET data = set_byte(data, 0, get_byte(data, 0) # 1) WHERE (doc, clock) =
+       (SELECT doc, first FROM document WHERE user_id = $1)`,
+      [user],
+    );
+  }
+
+  /** To empty the tables takes a tenth of what it takes to make new ones. */
+  async remove(): Promise<void> {
+    const tables = ['node', 'document', 'update_row', 'history_row', 'kept', 'erasing', 'note', 'master_key'];
+    await this.schema.query(tables.map((table) => `DELETE FROM ${table}`).join(';'));
+    FREE.push(this.schema);
+  }
+
+  #mayFail(): void {
+    const fails = this.#fails;
+    this.#fails = false;
+    if (fails) throw new Error('the batch was made to fail');
+  }
 }

@@ -3,6 +3,7 @@ import { notSaved, SyncError } from '../../errors.js';
 import { DISK_PATIENCE, DiskWatch, HANGS } from '../disk-watch.js';
 import type { KeyRing } from '../encryption/key-ring.js';
 import type { Vaults } from '../encryption/vault.js';
+import { GroupReader } from '../group-reader.js';
 import type {
   Commit,
   Deletion,
@@ -22,7 +23,6 @@ import { Copies } from './copies.js';
 import { cantRead, type Database, type Operation, writeDurably } from './database.js';
 import { listUsers, readDocument, readFormer, usersAfter } from './document.js';
 import { openDatabase } from './folder.js';
-import { GroupReader } from './group-reader.js';
 import { readDeletions, readHistory } from './history.js';
 import { Maintenance } from './maintenance.js';
 import * as notes from './notes.js';
@@ -196,9 +196,8 @@ export class LevelStore implements Store {
 
   /** Of a user who need not be loaded: what encrypts for them is read where it is not at hand. */
   private addUnloaded(user: UserId, plan: (vault: Held['vault']) => Plan): Promise<void> {
-    const isClosed = this.state === 'closed';
-    if (!this.core.takesWork)
-      return Promise.reject(new SyncError(isClosed ? 'STORE_UNAVAILABLE' : 'NOT_SAVED'));
+    const refusal = this.state === 'closed' ? 'STORE_UNAVAILABLE' : 'NOT_SAVED';
+    if (!this.core.takesWork) return Promise.reject(new SyncError(refusal));
     const vault = this.vaults.ring === null ? this.vaults.none : this.held.get(user)?.vault;
     if (vault !== undefined) return this.add(user, vault, plan(vault));
     const saved = this.readSettled(user, () => readVault(this.db, user, this.vaults))

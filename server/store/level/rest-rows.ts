@@ -1,8 +1,8 @@
 /** Rest rows as a store tells them: from what is at hand, or else read, those of many users at once. */
 import type { UserId } from '../../../shared/names.js';
 import type { Vaults } from '../encryption/vault.js';
+import type { GroupReader } from '../group-reader.js';
 import type { RestRow } from '../store.js';
-import type { GroupReader } from './group-reader.js';
 import { type FoundRest, openRest, type ReadRest } from './rest.js';
 import { RestMemory } from './rest-memory.js';
 

@@ -1,0 +1,375 @@
+import type { DeviceKey, UserId } from '../../../shared/names.js';
+import { notSaved, SyncError } from '../../errors.js';
+import { type DiskPatience, DiskWatch } from '../disk-watch.js';
+import type { KeyRing } from '../encryption/key-ring.js';
+import { CipherVaults, plainVaults, type Vaults } from '../encryption/vault.js';
+import { noteKey, seal, unseal } from '../format.js';
+import type {
+  Commit,
+  Deletion,
+  Former,
+  HistoryRow,
+  Owner,
+  RestRow,
+  Snapshot,
+  Store,
+  StoredDocument,
+  StoreState,
+} from '../store.js';
+import { StoreCore } from '../store-core.js';
+import { type Retrying, tryUntil } from '../try-until.js';
+import { eraseNow, wipe } from './erasure.js';
+import { checkMasterKeys } from './master-keys.js';
+import { Owned } from './owned.js';
+import type { Held, Plan, PostgresJob } from './plan.js';
+import * as plans from './plan.js';
+import * as reading from './reading.js';
+import { Session } from './session.js';
+import { HISTORY, KEPT, LOAD, NOTE, PUT_NOTE, USERS } from './statements.js';
+import { Writing } from './writing.js';
+
+/** From the start of a batch to the next, in ms, while there is something to write. */
+const BATCH_INTERVAL = 8;
+/** How long PostgreSQL may take. */
+const PATIENCE: DiskPatience = { slow: 5_000, timeout: 10_000 };
+/** So many documents may wait to be loaded. */
+const MAX_LOADS = 1_000;
+
+export interface PostgresStoreOptions extends Retrying {
+  readonly url: string;
+  /** Where other nodes reach this one; empty where it is alone. */
+  readonly address?: string;
+  readonly keys?: KeyRing | undefined;
+  readonly patience?: DiskPatience;
+  /** From one beat of the node to the next, in ms. */
+  readonly beat?: number;
+  /** For tests: runs before each batch; a throw is a failed write. */
+  readonly beforeWrite?: () => void | Promise<void>;
+}
+
+/** Documents in PostgreSQL, of which each belongs to one node at a time (060). Bytes that are handed over are copied at once. */
+export class PostgresStore implements Store {
+  readonly #options: PostgresStoreOptions;
+  readonly #core: StoreCore<PostgresJob>;
+  readonly #watch: DiskWatch;
+  readonly #owned: Owned;
+  readonly #session: Session;
+  readonly #writing: Writing;
+  readonly #vaults: Vaults;
+  readonly #stop = new AbortController();
+  #loads = 0;
+  #notes: Promise<unknown> = Promise.resolve();
+  #reopening: Promise<void> | null = null;
+  #closing: Promise<void> | null = null;
+
+  private constructor(options: PostgresStoreOptions) {
+    this.#options = options;
+    this.#vaults = options.keys === undefined ? plainVaults : new CipherVaults(options.keys);
+    this.#core = new StoreCore<PostgresJob>({
+      write: (jobs) => this.#write(jobs),
+      drop: (jobs) => {
+        for (const job of jobs) this.#owned.drop(job.user);
+      },
+      reopen: () => {
+        this.#reopening = this.#reopen();
+      },
+      interval: BATCH_INTERVAL,
+    });
+    this.#watch = new DiskWatch({
+      ...(options.patience ?? PATIENCE),
+      onChange: (isSlow) => {
+        if (this.#core.takesWork) this.#core.setState(isSlow ? 'slow' : 'ready');
+      },
+    });
+    this.#session = new Session({
+      ...options,
+      timeout: (options.patience ?? PATIENCE).timeout,
+      onLost: (cause) => this.#core.giveUp(cause),
+    });
+    this.#owned = new Owned(this.#session, this.#vaults);
+    this.#writing = new Writing(this.#session, this.#owned);
+  }
+
+  /** Rejects with a sentence that names cause and cure. */
+  static async open(options: PostgresStoreOptions): Promise<PostgresStore> {
+    const store = new PostgresStore(options);
+    await store.#session.begin((connection) => checkMasterKeys(connection, store.#vaults.ring));
+    return store;
+  }
+
+  get state(): StoreState {
+    return this.#core.state;
+  }
+
+  get generation(): number {
+    return this.#core.generation;
+  }
+
+  async load(user: UserId): Promise<StoredDocument> {
+    const settled = this.#core.settled(user); // by now: what is handed over later may wait for this turn
+    if (this.#loads >= MAX_LOADS) throw new SyncError('STORE_UNAVAILABLE');
+    this.#loads += 1;
+    try {
+      return await this.#owned.inTurn(user, () => settled.then(() => this.#read(user)));
+    } finally {
+      this.#loads -= 1;
+    }
+  }
+
+  commit(user: UserId, commit: Commit): Promise<void> {
+    return this.#change(user, (held) => plans.planCommit(user, held, commit));
+  }
+
+  compact(user: UserId, snapshot: Snapshot): Promise<void> {
+    return this.#change(user, (held) => plans.planSnapshot(user, held, snapshot));
+  }
+
+  prune(user: UserId, upTo: number, deletions: readonly Deletion[]): Promise<void> {
+    return this.#change(user, (held) => plans.planPruning(user, held, upTo, deletions));
+  }
+
+  putToRest(user: UserId, row: RestRow, view?: Uint8Array): Promise<void> {
+    return this.#change(user, (held) => plans.planRest(user, held, row, view));
+  }
+
+  saveDevices(user: UserId, devices: ReadonlyMap<DeviceKey, Uint8Array | null>): Promise<void> {
+    const copy = new Map([...devices].map(([key, state]) => [key, state && new Uint8Array(state)]));
+    return this.#changeUnloaded(user, (held) => plans.planDevices(user, held, copy));
+  }
+
+  noteSeen(user: UserId, seen: Uint8Array): Promise<void> {
+    const copy = new Uint8Array(seen);
+    return this.#changeUnloaded(user, (held) => plans.planSeen(user, held, copy));
+  }
+
+  notePlainVisit(user: UserId, at: number): Promise<void> {
+    return this.#changeUnloaded(user, (held) => plans.planPlainVisit(user, held, at));
+  }
+
+  async history(user: UserId, range: { below: number; limit: number }): Promise<readonly HistoryRow[]> {
+    const { below, limit } = range;
+    const values = [user, Math.min(below, Number.MAX_SAFE_INTEGER), Math.min(limit, Number.MAX_SAFE_INTEGER)];
+    const found = await this.#found(user, { name: 'history', text: HISTORY, values });
+    return reading.historyOf(found, this.#vaults, range);
+  }
+
+  async deletions(user: UserId): Promise<readonly Deletion[]> {
+    return reading.deletionsOf(await this.#kept(user, ['deleted', 'key']), this.#vaults);
+  }
+
+  async rest(user: UserId): Promise<RestRow | null> {
+    const found = await this.#kept(user, ['rest', 'key']);
+    try {
+      return reading.restOf(found, reading.vaultOf(found, this.#vaults));
+    } catch {
+      return null; // a load says what is wrong
+    }
+  }
+
+  async whole(user: UserId, revision: number): Promise<Uint8Array | null> {
+    const noted = await this.rest(user);
+    if (!noted?.isWhole || noted.revision !== revision) return null;
+    const found = await this.#found(user, this.#loading(user));
+    const vault = reading.vaultOf(found, this.#vaults);
+    const rest = reading.restOf(found, vault);
+    if (!rest?.isWhole || rest.revision !== revision) return null; // changed since
+    return reading.documentOf(found, vault).updates[0] ?? null;
+  }
+
+  async view(user: UserId, revision: number): Promise<Uint8Array | null> {
+    const found = await this.#kept(user, ['view', 'key']);
+    return reading.viewOf(found, reading.vaultOf(found, this.#vaults), revision);
+  }
+
+  async device(user: UserId, device: DeviceKey): Promise<Uint8Array | null> {
+    return reading.deviceOf(await this.#kept(user, ['device', 'key']), this.#vaults, device);
+  }
+
+  async former(user: UserId): Promise<Former> {
+    return reading.formerOf(await this.#kept(user, ['tombstone', 'epoch', 'key']), this.#vaults);
+  }
+
+  async plainVisit(user: UserId): Promise<number | null> {
+    return reading.plainVisitOf(await this.#kept(user, ['plain']));
+  }
+
+  async seen(user: UserId): Promise<Uint8Array | null> {
+    return reading.seenOf(await this.#kept(user, ['seen', 'key']), this.#vaults);
+  }
+
+  async users(after: UserId | null, limit: number): Promise<readonly UserId[]> {
+    this.#core.mustWork();
+    const answers = await this.#session.connection.read({
+      name: 'users',
+      text: USERS,
+      values: [after, limit],
+    });
+    return answers.map(({ user_id }) => user_id as UserId);
+  }
+
+  async check(user: UserId): Promise<Pick<StoredDocument, 'revision' | 'historyFrom'>> {
+    const found = await this.#found(user, this.#loading(user));
+    const { revision, historyFrom } = reading.documentOf(found, reading.vaultOf(found, this.#vaults));
+    return { revision, historyFrom };
+  }
+
+  erase(user: UserId, tombstone: Uint8Array): Promise<void> {
+    if (!this.#core.takesWork) return Promise.reject(new SyncError('STORE_UNAVAILABLE'));
+    const copy = new Uint8Array(tombstone);
+    const before = this.#core.pending.settled(user);
+    this.#owned.drop(user);
+    const erased = this.#owned
+      .inTurn(user, () => before.then(() => this.#erase(user, copy)))
+      .catch((cause) => Promise.reject(notSaved(cause)));
+    this.#core.pending.add(user, erased);
+    return erased;
+  }
+
+  async note(name: string): Promise<Uint8Array | null> {
+    const [answer] = await this.#session.connection.read({ text: NOTE, values: [name] });
+    const sealed = answer?.value;
+    return sealed instanceof Uint8Array ? (unseal(new Uint8Array(sealed), noteKey(name)) ?? null) : null;
+  }
+
+  setNote(name: string, value: Uint8Array): Promise<void> {
+    const values = [name, seal(value, noteKey(name))];
+    const put = async (): Promise<void> => {
+      await this.#session.connection.read({ text: PUT_NOTE, values });
+    };
+    const noted = this.#notes.then(put, put);
+    this.#notes = noted.catch(() => {});
+    return noted;
+  }
+
+  async confirm(user: UserId): Promise<void> {
+    this.#core.mustWork();
+    await this.#owned.confirm(user);
+  }
+
+  async owner(user: UserId, relieved?: string): Promise<Owner | null> {
+    this.#core.mustWork();
+    return this.#owned.owner(user, relieved);
+  }
+
+  forget(user: UserId): void {
+    const held = this.#owned.get(user);
+    if (held !== undefined) held.isLoaded = false;
+  }
+
+  async letGo(user: UserId): Promise<void> {
+    await this.#core.settled(user);
+    await this.#owned.release(user);
+  }
+
+  onState(listener: (state: StoreState, cause?: unknown) => void): () => void {
+    return this.#core.onState(listener);
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#shut();
+    return this.#closing;
+  }
+
+  async #read(user: UserId): Promise<StoredDocument> {
+    const { generation } = this;
+    const known = this.#owned.get(user);
+    const claim = known ?? (await this.#owned.claim(user));
+    const found = reading.foundIn(user, await this.#session.connection.read(this.#loading(user)));
+    this.#core.mustStill(generation);
+    if (known !== this.#owned.get(user)) throw new SyncError('STORE_UNAVAILABLE');
+    const held = this.#held(found, claim);
+    const document = reading.documentOf(found, held.vault);
+    held.isLoaded = true;
+    return document;
+  }
+
+  async #erase(user: UserId, tombstone: Uint8Array): Promise<void> {
+    this.#owned.drop(user); // of a load that was under way
+    await this.#options.beforeWrite?.();
+    const claim = await this.#owned.claim(user);
+    await eraseNow(this.#session.connection, { user, node: this.#session.node.id, tombstone }, claim);
+    await wipe(this.#session.connection, claim.doc);
+  }
+
+  #held(found: reading.Found, claim: plans.Claim): Held {
+    try {
+      return this.#owned.hold(found, claim);
+    } catch (error) {
+      this.#owned.drop(found.user);
+      throw error;
+    }
+  }
+
+  #loading(user: UserId): { name: string; text: string; values: unknown[] } {
+    return { name: 'load', text: LOAD, values: [user] };
+  }
+
+  #kept(user: UserId, kinds: readonly string[]): Promise<reading.Found> {
+    return this.#found(user, { name: 'kept', text: KEPT, values: [user, kinds] });
+  }
+
+  /** When everything of this user that was handed over is written. */
+  async #found(
+    user: UserId,
+    query: { name: string; text: string; values: unknown[] },
+  ): Promise<reading.Found> {
+    await this.#core.settled(user);
+    return reading.foundIn(user, await this.#session.connection.read(query));
+  }
+
+  #change(user: UserId, plan: (held: Held) => Plan): Promise<void> {
+    if (this.state === 'closed') return Promise.reject(new SyncError('STORE_UNAVAILABLE'));
+    try {
+      const held = this.#core.takesWork ? this.#owned.get(user) : undefined;
+      if (!held?.isLoaded) throw new Error('the document has to be loaded first');
+      return this.#add(user, held, plan(held));
+    } catch (cause) {
+      this.forget(user);
+      return Promise.reject(new SyncError('NOT_SAVED', undefined, { cause }));
+    }
+  }
+
+  #changeUnloaded(user: UserId, plan: (held: Held) => Plan): Promise<void> {
+    if (this.state === 'closed') return Promise.reject(new SyncError('STORE_UNAVAILABLE'));
+    if (!this.#core.takesWork) return Promise.reject(new SyncError('NOT_SAVED'));
+    const known = this.#owned.get(user);
+    if (known !== undefined) return this.#add(user, known, plan(known));
+    const saved = this.#owned
+      .owned(user)
+      .then((held) => this.#add(user, held, plan(held)))
+      .catch((cause) => Promise.reject(notSaved(cause)));
+    this.#core.pending.add(user, saved);
+    return saved;
+  }
+
+  #add(user: UserId, held: Held, planned: Plan): Promise<void> {
+    const plan = plans.withKey(held, planned);
+    const was = held.row;
+    held.row = plan.row;
+    const done = this.#core.addChange({ ...plan, user, held, was, size: plans.sizeOf(plan) });
+    this.#watch.follow(done, () => this.#core.giveUp(new Error('PostgreSQL does not answer')));
+    return done;
+  }
+
+  async #write(jobs: readonly PostgresJob[]): Promise<void> {
+    await this.#options.beforeWrite?.();
+    await this.#writing.write(jobs);
+  }
+
+  #reopen(): Promise<void> {
+    const attempt = async (): Promise<void> => {
+      if (!(await this.#session.reopen())) this.#owned.clear();
+      this.#core.recovered();
+    };
+    const isWanted = (): boolean => this.state === 'reopening';
+    return tryUntil(attempt, isWanted, this.#stop.signal, this.#options);
+  }
+
+  async #shut(): Promise<void> {
+    this.#core.setState('closed');
+    this.#stop.abort();
+    await this.#core.idle();
+    await this.#reopening;
+    await this.#session.close();
+  }
+}

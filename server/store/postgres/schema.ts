@@ -1,0 +1,80 @@
+/** The tables, and the steps from one version of them to the next. */
+import type { ClientBase } from 'pg';
+import { SyncError } from '../../errors.js';
+
+/**
+ * Steps only add to what is there: while nodes are upgraded one by one, those of before work on. A step that was
+ * released is never changed.
+ */
+const STEPS: readonly string[] = [
+  `
+  -- One start of a server. Of one that is fenced nothing is committed any more, for good.
+  CREATE TABLE node (
+    id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    address  text        NOT NULL,
+    started  timestamptz NOT NULL DEFAULT now(),
+    beat     timestamptz NOT NULL DEFAULT now(),  -- by the clock of this database, never by that of a node
+    fenced   boolean     NOT NULL DEFAULT false
+  ) WITH (fillfactor = 50);
+
+  -- Ownership and counters: written in each commit, so it is small, and nothing in it is indexed but its names.
+  CREATE TABLE document (
+    doc      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    user_id  text   COLLATE "C" NOT NULL UNIQUE,
+    owner    bigint,                              -- of node; null: nobody
+    claim    bigint NOT NULL DEFAULT 1,           -- one more with each claim: who has an older one writes nothing
+    version  bigint NOT NULL DEFAULT 0,           -- one more with each batch
+    first    bigint NOT NULL DEFAULT 0,           -- the clocks of the updates; every one between is stored
+    last     bigint NOT NULL DEFAULT -1,
+    revision bigint NOT NULL DEFAULT 0,
+    history_from bigint NOT NULL DEFAULT 0,
+    memory   bigint,                              -- checksums
+    epoch    bigint
+  ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02);
+
+  CREATE TABLE update_row (doc bigint, clock bigint, data bytea NOT NULL, PRIMARY KEY (doc, clock))
+    WITH (autovacuum_vacuum_scale_factor = 0.05);
+  CREATE TABLE history_row (doc bigint, revision bigint, entry bytea NOT NULL, PRIMARY KEY (doc, revision));
+  -- What is kept beside them, one value each, or one of each name.
+  CREATE TABLE kept (doc bigint, kind text, name bytea, value bytea NOT NULL, PRIMARY KEY (doc, kind, name))
+    WITH (fillfactor = 70);
+  -- Documents that are erased, while their rows are being deleted.
+  CREATE TABLE erasing (doc bigint PRIMARY KEY, since timestamptz NOT NULL DEFAULT now());
+  CREATE TABLE note (name text PRIMARY KEY, value bytea NOT NULL);
+  -- The ids of the keys that users' keys may be wrapped with; none where nothing is encrypted.
+  CREATE TABLE master_key (id text PRIMARY KEY);
+  -- What is sealed does not get smaller.
+  ALTER TABLE update_row ALTER data SET STORAGE EXTERNAL;
+  ALTER TABLE history_row ALTER entry SET STORAGE EXTERNAL;
+  ALTER TABLE kept ALTER value SET STORAGE EXTERNAL;
+  `,
+];
+
+/** Any number that others are unlikely to use: nodes that start at once take turns. */
+const LOCK = 7_265_318_264;
+
+/** Brings the tables to the version of this server, in one transaction; refuses those of a later one. */
+export async function migrate(client: ClientBase): Promise<void> {
+  await client.query('BEGIN');
+  try {
+    await client.query(`SELECT pg_advisory_xact_lock(${LOCK})`);
+    await client.query('CREATE TABLE IF NOT EXISTS schema_version (version int NOT NULL)');
+    const { rows } = await client.query<{ version: number }>('SELECT version FROM schema_version');
+    const version = rows[0]?.version ?? 0;
+    if (version > STEPS.length) throw tooNew(version);
+    for (const step of STEPS.slice(version)) await client.query(step);
+    if (rows.length === 0) await client.query('INSERT INTO schema_version VALUES ($1)', [STEPS.length]);
+    else if (version < STEPS.length)
+      await client.query('UPDATE schema_version SET version = $1', [STEPS.length]);
+    await client.query('COMMIT');
+  } catch (error) {
+    await client.query('ROLLBACK').catch(() => {});
+    throw error;
+  }
+}
+
+const tooNew = (version: number): SyncError =>
+  new SyncError(
+    'STORE_UNAVAILABLE',
+    `The tables of STORE have version ${version}, and this server knows up to ${STEPS.length}: start the version of the server that wrote them, or a later one.`,
+  );

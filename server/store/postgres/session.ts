@@ -1,0 +1,78 @@
+/** The connections of a store and the row of its node, from one failure to the next. */
+import { SyncError } from '../../errors.js';
+import { Connection } from './connection.js';
+import { wipeLeftovers } from './erasure.js';
+import { StoreNode } from './node.js';
+import { migrate } from './schema.js';
+
+export interface SessionOptions {
+  readonly url: string;
+  /** Where other nodes reach this one; empty where it is alone. */
+  readonly address?: string;
+  /** From one beat of the node to the next, in ms. */
+  readonly beat?: number;
+  /** How long PostgreSQL may take, in ms. */
+  readonly timeout: number;
+  /** Nobody can tell what becomes of what is under way. */
+  readonly onLost: (cause: Error) => void;
+}
+
+export class Session {
+  readonly node: StoreNode;
+  readonly #options: SessionOptions;
+  #connection: Connection | null = null;
+
+  constructor(options: SessionOptions) {
+    this.#options = options;
+    this.node = new StoreNode({
+      address: options.address ?? '',
+      ...(options.beat !== undefined && { interval: options.beat }),
+      onFenced: () => options.onLost(new Error('this server counts as one that is gone')),
+    });
+  }
+
+  /** @throws SyncError `STORE_UNAVAILABLE` */
+  get connection(): Connection {
+    if (this.#connection === null) throw new SyncError('STORE_UNAVAILABLE');
+    return this.#connection;
+  }
+
+  /** @param check rejects where this server can't work with what is stored */
+  begin(check: (connection: Connection) => Promise<void>): Promise<void> {
+    return this.#connect(async (connection) => {
+      await migrate(connection.writer);
+      await check(connection);
+      await this.node.start(connection);
+    });
+  }
+
+  /** Returns whether the node is the one that it was: else all its users may have been taken. */
+  async reopen(): Promise<boolean> {
+    this.node.stopBeating();
+    await this.#connection?.close();
+    let isSame = true;
+    await this.#connect(async (connection) => {
+      isSame = await this.node.goOn(connection);
+    });
+    return isSame;
+  }
+
+  async close(): Promise<void> {
+    if (this.#connection === null) return;
+    await this.node.stop(this.#connection);
+    await this.#connection.close();
+  }
+
+  async #connect(prepare: (connection: Connection) => Promise<void>): Promise<void> {
+    const connection = await Connection.open(this.#options, this.#options.onLost);
+    try {
+      await prepare(connection);
+    } catch (error) {
+      await connection.close();
+      throw error;
+    }
+    this.#connection = connection;
+    this.node.beatOver(connection);
+    wipeLeftovers(connection).catch(() => {}); // the next start does
+  }
+}

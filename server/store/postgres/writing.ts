@@ -1,0 +1,61 @@
+/** Sends batches, and tells those whose changes were not taken. */
+import { SyncError } from '../../errors.js';
+import { changesOf, type DocumentChange, statementOf } from './batch.js';
+import { codeOf } from './connection.js';
+import { Moved } from './moved.js';
+import type { Owned } from './owned.js';
+import type { PostgresJob } from './plan.js';
+import type { Session } from './session.js';
+
+export class Writing {
+  readonly #session: Session;
+  readonly #owned: Owned;
+
+  constructor(session: Session, owned: Owned) {
+    this.#session = session;
+    this.#owned = owned;
+  }
+
+  /** Rejects where nobody can tell what is stored. */
+  async write(jobs: readonly PostgresJob[]): Promise<void> {
+    const changes = changesOf(jobs);
+    try {
+      await this.#send(changes, jobs);
+    } catch (cause) {
+      if (!isOfItsValues(cause)) throw cause;
+      // Nothing of the statement is stored, and one user's values must not keep the others from being saved.
+      for (const change of changes) await this.#sendAlone(change, jobs);
+    }
+  }
+
+  async #sendAlone(change: DocumentChange, jobs: readonly PostgresJob[]): Promise<void> {
+    try {
+      await this.#send([change], jobs);
+    } catch (cause) {
+      if (!isOfItsValues(cause)) throw cause;
+      this.#refuse(change, jobs, cause);
+    }
+  }
+
+  async #send(changes: readonly DocumentChange[], jobs: readonly PostgresJob[]): Promise<void> {
+    const { connection, node } = this.#session;
+    const { rows } = await connection.write(statementOf(node.id, changes));
+    const stored = new Set(rows.map(({ doc }) => Number(doc)));
+    for (const change of changes) {
+      if (stored.has(change.held.doc)) change.held.version += 1;
+      else this.#refuse(change, jobs, new Moved());
+    }
+  }
+
+  /** What is rejected here is not resolved with the rest of its batch. */
+  #refuse({ held }: DocumentChange, jobs: readonly PostgresJob[], cause: unknown): void {
+    for (const job of jobs) {
+      if (job.held !== held) continue;
+      this.#owned.drop(job.user, held);
+      job.reject(new SyncError('NOT_SAVED', undefined, { cause }));
+    }
+  }
+}
+
+/** "Data exception", "integrity constraint violation": the statement was refused, and would be again. */
+const isOfItsValues = (cause: unknown): boolean => /^2[23]/.test(codeOf(cause));
