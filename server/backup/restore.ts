@@ -14,6 +14,7 @@ import {
   type Erasures,
   type HeldDatabase,
   holdDatabase,
+  lockForRestore,
   makeDatabase,
   replacedFolder,
 } from '../store/level/restoring.js';
@@ -51,17 +52,30 @@ export async function restore(task: RestoreTask): Promise<Restored | null> {
   const { dataDir } = task;
   checkKeys(task);
   await makeFolder(dataDir);
-  if (await finishMove(task)) return null;
+  const unlock = await lockForRestore(dataDir);
+  try {
+    return (await finishMove(task)) ? null : await makeAndMove(task);
+  } finally {
+    await unlock();
+  }
+}
+
+async function makeAndMove(task: RestoreTask): Promise<Restored> {
+  const { dataDir } = task;
   const before = await holdReplaced(task);
   try {
-    const since = await erasedSince(task.backup, before && { folder: resolve(dataDir), known: before.known });
+    const since = await erasedSince(task.backup, {
+      dataDir: resolve(dataDir),
+      replaced: before?.known ?? null,
+    });
     mustBeKnown(since, task);
     for (const name of [...Object.values(RESTORE), DEPARTING])
       await rm(join(dataDir, name), { recursive: true, force: true });
     const made = await makeBeside(task, since);
     await rename(join(dataDir, RESTORE.making), join(dataDir, RESTORE.made));
     await syncFolder(dataDir);
-    return { ...made, ...(await move(dataDir, task.now(), false)) };
+    if (before === null) await mustBeEmpty(dataDir);
+    return { ...made, ...(await move(task, false, before)) };
   } finally {
     await before?.letGo();
   }
@@ -95,6 +109,14 @@ export function checkKeys({ backup: { manifest }, keys }: Pick<RestoreTask, 'bac
     );
 }
 
+/** A server may have been started since. */
+async function mustBeEmpty(dataDir: string): Promise<void> {
+  if (!(await hasDatabase(dataDir))) return;
+  throw refused(
+    `A database was made in ${dataDir} while the backup was restored: stop the server, and name an empty folder or add --replace.`,
+  );
+}
+
 async function holdReplaced({ dataDir, replace, eraseMore }: RestoreTask): Promise<HeldDatabase | null> {
   if (!(await hasDatabase(dataDir))) return null;
   if (!replace)
@@ -118,7 +140,7 @@ async function holdReplaced({ dataDir, replace, eraseMore }: RestoreTask): Promi
 function mustBeKnown({ isKnown }: ErasedSince, { backup, eraseMore }: RestoreTask): void {
   if (isKnown || eraseMore !== null) return;
   throw refused(
-    `Who was erased since ${backup.manifest.createdAt} is not known: neither a database that is replaced nor a newer backup beside this one goes on from it. Name these users in a file, a line each, and add --erased FILE; it may be empty.`,
+    `Who was erased since ${backup.manifest.createdAt} is not known: neither a database that is or was replaced nor a newer backup beside this one goes on from it. Name these users in a file, a line each, and add --erased FILE; it may be empty.`,
   );
 }
 
@@ -136,7 +158,9 @@ async function makeBeside(
 const DEPARTING = 'departing';
 
 /** Moves what a restore that was cut off had made of a backup; whether it was this one, and all is done. */
-async function finishMove({ backup: { manifest }, dataDir, replace, now }: RestoreTask): Promise<boolean> {
+async function finishMove(task: RestoreTask): Promise<boolean> {
+  const { backup, dataDir, replace, eraseMore } = task;
+  const { manifest } = backup;
   const names = await readdir(dataDir);
   const isMoving = names.includes(RESTORE.moving);
   if (names.includes('CURRENT') || !(isMoving || names.includes(RESTORE.made))) return false;
@@ -144,7 +168,10 @@ async function finishMove({ backup: { manifest }, dataDir, replace, now }: Resto
   const begun = await readManifest(made).catch(() => null);
   const isThis = begun?.sha256 === manifest.sha256;
   if (!isThis && !replace) throw refused(otherSentence(dataDir, begun, manifest));
-  await move(dataDir, now(), isMoving);
+  // Who is named may be others than at the first time. What is half moved is no database yet.
+  if (isThis && !isMoving) await eraseMore?.(made);
+  await move(task, isMoving, null);
+  if (isThis && isMoving) await eraseMore?.(dataDir);
   return isThis;
 }
 
@@ -153,40 +180,45 @@ function otherSentence(dataDir: string, begun: Manifest | null, { createdAt }: M
   return `A restore of ${other} into ${dataDir} was cut off, and the backup that is named is of ${createdAt}: name that other one, or add --replace, which completes it and then puts the named one in its place.`;
 }
 
-async function move(dataDir: string, now: number, isMoving: boolean): Promise<{ replaced: string | null }> {
+async function move(
+  { dataDir, now }: RestoreTask,
+  isMoving: boolean,
+  before: HeldDatabase | null,
+): Promise<{ replaced: string | null }> {
   const from = join(dataDir, RESTORE.moving);
-  const replaced = isMoving ? null : await moveAway(dataDir, now);
+  const replaced = isMoving ? null : await moveAway(dataDir, now, before);
   if (!isMoving) await rename(join(dataDir, RESTORE.made), from);
-  await moveFiles(from, dataDir, (one, other) => Number(one === 'CURRENT') - Number(other === 'CURRENT'));
+  await moveFiles(from, dataDir, (name) => name !== 'CURRENT');
+  await moveFiles(from, dataDir, (name) => name === 'CURRENT');
   await rm(from, { recursive: true, force: true });
   return { replaced };
 }
 
-/** First the file without which LevelDB opens nothing. */
-async function moveAway(dataDir: string, now: number): Promise<string | null> {
+/**
+ * First the file without which LevelDB opens nothing, and no server either. Then the database is let go, before
+ * another comes into its folder: while it is open it removes files there that it needs no longer, by their names.
+ */
+async function moveAway(
+  dataDir: string,
+  now: () => number,
+  before: HeldDatabase | null,
+): Promise<string | null> {
   const to = join(dataDir, DEPARTING);
   const names = await readdir(dataDir);
   if (!names.includes(DEPARTING) && !(await hasDatabase(dataDir))) return null;
   await mkdir(to, { recursive: true, mode: 0o700 });
-  await moveFiles(dataDir, to, (one, other) => Number(other === 'CURRENT') - Number(one === 'CURRENT'));
-  const replaced = replacedFolder(dataDir, now);
+  await moveFiles(dataDir, to, (name) => name === 'CURRENT');
+  await before?.letGo();
+  const replaced = replacedFolder(dataDir, now());
+  await moveFiles(dataDir, to, () => true);
   await rename(to, replaced);
   return replaced;
 }
 
-/** Each is durable where it is before the next is moved, as far as the order counts. */
-async function moveFiles(
-  from: string,
-  to: string,
-  order: (one: string, other: string) => number,
-): Promise<void> {
-  const isMoved = (name: string) => isOfDatabase(name) || name === KEYS_IN_USE;
-  const names = (await readdir(from)).filter(isMoved).sort(order);
-  for (const name of names) {
-    if (name === 'CURRENT') await syncFolder(to);
-    await rename(join(from, name), join(to, name));
-    if (name === 'CURRENT') await syncFolder(to);
-  }
+/** Those of the database of which it is true; they are durable where they are when it resolves. */
+async function moveFiles(from: string, to: string, isNow: (name: string) => boolean): Promise<void> {
+  const names = (await readdir(from)).filter((name) => isOfDatabase(name) || name === KEYS_IN_USE);
+  for (const name of names.filter(isNow)) await rename(join(from, name), join(to, name));
   await syncFolder(to);
   await syncFolder(from);
 }

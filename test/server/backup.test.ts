@@ -1,20 +1,13 @@
 /** Files of the server: who may read them, and what a restored backup sets back (A2). */
-import { chmod, cp, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { chmod, cp, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { accessPlaces } from '../../server/access/places.js';
 import { collectingLog } from '../../server/log.js';
+import { useRoom } from '../support/backups.js';
 import { ServerProcess } from '../support/server-process.js';
 import { bearer, JWT, tokenFor } from '../support/tokens.js';
 import { useServer } from '../support/use.js';
-
-/** A folder with room for what stands beside the data. */
-async function useFolder(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'backup-'));
-  onTestFinished(() => rm(folder, { recursive: true, force: true }));
-  return join(folder, 'data');
-}
 
 async function modesBelow(path: string): Promise<Record<string, string>> {
   const found = await stat(path);
@@ -44,7 +37,7 @@ const doctorToken = () => tokenFor('doctor', { access: [{ user: 'anna', mode: 'r
 
 describe('[A2] files of the server', () => {
   test('are for nobody else, whatever the process that starts it allows', async () => {
-    const DATA_DIR = await useFolder();
+    const { data: DATA_DIR } = await useRoom();
     const server = await ServerProcess.start(
       { ...OPTIONS, DATA_DIR },
       { command: () => ['sh', '-c', 'umask 0; exec "$@"', 'sh'] },
@@ -57,7 +50,7 @@ describe('[A2] files of the server', () => {
   });
 
   test('that others may read are tightened at the start, with a line; what a link leads to is left alone', async () => {
-    const DATA_DIR = await useFolder();
+    const { data: DATA_DIR } = await useRoom();
     const first = await useServer({ ...OPTIONS, DATA_DIR });
     await first.app.close();
     const elsewhere = join(dirname(DATA_DIR), 'elsewhere');
@@ -85,7 +78,7 @@ describe('[A2] files of the server', () => {
 
 describe('[A2] a database that is restored from an older backup', () => {
   test('sets back neither revoked tokens nor the audit trail', async () => {
-    const DATA_DIR = await useFolder();
+    const { data: DATA_DIR } = await useRoom();
     const first = await useServer({ ...OPTIONS, DATA_DIR });
     const stolen = await tokenFor('anna', { jti: 'stolen' });
     expect(await statusOf(first, stolen)).toBe(200);
@@ -108,7 +101,7 @@ describe('[A2] a database that is restored from an older backup', () => {
   });
 
   test('is newer than files of the access that were restored or removed: the log says so until somebody acts', async () => {
-    const DATA_DIR = await useFolder();
+    const { data: DATA_DIR } = await useRoom();
     const { revoked, audit } = accessPlaces({ dataDir: DATA_DIR, accessDir: '', auditFile: '' });
     const first = await useServer({ ...OPTIONS, DATA_DIR });
     await revoke(first, { jti: 'a' });
@@ -144,7 +137,7 @@ describe('[A2] revoked tokens and the audit trail', () => {
     accessPlaces({ dataDir, accessDir, auditFile });
 
   test('are beside the data, or where an option says', async () => {
-    const data = await useFolder();
+    const { data } = await useRoom();
     expect(places(data)).toMatchObject({
       revoked: join(`${data}-access`, 'revoked.jsonl'),
       audit: join(`${data}-access`, 'audit.jsonl'),
@@ -154,7 +147,7 @@ describe('[A2] revoked tokens and the audit trail', () => {
   });
 
   test('stay where an earlier version made them, and the log says what that means', async () => {
-    const data = await useFolder();
+    const { data } = await useRoom();
     const first = await useServer({ DATA_DIR: data });
     await first.app.close();
     await mkdir(join(data, 'access'));
@@ -169,7 +162,7 @@ describe('[A2] revoked tokens and the audit trail', () => {
   test.each(['', 'access', 'a/b'])(
     'in a folder of DATA_DIR, "%s", are what a backup sets back: the log says so',
     async (below) => {
-      const data = await useFolder();
+      const { data } = await useRoom();
       const { log, events } = collectingLog();
       await useServer({ ...OPTIONS, DATA_DIR: data, ACCESS_DIR: join(data, below) }, { log });
       expect(events.filter(({ name }) => name === 'accessInData')).toHaveLength(1);
@@ -178,7 +171,7 @@ describe('[A2] revoked tokens and the audit trail', () => {
   );
 
   test('[A0] what others keep in the same folder is left alone, the folder too', async () => {
-    const data = await useFolder();
+    const { data } = await useRoom();
     const shared = join(dirname(data), 'shared');
     await mkdir(join(shared, 'below'), { recursive: true, mode: 0o755 });
     for (const name of ['certificate', 'below/file'])
@@ -216,14 +209,14 @@ describe('[A2] revoked tokens and the audit trail', () => {
       /Can't write the file .* \(EISDIR\).*AUDIT_FILE/,
     ],
   ])('[O1] where %s, the start ends with a sentence that says so', async (_, options, sentence) => {
-    const DATA_DIR = await useFolder();
+    const { data: DATA_DIR } = await useRoom();
     const at = join(dirname(DATA_DIR), 'file');
     await writeFile(at, '');
     await expect(useServer({ ...OPTIONS, DATA_DIR, ...options(at) })).rejects.toThrow(sentence);
   });
 
   test('are in a folder of data that nothing can stand beside', async () => {
-    const data = await useFolder();
+    const { data } = await useRoom();
     await chmod(dirname(data), 0o500);
     onTestFinished(() => chmod(dirname(data), 0o700));
     // Root may write everywhere.

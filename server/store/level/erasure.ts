@@ -2,7 +2,7 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as format from '../format.js';
 import { type Database, del, type Operation, put, readFailure, writeDurably } from './database.js';
-import { RESTORE } from './folder.js';
+import { RESTORE, RESTORE_LOCK } from './folder.js';
 
 /**
  * What takes a user out of the database, in one atomic batch: the key that opens the values and the values go, a
@@ -74,7 +74,7 @@ export const removeLeftovers = (folder: string): Promise<readonly Staying[]> =>
 export const removeCutOff = (folder: string): Promise<readonly Staying[]> =>
   removeFrom(folder, (name) => CUT_OFF.has(name));
 
-const CUT_OFF: ReadonlySet<string> = new Set(Object.values(RESTORE));
+const CUT_OFF: ReadonlySet<string> = new Set([...Object.values(RESTORE), RESTORE_LOCK]);
 
 async function removeFrom(folder: string, isOne: (name: string) => boolean): Promise<readonly Staying[]> {
   const staying: Staying[] = [];

@@ -9,7 +9,9 @@ import { oldestLog } from './manifest.js';
 
 const DATABASE_FILE = /^(CURRENT|MANIFEST-\d+|\d+\.(log|ldb|sst|dbtmp))$/;
 /** LevelDB makes these before it knows whether there is a database; file systems put `lost+found` into a root. */
-const NO_DATA = /^(LOCK|LOG|LOG\.old|lost\+found)$/;
+const NO_DATA = /^(LOCK|LOG|LOG\.old|lost\+found|restore-lock)$/;
+/** A database of nothing, which a restore has open as long as it runs: the lock of LevelDB ends with its process. */
+export const RESTORE_LOCK = 'restore-lock';
 /** What is there when the process ended while it created a database, before anything could be saved. */
 const UNFINISHED = /^(MANIFEST-000001|000001\.dbtmp)$/;
 /** In which a restored database is while it is made, while the one before is moved away, and while it is moved. */
@@ -47,7 +49,9 @@ async function inspect(folder: string): Promise<boolean> {
   const files = (await listFolder(folder)).filter((file) => !NO_DATA.test(file));
   if (files.every((file) => UNFINISHED.test(file))) return true;
   if (!files.includes('CURRENT') && files.some((file) => RESTORE_FOLDERS.includes(file))) {
-    throw unavailable(`A restore into ${folder} was cut off: run the same \`telemed-sync restore\` again.`);
+    throw unavailable(
+      `A restore into ${folder} is under way or was cut off: wait for it, or run the same \`telemed-sync restore\` again.`,
+    );
   }
   if (!files.some((file) => DATABASE_FILE.test(file))) {
     throw unavailable(`The folder ${folder} holds other files but no database; name an empty folder.`);
@@ -131,14 +135,17 @@ async function isLocked(folder: string): Promise<boolean> {
     await db.close();
     return false;
   } catch (error) {
-    return hasCode(causeOf(error), 'LEVEL_LOCKED');
+    return isLockedBy(error);
   }
 }
 
-function openFailure(folder: string, error: unknown): SyncError {
+/** Whether a database could not be opened because another has it open. */
+export const isLockedBy = (error: unknown): boolean => hasCode(causeOf(error), 'LEVEL_LOCKED');
+
+export function openFailure(folder: string, error: unknown): SyncError {
   if (error instanceof SyncError) return error;
   const cause = causeOf(error);
-  if (hasCode(cause, 'LEVEL_LOCKED')) return locked(folder, cause);
+  if (isLockedBy(error)) return locked(folder, cause);
   const reason = cause instanceof Error ? cause.message : String(cause);
   return unavailable(openSentence(folder, reason), cause);
 }

@@ -1,17 +1,21 @@
 /** A database is made of the rows of a backup, and what was erased since is erased in it, too. */
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ClassicLevel } from 'classic-level';
 import { SyncError } from '../../errors.js';
 import * as format from '../format.js';
 import type { CopiedRow } from '../store.js';
 import { type Database, put, writeDurably } from './database.js';
 import { deletionsIn, erasureOf } from './erasure.js';
-import { openDatabase } from './folder.js';
+import { isLockedBy, openDatabase, openFailure, RESTORE_LOCK } from './folder.js';
 
 type Rows = AsyncIterable<readonly CopiedRow[]>;
 
+const REPLACED = 'replaced-';
+
 /** Where what is replaced stays, a database like any other; the next erasure removes it. */
 export const replacedFolder = (dataDir: string, now: number): string =>
-  join(dataDir, `replaced-${new Date(now).toISOString().replaceAll(/[:.]/g, '-')}`);
+  join(dataDir, `${REPLACED}${new Date(now).toISOString().replaceAll(/[:.]/g, '-')}`);
 
 /** What stays of a user who was erased, as it is stored, and the revision that the document had then, or has by now. */
 export interface Erased {
@@ -120,6 +124,36 @@ export async function holdDatabase(folder: string): Promise<HeldDatabase> {
   } catch (error) {
     await db.close();
     throw error;
+  }
+}
+
+/** So that there is one restore into a folder at a time, whoever runs it; returns what ends that. */
+export async function lockForRestore(folder: string): Promise<() => Promise<void>> {
+  const place = join(folder, RESTORE_LOCK);
+  const lock = new ClassicLevel(place);
+  try {
+    await lock.open();
+  } catch (cause) {
+    await lock.close();
+    const sentence = `Another restore into ${folder} is under way: wait until it is done.`;
+    throw isLockedBy(cause) ? new SyncError('BACKUP_FAILED', sentence, { cause }) : openFailure(place, cause);
+  }
+  return async () => {
+    // Before the lock is free: nobody gets it in a folder that is about to go.
+    await rm(place, { recursive: true, force: true });
+    await lock.close();
+  };
+}
+
+/** Those that restores have replaced in this folder, as far as they can be read, the newest first. */
+export async function* replacedBefore(folder: string): AsyncGenerator<{ folder: string; known: Known }> {
+  const names = (await readdir(folder)).filter((name) => name.startsWith(REPLACED));
+  for (const name of names.sort().reverse()) {
+    const path = join(folder, name);
+    const held = await holdDatabase(path).catch(() => null);
+    if (held === null) continue;
+    await held.letGo();
+    yield { folder: path, known: held.known };
   }
 }
 

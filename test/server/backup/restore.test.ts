@@ -1,9 +1,12 @@
 /** What comes after a restore: who was erased, what devices bring, who gets in, and what a server writes. */
+import { readdirSync, readlinkSync } from 'node:fs';
 import { chmod, cp, mkdir, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import * as Y from 'yjs';
+import { verify } from '../../../server/backup/backup.js';
 import { readManifest } from '../../../server/backup/manifest.js';
+import { restore as restoreWhole } from '../../../server/backup/restore.js';
 import { collectingLog } from '../../../server/log.js';
 import { readKeys } from '../../../server/store/encryption/key-file.js';
 import { type KeyRing, newKey } from '../../../server/store/encryption/key-ring.js';
@@ -161,6 +164,21 @@ describe('[P11] [P7] who was erased since the backup stays erased', () => {
     expect((await documentsIn(data)).size).toBe(1);
     const { code, data: said } = await restore(folder, '--replace', ...NOBODY_ERASED);
     expect([code, said]).toEqual([0, expect.objectContaining({ users: 2, knownBy: ['/dev/null'] })]);
+  });
+
+  test('by the database that a restore of an older backup has replaced, where a newer one is restored after it', async () => {
+    const older = await backedUp();
+    const server = await start();
+    await write(server, 'cleo', 'c', 'note of cleo');
+    await server.app.close();
+    const newer = await backUp();
+    const later = await start();
+    await erase(later, 'anna');
+    await later.app.close();
+    const { data: first } = await restore(older, '--replace');
+    const { code, data: said } = await restore(newer, '--replace');
+    expect([code, said]).toEqual([0, expect.objectContaining({ users: 3, knownBy: [first.replaced] })]);
+    await expectAnnaErased();
   });
 
   test('but what came after an erasure that the backup has, too, is there', async () => {
@@ -404,4 +422,96 @@ describe('[P11] a restore that was cut off', () => {
     const refused = await restore(folder, '--replace');
     expect([refused.code, refused.out]).toEqual([1, expect.stringContaining('in use by another process')]);
   });
+
+  test.each(['restored', 'arriving'] as const)(
+    '[P7] takes who is named as erased by then, with all made in %s',
+    async (place) => {
+      const folder = await backedUp();
+      const { data: said } = await restore(folder, '--replace');
+      await rm(String(said.replaced), { recursive: true });
+      await cutOff(folder, place);
+      await writeFile(join(room, 'erased'), 'anna\n');
+      expect((await restore(folder, '--erased', join(room, 'erased'))).data).toEqual({ completed: true });
+      await expectAnnaErased();
+    },
+  );
 });
+
+describe('[P11] restores at once', () => {
+  test('the second says that there is another, and the database is that of the first', async () => {
+    const folder = await backedUp();
+    const whole = await documentsIn(data);
+    const both = await Promise.all([restore(folder, '--replace'), restore(folder, '--replace')]);
+    expect(both.map(({ code }) => code).sort()).toEqual([0, 1]);
+    expect(both.find(({ code }) => code === 1)?.out).toContain(`Another restore into ${data} is under way`);
+    expect(await documentsIn(data)).toEqual(whole);
+    expect(await readdir(data)).not.toContain('restore-lock');
+  });
+
+  test('what a killed one leaves of its lock keeps nobody out', async () => {
+    const folder = await backedUp();
+    await rm(data, { recursive: true });
+    await mkdir(join(data, 'restore-lock'), { recursive: true });
+    await writeFile(join(data, 'restore-lock', 'LOCK'), '');
+    expect((await restore(folder, ...NOBODY_ERASED)).code).toBe(0);
+    await rm(data, { recursive: true });
+    await mkdir(join(data, 'restore-lock'), { recursive: true });
+    expect(await notesOf(await start(), 'anna')).toEqual([]);
+    expect(await readdir(data)).not.toContain('restore-lock');
+  });
+
+  test('a server that was started on the empty folder meanwhile keeps its database', async () => {
+    const folder = await backedUp();
+    await rm(data, { recursive: true });
+    let server: TestServer | null = null;
+    const restored = restoreWhole({
+      backup: await verify(folder),
+      dataDir: data,
+      keys: undefined,
+      replace: false,
+      // Everything is made by then, beside.
+      eraseMore: async (beside) => {
+        await rename(beside, join(room, 'aside'));
+        server = await start();
+        await rename(join(room, 'aside'), beside);
+        return 0;
+      },
+      now: Date.now,
+    });
+    await expect(restored).rejects.toThrow(`A database was made in ${data} while`);
+    expect(server).not.toBeNull();
+  });
+});
+
+test.runIf(process.platform === 'linux')(
+  '[P11] a database that is replaced is let go before another comes into its folder',
+  async () => {
+    const folder = await backedUp();
+    const open: string[][] = [];
+    const task = {
+      backup: await verify(folder),
+      dataDir: data,
+      keys: undefined,
+      replace: true,
+      eraseMore: null,
+    };
+    const now = () => {
+      open.push(filesOpenIn(data));
+      return Date.now();
+    };
+    await restoreWhole({ ...task, now });
+    expect(open).toEqual([[]]);
+  },
+);
+
+/** Of the databases right in this folder; the lock of the restore is below it. */
+const filesOpenIn = (place: string): string[] =>
+  readdirSync('/proc/self/fd')
+    .map((fd) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${fd}`);
+      } catch {
+        return '';
+      }
+    })
+    .filter((path) => dirname(path) === place);
