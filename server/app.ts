@@ -225,7 +225,7 @@ class SyncServer implements App {
     const { host, dataDir, demo, auth, nodeEnv } = this.#config;
     const { entrance, cluster } = this.#foundation;
     const bound = await entrance.listen();
-    await cluster?.listen(entrance.server);
+    await cluster?.listen(entrance.server, this.#registry, this.#metrics);
     entrance.handOver(this.#http, this.#gateway.onUpgrade);
     const scheme = entrance.isSecure ? 'https' : 'http';
     this.#takesTraffic = true;
@@ -314,6 +314,10 @@ class SyncServer implements App {
     metrics.gauge(
       { name: 'documents_asleep', help: 'Documents that connections follow and that are not in memory.' },
       () => this.#registry.asleep,
+    );
+    metrics.gauge(
+      { name: 'users_owned', help: 'In a cluster, users that this node serves.' },
+      () => this.#foundation.cluster?.owned ?? 0,
     );
     metrics.gauge(
       { name: 'unsent_bytes', help: 'What waits for clients that read slowly.' },

@@ -151,6 +151,12 @@ export class Metrics {
     label: 'protocol',
     values: PROTOCOLS,
   });
+  readonly hops = new Counter({
+    name: 'hops_total',
+    help: 'In a cluster, connections and requests that came from another node, and that were led on to one.',
+    label: 'direction',
+    values: ['in', 'out'],
+  });
   readonly rewritten = new Counter({
     name: 'documents_rewritten_total',
     help: 'Documents whose content was written anew, since their past had outgrown it.',
@@ -196,7 +202,7 @@ export class Metrics {
 
   render(): string {
     const { messagesIn, messagesOut, bytesIn, bytesOut, requests, refused, pauses } = this;
-    const { checked, rewritten, commits, commitTime } = this;
+    const { hops, checked, rewritten, commits, commitTime } = this;
     const gauges = this.#gauges.flatMap(({ about, read }) => [
       ...head(about, 'gauge'),
       ...lines(about, read()),
@@ -209,6 +215,7 @@ export class Metrics {
       requests,
       refused,
       pauses,
+      hops,
       checked,
       rewritten,
       commits,

@@ -5,21 +5,23 @@ import type { AddressInfo } from 'node:net';
 import type { Config } from '../config.js';
 import { SyncError } from '../errors.js';
 import type { Log } from '../log.js';
+import type { Metrics } from '../metrics.js';
 import { createListener } from '../net/tls.js';
 import { HOP_HEADER } from './hop-header.js';
 import { hostAndPortOf } from './hop-target.js';
 import { Hops } from './hops.js';
-import type { Placement } from './placement.js';
-import { type OwningStore, StorePlacement } from './store-placement.js';
+import { type Documents, type OwningStore, StorePlacement } from './store-placement.js';
 
 interface ClusterOptions {
   readonly config: Config;
-  readonly placement: Placement;
+  readonly placement: StorePlacement;
   /** Milliseconds since 1970. */
   readonly now: () => number;
   readonly log: Log;
 }
 
+/** Time between two looks at which users are still this node's, in ms. */
+const LOOK = 3_000;
 /** A hop has one header more than what came to the other node. */
 const HEADER_OF_HOP = 1_024;
 const REFUSED = `HTTP/1.1 403 Forbidden\r\n${HOP_HEADER}: refused\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`;
@@ -36,29 +38,39 @@ export function clusterOf(
   options: Omit<ClusterOptions, 'placement'> & { readonly uptime: () => number },
 ): Cluster | null {
   if (options.config.clusterAddress === '') return null;
-  const { owner }: Partial<OwningStore> = store;
-  if (owner !== undefined) {
-    const placement = new StorePlacement({ owner: owner.bind(store) }, options.uptime);
+  if (isOwning(store)) {
+    const placement = new StorePlacement(store, options.uptime);
     return new Cluster({ ...options, placement });
   }
   const sentence = 'CLUSTER_ADDRESS needs a store that several servers share: set STORE, or leave it out.';
   throw new SyncError('INTERNAL', sentence);
 }
 
+const isOwning = (store: object): store is OwningStore => 'owner' in store;
+
 export class Cluster {
   readonly hops: Hops;
   readonly #options: ClusterOptions;
   #server: Server | null = null;
   #address = '';
+  #looking: NodeJS.Timeout | undefined;
 
   constructor(options: ClusterOptions) {
     this.#options = options;
     this.hops = new Hops(options);
   }
 
+  /** How many users are this node's. */
+  get owned(): number {
+    return this.#options.placement.owned;
+  }
+
   /** Opens the door; who comes in there is served as this server serves others. Then others may lead clients here. */
-  async listen(own: EventEmitter): Promise<void> {
-    const { config, log } = this.#options;
+  async listen(own: EventEmitter, documents: Documents, metrics: Metrics): Promise<void> {
+    const { config, log, placement } = this.#options;
+    placement.serve(documents);
+    this.hops.metrics = metrics;
+    this.#looking = setInterval(() => void placement.look(config.idleTimeout), LOOK).unref();
     const { clusterAddress, maxHeaders } = config;
     const plain = { ...config, tlsCert: '', tlsKey: '', maxHeaders: maxHeaders + HEADER_OF_HOP };
     const onRequest: RequestListener = (request, response) => {
@@ -73,7 +85,9 @@ export class Cluster {
     });
     const { host, port } = hostAndPortOf(clusterAddress);
     await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
+      const cause = ({ message }: Error) =>
+        `CLUSTER_ADDRESS (${clusterAddress}) can't be listened on: ${message}.`;
+      server.once('error', (error) => reject(new SyncError('INTERNAL', cause(error), { cause: error })));
       server.listen(port, host, resolve);
     });
     const bound = (server.address() as AddressInfo).port;
@@ -84,6 +98,7 @@ export class Cluster {
 
   /** Once other nodes may take all users: until then they had better hear from this one that it stops. */
   close(): void {
+    clearInterval(this.#looking);
     this.#server?.close();
     this.#server?.closeAllConnections();
   }

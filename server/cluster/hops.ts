@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import type { UserId } from '../../shared/names.js';
 import type { Config } from '../config.js';
 import type { Log } from '../log.js';
+import type { Metrics } from '../metrics.js';
 import { type Exchange, forward } from './forward.js';
 import { clientOfHop, HOP_HEADER, hopHeader } from './hop-header.js';
 import { hostAndPortOf, type Led, type Target } from './hop-target.js';
@@ -35,6 +36,8 @@ const MOST_ASKED = 3;
 
 export class Hops {
   readonly #options: HopsOptions;
+  /** Where hops are counted, once there are any. */
+  metrics: Pick<Metrics, 'hops'> | null = null;
   /** The clients of requests that other nodes led here. */
   readonly #clients = new WeakMap<IncomingMessage, string>();
   /** The connections of clients that were led on. */
@@ -50,8 +53,10 @@ export class Hops {
     const { method = '', url = '', headers } = request;
     const asked = { method, url, node };
     const client = clientOfHop(config.clusterSecret, headers[HOP_HEADER.toLowerCase()], asked, now());
-    if (client !== null) this.#clients.set(request, client);
-    return client !== null;
+    if (client === null) return false;
+    this.#clients.set(request, client);
+    this.metrics?.hops.add('in');
+    return true;
   }
 
   /** The address of the client, where another node led it here; `null` for who came by itself. */
@@ -101,7 +106,10 @@ export class Hops {
       const led = await attempt(place);
       if (led === 'gone') return 'led';
       if (led === 'led' || led === 'not mine') placement.reached(place.node);
-      if (led === 'led') return led;
+      if (led === 'led') {
+        this.metrics?.hops.add('out');
+        return led;
+      }
       this.#doubt(user, place, led);
       if (led === 'silent') silent = place.node;
     }

@@ -7,6 +7,16 @@ import { Takeovers } from './takeovers.js';
 export interface OwningStore {
   /** The other server that has the user; `null` where there is none, and from now on it is this one. */
   owner(user: UserId, relieved?: string): Promise<{ readonly node: string; readonly address: string } | null>;
+  /** Another server may have the user. */
+  letGo?(user: UserId): Promise<void>;
+}
+
+/** The documents of this node. */
+export interface Documents {
+  /** Whether somebody uses the document of the user, or follows it. */
+  isInUse(user: UserId): boolean;
+  /** Another node has the user: what is in memory is out of date, and who follows it has to come again. */
+  lose(user: UserId): void;
 }
 
 export class StorePlacement implements Placement {
@@ -14,10 +24,22 @@ export class StorePlacement implements Placement {
   /** Milliseconds from any moment on, that never jump. */
   readonly #uptime: () => number;
   readonly #takeovers = new Takeovers();
+  /** The users that this node was found to have, and when it was last asked. */
+  readonly #own = new Map<UserId, number>();
+  #documents: Documents | null = null;
 
   constructor(store: OwningStore, uptime: () => number) {
     this.#store = store;
     this.#uptime = uptime;
+  }
+
+  /** How many users this node has. */
+  get owned(): number {
+    return this.#own.size;
+  }
+
+  serve(documents: Documents): void {
+    this.#documents = documents;
   }
 
   /** The store gives a user whose owner's beat is old to who asks. One with a fresh beat is asked first. */
@@ -35,12 +57,34 @@ export class StorePlacement implements Placement {
     this.#takeovers.reached(node);
   }
 
+  /**
+   * Finds out which users others have taken, as from a node that had stopped, and lets go of those that nobody here has
+   * used for `idle` ms. To be called every few seconds.
+   */
+  async look(idle: number): Promise<void> {
+    const latest = this.#uptime() - idle;
+    const looks = [...this.#own].map(async ([user, askedAt]) => {
+      if (this.#documents?.isInUse(user)) await this.#ask(user);
+      else if (askedAt <= latest) await this.#letGo(user);
+    });
+    await Promise.allSettled(looks); // where the store can't tell, the next look does
+  }
+
+  async #letGo(user: UserId): Promise<void> {
+    this.#own.delete(user);
+    await this.#store.letGo?.(user);
+  }
+
   async #ask(user: UserId, relieved?: NodeId): Promise<Place> {
     const owner = await this.#store.owner(user, relieved);
     const node = (owner?.node ?? null) as NodeId | null;
     this.#takeovers.found(user, node, this.#uptime());
-    return owner === null
-      ? { here: true }
-      : { here: false, node: owner.node as NodeId, address: owner.address };
+    if (owner === null) {
+      this.#own.set(user, this.#uptime());
+      return { here: true };
+    }
+    this.#own.delete(user);
+    if (this.#documents?.isInUse(user)) this.#documents.lose(user);
+    return { here: false, node: owner.node as NodeId, address: owner.address };
   }
 }

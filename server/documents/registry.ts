@@ -233,6 +233,18 @@ export class DocumentRegistry {
     this.#followed.fail(user, new SyncError('ERASED'));
   }
 
+  /** Whether somebody uses the document, or follows it; it may be under way from the store. */
+  isInUse(user: UserId): boolean {
+    return this.#entries.has(user) || this.#followed.has(user);
+  }
+
+  /** Another server has the user: what is here is out of date, and who follows it has to come again. */
+  lose(user: UserId): void {
+    const error = new SyncError('RESTARTING', 'Another server has taken over; connect again.');
+    this.#entries.get(user)?.document?.fail(error);
+    this.#followed.fail(user, error);
+  }
+
   async #eraseStored(user: UserId, document: Erasable): Promise<void> {
     const tombstone = Tombstone.of(document, this.#erasedAt()).encode();
     await this.#options.store.erase(user, tombstone);

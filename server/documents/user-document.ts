@@ -112,6 +112,9 @@ export class UserDocument {
     return this.#replica.doc.store.clients.size > 0 || this.devices.keys.length > 0;
   }
 
+  /** Whatever is under way, it is not to be used any more. */
+  fail = (error: SyncError): void => this.#committer.fail(error);
+
   get isPaused(): boolean {
     return this.#gate.isClosed;
   }

@@ -34,7 +34,7 @@ const HOUSE: readonly House[] = [
   {
     from: /^server\/cluster\//,
     may: /^(shared\/|server\/(cluster|net)\/|server\/(bounded-map|log|errors)\.ts$)/,
-    types: /^server\/(config|metrics)\.ts$/,
+    types: /^server\/(config|metrics|store\/store)\.ts$/,
   },
   {
     from: /^server\/access\//,

@@ -33,6 +33,17 @@ test('[O1] every file of deploy/ is read by a test, and docs/guides/DEPLOY.md sp
   expect(filesBelow('deploy').filter((file) => !guide.includes(file.split('/').at(-1) ?? file))).toEqual([]);
 });
 
+test.each(['nginx.conf', 'haproxy.cfg', 'Caddyfile'])(
+  '[O1] deploy/cluster/%s hashes by user, for each address that names one, and hides /metrics',
+  (name) => {
+    const text = read(`deploy/cluster/${name}`);
+    expect(text).toMatch(/hash|lb_policy header/);
+    for (const part of ['/yjs/', 'api/', 'userId', '/metrics'])
+      expect(text.replace('^/(?:yjs|', '/yjs/ ')).toContain(part);
+    for (const node of ['node-1:3001', 'node-2:3001', 'node-3:3001']) expect(text).toContain(node);
+  },
+);
+
 describe('[O1 O4] systemd', () => {
   const unit = readUnit(read('deploy/telemed-sync.service'));
   const one = (name: string): string | undefined => valuesIn(unit, name)[0];

@@ -187,6 +187,10 @@ export class FollowedDocuments {
     await Promise.all(waking.map((followed) => new Promise<void>((done) => followed.whenReady(done))));
   }
 
+  has(user: UserId): boolean {
+    return this.#followed.has(user);
+  }
+
   /** What is known of a document that sleeps. */
   noted(user: UserId): RestRow | null {
     return this.#followed.get(user)?.noted ?? null;

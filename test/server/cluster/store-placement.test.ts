@@ -1,0 +1,72 @@
+import { expect, test } from 'vitest';
+import { StorePlacement } from '../../../server/cluster/store-placement.js';
+import type { UserId } from '../../../shared/names.js';
+import { ManualClock } from '../../support/manual-clock.js';
+
+const [ANNA, BERT] = ['anna', 'bert'] as UserId[] as [UserId, UserId];
+const IDLE = 30_000;
+
+/** A node; the store and its documents do what the test says. */
+function makeNode() {
+  const clock = new ManualClock();
+  const others = new Map<UserId, string>();
+  const inUse = new Set<UserId>();
+  const lost: UserId[] = [];
+  const gone: UserId[] = [];
+  const owner = async (user: UserId) => {
+    const node = others.get(user);
+    if (node === 'unknown') throw new Error('the store does not answer');
+    return node === undefined ? null : { node, address: 'other:1' };
+  };
+  const store = { owner, letGo: async (user: UserId) => void gone.push(user) };
+  const placement = new StorePlacement(store, clock.now);
+  placement.serve({ isInUse: (user) => inUse.has(user), lose: (user) => void lost.push(user) });
+  return { clock, others, inUse, lost, gone, placement };
+}
+
+test('[N2] a user whom nobody here has used for a while is let go, once', async () => {
+  const { clock, inUse, gone, placement } = makeNode();
+  await placement.whereIs(ANNA);
+  await placement.whereIs(BERT);
+  inUse.add(BERT);
+  clock.pass(IDLE - 1);
+  await placement.look(IDLE);
+  expect([gone, placement.owned]).toEqual([[], 2]);
+  clock.pass(1);
+  await placement.look(IDLE);
+  await placement.look(IDLE);
+  expect([gone, placement.owned]).toEqual([[ANNA], 1]);
+});
+
+test('[N2] who was just asked for is not let go before the document is there', async () => {
+  const { clock, gone, placement } = makeNode();
+  await placement.whereIs(ANNA);
+  clock.pass(IDLE);
+  await placement.whereIs(ANNA);
+  await placement.look(IDLE);
+  expect(gone).toEqual([]);
+});
+
+test('[N2] a user whom another node has taken is lost here, whether somebody asks or not', async () => {
+  const { others, inUse, lost, placement } = makeNode();
+  for (const user of [ANNA, BERT]) {
+    await placement.whereIs(user);
+    inUse.add(user);
+    others.set(user, '2');
+  }
+  expect(await placement.whereIs(ANNA)).toEqual({ here: false, node: '2', address: 'other:1' });
+  expect(lost).toEqual([ANNA]);
+  inUse.delete(ANNA);
+  await placement.look(IDLE);
+  expect([lost, placement.owned]).toEqual([[ANNA, BERT], 0]);
+});
+
+test('[N2] where the store can not tell, nobody is lost', async () => {
+  const { others, inUse, lost, placement } = makeNode();
+  await placement.whereIs(ANNA);
+  inUse.add(ANNA);
+  others.set(ANNA, 'unknown');
+  await placement.look(IDLE);
+  await expect(placement.whereIs(ANNA)).rejects.toThrow('does not answer');
+  expect([lost, placement.owned]).toEqual([[], 1]);
+});
