@@ -1,0 +1,124 @@
+/** Real servers that share a PostgreSQL, and a load balancer that knows nothing of users. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { rm } from 'node:fs/promises';
+import { type AddressInfo, connect, createServer } from 'node:net';
+import { createInterface } from 'node:readline';
+import { onTestFinished } from 'vitest';
+import { type CollectedEvent, collectingLog } from '../../server/log.js';
+import { temporaryFolder } from './level-fixture.js';
+import { PostgresFixture } from './postgres.js';
+import type { TestServer } from './server.js';
+import { useServer } from './use.js';
+
+export interface PostgresNode extends TestServer {
+  readonly events: readonly CollectedEvent[];
+}
+
+const SECRET = 'the secret that all nodes of the tests share';
+
+/** Nodes that find each other in one schema. */
+export async function usePostgresNodes(
+  count: number,
+  options: Readonly<Record<string, string>> = {},
+): Promise<{ nodes: readonly PostgresNode[]; fixture: PostgresFixture }> {
+  const fixture = await PostgresFixture.create();
+  onTestFinished(() => fixture.remove());
+  const nodes: PostgresNode[] = [];
+  for (let n = 0; n < count; n++) {
+    const { log, events } = collectingLog();
+    const address = `127.0.0.1:${await freePort()}`;
+    const cluster = {
+      CLUSTER_ADDRESS: address,
+      CLUSTER_SECRET: SECRET,
+    };
+    const store = await fixture.open({ address });
+    nodes.push({ ...(await useServer({ ...cluster, ...options }, { store, log })), events });
+  }
+  return { nodes, fixture };
+}
+
+/** The same, as processes that can be killed and stopped. */
+export async function usePostgresProcesses(
+  count: number,
+): Promise<{ nodes: readonly NodeProcess[]; fixture: PostgresFixture }> {
+  const fixture = await PostgresFixture.create();
+  onTestFinished(() => fixture.remove());
+  const nodes = await Promise.all(Array.from({ length: count }, () => startProcess(fixture.schema.url)));
+  return { nodes, fixture };
+}
+
+export interface NodeProcess {
+  readonly port: number;
+  readonly url: string;
+  /** Its `CLUSTER_ADDRESS`. */
+  readonly address: string;
+  signal(signal: NodeJS.Signals): void;
+}
+
+async function startProcess(database: string): Promise<NodeProcess> {
+  const [port, inner] = [await freePort(), await freePort()];
+  const address = `127.0.0.1:${inner}`;
+  const folder = await temporaryFolder();
+  const env = {
+    ...{ PATH: process.env.PATH, POSTGRES: database, DATA_DIR: folder, PORT: String(port) },
+    ...{ CLUSTER_ADDRESS: address, CLUSTER_SECRET: SECRET, UPGRADE_TIMEOUT: '1s' },
+  };
+  const child = spawn(process.execPath, ['test/support/postgres-node.mjs'], {
+    env,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const ended = once(child, 'close');
+  onTestFinished(async () => {
+    child.kill('SIGKILL');
+    await ended;
+    await rm(folder, { recursive: true, force: true });
+  });
+  const lines = createInterface({ input: child.stdout });
+  await new Promise<void>((listens, fails) => {
+    lines.on('line', (line) => line.includes('"event":"listening"') && listens());
+    void ended.then(() => fails(new Error('the node ended')));
+  });
+  return { port, url: `http://127.0.0.1:${port}`, address, signal: (signal) => void child.kill(signal) };
+}
+
+interface Listening {
+  readonly port: number;
+}
+
+/** Leads connections to the nodes in turns. */
+export async function useRoundRobin(
+  nodes: readonly Listening[],
+): Promise<{ readonly url: string; readonly takeOut: (node: Listening) => void }> {
+  let healthy = nodes;
+  let turn = 0;
+  const server = createServer({ allowHalfOpen: true }, (client) => {
+    const { port = 0 } = healthy[turn++ % healthy.length] ?? {};
+    const node = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+    client.pipe(node).pipe(client);
+    for (const [one, other] of [
+      [client, node],
+      [node, client],
+    ] as const)
+      one.on('error', () => other.destroy()).on('close', () => other.destroy());
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    takeOut(node) {
+      healthy = healthy.filter((each) => each !== node);
+    },
+  };
+}
+
+/** Free a moment ago: an address has to be known before somebody listens there. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
