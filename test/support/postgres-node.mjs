@@ -5,5 +5,5 @@ import { PostgresStore } from '../../packages/server/dist/server/store/postgres/
 const { POSTGRES, ...env } = process.env;
 const config = readConfig(env);
 const store = await PostgresStore.open({ url: POSTGRES, address: config.clusterAddress });
-const app = await createApp(config, createLog({ format: 'json', level: 'info' }), store);
+const app = await createApp(config, createLog({ format: 'json', level: 'info' }), { store });
 await app.listen();
