@@ -222,7 +222,8 @@ class SyncServer implements App {
   }
 
   async listen(): Promise<number> {
-    const { host, dataDir, demo, auth, nodeEnv } = this.#config;
+    const { host, demo, auth, nodeEnv, store } = this.#config;
+    const dataDir = store === '' ? this.#config.dataDir : 'PostgreSQL';
     const { entrance, cluster } = this.#foundation;
     const bound = await entrance.listen();
     await cluster?.listen(entrance.server, this.#registry, this.#metrics);

@@ -13,6 +13,7 @@ import {
   type Option,
   origins,
   parsed,
+  postgres,
   secret,
   text,
   timeout,
@@ -35,6 +36,9 @@ export const OPTIONS = {
   }),
   PORT: integer(0, 65_535, { fallback: '3001', line: 'Port to listen on; 0 takes any free one.' }),
   DATA_DIR: text({ fallback: './data', line: 'Folder of the database; made if it does not exist.' }),
+  STORE: postgres({
+    line: 'Address of a PostgreSQL, 15 or newer, that keeps the documents in place of a LevelDB in `DATA_DIR`: `postgres://user:password@host/database`; needs the package `pg`.',
+  }),
   ENCRYPTION_KEY: key({
     line: 'Encrypts what is stored (AES-256-GCM). A database without encryption is encrypted at the next start. Who loses the key loses everything.',
   }),

@@ -53,7 +53,7 @@ export async function openFoundation(
     await marks.compare(config, log);
     await backups.open();
     await marks.note().catch(() => {}); // where the store fails, it says so itself
-    await tightenModes(config, log, given === undefined);
+    await tightenModes(config, log, given === undefined && config.store === '');
   } catch (error) {
     await store.close();
     throw error;

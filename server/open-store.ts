@@ -1,10 +1,11 @@
-/** The store that the options ask for: LevelDB. Beside this file, only `telemed-sync repair` knows which it is. */
+/** The store that the options ask for: LevelDB, or PostgreSQL. */
 import type { Config } from './config.js';
 import type { Log } from './log.js';
 import { readKeys, watchKeyFile } from './store/encryption/key-file.js';
 import type { KeyRing } from './store/encryption/key-ring.js';
 import { hasDatabase } from './store/level/folder.js';
 import { LevelStore } from './store/level/level-store.js';
+import { PostgresStore } from './store/postgres/postgres-store.js';
 import type { Store } from './store/store.js';
 
 export async function openStore(
@@ -13,6 +14,9 @@ export async function openStore(
   keys: KeyRing | undefined,
   onProgress: (done: number, total: number) => void,
 ): Promise<Store> {
+  const onRetry = (error: unknown, delayMs: number): void => log('storeRetry', { error, delayMs });
+  if (config.store !== '')
+    return await PostgresStore.open({ url: config.store, address: config.clusterAddress, keys, onRetry });
   const store = await LevelStore.open({
     folder: config.dataDir,
     keys,
@@ -23,14 +27,21 @@ export async function openStore(
     },
     onStaying: ({ path, error }) => log('leftoverStays', { path, error }),
     patience: { slow: config.diskSlow, timeout: config.diskTimeout },
-    onRetry: (error, delayMs) => log('storeRetry', { error, delayMs }),
+    onRetry,
   });
   store.readAhead().catch(() => {}); // what fails here shows where it is needed
   return store;
 }
 
-/** For commands: a folder that is named wrongly would be made, and nothing of anybody be found in it. */
-export async function mustHaveStored({ dataDir }: Config): Promise<void> {
+/**
+ * For commands: a folder that is named wrongly would be made, and nothing of anybody be found in it. A PostgreSQL has a
+ * server already, whose place the command would take.
+ */
+export async function mustHaveStored({ dataDir, store }: Config): Promise<void> {
+  if (store !== '')
+    throw new Error(
+      'STORE is a PostgreSQL, which this command does not open: take pg_dump and pg_restore for backups, and for single users /admin of a server that runs.',
+    );
   if (!(await hasDatabase(dataDir)))
     throw new Error(`The folder ${dataDir} holds no database: set DATA_DIR to that of the server.`);
 }

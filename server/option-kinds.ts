@@ -188,3 +188,13 @@ export const key = (about: Pick<Describe, 'line'>): Option<string> => ({
   allowed: '32 bytes as base64 or hex; `telemed-sync keys new` makes one',
   parse: (raw) => (raw === '' || KEY.test(raw) ? raw : undefined),
 });
+
+/** The address of a PostgreSQL, with its password; '' where there is none. */
+export const postgres = (about: Pick<Describe, 'line'>): Option<string> => ({
+  ...about,
+  fallback: '',
+  type: 'address',
+  isSecret: true,
+  allowed: "an address that begins with 'postgres://'",
+  parse: (raw) => (raw === '' || /^postgres(ql)?:\/\/\S+$/.test(raw) ? raw : undefined),
+});

@@ -237,8 +237,8 @@ export interface Store {
   check(user: UserId): Promise<Pick<StoredDocument, 'revision' | 'historyFrom'>>;
   /**
    * Resolves when all that was durable at the call, by any server, was loaded or committed here: what this server shows
-   * of the user is not out of date. Rejects with `STORE_UNAVAILABLE` where another one has the user. Left out by a
-   * store that has one server.
+   * of the user is not out of date. Rejects with `STORE_UNAVAILABLE` where another one has the user. Ordered like a
+   * commit. Left out by a store that has one server.
    */
   confirm?(user: UserId): Promise<void>;
   /**

@@ -10,9 +10,11 @@ let count = 0;
 
 export class PostgresSchema {
   readonly name = `t${process.pid}_${Date.now().toString(36)}_${count++}`;
+  /** For the test itself. */
+  readonly ownUrl = urlWith(postgresUrl(), `-c search_path=${this.name}`);
   /** For a store, or a server: what it creates goes into this schema. */
-  readonly url = urlWith(postgresUrl(), `-c search_path=${this.name}`);
-  readonly #client = new pg.Client({ connectionString: this.url });
+  readonly url = `${this.ownUrl}&application_name=${this.name}`;
+  readonly #client = new pg.Client({ connectionString: this.ownUrl });
 
   static async create(): Promise<PostgresSchema> {
     const schema = new PostgresSchema();
@@ -25,9 +27,11 @@ export class PostgresSchema {
     return this.#client.query(text, values);
   }
 
-  async remove(): Promise<void> {
-    await this.query(`SET client_min_messages = warning; DROP SCHEMA ${this.name} CASCADE`);
-    await this.#client.end();
+  /** Those of all stores in it. */
+  async cutConnections(): Promise<void> {
+    await this.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1', [
+      this.name,
+    ]);
   }
 }
 

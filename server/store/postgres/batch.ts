@@ -3,7 +3,7 @@ import type { QueryConfig } from 'pg';
 import type { Row } from '../format.js';
 import { byteas, int8s, texts } from './arrays.js';
 import type { Held, KeptValue, PostgresJob } from './plan.js';
-import { CHANGE, COMMIT } from './statements.js';
+import { CHANGE, COMMIT, CONFIRM } from './statements.js';
 
 /** What becomes of one document. Of what is written twice only the last counts. */
 export class DocumentChange {
@@ -12,6 +12,8 @@ export class DocumentChange {
   readonly updates = new Map<number, Uint8Array>();
   readonly entries = new Map<number, Uint8Array>();
   readonly kept = new Map<string, KeptValue>();
+  /** Else it is only asked whether the user still is this node's. */
+  isChange = false;
   #trims = false;
 
   constructor({ held, was }: PostgresJob) {
@@ -19,7 +21,8 @@ export class DocumentChange {
     this.row = was;
   }
 
-  add({ row, update, entries = [], kept = [] }: PostgresJob): void {
+  add({ row, update, entries = [], kept = [], isQuestion = false }: PostgresJob): void {
+    this.isChange ||= !isQuestion;
     // A commit moves `last` alone, and its entries come behind those that are there.
     this.#trims ||= update !== undefined && update[0] !== row.last;
     this.#trims ||= row.first !== this.row.first || row.historyFrom !== this.row.historyFrom;
@@ -54,6 +57,18 @@ export function statementOf(
   const isMore = changes.some((change) => change.isMore);
   const values = [node, ...rowValues(changes), ...hotValues(changes), ...(isMore ? keptValues(changes) : [])];
   return isMore ? { name: 'change', text: CHANGE, values } : { name: 'commit', text: COMMIT, values };
+}
+
+export function questionOf(
+  node: number,
+  asked: readonly DocumentChange[],
+): QueryConfig & { values: unknown[] } {
+  const arrays = [
+    int8s(asked.map(({ held }) => held.doc)),
+    int8s(asked.map(({ held }) => held.claim)),
+    int8s(asked.map(({ held }) => held.version)),
+  ];
+  return { name: 'confirm', text: CONFIRM, values: [node, ...arrays] };
 }
 
 /** In place of null: as a checksum it can't be. */

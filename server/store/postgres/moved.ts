@@ -8,3 +8,6 @@ export class Moved extends Error {
 }
 
 export const moved = (): SyncError => new SyncError('STORE_UNAVAILABLE', undefined, { cause: new Moved() });
+
+export const isMoved = (error: unknown): boolean =>
+  error instanceof SyncError && error.cause instanceof Moved;

@@ -1,16 +1,13 @@
 /** The users that this node owns: what is known of them, and who gets to claim, load or release one next. */
 import type { UserId } from '../../../shared/names.js';
-import { SyncError } from '../../errors.js';
 import type { Vaults } from '../encryption/vault.js';
 import { EMPTY_ROW } from '../format.js';
-import { GroupReader } from '../group-reader.js';
 import type { Owner } from '../store.js';
-import { int8s } from './arrays.js';
-import { Moved, moved } from './moved.js';
+import { moved } from './moved.js';
 import type { Held } from './plan.js';
 import { type DocumentRow, type Found, foundIn, rowOf, vaultOf } from './reading.js';
 import type { Session } from './session.js';
-import { CLAIM, CONFIRM, KEPT, OWNER, RELEASE } from './statements.js';
+import { CLAIM, KEPT, OWNER, RELEASE } from './statements.js';
 
 const NOBODY = '0';
 
@@ -20,7 +17,6 @@ export class Owned {
   readonly #held = new Map<UserId, Held>();
   /** Of each user, what was begun last. */
   readonly #turns = new Map<UserId, Promise<unknown>>();
-  readonly #confirming = new GroupReader<Held, boolean>((held) => this.#confirmAll(held));
 
   constructor(session: Session, vaults: Vaults) {
     this.#session = session;
@@ -97,26 +93,12 @@ export class Owned {
     return this.hold(foundIn(user, await this.#session.connection.read(query)), claim);
   }
 
-  /** Rejects where another node has written since, or may have; asks after the call. */
-  async confirm(user: UserId, relieved?: string): Promise<void> {
-    const held = await this.owned(user, relieved);
-    if (await this.#confirming.read(held)) return;
-    this.drop(user, held);
-    throw moved();
-  }
-
-  async owner(user: UserId, relieved?: string): Promise<Owner | null> {
-    try {
-      await this.confirm(user, relieved);
-      return null;
-    } catch (error) {
-      if (!(error instanceof SyncError && error.cause instanceof Moved)) throw error;
-      const query = { name: 'owner', text: OWNER, values: [user] };
-      const [answer] = await this.#session.connection.read(query);
-      const node = String(answer?.id);
-      if (answer === undefined || Number(node) === this.#session.node.id) throw error; // it changes just now
-      return { node, address: String(answer.address) };
-    }
+  /** Which other node has the user; `null` where none has by now. */
+  async ownerOf(user: UserId): Promise<Owner | null> {
+    const [answer] = await this.#session.connection.read({ name: 'owner', text: OWNER, values: [user] });
+    const node = String(answer?.id);
+    if (answer === undefined || Number(node) === this.#session.node.id) return null;
+    return { node, address: String(answer.address) };
   }
 
   /** Where the document is not in use; whoever asks next may have the user. */
@@ -128,17 +110,5 @@ export class Owned {
       const values = [held.doc, held.claim];
       await this.#session.connection.read({ name: 'release', text: RELEASE, values });
     });
-  }
-
-  async #confirmAll(held: readonly Held[]): Promise<boolean[]> {
-    const arrays = [
-      int8s(held.map(({ doc }) => doc)),
-      int8s(held.map(({ claim }) => claim)),
-      int8s(held.map(({ version }) => version)),
-    ];
-    const values = [this.#session.node.id, ...arrays];
-    const answers = await this.#session.connection.read({ name: 'confirm', text: CONFIRM, values });
-    const still = new Set(answers.map(({ doc }) => Number(doc)));
-    return held.map(({ doc }) => still.has(doc));
   }
 }

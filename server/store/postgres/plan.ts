@@ -39,6 +39,8 @@ export interface Plan {
   readonly update?: readonly [clock: number, value: Uint8Array];
   readonly entries?: readonly (readonly [revision: number, value: Uint8Array])[];
   readonly kept?: readonly KeptValue[];
+  /** It changes nothing, and asks whether the user still is this node's. */
+  readonly isQuestion?: boolean;
 }
 
 export interface PostgresJob extends ChangeJob, Plan {

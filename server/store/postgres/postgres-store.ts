@@ -20,6 +20,7 @@ import { StoreCore } from '../store-core.js';
 import { type Retrying, tryUntil } from '../try-until.js';
 import { eraseNow, wipe } from './erasure.js';
 import { checkMasterKeys } from './master-keys.js';
+import { isMoved } from './moved.js';
 import { Owned } from './owned.js';
 import type { Held, Plan, PostgresJob } from './plan.js';
 import * as plans from './plan.js';
@@ -243,12 +244,26 @@ export class PostgresStore implements Store {
 
   async confirm(user: UserId): Promise<void> {
     this.#core.mustWork();
-    await this.#owned.confirm(user);
+    const held = this.#owned.get(user) ?? (await this.#owned.owned(user));
+    try {
+      await this.#core.add({ user, held, was: held.row, row: held.row, isQuestion: true, size: 0 });
+    } catch (error) {
+      const cause = error instanceof SyncError ? error.cause : error;
+      throw new SyncError('STORE_UNAVAILABLE', undefined, { cause });
+    }
   }
 
   async owner(user: UserId, relieved?: string): Promise<Owner | null> {
     this.#core.mustWork();
-    return this.#owned.owner(user, relieved);
+    try {
+      await this.#owned.owned(user, relieved);
+      await this.confirm(user);
+      return null;
+    } catch (error) {
+      const owner = isMoved(error) ? await this.#owned.ownerOf(user) : null;
+      if (owner === null) throw error;
+      return owner;
+    }
   }
 
   forget(user: UserId): void {

@@ -1,6 +1,6 @@
 /** Sends batches, and tells those whose changes were not taken. */
 import { SyncError } from '../../errors.js';
-import { changesOf, type DocumentChange, statementOf } from './batch.js';
+import { changesOf, type DocumentChange, questionOf, statementOf } from './batch.js';
 import { codeOf } from './connection.js';
 import { Moved } from './moved.js';
 import type { Owned } from './owned.js';
@@ -37,13 +37,24 @@ export class Writing {
     }
   }
 
-  async #send(changes: readonly DocumentChange[], jobs: readonly PostgresJob[]): Promise<void> {
-    const { connection, node } = this.#session;
-    const { rows } = await connection.write(statementOf(node.id, changes));
-    const stored = new Set(rows.map(({ doc }) => Number(doc)));
+  async #send(all: readonly DocumentChange[], jobs: readonly PostgresJob[]): Promise<void> {
+    const { node } = this.#session;
+    const [changes, asked] = [true, false].map((is) => all.filter(({ isChange }) => isChange === is));
+    if (changes?.length) await this.#ask(statementOf(node.id, changes), changes, jobs);
+    if (asked?.length) await this.#ask(questionOf(node.id, asked), asked, jobs);
+  }
+
+  /** The answer names those of whom it holds. */
+  async #ask(
+    statement: ReturnType<typeof statementOf>,
+    changes: readonly DocumentChange[],
+    jobs: readonly PostgresJob[],
+  ): Promise<void> {
+    const { rows } = await this.#session.connection.write(statement);
+    const held = new Set(rows.map(({ doc }) => Number(doc)));
     for (const change of changes) {
-      if (stored.has(change.held.doc)) change.held.version += 1;
-      else this.#refuse(change, jobs, new Moved());
+      if (!held.has(change.held.doc)) this.#refuse(change, jobs, new Moved());
+      else if (change.isChange) change.held.version += 1;
     }
   }
 
