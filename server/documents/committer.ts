@@ -107,6 +107,13 @@ export class Committer {
     else this.#queue.after({ done, failed });
   }
 
+  /** The same, where content is shown: another server may have the user by now, and changed the document (N2). */
+  afterConfirmed(done: () => void, failed?: (error: SyncError) => void): void {
+    const { store } = this.#options;
+    if (this.#failure === null && store.confirm !== undefined) this.follow(store.confirm(this.#parts.user));
+    this.afterDurable(done, failed);
+  }
+
   allDurable = (): Promise<void> => new Promise((done, failed) => this.#queue.after({ done, failed }));
 
   /** Calls `failed` when the document has failed, after subscribers and all who wait were told. */

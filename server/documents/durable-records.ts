@@ -43,7 +43,7 @@ export class DurableRecords implements Subscriber {
       document.whenReady(() => {
         const records = new DurableRecords(document);
         document.join(records);
-        document.afterDurable(() => resolve(records), reject);
+        document.afterConfirmed(() => resolve(records), reject);
       }),
     );
   }

@@ -202,8 +202,14 @@ export class UserDocument {
     else this.#gate.whenReady(() => this.#committer.afterDurable(done, failed));
   }
 
+  /** The same, where what the document has is shown: where several servers share the store, they are asked first (N2). */
+  afterConfirmed(done: () => void, failed?: (error: SyncError) => void): void {
+    if (this.failure !== null) failed?.(this.failure);
+    else this.#gate.whenReady(() => this.#committer.afterConfirmed(done, failed));
+  }
+
   /** The same as a promise, for a request that has to wait. */
-  durable = (): Promise<void> => new Promise((resolve, reject) => this.afterDurable(resolve, reject));
+  durable = (): Promise<void> => new Promise((resolve, reject) => this.afterConfirmed(resolve, reject));
 
   stateVector = (): Uint8Array => Y.encodeStateVector(this.#replica.doc);
 

@@ -62,7 +62,11 @@ export class DevicesAtRest {
     if (which === 'urgent' && !this.states.hasUrgent) return;
     const taken = this.states.take(now(), which === 'all' ? 'all' : 'due');
     if (taken === undefined) return;
-    const saving = store.saveDevices(this.#user, taken);
+    this.follow(store.saveDevices(this.#user, taken));
+  }
+
+  /** Counts what was handed to the store as a commit. */
+  follow(saving: Promise<void>): void {
     this.#last = saving;
     this.#queue.add({ done: () => {} });
     saving.then(

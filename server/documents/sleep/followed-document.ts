@@ -3,7 +3,7 @@
  * follow the same one, so that they are awake or asleep together.
  */
 import { SHARED_DOCUMENT, type UserId } from '../../../shared/names.js';
-import { SyncError } from '../../errors.js';
+import { notSaved, SyncError } from '../../errors.js';
 import type { Dependency } from '../../protocol/missing.js';
 import type { YjsMessage } from '../../protocol/yjs.js';
 import type { RestRow, Store } from '../../store/store.js';
@@ -31,7 +31,7 @@ export interface FollowedOptions {
   readonly safely: Safely;
   /** Loads the document, and wakes who follows it. */
   readonly open: (user: UserId) => Promise<Hold>;
-  readonly store: Pick<Store, 'whole' | 'view'>;
+  readonly store: Pick<Store, 'whole' | 'view' | 'confirm'>;
   readonly devices: RestingDevicesOptions;
   /** Whether it is in memory, or is being loaded, for whomever. */
   readonly isInUse: (user: UserId) => boolean;
@@ -238,8 +238,29 @@ export class FollowedDocument {
     else done();
   }
 
+  /** The same, where what the document has is shown: where several servers share the store, they are asked first (N2). */
+  afterConfirmed(done: () => void, failed?: (error: SyncError) => void): void {
+    const { confirm } = this.#options.store;
+    if (confirm === undefined || this.#failure !== null) this.afterDurable(done, failed);
+    else if (this.#waiting !== null) this.#waiting.push(() => this.afterConfirmed(done, failed));
+    else if (this.#document !== null) this.#document.afterConfirmed(done, failed);
+    else this.#confirmAsleep(confirm.call(this.#options.store, this.user), done, failed);
+  }
+
+  #confirmAsleep(confirmed: Promise<void>, done: () => void, failed?: (error: SyncError) => void): void {
+    if (this.#devices === null) {
+      confirmed.then(done, (cause) => {
+        this.fail(notSaved(cause));
+        failed?.(notSaved(cause));
+      });
+      return;
+    }
+    this.#devices.follow(confirmed);
+    this.#devices.afterDurable(done, failed);
+  }
+
   /** The same as a promise, for a request that has to wait. */
-  durable = (): Promise<void> => new Promise((resolve, reject) => this.afterDurable(resolve, reject));
+  durable = (): Promise<void> => new Promise((resolve, reject) => this.afterConfirmed(resolve, reject));
 
   stateVector(): Uint8Array {
     return 'document' in this.#state ? this.#state.document.stateVector() : this.#state.stateVector;

@@ -209,7 +209,7 @@ export class JsonSession {
     const { revision } = document;
     const text = fullSync(own, now());
     this.#own.showsAll(own, text.length);
-    document.afterDurable(() => {
+    document.afterConfirmed(() => {
       const everybodys = RecordsView.of(shared?.records?.of(shared.collections) ?? {});
       const all = shared == null ? own : own.with(everybodys);
       const message = shared == null ? text : fullSync(all, now());

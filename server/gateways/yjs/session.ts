@@ -275,7 +275,7 @@ export class YjsSession implements Follower {
         this.#enter(() => this.#answerNext());
       });
     };
-    this.#options.document.afterDurable(() => this.#line.put(frames, answer));
+    this.#options.document.afterConfirmed(() => this.#line.put(frames, answer));
   }
 
   /** One after the other, each with its own time; what is tried first lets the rest wait. */

@@ -1,0 +1,75 @@
+import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
+import { type App, createApp } from '../../../../server/app.js';
+import { readConfig } from '../../../../server/config.js';
+import { silentLog } from '../../../../server/log.js';
+import { NativeDevice } from '../../../support/devices/native-device.js';
+import { PostgresFixture, postgresUrl } from '../../../support/postgres.js';
+import { PATIENCE } from '../../../support/wait.js';
+
+const closing: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close();
+});
+
+interface Running {
+  readonly app: App;
+  readonly url: string;
+}
+
+/** The first does not beat: it is as if it were stopped whenever the test wants it to be. */
+async function server(fixture: PostgresFixture, address: 'one' | 'two'): Promise<Running> {
+  const store = await fixture.open({ address, beat: address === 'one' ? 3_600_000 : 1_000 });
+  const app = await createApp(readConfig({ PORT: '0' }), silentLog, { store });
+  closing.push(() => app.close());
+  return { app, url: `http://127.0.0.1:${await app.listen()}` };
+}
+
+async function device({ url }: Running, name: string): Promise<NativeDevice> {
+  const connected = await NativeDevice.connect(url, 'anna', name);
+  onTestFinished(() => connected.provider.destroy());
+  return connected;
+}
+
+const textOf = (device: NativeDevice): unknown => (device.json() as { notes?: object }).notes;
+
+describe.skipIf(postgresUrl() === '')('two servers on one store', () => {
+  test('[N2] a server that was taken for gone shows nothing from before, over no door', async () => {
+    const fixture = await PostgresFixture.create();
+    closing.push(() => fixture.remove());
+    const one = await server(fixture, 'one');
+    const phone = await device(one, 'phone');
+    phone.record('notes', 'n1').set('text', 'first');
+    const read = (running: Running) => fetch(`${running.url}/api/sync/anna?deviceId=tablet`);
+    await expect.poll(async () => (await read(one)).text(), { timeout: PATIENCE }).toContain('first');
+    await fixture.schema.query(`UPDATE node SET beat = beat - interval '1 minute' WHERE address = 'one'`);
+    const two = await server(fixture, 'two');
+    const laptop = await device(two, 'laptop');
+    laptop.record('notes', 'n1').set('text', 'second');
+    await expect.poll(async () => (await read(two)).text(), { timeout: PATIENCE }).toContain('second');
+    const stale = await read(one);
+    expect([stale.status, await stale.text()]).toEqual([503, expect.not.stringContaining('first')]);
+    expect(textOf(laptop)).toEqual({ n1: { text: 'second' } });
+  });
+
+  test('[N2] nor to a native device that comes back to it', async () => {
+    const fixture = await PostgresFixture.create();
+    closing.push(() => fixture.remove());
+    const one = await server(fixture, 'one');
+    const { provider } = await device(one, 'phone');
+    await device(one, 'other'); // keeps the document awake
+    await fixture.schema.query(`UPDATE node SET beat = beat - interval '1 minute' WHERE address = 'one'`);
+    const two = await server(fixture, 'two');
+    await device(two, 'laptop');
+    const closed = new Promise<number>((resolve) => {
+      provider.on('connection-close', (event) => event?.code === 1011 && resolve(event.code));
+    });
+    let synced = 0;
+    provider.on('sync', (is) => {
+      if (is) synced += 1;
+    });
+    provider.disconnect();
+    provider.connect();
+    expect(await closed).toBe(1011);
+    expect(synced).toBe(0);
+  });
+});
