@@ -1,5 +1,5 @@
 /**
- * `npm run test:faults [-- backup|crash|disk|power|rewrite|eio|hang…] [--short] [--seed N] [--runs N]`: all faults unless some are named;
+ * `npm run test:faults [-- backup|crash|disk|power|rewrite|rewrite-kill|rewrite-eio|eio|hang…] [--short] [--seed N] [--runs N]`: all faults unless some are named;
  * ends with one line, and with 1 when anything was lost.
  */
 import { spawn } from 'node:child_process';
@@ -26,13 +26,24 @@ interface Verdict {
   readonly said: string;
 }
 
-type Fault = 'backup' | 'crash' | 'disk' | 'power' | 'rewrite' | 'eio' | 'hang';
+type Fault =
+  | 'backup'
+  | 'crash'
+  | 'disk'
+  | 'power'
+  | 'rewrite'
+  | 'rewrite-kill'
+  | 'rewrite-eio'
+  | 'eio'
+  | 'hang';
 
 const RUNS = {
   backup: { long: 20, short: 2 },
   crash: { long: 100, short: 3 },
   power: { long: 100, short: 8 },
   rewrite: { long: 60, short: 4 },
+  'rewrite-kill': { long: 40, short: 2 },
+  'rewrite-eio': { long: 40, short: 2 },
   eio: { long: 100, short: 3 },
   hang: { long: 10, short: 2 },
 };
@@ -88,7 +99,16 @@ const FAULTS: Record<Fault, () => Promise<Verdict>> = {
   },
   rewrite: async () => {
     if (!canRecord()) return skipped(NO_RECORDER);
-    return verdictOn(await runRewrites(optionsOf('rewrite')));
+    return verdictOn(await runRewrites({ ...optionsOf('rewrite'), fault: 'power' }));
+  },
+  'rewrite-kill': async () => {
+    if (!canRecord()) return skipped(NO_RECORDER);
+    return verdictOn(await runRewrites({ ...optionsOf('rewrite-kill'), fault: 'kill' }));
+  },
+  'rewrite-eio': async () => {
+    if (!canRecord()) return skipped(NO_RECORDER);
+    if (!canInject()) return skipped(NO_TRACER);
+    return verdictOn(await runRewrites({ ...optionsOf('rewrite-eio'), fault: 'eio' }));
   },
   eio: async () => {
     if (!canRecord()) return skipped(NO_RECORDER);

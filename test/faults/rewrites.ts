@@ -1,6 +1,6 @@
 /**
- * Power cuts while documents are written anew (P10) and fall asleep: each is the old one or the new one, whole, what
- * is noted of it fits it, and nobody who has the old one is let into the new one.
+ * Power cuts, kills and syncs that fail while documents are written anew (P10) and fall asleep: each is the old one or
+ * the new one, whole, what is noted of it fits it, and nobody who has the old one is let into the new one.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -14,23 +14,37 @@ import { ServerProcess } from '../support/server-process.js';
 import { PATIENCE } from '../support/wait.js';
 import { Chance } from './chance.js';
 import type { CrashOptions, CrashResult } from './crash.js';
+import { Injector } from './injector.js';
+import { ready } from './ready.js';
 import { RecordedDisk } from './recorded-disk.js';
 
 const OPTIONS = { HISTORY_DAYS: '0', REST_AFTER: '20ms', LOG_FORMAT: 'json', LOG_LEVEL: 'info' };
 const USERS_PER_ROUND = 5;
 /** A kill falls into one of so many calls that make, sync, rename or remove a file. */
 const CALLS = 12;
+/** Syncs fail from one of so many on, for each thread of the server. */
+const SYNCS = 3;
 /** In this time all users have come, in ms. */
 const LONGEST = 400;
+/** For a sync that fails, in ms: strace counts the calls of each thread by itself. */
+const LONGEST_WAIT = 60_000;
 const REWRITTEN = /"event":"rewritten"/;
 /** Asks for everything. */
 const NOTHING = Uint8Array.of(0);
 
-export async function runRewrites({ seed, rounds, report = () => {} }: CrashOptions): Promise<CrashResult> {
+/** What happens while documents are written anew: the power goes, the process ends, or its syncs fail (and then it ends). */
+export type RewriteFault = 'power' | 'kill' | 'eio';
+
+interface RewriteOptions extends CrashOptions {
+  readonly fault: RewriteFault;
+}
+
+export async function runRewrites(options: RewriteOptions): Promise<CrashResult> {
+  const { seed, rounds, fault, report = () => {} } = options;
   const folder = await mkdtemp(join(tmpdir(), 'rewrites-'));
   const disk = await RecordedDisk.create(folder);
   const server = await ServerProcess.start({ ...OPTIONS, DATA_DIR: disk.data }, { command: disk.command });
-  const run = new RewriteRun(server, disk, new Chance(seed));
+  const run = new RewriteRun(server, disk, new Chance(seed), fault);
   try {
     for (let round = 1; round <= rounds && run.problems.length === 0; round++)
       report(`round ${round} of ${rounds}: ${await run.round(round)}`);
@@ -55,7 +69,10 @@ class RewriteRun {
   /** Whose life was confirmed to be saved. */
   readonly #saved = new Set<string>();
 
-  constructor(server: ServerProcess, disk: RecordedDisk, chance: Chance) {
+  readonly #fault: RewriteFault;
+
+  constructor(server: ServerProcess, disk: RecordedDisk, chance: Chance, fault: RewriteFault) {
+    this.#fault = fault;
     this.#server = server;
     this.#disk = disk;
     this.#chance = chance;
@@ -67,9 +84,10 @@ class RewriteRun {
 
   async round(round: number): Promise<string> {
     const users = Array.from({ length: USERS_PER_ROUND }, (_, index) => `user-${round}-${index}`);
-    const when = await this.#lives(users);
+    const when = this.#fault === 'eio' ? await this.#failSyncs(users) : await this.#lives(users);
     this.kills++;
-    const left = await this.#disk.cutPower(new Chance(this.#chance.below(2 ** 32)));
+    if (this.#fault === 'kill') await this.#disk.killAt(0); // it may have ended before that call
+    const left = this.#fault === 'kill' ? 'the power stays' : await this.#cutPower();
     await this.#server.restart();
     const states = await Promise.all(users.map((user) => this.#stateOf(user)));
     return `killed ${when}, ${left}: ${states}`;
@@ -89,6 +107,35 @@ class RewriteRun {
     await this.#server.kill();
     await Promise.all(lives);
     return isCounted ? `before call ${call} on files` : `after ${ms} ms`;
+  }
+
+  readonly #cutPower = (): Promise<string> => this.#disk.cutPower(new Chance(this.#chance.below(2 ** 32)));
+
+  /** They fail until the store says so; once it works again by itself, all is there, and the power goes. */
+  async #failSyncs(users: readonly string[]): Promise<string> {
+    const { pid } = this.#server;
+    if (pid === undefined) throw new Error('the server does not run');
+    const from = this.#server.lines.length;
+    const call = 1 + this.#chance.below(SYNCS);
+    const injector = new Injector(pid, 'fdatasync,fsync', `error=EIO:when=${call}+`);
+    const lives = users.map(async (user) => {
+      await pause(this.#chance.between(0, LONGEST));
+      await this.#live(user);
+    });
+    let isFailed = false;
+    const failed = this.#server.line(/"event":"storeFailed"/, from, LONGEST_WAIT).then(() => {
+      isFailed = true;
+    });
+    // Each thread counts its own calls, so others come until one has made enough.
+    for (let more = 0; !isFailed; more++) await Promise.race([failed, this.#live(`${users[0]}-${more}`)]);
+    await pause(this.#chance.between(0, LONGEST));
+    await injector.detach();
+    await Promise.all(lives);
+    await ready(this.#server.url, 200);
+    const states = await Promise.all(users.map((user) => this.#stateOf(user)));
+    await pause(this.#chance.between(0, LONGEST));
+    await this.#server.kill();
+    return `after syncs failed from ${call} on (${states})`;
   }
 
   async #live(user: string): Promise<void> {
