@@ -13,13 +13,20 @@ import { runs } from './support/runs.js';
 
 const RUNS = Number(process.env.LIVES ?? runs(30));
 const FIRST = Number(process.env.LIVES_SEED ?? 1);
+/** Lives in which the user is erased now and then. */
+const ERASED = Math.ceil(RUNS / 3);
 const STEPS = 40;
 
-const stepsOf = (world: LongLives, seed: number): readonly (readonly [number, () => unknown])[] => {
+const stepsOf = (
+  world: LongLives,
+  seed: number,
+  isErased: boolean,
+): readonly (readonly [number, () => unknown])[] => {
   const { chance } = world;
   const edits = fc.sample(ownEditArbitrary, { seed, numRuns: 4 * STEPS });
   const any = () => world.devices[chance.below(world.devices.length)] as LongLives['devices'][number];
-  const edit = () => any().edit(edits.pop() as (typeof edits)[number]);
+  const next = () => edits.pop() as (typeof edits)[number];
+  const edit = () => any().edit(next());
   return [
     [30, edit],
     [6, () => any().create()],
@@ -36,12 +43,14 @@ const stepsOf = (world: LongLives, seed: number): readonly (readonly [number, ()
     [3, () => world.restart(false)],
     [3, () => world.restart(true)],
     [3, () => world.agree()],
+    [isErased ? 4 : 0, () => world.erase()],
+    [isErased ? 10 : 0, () => world.haunt(next())],
   ];
 };
 
-async function faultsOf(seed: number): Promise<{ faults: string[]; rewrites: number }> {
+async function faultsOf(seed: number, isErased = false): Promise<{ faults: string[]; rewrites: number }> {
   const world = await LongLives.open(new Chance(seed));
-  const steps = stepsOf(world, seed);
+  const steps = stepsOf(world, seed, isErased);
   for (let step = 0; step < STEPS && world.faults.length === 0; step++) await world.chance.pick(steps)();
   await world.agree();
   await world.close();
@@ -67,6 +76,17 @@ test(
     }
     expect(faults).toEqual([]);
     expect(rewrites).toBeGreaterThan(RUNS / 2);
+  },
+  60_000 + 1_000 * RUNS,
+);
+
+test(
+  `[P7] [P10] nothing of before an erasure comes back, in ${ERASED} lives`,
+  async () => {
+    const faults: string[] = [];
+    for (let seed = FIRST; seed < FIRST + ERASED && faults.length < 10; seed++)
+      faults.push(...(await faultsOf(seed, true)).faults);
+    expect(faults).toEqual([]);
   },
   60_000 + 1_000 * RUNS,
 );

@@ -15,7 +15,7 @@ import { App, type Device, Json as JsonApp, NOTES, Plain, VISITS } from './devic
 import { durableClockOf, type Joined, type QueuedJson, type QueuedNative } from './hand-flushed.js';
 import { ManualClock } from './manual-clock.js';
 import { user } from './notes.js';
-import { duplicateIds, holds, type Path } from './random-edits.js';
+import { duplicateIds, holds, type OwnEdit, type Path } from './random-edits.js';
 import { viewOf } from './replicas.js';
 
 const DAY = 86_400_000;
@@ -48,7 +48,7 @@ export class LongLives implements Joined, AppServer {
   readonly clock = new ManualClock();
   readonly chance: Chance;
   readonly faults: unknown[] = [];
-  readonly devices: Device[];
+  devices: readonly Device[];
   store = new MemoryStore();
   registry!: DocumentRegistry; // set by open() before anybody gets hold of it
   followed!: FollowedDocument; // of the device that connects
@@ -56,6 +56,11 @@ export class LongLives implements Joined, AppServer {
   readonly #written = new Map<string, Written>();
   /** Records of which nothing may be left, and who deleted them. */
   readonly #deleted = new Map<string, Set<Device>>();
+  /** Of before an erasure, with what they had not sent. */
+  readonly #former: Device[] = [];
+  /** What stands there of them came back. */
+  readonly #erased = new Set<string>();
+  #isErasing = false;
   #lastPlain = 0;
   #ids = 1_000_000;
   #count = 0;
@@ -78,12 +83,48 @@ export class LongLives implements Joined, AppServer {
     await world.registry.plainVisitsSince();
     // From here on it is known for long enough that no plain device was there.
     world.clock.pass(YEAR);
-    const [first] = world.devices as [App];
+    await world.#begin();
+    return world;
+  }
+
+  async #begin(): Promise<void> {
+    const [first] = this.devices as readonly [App];
     await first.begin();
     for (const id of ['x', 'y']) await first.client.addData(VISITS, { id });
-    for (const device of world.devices.slice(1)) await device.begin();
-    await world.agree();
-    return world;
+    for (const device of this.devices.slice(1)) await device.begin();
+    await this.agree();
+  }
+
+  /** The user is erased, and begins anew with other devices; those of before may come again. */
+  async erase(): Promise<void> {
+    this.store.release();
+    this.#isErasing = true;
+    await this.registry.erase(this.user);
+    await this.settle();
+    this.#isErasing = false;
+    for (let value = 1; value <= this.#count; value++) this.#erased.add(`v${value}`);
+    this.#written.clear();
+    this.#deleted.clear();
+    this.#lastPlain = 0;
+    const kindOf = (device: Device): Kind =>
+      device instanceof App ? 'app' : device instanceof Plain ? 'plain' : 'json';
+    this.#former.push(...this.devices);
+    this.devices = this.devices.map((device) => new KINDS[kindOf(device)](this, `${device.name}n`));
+    await this.#begin();
+  }
+
+  /** A device of before an erasure comes, with an edit of its own where it had not heard of it. */
+  async haunt(edit: OwnEdit): Promise<void> {
+    const device = this.#former[this.chance.below(this.#former.length)];
+    if (device === undefined) return;
+    if (!device.isOnline) await device.edit(edit);
+    await device.comeOnline();
+    const before = this.faults.length;
+    await this.#stay([device]);
+    device.cut();
+    const isTold = (fault: unknown): boolean =>
+      fault instanceof Error && fault.message === `${device.name}: ERASED`;
+    this.faults.push(...this.faults.splice(before).filter((fault) => !isTold(fault)));
   }
 
   readonly now = (): number => {
@@ -113,7 +154,7 @@ export class LongLives implements Joined, AppServer {
       randomId: () => this.#ids++,
       onRewritten: () => this.#rewritten(),
       onHistoryDamaged: unexpected,
-      onFailed: (_, error) => unexpected(error),
+      onFailed: (_, error) => this.#isErasing || unexpected(error),
       onRebuilt: (_, cause) => unexpected(cause),
       onCompacted: () => {},
       onUnexpected: unexpected,
@@ -138,6 +179,9 @@ export class LongLives implements Joined, AppServer {
   }
 
   ended(error: SyncError, queued: QueuedNative | QueuedJson): void {
+    const isErased =
+      this.#isErasing || this.#former.some((each) => 'queued' in each && each.queued === queued);
+    if (error.code === 'ERASED' && isErased) return;
     const device = this.devices.find((each) => each instanceof Plain && each.queued === queued);
     if (error.code === 'REWRITTEN' && device instanceof Plain) device.isRefused = true;
     else this.faults.push(error);
@@ -148,7 +192,8 @@ export class LongLives implements Joined, AppServer {
   }
 
   wrote(author: Device, path: Path, value: string): void {
-    this.#written.set(path.join(' '), { author, path, value });
+    if (this.devices.includes(author)) this.#written.set(path.join(' '), { author, path, value });
+    else this.#erased.add(value);
   }
 
   /** What it wrote into records that others write, too, is not known to be there. */
@@ -215,7 +260,7 @@ export class LongLives implements Joined, AppServer {
   async restart(kill: boolean): Promise<void> {
     for (const device of this.devices) await device.makeSafe();
     if (!kill) this.store.release();
-    for (const device of this.devices) device.cut();
+    for (const device of [...this.#former, ...this.devices]) device.cut();
     if (!kill) await this.registry.flush();
     const before = this.store;
     this.registry.close();
@@ -265,6 +310,10 @@ export class LongLives implements Joined, AppServer {
       if (!holds(view as Json, path, value))
         this.faults.push(`${author.name} wrote ${value} to ${path.join('/')}: lost`);
     }
+    const shown = JSON.stringify(view).match(/(?<=")v\d+(?=")/g) ?? [];
+    this.faults.push(
+      ...shown.filter((value) => this.#erased.has(value)).map((value) => `${value} was erased`),
+    );
     for (const id of this.#deleted.keys())
       if (view[NOTES]?.[id] !== undefined) this.faults.push(`${id} was deleted`);
   }
@@ -274,7 +323,7 @@ export class LongLives implements Joined, AppServer {
   }
 
   async close(): Promise<void> {
-    for (const device of this.devices) await device.end();
+    for (const device of [...this.#former, ...this.devices]) await device.end();
     this.registry.close();
   }
 }
