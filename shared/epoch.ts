@@ -11,7 +11,7 @@ export interface Retired {
   readonly upTo: number;
   /**
    * What of that was not deleted in the end: the clock at which each run of it begins, and the one at which it ends.
-   * Null where that is not known any more: the document was written anew once more since.
+   * Null where that is not known any more: the document was written anew once more since, and was a large one.
    */
   readonly living: readonly number[] | null;
 }

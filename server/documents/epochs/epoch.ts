@@ -13,6 +13,9 @@ export type Former = Omit<EpochNote, 'retired'>;
 
 export const markOf = (stateVector: Uint8Array): number => crc32(stateVector);
 
+/** What was alive is known of all documents before while that takes no more than so many bytes, else of the last one. */
+const WITH_ALL_LIVING = 64 * 1024;
+
 /** Whether the document has anything of a client. */
 type Has = (client: number) => boolean;
 
@@ -30,13 +33,15 @@ export class Epoch {
 
   /** The one that begins when a document of these clients is rewritten. */
   static after(old: Epoch | null, clients: readonly Retired[], former: Former): Epoch {
-    const all = new Map<number, Retired>();
-    for (const each of old === null ? [] : decodeEpoch(old.encode(), false).retired)
-      all.set(each.client, each);
-    for (const each of clients) all.set(each.client, each);
-    const retired = [...all.values()].sort((one, two) => one.client - two.client);
-    const note = { ...former, retired };
-    return new Epoch(note, encodeEpoch(note));
+    const noteWith = (withLiving: boolean): [EpochNote, Uint8Array] => {
+      const before = old === null ? [] : decodeEpoch(old.encode(), withLiving).retired;
+      const all = new Map([...before, ...clients].map((each) => [each.client, each]));
+      const retired = [...all.values()].sort((one, two) => one.client - two.client);
+      const note = { ...former, retired };
+      return [note, encodeEpoch(note)];
+    };
+    const whole = noteWith(true);
+    return new Epoch(...(whole[1].length <= WITH_ALL_LIVING ? whole : noteWith(false)));
   }
 
   get retired(): Iterable<number> {

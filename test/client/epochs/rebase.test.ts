@@ -281,6 +281,25 @@ describe('[P10] what the server had got, and never said so', () => {
     expect(readCollection(doc, NOTES)).toEqual(readCollection(next, NOTES));
   });
 
+  test('over two rewrites: a deletion that had arrived before the first deletes nothing that was made anew since', () => {
+    const former = { revision: 0, mark: 0 };
+    const server = docOf(...madeOn(new Y.Doc(), [write({ x: 1 })]));
+    const begin = Y.encodeStateAsUpdate(server);
+    const [update = begin] = madeOn(docOf(begin), [drop()]);
+    Y.applyUpdate(server, update);
+    const second = rewritten(server, 7);
+    const first = Epoch.after(null, retiredIn(server), former);
+    madeOn(second, [write({ x: 2 })]);
+    const epoch = Epoch.after(first, retiredIn(second), former);
+    const rows = [
+      { number: 1, update: begin, isPending: false },
+      { number: 2, update, madeAt: 1_000, isPending: true },
+    ];
+    const { state, pending } = rebase(rows, Y.encodeStateAsUpdate(rewritten(second, 8)), epoch.encode());
+    expect(pending).toEqual([]);
+    expect(readCollection(docOf(state), NOTES)).toEqual([{ id: 'a', x: 2 }]);
+  });
+
   test('a deletion that had not arrived is made, also of what others changed', () => {
     const mine = [write({ x: 2 }), drop(), drop(b)];
     const { notes } = awayIn({ first: both, mine, arrived: 2, theirs: [write({ x: 9 }, b)] });

@@ -55,7 +55,7 @@ test('[P10] 50,000 clients take some 5 bytes each', () => {
   expect(epoch.encode().length).toBeLessThan(251_000);
 });
 
-test('[P10] it tells what had arrived of each client, and of the last document what was alive', () => {
+test('[P10] it tells what had arrived of each client, and what was alive of it', () => {
   const doc = new Y.Doc();
   const text = doc.getText('text');
   const write = (client: number, at: number, letters: string): void => {
@@ -73,8 +73,19 @@ test('[P10] it tells what had arrived of each client, and of the last document w
   ]);
   const second = Epoch.after(Epoch.decode(first.encode()), [{ client: 7, upTo: 1, living: [0, 1] }], FORMER);
   expect(decodeEpoch(second.encode()).retired).toEqual([
-    { client: 5, upTo: 6, living: null },
+    { client: 5, upTo: 6, living: [0, 1, 3, 6] },
     { client: 7, upTo: 1, living: [0, 1] },
-    { client: 2 ** 32 - 1, upTo: 3, living: null },
+    { client: 2 ** 32 - 1, upTo: 3, living: [0, 2] },
+  ]);
+});
+
+test('[P10] what was alive in documents before the last one is forgotten where it takes much room', () => {
+  const living = Array.from({ length: 80_000 }, (_, at) => 2 * at);
+  const first = Epoch.after(null, [{ client: 5, upTo: 200_000, living }], FORMER);
+  expect(decodeEpoch(first.encode()).retired[0]?.living).toHaveLength(80_000);
+  const second = Epoch.after(first, [{ client: 7, upTo: 1, living: [0, 1] }], FORMER);
+  expect(decodeEpoch(second.encode()).retired).toEqual([
+    { client: 5, upTo: 200_000, living: null },
+    { client: 7, upTo: 1, living: [0, 1] },
   ]);
 });
