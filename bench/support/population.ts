@@ -3,6 +3,7 @@ import { cp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import * as Y from 'yjs';
+import { copyFirst } from './copied-users.js';
 import { updateFrame } from './frames.js';
 import { JsonDevice } from './json-device.js';
 import { NativeDevice } from './native-device.js';
@@ -37,7 +38,8 @@ export function recordsIn(update: Uint8Array): number {
   return doc.getMap(COLLECTION).size;
 }
 
-export const userName = (index: number): string => `user-${index}`;
+/** All of one length. */
+export const userName = (index: number): string => `user-${String(index).padStart(5, '0')}`;
 
 /** Carries a task out for each index, a few at a time. */
 export async function forEachUser(users: number, task: (index: number) => Promise<void>): Promise<void> {
@@ -61,7 +63,8 @@ async function persist<T>(connect: () => Promise<T>): Promise<T> {
 }
 
 /**
- * A folder in which each user has the records, written by the server itself, which was closed in order.
+ * A folder in which each user has the records, written by the server itself, which was closed in order: those of the
+ * first user, and of the others as copies.
  *
  * @param visitors who was there before, and comes back
  */
@@ -73,16 +76,16 @@ export async function seedByServer(
 ): Promise<string> {
   const folder = await scope.folder();
   const server = await ServerProcess.start(program(folder)(null), scope);
-  const frame = updateFrame(CONTENT);
-  const store = async (index: number): Promise<void> => {
-    const device = new NativeDevice(nativeUrl(server.port, index), true);
-    await device.open();
-    await device.save(frame);
-    device.close();
-  };
-  await forEachUser(users, (index) => persist(() => store(index)));
-  if (visitors === 'JSON') (await connectAll('JSON', users, server.port)).leave();
+  const device = new NativeDevice(nativeUrl(server.port, 0), true);
+  await device.open();
+  await device.save(updateFrame(CONTENT));
+  device.close();
+  if (visitors === 'JSON') (await connectAll('JSON', 1, server.port)).leave();
   await server.close();
+  await copyFirst(
+    folder,
+    Array.from({ length: users }, (_, index) => userName(index)),
+  );
   return folder;
 }
 
@@ -100,8 +103,9 @@ export async function seedByLeveldb(
   // Loaded here: the server that only accepts reads this file, too, and needs no LevelDB.
   const { LeveldbPersistence } = await import('y-leveldb');
   const level = new LeveldbPersistence(folder);
-  for (const name of names) await level.storeUpdate(name, content);
+  await level.storeUpdate(names[0] as string, content);
   await level.destroy();
+  await copyFirst(folder, names);
   return folder;
 }
 

@@ -134,7 +134,7 @@ interface Starting {
 
 async function listening({ name, child, port, said }: Starting): Promise<void> {
   const deadline = Date.now() + START_TIMEOUT;
-  while (!(await takesConnections(port))) {
+  while (!(await takesConnections(port)) || (await isStarting(port))) {
     if (child.exitCode !== null || child.signalCode !== null || Date.now() > deadline)
       throw new Error(`The ${name} did not start.\n${said()}`);
     await sleep(50);
@@ -151,6 +151,14 @@ function takesConnections(port: number): Promise<boolean> {
     socket.once('connect', () => settle(true));
     socket.once('error', () => settle(false));
   });
+}
+
+/** Ours listens before its store is open, and says so; others know no such path. */
+async function isStarting(port: number): Promise<boolean> {
+  const url = `http://127.0.0.1:${port}/ready`;
+  const signal = AbortSignal.timeout(1_000);
+  const asked = await fetch(url, { headers: { connection: 'close' }, signal }).catch(() => null);
+  return asked?.status === 503;
 }
 
 async function freePort(): Promise<number> {
