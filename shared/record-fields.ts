@@ -20,18 +20,18 @@ export function fieldsProblem(
   maxDepth: number,
   knows: (name: string) => boolean = () => false,
 ): FieldsProblem | null {
-  const open: { value: Json; depth: number }[] = [{ value: document, depth: 1 }];
+  const open: { value: JsonObject | Json[]; depth: number }[] = [{ value: document, depth: 1 }];
   for (let at = open.pop(); at !== undefined; at = open.pop()) {
     const { value, depth } = at;
-    if (typeof value !== 'object' || value === null) continue;
     if (depth > maxDepth) {
       return { code: 'TOO_DEEP', message: `The document is nested deeper than ${maxDepth} levels.` };
     }
-    for (const [key, field] of Object.entries(value)) {
+    for (const key of Object.keys(value)) {
       const problem = Array.isArray(value) ? null : nameProblem(key);
       if (problem !== null && (isReservedName(key) || !knows(key)))
         return { code: 'INVALID_NAME', message: `A field name ${problem}.` };
-      open.push({ value: field, depth: depth + 1 });
+      const field = (value as JsonObject)[key];
+      if (typeof field === 'object' && field !== null) open.push({ value: field, depth: depth + 1 });
     }
   }
   return null;
@@ -44,7 +44,8 @@ export function wellFormed(value: Json): Json {
   if (typeof value !== 'object' || value === null) return value;
   const isList = Array.isArray(value);
   let changed: Json[] | JsonObject | null = null;
-  for (const [key, field] of Object.entries(value)) {
+  for (const key of Object.keys(value)) {
+    const field = (value as JsonObject)[key] as Json;
     const better = wellFormed(field);
     if (better === field) continue;
     changed ??= isList ? [...value] : { ...value };

@@ -126,7 +126,11 @@ function mergeObjects(
   { incoming: i, current: c, seen }: Versions<JsonObject>,
 ) {
   return withFields(i, c, (key) => {
-    const [at, mine, theirs] = [[...path, key], fieldOf(i, key), fieldOf(c, key)];
+    const mine = fieldOf(i, key);
+    const theirs = fieldOf(c, key);
+    // Nearly every field of a whole record; whatever was seen, nothing else could become of it.
+    if (equalityDeep(mine, theirs)) return theirs;
+    const at = [...path, key];
     if (mine === undefined && !write.knows(at)) return theirs;
     const before = seen.map((version) => fieldOf(version, key));
     return mergeValue(write, at, { incoming: mine, current: theirs, seen: before });
@@ -144,7 +148,7 @@ function mergeElements(write: WriteToMerge, path: Path, arrays: ArraysToMerge): 
 function withFields(i: JsonObject, c: JsonObject, mergeField: (key: string) => Value): JsonObject {
   const fields: [string, Json][] = [];
   let isChanged = false;
-  for (const key of new Set([...Object.keys(c), ...Object.keys(i)])) {
+  for (const key of [...Object.keys(c), ...Object.keys(i).filter((name) => !Object.hasOwn(c, name))]) {
     const value = mergeField(key);
     if (value !== undefined) fields.push([key, value]);
     isChanged ||= value !== fieldOf(c, key);

@@ -241,11 +241,14 @@ export class Pace<Message extends Outgoing> {
   #nextAt(): number {
     if (this.#fullSync !== null) return this.#quietAt;
     if (this.#bytes + this.#bytesAgain === 0) return Number.POSITIVE_INFINITY;
-    const times = [...this.#lanes.values()].map((lane) => {
-      if (lane.waiting.size > 0) return this.#freeAt(lane);
-      return lane.again.size > 0 ? this.#againAt(lane) : Number.POSITIVE_INFINITY;
-    });
-    return Math.min(...times);
+    let next = Number.POSITIVE_INFINITY;
+    for (const lane of this.#lanes.values()) next = Math.min(next, this.#nextOf(lane));
+    return next;
+  }
+
+  #nextOf(lane: Lane<Message>): number {
+    if (lane.waiting.size > 0) return this.#freeAt(lane);
+    return lane.again.size > 0 ? this.#againAt(lane) : Number.POSITIVE_INFINITY;
   }
 
   #laneOf(collection: CollectionName): Lane<Message> {
