@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ServerProcess } from '../support/server-process.js';
-import { PATIENCE } from '../support/wait.js';
+import { LATENESS, PATIENCE } from '../support/wait.js';
 import { Chance } from './chance.js';
 import { Household } from './household.js';
 import { read } from './http-writers.js';
@@ -45,8 +45,6 @@ const FOR_EVER = 600 * 1_000_000;
 const LONGEST_END = 10_000;
 /** What all that waits for the disk may take, in MB: the bound, and what goes with it. */
 const MOST_MEMORY = 250;
-/** A machine that is busy looks and tells later, in ms. */
-const LATENESS = Math.max(1_000, (PATIENCE - 15_000) / 10);
 
 /**
  * Syncs of the server hang under load. It has to say so, to tell whoever wrote, and to stay small; then the disk

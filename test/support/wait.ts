@@ -1,6 +1,9 @@
 /** How long a test waits for what has to happen, in ms; a machine that is busy otherwise may need more. */
 export const PATIENCE = Number(process.env.TEST_PATIENCE ?? 15_000);
 
+/** By so much what a rule bounds may seem longer where the machine is busy and looks late, in ms. */
+export const LATENESS = Math.max(1_000, (PATIENCE - 15_000) / 10);
+
 /** Rejects with the sentence of `what` when the promise takes longer than `ms`. */
 export function inTime<T>(promise: Promise<T>, what: () => string, ms = PATIENCE): Promise<T> {
   let timer: NodeJS.Timeout | undefined;

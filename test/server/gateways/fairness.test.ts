@@ -3,6 +3,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import type { JsonDevice } from '../../support/devices/json-device.js';
 import { ServerProcess } from '../../support/server-process.js';
 import { useJson } from '../../support/use.js';
+import { LATENESS } from '../../support/wait.js';
 
 const SOCKETS = 10;
 const MESSAGES = 300;
@@ -70,7 +71,8 @@ test('[S O4] SIGTERM while a user floods: it ends within 10 s, and nothing that 
   await devices[0]?.until(() => acknowledged(devices) > 100);
   const began = Date.now();
   const { code } = await server.stop();
-  expect([code, Date.now() - began < 10_000]).toEqual([0, true]);
+  expect(code).toBe(0);
+  expect(Date.now() - began).toBeLessThan(10_000 + LATENESS);
   const acks = devices.map((device) => device.of('ACK').length);
   await server.restart();
   const fresh = await useJson(server, 'anna', 'fresh');
