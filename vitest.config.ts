@@ -7,22 +7,21 @@ import { PATIENCE } from './test/support/wait.js';
 
 /** Those that take longest start first, so that none of them runs on alone at the end. */
 const LONGEST = [
+  'pending-model',
+  'test/kill',
+  'legacy-model',
   'phone-day',
   'client/kill',
-  'test/kill',
+  'convergence',
+  'gateways/overload',
   'commands',
   'browser/looks',
   'docs/readme-walk',
   'browser/plays',
   'store/erasure',
   'browser/faults',
-  'convergence',
   'browser/demo',
-  'legacy-model',
   'power-cut',
-  'pending-model',
-  'pending-runs',
-  'test/moved-elements',
   'test/later-wins',
   'gateways/fairness',
   'gateways/slow-line',
@@ -70,17 +69,28 @@ const lanesOf = (mode: string): readonly Lane[] => {
   return LANES.filter((lane) => lane === mode);
 };
 
-const projects = [
+/** Of the random runs of models `npm test` makes so many; all of them are a step of `.ci/run`: `--mode model`. */
+const MODELS_SHARE = process.env.TEST_SHARE ?? '0.25';
+
+const projects: readonly {
+  readonly name: string;
+  readonly lanes: readonly Lane[];
+  readonly isolate?: boolean;
+  readonly globalSetup?: string;
+  readonly share?: string;
+}[] = [
   { name: 'shared', lanes: SHARING, isolate: false },
   { name: 'apart', lanes: APART },
+  { name: 'models', lanes: ['model'], share: MODELS_SHARE },
   { name: 'postgres', lanes: ['postgres'], globalSetup: 'test/support/postgres-server.ts' },
-] as const;
+];
 
 const projectsOf = (mode: string) =>
   projects
-    .map(({ lanes, ...test }) => ({
+    .map(({ lanes, share, ...test }) => ({
       ...test,
       include: filesIn(lanes.filter((lane) => lanesOf(mode).includes(lane))),
+      ...(share !== undefined && mode === 'test' && { env: { TEST_SHARE: share } }),
     }))
     .filter(({ include }) => include.length > 0)
     .map((test) => ({ extends: true as const, test }));

@@ -27,16 +27,17 @@ import {
   type Path,
 } from './support/random-edits.js';
 import { client, jsonOfDoc, Server, unnamedDoc, viewOf } from './support/replicas.js';
+import { runs } from './support/runs.js';
 import { startServer } from './support/server.js';
 import { PATIENCE } from './support/wait.js';
 
 /** Runs per property; more by hand: `CONVERGENCE_RUNS=20000 npx vitest run test/convergence.test.ts`. */
-const RUNS = Number(process.env.CONVERGENCE_RUNS ?? 1_000);
+const RUNS = Number(process.env.CONVERGENCE_RUNS ?? runs(500));
 /** The same cases in each run; others by hand, with `CONVERGENCE_SEED=2`. */
 const SEED = Number(process.env.CONVERGENCE_SEED ?? 1);
 /** On a busy machine, 100 runs of what takes longest took 6 to 17 s. */
 const TIMEOUT = 30_000 + 150 * RUNS;
-const options = (runs = RUNS) => ({ numRuns: runs, seed: SEED });
+const options = (numRuns = RUNS) => ({ numRuns, seed: SEED });
 
 const MOVES = [
   'send',
@@ -225,7 +226,7 @@ async function runOwnEdits(setup: Setup, steps: readonly Step<OwnEdit>[]): Promi
 test('[D4] what a device wrote into a record that others created apart is never lost', async () => {
   await fc.assert(
     fc.asyncProperty(setupArbitrary(0), stepsOf(ownEditArbitrary, 40), telling(runOwnEdits)),
-    options(RUNS / 2),
+    options(Math.ceil(RUNS / 2)),
   );
 }, 120_000);
 
@@ -275,7 +276,7 @@ const movingArbitrary = fc.tuple(ownEditArbitrary, fc.nat(2), fc.boolean()).map(
 test('[D3] what a device writes into an element that others move is never lost', async () => {
   await fc.assert(
     fc.asyncProperty(setupArbitrary(0), stepsOf(movingArbitrary, 40), telling(runMoves)),
-    options(RUNS / 2),
+    options(Math.ceil(RUNS / 2)),
   );
 }, 120_000);
 
@@ -400,7 +401,7 @@ function runCreations({ authors, orders }: Creations): void {
 test(
   '[D4] the same creations and late edits come to the same result in every order of arrival',
   () => {
-    fc.assert(fc.property(creationsArbitrary, runCreations), options(RUNS / 2));
+    fc.assert(fc.property(creationsArbitrary, runCreations), options(Math.ceil(RUNS / 2)));
   },
   TIMEOUT,
 );
@@ -481,7 +482,7 @@ const removalArbitrary = fc.tuple(ownEditArbitrary, fc.boolean()).map(([edit, re
 test('[D4] a field that was removed and not written again is not brought back by a union', async () => {
   await fc.assert(
     fc.asyncProperty(setupArbitrary(0), stepsOf(removalArbitrary, 40), telling(runRemovals)),
-    options(RUNS / 2),
+    options(Math.ceil(RUNS / 2)),
   );
 }, 120_000);
 
@@ -748,7 +749,7 @@ test('[D4] the union is a pure function: applied again to the same maps, it chan
       }
       expect(Y.encodeStateVector(doc)).toEqual(before);
     }),
-    options(RUNS / 2),
+    options(Math.ceil(RUNS / 2)),
   );
 });
 

@@ -5,9 +5,10 @@
 import fc from 'fast-check';
 import { test } from 'vitest';
 import { LaterWorld, type PartySetup, PLACES, type Place } from './support/later-world.js';
+import { runs } from './support/runs.js';
 
 /** Runs per property; more by hand: `LATER_MODEL_RUNS=20000 npx vitest run test/later-model.test.ts`. */
-const RUNS = Number(process.env.LATER_MODEL_RUNS ?? 200);
+const RUNS = Number(process.env.LATER_MODEL_RUNS ?? runs(200));
 const SEED = Number(process.env.LATER_MODEL_SEED ?? 1);
 
 const WEIGHTS = {

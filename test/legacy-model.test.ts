@@ -18,9 +18,10 @@ import {
   toldOf,
 } from './support/legacy-steps.js';
 import type { AppSetup, Change } from './support/legacy-world.js';
+import { runs } from './support/runs.js';
 
 /** Runs per property; more by hand: `MODEL_RUNS=20000 npx vitest run test/legacy-model.test.ts`. */
-const RUNS = Number(process.env.MODEL_RUNS ?? 200);
+const RUNS = Number(process.env.MODEL_RUNS ?? runs(200));
 
 /** A failed run ends in two lines that make a test of their own. */
 async function telling(

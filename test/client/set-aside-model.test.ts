@@ -11,6 +11,7 @@ import { type RecordWrite, writeAgain } from '../../client/records/record-write.
 import { without } from '../../client/refused/set-aside.js';
 import type { CollectionName, RecordId } from '../../shared/names.js';
 import { assignRecord, readRecord, recordMap, writeRecord } from '../../shared/records.js';
+import { runs } from '../support/runs.js';
 
 const NOTES = 'notes' as CollectionName;
 const IDS = ['a', 'b', 'c'] as RecordId[];
@@ -170,6 +171,6 @@ test('[C11] whatever is refused, nothing is lost, and the device shows what the 
             expect.arrayContaining([...fields].filter((name) => name in record)),
           );
     }),
-    { numRuns: Number(process.env.MODEL_RUNS ?? 300) },
+    { numRuns: Number(process.env.MODEL_RUNS ?? runs(300)) },
   );
 });

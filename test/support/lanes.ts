@@ -7,9 +7,9 @@ import { posix } from 'node:path';
 
 /** Their files share processes: to load everything anew costs more than most of them. */
 export const SHARING = ['unit', 'store', 'net', 'process'] as const;
-/** Their files have a process each: they need it as it began, or fill it with what they did. */
-export const APART = ['early', 'browser', 'model'] as const;
-export const LANES = [...SHARING, ...APART, 'postgres'] as const;
+/** Their files have a process each: they need it as it began. */
+export const APART = ['early', 'browser'] as const;
+export const LANES = [...SHARING, ...APART, 'model', 'postgres'] as const;
 export type Lane = (typeof LANES)[number];
 
 /** The first that fits: a PostgreSQL; random worlds; a browser; other processes; sockets; LevelDB. */
@@ -23,7 +23,7 @@ const NEEDS: readonly [Lane, RegExp][] = [
   ],
 ];
 const POSTGRES = 'test/support/postgres.ts';
-const MODELS = /-model\.test\.ts$|\/(convergence|long-lives|phone-day)\.test\.ts$/;
+const MODELS = /-model\.test\.ts$|\/(convergence|long-lives|pending-runs)\.test\.ts$/;
 const IMPORT = /\b(?:from|import)\s*\(?\s*['"]([^'"]+)['"]/g;
 
 const needed = new Map<string, ReadonlySet<string>>();
