@@ -12,6 +12,7 @@ import { BreakableStorage } from '../support/breakable-storage.js';
 import { closeClients, synced, testClient } from '../support/devices/test-client.js';
 import { FaultyNetwork } from '../support/faulty-network.js';
 import { type ForeignAnswer, ForeignServer, foreignAnswer } from '../support/foreign-server.js';
+import { runs } from '../support/runs.js';
 import { ServerProcess } from '../support/server-process.js';
 import { PATIENCE, Watched } from '../support/wait.js';
 
@@ -19,7 +20,7 @@ import { PATIENCE, Watched } from '../support/wait.js';
 const { MODEL_SEED, MODEL_RUNS } = process.env;
 const SEEDS =
   MODEL_SEED === undefined && MODEL_RUNS === undefined
-    ? [1, 2, 3, 6]
+    ? [1, 2, 3, 6].slice(0, runs(4))
     : Array.from({ length: Number(MODEL_RUNS ?? 1) }, (_, i) => Number(MODEL_SEED ?? 1) + i);
 const STEPS = 120;
 /** No server of this test takes it. */
