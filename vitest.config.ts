@@ -123,6 +123,7 @@ export default defineConfig(({ mode }) => ({
     sequence: { sequencer: LongestFirst },
     testTimeout: 2 * PATIENCE,
     hookTimeout: 2 * PATIENCE,
+    expect: { poll: { timeout: PATIENCE } },
     projects: [...projectsOf(mode), ...(mode === 'test' ? beside : [])],
   },
 }));
