@@ -6,6 +6,7 @@ import type { Log } from '../log.js';
 import { PACKAGE_FOLDER } from '../package-folder.js';
 import type { Store } from '../store/store.js';
 import { backUp, type NewBackup } from './backup.js';
+import { RESTORED } from './restore.js';
 import { removeStaleScratch } from './scratch.js';
 
 /** The note in the store. */
@@ -42,6 +43,7 @@ interface BackupsOptions {
 export class Backups {
   readonly #options: BackupsOptions;
   #last: number | null = null;
+  #restoredAt: number | null = null;
   #running: Promise<unknown> = Promise.resolve();
 
   constructor(options: BackupsOptions) {
@@ -53,10 +55,17 @@ export class Backups {
     return this.#last;
   }
 
+  /** When the database was made of a backup, in ms since 1970; null where it was not. */
+  get restoredAt(): number | null {
+    return this.#restoredAt;
+  }
+
   async open(): Promise<void> {
     await removeStaleScratch(this.#options.now());
     const noted = await this.#options.store.note(LAST_BACKUP);
     this.#last = noted && Date.parse(Buffer.from(noted).toString());
+    const restored = await this.#options.store.note(RESTORED);
+    this.#restoredAt = restored && Date.parse(Buffer.from(restored).toString());
   }
 
   /** Resolves once it is whole and on disk. */

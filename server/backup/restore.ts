@@ -44,6 +44,9 @@ export interface Restored {
   readonly replaced: string | null;
 }
 
+/** The note in the store that says when it was made of a backup. */
+export const RESTORED = 'restored';
+
 const refused = (sentence: string, cause?: unknown): SyncError =>
   new SyncError('BACKUP_FAILED', sentence, { cause });
 
@@ -83,7 +86,7 @@ async function makeAndMove(task: RestoreTask): Promise<Restored> {
 
 /** Makes the database of a backup in an empty folder, erased in it who is erased elsewhere, and looks at all of it. */
 export async function makeFrom(
-  { backup, keys }: Pick<RestoreTask, 'backup' | 'keys'>,
+  { backup, keys, now }: Pick<RestoreTask, 'backup' | 'keys' | 'now'>,
   folder: string,
   erasures: Erasures,
 ): Promise<Omit<Restored, 'replaced' | 'knownBy'>> {
@@ -93,6 +96,7 @@ export async function makeFrom(
     const users = await store.allUsers();
     const damaged: string[] = [];
     for (const user of users) await store.check(user).catch(() => damaged.push(user));
+    await store.setNote(RESTORED, Buffer.from(new Date(now()).toISOString()));
     return { users: users.length, damaged, erased };
   } finally {
     await store.close();

@@ -87,7 +87,7 @@ async function tryOut(folder: string, config: Config): Promise<Outcome> {
   await removeStaleScratch(Date.now());
   const beside = await mkdtemp(join(tmpdir(), 'telemed-sync-restore-'));
   try {
-    const made = await makeFrom(task, join(beside, 'data'), new Map());
+    const made = await makeFrom({ ...task, now: Date.now }, join(beside, 'data'), new Map());
     const said = `${made.users} users could be restored as of ${task.backup.manifest.createdAt}; nothing was changed.`;
     return outcome(made, said);
   } finally {

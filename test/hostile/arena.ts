@@ -1,11 +1,11 @@
 /** The built server as a process, watched from inside, with somebody else at work beside whoever attacks it. */
-import { readFileSync } from 'node:fs';
 import { expect } from 'vitest';
 import { encodeExchange } from '../../server/protocol/exchange.js';
 import { messages } from '../../server/protocol/yjs.js';
 import type { Collections, JsonRecord } from '../../shared/json.js';
 import { RawNative } from '../support/devices/raw-native.js';
 import { ServerProcess } from '../support/server-process.js';
+import { threadTimes } from '../support/thread-times.js';
 import { inTime } from '../support/wait.js';
 
 /** Time that the event loop may be busy in one go, in ms, and memory that what is refused may leave, in MiB. */
@@ -244,20 +244,12 @@ export class Arena {
  */
 async function waitFor({ pid = 0 }: ServerProcess, raw: RawNative, n: number): Promise<Wait> {
   const began = performance.now();
-  const [before, own] = [threadTimes(pid), threadTimes(process.pid)];
+  const [before, own] = [threadTimes(pid), threadTimes()];
   raw.send(messages.checkpoint(n));
   await raw.next('checkpoint');
   const after = threadTimes(pid);
-  const queued = after.queued - before.queued + threadTimes(process.pid).queued - own.queued;
+  const queued = after.queued - before.queued + threadTimes().queued - own.queued;
   return { waited: performance.now() - began - queued, worked: after.worked - before.worked };
-}
-
-/** The ms that the first thread of a process has worked, and those that it had to wait for a processor. */
-function threadTimes(pid: number): { readonly worked: number; readonly queued: number } {
-  const [worked = 0, queued = 0] = readFileSync(`/proc/${pid}/task/${pid}/schedstat`, 'latin1')
-    .split(' ')
-    .map((nanoseconds) => Number(nanoseconds) / 1e6);
-  return { worked, queued };
 }
 
 const byId = (a: JsonRecord, b: JsonRecord): number => (String(a.id) < String(b.id) ? -1 : 1);

@@ -163,7 +163,7 @@ export class Practice {
       hops: null,
       random: () => 0,
       restoreUser: () => Promise.reject(new Error('not here')),
-      backups: { lastAt: null, make: () => Promise.reject(new Error('not here')) },
+      backups: { lastAt: null, restoredAt: null, make: () => Promise.reject(new Error('not here')) },
       get registry() {
         return practice.#registry;
       },

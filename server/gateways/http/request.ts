@@ -25,6 +25,8 @@ import { appIn, asksForEpochIn, deviceInHeader, invalidUser, unsentIn } from '..
 interface BackupsOf {
   /** When the last good one was made, in ms since 1970; null where none is known of. */
   readonly lastAt: number | null;
+  /** When the database was made of one, in ms since 1970; null where it was not. */
+  readonly restoredAt: number | null;
   /** @param keep how many stay; all where it is left out */
   make(into: string, keep: number | undefined): Promise<object>;
 }

@@ -48,11 +48,7 @@ export async function openDatabase(folder: string): Promise<Database> {
 async function inspect(folder: string): Promise<boolean> {
   const files = (await listFolder(folder)).filter((file) => !NO_DATA.test(file));
   if (files.every((file) => UNFINISHED.test(file))) return true;
-  if (!files.includes('CURRENT') && files.some((file) => RESTORE_FOLDERS.includes(file))) {
-    throw unavailable(
-      `A restore into ${folder} is under way or was cut off: wait for it, or run the same \`telemed-sync restore\` again.`,
-    );
-  }
+  mustNotBeMoving(folder, files);
   if (!files.some((file) => DATABASE_FILE.test(file))) {
     throw unavailable(`The folder ${folder} holds other files but no database; name an empty folder.`);
   }
@@ -70,6 +66,14 @@ async function inspect(folder: string): Promise<boolean> {
   }
   checkLogs(folder, logs, oldestLog(manifest));
   return false;
+}
+
+/** Of what lies there then, half is of one database and half of another. */
+function mustNotBeMoving(folder: string, files: readonly string[]): void {
+  if (files.includes('CURRENT') || !files.some((file) => RESTORE_FOLDERS.includes(file))) return;
+  throw unavailable(
+    `A restore into ${folder} is under way or was cut off: wait for it, or run the same \`telemed-sync restore\` again.`,
+  );
 }
 
 async function listFolder(folder: string): Promise<string[]> {
@@ -189,6 +193,7 @@ export async function repairDatabase(folder: string): Promise<void> {
   if (!(await hasDatabase(folder))) {
     throw unavailable(`The folder ${folder} holds no database; there is nothing to repair.`);
   }
+  mustNotBeMoving(folder, await listFolder(folder));
   if (await isLocked(folder)) throw locked(folder);
   await ClassicLevel.repair(folder);
 }

@@ -12,7 +12,6 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { join } from 'node:path';
-import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { SYSTEM_TIME } from '../../../server/clock.js';
 import { collectingLog } from '../../../server/log.js';
@@ -23,6 +22,7 @@ import type { UserId } from '../../../shared/names.js';
 import { command, documentHash, documentsIn, NOBODY_ERASED, useRoom } from '../../support/backups.js';
 import { findInFiles } from '../../support/raw-files.js';
 import type { TestServer } from '../../support/server.js';
+import { threadTimes } from '../../support/thread-times.js';
 import { bearer } from '../../support/tokens.js';
 import { useJson, useNative, useServer } from '../../support/use.js';
 import { withoutRoot } from '../../support/without-root.js';
@@ -186,7 +186,7 @@ describe('a backup of a server that runs', () => {
     expect(await command(['backup', 'verify', folder])).toMatchObject({ code: 0 });
   });
 
-  test('[P11] keeps nobody waiting for more than 50 ms', async () => {
+  test.runIf(process.platform === 'linux')('[P11] keeps nobody waiting for more than 50 ms', async () => {
     const store = await LevelStore.open({ folder: data });
     for (let index = 0; index < 40; index += 1) {
       const user = `user-${index}` as UserId;
@@ -194,13 +194,24 @@ describe('a backup of a server that runs', () => {
       await store.setNote(`filler-${index}`, Buffer.alloc(500_000, index));
     }
     const server = await useServer({ DATA_DIR: data, ADMIN_TOKEN }, { store });
-    const delay = monitorEventLoopDelay({ resolution: 1 });
-    delay.enable();
-    await made(server);
-    delay.disable();
-    expect(delay.percentile(99) / 1e6).toBeLessThan(50);
+    expect(await longestTurn(() => made(server))).toBeLessThan(50);
   });
 });
+
+/** How long the longest turn of the event loop worked until it is done, in ms of CPU. */
+async function longestTurn(act: () => Promise<unknown>): Promise<number> {
+  let [longest, last, isDone] = [0, threadTimes().worked, false];
+  const look = (): void => {
+    const now = threadTimes().worked;
+    longest = Math.max(longest, now - last);
+    last = now;
+    if (!isDone) setImmediate(look);
+  };
+  setImmediate(look);
+  await act();
+  isDone = true;
+  return longest;
+}
 
 describe('a backup of a server that is stopped', () => {
   test('[P11] is the same; without a database there is none', async () => {

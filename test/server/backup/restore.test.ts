@@ -1,5 +1,5 @@
 /** What comes after a restore: who was erased, what devices bring, who gets in, and what a server writes. */
-import { readdirSync, readlinkSync } from 'node:fs';
+import { existsSync, readdirSync, readlinkSync } from 'node:fs';
 import { chmod, cp, mkdir, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
@@ -285,6 +285,20 @@ describe('[P11] after a restore', () => {
     await expect.poll(records, { timeout: PATIENCE }).toEqual(all);
   });
 
+  test('the operator is told when that was, and which devices have been back since', async () => {
+    const folder = await backedUp();
+    await restore(folder, '--replace');
+    const server = await start();
+    await useNative(server, 'anna', 'phone');
+    const asked = await fetch(`${server.url}/admin/api/users/anna/devices`, { headers: bearer(ADMIN_TOKEN) });
+    const { restoredAt, devices } = (await asked.json()) as {
+      restoredAt: number;
+      devices: { device: string; at: number }[];
+    };
+    const back = devices.filter(({ at }) => at > restoredAt).map(({ device }) => device);
+    expect([back, devices.length]).toEqual([['phone'], 3]);
+  });
+
   test('[P6] the server writes with Yjs ids that it did not have after the backup', async () => {
     const idsOf = async (server: TestServer) => {
       const device = await useNative(server, 'anna', 'reader');
@@ -437,6 +451,34 @@ describe('[P11] a restore that was cut off', () => {
   );
 });
 
+test('[P11] a restore that ends when the old database is let go is completed, and no server or repair takes it', async () => {
+  const folder = await backedUp();
+  const whole = await documentsIn(data);
+  const server = await start();
+  await write(server, 'cleo', 'c', 'note of cleo');
+  await server.app.close();
+  const old = await documentsIn(data);
+  const task = {
+    backup: await verify(folder),
+    dataDir: data,
+    keys: undefined,
+    replace: true,
+    eraseMore: null,
+  };
+  const now = () => {
+    if (!existsSync(join(data, 'CURRENT'))) throw new Error('killed');
+    return Date.now();
+  };
+  await expect(restoreWhole({ ...task, now })).rejects.toThrow('killed');
+  const cut = 'is under way or was cut off: wait for it, or run the same `telemed-sync restore` again';
+  await expect(startServer({ DATA_DIR: data })).rejects.toThrow(cut);
+  expect(await command(['repair', data])).toMatchObject({ code: 1, out: expect.stringContaining(cut) });
+  expect((await restore(folder)).data).toEqual({ completed: true });
+  expect(await documentsIn(data)).toEqual(whole);
+  const [replaced = ''] = (await readdir(data)).filter((name) => name.startsWith('replaced-'));
+  expect(await documentsIn(join(data, replaced))).toEqual(old);
+});
+
 describe('[P11] restores at once', () => {
   test('the second says that there is another, and the database is that of the first', async () => {
     const folder = await backedUp();
@@ -496,7 +538,7 @@ test.runIf(process.platform === 'linux')(
       eraseMore: null,
     };
     const now = () => {
-      open.push(filesOpenIn(data));
+      if (!existsSync(join(data, 'CURRENT'))) open.push(filesOpenIn(data));
       return Date.now();
     };
     await restoreWhole({ ...task, now });

@@ -17,7 +17,7 @@ export async function sendDevices(
   request: Request,
   response: Response,
 ): Promise<void> {
-  const { operator, registry, now } = options;
+  const { operator, registry, now, backups } = options;
   const user = userOf(request);
   const seen = await registry.seen.of(user);
   const revision = await revisionOf(options, user);
@@ -27,6 +27,7 @@ export async function sendDevices(
     user,
     revision,
     now: now(),
+    restoredAt: backups.restoredAt,
     limit: MOST_DEVICES,
     devices: first,
   });
