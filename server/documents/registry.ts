@@ -308,7 +308,7 @@ export class DocumentRegistry {
     const loading = this.#options.store.load(user).then(async (stored) => {
       const document = new UserDocument(user, stored, {
         ...this.#options,
-        ids: (epoch) => this.#ids.of(user, epoch),
+        ids: (epoch, erased = null) => this.#ids.of(user, epoch, erased),
         scratch: this.#scratch,
         slices: this.#slices,
         devices: this.#followed.devices(user),

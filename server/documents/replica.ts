@@ -39,7 +39,7 @@ export interface ServerClientIds {
 }
 
 export interface ReplicaOptions {
-  readonly ids: (epoch: Epoch | null) => ServerClientIds;
+  readonly ids: (epoch: Epoch | null, erased?: Tombstone | null) => ServerClientIds;
   readonly now: () => number;
   /** Where the clock may be wrong. */
   readonly times?: KeptTimes;
@@ -184,13 +184,17 @@ export class Replica {
     return { kind: cost.judge(update.length, scan), update, overlaps, isContested, isAllNew, isPlain: false };
   }
 
+  get #ids(): ServerClientIds {
+    return this.#options.ids(this.epoch, this.erased);
+  }
+
   #isPlain(update: Uint8Array): boolean {
     const { maxStructs = LIMITLESS, maxDeleteRanges = LIMITLESS } = this.#options;
     // All that an epoch could refuse is of clients that the document does not have.
     if (this.erased !== null) return false;
     const author = plainAuthor(this.doc, update, Math.min(maxStructs, maxDeleteRanges));
     if (author === null) return false;
-    const { writes, unions } = this.#options.ids(this.epoch);
+    const { writes, unions } = this.#ids;
     return author !== writes && author !== unions;
   }
 
@@ -242,7 +246,7 @@ export class Replica {
 
   /** What the server writes under its own ids no client can know before the server has it: it would be forged. */
   #refuseOwnIds({ ranges }: UpdateScan): void {
-    const { writes, unions } = this.#options.ids(this.epoch);
+    const { writes, unions } = this.#ids;
     const forged = ranges.some(
       ({ client, to }) => (client === writes || client === unions) && to > this.#state(client),
     );
@@ -302,7 +306,7 @@ export class Replica {
       this.#lost = lostImages(lost, (key) => this.images.get(key));
       return () => {
         try {
-          this.#encoded(() => write(this.#options.ids(this.epoch).unions));
+          this.#encoded(() => write(this.#ids.unions));
         } catch (cause) {
           fail(cause);
         }
@@ -315,7 +319,7 @@ export class Replica {
   /** Writes on behalf of a device that speaks JSON, which sees everything that the document has. */
   write(change: (doc: Y.Doc) => void): Written {
     this.images.complete();
-    this.doc.clientID = this.#options.ids(this.epoch).writes;
+    this.doc.clientID = this.#ids.writes;
     this.#onTransaction = (transaction) => {
       this.#onTransaction = null;
       this.#conflicts.unifier.note(transaction);

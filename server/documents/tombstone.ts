@@ -88,6 +88,11 @@ export class Tombstone {
     return revision < this.content.revision;
   }
 
+  /** Whether the erased documents had something of this client. */
+  retires(client: number): boolean {
+    return this.content.clients.has(client);
+  }
+
   /** Refuses an update that has, deletes or builds on something of the erased clients. */
   checkUpdate({ ranges, needs }: Pick<UpdateScan, 'ranges' | 'needs'>): void {
     this.#checkClients(ranges.map(({ client }) => client));
@@ -100,7 +105,7 @@ export class Tombstone {
   }
 
   #checkClients(clients: Iterable<number>): void {
-    for (const client of clients) if (this.content.clients.has(client)) throw new SyncError('ERASED');
+    for (const client of clients) if (this.retires(client)) throw new SyncError('ERASED');
   }
 
   /**

@@ -2,14 +2,18 @@
 import type { UserId } from '../../../shared/names.js';
 import type { Store } from '../../store/store.js';
 import type { ServerClientIds } from '../replica.js';
+import type { Tombstone } from '../tombstone.js';
 import type { Epoch } from './epoch.js';
+
+/** What tells of the documents before: nobody may write with their ids any more. */
+type Former = readonly [epoch: Epoch | null, erased: Tombstone | null];
 
 export class ServerIds {
   readonly #store: Pick<Store, 'generation'>;
   readonly #randomId: () => number;
   #generation = -1;
   #common: ServerClientIds | null = null;
-  /** Of documents in whose epoch the common ones are retired. */
+  /** Of documents for which the common ones are retired: by a rewrite, or an erasure by another server of the store. */
   readonly #own = new Map<UserId, ServerClientIds>();
 
   constructor(store: Pick<Store, 'generation'>, randomId: () => number) {
@@ -18,12 +22,12 @@ export class ServerIds {
   }
 
   /** Fresh for each start and each reopen of the store, and the same for all documents where they can be (P6). */
-  of(user: UserId, epoch: Epoch | null): ServerClientIds {
+  of(user: UserId, ...former: Former): ServerClientIds {
     if (this.#generation !== this.#store.generation) this.redraw();
     this.#common ??= this.#draw();
-    if (!isRetired(this.#common, epoch)) return this.#common;
+    if (!isRetired(this.#common, former)) return this.#common;
     let own = this.#own.get(user) ?? this.#draw();
-    while (isRetired(own, epoch)) own = this.#draw();
+    while (isRetired(own, former)) own = this.#draw();
     this.#own.set(user, own);
     return own;
   }
@@ -40,5 +44,5 @@ export class ServerIds {
   }
 }
 
-const isRetired = ({ writes, unions }: ServerClientIds, epoch: Epoch | null): boolean =>
-  epoch !== null && (epoch.retires(writes) || epoch.retires(unions));
+const isRetired = ({ writes, unions }: ServerClientIds, former: Former): boolean =>
+  former.some((each) => each?.retires(writes) || each?.retires(unions));

@@ -6,15 +6,16 @@ import { moved } from './moved.js';
 import type { Claim } from './plan.js';
 import { ERASE, ERASING, STILL_ERASING, WIPE, WIPED } from './statements.js';
 
-/** From here on the document is empty, whatever becomes of this node. */
+/** From here on the document is empty, whatever becomes of this node; returns its claim of the new one. */
 export async function eraseNow(
   connection: Connection,
   { user, node, tombstone }: { user: UserId; node: number; tombstone: Uint8Array },
   { doc, claim }: Claim,
-): Promise<void> {
+): Promise<Claim> {
   const values = [node, doc, claim, seal(tombstone, tombstoneKey(user))];
-  const erased = await connection.read({ text: ERASE, values });
-  if (erased.length === 0) throw moved();
+  const [erased] = await connection.read({ text: ERASE, values });
+  if (erased === undefined) throw moved();
+  return { doc: Number(erased.doc), claim };
 }
 
 /** Resolves when no row of it is left. */

@@ -4,7 +4,7 @@ import type { Vaults } from '../encryption/vault.js';
 import { EMPTY_ROW } from '../format.js';
 import type { Owner } from '../store.js';
 import { moved } from './moved.js';
-import type { Held } from './plan.js';
+import type { Claim, Held } from './plan.js';
 import { type DocumentRow, type Found, foundIn, rowOf, vaultOf } from './reading.js';
 import type { Session } from './session.js';
 import { CLAIM, KEPT, OWNER, RELEASE } from './statements.js';
@@ -107,8 +107,11 @@ export class Owned {
       const held = this.#held.get(user);
       if (held === undefined || held.isLoaded) return;
       this.#held.delete(user);
-      const values = [held.doc, held.claim];
-      await this.#session.connection.read({ name: 'release', text: RELEASE, values });
+      await this.disown(held);
     });
+  }
+
+  async disown({ doc, claim }: Claim): Promise<void> {
+    await this.#session.connection.read({ name: 'release', text: RELEASE, values: [doc, claim] });
   }
 }

@@ -302,8 +302,10 @@ export class PostgresStore implements Store {
     this.#owned.drop(user); // of a load that was under way
     await this.#options.beforeWrite?.();
     const claim = await this.#owned.claim(user);
-    await eraseNow(this.#session.connection, { user, node: this.#session.node.id, tombstone }, claim);
-    await wipe(this.#session.connection, claim.doc);
+    const { connection, node } = this.#session;
+    const anew = await eraseNow(connection, { user, node: node.id, tombstone }, claim);
+    await this.#owned.disown(anew); // whoever asks next may have the user
+    await wipe(connection, claim.doc);
   }
 
   #held(found: reading.Found, claim: plans.Claim): Held {
@@ -354,6 +356,8 @@ export class PostgresStore implements Store {
       .then((held) => this.#add(user, held, plan(held)))
       .catch((cause) => Promise.reject(notSaved(cause)));
     this.#core.pending.add(user, saved);
+    // Claimed for this alone: nobody here may have to do with the user any more.
+    void saved.then(() => this.letGo(user)).catch(() => {});
     return saved;
   }
 

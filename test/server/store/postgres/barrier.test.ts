@@ -1,8 +1,10 @@
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
-import { type App, createApp } from '../../../../server/app.js';
+import { createApp } from '../../../../server/app.js';
 import { readConfig } from '../../../../server/config.js';
 import { silentLog } from '../../../../server/log.js';
+import type { PostgresStore } from '../../../../server/store/postgres/postgres-store.js';
 import { NativeDevice } from '../../../support/devices/native-device.js';
+import { user } from '../../../support/notes.js';
 import { PostgresFixture, postgresUrl } from '../../../support/postgres.js';
 import { PATIENCE } from '../../../support/wait.js';
 
@@ -12,16 +14,16 @@ afterEach(async () => {
 });
 
 interface Running {
-  readonly app: App;
+  readonly store: PostgresStore;
   readonly url: string;
 }
 
 /** The first does not beat: it is as if it were stopped whenever the test wants it to be. */
 async function server(fixture: PostgresFixture, address: 'one' | 'two'): Promise<Running> {
   const store = await fixture.open({ address, beat: address === 'one' ? 3_600_000 : 1_000 });
-  const app = await createApp(readConfig({ PORT: '0' }), silentLog, { store });
+  const app = await createApp(readConfig({ PORT: '0', IDLE_TIMEOUT: '200ms' }), silentLog, { store });
   closing.push(() => app.close());
-  return { app, url: `http://127.0.0.1:${await app.listen()}` };
+  return { store, url: `http://127.0.0.1:${await app.listen()}` };
 }
 
 async function device({ url }: Running, name: string): Promise<NativeDevice> {
@@ -71,5 +73,36 @@ describe.skipIf(postgresUrl() === '')('two servers on one store', () => {
     provider.connect();
     expect(await closed).toBe(1011);
     expect(synced).toBe(0);
+  });
+
+  test('[P7] [P6] a server whose ids an erasure by another one has retired writes with others', async () => {
+    const fixture = await PostgresFixture.create();
+    closing.push(() => fixture.remove());
+    const one = await server(fixture, 'one');
+    const two = await server(fixture, 'two');
+    const write = async ({ url }: Running, id: string): Promise<number> => {
+      const at = { userId: 'anna', deviceId: id, timestamp: Date.now() };
+      const data = { collection: 'notes', document: { id }, timestamp: at.timestamp };
+      const body = JSON.stringify({ changes: [{ type: 'DATA_UPDATE', data, ...at }] });
+      const headers = { 'content-type': 'application/json', 'device-id': id };
+      return (await fetch(`${url}/api/sync/anna`, { method: 'POST', headers, body })).status;
+    };
+    const ok = (running: Running, id: string) =>
+      expect.poll(() => write(running, id), { timeout: PATIENCE }).toBe(200);
+    await ok(one, 'first');
+    const erase = async () => {
+      await one.store.letGo(user('anna'));
+      return await fetch(`${two.url}/admin/users/anna`, { method: 'DELETE' });
+    };
+    await expect.poll(async () => (await erase()).status, { timeout: PATIENCE }).toBe(204);
+    await ok(one, 'second');
+    const fresh = await device(one, 'fresh');
+    const seen = await device(one, 'seen');
+    fresh.record('notes', 'second').set('text', 'built on it');
+    await expect
+      .poll(() => textOf(seen), { timeout: PATIENCE })
+      .toEqual({
+        second: { id: 'second', text: 'built on it' },
+      });
   });
 });
