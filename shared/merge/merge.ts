@@ -148,7 +148,7 @@ function mergeElements(write: WriteToMerge, path: Path, arrays: ArraysToMerge): 
 function withFields(i: JsonObject, c: JsonObject, mergeField: (key: string) => Value): JsonObject {
   const fields: [string, Json][] = [];
   let isChanged = false;
-  for (const key of [...Object.keys(c), ...Object.keys(i).filter((name) => !Object.hasOwn(c, name))]) {
+  for (const key of new Set([...Object.keys(c), ...Object.keys(i)])) {
     const value = mergeField(key);
     if (value !== undefined) fields.push([key, value]);
     isChanged ||= value !== fieldOf(c, key);
