@@ -58,9 +58,12 @@ export class PlainVisits {
 
   /** The last visit, or when they were first noted, if that is later. */
   async last(user: UserId): Promise<number> {
-    const due = this.#due.get(user);
-    if (due !== undefined) return due;
-    return Math.max((await this.#store.plainVisit(user)) ?? 0, await this.since());
+    return Math.max(await this.lastNoted(user), await this.since());
+  }
+
+  /** The last visit that is noted. */
+  async lastNoted(user: UserId): Promise<number> {
+    return this.#due.get(user) ?? (await this.#store.plainVisit(user)) ?? Number.NEGATIVE_INFINITY;
   }
 
   /** Begins to count, in a database that does not yet. */

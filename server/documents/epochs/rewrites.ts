@@ -8,6 +8,8 @@ import { MANY_CLIENTS, MANY_DEAD, type RewriteSizes } from './document-rewriting
 import { PlainVisits } from './plain-visits.js';
 
 const DAY = 86_400_000;
+/** A visit is noted once a day: so long after the note, the device was away for a day at least. */
+const LEAST_DAYS = 2;
 /** How often a client id is drawn until it is none that the document has, or had. */
 const TRIES = 9;
 
@@ -131,9 +133,10 @@ export class Rewrites {
   async #mayRewrite(user: UserId): Promise<boolean> {
     const { retention, historyDays } = this.#options;
     if (!this.#documents.takesRewrites(user)) return false;
-    if (historyDays === 0) return true; // then nobody may count on it, whatever the clock says
-    const last = await this.visits.last(user);
-    return last <= retention() - historyDays * DAY && this.#documents.takesRewrites(user);
+    // Then nobody may count on it but who is about to come back; of the time before visits were noted, nothing is known.
+    const last = await (historyDays === 0 ? this.visits.lastNoted(user) : this.visits.last(user));
+    const isLongAgo = last <= retention() - Math.max(historyDays, LEAST_DAYS) * DAY;
+    return isLongAgo && this.#documents.takesRewrites(user);
   }
 
   /** What is noted tells how many clients there are, and how much of what they wrote is deleted. */

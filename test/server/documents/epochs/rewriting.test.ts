@@ -240,6 +240,26 @@ describe('[P10] devices that can only begin anew', () => {
     expect(back.closed).toBe('REWRITTEN');
   });
 
+  test.each([0, 1])(
+    'keep their document for a day after they left, though HISTORY_DAYS=%i',
+    async (historyDays) => {
+      let now = 100 * DAY;
+      const world = await worldOf(longLived(), { historyDays, now: () => now }, {});
+      await world.registry.plainVisitsSince();
+      now += 10 * DAY;
+      await world.sleep();
+      world.registry.notePlainVisit(ANNA);
+      world.phone.leave();
+      // It may have been there until the end of the day that the note stands for.
+      now += 2 * DAY - 1;
+      await world.registry.rewriteIfDue(ANNA);
+      expect((await world.inner.load(ANNA)).epoch).toBeNull();
+      now += 1;
+      await world.registry.rewriteIfDue(ANNA);
+      expect((await world.inner.load(ANNA)).epoch).not.toBeNull();
+    },
+  );
+
   test('in a database from before count as there at its first start', async () => {
     let now = 100 * DAY;
     const options = { historyDays: 90, now: () => now };
