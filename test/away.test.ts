@@ -205,6 +205,18 @@ describe.each(SHELVES)('[L8] [H7] %s, a device that was away for longer than', (
       expect(away.ward.json('notes', 'n1')).toEqual({ id: 'n1', a: 'of others', b: 'of others' });
     });
 
+    test('[L5] sends its queue some time after it came back', async () => {
+      const away = await open({ a: 1, b: 1 });
+      await away.visit();
+      away.day(1);
+      away.set({ b: 'of others' });
+      away.day(RETURN);
+      const tablet = await away.ward.line('tablet').ready();
+      await away.ward.prune();
+      await tablet.update('notes', { id: 'n1', a: 2, b: 1 }, BEGIN + 2 * DAY);
+      expect(away.ward.json('notes', 'n1')).toEqual({ id: 'n1', a: 2, b: 'of others' });
+    });
+
     test('holds what it wrote against prunings of years', async () => {
       const away = await open({ a: 1, b: 1, c: 1, d: 1 });
       await away.visit();

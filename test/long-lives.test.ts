@@ -64,6 +64,10 @@ test.each([632, 744])(
   },
 );
 
+test('[L8] [L5] what it had read is not forgotten while a device that was away sends its queue: 2104', async () => {
+  expect((await faultsOf(2104)).faults).toEqual([]);
+});
+
 test(
   `[P10] [N3] [D5] nothing is lost, and nothing comes back, in ${RUNS} lives of a document`,
   async () => {

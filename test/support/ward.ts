@@ -120,6 +120,12 @@ export class Ward {
     await this.document.durable().catch(() => {});
   }
 
+  /** What is too old of its history goes, as it does every hour. */
+  async prune(): Promise<void> {
+    await this.#registry?.prune(Ward.USER);
+    await this.pruned();
+  }
+
   async stop(): Promise<void> {
     await this.#registry?.flush();
     this.#registry?.close();

@@ -69,9 +69,16 @@ export class DeviceState {
     return deviceKey(this.#owner, change) === this.key;
   }
 
+  /** The oldest revision that any write of it may have to be compared with. */
   get neededFrom(): number {
+    return this.neededSince(0);
+  }
+
+  /** The same for writes that were made since. */
+  neededSince(time: number): number {
     const unsettled = [...this.#unsettled.values()].map(({ since }) => since);
-    return Math.min(this.#connections.neededAt(this.metAt), this.#unsure.oldest, ...unsettled);
+    const unsure = this.#unsure.oldestSince(time);
+    return Math.min(this.#connections.neededAt(this.metAt, time), unsure, ...unsettled);
   }
 
   get lastSeen(): number {
@@ -151,12 +158,6 @@ export class DeviceState {
     this.#unsure.clear('everything', sentAt, sentAt);
     for (const [key, own] of this.#unsettled) if (own.revision <= revision) this.#unsettled.delete(key);
     this.#changed = true;
-  }
-
-  /** Forgets what it saw before this time. */
-  forgetBefore(time: number): void {
-    this.#connections.forgetBefore(time);
-    this.#unsure.forgetBefore(time);
   }
 
   seenBefore({ madeAt, isCertain }: WriteTime, key: RecordKey, now: number): SeenRange | null {

@@ -104,8 +104,7 @@ export class DeviceStates {
     const met = [...this.#states.values()].filter(
       ({ isConnected, metAt }) => isConnected || metAt >= metSince,
     );
-    for (const state of met) state.forgetBefore(metSince);
-    return Math.min(...met.map(({ neededFrom }) => neededFrom));
+    return Math.min(...met.map((state) => state.neededSince(metSince)));
   }
 
   /** What those may have been looking at that need something before a revision. */

@@ -54,7 +54,7 @@ export class SeenRanges {
   #spans: Span[];
   /** What it was first sent; before it had read anything, it may have been looking at that. */
   #begins: number | null;
-  /** Older writes than this can't be told anything about. */
+  /** Older writes than this can't be told anything about: an earlier version forgot that after `HISTORY_DAYS`. */
   #since: number;
   #repeatedUpTo: number;
   /** Up to here, its connections ended without a word: what crossed its own writes there is not known. */
@@ -102,9 +102,9 @@ export class SeenRanges {
     return this.#flushed.last !== undefined;
   }
 
-  /** The oldest revision that a write of this device may have to be compared with, as things are at this time. */
-  neededAt(time: number): number {
-    return this.#flushed.at(time) ?? this.#begins ?? Number.POSITIVE_INFINITY;
+  /** The oldest revision that a write made since may have to be compared with, as things are at this time. */
+  neededAt(time: number, since: number): number {
+    return this.#flushed.at(time) ?? this.#read.at(since) ?? this.#begins ?? Number.POSITIVE_INFINITY;
   }
 
   /** The newest revision that it may have received by now; -1 if none. */
@@ -166,22 +166,6 @@ export class SeenRanges {
     this.#read.add(sentAt, revision);
     this.#flushed.add(sentAt + FLUSH_TIME, revision);
     this.#addSpan({ startedAt: sentAt, at: sentAt, syncedAt: sentAt });
-  }
-
-  /** Forgets what was before this time: of writes that are older, nothing can be said any more. */
-  forgetBefore(time: number): void {
-    const begins = this.#read.at(time);
-    if (begins === undefined) return;
-    this.#begins = begins;
-    this.#since = Math.max(this.#since, time);
-    this.#spans = this.#spans.filter(({ startedAt, at }) => (at ?? startedAt) >= time);
-    this.#read.forgetBefore(time);
-    const sent = this.#sent.at(time);
-    this.#sent.forgetBefore(time);
-    if (sent !== undefined) this.#sent.add(time, sent);
-    const flushed = this.#flushed.at(time);
-    this.#flushed.forgetBefore(time);
-    if (flushed !== undefined) this.#flushed.add(time, flushed);
   }
 
   /**

@@ -59,11 +59,6 @@ export class Steps {
     this.#steps = [...this.#steps.slice(0, isSameTime ? index : index + 1), [at, revision], ...later];
   }
 
-  /** Forgets what was before this time. */
-  forgetBefore(time: number): void {
-    this.#steps = this.#steps.filter(([at]) => at >= time);
-  }
-
   forgetAfter(time: number): void {
     this.#steps = this.#steps.filter(([at]) => at <= time);
   }

@@ -80,10 +80,10 @@ export class UnsureRecords {
     return Math.min(Number.POSITIVE_INFINITY, ...marks.map(({ since }) => since));
   }
 
-  /** The oldest revision of any of them. */
-  get oldest(): number {
+  /** The oldest revision of any of them that was not read before this time. */
+  oldestSince(time: number): number {
     const marks = [...[...this.#records.values()].flat(), ...this.#all];
-    return Math.min(...marks.map(({ since }) => since));
+    return Math.min(...marks.filter((mark) => isOpenAt(mark, time)).map(({ since }) => since));
   }
 
   /** Forgets those that were read before this time. */
