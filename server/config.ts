@@ -214,7 +214,7 @@ export const OPTIONS = {
   }),
   HISTORY_DAYS: integer(0, 36_500, {
     fallback: '90',
-    line: 'Days for which history is kept; 0 keeps only what merges need. What lost against a concurrent creation is kept as long, at least one day. A device of plain y-websocket keeps its document from being rewritten (P10) as long.',
+    line: 'Days for which history is kept; 0 keeps only what merges need. What lost against a concurrent creation is kept as long, at least one day. A device of plain y-websocket keeps its document from being rewritten (P10) as long, at least two days.',
   }),
   COMPACT_UPDATES: count({
     fallback: '500',
