@@ -9,8 +9,8 @@ import { PATIENCE } from './support/wait.js';
 const USERS = 6;
 /** As y-websocket has it where an app says nothing. */
 const Y_WEBSOCKET_BACKOFF = 2_500;
-/** From the moment that the new server listens: 5 s where the machine has time for it. */
-const MEDIAN = PATIENCE / 3;
+/** From the moment that the new server listens, in ms. */
+const MEDIAN = 5_000;
 
 afterEach(closeClients);
 
@@ -77,15 +77,20 @@ async function recordsOf(server: ServerProcess, user: string): Promise<Set<strin
 /** Replaces the server by another process on the same folder. */
 async function replace(server: ServerProcess, writers: readonly Writer[]): Promise<void> {
   const from = server.lines.length;
+  const leftAt = performance.now();
   const exit = await server.stop();
   expect([exit, server.lines.slice(from).at(-1)]).toEqual([
     { code: 0, signal: null },
     expect.stringMatching(/Stopped after \d+ ms$/),
   ]);
   await server.restart();
+  const away = performance.now() - leftAt;
   const times = await timesBack(writers, performance.now());
   const median = times[Math.floor(times.length / 2)];
-  expect(median, `back after ${times.map(Math.round).join(', ')} ms`).toBeLessThan(MEDIAN);
+  // A busy machine needs longer for the start, and devices pause longer the longer it takes: by no more than that.
+  const limit = Math.max(MEDIAN, away);
+  const told = `away for ${Math.round(away)} ms, back after ${times.map(Math.round).join(', ')} ms`;
+  expect(median, told).toBeLessThan(limit);
 }
 
 test('[O4 O5] a restart under load: our clients and plain providers lose nothing, and are back soon', async () => {
