@@ -123,7 +123,14 @@ describe('many nodes', () => {
       for (const { a, b } of devices) for (const each of [a, b]) each.offline();
       await Promise.all(devices.flatMap(({ a, b }) => [a.online(), b.online()]));
       await write('meanwhile');
-      if (signal === 'SIGSTOP') stopped.signal('SIGCONT');
+      if (signal === 'SIGSTOP') {
+        stopped.signal('SIGCONT');
+        // What it has in memory is out of date, and not what it answers.
+        for (const { user, saved } of devices) {
+          const { status, body } = await ask(`${stopped.url}/api/sync/${user}`);
+          expect([status, JSON.parse(String(body)).notes.length]).toEqual([200, saved.length + 1]);
+        }
+      }
       await write('after');
       for (const { user, saved, a, b } of devices) {
         await a.until(() => saved.every((id) => a.json().notes?.[id]));

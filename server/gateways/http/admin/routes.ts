@@ -3,6 +3,7 @@ import express, { type Request, type RequestHandler, type Response } from 'expre
 import { AdminSessions } from '../../guard/admin-sessions.js';
 import { postBackup, postUserRestore } from '../backup.js';
 import { userOf } from '../request.js';
+import { operatorToOwner } from '../to-owner.js';
 import { deleteUser, sendExport } from '../users.js';
 import { DeviceLooks } from './device-looks.js';
 import { LiveStreams } from './live.js';
@@ -20,6 +21,8 @@ type Route = (options: AdminOptions, request: Request, response: Response) => Pr
 export function addAdmin(app: express.Express, options: AdminOptions, small: RequestHandler): void {
   const { config, guard } = options;
   const to = (route: Route) => (request: Request, response: Response) => route(options, request, response);
+  if (options.hops !== null)
+    app.use('/admin/users/:userId', guard.only, operatorToOwner(options.hops, options));
   app.delete('/admin/users/:userId', guard.only, to(eraseUser));
   app.get('/admin/users/:userId/export', guard.only, to(exportUser));
   app.post('/admin/users/:userId/restore', guard.only, small, to(postUserRestore));
@@ -48,6 +51,7 @@ function pageApi(
     streams.add(options, response, () => mayStay(options, sessions, request)),
   );
   router.get('/users', to(getUsers));
+  if (options.hops !== null) router.use('/users/:userId', operatorToOwner(options.hops, options));
   router.get('/users/:userId/devices', to(looks.ofUser));
   router.get('/devices/:deviceId/users', to(looks.usersOf));
   router.get('/users/:userId/records', to(getRecords));
