@@ -244,6 +244,9 @@ describe('[A0] [H3] of a device that comes over HTTP alone', () => {
     expect((unsent?.toldAt ?? 0) - (unsent?.since ?? 0)).toBe(60_000);
     expect(await post(server, '/api/sync/anna?unsent=0&age=0', JSON.stringify(change('a1')))).toBe(200);
     expect((await devicesOf(server)).phone?.unsent).toMatchObject({ count: 0, since: null, current: false });
+    const anew = await post(server, '/api/yjs/anna?unsent=7&rewrites=1&epoch=1', Uint8Array.of(0, 0));
+    expect(anew).toBe(200); // what waits for the new document is not told
+    expect((await devicesOf(server)).phone?.unsent?.count).toBe(0);
     for (const nonsense of ['-1', '1e9', '99999999999', '']) {
       expect(await post(server, `/api/yjs/anna?unsent=${nonsense}&age=x`, Uint8Array.of(0, 0))).toBe(200);
       expect((await devicesOf(server)).phone?.unsent?.count).toBe(0);
