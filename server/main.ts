@@ -37,23 +37,26 @@ async function run(config: Config): Promise<void> {
     log('unexpected', { where: 'the process, which ends', error });
     process.exit(1);
   });
+  let app: App | null = null;
+  stopOnSignal(() => app, log);
   const entrance = openEntrance(config, log);
   await entrance.listen();
-  const app = await createApp(config, log, { entrance });
-  stopOnSignal(app, log);
+  app = await createApp(config, log, { entrance });
   await app.listen();
 }
 
-function stopOnSignal(app: App, log: Log): void {
+/** @param appNow null while the store is being opened, which the next start goes on with */
+function stopOnSignal(appNow: () => App | null, log: Log): void {
   let stopping = false;
   const stop = async (signal: string) => {
     if (stopping) return;
     stopping = true;
     const began = performance.now();
     log('shutdownBegun', { signal });
-    const durable = await app.close();
+    const app = appNow();
+    const durable = app === null || (await app.close());
     log('shutdownFinished', { durable, afterMs: Math.round(performance.now() - began) });
-    if (app.isClosed) process.exit(durable ? 0 : 1);
+    if (app === null || app.isClosed) process.exit(durable ? 0 : 1);
     else endAtOnce();
   };
   process.on('SIGTERM', stop);
