@@ -2,8 +2,17 @@
  * A PostgreSQL for one run of the tests: that of `TEST_POSTGRES`, or one of our own from npm. Vitest starts it before
  * the first test that needs one, and only where one does.
  */
-import { execFileSync, spawn } from 'node:child_process';
-import { chmodSync, chownSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { execFileSync, type SpawnSyncOptions, spawn, spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -51,6 +60,15 @@ function linkLibraries(native: string): void {
   }
 }
 
+/** Their folder, or a copy where "nobody" does not get there: in a checkout that is for its owner alone. */
+function runnableBy(how: SpawnSyncOptions, native: string, folder: string): string {
+  const { error } = spawnSync(join(native, 'bin/initdb'), ['--version'], how);
+  if (error === undefined) return native;
+  const copy = join(folder, 'native');
+  cpSync(native, copy, { recursive: true, dereference: true });
+  return copy;
+}
+
 /** `null` where there is none to start. Reached by a socket file alone, so that no port can be taken. */
 export async function startPostgres(): Promise<TestPostgres | null> {
   const native = nativeFolder();
@@ -62,10 +80,11 @@ export async function startPostgres(): Promise<TestPostgres | null> {
   chmodSync(folder, 0o755);
   const data = join(folder, 'data');
   const how = { ...who, cwd: folder, env: ENV };
+  const programs = runnableBy(how, native, folder);
   const quick = ['-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync', '--no-instructions'];
-  execFileSync(join(native, 'bin/initdb'), ['-D', data, '-U', 'test', ...quick], { ...how, stdio: 'pipe' });
+  execFileSync(join(programs, 'bin/initdb'), ['-D', data, '-U', 'test', ...quick], { ...how, stdio: 'pipe' });
   const settings = SETTINGS.flatMap((setting) => ['-c', setting]);
-  const server = spawn(join(native, 'bin/postgres'), ['-D', data, '-k', folder, '-h', '', ...settings], {
+  const server = spawn(join(programs, 'bin/postgres'), ['-D', data, '-k', folder, '-h', '', ...settings], {
     ...how,
     stdio: ['ignore', 'ignore', 'pipe'],
   });
@@ -78,8 +97,11 @@ export async function startPostgres(): Promise<TestPostgres | null> {
     });
     void ended.then(() => reject(new Error(`PostgreSQL ended: ${said}`)));
   });
+  const end = () => server.kill('SIGQUIT'); // at once: nobody needs its data any more
+  process.once('exit', end);
   const stop = async (): Promise<void> => {
-    server.kill('SIGQUIT'); // at once: nobody needs its data any more
+    process.off('exit', end);
+    end();
     await ended;
     rmSync(folder, { recursive: true, force: true });
   };
