@@ -42,7 +42,10 @@ export interface App {
   idle(): Promise<void>;
   /** Whether `close` got to its end. If not, the disk holds on to a thread, for which an exit would wait. */
   readonly isClosed: boolean;
-  /** Erases all data of a user; resolves when no byte is left (P7), with whether there was anything. */
+  /**
+   * Erases all data of a user; resolves when no byte is left (P7), with whether there was anything. Rejects with
+   * `STORE_UNAVAILABLE`, as the two below do, where another server of the store has the user.
+   */
   erase(user: UserId): Promise<boolean>;
   /**
    * Brings back what a backup has of a user, as new changes; others of the user's records stay. Resolves with how many
@@ -184,8 +187,9 @@ class SyncServer implements App {
     };
   }
 
-  #follow(log: Log): Pick<RegistryOptions, 'onFailed' | 'onRewritten'> {
+  #follow(log: Log): Pick<RegistryOptions, 'onFailed' | 'onRewritten' | 'onLoaded'> {
     return {
+      onLoaded: (user) => this.#foundation.cluster?.loaded(user),
       onFailed: (user, error) => this.#damaged.note(user, error),
       onRewritten: (user, sizes) => {
         this.#metrics.rewritten.add();

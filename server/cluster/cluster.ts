@@ -2,6 +2,7 @@
 import type { EventEmitter } from 'node:events';
 import type { IncomingMessage, RequestListener, Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { UserId } from '../../shared/names.js';
 import type { Config } from '../config.js';
 import { SyncError } from '../errors.js';
 import type { Log } from '../log.js';
@@ -63,6 +64,11 @@ export class Cluster {
   /** How many users are this node's. */
   get owned(): number {
     return this.#options.placement.owned;
+  }
+
+  /** The document of the user is in memory here, though nobody may have come for it. */
+  loaded(user: UserId): void {
+    this.#options.placement.loaded(user);
   }
 
   /** Opens the door; who comes in there is served as this server serves others. Then others may lead clients here. */

@@ -49,6 +49,11 @@ export class StorePlacement implements Placement {
     return this.#ask(user, place.node);
   }
 
+  /** A load makes the user this node's, for whatever it was: it is looked after as one who was asked for. */
+  loaded(user: UserId): void {
+    this.#own.set(user, this.#uptime());
+  }
+
   doubt(_user: UserId, node: NodeId, why: Doubt): void {
     if (why !== 'not mine') this.#takeovers.failed(node, why, this.#uptime());
   }

@@ -35,6 +35,8 @@ export interface RegistryOptions extends Omit<DocumentOptions, 'ids' | 'scratch'
   /** A random whole number from 0 to 2^32 - 1. */
   readonly randomId: () => number;
   readonly onRewritten?: RewritesOptions['onRewritten'];
+  /** It was loaded, for whatever it was. */
+  readonly onLoaded?: (user: UserId) => void;
 }
 
 /** A document in use; `release` it when done. */
@@ -306,6 +308,7 @@ export class DocumentRegistry {
 
   #load(user: UserId): Entry {
     const loading = this.#options.store.load(user).then(async (stored) => {
+      this.#options.onLoaded?.(user);
       const document = new UserDocument(user, stored, {
         ...this.#options,
         ids: (epoch, erased = null) => this.#ids.of(user, epoch, erased),

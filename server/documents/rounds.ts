@@ -4,7 +4,7 @@
  */
 import type { UserId } from '../../shared/names.js';
 import { SyncError } from '../errors.js';
-import { type Store, takesWork } from '../store/store.js';
+import { isMoved, type Store, takesWork } from '../store/store.js';
 import { readEntry } from './history/history-entry.js';
 
 const DAY = 86_400_000;
@@ -85,6 +85,7 @@ export class Rounds {
       return true;
     } catch (error) {
       if (!(error instanceof SyncError)) throw error;
+      if (isMoved(error)) return true; // the server that has the user makes rounds, too
       if (error.code === 'DOCUMENT_CORRUPT') onLooked(user, error);
       return error.code === 'DOCUMENT_CORRUPT';
     }

@@ -3,7 +3,7 @@
  * had not sent. Written a moment later, those of many users together: after a start all come at once.
  */
 import type { DeviceId, UserId } from '../../shared/names.js';
-import type { Store } from '../store/store.js';
+import { isMoved, type Store } from '../store/store.js';
 
 /** Changes that are on the device alone, as it said itself. */
 export interface Unsent {
@@ -90,7 +90,7 @@ export class SeenDevices {
     }
   }
 
-  /** Resolves when what was noted is stored, or can't be: then it is tried again. */
+  /** Resolves when what was noted is stored, or can't be: then it is tried again, unless another server has the user. */
   flush(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -110,12 +110,20 @@ export class SeenDevices {
 
   async #writeOne([user, seen]: readonly [UserId, readonly SeenDevice[]]): Promise<void> {
     try {
-      const all = kept([...(await this.#stored(user)), ...seen]);
-      await this.#store.noteSeen(user, Buffer.from(JSON.stringify(all)));
-    } catch {
+      await this.#add(user, seen).catch((error: unknown) => {
+        if (!isMoved(error)) throw error;
+        return this.#add(user, seen); // the other one may be gone, too
+      });
+    } catch (error) {
+      if (isMoved(error)) return; // its devices come to the other one, and are noted there
       // What is stored may say "nothing" of a device that has told since that it has something.
       for (const each of seen) this.note(user, each);
     }
+  }
+
+  async #add(user: UserId, seen: readonly SeenDevice[]): Promise<void> {
+    const all = kept([...(await this.#stored(user)), ...seen]);
+    await this.#store.noteSeen(user, Buffer.from(JSON.stringify(all)));
   }
 
   async #stored(user: UserId): Promise<readonly SeenDevice[]> {

@@ -1,4 +1,5 @@
 import type { DeviceKey, UserId } from '../../shared/names.js';
+import { SyncError } from '../errors.js';
 import type { KeyRing } from './encryption/key-ring.js';
 
 /** What the store holds of one user and gives at a load. */
@@ -109,6 +110,16 @@ export interface Owner {
   /** Where the others reach it. */
   readonly address: string;
 }
+
+/** The cause of what a server is refused that has lost a user to another one. */
+export class Moved extends Error {
+  constructor() {
+    super('another node has the user');
+  }
+}
+
+export const isMoved = (error: unknown): boolean =>
+  error instanceof SyncError && error.cause instanceof Moved;
 
 /** `slow` works as `ready` does, but somebody waits for the disk for so long that it may hang. */
 export type StoreState = 'ready' | 'slow' | 'reopening' | 'closed';

@@ -232,11 +232,11 @@ export class JsonChannel implements Follower {
       }
       const { collection, id } = what;
       const change = { collection, id, record: document.record({ collection, id }) };
-      document.afterDurable(() => this.#pace.repeat(recordMessage(change, SERVER_DEVICE, shown, now())));
+      document.afterConfirmed(() => this.#pace.repeat(recordMessage(change, SERVER_DEVICE, shown, now())));
     }
   }
 
-  /** Once everything so far is durable. */
+  /** Once everything so far is durable. Where a write changes nothing, that it is confirmed counts as that. */
   acknowledge(ack: string | undefined): void {
     if (ack === undefined) return;
     const { document, send } = this.#options;
@@ -273,7 +273,7 @@ export class JsonChannel implements Follower {
     this.#view?.wrote(written, isCrossed, document.history, now());
     document.saveDevices('urgent'); // in one batch with the write
     this.#unsaved.push(message.ack);
-    document.afterDurable(() => {
+    const told = (): void => {
       this.#unsaved.shift();
       if (outcome.revision !== null) this.#logBroadcast();
       const change = { collection, id, record };
@@ -285,7 +285,10 @@ export class JsonChannel implements Follower {
       const unsent = this.#pace.drop(message);
       if (unsent !== null) this.#view?.neverSent(message, unsent, document.history);
       if (isFresh) this.#pace.repeat(recordMessage(change, SERVER_DEVICE, shown, now()));
-    });
+    };
+    // A commit fails where another server has the user; a write that changes nothing commits nothing.
+    if (outcome.revision === null) document.afterConfirmed(told);
+    else document.afterDurable(told);
   }
 
   #sendChange(change: RecordChange, fromDevice: DeviceId, shown: Shown): void {

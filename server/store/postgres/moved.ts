@@ -1,13 +1,6 @@
 import { SyncError } from '../../errors.js';
+import { Moved } from '../store.js';
 
-/** The cause of what a node is refused that has lost a user to another one. */
-export class Moved extends Error {
-  constructor() {
-    super('another node has the user');
-  }
-}
+export { isMoved, Moved } from '../store.js';
 
 export const moved = (): SyncError => new SyncError('STORE_UNAVAILABLE', undefined, { cause: new Moved() });
-
-export const isMoved = (error: unknown): boolean =>
-  error instanceof SyncError && error.cause instanceof Moved;

@@ -1,6 +1,7 @@
 /** Three nodes on one PostgreSQL, behind a load balancer that leads each connection to the next. */
 import { describe, expect } from 'vitest';
 import { ask } from '../../support/http-ask.js';
+import { user } from '../../support/notes.js';
 import { withPostgres } from '../../support/postgres.js';
 import {
   type NodeProcess,
@@ -163,6 +164,20 @@ describe('many nodes', () => {
     const third = await useNative(two, 'anna', 'c');
     expect(third.json().notes).toEqual({ n: { text: 'x' } });
     expect(connectedAt(nodes, 'anna')).toEqual([0, 1]);
+  });
+
+  withPostgres('[N2] so does one whom a node has loaded on its own account', async () => {
+    const { nodes, fixture } = await usePostgresNodes(1, { IDLE_TIMEOUT: '100ms' });
+    const [one] = nodes as [PostgresNode];
+    const device = await useNative(one, 'anna', 'a');
+    device.record('notes', 'n').set('text', 'x');
+    await device.saved();
+    device.close();
+    const owned = async () => (await fixture.schema.query('SELECT owner FROM document')).rows;
+    const isFree = () => expect.poll(owned, { timeout: PATIENCE }).toEqual([{ owner: null }]);
+    await isFree();
+    for await (const part of one.app.export(user('anna'))) expect(part).not.toBe('');
+    await isFree();
   });
 
   withPostgres('[N2] who follows a user at a node that lost it is sent to the other one', async () => {

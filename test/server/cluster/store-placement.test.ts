@@ -38,6 +38,15 @@ test('[N2] a user whom nobody here has used for a while is let go, once', async 
   expect([gone, placement.owned]).toEqual([[ANNA], 1]);
 });
 
+test('[N2] so is one who was loaded here without a visit', async () => {
+  const { clock, gone, placement } = makeNode();
+  placement.loaded(ANNA);
+  expect(placement.owned).toBe(1);
+  clock.pass(IDLE);
+  await placement.look(IDLE);
+  expect(gone).toEqual([ANNA]);
+});
+
 test('[N2] who was just asked for is not let go before the document is there', async () => {
   const { clock, gone, placement } = makeNode();
   await placement.whereIs(ANNA);

@@ -2,6 +2,8 @@
 import { expect, it } from 'vitest';
 import * as Y from 'yjs';
 import { Rounds } from '../../../server/documents/rounds.js';
+import { SyncError } from '../../../server/errors.js';
+import { Moved } from '../../../server/store/store.js';
 import { user } from '../../support/notes.js';
 import { client } from '../../support/replicas.js';
 import { ANNA, SleepWorld } from '../../support/sleep-world.js';
@@ -16,7 +18,7 @@ interface Looks {
 }
 
 /** Rounds over the documents of a world, at a time. */
-function roundsOf(world: SleepWorld, now: number): Looks {
+function roundsOf(world: SleepWorld, now: number, prune = world.registry.prune.bind(world.registry)): Looks {
   const looked: Looks['looked'] = [];
   const pruned: string[] = [];
   const rounds = new Rounds({
@@ -25,7 +27,7 @@ function roundsOf(world: SleepWorld, now: number): Looks {
     retention: () => now,
     prune: async (name) => {
       pruned.push(name);
-      await world.registry.prune(name);
+      await prune(name);
     },
     onLooked: (name, damage) => looked.push([name, damage?.code ?? null]),
     onUnexpected: (error) => expect.unreachable(String(error)),
@@ -82,6 +84,18 @@ it('[H7] history that is too old goes while its user sleeps; who sleeps notices 
   await world.settle();
   expect(world.phone.of('checkpoint')).toContainEqual({ type: 'checkpoint', n });
   expect([world.phone.closed, world.failures]).toEqual([null, []]);
+});
+
+it('[H7] a round passes over a user whom another server has', async () => {
+  let now = 1_000;
+  const world = await worldOf(() => now);
+  now += 91 * DAY;
+  const { rounds, looked, pruned } = roundsOf(world, now, async (name) => {
+    if (name === ANNA) throw new SyncError('STORE_UNAVAILABLE', undefined, { cause: new Moved() });
+  });
+  await rounds.round();
+  expect(looked.map(([name]) => name)).toEqual(['anna', 'bert']);
+  expect(pruned).toEqual(['anna', 'bert']);
 });
 
 it('[P3] a round ends where the store fails, and where it is closed', async () => {

@@ -6,7 +6,9 @@ import {
   SeenDevices,
   type Unsent,
 } from '../../../server/documents/seen-devices.js';
+import { SyncError } from '../../../server/errors.js';
 import { MemoryStore } from '../../../server/store/memory/memory-store.js';
+import { Moved } from '../../../server/store/store.js';
 import type { DeviceId } from '../../../shared/names.js';
 import { user } from '../../support/notes.js';
 
@@ -65,6 +67,25 @@ describe('[A0] of one device', () => {
     devices.note(ANNA, seen('phone', 1_000, { unsent: told(0, 1_000) }));
     expect(await devices.of(ANNA)).toMatchObject([{ at: 2_000, unsent: told(0, 1_000, 2_000) }]);
   });
+});
+
+test('[A0] what is of a user whom another server has by now is not tried for ever', async () => {
+  let tries = 0;
+  const gone = 3;
+  const store = new MemoryStore();
+  const noteSeen: MemoryStore['noteSeen'] = async (...note) => {
+    tries += 1;
+    if (tries <= gone) throw new SyncError('STORE_UNAVAILABLE', undefined, { cause: new Moved() });
+    await store.noteSeen(...note);
+  };
+  const devices = new SeenDevices({ seen: (name) => store.seen(name), noteSeen });
+  devices.note(ANNA, seen('phone', 1));
+  await devices.flush();
+  await devices.flush();
+  expect([tries, await devices.of(ANNA)]).toEqual([2, []]);
+  devices.note(ANNA, seen('phone', 2));
+  await devices.flush(); // only the claim was an old one
+  expect([tries, (await stored(store)).length]).toEqual([4, 1]);
 });
 
 test('[A0] what could not be stored is stored later, with what came since', async () => {

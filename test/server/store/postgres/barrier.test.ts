@@ -6,6 +6,7 @@ import type { PostgresStore } from '../../../../server/store/postgres/postgres-s
 import { NativeDevice } from '../../../support/devices/native-device.js';
 import { user } from '../../../support/notes.js';
 import { PostgresFixture, postgresUrl } from '../../../support/postgres.js';
+import { useJson } from '../../../support/use.js';
 import { PATIENCE } from '../../../support/wait.js';
 
 const closing: (() => Promise<unknown>)[] = [];
@@ -73,6 +74,26 @@ describe.skipIf(postgresUrl() === '')('two servers on one store', () => {
     provider.connect();
     expect(await closed).toBe(1011);
     expect(synced).toBe(0);
+  });
+
+  test('[P1] [N2] nor acknowledges there what is what its document says already', async () => {
+    const fixture = await PostgresFixture.create();
+    closing.push(() => fixture.remove());
+    const one = await server(fixture, 'one');
+    const tablet = await useJson(one, 'anna', 'tablet');
+    const first = { id: 'n1', text: 'first' };
+    tablet.update('notes', first);
+    await tablet.saved();
+    await fixture.schema.query(`UPDATE node SET beat = beat - interval '1 minute' WHERE address = 'one'`);
+    const two = await server(fixture, 'two');
+    const laptop = await device(two, 'laptop');
+    laptop.record('notes', 'n1').set('text', 'second');
+    const read = async () => await (await fetch(`${two.url}/api/sync/anna?deviceId=desk`)).text();
+    await expect.poll(read, { timeout: PATIENCE }).toContain('second');
+    tablet.update('notes', first, { ack: 'again' });
+    await tablet.end();
+    const answers = tablet.messages.filter((message) => 'ack' in message && message.ack === 'again');
+    expect(answers).toMatchObject([{ type: 'ERROR', code: 'NOT_SAVED' }]);
   });
 
   test('[P7] [P6] a server whose ids an erasure by another one has retired writes with others', async () => {
