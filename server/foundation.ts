@@ -47,9 +47,9 @@ export async function openFoundation(
   try {
     cluster = clusterOf(store, { config, log, now: clock.now, uptime: clock.uptime });
     await clock.open(store, config.confirmClock);
-    const trail = await access.open(); // after the store, which owns the folder by now
+    const trail = await access.open(store.revocations); // after the store, which owns the folder by now
     if (trail !== null) log('auditOpened', trail);
-    marks = new AccessMarks(access, store);
+    marks = new AccessMarks(access, store, config.clusterAddress);
     await marks.compare(config, log);
     await backups.open();
     await marks.note().catch(() => {}); // where the store fails, it says so itself

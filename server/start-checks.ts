@@ -25,11 +25,15 @@ interface Mark {
 export class AccessMarks {
   readonly #access: Access;
   readonly #store: Store;
+  /** Where several servers share the store, each has files of its own. */
+  readonly #name: string;
   #expected = 0;
 
-  constructor(access: Access, store: Store) {
+  /** @param node what tells this server from others of the store; empty where it is alone */
+  constructor(access: Access, store: Store, node: string) {
     this.#access = access;
     this.#store = store;
+    this.#name = `${NOTE} ${node}`.trim();
     if (access.kept !== null) access.kept.revocations.onAdded = () => void this.note().catch(() => {});
   }
 
@@ -38,7 +42,7 @@ export class AccessMarks {
     const { kept } = this.#access;
     if (kept !== null && accessPlaces(config).isInData)
       log('accessInData', { file: accessPlaces(config).audit });
-    const note = await this.#store.note(NOTE);
+    const note = await this.#store.note(this.#name);
     if (kept === null || note === null) return;
     const mark = JSON.parse(Buffer.from(note).toString()) as Mark;
     const places = accessPlaces(config);
@@ -64,7 +68,7 @@ export class AccessMarks {
       lines: number,
       hash,
     };
-    await this.#store.setNote(NOTE, Buffer.from(JSON.stringify(mark)));
+    await this.#store.setNote(this.#name, Buffer.from(JSON.stringify(mark)));
   }
 }
 

@@ -8,7 +8,7 @@ import { Audit } from './audit.js';
 import type { AuditEntry } from './audit-line.js';
 import { accessPlaces } from './places.js';
 import { ANYBODY, type Mode, modeByToken, type Principal } from './principal.js';
-import { type Revocation, Revocations, type RevocationTimes } from './revocations.js';
+import { type Revocation, Revocations, type RevocationTimes, type SharedRevocations } from './revocations.js';
 import { serviceAddress } from './service-address.js';
 import { TokenReader, unauthorized } from './token.js';
 
@@ -101,8 +101,10 @@ export class Access {
   /**
    * Opens what is kept on disk, in a folder that is this process's own by now. Resolves with where the audit trail
    * stands: who can write the file could write all of it anew, but not what the log has said before.
+   *
+   * @param shared of the store, where several servers share one
    */
-  async open(): Promise<Trail | null> {
+  async open(shared?: SharedRevocations): Promise<Trail | null> {
     // Without tokens nobody has a name, but the operator may have one.
     if (this.#reader === null && this.#config.adminToken === '') return null;
     const { diskTimeout } = this.#config;
@@ -110,6 +112,8 @@ export class Access {
     this.#revocations = await Revocations.open(places.revoked, this.#now, {
       patience: diskTimeout,
       times: this.#times,
+      shared,
+      onTaken: () => this.#tellRevoked(),
     });
     this.#audit = await Audit.open(places.audit, this.#now, diskTimeout);
     const { number, hash } = this.#audit.head;
@@ -208,13 +212,17 @@ export class Access {
     return principal.kind === 'person' && this.#opened(this.#revocations).has(principal);
   }
 
-  /** Resolves once it is on disk. */
+  /** Resolves once it is on disk, and holds at every server that shares the store. */
   async revoke(revocation: Revocation): Promise<void> {
     const saved = this.#opened(this.#revocations).add(revocation);
-    for (const listener of this.#listeners) listener();
+    this.#tellRevoked();
     await saved.catch((cause: unknown) => {
       throw new SyncError('ACCESS_UNAVAILABLE', undefined, { cause });
     });
+  }
+
+  #tellRevoked(): void {
+    for (const listener of this.#listeners) listener();
   }
 
   /** Calls back when tokens were revoked. */

@@ -31,10 +31,20 @@ export interface RevocationTimes {
   readonly past: (date: number) => number;
 }
 
+/** The same revocations at the other servers of a store; the store itself has the contract. */
+export interface SharedRevocations {
+  add(line: string): Promise<void>;
+  follow(take: (line: string) => void): Promise<void>;
+}
+
 interface RevocationOptions {
   /** How long a revocation may wait for the disk, in ms. */
   readonly patience?: number;
   readonly times?: RevocationTimes | undefined;
+  /** Where several servers share a store. */
+  readonly shared?: SharedRevocations | undefined;
+  /** Another server has made one. */
+  readonly onTaken?: () => void;
 }
 
 export class Revocations {
@@ -42,6 +52,7 @@ export class Revocations {
   readonly #now: () => number;
   readonly #times: RevocationTimes;
   readonly #batches: Batches<Stored>;
+  readonly #shared: SharedRevocations | undefined;
   /** Until when each token has to be remembered, in ms since 1970; `null` is for good. */
   readonly #tokens = new Map<string, number | null>();
   /** Lines of the file, those of tokens that have expired included. */
@@ -53,7 +64,9 @@ export class Revocations {
   /** Tokens of a user that were issued before this are not good. */
   readonly #users = new Map<UserId, number>();
 
-  private constructor(lines: DurableLines, now: () => number, { patience, times }: RevocationOptions) {
+  private constructor(lines: DurableLines, now: () => number, options: RevocationOptions) {
+    const { patience, times, shared } = options;
+    this.#shared = shared;
     this.#lines = lines;
     this.#now = now;
     this.#times = times ?? { retention: now, past: (date) => date };
@@ -66,11 +79,23 @@ export class Revocations {
   static async open(path: string, now: () => number, options: RevocationOptions = {}): Promise<Revocations> {
     const lines = await DurableLines.open(path);
     const revocations = new Revocations(lines, now, options);
-    const text = (await lines.read()).toString();
-    const whole = text.lastIndexOf('\n') + 1; // behind it is what a crash left unfinished
-    for (const line of text.slice(0, whole).split('\n').filter(Boolean)) revocations.#take(read(line, path));
-    if (whole < text.length) await lines.cut(Buffer.byteLength(text.slice(0, whole)));
+    const { shared, onTaken = () => {} } = options;
+    await revocations.#readFile(path);
+    await shared?.follow((line) => {
+      revocations.#take(read(line, 'in the store'));
+      onTaken();
+    });
     return revocations;
+  }
+
+  async #readFile(path: string): Promise<void> {
+    const text = (await this.#lines.read()).toString();
+    const whole = text.lastIndexOf('\n') + 1; // behind it is what a crash left unfinished
+    for (const line of text.slice(0, whole).split('\n').filter(Boolean)) {
+      this.count++;
+      this.#take(read(line, path));
+    }
+    if (whole < text.length) await this.#lines.cut(Buffer.byteLength(text.slice(0, whole)));
   }
 
   /** For how long the disk has not answered, in ms. */
@@ -78,14 +103,15 @@ export class Revocations {
     return this.#batches.waitsFor;
   }
 
-  /** Resolves once it is on disk; it holds from the call on. */
+  /** Resolves once it is on disk, and holds at every server; here it holds from the call on. */
   async add(revocation: Revocation): Promise<void> {
     const stored =
       'user' in revocation
         ? { user: revocation.user, before: this.#now() + TOLERANCE }
         : { jti: revocation.jti, until: untilOf(revocation.exp) };
+    this.count++;
     this.#take(stored);
-    await this.#batches.add(stored);
+    await Promise.all([this.#batches.add(stored), this.#shared?.add(JSON.stringify(stored))]);
     this.hasGrown = true;
     this.onAdded();
   }
@@ -103,7 +129,6 @@ export class Revocations {
   }
 
   #take(stored: Stored): void {
-    this.count++;
     if ('user' in stored)
       this.#users.set(stored.user, Math.max(stored.before, this.#users.get(stored.user) ?? 0));
     else if (stored.until === null || stored.until > this.#times.retention())

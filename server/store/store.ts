@@ -104,6 +104,14 @@ export interface StoreCopy {
   close(): Promise<void>;
 }
 
+/** Tokens that were taken back, as all servers of the store know them. */
+export interface SharedRevocations {
+  /** Resolves once it is durable, and every other server has taken it, or shows and saves nothing any more. */
+  add(line: string): Promise<void>;
+  /** To be called once: hands over all that are there before it resolves, each later one a moment after it was added. */
+  follow(take: (line: string) => void): Promise<void>;
+}
+
 /** Another server that has a user, where several share a store. */
 export interface Owner {
   readonly node: string;
@@ -260,6 +268,8 @@ export interface Store {
   owner?(user: UserId, relieved?: string): Promise<Owner | null>;
   /** Nobody here has to do with the user any more: another server may have the user. Does nothing while it is loaded. */
   letGo?(user: UserId): Promise<void>;
+  /** Left out by a store that has one server. */
+  readonly revocations?: SharedRevocations;
   /** The user's document is no longer in use; drops what the store holds for it in memory. */
   forget(user: UserId): void;
   /** Calls back at each change of `state`; returns the unsubscribe function. */

@@ -25,6 +25,7 @@ import { Owned } from './owned.js';
 import type { Held, Plan, PostgresJob } from './plan.js';
 import * as plans from './plan.js';
 import * as reading from './reading.js';
+import { StoredRevocations, type StoredRevocationsOptions } from './revocations.js';
 import { Session } from './session.js';
 import { HISTORY, KEPT, LOAD, NOTE, PUT_NOTE, USERS } from './statements.js';
 import { Writing } from './writing.js';
@@ -36,20 +37,19 @@ const PATIENCE: DiskPatience = { slow: 5_000, timeout: 10_000 };
 /** So many documents may wait to be loaded. */
 const MAX_LOADS = 1_000;
 
-export interface PostgresStoreOptions extends Retrying {
+export interface PostgresStoreOptions extends Retrying, StoredRevocationsOptions {
   readonly url: string;
   /** Where other nodes reach this one; empty where it is alone. */
   readonly address?: string;
   readonly keys?: KeyRing | undefined;
   readonly patience?: DiskPatience;
-  /** From one beat of the node to the next, in ms. */
-  readonly beat?: number;
   /** For tests: runs before each batch; a throw is a failed write. */
   readonly beforeWrite?: () => void | Promise<void>;
 }
 
 /** Documents in PostgreSQL, of which each belongs to one node at a time (060). Bytes that are handed over are copied at once. */
 export class PostgresStore implements Store {
+  readonly revocations: StoredRevocations;
   readonly #options: PostgresStoreOptions;
   readonly #core: StoreCore<PostgresJob>;
   readonly #watch: DiskWatch;
@@ -87,6 +87,7 @@ export class PostgresStore implements Store {
       timeout: (options.patience ?? PATIENCE).timeout,
       onLost: (cause) => this.#core.giveUp(cause),
     });
+    this.revocations = new StoredRevocations(this.#session, options);
     this.#owned = new Owned(this.#session, this.#vaults);
     this.#writing = new Writing(this.#session, this.#owned);
   }
@@ -378,6 +379,7 @@ export class PostgresStore implements Store {
   #reopen(): Promise<void> {
     const attempt = async (): Promise<void> => {
       if (!(await this.#session.reopen())) this.#owned.clear();
+      await this.revocations.look(); // it may be fenced since it had not taken one
       this.#core.recovered();
     };
     const isWanted = (): boolean => this.state === 'reopening';
@@ -387,6 +389,7 @@ export class PostgresStore implements Store {
   async #shut(): Promise<void> {
     this.#core.setState('closed');
     this.#stop.abort();
+    this.revocations.close();
     await this.#core.idle();
     await this.#reopening;
     await this.#session.close();

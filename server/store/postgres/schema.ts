@@ -48,6 +48,13 @@ const STEPS: readonly string[] = [
   ALTER TABLE history_row ALTER entry SET STORAGE EXTERNAL;
   ALTER TABLE kept ALTER value SET STORAGE EXTERNAL;
   `,
+  `
+  -- Tokens that were taken back; the counter is locked until one is there, so that they come in the order of seq.
+  CREATE TABLE revocation (seq bigint PRIMARY KEY, line text NOT NULL);
+  CREATE TABLE revocation_count (seq bigint NOT NULL);
+  INSERT INTO revocation_count VALUES (0);
+  ALTER TABLE node ADD revoked bigint NOT NULL DEFAULT 0; -- up to which one the node has taken them
+  `,
 ];
 
 /** Any number that others are unlikely to use: nodes that start at once take turns. */

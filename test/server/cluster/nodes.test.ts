@@ -10,7 +10,8 @@ import {
   usePostgresProcesses,
   useRoundRobin,
 } from '../../support/postgres-nodes.js';
-import { openNative, useJson, useNative } from '../../support/use.js';
+import { JWT, tokenFor } from '../../support/tokens.js';
+import { openNative, openRaw, useJson, useNative } from '../../support/use.js';
 import { PATIENCE } from '../../support/wait.js';
 
 const UNPACED = { JSON_PACE: '0' };
@@ -178,6 +179,22 @@ describe('many nodes', () => {
     await isFree();
     for await (const part of one.app.export(user('anna'))) expect(part).not.toBe('');
     await isFree();
+  });
+
+  withPostgres('[A2 A4] a token that was revoked at one node opens nothing at any', async () => {
+    const { nodes } = await usePostgresNodes(2, { ...JWT, ADMIN_TOKEN: 'the-token-of-the-operator' });
+    const [one, two] = nodes as [PostgresNode, PostgresNode];
+    const token = await tokenFor('anna', { jti: 'one' });
+    const open = openRaw(one, 'anna', 'phone', { token });
+    await open.until(() => open.messages.length > 0);
+    const headers = { Authorization: 'Bearer the-token-of-the-operator', 'Content-Type': 'application/json' };
+    const body = JSON.stringify({ jti: 'one' });
+    const revoked = await ask(`${two.url}/admin/revoke`, { method: 'POST', headers, body });
+    expect(revoked.status).toBe(200);
+    const bearer = { Authorization: `Bearer ${token}` };
+    for (const { url } of nodes)
+      expect((await ask(`${url}/api/sync/anna`, { headers: bearer })).status).toBe(401);
+    expect((await open.end()).code).toBe(4401);
   });
 
   withPostgres('[N2] who follows a user at a node that lost it is sent to the other one', async () => {

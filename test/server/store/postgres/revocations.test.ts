@@ -1,0 +1,75 @@
+/** What one server has taken back holds at all of them, or they show and save nothing (A2). */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { PostgresStore } from '../../../../server/store/postgres/postgres-store.js';
+import { user } from '../../../support/notes.js';
+import { PostgresFixture, postgresUrl } from '../../../support/postgres.js';
+import { PATIENCE } from '../../../support/wait.js';
+
+const ANNA = user('anna');
+const NEVER = 3_600_000;
+
+describe.skipIf(postgresUrl() === '')('revocations of several servers', () => {
+  let fixture: PostgresFixture;
+  const stores: PostgresStore[] = [];
+  beforeEach(async () => {
+    fixture = await PostgresFixture.create();
+  });
+  afterEach(async () => {
+    for (const store of stores.splice(0)) await store.close();
+    await fixture.remove();
+  });
+
+  /** @param beat from one look to the next, too */
+  async function node(address: string, beat: number): Promise<{ store: PostgresStore; lines: string[] }> {
+    const store = await fixture.open({ address, beat, revocationPatience: 300 });
+    stores.push(store);
+    const lines: string[] = [];
+    await store.revocations.follow((line) => lines.push(line));
+    return { store, lines };
+  }
+
+  it('[A2] each has taken one when it is answered, and one that starts later has all', async () => {
+    const [one, two] = [await node('one', 20), await node('two', 20)];
+    await one.store.revocations.add('a');
+    expect(two.lines).toEqual(['a']);
+    await Promise.all(['b', 'c', 'd'].map((line) => one.store.revocations.add(line)));
+    expect([...two.lines].sort()).toEqual(['a', 'b', 'c', 'd']);
+    expect([...(await node('three', 20)).lines].sort()).toEqual(['a', 'b', 'c', 'd']);
+    expect([one.store.state, two.store.state]).toEqual(['ready', 'ready']);
+  });
+
+  it('[A2] [N2] one that does not take it in time shows nothing from then on', async () => {
+    const [one, mute] = [await node('one', 20), await node('two', NEVER)];
+    await mute.store.load(ANNA);
+    await mute.store.confirm(ANNA);
+    await one.store.revocations.add('a');
+    expect(mute.lines).toEqual([]);
+    await expect(mute.store.confirm(ANNA)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+  });
+
+  it('[A2] one that was not heard of for long is not waited for, and shows nothing either', async () => {
+    const [one, stopped] = [await node('one', 20), await node('two', NEVER)];
+    await stopped.store.load(ANNA);
+    await fixture.schema.query(`UPDATE node SET beat = beat - interval '1 minute' WHERE address = 'two'`);
+    await one.store.revocations.add('a');
+    await expect(stopped.store.confirm(ANNA)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+  });
+
+  it('[A2] one that was fenced has taken all before it goes on', async () => {
+    const one = await node('one', NEVER);
+    const two = await fixture.open({ address: 'two', beat: 20 });
+    stores.push(two);
+    const lines: string[] = [];
+    const states: [string, number][] = [];
+    await two.revocations.follow((line) => lines.push(line));
+    two.onState((state) => states.push([state, lines.length]));
+    two.revocations.close(); // as if its looks were late
+    await one.store.revocations.add('a');
+    await expect
+      .poll(() => states, { timeout: PATIENCE })
+      .toEqual([
+        ['reopening', 0],
+        ['ready', 1],
+      ]);
+  });
+});
