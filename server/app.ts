@@ -253,10 +253,9 @@ class SyncServer implements App {
     this.#foundation.endKeys();
     clearInterval(this.#stats);
     clearInterval(this.#noting);
-    const { entrance } = this.#foundation;
-    const stopped = entrance.close();
+    const { entrance, cluster } = this.#foundation;
+    const stopped = Promise.allSettled([entrance.close(), cluster?.stop()]);
     this.#gateway.stopReading();
-    this.#foundation.cluster?.hops.close();
     this.#dryRuns.close();
     this.#rewritingWorkers.close();
     const saved = this.#flush().then(() => this.#registry.documents.every(({ isBusy }) => !isBusy));
@@ -264,7 +263,7 @@ class SyncServer implements App {
     const end = performance.now() + LAST_STEPS;
     const step = () => Math.max(0, Math.min(GOODBYE_TIMEOUT, end - performance.now()));
     await this.#gateway.close(step());
-    await withTimeout(stopped, step(), undefined);
+    await withTimeout<unknown>(stopped, step(), undefined);
     entrance.server.closeAllConnections();
     // What the devices had received is known only now; without it, more is taken for seen after the next start.
     await withTimeout(this.#flush(), step(), undefined);

@@ -195,7 +195,7 @@ export const OPTIONS = {
   }),
   TLS_KEY: unset({ line: 'File with the private key (PEM) of `TLS_CERT`.' }),
   CLUSTER_ADDRESS: hostAndPort({
-    line: 'Where the other nodes of a cluster reach this one, for a store that they share; the server listens there, too, for them alone. Port 0 takes any free one.',
+    line: 'Where the other nodes of a cluster reach this one, for a store that they share; the server listens there, too, for them alone.',
   }),
   CLUSTER_SECRET: secret(32, {
     line: 'Secret of at least 32 characters by which nodes know each other; the same on all of them.',
@@ -319,6 +319,10 @@ function contradictionsIn(config: Config): string[] {
     [
       isCluster !== (clusterSecret !== ''),
       'CLUSTER_ADDRESS and CLUSTER_SECRET need each other: set both, or none.',
+    ],
+    [
+      config.store !== '' && /:0+$/.test(clusterAddress),
+      'CLUSTER_ADDRESS names the port by which other nodes reach this one: it can not be 0.',
     ],
     [
       isCluster && config.sharedCollections.size > 0,

@@ -103,7 +103,7 @@ const EVENTS = {
   nodeNotReached: event<{ node: string; why: string }>(
     'warn',
     (e) =>
-      `🔗 The node at ${e.node} was not reached (${e.why}): its users are put off until it is, or another node takes them`,
+      `🔗 The node at ${e.node} was not to be had (${e.why}): its users are put off until it is, or another node takes them`,
   ),
   hopRefused: event<{ address: string }>(
     'warn',

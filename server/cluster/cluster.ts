@@ -1,6 +1,6 @@
 /** This node among others: the door for them at `CLUSTER_ADDRESS`, and the way to them. */
-import type { EventEmitter } from 'node:events';
-import type { IncomingMessage, RequestListener, Server } from 'node:http';
+import { type EventEmitter, once } from 'node:events';
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { UserId } from '../../shared/names.js';
 import type { Config } from '../config.js';
@@ -55,6 +55,8 @@ export class Cluster {
   #server: Server | null = null;
   #address = '';
   #looking: NodeJS.Timeout | undefined;
+  /** The answers to what other nodes led here. */
+  readonly #answers = new Set<ServerResponse>();
 
   constructor(options: ClusterOptions) {
     this.#options = options;
@@ -77,18 +79,8 @@ export class Cluster {
     placement.serve(documents);
     this.hops.metrics = metrics;
     this.#looking = setInterval(() => void placement.look(config.idleTimeout), LOOK).unref();
-    const { clusterAddress, maxHeaders } = config;
-    const plain = { ...config, tlsCert: '', tlsKey: '', maxHeaders: maxHeaders + HEADER_OF_HOP };
-    const onRequest: RequestListener = (request, response) => {
-      if (this.#letsIn(request)) own.emit('request', request, response);
-      else response.writeHead(403, { [HOP_HEADER]: 'refused', Connection: 'close' }).end();
-    };
-    const { server } = createListener(plain, log, onRequest);
-    server.on('checkContinue', onRequest);
-    server.on('upgrade', (request, stream, head) => {
-      if (this.#letsIn(request)) own.emit('upgrade', request, stream, head);
-      else stream.on('error', () => stream.destroy()).end(REFUSED, () => stream.destroy());
-    });
+    const { clusterAddress } = config;
+    const server = this.#door(own);
     const { host, port } = hostAndPortOf(clusterAddress);
     await new Promise<void>((resolve, reject) => {
       const cause = ({ message }: Error) =>
@@ -102,11 +94,39 @@ export class Cluster {
     log('clusterListening', { address: this.#address });
   }
 
+  /** Lets go of whom this node led on; resolves when all is answered that other nodes led here. */
+  async stop(): Promise<void> {
+    this.hops.close();
+    while (this.#answers.size > 0)
+      await Promise.allSettled([...this.#answers].map((answer) => once(answer, 'close')));
+  }
+
   /** Once other nodes may take all users: until then they had better hear from this one that it stops. */
   close(): void {
     clearInterval(this.#looking);
     this.#server?.close();
     this.#server?.closeAllConnections();
+  }
+
+  #door(own: EventEmitter): Server {
+    const { config, log } = this.#options;
+    const plain = { ...config, tlsCert: '', tlsKey: '', maxHeaders: config.maxHeaders + HEADER_OF_HOP };
+    const onRequest: RequestListener = (request, response) => {
+      if (!this.#letsIn(request)) {
+        response.writeHead(403, { [HOP_HEADER]: 'refused', Connection: 'close' }).end();
+        return;
+      }
+      this.#answers.add(response);
+      response.once('close', () => this.#answers.delete(response));
+      own.emit('request', request, response);
+    };
+    const { server } = createListener(plain, log, onRequest);
+    server.on('checkContinue', onRequest);
+    server.on('upgrade', (request, stream, head) => {
+      if (this.#letsIn(request)) own.emit('upgrade', request, stream, head);
+      else stream.on('error', () => stream.destroy()).end(REFUSED, () => stream.destroy());
+    });
+    return server;
   }
 
   #letsIn(request: IncomingMessage): boolean {

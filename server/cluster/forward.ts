@@ -1,7 +1,7 @@
 /** One HTTP request, led on to another node before anything of its body is read. */
 import { type ClientRequest, type IncomingMessage, request as open, type ServerResponse } from 'node:http';
 import { HOP_HEADER } from './hop-header.js';
-import { CONNECT_TIMEOUT, type Led, type Target, whyNot } from './hop-target.js';
+import { CONNECT_TIMEOUT, KEEP_ALIVE, type Led, type Target, verdictOf, whyNot } from './hop-target.js';
 
 export interface Exchange {
   readonly request: IncomingMessage;
@@ -26,14 +26,18 @@ const OF_ANSWER: ReadonlySet<string> = new Set([...OF_CONNECTION, 'transfer-enco
 /**
  * Resolves with whether the owner took it. Nothing of the body is sent before the owner says "100 Continue", which it
  * does at once, for requests without a body too: so another node can be asked instead, and one that hangs is noticed.
+ * After that nobody else is asked: it may have been done, and of its body nothing is left.
  */
 export function forward(target: Target, exchange: Exchange): Promise<Led> {
   const { request, response, url } = exchange;
+  // A node takes so many headers and no more: a client that sends a thousand can't push these out.
   const headers = [
-    ...headersOf(request.rawHeaders, OF_CONNECTION),
     ...[HOP_HEADER, target.header, 'Expect', '100-continue', 'Connection', 'close'],
+    ...headersOf(request.rawHeaders, OF_CONNECTION),
   ];
   const asked = open({ ...target.at, method: request.method, path: url, headers, agent: false });
+  asked.setSocketKeepAlive(true, KEEP_ALIVE);
+  asked.setTimeout(target.silence, () => void asked.destroy(new Error('the node says nothing any more')));
   const clientGone = () => asked.destroy();
   response.once('close', clientGone);
   return new Promise((resolve) => {
@@ -46,7 +50,7 @@ export function forward(target: Target, exchange: Exchange): Promise<Led> {
     });
     asked.once('response', (answer) => {
       inTime();
-      const led = verdictOf(answer);
+      const led = verdictOf(answer.statusCode ?? 0, HOP_HEADER.toLowerCase() in answer.headers);
       if (led === 'led') passOn(answer, exchange, isTaken);
       else asked.destroy();
       resolve(led);
@@ -56,7 +60,7 @@ export function forward(target: Target, exchange: Exchange): Promise<Led> {
       request.unpipe(asked);
       // An answer that was begun can't be taken back: the client has to see that it is cut.
       if (response.headersSent) response.destroy();
-      resolve(response.closed ? 'gone' : isTaken ? 'silent' : whyNot(error));
+      resolve(response.closed ? 'gone' : isTaken ? 'lost' : whyNot(error));
     });
   });
 }
@@ -83,11 +87,6 @@ function headersOf(raw: readonly string[], without: ReadonlySet<string>): string
     if (!without.has(name.toLowerCase())) kept.push(name, value);
   }
   return kept;
-}
-
-function verdictOf({ statusCode, headers }: IncomingMessage): Led {
-  if (statusCode === 421) return 'not mine';
-  return headers[HOP_HEADER.toLowerCase()] === undefined ? 'led' : 'silent';
 }
 
 /** What this node would have said by itself gives way to what the owner says. */

@@ -7,6 +7,8 @@ export interface Target {
   readonly header: string;
   /** In which it has to be taken, in ms. */
   readonly timeout: number;
+  /** After which a node that took it, and says nothing, is given up, in ms. */
+  readonly silence: number;
 }
 
 /** `led`: the owner has it. `gone`: the client has gone meanwhile. */
@@ -14,6 +16,14 @@ export type Led = 'led' | 'gone' | Doubt;
 
 /** Another node of the same cluster is near. */
 export const CONNECT_TIMEOUT = 2_000;
+/** After which the system asks whether the machine of the other node is still there, in ms. */
+export const KEEP_ALIVE = 30_000;
+
+/** @param isRefused whether the answer has the header of the hop, as those of a door that lets nobody in */
+export function verdictOf(status: number, isRefused: boolean): Led {
+  if (status === 421) return 'not mine';
+  return isRefused ? 'not let in' : 'led';
+}
 
 /** A connection that nobody takes is known to be none; of any other end the cause is not known. */
 export const whyNot = (error: unknown): Doubt =>

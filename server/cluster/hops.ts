@@ -8,7 +8,7 @@ import type { Metrics } from '../metrics.js';
 import { type Exchange, forward } from './forward.js';
 import { clientOfHop, HOP_HEADER, hopHeader } from './hop-header.js';
 import { hostAndPortOf, type Led, type Target } from './hop-target.js';
-import type { NodeId, Owner, Placement } from './placement.js';
+import type { Doubt, NodeId, Owner, Placement } from './placement.js';
 import { splice, type Upgrade } from './splice.js';
 
 /** A user, and the address of the client that comes for it. */
@@ -24,7 +24,7 @@ export interface Guest {
 export type Whither = 'here' | 'led' | 'unreachable' | 'not mine';
 
 export interface HopsOptions {
-  readonly config: Pick<Config, 'clusterSecret' | 'upgradeTimeout'>;
+  readonly config: Pick<Config, 'clusterSecret' | 'upgradeTimeout' | 'pingInterval'>;
   readonly placement: Placement;
   /** Milliseconds since 1970. */
   readonly now: () => number;
@@ -33,6 +33,16 @@ export interface HopsOptions {
 
 /** An owner may change while it is asked, and once more; a store that names another one each time is no help. */
 const MOST_ASKED = 3;
+/** Of so many pings that an owner sends to each client one has to come through. */
+const PINGS = 3;
+/** A slow line takes what waits for it in less, in ms. */
+const SHORTEST_SILENCE = 60_000;
+/** The longest time that a Node timer can wait, in ms. */
+const LONGEST_TIMER = 2 ** 31 - 1;
+/** Between two parts of an answer, or before the first, in ms. */
+const ANSWER_SILENCE = 120_000;
+/** By these the owner says that it lives. */
+const ANSWERED: ReadonlySet<Led> = new Set(['led', 'not mine', 'not let in']);
 
 export class Hops {
   readonly #options: HopsOptions;
@@ -42,6 +52,7 @@ export class Hops {
   readonly #clients = new WeakMap<IncomingMessage, string>();
   /** The connections of clients that were led on. */
   readonly #spliced = new Set<Duplex>();
+  #isClosed = false;
 
   constructor(options: HopsOptions) {
     this.#options = options;
@@ -65,9 +76,12 @@ export class Hops {
   async socket(guest: Guest, upgrade: Upgrade): Promise<Whither> {
     const { request, stream } = upgrade;
     const { method = '', url = '' } = request;
+    const { pingInterval } = this.#options.config;
+    const silence = Math.min(LONGEST_TIMER, Math.max(SHORTEST_SILENCE, PINGS * pingInterval));
     return this.#lead(guest, request, async (owner) => {
-      const led = await splice(this.#target(owner, guest, { method, url }), upgrade);
-      if (led === 'led' && !stream.closed) {
+      const led = await splice(this.#target(owner, guest, { method, url, silence }), upgrade);
+      if (led === 'led' && this.#isClosed) stream.destroy();
+      else if (led === 'led' && !stream.closed) {
         this.#spliced.add(stream);
         stream.once('close', () => this.#spliced.delete(stream));
       }
@@ -77,6 +91,7 @@ export class Hops {
 
   /** Who was led on has to come again: a close code would have to be put between two frames of the owner's. */
   close(): void {
+    this.#isClosed = true;
     for (const stream of this.#spliced) stream.destroy();
   }
 
@@ -85,7 +100,7 @@ export class Hops {
     const { request, response, url } = exchange;
     const { method = '' } = request;
     const whither = await this.#lead(guest, request, (owner) =>
-      forward(this.#target(owner, guest, { method, url }), exchange),
+      forward(this.#target(owner, guest, { method, url, silence: ANSWER_SILENCE }), exchange),
     );
     if (whither === 'here' && this.#clients.has(request)) response.writeContinue();
     return whither;
@@ -97,38 +112,44 @@ export class Hops {
     attempt: (owner: Owner) => Promise<Led>,
   ): Promise<Whither> {
     const { placement } = this.#options;
-    let silent: NodeId | null = null;
+    let inVain: NodeId | null = null;
     for (let asked = 0; asked < MOST_ASKED; asked++) {
       const place = await placement.whereIs(user).catch(() => null);
       if (place?.here) return 'here';
-      if (place === null || place.node === silent) break;
+      if (place === null || place.node === inVain) break;
       if (this.#clients.has(request)) return 'not mine';
       const led = await attempt(place);
       if (led === 'gone') return 'led';
-      if (led === 'led' || led === 'not mine') placement.reached(place.node);
+      if (ANSWERED.has(led)) placement.reached(place.node);
       if (led === 'led') {
         this.metrics?.hops.add('out');
         return led;
       }
       this.#doubt(user, place, led);
-      if (led === 'silent') silent = place.node;
+      if (led === 'lost') break;
+      if (led !== 'refused' && led !== 'not mine') inVain = place.node;
     }
     return 'unreachable';
   }
 
-  #doubt(user: UserId, { node, address }: Owner, why: Exclude<Led, 'led' | 'gone'>): void {
+  #doubt(user: UserId, { node, address }: Owner, why: Doubt): void {
     const { placement, log } = this.#options;
     if (why !== 'not mine') log('nodeNotReached', { node: address, why });
     placement.doubt(user, node, why);
   }
 
-  #target(owner: Owner, { address }: Guest, { method, url }: { method: string; url: string }): Target {
+  #target(
+    owner: Owner,
+    { address }: Guest,
+    { method, url, silence }: { readonly method: string; readonly url: string; readonly silence: number },
+  ): Target {
     const { config, now } = this.#options;
     const hop = { method, url, address, node: owner.address, time: now() };
     return {
       at: hostAndPortOf(owner.address),
       header: hopHeader(config.clusterSecret, hop),
       timeout: config.upgradeTimeout,
+      silence,
     };
   }
 }

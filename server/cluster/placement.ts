@@ -14,10 +14,10 @@ export interface Owner {
 export type Place = { readonly here: true } | Owner;
 
 /**
- * Why a node was doubted: nobody listens at its address, it said that it does not serve the user, or it did not answer,
- * or not in time.
+ * Why a node was doubted: nobody listens at its address; it did not answer, or not in time; it said that it does not
+ * serve the user, or does not let this node in: then it lives; or it was lost after it had begun.
  */
-export type Doubt = 'refused' | 'not mine' | 'silent';
+export type Doubt = 'refused' | 'silent' | 'not mine' | 'not let in' | 'lost';
 
 export interface Placement {
   /** Rejects where the store can't tell. A user whom nobody serves is here: who asks loads the document next. */

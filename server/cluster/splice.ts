@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { HOP_HEADER } from './hop-header.js';
-import { CONNECT_TIMEOUT, type Led, type Target, whyNot } from './hop-target.js';
+import { CONNECT_TIMEOUT, KEEP_ALIVE, type Led, type Target, verdictOf, whyNot } from './hop-target.js';
 
 /** An upgrade as it came in. */
 export interface Upgrade {
@@ -17,36 +17,44 @@ const MOST_HEAD = 65_536;
 /** How long a client may take to end its side, once the owner has ended and all of it was sent, in ms. */
 const LAST_WORDS_TIME = 5_000;
 
-/** Resolves with whether the owner took it; from then on, it runs until both sides have ended. */
+/** Resolves with whether the owner took it; from then on, it runs until both sides have ended, or one hangs. */
 export async function splice(target: Target, upgrade: Upgrade): Promise<Led> {
   const { stream, head } = upgrade;
   // Either side may end first, as both could without a node in between.
-  const owner = connect({ ...target.at, noDelay: true, allowHalfOpen: true });
+  const alive = { keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE };
+  const owner = connect({ ...target.at, ...alive, noDelay: true, allowHalfOpen: true });
   const clientGone = () => owner.destroy();
   stream.once('close', clientGone);
   owner.write(headOf(upgrade.request, target.header), 'latin1');
   if (head.length > 0) owner.write(head);
   const answer = await answerOf(owner, target.timeout);
   stream.off('close', clientGone);
-  if (stream.destroyed) return 'gone';
-  const led = typeof answer === 'string' ? answer : verdictOf(answer);
+  if (stream.destroyed) {
+    owner.destroy();
+    return 'gone';
+  }
+  const led = typeof answer === 'string' ? answer : verdictIn(answer);
   if (led !== 'led' || typeof answer === 'string') {
     owner.destroy();
     return led;
   }
   stream.write(answer);
   join(stream, owner);
+  endWhenSilent(stream, owner, target.silence);
   return led;
 }
 
-/** The request as it came, but for the header of the hop, which nobody else can give. */
+/**
+ * The request as it came, but for the header of the hop, which nobody else can give. That one comes first: a node takes
+ * so many headers and no more, and a client may send a thousand.
+ */
 function headOf({ method, url, rawHeaders }: IncomingMessage, header: string): string {
-  const lines = [`${method} ${url} HTTP/1.1`];
+  const lines = [`${method} ${url} HTTP/1.1`, `${HOP_HEADER}: ${header}`];
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] ?? '';
     if (name.toLowerCase() !== HOP_HEADER.toLowerCase()) lines.push(`${name}: ${rawHeaders[i + 1] ?? ''}`);
   }
-  return `${[...lines, `${HOP_HEADER}: ${header}`].join('\r\n')}\r\n\r\n`;
+  return `${lines.join('\r\n')}\r\n\r\n`;
 }
 
 /** What the owner says first: a whole head, perhaps with more behind it. */
@@ -77,10 +85,10 @@ function answerOf(owner: Socket, timeout: number): Promise<Buffer | Led> {
   });
 }
 
-function verdictOf(answer: Buffer): Led {
+function verdictIn(answer: Buffer): Led {
   const head = answer.toString('latin1', 0, answer.indexOf('\r\n\r\n'));
-  if (/^HTTP\/1\.1 421 /.test(head)) return 'not mine';
-  return new RegExp(`\r\n${HOP_HEADER}:`, 'i').test(head) ? 'silent' : 'led';
+  const [, status] = /^HTTP\/1\.1 (\d+)/.exec(head) ?? [];
+  return verdictOf(Number(status), new RegExp(`\r\n${HOP_HEADER}:`, 'i').test(head));
 }
 
 /** Pipes wait for the slower side. What one side ended with is sent before the other side hears of the end. */
@@ -90,6 +98,24 @@ function join(client: Duplex, owner: Socket): void {
   client.on('close', () => owner.destroy());
   client.on('error', () => owner.destroy());
   owner.once('end', () => client.once('finish', () => endLater(client)));
+}
+
+/**
+ * An owner pings, so one of which nothing comes hangs, or its machine is gone. Nothing comes either while the client
+ * takes nothing of what waits for it; then the end of the owner's side would not be heard of.
+ */
+function endWhenSilent(client: Duplex, owner: Socket, silence: number): void {
+  const timer = setTimeout(() => {
+    owner.destroy();
+    client.destroy();
+  }, silence).unref();
+  const heard = () => timer.refresh();
+  owner.on('data', heard);
+  client.on('drain', heard);
+  client.once('close', () => {
+    clearTimeout(timer);
+    client.off('drain', heard);
+  });
 }
 
 /** What is still to be sent to it goes out first. */

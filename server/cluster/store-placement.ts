@@ -55,7 +55,7 @@ export class StorePlacement implements Placement {
   }
 
   doubt(_user: UserId, node: NodeId, why: Doubt): void {
-    if (why !== 'not mine') this.#takeovers.failed(node, why, this.#uptime());
+    if (why === 'refused' || why === 'silent') this.#takeovers.failed(node, why, this.#uptime());
   }
 
   reached(node: NodeId): void {

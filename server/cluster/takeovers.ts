@@ -14,7 +14,7 @@ const JUST_NOW = 1_000;
 const MOST = 50_000;
 
 interface Failure {
-  readonly why: Exclude<Doubt, 'not mine'>;
+  readonly why: Extract<Doubt, 'refused' | 'silent'>;
   readonly since: number;
   readonly last: number;
 }

@@ -194,6 +194,14 @@ describe('a cluster', () => {
       expect.stringMatching(/^SHARED_COLLECTIONS can not be had with CLUSTER_ADDRESS/),
     ]);
   });
+
+  test('[O1] with STORE, other nodes are told the port as it stands there: it is not any free one', () => {
+    const given = { STORE: 'postgres://u:p@db/d', CLUSTER_ADDRESS: 'a:0', CLUSTER_SECRET: SECRET };
+    expect(problemsOf(given)).toEqual([
+      expect.stringMatching(/^CLUSTER_ADDRESS names the port .* can not be 0/),
+    ]);
+    expect(problemsOf({ ...given, CLUSTER_ADDRESS: 'a:10' })).toEqual([]);
+  });
 });
 
 describe('values', () => {

@@ -2,9 +2,9 @@
  * Real servers with a LevelDB each, who lead clients to each other. The one stand-in is who serves a user: that says
  * the test, since they share no store that could.
  */
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { rm } from 'node:fs/promises';
-import { type AddressInfo, createServer } from 'node:net';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { onTestFinished } from 'vitest';
 import type { OwningStore } from '../../server/cluster/store-placement.js';
 import { type CollectedEvent, collectingLog } from '../../server/log.js';
@@ -73,22 +73,33 @@ export async function useFrontAndOwner(
   return { owner: await useNode(owner, options), front: await useNode(front, options) };
 }
 
+/** A node that says what the test has it say, whatever it is asked. */
+export async function useStandIn(serve: (socket: Socket) => void): Promise<TestOwners> {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket.on('error', () => {}));
+    serve(socket);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  const owners: TestOwners = new TestOwners('stand-in', () => owners);
+  owners.address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return owners;
+}
+
 /** A node whose process is stopped: connections are taken, and nobody answers. */
 export async function useHangingNode(): Promise<{
   readonly owners: TestOwners;
   readonly connected: Promise<unknown>;
   readonly left: Promise<unknown>;
 }> {
-  const server = createServer();
-  const connected = once(server, 'connection');
-  const left = connected.then(([socket]) => {
-    socket.resume().on('error', () => {});
-    return once(socket, 'close');
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  onTestFinished(() => void server.close());
-  const owners: TestOwners = new TestOwners('hanging', () => owners);
-  owners.address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const arrivals = new EventEmitter();
+  const connected = once(arrivals, 'connection');
+  const left = connected.then(([socket]) => once(socket, 'close'));
+  const owners = await useStandIn((socket) => void arrivals.emit('connection', socket.resume()));
   return { owners, connected, left };
 }

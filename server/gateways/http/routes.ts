@@ -118,12 +118,12 @@ function addHealth(
 function addApi(app: express.Express, options: HttpOptions, { json, raw }: BodyReaders): void {
   type Route = (options: HttpOptions, request: Request, response: Response) => Promise<void>;
   const to = (route: Route) => (request: Request, response: Response) => route(options, request, response);
-  // Strangers first: they must not use up what the user may ask for.
+  // Strangers first: they must not use up what the user may ask for. What is led on costs this node something, too.
   const led = options.hops === null ? [] : [toOwner(options.hops, options)];
   const admitted = (cost: number, document = userOf) => [
     authorized(options, document),
-    ...led,
     admit(options, cost),
+    ...led,
   ];
   const history = admitted(COST.history, userOrSharedOf);
   const room = roomOnDisk(options);

@@ -22,6 +22,7 @@ interface PutOffOptions {
 export class PutOff {
   readonly #options: PutOffOptions;
   readonly #timers = new Map<Socket, NodeJS.Timeout>();
+  #isClosed = false;
 
   constructor(options: PutOffOptions) {
     this.#options = options;
@@ -37,6 +38,7 @@ export class PutOff {
     }
     openDoor(door, (socket) => {
       socket.hold('put off');
+      if (this.#isClosed) return this.#end(socket, new SyncError('RESTARTING'));
       const timer = setTimeout(() => this.#end(socket, new SyncError(code)), seconds * 1_000);
       this.#timers.set(socket, timer.unref());
       door.stream.once('close', () => this.#forget(socket));
@@ -45,6 +47,7 @@ export class PutOff {
 
   /** The server stops, or has started. */
   close(): void {
+    this.#isClosed = true;
     for (const socket of [...this.#timers.keys()]) this.#end(socket, new SyncError('RESTARTING'));
   }
 

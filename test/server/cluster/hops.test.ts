@@ -318,7 +318,7 @@ describe('the door for other nodes', () => {
     const answer = await ask(`${front.url}/api/sync/anna`);
     expect([answer.status, JSON.parse(String(answer.body)).code]).toEqual([503, 'OWNER_UNREACHABLE']);
     expect(Number(answer.headers['retry-after'])).toBeGreaterThanOrEqual(3);
-    expect(named(front, 'nodeNotReached')).toEqual([{ node: owner.address, why: 'silent' }]);
+    expect(named(front, 'nodeNotReached')).toEqual([{ node: owner.address, why: 'not let in' }]);
     expect(named(served, 'hopRefused')).toHaveLength(1);
   });
 });

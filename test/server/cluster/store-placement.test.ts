@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import type { NodeId } from '../../../server/cluster/placement.js';
 import { StorePlacement } from '../../../server/cluster/store-placement.js';
 import type { UserId } from '../../../shared/names.js';
 import { ManualClock } from '../../support/manual-clock.js';
@@ -13,15 +14,17 @@ function makeNode() {
   const inUse = new Set<UserId>();
   const lost: UserId[] = [];
   const gone: UserId[] = [];
-  const owner = async (user: UserId) => {
+  const relieved: string[] = [];
+  const owner = async (user: UserId, from?: string) => {
     const node = others.get(user);
+    if (from !== undefined) relieved.push(from);
     if (node === 'unknown') throw new Error('the store does not answer');
     return node === undefined ? null : { node, address: 'other:1' };
   };
   const store = { owner, letGo: async (user: UserId) => void gone.push(user) };
   const placement = new StorePlacement(store, clock.now);
   placement.serve({ isInUse: (user) => inUse.has(user), lose: (user) => void lost.push(user) });
-  return { clock, others, inUse, lost, gone, placement };
+  return { clock, others, inUse, lost, gone, relieved, placement };
 }
 
 test('[N2] a user whom nobody here has used for a while is let go, once', async () => {
@@ -68,6 +71,21 @@ test('[N2] a user whom another node has taken is lost here, whether somebody ask
   inUse.delete(ANNA);
   await placement.look(IDLE);
   expect([lost, placement.owned]).toEqual([[ANNA, BERT], 0]);
+});
+
+test('[N2] nobody is taken from a node that answers, if only that it does not let this one in', async () => {
+  const { clock, others, relieved, placement } = makeNode();
+  others.set(ANNA, '2');
+  for (const why of ['not mine', 'not let in', 'lost'] as const)
+    for (let second = 0; second < 20; second++) {
+      clock.pass(1_000);
+      placement.doubt(ANNA, '2' as NodeId, why);
+      await placement.whereIs(ANNA);
+    }
+  expect(relieved).toEqual([]);
+  placement.doubt(ANNA, '2' as NodeId, 'refused');
+  await placement.whereIs(ANNA);
+  expect(relieved).toEqual(['2']);
 });
 
 test('[N2] where the store can not tell, nobody is lost', async () => {

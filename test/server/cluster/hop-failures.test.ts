@@ -1,0 +1,262 @@
+/** Hops that go wrong under way: owners that stop, hang or are gone, and clients that mean ill. */
+import { EventEmitter, once } from 'node:events';
+import { type ClientRequest, createServer, request as open } from 'node:http';
+import { type AddressInfo, connect, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { type Exchange, forward } from '../../../server/cluster/forward.js';
+import { hopHeader } from '../../../server/cluster/hop-header.js';
+import type { Led, Target } from '../../../server/cluster/hop-target.js';
+import { Hops } from '../../../server/cluster/hops.js';
+import type { NodeId, Owner } from '../../../server/cluster/placement.js';
+import { splice, type Upgrade } from '../../../server/cluster/splice.js';
+import { silentLog } from '../../../server/log.js';
+import type { UserId } from '../../../shared/names.js';
+import {
+  CLUSTER_SECRET,
+  type TestNode,
+  TestOwners,
+  useFrontAndOwner,
+  useHangingNode,
+  useNode,
+  useStandIn,
+} from '../../support/cluster.js';
+import { ask } from '../../support/http-ask.js';
+import { PATIENCE } from '../../support/wait.js';
+
+const CONTINUE = 'HTTP/1.1 100 Continue\r\n\r\n';
+const SWITCHED = 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n';
+const ASKING = 'GET /sync HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n';
+const JSON_TYPE = { 'Content-Type': 'application/json', 'Device-ID': 'pump' };
+const SILENCE = 5_000;
+/** Of header lines Node reads 1,000. */
+const MANY = 1_100;
+
+const changes = (text: string): string => {
+  const data = { collection: 'notes', document: { id: 'n', text } };
+  return JSON.stringify({ changes: [{ type: 'DATA_UPDATE', userId: 'anna', deviceId: 'pump', data }] });
+};
+const whys = ({ events }: TestNode) =>
+  events.flatMap(({ name, fields }) => (name === 'nodeNotReached' && 'why' in fields ? [fields.why] : []));
+const codeOf = ({ body }: { readonly body: Buffer }) => JSON.parse(String(body)).code;
+const targetAt = ({ address }: TestOwners, silence: number): Target => {
+  const at = { host: '127.0.0.1', port: Number(address.split(':')[1]) };
+  return { at, header: 'x', timeout: PATIENCE, silence };
+};
+
+afterEach(() => void vi.useRealTimers());
+
+describe('an owner that is lost after it took a request', () => {
+  const useLost = () =>
+    useStandIn((socket) => {
+      socket.write(CONTINUE);
+      socket.on('data', (data) => data.includes('the text') && socket.destroy());
+    });
+
+  test('[N2] nobody else is asked, since it may be done, and of the body nothing is left', async () => {
+    const lost = await useLost();
+    const told: TestOwners = new TestOwners('front', (_, asked) => (asked === 1 ? lost : told));
+    const front = await useNode(told);
+    const question = { method: 'POST', headers: JSON_TYPE, body: changes('the text') };
+    const answer = await ask(`${front.url}/api/sync/anna`, question);
+    expect([answer.status, codeOf(answer)]).toEqual([503, 'OWNER_UNREACHABLE']);
+    expect([told.asked, told.relieved, whys(front)]).toEqual([1, [], ['lost']]);
+  });
+
+  test('[S4] one that says nothing any more is given up', async () => {
+    const mute = await useStandIn((socket) => socket.resume().write(CONTINUE));
+    const led = await new Promise<Led>((resolve) => {
+      const server = createServer((request, response) => {
+        const exchange: Exchange = { request, response, url: '/' };
+        void forward(targetAt(mute, 200), exchange).then((verdict) => {
+          resolve(verdict);
+          response.end();
+        });
+      });
+      onTestFinished(() => void server.close());
+      server.listen(0, '127.0.0.1', () => {
+        const { port } = server.address() as AddressInfo;
+        void ask(`http://127.0.0.1:${port}/`);
+      });
+    });
+    expect(led).toBe('lost');
+  });
+});
+
+describe('an owner that stops', () => {
+  test('[N4 O4] answers first what was led to it', async () => {
+    const { front, owner } = await useFrontAndOwner();
+    const body = changes('the text');
+    const headers = { ...JSON_TYPE, 'Content-Length': String(body.length) };
+    const posting = post(`${front.url}/api/sync/anna`, headers);
+    posting.write(body.slice(0, 20));
+    await expect.poll(() => owner.owners.asked, { timeout: PATIENCE }).toBe(1);
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }); // it would wait half a second
+    const closed = owner.app.close();
+    const second = await ask(`${front.url}/api/sync/anna`);
+    expect([second.status, whys(front)]).toEqual([200, []]);
+    vi.useRealTimers();
+    posting.end(body.slice(20));
+    const [response] = await once(posting, 'response');
+    expect(response.statusCode).toBe(200);
+    response.resume();
+    expect(await closed).toBe(true);
+  });
+
+  const post = (url: string, headers: Record<string, string>): ClientRequest =>
+    open(url, { method: 'POST', headers, agent: false });
+});
+
+describe('a client with more headers than a node reads', () => {
+  const lines = 'a: b\r\n'.repeat(MANY);
+
+  test.each([
+    ['a request', 'GET /api/sync/anna HTTP/1.1\r\nHost: a\r\nConnection: close\r\n', ' 200 '],
+    [
+      'an upgrade',
+      'GET /sync?userId=anna&deviceId=a HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
+        'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n',
+      ' 101 ',
+    ],
+  ])('[A2] does not push out that of the hop: %s', async (_, head, status) => {
+    const { front, owner } = await useFrontAndOwner();
+    const socket = connect(front.port, '127.0.0.1');
+    onTestFinished(() => void socket.destroy());
+    socket.write(`${head}${lines}\r\n`);
+    const [first] = await once(socket, 'data');
+    expect(String(first).split('\r\n')[0]).toContain(status);
+    expect(whys(front)).toEqual([]);
+    expect(owner.events.filter(({ name }) => name === 'hopRefused')).toEqual([]);
+  });
+});
+
+/** A front that leads every upgrade on; resolves with the two ends of one. */
+async function useSpliced(lead: (upgrade: Upgrade) => Promise<unknown>) {
+  const server = createServer().listen(0, '127.0.0.1');
+  const upgraded = once(server, 'upgrade');
+  await once(server, 'listening');
+  const client = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  client.on('error', () => {});
+  onTestFinished(() => {
+    server.close();
+    client.destroy();
+  });
+  client.write(ASKING);
+  const [request, stream, head] = await upgraded;
+  const led = lead({ request, stream, head });
+  return { client, stream: stream as Duplex, led };
+}
+
+describe('a splice', () => {
+  test('[S4] ends where nothing comes of the owner, which pings, and not before', async () => {
+    const owner = { socket: null as Socket | null };
+    const pinging = await useStandIn((socket) => {
+      owner.socket = socket;
+      socket.resume().write(SWITCHED);
+    });
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const { client, stream, led } = await useSpliced((upgrade) =>
+      splice(targetAt(pinging, SILENCE), upgrade),
+    );
+    expect(await led).toBe('led');
+    await once(client, 'data');
+    for (let ping = 0; ping < 3; ping++) {
+      vi.advanceTimersByTime(SILENCE - 1);
+      owner.socket?.write('ping');
+      await once(client, 'data');
+    }
+    const closed = once(client, 'close');
+    vi.advanceTimersByTime(SILENCE - 1);
+    expect(stream.destroyed).toBe(false);
+    vi.advanceTimersByTime(1);
+    expect(stream.destroyed).toBe(true);
+    await closed;
+  });
+
+  test('[S4] ends where the client takes nothing, and the end of the owner is behind what waits', async () => {
+    const endless = await useStandIn((socket) => {
+      socket.resume().write(SWITCHED);
+      socket.end(Buffer.alloc(20_000_000));
+    });
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const { client, stream, led } = await useSpliced((upgrade) =>
+      splice(targetAt(endless, SILENCE), upgrade),
+    );
+    client.pause();
+    expect(await led).toBe('led');
+    await expect.poll(() => stream.writableNeedDrain, { timeout: PATIENCE }).toBe(true);
+    vi.advanceTimersByTime(SILENCE);
+    expect(stream.destroyed).toBe(true);
+  });
+
+  test('[O4] that comes about while the front stops is let go of like others', async () => {
+    const asked = new EventEmitter();
+    const owners = await useStandIn((socket) => {
+      socket.once('data', () => asked.emit('asked', socket));
+    });
+    const waiting = once(asked, 'asked');
+    const place: Owner = { here: false, node: 'other' as NodeId, address: owners.address };
+    const hops = new Hops({
+      config: { clusterSecret: CLUSTER_SECRET, upgradeTimeout: PATIENCE, pingInterval: SILENCE },
+      placement: { whereIs: async () => place, doubt() {}, reached() {} },
+      now: Date.now,
+      log: silentLog,
+    });
+    const guest = { user: 'anna' as UserId, address: '127.0.0.1' };
+    const { client, led } = await useSpliced((upgrade) => hops.socket(guest, upgrade));
+    const [owner] = await waiting;
+    hops.close();
+    const closed = once(client.resume(), 'close');
+    owner.write(SWITCHED);
+    expect(await led).toBe('led');
+    await closed;
+  });
+});
+
+describe('limits', () => {
+  test('[S4] the front holds an address to its places while an owner hangs', async () => {
+    const { owners: hanging, connected } = await useHangingNode();
+    const told = new TestOwners('front', () => hanging);
+    const front = await useNode(told, { MAX_SOCKETS_PER_ADDRESS: '1' });
+    const first = connect(front.port, '127.0.0.1');
+    onTestFinished(() => void first.destroy());
+    first.write('GET /api/sync/anna HTTP/1.1\r\nHost: a\r\n\r\n');
+    await connected;
+    const second = await ask(`${front.url}/api/sync/anna`);
+    expect([second.status, codeOf(second), told.asked]).toEqual([429, 'TOO_MANY_SOCKETS', 1]);
+  });
+
+  test('[S4] who asks too often is refused where it comes to: no store and no other node is asked', async () => {
+    const owner: TestOwners = new TestOwners('owner', () => owner);
+    await useNode(owner);
+    const limits = { MESSAGE_RATE: '1', MESSAGE_BURST: '2' };
+    const front = await useNode(new TestOwners('front', () => owner), limits);
+    const next = async () => (await ask(`${front.url}/api/sync/anna`)).status;
+    let answered = 0;
+    let status = await next();
+    for (; status === 200 && answered < 50; answered++) status = await next();
+    expect([status, front.owners.asked, owner.asked]).toEqual([429, answered, answered]);
+  });
+
+  test('[S4] an owner refuses before it has a body sent', async () => {
+    const { owners: hanging, connected } = await useHangingNode();
+    const owner = await useNode(new TestOwners('owner', () => hanging), { MAX_SOCKETS_PER_ADDRESS: '1' });
+    const first = connect(owner.port, '127.0.0.1');
+    onTestFinished(() => void first.destroy());
+    first.write('GET /api/sync/anna HTTP/1.1\r\nHost: a\r\n\r\n');
+    await connected;
+    const path = '/api/sync/anna';
+    const hop = { method: 'POST', url: path, address: '127.0.0.1', node: owner.owners.address };
+    const header = hopHeader(CLUSTER_SECRET, { ...hop, time: Date.now() });
+    const headers = { ...JSON_TYPE, Expect: '100-continue', 'X-Sync-Hop': header, 'Content-Length': '20' };
+    const asked = open(`http://${owner.owners.address}${path}`, { method: 'POST', headers, agent: false });
+    onTestFinished(() => void asked.on('error', () => {}).destroy());
+    let isSent = false;
+    asked.once('continue', () => {
+      isSent = true;
+    });
+    asked.flushHeaders();
+    const [response] = await once(asked, 'response');
+    expect([response.statusCode, isSent]).toEqual([429, false]);
+  });
+});
