@@ -95,10 +95,10 @@ export class Arena {
     return Object.fromEntries(Object.entries(shown).map(([name, records]) => [name, records.toSorted(byId)]));
   }
 
-  /** Sends an update over HTTP; resolves with the status. */
+  /** Sends an update over HTTP, as one who may be led to a rewritten document; resolves with the status. */
   async post(user: string, update: Uint8Array): Promise<number> {
     const body = Buffer.from(encodeExchange({ stateVector: new Uint8Array(0), update }));
-    const response = await fetch(`${this.server.url}/api/yjs/${user}`, { method: 'POST', body });
+    const response = await fetch(`${this.server.url}/api/yjs/${user}?rewrites=1`, { method: 'POST', body });
     await response.arrayBuffer();
     return response.status;
   }
