@@ -134,6 +134,7 @@ class SyncServer implements App {
     const turns = new Turns({ ...config, clock: TURN_CLOCK, rateOf: (user) => quotas.rateOf(user) });
     const work = { store, dryRuns: this.#dryRuns, rewritingWorkers: this.#rewritingWorkers, turns };
     this.#registry = registryOf(config, log, clock, { ...work, ...this.#follow(log) });
+    store.serve?.(this.#registry);
     this.#overload = this.#watchLoad(turns, backlog);
     const shared = {
       config,

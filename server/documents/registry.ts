@@ -240,10 +240,14 @@ export class DocumentRegistry {
     return this.#entries.has(user) || this.#followed.has(user);
   }
 
-  /** Another server has the user: what is here is out of date, and who follows it has to come again. */
-  lose(user: UserId): void {
-    const error = new SyncError('RESTARTING', 'Another server has taken over; connect again.');
-    this.#entries.get(user)?.document?.fail(error);
+  /** What is here of the user may be out of date, as where another server has taken over: who follows it has to come again. */
+  lose(
+    user: UserId,
+    error = new SyncError('RESTARTING', 'Another server has taken over; connect again.'),
+  ): void {
+    const entry = this.#entries.get(user);
+    if (entry?.document) entry.document.fail(error);
+    else entry?.loading.then((document) => document.fail(error), nothing); // told to who waits for it
     this.#followed.fail(user, error);
   }
 

@@ -16,7 +16,7 @@ export interface Backend<J extends ChangeJob> {
   /** Writes all of it durably, or rejects. */
   readonly write: (jobs: readonly J[]) => Promise<void>;
   /** A batch failed: what is held of these users may not be what is stored. */
-  readonly drop: (jobs: readonly J[]) => void;
+  readonly drop: (jobs: readonly J[], cause: unknown) => void;
   /** Makes the store work again, by `recovered` in the end; called once for each failure, when all are told. */
   readonly reopen: (cause: unknown) => void;
   /** From the start of a batch to the next, in ms, while there is something to write. */
@@ -116,7 +116,7 @@ export class StoreCore<J extends ChangeJob> {
   }
 
   #fail(jobs: readonly J[], cause: unknown): void {
-    this.#backend.drop(jobs);
+    this.#backend.drop(jobs, cause);
     const reopens = this.takesWork;
     if (reopens) this.setState('reopening', cause);
     for (const job of jobs) job.reject(new SyncError('NOT_SAVED', undefined, { cause }));

@@ -266,6 +266,16 @@ export interface Store {
    * @param relieved a server that can't be reached, and loses the user
    */
   owner?(user: UserId, relieved?: string): Promise<Owner | null>;
+  /**
+   * Tells the store of the documents of this server. It calls `lose` where a user was lost, or a change of the user's
+   * may not be stored: what was loaded before is not shown any more, also where the server has the user again since.
+   */
+  serve?(documents: {
+    /** Whether somebody uses the document, or follows it. */
+    isInUse(user: UserId): boolean;
+    /** @param error left out where another server has taken over */
+    lose(user: UserId, error?: SyncError): void;
+  }): void;
   /** Nobody here has to do with the user any more: another server may have the user. Does nothing while it is loaded. */
   letGo?(user: UserId): Promise<void>;
   /** Left out by a store that has one server. */

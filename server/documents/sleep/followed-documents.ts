@@ -124,8 +124,10 @@ export class FollowedDocuments {
 
   /** Once for all who ask. Whoever has loaded the document meanwhile may have changed it, and have gone. */
   #lookUp(user: UserId): Promise<RestRow | null> {
-    const lookUp: Promise<RestRow | null> = this.#options.store
-      .rest(user)
+    const { store } = this.#options;
+    // Another server may change what was read before the user was this one's.
+    const noted = store.confirm?.(user).then(() => store.rest(user)) ?? store.rest(user);
+    const lookUp: Promise<RestRow | null> = noted
       .catch(() => null)
       .then((rest) => {
         const holds = this.#lookUps.get(user) === lookUp;
@@ -210,6 +212,7 @@ export class FollowedDocuments {
 
   /** Ends those who follow the document although it can't be loaded. */
   fail(user: UserId, error: SyncError): void {
+    this.#lookUps.delete(user);
     this.#followed.get(user)?.fail(error);
   }
 

@@ -40,11 +40,10 @@ export class DocumentChange {
 }
 
 export function changesOf(jobs: readonly PostgresJob[]): DocumentChange[] {
-  const changes = new Map<number, DocumentChange>();
+  const changes = new Map<Held, DocumentChange>();
   for (const job of jobs) {
-    const { doc } = job.held;
-    const change = changes.get(doc) ?? new DocumentChange(job);
-    changes.set(doc, change);
+    const change = changes.get(job.held) ?? new DocumentChange(job);
+    changes.set(job.held, change);
     change.add(job);
   }
   return [...changes.values()];

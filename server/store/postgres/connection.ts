@@ -1,5 +1,5 @@
 /** The connections to PostgreSQL: one that writes, and some that read. `pg` is loaded here, by the first that opens one. */
-import type { Client, ClientConfig, Pool, QueryConfig, QueryResult } from 'pg';
+import type { Client, ClientBase, ClientConfig, Pool, QueryConfig, QueryResult } from 'pg';
 import { corrupt, SyncError } from '../../errors.js';
 
 /** Reads at once. */
@@ -12,6 +12,12 @@ export interface Place {
 }
 
 type Driver = typeof import('pg');
+type Query = QueryConfig & { values: unknown[] };
+type Rows = QueryResult['rows'];
+interface Notice {
+  readonly code?: string | undefined;
+  readonly message?: string | undefined;
+}
 
 async function driver(): Promise<Driver> {
   try {
@@ -29,11 +35,21 @@ async function driver(): Promise<Driver> {
 export class Connection {
   readonly #writer: Client;
   readonly #readers: Pool;
+  /** For itself: behind reads that wait the beat would be late, and others would take the users. */
+  readonly #beats: Pool;
+  readonly #pooled = new Set<ClientBase>();
+  #writing = 0;
   #isClosed = false;
 
-  private constructor(writer: Client, readers: Pool) {
+  private constructor(writer: Client, readers: Pool, beats: Pool) {
     this.#writer = writer;
     this.#readers = readers;
+    this.#beats = beats;
+    for (const pool of [readers, beats]) {
+      pool.on('error', () => {}); // who asks next is told
+      pool.on('connect', (client) => (this.#isClosed ? destroy(client) : this.#pooled.add(client)));
+      pool.on('remove', (client) => this.#pooled.delete(client));
+    }
   }
 
   /**
@@ -50,17 +66,16 @@ export class Connection {
     };
     const writer = new Client(config);
     const readers = new Pool({ ...config, max: READERS });
-    const opened = new Connection(writer, readers);
+    const opened = new Connection(writer, readers, new Pool({ ...config, max: 1 }));
     const lost = (cause: Error): void => {
       if (!opened.#isClosed) onLost(cause);
     };
     writer.on('error', lost);
     writer.on('end', () => lost(new Error('PostgreSQL has ended the connection')));
-    // "canceling wait for synchronous replication": it says that all is well, and it may not be.
-    writer.on('notice', ({ severity, message }) => {
-      if (severity === 'WARNING') lost(new Error(`PostgreSQL warns: ${message}`));
+    // What it warns of when it is connected is of no change.
+    writer.on('notice', (notice) => {
+      if (opened.#writing > 0 && isWarning(notice)) lost(warned(notice));
     });
-    readers.on('error', () => {}); // who reads next is told
     try {
       await writer.connect();
       await opened.#prepare();
@@ -72,8 +87,13 @@ export class Connection {
   }
 
   /** Everything that is written, one statement at a time. */
-  write(query: QueryConfig & { values: unknown[] }): Promise<QueryResult> {
-    return this.#writer.query(query);
+  async write(query: Query): Promise<QueryResult> {
+    this.#writing += 1;
+    try {
+      return await this.#writer.query(query);
+    } finally {
+      this.#writing -= 1;
+    }
   }
 
   /** For what has to be done by one connection: migrations. */
@@ -82,13 +102,41 @@ export class Connection {
   }
 
   /** @throws SyncError `STORE_UNAVAILABLE`, or `DOCUMENT_CORRUPT` where PostgreSQL has found the damage */
-  async read(query: QueryConfig & { values: unknown[] }): Promise<QueryResult['rows']> {
+  read(query: Query): Promise<Rows> {
+    return rowsOf(this.#readers.query(query));
+  }
+
+  /** @throws SyncError `STORE_UNAVAILABLE` */
+  beat(query: Query): Promise<Rows> {
+    return rowsOf(this.#beats.query(query));
+  }
+
+  /**
+   * What is written beside the batches.
+   *
+   * @throws SyncError as `read` does, and where it may not be as safe as it has to be
+   */
+  change(query: Query): Promise<Rows> {
+    return rowsOf(this.#changed(query));
+  }
+
+  async #changed(query: Query): Promise<QueryResult> {
+    const client = await this.#readers.connect();
+    let failure: Error | undefined;
+    const onNotice = (notice: Notice): void => {
+      if (isWarning(notice)) failure = warned(notice);
+    };
+    client.on('notice', onNotice);
     try {
-      return (await this.#readers.query(query)).rows;
-    } catch (cause) {
-      throw codeOf(cause) === 'XX001'
-        ? corrupt('PostgreSQL has found damage')
-        : new SyncError('STORE_UNAVAILABLE', undefined, { cause });
+      const result = await client.query(query);
+      if (failure !== undefined) throw failure;
+      return result;
+    } catch (error) {
+      failure ??= error instanceof Error ? error : new Error(String(error));
+      throw error;
+    } finally {
+      client.off('notice', onNotice);
+      client.release(failure);
     }
   }
 
@@ -96,8 +144,9 @@ export class Connection {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    destroy(this.#writer);
-    await Promise.all([this.#writer.end().catch(() => {}), this.#readers.end().catch(() => {})]);
+    for (const client of [this.#writer, ...this.#pooled]) destroy(client);
+    const all = [this.#writer, this.#readers, this.#beats];
+    await Promise.all(all.map((each) => each.end().catch(() => {})));
   }
 
   async #prepare(): Promise<void> {
@@ -112,6 +161,8 @@ export class Connection {
       throw refused(`It acknowledges what may be lost: ${name} is ${found[name]}; set it to on.`);
     }
     // One plan for all batches: a plan for each would cost more than it saves.
+    // It stays so where the configuration is changed and read anew.
+    await this.#writer.query(`SET synchronous_commit = ${found.synchronous_commit}`);
     await this.#writer.query(
       "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET lock_timeout = '5s'",
     );
@@ -119,9 +170,23 @@ export class Connection {
 }
 
 /** Without a goodbye: the server may not answer. */
-function destroy(client: Client): void {
+function destroy(client: ClientBase): void {
   const { connection } = client as unknown as { connection?: { stream?: { destroy(): void } } };
   connection?.stream?.destroy();
+}
+
+/** "canceling wait for synchronous replication": it says that all is well, and it may not be. Its severity may be translated. */
+const isWarning = ({ code }: Notice): boolean => !(code ?? '').startsWith('00');
+const warned = ({ message }: Notice): Error => new Error(`PostgreSQL warns: ${message}`);
+
+async function rowsOf(result: Promise<QueryResult>): Promise<Rows> {
+  try {
+    return (await result).rows;
+  } catch (cause) {
+    throw codeOf(cause) === 'XX001'
+      ? corrupt('PostgreSQL has found damage')
+      : new SyncError('STORE_UNAVAILABLE', undefined, { cause });
+  }
 }
 
 export function codeOf(cause: unknown): string {

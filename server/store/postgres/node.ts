@@ -76,7 +76,7 @@ export class StoreNode {
   }
 
   async #beatOnce(connection: Connection): Promise<boolean> {
-    return (await connection.read({ name: 'beat', text: BEAT, values: [this.id] })).length > 0;
+    return (await connection.beat({ name: 'beat', text: BEAT, values: [this.id] })).length > 0;
   }
 }
 

@@ -1,9 +1,10 @@
 /** The users that this node owns: what is known of them, and who gets to claim, load or release one next. */
 import type { UserId } from '../../../shared/names.js';
+import { SyncError } from '../../errors.js';
 import type { Vaults } from '../encryption/vault.js';
 import { EMPTY_ROW } from '../format.js';
-import type { Owner } from '../store.js';
-import { moved } from './moved.js';
+import type { Owner, Store } from '../store.js';
+import { Moved, moved } from './moved.js';
 import type { Claim, Held } from './plan.js';
 import { type DocumentRow, type Found, foundIn, rowOf, vaultOf } from './reading.js';
 import type { Session } from './session.js';
@@ -11,10 +12,14 @@ import { CLAIM, KEPT, OWNER, RELEASE } from './statements.js';
 
 const NOBODY = '0';
 
+/** The documents of this server. */
+export type Documents = Parameters<NonNullable<Store['serve']>>[0];
+
 export class Owned {
   readonly #session: Session;
   readonly #vaults: Vaults;
   readonly #held = new Map<UserId, Held>();
+  #documents: Documents | null = null;
   /** Of each user, what was begun last. */
   readonly #turns = new Map<UserId, Promise<unknown>>();
 
@@ -27,13 +32,44 @@ export class Owned {
     return this.#held.get(user);
   }
 
-  /** What is known of the user may not be what is stored. */
-  drop(user: UserId, held = this.#held.get(user)): void {
-    if (this.#held.get(user) === held) this.#held.delete(user);
+  serve(documents: Documents): void {
+    this.#documents = documents;
   }
 
-  clear(): void {
-    this.#held.clear();
+  /** The document is about to be erased, which ends it. */
+  drop(user: UserId): void {
+    this.#held.delete(user);
+  }
+
+  /**
+   * What is known of the user may not be what is stored. Another claim may follow, and would confirm what was loaded
+   * under this one, so that must go.
+   *
+   * @param error left out where it is another server that has the user
+   */
+  lose(user: UserId, held = this.#held.get(user), error?: SyncError): void {
+    if (held === undefined) return;
+    held.lost ??= error ?? new SyncError('NOT_SAVED', undefined, { cause: new Moved() });
+    if (this.#held.get(user) !== held) return;
+    this.#held.delete(user);
+    this.#documents?.lose(user, error);
+  }
+
+  isInUse(user: UserId): boolean {
+    return this.#documents?.isInUse(user) ?? false;
+  }
+
+  loseAll(): void {
+    for (const user of [...this.#held.keys()]) this.lose(user);
+  }
+
+  /** Lets go of those whom nobody here has used since the last time. */
+  async letGoIdle(letGo: (user: UserId) => Promise<void>): Promise<void> {
+    for (const [user, held] of [...this.#held]) {
+      const isIdle = !held.isLoaded && !this.isInUse(user);
+      if (isIdle && held.isIdle) await letGo(user);
+      held.isIdle = isIdle;
+    }
   }
 
   /** One after the other of each user: a claim ends the one before, the own node's too. */
@@ -72,7 +108,7 @@ export class Owned {
     const { version, first, last, revision, historyFrom, memory, epoch } = row;
     const kept = { ...EMPTY_ROW, first, last, revision, historyFrom, memory, epoch };
     const held = {
-      ...{ doc, claim, version, row: kept, isLoaded: false },
+      ...{ doc, claim, version, row: kept, isLoaded: false, lost: null, isIdle: false },
       vault: vaultOf(found, this.#vaults),
     };
     this.#held.set(user, held);
@@ -106,7 +142,7 @@ export class Owned {
     await this.inTurn(user, async () => {
       const held = this.#held.get(user);
       if (held === undefined || held.isLoaded) return;
-      this.#held.delete(user);
+      this.lose(user);
       await this.disown(held);
     });
   }

@@ -1,5 +1,6 @@
 /** What a change writes to the tables. */
 import type { DeviceKey, UserId } from '../../../shared/names.js';
+import type { SyncError } from '../../errors.js';
 import type { Vault } from '../encryption/vault.js';
 import * as format from '../format.js';
 import { numbered } from '../history-range.js';
@@ -23,6 +24,10 @@ export interface Held extends Claim {
   readonly vault: Vault;
   /** The document is in use, and may be changed. */
   isLoaded: boolean;
+  /** Why a change under it was refused, or may not be stored: nothing that comes after it is written. */
+  lost: SyncError | null;
+  /** Nobody has used it since the last look at who does. */
+  isIdle: boolean;
 }
 
 export interface KeptValue {

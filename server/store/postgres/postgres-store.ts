@@ -18,10 +18,10 @@ import type {
 } from '../store.js';
 import { StoreCore } from '../store-core.js';
 import { type Retrying, tryUntil } from '../try-until.js';
-import { eraseNow, wipe } from './erasure.js';
+import { eraseNow, wipeAllOf } from './erasure.js';
 import { checkMasterKeys } from './master-keys.js';
 import { isMoved } from './moved.js';
-import { Owned } from './owned.js';
+import { type Documents, Owned } from './owned.js';
 import type { Held, Plan, PostgresJob } from './plan.js';
 import * as plans from './plan.js';
 import * as reading from './reading.js';
@@ -36,6 +36,7 @@ const BATCH_INTERVAL = 8;
 const PATIENCE: DiskPatience = { slow: 5_000, timeout: 10_000 };
 /** So many documents may wait to be loaded. */
 const MAX_LOADS = 1_000;
+const LOOK = 60_000;
 
 export interface PostgresStoreOptions extends Retrying, StoredRevocationsOptions {
   readonly url: string;
@@ -43,6 +44,8 @@ export interface PostgresStoreOptions extends Retrying, StoredRevocationsOptions
   readonly address?: string;
   readonly keys?: KeyRing | undefined;
   readonly patience?: DiskPatience;
+  /** From one look for users whom nobody uses to the next, in ms. */
+  readonly look?: number;
   /** For tests: runs before each batch; a throw is a failed write. */
   readonly beforeWrite?: () => void | Promise<void>;
 }
@@ -68,8 +71,9 @@ export class PostgresStore implements Store {
     this.#vaults = options.keys === undefined ? plainVaults : new CipherVaults(options.keys);
     this.#core = new StoreCore<PostgresJob>({
       write: (jobs) => this.#write(jobs),
-      drop: (jobs) => {
-        for (const job of jobs) this.#owned.drop(job.user);
+      drop: (jobs, cause) => {
+        for (const { user, held, isQuestion } of jobs)
+          if (!isQuestion) this.#owned.lose(user, held, new SyncError('NOT_SAVED', undefined, { cause }));
       },
       reopen: () => {
         this.#reopening = this.#reopen();
@@ -96,6 +100,7 @@ export class PostgresStore implements Store {
   static async open(options: PostgresStoreOptions): Promise<PostgresStore> {
     const store = new PostgresStore(options);
     await store.#session.begin((connection) => checkMasterKeys(connection, store.#vaults.ring));
+    store.#look();
     return store;
   }
 
@@ -236,7 +241,7 @@ export class PostgresStore implements Store {
   setNote(name: string, value: Uint8Array): Promise<void> {
     const values = [name, seal(value, noteKey(name))];
     const put = async (): Promise<void> => {
-      await this.#session.connection.read({ text: PUT_NOTE, values });
+      await this.#session.connection.change({ text: PUT_NOTE, values });
     };
     const noted = this.#notes.then(put, put);
     this.#notes = noted.catch(() => {});
@@ -246,6 +251,7 @@ export class PostgresStore implements Store {
   async confirm(user: UserId): Promise<void> {
     this.#core.mustWork();
     const held = this.#owned.get(user) ?? (await this.#owned.owned(user));
+    held.isIdle = false;
     try {
       await this.#core.add({ user, held, was: held.row, row: held.row, isQuestion: true, size: 0 });
     } catch (error) {
@@ -270,6 +276,10 @@ export class PostgresStore implements Store {
   forget(user: UserId): void {
     const held = this.#owned.get(user);
     if (held !== undefined) held.isLoaded = false;
+  }
+
+  serve(documents: Documents): void {
+    this.#owned.serve(documents);
   }
 
   async letGo(user: UserId): Promise<void> {
@@ -305,15 +315,15 @@ export class PostgresStore implements Store {
     const claim = await this.#owned.claim(user);
     const { connection, node } = this.#session;
     const anew = await eraseNow(connection, { user, node: node.id, tombstone }, claim);
-    await this.#owned.disown(anew); // whoever asks next may have the user
-    await wipe(connection, claim.doc);
+    await this.#owned.disown(anew).catch(() => {}); // else the user stays this node's
+    await wipeAllOf(connection, user);
   }
 
   #held(found: reading.Found, claim: plans.Claim): Held {
     try {
       return this.#owned.hold(found, claim);
     } catch (error) {
-      this.#owned.drop(found.user);
+      this.#owned.lose(found.user);
       throw error;
     }
   }
@@ -358,7 +368,7 @@ export class PostgresStore implements Store {
       .catch((cause) => Promise.reject(notSaved(cause)));
     this.#core.pending.add(user, saved);
     // Claimed for this alone: nobody here may have to do with the user any more.
-    void saved.then(() => this.letGo(user)).catch(() => {});
+    void saved.then(() => (this.#owned.isInUse(user) ? undefined : this.letGo(user))).catch(() => {});
     return saved;
   }
 
@@ -376,9 +386,15 @@ export class PostgresStore implements Store {
     await this.#writing.write(jobs);
   }
 
+  #look(): void {
+    const look = () => void this.#owned.letGoIdle((user) => this.letGo(user)).catch(() => {}); // the next one does
+    const looking = setInterval(look, this.#options.look ?? LOOK).unref();
+    this.#stop.signal.addEventListener('abort', () => clearInterval(looking));
+  }
+
   #reopen(): Promise<void> {
     const attempt = async (): Promise<void> => {
-      if (!(await this.#session.reopen())) this.#owned.clear();
+      if (!(await this.#session.reopen())) this.#owned.loseAll();
       await this.revocations.look(); // it may be fenced since it had not taken one
       this.#core.recovered();
     };

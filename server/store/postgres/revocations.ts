@@ -56,7 +56,7 @@ export class StoredRevocations implements SharedRevocations {
 
   async add(line: string): Promise<void> {
     const { connection, node } = this.#session;
-    const [added] = await connection.read({ text: ADD, values: [line] });
+    const [added] = await connection.change({ text: ADD, values: [line] });
     const seq = Number(added?.seq);
     const latest = performance.now() + (this.#options.revocationPatience ?? PATIENCE);
     for (;;) {

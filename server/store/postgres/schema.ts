@@ -1,5 +1,5 @@
 /** The tables, and the steps from one version of them to the next. */
-import type { ClientBase } from 'pg';
+import type { ClientBase, QueryConfig } from 'pg';
 import { SyncError } from '../../errors.js';
 
 /**
@@ -55,21 +55,26 @@ const STEPS: readonly string[] = [
   INSERT INTO revocation_count VALUES (0);
   ALTER TABLE node ADD revoked bigint NOT NULL DEFAULT 0; -- up to which one the node has taken them
   `,
+  // Who asks again for an erasure waits for what the first one has left. Null: by a server of before.
+  'ALTER TABLE erasing ADD COLUMN IF NOT EXISTS user_id text COLLATE "C"',
 ];
 
 /** Any number that others are unlikely to use: nodes that start at once take turns. */
 const LOCK = 7_265_318_264;
+/** How long a step may take, and the others wait for it, in ms. */
+const PATIENCE = 3_600_000;
 
 /** Brings the tables to the version of this server, in one transaction; refuses those of a later one. */
 export async function migrate(client: ClientBase): Promise<void> {
   await client.query('BEGIN');
   try {
-    await client.query(`SELECT pg_advisory_xact_lock(${LOCK})`);
+    await client.query('SET LOCAL lock_timeout = 0');
+    await client.query(patient(`SELECT pg_advisory_xact_lock(${LOCK})`));
     await client.query('CREATE TABLE IF NOT EXISTS schema_version (version int NOT NULL)');
     const { rows } = await client.query<{ version: number }>('SELECT version FROM schema_version');
     const version = rows[0]?.version ?? 0;
     if (version > STEPS.length) throw tooNew(version);
-    for (const step of STEPS.slice(version)) await client.query(step);
+    for (const step of STEPS.slice(version)) await client.query(patient(step));
     if (rows.length === 0) await client.query('INSERT INTO schema_version VALUES ($1)', [STEPS.length]);
     else if (version < STEPS.length)
       await client.query('UPDATE schema_version SET version = $1', [STEPS.length]);
@@ -79,6 +84,12 @@ export async function migrate(client: ClientBase): Promise<void> {
     throw error;
   }
 }
+
+/** The driver knows such a limit of a single query, its types do not. */
+const patient = (text: string): QueryConfig & { query_timeout: number } => ({
+  text,
+  query_timeout: PATIENCE,
+});
 
 const tooNew = (version: number): SyncError =>
   new SyncError(

@@ -17,10 +17,13 @@ export interface SessionOptions {
   readonly onLost: (cause: Error) => void;
 }
 
+const WIPE_INTERVAL = 60_000;
+
 export class Session {
   readonly node: StoreNode;
   readonly #options: SessionOptions;
   #connection: Connection | null = null;
+  #wiping: NodeJS.Timeout | undefined;
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -58,6 +61,7 @@ export class Session {
   }
 
   async close(): Promise<void> {
+    clearInterval(this.#wiping);
     if (this.#connection === null) return;
     await this.node.stop(this.#connection);
     await this.#connection.close();
@@ -73,6 +77,9 @@ export class Session {
     }
     this.#connection = connection;
     this.node.beatOver(connection);
-    wipeLeftovers(connection).catch(() => {}); // the next start does
+    const wipe = () => void wipeLeftovers(connection).catch(() => {}); // the next time does
+    wipe();
+    clearInterval(this.#wiping);
+    this.#wiping = setInterval(wipe, WIPE_INTERVAL).unref();
   }
 }

@@ -14,7 +14,7 @@ WITH b AS (SELECT * FROM unnest($2::int8[], $3::int8[], $4::int8[], $5::int8[], 
              AS t(doc, claim, version, first, last, revision, history_from, memory, epoch)),
 held AS (UPDATE document d SET version = d.version + 1, first = b.first, last = b.last, revision = b.revision,
                 history_from = b.history_from, memory = nullif(b.memory, -1), epoch = nullif(b.epoch, -1)
-           FROM b WHERE d.doc = b.doc AND d.claim = b.claim AND d.version = b.version AND ${ALIVE}
+           FROM b WHERE d.doc = b.doc AND d.claim = b.claim AND d.version = b.version AND d.owner = $1::int8 AND ${ALIVE}
          RETURNING d.doc),
 u AS (INSERT INTO update_row (doc, clock, data)
         SELECT x.* FROM unnest($11::int8[], $12::int8[], $13::bytea[]) x(doc, clock, data) JOIN held USING (doc)
@@ -56,7 +56,8 @@ UPDATE document SET owner = NULL WHERE doc = $1::int8 AND claim = $2::int8 AND N
 /** Which of them are still as this node has them, or further on. */
 export const CONFIRM = `
 SELECT d.doc FROM unnest($2::int8[], $3::int8[], $4::int8[]) b(doc, claim, version)
-  JOIN document d ON d.doc = b.doc AND d.claim = b.claim AND d.version >= b.version AND ${ALIVE}`;
+  JOIN document d ON d.doc = b.doc AND d.claim = b.claim AND d.version >= b.version
+   AND d.owner = $1::int8 AND ${ALIVE}`;
 
 export const OWNER = `
 SELECT n.id, n.address FROM document d JOIN node n ON n.id = d.owner WHERE d.user_id = $1::text`;
@@ -104,7 +105,7 @@ export const ERASE = `
 WITH d AS (UPDATE document d SET doc = DEFAULT, version = version + 1, first = 0, last = -1, revision = revision + 1,
                   history_from = revision + 1, memory = NULL, epoch = NULL
             WHERE doc = $2::int8 AND claim = $3::int8 AND ${ALIVE} RETURNING doc),
-e AS (INSERT INTO erasing (doc) SELECT $2::int8 FROM d)
+e AS (INSERT INTO erasing (doc, user_id) SELECT $2::int8, $5::text FROM d)
 INSERT INTO kept (doc, kind, name, value) SELECT doc, 'tombstone', ''::bytea, $4::bytea FROM d RETURNING doc`;
 
 const ERASED_AT_ONCE = 5_000;
@@ -118,6 +119,7 @@ export const WIPED = `
 DELETE FROM erasing WHERE doc = $1::int8 AND NOT EXISTS (SELECT FROM update_row WHERE doc = $1::int8)
    AND NOT EXISTS (SELECT FROM history_row WHERE doc = $1::int8) AND NOT EXISTS (SELECT FROM kept WHERE doc = $1::int8)`;
 export const ERASING = 'SELECT doc FROM erasing';
+export const ERASING_OF = 'SELECT doc FROM erasing WHERE user_id = $1::text';
 export const STILL_ERASING = 'SELECT doc FROM erasing WHERE doc = $1::int8';
 
 export const PUT_NOTE = `

@@ -17,7 +17,10 @@ export class Writing {
   }
 
   /** Rejects where nobody can tell what is stored. */
-  async write(jobs: readonly PostgresJob[]): Promise<void> {
+  async write(all: readonly PostgresJob[]): Promise<void> {
+    const jobs = all.filter(({ held }) => held.lost === null);
+    // Handed over while one before it was written, which was refused: it would leave a gap.
+    for (const { held, reject } of all) if (held.lost !== null) reject(held.lost);
     const changes = changesOf(jobs);
     try {
       await this.#send(changes, jobs);
@@ -60,10 +63,11 @@ export class Writing {
 
   /** What is rejected here is not resolved with the rest of its batch. */
   #refuse({ held }: DocumentChange, jobs: readonly PostgresJob[], cause: unknown): void {
+    const error = new SyncError('NOT_SAVED', undefined, { cause });
     for (const job of jobs) {
       if (job.held !== held) continue;
-      this.#owned.drop(job.user, held);
-      job.reject(new SyncError('NOT_SAVED', undefined, { cause }));
+      this.#owned.lose(job.user, held, cause instanceof Moved ? undefined : error);
+      job.reject(error);
     }
   }
 }

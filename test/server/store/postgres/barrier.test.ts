@@ -4,7 +4,7 @@ import { readConfig } from '../../../../server/config.js';
 import { silentLog } from '../../../../server/log.js';
 import type { PostgresStore } from '../../../../server/store/postgres/postgres-store.js';
 import { NativeDevice } from '../../../support/devices/native-device.js';
-import { user } from '../../../support/notes.js';
+import { stateReached, user } from '../../../support/notes.js';
 import { PostgresFixture, postgresUrl } from '../../../support/postgres.js';
 import { useJson } from '../../../support/use.js';
 import { PATIENCE } from '../../../support/wait.js';
@@ -17,14 +17,32 @@ afterEach(async () => {
 interface Running {
   readonly store: PostgresStore;
   readonly url: string;
+  close(): Promise<boolean>;
+}
+
+const read = (running: Running) => fetch(`${running.url}/api/sync/anna?deviceId=tablet`);
+/** What it shows sooner or later, and all that it has shown on the way. */
+async function shownBy(running: Running, wanted: string): Promise<string[]> {
+  const shown: string[] = [];
+  const once = async (): Promise<string> => {
+    const answer = await read(running);
+    if (answer.status === 200) shown.push(await answer.text());
+    return shown.at(-1) ?? '';
+  };
+  await expect.poll(once, { timeout: PATIENCE }).toContain(wanted);
+  return shown;
 }
 
 /** The first does not beat: it is as if it were stopped whenever the test wants it to be. */
-async function server(fixture: PostgresFixture, address: 'one' | 'two'): Promise<Running> {
-  const store = await fixture.open({ address, beat: address === 'one' ? 3_600_000 : 1_000 });
+async function server(
+  fixture: PostgresFixture,
+  address: 'one' | 'two',
+  beat = address === 'one' ? 3_600_000 : 1_000,
+): Promise<Running> {
+  const store = await fixture.open({ address, beat });
   const app = await createApp(readConfig({ PORT: '0', IDLE_TIMEOUT: '200ms' }), silentLog, { store });
   closing.push(() => app.close());
-  return { store, url: `http://127.0.0.1:${await app.listen()}` };
+  return { store, url: `http://127.0.0.1:${await app.listen()}`, close: () => app.close() };
 }
 
 async function device({ url }: Running, name: string): Promise<NativeDevice> {
@@ -42,7 +60,6 @@ describe.skipIf(postgresUrl() === '')('two servers on one store', () => {
     const one = await server(fixture, 'one');
     const phone = await device(one, 'phone');
     phone.record('notes', 'n1').set('text', 'first');
-    const read = (running: Running) => fetch(`${running.url}/api/sync/anna?deviceId=tablet`);
     await expect.poll(async () => (await read(one)).text(), { timeout: PATIENCE }).toContain('first');
     await fixture.schema.query(`UPDATE node SET beat = beat - interval '1 minute' WHERE address = 'one'`);
     const two = await server(fixture, 'two');
@@ -52,6 +69,46 @@ describe.skipIf(postgresUrl() === '')('two servers on one store', () => {
     const stale = await read(one);
     expect([stale.status, await stale.text()]).toEqual([503, expect.not.stringContaining('first')]);
     expect(textOf(laptop)).toEqual({ n1: { text: 'second' } });
+  });
+
+  test('[N2] nor when the other server has let go of the user, so that it has the user again', async () => {
+    const fixture = await PostgresFixture.create();
+    closing.push(() => fixture.remove());
+    const one = await server(fixture, 'one');
+    const phone = await device(one, 'phone'); // keeps the document awake
+    phone.record('notes', 'n1').set('text', 'first');
+    await shownBy(one, 'first');
+    await fixture.schema.query(`UPDATE node SET beat = beat - interval '1 minute' WHERE address = 'one'`);
+    const two = await server(fixture, 'two');
+    const laptop = await device(two, 'laptop');
+    laptop.record('notes', 'n1').set('text', 'second');
+    await shownBy(two, 'second');
+    laptop.provider.destroy();
+    const owner = async () => {
+      await two.store.letGo(user('anna'));
+      return (await fixture.schema.query('SELECT owner FROM document')).rows[0]?.owner;
+    };
+    await expect.poll(owner, { timeout: PATIENCE }).toBeNull();
+    await one.store.owner(user('anna')).catch(() => {}); // as a node looks now and then
+    for (const shown of await shownBy(one, 'second')) expect(shown).not.toContain('first');
+  });
+
+  test('[N2] nor when another server had its address for a while', async () => {
+    const fixture = await PostgresFixture.create();
+    closing.push(() => fixture.remove());
+    const one = await server(fixture, 'one', 20);
+    const phone = await device(one, 'phone'); // keeps the document awake
+    phone.record('notes', 'n1').set('text', 'first');
+    await shownBy(one, 'first');
+    const other = await server(fixture, 'one');
+    await stateReached(one.store, 'reopening');
+    const laptop = await device(other, 'laptop');
+    laptop.record('notes', 'n1').set('text', 'second');
+    await shownBy(other, 'second');
+    laptop.provider.destroy();
+    await other.close();
+    await stateReached(one.store, 'ready');
+    for (const shown of await shownBy(one, 'second')) expect(shown).not.toContain('first');
   });
 
   test('[N2] nor to a native device that comes back to it', async () => {
@@ -64,7 +121,7 @@ describe.skipIf(postgresUrl() === '')('two servers on one store', () => {
     const two = await server(fixture, 'two');
     await device(two, 'laptop');
     const closed = new Promise<number>((resolve) => {
-      provider.on('connection-close', (event) => event?.code === 1011 && resolve(event.code));
+      provider.on('connection-close', (event) => event?.code === 1012 && resolve(event.code));
     });
     let synced = 0;
     provider.on('sync', (is) => {
@@ -72,7 +129,7 @@ describe.skipIf(postgresUrl() === '')('two servers on one store', () => {
     });
     provider.disconnect();
     provider.connect();
-    expect(await closed).toBe(1011);
+    expect(await closed).toBe(1012);
     expect(synced).toBe(0);
   });
 

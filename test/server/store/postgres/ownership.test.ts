@@ -10,6 +10,7 @@ import { PostgresFixture, postgresUrl } from '../../../support/postgres.js';
 const HOW = { beat: 3_600_000, patience: { slow: 200, timeout: 600 } };
 const ANNA = user('anna');
 const BERT = user('bert');
+const TOMBSTONE = Buffer.from('erased');
 
 describe.skipIf(postgresUrl() === '')('PostgresStore on several servers', () => {
   ownershipContract('PostgresStore', async () => {
@@ -85,10 +86,13 @@ describe.skipIf(postgresUrl() === '')('PostgresStore', () => {
     await first.close();
   });
 
-  it('[P3] a warning on a commit leaves open what became of it', async () => {
+  it.each([
+    `RAISE WARNING 'canceling wait for synchronous replication'`,
+    `RAISE NOTICE 'in the language of the database' USING ERRCODE = '01000'`,
+  ])('[P3] a warning on a commit leaves open what became of it: %s', async (warning) => {
     store = await fixture.open();
     await store.load(ANNA);
-    await warnAtUpdates(fixture, `RAISE WARNING 'canceling wait for synchronous replication'`);
+    await warnAtUpdates(fixture, warning);
     try {
       const unsure = store.commit(ANNA, { update: new Author().set('a', 1), revision: 1 });
       await expect(unsure).rejects.toMatchObject({ code: 'NOT_SAVED' });
@@ -114,6 +118,108 @@ describe.skipIf(postgresUrl() === '')('PostgresStore', () => {
     } finally {
       await fixture.schema.query('DROP TRIGGER said ON update_row');
     }
+  });
+
+  it('[P7] a warning on an erasure fails it, and a notice does not', async () => {
+    store = await fixture.open();
+    await store.load(ANNA);
+    await writeNotes(store, ANNA, 1);
+    await warnAtUpdates(fixture, `RAISE WARNING 'canceling wait'`, 'INSERT ON kept');
+    try {
+      await expect(store.erase(ANNA, TOMBSTONE)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+    } finally {
+      await fixture.schema.query('DROP TRIGGER said ON kept');
+    }
+    await warnAtUpdates(fixture, `RAISE NOTICE 'all is well'`, 'INSERT ON kept');
+    try {
+      await store.erase(ANNA, TOMBSTONE);
+    } finally {
+      await fixture.schema.query('DROP TRIGGER said ON kept');
+    }
+  });
+
+  it('[P7] an erasure that failed is finished by the one that is asked for next', async () => {
+    store = await fixture.open();
+    await store.load(ANNA);
+    await writeNotes(store, ANNA, 3);
+    await warnAtUpdates(fixture, `RAISE EXCEPTION 'not now'`, 'DELETE ON update_row');
+    try {
+      await expect(store.erase(ANNA, TOMBSTONE)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+    } finally {
+      await fixture.schema.query('DROP TRIGGER said ON update_row');
+    }
+    await store.erase(ANNA, TOMBSTONE);
+    expect((await fixture.schema.query('SELECT * FROM update_row')).rows).toEqual([]);
+    expect((await fixture.schema.query('SELECT * FROM erasing')).rows).toEqual([]);
+  });
+
+  it('[P1] behind a change that was refused nothing is written that was handed over meanwhile', async () => {
+    const author = new Author();
+    let later: Promise<void> | null = null;
+    const beforeWrite = (): void => {
+      later ??= store.commit(ANNA, { update: author.set('n', 1), revision: 2 });
+      later.catch(() => {});
+    };
+    store = await fixture.open({ beforeWrite });
+    await store.load(ANNA);
+    await warnAtUpdates(fixture, `IF length(NEW.data) > 1000 THEN RAISE check_violation; END IF`);
+    try {
+      const poison = store.commit(ANNA, { update: author.set('long', 'x'.repeat(2_000)), revision: 1 });
+      await expect(poison).rejects.toMatchObject({ code: 'NOT_SAVED' });
+      await expect(later).rejects.toMatchObject({ code: 'NOT_SAVED' });
+      expect((await store.load(ANNA)).revision).toBe(0);
+    } finally {
+      await fixture.schema.query('DROP TRIGGER said ON update_row');
+    }
+  });
+
+  it('[N1] what the database gives to another server is no longer of this one, whatever its claim is', async () => {
+    store = await fixture.open();
+    await store.load(ANNA);
+    await store.commit(ANNA, { update: new Author().set('a', 1), revision: 1 });
+    await fixture.schema.query('UPDATE document SET owner = owner + 1000');
+    await expect(store.confirm(ANNA)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+  });
+
+  it('lets go of users whom nobody uses any more', async () => {
+    store = await fixture.open({ look: 20 });
+    const used = new Set([ANNA]);
+    store.serve({ isInUse: (each) => used.has(each), lose: () => {} });
+    for (const each of [ANNA, BERT]) {
+      await store.load(each);
+      await writeNotes(store, each, 1);
+      store.forget(each);
+    }
+    const owned = async () => {
+      const { rows } = await fixture.schema.query('SELECT user_id FROM document WHERE owner IS NOT NULL');
+      return rows.map(({ user_id }) => user_id);
+    };
+    await expect.poll(owned).toEqual([ANNA]);
+    await store.confirm(ANNA);
+    used.clear();
+    await expect.poll(owned).toEqual([]);
+  });
+
+  it('[N1] the beat does not wait behind loads', async () => {
+    store = await fixture.open({ beat: 20 });
+    const users = Array.from({ length: 6 }, (_, index) => user(`u${index}`));
+    const other = new pg.Client({ connectionString: fixture.schema.ownUrl });
+    await other.connect();
+    await other.query('INSERT INTO document (user_id) SELECT unnest($1::text[])', [users]);
+    await other.query('BEGIN');
+    await other.query('SELECT doc FROM document FOR UPDATE');
+    const loads = Promise.all(users.map((each) => store.load(each)));
+    const late = `SELECT beat > started + $1::interval + interval '100 ms' AS is FROM node`;
+    const { rows } = await fixture.schema.query('SELECT (now() - started)::text AS since FROM node');
+    try {
+      await expect
+        .poll(async () => (await fixture.schema.query(late, [rows[0].since])).rows, { timeout: 3_000 })
+        .toEqual([{ is: true }]);
+    } finally {
+      await other.query('COMMIT');
+      await other.end();
+    }
+    await loads;
   });
 
   it('[P7] an erasure that a server did not finish is finished by the next', async () => {
@@ -157,14 +263,18 @@ describe.skipIf(postgresUrl() === '')('PostgresStore', () => {
     try {
       await expect(fixture.open()).rejects.toThrow('have version 99');
     } finally {
-      await fixture.schema.query('UPDATE schema_version SET version = 2');
+      await fixture.schema.query('UPDATE schema_version SET version = 3');
     }
   });
 });
 
-async function warnAtUpdates({ schema }: PostgresFixture, what: string): Promise<void> {
+async function warnAtUpdates(
+  { schema }: PostgresFixture,
+  what: string,
+  when = 'INSERT ON update_row',
+): Promise<void> {
   await schema.query(
     `CREATE OR REPLACE FUNCTION said() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN ${what}; RETURN NEW; END $$`,
   );
-  await schema.query('CREATE TRIGGER said BEFORE INSERT ON update_row FOR EACH ROW EXECUTE FUNCTION said()');
+  await schema.query(`CREATE TRIGGER said BEFORE ${when} FOR EACH ROW EXECUTE FUNCTION said()`);
 }
