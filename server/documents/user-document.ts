@@ -225,7 +225,7 @@ export class UserDocument {
 
   async #diffWithRests(slices: Slices, stateVector: Uint8Array): Promise<Uint8Array> {
     const { doc } = this;
-    const update = await slices.run(encodeInSteps(doc, Y.decodeStateVector(stateVector)));
+    const { update } = await slices.run(encodeInSteps(doc, Y.decodeStateVector(stateVector)));
     await new Promise<void>((ready) => this.whenReady(ready));
     // Where it was left halfway, it was thrown away.
     const diff = doc === this.doc ? update : this.diff(stateVector);

@@ -1,7 +1,7 @@
 /** How the stored updates of a document become one: at once where it is small, else in steps while it goes on. */
 import * as Y from 'yjs';
 import type { UserId } from '../../../shared/names.js';
-import type { Snapshot } from '../../store/store.js';
+import { type Snapshot, takesWork } from '../../store/store.js';
 import type { Committer } from '../committer.js';
 import type { DocumentOptions } from '../document-options.js';
 import type { Gate } from '../gate.js';
@@ -84,11 +84,17 @@ export class DocumentCompaction {
     this.#isUnderWay = true;
     const taken = await slices.run(this.#inSteps()).catch(() => null);
     this.#isUnderWay = false;
-    if (taken === null) size.putOff();
-    else {
-      // A document that was left halfway was thrown away, and what was read of it must be, too.
-      gate.whenReady(() => gate.isInOrder && taken.of === replicas.current && this.#storeTaken(taken));
+    if (taken === null) {
+      size.putOff();
+      return;
     }
+    gate.whenReady(() => {
+      if (!gate.isInOrder) return;
+      // A document that was left halfway was thrown away, and what was read of it must be, too. A store that takes
+      // nothing would fail the document, which lost nothing.
+      if (taken.of === replicas.current && takesWork(this.#options.store.state)) this.#storeTaken(taken);
+      else size.putOff();
+    });
   }
 
   /** Whatever is written between two steps, the oldest updates are those that were there at the first. */
@@ -96,8 +102,8 @@ export class DocumentCompaction {
     const { size, replicas } = this.#parts;
     const { updates, bytes } = size;
     const of = replicas.current;
-    const stateVector = Y.encodeStateVector(of.doc);
-    const update = yield* encodeInSteps(of.doc, new Map());
+    const { update, clocks } = yield* encodeInSteps(of.doc, new Map());
+    const stateVector = Y.encodeStateVector(new Map(clocks));
     return { update, stateVector, of, replaces: { updates, bytes } };
   }
 

@@ -24,21 +24,30 @@ export function lacksMuch(doc: Y.Doc, has: StateVector): boolean {
   return many > MANY;
 }
 
+export interface Encoded {
+  readonly update: Uint8Array;
+  /** Up to which clock each client's structs are in it: past that of the first step where structs were joined since. */
+  readonly clocks: StateVector;
+}
+
 /** @param step structs of a step, at most */
-export function* encodeInSteps(doc: Y.Doc, has: StateVector, step = STEP): Generator<void, Uint8Array> {
+export function* encodeInSteps(doc: Y.Doc, has: StateVector, step = STEP): Generator<void, Encoded> {
   const sections = sectionsOf(doc, has).sort((a, b) => b.client - a.client);
   const update = encoding.createEncoder();
+  const clocks = new Map<number, number>();
   // Of a client that has every struct, Yjs writes what was deleted alone, behind a zero.
   const deletions = Y.encodeStateAsUpdate(doc, Y.encodeStateVector(doc)).subarray(1);
   yield;
   encoding.writeVarUint(update, sections.length);
+  const budget = { step, left: step };
   for (const section of sections) {
-    const { count, parts } = yield* encodeSection(doc, section, step);
+    const { count, clock, parts } = yield* encodeSection(doc, section, budget);
+    clocks.set(section.client, clock);
     for (const number of [count, section.client, section.from]) encoding.writeVarUint(update, number);
     for (const part of parts) encoding.writeUint8Array(update, part);
   }
   encoding.writeUint8Array(update, deletions);
-  return encoding.toUint8Array(update);
+  return { update: encoding.toUint8Array(update), clocks };
 }
 
 const structsOf = (doc: Y.Doc, client: number): Struct[] => (doc.store.clients.get(client) ?? []) as Struct[];
@@ -52,27 +61,43 @@ function sectionsOf(doc: Y.Doc, has: StateVector): ClockRange[] {
   return sections;
 }
 
-/** Up to the clock that the client had at the first step. */
+interface Section {
+  readonly count: number;
+  readonly clock: number;
+  readonly parts: readonly Uint8Array[];
+}
+
+/**
+ * Up to the clock that the client had at the first step.
+ *
+ * @param budget structs of a step, and what is left of the one under way: many clients may have few each
+ */
 function* encodeSection(
   doc: Y.Doc,
   { client, from, to }: ClockRange,
-  step: number,
-): Generator<void, { count: number; parts: readonly Uint8Array[] }> {
+  budget: { readonly step: number; left: number },
+): Generator<void, Section> {
   const parts: Uint8Array[] = [];
-  let count = 0;
-  for (let clock = from; clock < to; ) {
+  let [clock, count] = [from, 0];
+  while (clock < to) {
+    if (budget.left === 0) {
+      budget.left = budget.step;
+      yield;
+    }
     const encoder = new Y.UpdateEncoderV1();
     // Looked up in each step, since structs are joined, cut and collected meanwhile.
     const structs = structsOf(doc, client);
     const first = Y.findIndexSS(structs, clock);
-    const end = Math.min(structs.length, first + step);
-    for (let index = first; index < end && clock < to; index++, count++) {
+    const end = Math.min(structs.length, first + budget.left);
+    let index = first;
+    for (; index < end && clock < to; index++) {
       const struct = structs[index] as Struct;
       struct.write(encoder, clock - struct.id.clock);
       clock = struct.id.clock + struct.length;
     }
+    budget.left -= index - first;
+    count += index - first;
     parts.push(encoder.toUint8Array());
-    yield;
   }
-  return { count, parts };
+  return { count, clock, parts };
 }

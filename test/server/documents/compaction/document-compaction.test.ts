@@ -130,6 +130,22 @@ describe('[P4] a large document', () => {
     expect(idsIn(await open())).toEqual(['by1', 'by2', 'by3', 'by4', 'large', 'n0', 'n1', 'n2', 'n3', 'n4']);
   });
 
+  test('[N3] one that ends while the store is down for others fails nothing, and comes later', async () => {
+    const { store, documents, document, compacted, until } = await useLarge();
+    const { document: other } = await documents.open('ben' as UserId);
+    store.failNext({ kept: false, stayDown: true });
+    document.compact();
+    write(other, 'n', { n: 1 });
+    await expect(other.durable()).rejects.toMatchObject({ code: 'NOT_SAVED' });
+    expect([store.state, document.compaction.isUnderWay]).toEqual(['reopening', true]);
+    await expect.poll(() => document.compaction.isUnderWay, { timeout: PATIENCE }).toBe(false);
+    expect([document.failure, compacted]).toEqual([null, []]);
+    store.recover();
+    await expect.poll(() => store.state, { timeout: PATIENCE }).toBe('ready');
+    document.compact();
+    await until(() => compacted.length > 0, 'a compaction');
+  });
+
   test('[N3] what failed meanwhile is not touched by it', async () => {
     const { store, document, open, stored } = await useLarge();
     store.failNext({ kept: false });

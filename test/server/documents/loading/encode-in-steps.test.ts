@@ -3,7 +3,11 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import * as Y from 'yjs';
 import type { Origin } from '../../../../server/documents/changes.js';
-import { encodeInSteps, lacksMuch } from '../../../../server/documents/loading/encode-in-steps.js';
+import {
+  type Encoded,
+  encodeInSteps,
+  lacksMuch,
+} from '../../../../server/documents/loading/encode-in-steps.js';
 import { MemoryStore } from '../../../../server/store/memory/memory-store.js';
 import type { DeviceId, UserId } from '../../../../shared/names.js';
 import { openDocument } from '../../../support/document.js';
@@ -12,7 +16,7 @@ import { client, jsonOfDoc } from '../../../support/replicas.js';
 import { runs } from '../../../support/runs.js';
 
 /** Runs all steps, and `between` after each. */
-function finished(steps: Generator<void, Uint8Array>, between: () => void = () => {}): Uint8Array {
+function finished(steps: Generator<void, Encoded>, between: () => void = () => {}): Encoded {
   for (;;) {
     const { done, value } = steps.next();
     if (done === true) return value;
@@ -30,7 +34,7 @@ test('[N2] what any client lacks is encoded in steps byte by byte as Yjs does it
       for (const [id, clock] of has) has.set(id, Math.floor(clock * part));
       for (const known of [has, new Map<number, number>(), new Map([[77, 5]])]) {
         const atOnce = Y.encodeStateAsUpdate(doc, Y.encodeStateVector(known));
-        expect(finished(encodeInSteps(doc, known, step))).toEqual(atOnce);
+        expect(finished(encodeInSteps(doc, known, step)).update).toEqual(atOnce);
       }
     }),
     { numRuns: runs(300) },
@@ -46,12 +50,14 @@ test('[N2] [D1] whoever gets that, and what came since it was begun, has all of 
       const [server, device] = [client(1), client(2)];
       for (const update of updates) Y.applyUpdate(server, update);
       const left = [...later];
-      const answer = finished(encodeInSteps(server, new Map(), step), () => {
+      const { update: answer, clocks } = finished(encodeInSteps(server, new Map(), step), () => {
         const update = left.shift();
         if (update !== undefined) Y.applyUpdate(server, update);
       });
       for (const update of left) Y.applyUpdate(server, update);
       Y.applyUpdate(device, answer);
+      // As it is noted of a snapshot, and compared by who checks the database.
+      expect(new Map(clocks)).toEqual(Y.decodeStateVector(Y.encodeStateVectorFromUpdate(answer)));
       // Nothing in it waits for what came later.
       expect([device.store.pendingStructs, device.store.pendingDs]).toEqual([null, null]);
       for (const update of later) Y.applyUpdate(device, update);
@@ -62,6 +68,19 @@ test('[N2] [D1] whoever gets that, and what came since it was begun, has all of 
     }),
     { numRuns: runs(300) },
   );
+});
+
+test('[P8] clients of one struct each are encoded many in a step', () => {
+  const doc = client(1);
+  for (let n = 0; n < 1_000; n++) {
+    const other = client(100 + n);
+    other.getMap('notes').set(`r${n}`, n);
+    Y.applyUpdate(doc, Y.encodeStateAsUpdate(other));
+  }
+  let steps = 0;
+  const { update } = finished(encodeInSteps(doc, new Map(), 100), () => steps++);
+  expect(update).toEqual(Y.encodeStateAsUpdate(doc));
+  expect(steps).toBe(10);
 });
 
 const ORIGIN: Origin = { via: 'yjs', device: 'd' as DeviceId, actor: null, subscriber: null };
