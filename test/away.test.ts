@@ -15,6 +15,10 @@ const N1 = record('notes', 'n1');
 
 const noteOf = (doc: Y.Doc): Y.Map<unknown> => doc.getMap('notes').get('n1') as Y.Map<unknown>;
 
+/** A shared map with these fields, a new one each time. */
+const writtenAs = (fields: object) => () => new Y.Map<unknown>(Object.entries(fields));
+const dose = (id: string, amount: number) => ({ id, dose: amount });
+
 /** A note that a tablet has read before it went away, and others may change meanwhile. */
 class Away {
   readonly ward: Ward;
@@ -114,6 +118,44 @@ describe.each(SHELVES)('[L8] [H7] %s, a device that was away for longer than', (
       });
     });
 
+    test('undoes nothing inside an object that others changed in all its fields', async () => {
+      const contact = { name: 'Ann', phone: '1' };
+      const away = await open({ contact, deep: { contact, more: { of: 'this' } } });
+      await away.visit();
+      away.day(1);
+      const others = writtenAs({ name: 'Bob', phone: '2' });
+      away.set({ contact: others(), deep: new Y.Map<unknown>([['contact', others()]]) });
+      const mine = { name: 'Anna', phone: '1' };
+      const both = { name: 'Anna', phone: '2' };
+      const after = await away.back([2, { contact: mine, deep: { contact: mine, more: { of: 'this' } } }]);
+      expect(after).toEqual({ id: 'n1', contact: both, deep: { contact: both } });
+    });
+
+    test('undoes nothing in an object that was none for a while', async () => {
+      const away = await open({ at: { city: 'here', zip: 1 } });
+      await away.visit();
+      away.day(1);
+      away.set({ at: 'nowhere' });
+      away.set({ at: writtenAs({ city: 'there', zip: 2 })() });
+      const after = await away.back([2, { at: { city: 'mine', zip: 1, floor: 3 } }]);
+      expect(after).toEqual({ id: 'n1', at: { city: 'there', zip: 2, floor: 3 } });
+    });
+
+    test('undoes nothing inside elements of a list, nor in a text, and adds its own elements', async () => {
+      const away = await open({ medications: [dose('m1', 5), dose('m2', 1)], text: 'ab', tags: ['x'] });
+      await away.visit();
+      away.day(1);
+      away.set({ medications: [dose('m1', 10), dose('m2', 1)], tags: ['x', 'theirs'] });
+      away.write((doc) => noteOf(doc).set('text', new Y.Text('ab of others')));
+      const medications = [dose('m1', 5), dose('m2', 2), dose('m3', 3)];
+      const after = await away.back([2, { medications, text: 'abc', tags: ['x', 'mine'] }]);
+      expect(after).toMatchObject({
+        medications: [dose('m1', 10), dose('m2', 1), dose('m3', 3)],
+        text: 'ab of others',
+        tags: expect.arrayContaining(['x', 'mine', 'theirs']),
+      });
+    });
+
     test('keeps it without a time, too', async () => {
       const away = await open({ a: 1, b: 1 });
       await away.visit();
@@ -181,6 +223,26 @@ describe.each(SHELVES)('[L8] [H7] %s, a device that was away for longer than', (
         [3, { a: 3, b: 3 }],
       ] as const;
       expect(await away.back(...writes)).toEqual({ id: 'n1', a: 3, b: 3 });
+    });
+
+    test('[L7] what it changed of a record that others deleted and made anew undoes nothing in that', async () => {
+      const away = await open({ a: 1, b: 1 });
+      await away.visit();
+      away.day(1);
+      away.write((doc) => doc.getMap('notes').delete('n1'));
+      away.day(3);
+      away.write((doc) => writeRecord(doc, N1.collection, N1.id, { id: 'n1', a: 'anew', list: [1] }));
+      expect(await away.back([4, { a: 1, b: 2 }])).toEqual({ id: 'n1', a: 'anew', b: 2, list: [1] });
+    });
+
+    test.each([2, 4, null])('[L9] on day %s does not delete what others made anew on day 3', async (day) => {
+      const away = await open({ a: 1 });
+      await away.visit();
+      away.day(1);
+      away.write((doc) => doc.getMap('notes').delete('n1'));
+      away.day(3);
+      away.write((doc) => writeRecord(doc, N1.collection, N1.id, { id: 'n1', a: 'anew' }));
+      expect(await away.back([day, null])).toEqual({ id: 'n1', a: 'anew' });
     });
 
     test('[L9] deletes', async () => {

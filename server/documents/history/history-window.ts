@@ -6,6 +6,7 @@ import { equalityDeep } from 'lib0/function';
 import { elementId } from '../../../shared/elements.js';
 import { isObject, type Json, type JsonObject, type JsonRecord } from '../../../shared/json.js';
 import type { Path, PathStep } from '../../../shared/merge/merge.js';
+import type { DeviceKey } from '../../../shared/names.js';
 import type { Deletion, HistoryRow, StoredDocument } from '../../store/store.js';
 import type { Origin } from '../changes.js';
 import { firstIndex } from '../first-index.js';
@@ -15,7 +16,7 @@ import type { RecordImage } from '../records/record-image.js';
 import type { ImageChange } from '../records/record-images.js';
 import { keyOf, type RecordKey } from '../records/record-key.js';
 import { earlierImage, entryOf, type HistoryEntry, readEntry, type StoredEntry } from './history-entry.js';
-import type { AwayDevice } from './past-changes.js';
+import { ABSENT, type AwayDevice } from './past-changes.js';
 import { Remembered } from './remembered.js';
 
 /** Revisions, both included. */
@@ -263,6 +264,17 @@ export class HistoryWindow {
     if (past.length === 0 || device.to <= this.#floor) return past;
     const later = this.versions(key, { from: this.#floor, to: device.to });
     return [...past, ...later.map((image) => image?.json ?? null)];
+  }
+
+  /**
+   * Whether the record may be another one than that of a revision which is before what is in memory, and when one was
+   * last made anew after it; what the device itself did does not count.
+   */
+  replaced(key: RecordKey, since: number, device: DeviceKey) {
+    const changes = this.#remembered?.changes(key).replacements(since, device) ?? [];
+    const made = changes.findLast(({ before }) => before === ABSENT);
+    const anew = made === undefined ? null : { revision: made.revision, madeAt: this.#past(made.madeAt) };
+    return { isOther: changes.length > 0, anew };
   }
 
   /** What is remembered, where it tells of everything before what is in memory. */

@@ -133,6 +133,11 @@ export class PastChanges {
     return versions;
   }
 
+  /** The changes after a revision that made the record another one, or may have, but for the device's own. */
+  replacements(since: number, device: DeviceKey): PastChange[] {
+    return this.#changes.filter((each) => isWhole(each) && each.revision > since && each.by !== device);
+  }
+
   /** The record at a revision; `undefined` where that is not known. */
   #at(
     revision: number,

@@ -1,5 +1,5 @@
 /** What is to be remembered of entries of the history that go (L7, L8). */
-import type { Json, JsonRecord } from '../../../shared/json.js';
+import { isObject, type Json } from '../../../shared/json.js';
 import type { DeviceKey } from '../../../shared/names.js';
 import type { Deletion } from '../../store/store.js';
 import { isList, type Patch, sameJson } from '../records/patch.js';
@@ -75,22 +75,27 @@ type Changed = [path: string[], before: string];
 
 function changedPaths({ removed, created, patch }: StoredEntry, around: Around | null): Changed[] {
   if (removed || created) return [[[], created ? ABSENT : UNKNOWN]];
-  if (patch === null) return [];
   const [before, after] = [around?.before?.json, around?.after?.json];
-  if (!isList(patch) || before === undefined || after === undefined)
-    return pathsIn(patch, [], before ?? null);
+  if (before !== undefined && after !== undefined) return changesIn(before, after, []);
+  return patch === null ? [] : pathsIn(patch, []).map((path) => [path, UNKNOWN]);
+}
+
+/** What a patch replaces as a whole may have changed in part, so it does not tell; inside lists and texts no path leads. */
+function changesIn(before: Json | undefined, after: Json | undefined, path: string[]): Changed[] {
+  if (isSame(before, after)) return [];
+  if (!isObject(before) || !isObject(after)) return [[path, digestOf(before)]];
   const names = new Set([...Object.keys(before), ...Object.keys(after)]);
-  const isChanged = (name: string) => !isSame(valueAt(before, [name]), valueAt(after, [name]));
-  return [...names].filter(isChanged).map((name) => [[name], digestOf(valueAt(before, [name]))]);
+  return [...names].flatMap((name) =>
+    changesIn(valueAt(before, [name]), valueAt(after, [name]), [...path, name]),
+  );
 }
 
 const isSame = (a: Json | undefined, b: Json | undefined): boolean =>
   a === b || (a !== undefined && b !== undefined && sameJson(a, b));
 
-/** Inside lists and texts no path leads; what an object of numbers is looks like the inside of a list. */
-function pathsIn(patch: Patch | 0, path: string[], before: JsonRecord | null): Changed[] {
+/** What an object of numbers is looks like the inside of a list. */
+function pathsIn(patch: Patch | 0, path: string[]): string[][] {
   const steps = patch === 0 || isList(patch) ? [] : Object.entries(patch);
-  if (steps.every(([key]) => /^\d+$/.test(key)))
-    return [[path, before === null ? UNKNOWN : digestOf(valueAt(before, path))]];
-  return steps.flatMap(([key, step]) => pathsIn(step, [...path, key], before));
+  if (steps.every(([key]) => /^\d+$/.test(key))) return [path];
+  return steps.flatMap(([key, step]) => pathsIn(step, [...path, key]));
 }

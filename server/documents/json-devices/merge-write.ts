@@ -12,6 +12,7 @@ import type { ChangeMessage } from '../../protocol/json.js';
 import type { HistoryEntry } from '../history/history-entry.js';
 import type { HistoryWindow, RevisionRange } from '../history/history-window.js';
 import type { RecordKey } from '../records/record-key.js';
+import { withLikelyParts } from './forgotten.js';
 import type { OwnWrite } from './own-write.js';
 import { FLUSH_TIME } from './seen-ranges.js';
 import { LATEST, type WriteContext } from './write-context.js';
@@ -50,15 +51,22 @@ function update(doc: Y.Doc, map: Y.Map<unknown> | null, write: ComparedWrite<Upd
   const { message, context, history, current } = write;
   const { collection, id, document } = message;
   const seen = seenVersions(write);
+  const isOnOther = seen.length === 0 && wasReplaced(write);
+  const versions = seen.length === 0 ? seen : [...seen, ...shownVersions(write)];
+  const incoming = current === null ? document : { ...document, id: current.id };
+  const isPast = context.range !== null && context.range.from < history.oldest;
+  const isText = (path: Path) => isSharedText(valueAt(map, path));
   const merged = mergeWrite({
-    seen: seen.length === 0 ? seen : [...seen, ...shownVersions(write)],
-    incoming: current === null ? document : { ...document, id: current.id },
+    seen: isPast ? withLikelyParts({ seen: versions, incoming, current, isText }) : versions,
+    incoming,
     current,
     deletion: map === null ? deletionOf(doc, message, context, history) : null,
     madeAt: context.madeAt,
-    changedAt: (path) => history.changedAt(message, path),
+    // What the device wrote was meant for the record that was there before: this one only gets what it has not.
+    changedAt: (path) =>
+      isOnOther && valueAt(map, path) !== undefined ? LATEST : history.changedAt(message, path),
     knows: (path) => context.device.knows(collection, path),
-    isText: (path) => isSharedText(valueAt(map, path)),
+    isText,
     isMarkup: (path) => isMarkup(valueAt(map, path)),
   });
   if (merged === null || merged === current) return;
@@ -78,6 +86,10 @@ function seenVersions(write: ComparedWrite): (JsonObject | null)[] {
   if (own !== null && !isOnOther(own, context)) return after;
   return range === null ? after : [...after, ...versionsOf(write, range)];
 }
+
+/** Whether what the device had seen may be a record that is gone, with another one in its place (L7). */
+const wasReplaced = ({ message, context: { range, device }, history }: ComparedWrite): boolean =>
+  range !== null && history.replaced(message, range.from, device.key).isOther;
 
 /** Where something is known of what it had seen: whatever this connection has shown it since may be, too. */
 function shownVersions({ message, context, history }: ComparedWrite): (JsonObject | null)[] {
@@ -165,11 +177,15 @@ function mayRemove(write: ComparedWrite): boolean {
   if (!replay) return true;
   const seen = seenVersions(write);
   const since = own?.revision ?? range?.to ?? 0;
-  const again = history.changes(message, since, Number.POSITIVE_INFINITY).findLast(isMadeAnew(context));
-  if (seen.length > 0) return mayDelete({ replay, seen, createdAgain: again !== undefined });
+  const again =
+    history.changes(message, since, LATEST).findLast(isMadeAnew(context)) ??
+    history.replaced(message, since, context.device.key).anew;
+  if (seen.length > 0) return mayDelete({ replay, seen, createdAgain: again !== null });
+  // Whatever it was looking at, it had received nothing of that one.
+  if (again !== null && range !== null) return false;
   // Not known what it was looking at: it must not delete what was made anew after a deletion.
   const deletion = history.deletion(message);
-  if (again === undefined || deletion === null || deletion.revision > again.revision) return true;
+  if (again === null || deletion === null || deletion.revision > again.revision) return true;
   return madeAt !== null && again.madeAt <= madeAt;
 }
 
