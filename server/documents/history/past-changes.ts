@@ -15,7 +15,9 @@ export const UNKNOWN: Digest = '';
 export const ABSENT: Digest = '-';
 
 /** Of one record. */
-const MOST_CHANGES = 1_000;
+export const MOST_CHANGES = 1_000;
+/** Of one record, the names in all its paths, in characters of JSON. */
+const MOST_PATHS = 65_536;
 
 /** A change of what stands at a path. */
 export interface PastChange {
@@ -62,6 +64,8 @@ export class PastChanges {
 
   static decode(bytes: Uint8Array): PastChanges {
     const saved = JSON.parse(Buffer.from(bytes).toString()) as Saved[];
+    if (!Array.isArray(saved) || !saved.every((each) => Array.isArray(each) && Array.isArray(each[0])))
+      throw new Error('This is not what is remembered of changes.');
     return new PastChanges(
       saved.map(([path, revision, madeAt, before = UNKNOWN, since = 0, by = null]) => ({
         path,
@@ -81,6 +85,11 @@ export class PastChanges {
       return before === UNKNOWN ? [path, revision, madeAt] : [path, revision, madeAt, before];
     });
     return Buffer.from(JSON.stringify(saved));
+  }
+
+  /** As far as they tell something, and no more than are told apart; in the order of their revisions. */
+  static needed(changes: readonly PastChange[], away: readonly AwayDevice[]): readonly PastChange[] {
+    return new PastChanges([]).with(changes, away).#changes;
   }
 
   /** With later ones: of each path the last one is kept, and what tells what the devices that are away had read. */
@@ -159,9 +168,16 @@ export class PastChanges {
 
 /** The oldest ones become one of the whole record. */
 function bounded(changes: readonly PastChange[]): readonly PastChange[] {
-  const most = changes[changes.length - MOST_CHANGES];
-  if (changes.length <= MOST_CHANGES || most === undefined) return changes;
-  return [{ ...most, path: [], before: UNKNOWN, since: 0, by: null }, ...changes.slice(1 - MOST_CHANGES)];
+  let [first, bytes] = [changes.length, 0];
+  for (const { path } of [...changes].reverse()) {
+    bytes += JSON.stringify(path).length;
+    if (bytes > MOST_PATHS || changes.length - first === MOST_CHANGES) break;
+    first--;
+  }
+  // The last one that is told apart makes room for the one of the whole record.
+  const last = first === 0 ? undefined : changes[Math.min(first, changes.length - 1)];
+  if (last === undefined) return changes;
+  return [{ ...last, path: [], before: UNKNOWN, since: 0, by: null }, ...changes.slice(first + 1)];
 }
 
 const isWhole = ({ path }: PastChange): boolean => path.length === 0;

@@ -6,7 +6,16 @@ import { isList, type Patch, sameJson } from '../records/patch.js';
 import type { RecordImage } from '../records/record-image.js';
 import { keyOf, type RecordKey } from '../records/record-key.js';
 import type { StoredEntry } from './history-entry.js';
-import { ABSENT, type AwayDevice, digestOf, type PastChange, UNKNOWN, valueAt } from './past-changes.js';
+import {
+  ABSENT,
+  type AwayDevice,
+  digestOf,
+  MOST_CHANGES,
+  type PastChange,
+  PastChanges,
+  UNKNOWN,
+  valueAt,
+} from './past-changes.js';
 import type { Remembered } from './remembered.js';
 
 /** The record around an entry, where that was read. */
@@ -24,7 +33,7 @@ export interface Away {
 interface RecordPruned {
   readonly key: RecordKey;
   /** The newest first. */
-  readonly changes: PastChange[];
+  changes: PastChange[];
   deletion: Pick<Deletion, 'revision' | 'at'> | null;
 }
 
@@ -46,6 +55,8 @@ export class Pruning {
     if (entry.removed) record.deletion ??= { revision, at: madeAt };
     for (const [path, before] of changedPaths(entry, around).reverse())
       record.changes.push({ path, revision, madeAt, before, since: 0, by });
+    if (record.changes.length <= 2 * MOST_CHANGES) return;
+    record.changes = [...PastChanges.needed(record.changes.reverse(), this.#away.devices)].reverse();
   }
 
   /** The rows that take the place of what was remembered of these records. */
@@ -73,7 +84,13 @@ export class Pruning {
 
 type Changed = [path: string[], before: string];
 
-function changedPaths({ removed, created, patch }: StoredEntry, around: Around | null): Changed[] {
+/** What changes more than is told apart counts as a change of the whole record. */
+function changedPaths(entry: StoredEntry, around: Around | null): Changed[] {
+  const changed = allChanged(entry, around);
+  return changed.length > MOST_CHANGES ? [[[], UNKNOWN]] : changed;
+}
+
+function allChanged({ removed, created, patch }: StoredEntry, around: Around | null): Changed[] {
   if (removed || created) return [[[], created ? ABSENT : UNKNOWN]];
   const [before, after] = [around?.before?.json, around?.after?.json];
   if (before !== undefined && after !== undefined) return changesIn(before, after, []);

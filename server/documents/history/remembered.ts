@@ -9,6 +9,9 @@ import { type AwayDevice, PastChanges, UNKNOWN } from './past-changes.js';
 /** Of the row that says which changes are not remembered; no record has an empty name. */
 const UNTOLD = { collection: '' as CollectionName, id: '' as RecordId };
 
+/** No write is later; it can be stored. */
+const AFTER_ALL = Number.MAX_SAFE_INTEGER;
+
 /** Changes of which nothing is remembered: those up to a revision, and after another one. */
 export interface Untold {
   readonly upTo: number;
@@ -43,9 +46,18 @@ export class Remembered {
 
   #read(key: RecordKey): PastChanges {
     const row = this.#rows.get(keyOf(key));
-    if (row?.changes !== undefined) return PastChanges.decode(row.changes);
+    if (row?.changes !== undefined) return this.#decoded(row.changes);
     const deletion = this.deletion(key);
     return new PastChanges(deletion === null ? [] : [removal(deletion.revision, deletion.at)]);
+  }
+
+  /** Of what can't be read it is only known that it was before all that is not remembered yet. */
+  #decoded(bytes: Uint8Array): PastChanges {
+    try {
+      return PastChanges.decode(bytes);
+    } catch {
+      return new PastChanges([removal(this.untold.until, AFTER_ALL)]);
+    }
   }
 
   get untold(): Untold {

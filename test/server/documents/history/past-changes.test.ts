@@ -1,0 +1,82 @@
+/** What is remembered of the changes of a record is little, whatever they were (L8). */
+import { expect, test } from 'vitest';
+import type { StoredEntry } from '../../../../server/documents/history/history-entry.js';
+import { Pruning } from '../../../../server/documents/history/pruning.js';
+import { Remembered, untoldRow } from '../../../../server/documents/history/remembered.js';
+import type { Patch } from '../../../../server/documents/records/patch.js';
+import type { DeviceKey } from '../../../../shared/names.js';
+import { record } from '../../../support/ward.js';
+
+const KEY = record('notes', 'n1');
+const UNTIL = 20_000;
+
+const entryOf = (patch: Patch, madeAt: number) =>
+  ({ ...KEY, patch, madeAt, at: madeAt, removed: false, created: false }) as unknown as StoredEntry;
+
+/** What is remembered when these have gone, the newest of which comes first. */
+function pruned(patches: readonly Patch[], devices: readonly { from: number; to: number }[] = []) {
+  const away = devices.map((range) => ({ ...range, key: 'tablet' as DeviceKey }));
+  const pruning = new Pruning({ devices: away, keyOf: () => 'phone' as DeviceKey });
+  for (const [index, patch] of patches.entries())
+    pruning.add(entryOf(patch, UNTIL - index), UNTIL - index, null);
+  const [row] = pruning.rows(new Remembered([]));
+  if (row?.changes === undefined) throw new Error('nothing is remembered');
+  return { changes: row.changes, remembered: new Remembered([row]) };
+}
+
+const at = ({ remembered }: ReturnType<typeof pruned>, ...path: string[]) =>
+  remembered.changedAt(KEY, path, true);
+
+test.each([
+  ['nobody is away', []],
+  ['a device is away', [{ from: 1, to: 1 }]],
+])('[L8] of many fields the last ones are told apart, where %s', (_, away) => {
+  const all = pruned(
+    Array.from({ length: 10_000 }, (_, n) => ({ [`f${n}`]: [n] as const })),
+    away,
+  );
+  expect(JSON.parse(Buffer.from(all.changes).toString())).toHaveLength(1_000);
+  expect([at(all, 'f0'), at(all, 'f998')]).toEqual([UNTIL, UNTIL - 998]);
+  expect(at(all, 'f9999')).toBeGreaterThanOrEqual(UNTIL - 9_999);
+  expect(at(all, 'f9999')).toBe(at(all, 'f1000'));
+});
+
+test('[L8] of many changes of one field the last one counts', () => {
+  const all = pruned(Array.from({ length: 10_000 }, (_, n) => ({ a: [n] as const })));
+  expect(JSON.parse(Buffer.from(all.changes).toString())).toEqual([[['a'], UNTIL, UNTIL]]);
+});
+
+test('[L8] a change of very many fields is one of the whole record', () => {
+  const all = pruned([Object.fromEntries(Array.from({ length: 5_000 }, (_, n) => [`f${n}`, [n] as const]))]);
+  expect(JSON.parse(Buffer.from(all.changes).toString())).toEqual([[[], UNTIL, UNTIL]]);
+});
+
+test('[L8] long names take little room', () => {
+  const all = pruned(
+    Array.from({ length: 900 }, (_, n) => ({ [`${n} ${'x'.repeat(1_000)}`]: [n] as const })),
+  );
+  expect(all.changes.length).toBeLessThan(70_000);
+  expect(at(all, `0 ${'x'.repeat(1_000)}`)).toBe(UNTIL);
+  expect(at(all, `899 ${'x'.repeat(1_000)}`)).toBeLessThanOrEqual(UNTIL - 60);
+  const one = pruned([{ ['x'.repeat(70_000)]: [1] }]);
+  expect([one.changes.length < 100, at(one, 'x'.repeat(70_000))]).toEqual([true, UNTIL]);
+});
+
+test.each(['{', '{}', '[1]', '[[1,2,3]]', 'null'])(
+  '[L8] what is remembered and can not be read (%s) undoes nothing',
+  (text) => {
+    const rows = [
+      { ...KEY, revision: 0, at: 0, changes: Buffer.from(text) },
+      untoldRow({ upTo: 0, at: 0, until: UNTIL }),
+    ];
+    const remembered = new Remembered(rows);
+    expect(remembered.changedAt(KEY, ['a'], true)).toBeGreaterThan(Date.UTC(3000, 0));
+    const tablet = { key: 'tablet' as DeviceKey, from: 1, to: 1 };
+    expect(remembered.versions(KEY, tablet, { a: 1 }, [{ a: 2 }])).toEqual([]);
+    const pruning = new Pruning({ devices: [tablet], keyOf: () => 'phone' as DeviceKey });
+    pruning.add(entryOf({ a: [1] }, UNTIL + 1), UNTIL + 1, null);
+    const after = new Remembered(pruning.rows(remembered));
+    expect(after.changedAt(KEY, ['a'], true)).toBe(UNTIL + 1);
+    expect(after.changedAt(KEY, ['b'], true)).toBeGreaterThan(Date.UTC(3000, 0));
+  },
+);
