@@ -1,9 +1,11 @@
 /** A server in a process of its own: started on a free port, measured by the operating system, always ended. */
+
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { type AddressInfo, connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from '../../test/support/free-port.js';
 import type { Scope } from './scope.js';
 
 export interface ServerProgram {
@@ -159,13 +161,4 @@ async function isStarting(port: number): Promise<boolean> {
   const signal = AbortSignal.timeout(1_000);
   const asked = await fetch(url, { headers: { connection: 'close' }, signal }).catch(() => null);
   return asked?.status === 503;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }

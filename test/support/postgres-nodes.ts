@@ -1,4 +1,5 @@
 /** Real servers that share a PostgreSQL, and a load balancer that knows nothing of users. */
+
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { rm } from 'node:fs/promises';
@@ -6,6 +7,7 @@ import { type AddressInfo, connect, createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 import { onTestFinished } from 'vitest';
 import { type CollectedEvent, collectingLog } from '../../server/log.js';
+import { freePort } from './free-port.js';
 import { temporaryFolder } from './level-fixture.js';
 import { PostgresFixture } from './postgres.js';
 import type { TestServer } from './server.js';
@@ -111,14 +113,4 @@ export async function useRoundRobin(
       healthy = healthy.filter((each) => each !== node);
     },
   };
-}
-
-/** Free a moment ago: an address has to be known before somebody listens there. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }

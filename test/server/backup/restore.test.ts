@@ -59,6 +59,14 @@ const erase = ({ url }: TestServer, user: string) =>
 let laptop: Y.Doc;
 
 /** A server with anna and ben, stopped, and its backup. */
+const replacing = async (folder: string) => ({
+  backup: await verify(folder),
+  dataDir: data,
+  keys: undefined,
+  replace: true,
+  eraseMore: null,
+});
+
 async function backedUp(): Promise<string> {
   const server = await start();
   await write(server, 'anna', 'a', 'Zq7Wk93Vb2Xj');
@@ -458,13 +466,7 @@ test('[P11] a restore that ends when the old database is let go is completed, an
   await write(server, 'cleo', 'c', 'note of cleo');
   await server.app.close();
   const old = await documentsIn(data);
-  const task = {
-    backup: await verify(folder),
-    dataDir: data,
-    keys: undefined,
-    replace: true,
-    eraseMore: null,
-  };
+  const task = await replacing(folder);
   const now = () => {
     if (!existsSync(join(data, 'CURRENT'))) throw new Error('killed');
     return Date.now();
@@ -530,13 +532,7 @@ test.runIf(process.platform === 'linux')(
   async () => {
     const folder = await backedUp();
     const open: string[][] = [];
-    const task = {
-      backup: await verify(folder),
-      dataDir: data,
-      keys: undefined,
-      replace: true,
-      eraseMore: null,
-    };
+    const task = await replacing(folder);
     const now = () => {
       if (!existsSync(join(data, 'CURRENT'))) open.push(filesOpenIn(data));
       return Date.now();

@@ -92,62 +92,52 @@ describe.skipIf(postgresUrl() === '')('PostgresStore', () => {
   ])('[P3] a warning on a commit leaves open what became of it: %s', async (warning) => {
     store = await fixture.open();
     await store.load(ANNA);
-    await warnAtUpdates(fixture, warning);
-    try {
+    await withTrigger(fixture, 'INSERT ON update_row', warning, async () => {
       const unsure = store.commit(ANNA, { update: new Author().set('a', 1), revision: 1 });
       await expect(unsure).rejects.toMatchObject({ code: 'NOT_SAVED' });
       await stateReached(store, 'ready');
       expect((await store.load(ANNA)).revision).toBe(1);
-    } finally {
-      await fixture.schema.query('DROP TRIGGER said ON update_row');
-    }
+    });
   });
 
   it('[P2] [P3] what the database refuses of one user fails nobody else', async () => {
     store = await fixture.open();
     await Promise.all([store.load(ANNA), store.load(BERT)]);
-    await warnAtUpdates(fixture, `IF length(NEW.data) > 1000 THEN RAISE check_violation; END IF`);
-    try {
-      const [anna, bert] = [new Author(), new Author()];
-      const poison = store.commit(ANNA, { update: anna.set('long', 'x'.repeat(2_000)), revision: 1 });
-      const saved = store.commit(BERT, { update: bert.set('b', 1), revision: 1 });
-      await expect(poison).rejects.toMatchObject({ code: 'NOT_SAVED' });
-      await saved;
-      expect(store.state).toBe('ready');
-      expect((await store.load(ANNA)).revision).toBe(0);
-    } finally {
-      await fixture.schema.query('DROP TRIGGER said ON update_row');
-    }
+    await withTrigger(
+      fixture,
+      'INSERT ON update_row',
+      `IF length(NEW.data) > 1000 THEN RAISE check_violation; END IF`,
+      async () => {
+        const [anna, bert] = [new Author(), new Author()];
+        const poison = store.commit(ANNA, { update: anna.set('long', 'x'.repeat(2_000)), revision: 1 });
+        const saved = store.commit(BERT, { update: bert.set('b', 1), revision: 1 });
+        await expect(poison).rejects.toMatchObject({ code: 'NOT_SAVED' });
+        await saved;
+        expect(store.state).toBe('ready');
+        expect((await store.load(ANNA)).revision).toBe(0);
+      },
+    );
   });
 
   it('[P7] a warning on an erasure fails it, and a notice does not', async () => {
     store = await fixture.open();
     await store.load(ANNA);
     await writeNotes(store, ANNA, 1);
-    await warnAtUpdates(fixture, `RAISE WARNING 'canceling wait'`, 'INSERT ON kept');
-    try {
+    await withTrigger(fixture, 'INSERT ON kept', `RAISE WARNING 'canceling wait'`, async () => {
       await expect(store.erase(ANNA, TOMBSTONE)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
-    } finally {
-      await fixture.schema.query('DROP TRIGGER said ON kept');
-    }
-    await warnAtUpdates(fixture, `RAISE NOTICE 'all is well'`, 'INSERT ON kept');
-    try {
+    });
+    await withTrigger(fixture, 'INSERT ON kept', `RAISE NOTICE 'all is well'`, async () => {
       await store.erase(ANNA, TOMBSTONE);
-    } finally {
-      await fixture.schema.query('DROP TRIGGER said ON kept');
-    }
+    });
   });
 
   it('[P7] an erasure that failed is finished by the one that is asked for next', async () => {
     store = await fixture.open();
     await store.load(ANNA);
     await writeNotes(store, ANNA, 3);
-    await warnAtUpdates(fixture, `RAISE EXCEPTION 'not now'`, 'DELETE ON update_row');
-    try {
+    await withTrigger(fixture, 'DELETE ON update_row', `RAISE EXCEPTION 'not now'`, async () => {
       await expect(store.erase(ANNA, TOMBSTONE)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
-    } finally {
-      await fixture.schema.query('DROP TRIGGER said ON update_row');
-    }
+    });
     await store.erase(ANNA, TOMBSTONE);
     expect((await fixture.schema.query('SELECT * FROM update_row')).rows).toEqual([]);
     expect((await fixture.schema.query('SELECT * FROM erasing')).rows).toEqual([]);
@@ -162,15 +152,17 @@ describe.skipIf(postgresUrl() === '')('PostgresStore', () => {
     };
     store = await fixture.open({ beforeWrite });
     await store.load(ANNA);
-    await warnAtUpdates(fixture, `IF length(NEW.data) > 1000 THEN RAISE check_violation; END IF`);
-    try {
-      const poison = store.commit(ANNA, { update: author.set('long', 'x'.repeat(2_000)), revision: 1 });
-      await expect(poison).rejects.toMatchObject({ code: 'NOT_SAVED' });
-      await expect(later).rejects.toMatchObject({ code: 'NOT_SAVED' });
-      expect((await store.load(ANNA)).revision).toBe(0);
-    } finally {
-      await fixture.schema.query('DROP TRIGGER said ON update_row');
-    }
+    await withTrigger(
+      fixture,
+      'INSERT ON update_row',
+      `IF length(NEW.data) > 1000 THEN RAISE check_violation; END IF`,
+      async () => {
+        const poison = store.commit(ANNA, { update: author.set('long', 'x'.repeat(2_000)), revision: 1 });
+        await expect(poison).rejects.toMatchObject({ code: 'NOT_SAVED' });
+        await expect(later).rejects.toMatchObject({ code: 'NOT_SAVED' });
+        expect((await store.load(ANNA)).revision).toBe(0);
+      },
+    );
   });
 
   it('[N1] what the database gives to another server is no longer of this one, whatever its claim is', async () => {
@@ -268,13 +260,19 @@ describe.skipIf(postgresUrl() === '')('PostgresStore', () => {
   });
 });
 
-async function warnAtUpdates(
+async function withTrigger(
   { schema }: PostgresFixture,
-  what: string,
-  when = 'INSERT ON update_row',
+  when: string,
+  does: string,
+  meanwhile: () => Promise<void>,
 ): Promise<void> {
   await schema.query(
-    `CREATE OR REPLACE FUNCTION said() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN ${what}; RETURN NEW; END $$`,
+    `CREATE OR REPLACE FUNCTION said() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN ${does}; RETURN NEW; END $$`,
   );
   await schema.query(`CREATE TRIGGER said BEFORE ${when} FOR EACH ROW EXECUTE FUNCTION said()`);
+  try {
+    await meanwhile();
+  } finally {
+    await schema.query(`DROP TRIGGER said ON ${when.split(' ').at(-1)}`);
+  }
 }
