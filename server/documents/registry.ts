@@ -7,6 +7,7 @@ import { REST_SHARE } from './compaction/document-compaction.js';
 import { type DocumentOptions, NO_LIMITS } from './document-options.js';
 import { Rewrites, type RewritesOptions } from './epochs/rewrites.js';
 import { ServerIds } from './epochs/server-ids.js';
+import { Erasures } from './erasures.js';
 import { CheckScratch } from './intake/check.js';
 import { timesOf } from './later-wins/kept-times.js';
 import { Slices } from './loading/slices.js';
@@ -15,7 +16,6 @@ import { SeenDevices } from './seen-devices.js';
 import { FollowedDocuments, type Following } from './sleep/followed-documents.js';
 import type { Hold } from './sleep/follower.js';
 import { MemoryLimit } from './sleep/memory-limit.js';
-import { type Erasable, erasableOf, Tombstone } from './tombstone.js';
 import { UserDocument } from './user-document.js';
 
 const nothing = (): void => {};
@@ -63,7 +63,7 @@ export class DocumentRegistry {
   readonly #scratch = new CheckScratch();
   readonly #slices = new Slices();
   readonly #ids: ServerIds;
-  readonly #erasures = new Map<UserId, Promise<boolean>>();
+  readonly #erasures: Erasures;
   readonly #pruning: NodeJS.Timeout;
   readonly #followed: FollowedDocuments;
   readonly #rewrites: Rewrites;
@@ -84,7 +84,7 @@ export class DocumentRegistry {
     const documents = {
       open: (user: UserId) => this.#openHeld(user),
       isInUse: (user: UserId) => this.#entries.has(user),
-      notErasing: (user: UserId) => this.#erasures.get(user)?.then(nothing, nothing),
+      notErasing: (user: UserId) => this.#erasures.over(user),
     };
     this.#followed = new FollowedDocuments(documents, {
       store,
@@ -96,6 +96,7 @@ export class DocumentRegistry {
       onViewDamaged,
     });
     this.#rewrites = this.#makeRewrites();
+    this.#erasures = this.#makeErasures();
     const { memoryBudget = Number.POSITIVE_INFINITY } = options;
     this.#limit = new MemoryLimit(memoryBudget, (document) => this.#letGoNow(document));
     const interval = Math.min(Math.max((restAfter ?? SLEEP_INTERVAL) / 2, SHORTEST_INTERVAL), SLEEP_INTERVAL);
@@ -148,12 +149,26 @@ export class DocumentRegistry {
     const { now, times, restAfter } = this.#options;
     const documents = {
       // At once where it can be: what is about to fall asleep stays in memory.
-      open: (user: UserId) => (this.#erasures.has(user) ? this.#openHeld(user) : this.#open(user)),
+      open: (user: UserId) => (this.#erasures.isUnderWay(user) ? this.#openHeld(user) : this.#open(user)),
       takesRewrites: (user: UserId) => this.#followed.takesRewrites(user),
       sendAway: (user: UserId, error: SyncError) => this.#followed.sendAway(user, error),
     };
     const { retention } = times ?? timesOf(now);
     return new Rewrites(documents, { ...this.#options, retention, quietFor: restAfter ?? QUIET });
+  }
+
+  #makeErasures(): Erasures {
+    const { store, now, times } = this.#options;
+    return new Erasures({
+      store,
+      seen: this.seen,
+      open: (user) => this.#open(user),
+      followed: this.#followed,
+      erasedAt: times?.erasedAt ?? now,
+      onBegun: (user) => this.#rewrites.visits.forget(user),
+      // What the server wrote has ids that a device may still hold: they must not come up again with other content.
+      onEnded: () => this.#ids.redraw(),
+    });
   }
 
   /** A native device is there that can't go on after a rewrite (P10). */
@@ -180,7 +195,7 @@ export class DocumentRegistry {
   }
 
   async #openHeld(user: UserId): Promise<Hold> {
-    await this.#erasures.get(user)?.catch(() => {}); // told to who asked for it
+    await this.#erasures.over(user);
     return this.#open(user);
   }
 
@@ -189,50 +204,7 @@ export class DocumentRegistry {
    * whether there were any.
    */
   erase(user: UserId): Promise<boolean> {
-    const begin = () =>
-      this.seen.without(user, () => this.#erase(user)).finally(() => this.#erasures.delete(user));
-    const erasure = this.#erasures.get(user) ?? begin();
-    this.#erasures.set(user, erasure);
-    return erasure;
-  }
-
-  async #erase(user: UserId): Promise<boolean> {
-    this.#rewrites.visits.forget(user);
-    const lease = await this.#open(user).catch((error: unknown) => {
-      if (error instanceof SyncError && error.code === 'DOCUMENT_CORRUPT') return null;
-      throw error;
-    });
-    const document = lease?.document ?? null;
-    const hadData = document === null || document.hasData;
-    try {
-      if (document === null) await this.#eraseDamaged(user);
-      else await this.#eraseInUse(document);
-      return hadData;
-    } finally {
-      lease?.release();
-      // What the server wrote has ids that a device may still hold: they must not come up again with other content.
-      // The tombstone may be there although the erasure has failed.
-      this.#ids.redraw();
-    }
-  }
-
-  #erasedAt(): number {
-    const { now, times } = this.#options;
-    return times?.erasedAt() ?? now();
-  }
-
-  /** What was noted of it at rest still tells who had written, so that they bring nothing back. */
-  async #eraseDamaged(user: UserId): Promise<void> {
-    const noted = this.#followed.noted(user) ?? (await this.#options.store.rest(user).catch(() => null));
-    try {
-      const devices = this.#followed.devices(user)?.keys ?? [];
-      const former = await this.#options.store.former(user);
-      await this.#eraseStored(user, erasableOf({ noted, devices, former }));
-    } catch (error) {
-      this.#followed.fail(user, new SyncError('DOCUMENT_CORRUPT'));
-      throw error;
-    }
-    this.#followed.fail(user, new SyncError('ERASED'));
+    return this.#erasures.erase(user);
   }
 
   /** Whether somebody uses the document, or follows it; it may be under way from the store. */
@@ -249,19 +221,6 @@ export class DocumentRegistry {
     if (entry?.document) entry.document.fail(error);
     else entry?.loading.then((document) => document.fail(error), nothing); // told to who waits for it
     this.#followed.fail(user, error);
-  }
-
-  async #eraseStored(user: UserId, document: Erasable): Promise<void> {
-    const tombstone = Tombstone.of(document, this.#erasedAt()).encode();
-    await this.#options.store.erase(user, tombstone);
-  }
-
-  async #eraseInUse(document: UserDocument): Promise<void> {
-    await document.exclusive(async () => {
-      await this.#eraseStored(document.user, document);
-      throw new SyncError('ERASED'); // ends this document, and sends everybody away
-    });
-    if (document.failure?.code !== 'ERASED') throw document.failure;
   }
 
   async #open(user: UserId): Promise<Hold> {
