@@ -3,6 +3,7 @@ import { type Contest, compete, DEVICES, type EditArm, USERS } from './support/c
 import { prepareEdits } from './support/edits.js';
 import { hasHocuspocus, hocuspocus, hocuspocusDevice, NAME, peersOption } from './support/hocuspocus.js';
 import { NativeDevice } from './support/native-device.js';
+import { profilable } from './support/profile.js';
 import {
   durableServer,
   encryptedServer,
@@ -14,22 +15,11 @@ import {
 } from './support/programs.js';
 import { armBenchmark } from './support/start.js';
 
-export const fanout = armBenchmark({
-  name: 'fanout',
-  line: `server CPU per update, ${USERS} users × ${DEVICES} native devices, beside a relay, the floor, and references`,
-  options: {
-    ...peersOption,
-    encrypt: 'beside it the same server with everything on disk encrypted',
-    profile: 'writes CPU profiles of the durable server to artifacts/',
-  },
-  measure: (start) => compete(contestOf(start.options), start),
-});
-
 const contestOf = (options: ReadonlySet<string>): Contest<Uint8Array> => ({
   arms: [
     { ...arm('relay', 'plain relay', relay, false), device: native(false) },
     arm('floor', 'floor server', floorServer),
-    arm('ours', 'durable server', (folder) => durableServer(folder, profileOptions(options))),
+    arm('ours', 'durable server', durableServer),
     ...(options.has('encrypt') ? [arm('encrypted', 'durable server, encrypted', encryptedServer)] : []),
     arm('memory', '@y/websocket-server 0.1.1, in memory', memoryReference, false),
     arm('leveldb', '@y/websocket-server 0.1.1 + y-leveldb', referenceServer),
@@ -62,5 +52,14 @@ function arm(
   return { id, name, program, stores, device: native(true) };
 }
 
-const profileOptions = (options: ReadonlySet<string>): string[] =>
-  options.has('profile') ? ['--cpu-prof', '--cpu-prof-dir=artifacts'] : [];
+const contest = armBenchmark({
+  name: 'fanout',
+  line: `server CPU per update, ${USERS} users × ${DEVICES} native devices, beside a relay, the floor, and references`,
+  options: {
+    ...peersOption,
+    encrypt: 'beside it the same server with everything on disk encrypted',
+  },
+  measure: (start) => compete(contestOf(start.options), start),
+});
+
+export const fanout = profilable(contest, contestOf);

@@ -6,6 +6,7 @@ import { RECORDS } from './support/edits.js';
 import { JsonDevice } from './support/json-device.js';
 import { judgeDisk, measureDisk } from './support/json-disk.js';
 import { wholeRecords } from './support/json-edits.js';
+import { profilable } from './support/profile.js';
 import { durableServer, floorServer, jsonRelay, type Program } from './support/programs.js';
 import { type ArmBenchmark, armBenchmark } from './support/start.js';
 
@@ -17,7 +18,7 @@ const contest = armBenchmark({
   measure: (start) => compete(CONTEST, start),
 });
 
-export const legacy: ArmBenchmark = {
+const contestAndDisk: ArmBenchmark = {
   ...contest,
   line: `${LINE}; bytes on disk`,
   run: async (options, scope) => {
@@ -26,6 +27,8 @@ export const legacy: ArmBenchmark = {
     return Math.max(exitCode, judgeDisk(bytes, options));
   },
 };
+
+export const legacy = profilable(contestAndDisk, () => CONTEST);
 
 const CONTEST: Contest<string> = {
   arms: [

@@ -1,7 +1,7 @@
 /** Servers side by side while the same crowd edits at each: CPU per update, and what a crash loses. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Cores } from './cores.js';
-import { Crowd, type Device } from './crowd.js';
+import { Crowd, type Device, type Stretch } from './crowd.js';
 import type { Edits } from './edits.js';
 import type { ArmFigures, Goal } from './figures.js';
 import { lossOf, syncsOf } from './loss.js';
@@ -95,7 +95,7 @@ async function withFacts<A extends Arm>(
   return all;
 }
 
-async function gatherAt<Frame>(
+export async function gatherAt<Frame>(
   { device }: EditArm<Frame>,
   edits: Edits<Frame>,
   { port }: ServerProcess,
@@ -118,11 +118,9 @@ async function loadTwice<Frame>(
   count: number,
   rate: number | undefined,
 ): Promise<Measured> {
-  const load = () =>
-    rate === undefined ? crowd.editInTurn(count) : crowd.edit(rate, (count * USERS) / rate);
   const cpuPerUpdate = async () => {
     const before = server.cpu();
-    const { edits } = await load();
+    const { edits } = await loadOnce(crowd, count, rate);
     await atRest(server);
     return ((server.cpu() - before) * 1_000) / edits;
   };
@@ -130,11 +128,19 @@ async function loadTwice<Frame>(
   return { cold, warm: await cpuPerUpdate() };
 }
 
+/** So many edits of each user, in turn or at a rate. */
+export const loadOnce = <Frame>(
+  crowd: Crowd<Frame>,
+  count: number,
+  rate: number | undefined,
+): Promise<Stretch> =>
+  rate === undefined ? crowd.editInTurn(count) : crowd.edit(rate, (count * USERS) / rate);
+
 const LOOK = 200;
 const MOST_LOOKS = 100;
 
 /** A server that stores behind its answers has work left when all have seen the last edit: that counts, too. */
-async function atRest(server: ServerProcess): Promise<void> {
+export async function atRest(server: ServerProcess): Promise<void> {
   let before = server.cpu();
   for (let looks = 0; looks < MOST_LOOKS; looks++) {
     await sleep(LOOK);

@@ -2,7 +2,7 @@
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '../../test/support/free-port.js';
@@ -17,6 +17,12 @@ export interface ServerProgram {
   /** Beside `PORT` and `HOST`. */
   readonly env: Readonly<Record<string, string>>;
   readonly core: number | null;
+}
+
+export interface ThreadTimes {
+  readonly user: number;
+  readonly kernel: number;
+  readonly others: number;
 }
 
 const START_TIMEOUT = 60_000;
@@ -77,9 +83,8 @@ export class ServerProcess {
 
   /** CPU time of the process with all its threads, in ms, in user and kernel mode. */
   cpu(): number {
-    const stat = readFileSync(`/proc/${this.pid}/stat`, 'utf8');
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return (Number(fields[11]) + Number(fields[12])) * MS_PER_TICK;
+    const { user, kernel } = timesIn(`/proc/${this.pid}/stat`);
+    return user + kernel;
   }
 
   /** What is left after a collection, in bytes; only with `memory-hook.mjs` in the process. */
@@ -87,6 +92,35 @@ export class ServerProcess {
     const answer = once(this.#child, 'message');
     this.#child.send('collect');
     return (await answer)[0];
+  }
+
+  /** Profiles it while `work` is under way; only with `profile-hook.mjs` in the process. */
+  async profiled<T>(file: string, work: () => Promise<T>): Promise<T> {
+    await this.#ask({ profile: 'begin' });
+    const done = await work();
+    await this.#ask({ profile: 'end', file });
+    return done;
+  }
+
+  async #ask(message: Readonly<Record<string, string>>): Promise<void> {
+    const answer = once(this.#child, 'message');
+    this.#child.send(message);
+    await answer;
+  }
+
+  /** CPU time of its main thread, in user and in kernel mode, and of all its other threads, in ms. */
+  threads(): ThreadTimes {
+    const times = readdirSync(`/proc/${this.pid}/task`).map((thread) => ({
+      isMain: thread === String(this.pid),
+      ...timesIn(`/proc/${this.pid}/task/${thread}/stat`),
+    }));
+    const sum = (isMain: boolean, of: (each: { user: number; kernel: number }) => number) =>
+      times.filter((each) => each.isMain === isMain).reduce((total, each) => total + of(each), 0);
+    return {
+      user: sum(true, ({ user }) => user),
+      kernel: sum(true, ({ kernel }) => kernel),
+      others: sum(false, ({ user, kernel }) => user + kernel),
+    };
   }
 
   /** Memory that it holds, in KB. */
@@ -98,6 +132,12 @@ export class ServerProcess {
   written(): number {
     return numberIn(`/proc/${this.pid}/io`, /^wchar: (\d+)/m);
   }
+}
+
+function timesIn(file: string): { readonly user: number; readonly kernel: number } {
+  const stat = readFileSync(file, 'utf8');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return { user: Number(fields[11]) * MS_PER_TICK, kernel: Number(fields[12]) * MS_PER_TICK };
 }
 
 const numberIn = (file: string, pattern: RegExp): number =>
