@@ -1,5 +1,6 @@
 /** The operator's API, as docs/reference/ADMIN.md describes it. */
 import type { Point } from '../server/last-hour.js';
+import type { NodeState } from '../server/store/store.js';
 
 export type { Point };
 
@@ -28,6 +29,11 @@ export interface Now {
 
 export interface Overview extends Now {
   readonly points: readonly Point[];
+}
+
+export interface NodeList {
+  readonly now: number;
+  readonly nodes: readonly NodeState[];
 }
 
 export interface User {

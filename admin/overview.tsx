@@ -2,6 +2,7 @@ import { useEffect, useState } from 'react';
 import { follow, type Now, type Overview, type Point } from './api.js';
 import { Chart } from './chart.js';
 import { ago, bytes, count, date, duration, number } from './format.js';
+import { Nodes } from './nodes.js';
 
 const MOST_POINTS = 360;
 
@@ -64,6 +65,7 @@ export function OverviewPage({ overview }: { readonly overview: Overview }) {
           {now.certificate === null ? 'no TLS_CERT' : `good until ${date(now.certificate.validTo)}`}
         </Tile>
       </dl>
+      <Nodes />
       <div className="charts">
         <Chart
           title="Connections"

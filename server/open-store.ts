@@ -1,6 +1,7 @@
 /** The store that the options ask for: LevelDB, or PostgreSQL. */
 import type { Config } from './config.js';
 import type { Log } from './log.js';
+import { VERSION } from './package-folder.js';
 import { readKeys, watchKeyFile } from './store/encryption/key-file.js';
 import type { KeyRing } from './store/encryption/key-ring.js';
 import { hasDatabase } from './store/level/folder.js';
@@ -16,7 +17,13 @@ export async function openStore(
 ): Promise<Store> {
   const onRetry = (error: unknown, delayMs: number): void => log('storeRetry', { error, delayMs });
   if (config.store !== '')
-    return await PostgresStore.open({ url: config.store, address: config.clusterAddress, keys, onRetry });
+    return await PostgresStore.open({
+      url: config.store,
+      address: config.clusterAddress,
+      version: VERSION,
+      keys,
+      onRetry,
+    });
   const store = await LevelStore.open({
     folder: config.dataDir,
     keys,

@@ -1,9 +1,7 @@
 /** The backups of a running server: one at a time, and when the last good one was made. */
-import { createRequire } from 'node:module';
-import { join } from 'node:path';
 import { SyncError } from '../errors.js';
 import type { Log } from '../log.js';
-import { PACKAGE_FOLDER } from '../package-folder.js';
+import { VERSION } from '../package-folder.js';
 import type { Store } from '../store/store.js';
 import { backUp, type NewBackup } from './backup.js';
 import { RESTORED } from './restore.js';
@@ -12,10 +10,7 @@ import { removeStaleScratch } from './scratch.js';
 /** The note in the store. */
 export const LAST_BACKUP = 'backup';
 
-const { version } = createRequire(import.meta.url)(join(PACKAGE_FOLDER, 'package.json')) as {
-  version: string;
-};
-export const PRODUCT = version;
+export const PRODUCT = VERSION;
 
 /** What is told of one that was made. */
 export interface MadeBackup {

@@ -1,16 +1,14 @@
 /** The commands of `telemed-sync`: which there are, what they print, and the exit codes: 0, 1 (failed), 2 (wrong call). */
-
-import { createRequire } from 'node:module';
-import { join } from 'node:path';
 import { misspeltOptions } from '../config.js';
 import { isNearly } from '../misspelt.js';
-import { PACKAGE_FOLDER } from '../package-folder.js';
+import { VERSION } from '../package-folder.js';
 import { audit } from './audit.js';
 import { backup } from './backup.js';
 import { check } from './check.js';
 import { type Command, type Environment, type Outcome, parseCall, UsageError } from './command.js';
 import { health } from './health.js';
 import { keys } from './keys.js';
+import { nodes } from './nodes.js';
 import { repair } from './repair.js';
 import { restore } from './restore.js';
 import { start } from './start.js';
@@ -26,13 +24,10 @@ const COMMANDS: readonly Command[] = [
   keys,
   repair,
   user,
+  nodes,
   audit,
   token,
 ];
-
-const { version } = createRequire(import.meta.url)(join(PACKAGE_FOLDER, 'package.json')) as {
-  version: string;
-};
 
 const OVERVIEW = `telemed-sync keeps a user's records together on all devices.
 
@@ -86,7 +81,7 @@ function failure(error: unknown, asJson: boolean, command: Command | null): Endi
 /** Null: it goes on by itself. */
 export async function run(args: readonly string[], env: Environment): Promise<Ending | null> {
   const [first = 'start'] = args;
-  if (first === '--version') return ending(0, `${version}\n`);
+  if (first === '--version') return ending(0, `${VERSION}\n`);
   if (first === '--help' || first === '-h' || first === 'help') return ending(0, OVERVIEW);
   const isNamed = !first.startsWith('-') && args.length > 0;
   let command: Command | null = null;

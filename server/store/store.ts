@@ -112,6 +112,26 @@ export interface SharedRevocations {
   follow(take: (line: string) => void): Promise<void>;
 }
 
+/** One of the servers that share a store, as it is known to all. */
+export interface NodeState {
+  /** Its name; another one after each start. */
+  readonly node: string;
+  /** Where the others reach it; empty where it is alone. */
+  readonly address: string;
+  /** Of the software; empty for one that does not tell. */
+  readonly version: string;
+  /** Milliseconds since 1970, by the clock of the store. */
+  readonly startedAt: number;
+  /** When it was last heard of, in ms before now. */
+  readonly silentFor: number;
+  /** How many users it has. */
+  readonly users: number;
+  /** How many users it has taken since its start that another one had: one that was stopped, killed or not reached. */
+  readonly taken: number;
+  /** It is the one that was asked. */
+  readonly here: boolean;
+}
+
 /** Another server that has a user, where several share a store. */
 export interface Owner {
   readonly node: string;
@@ -278,6 +298,8 @@ export interface Store {
   }): void;
   /** Nobody here has to do with the user any more: another server may have the user. Does nothing while it is loaded. */
   letGo?(user: UserId): Promise<void>;
+  /** The servers that share it and were not stopped. Left out by a store that has one server. */
+  nodes?(): Promise<readonly NodeState[]>;
   /** Left out by a store that has one server. */
   readonly revocations?: SharedRevocations;
   /** The user's document is no longer in use; drops what the store holds for it in memory. */

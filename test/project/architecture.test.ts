@@ -76,7 +76,11 @@ const HOUSE: readonly House[] = [
     types: /^server\/(access\/access|config|log|store\/store)\.ts$/,
   },
   { from: /^server\/log\.ts$/, may: /^(shared\/|server\/(errors|log-cleaning)\.ts$)/ },
-  { from: /^server\/open-store\.ts$/, may: /^server\/(store\/|log\.ts$)/, types: /^server\/config\.ts$/ },
+  {
+    from: /^server\/open-store\.ts$/,
+    may: /^server\/(store\/|(log|package-folder)\.ts$)/,
+    types: /^server\/config\.ts$/,
+  },
   {
     from: /^server\/registry-options\.ts$/,
     may: /^server\/(documents\/registry|log|log-edits|option-kinds)\.ts$/,

@@ -1,15 +1,23 @@
 /** This start of a server, as the others know it: its row, and the beat that says that it lives. */
 import { SyncError } from '../../errors.js';
+import type { NodeState } from '../store.js';
 import type { Connection } from './connection.js';
-import { BEAT, START, STOP, SUCCESSOR } from './statements.js';
+import { BEAT, NODES, START, STOP, SUCCESSOR } from './statements.js';
 
 const INTERVAL = 1_000;
+
+/** How many users a node has, and how many of them it took from another since it was started. */
+export type Told = Pick<NodeState, 'users' | 'taken'>;
 
 export interface NodeOptions {
   /** Where other nodes reach it; empty where it is alone. */
   readonly address: string;
+  /** Of the software; empty where that does not matter. */
+  readonly version: string;
   /** From one beat to the next, in ms. */
   readonly interval?: number;
+  /** What it tells of itself. */
+  readonly tells: () => Told;
   /** Its row was fenced: nothing of it is committed any more. */
   readonly onFenced: () => void;
 }
@@ -25,7 +33,10 @@ export class StoreNode {
   }
 
   async start(connection: Connection): Promise<void> {
-    const [row] = await connection.read({ text: START, values: [this.#options.address] });
+    const [row] = await connection.read({
+      text: START,
+      values: [this.#options.address, this.#options.version],
+    });
     this.id = Number(row?.id);
   }
 
@@ -76,7 +87,24 @@ export class StoreNode {
   }
 
   async #beatOnce(connection: Connection): Promise<boolean> {
-    return (await connection.beat({ name: 'beat', text: BEAT, values: [this.id] })).length > 0;
+    const { users, taken } = this.#options.tells();
+    const values = [this.id, users, taken];
+    return (await connection.beat({ name: 'beat', text: BEAT, values })).length > 0;
+  }
+
+  /** All that were not stopped, this one with what it told last. */
+  async all(connection: Connection): Promise<readonly NodeState[]> {
+    const rows = await connection.read({ text: NODES, values: [] });
+    return rows.map(({ id, address, version, users, taken, started, silent }) => ({
+      node: String(id),
+      address: String(address),
+      version: String(version),
+      startedAt: Math.round(Number(started) * 1_000),
+      silentFor: Math.max(0, Math.round(Number(silent) * 1_000)),
+      users: Number(users),
+      taken: Number(taken),
+      here: Number(id) === this.id,
+    }));
   }
 }
 

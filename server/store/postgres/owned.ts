@@ -5,6 +5,7 @@ import type { Vaults } from '../encryption/vault.js';
 import { EMPTY_ROW } from '../format.js';
 import type { Owner, Store } from '../store.js';
 import { Moved, moved } from './moved.js';
+import type { Told } from './node.js';
 import type { Claim, Held } from './plan.js';
 import { type DocumentRow, type Found, foundIn, rowOf, vaultOf } from './reading.js';
 import type { Session } from './session.js';
@@ -20,12 +21,17 @@ export class Owned {
   readonly #vaults: Vaults;
   readonly #held = new Map<UserId, Held>();
   #documents: Documents | null = null;
+  #taken = 0;
   /** Of each user, what was begun last. */
   readonly #turns = new Map<UserId, Promise<unknown>>();
 
   constructor(session: Session, vaults: Vaults) {
     this.#session = session;
     this.#vaults = vaults;
+  }
+
+  get told(): Told {
+    return { users: this.#held.size, taken: this.#taken };
   }
 
   get(user: UserId): Held | undefined {
@@ -96,6 +102,7 @@ export class Owned {
     const values = [user, this.#session.node.id, relieved];
     const [answer] = await this.#session.connection.read({ name: 'claim', text: CLAIM, values });
     if (answer === undefined) throw moved();
+    if (answer.was !== null && Number(answer.was) !== this.#session.node.id) this.#taken += 1;
     return rowOf(answer);
   }
 

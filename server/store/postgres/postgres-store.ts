@@ -9,6 +9,7 @@ import type {
   Deletion,
   Former,
   HistoryRow,
+  NodeState,
   Owner,
   RestRow,
   Snapshot,
@@ -42,6 +43,8 @@ export interface PostgresStoreOptions extends Retrying, StoredRevocationsOptions
   readonly url: string;
   /** Where other nodes reach this one; empty where it is alone. */
   readonly address?: string;
+  /** Of the software, for the operator. */
+  readonly version?: string;
   readonly keys?: KeyRing | undefined;
   readonly patience?: DiskPatience;
   /** From one look for users whom nobody uses to the next, in ms. */
@@ -89,6 +92,7 @@ export class PostgresStore implements Store {
     this.#session = new Session({
       ...options,
       timeout: (options.patience ?? PATIENCE).timeout,
+      tells: () => this.#owned.told,
       onLost: (cause) => this.#core.giveUp(cause),
     });
     this.revocations = new StoredRevocations(this.#session, options);
@@ -271,6 +275,11 @@ export class PostgresStore implements Store {
       if (owner === null) throw error;
       return owner;
     }
+  }
+
+  nodes(): Promise<readonly NodeState[]> {
+    const { connection, node } = this.#session;
+    return node.all(connection);
   }
 
   forget(user: UserId): void {

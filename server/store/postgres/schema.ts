@@ -57,6 +57,12 @@ const STEPS: readonly string[] = [
   `,
   // Who asks again for an erasure waits for what the first one has left. Null: by a server of before.
   'ALTER TABLE erasing ADD COLUMN IF NOT EXISTS user_id text COLLATE "C"',
+  `
+  -- What a node tells of itself with each beat, for the operator; one of before tells nothing.
+  ALTER TABLE node ADD COLUMN IF NOT EXISTS version text NOT NULL DEFAULT '',
+                   ADD COLUMN IF NOT EXISTS users bigint NOT NULL DEFAULT 0,
+                   ADD COLUMN IF NOT EXISTS taken bigint NOT NULL DEFAULT 0;
+  `,
 ];
 
 /** Any number that others are unlikely to use: nodes that start at once take turns. */

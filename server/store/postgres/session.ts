@@ -2,17 +2,21 @@
 import { SyncError } from '../../errors.js';
 import { Connection } from './connection.js';
 import { wipeLeftovers } from './erasure.js';
-import { StoreNode } from './node.js';
+import { StoreNode, type Told } from './node.js';
 import { migrate } from './schema.js';
 
 export interface SessionOptions {
   readonly url: string;
   /** Where other nodes reach this one; empty where it is alone. */
   readonly address?: string;
+  /** Of the software, for the operator. */
+  readonly version?: string;
   /** From one beat of the node to the next, in ms. */
   readonly beat?: number;
   /** How long PostgreSQL may take, in ms. */
   readonly timeout: number;
+  /** What the node tells the others of itself. */
+  readonly tells: () => Told;
   /** Nobody can tell what becomes of what is under way. */
   readonly onLost: (cause: Error) => void;
 }
@@ -29,6 +33,8 @@ export class Session {
     this.#options = options;
     this.node = new StoreNode({
       address: options.address ?? '',
+      version: options.version ?? '',
+      tells: options.tells,
       ...(options.beat !== undefined && { interval: options.beat }),
       onFenced: () => options.onLost(new Error('this server counts as one that is gone')),
     });

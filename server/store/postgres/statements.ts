@@ -41,12 +41,13 @@ const MAY_CLAIM = `d.owner IS NULL OR d.owner = $2::int8 OR d.owner = $3::int8
    OR NOT EXISTS (SELECT FROM node n WHERE n.id = d.owner AND NOT n.fenced AND n.beat > now() - interval '${DEAD_AFTER}')`;
 const ROW = 'd.doc, d.claim, d.version, d.first, d.last, d.revision, d.history_from, d.memory, d.epoch';
 
-/** $3 is a node that is relieved of it in any case, 0 for none. */
+/** $3 is a node that is relieved of it in any case, 0 for none. The answer tells whose it was, too. */
 export const CLAIM = `
+WITH was AS (SELECT owner FROM document WHERE user_id = $1::text)
 INSERT INTO document AS d (user_id, owner) SELECT $1::text, $2::int8
  WHERE EXISTS (SELECT FROM node n WHERE n.id = $2::int8 AND NOT n.fenced)
 ON CONFLICT (user_id) DO UPDATE SET owner = $2::int8, claim = d.claim + 1 WHERE ${MAY_CLAIM}
-RETURNING ${ROW}`;
+RETURNING ${ROW}, (SELECT owner FROM was) AS was`;
 
 /** Another node may have it; nothing stays of a user of whom nothing was ever stored. */
 export const RELEASE = `
@@ -130,10 +131,15 @@ export const NOTE = 'SELECT value FROM note WHERE name = $1::text';
 export const START = `
 WITH before AS (UPDATE node SET fenced = true WHERE address = $1::text AND NOT fenced),
 old AS (DELETE FROM node WHERE fenced AND beat < now() - interval '1 day')
-INSERT INTO node (address) VALUES ($1::text) RETURNING id`;
+INSERT INTO node (address, version) VALUES ($1::text, $2::text) RETURNING id`;
 /** Another start at this address that lives, and came after this one. */
 export const SUCCESSOR = `
 SELECT id FROM node WHERE address = $1::text AND id > $2::int8 AND NOT fenced AND beat > now() - interval '${DEAD_AFTER}'`;
-export const BEAT = 'UPDATE node SET beat = now() WHERE id = $1::int8 AND NOT fenced RETURNING id';
+export const BEAT = `
+UPDATE node SET beat = now(), users = $2::int8, taken = $3::int8 WHERE id = $1::int8 AND NOT fenced RETURNING id`;
+/** Those that were not stopped; one that was killed is of interest for a day. */
+export const NODES = `
+SELECT id, address, version, users, taken, extract(epoch FROM started) AS started, extract(epoch FROM now() - beat) AS silent
+  FROM node WHERE NOT fenced AND beat > now() - interval '1 day' ORDER BY address, id`;
 /** All its users are free by that. */
 export const STOP = 'UPDATE node SET fenced = true WHERE id = $1::int8';

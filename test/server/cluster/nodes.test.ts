@@ -1,5 +1,6 @@
 /** Three nodes on one PostgreSQL, behind a load balancer that leads each connection to the next. */
 import { describe, expect } from 'vitest';
+import { run } from '../../../server/cli/commands.js';
 import { ask } from '../../support/http-ask.js';
 import { user } from '../../support/notes.js';
 import { withPostgres } from '../../support/postgres.js';
@@ -10,7 +11,7 @@ import {
   usePostgresProcesses,
   useRoundRobin,
 } from '../../support/postgres-nodes.js';
-import { JWT, tokenFor } from '../../support/tokens.js';
+import { bearer, JWT, tokenFor } from '../../support/tokens.js';
 import { openNative, openRaw, useJson, useNative } from '../../support/use.js';
 import { PATIENCE } from '../../support/wait.js';
 
@@ -93,6 +94,35 @@ describe('many nodes', () => {
       }
     },
   );
+
+  withPostgres('[O3 A0] the operator sees all nodes at any of them, and how many users moved', async () => {
+    const ADMIN_TOKEN = 'the-admin-token-of-the-tests';
+    const { nodes } = await usePostgresNodes(2, { ADMIN_TOKEN });
+    const [stopping, other] = nodes as [PostgresNode, PostgresNode];
+    const listed = async () => {
+      const { body } = await ask(`${other.url}/admin/api/nodes`, { headers: bearer(ADMIN_TOKEN) });
+      const { nodes } = JSON.parse(String(body));
+      return nodes.map(({ users, taken, here }: Record<string, unknown>) => [users, taken, here]);
+    };
+    const look = { timeout: PATIENCE, interval: 100 };
+    const devices = await Promise.all(USERS.map((user) => useNative(stopping, user, 'a')));
+    for (const device of devices) device.record('notes', 'n').set('text', 'of a');
+    await Promise.all(devices.map((each) => each.saved()));
+    await expect
+      .poll(async () => (await listed()).sort(), look)
+      .toEqual([
+        [0, 0, true],
+        [USERS.length, 0, false],
+      ]);
+    expect(await stopping.app.close()).toBe(true);
+    for (const user of USERS.slice(1)) await ask(`${other.url}/api/sync/${user}`);
+    const moved = USERS.length - 1;
+    await expect.poll(listed, look).toEqual([[moved, moved, true]]);
+    const ending = await run(['nodes'], { HOST: '127.0.0.1', PORT: String(other.port), ADMIN_TOKEN });
+    expect(ending?.out).toMatch(
+      /^ADDRESS +VERSION +HEARD OF +USERS +TAKEN OVER\n127\.0\.0\.1:\d+ .* 5 +5\n$/,
+    );
+  });
 
   withPostgres.each(['SIGKILL', 'SIGSTOP'] as const)(
     '[N3 N4] %s of a node under edits: nothing that was saved is lost, and all devices are equal soon',

@@ -8,7 +8,7 @@ import type { AdminGuard } from '../../guard/admin-guard.js';
 import type { HttpOptions } from '../request.js';
 
 export interface OperatorSources {
-  readonly store: Pick<Store, 'state' | 'users' | 'rest'>;
+  readonly store: Pick<Store, 'state' | 'users' | 'rest' | 'nodes'>;
   readonly lastHour: {
     readonly points: readonly Point[];
     onPoint(listener: (point: Point | null) => void): () => void;

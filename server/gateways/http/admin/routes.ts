@@ -7,6 +7,7 @@ import { operatorToOwner } from '../to-owner.js';
 import { deleteUser, sendExport } from '../users.js';
 import { DeviceLooks } from './device-looks.js';
 import { LiveStreams } from './live.js';
+import { getNodes } from './nodes.js';
 import type { AdminOptions } from './options.js';
 import { getOverview } from './overview.js';
 import { serveAdminPage } from './page.js';
@@ -50,6 +51,7 @@ function pageApi(
   router.get('/live', (request, response) =>
     streams.add(options, response, () => mayStay(options, sessions, request)),
   );
+  router.get('/nodes', to(getNodes));
   router.get('/users', to(getUsers));
   if (options.hops !== null) router.use('/users/:userId', operatorToOwner(options.hops, options));
   router.get('/users/:userId/devices', to(looks.ofUser));

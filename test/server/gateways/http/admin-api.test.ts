@@ -39,6 +39,13 @@ async function trailOf({ folder }: TestServer): Promise<Record<string, unknown>[
     .map((line) => JSON.parse(line));
 }
 
+test('[O3] a server that is alone on its store has no nodes', async () => {
+  const server = await useServer({ ADMIN_TOKEN });
+  const answer = await ask(server, '/nodes', { headers: OPERATOR });
+  expect(await answer.json()).toEqual({ now: expect.any(Number), nodes: [] });
+  expect((await ask(server, '/nodes')).status).toBe(401);
+});
+
 describe('who gets in', () => {
   test('[A0] a token is changed for a cookie that no script reads and no other site sends', async () => {
     const { log, events } = collectingLog();
