@@ -5,13 +5,14 @@ import { readKeys } from '../store/encryption/key-file.js';
 import { type Checked, checkDatabase, type Finding } from '../store/level/check.js';
 import { type Call, type Command, noMoreThan, type Outcome } from './command.js';
 import { mustBeOwner } from './owner.js';
+import { progressOf } from './progress.js';
 
 async function run(call: Call): Promise<Outcome> {
   noMoreThan(0, call);
   const config = readConfig(call.env);
   await mustHaveStored(config);
   await mustBeOwner(config.dataDir);
-  return outcomeOf(await checkDatabase(config.dataDir, readKeys(config), showProgress));
+  return outcomeOf(await checkDatabase(config.dataDir, readKeys(config), progressOf('users')));
 }
 
 function outcomeOf({ users, rows, findings }: Checked): Outcome {
@@ -41,17 +42,6 @@ const MEANING: Readonly<Record<Finding['part'], string>> = {
 
 export const lineOf = ({ user, part, reason }: Finding): string =>
   `${user === null ? 'Of no user' : `User ${user}`}, ${part}: ${reason} (${MEANING[part]}).`;
-
-/** A line that is written over itself, where somebody watches. */
-function showProgress(done: number, total: number): void {
-  const { stderr } = process;
-  if (!stderr.isTTY) return;
-  const width = 30;
-  const filled = Math.round((width * done) / total);
-  stderr.write(
-    `\r[${'#'.repeat(filled).padEnd(width)}] ${done} of ${total} users${done === total ? '\n' : ''}`,
-  );
-}
 
 export const check: Command = {
   name: 'check',

@@ -8,6 +8,7 @@ import { check } from './check.js';
 import { type Command, type Environment, type Outcome, parseCall, UsageError } from './command.js';
 import { health } from './health.js';
 import { keys } from './keys.js';
+import { move } from './move.js';
 import { nodes } from './nodes.js';
 import { repair } from './repair.js';
 import { restore } from './restore.js';
@@ -21,6 +22,7 @@ const COMMANDS: readonly Command[] = [
   backup,
   restore,
   check,
+  move,
   keys,
   repair,
   user,

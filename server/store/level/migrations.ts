@@ -5,8 +5,10 @@
 import { SyncError } from '../../errors.js';
 import { syncFolder } from '../../folders.js';
 import { FORMAT_KEY } from '../format.js';
+import { MOVING, mustNotBeMoving } from '../moving.js';
 import { type Database, isDamage } from './database.js';
 import { adoptAll, type Progress } from './document.js';
+import { readNote } from './notes.js';
 
 /**
  * Takes a database one format further, document by document, each in one atomic batch. It may end at any moment by a
@@ -35,20 +37,25 @@ const MIGRATIONS: readonly Migration[] = [fromYLevelDb];
 export const FORMAT = MIGRATIONS.length;
 
 /** A number that can't be read, as after a repair, counts as none: each migration bears to be run once more. */
-async function readFormat(db: Database): Promise<number> {
+export async function formatOf(db: Database): Promise<number> {
+  const stored = await orNothing(db.get(FORMAT_KEY), undefined);
+  const text = stored === undefined ? '' : Buffer.from(stored).toString();
+  return /^\d{1,9}$/.test(text) ? Number(text) : 0;
+}
+
+async function orNothing<T>(reading: Promise<T>, nothing: T): Promise<T> {
   try {
-    const stored = await db.get(FORMAT_KEY);
-    const text = stored === undefined ? '' : Buffer.from(stored).toString();
-    return /^\d{1,9}$/.test(text) ? Number(text) : 0;
+    return await reading;
   } catch (error) {
-    if (isDamage(error)) return 0;
+    if (isDamage(error)) return nothing;
     throw error;
   }
 }
 
-/** Throws where a newer server has written the database. */
+/** Throws where a newer server has written the database, or a part of it is still to come. */
 export async function checkFormat(db: Database, folder: string): Promise<void> {
-  const format = await readFormat(db);
+  mustNotBeMoving(await orNothing(readNote(db, MOVING), null), folder);
+  const format = await formatOf(db);
   if (format <= FORMAT) return;
   throw new SyncError(
     'STORE_UNAVAILABLE',
@@ -62,7 +69,7 @@ export async function migrate(
   onProgress: Progress,
   migrations: readonly Migration[] = MIGRATIONS,
 ): Promise<void> {
-  const from = await readFormat(db);
+  const from = await formatOf(db);
   for (const [index, migration] of migrations.entries()) {
     if (index < from) continue;
     if (!(await migration(db, onProgress))) return;

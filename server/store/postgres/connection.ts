@@ -1,6 +1,7 @@
 /** The connections to PostgreSQL: one that writes, and some that read. `pg` is loaded here, by the first that opens one. */
-import type { Client, ClientBase, ClientConfig, Pool, QueryConfig, QueryResult } from 'pg';
+import type { Client, ClientBase, ClientConfig, Pool, PoolConfig, QueryConfig, QueryResult } from 'pg';
 import { corrupt, SyncError } from '../../errors.js';
+import { codeOf, whyNotConnected } from './failures.js';
 
 /** Reads at once. */
 const READERS = 4;
@@ -32,12 +33,29 @@ async function driver(): Promise<Driver> {
   }
 }
 
+/** One connection for itself. @throws SyncError with a sentence that names cause and cure */
+export async function connected({ url, timeout }: Place): Promise<Client> {
+  const { Client } = await driver();
+  const client = clientOf(Client, {
+    connectionString: url,
+    connectionTimeoutMillis: timeout,
+    keepAlive: true,
+  });
+  client.on('error', () => {}); // who asks next is told
+  await client.connect().catch((cause: unknown) => {
+    throw whyNotConnected(cause, client);
+  });
+  return client;
+}
+
 export class Connection {
   readonly #writer: Client;
   readonly #readers: Pool;
   /** For itself: behind reads that wait the beat would be late, and others would take the users. */
   readonly #beats: Pool;
   readonly #pooled = new Set<ClientBase>();
+  /** As it was found to be safe: a connection that is made later must not be less so. */
+  #synchronous = 'on';
   #writing = 0;
   #isClosed = false;
 
@@ -64,9 +82,14 @@ export class Connection {
       query_timeout: timeout,
       keepAlive: true,
     };
-    const writer = new Client(config);
-    const readers = new Pool({ ...config, max: READERS });
-    const opened = new Connection(writer, readers, new Pool({ ...config, max: 1 }));
+    const writer = clientOf(Client, config);
+    // Of each new one, before anybody has it.
+    const verify: PoolConfig['verify'] = (client, done) =>
+      client.query(`SET synchronous_commit = ${opened.#synchronous}`, (error: Error | null) =>
+        done(error ?? undefined),
+      );
+    const readers = new Pool({ ...config, max: READERS, verify });
+    const opened: Connection = new Connection(writer, readers, new Pool({ ...config, max: 1, verify }));
     const lost = (cause: Error): void => {
       if (!opened.#isClosed) onLost(cause);
     };
@@ -77,7 +100,9 @@ export class Connection {
       if (opened.#writing > 0 && isWarning(notice)) lost(warned(notice));
     });
     try {
-      await writer.connect();
+      await writer.connect().catch((cause: unknown) => {
+        throw whyNotConnected(cause, writer);
+      });
       await opened.#prepare();
     } catch (error) {
       await opened.close();
@@ -162,9 +187,22 @@ export class Connection {
     }
     // One plan for all batches: a plan for each would cost more than it saves.
     // It stays so where the configuration is changed and read anew.
-    await this.#writer.query(`SET synchronous_commit = ${found.synchronous_commit}`);
+    this.#synchronous = found.synchronous_commit ?? 'on';
+    await this.#writer.query(`SET synchronous_commit = ${this.#synchronous}`);
     await this.#writer.query(
       "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET lock_timeout = '5s'",
+    );
+  }
+}
+
+function clientOf(Client: Driver['Client'], config: ClientConfig): Client {
+  try {
+    return new Client(config);
+  } catch (cause) {
+    throw new SyncError(
+      'STORE_UNAVAILABLE',
+      'STORE is no address of a PostgreSQL: postgres://user:password@host/database, where signs such as @, / or # in a password are written as %40, %2F, %23.',
+      { cause },
     );
   }
 }
@@ -187,11 +225,6 @@ async function rowsOf(result: Promise<QueryResult>): Promise<Rows> {
       ? corrupt('PostgreSQL has found damage')
       : new SyncError('STORE_UNAVAILABLE', undefined, { cause });
   }
-}
-
-export function codeOf(cause: unknown): string {
-  const code = cause instanceof Error && 'code' in cause ? cause.code : '';
-  return typeof code === 'string' ? code : '';
 }
 
 const refused = (why: string): SyncError =>

@@ -11,18 +11,20 @@ const PATIENCE = 5_000;
 const PAUSE = 50;
 
 /** The row of the counter makes them visible in the order of their numbers: nobody passes over one that comes late. */
-const ADD = `
+export const ADD = `
 WITH n AS (UPDATE revocation_count SET seq = seq + 1 RETURNING seq)
 INSERT INTO revocation (seq, line) SELECT n.seq, $1::text FROM n RETURNING seq`;
 const SINCE = 'SELECT seq, line FROM revocation WHERE seq > $1::int8 ORDER BY seq';
 const TAKEN = 'UPDATE node SET revoked = $2::int8 WHERE id = $1::int8 AND revoked < $2::int8';
 /**
  * Who lives and has not taken it. One that was not heard of, or, with $3, not in time, is fenced: from then on it
- * confirms and commits nothing, and goes on only when it has taken them all.
+ * confirms and commits nothing, and goes on only when it has taken them all. In the order of their ids, so that two
+ * who fence the same ones at once do not wait for each other.
  */
 const LAGGING = `
-WITH gone AS (UPDATE node SET fenced = true WHERE id <> $1::int8 AND NOT fenced AND revoked < $2::int8
-                 AND ($3::bool OR beat <= now() - interval '${DEAD_AFTER}') RETURNING id)
+WITH late AS (SELECT id FROM node WHERE id <> $1::int8 AND NOT fenced AND revoked < $2::int8
+                 AND ($3::bool OR beat <= now() - interval '${DEAD_AFTER}') ORDER BY id FOR UPDATE),
+gone AS (UPDATE node SET fenced = true FROM late WHERE node.id = late.id RETURNING node.id)
 SELECT id FROM node WHERE id <> $1::int8 AND NOT fenced AND revoked < $2::int8 AND id NOT IN (SELECT id FROM gone)`;
 
 export interface StoredRevocationsOptions {

@@ -1,6 +1,7 @@
 /** The tables, and the steps from one version of them to the next. */
 import type { ClientBase, QueryConfig } from 'pg';
 import { SyncError } from '../../errors.js';
+import { whyNotPrepared } from './failures.js';
 
 /**
  * Steps only add to what is there: while nodes are upgraded one by one, those of before work on. A step that was
@@ -65,6 +66,9 @@ const STEPS: readonly string[] = [
   `,
 ];
 
+/** That of the tables that this server makes. */
+export const SCHEMA_VERSION = STEPS.length;
+
 /** Any number that others are unlikely to use: nodes that start at once take turns. */
 const LOCK = 7_265_318_264;
 /** How long a step may take, and the others wait for it, in ms. */
@@ -79,15 +83,15 @@ export async function migrate(client: ClientBase): Promise<void> {
     await client.query('CREATE TABLE IF NOT EXISTS schema_version (version int NOT NULL)');
     const { rows } = await client.query<{ version: number }>('SELECT version FROM schema_version');
     const version = rows[0]?.version ?? 0;
-    if (version > STEPS.length) throw tooNew(version);
+    if (version > SCHEMA_VERSION) throw tooNew(version);
     for (const step of STEPS.slice(version)) await client.query(patient(step));
-    if (rows.length === 0) await client.query('INSERT INTO schema_version VALUES ($1)', [STEPS.length]);
-    else if (version < STEPS.length)
-      await client.query('UPDATE schema_version SET version = $1', [STEPS.length]);
+    if (rows.length === 0) await client.query('INSERT INTO schema_version VALUES ($1)', [SCHEMA_VERSION]);
+    else if (version < SCHEMA_VERSION)
+      await client.query('UPDATE schema_version SET version = $1', [SCHEMA_VERSION]);
     await client.query('COMMIT');
   } catch (error) {
     await client.query('ROLLBACK').catch(() => {});
-    throw error;
+    throw whyNotPrepared(error);
   }
 }
 
@@ -100,5 +104,5 @@ const patient = (text: string): QueryConfig & { query_timeout: number } => ({
 const tooNew = (version: number): SyncError =>
   new SyncError(
     'STORE_UNAVAILABLE',
-    `The tables of STORE have version ${version}, and this server knows up to ${STEPS.length}: start the version of the server that wrote them, or a later one.`,
+    `The tables of STORE have version ${version}, and this server knows up to ${SCHEMA_VERSION}: start the version of the server that wrote them, or a later one.`,
   );

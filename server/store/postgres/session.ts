@@ -2,6 +2,7 @@
 import { SyncError } from '../../errors.js';
 import { Connection } from './connection.js';
 import { wipeLeftovers } from './erasure.js';
+import { mustNotBeMoved } from './moves.js';
 import { StoreNode, type Told } from './node.js';
 import { migrate } from './schema.js';
 
@@ -50,6 +51,7 @@ export class Session {
   begin(check: (connection: Connection) => Promise<void>): Promise<void> {
     return this.#connect(async (connection) => {
       await migrate(connection.writer);
+      await mustNotBeMoved(connection);
       await check(connection);
       await this.node.start(connection);
     });
@@ -61,6 +63,7 @@ export class Session {
     await this.#connection?.close();
     let isSame = true;
     await this.#connect(async (connection) => {
+      await mustNotBeMoved(connection);
       isSame = await this.node.goOn(connection);
     });
     return isSame;

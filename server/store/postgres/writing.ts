@@ -1,7 +1,7 @@
 /** Sends batches, and tells those whose changes were not taken. */
 import { SyncError } from '../../errors.js';
 import { changesOf, type DocumentChange, questionOf, statementOf } from './batch.js';
-import { codeOf } from './connection.js';
+import { codeOf } from './failures.js';
 import { Moved } from './moved.js';
 import type { Owned } from './owned.js';
 import type { PostgresJob } from './plan.js';

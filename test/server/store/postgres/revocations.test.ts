@@ -1,4 +1,5 @@
 /** What one server has taken back holds at all of them, or they show and save nothing (A2). */
+import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { PostgresStore } from '../../../../server/store/postgres/postgres-store.js';
 import { user } from '../../../support/notes.js';
@@ -7,6 +8,7 @@ import { PATIENCE } from '../../../support/wait.js';
 
 const ANNA = user('anna');
 const NEVER = 3_600_000;
+const WAITING = `SELECT pid FROM pg_stat_activity WHERE application_name = $1 AND wait_event_type = 'Lock'`;
 
 describe.skipIf(postgresUrl() === '')('revocations of several servers', () => {
   let fixture: PostgresFixture;
@@ -53,6 +55,28 @@ describe.skipIf(postgresUrl() === '')('revocations of several servers', () => {
     await fixture.schema.query(`UPDATE node SET beat = beat - interval '1 minute' WHERE address = 'two'`);
     await one.store.revocations.add('a');
     await expect(stopped.store.confirm(ANNA)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+  });
+
+  it('[A2] who fences takes the nodes in the order of their ids, so that two who do wait in a line', async () => {
+    const [one, low, high] = [await node('one', NEVER), await node('two', NEVER), await node('three', NEVER)];
+    expect([low.lines, high.lines]).toEqual([[], []]);
+    // The row that was changed last lies behind the other one, where a scan comes to it last.
+    await fixture.schema.query(`UPDATE node SET beat = beat - interval '1 minute' WHERE address = 'three'`);
+    await fixture.schema.query(`UPDATE node SET beat = beat - interval '1 minute' WHERE address = 'two'`);
+    const other = new pg.Client({ connectionString: fixture.schema.ownUrl });
+    await other.connect();
+    try {
+      await other.query(`BEGIN; SELECT id FROM node WHERE address = 'two' FOR UPDATE`);
+      const added = one.store.revocations.add('a');
+      await expect
+        .poll(async () => (await other.query(WAITING, [fixture.schema.name])).rowCount, { timeout: PATIENCE })
+        .toBeGreaterThan(0);
+      await other.query(`SELECT id FROM node WHERE address = 'three' FOR UPDATE NOWAIT`);
+      await other.query('COMMIT');
+      await added;
+    } finally {
+      await other.end();
+    }
   });
 
   it('[A2] one that was fenced has taken all before it goes on', async () => {

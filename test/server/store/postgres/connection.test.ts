@@ -1,0 +1,57 @@
+/** What is said where the PostgreSQL of STORE can't be used, and how safe its connections are. */
+import { describe, expect, it, test } from 'vitest';
+import { Connection } from '../../../../server/store/postgres/connection.js';
+import { PostgresStore } from '../../../../server/store/postgres/postgres-store.js';
+import { freePort } from '../../../support/free-port.js';
+import { PostgresSchema, postgresUrl } from '../../../support/postgres.js';
+
+const refusalOf = (url: string): Promise<unknown> =>
+  PostgresStore.open({ url }).catch((error: unknown) => error);
+
+describe('a PostgreSQL that can not be had', () => {
+  test('[O1] nobody listens: the sentence names host, port and cure, and no password', async () => {
+    const port = await freePort();
+    const refusal = await refusalOf(`postgres://sync:hush-hush@127.0.0.1:${port}/clinic`);
+    expect(refusal).toMatchObject({
+      code: 'STORE_UNAVAILABLE',
+      message: expect.stringMatching(
+        new RegExp(
+          `127\\.0\\.0\\.1:${port}, database clinic, can't be reached \\(.*ECONNREFUSED.*\\): start it`,
+        ),
+      ),
+    });
+    expect(String(refusal)).not.toContain('hush');
+  });
+
+  test('[O1] an address that is none says how to write one, and shows no password', async () => {
+    const refusal = await refusalOf('postgres://sync:hush/hush@127.0.0.1:1/clinic');
+    expect(refusal).toMatchObject({ code: 'STORE_UNAVAILABLE', message: expect.stringContaining('%40') });
+    expect(String(refusal)).not.toContain('hush');
+  });
+});
+
+describe.skipIf(postgresUrl() === '')('a PostgreSQL that is there', () => {
+  it('[O1] without the database says so', async () => {
+    const elsewhere = postgresUrl().replace(/\/[^/?]*(?=$|\?)/, '/no-such-database');
+    expect(await refusalOf(elsewhere)).toMatchObject({
+      code: 'STORE_UNAVAILABLE',
+      message: expect.stringMatching(/database no-such-database, has no such database: create it/),
+    });
+  });
+
+  it('[P1] has each connection as safe as it was found, whatever is configured later', async () => {
+    const schema = await PostgresSchema.create();
+    const connection = await Connection.open({ url: schema.url, timeout: 5_000 }, () => {});
+    try {
+      const text = `SELECT setting, source FROM pg_settings WHERE name = 'synchronous_commit'`;
+      const asked = { text, values: [] };
+      const pinned = [{ setting: 'on', source: 'session' }];
+      expect((await connection.write(asked)).rows).toEqual(pinned);
+      expect(await connection.read(asked)).toEqual(pinned);
+      expect(await connection.change(asked)).toEqual(pinned);
+      expect(await connection.beat(asked)).toEqual(pinned);
+    } finally {
+      await connection.close();
+    }
+  });
+});
