@@ -13,12 +13,15 @@ export class FormerDocuments {
 
   /**
    * The server had got it, whether it said so or not; of one that only deletes: or others had deleted the same. What a
-   * deletion leaves of a state vector is nothing, so that is told by what it names.
+   * deletion leaves of a state vector is nothing, so that is told by what it names; null where what was alive there is
+   * not known any more.
    */
-  had(update: Uint8Array): boolean {
+  had(update: Uint8Array): boolean | null {
     const { structs, ds } = Y.decodeUpdate(update);
     if (structs.length > 0) return structs.every(({ id, length }) => this.#has(id.client, id.clock + length));
-    return rangesOf(ds).every(
+    const ranges = rangesOf(ds);
+    if (ranges.some(({ client }) => this.#livingOf(client) === null)) return null;
+    return ranges.every(
       ({ client, clock, len }) => this.#has(client, clock + len) && !this.#isAlive(client, clock, len),
     );
   }
@@ -39,7 +42,11 @@ export class FormerDocuments {
   }
 
   #isAlive(client: number, clock: number, length: number): boolean {
-    const living = this.#retired?.get(client)?.living ?? [0, Number.POSITIVE_INFINITY];
+    const living = this.#livingOf(client) ?? [];
     return living.some((end, i) => i % 2 === 1 && clock < end && (living[i - 1] ?? 0) < clock + length);
+  }
+
+  #livingOf(client: number): readonly number[] | null | undefined {
+    return this.#retired?.get(client)?.living;
   }
 }

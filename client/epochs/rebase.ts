@@ -42,15 +42,16 @@ export function rebase(stored: readonly StoredUpdate[], next: Uint8Array, epoch:
   const pending: PendingChange[] = [];
   for (const { isPending, ...change } of stored) {
     const { update } = change;
+    const had = !isPending || former.had(update);
     if (former.isAfter(update, doc) && (isPending || !deletes(update))) {
       if (isPending) pending.push(change);
       else state.push(update);
       Y.applyUpdate(doc, update);
-    } else if (isPending && !former.had(update)) {
+    } else if (!had) {
       const author = Y.decodeUpdate(update).structs[0]?.id.client;
       doc.clientID = authors.get(author) ?? idAbove(doc);
       authors.set(author, doc.clientID);
-      const { made, left } = madeAgain(update, doc, { before, after });
+      const { made, left } = madeAgain(update, doc, { before, after }, had === null);
       if (made !== null) pending.push({ ...change, update: made });
       if (left.length > 0) unclear.push({ number: change.number, writes: left });
     }
@@ -62,18 +63,34 @@ export function rebase(stored: readonly StoredUpdate[], next: Uint8Array, epoch:
 /** What another tab stored may delete where the new document met the old one there; what the server deleted it tells. */
 const deletes = (update: Uint8Array): boolean => Y.decodeUpdate(update).ds.clients.size > 0;
 
-/** `left`: what can't be worked out. */
-function madeAgain(update: Uint8Array, doc: Y.Doc, around: Around) {
+interface Again {
+  readonly writes: readonly RecordWrite[];
+  readonly left: RecordWrite[];
+}
+
+/**
+ * `left`: what can't be worked out.
+ *
+ * @param mayBeDone a record that reads otherwise now may have been created anew since it was deleted
+ */
+function madeAgain(update: Uint8Array, doc: Y.Doc, around: Around, mayBeDone: boolean) {
   const { before, after } = around;
   let isNew = false;
   const typed = typedIn(after, () => {
     isNew = updateOf(after, () => Y.applyUpdate(after, update)) !== null;
   });
   const places = placesOf(after, [update]);
-  const { writes, left } = isNew
+  const { writes, left }: Again = isNew
     ? { writes: writesBetween(before, after, places), left: [] }
     : withoutBase(update, places, after, doc);
-  const { made, failed } = makeAgain(doc, writes, typed, around);
+  const clear = writes.filter((write) => {
+    const theirs = readAt(doc, write);
+    const isSame = theirs === null || (isNew && equalityDeep(write.base, theirs));
+    const isClear = !mayBeDone || write.record !== null || isSame;
+    if (!isClear) left.push(write);
+    return isClear;
+  });
+  const { made, failed } = makeAgain(doc, clear, typed, around);
   return { made, left: [...left, ...failed] };
 }
 

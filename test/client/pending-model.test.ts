@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { WebSocketServer } from 'ws';
+import { StorageError } from '../../client/errors.js';
 import type { Fetch, WebSocketLike } from '../../client/platform/platform.js';
 import { systemClock } from '../../client/platform/standard.js';
 import type { SyncManager } from '../../client/sync-manager.js';
@@ -80,6 +81,7 @@ class Device {
   #client!: SyncManager;
   #ids = 0;
   #hasHttp = false;
+  #isStored = true;
   /** How far the clock of the device is off, in ms. */
   #clockError = 0;
 
@@ -96,7 +98,16 @@ class Device {
         this.wrong.push(`${connection}: ${reason}`);
       this.watched.changed();
     });
-    await client.initialize({ serverUrl: server.url, userId: 'anna', deviceId: 'phone', fetch: this.#fetch });
+    await client.initialize({
+      serverUrl: server.url,
+      userId: 'anna',
+      deviceId: 'phone',
+      fetch: this.#fetch,
+      onStorageError: (error) => {
+        this.#isStored = error === null;
+        this.watched.changed();
+      },
+    });
   }
 
   /** Checkpoints are to confirm everything here: HTTP would confirm as well, so there is none but that of others. */
@@ -150,6 +161,19 @@ class Device {
 
   get #refusedIds(): string {
     return String(this.#client.status.current.refused.map(({ id }) => id));
+  }
+
+  /** What is changed meanwhile is in memory only, until storage works again and gets what it lacks (C7). */
+  async failStorage(change: () => Promise<unknown>): Promise<void> {
+    this.#storage.failure = new StorageError('UNAVAILABLE', 'The disk is gone.');
+    await this.add();
+    await change();
+    await this.isExact();
+    this.#storage.failure = null;
+    await this.watched.until(
+      () => this.#isStored,
+      () => 'storage that works again',
+    );
   }
 
   turnClock(error: number): void {
@@ -284,6 +308,7 @@ test.each(SEEDS)(
       [6, () => device.network.loseSome()],
       [6, () => device.network.doubleSome()],
       [6, () => device.kill()],
+      [2, () => device.failStorage(() => device.update(some(), chance.below(3)))],
       [3, () => restartServer()],
       [4, () => device.refused.length < 2 && device.meetRefusal()], // a third one in a minute is shut out (N8)
       [8, () => device.meet(foreignAnswer((limit) => chance.below(limit)))],

@@ -138,6 +138,7 @@ export class LongLives implements Joined, AppServer {
 
   #start(): void {
     const { store } = this;
+    this.#watchRewrites();
     const unexpected = (what: unknown): void => void this.faults.push(what);
     this.registry = new DocumentRegistry({
       store,
@@ -152,7 +153,7 @@ export class LongLives implements Joined, AppServer {
       manyClients: FEW_CLIENTS,
       now: () => this.clock.now(),
       randomId: () => this.#ids++,
-      onRewritten: () => this.#rewritten(),
+      onRewritten: () => this.rewrites++,
       onHistoryDamaged: unexpected,
       onFailed: (_, error) => this.#isErasing || unexpected(error),
       onRebuilt: (_, cause) => unexpected(cause),
@@ -161,8 +162,17 @@ export class LongLives implements Joined, AppServer {
     });
   }
 
-  #rewritten(): void {
-    this.rewrites++;
+  /** Asked when it is handed to the store, which may take its time: who comes then comes after the rewrite. */
+  #watchRewrites(): void {
+    const { store } = this;
+    const compact = store.compact.bind(store);
+    store.compact = (user, snapshot) => {
+      if (snapshot.epoch !== undefined) this.#checkRewrite();
+      return compact(user, snapshot);
+    };
+  }
+
+  #checkRewrite(): void {
     const isPlainThere = this.devices.some((device) => device instanceof Plain && device.isOnline);
     if (isPlainThere || this.clock.now() - this.#lastPlain < HISTORY_DAYS * DAY)
       this.faults.push('rewritten although a plain device was there lately');

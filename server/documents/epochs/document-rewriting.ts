@@ -71,14 +71,15 @@ export class DocumentRewriting {
    *
    * @param client a random Yjs client id
    * @param done called when it is durable, before anything that waits
+   * @param isFree asked last, before it is stored: a device may have come meanwhile that could only begin anew
    */
-  async run(client: number, done: () => void): Promise<RewriteSizes | null> {
+  async run(client: number, done: () => void, isFree = () => true): Promise<RewriteSizes | null> {
     let sizes: RewriteSizes | null = null;
     // A compaction that is under way would put what it has read in the place of the new document.
     if (!this.isPossible) return null;
     await this.#parts.gate.exclusive(async () => {
       const anew = await this.#make(client);
-      if (anew === null) return;
+      if (anew === null || !isFree()) return;
       const before = this.#before();
       await this.#store(anew);
       sizes = {

@@ -14,8 +14,8 @@ const GATHERING = 1_000;
 export class PlainVisits {
   readonly #store: Store;
   readonly #now: () => number;
-  /** Those who are noted today. */
-  readonly #noted = new Set<UserId>();
+  /** Those who are noted today, and when they came. */
+  readonly #noted = new Map<UserId, number>();
   /** Of them, those that are still to be written, and when they came. */
   readonly #due = new Map<UserId, number>();
   #timer: NodeJS.Timeout | undefined;
@@ -34,7 +34,7 @@ export class PlainVisits {
     if (day !== this.#day) this.#noted.clear();
     this.#day = day;
     if (this.#noted.has(user)) return;
-    this.#noted.add(user);
+    this.#noted.set(user, now);
     this.#due.set(user, now);
     this.#timer ??= setTimeout(() => this.flush(), GATHERING).unref();
   }
@@ -63,7 +63,13 @@ export class PlainVisits {
 
   /** The last visit that is noted. */
   async lastNoted(user: UserId): Promise<number> {
-    return this.#due.get(user) ?? (await this.#store.plainVisit(user)) ?? Number.NEGATIVE_INFINITY;
+    const stored = await this.#store.plainVisit(user);
+    return Math.max(stored ?? Number.NEGATIVE_INFINITY, this.lastHere(user)); // one may have come meanwhile
+  }
+
+  /** The last visit that is known without the store: that of today, where there was one. */
+  lastHere(user: UserId): number {
+    return this.#noted.get(user) ?? this.#due.get(user) ?? Number.NEGATIVE_INFINITY;
   }
 
   /** Begins to count, in a database that does not yet. */

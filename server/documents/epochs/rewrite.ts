@@ -25,10 +25,20 @@ export function writtenAnew(old: Y.Doc, client: number): Anew {
   const read = new Y.Doc({ guid: '' });
   Y.applyUpdate(read, update);
   for (const name of old.share.keys()) {
-    if (equalityDeep(read.getMap(name).toJSON(), old.getMap(name).toJSON())) continue;
+    if (equalityDeep(contentOf(read.getMap(name)), contentOf(old.getMap(name)))) continue;
     throw new NotRewritable('What was written anew is not the same.');
   }
   return { update, stateVector: Y.encodeStateVector(made) };
+}
+
+/** A sub-document is a name here: what is in it is not in this document. */
+const contentOf = (root: Y.Map<unknown>): unknown => named(root.toJSON());
+
+function named(value: unknown): unknown {
+  if (value instanceof Y.Doc) return ['sub-document', value.guid];
+  if (Array.isArray(value)) return value.map(named);
+  if (typeof value !== 'object' || value?.constructor !== Object) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, named(each)]));
 }
 
 /** @param client a Yjs client id that the old document does not have */
@@ -82,7 +92,6 @@ class Copy {
     { content, length }: Y.Item,
     place: { key: string | null; left: Y.Item | null },
   ): Y.Item {
-    if (content instanceof Y.ContentDoc) throw new NotRewritable('There is a sub-document.');
     const { key, left } = place;
     const id = Y.createID(this.#client, this.#clock);
     const copy = new Y.Item(id, left, left?.lastId ?? null, null, null, to, key, content.copy());

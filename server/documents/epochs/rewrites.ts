@@ -125,18 +125,27 @@ export class Rewrites {
     }
     if (client === null || !rewriting.isDue) return;
     const away = () => this.#documents.sendAway(user, new SyncError('REWRITTEN'));
-    const sizes = await rewriting.run(client, away);
+    const sizes = await rewriting.run(client, away, () => this.#isFree(user));
     if (sizes !== null) this.#options.onRewritten?.(user, sizes);
   }
 
   /** No device is there, or may come back, that could only begin anew. */
   async #mayRewrite(user: UserId): Promise<boolean> {
-    const { retention, historyDays } = this.#options;
-    if (!this.#documents.takesRewrites(user)) return false;
+    if (!this.#isFree(user)) return false;
     // Then nobody may count on it but who is about to come back; of the time before visits were noted, nothing is known.
+    const { historyDays } = this.#options;
     const last = await (historyDays === 0 ? this.visits.lastNoted(user) : this.visits.last(user));
-    const isLongAgo = last <= retention() - Math.max(historyDays, LEAST_DAYS) * DAY;
-    return isLongAgo && this.#documents.takesRewrites(user);
+    return this.#isLongAgo(last) && this.#isFree(user);
+  }
+
+  /** None is there, or was here lately, as far as that is known without the store. */
+  #isFree(user: UserId): boolean {
+    return this.#documents.takesRewrites(user) && this.#isLongAgo(this.visits.lastHere(user));
+  }
+
+  #isLongAgo(visit: number): boolean {
+    const { retention, historyDays } = this.#options;
+    return visit <= retention() - Math.max(historyDays, LEAST_DAYS) * DAY;
   }
 
   /** What is noted tells how many clients there are, and how much of what they wrote is deleted. */

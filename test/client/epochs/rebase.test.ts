@@ -281,23 +281,60 @@ describe('[P10] what the server had got, and never said so', () => {
     expect(readCollection(doc, NOTES)).toEqual(readCollection(next, NOTES));
   });
 
-  test('over two rewrites: a deletion that had arrived before the first deletes nothing that was made anew since', () => {
+  /** A deletion that the server has taken, or not, before its document was written anew twice. */
+  function overTwo({ arrived = true, isLarge = false, isMixed = false, theirs = write({ x: 2 }) }) {
     const former = { revision: 0, mark: 0 };
     const server = docOf(...madeOn(new Y.Doc(), [write({ x: 1 })]));
     const begin = Y.encodeStateAsUpdate(server);
-    const [update = begin] = madeOn(docOf(begin), [drop()]);
-    Y.applyUpdate(server, update);
+    const device = docOf(begin);
+    const [update = begin] = madeOn(device, [drop()]);
+    if (arrived) Y.applyUpdate(server, update);
     const second = rewritten(server, 7);
-    const first = Epoch.after(null, retiredIn(server), former);
-    madeOn(second, [write({ x: 2 })]);
+    // What was alive in a large document is known of the last one alone.
+    const all = Array.from({ length: 80_000 }, (_, at) => 2 * at);
+    const more = isLarge ? [{ client: 5, upTo: 160_000, living: all }] : [];
+    const first = Epoch.after(null, [...retiredIn(server), ...more], former);
+    madeOn(second, [theirs]);
     const epoch = Epoch.after(first, retiredIn(second), former);
     const rows = [
-      { number: 1, update: begin, isPending: false },
+      { number: 1, update: isMixed ? Y.encodeStateAsUpdate(device) : begin, isPending: false },
       { number: 2, update, madeAt: 1_000, isPending: true },
     ];
-    const { state, pending } = rebase(rows, Y.encodeStateAsUpdate(rewritten(second, 8)), epoch.encode());
-    expect(pending).toEqual([]);
-    expect(readCollection(docOf(state), NOTES)).toEqual([{ id: 'a', x: 2 }]);
+    const { state, pending, unclear } = rebase(
+      rows,
+      Y.encodeStateAsUpdate(rewritten(second, 8)),
+      epoch.encode(),
+    );
+    const doc = docOf(state, ...pending.map((each) => each.update));
+    return { pending, unclear, notes: readCollection(doc, NOTES) };
+  }
+  const nothing = () => {};
+
+  test('over two rewrites: a deletion that had arrived before the first deletes nothing that was made anew since', () => {
+    const { pending, unclear, notes } = overTwo({});
+    expect([pending, unclear, notes]).toEqual([[], [], [{ id: 'a', x: 2 }]]);
+  });
+
+  test.each([
+    { arrived: true },
+    { arrived: false },
+    { arrived: true, isMixed: true },
+    { arrived: false, isMixed: true, theirs: nothing },
+  ])(
+    'over two rewrites of a large document: of a record that reads otherwise, a person decides: %o',
+    (scene) => {
+      const { pending, unclear, notes } = overTwo({ isLarge: true, ...scene });
+      expect(pending).toEqual([]);
+      expect(notes).toHaveLength(1);
+      expect(unclear).toMatchObject([{ number: 2, writes: [{ collection: NOTES, id: A, record: null }] }]);
+    },
+  );
+
+  test('over two rewrites of a large document: of one that reads as it did, the deletion is made', () => {
+    const { pending, unclear, notes } = overTwo({ isLarge: true, arrived: false, theirs: nothing });
+    expect([pending.length, unclear, notes]).toEqual([1, [], []]);
+    const gone = overTwo({ isLarge: true, theirs: nothing });
+    expect([gone.pending, gone.unclear, gone.notes]).toEqual([[], [], []]);
   });
 
   test('a deletion that had not arrived is made, also of what others changed', () => {

@@ -2,6 +2,7 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import * as Y from 'yjs';
 import { MANY_CLIENTS } from '../../../../server/documents/epochs/document-rewriting.js';
+import { writtenAnew } from '../../../../server/documents/epochs/rewrite.js';
 import { RewritingWorkers } from '../../../../server/documents/epochs/rewriting-workers.js';
 import type { RegistryOptions } from '../../../../server/documents/registry.js';
 import { SyncError } from '../../../../server/errors.js';
@@ -30,6 +31,12 @@ async function worldOf(
   const world = new SleepWorld(undefined, { historyDays: 0, ...options });
   await world.connect('phone', doc, device);
   return world;
+}
+
+/** Records that make it a large one. */
+function grow(doc: Y.Doc, records: number): void {
+  for (let n = 0; n < records; n++)
+    doc.getMap('patients').set(`p${n}`, new Y.Map([...'abcdefgh'].map((key) => [key, `value ${n}`])));
 }
 
 const clientsOf = (doc: Y.Doc): number[] => [...doc.store.clients.keys()];
@@ -260,6 +267,41 @@ describe('[P10] devices that can only begin anew', () => {
     },
   );
 
+  test('keep it where they come while it is looked up when they were there', async () => {
+    let now = 100 * DAY;
+    const world = await worldOf(longLived(), { historyDays: 90, now: () => now });
+    await world.registry.plainVisitsSince();
+    await world.sleep();
+    now += 91 * DAY;
+    const plainVisit = world.inner.plainVisit.bind(world.inner);
+    world.inner.plainVisit = async (user) => {
+      const visit = await plainVisit(user);
+      world.registry.notePlainVisit(user); // it was there for a moment
+      return visit;
+    };
+    await world.registry.rewriteIfDue(ANNA);
+    expect((await world.inner.load(ANNA)).epoch).toBeNull();
+  });
+
+  test('keep it where they come while it is made, before it is stored', async () => {
+    const rewritingWorkers = new RewritingWorkers();
+    const doc = longLived();
+    grow(doc, 800);
+    const world = await worldOf(doc, { rewritingWorkers });
+    let made = 0;
+    rewritingWorkers.run = async (load) => {
+      const { client: id } = await load();
+      world.registry.notePlainVisit(ANNA);
+      world.add('plain', client(8), await world.registry.follow(ANNA));
+      made++;
+      return writtenAnew(copyOf(doc, 9), id);
+    };
+    await world.sleep();
+    expect([made, ...world.devices.map(({ closed }) => closed)]).toEqual([1, null, null]);
+    expect((await world.inner.load(ANNA)).epoch).toBeNull();
+    expect(world.failures).toEqual([]);
+  });
+
   test('in a database from before count as there at its first start', async () => {
     let now = 100 * DAY;
     const options = { historyDays: 90, now: () => now };
@@ -319,8 +361,7 @@ test('[P10] a user whose document takes no more clients gets out of that when it
 describe('[P10] a large document', () => {
   test('is written anew in a worker, which has the memory for it; what comes in meanwhile waits', async () => {
     const doc = longLived();
-    for (let n = 0; n < 8_000; n++)
-      doc.getMap('patients').set(`p${n}`, new Y.Map([...'abcdefgh'].map((key) => [key, `value ${n}`])));
+    grow(doc, 8_000);
     const rewritingWorkers = new RewritingWorkers();
     onTestFinished(() => rewritingWorkers.close());
     const world = await worldOf(doc, { rewritingWorkers });

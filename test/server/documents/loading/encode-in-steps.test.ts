@@ -70,6 +70,72 @@ test('[N2] [D1] whoever gets that, and what came since it was begun, has all of 
   );
 });
 
+/** What is in an update with its content, though the document has deleted it. */
+function deletedIn(update: Uint8Array, doc: Y.Doc): Y.ID[] {
+  const isLiving = (struct: Y.Item | Y.GC | Y.Skip): struct is Y.Item =>
+    struct instanceof Y.Item && !(struct.content instanceof Y.ContentDeleted);
+  return Y.decodeUpdate(update)
+    .structs.filter(isLiving)
+    .flatMap(({ id: { client, clock }, length }) =>
+      Array.from({ length }, (_, offset) => Y.createID(client, clock + offset)),
+    )
+    .filter((id) => Y.getItem(doc.store, id).deleted);
+}
+
+/** Records with a list and a text each, and one after the other of them, or some of what is in it, deleted. */
+function shrinking() {
+  const doc = client(1);
+  const notes = doc.getMap<Y.Map<Y.Array<string> | Y.Text>>('notes');
+  for (let n = 0; n < 12; n++) {
+    const tags = Y.Array.from<string>([1, 2, 3, 4].map((tag) => `tag ${n}.${tag}`));
+    const record = new Y.Map<Y.Array<string> | Y.Text>();
+    notes.set(`r${n}`, record);
+    record.set('tags', tags);
+    record.set('text', new Y.Text('some words'));
+  }
+  const remove = (pick: number): void => {
+    const id = `r${pick % 12}`;
+    const [tags, text] = ['tags', 'text'].map((name) => notes.get(id)?.get(name));
+    if (pick % 3 === 0) notes.delete(id);
+    else if (pick % 3 === 1 && tags instanceof Y.Array && tags.length > 0) tags.delete(pick % tags.length);
+    else if (text instanceof Y.Text && text.length > 1) text.delete(pick % (text.length - 1), 2);
+  };
+  return { doc, remove };
+}
+
+test('[N2] nothing is in it that was deleted while it was encoded', () => {
+  const encode = (step: number, picks: readonly number[]) => {
+    const { doc, remove } = shrinking();
+    const left = [...picks];
+    const before = Y.encodeStateAsUpdate(doc);
+    const { update } = finished(encodeInSteps(doc, new Map(), step), () => remove(left.pop() ?? 0));
+    expect(deletedIn(before, doc)).not.toEqual([]);
+    expect(deletedIn(update, doc)).toEqual([]);
+    const device = client(2);
+    Y.applyUpdate(device, update);
+    expect([device.store.pendingStructs, device.store.pendingDs]).toEqual([null, null]);
+    expect(jsonOfDoc(device)).toEqual(jsonOfDoc(doc));
+  };
+  fc.assert(fc.property(stepSizes, fc.array(fc.nat(), { minLength: 20, maxLength: 60 }), encode), {
+    numRuns: runs(300),
+  });
+});
+
+test('[N2] [P8] it comes to an end though something is deleted in each step', () => {
+  const doc = client(1);
+  const notes = doc.getMap('notes');
+  for (let n = 0; n < 3_000; n++) notes.set(`r${n}`, new Y.Map([['a', `value ${n}`]]));
+  let left = 3_000;
+  const steps = encodeInSteps(doc, new Map(), 100);
+  const { update } = finished(steps, () => left > 0 && notes.delete(`r${--left}`));
+  expect(left).toBeGreaterThan(0);
+  expect(deletedIn(update, doc)).toEqual([]);
+  const device = client(2);
+  Y.applyUpdate(device, update);
+  expect(jsonOfDoc(device)).toEqual(jsonOfDoc(doc));
+  expect(doc._observers.get('afterTransaction')?.size ?? 0).toBe(0);
+});
+
 test('[P8] clients of one struct each are encoded many in a step', () => {
   const doc = client(1);
   for (let n = 0; n < 1_000; n++) {
@@ -151,4 +217,15 @@ test('[S1] nothing is in such an answer of what was thrown away meanwhile', asyn
   };
   expect(() => document.write(ORIGIN, halfway)).toThrow('halfway');
   expect(await answer).toEqual(before);
+});
+
+test('[N2] what a device deletes while a large answer is encoded is not in it', async () => {
+  const document = await openDocument(new MemoryStore(), 'anna' as UserId);
+  document.receive(ORIGIN, many(), null);
+  await document.durable();
+  document.write(ORIGIN, (doc) => void doc.getMap('notes').set('r0', new Y.Map([['a', 'a secret']])));
+  const answer = document.diffInSteps(NOTHING) as Promise<Uint8Array>;
+  for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate);
+  document.write(ORIGIN, (doc) => void doc.getMap('notes').delete('r0'));
+  expect(Buffer.from(await answer).includes('a secret')).toBe(false);
 });
