@@ -68,6 +68,13 @@ test('[L8] [L5] what it had read is not forgotten while a device that was away s
   expect((await faultsOf(2104)).faults).toEqual([]);
 });
 
+test.each([3204, 4026])(
+  '[L5] [L8] what crossed queued writes, and was forgotten since, makes no later one undo them: %i',
+  async (seed) => {
+    expect((await faultsOf(seed)).faults).toEqual([]);
+  },
+);
+
 test(
   `[P10] [N3] [D5] nothing is lost, and nothing comes back, in ${RUNS} lives of a document`,
   async () => {

@@ -79,10 +79,10 @@ function update(doc: Y.Doc, map: Y.Map<unknown> | null, write: ComparedWrite<Upd
  * that; or those of the revisions that it may have seen. Empty where that is not known any more (L8).
  */
 function seenVersions(write: ComparedWrite): (JsonObject | null)[] {
-  const { message: key, context, history } = write;
+  const { message: key, context } = write;
   const { range } = context;
   const own = context.own ?? ownBefore(key, context);
-  const after = own === null ? [] : [own.sent, ...versionsAfter(own, key, range?.to ?? 0, history)];
+  const after = own === null ? [] : [own.sent, ...versionsAfter(own, write)];
   if (own !== null && !isOnOther(own, context)) return after;
   return range === null ? after : [...after, ...versionsOf(write, range)];
 }
@@ -151,7 +151,12 @@ function versionsIn({ message, context, history, current }: ComparedWrite, from:
 
 const jsonAfter = ({ after }: HistoryEntry): JsonObject | null => after?.json ?? null;
 
-function versionsAfter(own: OwnWrite, key: RecordKey, to: number, history: HistoryWindow) {
+/** What may have taken the place of its own write. */
+function versionsAfter(own: OwnWrite, write: ComparedWrite): (JsonObject | null)[] {
+  const { message: key, context, history } = write;
+  const to = context.range?.to ?? 0;
+  if (own.since < Math.min(to, history.oldest))
+    return versionsIn(write, own.since, to).slice(own.withBase ? 0 : 1);
   const changes = history
     .changes(key, own.since, to)
     .filter(({ revision }) => !own.replaced.includes(revision));

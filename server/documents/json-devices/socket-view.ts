@@ -171,7 +171,8 @@ export class SocketView {
     const { madeAt } = time;
     const range = device.seenBefore(time, message, now);
     const isNew = madeAt !== null && madeAt >= this.#startedAt;
-    const own = isNew ? this.#ownWrite(message, madeAt, madeAt) : (this.#replays.get(keyOf(message)) ?? null);
+    const queued = this.#replays.get(keyOf(message)) ?? null;
+    const own = isNew ? aroundBoth(this.#ownWrite(message, madeAt, madeAt), queued) : queued;
     const shown = madeAt === null ? this.#shown : null;
     return { device, replay: true, ...time, range, own, shown, ...ownBounds(range, madeAt) };
   }
@@ -319,6 +320,15 @@ export class SocketView {
       replayedUpTo: this.#replayedUpTo,
     };
   }
+}
+
+/**
+ * What it wrote between the beginning of the connection and the full sync is built on what it had before: its clock
+ * does not tell to the millisecond when the connection began.
+ */
+function aroundBoth(own: OwnWrite | null, queued: OwnWrite | null): OwnWrite | null {
+  if (own === null || queued === null || queued.since >= own.since) return own;
+  return { ...own, since: queued.since, withBase: own.withBase || queued.withBase };
 }
 
 /** The last of them up to this revision was sent to the device after all. */
