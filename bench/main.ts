@@ -13,6 +13,9 @@ import { large } from './large.js';
 import { legacy } from './legacy.js';
 import { lifetime } from './lifetime.js';
 import { load, mixed } from './load.js';
+import { nodes } from './nodes.js';
+import { nodesDeath } from './nodes-death.js';
+import { nodesKill } from './nodes-kill.js';
 import { overload } from './overload.js';
 import { scan } from './scan.js';
 import { shape } from './shape.js';
@@ -44,6 +47,9 @@ const BENCHMARKS: readonly Benchmark[] = [
   fairness,
   large,
   backlog,
+  nodes,
+  nodesDeath,
+  nodesKill,
 ];
 
 class UsageError extends Error {}

@@ -140,7 +140,7 @@ const LOOK = 200;
 const MOST_LOOKS = 100;
 
 /** A server that stores behind its answers has work left when all have seen the last edit: that counts, too. */
-export async function atRest(server: ServerProcess): Promise<void> {
+export async function atRest(server: Pick<ServerProcess, 'cpu'>): Promise<void> {
   let before = server.cpu();
   for (let looks = 0; looks < MOST_LOOKS; looks++) {
     await sleep(LOOK);

@@ -5,6 +5,8 @@ export const SYNC = 0;
 export const SYNC_STEP_1 = 0;
 export const SYNC_STEP_2 = 1;
 export const UPDATE = 2;
+/** By which Hocuspocus confirms an update. */
+export const SYNC_STATUS = 8;
 /** Comes back once everything before it is durable. */
 export const CHECKPOINT = Uint8Array.of(100, 1);
 

@@ -21,20 +21,21 @@ export const peersOption = {
   peers: `beside ${NAME}, which is installed for it from npm (220 MB in ${FOLDER})`,
 };
 
+/** @param env `REDIS_PORT` where several of it share the folder */
 export const hocuspocus =
-  (folder: string): Program =>
+  (folder: string, env: Readonly<Record<string, string>> = {}): Program =>
   (core) => ({
     name: NAME,
     node: NODE,
     args: [join(FOLDER, 'server.mjs')],
-    env: { DATA_DIR: folder, NODE_NO_WARNINGS: '1' },
+    env: { DATA_DIR: folder, NODE_NO_WARNINGS: '1', ...env },
     core,
   });
 
 /** Whether it can be run here; says why where it can't. */
 export function hasHocuspocus(options: ReadonlySet<string>): boolean {
   if (!options.has('peers')) return false;
-  if (existsSync(NODE)) return true;
+  if (existsSync(NODE) && existsSync(join(FOLDER, 'node_modules/@hocuspocus/extension-redis'))) return true;
   print(`Installing ${NAME}…`);
   try {
     const quiet = ['--no-audit', '--no-fund', '--loglevel=error'];

@@ -53,7 +53,7 @@ export async function lossOf({ program, core, gather, edits, scope, reader }: Lo
 const sum = (values: Iterable<number>): number => [...values].reduce((total, value) => total + value, 0);
 
 /** What is there once nothing more comes: some servers go on reading after they have said `synced`. */
-async function editsStored(
+export async function editsStored(
   readers: readonly NativeDevice[],
   users: readonly string[],
   scope: Scope,
@@ -78,9 +78,11 @@ async function editsStored(
 function lastEdit(update: Uint8Array): number {
   const doc = new Y.Doc();
   Y.applyUpdate(doc, update);
-  const content = JSON.stringify(doc.getMap('appointments').toJSON());
-  return Math.max(0, ...[...content.matchAll(/edited the (\d+)th time/g)].map(([, n]) => Number(n) + 1));
+  return lastEditIn(JSON.stringify(doc.getMap('appointments').toJSON()));
 }
+
+export const lastEditIn = (content: string): number =>
+  Math.max(0, ...[...content.matchAll(/edited the (\d+)th time/g)].map(([, n]) => Number(n) + 1));
 
 /**
  * How often a server asks the disk to keep what was written (`fsync`, `fdatasync`) while each user makes a few edits;

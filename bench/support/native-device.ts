@@ -4,7 +4,7 @@ import * as decoding from 'lib0/decoding';
 import { WebSocket } from 'ws';
 import * as Y from 'yjs';
 import { closedBy, type Device } from './crowd.js';
-import { CHECKPOINT, SYNC, SYNC_STEP_1, SYNC_STEP_2, syncFrame, UPDATE } from './frames.js';
+import { CHECKPOINT, SYNC, SYNC_STATUS, SYNC_STEP_1, SYNC_STEP_2, syncFrame, UPDATE } from './frames.js';
 
 const EMPTY = new Y.Doc();
 const ASK = syncFrame(SYNC_STEP_1, Y.encodeStateVector(EMPTY));
@@ -20,6 +20,10 @@ const PLAIN: Speech = { prefix: new Uint8Array(0), hello: null };
 
 export class NativeDevice implements Device<Uint8Array> {
   onUpdate: () => void = () => {};
+  /** Called for everything of the document that the server sends. */
+  onContent: (message: Buffer) => void = () => {};
+  /** How often the server has confirmed what came before. */
+  confirmed = 0;
   readonly #url: string;
   readonly #handshake: boolean;
   readonly #speech: Speech;
@@ -85,8 +89,10 @@ export class NativeDevice implements Device<Uint8Array> {
 
   #receive(whole: Buffer): void {
     const data = whole.subarray(this.#speech.prefix.length);
+    if (data[0] === CHECKPOINT[0] || data[0] === SYNC_STATUS) this.confirmed++;
     if (data[0] === CHECKPOINT[0]) this.#answered(data);
     if (data[0] !== SYNC) return;
+    this.onContent(data);
     if (data[1] === UPDATE) this.onUpdate();
     else if (data[1] === SYNC_STEP_1) this.send(NOTHING_TO_GIVE);
     else this.#answered(data);

@@ -42,20 +42,35 @@ export function pin(): Cores | null {
   return cores;
 }
 
-export async function race<A extends Arm>({
+export const race = <A extends Arm>({ arms, rounds, cores, scope, run }: Race<A>): Promise<ArmFigures[]> =>
+  inRounds({
+    arms,
+    rounds,
+    scope,
+    run: async (arm, inner) => {
+      const program = arm.program(await (arm.prepare ?? emptyFolder)(inner))(cores?.server ?? null);
+      return run(await ServerProcess.start(program, inner), arm, inner);
+    },
+  });
+
+export interface Rounds<A> {
+  readonly arms: readonly A[];
+  readonly rounds: number;
+  readonly scope: Scope;
+  readonly run: (arm: A, scope: Scope) => Promise<Measured>;
+}
+
+/** The same where an arm is more than one server, and starts what it needs. */
+export async function inRounds<A extends Pick<Arm, 'id' | 'name' | 'facts'>>({
   arms,
   rounds,
-  cores,
   scope,
   run,
-}: Race<A>): Promise<ArmFigures[]> {
+}: Rounds<A>): Promise<ArmFigures[]> {
   const values = new Map<string, Record<string, number[]>>(arms.map(({ id }) => [id, {}]));
   for (let round = 0; round < rounds; round++) {
     for (const arm of inTurn(arms, round)) {
-      const measured = await within(scope, async (inner) => {
-        const program = arm.program(await (arm.prepare ?? emptyFolder)(inner))(cores?.server ?? null);
-        return run(await ServerProcess.start(program, inner), arm, inner);
-      });
+      const measured = await within(scope, (inner) => run(arm, inner));
       const ofArm = values.get(arm.id) ?? {};
       for (const [measure, value] of Object.entries(measured)) {
         ofArm[measure] = [...(ofArm[measure] ?? []), value];

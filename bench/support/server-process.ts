@@ -134,10 +134,21 @@ export class ServerProcess {
   }
 }
 
-function timesIn(file: string): { readonly user: number; readonly kernel: number } {
+export interface ProcessTimes {
+  /** In ms, as the next two are. */
+  readonly user: number;
+  readonly kernel: number;
+  /** Of its children that have ended. */
+  readonly ended: number;
+  readonly parent: number;
+}
+
+/** @param file `/proc/PID/stat`, or that of a thread */
+export function timesIn(file: string): ProcessTimes {
   const stat = readFileSync(file, 'utf8');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return { user: Number(fields[11]) * MS_PER_TICK, kernel: Number(fields[12]) * MS_PER_TICK };
+  const ms = (field: number) => Number(fields[field]) * MS_PER_TICK;
+  return { user: ms(11), kernel: ms(12), ended: ms(13) + ms(14), parent: Number(fields[1]) };
 }
 
 const numberIn = (file: string, pattern: RegExp): number =>

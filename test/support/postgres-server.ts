@@ -69,13 +69,19 @@ function runnableBy(how: SpawnSyncOptions, native: string, folder: string): stri
   return copy;
 }
 
-/** `null` where there is none to start. Reached by a socket file alone, so that no port can be taken. */
-export async function startPostgres(): Promise<TestPostgres | null> {
+/**
+ * `null` where there is none to start. Reached by a socket file alone, so that no port can be taken.
+ *
+ * @param parent where its data is
+ */
+export async function startPostgres(
+  parent = existsSync(MEMORY) ? MEMORY : tmpdir(),
+): Promise<TestPostgres | null> {
   const native = nativeFolder();
   if (native === null) return null;
   linkLibraries(native);
   const who = process.getuid?.() === 0 ? NOBODY : null;
-  const folder = mkdtempSync(join(existsSync(MEMORY) ? MEMORY : tmpdir(), 'sync-pg-'));
+  const folder = mkdtempSync(join(parent, 'sync-pg-'));
   if (who !== null) chownSync(folder, who.uid, who.gid);
   chmodSync(folder, 0o755);
   const data = join(folder, 'data');

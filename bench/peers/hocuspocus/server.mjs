@@ -4,10 +4,13 @@
  */
 import { DatabaseSync } from 'node:sqlite';
 import { Database } from '@hocuspocus/extension-database';
+import { Redis } from '@hocuspocus/extension-redis';
 import { Server } from '@hocuspocus/server';
 
 const file = `${process.env.DATA_DIR}/hocuspocus.sqlite`;
 const database = new DatabaseSync(file);
+// Where several of it share the file, one waits while another one writes.
+database.exec('PRAGMA journal_mode = WAL; PRAGMA busy_timeout = 5000');
 database.exec(
   'CREATE TABLE IF NOT EXISTS documents (name varchar(255) NOT NULL, data blob NOT NULL, UNIQUE(name))',
 );
@@ -27,6 +30,9 @@ const server = new Server({
       fetch: async ({ documentName }) => read.get(documentName)?.data ?? null,
       store: async ({ documentName, state }) => void write.run(documentName, state),
     }),
+    ...(process.env.REDIS_PORT
+      ? [new Redis({ host: '127.0.0.1', port: Number(process.env.REDIS_PORT) })]
+      : []),
   ],
 });
 await server.listen();
