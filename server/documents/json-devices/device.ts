@@ -265,7 +265,7 @@ export class DeviceState {
 
   /** Whether it should go into the next commit: some changes can't wait, others may for a while. */
   isDue(now: number): boolean {
-    return this.#urgent || (this.#changed && now - this.#savedAt >= LAZY);
+    return this.#urgent || (this.#changed && Math.abs(now - this.#savedAt) >= LAZY);
   }
 
   get isUrgent(): boolean {
@@ -305,6 +305,7 @@ export class DeviceState {
     state.#fields = KnownFields.fromJSON(saved.fields);
     state.#unsettled = new Map(saved.unsettled);
     state.#unsure = new UnsureRecords(saved.unsure);
+    if (saved.connections.version === 2) state.#savedAt = saved.connections.savedAt;
     return state;
   }
 }

@@ -55,8 +55,11 @@ export class DevicesAtRest {
     return saved !== null;
   }
 
-  /** What must not wait for the next change, or all that is not durable yet; while the store takes nothing, it waits. */
-  save(which: 'urgent' | 'all'): void {
+  /**
+   * What must not wait, what has waited for long enough, or all that is not durable yet; while the store takes nothing,
+   * it waits.
+   */
+  save(which: 'urgent' | 'due' | 'all'): void {
     const { store, isErasing, now } = this.#options;
     if (isErasing(this.#user) || !takesWork(store.state)) return;
     if (which === 'urgent' && !this.states.hasUrgent) return;

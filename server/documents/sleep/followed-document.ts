@@ -152,7 +152,7 @@ export class FollowedDocument {
     if (this.#devices !== null && this.#options.isInUse(this.user)) return;
     this.#options.onEnd(this);
     if ('document' in this.#state) this.#state.release();
-    else this.saveDevices('all');
+    else this.saveDevices('due');
   }
 
   join(follower: Follower): void {
@@ -211,9 +211,9 @@ export class FollowedDocument {
     }, goOn);
   }
 
-  /** Makes durable what must not wait for the next change, or all that is not durable yet, of the devices. */
-  saveDevices(which: 'urgent' | 'all'): void {
-    if (this.#document !== null) this.#document.saveDevices(which);
+  /** Makes durable what must not wait, what has waited for long enough, or all that is not durable yet, of the devices. */
+  saveDevices(which: 'urgent' | 'due' | 'all'): void {
+    if (this.#document !== null) this.#document.saveDevices(which === 'due' ? 'urgent' : which);
     // An empty document shows a device nothing that would have to be remembered.
     else if (this.#failure === null && this.revision > 0) this.#devices?.save(which);
   }

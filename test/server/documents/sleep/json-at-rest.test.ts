@@ -2,8 +2,10 @@
 import fc from 'fast-check';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import * as Y from 'yjs';
+import { NO_LIMITS } from '../../../../server/documents/document-options.js';
+import { whenKnown } from '../../../../server/documents/sleep/when-shown.js';
 import { viewKey } from '../../../../server/store/format.js';
-import type { CollectionName, RecordId } from '../../../../shared/names.js';
+import type { CollectionName, DeviceId, RecordId } from '../../../../shared/names.js';
 import { writeRecord } from '../../../../shared/records.js';
 import { changeByte, databaseOf, LevelFixture } from '../../../support/level-fixture.js';
 import { stateReached, user } from '../../../support/notes.js';
@@ -312,6 +314,78 @@ describe('a JSON device of a document at rest, in trouble', () => {
     expect(world.store.deviceSaves).toBe(deviceSaves + 1);
     await world.registry.flush();
     expect([world.store.deviceSaves, again.closed]).toEqual([deviceSaves + 1, null]);
+  });
+});
+
+/** It asks over HTTP, with the tag of what it has. */
+async function poll(world: SleepWorld, device: string, now: number): Promise<void> {
+  const { document, release } = await world.registry.follow(ANNA);
+  const origin = { via: 'http', device: device as DeviceId, actor: null, subscriber: null } as const;
+  await new Promise<void>((resolve, reject) =>
+    document.enter(() =>
+      whenKnown(
+        document,
+        origin,
+        () => {
+          const view = document.devices.overHttp(origin);
+          view.confirmed(document.revision, now);
+          view.sent(document.revision, now);
+          resolve();
+        },
+        reject,
+      ),
+    ),
+  );
+  document.saveDevices('urgent');
+  await document.durable();
+  release();
+  await world.settle();
+}
+
+it('[H1 P2] a device that asks again and again costs one write a minute, and is known after a kill', async () => {
+  let now = 1_000_000;
+  const world = new SleepWorld(undefined, { now: () => now, idleTimeout: 0 });
+  await world.connect('phone', withNote());
+  await poll(world, 'tablet', now);
+  world.phone.leave();
+  while (world.registry.isInUse(ANNA)) await world.sleep();
+  const [saves, loads] = [world.store.deviceSaves, world.loads];
+  for (let second = 0; second < 120; second += 5) {
+    now += 5_000;
+    await poll(world, 'tablet', now);
+  }
+  expect([world.loads, world.registry.documents.length]).toEqual([loads, 0]);
+  expect(world.store.deviceSaves - saves).toBeGreaterThanOrEqual(1);
+  expect(world.store.deviceSaves - saves).toBeLessThanOrEqual(2);
+  const after = new SleepWorld(world.inner.contents, { now: () => now });
+  const { document } = await after.registry.open(ANNA);
+  expect(document.devices.keys).toEqual(['tablet']);
+});
+
+describe('[L8 S4] of very many ids, MAX_DEVICES are kept of a user who sleeps', () => {
+  const MOST = 5;
+  const MANY = 60;
+  it.each([
+    ['over HTTP', (world: SleepWorld, name: string) => poll(world, name, 1_000)],
+    [
+      'over WebSockets',
+      async (world: SleepWorld, name: string) => {
+        const line = await SleepJson.connect(world, name);
+        line.leave();
+        await world.settle();
+      },
+    ],
+  ])('%s', async (_, come) => {
+    const world = new SleepWorld(undefined, { limits: { ...NO_LIMITS, maxDevices: MOST } });
+    await world.connect('phone', withNote());
+    for (let n = 0; n < MANY; n++) {
+      if (n % 3 === 0) await world.sleep();
+      await come(world, `device-${n}`);
+      expect(world.inner.contents.get(ANNA)?.devices.size).toBeLessThanOrEqual(MOST + 1);
+    }
+    await world.sleep();
+    expect(world.inner.contents.get(ANNA)?.devices.size).toBe(MOST);
+    expect(world.failures).toEqual([]);
   });
 });
 
