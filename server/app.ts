@@ -188,13 +188,17 @@ class SyncServer implements App {
     };
   }
 
-  #follow(log: Log): Pick<RegistryOptions, 'onFailed' | 'onRewritten' | 'onLoaded'> {
+  #follow(log: Log): Pick<RegistryOptions, 'onFailed' | 'onRewritten' | 'onPruned' | 'onLoaded'> {
     return {
       onLoaded: (user) => this.#foundation.cluster?.loaded(user),
       onFailed: (user, error) => this.#damaged.note(user, error),
       onRewritten: (user, sizes) => {
         this.#metrics.rewritten.add();
         log('rewritten', { user, ...sizes });
+      },
+      onPruned: (user, error) => {
+        this.#metrics.pruned.add(error === null ? 'done' : 'failed');
+        if (error !== null) log('pruningFailed', { user, error });
       },
     };
   }

@@ -178,6 +178,11 @@ const EVENTS = {
     'error',
     (e) => `🚨 History of user ${e.user} before revision ${e.revision} is damaged; the records are not`,
   ),
+  pruningFailed: event<{ user: string; error: unknown }>(
+    'error',
+    (e) =>
+      `🚨 What is too old of the history of user ${e.user} can't be removed and stays, which keeps nobody from working; that is tried again within a day. If it goes on, stop the server and run "telemed-sync check": ${brief(e.error)}`,
+  ),
   viewDamaged: event<{ user: string }>(
     'error',
     (e) =>

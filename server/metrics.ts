@@ -167,6 +167,12 @@ export class Metrics {
     label: 'result',
     values: ['whole', 'damaged'],
   });
+  readonly pruned = new Counter({
+    name: 'histories_pruned_total',
+    help: 'Times that history which is too old was removed of a user, by whether it is gone.',
+    label: 'result',
+    values: ['done', 'failed'],
+  });
   readonly commits = new Counter({
     name: 'commits_total',
     help: 'Commits by what became of them.',
@@ -202,7 +208,7 @@ export class Metrics {
 
   render(): string {
     const { messagesIn, messagesOut, bytesIn, bytesOut, requests, refused, pauses } = this;
-    const { hops, checked, rewritten, commits, commitTime } = this;
+    const { hops, checked, rewritten, pruned, commits, commitTime } = this;
     const gauges = this.#gauges.flatMap(({ about, read }) => [
       ...head(about, 'gauge'),
       ...lines(about, read()),
@@ -218,6 +224,7 @@ export class Metrics {
       hops,
       checked,
       rewritten,
+      pruned,
       commits,
       commitTime,
     ];

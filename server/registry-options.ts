@@ -11,7 +11,7 @@ const DAY = 86_400_000;
 
 type Work = Pick<
   RegistryOptions,
-  'store' | 'dryRuns' | 'rewritingWorkers' | 'turns' | 'onFailed' | 'onRewritten' | 'onLoaded'
+  'store' | 'dryRuns' | 'rewritingWorkers' | 'turns' | 'onFailed' | 'onRewritten' | 'onPruned' | 'onLoaded'
 >;
 
 export function registryOf(config: Config, log: Log, clock: ServerClock, work: Work): DocumentRegistry {

@@ -138,7 +138,7 @@ describe.each(SHELVES)('[L8] [H7] %s, a device that was away for longer than', (
       away.set({ at: 'nowhere' });
       away.set({ at: writtenAs({ city: 'there', zip: 2 })() });
       const after = await away.back([2, { at: { city: 'mine', zip: 1, floor: 3 } }]);
-      expect(after).toEqual({ id: 'n1', at: { city: 'there', zip: 2, floor: 3 } });
+      expect(after).toEqual({ id: 'n1', at: { city: 'mine', zip: 2, floor: 3 } });
     });
 
     test('undoes nothing inside elements of a list, nor in a text, and adds its own elements', async () => {
@@ -150,10 +150,94 @@ describe.each(SHELVES)('[L8] [H7] %s, a device that was away for longer than', (
       const medications = [dose('m1', 5), dose('m2', 2), dose('m3', 3)];
       const after = await away.back([2, { medications, text: 'abc', tags: ['x', 'mine'] }]);
       expect(after).toMatchObject({
-        medications: [dose('m1', 10), dose('m2', 1), dose('m3', 3)],
+        medications: [dose('m1', 10), dose('m2', 2), dose('m3', 3)],
         text: 'ab of others',
         tags: expect.arrayContaining(['x', 'mine', 'theirs']),
       });
+    });
+
+    test('keeps what it changed in elements, beside what others did in them', async () => {
+      const medications = [
+        { ...dose('m1', 5), unit: 'mg' },
+        { ...dose('m2', 1), unit: 'mg' },
+        dose('m3', 3),
+        dose('m4', 4),
+      ];
+      const away = await open({ medications });
+      await away.visit();
+      away.day(1);
+      away.write((doc) => {
+        const list = noteOf(doc).get('medications') as Y.Array<object>;
+        list.delete(0, 4);
+        list.push([
+          dose('m0', 0),
+          { ...dose('m1', 6), unit: 'mg' },
+          { ...dose('m2', 1), unit: 'g', more: 1 },
+          dose('m4', 40),
+        ]);
+      });
+      const mine = [
+        { ...dose('m1', 5), unit: 'ml' },
+        { ...dose('m2', 2), unit: 'mg' },
+        dose('m3', 3),
+        dose('m4', 44),
+        dose('m5', 5),
+      ];
+      expect(await away.back([2, { medications: mine }])).toEqual({
+        id: 'n1',
+        medications: [
+          dose('m0', 0),
+          { ...dose('m1', 6), unit: 'ml' },
+          { ...dose('m2', 2), unit: 'g', more: 1 },
+          dose('m4', 44),
+          dose('m5', 5),
+        ],
+      });
+    });
+
+    test.each([
+      [0.5, [dose('m1', 1)]],
+      [2, [dose('m1', 1), dose('m2', 22)]],
+    ])('[L6] what it changed on day %s in an element that others removed', async (day, medications) => {
+      const away = await open({ medications: [dose('m1', 1), dose('m2', 2)] });
+      await away.visit();
+      away.day(1);
+      away.write((doc) => (noteOf(doc).get('medications') as Y.Array<object>).delete(1));
+      const after = await away.back([day, { medications: [dose('m1', 1), dose('m2', 22)] }]);
+      expect(after).toEqual({ id: 'n1', medications });
+    });
+
+    test('leaves elements where others moved them, and changes them there', async () => {
+      const away = await open({ medications: [dose('m1', 1), dose('m2', 2), dose('m3', 3)] });
+      await away.visit();
+      away.day(1);
+      away.set({ medications: [dose('m3', 3), dose('m1', 1), dose('m2', 2)] });
+      const after = await away.back([2, { medications: [dose('m1', 1), dose('m2', 22), dose('m3', 3)] }]);
+      expect(after).toEqual({ id: 'n1', medications: [dose('m3', 3), dose('m1', 1), dose('m2', 22)] });
+    });
+
+    test('[L7] what it only sends along does not come back with a record that others made anew', async () => {
+      const away = await open({ a: 1, b: 1, c: { of: 'old' }, list: [dose('m1', 1)] });
+      await away.visit();
+      away.day(1);
+      away.set({ b: 2 });
+      away.day(2);
+      away.write((doc) => doc.getMap('notes').delete('n1'));
+      away.day(3);
+      away.write((doc) => writeRecord(doc, N1.collection, N1.id, { id: 'n1', d: 'anew' }));
+      const old = { c: { of: 'old' }, list: [dose('m1', 1)] };
+      expect(await away.back([4, { a: 'mine', b: 1, ...old }])).toEqual({ id: 'n1', a: 'mine', d: 'anew' });
+    });
+
+    test.each([2, null])('adds values to a list that was empty, on day %s', async (day) => {
+      const away = await open({ tags: [] });
+      await away.visit(async (tablet) => {
+        await tablet.update('notes', { id: 'n1', tags: [], known: 1 });
+      });
+      away.day(1);
+      away.set({ tags: ['theirs'] });
+      const after = await away.back([day, { tags: ['mine'], known: 1 }]);
+      expect(after).toMatchObject({ tags: expect.arrayContaining(['mine', 'theirs']) });
     });
 
     test('keeps it without a time, too', async () => {

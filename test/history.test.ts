@@ -7,7 +7,6 @@ import { type RecordImage, sameImage } from '../server/documents/records/record-
 import { keyOf, type RecordKey } from '../server/documents/records/record-key.js';
 import * as format from '../server/store/format.js';
 import { EMPTY } from '../server/store/memory/memory-document.js';
-import type { Store } from '../server/store/store.js';
 import type { JsonRecord } from '../shared/json.js';
 import { writeRecord } from '../shared/records.js';
 import { docsOf, edits as richEdits } from './support/edited-docs.js';
@@ -16,6 +15,7 @@ import { Author } from './support/notes.js';
 import { editArbitrary, editJson, editNative } from './support/random-edits.js';
 import { client } from './support/replicas.js';
 import { runs } from './support/runs.js';
+import { StoreGate } from './support/store-gate.js';
 import { DAY, levelShelf, memoryShelf, record, type Shelf, Ward, type WardOptions } from './support/ward.js';
 
 const N1 = record('notes', 'n1');
@@ -570,58 +570,12 @@ describe.each(SHELVES)('[H7] %s, history', (_, shelf) => {
   });
 });
 
-interface Held {
-  /** Resolves when the call was made. */
-  readonly reached: Promise<void>;
-  /** Lets it go on to the store. */
-  readonly release: () => void;
-}
-
-function signal(): { promise: Promise<void>; resolve: () => void } {
-  let resolve = (): void => {};
-  const promise = new Promise<void>((done) => {
-    resolve = done;
-  });
-  return { promise, resolve };
-}
-
-/** Holds what a document asks the store for, by the name of the call, until a test lets it go. */
-class Gate {
-  readonly #held = new Map<string, (call: () => unknown) => unknown>();
-
-  /** The next call of this name, or its answer, waits until it is released. */
-  hold(name: string, what: 'call' | 'answer' = 'call'): Held {
-    const [reached, released] = [signal(), signal()];
-    this.#held.set(name, async (call) => {
-      const answer = what === 'answer' ? await call() : null;
-      reached.resolve();
-      await released.promise;
-      return what === 'answer' ? answer : call();
-    });
-    return { reached: reached.promise, release: released.resolve };
-  }
-
-  readonly around = (store: Store): Store =>
-    new Proxy(store, {
-      get: (target, name) => {
-        const value: unknown = Reflect.get(target, name);
-        if (typeof value !== 'function') return value;
-        return (...args: unknown[]) => {
-          const held = this.#held.get(String(name));
-          this.#held.delete(String(name));
-          const call = () => Reflect.apply(value, target, args) as unknown;
-          return held === undefined ? call() : held(call);
-        };
-      },
-    });
-}
-
 describe('[H7 L7] old history goes while a write already looks back at it', () => {
   const BEFORE = Date.UTC(2025, 0, 31) + DAY / 2;
 
   /** Notes that are too old but for the last, and a deletion among them; the document is loaded, nothing gone yet. */
   async function loaded(call: string) {
-    const gate = new Gate();
+    const gate = new StoreGate();
     const ward = await Ward.open(memoryShelf(), { historyDays: 10, around: gate.around });
     writeNotes(ward, 'n0');
     atDay(ward, 1);
@@ -665,7 +619,7 @@ describe('[H7 L7] old history goes while a write already looks back at it', () =
   });
 
   test('what was read just before it went fits to what is in memory', async () => {
-    const gate = new Gate();
+    const gate = new StoreGate();
     const ward = await Ward.open(memoryShelf(), { historyDays: 10, around: gate.around });
     ward.write('phone', put('n2', { n: 0 }));
     ward.write('phone', remove('n2'));

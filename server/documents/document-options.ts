@@ -37,6 +37,8 @@ export interface DocumentOptions extends ReplicaOptions {
   readonly historyDays: number;
   /** History before this revision can't be read. */
   readonly onHistoryDamaged: (user: UserId, revision: number) => void;
+  /** What is too old of a history is gone; with an error, it could not be removed, and stays until another day. */
+  readonly onPruned?: (user: UserId, error: unknown) => void;
   readonly onUnexpected: (error: unknown) => void;
   /** What a user may make the server keep; without it, anything. */
   readonly limits?: DocumentLimits;

@@ -8,6 +8,7 @@ import { type DocumentOptions, NO_LIMITS } from './document-options.js';
 import { Rewrites, type RewritesOptions } from './epochs/rewrites.js';
 import { ServerIds } from './epochs/server-ids.js';
 import { Erasures } from './erasures.js';
+import { Prunings } from './history/prunings.js';
 import { CheckScratch } from './intake/check.js';
 import { timesOf } from './later-wins/kept-times.js';
 import { Slices } from './loading/slices.js';
@@ -49,8 +50,6 @@ interface Entry {
   idle: NodeJS.Timeout | null;
 }
 
-/** How often documents that stay in use are looked through for history that has become too old. */
-const PRUNE_INTERVAL = 3_600_000;
 /** How often it is looked which documents may sleep, in ms. */
 const SLEEP_INTERVAL = 3_000;
 const SHORTEST_INTERVAL = 20;
@@ -64,7 +63,7 @@ export class DocumentRegistry {
   readonly #slices = new Slices();
   readonly #ids: ServerIds;
   readonly #erasures: Erasures;
-  readonly #pruning: NodeJS.Timeout;
+  readonly #prunings: Prunings;
   readonly #followed: FollowedDocuments;
   readonly #rewrites: Rewrites;
   readonly #limit: MemoryLimit;
@@ -76,9 +75,10 @@ export class DocumentRegistry {
     this.#options = options;
     this.#ids = new ServerIds(options.store, options.randomId);
     this.seen = new SeenDevices(options.store);
-    this.#pruning = setInterval(() => {
-      for (const document of this.documents) void this.#prune(document);
-    }, PRUNE_INTERVAL).unref();
+    this.#prunings = new Prunings(
+      (document) => this.#entries.get(document.user)?.document === document,
+      () => this.#uptime(),
+    );
     const { store, turns, restAfter = null, onUnexpected, now, limits = NO_LIMITS } = options;
     const { onViewDamaged = nothing } = options;
     const documents = {
@@ -242,8 +242,11 @@ export class DocumentRegistry {
   /** Removes what has become too old of the history of a document, in memory or not. */
   async prune(user: UserId): Promise<void> {
     const { document, release } = await this.open(user);
-    await this.#prune(document).finally(release);
+    await this.#prunings.run(document).finally(release);
   }
+
+  /** Resolves when what was begun to be removed of the history of documents is gone, or stays. */
+  pruned = (): Promise<void> => this.#prunings.ended;
 
   /** Resolves when everything that was received, and what is known of devices, is durable, or can't be. */
   async flush(): Promise<void> {
@@ -260,7 +263,6 @@ export class DocumentRegistry {
 
   /** Lets go of everything; nothing may use a document afterwards. */
   close(): void {
-    clearInterval(this.#pruning);
     clearInterval(this.#sleeping);
     this.#slices.close();
     this.#rewrites.visits.flush();
@@ -287,7 +289,7 @@ export class DocumentRegistry {
       await document.loaded;
       entry.document = document;
       this.#followed.wake(user, () => this.#use(user, entry, document));
-      void this.#prune(document);
+      this.#prunings.noteLoad(document);
       this.#limit.look(() => this.documents, this.#uptime());
       return document;
     });
@@ -300,19 +302,6 @@ export class DocumentRegistry {
       else this.#options.onUnexpected(error);
     });
     return entry;
-  }
-
-  /**
-   * History that has become too old goes when its user comes, and now and then. What can't be read now shows
-   * elsewhere.
-   */
-  async #prune(document: UserDocument): Promise<void> {
-    const { historyLog, history, devices } = document;
-    const upTo = await historyLog.outdated(history, devices).catch(() => 0);
-    const isInUse = this.#entries.get(document.user)?.document === document;
-    if (!isInUse || upTo <= history.floor) return;
-    const head = () => document.historyHead();
-    await document.exclusive(() => historyLog.prune(history, upTo, devices, head));
   }
 
   #use(user: UserId, entry: Entry, document: UserDocument): Hold {

@@ -16,6 +16,7 @@ import { type DocumentOptions, NO_LIMITS, type Saw } from './document-options.js
 import { DocumentRewriting } from './epochs/document-rewriting.js';
 import type { Epoch } from './epochs/epoch.js';
 import { Gate } from './gate.js';
+import { DocumentPruning } from './history/document-pruning.js';
 import type { HistoryEntry } from './history/history-entry.js';
 import { type HistoryHead, HistoryLog } from './history/history-log.js';
 import { HistoryReader } from './history/history-reader.js';
@@ -42,6 +43,7 @@ export class UserDocument {
   readonly history: HistoryWindow;
   /** All of it, as it is stored. */
   readonly historyLog: HistoryLog;
+  readonly pruning: DocumentPruning;
   readonly quota: DocumentQuota;
   readonly compaction: DocumentCompaction;
   readonly rest: DocumentRest;
@@ -85,6 +87,9 @@ export class UserDocument {
     const { compaction } = this;
     const parts = { user, committer, compaction, gate, history, replicas, size };
     this.rest = new DocumentRest(stored.rest, parts, options.store);
+    const { historyLog } = this;
+    const head = () => this.#durableHead();
+    this.pruning = new DocumentPruning({ user, gate, history, historyLog, devices, head }, options);
     this.rewriting = new DocumentRewriting({ ...parts, rest: this.rest }, options);
   }
 
@@ -247,6 +252,14 @@ export class UserDocument {
   historyHead(): HistoryHead {
     const { revision, floor } = this.history;
     return { revision, floor, images: new Map(this.#replica.images.complete()) };
+  }
+
+  /** The same, once that is so. */
+  async #durableHead(): Promise<HistoryHead> {
+    await new Promise<void>((ready) => this.whenReady(ready));
+    const head = this.historyHead();
+    await this.durable();
+    return head;
   }
 
   countRecords = (): number => this.#replica.images.complete().size;

@@ -1,13 +1,9 @@
 /** The documents of one user without sockets, over a store that can be started again, by a clock that tests move. */
-import { onTestFinished, vi } from 'vitest';
+import { onTestFinished } from 'vitest';
 import * as Y from 'yjs';
 import type { Origin } from '../../server/documents/changes.js';
 import type { HistoryEntry, Via } from '../../server/documents/history/history-entry.js';
-import {
-  HistoryLog,
-  type HistoryPage,
-  type HistoryQuery,
-} from '../../server/documents/history/history-log.js';
+import type { HistoryPage, HistoryQuery } from '../../server/documents/history/history-log.js';
 import { type RecordImage, readImage, writeImage } from '../../server/documents/records/record-image.js';
 import { keyOf, type RecordKey } from '../../server/documents/records/record-key.js';
 import { DocumentRegistry, type Lease, type RegistryOptions } from '../../server/documents/registry.js';
@@ -57,23 +53,25 @@ export type WardOptions = Partial<RegistryOptions> & {
 export class Ward {
   static readonly USER = 'anna' as UserId;
   now = Date.UTC(2025, 0, 31);
+  /** Why history could not be pruned. */
+  readonly unpruned: unknown[] = [];
   /** Revisions before which the history was said to be damaged. */
   readonly damaged: number[] = [];
   readonly unexpected: unknown[] = [];
   readonly failures: string[] = [];
   rebuilt = 0;
   document!: UserDocument;
+  store!: Store;
   readonly #shelf: Shelf;
   readonly #options: WardOptions;
-  readonly #outdated = vi.spyOn(HistoryLog.prototype, 'outdated');
   readonly #random = seededRandom(11);
   #registry: DocumentRegistry | null = null;
+  #pruned: () => Promise<void> = async () => {};
   #lease: Lease | null = null;
 
   private constructor(shelf: Shelf, options: WardOptions) {
     this.#shelf = shelf;
     this.#options = options;
-    onTestFinished(() => this.#outdated.mockRestore());
   }
 
   static async open(shelf: Shelf = memoryShelf(), options: WardOptions = {}): Promise<Ward> {
@@ -92,8 +90,9 @@ export class Ward {
   /** Resolves when the document is loaded. */
   async load(): Promise<void> {
     const store = await this.#shelf.open();
+    this.store = this.#options.around?.(store) ?? store;
     this.#registry = new DocumentRegistry({
-      store: this.#options.around?.(store) ?? store,
+      store: this.store,
       idleTimeout: DAY,
       maxDepth: 64,
       compactUpdates: 1_000,
@@ -104,26 +103,37 @@ export class Ward {
       randomId: () => Math.floor(this.#random() * 2 ** 32),
       onHistoryDamaged: (_, revision) => void this.damaged.push(revision),
       onFailed: (_, { code }) => void this.failures.push(code),
+      onPruned: (_, error) => void (error === null || this.unpruned.push(error)),
       onRebuilt: () => void this.rebuilt++,
       onCompacted: () => {},
       onUnexpected: (error) => void this.unexpected.push(error),
       ...this.#options,
     });
+    this.#pruned = this.#registry.pruned;
     this.#lease = await this.#registry.open(Ward.USER);
     this.document = this.#lease.document;
   }
 
-  /** Resolves when the prunings that loads began have ended. */
-  async pruned(): Promise<void> {
-    await Promise.allSettled(this.#outdated.mock.results.map(({ value }) => value));
-    await new Promise((resolve) => setImmediate(resolve)); // from here on it stands in the document's queue
-    await this.document.durable().catch(() => {});
+  /** Nobody uses the document any more; resolves when it is not in memory. */
+  async letGo(): Promise<void> {
+    this.#lease?.release();
+    while (this.#registry?.isInUse(Ward.USER)) await new Promise(setImmediate);
   }
 
-  /** What is too old of its history goes, as it does every hour. */
+  /** Somebody comes again, as after the document has failed. */
+  async reopen(): Promise<void> {
+    this.#lease = (await this.#registry?.open(Ward.USER)) ?? null;
+    if (this.#lease !== null) this.document = this.#lease.document;
+  }
+
+  /** Resolves when the prunings that loads began have ended. */
+  async pruned(): Promise<void> {
+    await this.#pruned();
+  }
+
+  /** What is too old of its history goes, as it does every day. */
   async prune(): Promise<void> {
     await this.#registry?.prune(Ward.USER);
-    await this.pruned();
   }
 
   async stop(): Promise<void> {

@@ -1,24 +1,18 @@
-/** A user's history where it is stored: read as far back as a write needs, shown page by page, and pruned. */
+/** A user's history where it is stored: read as far back as a write needs, and shown page by page. */
 
 import type { CollectionName, RecordId, UserId } from '../../../shared/names.js';
 import { SyncError } from '../../errors.js';
 import type { HistoryRow } from '../../store/store.js';
 import type { DocumentOptions } from '../document-options.js';
-import type { DeviceStates } from '../json-devices/devices.js';
 import type { RecordImage } from '../records/record-image.js';
 import { keyOf, type RecordKey } from '../records/record-key.js';
 import { earlierImage, entryOf, type HistoryEntry, readEntry } from './history-entry.js';
 import type { HistoryWindow } from './history-window.js';
-import { Pruning } from './pruning.js';
-import { Remembered, untoldRow } from './remembered.js';
 
 /** Entries that are read at a time. */
 const PAGE = 500;
-const DAY = 86_400_000;
-/** For how long what a device may need for a merge is kept where no history is (`HISTORY_DAYS=0`). */
-const DEVICE_DAYS = 90;
 
-type ArchiveOptions = Pick<DocumentOptions, 'store' | 'historyDays' | 'now' | 'times'>;
+type ArchiveOptions = Pick<DocumentOptions, 'store'>;
 
 export interface HistoryQuery {
   readonly collection: CollectionName | null;
@@ -42,9 +36,6 @@ export interface HistoryHead {
   readonly images: ReadonlyMap<string, RecordImage>;
 }
 
-/** Where the records are not needed, they are `null`. */
-type Head = Omit<HistoryHead, 'images'> & { readonly images: HistoryHead['images'] | null };
-
 /** Some 50 bytes each. */
 const MOST_RECALLED = 1_000_000;
 
@@ -67,7 +58,7 @@ export class HistoryLog {
     const downTo = Math.max(from, history.floor);
     const end = history.recalledFields + most;
     let isSound = true;
-    for await (const rows of this.#rowsBelow(history.from + 1, downTo)) {
+    for await (const rows of this.rowsBelow(history.from + 1, downTo)) {
       isSound = history.prepend(rows);
       if (!isSound || history.recalledFields >= end) break;
     }
@@ -87,7 +78,7 @@ export class HistoryLog {
    */
   async reachBackTo(history: HistoryWindow, time: number, most = MOST_RECALLED): Promise<boolean> {
     if (history.recalledFields >= most) return true;
-    for await (const rows of this.#rowsBelow(history.from + 1, history.floor)) {
+    for await (const rows of this.rowsBelow(history.from + 1, history.floor)) {
       if (!history.prepend(rows) || history.reaches(time)) break;
       if (history.recalledFields >= most) return true;
     }
@@ -102,7 +93,7 @@ export class HistoryLog {
    */
   async *entries(head: HistoryHead): AsyncGenerator<HistoryEntry> {
     const images = new Map(head.images);
-    for await (const rows of this.#rowsBelow(head.revision + 1, head.floor)) {
+    for await (const rows of this.rowsBelow(head.revision + 1, head.floor)) {
       for (const row of rows) {
         const entry = stepBack(images, row);
         if (entry === null) return;
@@ -126,7 +117,7 @@ export class HistoryLog {
     if (revision > head.revision) throw new SyncError('NOT_IN_HISTORY', 'There is no such revision yet.');
     const images = new Map(head.images);
     let reached = head.revision;
-    for await (const rows of this.#rowsBelow(head.revision + 1, revision)) {
+    for await (const rows of this.rowsBelow(head.revision + 1, revision)) {
       for (const row of rows) {
         const entry = stepBack(images, row);
         if (entry === null) throw new SyncError('NOT_IN_HISTORY', 'The history does not reach back so far.');
@@ -141,72 +132,11 @@ export class HistoryLog {
     return image;
   }
 
-  /** Up to which revision history is not kept any more: nothing that a device may need for a merge (H7). */
-  async outdated(history: HistoryWindow, devices: DeviceStates): Promise<number> {
-    const { historyDays, now, times } = this.#options;
-    const retention = times?.retention() ?? now();
-    const needed = devices.neededFrom(retention - (historyDays || DEVICE_DAYS) * DAY);
-    return Math.min(await this.#lastBefore(history, retention - historyDays * DAY), needed);
-  }
-
-  /**
-   * Removes history, and remembers which records were deleted, and when what of them was changed.
-   *
-   * @param head the document as it is
-   */
-  async prune(history: HistoryWindow, upTo: number, devices: DeviceStates, head: () => HistoryHead) {
-    const { floor } = history;
-    if (upTo <= floor) return;
-    const { store } = this.#options;
-    const away = { devices: devices.awayBefore(upTo), keyOf: devices.keyOf };
-    const pruning = new Pruning(away);
-    const from = { revision: upTo, floor, images: null };
-    const last = await this.#forget(pruning, upTo, away.devices.length === 0 ? from : { ...head(), floor });
-    const remembered = new Remembered(await store.deletions(this.#user));
-    const { untold } = remembered;
-    const [at, isGap] = [last.at, last.revision > floor || untold.until < floor];
-    const row = untoldRow({ ...untold, ...(isGap && { upTo: last.revision, at }), until: upTo });
-    await store.prune(this.#user, upTo, [row, ...pruning.rows(remembered)]);
-    history.raiseFloor(upTo);
-  }
-
-  /** Adds what goes; returns which revision is the last one that can't be told of, and when that was at the latest. */
-  async #forget(pruning: Pruning, upTo: number, { revision, floor, images }: Head) {
-    const records = images === null ? null : new Map(images);
-    const last = { revision: upTo, at: this.#options.now() };
-    for await (const rows of this.#rowsBelow(revision + 1, floor)) {
-      for (const row of rows) {
-        const [stored, entry] = [readEntry(row.entry), records && stepBack(records, row)];
-        if (stored === null || (records !== null && entry === null)) return last;
-        last.at = stored.at;
-        if (row.revision > upTo) continue;
-        last.revision = row.revision - 1;
-        pruning.add(stored, row.revision, entry);
-      }
-    }
-    return last;
-  }
-
-  /** The last revision that was made before `time`; entries are in the order of their times. */
-  async #lastBefore({ revision, floor }: HistoryWindow, time: number): Promise<number> {
-    let [low, high] = [floor, revision];
-    while (low < high) {
-      // The first look is at the oldest entry: nearly always there is nothing to remove.
-      const middle = low === floor ? low + 1 : Math.ceil((low + high) / 2);
-      const range = { below: middle + 1, limit: 1 };
-      const rows = await this.#options.store.history(this.#user, range).catch(notDamaged);
-      const entry = rows?.[0] === undefined ? null : readEntry(rows[0].entry);
-      if (entry === null || entry.at < time) low = middle;
-      else high = middle - 1;
-    }
-    return low;
-  }
-
   /**
    * All rows below a revision down to `downTo`, newest first, some at a time. It ends early where an entry is
    * damaged: what is older can't be told any more.
    */
-  async *#rowsBelow(below: number, downTo: number): AsyncGenerator<readonly HistoryRow[]> {
+  async *rowsBelow(below: number, downTo: number): AsyncGenerator<readonly HistoryRow[]> {
     let limit = PAGE;
     for (let at = below; at - 1 > downTo && limit > 0; ) {
       const rows = await this.#options.store.history(this.#user, { below: at, limit }).catch(notDamaged);
@@ -218,18 +148,17 @@ export class HistoryLog {
   }
 }
 
-function notDamaged(error: unknown): null {
+export function notDamaged(error: unknown): null {
   if (error instanceof SyncError && error.code === 'DOCUMENT_CORRUPT') return null;
   throw error;
 }
 
-/** `null` where an entry can't be read, or does not fit: what is older can't be told. */
 /** Makes the records what they were before this entry; null where that can't be told. */
 export function stepBack(
   images: Map<string, RecordImage>,
   { revision, entry }: HistoryRow,
+  stored = readEntry(entry),
 ): HistoryEntry | null {
-  const stored = readEntry(entry);
   const key = stored === null ? '' : keyOf(stored);
   const after = images.get(key) ?? null;
   const before = stored === null ? undefined : earlierImage(stored, after);

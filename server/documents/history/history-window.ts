@@ -15,8 +15,9 @@ import { type MadeAt, ON_ARRIVAL } from '../later-wins/made-at.js';
 import type { RecordImage } from '../records/record-image.js';
 import type { ImageChange } from '../records/record-images.js';
 import { keyOf, type RecordKey } from '../records/record-key.js';
+import { ABSENT } from './digests.js';
 import { earlierImage, entryOf, type HistoryEntry, readEntry, type StoredEntry } from './history-entry.js';
-import { ABSENT, type AwayDevice } from './past-changes.js';
+import type { AwayDevice } from './past-changes.js';
 import { Remembered } from './remembered.js';
 
 /** Revisions, both included. */
@@ -251,7 +252,7 @@ export class HistoryWindow {
    * The versions of a record that a device may have been looking at which is away for longer than history is kept;
    * empty where one is not known any more (L8).
    *
-   * @param known what a field may have been in them
+   * @param known what a field may have been in them, what came in first
    */
   versionsBefore(
     key: RecordKey,

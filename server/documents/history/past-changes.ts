@@ -3,16 +3,11 @@
  * while a device is away that had read less, a digest of what stood there before. So what nobody else changed is told
  * from what somebody did, and what the device wrote from what it only sent along.
  */
-import { createHash } from 'node:crypto';
-import { isObject, type Json, type JsonObject } from '../../../shared/json.js';
-import { canonical } from '../../../shared/merge/arrays.js';
-import { FORGOTTEN, type Path } from '../../../shared/merge/merge.js';
+import type { JsonObject } from '../../../shared/json.js';
+import type { Path } from '../../../shared/merge/merge.js';
 import type { DeviceKey } from '../../../shared/names.js';
-
-/** Of a value; {@link ABSENT} where there was none, {@link UNKNOWN} where it is not kept. */
-export type Digest = string;
-export const UNKNOWN: Digest = '';
-export const ABSENT: Digest = '-';
+import { ABSENT, type Digest, IN_ELEMENTS, IN_PARTS, UNKNOWN } from './digests.js';
+import { isListOrder, type KnownValues, PastRecord } from './past-record.js';
 
 /** Of one record. */
 export const MOST_CHANGES = 1_000;
@@ -21,7 +16,7 @@ const MOST_PATHS = 65_536;
 
 /** A change of what stands at a path. */
 export interface PastChange {
-  readonly path: readonly string[];
+  readonly path: Path;
   readonly revision: number;
   readonly madeAt: number;
   /** What stood there before it, from the revision `since` on. */
@@ -41,7 +36,7 @@ export interface AwayDevice {
 
 /** How it is stored, as JSON; what is at its default is left out at the end. */
 type Saved = readonly [
-  path: readonly string[],
+  path: Path,
   revision: number,
   madeAt: number,
   before?: Digest,
@@ -49,13 +44,8 @@ type Saved = readonly [
   by?: DeviceKey | null,
 ];
 
-export function digestOf(value: Json | undefined): Digest {
-  if (value === undefined) return ABSENT;
-  return createHash('sha256').update(canonical(value)).digest('base64').slice(0, 12);
-}
-
 export class PastChanges {
-  /** In the order of their revisions. */
+  /** In the order of their revisions; what a deletion took with it comes before that. */
   readonly #changes: readonly PastChange[];
 
   constructor(changes: readonly PastChange[]) {
@@ -87,6 +77,14 @@ export class PastChanges {
     return Buffer.from(JSON.stringify(saved));
   }
 
+  /** The same with other digests of the same values. */
+  withDigests(digestOf: (before: Digest) => Digest): PastChanges {
+    const isValue = ({ before }: PastChange) => ![UNKNOWN, ABSENT, IN_PARTS, IN_ELEMENTS].includes(before);
+    return new PastChanges(
+      this.#changes.map((each) => (isValue(each) ? { ...each, before: digestOf(each.before) } : each)),
+    );
+  }
+
   /** As far as they tell something, and no more than are told apart; in the order of their revisions. */
   static needed(changes: readonly PastChange[], away: readonly AwayDevice[]): readonly PastChange[] {
     return new PastChanges([]).with(changes, away).#changes;
@@ -97,25 +95,34 @@ export class PastChanges {
     const all = [...this.#changes, ...later];
     // When the whole record was made, or replaced, that is the last change of all that it does not name since.
     const whole = all.findLastIndex(isWhole);
-    const byPath = new Map<string, PastChange[]>();
-    for (const change of all.filter((each, index) => isWhole(each) || index > whole)) {
+    const byPath = new Map<string, Placed[]>();
+    for (const [index, change] of all.entries()) {
       const key = JSON.stringify(change.path);
       const others = byPath.get(key);
-      if (others === undefined) byPath.set(key, [change]);
-      else others.push(change);
+      const placed = { change, isBefore: index < whole && !isWhole(change), index };
+      if (others === undefined) byPath.set(key, [placed]);
+      else others.push(placed);
     }
     const kept = [...byPath.values()].flatMap((changes) => neededOf(changes, away));
-    return new PastChanges(bounded(kept.sort((a, b) => a.revision - b.revision)));
+    return new PastChanges(bounded(kept.sort((a, b) => a.index - b.index).map(({ change }) => change)));
+  }
+
+  /** Whether they tell more than that the record was deleted at this revision. */
+  tellMoreThan(deletion: number): boolean {
+    const [first, second] = this.#changes;
+    return second !== undefined || (first !== undefined && first.revision !== deletion);
   }
 
   /** When the value at a path was last changed; -Infinity: not since the record was made. */
   last(path: Path, isThere: boolean): Pick<PastChange, 'revision' | 'madeAt'> | null {
-    const last = this.#changes.findLast((change) => !isWhole(change) && touches(change.path, path));
+    const index = this.#changes.findLastIndex(isWhole);
+    const last = this.#changes.slice(index + 1).findLast((change) => touches(change.path, path));
     if (last !== undefined) return last;
-    const whole = this.#changes.findLast(isWhole);
+    const whole = this.#changes[index];
     if (whole === undefined) return null;
     // What was not there when the record was first made, and never changed since, was never there.
-    const isFirst = whole === this.#changes[0] && whole.before === ABSENT && whole.since === 0;
+    const isFirst =
+      this.#changes.findIndex(isWhole) === index && whole.before === ABSENT && whole.since === 0;
     return isThere || !isFirst ? whole : { ...whole, madeAt: Number.NEGATIVE_INFINITY };
   }
 
@@ -123,76 +130,103 @@ export class PastChanges {
    * The versions that a device may have been looking at, one for each revision; empty where one can't be told.
    *
    * @param oldest the record after the last one of these changes
-   * @param known what it may have been, which a digest tells
    */
   versions(
     { key, from, to }: AwayDevice,
     oldest: JsonObject | null,
-    known: readonly (JsonObject | null)[],
+    known: KnownValues,
   ): (JsonObject | null)[] {
-    const seen = this.#changes.filter(
-      ({ revision, by }) => revision > from && (revision <= to || by === key),
-    );
+    const seen = this.#changes
+      .filter(({ revision, by }) => revision > from && (revision <= to || by === key))
+      .map(({ revision }) => revision);
+    const steps = this.#backward();
+    const record = new PastRecord(oldest, known);
     const versions: (JsonObject | null)[] = [];
-    for (const revision of new Set([from, ...seen.map((change) => change.revision)])) {
-      const version = this.#at(revision, oldest, known);
-      if (version === undefined) return [];
-      versions.push(version);
+    for (const revision of [...new Set([from, ...seen])].sort((a, b) => b - a)) {
+      for (let step = steps[0]; step !== undefined && step.revision > revision; step = steps[0]) {
+        record.stepBack(step);
+        steps.shift();
+      }
+      if (record.json === undefined) return [];
+      versions.unshift(record.json);
     }
     return versions;
+  }
+
+  /** From the last change on: what stood at a path before each, and from where on back that is not known. */
+  #backward(): Step[] {
+    const steps = this.#changes.flatMap(({ path, revision, before, since }): Step[] => {
+      const step = { path, revision, before };
+      return since > 0 ? [{ path, revision: since, before: UNKNOWN }, step] : [step];
+    });
+    return steps.reverse().sort((a, b) => b.revision - a.revision);
   }
 
   /** The changes after a revision that made the record another one, or may have, but for the device's own. */
   replacements(since: number, device: DeviceKey): PastChange[] {
     return this.#changes.filter((each) => isWhole(each) && each.revision > since && each.by !== device);
   }
-
-  /** The record at a revision; `undefined` where that is not known. */
-  #at(
-    revision: number,
-    oldest: JsonObject | null,
-    known: readonly (JsonObject | null)[],
-  ): JsonObject | null | undefined {
-    let record: JsonObject | null = oldest;
-    for (const change of [...this.#changes].reverse()) {
-      if (change.revision <= revision) break;
-      if (isWhole(change)) {
-        if (change.before !== ABSENT || revision < change.since) return undefined;
-        record = null;
-      } else if (record !== null)
-        record = withValue(record, change.path, valueBefore(change, revision, known));
-    }
-    return record;
-  }
 }
 
-/** The oldest ones become one of the whole record. */
+type Step = Pick<PastChange, 'path' | 'revision' | 'before'>;
+
+interface Placed {
+  readonly change: PastChange;
+  /** It is of what the record was before it was made anew, or replaced. */
+  readonly isBefore: boolean;
+  readonly index: number;
+}
+
+/** Of lists, what happened inside is not told apart any more; then the oldest changes become one of the whole record. */
 function bounded(changes: readonly PastChange[]): readonly PastChange[] {
+  if (fitting(changes) === 0) return changes;
+  const coarse = withoutInside(changes);
+  const first = fitting(coarse);
+  // The last one that is told apart makes room for the one of the whole record.
+  const last = first === 0 ? undefined : coarse[Math.min(first, coarse.length - 1)];
+  if (last === undefined) return coarse;
+  return [{ ...last, path: [], before: UNKNOWN, since: 0, by: null }, ...coarse.slice(first + 1)];
+}
+
+/** The first one of the last ones that are not too many. */
+function fitting(changes: readonly PastChange[]): number {
   let [first, bytes] = [changes.length, 0];
   for (const { path } of [...changes].reverse()) {
     bytes += JSON.stringify(path).length;
     if (bytes > MOST_PATHS || changes.length - first === MOST_CHANGES) break;
     first--;
   }
-  // The last one that is told apart makes room for the one of the whole record.
-  const last = first === 0 ? undefined : changes[Math.min(first, changes.length - 1)];
-  if (last === undefined) return changes;
-  return [{ ...last, path: [], before: UNKNOWN, since: 0, by: null }, ...changes.slice(first + 1)];
+  return first;
 }
 
-const isWhole = ({ path }: PastChange): boolean => path.length === 0;
+function withoutInside(changes: readonly PastChange[]): PastChange[] {
+  const last = new Map<string, PastChange>();
+  const coarse = changes.map((change) => {
+    const end = change.path.findIndex((step) => typeof step !== 'string' || isListOrder(step));
+    if (end === -1) return change;
+    const list = { ...change, path: change.path.slice(0, end), before: UNKNOWN, since: 0, by: null };
+    last.set(JSON.stringify(list.path), list);
+    return list;
+  });
+  return coarse.filter((each) => (last.get(JSON.stringify(each.path)) ?? each) === each);
+}
+
+const isWhole = ({ path }: Pick<PastChange, 'path'>): boolean => path.length === 0;
 
 /** Those of one path that tell something: what a device had read, or wrote itself, or when the last one was. */
-function neededOf(changes: readonly PastChange[], away: readonly AwayDevice[]): PastChange[] {
-  const needed: PastChange[] = [];
-  const isOwn = (change: PastChange | undefined) => away.some(({ key }) => key === change?.by);
+function neededOf(changes: readonly Placed[], away: readonly AwayDevice[]): Placed[] {
+  const needed: Placed[] = [];
+  const isOwn = (placed: Placed | undefined) => away.some(({ key }) => key === placed?.change.by);
   let dropped = 0;
-  for (const [index, change] of changes.entries()) {
+  for (const [index, placed] of changes.entries()) {
+    const { change, isBefore } = placed;
     const since = Math.max(dropped, change.since);
-    const previous = Math.max(changes[index - 1]?.revision ?? 0, since);
+    const previous = Math.max(changes[index - 1]?.change.revision ?? 0, since);
     const isSeen = away.some(({ from, to }) => change.revision > from && previous <= to);
-    if (isSeen || isOwn(change) || isOwn(changes[index - 1])) needed.push({ ...change, since });
-    else if (index === changes.length - 1) needed.push(lastOnly(change, since));
+    if (isSeen || isOwn(placed) || isOwn(changes[index - 1]))
+      needed.push({ ...placed, change: { ...change, since } });
+    else if (index === changes.length - 1 && !isBefore)
+      needed.push({ ...placed, change: lastOnly(change, since) });
     else {
       dropped = change.revision;
       continue;
@@ -204,47 +238,15 @@ function neededOf(changes: readonly PastChange[], away: readonly AwayDevice[]): 
 
 /** No device that is away had read what was before it. */
 function lastOnly(change: PastChange, since: number): PastChange {
-  const past = isWhole(change) ? { before: change.before, since } : { before: UNKNOWN, since: 0 };
-  return { ...change, ...past, by: null };
+  const isMade = change.before === ABSENT;
+  return { ...change, ...(isMade ? { since } : { before: UNKNOWN, since: 0 }), by: null };
 }
 
-const touches = (changed: readonly string[], path: Path): boolean =>
-  changed.every((name, index) => {
-    const step = path[index];
-    return typeof step !== 'string' || step === name; // no change is told from another inside a list
+const touches = (changed: Path, path: Path): boolean =>
+  changed.every((step, index) => {
+    const other = path[index];
+    if (other === undefined) return true; // a change inside
+    if (typeof step === 'string' && typeof other === 'string') return step === other;
+    if (typeof step === 'string') return !isListOrder(step); // where elements stand is not what they are
+    return typeof other === 'string' || step.id === other.id;
   });
-
-/** What stood at the path of a change at a revision before it. */
-function valueBefore(
-  { path, before, since }: PastChange,
-  revision: number,
-  known: readonly (JsonObject | null)[],
-): Json | undefined {
-  if (before === ABSENT) return revision < since ? FORGOTTEN : undefined;
-  if (before === UNKNOWN || revision < since) return FORGOTTEN;
-  const candidates = known.map((record) => valueAt(record ?? undefined, path));
-  const found = candidates.findIndex((value) => digestOf(value) === before);
-  return found === -1 ? FORGOTTEN : candidates[found];
-}
-
-export function valueAt(record: Json | undefined, path: readonly string[]): Json | undefined {
-  let value = record;
-  for (const name of path) value = isObject(value) && Object.hasOwn(value, name) ? value[name] : undefined;
-  return value;
-}
-
-function withValue(
-  record: JsonObject,
-  [name, ...rest]: readonly string[],
-  value: Json | undefined,
-): JsonObject {
-  if (name === undefined) return record;
-  const inside = rest.length === 0 ? value : inner(valueAt(record, [name]), rest, value);
-  const { [name]: _, ...others } = record;
-  return inside === undefined ? others : { ...others, [name]: inside };
-}
-
-function inner(outer: Json | undefined, path: readonly string[], value: Json | undefined): Json | undefined {
-  if (isObject(outer)) return withValue(outer, path, value);
-  return outer === undefined && value === undefined ? undefined : FORGOTTEN;
-}

@@ -1,22 +1,20 @@
 /** What is to be remembered of entries of the history that go (L7, L8). */
-import { isObject, type Json } from '../../../shared/json.js';
+import { elementId } from '../../../shared/elements.js';
+import { isObject, type Json, type JsonObject } from '../../../shared/json.js';
+import type { Path, PathStep } from '../../../shared/merge/merge.js';
 import type { DeviceKey } from '../../../shared/names.js';
 import type { Deletion } from '../../store/store.js';
 import { isList, type Patch, sameJson } from '../records/patch.js';
 import type { RecordImage } from '../records/record-image.js';
 import { keyOf, type RecordKey } from '../records/record-key.js';
+import { ABSENT, type Digest, type Digests, IN_ELEMENTS, IN_PARTS, UNKNOWN } from './digests.js';
 import type { StoredEntry } from './history-entry.js';
-import {
-  ABSENT,
-  type AwayDevice,
-  digestOf,
-  MOST_CHANGES,
-  type PastChange,
-  PastChanges,
-  UNKNOWN,
-  valueAt,
-} from './past-changes.js';
+import { type AwayDevice, MOST_CHANGES, type PastChange, PastChanges } from './past-changes.js';
+import { LIST_ORDER, valueAt } from './past-record.js';
 import type { Remembered } from './remembered.js';
+
+/** Changes inside of one list, or of what goes as a whole, that are told apart; more count as one. */
+const MOST_AT_ONCE = 200;
 
 /** The record around an entry, where that was read. */
 export interface Around {
@@ -28,6 +26,7 @@ export interface Around {
 export interface Away {
   readonly devices: readonly AwayDevice[];
   readonly keyOf: (entry: StoredEntry) => DeviceKey;
+  readonly digests: Digests;
 }
 
 interface RecordPruned {
@@ -53,23 +52,20 @@ export class Pruning {
     const maker = this.#away.keyOf(entry);
     const by = this.#away.devices.some(({ key }) => key === maker) ? maker : null;
     if (entry.removed) record.deletion ??= { revision, at: madeAt };
-    for (const [path, before] of changedPaths(entry, around).reverse())
+    for (const [path, before] of changedPaths(entry, around, this.#away.digests).reverse())
       record.changes.push({ path, revision, madeAt, before, since: 0, by });
     if (record.changes.length <= 2 * MOST_CHANGES) return;
     record.changes = [...PastChanges.needed(record.changes.reverse(), this.#away.devices)].reverse();
   }
 
   /** The rows that take the place of what was remembered of these records. */
-  rows(remembered: Remembered): Deletion[] {
-    return [...this.#records.values()].map(({ key, changes, deletion }) => {
-      const { collection, id } = key;
+  *rows(remembered: Remembered): Generator<Deletion> {
+    for (const { key, changes, deletion } of this.#records.values()) {
       const { revision, at } = deletion ?? remembered.deletion(key) ?? { revision: 0, at: 0 };
-      const row = { collection, id, revision, at };
-      // That it was deleted tells all of what was before.
-      if (changes[0]?.revision === revision) return row;
+      const row = { ...key, revision, at };
       const all = remembered.changes(key).with(changes.reverse(), this.#away.devices);
-      return { ...row, changes: all.encode() };
-    });
+      yield all.tellMoreThan(revision) ? { ...row, changes: all.encode() } : row;
+    }
   }
 
   #of({ collection, id }: RecordKey): RecordPruned {
@@ -82,30 +78,80 @@ export class Pruning {
   }
 }
 
-type Changed = [path: string[], before: string];
+type Changed = [path: Path, before: Digest];
 
 /** What changes more than is told apart counts as a change of the whole record. */
-function changedPaths(entry: StoredEntry, around: Around | null): Changed[] {
-  const changed = allChanged(entry, around);
+function changedPaths(entry: StoredEntry, around: Around | null, digests: Digests): Changed[] {
+  const changed = allChanged(entry, around, digests);
   return changed.length > MOST_CHANGES ? [[[], UNKNOWN]] : changed;
 }
 
-function allChanged({ removed, created, patch }: StoredEntry, around: Around | null): Changed[] {
-  if (removed || created) return [[[], created ? ABSENT : UNKNOWN]];
+/** @param around null where no device is away: then nothing is asked for but when what was changed */
+function allChanged(entry: StoredEntry, around: Around | null, digests: Digests): Changed[] {
+  if (entry.created) return [[[], ABSENT]];
   const [before, after] = [around?.before?.json, around?.after?.json];
-  if (before !== undefined && after !== undefined) return changesIn(before, after, []);
-  return patch === null ? [] : pathsIn(patch, []).map((path) => [path, UNKNOWN]);
+  if (before !== undefined && after !== undefined) return changesIn(before, after, { path: [], digests });
+  if (!entry.removed)
+    return entry.patch === null ? [] : pathsIn(entry.patch, []).map((path) => [path, UNKNOWN]);
+  if (before === undefined) return [[[], UNKNOWN]];
+  const { id: _, ...fields } = before;
+  return partsOf(fields, { path: [], digests });
 }
 
-/** What a patch replaces as a whole may have changed in part, so it does not tell; inside lists and texts no path leads. */
-function changesIn(before: Json | undefined, after: Json | undefined, path: string[]): Changed[] {
+interface Within {
+  readonly path: Path;
+  readonly digests: Digests;
+}
+
+/** What a patch replaces as a whole may have changed in part, so it does not tell. Inside of texts no path leads. */
+function changesIn(before: Json | undefined, after: Json | undefined, within: Within): Changed[] {
   if (isSame(before, after)) return [];
-  if (!isObject(before) || !isObject(after)) return [[path, digestOf(before)]];
+  if (isElements(before) && isElements(after))
+    return inList(changesOfElements(before, after, within), before, within);
+  if (!isObject(before) || !isObject(after)) return inList(partsOf(before, within), before, within);
   const names = new Set([...Object.keys(before), ...Object.keys(after)]);
   return [...names].flatMap((name) =>
-    changesIn(valueAt(before, [name]), valueAt(after, [name]), [...path, name]),
+    changesIn(valueAt(before, [name]), valueAt(after, [name]), { ...within, path: [...within.path, name] }),
   );
 }
+
+/** Of what goes as a whole each part is told apart, since others may have changed some before. */
+function partsOf(before: Json | undefined, { path, digests }: Within): Changed[] {
+  const inside = (step: PathStep, value: Json) => partsOf(value, { path: [...path, step], digests });
+  if (isElements(before)) {
+    const parts = before.flatMap((element) => inside({ id: elementId(element) ?? '' }, element));
+    return [...parts, [path, IN_ELEMENTS]];
+  }
+  if (!isObject(before)) return [[path, digests.of(before)]];
+  const isElement = typeof path.at(-1) === 'object';
+  const names = Object.keys(before).filter((name) => name !== 'id' || !isElement);
+  return [...names.flatMap((name) => inside(name, before[name] as Json)), [path, IN_PARTS]];
+}
+
+const inList = (changes: Changed[], before: Json | undefined, { path, digests }: Within): Changed[] =>
+  changes.length > MOST_AT_ONCE ? [[path, digests.of(before)]] : changes;
+
+type Elements = readonly JsonObject[];
+
+/** Whether each element has an id of its own. */
+const isElements = (value: Json | undefined): value is JsonObject[] =>
+  Array.isArray(value) &&
+  !value.some((element) => elementId(element) === null) &&
+  new Set(value.map(elementId)).size === value.length;
+
+function changesOfElements(before: Elements, after: Elements, { path, digests }: Within): Changed[] {
+  const [old, now] = [byId(before), byId(after)];
+  const changed = [...new Set([...old.keys(), ...now.keys()])].flatMap((id) =>
+    changesIn(old.get(id), now.get(id), { path: [...path, { id }], digests }),
+  );
+  const common = (list: ReadonlyMap<string, Json>) =>
+    [...list.keys()].filter((id) => old.has(id) && now.has(id));
+  const isMoved = !sameJson(common(old), common(now));
+  return isMoved ? [...changed, [[...path, LIST_ORDER], UNKNOWN]] : changed;
+}
+
+const byId = (elements: Elements): ReadonlyMap<string, Json> =>
+  new Map(elements.map((element) => [elementId(element) ?? '', element]));
 
 const isSame = (a: Json | undefined, b: Json | undefined): boolean =>
   a === b || (a !== undefined && b !== undefined && sameJson(a, b));

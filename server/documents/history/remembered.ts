@@ -4,7 +4,9 @@ import type { Path } from '../../../shared/merge/merge.js';
 import type { CollectionName, RecordId } from '../../../shared/names.js';
 import type { Deletion } from '../../store/store.js';
 import { keyOf, type RecordKey } from '../records/record-key.js';
-import { type AwayDevice, PastChanges, UNKNOWN } from './past-changes.js';
+import { Digests, UNKNOWN } from './digests.js';
+import { type AwayDevice, PastChanges } from './past-changes.js';
+import { KnownValues } from './past-record.js';
 
 /** Of the row that says which changes are not remembered; no record has an empty name. */
 const UNTOLD = { collection: '' as CollectionName, id: '' as RecordId };
@@ -21,12 +23,30 @@ export interface Untold {
   readonly until: number;
 }
 
+/** How that is stored; an earlier version had `until` alone. */
+type SavedUntold = readonly [until: number, secret: string];
+
 export class Remembered {
   readonly #rows: ReadonlyMap<string, Deletion>;
   readonly #changes = new Map<string, PastChanges>();
+  readonly untold: Untold;
+  readonly digests: Digests;
 
   constructor(rows: readonly Deletion[]) {
     this.#rows = new Map(rows.map((row) => [keyOf(row as Deletion & RecordKey), row]));
+    const row = this.#rows.get(keyOf(UNTOLD));
+    const { until, secret } = savedUntold(row?.changes);
+    this.untold = { upTo: row?.revision ?? 0, at: row?.at ?? 0, until };
+    this.digests = new Digests(secret);
+  }
+
+  /** The rows, where an earlier version made digests without a secret, with such that have one. */
+  static withSecret(rows: readonly Deletion[]): readonly Deletion[] {
+    const { digests, untold } = new Remembered(rows);
+    if (digests.secret !== null) return rows;
+    const anew = Digests.anew();
+    const records = rows.filter((row) => keyOf(row as Deletion & RecordKey) !== keyOf(UNTOLD));
+    return [untoldRow(untold, anew), ...records.map((row) => withDigests(row, anew))];
   }
 
   /** The last deletion of a record, of those that are remembered. */
@@ -60,12 +80,6 @@ export class Remembered {
     }
   }
 
-  get untold(): Untold {
-    const row = this.#rows.get(keyOf(UNTOLD));
-    if (row?.changes === undefined) return { upTo: 0, at: 0, until: 0 };
-    return { upTo: row.revision, at: row.at, until: Number(Buffer.from(row.changes).toString()) };
-  }
-
   /** When the value at a path was last changed; `null`: what is remembered does not tell. */
   changedAt(key: RecordKey, path: Path, isThere: boolean): number {
     const { upTo, at } = this.untold;
@@ -81,16 +95,39 @@ export class Remembered {
     oldest: JsonObject | null,
     known: readonly (JsonObject | null)[],
   ): (JsonObject | null)[] {
-    return device.from < this.untold.upTo ? [] : this.changes(key).versions(device, oldest, known);
+    if (device.from < this.untold.upTo) return [];
+    return this.changes(key).versions(device, oldest, new KnownValues(known, this.digests));
   }
 }
 
-export const untoldRow = ({ upTo, at, until }: Untold): Deletion => ({
+export const untoldRow = ({ upTo, at, until }: Untold, { secret }: Digests): Deletion => ({
   ...UNTOLD,
   revision: upTo,
   at,
-  changes: Buffer.from(String(until)),
+  changes: Buffer.from(JSON.stringify(secret === null ? until : ([until, secret] satisfies SavedUntold))),
 });
+
+/** Where that can't be read, nothing is remembered. */
+function savedUntold(bytes: Uint8Array | undefined): { until: number; secret: string | null } {
+  try {
+    const saved: unknown = bytes === undefined ? 0 : JSON.parse(Buffer.from(bytes).toString());
+    if (!Array.isArray(saved)) return { until: Number(saved), secret: null };
+    return { until: Number(saved[0]), secret: String(saved[1]) };
+  } catch {
+    return { until: 0, secret: null };
+  }
+}
+
+/** What can't be read stays as it is. */
+function withDigests(row: Deletion, digests: Digests): Deletion {
+  if (row.changes === undefined) return row;
+  try {
+    const changes = PastChanges.decode(row.changes).withDigests((plain) => digests.from(plain));
+    return { ...row, changes: changes.encode() };
+  } catch {
+    return row;
+  }
+}
 
 export const removal = (revision: number, madeAt: number) => ({
   path: [],

@@ -6,7 +6,7 @@
 import { equalityDeep } from 'lib0/function';
 import { elementId } from '../../../shared/elements.js';
 import { isObject, type Json, type JsonObject } from '../../../shared/json.js';
-import { FORGOTTEN, type WriteToMerge } from '../../../shared/merge/merge.js';
+import { FORGOTTEN, type Path, type WriteToMerge } from '../../../shared/merge/merge.js';
 
 type Value = Json | undefined;
 type Compared = Pick<WriteToMerge, 'seen' | 'incoming' | 'isText'> & { readonly current: JsonObject | null };
@@ -23,15 +23,17 @@ export function withLikelyParts({ seen, incoming, current, isText }: Compared): 
 interface Place {
   readonly i: Value;
   readonly c: Value;
-  readonly path: readonly string[];
+  readonly path: Path;
 }
 
 function likely(seen: Value[], { i, c, path }: Place, isText: WriteToMerge['isText']): Value[] {
   if (seen.includes(FORGOTTEN)) {
-    // The device may have seen what is there: then all of it that differs is its own (L6).
-    if (seen.some((version) => equalityDeep(version, c))) return seen;
+    const areLists = Array.isArray(i) && Array.isArray(c);
+    // The device may have seen what is there: then all of it that differs is its own (L6); of lists, what it added.
+    if (!areLists && seen.some((version) => equalityDeep(version, c))) return seen;
     return seen.map((version) => (version === FORGOTTEN ? sharedParts(i, c, isText(path)) : version));
   }
+  if (Array.isArray(i) && Array.isArray(c)) return likelyElements(seen, { i, c, path }, isText);
   if (!isObject(i) || !isObject(c)) return seen;
   const fields = new Map<string, Value[]>();
   for (const name of Object.keys(i)) {
@@ -42,6 +44,27 @@ function likely(seen: Value[], { i, c, path }: Place, isText: WriteToMerge['isTe
   const filled = (version: JsonObject, at: number) =>
     Object.entries(version).map(([name, value]) => [name, fields.get(name)?.[at] ?? value] as const);
   return seen.map((version, at) => (isObject(version) ? Object.fromEntries(filled(version, at)) : version));
+}
+
+/** Of elements with an id, each one for itself. */
+function likelyElements(seen: Value[], { i, c, path }: Place, isText: WriteToMerge['isText']): Value[] {
+  const [mine, theirs, versions] = [byId(i), byId(c), seen.map(byId)];
+  const elements = new Map<string, Value[]>();
+  for (const [id, element] of mine) {
+    const place = { i: element, c: theirs.get(id), path: [...path, { id }] };
+    elements.set(
+      id,
+      likely(
+        versions.map((version) => version.get(id)),
+        place,
+        isText,
+      ),
+    );
+  }
+  return seen.map((version, at) => {
+    if (!Array.isArray(version)) return version;
+    return version.map((element) => elements.get(elementId(element) ?? '')?.[at] ?? element);
+  });
 }
 
 /** One value that both changed stays forgotten: its time decides. */
@@ -57,3 +80,11 @@ function sharedParts(i: Value, c: Value, isText: boolean): Json {
 
 const fieldOf = (value: Value, name: string): Value =>
   isObject(value) && Object.hasOwn(value, name) ? value[name] : undefined;
+
+const byId = (list: Value): ReadonlyMap<string, Json> =>
+  new Map(
+    (Array.isArray(list) ? list : []).flatMap((element) => {
+      const id = elementId(element);
+      return id === null ? [] : [[id, element]];
+    }),
+  );

@@ -146,7 +146,9 @@ function versionsIn({ message, context, history, current }: ComparedWrite, from:
   if (from >= history.oldest)
     return history.versions(message, { from, to }).map((image) => image?.json ?? null);
   const known = [message.type === 'DATA_UPDATE' ? message.document : null, current];
-  return history.versionsBefore(message, { key: context.device.key, from, to }, known);
+  const versions = history.versionsBefore(message, { key: context.device.key, from, to }, known);
+  // Whether it had read of a deletion that it may have received is not known: the times decide.
+  return current === null && versions.some((version) => version !== null) ? [] : versions;
 }
 
 const jsonAfter = ({ after }: HistoryEntry): JsonObject | null => after?.json ?? null;

@@ -1,5 +1,6 @@
 /** What is remembered of the changes of a record is little, whatever they were (L8). */
 import { expect, test } from 'vitest';
+import { Digests } from '../../../../server/documents/history/digests.js';
 import type { StoredEntry } from '../../../../server/documents/history/history-entry.js';
 import { Pruning } from '../../../../server/documents/history/pruning.js';
 import { Remembered, untoldRow } from '../../../../server/documents/history/remembered.js';
@@ -16,7 +17,11 @@ const entryOf = (patch: Patch, madeAt: number) =>
 /** What is remembered when these have gone, the newest of which comes first. */
 function pruned(patches: readonly Patch[], devices: readonly { from: number; to: number }[] = []) {
   const away = devices.map((range) => ({ ...range, key: 'tablet' as DeviceKey }));
-  const pruning = new Pruning({ devices: away, keyOf: () => 'phone' as DeviceKey });
+  const pruning = new Pruning({
+    devices: away,
+    keyOf: () => 'phone' as DeviceKey,
+    digests: new Digests(null),
+  });
   for (const [index, patch] of patches.entries())
     pruning.add(entryOf(patch, UNTIL - index), UNTIL - index, null);
   const [row] = pruning.rows(new Remembered([]));
@@ -67,15 +72,19 @@ test.each(['{', '{}', '[1]', '[[1,2,3]]', 'null'])(
   (text) => {
     const rows = [
       { ...KEY, revision: 0, at: 0, changes: Buffer.from(text) },
-      untoldRow({ upTo: 0, at: 0, until: UNTIL }),
+      untoldRow({ upTo: 0, at: 0, until: UNTIL }, new Digests(null)),
     ];
     const remembered = new Remembered(rows);
     expect(remembered.changedAt(KEY, ['a'], true)).toBeGreaterThan(Date.UTC(3000, 0));
     const tablet = { key: 'tablet' as DeviceKey, from: 1, to: 1 };
     expect(remembered.versions(KEY, tablet, { a: 1 }, [{ a: 2 }])).toEqual([]);
-    const pruning = new Pruning({ devices: [tablet], keyOf: () => 'phone' as DeviceKey });
+    const pruning = new Pruning({
+      devices: [tablet],
+      keyOf: () => 'phone' as DeviceKey,
+      digests: new Digests(null),
+    });
     pruning.add(entryOf({ a: [1] }, UNTIL + 1), UNTIL + 1, null);
-    const after = new Remembered(pruning.rows(remembered));
+    const after = new Remembered([...pruning.rows(remembered)]);
     expect(after.changedAt(KEY, ['a'], true)).toBe(UNTIL + 1);
     expect(after.changedAt(KEY, ['b'], true)).toBeGreaterThan(Date.UTC(3000, 0));
   },
