@@ -53,22 +53,39 @@ export async function mustHaveStored({ dataDir, store }: Config): Promise<void> 
     throw new Error(`The folder ${dataDir} holds no database: set DATA_DIR to that of the server.`);
 }
 
+/** From one attempt to the next, in ms, where other servers are not ready for the new keys. */
+const RETRY = 5_000;
+
 /** Finishes a change of keys that was under way, and takes up each later one; returns what ends it. */
 export function followKeys(store: Store, config: Config, keys: KeyRing, log: Log): () => void {
   if (store.changeKeys === undefined) return () => {};
   const change = store.changeKeys.bind(store);
-  const take = (ring: KeyRing): Promise<void> =>
-    change(ring).then(() => log('keysInUse', { keys: [ring.current.id] }));
-  const refused = (error: unknown): void => {
-    if (store.state !== 'closed') log('keysRefused', { reason: reasonOf(error) });
+  let wanted = (): KeyRing => keys;
+  let [said, again]: [string, NodeJS.Timeout | undefined] = ['', undefined];
+  const take = async (ringOf: () => KeyRing): Promise<void> => {
+    wanted = ringOf;
+    clearTimeout(again);
+    try {
+      const ring = ringOf();
+      await change(ring);
+      log('keysInUse', { keys: [ring.current.id] });
+      said = '';
+    } catch (error) {
+      if (store.state === 'closed' || wanted !== ringOf) return;
+      const reason = reasonOf(error);
+      if (reason !== said) log('keysRefused', { reason });
+      said = reason;
+      again = setTimeout(() => void take(ringOf), RETRY).unref();
+    }
   };
-  void take(keys).catch(refused);
-  if (config.encryptionKeyFile === '') return () => {};
-  return watchKeyFile(config.encryptionKeyFile, () => {
-    void Promise.resolve()
-      .then(() => take(readKeys(config) ?? keys))
-      .catch(refused);
-  });
+  void take(wanted);
+  const { encryptionKeyFile: file } = config;
+  const unwatch =
+    file === '' ? () => {} : watchKeyFile(file, () => void take(() => readKeys(config) ?? keys));
+  return () => {
+    unwatch();
+    clearTimeout(again);
+  };
 }
 
 const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

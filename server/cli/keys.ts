@@ -1,11 +1,22 @@
 /** `telemed-sync keys`: the master keys that a database is encrypted with. */
-import { readConfig } from '../config.js';
-import { addKey, keyStatus, retireKey, SAID } from '../store/encryption/key-file.js';
+import { type Config, readConfig } from '../config.js';
+import {
+  addKey,
+  keyStatus,
+  notedKeys,
+  retireKey,
+  SAID,
+  type UsedKeys,
+} from '../store/encryption/key-file.js';
 import { newKey } from '../store/encryption/key-ring.js';
+import { masterKeysAt } from '../store/postgres/master-keys.js';
 import { type Call, type Command, done, noMoreThan, type Outcome, UsageError } from './command.js';
 
-async function status(file: string, dataDir: string, before: string): Promise<Outcome> {
-  const keys = await keyStatus(file, dataDir);
+const usedBy = ({ store, dataDir }: Config): Promise<UsedKeys> =>
+  store === '' ? notedKeys(dataDir) : masterKeysAt(store);
+
+async function status(config: Config, before: string): Promise<Outcome> {
+  const keys = keyStatus(config.encryptionKeyFile, await usedBy(config));
   const lines = keys.map(({ id, state }) => `${id}: ${SAID[state]}`);
   return done([before, ...lines].filter((line) => line !== '').join('\n'), { keys });
 }
@@ -20,17 +31,18 @@ async function run(call: Call): Promise<Outcome> {
   if (verb !== 'rotate' && verb !== 'status' && verb !== 'retire')
     throw new UsageError(verb === undefined ? 'What is to be done?' : `'${verb}' is none of these.`);
   if (verb === 'retire' && id === undefined) throw new UsageError('Which key is to be retired?');
-  const { encryptionKeyFile: file, dataDir } = readConfig(call.env);
+  const config = readConfig(call.env);
+  const { encryptionKeyFile: file } = config;
   if (file === '') throw new Error('Write the key to a file, and name it in ENCRYPTION_KEY_FILE.');
   if (verb === 'rotate') {
     const added = await addKey(file);
     const said = `The new key is ${added}. A server that runs takes it up by itself; back up the file.`;
-    return status(file, dataDir, said);
+    return status(config, said);
   }
-  if (id === undefined) return status(file, dataDir, '');
-  await retireKey(file, dataDir, id);
+  if (id === undefined) return status(config, '');
+  await retireKey(file, await usedBy(config), id);
   const said = `The key ${id} is gone from ${file}. Backups that need it can't be opened any more without it.`;
-  return status(file, dataDir, said);
+  return status(config, said);
 }
 
 export const keys: Command = {
@@ -42,6 +54,6 @@ export const keys: Command = {
     'keys status     which keys of the file are still in use',
     'keys retire ID  takes a key that is not in use any more out of the file',
   ],
-  details: () => 'DATA_DIR and ENCRYPTION_KEY_FILE are set as for the server.',
+  details: () => 'DATA_DIR or STORE, and ENCRYPTION_KEY_FILE, are set as for the server.',
   run,
 };

@@ -14,4 +14,9 @@ export class LastOf<Name> {
   async settled(name: Name): Promise<void> {
     await this.#running.get(name)?.catch(() => {});
   }
+
+  /** The same of all that were begun before. */
+  async allSettled(): Promise<void> {
+    await Promise.allSettled([...this.#running.values()]);
+  }
 }

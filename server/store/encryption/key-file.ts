@@ -61,8 +61,8 @@ export async function addKey(file: string): Promise<string> {
 }
 
 /** Takes a key out of the file; throws a sentence where it is still needed. */
-export async function retireKey(file: string, dataDir: string, id: string): Promise<void> {
-  const status = await keyStatus(file, dataDir);
+export async function retireKey(file: string, used: UsedKeys, id: string): Promise<void> {
+  const status = keyStatus(file, used);
   const state = status.find((each) => each.id === id)?.state;
   if (state === undefined) throw refused(`There is no key ${id} in ${file}.`);
   if (state !== 'unused') throw refused(`The key ${id} is ${SAID[state]}: it stays.`);
@@ -81,11 +81,18 @@ export const SAID: Readonly<Record<KeyState, string>> = {
   unknown: 'perhaps in use: start the server once with this file',
 };
 
-/** Of each key of the file whether the database needs it, as the server noted it last. */
-export async function keyStatus(file: string, dataDir: string): Promise<{ id: string; state: KeyState }[]> {
+/** The ids of the keys that are needed; `undefined` where that is not known. */
+export type UsedKeys = readonly string[] | undefined;
+
+/** As the server of this folder noted it last. */
+export async function notedKeys(dataDir: string): Promise<UsedKeys> {
+  const noted = await readFile(join(dataDir, KEYS_IN_USE), 'utf8').catch(() => undefined);
+  return noted?.trim().split('\n');
+}
+
+/** Of each key of the file whether it is needed. */
+export function keyStatus(file: string, used: UsedKeys): { id: string; state: KeyState }[] {
   const ring = parse(textOf(file), file);
-  const noted = await readFile(join(dataDir, KEYS_IN_USE), 'utf8').catch(() => null);
-  const used = noted?.trim().split('\n');
   const isTaken = used?.includes(ring.current.id) ?? false;
   return ring.ids.map((id) => {
     if (id === ring.current.id) return { id, state: 'current' };

@@ -69,6 +69,13 @@ export class KeyRing {
     return this.#keys.has(id);
   }
 
+  /** The same keys, of which this one is current. */
+  withCurrent(id: string): KeyRing {
+    const current = [...this.#keys.values()].find((key) => key.id === id);
+    if (current === undefined) throw new KeyError(`There is no key ${id}.`);
+    return new KeyRing(current, this.#keys);
+  }
+
   /** A data key, readable with the current master key only, and only at this place. */
   wrap(dataKey: Uint8Array, place: Uint8Array): Buffer {
     const { id, secret } = this.current;

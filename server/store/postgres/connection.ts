@@ -5,6 +5,8 @@ import { codeOf, whyNotConnected } from './failures.js';
 
 /** Reads at once. */
 const READERS = 4;
+/** Between two statements that take effect together. */
+const PAUSE = '5s';
 
 export interface Place {
   readonly url: string;
@@ -15,6 +17,7 @@ export interface Place {
 type Driver = typeof import('pg');
 type Query = QueryConfig & { values: unknown[] };
 type Rows = QueryResult['rows'];
+export type Ask = (text: string, values: unknown[]) => Promise<Rows>;
 interface Notice {
   readonly code?: string | undefined;
   readonly message?: string | undefined;
@@ -65,7 +68,11 @@ export class Connection {
     this.#beats = beats;
     for (const pool of [readers, beats]) {
       pool.on('error', () => {}); // who asks next is told
-      pool.on('connect', (client) => (this.#isClosed ? destroy(client) : this.#pooled.add(client)));
+      pool.on('connect', (client) => {
+        client.on('error', () => {}); // the same of one that is lent: its queries fail
+        if (this.#isClosed) destroy(client);
+        else this.#pooled.add(client);
+      });
       pool.on('remove', (client) => this.#pooled.delete(client));
     }
   }
@@ -162,6 +169,31 @@ export class Connection {
     } finally {
       client.off('notice', onNotice);
       client.release(failure);
+    }
+  }
+
+  /**
+   * Several statements that take effect together, in turns with the same of other nodes. A node that stops in between
+   * holds up nobody for long: PostgreSQL ends its connection.
+   *
+   * @throws SyncError as `change` does, and what `task` throws
+   */
+  async inTurn<T>(turn: string, task: (ask: Ask) => Promise<T>): Promise<T> {
+    const client = await this.#readers.connect().catch((cause: unknown) => {
+      throw new SyncError('STORE_UNAVAILABLE', undefined, { cause });
+    });
+    const ask: Ask = (text, values) => rowsOf(client.query(text, values));
+    let failure: Error | undefined;
+    try {
+      await ask(`BEGIN; SET LOCAL idle_in_transaction_session_timeout = '${PAUSE}'; ${turn}`, []);
+      const result = await task(ask);
+      await ask('COMMIT', []);
+      return result;
+    } catch (error) {
+      failure = error instanceof Error ? error : new Error(String(error));
+      throw error;
+    } finally {
+      client.release(failure); // which ends the transaction with the connection
     }
   }
 

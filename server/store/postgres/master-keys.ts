@@ -1,30 +1,85 @@
+/** The master keys of all servers of a store: none works with others than the rest (060). */
 import { SyncError } from '../../errors.js';
 import type { KeyRing } from '../encryption/key-ring.js';
-import type { Connection } from './connection.js';
+import { type Ask, connected } from './connection.js';
+import { DEAD_AFTER } from './statements.js';
 
 const KEYS = 'SELECT id FROM master_key ORDER BY id';
-const HAS_DOCUMENTS = 'SELECT EXISTS (SELECT FROM update_row) AS there';
-const USE = 'INSERT INTO master_key (id) VALUES ($1::text) ON CONFLICT DO NOTHING';
+const HAS_VALUES = `
+SELECT EXISTS (SELECT FROM update_row) OR EXISTS (SELECT FROM history_row)
+    OR EXISTS (SELECT FROM kept WHERE kind NOT IN ('tombstone', 'plain')) AS there`;
+export const USE_KEY = 'INSERT INTO master_key (id) VALUES ($1::text) ON CONFLICT DO NOTHING';
+/** $1 is a node of this server, or 0; $2 is its address, whose earlier nodes are over. */
+const OTHERS = `
+SELECT address, keys FROM node
+ WHERE NOT fenced AND id <> $1::int8 AND address <> $2::text AND beat > now() - interval '${DEAD_AFTER}' ORDER BY id`;
 
-/** Rejects with a sentence that names cause and cure where the keys are not those of what is stored. */
-export async function checkMasterKeys(connection: Connection, ring: KeyRing | null): Promise<void> {
-  const used = (await connection.read({ text: KEYS, values: [] })).map(({ id }) => String(id));
+/** What another server that lives says of its keys. */
+export interface OtherNode {
+  readonly address: string;
+  /** The one that it wraps with first; empty where it encrypts nothing, `null` where it is too old to say. */
+  readonly keys: readonly string[] | null;
+}
+
+/** What this server tells the others: the key that it wraps with, and all that it has. */
+export const toldKeys = (ring: KeyRing | null, inUse = ring?.current.id): readonly string[] =>
+  ring === null || inUse === undefined ? [] : [inUse, ...ring.ids.filter((id) => id !== inUse)];
+
+export const othersOf = async (ask: Ask, node: number, address: string): Promise<readonly OtherNode[]> =>
+  (await ask(OTHERS, [node, address])) as OtherNode[];
+
+export const usedKeys = async (ask: Ask): Promise<readonly string[]> =>
+  (await ask(KEYS, [])).map(({ id }) => String(id));
+
+/**
+ * In turns with every other start and change of keys, so that no two of them pass each other by. Rejects with a
+ * sentence that names cause and cure where the keys are not those of what is stored, or of the servers that live.
+ */
+export async function checkMasterKeys(ask: Ask, ring: KeyRing | null, address: string): Promise<void> {
+  const [used, others] = [await usedKeys(ask), await othersOf(ask, 0, address)];
   if (ring === null) {
-    if (used.length === 0) return;
-    throw refused(`is encrypted (key ${used.join(', ')}): set ENCRYPTION_KEY or ENCRYPTION_KEY_FILE.`);
+    if (used.length > 0)
+      throw refused(`is encrypted (key ${used.join(', ')}): set ENCRYPTION_KEY or ENCRYPTION_KEY_FILE.`);
+    return;
   }
+  mustHave(ring, used);
+  const plain = others.find(({ keys }) => keys?.length === 0);
+  if (plain !== undefined)
+    throw unequal(plain, 'encrypts nothing, and this one has a key: start all with the same key, or none');
+  const { id } = ring.current;
+  const strange = others.find(({ keys }) => keys !== null && !keys.includes(id));
+  if (strange !== undefined)
+    throw unequal(strange, `does not have the key ${id}, the first one here: give all the same file of keys`);
+  if (used.length === 0 && (await ask(HAS_VALUES, []))[0]?.there === true)
+    throw refused(
+      'is not encrypted, and is not encrypted where it is: move it to a folder, start a server with the key there once, and move that to an empty database (docs/guides/SCALING.md).',
+    );
+  await ask(USE_KEY, [id]);
+}
+
+export function mustHave(ring: KeyRing, used: readonly string[]): void {
   const missing = used.filter((id) => !ring.has(id));
   if (missing.length > 0)
     throw refused(
       `is encrypted with the key ${missing.join(', ')}, which is not among those given (${ring.ids.join(', ')}).`,
     );
-  const [answer] = await connection.read({ text: HAS_DOCUMENTS, values: [] });
-  if (used.length === 0 && answer?.there === true)
-    throw refused(
-      'is not encrypted, and is not encrypted afterwards: start without a key, or with an empty one.',
-    );
-  await connection.read({ text: USE, values: [ring.current.id] });
+}
+
+/** For a command: which keys the servers of this store need. */
+export async function masterKeysAt(url: string): Promise<readonly string[]> {
+  const client = await connected({ url, timeout: 10_000 });
+  try {
+    return await usedKeys(async (text, values) => (await client.query(text, values)).rows);
+  } finally {
+    await client.end();
+  }
 }
 
 const refused = (what: string): SyncError =>
   new SyncError('STORE_UNAVAILABLE', `What is stored in the PostgreSQL of STORE ${what}`);
+
+export const unequal = ({ address }: OtherNode, why: string): SyncError =>
+  new SyncError(
+    'STORE_UNAVAILABLE',
+    `Another server of STORE${address === '' ? '' : `, at ${address},`} ${why}.`,
+  );

@@ -1,7 +1,10 @@
 /** This start of a server, as the others know it: its row, and the beat that says that it lives. */
 import { SyncError } from '../../errors.js';
+import type { KeyRing } from '../encryption/key-ring.js';
 import type { NodeState } from '../store.js';
 import type { Connection } from './connection.js';
+import { checkMasterKeys, toldKeys } from './master-keys.js';
+import { TAKE_TURN } from './schema.js';
 import { BEAT, NODES, START, STOP, SUCCESSOR } from './statements.js';
 
 const INTERVAL = 1_000;
@@ -14,6 +17,8 @@ export interface NodeOptions {
   readonly address: string;
   /** Of the software; empty where that does not matter. */
   readonly version: string;
+  /** Those of now; `null` where nothing is encrypted. */
+  readonly keys: () => KeyRing | null;
   /** From one beat to the next, in ms. */
   readonly interval?: number;
   /** What it tells of itself. */
@@ -32,12 +37,18 @@ export class StoreNode {
     this.#options = options;
   }
 
-  async start(connection: Connection): Promise<void> {
-    const [row] = await connection.read({
-      text: START,
-      values: [this.#options.address, this.#options.version],
+  get address(): string {
+    return this.#options.address;
+  }
+
+  /** In turns with those of other nodes, so that each sees what keys the ones before have. */
+  start(connection: Connection): Promise<void> {
+    const { address, version, keys } = this.#options;
+    return connection.inTurn(TAKE_TURN, async (ask) => {
+      await checkMasterKeys(ask, keys(), address);
+      const [row] = await ask(START, [address, version, toldKeys(keys())]);
+      this.id = Number(row?.id);
     });
-    this.id = Number(row?.id);
   }
 
   /**

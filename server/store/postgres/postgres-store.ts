@@ -20,7 +20,7 @@ import type {
 import { StoreCore } from '../store-core.js';
 import { type Retrying, tryUntil } from '../try-until.js';
 import { eraseNow, wipeAllOf } from './erasure.js';
-import { checkMasterKeys } from './master-keys.js';
+import { KeyChange } from './key-change.js';
 import { isMoved } from './moved.js';
 import { type Documents, Owned } from './owned.js';
 import type { Held, Plan, PostgresJob } from './plan.js';
@@ -63,6 +63,7 @@ export class PostgresStore implements Store {
   readonly #session: Session;
   readonly #writing: Writing;
   readonly #vaults: Vaults;
+  readonly #keyChange: KeyChange | null;
   readonly #stop = new AbortController();
   #loads = 0;
   #notes: Promise<unknown> = Promise.resolve();
@@ -93,8 +94,17 @@ export class PostgresStore implements Store {
       ...options,
       timeout: (options.patience ?? PATIENCE).timeout,
       tells: () => this.#owned.told,
+      ring: () => this.#vaults.ring,
       onLost: (cause) => this.#core.giveUp(cause),
     });
+    this.#keyChange =
+      this.#vaults instanceof CipherVaults
+        ? new KeyChange({
+            session: this.#session,
+            vaults: this.#vaults,
+            idle: () => this.#core.pending.allSettled(),
+          })
+        : null;
     this.revocations = new StoredRevocations(this.#session, options);
     this.#owned = new Owned(this.#session, this.#vaults);
     this.#writing = new Writing(this.#session, this.#owned);
@@ -103,7 +113,7 @@ export class PostgresStore implements Store {
   /** Rejects with a sentence that names cause and cure. */
   static async open(options: PostgresStoreOptions): Promise<PostgresStore> {
     const store = new PostgresStore(options);
-    await store.#session.begin((connection) => checkMasterKeys(connection, store.#vaults.ring));
+    await store.#session.begin();
     store.#look();
     return store;
   }
@@ -234,6 +244,10 @@ export class PostgresStore implements Store {
       .catch((cause) => Promise.reject(notSaved(cause)));
     this.#core.pending.add(user, erased);
     return erased;
+  }
+
+  async changeKeys(ring: KeyRing): Promise<void> {
+    await this.#keyChange?.change(ring);
   }
 
   async note(name: string): Promise<Uint8Array | null> {

@@ -64,6 +64,8 @@ const STEPS: readonly string[] = [
                    ADD COLUMN IF NOT EXISTS users bigint NOT NULL DEFAULT 0,
                    ADD COLUMN IF NOT EXISTS taken bigint NOT NULL DEFAULT 0;
   `,
+  // The master keys that the node has, the one that it wraps with first; none where it encrypts nothing. Null: one of before.
+  'ALTER TABLE node ADD COLUMN IF NOT EXISTS keys text[]',
 ];
 
 /** That of the tables that this server makes. */
@@ -71,6 +73,8 @@ export const SCHEMA_VERSION = STEPS.length;
 
 /** Any number that others are unlikely to use: nodes that start at once take turns. */
 const LOCK = 7_265_318_264;
+/** Until the end of the transaction. */
+export const TAKE_TURN = `SELECT pg_advisory_xact_lock(${LOCK})`;
 /** How long a step may take, and the others wait for it, in ms. */
 const PATIENCE = 3_600_000;
 
@@ -79,7 +83,7 @@ export async function migrate(client: ClientBase): Promise<void> {
   await client.query('BEGIN');
   try {
     await client.query('SET LOCAL lock_timeout = 0');
-    await client.query(patient(`SELECT pg_advisory_xact_lock(${LOCK})`));
+    await client.query(patient(TAKE_TURN));
     await client.query('CREATE TABLE IF NOT EXISTS schema_version (version int NOT NULL)');
     const { rows } = await client.query<{ version: number }>('SELECT version FROM schema_version');
     const version = rows[0]?.version ?? 0;

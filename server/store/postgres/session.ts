@@ -1,5 +1,6 @@
 /** The connections of a store and the row of its node, from one failure to the next. */
 import { SyncError } from '../../errors.js';
+import type { KeyRing } from '../encryption/key-ring.js';
 import { Connection } from './connection.js';
 import { wipeLeftovers } from './erasure.js';
 import { mustNotBeMoved } from './moves.js';
@@ -12,6 +13,8 @@ export interface SessionOptions {
   readonly address?: string;
   /** Of the software, for the operator. */
   readonly version?: string;
+  /** The master keys of now; `null` where nothing is encrypted. */
+  readonly ring: () => KeyRing | null;
   /** From one beat of the node to the next, in ms. */
   readonly beat?: number;
   /** How long PostgreSQL may take, in ms. */
@@ -36,6 +39,7 @@ export class Session {
       address: options.address ?? '',
       version: options.version ?? '',
       tells: options.tells,
+      keys: options.ring,
       ...(options.beat !== undefined && { interval: options.beat }),
       onFenced: () => options.onLost(new Error('this server counts as one that is gone')),
     });
@@ -47,12 +51,11 @@ export class Session {
     return this.#connection;
   }
 
-  /** @param check rejects where this server can't work with what is stored */
-  begin(check: (connection: Connection) => Promise<void>): Promise<void> {
+  /** Rejects with a sentence where this server can't work with what is stored. */
+  begin(): Promise<void> {
     return this.#connect(async (connection) => {
       await migrate(connection.writer);
       await mustNotBeMoved(connection);
-      await check(connection);
       await this.node.start(connection);
     });
   }

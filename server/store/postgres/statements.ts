@@ -100,13 +100,14 @@ SELECT user_id FROM document WHERE (version > 0 OR revision > 0) AND ($1::text I
 
 /**
  * The document gets another number, so that nothing of the old one can be reached, whoever writes what; its rows are
- * deleted later.
+ * deleted later, the key that opens them at once.
  */
 export const ERASE = `
 WITH d AS (UPDATE document d SET doc = DEFAULT, version = version + 1, first = 0, last = -1, revision = revision + 1,
                   history_from = revision + 1, memory = NULL, epoch = NULL
             WHERE doc = $2::int8 AND claim = $3::int8 AND ${ALIVE} RETURNING doc),
-e AS (INSERT INTO erasing (doc, user_id) SELECT $2::int8, $5::text FROM d)
+e AS (INSERT INTO erasing (doc, user_id) SELECT $2::int8, $5::text FROM d),
+k AS (DELETE FROM kept r USING d WHERE r.doc = $2::int8 AND r.kind = 'key')
 INSERT INTO kept (doc, kind, name, value) SELECT doc, 'tombstone', ''::bytea, $4::bytea FROM d RETURNING doc`;
 
 const ERASED_AT_ONCE = 5_000;
@@ -131,7 +132,7 @@ export const NOTE = 'SELECT value FROM note WHERE name = $1::text';
 export const START = `
 WITH before AS (UPDATE node SET fenced = true WHERE address = $1::text AND NOT fenced),
 old AS (DELETE FROM node WHERE fenced AND beat < now() - interval '1 day')
-INSERT INTO node (address, version) VALUES ($1::text, $2::text) RETURNING id`;
+INSERT INTO node (address, version, keys) VALUES ($1::text, $2::text, $3::text[]) RETURNING id`;
 /** Another start at this address that lives, and came after this one. */
 export const SUCCESSOR = `
 SELECT id FROM node WHERE address = $1::text AND id > $2::int8 AND NOT fenced AND beat > now() - interval '${DEAD_AFTER}'`;

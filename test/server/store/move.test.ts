@@ -211,6 +211,26 @@ describe.skipIf(postgresUrl() === '')('telemed-sync move', () => {
     );
   });
 
+  test('[P7] a plain PostgreSQL becomes an encrypted one by way of a folder', async () => {
+    const data = await wardFolder();
+    await moved(data, postgres.schema.url);
+    const keys = KeyRing.parse(newKey());
+    await expect(postgres.open({ keys })).rejects.toThrow(/not encrypted where it is: move it to a folder/);
+    const [back, other] = [join(folder, 'back'), await fresh()];
+    await moved(postgres.schema.url, back);
+    await (await LevelStore.open({ folder: back, keys })).close();
+    await moved(back, other.schema.url);
+    await expect(other.open()).rejects.toThrow(/is encrypted \(key/);
+    const store = await other.open({ keys });
+    expect(notesOf(await store.load(user('bert')))).toEqual({ n1: { text: 'of bert' } });
+    store.forget(user('bert'));
+    await store.close();
+    const { rows } = await other.schema.query(
+      'SELECT data AS value FROM update_row UNION ALL SELECT value FROM kept',
+    );
+    expect(rows.filter(({ value }) => value.includes('of bert'))).toEqual([]);
+  });
+
   test('[P1] what is moved half is served by nobody, and not moved on', async () => {
     const data = await wardFolder();
     await moved(data, postgres.schema.url);

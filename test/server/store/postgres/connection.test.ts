@@ -4,6 +4,7 @@ import { Connection } from '../../../../server/store/postgres/connection.js';
 import { PostgresStore } from '../../../../server/store/postgres/postgres-store.js';
 import { freePort } from '../../../support/free-port.js';
 import { PostgresSchema, postgresUrl } from '../../../support/postgres.js';
+import { PATIENCE } from '../../../support/wait.js';
 
 const refusalOf = (url: string): Promise<unknown> =>
   PostgresStore.open({ url }).catch((error: unknown) => error);
@@ -50,6 +51,29 @@ describe.skipIf(postgresUrl() === '')('a PostgreSQL that is there', () => {
       expect(await connection.read(asked)).toEqual(pinned);
       expect(await connection.change(asked)).toEqual(pinned);
       expect(await connection.beat(asked)).toEqual(pinned);
+    } finally {
+      await connection.close();
+    }
+  });
+
+  it('[P3] that ends connections fails what runs over them, and nothing else', async () => {
+    const schema = await PostgresSchema.create();
+    let losses = 0;
+    const connection = await Connection.open({ url: schema.url, timeout: 5_000 }, () => losses++);
+    try {
+      const slow = { text: 'SELECT pg_sleep(60)', values: [] };
+      const running = [
+        connection.read(slow),
+        connection.change(slow),
+        connection.inTurn('SELECT 1', (ask) => ask(slow.text, [])),
+      ].map((each) => expect(each).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' }));
+      const asleep = `SELECT pid FROM pg_stat_activity WHERE application_name = $1 AND wait_event = 'PgSleep'`;
+      await expect
+        .poll(async () => (await schema.query(asleep, [schema.name])).rowCount, { timeout: PATIENCE })
+        .toBe(3);
+      await schema.cutConnections();
+      await Promise.all(running);
+      await expect.poll(() => losses).toBeGreaterThan(0);
     } finally {
       await connection.close();
     }
