@@ -9,13 +9,17 @@ export function followCommits(store: Store, metrics: Metrics, backlog: Backlog):
   const commit: Store['commit'] = (user, change) => {
     const began = performance.now();
     const committed = store.commit(user, change);
-    backlog.add(change, committed);
+    const settled = backlog.add(change);
     committed.then(
       () => {
+        settled();
         metrics.commits.add('saved');
         metrics.commitTime.observe((performance.now() - began) / 1_000);
       },
-      () => metrics.commits.add('failed'),
+      () => {
+        settled();
+        metrics.commits.add('failed');
+      },
     );
     return committed;
   };

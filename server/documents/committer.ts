@@ -55,7 +55,7 @@ export class Committer {
     const { history, devices, subscribers, size } = this.#parts;
     if (this.#failure !== null) throw this.#failure;
     if (update === null) {
-      if (memory !== undefined) this.#store({ update, memory });
+      if (memory !== undefined) this.#store({ update, revision: history.revision, memory });
       return [];
     }
     const now = this.#options.now();
@@ -66,9 +66,9 @@ export class Committer {
     const change = durableChange(origin, history.revision, written, entries);
     // A connection that joins from here on gets this change in its first sync; it must not come before that (N2, L1).
     const audience = [...subscribers.all];
-    const encoded = [...overruled, ...entries].map(encodeEntry);
-    const parts = { update, memory, history: encoded, devices: devices.take(now, 'due') };
-    this.#store(parts, () => {
+    const encoded = (overruled.length === 0 ? entries : [...overruled, ...entries]).map(encodeEntry);
+    const { revision } = history;
+    this.#store({ update, revision, memory, history: encoded, devices: devices.take(now, 'due') }, () => {
       this.#options.onSaved?.(this.#parts.user, change);
       subscribers.deliver(change, audience);
     });
@@ -84,12 +84,11 @@ export class Committer {
     if (!takesWork(this.#options.store.state)) return;
     if (which === 'urgent' && !devices.hasUrgent) return;
     const taken = devices.take(this.#options.now(), which === 'all' ? 'all' : 'due');
-    if (taken !== undefined) this.#store({ update: null, devices: taken });
+    if (taken !== undefined) this.#store({ update: null, revision: history.revision, devices: taken });
   }
 
-  #store(parts: Omit<Commit, 'revision'>, done?: () => void): void {
-    const { user, history } = this.#parts;
-    this.follow(this.#options.store.commit(user, { ...parts, revision: history.revision }), done);
+  #store(commit: Commit, done?: () => void): void {
+    this.follow(this.#options.store.commit(this.#parts.user, commit), done);
   }
 
   /** Counts what was handed to the store as a commit: `done` is called when it is durable. */

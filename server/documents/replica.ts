@@ -82,7 +82,7 @@ export class UnionFailed extends Error {}
 
 /** Yjs tells of six events for each transaction, whoever listens. */
 class QuietDoc extends Y.Doc {
-  override emit(...[name, args]: Parameters<Y.Doc['emit']>): void {
+  override emit(name: Parameters<Y.Doc['emit']>[0], args: Parameters<Y.Doc['emit']>[1]): void {
     if (this._observers.has(name)) super.emit(name, args);
   }
 }
@@ -360,7 +360,7 @@ export class Replica {
     this.#touched = new Map();
     this.#lost = [];
     return {
-      update: joined([...(incoming === null ? [] : [incoming]), ...made]),
+      update: made.length === 0 ? incoming : joined(incoming === null ? made : [incoming, ...made]),
       incoming,
       made: joined(made),
       records,

@@ -13,6 +13,7 @@ import type { Deletion } from './store.js';
 const STRING = 0;
 const UINT32 = 1;
 const MAX_CLOCK = 0xffffffff;
+const CLOCK_BYTES = 4;
 
 type KeyPart = string | number;
 
@@ -52,7 +53,7 @@ export const STATE_VECTORS: KeyRange = { gte: encodeKey(['v1_sv']), lt: encodeKe
 
 export function clockOf(updateKey: Uint8Array): number {
   return Buffer.from(updateKey.buffer, updateKey.byteOffset, updateKey.byteLength).readUInt32BE(
-    updateKey.length - 4,
+    updateKey.length - CLOCK_BYTES,
   );
 }
 
@@ -106,6 +107,29 @@ export function historyKey(user: string, revision: number): Buffer {
   key.set(prefix);
   key.writeUIntBE(revision, prefix.length, REVISION_BYTES);
   return key;
+}
+
+/** The keys of what each change of a user brings: they begin alike, and to write that anew costs most of a key. */
+export class UserKeys {
+  readonly #update: Buffer;
+  readonly #history: Buffer;
+
+  constructor(user: string) {
+    this.#update = updateKey(user, 0);
+    this.#history = historyKey(user, 0);
+  }
+
+  update(clock: number): Buffer {
+    const key = Buffer.from(this.#update);
+    key.writeUInt32BE(clock, key.length - CLOCK_BYTES);
+    return key;
+  }
+
+  history(revision: number): Buffer {
+    const key = Buffer.from(this.#history);
+    key.writeUIntBE(revision, key.length - REVISION_BYTES, REVISION_BYTES);
+    return key;
+  }
 }
 
 export const historyRange = (user: string): KeyRange => ownRange('history', user);
@@ -254,7 +278,8 @@ const ROW_VERSION = 2;
 /** From before there was a history. */
 const ROW_WITHOUT_HISTORY = 1;
 
-export function encodeRow(user: string, row: Row): Buffer {
+/** @param key that of the row, where it is at hand */
+export function encodeRow(user: string, row: Row, key: Buffer = rowKey(user)): Buffer {
   const memory = row.memory === null ? 0 : row.memory + 1;
   const updates = row.last - row.first + 1;
   const numbers = [row.first, updates, row.revision, memory, row.historyFrom];
@@ -262,7 +287,7 @@ export function encodeRow(user: string, row: Row): Buffer {
   const bytes = encoded((encoder) => {
     for (const number of all) encoding.writeVarUint(encoder, number);
   });
-  return seal(bytes, rowKey(user));
+  return seal(bytes, key);
 }
 
 /** `undefined` when the checksum is wrong or the version is not known. */

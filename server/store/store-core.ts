@@ -83,10 +83,10 @@ export class StoreCore<J extends ChangeJob> {
     this.mustStill(generation);
   }
 
-  /** Resolves when it is durable. What is handed over first is written first. */
+  /** Resolves when it is durable. What is handed over first is written first; the job is the core's from then on. */
   add(job: Omit<J, 'resolve' | 'reject'>): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#writer.add({ ...job, resolve, reject } as J);
+      this.#writer.add(Object.assign(job, { resolve, reject }) as J);
     });
   }
 

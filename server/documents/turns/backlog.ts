@@ -21,15 +21,14 @@ export class Backlog {
     return this.#bytes >= this.#max;
   }
 
-  /** A change was handed to the store. */
-  add(commit: Commit, done: Promise<void>): void {
+  /** A change was handed to the store; what this returns is to be called once it is durable, or has failed. */
+  add(commit: Commit): () => void {
     const size = sizeOf(commit);
     this.#bytes += size;
-    const settled = (): void => {
+    return () => {
       this.#bytes -= size;
       if (!this.isFull) for (const task of this.#waiting.splice(0)) task();
     };
-    done.then(settled, settled);
   }
 
   /** Runs `task` when there is room again. */

@@ -63,7 +63,8 @@ export class Line {
   readonly #rate: TurnRate;
   readonly #first: (() => void)[] = [];
   readonly #arrived: Arrival[] = [];
-  readonly #held = new Set<Sender>();
+  /** Made when it is needed, as most lines end without one. */
+  #held: Set<Sender> | null = null;
   #unsaved = 0;
   /** It waits for its turn, or is working. */
   #isQueued = false;
@@ -90,7 +91,8 @@ export class Line {
     const { sender, bytes } = arrival;
     this.#arrived.push(arrival);
     this.#count(bytes + MESSAGE_OVERHEAD);
-    if (sender !== null && this.#isFull && !this.#held.has(sender)) {
+    if (sender !== null && this.#isFull && !this.#held?.has(sender)) {
+      this.#held ??= new Set();
       this.#held.add(sender);
       sender.hold();
     }
@@ -144,9 +146,9 @@ export class Line {
    * meanwhile.
    */
   release(): void {
-    for (const sender of this.#held) {
+    for (const sender of this.#held ?? []) {
       if (!this.#hasRoom || (this.#hasLetGo && this.isWaiting)) break;
-      this.#held.delete(sender);
+      this.#held?.delete(sender);
       this.#hasLetGo = true;
       this.#turns.renewSoon(this);
       sender.release();
@@ -227,7 +229,7 @@ export class Line {
   /** It is forgotten when nothing is left of it, not even of what it has used up of its slice. */
   #rest(): void {
     if (this.#isQueued || this.#isBlocked || this.#wasServed || this.isWaiting) return;
-    if (this.#unsaved > 0 || this.#held.size > 0) return;
+    if (this.#unsaved > 0 || (this.#held?.size ?? 0) > 0) return;
     this.#turns.forget(this.#user, this);
   }
 }

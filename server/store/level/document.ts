@@ -209,14 +209,15 @@ function adoptionOf(
   if (raw.stateVector === undefined && first !== undefined) {
     operations.push(putStateVector(raw.vault, raw.user, row.first, Y.encodeStateVectorFromUpdate(first)));
   }
-  return [
-    ...operations,
-    ...historyRemoval(raw.user, old ?? format.EMPTY_ROW, row),
-    put(format.rowKey(raw.user), format.encodeRow(raw.user, row)),
-  ];
+  return [...operations, ...historyRemoval(raw.user, old ?? format.EMPTY_ROW, row), putRow(raw.user, row)];
 }
 
 /** y-leveldb lists a document by it; it reads the bytes where they are not encrypted. */
+export function putRow(user: string, row: format.Row): Operation {
+  const key = format.rowKey(user);
+  return put(key, format.encodeRow(user, row, key));
+}
+
 export function putStateVector(
   vault: Vault,
   user: string,

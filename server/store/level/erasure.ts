@@ -2,6 +2,7 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as format from '../format.js';
 import { type Database, del, type Operation, put, readFailure, writeDurably } from './database.js';
+import { putRow } from './document.js';
 import { RESTORE, RESTORE_LOCK } from './folder.js';
 
 /**
@@ -24,7 +25,7 @@ export async function erasureOf(
     const key = format.tombstoneKey(user);
     return [
       ...(await deletionsIn(db, format.erasedRanges(user))),
-      put(format.rowKey(user), format.encodeRow(user, row)),
+      putRow(user, row),
       put(key, format.seal(tombstone, key)),
       put(format.erasingKey(user), Buffer.of()),
     ];

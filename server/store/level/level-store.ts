@@ -3,6 +3,7 @@ import { notSaved, SyncError } from '../../errors.js';
 import { DISK_PATIENCE, DiskWatch, HANGS } from '../disk-watch.js';
 import type { KeyRing } from '../encryption/key-ring.js';
 import type { Vaults } from '../encryption/vault.js';
+import { UserKeys } from '../format.js';
 import { GroupReader } from '../group-reader.js';
 import type {
   Commit,
@@ -293,7 +294,7 @@ export class LevelStore implements Store {
     if (operations.length > 0) await this.add(user, vault, { operations, row }).catch(cantRead);
     this.core.mustStill(generation);
     // Changes need the row, so where it was not known none can have been made since.
-    if (!known) this.held.set(user, { row, vault });
+    if (!known) this.held.set(user, { row, vault, keys: new UserKeys(user) });
     return document.stored;
   }
 
@@ -315,10 +316,10 @@ export class LevelStore implements Store {
     if (this.state === 'closed') return Promise.reject(new SyncError('STORE_UNAVAILABLE'));
     try {
       const held = this.heldToChange(user);
-      const { vault } = held;
+      const { vault, keys } = held;
       const planned = withKey(user, held, plan(held));
       this.rests.drop(user);
-      if (planned.row !== null) this.held.set(user, { row: planned.row, vault });
+      if (planned.row !== null) this.held.set(user, { row: planned.row, vault, keys });
       this.reads.forget(user);
       return this.add(user, vault, planned);
     } catch (cause) {
@@ -333,8 +334,12 @@ export class LevelStore implements Store {
     return held;
   }
 
+  /** Not spread: this runs for each change, and that costs more than all the rest. */
   private add(user: UserId, vault: Held['vault'], plan: Plan): Promise<void> {
-    return this.follow(this.core.addChange({ ...plan, user, vault, size: sizeOf(plan) }));
+    const { operations, row, memory, devices } = plan;
+    return this.follow(
+      this.core.addChange({ operations, row, memory, devices, user, vault, size: sizeOf(plan) }),
+    );
   }
 
   /** It may be there after all when the disk has answered: as after a failed sync, a load tells. */

@@ -8,7 +8,7 @@ import { numbered } from '../history-range.js';
 import { afterCommit, afterPruning, afterSnapshot, isSameRow } from '../row-changes.js';
 import type { Commit, Deletion, RestRow, Snapshot } from '../store.js';
 import { del, type Operation, put } from './database.js';
-import { putStateVector } from './document.js';
+import { putRow, putStateVector } from './document.js';
 import { historyRemoval } from './history.js';
 import { putRest } from './rest.js';
 import { putView } from './view.js';
@@ -32,6 +32,7 @@ export interface Held {
   /** As it will be after everything that was handed over. */
   readonly row: format.Row;
   readonly vault: Vault;
+  readonly keys: format.UserKeys;
 }
 
 /** About what a job takes in a batch beside its values. */
@@ -44,16 +45,15 @@ export function withKey(user: UserId, { vault }: Held, plan: Plan): Plan {
   return { ...plan, operations: [put(format.wrappedKey(user), wrapped), ...plan.operations] };
 }
 
-export function planCommit(user: UserId, { row, vault }: Held, commit: Commit): Plan {
+export function planCommit(user: UserId, held: Held, commit: Commit): Plan {
+  const { row, vault, keys } = held;
   const { update, history = [], devices } = commit;
   const after = afterCommit(row, commit);
-  const operations = [
-    ...(update === null ? [] : updateOperations(user, { row, vault }, update)),
-    ...historyRemoval(user, row, after),
-    ...numbered(history, after.revision, after.historyFrom).map(({ revision, entry }) =>
-      putSealed(vault, format.historyKey(user, revision), entry),
-    ),
-  ];
+  const operations = update === null ? [] : updateOperations(user, held, update);
+  for (const removal of historyRemoval(user, row, after)) operations.push(removal);
+  for (const { revision, entry } of numbered(history, after.revision, after.historyFrom)) {
+    operations.push(putSealed(vault, keys.history(revision), entry));
+  }
   return {
     operations,
     row: isSameRow(row, after) ? null : after,
@@ -62,15 +62,16 @@ export function planCommit(user: UserId, { row, vault }: Held, commit: Commit): 
   };
 }
 
-function updateOperations(user: UserId, { row, vault }: Held, update: Uint8Array): Operation[] {
-  const operation = putSealed(vault, format.updateKey(user, row.last + 1), update);
+function updateOperations(user: UserId, { row, vault, keys }: Held, update: Uint8Array): Operation[] {
+  const operation = putSealed(vault, keys.update(row.last + 1), update);
   if (row.last !== -1) return [operation];
   // y-leveldb lists a document by its state vector; compaction brings it up to date.
   return [operation, putStateVector(vault, user, 0, Y.encodeStateVectorFromUpdate(update))];
 }
 
-export function planCompaction(user: UserId, { row, vault }: Held, snapshot: Snapshot): Plan {
-  if (snapshot.replaces !== undefined) return planPartCompaction(user, { row, vault }, snapshot);
+export function planCompaction(user: UserId, held: Held, snapshot: Snapshot): Plan {
+  const { row, vault } = held;
+  if (snapshot.replaces !== undefined) return planPartCompaction(user, held, snapshot);
   const { epoch } = snapshot;
   const after = afterSnapshot(row, snapshot);
   const clock = after.last;
@@ -151,7 +152,8 @@ export function sizeOf({ operations, memory, devices }: Plan): number {
 
 /** In the order of the jobs. All jobs of a user in one batch have the same vault. */
 export function operationsOf(jobs: readonly WriteJob[]): Operation[] {
-  const operations = jobs.flatMap((job) => [...job.operations]);
+  const operations: Operation[] = [];
+  for (const job of jobs) for (const operation of job.operations) operations.push(operation);
   const rows = new Map<UserId, format.Row>();
   const memories = new Map<UserId, { vault: Vault; memory: Uint8Array }>();
   const devices = new Map<UserId, { vault: Vault; states: Map<DeviceKey, Uint8Array | null> }>();
@@ -162,7 +164,7 @@ export function operationsOf(jobs: readonly WriteJob[]): Operation[] {
     const before = devices.get(user)?.states ?? [];
     devices.set(user, { vault, states: new Map([...before, ...states]) });
   }
-  for (const [user, row] of rows) operations.push(put(format.rowKey(user), format.encodeRow(user, row)));
+  for (const [user, row] of rows) operations.push(putRow(user, row));
   for (const [user, { vault, memory }] of memories) {
     operations.push(putSealed(vault, format.memoryKey(user), memory));
   }

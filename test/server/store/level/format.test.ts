@@ -26,6 +26,17 @@ describe('the format of the database', () => {
     );
   });
 
+  it('[P1] [H5] the keys of a user that is loaded are the same', () => {
+    fc.assert(
+      fc.property(users, clocks, (user, number) => {
+        const keys = new format.UserKeys(user);
+        expect(keys.update(number)).toEqual(format.updateKey(user, number));
+        expect(keys.history(number + 1)).toEqual(format.historyKey(user, number + 1));
+        expect(keys.update(number)).toEqual(format.updateKey(user, number));
+      }),
+    );
+  });
+
   it('[P1] ranges are those of y-leveldb, and no key of our own lies in one', () => {
     const range = format.updateRange('anna');
     expect(range.gte).toEqual(keyEncoding.encode(['v1', 'anna', 'update', 0]));
