@@ -144,9 +144,9 @@ export function removeOthers(
   json: JsonObject,
   spare: (value: unknown) => boolean = () => false,
 ): void {
-  for (const [key, value] of [...map.entries()]) {
+  map.forEach((value, key) => {
     if (!Object.hasOwn(json, key) && value !== undefined && !spare(value)) map.delete(key);
-  }
+  });
 }
 
 /** Whether it is a text: an editor may be open on it, so it loses its words and stays (D2). */

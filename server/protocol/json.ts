@@ -134,20 +134,20 @@ export function checkMessage(value: unknown, user: UserId, limits: MessageLimits
   if (!parsed.success) throw new SyncError('INVALID_MESSAGE', whatIsWrong(parsed.error));
   const message = parsed.data;
   if ((message.userId ?? user) !== user) throw new SyncError('WRONG_USER');
-  const envelope = { ack: message.ack, sentAt: message.timestamp };
-  if (message.type === 'REQUEST_SYNC') return { type: message.type, ...envelope };
+  const { ack, timestamp: sentAt } = message;
+  if (message.type === 'REQUEST_SYNC') return { type: message.type, ack, sentAt };
   const oddNames: OddName[] = [];
   const collection = checkCollection(message.data.collection, oddNames);
   const madeAt = message.data.timestamp;
   if (message.type === 'DATA_DELETE') {
     const id = checkId(message.data.documentId, oddNames);
-    return { type: message.type, collection, id, madeAt, ...envelope };
+    return { type: message.type, collection, id, madeAt, ack, sentAt };
   }
   const { document: sent } = message.data;
   const id = checkId(sent.id, oddNames);
   checkFields(sent, limits.maxDepth, oddNames);
   const document = wellFormed(sent);
-  return { type: message.type, collection, id, document, sent, oddNames, madeAt, ...envelope };
+  return { type: message.type, collection, id, document, sent, oddNames, madeAt, ack, sentAt };
 }
 
 /**

@@ -150,7 +150,8 @@ const ceiling = (limit: number, least: number): number => limit + Math.max(limit
 export function growthOfRecord(current: JsonObject | null, incoming: JsonObject): Growth {
   const grown = { bytes: 0, structs: 0 };
   if (current === null) add(grown, OVERHEAD);
-  for (const [name, value] of Object.entries(incoming)) {
+  for (const name of Object.keys(incoming)) {
+    const value = incoming[name] as Json;
     const old = current !== null && Object.hasOwn(current, name) ? current[name] : undefined;
     if (old !== undefined && equalityDeep(old, value)) continue;
     addField(grown, name, value);

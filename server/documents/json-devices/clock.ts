@@ -22,8 +22,9 @@ export class DeviceClock {
 
   /** What is to be added to a time of the device; `null` while nothing reliable was heard. */
   get offset(): number | null {
-    if (this.#periods.length === 0) return null;
-    return Math.min(...this.#periods.map(({ least }) => least));
+    let offset: number | null = null;
+    for (const { least } of this.#periods) if (offset === null || least < offset) offset = least;
+    return offset;
   }
 
   /**

@@ -1,12 +1,12 @@
 /** The last writes of a device, by record. */
-import type { JsonObject } from '../../../shared/json.js';
+import type { Json, JsonObject } from '../../../shared/json.js';
 import { BoundedMap } from '../../bounded-map.js';
 
 interface Write {
   readonly sent: JsonObject | null;
 }
 
-/** In characters: what is kept for one connection of copies of what its device wrote. */
+/** About so many characters of JSON: what is kept for one connection of copies of what its device wrote. */
 const MAX_WRITTEN = 8 * 2 ** 20;
 /** So many records' last writes are remembered for a connection. */
 const MAX_WRITES = 1_000;
@@ -20,7 +20,23 @@ const sizes = new WeakMap<JsonObject, number>();
 
 function sizeOf({ sent }: Write): number {
   if (sent === null) return 0;
-  const known = sizes.get(sent) ?? JSON.stringify(sent).length;
-  sizes.set(sent, known);
-  return known;
+  const known = sizes.get(sent);
+  if (known !== undefined) return known;
+  const size = sizeOfJson(sent);
+  sizes.set(sent, size);
+  return size;
+}
+
+/** Of numbers and the like, and of what stands around each value, in characters. */
+const PLAIN = 8;
+const AROUND = 4;
+
+/** It is not written for that: this runs for each write. */
+function sizeOfJson(value: Json): number {
+  if (typeof value === 'string') return value.length + AROUND;
+  if (typeof value !== 'object' || value === null) return PLAIN + AROUND;
+  let size = AROUND;
+  if (Array.isArray(value)) for (const each of value) size += sizeOfJson(each);
+  else for (const key of Object.keys(value)) size += key.length + sizeOfJson(value[key] as Json);
+  return size;
 }

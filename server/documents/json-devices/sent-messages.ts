@@ -20,6 +20,8 @@ interface Message {
   readonly number: number;
   readonly revision: number;
   readonly what: RecordKey | 'everything';
+  /** Of that. */
+  readonly name: string;
   readonly sentAt: number;
   /** When its pong came. */
   arrivedAt: number | null;
@@ -75,7 +77,15 @@ export class SentMessages {
     this.#steps.add(now, revision);
     this.first ??= revision;
     this.newest = Math.max(this.newest, revision);
-    this.#recent.push({ number: this.count, revision, what, sentAt: now, arrivedAt: null });
+    this.#recent.push({
+      number: this.count,
+      revision,
+      // Not what it is a part of, such as a message with its text: this is kept for long.
+      what: what === 'everything' ? what : { collection: what.collection, id: what.id },
+      name: nameOf(what),
+      sentAt: now,
+      arrivedAt: null,
+    });
   }
 
   acknowledged(number: number, revision: number, now: number): void {
@@ -99,7 +109,7 @@ export class SentMessages {
   /** The app may have lost the last message with this record, or with all. */
   doubt(what: RecordKey | 'everything', now: number): void {
     const name = nameOf(what);
-    const message = this.#unreadAt(now).findLast((each) => nameOf(each.what) === name);
+    const message = this.#unreadAt(now).findLast((each) => each.name === name);
     if (message === undefined) return;
     this.#device.noteUnsure(what, this.from(now) ?? message.revision, now);
   }
@@ -125,8 +135,8 @@ export class SentMessages {
 
   /** Whether the app may not have read the last message with this record at that time. */
   isUnread(key: RecordKey, at: number): boolean {
-    const name = keyOf(key);
-    return this.#unreadAt(at).some(({ what }) => what === 'everything' || keyOf(what) === name);
+    const of = keyOf(key);
+    return this.#unreadAt(at).some(({ name }) => name === EVERYTHING || name === of);
   }
 
   /** What the app had read for certain at that time. */
@@ -155,10 +165,11 @@ export class SentMessages {
   /** What has been read is no longer in doubt. */
   settle(now: number): void {
     const read = this.read(now)?.number ?? 0;
+    if (read <= this.#settled) return;
     for (const { what, sentAt, arrivedAt } of this.#between(this.#settled, read)) {
       this.#device.noteSure(what, sentAt, (arrivedAt ?? now) + APP_LAG);
     }
-    this.#settled = Math.max(this.#settled, read);
+    this.#settled = read;
   }
 
   /** The connection ends: what has arrived will be read. */
@@ -195,4 +206,7 @@ export class SentMessages {
   }
 }
 
-const nameOf = (what: RecordKey | 'everything'): string => (what === 'everything' ? what : keyOf(what));
+/** No key of a record: that has a line break. */
+const EVERYTHING = 'everything';
+
+const nameOf = (what: RecordKey | typeof EVERYTHING): string => (what === EVERYTHING ? what : keyOf(what));

@@ -162,8 +162,9 @@ export class SocketView {
     // As long as the clock is not known, a queue can look like something new.
     const mayBeOld = !time.isCertain && now - this.#startedAt < FLUSH_TIME;
     const range = this.#range(message, at, mayBeOld ? this.#flushedFrom : null);
-    const bounds = { base: null, shown: null, ownUpTo: this.#ownUpTo, repeatedUpTo: NONE };
-    return { device, replay: false, ...time, range, own, ...bounds };
+    const { madeAt, isCertain } = time;
+    const [base, shown, ownUpTo, repeatedUpTo] = [null, null, this.#ownUpTo, NONE];
+    return { device, replay: false, madeAt, isCertain, range, base, shown, own, ownUpTo, repeatedUpTo };
   }
 
   #replayed(message: ChangeMessage, time: WriteTime, now: number): WriteContext {
@@ -224,8 +225,9 @@ export class SocketView {
   wrote(written: WrittenMessage, crossed: boolean, history: HistoryWindow, now: number): void {
     const { message, context, outcome } = written;
     const sent = message.type === 'DATA_UPDATE' ? message.document : null;
-    const common = { sent, madeAt: context.madeAt, revision: history.revision };
-    if (context.replay) this.#noteReplay(written, common, history);
+    const { madeAt } = context;
+    const { revision } = history;
+    if (context.replay) this.#noteReplay(written, { sent, madeAt, revision }, history);
     // What a queue sends has been put over what the full sync showed.
     const at = context.replay ? now : (context.madeAt ?? now);
     const built = this.#builtOn(written, { key: message, sent, at }, history);
@@ -234,14 +236,10 @@ export class SocketView {
     const since = Math.min(built, sync ?? built);
     const old = this.#own.get(keyOf(message))?.replaced ?? [];
     const replaced = outcome.revision === null || outcome.corrected ? old : [...old, outcome.revision];
-    const own = {
-      ...common,
-      since,
-      withBase: crossed || sync !== null,
-      replaced: replaced.filter((each) => each > since),
-      isShown: outcome.corrected,
-      isRepeat: false,
-    };
+    const later = replaced.filter((each) => each > since);
+    const withBase = crossed || sync !== null;
+    const isShown = outcome.corrected;
+    const own = { sent, madeAt, revision, since, withBase, replaced: later, isShown, isRepeat: false };
     this.#own.add(keyOf(message), { ...own, at: now, isReplay: context.replay, shownBy: null });
     this.device.noteWrite(message, own, outcome);
   }

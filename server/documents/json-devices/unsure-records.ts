@@ -76,8 +76,7 @@ export class UnsureRecords {
    * @param madeAt of the write in question; `null`: not known
    */
   since(key: RecordKey, madeAt: number | null): number {
-    const marks = [...this.#all, ...this.#of(keyOf(key))].filter((mark) => isOpenAt(mark, madeAt));
-    return Math.min(Number.POSITIVE_INFINITY, ...marks.map(({ since }) => since));
+    return Math.min(openSince(this.#all, madeAt), openSince(this.#of(keyOf(key)), madeAt));
   }
 
   /** The oldest revision of any of them that was not read before this time. */
@@ -111,6 +110,13 @@ const isOpen = ({ until }: Mark): boolean => until === null;
 
 const isOpenAt = ({ until }: Mark, time: number | null): boolean =>
   time === null || until === null || time < until;
+
+/** The oldest revision of those that are open then. */
+function openSince(marks: readonly Mark[], time: number | null): number {
+  let oldest = Number.POSITIVE_INFINITY;
+  for (const mark of marks) if (isOpenAt(mark, time)) oldest = Math.min(oldest, mark.since);
+  return oldest;
+}
 
 /** The last one ends by a message that was sent later: what came before, or was in doubt itself, settles nothing. */
 function closed(marks: readonly Mark[], sentAt: number, until: number): readonly Mark[] {

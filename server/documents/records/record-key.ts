@@ -6,8 +6,15 @@ export interface RecordKey {
   readonly id: RecordId;
 }
 
+/** What it was asked for last: one message is about one record, whose key many want to know. */
+let last = { collection: '', id: '', key: '\n' };
+
 /** The same text for the same record; neither name can have a line break (D6). */
-export const keyOf = ({ collection, id }: RecordKey): string => `${collection}\n${id}`;
+export function keyOf({ collection, id }: RecordKey): string {
+  if (id !== last.id || collection !== last.collection)
+    last = { collection, id, key: `${collection}\n${id}` };
+  return last.key;
+}
 
 export const collectionOf = (key: string): CollectionName =>
   key.slice(0, key.indexOf('\n')) as CollectionName;

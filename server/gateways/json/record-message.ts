@@ -26,9 +26,13 @@ export function recordMessage(
   now: number,
 ): RecordMessage {
   const { collection, id } = change;
-  const text = texts.get(change) ?? Buffer.from(textOf(change, fromDevice, now));
-  texts.set(change, text);
-  return { collection, id, text, ...shown };
+  const { revision, since, answers } = shown;
+  let text = texts.get(change);
+  if (text === undefined) {
+    text = Buffer.from(textOf(change, fromDevice, now));
+    texts.set(change, text);
+  }
+  return { collection, id, text, revision, since, answers };
 }
 
 function textOf({ collection, id, record }: RecordChange, fromDevice: DeviceId, now: number): string {

@@ -31,6 +31,7 @@ import { prepareDatabase } from './opening.js';
 import type { LevelStoreOptions } from './options.js';
 import {
   type Held,
+  jobOf,
   operationsOf,
   type Plan,
   planCommit,
@@ -39,7 +40,6 @@ import {
   planPruning,
   planRest,
   probe,
-  sizeOf,
   type WriteJob,
   withKey,
 } from './plan.js';
@@ -334,12 +334,8 @@ export class LevelStore implements Store {
     return held;
   }
 
-  /** Not spread: this runs for each change, and that costs more than all the rest. */
   private add(user: UserId, vault: Held['vault'], plan: Plan): Promise<void> {
-    const { operations, row, memory, devices } = plan;
-    return this.follow(
-      this.core.addChange({ operations, row, memory, devices, user, vault, size: sizeOf(plan) }),
-    );
+    return this.follow(this.core.addChange(jobOf(plan, user, vault)));
   }
 
   /** It may be there after all when the disk has answered: as after a failed sync, a load tells. */
@@ -351,10 +347,8 @@ export class LevelStore implements Store {
   /** What belongs to no user that is loaded, in the order of the other changes. */
   private writeAlone(operations: Operation[]): Promise<void> {
     if (!this.core.takesWork) return Promise.reject(new SyncError('STORE_UNAVAILABLE'));
-    const plan = { operations, row: null };
-    return this.follow(
-      this.core.add({ ...plan, user: '' as UserId, vault: this.vaults.none, size: sizeOf(plan) }),
-    );
+    const job = jobOf({ operations, row: null }, '' as UserId, this.vaults.none);
+    return this.follow(this.core.add(job));
   }
 
   private writeNow(operations: Operation[]): Promise<void> {

@@ -143,7 +143,13 @@ function copied<T extends null | undefined>(bytes: Uint8Array | T): Uint8Array |
 const putSealed = (vault: Vault, key: Uint8Array, value: Uint8Array): Operation =>
   put(key, vault.seal(value, key));
 
-export function sizeOf({ operations, memory, devices }: Plan): number {
+/** Not spread: this runs for each change, and that costs more than all the rest. */
+export function jobOf(plan: Plan, user: UserId, vault: Vault): Omit<WriteJob, keyof Job> & Pick<Job, 'size'> {
+  const { operations, row, memory, devices } = plan;
+  return { operations, row, memory, devices, user, vault, size: sizeOf(plan) };
+}
+
+function sizeOf({ operations, memory, devices }: Plan): number {
   let size = (memory?.length ?? 0) + OVERHEAD * operations.length;
   for (const operation of operations) if (operation.type === 'put') size += operation.value.length;
   for (const state of devices?.values() ?? []) size += OVERHEAD + (state?.length ?? 0);
