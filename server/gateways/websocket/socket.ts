@@ -2,6 +2,7 @@
 import type { Socket as Stream } from 'node:net';
 import type { WebSocket } from 'ws';
 import { SyncError } from '../../errors.js';
+import { MAX_JOINED, messageFrame, pingFrame } from './frames.js';
 
 /** A close reason may have 123 bytes (RFC 6455). */
 const MAX_REASON = 123;
@@ -117,8 +118,9 @@ export class Socket {
     }
   }
 
+  /** @param payload of one byte a letter, at most 125 of them */
   ping(payload: string): void {
-    if (this.#ws.readyState === this.#ws.OPEN) this.#ws.ping(payload);
+    if (this.#ws.readyState === this.#ws.OPEN) this.#stream.write(pingFrame(payload));
   }
 
   /** The peer was heard of. */
@@ -229,7 +231,10 @@ export class Socket {
       if (this.waiting <= this.#options.bufferPause) this.release('reader');
     };
     // Most messages are small and need none of this.
-    this.#ws.send(message, binary ? BINARY : TEXT, mayWait || sent ? left : undefined);
+    const done = mayWait || sent ? left : undefined;
+    if (typeof message === 'string' || message.length > MAX_JOINED)
+      this.#ws.send(message, binary ? BINARY : TEXT, done);
+    else this.#stream.write(messageFrame(message, binary), done);
     if (mayWait && this.waiting > this.#options.bufferPause) this.hold('reader');
   }
 }

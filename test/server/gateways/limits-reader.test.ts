@@ -35,10 +35,6 @@ class FakeSocket extends EventEmitter {
     done?.();
   }
 
-  ping(): void {
-    this.pings++;
-  }
-
   pause(): void {
     this.isPaused = true;
   }
@@ -59,11 +55,25 @@ class FakeSocket extends EventEmitter {
 
 class FakeStream extends EventEmitter {
   bytesRead = 0;
+  readonly #ws: FakeSocket;
+
+  constructor(ws: FakeSocket) {
+    super();
+    this.#ws = ws;
+  }
+
+  write(frame: Buffer, done?: () => void): void {
+    if (frame[0] === PING) this.#ws.pings++;
+    else this.#ws.send(frame.subarray(frame[1] === 126 ? 4 : 2), {}, done);
+  }
 }
+
+/** First byte of a ping. */
+const PING = 0x89;
 
 function line(bufferPause = 100, bufferClose = 1_000, pingInterval = 30_000) {
   const ws = new FakeSocket();
-  const stream = new FakeStream();
+  const stream = new FakeStream(ws);
   const options = { bufferPause, bufferClose, pingInterval };
   const socket = new Socket(ws as unknown as WebSocket, stream as unknown as Stream, options);
   const send = (size: number) => socket.send([new Uint8Array(size)]);
