@@ -23,4 +23,4 @@ VOLUME /data
 EXPOSE 3001
 HEALTHCHECK --interval=30s --timeout=5s --start-period=15s CMD ["node", "packages/server/dist/server/cli/main.cjs", "health"]
 # AUTH is not set on purpose: the server refuses to start until its administrator has chosen.
-CMD ["node", "--max-semi-space-size=32", "packages/server/dist/server/main.js"]
+CMD ["node", "--max-semi-space-size=16", "packages/server/dist/server/main.js"]

@@ -15,7 +15,7 @@ module.exports = {
     {
       name: 'telemed-sync',
       script: places.find(existsSync) ?? places[0],
-      node_args: '--max-semi-space-size=32',
+      node_args: '--max-semi-space-size=16',
       // One process owns the database. In cluster mode, or with more instances, each further one is refused.
       exec_mode: 'fork',
       instances: 1,

@@ -15,7 +15,7 @@ export const durableServer =
   ): Program =>
   (core) => ({
     name: 'durable server',
-    args: [...nodeOptions, '--max-semi-space-size=32', 'packages/server/dist/server/main.js'],
+    args: [...nodeOptions, '--max-semi-space-size=16', 'packages/server/dist/server/main.js'],
     env: { DATA_DIR: folder, AUTH: 'none', LOG_LEVEL: 'warn', SHUTDOWN_TIMEOUT: '9s', ...env },
     core,
   });

@@ -63,7 +63,7 @@ export class Arena {
   }
 
   static async open(options: Readonly<Record<string, string>> = {}): Promise<Arena> {
-    const watch = ['--expose-gc', '--max-semi-space-size=32', '--import', './test/hostile/watch.mjs'];
+    const watch = ['--expose-gc', '--max-semi-space-size=16', '--import', './test/hostile/watch.mjs'];
     const [server, beside] = [
       await ServerProcess.start({ LOG_LEVEL: 'info', ...options }, { nodeOptions: watch }),
       await ServerProcess.start({ LOG_LEVEL: 'info', ...options }, { nodeOptions: watch }),
