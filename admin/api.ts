@@ -24,6 +24,8 @@ export interface Now {
   readonly checked: Counts;
   readonly warnings: readonly { readonly code: string; readonly message: string }[];
   readonly lastBackup: number | null;
+  /** When the database was made of a backup; `null` where it was not. */
+  readonly restoredAt: number | null;
   readonly damaged: readonly { readonly user: string; readonly reason: string; readonly at: number }[];
 }
 
@@ -76,13 +78,27 @@ export interface Visit extends Omit<Device, 'device'> {
 
 export interface DeviceUsers {
   readonly now: number;
+  readonly restoredAt: number | null;
   readonly looked: number;
   readonly users: readonly Visit[];
   readonly next: string | null;
 }
 
-export interface DeviceList {
+/** Devices since the database was made of a backup. */
+export interface RestoredPage {
   readonly now: number;
+  readonly looked: number;
+  readonly back: number;
+  readonly away: number;
+  /** Of those that are away, by name. */
+  readonly first: readonly (Pick<Device, 'device' | 'actor' | 'at'> & Pick<Visit, 'user'>)[];
+  readonly next: string | null;
+}
+
+export interface DeviceList {
+  readonly user: string;
+  readonly now: number;
+  readonly restoredAt: number | null;
   readonly limit: number;
   readonly devices: readonly Device[];
 }
@@ -150,16 +166,5 @@ export async function ask<Answer>(path: string, { method, body, signal }: Asked 
 export const pathOf = (user: string, rest = ''): string => `/users/${encodeURIComponent(user)}${rest}`;
 export const exportUrl = (user: string): string => BASE + pathOf(user, '/export');
 
-/** What the server tells by itself, until the function that it returns is called. */
-export function follow(
-  onNow: (now: Now) => void,
-  onPoint: (point: Point) => void,
-  onState: (isOpen: boolean) => void,
-) {
-  const source = new EventSource(`${BASE}/live`);
-  source.addEventListener('now', ({ data }) => onNow(JSON.parse(data)));
-  source.addEventListener('point', ({ data }) => onPoint(JSON.parse(data)));
-  source.onopen = () => onState(true);
-  source.onerror = () => onState(false);
-  return () => source.close();
-}
+/** Where the server tells by itself: a WebSocket. */
+export const liveUrl = (): string => `${location.origin.replace(/^http/, 'ws')}${BASE}/live`;

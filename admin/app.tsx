@@ -2,6 +2,7 @@ import { useCallback, useEffect, useState, useSyncExternalStore } from 'react';
 import { ThemeButton } from '../web/theme-button.js';
 import { ask, type Overview, Refusal } from './api.js';
 import { DevicePage } from './device.js';
+import { Live } from './live.js';
 import { OverviewPage } from './overview.js';
 import { SignIn } from './sign-in.js';
 import { sentenceOf } from './use-answer.js';
@@ -12,11 +13,16 @@ type Access = 'asking' | 'out' | 'in';
 
 export function App() {
   const [access, setAccess] = useState<Access>('asking');
-  const [overview, setOverview] = useState<Overview | null>(null);
+  const [live, setLive] = useState<Live | null>(null);
   const [problem, setProblem] = useState<string | null>(null);
   const enter = useCallback(async () => {
     try {
-      setOverview(await ask<Overview>('/overview'));
+      const overview = await ask<Overview>('/overview');
+      const onOut = () => {
+        setLive(null);
+        setAccess('out');
+      };
+      setLive(new Live(overview, onOut));
       setProblem(null);
       setAccess('in');
     } catch (error) {
@@ -25,9 +31,10 @@ export function App() {
     }
   }, []);
   useEffect(() => void enter(), [enter]);
+  useEffect(() => () => live?.close(), [live]);
   const leave = async () => {
     await ask('/sign-out', { method: 'POST' }).catch(() => {});
-    setOverview(null);
+    setLive(null);
     setAccess('asking');
     await enter();
   };
@@ -38,7 +45,7 @@ export function App() {
       <main>
         {problem !== null && <p role="alert">{problem}</p>}
         {access === 'out' && <SignIn onSignedIn={() => void enter()} />}
-        {access === 'in' && overview !== null && <Place place={place} overview={overview} />}
+        {access === 'in' && live !== null && <Place place={place} live={live} />}
       </main>
     </div>
   );
@@ -49,12 +56,12 @@ function onHash(listener: () => void): () => void {
   return () => removeEventListener('hashchange', listener);
 }
 
-function Place({ place, overview }: { readonly place: string; readonly overview: Overview }) {
+function Place({ place, live }: { readonly place: string; readonly live: Live }) {
   const [user, device] = [nameIn(place, 'users'), nameIn(place, 'devices')];
   if (device !== null) return <DevicePage key={device} device={device} />;
-  if (user !== null) return <UserPage key={user} user={user} auth={overview.auth} />;
+  if (user !== null) return <UserPage key={user} user={user} live={live} />;
   if (place.startsWith('#/users')) return <UsersPage />;
-  return <OverviewPage overview={overview} />;
+  return <OverviewPage live={live} />;
 }
 
 /** Whom or what the address names; `null` for none, and where somebody cut it off in the middle of a letter. */

@@ -1,18 +1,41 @@
-import { useEffect } from 'react';
-import type { DeviceList } from './api.js';
+import { useEffect, useState } from 'react';
+import { type DeviceList, pathOf } from './api.js';
+import { type Live, useTold } from './live.js';
 import { useAnswer } from './use-answer.js';
 import { Visits } from './visits.js';
 
-/** How long behind an answer the page asks again, in ms. */
+/** How long behind an answer the page asks again where the socket does not tell, in ms. */
 const PAUSE = 5_000;
 
-export function Devices({ path }: { readonly path: string }) {
-  const { answer, error, again } = useAnswer<DeviceList>(path);
+interface DevicesProps {
+  readonly user: string;
+  readonly live: Live;
+}
+
+/** What the socket tells, or what the page has asked for: whichever came last. */
+function useDevices({ user, live }: DevicesProps) {
+  const news = useTold(live, 'devices');
+  const told = news?.user === user ? news : null;
+  const { answer: asked, error, answered, again } = useAnswer<DeviceList>(pathOf(user, '/devices'));
+  const [answer, setAnswer] = useState<DeviceList | null>(null);
+  useEffect(() => live.showsDevices(user), [live, user]);
   useEffect(() => {
-    if (answer === null) return;
+    if (asked !== null) setAnswer(asked);
+  }, [asked]);
+  useEffect(() => {
+    if (told !== null) setAnswer(told);
+  }, [told]);
+  const isTold = told !== null;
+  useEffect(() => {
+    if (isTold || answered === null) return;
     const timer = setTimeout(again, PAUSE);
     return () => clearTimeout(timer);
-  }, [answer, again]);
+  }, [isTold, answered, again]);
+  return { answer, error: isTold ? null : error, again };
+}
+
+export function Devices({ user, live }: DevicesProps) {
+  const { answer, error, again } = useDevices({ user, live });
   return (
     <section className="panel">
       <div className="panel-head">

@@ -1,37 +1,29 @@
-import { useEffect, useState } from 'react';
-import { follow, type Now, type Overview, type Point } from './api.js';
+import type { Now } from './api.js';
 import { Chart } from './chart.js';
 import { ago, bytes, count, date, duration, number } from './format.js';
+import { type Live, useTold } from './live.js';
 import { Nodes } from './nodes.js';
-
-const MOST_POINTS = 360;
-
-function useLive(overview: Overview): { now: Now; points: readonly Point[]; isLive: boolean } {
-  const [now, setNow] = useState<Now>(overview);
-  const [points, setPoints] = useState(overview.points);
-  const [isLive, setLive] = useState(false);
-  useEffect(() => {
-    const add = (point: Point) =>
-      setPoints((before) =>
-        (before.at(-1)?.at ?? 0) < point.at ? [...before, point].slice(-MOST_POINTS) : before,
-      );
-    return follow(setNow, add, setLive);
-  }, []);
-  return { now, points, isLive };
-}
+import { Restored } from './restored.js';
 
 const ms = (value: number): string => `${number(value)} ms`;
 
-export function OverviewPage({ overview }: { readonly overview: Overview }) {
-  const { now, points, isLive } = useLive(overview);
+const WAYS = {
+  live: ['online', 'Live'],
+  asked: ['pending', 'Every 5 s'],
+  away: ['connecting', 'Connecting'],
+} as const;
+
+export function OverviewPage({ live }: { readonly live: Live }) {
+  const [now, points] = [useTold(live, 'now'), useTold(live, 'points')];
+  const [state, text] = WAYS[useTold(live, 'way')];
   const all = now.connections.yjs + now.connections.json;
   return (
     <>
       <section className="headline" aria-label="State">
         <StateBadge now={now} />
-        <span className="badge" data-state={isLive ? 'online' : 'connecting'} data-testid="live">
+        <span className="badge" data-state={state} data-testid="live">
           <span className="dot" aria-hidden="true" />
-          {isLive ? 'Live' : 'Connecting'}
+          {text}
         </span>
         <span className="quiet">
           Up for {duration(now.uptime * 1_000)},{' '}
@@ -39,6 +31,7 @@ export function OverviewPage({ overview }: { readonly overview: Overview }) {
         </span>
       </section>
       <Alarms now={now} />
+      {now.restoredAt !== null && <Restored restoredAt={now.restoredAt} />}
       <dl className="tiles">
         <Tile name="Connections" value={number(all)}>
           {number(now.connections.yjs)} native, {number(now.connections.json)} JSON

@@ -5,6 +5,8 @@ interface Asked<Answer> {
   /** `null` until it has come, or where it was not asked for. */
   readonly answer: Answer | null;
   readonly error: string | null;
+  /** Another one for each answer, also for one that failed. */
+  readonly answered: object | null;
   readonly again: () => void;
 }
 
@@ -30,7 +32,8 @@ export function useAnswer<Answer>(path: string | null): Asked<Answer> {
   }, [path, times]);
   const again = useCallback(() => setTimes((before) => before + 1), []);
   const isOfPath = state.path === path;
-  return { answer: isOfPath ? state.answer : null, error: isOfPath ? state.error : null, again };
+  if (!isOfPath) return { answer: null, error: null, answered: null, again };
+  return { answer: state.answer, error: state.error, answered: state, again };
 }
 
 export const sentenceOf = (error: unknown): string =>

@@ -2,6 +2,7 @@ import { useState } from 'react';
 import { ask, exportUrl, pathOf } from './api.js';
 import { Confirm } from './confirm.js';
 import { Devices } from './devices.js';
+import type { Live } from './live.js';
 import { RecordsPanel } from './records.js';
 
 type Asked = 'export' | 'erase' | 'revoke' | null;
@@ -13,7 +14,7 @@ function download(url: string): void {
   link.click();
 }
 
-export function UserPage({ user, auth }: { readonly user: string; readonly auth: 'jwt' | 'none' }) {
+export function UserPage({ user, live }: { readonly user: string; readonly live: Live }) {
   const [asked, setAsked] = useState<Asked>(null);
   const [done, setDone] = useState<string | null>(null);
   const close = () => setAsked(null);
@@ -25,7 +26,7 @@ export function UserPage({ user, auth }: { readonly user: string; readonly auth:
           <button type="button" className="button" data-testid="export" onClick={() => setAsked('export')}>
             Export
           </button>
-          {auth === 'jwt' && (
+          {live.told.now.auth === 'jwt' && (
             <button type="button" className="button" onClick={() => setAsked('revoke')}>
               Take back tokens
             </button>
@@ -41,7 +42,7 @@ export function UserPage({ user, auth }: { readonly user: string; readonly auth:
         </div>
       </div>
       {done !== null && <p role="status">{done}</p>}
-      <Devices path={pathOf(user, '/devices')} key={`devices ${done}`} />
+      <Devices user={user} live={live} key={`devices ${done}`} />
       <RecordsPanel user={user} key={`records ${done}`} />
       {asked === 'export' && (
         <Confirm

@@ -19,7 +19,7 @@ interface VisitsProps {
   /** What is in the first column. */
   readonly of: string;
   /** What the server answered; its clock says when. */
-  readonly answer: { readonly now: number };
+  readonly answer: { readonly now: number; readonly restoredAt: number | null };
   readonly rows: readonly Row[];
 }
 
@@ -27,6 +27,7 @@ export function Visits({ of, answer, rows }: VisitsProps) {
   const age = useAge(answer);
   const isOld = age >= FRESH;
   const now = answer.now + age;
+  const { restoredAt } = answer;
   return (
     <>
       {isOld && (
@@ -41,13 +42,14 @@ export function Visits({ of, answer, rows }: VisitsProps) {
                 <th scope="col">Not sent yet</th>
                 <th scope="col">Behind by</th>
                 <th scope="col">Last here</th>
+                {restoredAt !== null && <th scope="col">Since the restore</th>}
                 <th scope="col">Way</th>
                 <th scope="col">App</th>
               </tr>
             </thead>
             <tbody>
               {rows.map(({ key, ...row }) => (
-                <VisitRow key={key} {...{ ...row, now, isOld }} />
+                <VisitRow key={key} {...{ ...row, now, isOld, restoredAt }} />
               ))}
             </tbody>
           </table>
@@ -78,7 +80,11 @@ interface Shown {
   readonly isOld: boolean;
 }
 
-function VisitRow({ name, visit, now, isOld }: Shown & Pick<Row, 'name'>) {
+interface VisitRowProps extends Shown, Pick<Row, 'name'> {
+  readonly restoredAt: number | null;
+}
+
+function VisitRow({ name, visit, now, isOld, restoredAt }: VisitRowProps) {
   const { connected, at, behind, via, app, actor } = visit;
   return (
     <tr>
@@ -102,6 +108,11 @@ function VisitRow({ name, visit, now, isOld }: Shown & Pick<Row, 'name'>) {
           ago(at, now)
         )}
       </td>
+      {restoredAt !== null && (
+        <td data-label="Since the restore">
+          {at > restoredAt ? 'has been back' : <strong>not back yet</strong>}
+        </td>
+      )}
       <td data-label="Way">{PROTOCOLS[via]}</td>
       <td data-label="App">{app ?? '–'}</td>
     </tr>

@@ -17,8 +17,9 @@ import { Entrance } from './entrance.js';
 import { closeFoundation, type Foundation, openFoundation, saveNotes } from './foundation.js';
 import { Overload } from './gateways/guard/overload.js';
 import { Quotas } from './gateways/guard/quotas.js';
-import type { OperatorSources } from './gateways/http/admin/options.js';
+import { OPERATOR_LIVE, type OperatorSources } from './gateways/http/admin/options.js';
 import { createHttp } from './gateways/http/routes.js';
+import { withRouted } from './gateways/http/upgrades.js';
 import { UpgradeGateway } from './gateways/websocket/gateway.js';
 import { LastHour } from './last-hour.js';
 import type { Log } from './log.js';
@@ -236,7 +237,7 @@ class SyncServer implements App {
     const { entrance, cluster } = this.#foundation;
     const bound = await entrance.listen();
     await cluster?.listen(entrance.server, this.#registry, this.#metrics);
-    entrance.handOver(this.#http, this.#gateway.onUpgrade);
+    entrance.handOver(this.#http, withRouted(OPERATOR_LIVE, this.#http, this.#gateway.onUpgrade));
     const scheme = entrance.isSecure ? 'https' : 'http';
     this.#takesTraffic = true;
     this.#registry.plainVisitsSince().catch(() => {}); // asked again by who needs it

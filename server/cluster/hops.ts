@@ -73,6 +73,11 @@ export class Hops {
   /** The address of the client, where another node led it here; `null` for who came by itself. */
   clientOf = (request: IncomingMessage): string | null => this.#clients.get(request) ?? null;
 
+  /** Whether a user is served here; rejects where the store can't tell. */
+  async serves(user: UserId): Promise<boolean> {
+    return (await this.#options.placement.whereIs(user)).here;
+  }
+
   async socket(guest: Guest, upgrade: Upgrade): Promise<Whither> {
     const { request, stream } = upgrade;
     const { method = '', url = '' } = request;

@@ -168,3 +168,16 @@ function sequenceSize(bytes: Uint8Array, pos: number, end: number, lead: number)
   for (let i = 2; i < size; i++) valid &&= ((bytes[pos + i] ?? 0) & 0xc0) === 0x80;
   return valid ? size : malformed('A string is not valid UTF-8.');
 }
+
+/** The order of names by their bytes in UTF-8. */
+export function byBytes(one: string, other: string): number {
+  const length = Math.min(one.length, other.length);
+  for (let index = 0; index < length; index++) {
+    const [a, b] = [one.charCodeAt(index), other.charCodeAt(index)];
+    if (a !== b) return rank(a) - rank(b);
+  }
+  return one.length - other.length;
+}
+
+/** Halves of what is beyond U+FFFF come behind all others. */
+const rank = (unit: number): number => (unit >= 0xd8_00 && unit < 0xe0_00 ? unit + 0x1_00_00 : unit);

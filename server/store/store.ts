@@ -267,7 +267,7 @@ export interface Store {
    * store that has no such thing.
    */
   copy?(): Promise<StoreCopy>;
-  /** Users of whom a document is stored, damaged or not, in an order of the store: at most `limit` behind this one. */
+  /** Users of whom a document is stored, damaged or not, in the order of `byBytes`: at most `limit` behind this one. */
   users(after: UserId | null, limit: number): Promise<readonly UserId[]>;
   /**
    * Reads and checks all of the document that a load does, without loading it. Rejects as `load` does; tells what the

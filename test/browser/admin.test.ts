@@ -3,6 +3,7 @@ import type { Page } from 'playwright-core';
 import { expect } from 'vitest';
 import type { Point } from '../../admin/api.js';
 import { messages } from '../../server/protocol/yjs.js';
+import { command, useRoom } from '../support/backups.js';
 import { browserTest, startBrowser, useBrowser, useDemoServer } from '../support/browser.js';
 import { sees, showsTexts } from '../support/browser-demo.js';
 import { inspect } from '../support/browser-looks.js';
@@ -242,8 +243,74 @@ browserTest(
 
     await page.goto(`${server.url}/admin#/users/%`); // no address of a user
     await page.getByTestId('users').waitFor();
+    await page.evaluate(() => fetch('/admin/api/sign-out', { method: 'POST' })); // as in another tab
+    await page.getByLabel('Admin token').waitFor();
   },
 );
+
+browserTest('[A0] [P11] after a restore the page counts and names who has been back', async () => {
+  const { data, backups } = await useRoom();
+  const server = await useDemoServer({ ADMIN_TOKEN, ...JWT, DATA_DIR: data });
+  await fill(server);
+  await server.stop();
+  const { data: made } = await command(['backup', backups], { DATA_DIR: data });
+  await command(['restore', String(made.folder), '--replace'], { DATA_DIR: data });
+  await server.restart();
+  const page = await signedIn(server);
+  const panel = page.getByTestId('restored');
+  await panel.getByText('0 of 4 devices of the 2 users looked at').waitFor();
+  await panel.getByText('Not back yet').click();
+  await sees(() => panel.locator('li').count(), 4);
+  await inspectAll(page, 'restored', [LOOKS[0], LOOKS[3]]);
+  const tablet = await json(server, 'anna.keller', 'tablet');
+  await panel.getByRole('button', { name: 'Look again' }).click();
+  await panel.getByText('1 of 4 devices of the 2 users looked at has been back').waitFor();
+  await panel.locator('li').filter({ hasText: 'phone' }).getByRole('link', { name: 'anna.keller' }).click();
+  const row = (device: string) => page.getByTestId('devices').locator('tbody tr').filter({ hasText: device });
+  await row('phone').getByText('not back yet').waitFor();
+  await row('tablet').getByText('has been back').waitFor();
+  await inspectAll(page, 'restored-user', [LOOKS[0], LOOKS[3]]);
+  await tablet.close();
+});
+
+browserTest('[A0] the page is told by one socket; where none gets through it asks', async () => {
+  const server = await useDemoServer({ ADMIN_TOKEN });
+  const page = await signedIn(server);
+  const asked: string[] = [];
+  const sockets: string[] = [];
+  page.on('request', (request) => {
+    const { pathname } = new URL(request.url());
+    if (pathname.startsWith('/admin/api/')) asked.push(pathname);
+  });
+  page.on('websocket', (socket) => void sockets.push(socket.url()));
+  await page.goto(`${server.url}/admin#/users/anna`);
+  await page.getByText('None was here that named itself.').waitFor();
+  const row = (device: string) => page.getByTestId('devices').locator('tbody tr').filter({ hasText: device });
+  const phone = openJson(server, 'anna', 'phone');
+  await row('phone').getByText('connected').waitFor();
+  await phone.close();
+  await row('phone')
+    .getByText(/just now|ago/)
+    .waitFor();
+  await page.getByRole('link', { name: 'Overview' }).click();
+  await showsTexts(page.getByTestId('live'), 'Live');
+  expect([asked, sockets]).toEqual([['/admin/api/users/anna/devices'], []]);
+
+  await page.routeWebSocket('**/admin/api/live', (socket) => socket.close());
+  await page.reload();
+  await showsTexts(page.getByTestId('live'), 'Every 5 s');
+  await page.getByText('0 native, 0 JSON').waitFor();
+  const tablet = openJson(server, 'anna', 'tablet');
+  await page.getByText('0 native, 1 JSON').waitFor();
+  await page.goto(`${server.url}/admin#/users/anna`);
+  await row('tablet').getByText('connected').waitFor();
+  await tablet.close();
+  await row('tablet')
+    .getByText(/just now|ago/)
+    .waitFor();
+  await page.evaluate(() => fetch('/admin/api/sign-out', { method: 'POST' }));
+  await page.getByLabel('Admin token').waitFor(); // without being asked to
+});
 
 browserTest('[A0] the demo keeps nothing of the admin page for a reload without the server', async () => {
   const server = await useDemoServer();

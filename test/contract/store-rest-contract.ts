@@ -165,6 +165,17 @@ export function restContract(name: string, create: () => Promise<StoreFixture>):
       await expect(store.load(ANNA)).rejects.toMatchObject({ code: 'DOCUMENT_CORRUPT' });
     });
 
+    it('[O3] users are listed by the bytes of their names', async () => {
+      // The last is the first by its UTF-16 units.
+      const names = ['Zoe', 'zoe', 'zoé', 'ﬀ', '𐐀'].map(user);
+      for (const each of [...names].reverse()) {
+        await store.load(each);
+        await writeNotes(store, each, 1);
+      }
+      expect(await store.users(null, 9)).toEqual([names[0], ANNA, ...names.slice(1)]);
+      expect(await store.users(user('ﬀ'), 9)).toEqual(['𐐀']);
+    });
+
     it('[P5] every document can be read and checked in its turn, without being loaded', async () => {
       const names = ['carl', 'dora', 'erik'].map(user);
       for (const each of [...names, BERT]) {

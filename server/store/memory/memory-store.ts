@@ -1,5 +1,6 @@
 import type { DeviceKey, UserId } from '../../../shared/names.js';
 import { SyncError } from '../../errors.js';
+import { byBytes } from '../../protocol/bytes.js';
 import type {
   Commit,
   Deletion,
@@ -171,8 +172,8 @@ export class MemoryStore implements Store {
 
   async users(after: UserId | null, limit: number): Promise<readonly UserId[]> {
     this.core.mustWork();
-    const all = [...this.contents.keys()].sort();
-    return all.filter((user) => after === null || user > after).slice(0, limit);
+    const all = [...this.contents.keys()].sort(byBytes);
+    return all.filter((user) => after === null || byBytes(user, after) > 0).slice(0, limit);
   }
 
   async check(user: UserId): Promise<Pick<StoredDocument, 'revision' | 'historyFrom'>> {

@@ -305,6 +305,19 @@ describe('[P11] after a restore', () => {
     };
     const back = devices.filter(({ at }) => at > restoredAt).map(({ device }) => device);
     expect([back, devices.length]).toEqual([['phone'], 3]);
+    const counted = async (query = '') => {
+      const answer = await fetch(`${server.url}/admin/api/restored${query}`, {
+        headers: bearer(ADMIN_TOKEN),
+      });
+      return await answer.json();
+    };
+    const away = ['anna laptop', 'anna tablet', 'ben tablet'];
+    const all = await counted();
+    expect(all).toMatchObject({ restoredAt, looked: 2, back: 1, away: 3, next: null });
+    const named = all.first.map(({ user, device }: Record<string, string>) => `${user} ${device}`);
+    expect(named.sort()).toEqual(away);
+    await useJson(server, 'ben', 'tablet');
+    expect(await counted('?after=anna')).toMatchObject({ looked: 1, back: 1, away: 0, first: [] });
   });
 
   test('[P6] the server writes with Yjs ids that it did not have after the backup', async () => {

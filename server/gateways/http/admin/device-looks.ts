@@ -5,6 +5,7 @@ import { userOf } from '../request.js';
 import { deviceOf, sendUsersOf } from './device-users.js';
 import { sendDevices } from './devices.js';
 import type { AdminOptions } from './options.js';
+import { sendRestored } from './restored.js';
 
 /** So long, in ms, this is one look, and one line of the audit trail. */
 const ONE_LOOK = 600_000;
@@ -17,22 +18,30 @@ export class DeviceLooks {
   readonly #since = new Map<string, number>();
 
   readonly ofUser: Send = async (options, request, response) => {
-    await this.#note(options, request, { user: userOf(request) });
+    await this.note(options, options.quotas.addressOf(request), { user: userOf(request) });
     await sendDevices(options, request, response);
   };
 
   /** Of one phone, across users. */
   readonly usersOf: Send = async (options, request, response) => {
-    await this.#note(options, request, { user: '*', what: { device: deviceOf(request) } });
+    await this.note(options, options.quotas.addressOf(request), {
+      user: '*',
+      what: { device: deviceOf(request) },
+    });
     await sendUsersOf(options, request, response);
   };
 
-  async #note(
-    { access, quotas, uptime }: AdminOptions,
-    request: Request,
+  /** Of all, since the database was made of a backup. */
+  readonly sinceRestore: Send = async (options, request, response) => {
+    await this.note(options, options.quotas.addressOf(request), { user: '*' });
+    await sendRestored(options, request, response);
+  };
+
+  async note(
+    { access, uptime }: AdminOptions,
+    address: string,
     of: Pick<Operation, 'user' | 'what'>,
   ): Promise<void> {
-    const address = quotas.addressOf(request);
     const look = JSON.stringify([of, address]);
     const at = uptime();
     if (at - (this.#since.get(look) ?? Number.NEGATIVE_INFINITY) < ONE_LOOK) return;

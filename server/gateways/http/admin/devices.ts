@@ -1,5 +1,6 @@
 /** The devices of one user: "may I wipe this phone?" */
 import type { Request, Response } from 'express';
+import type { UserId } from '../../../../shared/names.js';
 import {
   type ConnectedDevice,
   MOST_DEVICES,
@@ -17,20 +18,18 @@ export async function sendDevices(
   request: Request,
   response: Response,
 ): Promise<void> {
+  await sendJson(options, request, response, await devicesOf(options, userOf(request)));
+}
+
+/** Those that are connected first. */
+export async function devicesOf(options: AdminOptions, user: UserId) {
   const { operator, registry, now, backups } = options;
-  const user = userOf(request);
   const seen = await registry.seen.of(user);
   const revision = await revisionOf(options, user);
   const devices = shownAll(seen, operator.connectedDevices(user), revision);
   const first = [...devices.filter((each) => each.connected), ...devices.filter((each) => !each.connected)];
-  await sendJson(options, request, response, {
-    user,
-    revision,
-    now: now(),
-    restoredAt: backups.restoredAt,
-    limit: MOST_DEVICES,
-    devices: first,
-  });
+  const { restoredAt } = backups;
+  return { user, revision, now: now(), restoredAt, limit: MOST_DEVICES, devices: first };
 }
 
 /** What is stored of devices, with what their connections know. */

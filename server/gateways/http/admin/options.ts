@@ -7,6 +7,9 @@ import type { Store } from '../../../store/store.js';
 import type { AdminGuard } from '../../guard/admin-guard.js';
 import type { HttpOptions } from '../request.js';
 
+/** Where the pages of the operator are told by themselves: a WebSocket. */
+export const OPERATOR_LIVE = '/admin/api/live';
+
 export interface OperatorSources {
   readonly store: Pick<Store, 'state' | 'users' | 'rest' | 'nodes'>;
   readonly lastHour: {

@@ -36,6 +36,7 @@ export async function overviewOf({ config, metrics, operator, registry, overload
     damaged: damaged.first,
     warnings: rest.warnings() ?? [],
     lastBackup: rest.backups.lastAt,
+    restoredAt: rest.backups.restoredAt,
     limits: { document: finite(config.maxDocument), historyDays: config.historyDays },
   };
 }

@@ -6,7 +6,7 @@ import { userOf } from '../request.js';
 import { operatorToOwner } from '../to-owner.js';
 import { deleteUser, sendExport } from '../users.js';
 import { DeviceLooks } from './device-looks.js';
-import { LiveStreams } from './live.js';
+import { LivePages } from './live.js';
 import { getNodes } from './nodes.js';
 import type { AdminOptions } from './options.js';
 import { getOverview } from './overview.js';
@@ -41,21 +41,22 @@ function pageApi(
 ): express.Router {
   const { config } = options;
   const sessions = new AdminSessions(options.uptime);
-  const streams = new LiveStreams();
+  const pages = new LivePages();
   const looks = new DeviceLooks();
   const router = express.Router({ caseSensitive: true, strict: true });
   router.post('/sign-in', small, (request, response) => signIn(options, sessions, request, response));
   router.post('/sign-out', (request, response) => signOut(options, sessions, request, response));
   router.use(operatorOnly(options, sessions));
   router.get('/overview', to(getOverview));
-  router.get('/live', (request, response) =>
-    streams.add(options, response, () => mayStay(options, sessions, request)),
+  router.get('/live', (request) =>
+    pages.add(options, looks, request, () => mayStay(options, sessions, request)),
   );
   router.get('/nodes', to(getNodes));
   router.get('/users', to(getUsers));
   if (options.hops !== null) router.use('/users/:userId', operatorToOwner(options.hops, options));
   router.get('/users/:userId/devices', to(looks.ofUser));
   router.get('/devices/:deviceId/users', to(looks.usersOf));
+  router.get('/restored', to(looks.sinceRestore));
   router.get('/users/:userId/records', to(getRecords));
   router.get('/users/:userId/history', to(getUserHistory));
   router.post('/users/:userId/restore', small, to(restoreRecord));

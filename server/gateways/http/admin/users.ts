@@ -3,6 +3,7 @@ import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { isUserId, type UserId } from '../../../../shared/names.js';
 import type { UserDocument } from '../../../documents/user-document.js';
+import { byBytes } from '../../../protocol/bytes.js';
 import type { RestRow } from '../../../store/store.js';
 import { sendJson } from '../compression.js';
 import { read } from '../request.js';
@@ -38,9 +39,9 @@ export async function getUsers(options: AdminOptions, request: Request, response
   const query = read(querySchema, request.query);
   const { access, quotas, operator, registry, config } = options;
   await access.operated({ user: '*', action: 'users', address: quotas.addressOf(request) });
-  const { found, next } = await find(options, query);
-  const loaded = new Map(registry.documents.map((document) => [document.user, document]));
   const connected = operator.connectedBy();
+  const { found, next } = await find(options, query, connected);
+  const loaded = new Map(registry.documents.map((document) => [document.user, document]));
   const users = await Promise.all(
     found.map(async (user): Promise<ShownUser> => {
       const document = loaded.get(user);
@@ -52,6 +53,9 @@ export async function getUsers(options: AdminOptions, request: Request, response
   const limit = Number.isFinite(config.maxDocument) ? config.maxDocument : null;
   await sendJson(options, request, response, { users, next, limit });
 }
+
+type Query = z.output<typeof querySchema>;
+type Connected = ReturnType<AdminOptions['operator']['connectedBy']>;
 
 type Known = Pick<RestRow, 'revision' | 'bytes' | 'changedAt'>;
 
@@ -75,20 +79,36 @@ interface Found {
   readonly next: UserId | null;
 }
 
-async function find({ operator }: AdminOptions, query: z.output<typeof querySchema>): Promise<Found> {
+async function find({ operator }: AdminOptions, query: Query, connected: Connected): Promise<Found> {
   const { search, limit } = query;
   const wanted = search.toLowerCase();
+  const isFound = (user: UserId) => isUserId(user) && user.toLowerCase().includes(wanted);
+  const there = [...connected.keys()].filter(isFound).sort(byBytes);
   const found: UserId[] = [];
   let after: UserId | null = query.after;
   for (let looked = 0; looked < LOOKED_AT; looked += AT_ONCE) {
     const size = wanted === '' ? limit : AT_ONCE;
-    const users: readonly UserId[] = await operator.store.users(after, size);
+    const stored = await operator.store.users(after, size);
+    const users = withUnlisted(stored, there, { after, size });
     for (const user of users) {
       after = user;
-      if (isUserId(user) && user.toLowerCase().includes(wanted)) found.push(user);
+      if (isFound(user)) found.push(user);
       if (found.length === limit) return { found, next: user };
     }
     if (users.length < size) return { found, next: null };
   }
   return { found, next: after };
+}
+
+/** A page of the store's list; whoever is connected, and has nothing stored yet, is put in its place. */
+function withUnlisted(
+  stored: readonly UserId[],
+  connected: readonly UserId[],
+  { after, size }: { readonly after: UserId | null; readonly size: number },
+): readonly UserId[] {
+  const last = stored.length < size ? undefined : stored.at(-1);
+  const between = connected.filter(
+    (user) => (after === null || byBytes(user, after) > 0) && (last === undefined || byBytes(user, last) < 0),
+  );
+  return [...new Set([...stored, ...between])].sort(byBytes).slice(0, size);
 }

@@ -6,6 +6,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { collectingLog } from '../../../../server/log.js';
 import { LevelStore } from '../../../../server/store/level/level-store.js';
 import type { TestServer } from '../../../support/server.js';
+import { SetClock } from '../../../support/set-clock.js';
 import { bearer, JWT, tokenFor } from '../../../support/tokens.js';
 import { useJson, useServer } from '../../../support/use.js';
 
@@ -77,7 +78,8 @@ describe('who gets in', () => {
   });
 
   test('[A0] whoever guesses has to wait, at all doors together; the right token always opens', async () => {
-    const server = await useServer({ ...JWT, ADMIN_TOKEN });
+    const time = new SetClock();
+    const server = await useServer({ ...JWT, ADMIN_TOKEN }, { time });
     const at = async (path: string, token: string, method = 'GET') => {
       const answer = await fetch(server.url + path, { method, headers: bearer(token) });
       return [answer.status, answer.headers.get('Retry-After')];
@@ -96,6 +98,11 @@ describe('who gets in', () => {
     expect([refused.status, refused.headers.get('Retry-After')]).toEqual([429, '12']);
     expect(await at('/metrics', ADMIN_TOKEN)).toEqual([200, null]);
     expect((await signIn(server)).status).toBe(204);
+    expect(await at('/metrics', 'guess')).toEqual([429, '12']);
+    time.pass(11_000);
+    expect(await at('/metrics', 'guess')).toEqual([429, '1']);
+    time.pass(1_000);
+    expect(await at('/metrics', 'guess')).toEqual([401, null]);
     expect(await at('/metrics', 'guess')).toEqual([429, '12']);
     const trail = await trailOf(server);
     expect(trail.map(({ actor, action, failed }) => `${actor} ${action} ${failed}`)).toEqual([
@@ -162,6 +169,7 @@ describe('GET /admin/api/overview', () => {
       points: [],
       warnings: [],
       lastBackup: null,
+      restoredAt: null,
     });
     expect(overview.store.commits.saved).toBeGreaterThan(0);
     expect(overview.disk.size).toBeGreaterThan(overview.disk.free);
@@ -187,38 +195,6 @@ test('[P11] the overview tells of the last good backup, and warns as /ready does
   const { warnings } = await (await fetch(`${second.url}/ready`)).json();
   expect(warnings).toMatchObject([{ code: 'BACKUP_OLD' }]);
   expect(await told(second)).toMatchObject({ warnings });
-});
-
-describe('GET /admin/api/live', () => {
-  test('[A0] [O3] tells how the server does as long as the operator is signed in', async () => {
-    const server = await useServer({ ADMIN_TOKEN });
-    expect((await ask(server, '/live')).status).toBe(401);
-    const headers = { cookie: cookieOf(await signIn(server)) };
-    const stream = await ask(server, '/live', { headers });
-    expect(stream.headers.get('Content-Type')).toMatch(/^text\/event-stream;/);
-    let told = '';
-    let isOut = false;
-    for await (const chunk of stream.body ?? []) {
-      told += Buffer.from(chunk).toString();
-      if (!isOut) await ask(server, '/sign-out', { method: 'POST', headers });
-      isOut = true;
-    }
-    const [event, data] = told.split('\n');
-    expect(event).toBe('event: now');
-    expect(JSON.parse((data ?? '').slice('data: '.length))).toMatchObject({
-      hindrances: [],
-      overloaded: false,
-    });
-  });
-
-  test('[A0] [O4] a server that stops does not wait for the pages that are open', async () => {
-    const server = await useServer({ ADMIN_TOKEN });
-    const stream = await ask(server, '/live', { headers: OPERATOR });
-    const reader = stream.body?.getReader();
-    await reader?.read();
-    expect(await server.app.close()).toBe(true);
-    for (let part = await reader?.read(); !part?.done; part = await reader?.read());
-  });
 });
 
 describe('GET /admin', () => {
@@ -267,6 +243,40 @@ describe('GET /admin/api/users', () => {
     expect((await listed(server, '?limit=0')).status).toBe(400);
     const [trail] = await trailOf(server);
     expect(trail).toMatchObject({ actor: '~operator', action: 'users', user: '*', via: 'admin' });
+  });
+
+  test('[O3] lists who is connected and has written nothing yet in their place, each once', async () => {
+    const server = await useServer({ ADMIN_TOKEN });
+    for (const user of ['anna', 'carl']) await write(server, user);
+    for (const user of ['anna', 'berta', 'bert', 'dora', 'dora']) await useJson(server, user, 'tablet');
+    const { users, next } = await listed(server);
+    const there = users.map(({ user, connections }: { user: string; connections: number }) => [
+      user,
+      connections,
+    ]);
+    expect([there, next]).toEqual([
+      [
+        ['anna', 1],
+        ['bert', 1],
+        ['berta', 1],
+        ['carl', 0],
+        ['dora', 2],
+      ],
+      null,
+    ]);
+    expect(users[1]).toMatchObject({ user: 'bert', damaged: false });
+    const names: string[] = [];
+    for (let after: string | null = ''; after !== null; ) {
+      const page = await listed(server, `?limit=1${after && `&after=${after}`}`);
+      names.push(...page.users.map(({ user }: { user: string }) => user));
+      after = page.next;
+    }
+    expect(names).toEqual(['anna', 'bert', 'berta', 'carl', 'dora']);
+    const found = await listed(server, '?search=BERT');
+    expect(found.users.map(({ user }: { user: string }) => user)).toEqual(['bert', 'berta']);
+    expect((await listed(server, '?search=bert&limit=1&after=bert')).users).toMatchObject([
+      { user: 'berta' },
+    ]);
   });
 
   test('[O3] tells size and last change of who sleeps, after a restart, without loading', async () => {

@@ -11,8 +11,9 @@ import { newKey } from '../../../../server/store/encryption/key-ring.js';
 import type { RawNative } from '../../../support/devices/raw-native.js';
 import { closeClients, statusWhere, synced, testClient } from '../../../support/devices/test-client.js';
 import type { TestServer } from '../../../support/server.js';
+import { SetClock } from '../../../support/set-clock.js';
 import { JWT, tokenFor } from '../../../support/tokens.js';
-import { useJson, useNative, useRaw, useServer } from '../../../support/use.js';
+import { openRaw, useJson, useNative, useRaw, useServer } from '../../../support/use.js';
 
 afterEach(closeClients);
 
@@ -169,6 +170,39 @@ describe('[A0] that a device has nothing is told as current', () => {
     raw.ws.terminate();
     const { unsent } = await shown(server, 'phone', (phone) => !phone.connected);
     expect(unsent).toMatchObject({ count: 0, current: false });
+  });
+
+  test('not of one that was not heard of for two pings', async () => {
+    const time = new SetClock();
+    const server = await useServer({}, { time });
+    const raw = await tells(server, 'phone', 0, 0, 0);
+    time.pass(60_000);
+    expect((await devicesOf(server)).phone?.unsent?.current).toBe(true);
+    time.pass(1);
+    expect((await devicesOf(server)).phone).toMatchObject({ connected: true, unsent: { current: false } });
+    raw.send(messages.checkpoint(2, 0, 0, 0));
+    await shown(server, 'phone', ({ unsent }) => unsent?.current);
+  });
+
+  test('not while something that it sent waits to be read', async () => {
+    const server = await useServer({ MESSAGE_RATE: '1', MESSAGE_BURST: '10' }, { time: new SetClock() });
+    const raw = await tells(server, 'phone', 0, 0, 0);
+    expect((await devicesOf(server)).phone?.unsent?.current).toBe(true);
+    for (let id = 2; id < 200; id++) raw.send(messages.checkpoint(id, 0, 0, 0)); // the clock stands
+    const phone = await shown(server, 'phone', ({ unsent }) => !unsent?.current);
+    expect(phone).toMatchObject({ connected: true, unsent: { count: 0 } });
+  });
+
+  test('not of one that is being sent away, whatever it sends until it has gone', async () => {
+    const server = await useServer(JWT);
+    const raw = openRaw(server, 'anna', 'phone', { token: await tokenFor('anna') });
+    await raw.until(() => raw.messages.length > 0);
+    raw.send(messages.checkpoint(1, 0, 0, 0));
+    await raw.until(() => raw.messages.some(({ type }) => type === 'checkpoint'));
+    expect((await devicesOf(server)).phone?.unsent?.current).toBe(true);
+    raw.ws.pause(); // so that it does not answer the close
+    await fetch(`${server.url}/admin/revoke`, { method: 'POST', body: '{"user":"anna"}' });
+    expect((await devicesOf(server)).phone?.unsent).toMatchObject({ count: 0, current: false });
   });
 
   test('not where it was heard of over HTTP since', async () => {

@@ -1,61 +1,271 @@
-/** The stream that tells the admin page how the server does, where a page reads slowly (A0). */
-import { pbkdf2 } from 'node:crypto';
+/** The socket that tells the admin page what it shows (A0, O3): who gets in, what is told, and until when. */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import { statfs } from 'node:fs/promises';
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import { connect } from 'node:net';
+import { readFile } from 'node:fs/promises';
+import type { Socket } from 'node:net';
+import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { promisify } from 'node:util';
-import { expect, onTestFinished, test, vi } from 'vitest';
-import { useServer } from '../../../support/use.js';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import type { DeviceList, Now, Point } from '../../../../admin/api.js';
+import { useFrontAndOwner } from '../../../support/cluster.js';
+import { DeviceSocket } from '../../../support/devices/device-socket.js';
+import type { TestServer } from '../../../support/server.js';
+import { SetClock } from '../../../support/set-clock.js';
+import { bearer, JWT } from '../../../support/tokens.js';
+import { useJson, useServer } from '../../../support/use.js';
 
 const ADMIN_TOKEN = 'the-admin-token-of-the-tests';
-const CHANNEL = 'http.server.request.start';
+const OPERATOR = bearer(ADMIN_TOKEN);
+type Headers = Readonly<Record<string, string>>;
 
-/** The answer that the server makes to a request for this path, from its begin on. */
-function useAnswerTo(path: string): Promise<ServerResponse> {
-  return new Promise((resolve) => {
-    const look = (message: unknown) => {
-      const { request, response } = message as { request: IncomingMessage; response: ServerResponse };
-      if (request.url === path) resolve(response);
-    };
-    subscribe(CHANNEL, look);
-    onTestFinished(() => void unsubscribe(CHANNEL, look));
-  });
+type Message =
+  | { readonly type: 'now'; readonly now: Now }
+  | { readonly type: 'points'; readonly points: readonly Point[] }
+  | { readonly type: 'point'; readonly point: Point }
+  | { readonly type: 'devices'; readonly devices: DeviceList | null };
+
+/** The socket of a page. */
+class Page extends DeviceSocket<Message> {
+  /** Of an upgrade that was refused. */
+  refused: { readonly status: number; readonly retryAfter: string | undefined } | null = null;
+
+  constructor(url: string, headers: Headers, autoPong = true) {
+    super(url, '/admin/api/live', 'the page', { headers, autoPong });
+    this.ws.on('unexpected-response', (request, response) => {
+      const retryAfter = response.headers['retry-after'];
+      this.refused = { status: response.statusCode ?? 0, retryAfter };
+      request.destroy();
+      this.events.changed();
+    });
+  }
+
+  wants(devices: unknown): void {
+    this.ws.send(JSON.stringify({ devices }));
+  }
+
+  protected read(data: Buffer): Message {
+    const message = JSON.parse(data.toString());
+    return { type: Object.keys(message)[0], ...message };
+  }
 }
 
-/** For a moment, nothing that is asked of the disk is answered: all threads for it have work. */
-const keepDiskBusy = (): Promise<unknown> =>
-  Promise.all(Array.from({ length: 8 }, () => promisify(pbkdf2)('a', 'b', 40_000, 32, 'sha256')));
+function openPage({ url }: Pick<TestServer, 'url'>, headers: Headers = OPERATOR, autoPong = true): Page {
+  const page = new Page(url, headers, autoPong);
+  onTestFinished(() => page.ws.terminate());
+  return page;
+}
 
-test('[A0] nothing is written to a page that reads slowly once a sign-out has ended its stream', async () => {
-  const server = await useServer({ ADMIN_TOKEN });
-  const api = `${server.url}/admin/api`;
+async function usePage(server: Pick<TestServer, 'url'>, headers: Headers = OPERATOR): Promise<Page> {
+  const page = openPage(server, headers);
+  await page.next('points');
+  await page.next('now');
+  return page;
+}
+
+async function refusal(server: Pick<TestServer, 'url'>, headers: Headers) {
+  const page = openPage(server, headers);
+  return await page.until(() => page.refused);
+}
+
+async function signIn({ url }: TestServer): Promise<Headers> {
   const body = JSON.stringify({ token: ADMIN_TOKEN });
-  const signed = await fetch(`${api}/sign-in`, { method: 'POST', body });
-  const cookie = (signed.headers.get('Set-Cookie') ?? '').split(';')[0] ?? '';
-  const errors: unknown[] = [];
-  const [answering, signingOut] = ['live', 'sign-out'].map((name) => useAnswerTo(`/admin/api/${name}`));
-  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] }); // the stream's own, every 2 s
+  const signed = await fetch(`${url}/admin/api/sign-in`, { method: 'POST', body });
+  return { cookie: (signed.headers.get('Set-Cookie') ?? '').split(';')[0] ?? '' };
+}
+
+const signOut = ({ url }: TestServer, headers: Headers) =>
+  fetch(`${url}/admin/api/sign-out`, { method: 'POST', headers });
+
+/** From now on the seconds in which pages are told something pass when the test says so. */
+function useTurns(): (count?: number) => Promise<void> {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
   onTestFinished(() => void vi.useRealTimers());
-  const busy = keepDiskBusy();
-  const page = connect(server.port, '127.0.0.1');
-  page.pause();
-  page.write(`GET /admin/api/live HTTP/1.1\r\nHost: x\r\nCookie: ${cookie}\r\n\r\n`);
-  const answer = await answering;
-  answer?.on('error', (error) => errors.push(error));
-  while (!answer?.headersSent) await setImmediate();
-  answer.write(Buffer.alloc(2 ** 26)); // more than any socket takes: it stays undrained
-  const out = fetch(`${api}/sign-out`, { method: 'POST', headers: { cookie } });
-  await signingOut;
-  await setImmediate();
-  vi.advanceTimersByTime(2_000); // while the overview is put together, which asks the disk
-  expect([answer.writableEnded, answer.destroyed]).toEqual([true, false]);
-  await busy;
-  await statfs(server.folder); // behind what the overview has asked
-  await setImmediate();
-  expect(answer.destroyed).toBe(false);
-  page.destroy();
-  expect((await out).status).toBe(204);
-  expect(errors).toEqual([]);
+  return async (count = 1) => {
+    for (let turn = 0; turn < count; turn++) {
+      vi.advanceTimersByTime(1_000);
+      await new Promise((resolve) => setTimeout(resolve, 5)); // what is told asks the disk
+    }
+  };
+}
+
+describe('[A0] who gets in, is asked as for any other request of the operator', () => {
+  test('the token or its cookie; wrong tokens count as at all doors', async () => {
+    const server = await useServer({ ADMIN_TOKEN }, { time: new SetClock() });
+    expect(await refusal(server, {})).toMatchObject({ status: 401 });
+    expect(await refusal(server, { cookie: 'telemed_admin=no' })).toMatchObject({ status: 401 });
+    const cookie = await signIn(server);
+    for (const headers of [OPERATOR, cookie, { ...cookie, origin: server.url }])
+      await (await usePage(server, headers)).close();
+    for (let guess = 0; guess < 5; guess++)
+      expect(await refusal(server, bearer('a-wrong-token'))).toMatchObject({ status: 401 });
+    expect(await refusal(server, bearer('a-wrong-token'))).toEqual({ status: 429, retryAfter: '12' });
+  });
+
+  test.each([
+    ['another origin', { origin: 'http://evil.example' }],
+    ['another port of this machine', { origin: 'http://127.0.0.1:1' }],
+    ['no origin', { origin: 'null' }],
+    ['another site', { 'sec-fetch-site': 'cross-site' }],
+    ['the same site', { 'sec-fetch-site': 'same-site' }],
+  ])('the page of %s does not, with the cookie', async (_, foreign) => {
+    const server = await useServer({ ADMIN_TOKEN, CORS_ORIGINS: '*' });
+    const cookie = await signIn(server);
+    expect(await refusal(server, { ...cookie, ...foreign })).toMatchObject({ status: 403 });
+  });
+
+  test('without ADMIN_TOKEN this machine alone, in development', async () => {
+    const server = await useServer();
+    await usePage(server, {});
+    expect(await refusal(server, { 'x-forwarded-for': '1.2.3.4' })).toMatchObject({ status: 403 });
+    const production = await useServer({ NODE_ENV: 'production', ...JWT });
+    expect(await refusal(production, OPERATOR)).toMatchObject({ status: 404 });
+  });
+
+  test('a request that is no WebSocket is told so', async () => {
+    const server = await useServer({ ADMIN_TOKEN });
+    const answer = await fetch(`${server.url}/admin/api/live`, { headers: OPERATOR });
+    expect([answer.status, (await answer.json()).code]).toEqual([400, 'INVALID_MESSAGE']);
+  });
+
+  test('at most 20 pages; one that goes makes room', async () => {
+    const server = await useServer({ ADMIN_TOKEN });
+    const [first] = await Promise.all(Array.from({ length: 20 }, () => usePage(server)));
+    expect(await refusal(server, OPERATOR)).toMatchObject({ status: 429 });
+    await first?.close();
+    await vi.waitFor(() => usePage(server));
+  });
+});
+
+describe('what is told', () => {
+  test('[O3] the last hour and what is now at once; then what is now each other second, and each new point', async () => {
+    const turns = useTurns();
+    const server = await useServer({ ADMIN_TOKEN });
+    await turns(10);
+    const page = openPage(server);
+    expect((await page.next('points')).points).toHaveLength(1);
+    expect((await page.next('now')).now).toMatchObject({ hindrances: [], connections: { json: 0 } });
+    await useJson(server, 'anna', 'phone');
+    await turns(4);
+    await page.next('now');
+    expect((await page.next('now')).now).toMatchObject({ connections: { json: 1 } });
+    expect(page.of('now')).toHaveLength(3);
+    await turns(6);
+    expect((await page.next('point')).point).toMatchObject({ json: 1 });
+    expect(page.of('points')).toHaveLength(1);
+  });
+
+  test('[A0] the devices of one user: at most once a second, the same again after 5; one look in the trail', async () => {
+    const turns = useTurns();
+    const server = await useServer({ ADMIN_TOKEN }, { time: new SetClock() });
+    const page = await usePage(server);
+    page.wants('anna');
+    await page.heard();
+    await turns();
+    expect((await page.next('devices')).devices).toMatchObject({ user: 'anna', devices: [] });
+    await turns(3);
+    expect(page.of('devices')).toHaveLength(1);
+    await useJson(server, 'anna', 'phone');
+    await turns();
+    const { devices } = await page.next('devices');
+    expect(devices?.devices).toMatchObject([{ device: 'phone', connected: true }]);
+    await turns(4);
+    expect(page.of('devices')).toHaveLength(2);
+    await turns(2);
+    expect((await page.next('devices')).devices?.devices).toEqual(devices?.devices);
+    page.wants('bert');
+    page.wants('carl');
+    await page.heard();
+    await turns();
+    expect((await page.next('devices')).devices).toMatchObject({ user: 'carl' });
+    page.wants(null);
+    await page.heard();
+    await turns(12);
+    expect(page.of('devices')).toHaveLength(4);
+    const trail = await readFile(join(`${server.folder}-access`, 'audit.jsonl'), 'utf8');
+    const looks = trail.trim().split('\n');
+    expect(looks.map((line) => JSON.parse(line))).toMatchObject([
+      { actor: '~operator', action: 'devices', user: 'anna', via: 'admin' },
+      { action: 'devices', user: 'carl' },
+    ]);
+    expect(looks).toHaveLength(2);
+  });
+
+  test('[A0] of a user whom another node serves, that the page has to ask for them', async () => {
+    const { front, owner } = await useFrontAndOwner({ ADMIN_TOKEN });
+    const [page, there] = [await usePage(front), await usePage(owner)];
+    for (const each of [page, there]) each.wants('anna');
+    expect((await page.next('devices')).devices).toBeNull();
+    expect((await there.next('devices')).devices).toMatchObject({ user: 'anna' });
+  });
+
+  test.each([
+    ['no JSON', '{'],
+    ['nothing', '{}'],
+    ['what is no name', '{"devices":"a/b"}'],
+    ['the name of no user', '{"devices":"~shared"}'],
+    ['too much', `{"devices":"${'x'.repeat(2_000)}"}`],
+  ])('[A0] nothing any more, to who says %s', async (_, text) => {
+    const page = await usePage(await useServer({ ADMIN_TOKEN }));
+    page.ws.send(text);
+    expect([1008, 1009]).toContain((await page.end()).code);
+  });
+});
+
+describe('until when', () => {
+  test('[A0] the session: signed out, or signed in anew in its place', async () => {
+    const turns = useTurns();
+    const server = await useServer({ ADMIN_TOKEN });
+    const cookie = await signIn(server);
+    const [page, other] = [await usePage(server, cookie), await usePage(server)];
+    expect((await signOut(server, cookie)).status).toBe(204);
+    const before = page.messages.length;
+    await turns();
+    expect(await page.end()).toMatchObject({ code: 4401 });
+    expect(page.messages).toHaveLength(before);
+    await turns(2);
+    expect([other.closed, other.of('now').length]).toEqual([null, 2]);
+  });
+
+  test('[A0] [O4] the end of the server, which does not wait for pages', async () => {
+    const server = await useServer({ ADMIN_TOKEN });
+    const page = await usePage(server);
+    expect(await server.app.close()).toBe(true);
+    expect(await page.end()).toMatchObject({ code: 1012 });
+  });
+
+  test('[A0] a page that does not answer a ping until the next', async () => {
+    const turns = useTurns();
+    const server = await useServer({ ADMIN_TOKEN });
+    const [page, silent] = [await usePage(server), openPage(server, OPERATOR, false)];
+    await silent.next('now');
+    await turns(32);
+    expect(await silent.end()).toMatchObject({ code: 1006 });
+    expect(page.closed).toBeNull();
+  });
+
+  test('[A0] one that reads slowly: nothing is put behind what waits for it, and a sign-out ends it', async () => {
+    const turns = useTurns();
+    const server = await useServer({ ADMIN_TOKEN });
+    const cookie = await signIn(server);
+    const sockets: Socket[] = [];
+    const note = (message: unknown) => void sockets.push((message as { socket: Socket }).socket);
+    subscribe('net.server.socket', note);
+    onTestFinished(() => void unsubscribe('net.server.socket', note));
+    const page = await usePage(server, cookie);
+    const [socket] = sockets;
+    if (socket === undefined) throw new Error('the server has told of no socket');
+    page.wants('anna');
+    await page.heard();
+    page.ws.pause();
+    socket.write(Buffer.alloc(2 ** 26)); // more than any socket takes: it stays undrained
+    await turns();
+    const waiting = socket.writableLength;
+    await turns(12); // a point would be due, too
+    expect(socket.writableLength).toBe(waiting);
+    const gone = new Promise((resolve) => socket.once('close', resolve));
+    await signOut(server, cookie);
+    await turns();
+    expect(socket.writableLength - waiting).toBeLessThan(200);
+    await gone;
+    await setImmediate();
+  });
 });
