@@ -89,11 +89,21 @@ export class NativeDevice {
     return this.until(() => this.provider.synced);
   }
 
-  /** Resolves when everything that was edited before is durable on the server (N4). */
+  /**
+   * Resolves when everything that was edited before is durable on the server (N4). What was edited without a connection
+   * goes out with the sync of the next one, and a question whose connection ends is not answered: it is asked anew.
+   */
   async saved(): Promise<void> {
     const n = ++this.#lastCheckpoint;
-    this.provider.ws?.send(new Uint8Array(messages.checkpoint(n)));
-    await this.until(() => this.checkpoints.includes(n));
+    let asked: unknown = null;
+    await this.until(() => {
+      const { ws, synced } = this.provider;
+      if (synced && ws?.readyState === WebSocket.OPEN && ws !== asked) {
+        asked = ws;
+        ws.send(new Uint8Array(messages.checkpoint(n)));
+      }
+      return this.checkpoints.includes(n);
+    });
   }
 
   offline(): void {
