@@ -10,12 +10,13 @@ const SILENT = 10_000;
 
 /** The servers that share a store; nothing where there is but one. */
 export function Nodes() {
-  const { answer, error, again } = useAnswer<NodeList>('/nodes');
+  const { answer, error, answered, again } = useAnswer<NodeList>('/nodes');
+  const isAlone = answer?.nodes.length === 0;
   useEffect(() => {
-    if (answer === null && error === null) return;
+    if (answered === null || isAlone) return;
     const timer = setTimeout(again, PAUSE);
     return () => clearTimeout(timer);
-  }, [answer, error, again]);
+  }, [answered, isAlone, again]);
   if (error !== null) return <p role="alert">The nodes are not known: {error}</p>;
   if (answer === null || answer.nodes.length === 0) return null;
   return (

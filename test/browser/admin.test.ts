@@ -280,7 +280,7 @@ browserTest('[A0] the page is told by one socket; where none gets through it ask
   const sockets: string[] = [];
   page.on('request', (request) => {
     const { pathname } = new URL(request.url());
-    if (pathname.startsWith('/admin/api/')) asked.push(pathname);
+    if (/^\/admin\/api\/(overview|users)/.test(pathname)) asked.push(pathname);
   });
   page.on('websocket', (socket) => void sockets.push(socket.url()));
   await page.goto(`${server.url}/admin#/users/anna`);
