@@ -1,6 +1,8 @@
 /** Collections that belong to nobody and that everybody reads (D8): over every way in, and who may change them. */
 import { describe, expect, onTestFinished, test } from 'vitest';
+import type { SyncClient } from '../client/api/api.js';
 import type { SyncManager } from '../client/sync-manager.js';
+import { createTestWard, type TestWard } from '../client/testing/index.js';
 import { closeClients, synced, testClient } from './support/devices/test-client.js';
 import { ServerProcess } from './support/server-process.js';
 import { bearer, JWT, tokenFor } from './support/tokens.js';
@@ -18,17 +20,7 @@ async function useClient(url: string, userId: string, token?: string): Promise<S
   return client;
 }
 
-const records = (client: SyncManager, name: string) => client.collection(name).records;
-const until = (client: SyncManager, name: string, count: number): Promise<void> =>
-  new Promise((resolve) => {
-    const view = client.collection(name);
-    const look = (): void => {
-      if (view.records.length === count) resolve();
-    };
-    view.subscribe(look);
-    look();
-  });
-
+const records = (client: SyncClient, name: string) => client.collection(name).records;
 describe('[D8 N1] /yjs/~shared', () => {
   test('is a document that y-websocket clients of all users have in common', async () => {
     const server = await useServer(SHARED);
@@ -146,37 +138,40 @@ describe('[D8 H6] the history of shared collections', () => {
 });
 
 describe('[D8] our client', () => {
+  const useWard = async (): Promise<TestWard> => {
+    const ward = await createTestWard({ devices: [], sharedCollections: ['doctors', 'clinics'] });
+    onTestFinished(() => ward.close());
+    return ward;
+  };
+
   test('has them like any other collection, for every user', async () => {
-    const server = await useServer(SHARED);
-    const desk = await useClient(server.url, 'admin');
-    const phone = await useClient(server.url, 'anna');
+    const ward = await useWard();
+    const [desk, phone] = [ward.device('desk', { user: 'admin' }), ward.device('phone')];
     await desk.addData('doctors', { id: 'd1', name: 'Dr. Rao' });
     await desk.addData('appointments', { id: 'a1', with: 'd1' });
-    await synced(desk);
-    await until(phone, 'doctors', 1);
+    await ward.settled();
     await phone.updateData('doctors', 'd1', { room: 4 });
-    await synced(phone);
+    await ward.settled();
     expect(records(phone, 'appointments')).toEqual([]);
-    const own = (await (await fetch(`${server.url}/api/sync/admin`)).json()) as Record<string, object[]>;
-    expect(own.appointments).toEqual([{ id: 'a1', with: 'd1' }]);
-    const tablet = await useClient(server.url, 'bert');
-    await synced(tablet);
+    const own = await ward.request('/api/sync/admin');
+    expect(own.body).toMatchObject({ appointments: [{ id: 'a1', with: 'd1' }] });
+    const tablet = ward.device('tablet', { user: 'bert' });
+    await ward.settled();
     expect(records(tablet, 'doctors')).toEqual([{ id: 'd1', name: 'Dr. Rao', room: 4 }]);
   });
 
   test('[C4] counts what is pending there, and sends what was written offline', async () => {
-    const server = await useServer(SHARED);
-    const desk = await useClient(server.url, 'admin');
-    await synced(desk);
-    await desk.disconnect();
+    const ward = await useWard();
+    const [desk, phone] = [ward.device('desk', { user: 'admin' }), ward.device('phone')];
+    await ward.settled();
+    ward.cut('desk');
     await desk.addData('doctors', { id: 'd1' });
     await desk.addData('appointments', { id: 'a1' });
     expect(desk.status.current.pendingChanges).toBe(2);
     await expect(desk.logout()).rejects.toThrow('2 changes are not on the server yet');
-    await desk.connect();
-    await synced(desk);
-    const phone = await useClient(server.url, 'anna');
-    await synced(phone);
+    ward.mend('desk');
+    await ward.settled();
+    expect(desk.status.current.pendingChanges).toBe(0);
     expect(records(phone, 'doctors')).toEqual([{ id: 'd1' }]);
   });
 
