@@ -114,6 +114,10 @@ export class Ward {
     this.document = this.#lease.document;
   }
 
+  async erase(): Promise<void> {
+    await this.#registry?.erase(Ward.USER);
+  }
+
   /** Nobody uses the document any more; resolves when it is not in memory. */
   async letGo(): Promise<void> {
     this.#lease?.release();

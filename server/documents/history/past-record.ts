@@ -51,7 +51,7 @@ export class PastRecord {
 
   /** Makes it what it was before this. */
   stepBack({ path, before }: { readonly path: Path; readonly before: Digest }): void {
-    if (path.length === 0) this.json = before === ABSENT ? null : before === UNKNOWN ? undefined : {};
+    if (path.length === 0) this.json = before === ABSENT ? null : before === IN_PARTS ? {} : undefined;
     else if (this.json) this.json = this.#before(this.json, path, before);
   }
 

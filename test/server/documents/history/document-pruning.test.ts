@@ -4,6 +4,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest';
 import * as Y from 'yjs';
 import { MOST_PRUNED } from '../../../../server/documents/history/document-pruning.js';
 import { Pruning } from '../../../../server/documents/history/pruning.js';
+import { Remembered } from '../../../../server/documents/history/remembered.js';
 import { DeviceStates } from '../../../../server/documents/json-devices/devices.js';
 import { UserDocument } from '../../../../server/documents/user-document.js';
 import { encoded } from '../../../../server/protocol/bytes.js';
@@ -244,4 +245,13 @@ test('[H7] of a long history a part goes at once, and then the next', async () =
   await ward.prune();
   expect(prune.mock.calls.map(([, upTo]) => upTo)).toEqual([MOST_PRUNED, many + 1]);
   expect(await ward.revisions()).toEqual([]);
+});
+
+test('[P7 L8] what is remembered is made with a secret of the user, which an erasure takes away', async () => {
+  const ward = await old();
+  await ward.prune();
+  const { digests } = new Remembered(await ward.store.deletions(Ward.USER));
+  expect(digests.secret).toHaveLength(24);
+  await ward.erase();
+  expect(await ward.store.deletions(Ward.USER)).toEqual([]);
 });

@@ -5,6 +5,8 @@ import type { StoredEntry } from '../../../../server/documents/history/history-e
 import { Pruning } from '../../../../server/documents/history/pruning.js';
 import { Remembered, untoldRow } from '../../../../server/documents/history/remembered.js';
 import type { Patch } from '../../../../server/documents/records/patch.js';
+import type { RecordImage } from '../../../../server/documents/records/record-image.js';
+import type { Deletion } from '../../../../server/store/store.js';
 import type { DeviceKey } from '../../../../shared/names.js';
 import { record } from '../../../support/ward.js';
 
@@ -89,3 +91,23 @@ test.each(['{', '{}', '[1]', '[[1,2,3]]', 'null'])(
     expect(after.changedAt(KEY, ['b'], true)).toBeGreaterThan(Date.UTC(3000, 0));
   },
 );
+
+test('[L8 P7] a digest is nothing without the secret of its user; one of an earlier version gets it', () => {
+  const tablet = { key: 'tablet' as DeviceKey, from: 1, to: 1 };
+  const away = { devices: [tablet], keyOf: () => 'phone' as DeviceKey, digests: new Digests(null) };
+  const pruning = new Pruning(away);
+  const image = (a: string) => ({ json: { id: 'n1', a }, types: null }) as RecordImage;
+  pruning.add(entryOf({ a: ['flu'] }, 2), 2, { before: image('flu'), after: image('cold') });
+  const before = [untoldRow({ upTo: 0, at: 0, until: 2 }, away.digests), ...pruning.rows(new Remembered([]))];
+  const [anew, other] = [Remembered.withSecret(before), Remembered.withSecret(before)];
+  const guess = new Digests(null).of('flu');
+  const textOf = (rows: readonly Deletion[]) =>
+    rows.map(({ changes }) => Buffer.from(changes ?? []).toString());
+  expect(textOf(before).join()).toContain(guess);
+  expect(textOf(anew).join()).not.toContain(guess);
+  expect(textOf(anew)[1]).not.toEqual(textOf(other)[1]);
+  expect(Remembered.withSecret(anew)).toBe(anew);
+  const known = [{ id: 'n1', a: 'flu' }];
+  for (const rows of [before, anew, other])
+    expect(new Remembered(rows).versions(KEY, tablet, { id: 'n1', a: 'cold' }, known)).toEqual(known);
+});
