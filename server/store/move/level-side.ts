@@ -77,7 +77,6 @@ class LevelSide implements Target {
   }
 
   async *users(): AsyncGenerator<string> {
-    this.#users = null; // some may have come, or gone
     yield* await this.#all();
   }
 
@@ -189,7 +188,9 @@ class LevelSide implements Target {
   async flush(): Promise<void> {
     const operations = this.#waiting;
     [this.#waiting, this.#size] = [[], 0];
-    if (operations.length > 0) await writeDurably(this.#db, operations);
+    if (operations.length === 0) return;
+    this.#users = null; // some may have come, or gone
+    await writeDurably(this.#db, operations);
   }
 
   async complete(): Promise<void> {

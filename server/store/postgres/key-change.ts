@@ -45,13 +45,16 @@ export class KeyChange {
     return this.#turns.take(async () => {
       const { session, vaults, idle } = this.#parts;
       const inUse = vaults.ring.current.id;
-      mustHave(ring, [inUse]);
-      vaults.ring = ring.withCurrent(inUse); // before others may wrap with the new one
-      await this.#tell(ring, inUse);
+      // What others may wrap with this one can open, from before they do; and what it told before stays true.
+      await session.connection.inTurn(TAKE_TURN, async (ask) => {
+        mustHave(ring, [inUse, ...(await usedKeys(ask))]);
+        await ask(TELL, [session.node.id, toldKeys(ring, inUse)]);
+      });
+      vaults.ring = ring.withCurrent(inUse);
       const isNew = await session.connection.inTurn(TAKE_TURN, (ask) => this.#announce(ask, ring));
       vaults.ring = ring;
       await idle(); // users who were new before have the old key
-      await this.#tell(ring, ring.current.id);
+      await session.connection.change({ text: TELL, values: [session.node.id, toldKeys(ring)] });
       if (!isNew) return;
       await session.connection.inTurn(TAKE_TURN, (ask) => this.#mustAllUse(ask, ring));
       await this.#rewrap(ring);
@@ -60,11 +63,6 @@ export class KeyChange {
         await ask(FORGET, [ring.current.id]);
       });
     });
-  }
-
-  async #tell(ring: KeyRing, inUse: string): Promise<void> {
-    const { connection, node } = this.#parts.session;
-    await connection.change({ text: TELL, values: [node.id, toldKeys(ring, inUse)] });
   }
 
   /** Returns whether another key is in use, too. */

@@ -261,30 +261,41 @@ describe.skipIf(postgresUrl() === '')('telemed-sync move', () => {
     expect((await move(data, postgres.schema.url)).error).toMatch(/y-leveldb has written .* bert .*export/);
   });
 
-  test(`[P1] killed at ${KILLS} random moments, each way, it goes on, and the source is as it was`, async () => {
-    const data = join(folder, 'data');
-    const keys = KeyRing.parse(newKey());
-    const store = await LevelStore.open({ folder: data, keys });
-    for (let n = 0; n < 60; n++) {
-      await store.load(user(`user-${n}`));
-      await writeNotes(store, user(`user-${n}`), n % 7);
-    }
-    await store.close();
-    const whole = await moved(data, (await fresh()).schema.url);
-    const back = join(folder, 'back');
-    for (const [from, to] of [
-      [data, postgres.schema.url],
-      [postgres.schema.url, back],
-    ] as const) {
-      const lasting = await ranFor(from, (await fresh()).schema.url);
-      for (let kill = 0; kill < KILLS; kill++) await killedAfter(from, to, Math.random() * lasting);
-      expect(await moved(from, to)).toMatchObject({ users: whole.users, hash: whole.hash });
-    }
-    expect((await moved(data, (await fresh()).schema.url)).hash).toBe(whole.hash);
-    const served = await LevelStore.open({ folder: back, keys });
-    expect(notesOf(await served.load(user('user-6')))).toEqual({ n0: 0, n1: 1, n2: 2, n3: 3, n4: 4, n5: 5 });
-    await served.close();
-  });
+  test(
+    `[P1] killed at ${KILLS} random moments, each way, it goes on, and the source is as it was`,
+    async () => {
+      const data = join(folder, 'data');
+      const keys = KeyRing.parse(newKey());
+      const store = await LevelStore.open({ folder: data, keys });
+      for (let n = 0; n < 60; n++) {
+        await store.load(user(`user-${n}`));
+        await writeNotes(store, user(`user-${n}`), n % 7);
+      }
+      await store.close();
+      const whole = await moved(data, (await fresh()).schema.url);
+      const back = join(folder, 'back');
+      for (const [from, to] of [
+        [data, postgres.schema.url],
+        [postgres.schema.url, back],
+      ] as const) {
+        const lasting = await ranFor(from, (await fresh()).schema.url);
+        for (let kill = 0; kill < KILLS; kill++) await killedAfter(from, to, Math.random() * lasting);
+        expect(await moved(from, to)).toMatchObject({ users: whole.users, hash: whole.hash });
+      }
+      expect((await moved(data, (await fresh()).schema.url)).hash).toBe(whole.hash);
+      const served = await LevelStore.open({ folder: back, keys });
+      expect(notesOf(await served.load(user('user-6')))).toEqual({
+        n0: 0,
+        n1: 1,
+        n2: 2,
+        n3: 3,
+        n4: 4,
+        n5: 5,
+      });
+      await served.close();
+    },
+    30_000 + KILLS * 20_000,
+  );
 });
 
 const setMoving = async ({ schema }: PostgresFixture, from: string): Promise<void> => {

@@ -46,6 +46,15 @@ describe.skipIf(postgresUrl() === '')('master keys of several servers', () => {
     return notes;
   };
 
+  const wrappedOf = async (): Promise<Uint8Array> =>
+    (await fixture.schema.query(`SELECT value FROM kept WHERE kind = 'key'`)).rows[0]?.value;
+
+  const dataKeyOf = (wrapped: Uint8Array): Uint8Array => {
+    const dataKey = both.unwrap(wrapped, wrappedKey('anna'));
+    if (dataKey === undefined) throw new Error('it does not open');
+    return dataKey;
+  };
+
   async function inUse(): Promise<{ listed: string[]; wrapped: string[] }> {
     const listed = await fixture.schema.query('SELECT id FROM master_key ORDER BY id');
     const wrapped = await fixture.schema.query(`SELECT value FROM kept WHERE kind = 'key'`);
@@ -131,6 +140,18 @@ describe.skipIf(postgresUrl() === '')('master keys of several servers', () => {
     const again = await node('one', both);
     await again.changeKeys(both);
     expect(await inUse()).toEqual({ listed: [anew.current.id], wrapped: [anew.current.id] });
+  });
+
+  it('[P7] a file that lacks a key in use is refused, and what that one opens is open still', async () => {
+    const one = await node('one', both);
+    await written(await node('two', both), ANNA);
+    await fixture.schema.query('INSERT INTO master_key VALUES ($1)', [old.current.id]);
+    const third = KeyRing.parse(`${newKey()}\n${NEW}`);
+    await expect(one.changeKeys(third)).rejects.toThrow(/is encrypted with the key .*, which is not among/);
+    await fixture.schema.query(`UPDATE kept SET value = $1 WHERE kind = 'key'`, [
+      old.wrap(dataKeyOf(await wrappedOf()), wrappedKey('anna')),
+    ]);
+    expect(await read(one, ANNA)).toEqual({ n0: 0, n1: 1 });
   });
 
   it('[P7] an erasure takes the key away first: nothing in any table can be opened with the master key', async () => {
