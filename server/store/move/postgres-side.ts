@@ -2,6 +2,7 @@
 import * as format from '../format.js';
 import { MOVING, mustNotBeMoving } from '../moving.js';
 import { Connection, type Place } from '../postgres/connection.js';
+import { noAddress } from '../postgres/failures.js';
 import { ADD as ADD_REVOKED } from '../postgres/revocations.js';
 import { migrate } from '../postgres/schema.js';
 import { NOTE, PUT_NOTE, USERS } from '../postgres/statements.js';
@@ -22,9 +23,17 @@ const REVOKED = 'SELECT line FROM revocation ORDER BY seq';
 const TIMEOUT = 60_000;
 const placeOf = (url: string): Place => ({ url, timeout: TIMEOUT });
 
+function parsed(url: string): URL {
+  try {
+    return new URL(url);
+  } catch (cause) {
+    throw noAddress(cause);
+  }
+}
+
 /** Without user and password. */
 export function nameOf(url: string): string {
-  const { host, pathname, searchParams } = new URL(url);
+  const { host, pathname, searchParams } = parsed(url);
   const kept = ['host', 'options'].flatMap((name) => {
     const value = searchParams.get(name);
     return value === null ? [] : [`${name}=${encodeURIComponent(value)}`];

@@ -1,7 +1,7 @@
 /** The connections to PostgreSQL: one that writes, and some that read. `pg` is loaded here, by the first that opens one. */
 import type { Client, ClientBase, ClientConfig, Pool, PoolConfig, QueryConfig, QueryResult } from 'pg';
 import { corrupt, SyncError } from '../../errors.js';
-import { codeOf, whyNotConnected } from './failures.js';
+import { codeOf, noAddress, whyNotConnected } from './failures.js';
 
 /** Reads at once. */
 const READERS = 4;
@@ -231,11 +231,7 @@ function clientOf(Client: Driver['Client'], config: ClientConfig): Client {
   try {
     return new Client(config);
   } catch (cause) {
-    throw new SyncError(
-      'STORE_UNAVAILABLE',
-      'STORE is no address of a PostgreSQL: postgres://user:password@host/database, where signs such as @, / or # in a password are written as %40, %2F, %23.',
-      { cause },
-    );
+    throw noAddress(cause);
   }
 }
 

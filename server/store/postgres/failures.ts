@@ -7,6 +7,13 @@ export function codeOf(cause: unknown): string {
   return typeof code === 'string' ? code : '';
 }
 
+export const noAddress = (cause: unknown): SyncError =>
+  new SyncError(
+    'STORE_UNAVAILABLE',
+    'This is no address of a PostgreSQL: postgres://user:password@host/database, where signs such as @, / or # in a password are written as %40, %2F, %23. Look at STORE, or at what the command was given.',
+    { cause },
+  );
+
 /** What PostgreSQL answers who wants to connect, by its code. */
 const REFUSALS: Readonly<Record<string, string>> = {
   '28P01': 'refuses user or password: correct them in STORE',

@@ -189,6 +189,9 @@ describe.skipIf(postgresUrl() === '')('telemed-sync move', () => {
       expect((await move(from, to)).error).toMatch(/is served by a server, heard of \d s ago: stop it first/);
     await live.app.close();
     expect((await move(join(folder, 'none'), postgres.schema.url)).error).toMatch(/holds no database/);
+    const { error } = await move('postgres://sync:hush/hush@127.0.0.1:1/clinic', data);
+    expect(error).toMatch(/no address of a PostgreSQL/);
+    expect(error).not.toContain('hush');
   });
 
   test('[P1] a store that holds something else, or a move of something else, is left alone', async () => {
