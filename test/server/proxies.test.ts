@@ -12,7 +12,7 @@ import { bearer } from '../support/tokens.js';
 import { useServer } from '../support/use.js';
 
 const ADMIN_TOKEN = 'the-admin-token-of-the-tests';
-/** What no proxy here waits for in a test of every day, in seconds: `PROXY_IDLE=70`. */
+/** What no proxy here waits for in a test of every day, in seconds: `PROXY_IDLE=65`. */
 const IDLE = Number(process.env.PROXY_IDLE ?? 0);
 const BEHIND = { ADMIN_TOKEN, TRUST_PROXY: '127.0.0.1' };
 const MB = 1e6;

@@ -1,10 +1,14 @@
 /** The API of the admin page: who gets in, and what it tells (A0, O3). */
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { get } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { collectingLog } from '../../../../server/log.js';
 import { LevelStore } from '../../../../server/store/level/level-store.js';
+import { MemoryStore } from '../../../../server/store/memory/memory-store.js';
+import { makePair, withOpenssl } from '../../../support/certificate.js';
 import type { TestServer } from '../../../support/server.js';
 import { SetClock } from '../../../support/set-clock.js';
 import { bearer, JWT, tokenFor } from '../../../support/tokens.js';
@@ -174,6 +178,23 @@ describe('GET /admin/api/overview', () => {
     expect(overview.store.commits.saved).toBeGreaterThan(0);
     expect(overview.disk.size).toBeGreaterThan(overview.disk.free);
   });
+
+  withOpenssl('[O3] tells until when the certificate is good', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'admin-'));
+    onTestFinished(() => rm(folder, { recursive: true, force: true }));
+    const { cert, key } = makePair(folder, 'server');
+    const { port } = await useServer({ ADMIN_TOKEN, TLS_CERT: cert, TLS_KEY: key });
+    const overview = await new Promise<string>((resolve, reject) => {
+      const options = { port, path: '/admin/api/overview', headers: OPERATOR, rejectUnauthorized: false };
+      get({ host: '127.0.0.1', ...options }, async (answer) => resolve(await text(answer))).on(
+        'error',
+        reject,
+      );
+    });
+    const { certificate } = JSON.parse(overview);
+    expect(certificate.validTo - Date.now()).toBeGreaterThan(86_400_000);
+    expect(certificate.validTo - Date.now()).toBeLessThanOrEqual(2 * 86_400_000);
+  });
 });
 
 test('[P11] the overview tells of the last good backup, and warns as /ready does', async () => {
@@ -332,6 +353,24 @@ test('[A0] a page that looks at devices again and again does so once in the audi
 });
 
 describe('the records of a user', () => {
+  test('[N2] [A0] are shown once they are durable', async () => {
+    const store = new MemoryStore();
+    const server = await useServer({ ADMIN_TOKEN }, { store });
+    const device = await useJson(server, 'anna', 'phone');
+    store.hold();
+    device.update('appointments', { id: 'a1', room: 1 });
+    await device.heard();
+    let isShown = false;
+    const shown = ask(server, '/users/anna/records', { headers: OPERATOR }).then((answer) => {
+      isShown = true;
+      return answer.json();
+    });
+    for (let times = 0; times < 5; times++) await ask(server, '/users', { headers: OPERATOR });
+    expect(isShown).toBe(false);
+    store.release();
+    expect((await shown).collections.appointments).toEqual([{ id: 'a1', room: 1 }]);
+  });
+
   test('[A0] [H6] an operator looks at them, and brings one back; all of it is in the audit trail', async () => {
     const server = await useServer({ ADMIN_TOKEN });
     const device = await useJson(server, 'anna', 'phone');
