@@ -166,9 +166,13 @@ class SyncServer implements App {
 
   readonly #hindrances = (): readonly Hindrance[] => {
     const { access, store } = this.#foundation;
-    const takesTraffic = this.#takesTraffic;
-    const { diskSlow } = this.#config;
-    return hindrancesOf({ takesTraffic, storeState: store.state, auditWaits: access.waitsFor, diskSlow });
+    return hindrancesOf({
+      takesTraffic: this.#takesTraffic,
+      storeState: store.state,
+      auditWaits: access.waitsFor,
+      diskSlow: this.#config.diskSlow,
+      clockAhead: store.beat?.clockAhead ?? 0,
+    });
   };
 
   readonly #readiness = {
@@ -328,6 +332,20 @@ class SyncServer implements App {
     metrics.gauge(
       { name: 'users_owned', help: 'In a cluster, users that this node serves.' },
       () => this.#foundation.cluster?.owned ?? 0,
+    );
+    metrics.gauge(
+      {
+        name: 'beat_age_seconds',
+        help: 'With STORE, time since the database last heard of this node; from 10 s on others take its users.',
+      },
+      () => (store.beat?.age ?? 0) / 1_000,
+    );
+    metrics.gauge(
+      {
+        name: 'clock_ahead_seconds',
+        help: "With STORE, by how much the clock is ahead of the database's, less than 0 if behind.",
+      },
+      () => (store.beat?.clockAhead ?? 0) / 1_000,
     );
     metrics.gauge(
       { name: 'unsent_bytes', help: 'What waits for clients that read slowly.' },

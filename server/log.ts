@@ -133,6 +133,11 @@ const EVENTS = {
     (e) =>
       `⏰ The clock says ${e.clock}; by the newest time that the store has seen it should be about ${e.expected}. Until the server has run for a day with it, nothing is pruned. If the clock is wrong, set it; if it is right, start once with CONFIRM_CLOCK=${e.clock.slice(0, 10)}`,
   ),
+  clockDiffers: event<{ aheadMs: number }>(
+    'warn',
+    ({ aheadMs }) =>
+      `⏰ The clock of this machine is ${(Math.abs(aheadMs) / 1_000).toFixed(1)} s ${aheadMs > 0 ? 'ahead of' : 'behind'} that of the PostgreSQL of STORE: set both by NTP. The later of two writes is found out by them; from 30 s on this server is not ready`,
+  ),
   accessInData: event<{ file: string }>(
     'warn',
     (e) =>

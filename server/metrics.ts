@@ -157,6 +157,10 @@ export class Metrics {
     label: 'direction',
     values: ['in', 'out'],
   });
+  readonly usersLost = new Counter({
+    name: 'users_lost_total',
+    help: 'In a cluster, users that this node had, and that another one has taken.',
+  });
   readonly rewritten = new Counter({
     name: 'documents_rewritten_total',
     help: 'Documents whose content was written anew, since their past had outgrown it.',
@@ -208,7 +212,7 @@ export class Metrics {
 
   render(): string {
     const { messagesIn, messagesOut, bytesIn, bytesOut, requests, refused, pauses } = this;
-    const { hops, checked, rewritten, pruned, commits, commitTime } = this;
+    const { hops, usersLost, checked, rewritten, pruned, commits, commitTime } = this;
     const gauges = this.#gauges.flatMap(({ about, read }) => [
       ...head(about, 'gauge'),
       ...lines(about, read()),
@@ -222,6 +226,7 @@ export class Metrics {
       refused,
       pauses,
       hops,
+      usersLost,
       checked,
       rewritten,
       pruned,

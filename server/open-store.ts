@@ -23,6 +23,7 @@ export async function openStore(
       version: VERSION,
       keys,
       onRetry,
+      onClock: (aheadMs) => log('clockDiffers', { aheadMs: Math.round(aheadMs) }),
     });
   const store = await LevelStore.open({
     folder: config.dataDir,

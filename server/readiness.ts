@@ -10,7 +10,8 @@ export interface Hindrance {
     | 'DISK_SLOW'
     | 'STORE_REOPENING'
     | 'STORE_CLOSED'
-    | 'AUDIT_SLOW';
+    | 'AUDIT_SLOW'
+    | 'CLOCK_DIFFERS';
   readonly message: string;
 }
 
@@ -32,6 +33,14 @@ const STARTING: Hindrance = { code: 'STARTING', message: 'The server is starting
 const AUDIT_SLOW: Hindrance = {
   code: 'AUDIT_SLOW',
   message: 'A line of the audit trail has waited for its disk for DISK_SLOW: look at the disk of ACCESS_DIR.',
+};
+
+/** As far as the time of a token may be off: beyond it, what one server lets in another one does not, in ms. */
+const CLOCK_TOLERANCE = 30_000;
+const CLOCK_DIFFERS: Hindrance = {
+  code: 'CLOCK_DIFFERS',
+  message:
+    'The clock of this machine is more than 30 s off that of the PostgreSQL of STORE: set both by NTP; the log says by how much.',
 };
 
 /** @param share from 0 to 1, of the documents that have the form which the server needs; null where that is all of them */
@@ -74,14 +83,18 @@ export interface Parts {
   /** How long the audit trail has waited for its disk, in ms, and how long it may. */
   readonly auditWaits: number;
   readonly diskSlow: number;
+  /** By how much the clock is ahead of that of the store, in ms. */
+  readonly clockAhead: number;
 }
 
 /** Empty where the server is ready. */
-export function hindrancesOf({ takesTraffic, storeState, auditWaits, diskSlow }: Parts): Hindrance[] {
+export function hindrancesOf(parts: Parts): Hindrance[] {
+  const { takesTraffic, storeState, auditWaits, diskSlow, clockAhead } = parts;
   const found = [
     takesTraffic ? null : STOPPING,
     OF_STORE[storeState],
     auditWaits < diskSlow ? null : AUDIT_SLOW,
+    Math.abs(clockAhead) <= CLOCK_TOLERANCE ? null : CLOCK_DIFFERS,
   ];
   return found.filter((each) => each !== null);
 }

@@ -9,7 +9,7 @@ import type { Log } from '../log.js';
 import type { Metrics } from '../metrics.js';
 import { createListener } from '../net/tls.js';
 import { HOP_HEADER } from './hop-header.js';
-import { hostAndPortOf } from './hop-target.js';
+import { HEARD, hostAndPortOf } from './hop-target.js';
 import { Hops } from './hops.js';
 import { type Documents, type OwningStore, StorePlacement } from './store-placement.js';
 
@@ -75,11 +75,11 @@ export class Cluster {
 
   /** Opens the door; who comes in there is served as this server serves others. Then others may lead clients here. */
   async listen(own: EventEmitter, documents: Documents, metrics: Metrics): Promise<void> {
-    const { config, log, placement } = this.#options;
-    placement.serve(documents);
+    const { log, placement } = this.#options;
+    placement.serve(documents, () => metrics.usersLost.add());
     this.hops.metrics = metrics;
-    this.#looking = setInterval(() => void placement.look(config.idleTimeout), LOOK).unref();
-    const { clusterAddress } = config;
+    this.#looking = setInterval(() => this.#look(), LOOK).unref();
+    const { clusterAddress } = this.#options.config;
     const server = this.#door(own);
     const { host, port } = hostAndPortOf(clusterAddress);
     await new Promise<void>((resolve, reject) => {
@@ -108,6 +108,13 @@ export class Cluster {
     this.#server?.closeAllConnections();
   }
 
+  /** Where the store can't tell, the next look does. */
+  #look(): void {
+    const { config, placement } = this.#options;
+    void placement.look(config.idleTimeout);
+    void this.hops.look().catch(() => {});
+  }
+
   #door(own: EventEmitter): Server {
     const { config, log } = this.#options;
     const plain = { ...config, tlsCert: '', tlsKey: '', maxHeaders: config.maxHeaders + HEADER_OF_HOP };
@@ -116,6 +123,7 @@ export class Cluster {
         response.writeHead(403, { [HOP_HEADER]: 'refused', Connection: 'close' }).end();
         return;
       }
+      response.writeProcessing();
       this.#answers.add(response);
       response.once('close', () => this.#answers.delete(response));
       own.emit('request', request, response);
@@ -123,8 +131,10 @@ export class Cluster {
     const { server } = createListener(plain, log, onRequest);
     server.on('checkContinue', onRequest);
     server.on('upgrade', (request, stream, head) => {
-      if (this.#letsIn(request)) own.emit('upgrade', request, stream, head);
-      else stream.on('error', () => stream.destroy()).end(REFUSED, () => stream.destroy());
+      if (this.#letsIn(request)) {
+        stream.write(HEARD);
+        own.emit('upgrade', request, stream, head);
+      } else stream.on('error', () => stream.destroy()).end(REFUSED, () => stream.destroy());
     });
     return server;
   }

@@ -1,7 +1,7 @@
 /** One HTTP request, led on to another node before anything of its body is read. */
 import { type ClientRequest, type IncomingMessage, request as open, type ServerResponse } from 'node:http';
 import { HOP_HEADER } from './hop-header.js';
-import { CONNECT_TIMEOUT, KEEP_ALIVE, type Led, type Target, verdictOf, whyNot } from './hop-target.js';
+import { CONNECT_TIMEOUT, KEEP_ALIVE, Late, type Led, type Target, verdictOf, whyNot } from './hop-target.js';
 
 export interface Exchange {
   readonly request: IncomingMessage;
@@ -42,7 +42,11 @@ export function forward(target: Target, exchange: Exchange): Promise<Led> {
   response.once('close', clientGone);
   return new Promise((resolve) => {
     let isTaken = false;
+    let isHeard = false;
     const inTime = untilTaken(asked, target.timeout);
+    asked.once('information', () => {
+      isHeard = true;
+    });
     asked.once('continue', () => {
       isTaken = true;
       inTime();
@@ -60,14 +64,14 @@ export function forward(target: Target, exchange: Exchange): Promise<Led> {
       request.unpipe(asked);
       // An answer that was begun can't be taken back: the client has to see that it is cut.
       if (response.headersSent) response.destroy();
-      resolve(response.closed ? 'gone' : isTaken ? 'lost' : whyNot(error));
+      resolve(response.closed ? 'gone' : isTaken ? 'lost' : whyNot(error, isHeard));
     });
   });
 }
 
 /** Ends a request that nobody takes in time; what is returned ends the wait. */
 function untilTaken(asked: ClientRequest, timeout: number): () => void {
-  const late = () => void asked.destroy(new Error('the node did not answer in time'));
+  const late = () => void asked.destroy(new Late('the node did not answer in time'));
   let timer = setTimeout(late, CONNECT_TIMEOUT);
   const connected = () => {
     clearTimeout(timer);

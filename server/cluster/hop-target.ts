@@ -14,6 +14,9 @@ export interface Target {
 /** `led`: the owner has it. `gone`: the client has gone meanwhile. */
 export type Led = 'led' | 'gone' | Doubt;
 
+/** What a node says at once to whom it lets in: what it has to ask others may take long, and it lives. */
+export const HEARD = 'HTTP/1.1 102 Processing\r\n\r\n';
+
 /** Another node of the same cluster is near. */
 export const CONNECT_TIMEOUT = 2_000;
 /** After which the system asks whether the machine of the other node is still there, in ms. */
@@ -25,9 +28,18 @@ export function verdictOf(status: number, isRefused: boolean): Led {
   return isRefused ? 'not let in' : 'led';
 }
 
-/** A connection that nobody takes is known to be none; of any other end the cause is not known. */
-export const whyNot = (error: unknown): Doubt =>
-  error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED' ? 'refused' : 'silent';
+/** It has said nothing more in the time that it had. */
+export class Late extends Error {}
+
+/**
+ * A connection that nobody takes is known to be none; of any other end the cause is not known.
+ *
+ * @param isHeard whether the node had let this one in
+ */
+export function whyNot(error: unknown, isHeard = false): Doubt {
+  if (isHeard && error instanceof Late) return 'slow';
+  return error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED' ? 'refused' : 'silent';
+}
 
 /** 'node:3101', '[fd00::5]:3101'. */
 export function hostAndPortOf(address: string): { host: string; port: number } {

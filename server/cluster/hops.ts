@@ -42,7 +42,7 @@ const LONGEST_TIMER = 2 ** 31 - 1;
 /** Between two parts of an answer, or before the first, in ms. */
 const ANSWER_SILENCE = 120_000;
 /** By these the owner says that it lives. */
-const ANSWERED: ReadonlySet<Led> = new Set(['led', 'not mine', 'not let in']);
+const ANSWERED: ReadonlySet<Led> = new Set(['led', 'not mine', 'not let in', 'slow']);
 
 export class Hops {
   readonly #options: HopsOptions;
@@ -50,8 +50,8 @@ export class Hops {
   metrics: Pick<Metrics, 'hops'> | null = null;
   /** The clients of requests that other nodes led here. */
   readonly #clients = new WeakMap<IncomingMessage, string>();
-  /** The connections of clients that were led on. */
-  readonly #spliced = new Set<Duplex>();
+  /** The connections of clients that were led on, and where. */
+  readonly #spliced = new Map<Duplex, NodeId>();
   #isClosed = false;
 
   constructor(options: HopsOptions) {
@@ -87,7 +87,7 @@ export class Hops {
       const led = await splice(this.#target(owner, guest, { method, url, silence }), upgrade);
       if (led === 'led' && this.#isClosed) stream.destroy();
       else if (led === 'led' && !stream.closed) {
-        this.#spliced.add(stream);
+        this.#spliced.set(stream, owner.node);
         stream.once('close', () => this.#spliced.delete(stream));
       }
       return led;
@@ -97,7 +97,14 @@ export class Hops {
   /** Who was led on has to come again: a close code would have to be put between two frames of the owner's. */
   close(): void {
     this.#isClosed = true;
-    for (const stream of this.#spliced) stream.destroy();
+    for (const stream of this.#spliced.keys()) stream.destroy();
+  }
+
+  /** Cuts off whom it led to nodes that hang, or whose machines are gone. To be called every few seconds. */
+  async look(): Promise<void> {
+    if (this.#spliced.size === 0) return;
+    const gone = new Set(await this.#options.placement.gone([...new Set(this.#spliced.values())]));
+    for (const [stream, node] of this.#spliced) if (gone.has(node)) stream.destroy();
   }
 
   /** One that is here, and was led here, may send its body from then on. */

@@ -14,10 +14,11 @@ export interface Owner {
 export type Place = { readonly here: true } | Owner;
 
 /**
- * Why a node was doubted: nobody listens at its address; it did not answer, or not in time; it said that it does not
- * serve the user, or does not let this node in: then it lives; or it was lost after it had begun.
+ * Why a node was doubted: nobody listens at its address; it did not answer; it said that it does not serve the user,
+ * does not let this node in, or has begun, and was not ready in time: then it lives; or it was lost after it had taken
+ * the client.
  */
-export type Doubt = 'refused' | 'silent' | 'not mine' | 'not let in' | 'lost';
+export type Doubt = 'refused' | 'silent' | 'not mine' | 'not let in' | 'slow' | 'lost';
 
 export interface Placement {
   /** Rejects where the store can't tell. A user whom nobody serves is here: who asks loads the document next. */
@@ -26,4 +27,6 @@ export interface Placement {
   doubt(user: UserId, node: NodeId, why: Doubt): void;
   /** It was. */
   reached(node: NodeId): void;
+  /** Which of these were not heard of for so long that their users go to who asks. Rejects where the store can't tell. */
+  gone(nodes: readonly NodeId[]): Promise<readonly NodeId[]>;
 }

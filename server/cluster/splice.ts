@@ -3,7 +3,16 @@ import type { IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { HOP_HEADER } from './hop-header.js';
-import { CONNECT_TIMEOUT, KEEP_ALIVE, type Led, type Target, verdictOf, whyNot } from './hop-target.js';
+import {
+  CONNECT_TIMEOUT,
+  HEARD,
+  KEEP_ALIVE,
+  Late,
+  type Led,
+  type Target,
+  verdictOf,
+  whyNot,
+} from './hop-target.js';
 
 /** An upgrade as it came in. */
 export interface Upgrade {
@@ -61,22 +70,28 @@ function headOf({ method, url, rawHeaders }: IncomingMessage, header: string): s
 function answerOf(owner: Socket, timeout: number): Promise<Buffer | Led> {
   return new Promise((resolve) => {
     let come = Buffer.alloc(0);
+    let isHeard = false;
     let failure: unknown;
-    let timer = setTimeout(() => owner.destroy(), CONNECT_TIMEOUT);
+    const late = () => owner.destroy(new Late('the node did not answer in time'));
+    let timer = setTimeout(late, CONNECT_TIMEOUT);
     const settle = (answer: Buffer | Led) => {
       clearTimeout(timer);
       owner.off('data', onData).off('end', onEnd).off('close', onEnd).pause();
       resolve(answer);
     };
-    const onEnd = () => settle(whyNot(failure));
+    const onEnd = () => settle(whyNot(failure, isHeard));
     const onData = (data: Buffer) => {
       come = Buffer.concat([come, data]);
+      if (!isHeard && come.toString('latin1', 0, HEARD.length) === HEARD) {
+        isHeard = true;
+        come = come.subarray(HEARD.length);
+      }
       if (come.includes('\r\n\r\n')) settle(come);
       else if (come.length > MOST_HEAD) owner.destroy();
     };
     owner.once('connect', () => {
       clearTimeout(timer);
-      timer = setTimeout(() => owner.destroy(), timeout);
+      timer = setTimeout(late, timeout);
     });
     owner.on('data', onData).on('end', onEnd).on('close', onEnd);
     owner.on('error', (error) => {

@@ -7,6 +7,8 @@ import { Takeovers } from './takeovers.js';
 export interface OwningStore {
   /** The other server that has the user; `null` where there is none, and from now on it is this one. */
   owner(user: UserId, relieved?: string): Promise<{ readonly node: string; readonly address: string } | null>;
+  /** Of these servers, those whose users go to who asks next. */
+  gone?(nodes: readonly string[]): Promise<readonly string[]>;
   /** Another server may have the user. */
   letGo?(user: UserId): Promise<void>;
 }
@@ -27,6 +29,7 @@ export class StorePlacement implements Placement {
   /** The users that this node was found to have, and when it was last asked. */
   readonly #own = new Map<UserId, number>();
   #documents: Documents | null = null;
+  #onLost = (): void => {};
 
   constructor(store: OwningStore, uptime: () => number) {
     this.#store = store;
@@ -38,8 +41,10 @@ export class StorePlacement implements Placement {
     return this.#own.size;
   }
 
-  serve(documents: Documents): void {
+  /** @param onLost called for each user that another node has taken */
+  serve(documents: Documents, onLost = (): void => {}): void {
     this.#documents = documents;
+    this.#onLost = onLost;
   }
 
   /** The store gives a user whose owner's beat is old to who asks. One with a fresh beat is asked first. */
@@ -60,6 +65,10 @@ export class StorePlacement implements Placement {
 
   reached(node: NodeId): void {
     this.#takeovers.reached(node);
+  }
+
+  async gone(nodes: readonly NodeId[]): Promise<readonly NodeId[]> {
+    return ((await this.#store.gone?.(nodes)) ?? []) as readonly NodeId[];
   }
 
   /**
@@ -88,7 +97,7 @@ export class StorePlacement implements Placement {
       this.#own.set(user, this.#uptime());
       return { here: true };
     }
-    this.#own.delete(user);
+    if (this.#own.delete(user)) this.#onLost();
     if (this.#documents?.isInUse(user)) this.#documents.lose(user);
     return { here: false, node: owner.node as NodeId, address: owner.address };
   }

@@ -139,6 +139,14 @@ export interface Owner {
   readonly address: string;
 }
 
+/** How a server tells the others that share its store that it lives, and what it hears then. */
+export interface Beat {
+  /** How long ago it last did, in ms. */
+  readonly age: number;
+  /** By how much its clock is ahead of that of the store, in ms, less than 0 where it is behind; 0 where they may be the same. */
+  readonly clockAhead: number;
+}
+
 /** The cause of what a server is refused that has lost a user to another one. */
 export class Moved extends Error {
   constructor() {
@@ -286,6 +294,8 @@ export interface Store {
    * @param relieved a server that can't be reached, and loses the user
    */
   owner?(user: UserId, relieved?: string): Promise<Owner | null>;
+  /** Of these servers, by their `node`, those whose users go to who asks next. Left out by a store that has one server. */
+  gone?(nodes: readonly string[]): Promise<readonly string[]>;
   /**
    * Tells the store of the documents of this server. It calls `lose` where a user was lost, or a change of the user's
    * may not be stored: what was loaded before is not shown any more, also where the server has the user again since.
@@ -300,6 +310,8 @@ export interface Store {
   letGo?(user: UserId): Promise<void>;
   /** The servers that share it and were not stopped. Left out by a store that has one server. */
   nodes?(): Promise<readonly NodeState[]>;
+  /** Left out by a store that has one server. */
+  readonly beat?: Beat;
   /** Left out by a store that has one server. */
   readonly revocations?: SharedRevocations;
   /** The user's document is no longer in use; drops what the store holds for it in memory. */

@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline';
 import { onTestFinished } from 'vitest';
 import { type CollectedEvent, collectingLog } from '../../server/log.js';
 import { freePort } from './free-port.js';
+import { joinSockets } from './joined-sockets.js';
 import { temporaryFolder } from './level-fixture.js';
 import { PostgresFixture } from './postgres.js';
 import type { TestServer } from './server.js';
@@ -17,7 +18,7 @@ export interface PostgresNode extends TestServer {
   readonly events: readonly CollectedEvent[];
 }
 
-const SECRET = 'the secret that all nodes of the tests share';
+export const SECRET = 'the secret that all nodes of the tests share';
 
 /** Nodes that find each other in one schema. */
 export async function usePostgresNodes(
@@ -88,21 +89,20 @@ interface Listening {
   readonly port: number;
 }
 
+export interface RoundRobin {
+  readonly url: string;
+  takeOut(node: Listening): void;
+  putBack(node: Listening): void;
+}
+
 /** Leads connections to the nodes in turns. */
-export async function useRoundRobin(
-  nodes: readonly Listening[],
-): Promise<{ readonly url: string; readonly takeOut: (node: Listening) => void }> {
+export async function useRoundRobin(nodes: readonly Listening[]): Promise<RoundRobin> {
   let healthy = nodes;
   let turn = 0;
   const server = createServer({ allowHalfOpen: true }, (client) => {
     const { port = 0 } = healthy[turn++ % healthy.length] ?? {};
     const node = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
-    client.pipe(node).pipe(client);
-    for (const [one, other] of [
-      [client, node],
-      [node, client],
-    ] as const)
-      one.on('error', () => other.destroy()).on('close', () => other.destroy());
+    joinSockets(client, node);
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -111,6 +111,9 @@ export async function useRoundRobin(
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     takeOut(node) {
       healthy = healthy.filter((each) => each !== node);
+    },
+    putBack(node) {
+      healthy = [...healthy, node];
     },
   };
 }

@@ -2,6 +2,7 @@
 import { SyncError } from '../../errors.js';
 import type { KeyRing } from '../encryption/key-ring.js';
 import type { NodeState } from '../store.js';
+import { Beats } from './beat.js';
 import type { Connection } from './connection.js';
 import { checkMasterKeys, toldKeys } from './master-keys.js';
 import { TAKE_TURN } from './schema.js';
@@ -25,16 +26,21 @@ export interface NodeOptions {
   readonly tells: () => Told;
   /** Its row was fenced: nothing of it is committed any more. */
   readonly onFenced: () => void;
+  /** As those of `Beats`. */
+  readonly now?: () => number;
+  readonly onClock?: (ahead: number) => void;
 }
 
 export class StoreNode {
   id = 0;
+  readonly beats: Beats;
   readonly #options: NodeOptions;
   #beating: NodeJS.Timeout | null = null;
   #isAsking = false;
 
   constructor(options: NodeOptions) {
     this.#options = options;
+    this.beats = new Beats(options);
   }
 
   get address(): string {
@@ -46,7 +52,8 @@ export class StoreNode {
     const { address, version, keys } = this.#options;
     return connection.inTurn(TAKE_TURN, async (ask) => {
       await checkMasterKeys(ask, keys(), address);
-      const [row] = await ask(START, [address, version, toldKeys(keys())]);
+      const values = [address, version, toldKeys(keys())];
+      const [row] = await this.beats.asked(() => ask(START, values));
       this.id = Number(row?.id);
     });
   }
@@ -100,7 +107,8 @@ export class StoreNode {
   async #beatOnce(connection: Connection): Promise<boolean> {
     const { users, taken } = this.#options.tells();
     const values = [this.id, users, taken];
-    return (await connection.beat({ name: 'beat', text: BEAT, values })).length > 0;
+    const rows = await this.beats.asked(() => connection.beat({ name: 'beat', text: BEAT, values }));
+    return rows.length > 0;
   }
 
   /** All that were not stopped, this one with what it told last. */

@@ -5,6 +5,7 @@ import type { KeyRing } from '../encryption/key-ring.js';
 import { CipherVaults, plainVaults, type Vaults } from '../encryption/vault.js';
 import { noteKey, seal, unseal } from '../format.js';
 import type {
+  Beat,
   Commit,
   Deletion,
   Former,
@@ -27,8 +28,8 @@ import type { Held, Plan, PostgresJob } from './plan.js';
 import * as plans from './plan.js';
 import * as reading from './reading.js';
 import { StoredRevocations, type StoredRevocationsOptions } from './revocations.js';
-import { Session } from './session.js';
-import { HISTORY, KEPT, LOAD, NOTE, PUT_NOTE, USERS } from './statements.js';
+import { Session, type SessionOptions } from './session.js';
+import { GONE, HISTORY, KEPT, LOAD, NOTE, PUT_NOTE, USERS } from './statements.js';
 import { Writing } from './writing.js';
 
 /** From the start of a batch to the next, in ms, while there is something to write. */
@@ -39,12 +40,10 @@ const PATIENCE: DiskPatience = { slow: 5_000, timeout: 10_000 };
 const MAX_LOADS = 1_000;
 const LOOK = 60_000;
 
-export interface PostgresStoreOptions extends Retrying, StoredRevocationsOptions {
-  readonly url: string;
-  /** Where other nodes reach this one; empty where it is alone. */
-  readonly address?: string;
-  /** Of the software, for the operator. */
-  readonly version?: string;
+export interface PostgresStoreOptions
+  extends Retrying,
+    StoredRevocationsOptions,
+    Omit<SessionOptions, 'timeout' | 'tells' | 'ring' | 'onLost'> {
   readonly keys?: KeyRing | undefined;
   readonly patience?: DiskPatience;
   /** From one look for users whom nobody uses to the next, in ms. */
@@ -124,6 +123,10 @@ export class PostgresStore implements Store {
 
   get generation(): number {
     return this.#core.generation;
+  }
+
+  get beat(): Beat {
+    return this.#session.node.beats;
   }
 
   async load(user: UserId): Promise<StoredDocument> {
@@ -294,6 +297,11 @@ export class PostgresStore implements Store {
   nodes(): Promise<readonly NodeState[]> {
     const { connection, node } = this.#session;
     return node.all(connection);
+  }
+
+  async gone(nodes: readonly string[]): Promise<readonly string[]> {
+    const rows = await this.#session.connection.read({ name: 'gone', text: GONE, values: [nodes] });
+    return rows.map(({ id }) => String(id));
   }
 
   forget(user: UserId): void {

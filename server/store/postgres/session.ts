@@ -21,6 +21,10 @@ export interface SessionOptions {
   readonly timeout: number;
   /** What the node tells the others of itself. */
   readonly tells: () => Told;
+  /** Milliseconds since 1970, by the clock of this machine. */
+  readonly now?: () => number;
+  /** That clock and the one of the database differ by more than 5 s; called once until they do not. */
+  readonly onClock?: (ahead: number) => void;
   /** Nobody can tell what becomes of what is under way. */
   readonly onLost: (cause: Error) => void;
 }
@@ -36,6 +40,7 @@ export class Session {
   constructor(options: SessionOptions) {
     this.#options = options;
     this.node = new StoreNode({
+      ...options,
       address: options.address ?? '',
       version: options.version ?? '',
       tells: options.tells,

@@ -128,19 +128,26 @@ export const PUT_NOTE = `
 INSERT INTO note (name, value) VALUES ($1::text, $2::bytea) ON CONFLICT (name) DO UPDATE SET value = excluded.value`;
 export const NOTE = 'SELECT value FROM note WHERE name = $1::text';
 
+/** Milliseconds since 1970. */
+const TIME = '(extract(epoch FROM clock_timestamp()) * 1000)::float8 AS time';
+
 /** One start of a server at this address; one that was there before is over. */
 export const START = `
 WITH before AS (UPDATE node SET fenced = true WHERE address = $1::text AND NOT fenced),
 old AS (DELETE FROM node WHERE fenced AND beat < now() - interval '1 day')
-INSERT INTO node (address, version, keys) VALUES ($1::text, $2::text, $3::text[]) RETURNING id`;
+INSERT INTO node (address, version, keys) VALUES ($1::text, $2::text, $3::text[]) RETURNING id, ${TIME}`;
 /** Another start at this address that lives, and came after this one. */
 export const SUCCESSOR = `
 SELECT id FROM node WHERE address = $1::text AND id > $2::int8 AND NOT fenced AND beat > now() - interval '${DEAD_AFTER}'`;
 export const BEAT = `
-UPDATE node SET beat = now(), users = $2::int8, taken = $3::int8 WHERE id = $1::int8 AND NOT fenced RETURNING id`;
+UPDATE node SET beat = now(), users = $2::int8, taken = $3::int8 WHERE id = $1::int8 AND NOT fenced RETURNING id, ${TIME}`;
 /** Those that were not stopped; one that was killed is of interest for a day. */
 export const NODES = `
 SELECT id, address, version, users, taken, extract(epoch FROM started) AS started, extract(epoch FROM now() - beat) AS silent
   FROM node WHERE NOT fenced AND beat > now() - interval '1 day' ORDER BY address, id`;
+/** Of these nodes, those whose users anybody may have who asks. */
+export const GONE = `
+SELECT x.id FROM unnest($1::int8[]) x(id)
+ WHERE NOT EXISTS (SELECT FROM node n WHERE n.id = x.id AND NOT n.fenced AND n.beat > now() - interval '${DEAD_AFTER}')`;
 /** All its users are free by that. */
 export const STOP = 'UPDATE node SET fenced = true WHERE id = $1::int8';

@@ -6,7 +6,7 @@ import type { Duplex } from 'node:stream';
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { type Exchange, forward } from '../../../server/cluster/forward.js';
 import { hopHeader } from '../../../server/cluster/hop-header.js';
-import type { Led, Target } from '../../../server/cluster/hop-target.js';
+import { HEARD, type Led, type Target } from '../../../server/cluster/hop-target.js';
 import { Hops } from '../../../server/cluster/hops.js';
 import type { NodeId, Owner } from '../../../server/cluster/placement.js';
 import { splice, type Upgrade } from '../../../server/cluster/splice.js';
@@ -29,6 +29,7 @@ const SWITCHED = 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConn
 const ASKING = 'GET /sync HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n';
 const JSON_TYPE = { 'Content-Type': 'application/json', 'Device-ID': 'pump' };
 const SILENCE = 5_000;
+const GUEST = { user: 'anna' as UserId, address: '127.0.0.1' };
 /** Of header lines Node reads 1,000. */
 const MANY = 1_100;
 
@@ -65,21 +66,7 @@ describe('an owner that is lost after it took a request', () => {
 
   test('[S4] one that says nothing any more is given up', async () => {
     const mute = await useStandIn((socket) => socket.resume().write(CONTINUE));
-    const led = await new Promise<Led>((resolve) => {
-      const server = createServer((request, response) => {
-        const exchange: Exchange = { request, response, url: '/' };
-        void forward(targetAt(mute, 200), exchange).then((verdict) => {
-          resolve(verdict);
-          response.end();
-        });
-      });
-      onTestFinished(() => void server.close());
-      server.listen(0, '127.0.0.1', () => {
-        const { port } = server.address() as AddressInfo;
-        void ask(`http://127.0.0.1:${port}/`);
-      });
-    });
-    expect(led).toBe('lost');
+    expect(await useForwarded((exchange) => forward(targetAt(mute, 200), exchange))).toBe('lost');
   });
 });
 
@@ -129,6 +116,23 @@ describe('a client with more headers than a node reads', () => {
     expect(owner.events.filter(({ name }) => name === 'hopRefused')).toEqual([]);
   });
 });
+
+/** A front that leads a request on; resolves with what came of it. */
+function useForwarded(lead: (exchange: Exchange) => Promise<Led>): Promise<Led> {
+  return new Promise((resolve) => {
+    const server = createServer((request, response) => {
+      void lead({ request, response, url: '/' }).then((verdict) => {
+        resolve(verdict);
+        response.end();
+      });
+    });
+    onTestFinished(() => void server.close());
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo;
+      void ask(`http://127.0.0.1:${port}/`);
+    });
+  });
+}
 
 /** A front that leads every upgrade on; resolves with the two ends of one. */
 async function useSpliced(lead: (upgrade: Upgrade) => Promise<unknown>) {
@@ -198,18 +202,82 @@ describe('a splice', () => {
     const place: Owner = { here: false, node: 'other' as NodeId, address: owners.address };
     const hops = new Hops({
       config: { clusterSecret: CLUSTER_SECRET, upgradeTimeout: PATIENCE, pingInterval: SILENCE },
-      placement: { whereIs: async () => place, doubt() {}, reached() {} },
+      placement: { whereIs: async () => place, doubt() {}, reached() {}, gone: async () => [] },
       now: Date.now,
       log: silentLog,
     });
-    const guest = { user: 'anna' as UserId, address: '127.0.0.1' };
-    const { client, led } = await useSpliced((upgrade) => hops.socket(guest, upgrade));
+    const { client, led } = await useSpliced((upgrade) => hops.socket(GUEST, upgrade));
     const [owner] = await waiting;
     hops.close();
     const closed = once(client.resume(), 'close');
     owner.write(SWITCHED);
     expect(await led).toBe('led');
     await closed;
+  });
+});
+
+describe('an owner that was not heard of', () => {
+  test('[N2 S4] whom the front led there is cut off, whether pings are sent or not, and nobody else', async () => {
+    const owners = await useStandIn((socket) => void socket.resume().write(SWITCHED));
+    const gone: NodeId[] = ['third' as NodeId];
+    const asked: NodeId[][] = [];
+    const hops = new Hops({
+      config: { clusterSecret: CLUSTER_SECRET, upgradeTimeout: PATIENCE, pingInterval: 0 },
+      placement: {
+        whereIs: async () => ({ here: false, node: 'other' as NodeId, address: owners.address }),
+        ...{ doubt() {}, reached() {} },
+        gone: async (nodes) => {
+          asked.push([...nodes]);
+          return gone;
+        },
+      },
+      now: Date.now,
+      log: silentLog,
+    });
+    await hops.look();
+    const { client, stream, led } = await useSpliced((upgrade) => hops.socket(GUEST, upgrade));
+    expect(await led).toBe('led');
+    await hops.look();
+    expect([stream.destroyed, asked]).toEqual([false, [['other']]]);
+    gone.push('other' as NodeId);
+    const closed = once(client.resume(), 'close');
+    await hops.look();
+    await closed;
+  });
+});
+
+describe('an owner that has let a client in, and is not ready in time', () => {
+  const useSlow = () => useStandIn((socket) => void socket.resume().write(HEARD));
+  const soon = (owners: TestOwners): Target => ({ ...targetAt(owners, PATIENCE), timeout: 50 });
+
+  test('[N2] lives: a socket', async () => {
+    const slow = await useSlow();
+    const { led } = await useSpliced((upgrade) => splice(soon(slow), upgrade));
+    expect(await led).toBe('slow');
+  });
+
+  test('[N2] lives: a request', async () => {
+    const slow = await useSlow();
+    expect(await useForwarded((exchange) => forward(soon(slow), exchange))).toBe('slow');
+  });
+
+  test('[N2] nobody is taken from it', async () => {
+    const slow = await useSlow();
+    const front = await useNode(new TestOwners('front', () => slow), { UPGRADE_TIMEOUT: '50ms' });
+    const answer = await ask(`${front.url}/api/sync/anna`);
+    expect([answer.status, codeOf(answer), whys(front)]).toEqual([503, 'OWNER_UNREACHABLE', ['slow']]);
+  });
+
+  test('[N2] a real one says at once that it has heard', async () => {
+    const { owner } = await useFrontAndOwner();
+    const path = '/yjs/anna';
+    const hop = { method: 'GET', url: path, address: '127.0.0.1', node: owner.owners.address };
+    const header = hopHeader(CLUSTER_SECRET, { ...hop, time: Date.now() });
+    const socket = connect(Number(owner.owners.address.split(':')[1]), '127.0.0.1');
+    onTestFinished(() => void socket.destroy());
+    socket.write(ASKING.replace('/sync', path).replace('Host', `X-Sync-Hop: ${header}\r\nHost`));
+    const [first] = await once(socket, 'data');
+    expect(String(first).startsWith(HEARD)).toBe(true);
   });
 });
 

@@ -22,6 +22,8 @@ const connectedAt = (nodes: readonly PostgresNode[], user: string): number[] =>
     events.some(({ name, fields }) => name === 'connected' && fields.user === user) ? [n] : [],
   );
 
+process.setMaxListeners(0); // each provider listens for the end of the process
+
 describe('many nodes', () => {
   withPostgres('[N1 N2 N4] devices of three kinds meet, whichever node they come to', async () => {
     const { nodes } = await usePostgresNodes(3, UNPACED);
@@ -178,6 +180,25 @@ describe('many nodes', () => {
       expect(rows).toEqual([]);
     },
   );
+
+  withPostgres('[N2 S4] who was led to a node that hangs is cut off, and comes to another one', async () => {
+    const { nodes, fixture } = await usePostgresProcesses(2);
+    const [owner, front] = nodes as [NodeProcess, NodeProcess];
+    const first = await useNative(owner, 'anna', 'a');
+    first.record('notes', 'n').set('text', 'x');
+    await first.saved();
+    const led = await useNative(front, 'anna', 'b');
+    owner.signal('SIGSTOP');
+    await fixture.schema.query("UPDATE node SET beat = now() - interval '11 s' WHERE address = $1", [
+      owner.address,
+    ]);
+    await led.until(() => led.connections === 2 && led.provider.synced);
+    expect(led.closes).toEqual([1006]);
+    led.record('notes', 'n').set('text', 'y');
+    await led.saved();
+    const read = await ask(`${front.url}/api/sync/anna`);
+    expect(JSON.parse(String(read.body)).notes).toEqual([{ id: 'n', text: 'y' }]);
+  });
 
   withPostgres('[N2] a user whom nobody uses goes to the node that is asked next', async () => {
     const { nodes } = await usePostgresNodes(2, { IDLE_TIMEOUT: '200ms' });

@@ -41,6 +41,23 @@ test('[N2] a user whom nobody here has used for a while is let go, once', async 
   expect([gone, placement.owned]).toEqual([[ANNA], 1]);
 });
 
+test('[O3] a user whom another node has taken is told of, once', async () => {
+  const { clock, others, inUse, placement } = makeNode();
+  let count = 0;
+  placement.serve({ isInUse: (user) => inUse.has(user), lose() {} }, () => void count++);
+  await placement.whereIs(ANNA);
+  await placement.whereIs(BERT);
+  inUse.add(ANNA);
+  others.set(ANNA, 'other').set(BERT, 'other');
+  await placement.look(IDLE);
+  await placement.whereIs(ANNA);
+  expect([count, placement.owned]).toEqual([1, 1]);
+  clock.pass(IDLE);
+  await placement.look(IDLE); // let go of before anybody took it: not lost
+  await placement.whereIs(BERT);
+  expect(count).toBe(1);
+});
+
 test('[N2] so is one who was loaded here without a visit', async () => {
   const { clock, gone, placement } = makeNode();
   placement.loaded(ANNA);
