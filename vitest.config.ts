@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
-import { APART, filesIn, LANES, type Lane, SHARING } from './test/support/lanes.js';
+import { APART, filesIn, LANES, type Lane, ON_POSTGRES_TOO, SHARING } from './test/support/lanes.js';
 import { PATIENCE } from './test/support/wait.js';
 
 /** Those that take longest start first, so that none of them runs on alone at the end. */
@@ -72,6 +72,10 @@ const lanesOf = (mode: string): readonly Lane[] => {
 /** Of the random runs of models `npm test` makes so many; all of them are a step of `.ci/run`: `--mode model`. */
 const MODELS_SHARE = process.env.TEST_SHARE ?? '0.25';
 
+/** And so many of those that run on a PostgreSQL besides. */
+const POSTGRES_SHARE = process.env.TEST_SHARE ?? '0.01';
+const POSTGRES_SERVER = 'test/support/postgres-server.ts';
+
 const projects: readonly {
   readonly name: string;
   readonly lanes: readonly Lane[];
@@ -82,7 +86,7 @@ const projects: readonly {
   { name: 'shared', lanes: SHARING, isolate: false },
   { name: 'apart', lanes: APART },
   { name: 'models', lanes: ['model'], share: MODELS_SHARE },
-  { name: 'postgres', lanes: ['postgres'], globalSetup: 'test/support/postgres-server.ts' },
+  { name: 'postgres', lanes: ['postgres'], globalSetup: POSTGRES_SERVER },
 ];
 
 const projectsOf = (mode: string) =>
@@ -99,6 +103,15 @@ const projectsOf = (mode: string) =>
 const beside = [
   // Times are measured here, so it runs alone: `npm run test:hostile`.
   { extends: true as const, test: { name: 'hostile', include: ['test/hostile/**/*.test.ts'] } },
+  {
+    extends: true as const,
+    test: {
+      name: 'on-postgres',
+      include: [...ON_POSTGRES_TOO],
+      globalSetup: POSTGRES_SERVER,
+      env: { TEST_STORE: 'postgres', TEST_SHARE: POSTGRES_SHARE },
+    },
+  },
   {
     extends: true as const,
     resolve: { alias: [...published, ...react18] },

@@ -21,4 +21,4 @@ if ((EUID == 0)); then chown postgres "$folder"; fi
 server initdb -D "$folder/data" -U postgres --auth=trust --encoding=UTF8 --locale=C >/dev/null
 server pg_ctl start -D "$folder/data" -l "$folder/log" -w -s -o "-c listen_addresses= -c unix_socket_directories=$folder"
 "$bin/postgres" --version
-TEST_POSTGRES="postgres://postgres@localhost/postgres?host=$folder" npx vitest run --project=postgres "$@"
+TEST_POSTGRES="postgres://postgres@localhost/postgres?host=$folder" npx vitest run --project=postgres --project=on-postgres "$@"

@@ -10,6 +10,7 @@ import type { Json, JsonRecord } from '../shared/json.js';
 import { sharedValue } from '../shared/records.js';
 import { JsonDevice } from './support/devices/json-device.js';
 import { NativeDevice } from './support/devices/native-device.js';
+import { storeOptions } from './support/either-store.js';
 import { HandFlushed, type QueuedJson, type QueuedNative } from './support/hand-flushed.js';
 import { seededRandom } from './support/hostile.js';
 import {
@@ -573,16 +574,12 @@ test(
   async () => {
     process.setMaxListeners(0); // each provider listens for the end of the process
     const folder = await mkdtemp(join(tmpdir(), 'convergence-'));
-    let server = await startServer({ DATA_DIR: folder, COMPACT_UPDATES: '20', REST_AFTER: '10ms' });
+    const told = { DATA_DIR: folder, COMPACT_UPDATES: '20', REST_AFTER: '10ms', ...(await storeOptions()) };
+    let server = await startServer(told);
     const { url, port } = server;
     const restart = async (): Promise<void> => {
       await server.close();
-      server = await startServer({
-        DATA_DIR: folder,
-        COMPACT_UPDATES: '20',
-        REST_AFTER: '10ms',
-        PORT: String(port),
-      });
+      server = await startServer({ ...told, PORT: String(port) });
     };
     const runs = Array.from({ length: 50 }, (_, seed) => new SocketRun(url, seed));
     const everybody = (act: (run: SocketRun) => Promise<void>) => Promise.all(runs.map(act));

@@ -11,6 +11,7 @@ import { JsonDevice } from './support/devices/json-device.js';
 import { HttpDevice } from './support/devices/json-http.js';
 import type { ServerMessage } from './support/devices/json-words.js';
 import { NativeDevice } from './support/devices/native-device.js';
+import { storeOptions } from './support/either-store.js';
 import { historyProblems, readHistory, type ShownEntry } from './support/history.js';
 import { type App, type AppOptions, DAY, HOUR, MINUTE, Practice, SECOND } from './support/json-apps.js';
 import { Phone, type PhoneHabits } from './support/phone.js';
@@ -454,7 +455,8 @@ class Days {
     restart: Restart,
   ): Promise<void> {
     // What is told of a day is told message by message, so none waits for another one.
-    const server = await ServerProcess.start({ LOG_LEVEL: 'info', JSON_PACE: '0', ...options });
+    const told = { LOG_LEVEL: 'info', JSON_PACE: '0', ...options, ...(await storeOptions()) };
+    const server = await ServerProcess.start(told);
     this.#server = server;
     for (const setup of setups) this.all.push(new Day(server, setup));
     await this.#each(morning);
@@ -694,7 +696,7 @@ describe('what an hour, a lost answer or a crash in between does not change', ()
   );
 
   test('[L5 L6] a change that says it was made tomorrow counts as made now: a later one wins', async () => {
-    const server = await useServer();
+    const server = await useServer(await storeOptions());
     const portal = new HttpDevice(server.url, 'patient', 'portal');
     await portal.write(['visits', BOOKED]);
     const phone = await useJson(server, 'patient', 'phone');

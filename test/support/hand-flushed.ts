@@ -7,7 +7,6 @@ import type { Hold } from '../../server/documents/sleep/follower.js';
 import { UserDocument } from '../../server/documents/user-document.js';
 import type { SyncError } from '../../server/errors.js';
 import { messages } from '../../server/protocol/yjs.js';
-import { MemoryStore } from '../../server/store/memory/memory-store.js';
 import type { JsonRecord } from '../../shared/json.js';
 import type { DeviceId, UserId } from '../../shared/names.js';
 import type { ById } from './clinic.js';
@@ -15,6 +14,7 @@ import { JsonLine } from './devices/json-line.js';
 import { apply, type Change, messageOf, type ServerMessage, taken } from './devices/json-words.js';
 import { answerTo, NativeLine } from './devices/native-line.js';
 import { followedOptions } from './document.js';
+import { type ModelStore, openModelStore } from './either-store.js';
 import { user } from './notes.js';
 import { unnamedDoc, viewOf } from './replicas.js';
 
@@ -49,9 +49,9 @@ export class HandFlushed implements Joined {
   readonly jsons: QueuedJson[];
   /** What must not happen in a run without hostile messages: refusals, rebuilds, faults. */
   readonly faults: unknown[] = [];
-  store = new MemoryStore();
+  store!: ModelStore; // set by open() before anybody gets hold of it
   /** As it is in memory, or was when it fell asleep. */
-  document!: UserDocument; // set by open() before anybody gets hold of it
+  document!: UserDocument; // the same
   followed!: FollowedDocument; // the same
   /** How often the document fell asleep. */
   sleeps = 0;
@@ -66,6 +66,7 @@ export class HandFlushed implements Joined {
 
   static async open(setup: Setup): Promise<HandFlushed> {
     const world = new HandFlushed(setup);
+    world.store = await openModelStore();
     await world.#load();
     return world;
   }
@@ -78,13 +79,13 @@ export class HandFlushed implements Joined {
 
   /** Lets everything happen that waits for nothing but its turn. */
   settle(): Promise<void> {
-    return new Promise((resolve) => setImmediate(resolve));
+    return this.store.quiet();
   }
 
   /** The process ends here and now: what is not durable is gone, and so is what was under way. */
   async restart(): Promise<void> {
     for (const device of this.devices) device.disconnect();
-    this.store = new MemoryStore(new Map(this.store.contents));
+    this.store = await this.store.restarted();
     await this.#load();
   }
 
@@ -133,7 +134,7 @@ export class HandFlushed implements Joined {
     this.followed.use();
   }
 
-  async #wake(store: MemoryStore): Promise<Hold> {
+  async #wake(store: ModelStore): Promise<Hold> {
     const { followed } = this;
     const stored = await store.load(ANNA);
     if (followed.isAwake || store !== this.store) return this.#hold(this.document);
@@ -173,7 +174,7 @@ export class HandFlushed implements Joined {
   }
 }
 
-export function durableClockOf(store: MemoryStore, user: UserId, client: number): number {
+export function durableClockOf(store: Pick<ModelStore, 'contents'>, user: UserId, client: number): number {
   const doc = unnamedDoc({ gc: false });
   for (const update of store.contents.get(user)?.updates ?? []) Y.applyUpdate(doc, update);
   return Y.getState(doc.store, client);

@@ -23,6 +23,8 @@ const NEEDS: readonly [Lane, RegExp][] = [
   ],
 ];
 const POSTGRES = 'test/support/postgres.ts';
+/** Where a PostgreSQL is, when the run is about one. */
+const EITHER = 'test/support/either-store.ts';
 const MODELS = /-model\.test\.ts$|\/(convergence|long-lives|pending-runs)\.test\.ts$/;
 const IMPORT = /\b(?:from|import)\s*\(?\s*['"]([^'"]+)['"]/g;
 
@@ -37,7 +39,7 @@ function needsOf(file: string): ReadonlySet<string> {
   for (const [, name = ''] of readFileSync(file, 'utf8').matchAll(IMPORT)) {
     const target = name.startsWith('.') ? sourceOf(posix.join(posix.dirname(file), name)) : name;
     needs.add(target);
-    if (!target.startsWith('test/') || !existsSync(target)) continue;
+    if (target === EITHER || !target.startsWith('test/') || !existsSync(target)) continue;
     for (const further of needsOf(target)) needs.add(further);
   }
   return needs;
@@ -67,3 +69,8 @@ const FILES: readonly string[] = readdirSync('test', { recursive: true, encoding
 /** The files of these lanes. */
 export const filesIn = (lanes: readonly Lane[]): string[] =>
   FILES.filter((file) => lanes.includes(laneOf(file)));
+
+/** Suites of all stores and devices that run on a PostgreSQL, too. */
+export const ON_POSTGRES_TOO = ['convergence', 'created-apart', 'legacy-model', 'phone-day'].map(
+  (name) => `test/${name}.test.ts`,
+);

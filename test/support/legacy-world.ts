@@ -4,13 +4,13 @@ import { DocumentRegistry } from '../../server/documents/registry.js';
 import type { FollowedDocument } from '../../server/documents/sleep/followed-document.js';
 import type { UserDocument } from '../../server/documents/user-document.js';
 import { messages } from '../../server/protocol/yjs.js';
-import { MemoryStore } from '../../server/store/memory/memory-store.js';
 import type { Json, JsonObject, JsonRecord } from '../../shared/json.js';
 import type { CollectionName, DeviceId, RecordId, UserId } from '../../shared/names.js';
 import { readRecord, sharedValue } from '../../shared/records.js';
 import { JsonLine } from './devices/json-line.js';
 import { messageOf, type ServerMessage, type Stamps, taken } from './devices/json-words.js';
 import { answerTo, NativeLine } from './devices/native-line.js';
+import { type ModelStore, openModelStore } from './either-store.js';
 import { type Edit, Ledger, type Mark } from './legacy-ledger.js';
 import { unnamedDoc } from './replicas.js';
 
@@ -89,8 +89,8 @@ export class World {
   readonly apps: LegacyApp[];
   readonly native: NativeApp;
   now = Date.UTC(2026, 2, 2, 8);
-  store = new MemoryStore();
-  followed!: FollowedDocument; // set by open() before anybody gets hold of it
+  store!: ModelStore; // set by open() before anybody gets hold of it
+  followed!: FollowedDocument; // the same
   /** How often the document fell asleep. */
   sleeps = 0;
   #uptime = 0;
@@ -109,6 +109,7 @@ export class World {
 
   static async open(apps: readonly AppSetup[], setup: WorldSetup = {}): Promise<World> {
     const world = new World(apps, setup);
+    world.store = await openModelStore();
     await world.#load();
     return world;
   }
@@ -119,7 +120,7 @@ export class World {
 
   /** Lets everything happen that waits for nothing but its turn. */
   async settle(): Promise<void> {
-    do await new Promise((resolve) => setImmediate(resolve));
+    do await this.store.quiet();
     while (
       !this.#isHeld &&
       (this.followed.isPaused || this.#registry.documents.some(({ isBusy }) => isBusy))
@@ -332,7 +333,7 @@ export class World {
 
   async #load(): Promise<void> {
     this.#registry?.close();
-    this.store = new MemoryStore(new Map(this.store.contents));
+    this.store = await this.store.restarted();
     const fault = (...what: unknown[]): void => {
       const cause = what.at(-1);
       this.faults.push(cause instanceof Error ? (cause.stack ?? cause.message) : `${cause}`);

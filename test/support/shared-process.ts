@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach } from 'vitest';
+import { storeOptions } from './either-store.js';
 import { ServerProcess } from './server-process.js';
 
 /** The built server as one process for all tests of a file, each of which has a user of its own. */
@@ -12,7 +13,7 @@ export function shareProcess(options: Readonly<Record<string, string>> = {}): Sh
   let server: ServerProcess | undefined;
   let users = 0;
   beforeAll(async () => {
-    server = await ServerProcess.start(options);
+    server = await ServerProcess.start({ ...(await storeOptions()), ...options });
   });
   beforeEach(() => void users++);
   afterAll(() => server?.dispose());
