@@ -25,7 +25,7 @@ export class Household {
   readonly natives: readonly NativeWriter[];
   readonly batch: BatchWriter;
   readonly exchange: ExchangeWriter;
-  readonly #shared: Shared;
+  protected readonly shared: Shared;
   round = 0;
 
   constructor(url: string, user: string, chance: () => Chance, onConfirmed: () => void) {
@@ -34,11 +34,11 @@ export class Household {
     this.#history = new HistoryCheck(url, user);
     const contested = (each: Chance) => `c${this.round}-${each.below(CONTESTED)}`;
     const { ledger, witness } = this;
-    this.#shared = { url, user, ledger, witness, settled: SETTLED, contested };
-    this.batch = new BatchWriter('batch', this.#shared, chance());
-    this.exchange = new ExchangeWriter('exchange', this.#shared, chance());
-    this.json = new JsonWriter('tablet', this.#shared, chance());
-    this.natives = ['phone', 'laptop'].map((name) => new NativeWriter(name, this.#shared, chance()));
+    this.shared = { url, user, ledger, witness, settled: SETTLED, contested };
+    this.batch = new BatchWriter('batch', this.shared, chance());
+    this.exchange = new ExchangeWriter('exchange', this.shared, chance());
+    this.json = new JsonWriter('tablet', this.shared, chance());
+    this.natives = ['phone', 'laptop'].map((name) => new NativeWriter(name, this.shared, chance()));
   }
 
   get writers(): readonly Writer[] {
@@ -58,7 +58,7 @@ export class Household {
     await this.exchange.send();
     // What one device makes durable in the first turn has reached the others in the second.
     for (const _ of [1, 2]) await Promise.all(this.writers.map((writer) => writer.settle()));
-    const expected = withoutEmpty(byId(await readAll(this.#shared)));
+    const expected = withoutEmpty(byId(await readAll(this.shared)));
     // What differs after that is told below.
     await this.json.has((store) => equalityDeep(withoutEmpty(store), expected)).catch(() => {});
     return this.writers.flatMap((writer) => {
@@ -79,8 +79,8 @@ export class Household {
    * @param history whether that can be read: it is not kept in memory
    */
   async problems(history = true): Promise<string[]> {
-    const bytes = await readBytes(this.#shared);
-    const collections = await readAll(this.#shared);
+    const bytes = await readBytes(this.shared);
+    const collections = await readAll(this.shared);
     const [native, json] = [jsonOf(bytes), withoutEmpty(byId(collections))];
     const found = [
       ...(equalityDeep(native, json) ? [] : [`H3 and H1 differ: ${difference(native, json)}`]),
@@ -106,6 +106,6 @@ export class Household {
 }
 
 /** Collections without records are shown by some and left out by others. */
-function withoutEmpty(store: object): object {
+export function withoutEmpty(store: object): object {
   return Object.fromEntries(Object.entries(store).filter(([, records]) => Object.keys(records).length > 0));
 }

@@ -26,6 +26,7 @@ export class JsonWriter implements Writer {
   readonly #shared: Shared;
   readonly #chance: Chance;
   readonly #unacknowledged = new Map<string, Change>();
+  #isConnecting = false;
   #number = 0;
   #lastTime = 0;
   /** The device's own records, which outlive a connection. */
@@ -47,7 +48,12 @@ export class JsonWriter implements Writer {
     });
     device.ws.on('close', () => this.#events.changed());
     this.device = device;
-    await device.next('CONNECTION_CONFIRMED');
+    this.#isConnecting = true;
+    try {
+      await device.next('CONNECTION_CONFIRMED');
+    } finally {
+      this.#isConnecting = false;
+    }
     for (const { ack, send } of this.#unacknowledged.values()) send(device, ack);
     this.#copy = device.store; // with what is still in the queue written over it
   }
@@ -62,7 +68,9 @@ export class JsonWriter implements Writer {
     this.device = null;
   }
 
+  /** None while it connects: what it sent then would come once more with its queue, behind what came after it. */
   edit(): void {
+    if (this.#isConnecting) return;
     const change = this.#chance.pick([
       [40, () => this.#settled()],
       [15, () => this.#contested()],
@@ -76,6 +84,10 @@ export class JsonWriter implements Writer {
   }
 
   confirm(): void {}
+
+  get isOnline(): boolean {
+    return !this.#isConnecting && this.device?.ws.readyState === WebSocket.OPEN;
+  }
 
   get unconfirmed(): number {
     return this.#unacknowledged.size;

@@ -72,11 +72,25 @@ export class Ledger {
 
   /** What was confirmed or seen, and is not in these collections. */
   missingFrom(collections: Collections): string[] {
-    const present = new Map<string, Map<string, number>>();
-    for (const [name, records] of Object.entries(collections)) {
-      for (const record of records) present.set(recordKey(name, record.id), new Map(numbersIn(record)));
-    }
-    return [...this.#entries].flatMap(([key, entry]) => missing(key, entry, present.get(key)));
+    return this.asOfNow()(collections);
+  }
+
+  /** What was confirmed or seen by now, and is not in the collections that the result is given. */
+  asOfNow(): (collections: Collections) => string[] {
+    const then = [...this.#entries].map(([key, { cells, removal }]) => {
+      const copied = [...cells].map(([field, cell]) => [field, { ...cell }] as const);
+      return [key, { cells: new Map(copied), removal }] as const;
+    });
+    return (collections) => {
+      const present = new Map<string, Map<string, number>>();
+      for (const [name, records] of Object.entries(collections)) {
+        for (const record of records) present.set(recordKey(name, record.id), new Map(numbersIn(record)));
+      }
+      return then.flatMap(([key, entry]) => {
+        const isGoing = entry.removal === 'none' && this.#entries.get(key)?.removal !== 'none';
+        return isGoing ? [] : missing(key, entry, present.get(key));
+      });
+    };
   }
 
   #sawValue(record: string, field: string, value: number): void {

@@ -4,8 +4,7 @@ import type { Household } from './household.js';
 import type { Writer } from './writer.js';
 
 /** Longest pauses between two edits, and between two requests, in ms. */
-const EDIT_PAUSE = 12;
-const REQUEST_PAUSE = 120;
+const PAUSES = { edit: 12, request: 120 };
 /** A device that has so many unconfirmed changes waits, so that a slow machine gets less load. */
 const MOST_UNCONFIRMED = 40;
 
@@ -13,21 +12,22 @@ const MOST_UNCONFIRMED = 40;
 export type Stop = () => Promise<void>;
 
 /** All devices of these households edit, and use HTTP now and then. */
-export function startLoad(households: readonly Household[], chance: () => Chance): Stop {
+export function startLoad(households: readonly Household[], chance: () => Chance, pauses = PAUSES): Stop {
   const writers = households.flatMap((household) => household.writers);
   return startLoops([
-    ...writers.map((writer) => (isOver: IsOver) => edit(writer, chance(), isOver)),
-    ...households.map((household) => (isOver: IsOver) => ask(household, chance(), isOver)),
+    ...writers.map((writer) => (isOver: IsOver) => edit(writer, chance(), isOver, pauses.edit)),
+    ...households.map((household) => (isOver: IsOver) => ask(household, chance(), isOver, pauses.request)),
   ]);
 }
 
 /** Only this device edits. */
-export const startEdits = (writer: Writer, chance: Chance): Stop =>
-  startLoops([(isOver) => edit(writer, chance, isOver)]);
+export const startEdits = (writer: Editing, chance: Chance, longest = PAUSES.edit): Stop =>
+  startLoops([(isOver) => edit(writer, chance, isOver, longest)]);
 
 type IsOver = () => boolean;
+type Editing = Pick<Writer, 'edit' | 'confirm' | 'unconfirmed'>;
 
-function startLoops(loops: readonly ((isOver: IsOver) => Promise<void>)[]): Stop {
+export function startLoops(loops: readonly ((isOver: IsOver) => Promise<void>)[]): Stop {
   let over = false;
   const running = loops.map((loop) => loop(() => over));
   return async () => {
@@ -36,18 +36,23 @@ function startLoops(loops: readonly ((isOver: IsOver) => Promise<void>)[]): Stop
   };
 }
 
-async function edit(writer: Writer, chance: Chance, isOver: IsOver): Promise<void> {
+async function edit(writer: Editing, chance: Chance, isOver: IsOver, longest: number): Promise<void> {
   while (!isOver()) {
     const burst = chance.happens(0.05) ? 20 : 1;
     for (let left = writer.unconfirmed < MOST_UNCONFIRMED ? burst : 0; left > 0; left--) writer.edit();
     if (chance.happens(0.3)) writer.confirm();
-    await pause(chance.between(0, EDIT_PAUSE));
+    await pause(chance.between(0, longest));
   }
 }
 
-async function ask({ batch, exchange }: Household, chance: Chance, isOver: IsOver): Promise<void> {
+async function ask(
+  { batch, exchange }: Household,
+  chance: Chance,
+  isOver: IsOver,
+  longest: number,
+): Promise<void> {
   while (!isOver()) {
     await (chance.happens(0.5) ? batch.send() : exchange.send());
-    if (!isOver()) await pause(chance.between(0, REQUEST_PAUSE));
+    if (!isOver()) await pause(chance.between(0, longest));
   }
 }

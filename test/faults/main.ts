@@ -1,5 +1,5 @@
 /**
- * `npm run test:faults [-- backup|crash|disk|power|rewrite|rewrite-kill|rewrite-eio|eio|hang…] [--short] [--seed N] [--runs N]`: all faults unless some are named;
+ * `npm run test:faults [-- backup|crash|disk|power|rewrite|rewrite-kill|rewrite-eio|eio|hang|nodes…] [--short] [--seed N] [--runs N]`: all faults but `nodes` unless some are named;
  * ends with one line, and with 1 when anything was lost.
  */
 import { spawn } from 'node:child_process';
@@ -11,6 +11,7 @@ import { type CrashResult, runCrashes } from './crash.js';
 import { runEio } from './eio.js';
 import { type HangResult, runHangs } from './hang.js';
 import { canInject } from './injector.js';
+import { runNodes } from './nodes.js';
 import { canRecord } from './recorded-disk.js';
 import { runRewrites } from './rewrites.js';
 
@@ -35,7 +36,8 @@ type Fault =
   | 'rewrite-kill'
   | 'rewrite-eio'
   | 'eio'
-  | 'hang';
+  | 'hang'
+  | 'nodes';
 
 const RUNS = {
   backup: { long: 20, short: 2 },
@@ -46,6 +48,7 @@ const RUNS = {
   'rewrite-eio': { long: 40, short: 2 },
   eio: { long: 100, short: 3 },
   hang: { long: 10, short: 2 },
+  nodes: { long: 50, short: 2 },
 };
 
 function optionsOf(fault: keyof typeof RUNS) {
@@ -81,6 +84,13 @@ async function runFullDisk(): Promise<Verdict> {
   });
   const passed = await new Promise<boolean>((resolve) => child.on('close', (code) => resolve(code === 0)));
   return { passed, said: passed ? 'passed or skipped' : 'FAILED' };
+}
+
+/** A process of its own, which may make network namespaces. */
+async function runManyNodes(): Promise<Verdict> {
+  const { rounds } = optionsOf('nodes');
+  const passed = await runNodes({ seed, rounds, short: values.short ?? false });
+  return { passed, said: passed ? 'passed' : 'FAILED' };
 }
 
 async function runKilledBackups(): Promise<Verdict> {
@@ -120,12 +130,16 @@ const FAULTS: Record<Fault, () => Promise<Verdict>> = {
     if (!canInject()) return skipped(NO_TRACER);
     return verdictOnHangs(await runHangs({ ...optionsOf('hang'), short: values.short ?? false }));
   },
+  nodes: runManyNodes,
 };
 
 const isFault = (name: string): name is Fault => Object.hasOwn(FAULTS, name);
 const unknown = positionals.filter((name) => !isFault(name));
 if (unknown.length > 0) throw new Error(`unknown fault ${unknown}; there are ${Object.keys(FAULTS)}`);
-const chosen = positionals.length > 0 ? positionals.filter(isFault) : (Object.keys(FAULTS) as Fault[]);
+/** Only where it is named: a run of it takes a machine that has nothing else to do. */
+const APART: Fault = 'nodes';
+const all = (Object.keys(FAULTS) as Fault[]).filter((fault) => fault !== APART);
+const chosen = positionals.length > 0 ? positionals.filter(isFault) : all;
 
 // Each provider listens for the end of the process.
 process.setMaxListeners(30);

@@ -2,7 +2,7 @@
  * A PostgreSQL for one run of the tests: that of `TEST_POSTGRES`, or one of our own from npm. Vitest starts it before
  * the first test that needs one, and only where one does.
  */
-import { execFileSync, type SpawnSyncOptions, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, execFileSync, type SpawnSyncOptions, spawn, spawnSync } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
@@ -38,6 +38,12 @@ const SETTINGS = ['shared_buffers=32MB', 'max_connections=100'];
 
 export interface TestPostgres {
   readonly url: string;
+  /** The file by which it is reached. */
+  readonly socket: string;
+  /** SIGKILL of the process that all others of it are children of. */
+  kill(): Promise<void>;
+  /** After `kill`; resolves when it takes connections. Rejects where processes of before are still there. */
+  start(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -69,6 +75,68 @@ function runnableBy(how: SpawnSyncOptions, native: string, folder: string): stri
   return copy;
 }
 
+/** One that is started and stopped by the test run, and may be killed. */
+class OwnPostgres implements TestPostgres {
+  readonly url: string;
+  readonly socket: string;
+  readonly #folder: string;
+  readonly #programs: string;
+  readonly #how: SpawnSyncOptions & { readonly env: typeof ENV };
+  #running: { readonly server: ChildProcess; readonly ended: Promise<void> } | null = null;
+  readonly #end = () => void this.#running?.server.kill('SIGQUIT'); // at once: nobody needs its data any more
+
+  constructor(folder: string, native: string) {
+    const who = process.getuid?.() === 0 ? NOBODY : null;
+    if (who !== null) chownSync(folder, who.uid, who.gid);
+    chmodSync(folder, 0o755);
+    this.#folder = folder;
+    this.#how = { ...who, cwd: folder, env: ENV };
+    this.#programs = runnableBy(this.#how, native, folder);
+    this.socket = join(folder, '.s.PGSQL.5432');
+    this.url = `postgres://test@${encodeURIComponent(folder)}/postgres`;
+    const quick = ['-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync', '--no-instructions'];
+    const initdb = join(this.#programs, 'bin/initdb');
+    execFileSync(initdb, ['-D', join(folder, 'data'), '-U', 'test', ...quick], {
+      ...this.#how,
+      stdio: 'pipe',
+    });
+    process.once('exit', this.#end);
+  }
+
+  async start(): Promise<void> {
+    const settings = SETTINGS.flatMap((setting) => ['-c', setting]);
+    const args = ['-D', join(this.#folder, 'data'), '-k', this.#folder, '-h', '', ...settings];
+    const server = spawn(join(this.#programs, 'bin/postgres'), args, {
+      ...this.#how,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    const ended = new Promise<void>((resolve) => server.once('exit', () => resolve()));
+    this.#running = { server, ended };
+    await new Promise<void>((resolve, reject) => {
+      let said = '';
+      server.stderr?.on('data', (chunk: Buffer) => {
+        said = `${said}${chunk}`.slice(-10_000);
+        if (said.includes('ready to accept connections')) resolve();
+      });
+      void ended.then(() => reject(new Error(`PostgreSQL ended: ${said}`)));
+    });
+  }
+
+  async kill(): Promise<void> {
+    const running = this.#running;
+    this.#running = null;
+    running?.server.kill('SIGKILL');
+    await running?.ended;
+  }
+
+  async stop(): Promise<void> {
+    process.off('exit', this.#end);
+    this.#end();
+    await this.#running?.ended;
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
 /**
  * `null` where there is none to start. Reached by a socket file alone, so that no port can be taken.
  *
@@ -80,38 +148,10 @@ export async function startPostgres(
   const native = nativeFolder();
   if (native === null) return null;
   linkLibraries(native);
-  const who = process.getuid?.() === 0 ? NOBODY : null;
   const folder = mkdtempSync(join(parent, 'sync-pg-'));
-  if (who !== null) chownSync(folder, who.uid, who.gid);
-  chmodSync(folder, 0o755);
-  const data = join(folder, 'data');
-  const how = { ...who, cwd: folder, env: ENV };
-  const programs = runnableBy(how, native, folder);
-  const quick = ['-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync', '--no-instructions'];
-  execFileSync(join(programs, 'bin/initdb'), ['-D', data, '-U', 'test', ...quick], { ...how, stdio: 'pipe' });
-  const settings = SETTINGS.flatMap((setting) => ['-c', setting]);
-  const server = spawn(join(programs, 'bin/postgres'), ['-D', data, '-k', folder, '-h', '', ...settings], {
-    ...how,
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  const ended = new Promise<void>((resolve) => server.once('exit', () => resolve()));
-  await new Promise<void>((resolve, reject) => {
-    let said = '';
-    server.stderr.on('data', (chunk: Buffer) => {
-      said = `${said}${chunk}`.slice(-10_000);
-      if (said.includes('ready to accept connections')) resolve();
-    });
-    void ended.then(() => reject(new Error(`PostgreSQL ended: ${said}`)));
-  });
-  const end = () => server.kill('SIGQUIT'); // at once: nobody needs its data any more
-  process.once('exit', end);
-  const stop = async (): Promise<void> => {
-    process.off('exit', end);
-    end();
-    await ended;
-    rmSync(folder, { recursive: true, force: true });
-  };
-  return { url: `postgres://test@${encodeURIComponent(folder)}/postgres`, stop };
+  const own = new OwnPostgres(folder, native);
+  await own.start();
+  return own;
 }
 
 export default async function setUp(project: TestProject): Promise<() => Promise<void>> {

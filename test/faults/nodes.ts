@@ -1,0 +1,76 @@
+/**
+ * Three nodes on one PostgreSQL under load, while nodes are killed and stopped, PostgreSQL is killed, its connections
+ * end, and networks part. The test runs itself anew where it may make network namespaces.
+ */
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { FaultCluster } from './nodes/cluster.js';
+import { TIMES } from './nodes/faults.js';
+import { APART, canPart, partableNetwork, plainNetwork } from './nodes/network.js';
+import { type NodesResult, NodesRun } from './nodes/nodes-run.js';
+
+export interface NodesOptions {
+  readonly seed: number;
+  readonly rounds: number;
+  /** Whether nodes sleep, and networks are parted, for a shorter time. */
+  readonly short: boolean;
+}
+
+const NODES = 3;
+/** Set where this runs in namespaces of its own. */
+const INSIDE = 'FAULTS_APART';
+const say = (line: string): void => void process.stdout.write(`${line}\n`);
+
+/** Resolves with whether nothing was lost, and nothing wrong. */
+export async function runNodes({ seed, rounds, short }: NodesOptions): Promise<boolean> {
+  const may = canPart();
+  if (!may)
+    say('nodes: SKIPPED: nodes parted from each other, since network namespaces are not permitted here');
+  const own = [process.execPath, '--import', 'tsx', fileURLToPath(import.meta.url)];
+  const args = ['--seed', `${seed}`, '--runs', `${rounds}`, ...(short ? ['--short'] : [])];
+  const [program = '', ...words] = [...(may ? APART : []), ...own, ...args];
+  const child = spawn(program, words, {
+    stdio: 'inherit',
+    env: { ...process.env, ...(may && { [INSIDE]: 'true' }) },
+  });
+  return new Promise((resolve) => child.on('close', (code) => resolve(code === 0)));
+}
+
+async function runInside({ seed, rounds, short }: NodesOptions): Promise<NodesResult> {
+  const network = process.env[INSIDE] === 'true' ? partableNetwork(NODES) : plainNetwork(NODES);
+  const cluster = await FaultCluster.start(network);
+  const run = new NodesRun(cluster, seed, TIMES[short ? 'short' : 'long']);
+  try {
+    for (let round = 1; round <= rounds && run.problems.length === 0; round++)
+      say(`nodes: round ${round} of ${rounds}: ${await run.round(round)}`);
+  } catch (error) {
+    run.problems.push(`the run broke off: ${error instanceof Error ? error.stack : error}`);
+  }
+  run.noteFaults();
+  await run.end();
+  await cluster.stop();
+  return run.result();
+}
+
+function tell({ rounds, confirmations, reads, healed, problems }: NodesResult): void {
+  for (const problem of problems) say(`WRONG: ${problem}`);
+  const sorted = healed.toSorted((one, other) => one - other);
+  const soon = healed.filter((ms) => ms <= 5_000).length;
+  say(
+    `nodes: ${rounds} rounds, ${confirmations} confirmed changes, ${reads} reads, all devices equal after ${sorted[healed.length >> 1]} ms at the median and ${sorted.at(-1)} at most, ${soon} of ${healed.length} times within 5 s, ${problems.length} problems`,
+  );
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const { values } = parseArgs({
+    options: { short: { type: 'boolean' }, seed: { type: 'string' }, runs: { type: 'string' } },
+  });
+  process.setMaxListeners(0); // each provider listens for the end of the process
+  const result = await runInside({
+    ...{ seed: Number(values.seed), rounds: Number(values.runs) },
+    short: values.short ?? false,
+  });
+  tell(result);
+  process.exit(result.problems.length === 0 ? 0 : 1);
+}
