@@ -62,11 +62,11 @@ export class PastRecord {
       const list = valueAt(record, outer);
       // Where the elements stood is not known: as they came in, so that no move counts as the device's.
       const value = Array.isArray(list) ? arranged(list, idsOf(this.#known.incoming(outer))) : list;
-      return withValue(record, outer, { value, order: [] }) as JsonObject;
+      return withValue(record, outer, { value, order: () => [] }) as JsonObject;
     }
     const value = this.#known.find(path, before);
     const part = typeof last === 'string' ? value : this.#asElement(value, last.id, path);
-    const order = typeof last === 'string' ? [] : idsOf(this.#known.incoming(outer));
+    const order = () => idsOf(this.#known.incoming(outer));
     return withValue(record, path, { value: part, order }) as JsonObject;
   }
 
@@ -95,7 +95,7 @@ function inside(value: Value, step: PathStep): Value {
 interface Put {
   readonly value: Value;
   /** Where a new element comes among the others. */
-  readonly order: readonly (string | null)[];
+  readonly order: () => readonly (string | null)[];
 }
 
 /** What is there with another value at a path inside. */
@@ -115,7 +115,7 @@ function withElement(list: readonly Json[], id: string, { rest, put }: { rest: P
   const value = withValue(list[place], rest, put);
   const others = list.filter((_, index) => index !== place);
   if (value === undefined || (place === -1 && elementId(value) !== id)) return others;
-  if (place === -1) return inserted(list, value, put.order);
+  if (place === -1) return inserted(list, value, put.order());
   const isOther = isObject(value) && elementId(value) !== id; // of its id, only the digest was kept
   return list.map((element, index) => (index === place ? (isOther ? { ...value, id } : value) : element));
 }
@@ -124,16 +124,26 @@ const idsOf = (list: Value): (string | null)[] => (Array.isArray(list) ? list.ma
 
 /** Behind the nearest one of those that stand before it in this order. */
 function inserted(list: readonly Json[], element: Json, order: readonly (string | null)[]): Json[] {
-  const ids = idsOf([...list]);
-  const before = order.slice(0, Math.max(0, order.indexOf(elementId(element))));
-  const place = before.reduceRight((found, id) => (found === -1 ? ids.indexOf(id) : found), -1);
-  return [...list.slice(0, place + 1), element, ...list.slice(place + 1)];
+  const places = new Map(list.map((each, index) => [elementId(each), index]));
+  let before = order.indexOf(elementId(element)) - 1;
+  while (before >= 0 && !places.has(order[before] ?? null)) before--;
+  const place = before < 0 ? 0 : (places.get(order[before] ?? null) ?? 0) + 1;
+  return [...list.slice(0, place), element, ...list.slice(place)];
 }
 
 /** In this order; others stay behind the one that they stood behind. */
 function arranged(list: readonly Json[], order: readonly (string | null)[]): Json[] {
-  const byId = new Map(list.map((element) => [elementId(element), element]));
-  const first = order.flatMap((id) => byId.get(id) ?? []);
-  const others = list.filter((element) => !order.includes(elementId(element)));
-  return others.reduce<Json[]>((all, element) => inserted(all, element, idsOf([...list])), first);
+  const ordered = new Set(order);
+  const runs = new Map<string | null, Json[]>();
+  const first: Json[] = [];
+  let run = first;
+  for (const element of list) {
+    const id = elementId(element);
+    if (id !== null && ordered.has(id)) {
+      run = [];
+      runs.set(id, run);
+    }
+    run.push(element);
+  }
+  return [...first, ...[...ordered].flatMap((id) => runs.get(id) ?? [])];
 }
