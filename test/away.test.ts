@@ -351,6 +351,22 @@ describe.each(SHELVES)('[L8] [H7] %s, a device that was away for longer than', (
       expect(away.ward.json('notes', 'n1')).toEqual({ id: 'n1', a: 'of others', b: 'of others' });
     });
 
+    test('[L5] takes nothing back by what it built on a message that crossed its own write before', async () => {
+      const away = await open({ a: 1, b: 1 });
+      let crossed = 0;
+      await away.visit(async (tablet) => {
+        away.set({ b: 'of others' });
+        crossed = (away.ward.now - BEGIN) / DAY;
+        await away.ward.document.durable(); // it is on its way
+        tablet.leave();
+      });
+      away.day(1);
+      away.set({ b: 'newer' });
+      const [own, next] = [crossed + 10 / DAY, crossed + 20 / DAY];
+      const after = await away.back([own, { a: 2, b: 1 }], [next, { a: 1, b: 'of others', c: 3 }]);
+      expect(after).toEqual({ id: 'n1', a: 2, b: 'newer', c: 3 });
+    });
+
     test('[L5] sends its queue some time after it came back', async () => {
       const away = await open({ a: 1, b: 1 });
       await away.visit();
