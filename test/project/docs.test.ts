@@ -147,12 +147,25 @@ test('every source file that the documents name is there', () => {
   expect(missing).toEqual([]);
 });
 
+const blockOf = (name: string | undefined): string =>
+  read('docs/BENCHMARKS.md').split(`<!-- figures ${name} -->`)[1]?.split('<!-- end -->')[0] ?? '';
+
+test('the costs in docs/guides/SCALING.md are those of docs/BENCHMARKS.md', () => {
+  const rows = [...read('docs/guides/SCALING.md').matchAll(/^\| (.* \| .*) \| `([a-z-]+)` \|$/gm)];
+  expect(rows.length).toBeGreaterThan(4);
+  for (const [, costs = '', name] of rows)
+    for (const [figure] of costs.replace('100 records', '').matchAll(/\d[\d.,]*\d/g))
+      expect([name, blockOf(name)]).toEqual([name, expect.stringContaining(figure)]);
+});
+
 test('the costs in docs/guides/SIZING.md are those of docs/BENCHMARKS.md', () => {
   const rows = [...read('docs/guides/SIZING.md').matchAll(/^\| .* \| (.*) \| `([a-z-]+)` \|$/gm)];
   expect(rows.length).toBeGreaterThan(4);
   for (const [, costs = '', name] of rows) {
-    const table = read('docs/BENCHMARKS.md').split(`<!-- figures ${name} -->`)[1]?.split('<!-- end -->')[0];
-    const server = table?.split('\n').find((line) => line.startsWith('| durable server |')) ?? '';
+    const server =
+      blockOf(name)
+        .split('\n')
+        .find((line) => line.startsWith('| durable server |')) ?? '';
     for (const [figure] of costs.matchAll(/\d[\d.,]*/g))
       expect([name, server]).toEqual([name, expect.stringContaining(figure)]);
   }
