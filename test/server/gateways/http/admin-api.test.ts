@@ -233,6 +233,7 @@ describe('GET /admin', () => {
       200,
       'public, max-age=31536000, immutable',
     ]);
+    expect(asset.headers.get('Content-Security-Policy'), 'a picture can be opened as a page').toBe(policy);
     const production = await useServer({ NODE_ENV: 'production', ...JWT });
     expect((await fetch(`${production.url}/admin`)).status).toBe(404);
   });

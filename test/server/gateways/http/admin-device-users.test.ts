@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
+import { RESTORED } from '../../../../server/backup/restore.js';
 import { messages } from '../../../../server/protocol/yjs.js';
 import { MemoryStore } from '../../../../server/store/memory/memory-store.js';
 import { user, writeNotes } from '../../../support/notes.js';
@@ -81,6 +82,19 @@ test('[A0] an answer looks at so many users, and says where to go on', async () 
   expect([first.looked, first.users, first.next]).toEqual([2_000, [], 'u1999']);
   const second = await usersOf(server, 'phone', `?after=${first.next}`);
   expect([second.looked, namesIn(second), second.next]).toEqual([30, ['u2029'], null]);
+});
+
+test('[A0] [P11] of those that are away since a restore, the 100 that were there last are named', async () => {
+  const store = new MemoryStore();
+  await store.setNote(RESTORED, Buffer.from(new Date(Date.now() + 60_000).toISOString()));
+  const server = await useServer({ ADMIN_TOKEN }, { store });
+  for (const name of ['anna', 'bert', 'carl'])
+    await Promise.all(Array.from({ length: 35 }, (_, index) => visit(server, name, `phone ${index}`)));
+  const answer = await fetch(`${server.url}/admin/api/restored`, { headers: bearer(ADMIN_TOKEN) });
+  const { first, ...counted } = await answer.json();
+  expect(counted).toMatchObject({ looked: 3, back: 0, away: 105, next: null });
+  const times = first.map(({ at }: { at: number }) => at);
+  expect([times.length, times]).toEqual([100, [...times].sort((a, b) => b - a)]);
 });
 
 test('[A0] the look is a line of the audit trail, pages and repetitions none more', async () => {
