@@ -1,8 +1,9 @@
 /** The socket that tells the admin page what it shows (A0, O3): who gets in, what is told, and until when. */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { readFile } from 'node:fs/promises';
-import type { Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { DeviceList, Now, Point } from '../../../../admin/api.js';
@@ -203,9 +204,9 @@ describe('what is told', () => {
     ['what is no name', '{"devices":"a/b"}'],
     ['the name of no user', '{"devices":"~shared"}'],
     ['too much', `{"devices":"${'x'.repeat(2_000)}"}`],
-  ])('[A0] nothing any more, to who says %s', async (_, text) => {
+  ])('[A0] nothing any more, to who says %s', async (_, said) => {
     const page = await usePage(await useServer({ ADMIN_TOKEN }));
-    page.ws.send(text);
+    page.ws.send(said);
     expect([1008, 1009]).toContain((await page.end()).code);
   });
 });
@@ -230,6 +231,20 @@ describe('until when', () => {
     const page = await usePage(server);
     expect(await server.app.close()).toBe(true);
     expect(await page.end()).toMatchObject({ code: 1012 });
+  });
+
+  test('[O4] none begins while the server stops', async () => {
+    const server = await useServer({ ADMIN_TOKEN });
+    const socket = connect(server.port, '127.0.0.1');
+    onTestFinished(() => void socket.destroy());
+    const lines = ['GET /admin/api/live HTTP/1.1', 'Host: x', 'Connection: Upgrade', 'Upgrade: websocket'];
+    socket.write(`${lines.join('\r\n')}\r\n`);
+    await fetch(`${server.url}/health`); // behind it
+    const isSaved = server.app.close();
+    const key = 'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==';
+    socket.write(`Authorization: Bearer ${ADMIN_TOKEN}\r\n${key}\r\n\r\n`);
+    expect(await text(socket)).toMatch(/^HTTP\/1\.1 503 /);
+    expect(await isSaved).toBe(true);
   });
 
   test('[A0] a page that does not answer a ping until the next', async () => {
