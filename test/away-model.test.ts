@@ -142,6 +142,7 @@ async function live({ before, others, mine, isTimed }: Life, historyDays: number
 
 /** Each value by where it stands, elements by their ids. */
 function leavesOf(value: Json | null, path = ''): string[] {
+  if (value === null && path === '') return []; // no record at all
   const parts = Array.isArray(value)
     ? value.map((element) => [String(objectIn(element).id), element] as const)
     : isObject(value)
