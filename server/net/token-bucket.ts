@@ -31,15 +31,19 @@ export class TokenBucket {
   }
 
   /** Takes, and says how long to wait until the debt is paid, in ms; 0 if there is none. */
-  take(amount: number): number {
-    this.#refill();
+  take(amount: number, now = this.#now()): number {
+    this.#refill(now);
     this.#tokens -= amount;
     return this.#timeUntil(0);
   }
 
   /** How long until there is no debt, in ms. */
   get wait(): number {
-    this.#refill();
+    return this.waitAt(this.#now());
+  }
+
+  waitAt(now: number): number {
+    this.#refill(now);
     return this.#timeUntil(0);
   }
 
@@ -61,8 +65,7 @@ export class TokenBucket {
     return Math.max(0, Math.ceil(exact - ROUNDING));
   }
 
-  #refill(): void {
-    const now = this.#now();
+  #refill(now = this.#now()): void {
     const { rate, burst } = this.#rate;
     if (burst === Number.POSITIVE_INFINITY || rate === Number.POSITIVE_INFINITY) this.#tokens = burst;
     else this.#tokens = Math.min(burst, this.#tokens + (Math.max(0, now - this.#at) / 1_000) * rate);
@@ -79,19 +82,23 @@ export interface Rates {
 export class RateLimiter {
   readonly #messages: TokenBucket;
   readonly #bytes: TokenBucket;
+  readonly #now: Now;
 
   constructor({ messages, bytes }: Rates, now: Now) {
     this.#messages = new TokenBucket(messages, now);
     this.#bytes = new TokenBucket(bytes, now);
+    this.#now = now;
   }
 
   /** Takes what came; see `TokenBucket.take`. */
   take(messages: number, bytes: number): number {
-    return Math.max(this.#messages.take(messages), this.#bytes.take(bytes));
+    const now = this.#now();
+    return Math.max(this.#messages.take(messages, now), this.#bytes.take(bytes, now));
   }
 
   get wait(): number {
-    return Math.max(this.#messages.wait, this.#bytes.wait);
+    const now = this.#now();
+    return Math.max(this.#messages.waitAt(now), this.#bytes.waitAt(now));
   }
 
   /** How long until one more message is within the rate, in ms. */

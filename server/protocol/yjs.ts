@@ -18,7 +18,7 @@ import {
   type TimedChange,
   UPDATE,
 } from '../../shared/yjs-messages.js';
-import { ByteReader, malformed, parseJson } from './bytes.js';
+import { ByteReader, encoded, malformed, parseJson } from './bytes.js';
 
 /** In bytes of its JSON text; a larger one is passed over, and so it is not parsed. */
 export const MAX_AWARENESS_STATE = 4 * 1024;
@@ -32,6 +32,15 @@ export type { AwarenessEntry, TimedChange } from '../../shared/yjs-messages.js';
 /** Encoders of the messages that a server sends; a client's are among them. */
 export const messages = {
   ...shared,
+  /** The same as a client's. Made for each edit: an encoder of its own would leave two byte arrays outside the heap. */
+  update: (body: Uint8Array): Uint8Array => {
+    const { buffer, byteOffset, length } = encoded((encoder) => {
+      encoding.writeVarUint(encoder, SYNC);
+      encoding.writeVarUint(encoder, UPDATE);
+      encoding.writeVarUint8Array(encoder, body);
+    });
+    return new Uint8Array(buffer, byteOffset, length);
+  },
   permissionDenied: (reason: string): Uint8Array =>
     encoding.encode((encoder) => {
       encoding.writeVarUint(encoder, AUTH);
