@@ -99,7 +99,7 @@ const projectsOf = (mode: string) =>
     .filter(({ include }) => include.length > 0)
     .map((test) => ({ extends: true as const, test }));
 
-/** What is run with all lanes, and by its own name. */
+/** What is run by its own name, `react-18` with all lanes, too. */
 const beside = [
   // Times are measured here, so it runs alone: `npm run test:hostile`.
   { extends: true as const, test: { name: 'hostile', include: ['test/hostile/**/*.test.ts'] } },
