@@ -171,13 +171,16 @@ class SyncServer implements App {
       storeState: store.state,
       auditWaits: access.waitsFor,
       diskSlow: this.#config.diskSlow,
-      clockAhead: store.beat?.clockAhead ?? 0,
     });
   };
 
   readonly #readiness = {
     hindrances: this.#hindrances,
-    warnings: () => warningsOf(this.#foundation.backups.lastAt, this.#foundation.clock.now()),
+    warnings: () => {
+      const { backups, clock, store } = this.#foundation;
+      const clockAhead = store.beat?.clockAhead ?? 0;
+      return warningsOf({ lastBackup: backups.lastAt, now: clock.now(), clockAhead });
+    },
   };
 
   #sources(store: Store): OperatorSources {

@@ -136,7 +136,7 @@ const EVENTS = {
   clockDiffers: event<{ aheadMs: number }>(
     'warn',
     ({ aheadMs }) =>
-      `⏰ The clock of this machine is ${(Math.abs(aheadMs) / 1_000).toFixed(1)} s ${aheadMs > 0 ? 'ahead of' : 'behind'} that of the PostgreSQL of STORE: set both by NTP. The later of two writes is found out by them; from 30 s on this server is not ready`,
+      `⏰ The clock of this machine is ${(Math.abs(aheadMs) / 1_000).toFixed(1)} s ${aheadMs > 0 ? 'ahead of' : 'behind'} that of the PostgreSQL of STORE: set both by NTP. The later of two writes is found out by them; from 30 s on /ready warns of it`,
   ),
   accessInData: event<{ file: string }>(
     'warn',

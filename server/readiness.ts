@@ -10,8 +10,7 @@ export interface Hindrance {
     | 'DISK_SLOW'
     | 'STORE_REOPENING'
     | 'STORE_CLOSED'
-    | 'AUDIT_SLOW'
-    | 'CLOCK_DIFFERS';
+    | 'AUDIT_SLOW';
   readonly message: string;
 }
 
@@ -35,14 +34,6 @@ const AUDIT_SLOW: Hindrance = {
   message: 'A line of the audit trail has waited for its disk for DISK_SLOW: look at the disk of ACCESS_DIR.',
 };
 
-/** As far as the time of a token may be off: beyond it, what one server lets in another one does not, in ms. */
-const CLOCK_TOLERANCE = 30_000;
-const CLOCK_DIFFERS: Hindrance = {
-  code: 'CLOCK_DIFFERS',
-  message:
-    'The clock of this machine is more than 30 s off that of the PostgreSQL of STORE: set both by NTP; the log says by how much.',
-};
-
 /** @param share from 0 to 1, of the documents that have the form which the server needs; null where that is all of them */
 export function startingBy(share: number | null): Hindrance {
   if (share === null) return STARTING;
@@ -55,26 +46,46 @@ export function startingBy(share: number | null): Hindrance {
 
 /** What somebody should look at though the server is ready. */
 export interface Warning {
-  readonly code: 'BACKUP_OLD';
+  readonly code: 'BACKUP_OLD' | 'CLOCK_DIFFERS';
   readonly message: string;
 }
+
+/** As far as the time of a token may be off: beyond it, what one server lets in another one does not, in ms. */
+const CLOCK_TOLERANCE = 30_000;
+/** Nothing that keeps a server from taking traffic: with the database's clock off, that would be every one at once. */
+const CLOCK_DIFFERS: Warning = {
+  code: 'CLOCK_DIFFERS',
+  message:
+    'The clock of this machine is more than 30 s off that of the PostgreSQL of STORE: set both by NTP; the log says by how much.',
+};
 
 const DAY = 86_400_000;
 /** One of every night may be missing once. */
 const BACKUP_DAYS = 2;
 
-/**
- * Undefined where there are none.
- *
- * @param lastBackup in ms since 1970; where none was ever made, other means may
- */
-export function warningsOf(lastBackup: number | null, now: number): readonly Warning[] | undefined {
-  const days = lastBackup === null ? 0 : Math.floor((now - lastBackup) / DAY);
-  if (days < BACKUP_DAYS) return undefined;
-  return [
-    { code: 'BACKUP_OLD', message: `The last good backup is ${days} days old: see docs/guides/BACKUP.md.` },
-  ];
+/** What warnings go by. */
+export interface Signs {
+  /** In ms since 1970; where none was ever made, other means may. */
+  readonly lastBackup: number | null;
+  readonly now: number;
+  /** By how much the clock is ahead of that of the store, in ms. */
+  readonly clockAhead: number;
 }
+
+/** Undefined where there are none. */
+export function warningsOf({ lastBackup, now, clockAhead }: Signs): readonly Warning[] | undefined {
+  const days = lastBackup === null ? 0 : Math.floor((now - lastBackup) / DAY);
+  const found = [
+    days < BACKUP_DAYS ? null : backupOld(days),
+    Math.abs(clockAhead) <= CLOCK_TOLERANCE ? null : CLOCK_DIFFERS,
+  ].filter((each) => each !== null);
+  return found.length > 0 ? found : undefined;
+}
+
+const backupOld = (days: number): Warning => ({
+  code: 'BACKUP_OLD',
+  message: `The last good backup is ${days} days old: see docs/guides/BACKUP.md.`,
+});
 
 /** What is known of the parts of a server. */
 export interface Parts {
@@ -83,18 +94,15 @@ export interface Parts {
   /** How long the audit trail has waited for its disk, in ms, and how long it may. */
   readonly auditWaits: number;
   readonly diskSlow: number;
-  /** By how much the clock is ahead of that of the store, in ms. */
-  readonly clockAhead: number;
 }
 
 /** Empty where the server is ready. */
 export function hindrancesOf(parts: Parts): Hindrance[] {
-  const { takesTraffic, storeState, auditWaits, diskSlow, clockAhead } = parts;
+  const { takesTraffic, storeState, auditWaits, diskSlow } = parts;
   const found = [
     takesTraffic ? null : STOPPING,
     OF_STORE[storeState],
     auditWaits < diskSlow ? null : AUDIT_SLOW,
-    Math.abs(clockAhead) <= CLOCK_TOLERANCE ? null : CLOCK_DIFFERS,
   ];
   return found.filter((each) => each !== null);
 }

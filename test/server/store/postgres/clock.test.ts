@@ -17,7 +17,7 @@ describe('[L6] how far a clock is ahead of that of the database', () => {
 });
 
 withPostgres(
-  '[H4 O3 L6] a server says when its clock is more than 5 s off, and is not ready from 30 s on',
+  '[H4 O3 L6] a server says when its clock is more than 5 s off, warns from 30 s on, and stays ready',
   async () => {
     const fixture = await PostgresFixture.create();
     onTestFinished(() => fixture.remove());
@@ -30,8 +30,8 @@ withPostgres(
     const server = await useServer({}, { store });
     const ready = async () => {
       const answer = await fetch(`${server.url}/ready`);
-      const { reasons = [] } = (await answer.json()) as { reasons?: { code: string }[] };
-      return [answer.status, ...reasons.map(({ code }) => code)];
+      const { warnings = [] } = (await answer.json()) as { warnings?: { code: string }[] };
+      return [answer.status, ...warnings.map(({ code }) => code)];
     };
     const becomes = (expected: unknown[]) => expect.poll(ready, { timeout: PATIENCE }).toEqual(expected);
     expect([await ready(), told]).toEqual([[200], []]);
@@ -39,7 +39,7 @@ withPostgres(
     await expect.poll(() => told, { timeout: PATIENCE }).toEqual([-6]);
     expect(await ready()).toEqual([200]);
     ahead = 31_000;
-    await becomes([503, 'CLOCK_DIFFERS']);
+    await becomes([200, 'CLOCK_DIFFERS']); // the database's may be the wrong one: it would take out all at once
     const metrics = await (await fetch(`${server.url}/metrics`)).text();
     expect(Number(/^telemed_clock_ahead_seconds (\S+)/m.exec(metrics)?.[1])).toBeCloseTo(31, 0);
     expect(Number(/^telemed_beat_age_seconds (\S+)/m.exec(metrics)?.[1])).toBeLessThan(PATIENCE);
