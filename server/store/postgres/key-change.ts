@@ -5,16 +5,21 @@ import { wrappedKey } from '../format.js';
 import { Turns } from '../level/access.js';
 import { byteas, int8s } from './arrays.js';
 import type { Ask } from './connection.js';
-import { mustHave, type OtherNode, othersOf, toldKeys, USE_KEY, unequal, usedKeys } from './master-keys.js';
+import {
+  FENCE_SILENT,
+  mustHave,
+  type OtherNode,
+  othersOf,
+  toldKeys,
+  USE_KEY,
+  unequal,
+  usedKeys,
+  wrappingKeys,
+} from './master-keys.js';
 import { TAKE_TURN } from './schema.js';
 import type { Session } from './session.js';
-import { DEAD_AFTER } from './statements.js';
 
 const TELL = 'UPDATE node SET keys = $2::text[] WHERE id = $1::int8';
-/** Whoever was silent for long and comes back has to look at the keys anew, as at a start. */
-const FENCE_SILENT = `
-UPDATE node SET fenced = true WHERE id IN (SELECT id FROM node
- WHERE NOT fenced AND id <> $1::int8 AND beat <= now() - interval '${DEAD_AFTER}' ORDER BY id FOR UPDATE)`;
 const AT_ONCE = 500;
 const WRAPPED = `
 SELECT k.doc, d.user_id, k.value FROM kept k JOIN document d USING (doc)
@@ -23,7 +28,7 @@ SELECT k.doc, d.user_id, k.value FROM kept k JOIN document d USING (doc)
 const REWRAP = `
 UPDATE kept k SET value = x.value FROM unnest($1::int8[], $2::bytea[], $3::bytea[]) x(doc, old, value)
  WHERE k.doc = x.doc AND k.kind = 'key' AND k.value = x.old`;
-const FORGET = 'DELETE FROM master_key WHERE id <> $1::text';
+const FORGET = 'DELETE FROM master_key WHERE id <> $1::text AND id <> ALL ($2::text[])';
 
 export interface KeyChangeParts {
   readonly session: Session;
@@ -35,13 +40,30 @@ export interface KeyChangeParts {
 export class KeyChange {
   readonly #parts: KeyChangeParts;
   readonly #turns = new Turns();
+  /** Those that were given last. */
+  #wanted: KeyRing | null = null;
 
   constructor(parts: KeyChangeParts) {
     this.#parts = parts;
   }
 
+  /**
+   * The keys for a start, where those with these ids are in use. Others may have changed them while this node was
+   * fenced: then it goes on with those that were given to it since, and nothing of its own waits to be written.
+   */
+  ringFor(used: readonly string[]): KeyRing {
+    const { vaults } = this.#parts;
+    const wanted = this.#wanted;
+    const [first] = used;
+    if (fits(vaults.ring, used) || wanted === null || first === undefined || !hasAll(wanted, used))
+      return vaults.ring;
+    vaults.ring = fits(wanted, used) ? wanted : wanted.withCurrent(first);
+    return vaults.ring;
+  }
+
   /** Rejects with a sentence while another server is not ready for it: then it is to be asked again. */
   change(ring: KeyRing): Promise<void> {
+    this.#wanted = ring;
     return this.#turns.take(async () => {
       const { session, vaults, idle } = this.#parts;
       const inUse = vaults.ring.current.id;
@@ -60,7 +82,7 @@ export class KeyChange {
       await this.#rewrap(ring);
       await session.connection.inTurn(TAKE_TURN, async (ask) => {
         await this.#mustAllUse(ask, ring);
-        await ask(FORGET, [ring.current.id]);
+        await ask(FORGET, [ring.current.id, await wrappingKeys(ask)]);
       });
     });
   }
@@ -75,7 +97,7 @@ export class KeyChange {
     if (lacking !== undefined)
       throw unequal(
         lacking,
-        `does not have the key ${id} yet: put it into its file of keys, too. Until then the one of before stays in use`,
+        `does not have the key ${id} yet: put it into its file of keys, too. Until then this one goes on with the one of before`,
       );
     await ask(USE_KEY, [id]);
     return true;
@@ -118,3 +140,9 @@ export class KeyChange {
     }
   }
 }
+
+const hasAll = (ring: KeyRing, used: readonly string[]): boolean => used.every((id) => ring.has(id));
+
+/** Whether it opens what is there, and wraps with what the others have. */
+const fits = (ring: KeyRing, used: readonly string[]): boolean =>
+  hasAll(ring, used) && used.includes(ring.current.id);

@@ -1,10 +1,17 @@
 /** The master keys of all servers of a store: none works with others than the rest (060). */
 import { SyncError } from '../../errors.js';
-import type { KeyRing } from '../encryption/key-ring.js';
+import { type KeyRing, wrappedWith } from '../encryption/key-ring.js';
 import { type Ask, connected } from './connection.js';
 import { DEAD_AFTER } from './statements.js';
 
 const KEYS = 'SELECT id FROM master_key ORDER BY id';
+/** As bytes: one that is damaged is no text. */
+const WRAPPING = `SELECT DISTINCT substring(value FROM 1 FOR 8) AS id FROM kept WHERE kind = 'key'`;
+const ID = /^[0-9a-f]{8}$/;
+/** Whoever was silent for long and comes back has to look at the keys anew, as at a start. */
+export const FENCE_SILENT = `
+UPDATE node SET fenced = true WHERE id IN (SELECT id FROM node
+ WHERE NOT fenced AND id <> $1::int8 AND beat <= now() - interval '${DEAD_AFTER}' ORDER BY id FOR UPDATE)`;
 const HAS_VALUES = `
 SELECT EXISTS (SELECT FROM update_row) OR EXISTS (SELECT FROM history_row)
     OR EXISTS (SELECT FROM kept WHERE kind NOT IN ('tombstone', 'plain')) AS there`;
@@ -31,26 +38,33 @@ export const othersOf = async (ask: Ask, node: number, address: string): Promise
 export const usedKeys = async (ask: Ask): Promise<readonly string[]> =>
   (await ask(KEYS, [])).map(({ id }) => String(id));
 
+/** Which master keys the keys of users need, whatever is noted. */
+export const wrappingKeys = async (ask: Ask): Promise<readonly string[]> =>
+  (await ask(WRAPPING, [])).map(({ id }) => wrappedWith(id)).filter((id) => ID.test(id));
+
 /**
  * In turns with every other start and change of keys, so that no two of them pass each other by. Rejects with a
  * sentence that names cause and cure where the keys are not those of what is stored, or of the servers that live.
  */
 export async function checkMasterKeys(ask: Ask, ring: KeyRing | null, address: string): Promise<void> {
-  const [used, others] = [await usedKeys(ask), await othersOf(ask, 0, address)];
+  const used = await usedKeys(ask);
   if (ring === null) {
     if (used.length > 0)
       throw refused(`is encrypted (key ${used.join(', ')}): set ENCRYPTION_KEY or ENCRYPTION_KEY_FILE.`);
     return;
   }
   mustHave(ring, used);
-  const plain = others.find(({ keys }) => keys?.length === 0);
+  const isNew = used.length === 0;
+  if (isNew) await ask(FENCE_SILENT, [0]); // else one that encrypts nothing might come back
+  const others = await othersOf(ask, 0, address);
+  const plain = others.find(({ keys }) => (keys === null ? isNew : keys.length === 0));
   if (plain !== undefined)
     throw unequal(plain, 'encrypts nothing, and this one has a key: start all with the same key, or none');
   const { id } = ring.current;
   const strange = others.find(({ keys }) => keys !== null && !keys.includes(id));
   if (strange !== undefined)
     throw unequal(strange, `does not have the key ${id}, the first one here: give all the same file of keys`);
-  if (used.length === 0 && (await ask(HAS_VALUES, []))[0]?.there === true)
+  if (isNew && (await ask(HAS_VALUES, []))[0]?.there === true)
     throw refused(
       'is not encrypted, and is not encrypted where it is: move it to a folder, start a server with the key there once, and move that to an empty database (docs/guides/SCALING.md).',
     );
@@ -69,7 +83,8 @@ export function mustHave(ring: KeyRing, used: readonly string[]): void {
 export async function masterKeysAt(url: string): Promise<readonly string[]> {
   const client = await connected({ url, timeout: 10_000 });
   try {
-    return await usedKeys(async (text, values) => (await client.query(text, values)).rows);
+    const ask: Ask = async (text, values) => (await client.query(text, values)).rows;
+    return [...new Set([...(await usedKeys(ask)), ...(await wrappingKeys(ask))])].sort();
   } finally {
     await client.end();
   }

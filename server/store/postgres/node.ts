@@ -4,7 +4,7 @@ import type { KeyRing } from '../encryption/key-ring.js';
 import type { NodeState } from '../store.js';
 import { Beats } from './beat.js';
 import type { Connection } from './connection.js';
-import { checkMasterKeys, toldKeys } from './master-keys.js';
+import { checkMasterKeys, toldKeys, usedKeys } from './master-keys.js';
 import { TAKE_TURN } from './schema.js';
 import { BEAT, NODES, START, STOP, SUCCESSOR } from './statements.js';
 
@@ -18,8 +18,8 @@ export interface NodeOptions {
   readonly address: string;
   /** Of the software; empty where that does not matter. */
   readonly version: string;
-  /** Those of now; `null` where nothing is encrypted. */
-  readonly keys: () => KeyRing | null;
+  /** Those to start with, where the ones with these ids are in use; `null` where nothing is encrypted. */
+  readonly keys: (used: readonly string[]) => KeyRing | null;
   /** From one beat to the next, in ms. */
   readonly interval?: number;
   /** What it tells of itself. */
@@ -51,8 +51,9 @@ export class StoreNode {
   start(connection: Connection): Promise<void> {
     const { address, version, keys } = this.#options;
     return connection.inTurn(TAKE_TURN, async (ask) => {
-      await checkMasterKeys(ask, keys(), address);
-      const values = [address, version, toldKeys(keys())];
+      const ring = keys(await usedKeys(ask));
+      await checkMasterKeys(ask, ring, address);
+      const values = [address, version, toldKeys(ring)];
       const [row] = await this.beats.asked(() => ask(START, values));
       this.id = Number(row?.id);
     });

@@ -93,7 +93,7 @@ export class PostgresStore implements Store {
       ...options,
       timeout: (options.patience ?? PATIENCE).timeout,
       tells: () => this.#owned.told,
-      ring: () => this.#vaults.ring,
+      ring: (used) => this.#keyChange?.ringFor(used) ?? this.#vaults.ring,
       onLost: (cause) => this.#core.giveUp(cause),
     });
     this.#keyChange =

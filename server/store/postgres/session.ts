@@ -13,8 +13,8 @@ export interface SessionOptions {
   readonly address?: string;
   /** Of the software, for the operator. */
   readonly version?: string;
-  /** The master keys of now; `null` where nothing is encrypted. */
-  readonly ring: () => KeyRing | null;
+  /** The master keys to start with, where those with these ids are in use; `null` where nothing is encrypted. */
+  readonly ring: (used: readonly string[]) => KeyRing | null;
   /** From one beat of the node to the next, in ms. */
   readonly beat?: number;
   /** How long PostgreSQL may take, in ms. */

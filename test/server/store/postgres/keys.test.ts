@@ -64,6 +64,8 @@ describe.skipIf(postgresUrl() === '')('master keys of several servers', () => {
     };
   }
 
+  const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
   it.each([
     ['another key', old, anew, /is encrypted with the key .*, which is not among those given/],
     ['no key', old, undefined, /is encrypted \(key .*\): set ENCRYPTION_KEY/],
@@ -117,8 +119,9 @@ describe.skipIf(postgresUrl() === '')('master keys of several servers', () => {
     await expect(node('three', old)).rejects.toThrow(/is encrypted with the key/);
   });
 
-  it('[P7] one that was silent during the change goes on only with the new key', async () => {
-    const [one, silent] = [await node('one', old), await node('two', old, 3_600_000)];
+  it('[P7] one that was silent during the change goes on only with the new key, once it is given that', async () => {
+    const one = await node('one', old);
+    const silent = await node('two', old, 3_600_000);
     await silent.load(ANNA);
     const author = new Author();
     await silent.commit(ANNA, { update: author.set('n', 1), revision: 1 });
@@ -129,6 +132,50 @@ describe.skipIf(postgresUrl() === '')('master keys of several servers', () => {
     });
     expect(await read(one, ANNA)).toEqual({ n: 1 });
     expect(await inUse()).toEqual({ listed: [anew.current.id], wrapped: [anew.current.id] });
+    await fixture.schema.cutConnections();
+    await expect.poll(() => [one.state, silent.state], { timeout: PATIENCE }).toEqual(['ready', 'reopening']);
+    const given = () => silent.changeKeys(both).then(() => 'taken', reasonOf);
+    await expect.poll(given, { timeout: PATIENCE }).toBe('taken');
+    expect([silent.state, await read(silent, ANNA)]).toEqual(['ready', { n: 1 }]);
+    await written(silent, BERT);
+    expect(await inUse()).toEqual({ listed: [anew.current.id], wrapped: [anew.current.id] });
+  });
+
+  it('[P7] one that encrypts nothing and was silent does not come back to a store that others encrypt', async () => {
+    const silent = await node('one', undefined, 3_600_000);
+    await silent.load(ANNA);
+    await fixture.schema.query(`UPDATE node SET beat = beat - interval '1 minute'`);
+    await node('two', old);
+    const update = new Author().set('n', 1);
+    await expect(silent.commit(ANNA, { update, revision: 1 })).rejects.toMatchObject({ code: 'NOT_SAVED' });
+  });
+
+  it('[P7] one that is too old to say what keys it has counts as one without, until there is one', async () => {
+    await node('one', undefined, 3_600_000);
+    await fixture.schema.query('UPDATE node SET keys = NULL');
+    await expect(node('two', old)).rejects.toThrow(/at one, encrypts nothing/);
+  });
+
+  it('[P7] a master key that the key of a user needs is neither forgotten nor retired', async () => {
+    const one = await node('one', old);
+    await written(one, ANNA);
+    const first = await wrappedOf();
+    const put = (value: Uint8Array) =>
+      fixture.schema.query(`UPDATE kept SET value = $1 WHERE kind = 'key'`, [value]);
+    await put(first.subarray(0, -1));
+    await one.changeKeys(both);
+    expect((await inUse()).listed).toEqual([anew.current.id, old.current.id].sort());
+    await put(first);
+    await one.changeKeys(both);
+    expect(await inUse()).toEqual({ listed: [anew.current.id], wrapped: [anew.current.id] });
+    await put(first); // by whatever means
+    const folder = await mkdtemp(join(tmpdir(), 'keys-'));
+    onTestFinished(() => rm(folder, { recursive: true, force: true }));
+    const file = join(folder, 'keys');
+    await writeFile(file, `${NEW}\n${OLD}\n`, { mode: 0o600 });
+    const env = { STORE: fixture.schema.url, ENCRYPTION_KEY_FILE: file, DATA_DIR: join(folder, 'data') };
+    const retired = await run(['keys', 'retire', old.current.id], env);
+    expect(retired).toMatchObject({ code: 1, err: expect.stringContaining('is still in use: it stays') });
   });
 
   it('[P7] a change that was cut off is finished by the next start', async () => {
