@@ -1,4 +1,5 @@
 /** The built server as a process: how it starts, what it logs, how it stops (O1, O2, O4). */
+import { connect } from 'node:net';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import WebSocket from 'ws';
 import { run } from '../../server/cli/commands.js';
@@ -241,6 +242,46 @@ describe('[O2] the log', () => {
     } finally {
       vi.useRealTimers();
     }
+  });
+});
+
+describe('[H4] [N8] a request that is not answered yet, and in the same packet an upgrade', () => {
+  /** All that comes back, until the server ends the connection or `isEnough`. */
+  const answersTo = (port: number, path: string, isEnough: (said: string) => boolean) =>
+    new Promise<string>((resolve) => {
+      let said = '';
+      const socket = connect(port, '127.0.0.1');
+      socket.on('data', (chunk) => {
+        said += chunk.toString('latin1');
+        if (isEnough(said)) socket.destroy();
+      });
+      socket.on('error', () => {}); // 'close' follows
+      socket.on('close', () => resolve(said));
+      const key = 'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==';
+      const upgrade = `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n${key}\r\n\r\n`;
+      socket.write(`GET /health HTTP/1.1\r\nHost: x\r\n\r\n${upgrade}`);
+    });
+  const isUp = async ({ url }: ServerProcess) => expect((await fetch(`${url}/health`)).status).toBe(200);
+
+  test.each([
+    ['without ADMIN_TOKEN', {}],
+    ['with it', { ADMIN_TOKEN: 'the-admin-token-of-the-tests' }],
+  ])(
+    '[A0] to the page of the operator, %s: the connection ends, and the server goes on',
+    async (_, options) => {
+      const server = await useProcess({ ...JWT, NODE_ENV: 'production', ...options });
+      for (let times = 0; times < 3; times++) {
+        expect(await answersTo(server.port, '/admin/api/live', () => false)).not.toMatch(/ 101 /);
+        await isUp(server);
+      }
+    },
+  );
+
+  test.each(['/sync?userId=anna&deviceId=phone', '/yjs/anna'])('to %s: both are answered', async (path) => {
+    const server = await useProcess();
+    const said = await answersTo(server.port, path, (text) => text.includes(' 101 '));
+    expect(said).toMatch(/^HTTP\/1\.1 200 .*HTTP\/1\.1 101 /s);
+    await isUp(server);
   });
 });
 

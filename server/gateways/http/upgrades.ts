@@ -26,9 +26,16 @@ export const withRouted =
 function route(http: RequestListener, request: IncomingMessage, stream: Socket, head: Buffer): void {
   const response = new ServerResponse(request);
   response.shouldKeepAlive = false;
-  response.assignSocket(stream);
-  response.once('finish', () => stream.end());
   stream.on('error', () => stream.destroy());
+  try {
+    response.assignSocket(stream);
+  } catch {
+    // The answer to a request before it still holds the connection: no client upgrades without waiting for that.
+    stream.destroy();
+    return;
+  }
+  // One that keeps its side open is not waited for: nobody reads there any more, and no timeout of HTTP is left.
+  response.once('finish', () => stream.destroySoon());
   upgrades.set(request, { response, stream, head });
   http(request, response);
 }

@@ -65,13 +65,15 @@ const steady = (key: string, value: unknown): unknown => {
   return (key === 'at' || key === 'until') && typeof value === 'number' ? Math.round(value / 1_000) : value;
 };
 
+type Part = 'now' | 'devices';
+
 class LivePage {
   readonly #socket: WebSocket;
   readonly #options: AdminOptions;
   readonly #looks: DeviceLooks;
   readonly #visitor: Visitor;
   #turns = 0;
-  #isTelling = false;
+  readonly #telling = new Set<Part>();
   #isAlive = true;
   /** It has not all of the last hour: nothing yet, or it read slowly when a point came. */
   #lacksPoints = true;
@@ -113,28 +115,37 @@ class LivePage {
       this.#isAlive = false;
       this.#socket.ping();
     }
-    if (!this.#isTelling) void this.#tell(this.#turns);
-    this.#turns++;
+    const turn = this.#turns++;
+    // Nothing where the page has not read yet what it was told.
+    if (this.#isSlow) return;
+    void this.#tell('now', () => this.#tellNow(turn));
+    void this.#tell('devices', () => this.#tellDevices(turn));
   }
 
-  /** What is new; nothing where the page has not read yet what it was told. */
-  async #tell(turn: number): Promise<void> {
-    if (this.#isSlow) return;
-    this.#isTelling = true;
+  /** One part does not wait for another: a store that hangs holds up what is told of devices, and no more. */
+  async #tell(part: Part, tell: () => Promise<void>): Promise<void> {
+    if (this.#telling.has(part)) return;
+    this.#telling.add(part);
     try {
-      if (this.#lacksPoints)
-        this.#lacksPoints = !this.#send({ points: this.#options.operator.lastHour.points });
-      if (turn % NOW_EVERY === 0) this.#send({ now: await overviewOf(this.#options) });
-      if (this.#user !== null) this.#tellDevices(this.#user, await this.#devices(this.#user), turn);
+      await tell();
     } catch (error) {
       this.#options.log('unexpected', { where: 'page of the operator', error });
       this.#end(new SyncError('INTERNAL'));
     } finally {
-      this.#isTelling = false;
+      this.#telling.delete(part);
     }
   }
 
-  #tellDevices(user: UserId, list: Awaited<ReturnType<typeof devicesOf>> | null, turn: number): void {
+  async #tellNow(turn: number): Promise<void> {
+    if (this.#lacksPoints)
+      this.#lacksPoints = !this.#send({ points: this.#options.operator.lastHour.points });
+    if (turn % NOW_EVERY === 0) this.#send({ now: await overviewOf(this.#options) });
+  }
+
+  async #tellDevices(turn: number): Promise<void> {
+    const user = this.#user;
+    if (user === null) return;
+    const list = await this.#devices(user);
     if (user !== this.#user) return;
     const told = JSON.stringify(list, steady);
     if (told === this.#told && turn - this.#toldAt < SAME_EVERY) return;

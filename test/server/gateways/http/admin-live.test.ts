@@ -1,5 +1,6 @@
 /** The socket that tells the admin page what it shows (A0, O3): who gets in, what is told, and until when. */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
@@ -7,12 +8,15 @@ import { text } from 'node:stream/consumers';
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { DeviceList, Now, Point } from '../../../../admin/api.js';
+import { MemoryStore } from '../../../../server/store/memory/memory-store.js';
 import { useFrontAndOwner } from '../../../support/cluster.js';
 import { DeviceSocket } from '../../../support/devices/device-socket.js';
+import { ObservedStore } from '../../../support/observed-store.js';
 import type { TestServer } from '../../../support/server.js';
 import { SetClock } from '../../../support/set-clock.js';
 import { bearer, JWT } from '../../../support/tokens.js';
 import { useJson, useServer } from '../../../support/use.js';
+import { PATIENCE } from '../../../support/wait.js';
 
 const ADMIN_TOKEN = 'the-admin-token-of-the-tests';
 const OPERATOR = bearer(ADMIN_TOKEN);
@@ -67,14 +71,27 @@ async function refusal(server: Pick<TestServer, 'url'>, headers: Headers) {
   return await page.until(() => page.refused);
 }
 
-async function signIn({ url }: TestServer): Promise<Headers> {
+/** @param headers of a browser that may be signed in already */
+async function signIn({ url }: TestServer, headers: Headers = {}): Promise<Headers> {
   const body = JSON.stringify({ token: ADMIN_TOKEN });
-  const signed = await fetch(`${url}/admin/api/sign-in`, { method: 'POST', body });
+  const signed = await fetch(`${url}/admin/api/sign-in`, { method: 'POST', headers, body });
   return { cookie: (signed.headers.get('Set-Cookie') ?? '').split(';')[0] ?? '' };
 }
 
 const signOut = ({ url }: TestServer, headers: Headers) =>
   fetch(`${url}/admin/api/sign-out`, { method: 'POST', headers });
+
+/** The ends of connections that servers of this process take from now on. */
+function useServerEnds(): readonly Socket[] {
+  const sockets: Socket[] = [];
+  const note = (message: unknown) => void sockets.push((message as { socket: Socket }).socket);
+  subscribe('net.server.socket', note);
+  onTestFinished(() => void unsubscribe('net.server.socket', note));
+  return sockets;
+}
+
+const UPGRADE = 'GET /admin/api/live HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n';
+const KEY = 'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n';
 
 /** From now on the seconds in which pages are told something pass when the test says so. */
 function useTurns(): (count?: number) => Promise<void> {
@@ -121,6 +138,20 @@ describe('[A0] who gets in, is asked as for any other request of the operator', 
     expect(await refusal(production, OPERATOR)).toMatchObject({ status: 404 });
   });
 
+  test('[N8] one that is refused is let go of, though it keeps its side open and sends on', async () => {
+    const server = await useServer({ ADMIN_TOKEN });
+    const ends = useServerEnds();
+    const socket = connect({ port: server.port, host: '127.0.0.1', allowHalfOpen: true });
+    onTestFinished(() => void socket.destroy());
+    socket.on('error', () => {}); // what comes behind the refusal has nobody to go to
+    socket.write(UPGRADE + KEY);
+    const [answer] = await once(socket, 'data');
+    expect(String(answer)).toMatch(/^HTTP\/1\.1 401 /);
+    socket.write('x');
+    await vi.waitFor(() => expect(ends.map(({ destroyed }) => destroyed)).toEqual([true]), PATIENCE);
+    expect(await server.app.close()).toBe(true);
+  });
+
   test('a request that is no WebSocket is told so', async () => {
     const server = await useServer({ ADMIN_TOKEN });
     const answer = await fetch(`${server.url}/admin/api/live`, { headers: OPERATOR });
@@ -152,6 +183,19 @@ describe('what is told', () => {
     await turns(6);
     expect((await page.next('point')).point).toMatchObject({ json: 1 });
     expect(page.of('points')).toHaveLength(1);
+  });
+
+  test('[O3] how the server does, also while the store does not say which devices there were', async () => {
+    const turns = useTurns();
+    const store = new ObservedStore(new MemoryStore());
+    vi.spyOn(store, 'seen').mockReturnValue(new Promise(() => {}));
+    const page = await usePage(await useServer({ ADMIN_TOKEN }, { store }));
+    page.wants('anna');
+    await page.heard();
+    await turns(6);
+    for (let more = 0; more < 3; more++) await page.next('now');
+    expect(store.seen).toHaveBeenCalledOnce();
+    expect(page.of('devices')).toEqual([]);
   });
 
   test('[A0] the devices of one user: at most once a second, the same again after 5; one look in the trail', async () => {
@@ -212,12 +256,15 @@ describe('what is told', () => {
 });
 
 describe('until when', () => {
-  test('[A0] the session: signed out, or signed in anew in its place', async () => {
+  test.each([
+    ['signed out', signOut],
+    ['signed in anew in its place', signIn],
+  ])('[A0] the session: %s', async (_, endSession) => {
     const turns = useTurns();
     const server = await useServer({ ADMIN_TOKEN });
     const cookie = await signIn(server);
     const [page, other] = [await usePage(server, cookie), await usePage(server)];
-    expect((await signOut(server, cookie)).status).toBe(204);
+    await endSession(server, cookie);
     const before = page.messages.length;
     await turns();
     expect(await page.end()).toMatchObject({ code: 4401 });
@@ -237,12 +284,10 @@ describe('until when', () => {
     const server = await useServer({ ADMIN_TOKEN });
     const socket = connect(server.port, '127.0.0.1');
     onTestFinished(() => void socket.destroy());
-    const lines = ['GET /admin/api/live HTTP/1.1', 'Host: x', 'Connection: Upgrade', 'Upgrade: websocket'];
-    socket.write(`${lines.join('\r\n')}\r\n`);
+    socket.write(UPGRADE);
     await fetch(`${server.url}/health`); // behind it
     const isSaved = server.app.close();
-    const key = 'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==';
-    socket.write(`Authorization: Bearer ${ADMIN_TOKEN}\r\n${key}\r\n\r\n`);
+    socket.write(`Authorization: Bearer ${ADMIN_TOKEN}\r\n${KEY}`);
     expect(await text(socket)).toMatch(/^HTTP\/1\.1 503 /);
     expect(await isSaved).toBe(true);
   });
@@ -261,12 +306,9 @@ describe('until when', () => {
     const turns = useTurns();
     const server = await useServer({ ADMIN_TOKEN });
     const cookie = await signIn(server);
-    const sockets: Socket[] = [];
-    const note = (message: unknown) => void sockets.push((message as { socket: Socket }).socket);
-    subscribe('net.server.socket', note);
-    onTestFinished(() => void unsubscribe('net.server.socket', note));
+    const ends = useServerEnds();
     const page = await usePage(server, cookie);
-    const [socket] = sockets;
+    const [socket] = ends;
     if (socket === undefined) throw new Error('the server has told of no socket');
     page.wants('anna');
     await page.heard();
