@@ -10,7 +10,16 @@ import { mustHaveStored } from '../open-store.js';
 import { duration, NEVER } from '../option-kinds.js';
 import { copyStopped } from '../store/level/stopped.js';
 import { askServer } from './ask-server.js';
-import { type Call, type Command, done, noMoreThan, type Outcome, textOf, UsageError } from './command.js';
+import {
+  type Call,
+  type Command,
+  done,
+  noMoreThan,
+  type Outcome,
+  textOf,
+  UsageError,
+  usersSaid,
+} from './command.js';
 import { whyNotOpen } from './owner.js';
 
 interface Task {
@@ -80,7 +89,7 @@ const sizeOf = (bytes: number): string =>
 
 const saidOf = ({ folder, users, bytes, encrypted, warnings }: MadeBackup): string =>
   [
-    `${folder}: ${users} users, ${sizeOf(bytes)}, ${encrypted ? 'encrypted' : 'not encrypted'}, read back and whole.`,
+    `${folder}: ${usersSaid(users)}, ${sizeOf(bytes)}, ${encrypted ? 'encrypted' : 'not encrypted'}, read back and whole.`,
     ...warnings,
   ].join('\n');
 
@@ -128,7 +137,7 @@ async function verifyAll(call: Call): Promise<Outcome> {
   const found = await Promise.all(all.map(looked));
   const isGood = found.every(({ problem }) => problem === null);
   const said = found.map(({ folder: name, problem, users }) =>
-    problem === null ? `${name}: whole, ${users} users.` : problem,
+    problem === null ? `${name}: whole, ${usersSaid(users)}.` : problem,
   );
   return { code: isGood ? 0 : 1, said: said.join('\n'), data: { backups: found } };
 }

@@ -3,7 +3,7 @@ import { readConfig } from '../config.js';
 import { mustHaveStored } from '../open-store.js';
 import { readKeys } from '../store/encryption/key-file.js';
 import { type Checked, checkDatabase, type Finding } from '../store/level/check.js';
-import { type Call, type Command, noMoreThan, type Outcome } from './command.js';
+import { type Call, type Command, noMoreThan, type Outcome, usersSaid } from './command.js';
 import { mustBeOwner } from './owner.js';
 import { progressOf } from './progress.js';
 
@@ -18,10 +18,11 @@ async function run(call: Call): Promise<Outcome> {
 function outcomeOf({ users, rows, findings }: Checked): Outcome {
   const said =
     findings.length === 0
-      ? `All is well: ${users} users, ${rows} values.`
-      : [`${findings.length} findings, in ${users} users and ${rows} values:`, ...findings.map(lineOf)].join(
-          '\n',
-        );
+      ? `All is well: ${usersSaid(users)}, ${rows} values.`
+      : [
+          `${findings.length} findings, in ${usersSaid(users)} and ${rows} values:`,
+          ...findings.map(lineOf),
+        ].join('\n');
   return { code: findings.length === 0 ? 0 : 1, said, data: { users, rows, findings } };
 }
 

@@ -72,4 +72,9 @@ export const textOf = ({ values }: Call, option: string): string | undefined => 
   return typeof value === 'string' ? value : undefined;
 };
 
+export const usersSaid = (count: number): string => (count === 1 ? '1 user' : `${count} users`);
+
+/** What begins a sentence about them. */
+export const usersAre = (count: number): string => `${usersSaid(count)} ${count === 1 ? 'is' : 'are'}`;
+
 export const done = (said: string | null, data: Outcome['data']): Outcome => ({ code: 0, said, data });

@@ -6,7 +6,16 @@ import { SyncError } from '../errors.js';
 import { levelSource, levelTarget } from '../store/move/level-side.js';
 import { type Moved, move as moveAll, type Source, type Target } from '../store/move/move.js';
 import { nameOf, postgresSource, postgresTarget } from '../store/move/postgres-side.js';
-import { type Call, type Command, done, noMoreThan, type Outcome, textOf, UsageError } from './command.js';
+import {
+  type Call,
+  type Command,
+  done,
+  noMoreThan,
+  type Outcome,
+  textOf,
+  UsageError,
+  usersAre,
+} from './command.js';
 import { mustBeOwner } from './owner.js';
 import { progressOf } from './progress.js';
 
@@ -67,7 +76,7 @@ async function moveShown(source: Source, target: Target): Promise<Moved> {
 function outcomeOf({ users, copied, hash }: Moved, to: string, [from, into]: readonly string[]): Outcome {
   const server = isPostgres(to) ? `STORE=${nameOf(to)} (with its user)` : `DATA_DIR=${to}, without STORE`;
   const said = [
-    `${users} users are in ${into}, ${copied} parts copied by this run, and all compared: they are as they were.`,
+    `${usersAre(users)} in ${into}, ${copied} parts copied by this run, and all compared: they are as they were.`,
     `Start the server with ${server}, and the keys of before. ${from} is as it was: put it away, so that no server takes it up again.`,
   ];
   return done(said.join('\n'), { from, to: into, users, copied, hash });

@@ -15,7 +15,17 @@ import { silentLog } from '../log.js';
 import { mustHaveStored } from '../open-store.js';
 import { readKeys } from '../store/encryption/key-file.js';
 import { askServer } from './ask-server.js';
-import { type Call, type Command, done, noMoreThan, type Outcome, textOf, UsageError } from './command.js';
+import {
+  type Call,
+  type Command,
+  done,
+  noMoreThan,
+  type Outcome,
+  textOf,
+  UsageError,
+  usersAre,
+  usersSaid,
+} from './command.js';
 import { mustBeOwner } from './owner.js';
 
 async function run(call: Call): Promise<Outcome> {
@@ -88,7 +98,7 @@ async function tryOut(folder: string, config: Config): Promise<Outcome> {
   const beside = await mkdtemp(join(tmpdir(), 'telemed-sync-restore-'));
   try {
     const made = await makeFrom({ ...task, now: Date.now }, join(beside, 'data'), new Map());
-    const said = `${made.users} users could be restored as of ${task.backup.manifest.createdAt}; nothing was changed.`;
+    const said = `${usersSaid(made.users)} could be restored as of ${task.backup.manifest.createdAt}; nothing was changed.`;
     return outcome(made, said);
   } finally {
     await rm(beside, { recursive: true, force: true });
@@ -115,7 +125,7 @@ async function replaceBy(folder: string, config: Config, call: Call): Promise<Ou
   const { users, erased: again, replaced } = restored;
   const knownBy = [...restored.knownBy, ...(file === undefined ? [] : [file])];
   const lines = [
-    `${users} users are restored in ${config.dataDir}, ${again} of them erased again. Start the server: devices send what the backup lacks.`,
+    `${usersAre(users)} restored in ${config.dataDir}, ${again} of them erased again. Start the server: devices send what the backup lacks.`,
     ...(knownBy.length === 0 ? [] : [`Who was erased since the backup is known by ${knownBy.join(', ')}.`]),
     ...(replaced === null ? [] : [`The database of before is in ${replaced}; delete it when all is well.`]),
   ];

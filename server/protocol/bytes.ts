@@ -29,10 +29,10 @@ export function encoded(write: (encoder: encoding.Encoder) => void): Buffer {
   scratch.cpos = 0;
   write(scratch);
   if (scratch.bufs.length === 0) return Buffer.from(scratch.cbuf.subarray(0, scratch.cpos));
-  const bytes = Buffer.from(encoding.toUint8Array(scratch));
+  const { buffer, byteOffset, byteLength } = encoding.toUint8Array(scratch);
   // It has a larger buffer now, which it keeps unless that was for once.
   if (scratch.cbuf.length > MAX_SCRATCH) scratch = encoding.createEncoder();
-  return bytes;
+  return Buffer.from(buffer, byteOffset, byteLength);
 }
 
 /**

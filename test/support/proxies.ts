@@ -167,15 +167,17 @@ export async function useProxy(name: ProxyName, ports: readonly number[]): Promi
       () => `the end of ${name}`,
     ).catch(() => child.kill('SIGKILL'));
   });
-  await inTime(Promise.race([listens(room.port), ended]), () => `a port of ${name}`, PATIENCE);
+  const waiting = new AbortController();
+  const isThere = Promise.race([listens(room.port, waiting.signal), ended]);
+  await inTime(isThere, () => `a port of ${name}`, PATIENCE).finally(() => waiting.abort());
   const authority =
     name === 'caddy' ? join(room.folder, 'home/caddy/pki/authorities/local/root.crt') : room.ca;
   return { url: `https://127.0.0.1:${room.port}`, ca: readFileSync(authority) };
 }
 
-/** Resolves once it speaks TLS: Caddy listens before it has a certificate. */
-async function listens(port: number): Promise<void> {
-  for (;;) {
+/** Resolves once it speaks TLS, or nobody waits any more: Caddy listens before it has a certificate. */
+async function listens(port: number, waiting: AbortSignal): Promise<void> {
+  while (!waiting.aborted) {
     const socket = connect({ port, host: '127.0.0.1', rejectUnauthorized: false });
     const isThere = await once(socket, 'secureConnect').then(
       () => true,

@@ -212,12 +212,12 @@ function adoptionOf(
   return [...operations, ...historyRemoval(raw.user, old ?? format.EMPTY_ROW, row), putRow(raw.user, row)];
 }
 
-/** y-leveldb lists a document by it; it reads the bytes where they are not encrypted. */
 export function putRow(user: string, row: format.Row): Operation {
   const key = format.rowKey(user);
   return put(key, format.encodeRow(user, row, key));
 }
 
+/** y-leveldb lists a document by it; it reads the bytes where they are not encrypted. */
 export function putStateVector(
   vault: Vault,
   user: string,

@@ -13,6 +13,7 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { run } from '../../../server/cli/commands.js';
 import { SYSTEM_TIME } from '../../../server/clock.js';
 import { collectingLog } from '../../../server/log.js';
 import { newKey } from '../../../server/store/encryption/key-ring.js';
@@ -366,6 +367,7 @@ describe('telemed-sync backup verify', () => {
   test('[P11] finds each byte that changed, a file that is missing or cut off, and a backup that is none', async () => {
     const folder = await backUp();
     expect(await command(['backup', 'verify', backups])).toMatchObject({ code: 0 });
+    expect((await run(['backup', 'verify', folder], {}))?.out).toMatch(/: whole, 1 user\.\n?$/);
     const segment = join(folder, '000001.rows');
     const manifest = join(folder, 'manifest.json');
     const whole = { [segment]: await readFile(segment), [manifest]: await readFile(manifest) };

@@ -7,6 +7,7 @@ import { Awareness, applyAwarenessUpdate, encodeAwarenessUpdate } from 'y-protoc
 import { readSyncMessage, writeSyncStep1, writeSyncStep2, writeUpdate } from 'y-protocols/sync';
 import * as Y from 'yjs';
 import { decodeMessage, decodeStateVector, messages } from '../../../server/protocol/yjs.js';
+import { update } from '../../../shared/message-encoders.js';
 import { randomBytes, truncations, varUint } from '../../support/hostile.js';
 import { refusal } from '../../support/refusal.js';
 import { runs } from '../../support/runs.js';
@@ -221,6 +222,15 @@ describe('messages', () => {
     const step1 = opened(messages.syncStep1(Y.encodeStateVector(doc)));
     expect(readSyncMessage(step1.decoder, reply, replica, null)).toBe(0);
     expect(encoding.length(reply)).toBeGreaterThan(0);
+  });
+
+  it('[N1] an update is the same as a client writes it, of any size', () => {
+    for (const size of [0, 1, 127, 128, 511, 512, 4_096, 4_097, 1e6]) {
+      const body = Uint8Array.from({ length: size }, (_, index) => index % 251);
+      const message = messages.update(body);
+      messages.update(Uint8Array.of(1, 2, 3)); // what was written before stays as it is
+      expect(Buffer.compare(message, update(body)), `${size} bytes`).toBe(0);
+    }
   });
 
   it('[N1] a refusal of permission reaches the auth handler', () => {
