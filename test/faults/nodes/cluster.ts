@@ -91,6 +91,17 @@ export class FaultCluster {
     return rows.map(({ user_id }) => String(user_id));
   }
 
+  /** What the store has of a user, and what each node says. */
+  async revisions(user: string): Promise<string> {
+    const stored = await this.ask('SELECT owner, revision, claim FROM document WHERE user_id = $1', [user]);
+    const said = this.nodes.map(async ({ name, url }) => {
+      const answer = await fetch(`${url}/api/sync/${user}`);
+      const length = (await answer.arrayBuffer()).byteLength;
+      return `${name} says ${answer.status} ${answer.headers.get('ETag')}, ${length} bytes`;
+    });
+    return `stored ${JSON.stringify(stored)}, ${(await Promise.all(said)).join(', ')}`;
+  }
+
   async stop(): Promise<void> {
     this.balancer.close();
     await Promise.all(this.nodes.map(({ server }) => server.dispose()));

@@ -1,6 +1,6 @@
 /** Rounds of load and faults at one cluster, and what has to hold after each. */
 import { setTimeout as pause } from 'node:timers/promises';
-import { LATENESS, PATIENCE } from '../../support/wait.js';
+import { LATENESS } from '../../support/wait.js';
 import { Chance } from '../chance.js';
 import type { ClusterNode, FaultCluster } from './cluster.js';
 import { allReady, FAULTS, type FaultKind, type Scene, type Times } from './faults.js';
@@ -15,7 +15,7 @@ const LONGEST = 35_000;
 /** From one look whether they are to the next, in ms. */
 const LOOK = 50;
 /** Refusals of what could not be saved are what faults lead to. */
-const PASSING = /"messageRefused".*"code":"(NOT_SAVED|STORE_UNAVAILABLE)"/;
+const PASSING = /"messageRefused".*"code":"(NOT_SAVED|STORE_UNAVAILABLE|RESTARTING)"/;
 const FAULT_LINE = /"(unexpected|documentRebuilt|documentQuarantined|historyDamaged|messageRefused)"/;
 
 export interface NodesResult {
@@ -150,7 +150,12 @@ export class NodesRun {
       late = late.filter((_, n) => last[n] !== null);
       const ms = performance.now() - since;
       if (ms > HEALED && this.#late === '') this.#late = told(last.filter((each) => each !== null));
-      if (ms > 2 * PATIENCE) throw new Error(`not equal after ${Math.round(ms)} ms: ${last.filter(Boolean)}`);
+      if (ms > 2 * LONGEST) {
+        const revisions = await this.#cluster.revisions(late[0]?.user ?? '');
+        throw new Error(
+          `not equal after ${Math.round(ms)} ms: ${last.filter(Boolean)}; of the first: ${revisions}`,
+        );
+      }
       if (late.length > 0) await pause(LOOK);
     }
     return Math.round(performance.now() - since);
