@@ -57,13 +57,15 @@ export class Gate {
 
   /**
    * Does `work` when everything so far is durable, before anything that comes in. When it throws, the document has
-   * failed.
+   * failed. Of one that has failed by then, nothing is done any more.
    */
   exclusive = (work: () => Promise<void>): Promise<void> =>
     new Promise((ended) => this.whenReady(() => void this.#exclusive(work).then(ended)));
 
   #exclusive(work: () => Promise<void>): Promise<void> {
     const { committer } = this.#parts;
+    // It fails once, and that opens the gate: one that were closed behind it would keep its user waiting for ever.
+    if (committer.failure !== null) return Promise.resolve();
     this.#close();
     return committer
       .allDurable()
@@ -78,9 +80,13 @@ export class Gate {
     this.#parts.turns.block();
   }
 
-  /** A task may close it again: then the rest waits on, in its order. */
+  /**
+   * A task may close it again: then the rest waits on, in its order. Where the document failed during the work, it was
+   * opened then, and the line of its user may wait for the next document by now.
+   */
   #open(): void {
-    const tasks = this.#waiting ?? [];
+    const tasks = this.#waiting;
+    if (tasks === null) return;
     this.#waiting = null;
     for (const task of tasks) this.whenReady(() => this.#parts.safely(task));
     if (!this.isClosed) this.#parts.turns.unblock();

@@ -48,8 +48,10 @@ export class GroupWriter<J extends Job> {
     if (!this.failed) this.fail(this.inFlight, cause);
   }
 
+  /** What was handed over since the failure, by who had begun before, is written now. */
   resume(): void {
     this.failed = false;
+    if (this.queue.length > 0) this.running ??= this.run();
   }
 
   /** Resolves when nothing is queued or in flight. */

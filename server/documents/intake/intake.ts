@@ -109,8 +109,10 @@ export class UpdateIntake {
   /** Lets everything wait until `run` is done; what it throws is for the author alone. */
   #exclusive(run: () => Promise<void>): Promise<void> {
     return new Promise((resolve, reject) => {
+      const { gate, committer } = this.#parts;
       const told = () => run().then(resolve, (error: unknown) => reject(refusalOf(error)));
-      void this.#parts.gate.exclusive(told);
+      // The document may fail before it is this update's turn: then that is told.
+      void gate.exclusive(told).then(() => reject(committer.failure));
     });
   }
 
