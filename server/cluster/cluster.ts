@@ -18,6 +18,8 @@ interface ClusterOptions {
   readonly placement: StorePlacement;
   /** Milliseconds since 1970. */
   readonly now: () => number;
+  /** Milliseconds from any moment on, that never jump. */
+  readonly uptime: () => number;
   readonly log: Log;
 }
 
@@ -34,10 +36,7 @@ const VIA = '1.1 telemed-sync';
  *
  * @throws SyncError where `CLUSTER_ADDRESS` is set, and no other server can know of what is in the store
  */
-export function clusterOf(
-  store: object,
-  options: Omit<ClusterOptions, 'placement'> & { readonly uptime: () => number },
-): Cluster | null {
+export function clusterOf(store: object, options: Omit<ClusterOptions, 'placement'>): Cluster | null {
   if (options.config.clusterAddress === '') return null;
   if (isOwning(store)) {
     const placement = new StorePlacement(store, options.uptime);
@@ -111,8 +110,8 @@ export class Cluster {
   /** Where the store can't tell, the next look does. */
   #look(): void {
     const { config, placement } = this.#options;
-    void placement.look(config.idleTimeout);
     void this.hops.look().catch(() => {});
+    void placement.look(config.idleTimeout);
   }
 
   #door(own: EventEmitter): Server {

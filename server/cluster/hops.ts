@@ -28,9 +28,13 @@ export interface HopsOptions {
   readonly placement: Placement;
   /** Milliseconds since 1970. */
   readonly now: () => number;
+  /** Milliseconds from any moment on, that never jump; left out, those of the process. */
+  readonly uptime?: () => number;
   readonly log: Log;
 }
 
+/** A node that did nothing for so long was stopped: others may have taken over, and devices have come again there. */
+const STOPPED_FOR = 10_000;
 /** An owner may change while it is asked, and once more; a store that names another one each time is no help. */
 const MOST_ASKED = 3;
 /** Of so many pings that an owner sends to each client one has to come through. */
@@ -53,9 +57,11 @@ export class Hops {
   /** The connections of clients that were led on, and where. */
   readonly #spliced = new Map<Duplex, NodeId>();
   #isClosed = false;
+  #lookedAt: number;
 
   constructor(options: HopsOptions) {
     this.#options = options;
+    this.#lookedAt = this.#uptime();
   }
 
   /** Whether another node led this request here, to the node that is known by this address. */
@@ -97,14 +103,29 @@ export class Hops {
   /** Who was led on has to come again: a close code would have to be put between two frames of the owner's. */
   close(): void {
     this.#isClosed = true;
-    for (const stream of this.#spliced.keys()) stream.destroy();
+    this.#cutAll();
   }
 
-  /** Cuts off whom it led to nodes that hang, or whose machines are gone. To be called every few seconds. */
+  /**
+   * Cuts off whom it led to nodes that hang, or whose machines are gone; and all, where it was stopped itself: what
+   * waits in its sockets may be older than what their devices have sent since, over another node. To be called every
+   * few seconds.
+   */
   async look(): Promise<void> {
+    const now = this.#uptime();
+    if (now - this.#lookedAt > STOPPED_FOR) this.#cutAll();
+    this.#lookedAt = now;
     if (this.#spliced.size === 0) return;
     const gone = new Set(await this.#options.placement.gone([...new Set(this.#spliced.values())]));
     for (const [stream, node] of this.#spliced) if (gone.has(node)) stream.destroy();
+  }
+
+  #uptime(): number {
+    return this.#options.uptime?.() ?? performance.now();
+  }
+
+  #cutAll(): void {
+    for (const stream of this.#spliced.keys()) stream.destroy();
   }
 
   /** One that is here, and was led here, may send its body from then on. */

@@ -16,6 +16,8 @@ export const recordKey = (collection: string, id: string | number): string => `$
 interface Cell {
   issued: number;
   confirmed: number;
+  /** Of what is confirmed: how, and when. */
+  how: string;
 }
 
 interface Entry {
@@ -39,14 +41,20 @@ export class Ledger {
     const entry = this.#entries.get(fact.record) ?? { cells: new Map(), removal: 'none' };
     this.#entries.set(fact.record, entry);
     if (fact.kind === 'removal') entry.removal = entry.removal === 'none' ? 'issued' : entry.removal;
-    else entry.cells.set(fact.field, { confirmed: 0, ...entry.cells.get(fact.field), issued: fact.value });
+    else
+      entry.cells.set(fact.field, {
+        confirmed: 0,
+        how: '',
+        ...entry.cells.get(fact.field),
+        issued: fact.value,
+      });
   }
 
   /** Its author was told that it is durable. */
   confirm(fact: Fact): void {
     this.confirmations++;
     if (fact.kind === 'removal') this.sawRemoval(fact.record);
-    else this.#sawValue(fact.record, fact.field, fact.value);
+    else this.#sawValue(fact.record, fact.field, fact.value, 'acknowledged');
     this.#onConfirmed();
   }
 
@@ -54,7 +62,7 @@ export class Ledger {
   saw(collection: string, record: JsonRecord): void {
     if (collection === FREE_FOR_ALL) return;
     const key = recordKey(collection, record.id);
-    for (const [field, value] of numbersIn(record)) this.#sawValue(key, field, value);
+    for (const [field, value] of numbersIn(record)) this.#sawValue(key, field, value, 'shown');
   }
 
   /** A device was told that this record was deleted. */
@@ -93,19 +101,22 @@ export class Ledger {
     };
   }
 
-  #sawValue(record: string, field: string, value: number): void {
+  #sawValue(record: string, field: string, value: number, how: string): void {
     const cell = this.#entries.get(record)?.cells.get(field);
     if (cell === undefined || value > cell.issued) this.invented.push(`${record} ${field} = ${value}`);
-    else cell.confirmed = Math.max(cell.confirmed, value);
+    else if (value > cell.confirmed) {
+      cell.confirmed = value;
+      cell.how = `${how} at ${new Date().toISOString()}`;
+    }
   }
 }
 
 function missing(key: string, { cells, removal }: Entry, present: Map<string, number> | undefined): string[] {
   if (removal === 'confirmed') return present === undefined ? [] : [`${key} is back, which was removed`];
   if (removal === 'issued') return [];
-  return [...cells].flatMap(([field, { confirmed }]) => {
+  return [...cells].flatMap(([field, { confirmed, how }]) => {
     const value = present?.get(field) ?? 0;
-    return value >= confirmed ? [] : [`${key} ${field} is ${value}, was ${confirmed}`];
+    return value >= confirmed ? [] : [`${key} ${field} is ${value}, was ${confirmed}, ${how}`];
   });
 }
 

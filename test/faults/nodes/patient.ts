@@ -3,6 +3,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { equalityDeep } from 'lib0/function';
 import type { Collections } from '../../../shared/json.js';
+import { readHistory } from '../../support/history.js';
 import { inTime } from '../../support/wait.js';
 import type { Chance } from '../chance.js';
 import { ClientWriter } from '../client-writer.js';
@@ -18,6 +19,10 @@ const CONNECT_TIME = 5_000;
 const READ_TIME = 8_000;
 /** What a device may be told while a node or its store is gone: it keeps what it did, and comes again. */
 const PASSING: ReadonlySet<unknown> = new Set(['NOT_SAVED', 'STORE_UNAVAILABLE', 'SERVER_OVERLOADED', 503]);
+
+/** What tells of a record that was more than it is; so many of its changes are shown then. */
+const LACKING = /(\w+)\/([\w-]+) [\w.-]+ is \d+, was \d+/;
+const SHOWN = 15;
 
 export class Patient extends Household {
   readonly client: ClientWriter;
@@ -73,8 +78,10 @@ export class Patient extends Household {
     const collections = (await answer.json().catch(() => null)) as Collections | null;
     if (collections === null) return; // cut in the middle
     const found = Number(/^(?:W\/)?"(\d+)\./.exec(answer.headers.get('ETag') ?? '')?.[1]);
-    if (!(found >= revision)) this.stale.push(`revision ${found} was answered after ${revision}`);
-    this.stale.push(...missing(collections));
+    const stale = found >= revision ? [] : [`revision ${found} after ${revision}`];
+    const lacking = [...stale, ...missing(collections)];
+    const at = new Date().toISOString();
+    this.stale.push(...lacking.map((what) => `an answer at ${at} of revision ${found}: ${what}`));
     this.#revision = Math.max(this.#revision, found);
     this.reads++;
     this.ledger.sawAll(collections);
@@ -112,7 +119,24 @@ export class Patient extends Household {
       ...this.client.refused,
     ];
     this.#forgivePassing();
-    return [...own.map((what) => `${this.user}: ${what}`), ...this.refusals(), ...(await this.problems())];
+    const found = [
+      ...own.map((what) => `${this.user}: ${what}`),
+      ...this.refusals(),
+      ...(await this.problems()),
+    ];
+    const [, collection, id] = found.map((each) => LACKING.exec(each)).find((each) => each !== null) ?? [];
+    return collection === undefined
+      ? found
+      : [...found, ...(await this.#historyOf({ collection, id: `${id}` }))];
+  }
+
+  /** The last changes of a record, in which something is missing. */
+  async #historyOf(record: { collection: string; id: string }): Promise<string[]> {
+    const entries = await readHistory({ url: this.shared.url, user: this.user }, record);
+    return entries.slice(-SHOWN).map(({ revision, deviceId, via, at, madeAt, after }) => {
+      const times = [at, madeAt].map((ms) => new Date(ms).toISOString()).join(', made at ');
+      return `${this.user}: revision ${revision} by ${deviceId} via ${via} at ${times}: ${JSON.stringify(after)}`;
+    });
   }
 
   async end(): Promise<void> {

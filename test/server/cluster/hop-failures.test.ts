@@ -246,6 +246,34 @@ describe('an owner that was not heard of', () => {
   });
 });
 
+describe('a front that was stopped itself', () => {
+  test('[L5 N2] passes on nothing that waited meanwhile: its clients have come again elsewhere', async () => {
+    const owners = await useStandIn((socket) => void socket.resume().write(SWITCHED));
+    let now = 0;
+    const hops = new Hops({
+      config: { clusterSecret: CLUSTER_SECRET, upgradeTimeout: PATIENCE, pingInterval: 0 },
+      placement: {
+        whereIs: async () => ({ here: false, node: 'other' as NodeId, address: owners.address }),
+        ...{ doubt() {}, reached() {} },
+        gone: async () => [],
+      },
+      ...{ now: Date.now, uptime: () => now, log: silentLog },
+    });
+    const { client, stream, led } = await useSpliced((upgrade) => hops.socket(GUEST, upgrade));
+    expect(await led).toBe('led');
+    for (let looks = 0; looks < 5; looks++) {
+      now += 3_000;
+      await hops.look();
+    }
+    expect(stream.destroyed).toBe(false);
+    const closed = once(client.resume(), 'close');
+    now += 13_000;
+    const looked = hops.look();
+    expect(stream.destroyed, 'before anything else is done').toBe(true);
+    await Promise.all([looked, closed]);
+  });
+});
+
 describe('an owner that has let a client in, and is not ready in time', () => {
   const useSlow = () => useStandIn((socket) => void socket.resume().write(HEARD));
   const soon = (owners: TestOwners): Target => ({ ...targetAt(owners, PATIENCE), timeout: 50 });
