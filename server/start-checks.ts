@@ -3,13 +3,12 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Access } from './access/access.js';
-import { accessPlaces } from './access/places.js';
+import { ACCESS_NOTE, accessPlaces } from './access/places.js';
 import type { Config } from './config.js';
 import { tighten } from './file-modes.js';
 import type { Log } from './log.js';
 import type { Store } from './store/store.js';
 
-const NOTE = 'access';
 const REVOKE =
   'Put its newest copy back, or revoke again what is missing: until then those tokens are good. This is said until a token is revoked.';
 const PUT_BACK = 'Put its newest copy back, or keep both: a line in it says what is missing.';
@@ -33,7 +32,7 @@ export class AccessMarks {
   constructor(access: Access, store: Store, node: string) {
     this.#access = access;
     this.#store = store;
-    this.#name = `${NOTE} ${node}`.trim();
+    this.#name = `${ACCESS_NOTE} ${node}`.trim();
     if (access.kept !== null) access.kept.revocations.onAdded = () => void this.note().catch(() => {});
   }
 

@@ -2,6 +2,9 @@
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { dirname, join, resolve, sep } from 'node:path';
 
+/** The note in the database that says how far both are. */
+export const ACCESS_NOTE = 'access';
+
 export interface AccessPlaces {
   readonly revoked: string;
   readonly audit: string;

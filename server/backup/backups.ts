@@ -2,13 +2,11 @@
 import { SyncError } from '../errors.js';
 import type { Log } from '../log.js';
 import { VERSION } from '../package-folder.js';
+import { LAST_BACKUP } from '../store/moving.js';
 import type { Store } from '../store/store.js';
 import { backUp, type NewBackup } from './backup.js';
 import { RESTORED } from './restore.js';
 import { removeStaleScratch } from './scratch.js';
-
-/** The note in the store. */
-export const LAST_BACKUP = 'backup';
 
 export const PRODUCT = VERSION;
 

@@ -3,12 +3,13 @@ import { access } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { backUp, backupsIn, verify } from '../backup/backup.js';
-import { LAST_BACKUP, type MadeBackup, PRODUCT, told } from '../backup/backups.js';
+import { type MadeBackup, PRODUCT, told } from '../backup/backups.js';
 import { MANIFEST } from '../backup/manifest.js';
 import { type Config, readConfig } from '../config.js';
 import { mustHaveStored } from '../open-store.js';
 import { duration, NEVER } from '../option-kinds.js';
 import { copyStopped } from '../store/level/stopped.js';
+import { LAST_BACKUP } from '../store/moving.js';
 import { askServer } from './ask-server.js';
 import {
   type Call,

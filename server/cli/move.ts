@@ -53,7 +53,7 @@ async function run(call: Call): Promise<Outcome> {
   try {
     const target = await targetOf(to, call);
     try {
-      return outcomeOf(await moveShown(source, target), to, [source.name, target.name]);
+      return outcomeOf(await moveShown(source, target), to, { source, target });
     } finally {
       await target.close();
     }
@@ -73,13 +73,20 @@ async function moveShown(source: Source, target: Target): Promise<Moved> {
   }
 }
 
-function outcomeOf({ users, copied, hash }: Moved, to: string, [from, into]: readonly string[]): Outcome {
+interface Sides {
+  readonly source: Source;
+  readonly target: Target;
+}
+
+function outcomeOf({ users, copied, revoked, hash }: Moved, to: string, { source, target }: Sides): Outcome {
+  const [from, into] = [source.name, target.name];
   const server = isPostgres(to) ? `STORE=${nameOf(to)} (with its user)` : `DATA_DIR=${to}, without STORE`;
   const said = [
-    `${usersAre(users)} in ${into}, ${copied} parts copied by this run, and all compared: they are as they were.`,
+`${usersAre(users)} in ${into}, ${copied} parts copied by this run, and all compared: they are as they were.`,
+    `${revoked} revoked ${revoked === 1 ? 'token' : 'tokens'} went along; all are in ${target.revoked.name}.`,
     `Start the server with ${server}, and the keys of before. ${from} is as it was: put it away, so that no server takes it up again.`,
   ];
-  return done(said.join('\n'), { from, to: into, users, copied, hash });
+  return done(said.join('\n'), { from, to: into, users, copied, revoked, hash });
 }
 
 export const move: Command = {
@@ -93,7 +100,8 @@ export const move: Command = {
     `Servers of both are stopped. What is encrypted stays so: no key is needed, and the same ones are needed afterwards.
 Cut off at any moment, the same command goes on. The target has to be empty, and no server takes it before all is there
 and was compared. Nothing of the source is changed. ACCESS_DIR and AUDIT_FILE are set as for the server: revoked tokens
-are taken along, the audit trail stays where it is. A password may be in PGPASSWORD, where no list of processes shows it.`,
+are taken along, and nothing is moved where some are missing there; the audit trail stays where it is. A password may be
+in PGPASSWORD, where no list of processes shows it.`,
   options: { from: { type: 'string' }, to: { type: 'string' } },
   run,
 };

@@ -3,6 +3,10 @@ import { SyncError } from '../errors.js';
 
 /** The note that is there until then, with what is moved. */
 export const MOVING = 'moving';
+/** When the last good backup was made of this store; one of another store has no part in it. */
+export const LAST_BACKUP = 'backup';
+/** What is noted of a store, and not of what it holds: no move takes it along. */
+export const OWN_NOTES: readonly string[] = [MOVING, LAST_BACKUP];
 
 /** @param source null where nothing is moved */
 export function mustNotBeMoving(source: Uint8Array | null, into: string): void {

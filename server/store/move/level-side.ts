@@ -12,10 +12,10 @@ import { hasDatabase, openDatabase } from '../level/folder.js';
 import { ownerOf } from '../level/key-owner.js';
 import { checkFormat, FORMAT, formatOf } from '../level/migrations.js';
 import { putNote, readNote } from '../level/notes.js';
-import { MOVING } from '../moving.js';
+import { MOVING, OWN_NOTES } from '../moving.js';
 import type { CopiedRow } from '../store.js';
 import type { Begun, Part, Revoked, Rows, Source, Target } from './move.js';
-import { keysIn, keysRow, NOTE_RANGE, rangesOf, SINGLES, saysNothing } from './user-rows.js';
+import { keysIn, keysRow, NOTE_RANGE, noteIn, rangesOf, SINGLES, saysNothing } from './user-rows.js';
 
 /** Rows at a time, and their bytes. */
 const AT_ONCE = 1_000;
@@ -23,13 +23,19 @@ const PAGE = 256 * 1024;
 /** What is written at once. */
 const BATCH = 4 * 1024 * 1024;
 
+/** Those of a server whose options were named wrongly are not those of the database. */
+interface RevokedBeside extends Revoked {
+  mustBeWhole(noteOf: (name: string) => Promise<Uint8Array | null>): Promise<void>;
+}
+
 /** @throws SyncError where a server has it, where there is none, or it is not whole */
-export async function levelSource(folder: string, revoked: Revoked): Promise<Source> {
+export async function levelSource(folder: string, revoked: RevokedBeside): Promise<Source> {
   if (!(await hasDatabase(folder)))
     throw refused(`The folder ${folder} holds no database: name that of the server.`);
   const side = new LevelSide({ folder, revoked }, await openDatabase(folder));
   try {
     await side.mustBeWhole();
+    await revoked.mustBeWhole((name) => side.note(name));
     return side;
   } catch (error) {
     await side.close();
@@ -70,6 +76,10 @@ class LevelSide implements Target {
       throw refused(
         `The database in ${this.#folder} is of an older version: start this server with it once.`,
       );
+  }
+
+  note(name: string): Promise<Uint8Array | null> {
+    return readNote(this.#db, name);
   }
 
   async count(): Promise<number> {
@@ -137,8 +147,8 @@ class LevelSide implements Target {
   async #ownRows(): Promise<CopiedRow[]> {
     const mark = await this.#mark();
     const notes = await this.#db.iterator(NOTE_RANGE).all();
-    const moving = format.noteKey(MOVING);
-    return [...(mark === null ? [] : [keysRow(mark.keys)]), ...notes.filter(([key]) => !moving.equals(key))];
+    const moved = notes.filter(([key]) => !OWN_NOTES.includes(noteIn(key)));
+    return [...(mark === null ? [] : [keysRow(mark.keys)]), ...moved];
   }
 
   /** Of a target it may still be to come; that of a source was found whole. */

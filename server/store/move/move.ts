@@ -13,6 +13,8 @@ export type Rows = AsyncIterable<readonly CopiedRow[]>;
 
 /** Tokens that were taken back, a line each: a set that only grows, and may be beside the store (A4). */
 export interface Revoked {
+  /** For people. */
+  readonly name: string;
   lines(): Promise<readonly string[]>;
   add(lines: readonly string[]): Promise<void>;
 }
@@ -48,6 +50,8 @@ export interface Moved {
   readonly users: number;
   /** How many of them this run has copied. */
   readonly copied: number;
+  /** Tokens that were taken back: all that the source has are in the target. */
+  readonly revoked: number;
   /** The same for stores that hold the same. */
   readonly hash: string;
 }
@@ -70,9 +74,9 @@ export async function move(source: Source, target: Target, onProgress: MoveProgr
     const doing = pass === 1 ? 'copied' : 'compared';
     const found = await copyWhatDiffers(source, target, (done, total) => onProgress(doing, done, total));
     if (pass > 1 && found.copied === 0) {
-      await takeRevoked(source, target);
+      const revoked = await takeRevoked(source, target);
       await target.complete();
-      return { ...found, copied };
+      return { ...found, copied, revoked };
     }
     copied = Math.max(copied, found.copied);
   }
@@ -86,8 +90,8 @@ async function mustBeTheSame(source: Source, target: Target, onProgress: MovePro
   const compared = compare(source, target, (done, total) => onProgress('compared', done, total));
   const first = await compared.next();
   if (first.done === true) {
-    await takeRevoked(source, target);
-    return { ...first.value, copied: 0 };
+    const revoked = await takeRevoked(source, target);
+    return { ...first.value, copied: 0, revoked };
   }
   await compared.return({ users: 0, hash: '' });
   throw refused(
@@ -95,21 +99,22 @@ async function mustBeTheSame(source: Source, target: Target, onProgress: MovePro
   );
 }
 
-async function takeRevoked({ revoked }: Source, target: Target): Promise<void> {
+async function takeRevoked({ revoked }: Source, target: Target): Promise<number> {
   const lines = await revoked.lines();
   const missing = async (): Promise<string[]> => {
     const there = new Set(await target.revoked.lines());
     return lines.filter((line) => !there.has(line));
   };
   await target.revoked.add(await missing());
-  if ((await missing()).length > 0) throw refused(`Not all revoked tokens are in ${target.name}.`);
+  if ((await missing()).length > 0) throw refused(`Not all revoked tokens are in ${target.revoked.name}.`);
+  return lines.length;
 }
 
 async function copyWhatDiffers(
   source: Source,
   target: Target,
   onProgress: (done: number, total: number) => void,
-): Promise<Moved> {
+): Promise<Omit<Moved, 'revoked'>> {
   const compared = compare(source, target, onProgress);
   let copied = 0;
   for (;;) {
@@ -120,7 +125,7 @@ async function copyWhatDiffers(
   }
 }
 
-type Compared = Omit<Moved, 'copied'>;
+type Compared = Omit<Moved, 'copied' | 'revoked'>;
 
 /** The parts that differ. */
 async function* compare(

@@ -1,6 +1,6 @@
 /** A PostgreSQL, as what a move reads and writes. No server lives there meanwhile. */
 import * as format from '../format.js';
-import { MOVING, mustNotBeMoving } from '../moving.js';
+import { MOVING, mustNotBeMoving, OWN_NOTES } from '../moving.js';
 import { Connection, type Place } from '../postgres/connection.js';
 import { noAddress } from '../postgres/failures.js';
 import { ADD as ADD_REVOKED } from '../postgres/revocations.js';
@@ -14,7 +14,7 @@ import { keysIn, keysRow, noteIn } from './user-rows.js';
 
 const SOME = 1_000;
 const COUNT = 'SELECT count(*) AS users FROM document WHERE version > 0 OR revision > 0';
-const NOTES = 'SELECT name, value FROM note WHERE name <> $1::text ORDER BY name COLLATE "C"';
+const NOTES = 'SELECT name, value FROM note WHERE name <> ALL($1::text[]) ORDER BY name COLLATE "C"';
 const KEYS = 'SELECT id FROM master_key';
 const PUT_KEY = 'INSERT INTO master_key (id) VALUES ($1::text)';
 const REVOKED = 'SELECT line FROM revocation ORDER BY seq';
@@ -107,11 +107,12 @@ class PostgresSource implements Source {
   async *#own(): Rows {
     const ids = (await this.ask(KEYS, [])).map(({ id }) => String(id));
     if (ids.length > 0) yield [keysRow(ids)];
-    const notes = await this.ask(NOTES, [MOVING]);
+    const notes = await this.ask(NOTES, [OWN_NOTES]);
     yield notes.map(({ name, value }): CopiedRow => [format.noteKey(String(name)), value as Uint8Array]);
   }
 
   readonly revoked: Revoked = {
+    name: 'the table revocation',
     lines: async () => (await this.ask(REVOKED, [])).map(({ line }) => String(line)),
     add: async (lines) => {
       for (const line of lines) await this.ask(ADD_REVOKED, [line]);

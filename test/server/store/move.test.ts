@@ -1,7 +1,5 @@
 /** All that a store holds, moved into another (063). */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,15 +9,22 @@ import { KeyRing, newKey } from '../../../server/store/encryption/key-ring.js';
 import * as format from '../../../server/store/format.js';
 import { LevelStore } from '../../../server/store/level/level-store.js';
 import { clinic, recordsOf } from '../../support/clinic.js';
+import { seededRandom } from '../../support/hostile.js';
+import { killedMove } from '../../support/killed-move.js';
 import { changeByte, editDatabase } from '../../support/level-fixture.js';
 import { Author, notesOf, user, writeNotes } from '../../support/notes.js';
 import { PostgresFixture, postgresUrl } from '../../support/postgres.js';
 import { answersOf, FIXTURES, optionsOf } from '../../support/stored-formats.js';
+import { bearer, JWT } from '../../support/tokens.js';
 import { openJson, useJson, useNative, useServer } from '../../support/use.js';
 
+const ADMIN_TOKEN = 'the-operator-of-the-test';
 const LONG_AGO = Date.UTC(2026, 0, 1);
 /** A run that is killed takes half a second: more of them are for who works on this. */
 const KILLS = Number(process.env.MOVE_KILLS ?? 3);
+const SEED = Number(process.env.TEST_SEED ?? 1);
+/** After a run has begun; a whole one takes some more. */
+const KILLED_WITHIN = 200;
 
 let folder: string;
 let postgres: PostgresFixture;
@@ -40,6 +45,7 @@ interface Told {
   readonly error: string;
   readonly users: number;
   readonly copied: number;
+  readonly revoked: number;
   readonly hash: string;
 }
 
@@ -48,8 +54,8 @@ async function move(from: string, to: string, env: Record<string, string> = {}):
   return { error: '', ...JSON.parse(ending?.out ?? '{}'), code: ending?.code ?? null };
 }
 
-async function moved(from: string, to: string): Promise<Told> {
-  const told = await move(from, to);
+async function moved(from: string, to: string, env: Record<string, string> = {}): Promise<Told> {
+  const told = await move(from, to, env);
   expect(told).toMatchObject({ code: 0, error: '' });
   return told;
 }
@@ -57,7 +63,7 @@ async function moved(from: string, to: string): Promise<Told> {
 /** A folder in which a server has had three users, of whom one was erased. */
 async function wardFolder(options: Record<string, string> = {}): Promise<string> {
   const data = join(folder, 'data');
-  const server = await useServer({ DATA_DIR: data, ADMIN_TOKEN: 'the-operator-of-the-test', ...options });
+  const server = await useServer({ DATA_DIR: data, ADMIN_TOKEN, ...options });
   const json = await useJson(server, 'anna', 'phone');
   for (const [collection, record] of recordsOf(clinic()).slice(0, 40)) json.update(collection, record);
   await json.saved();
@@ -155,6 +161,45 @@ describe.skipIf(postgresUrl() === '')('telemed-sync move', () => {
     const back = join(folder, 'back');
     await moved(postgres.schema.url, back);
     expect(await readFile(`${back}-access/revoked.jsonl`, 'utf8')).toBe(`${lines.join('\n')}\n`);
+  });
+
+  test('[A4] without the ACCESS_DIR of the server, in which its revoked tokens are, nothing is begun', async () => {
+    const data = await wardFolder();
+    const env = { ACCESS_DIR: join(folder, 'access') };
+    const server = await useServer({ ...JWT, ...env, DATA_DIR: data, ADMIN_TOKEN });
+    const answer = await fetch(`${server.url}/admin/revoke`, {
+      method: 'POST',
+      headers: bearer(ADMIN_TOKEN),
+      body: '{"user":"anna"}',
+    });
+    expect(answer.ok).toBe(true);
+    await server.app.close();
+    const back = join(folder, 'back');
+    expect(await move(data, back)).toMatchObject({
+      code: 1,
+      error: expect.stringMatching(/knows of 1 revoked tokens, and .*data-access.* has 0: set ACCESS_DIR/),
+    });
+    expect(existsSync(back)).toBe(false);
+    expect(await moved(data, postgres.schema.url, env)).toMatchObject({ revoked: 1 });
+    const { rows } = await postgres.schema.query('SELECT line FROM revocation');
+    expect(rows).toMatchObject([{ line: expect.stringContaining('"user":"anna"') }]);
+    await rm(env.ACCESS_DIR, { recursive: true });
+    expect((await move(data, postgres.schema.url, env)).error).toMatch(/put its newest copy back, or start/);
+  });
+
+  test('[P11] when the last backup was made is not taken along: nobody backs up the other store in this way', async () => {
+    const data = await wardFolder();
+    expect(await run(['backup', join(folder, 'backups')], { DATA_DIR: data })).toMatchObject({ code: 0 });
+    const isNoted = (path: string): Promise<boolean> =>
+      editDatabase(path, async (db) => (await db.get(format.noteKey('backup'))) !== undefined);
+    expect(await isNoted(data)).toBe(true);
+    const { hash } = await moved(data, postgres.schema.url);
+    const { rows } = await postgres.schema.query(`SELECT name FROM note WHERE name = 'backup'`);
+    expect(rows).toEqual([]);
+    await postgres.schema.query(`INSERT INTO note VALUES ('backup', '\\x00')`);
+    const back = join(folder, 'back');
+    expect((await moved(postgres.schema.url, back)).hash).toBe(hash);
+    expect(await isNoted(back)).toBe(false);
   });
 
   test('[P5] what is damaged is moved as it is, and found there; of a damaged row nothing is moved', async () => {
@@ -265,9 +310,9 @@ describe.skipIf(postgresUrl() === '')('telemed-sync move', () => {
   });
 
   test(
-    `[P1] killed at ${KILLS} random moments, each way, it goes on, and the source is as it was`,
+    `[P1] killed at ${KILLS} moments (TEST_SEED=${SEED}), each way, it goes on, and the source is as it was`,
     async () => {
-      const data = join(folder, 'data');
+      const [data, random] = [join(folder, 'data'), seededRandom(SEED)];
       const keys = KeyRing.parse(newKey());
       const store = await LevelStore.open({ folder: data, keys });
       for (let n = 0; n < 60; n++) {
@@ -281,8 +326,8 @@ describe.skipIf(postgresUrl() === '')('telemed-sync move', () => {
         [data, postgres.schema.url],
         [postgres.schema.url, back],
       ] as const) {
-        const lasting = await ranFor(from, (await fresh()).schema.url);
-        for (let kill = 0; kill < KILLS; kill++) await killedAfter(from, to, Math.random() * lasting);
+        for (let kill = 0; kill < KILLS; kill++)
+          await killedMove(postgres.schema, { from, to, isFirst: kill === 0, after: random() * KILLED_WITHIN });
         expect(await moved(from, to)).toMatchObject({ users: whole.users, hash: whole.hash });
       }
       expect((await moved(data, (await fresh()).schema.url)).hash).toBe(whole.hash);
@@ -305,25 +350,3 @@ const setMoving = async ({ schema }: PostgresFixture, from: string): Promise<voi
   const value = format.seal(Buffer.from(from), format.noteKey('moving'));
   await schema.query(`INSERT INTO note (name, value) VALUES ('moving', $1)`, [value]);
 };
-
-const start = (from: string, to: string) =>
-  spawn(process.execPath, ['packages/server/dist/server/cli/main.cjs', 'move', '--from', from, '--to', to], {
-    env: { PATH: process.env.PATH },
-    stdio: 'ignore',
-  });
-
-/** In ms, of one that is not killed. */
-async function ranFor(from: string, to: string): Promise<number> {
-  const began = performance.now();
-  const [code] = await once(start(from, to), 'close');
-  expect(code).toBe(0);
-  return performance.now() - began;
-}
-
-async function killedAfter(from: string, to: string, ms: number): Promise<void> {
-  const child = start(from, to);
-  const ended = once(child, 'close');
-  const timer = setTimeout(() => child.kill('SIGKILL'), ms);
-  await ended;
-  clearTimeout(timer);
-}
