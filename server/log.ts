@@ -157,9 +157,14 @@ const EVENTS = {
     (e) =>
       `🚨 Others may read ${e.path}, and its mode can't be changed: give it to the user that runs the server, or chmod it to 0600 (a folder to 0700)`,
   ),
+  storePlain: event<Record<string, never>>(
+    'warn',
+    () =>
+      '🔓 The connection to the PostgreSQL of STORE, on another machine, is not encrypted: add ?sslmode=verify-full to STORE, or sslmode=disable where that network is yours alone',
+  ),
   storeRetry: event<{ error: unknown; delayMs: number }>(
     'error',
-    (e) => `❌ The store could not be reopened, next try in ${e.delayMs} ms: ${brief(e.error)}`,
+    (e) => `❌ The store could not be opened, next try in ${e.delayMs} ms: ${brief(e.error)}`,
   ),
   overloaded: event<{ forMs: number }>(
     'error',

@@ -16,7 +16,8 @@ export async function openStore(
   onProgress: (done: number, total: number) => void,
 ): Promise<Store> {
   const onRetry = (error: unknown, delayMs: number): void => log('storeRetry', { error, delayMs });
-  if (config.store !== '')
+  if (config.store !== '') {
+    if (isPlainFar(config.store)) log('storePlain', {});
     return await PostgresStore.open({
       url: config.store,
       address: config.clusterAddress,
@@ -25,6 +26,7 @@ export async function openStore(
       onRetry,
       onClock: (aheadMs) => log('clockDiffers', { aheadMs: Math.round(aheadMs) }),
     });
+  }
   const store = await LevelStore.open({
     folder: config.dataDir,
     keys,
@@ -39,6 +41,15 @@ export async function openStore(
   });
   store.readAhead().catch(() => {}); // what fails here shows where it is needed
   return store;
+}
+
+/** Whether it is another machine, to which the driver speaks without TLS: it does unless it is told otherwise. */
+export function isPlainFar(url: string): boolean {
+  if (!URL.canParse(url)) return false;
+  const { hostname, searchParams } = new URL(url);
+  const isNear = hostname === '' || hostname === 'localhost' || /^(127\.[\d.]+|\[::1\])$/.test(hostname);
+  const isSaid = [...searchParams.keys()].some((name) => name === 'host' || name.startsWith('ssl'));
+  return !isNear && !isSaid;
 }
 
 /**

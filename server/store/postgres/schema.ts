@@ -1,7 +1,9 @@
 /** The tables, and the steps from one version of them to the next. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientBase, QueryConfig } from 'pg';
 import { SyncError } from '../../errors.js';
-import { whyNotPrepared } from './failures.js';
+import type { Retrying } from '../try-until.js';
+import { codeOf, whyNotPrepared } from './failures.js';
 
 /**
  * Steps only add to what is there: while nodes are upgraded one by one, those of before work on. A step that was
@@ -75,11 +77,49 @@ export const SCHEMA_VERSION = STEPS.length;
 const LOCK = 7_265_318_264;
 /** Until the end of the transaction. */
 export const TAKE_TURN = `SELECT pg_advisory_xact_lock(${LOCK})`;
-/** How long a step may take, and the others wait for it, in ms. */
+/** How long a step may take, and the others wait for it, in ms; and how long somebody else may keep it from beginning. */
 const PATIENCE = 3_600_000;
+/** Who waits for a table holds up all that come behind, the nodes that work there too: so never for long at once. */
+const STEP_WAIT = '500ms';
+/** Until the next try, in ms. */
+const PAUSE = 2_000;
+const LOCKED = '55P03';
 
-/** Brings the tables to the version of this server, in one transaction; refuses those of a later one. */
-export async function migrate(client: ClientBase): Promise<void> {
+/** The oldest of those who have a table of ours, which is who keeps a step from it. */
+const HOLDER = `
+SELECT a.pid, coalesce(nullif(a.application_name, ''), 'a client') AS name FROM pg_locks l
+  JOIN pg_class c ON c.oid = l.relation AND c.relkind = 'r'
+  JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = current_schema()
+  JOIN pg_stat_activity a ON a.pid = l.pid
+ WHERE l.granted AND l.pid <> pg_backend_pid() ORDER BY a.xact_start NULLS LAST LIMIT 1`;
+
+/** Brings the tables to the version of this server; refuses those of a later one. */
+export async function migrate(client: ClientBase, onRetry: Retrying['onRetry'] = () => {}): Promise<void> {
+  const until = performance.now() + PATIENCE;
+  try {
+    while (!(await migrateOnce(client))) {
+      const cause = await heldUp(client);
+      if (performance.now() >= until) throw cause;
+      onRetry(cause, PAUSE);
+      await sleep(PAUSE);
+    }
+  } catch (error) {
+    throw whyNotPrepared(error);
+  }
+}
+
+async function heldUp(client: ClientBase): Promise<SyncError> {
+  const { rows } = await client.query<{ pid: number; name: string }>(HOLDER);
+  const [holder] = rows;
+  const who = holder === undefined ? 'somebody' : `${holder.name} (process ${holder.pid} of the PostgreSQL)`;
+  return new SyncError(
+    'STORE_UNAVAILABLE',
+    `The tables of STORE have to be changed for this version of the server, and ${who} is using them: wait until that is done, or end it. Servers that work there go on meanwhile.`,
+  );
+}
+
+/** In one transaction. Returns whether the tables were free for it. */
+async function migrateOnce(client: ClientBase): Promise<boolean> {
   await client.query('BEGIN');
   try {
     await client.query('SET LOCAL lock_timeout = 0');
@@ -88,14 +128,17 @@ export async function migrate(client: ClientBase): Promise<void> {
     const { rows } = await client.query<{ version: number }>('SELECT version FROM schema_version');
     const version = rows[0]?.version ?? 0;
     if (version > SCHEMA_VERSION) throw tooNew(version);
+    await client.query(`SET LOCAL lock_timeout = '${STEP_WAIT}'`);
     for (const step of STEPS.slice(version)) await client.query(patient(step));
     if (rows.length === 0) await client.query('INSERT INTO schema_version VALUES ($1)', [SCHEMA_VERSION]);
     else if (version < SCHEMA_VERSION)
       await client.query('UPDATE schema_version SET version = $1', [SCHEMA_VERSION]);
     await client.query('COMMIT');
+    return true;
   } catch (error) {
     await client.query('ROLLBACK').catch(() => {});
-    throw whyNotPrepared(error);
+    if (codeOf(error) === LOCKED) return false;
+    throw error;
   }
 }
 

@@ -1,13 +1,15 @@
 /** The connections of a store and the row of its node, from one failure to the next. */
 import { SyncError } from '../../errors.js';
 import type { KeyRing } from '../encryption/key-ring.js';
+import type { Retrying } from '../try-until.js';
 import { Connection } from './connection.js';
 import { wipeLeftovers } from './erasure.js';
 import { mustNotBeMoved } from './moves.js';
 import { StoreNode, type Told } from './node.js';
 import { migrate } from './schema.js';
 
-export interface SessionOptions {
+/** `onRetry`: the tables can't be changed for this version yet. */
+export interface SessionOptions extends Pick<Retrying, 'onRetry'> {
   readonly url: string;
   /** Where other nodes reach this one; empty where it is alone. */
   readonly address?: string;
@@ -59,7 +61,7 @@ export class Session {
   /** Rejects with a sentence where this server can't work with what is stored. */
   begin(): Promise<void> {
     return this.#connect(async (connection) => {
-      await migrate(connection.writer);
+      await migrate(connection.writer, this.#options.onRetry);
       await mustNotBeMoved(connection);
       await this.node.start(connection);
     });

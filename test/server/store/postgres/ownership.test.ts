@@ -1,10 +1,13 @@
+import { readFile } from 'node:fs/promises';
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { KeyRing, newKey } from '../../../../server/store/encryption/key-ring.js';
 import type { PostgresStore } from '../../../../server/store/postgres/postgres-store.js';
+import { SCHEMA_VERSION } from '../../../../server/store/postgres/schema.js';
 import { ownershipContract } from '../../../contract/store-ownership-contract.js';
 import { Author, notesOf, stateReached, user, writeNotes } from '../../../support/notes.js';
 import { PostgresFixture, postgresUrl } from '../../../support/postgres.js';
+import { PATIENCE } from '../../../support/wait.js';
 
 /** Nobody beats by itself, and nobody waits long. */
 const HOW = { beat: 3_600_000, patience: { slow: 200, timeout: 600 } };
@@ -214,6 +217,19 @@ describe.skipIf(postgresUrl() === '')('PostgresStore', () => {
     await loads;
   });
 
+  it('[P7] the list of who was erased, as BACKUP.md makes it for who restores a database', async () => {
+    const guide = await readFile('docs/guides/BACKUP.md', 'utf8');
+    const text = /-At -c "(SELECT [^"]+)"/.exec(guide)?.[1] ?? '';
+    store = await fixture.open();
+    for (const each of [ANNA, BERT]) {
+      await store.load(each);
+      await writeNotes(store, each, 1);
+    }
+    expect((await fixture.schema.query(text)).rows).toEqual([]);
+    await store.erase(ANNA, TOMBSTONE);
+    expect((await fixture.schema.query(text)).rows).toEqual([{ user_id: ANNA }]);
+  });
+
   it('[P7] an erasure that a server did not finish is finished by the next', async () => {
     store = await fixture.open();
     await store.load(ANNA);
@@ -248,6 +264,35 @@ describe.skipIf(postgresUrl() === '')('PostgresStore', () => {
     await expect(fixture.open({ keys })).rejects.toThrow('is not encrypted');
   });
 
+  it('[O5] a server of a later version waits while pg_dump has the tables, and those that work save on', async () => {
+    store = await fixture.open();
+    await store.load(ANNA);
+    const { schema } = fixture;
+    const dump = new pg.Client({ connectionString: schema.ownUrl, application_name: 'pg_dump' });
+    await dump.connect();
+    const reasons: string[] = [];
+    const waiting = `SELECT mode FROM pg_locks WHERE relation = 'node'::regclass AND NOT granted`;
+    let later: Promise<PostgresStore> | null = null;
+    try {
+      await dump.query('BEGIN; LOCK TABLE node IN ACCESS SHARE MODE');
+      await schema.query('UPDATE schema_version SET version = $1', [SCHEMA_VERSION - 1]);
+      later = fixture.open({ address: 'later', onRetry: (cause) => reasons.push(String(cause)) });
+      await expect
+        .poll(async () => (await schema.query(waiting)).rows, { interval: 5, timeout: PATIENCE })
+        .toContainEqual({ mode: 'AccessExclusiveLock' });
+      await writeNotes(store, ANNA, 3);
+      await expect.poll(() => reasons.length, { timeout: PATIENCE }).toBeGreaterThan(0);
+      expect(reasons[0]).toMatch(/and pg_dump \(process \d+ of the PostgreSQL\) is using them: wait until/);
+    } finally {
+      await dump.query('COMMIT');
+      await dump.end();
+      await (await later)?.close();
+    }
+    const { rows } = await schema.query('SELECT version FROM schema_version');
+    expect(rows).toEqual([{ version: SCHEMA_VERSION }]);
+    expect(store.state).toBe('ready');
+  });
+
   it('tables of a later version are refused, and left as they are', async () => {
     store = await fixture.open();
     await store.close();
@@ -255,7 +300,9 @@ describe.skipIf(postgresUrl() === '')('PostgresStore', () => {
     try {
       await expect(fixture.open()).rejects.toThrow('have version 99');
     } finally {
-      await fixture.schema.query('UPDATE schema_version SET version = 3');
+      await fixture.schema.query('UPDATE schema_version SET version = $1', [
+        SCHEMA_VERSION - 1,
+      ]);
     }
   });
 });
