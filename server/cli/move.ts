@@ -82,7 +82,7 @@ function outcomeOf({ users, copied, revoked, hash }: Moved, to: string, { source
   const [from, into] = [source.name, target.name];
   const server = isPostgres(to) ? `STORE=${nameOf(to)} (with its user)` : `DATA_DIR=${to}, without STORE`;
   const said = [
-`${usersAre(users)} in ${into}, ${copied} parts copied by this run, and all compared: they are as they were.`,
+    `${usersAre(users)} in ${into}, ${copied} parts copied by this run, and all compared: they are as they were.`,
     `${revoked} revoked ${revoked === 1 ? 'token' : 'tokens'} went along; all are in ${target.revoked.name}.`,
     `Start the server with ${server}, and the keys of before. ${from} is as it was: put it away, so that no server takes it up again.`,
   ];

@@ -20,7 +20,10 @@ interface Killed {
 }
 
 /** @param schema one of its sides. Where a run is over by then, another one is killed sooner. */
-export async function killedMove(schema: PostgresSchema, { from, to, isFirst, after }: Killed): Promise<void> {
+export async function killedMove(
+  schema: PostgresSchema,
+  { from, to, isFirst, after }: Killed,
+): Promise<void> {
   const child = spawn(process.execPath, [COMMAND, 'move', '--from', from, '--to', to], {
     env: { PATH: process.env.PATH },
     stdio: 'ignore',

@@ -327,7 +327,12 @@ describe.skipIf(postgresUrl() === '')('telemed-sync move', () => {
         [postgres.schema.url, back],
       ] as const) {
         for (let kill = 0; kill < KILLS; kill++)
-          await killedMove(postgres.schema, { from, to, isFirst: kill === 0, after: random() * KILLED_WITHIN });
+          await killedMove(postgres.schema, {
+            from,
+            to,
+            isFirst: kill === 0,
+            after: random() * KILLED_WITHIN,
+          });
         expect(await moved(from, to)).toMatchObject({ users: whole.users, hash: whole.hash });
       }
       expect((await moved(data, (await fresh()).schema.url)).hash).toBe(whole.hash);

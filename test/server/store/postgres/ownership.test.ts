@@ -300,9 +300,7 @@ describe.skipIf(postgresUrl() === '')('PostgresStore', () => {
     try {
       await expect(fixture.open()).rejects.toThrow('have version 99');
     } finally {
-      await fixture.schema.query('UPDATE schema_version SET version = $1', [
-        SCHEMA_VERSION - 1,
-      ]);
+      await fixture.schema.query('UPDATE schema_version SET version = $1', [SCHEMA_VERSION - 1]);
     }
   });
 });
