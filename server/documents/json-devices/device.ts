@@ -154,7 +154,8 @@ export class DeviceState {
   confirm(revision: number, sentAt: number, now: number): void {
     this.metAt = now;
     this.noteSynced(sentAt);
-    this.#connections.confirm(revision, sentAt);
+    // What it changes in that, it may send after a kill, or when its user has long left the memory.
+    if (this.#connections.confirm(revision, sentAt)) this.#urgent = true;
     this.#unsure.clear('everything', sentAt, sentAt);
     for (const [key, own] of this.#unsettled) if (own.revision <= revision) this.#unsettled.delete(key);
     this.#changed = true;

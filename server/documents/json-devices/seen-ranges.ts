@@ -158,14 +158,15 @@ export class SeenRanges {
     return isFirst;
   }
 
-  /** The device said over HTTP what it has, from an answer that was sent at this time. */
-  confirm(revision: number, sentAt: number): void {
-    if ((this.#read.last?.[1] ?? NONE) >= revision) return;
+  /** The device said over HTTP what it has, from an answer that was sent at this time. Returns whether that is news. */
+  confirm(revision: number, sentAt: number): boolean {
+    if ((this.#read.last?.[1] ?? NONE) >= revision) return false;
     this.#begins ??= revision;
     this.#sent.add(sentAt, revision);
     this.#read.add(sentAt, revision);
     this.#flushed.add(sentAt + FLUSH_TIME, revision);
     this.#addSpan({ startedAt: sentAt, at: sentAt, syncedAt: sentAt });
+    return true;
   }
 
   /**

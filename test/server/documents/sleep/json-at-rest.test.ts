@@ -317,8 +317,8 @@ describe('a JSON device of a document at rest, in trouble', () => {
   });
 });
 
-/** It asks over HTTP, with the tag of what it has. */
-async function poll(world: SleepWorld, device: string, now: number): Promise<void> {
+/** It asks over HTTP, with the tag of what it has: where none is named, of all that there is. */
+async function poll(world: SleepWorld, device: string, now: number, has?: number): Promise<number> {
   const { document, release } = await world.registry.follow(ANNA);
   const origin = { via: 'http', device: device as DeviceId, actor: null, subscriber: null } as const;
   await new Promise<void>((resolve, reject) =>
@@ -328,7 +328,7 @@ async function poll(world: SleepWorld, device: string, now: number): Promise<voi
         origin,
         () => {
           const view = document.devices.overHttp(origin);
-          view.confirmed(document.revision, now);
+          view.confirmed(has ?? document.revision, now);
           view.sent(document.revision, now);
           resolve();
         },
@@ -338,8 +338,10 @@ async function poll(world: SleepWorld, device: string, now: number): Promise<voi
   );
   document.saveDevices('urgent');
   await document.durable();
+  const { revision } = document;
   release();
   await world.settle();
+  return revision;
 }
 
 it('[H1 P2] a device that asks again and again costs one write a minute, and is known after a kill', async () => {
@@ -360,6 +362,31 @@ it('[H1 P2] a device that asks again and again costs one write a minute, and is 
   const after = new SleepWorld(world.inner.contents, { now: () => now });
   const { document } = await after.registry.open(ANNA);
   expect(document.devices.keys).toEqual(['tablet']);
+});
+
+it('[L4 H1] what a device confirms is saved with that answer, though its user sleeps, and nothing else is due', async () => {
+  let now = 1_000_000;
+  const world = new SleepWorld(undefined, { now: () => now, idleTimeout: 0 });
+  await world.connect('phone', withNote());
+  const first = await poll(world, 'tablet', now);
+  put(world.phone.doc, 'n2', 'two');
+  await world.settle();
+  world.phone.leave();
+  while (world.registry.isInUse(ANNA)) await world.sleep();
+  now += 5_000;
+  const second = await poll(world, 'tablet', now, first);
+  expect(second).toBeGreaterThan(first);
+  now += 5_000;
+  await poll(world, 'tablet', now, second);
+  const { deviceSaves } = world.store;
+  for (let again = 0; again < 4; again++) await poll(world, 'tablet', ++now, second);
+  expect(world.store.deviceSaves).toBe(deviceSaves); // it is confirmed already
+  const after = new SleepWorld(world.inner.contents, { now: () => now });
+  const { document } = await after.registry.open(ANNA);
+  const origin = { via: 'http', device: 'tablet' as DeviceId, actor: null, subscriber: null } as const;
+  const { device } = document.devices.overHttp(origin);
+  const note = { collection: notes, id: 'n2' as RecordId };
+  expect(device.seenBefore({ madeAt: now, isCertain: true }, note, now)?.from).toBe(second);
 });
 
 describe('[L8 S4] of very many ids, MAX_DEVICES are kept of a user who sleeps', () => {
