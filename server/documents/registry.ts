@@ -76,7 +76,7 @@ export class DocumentRegistry {
     this.#ids = new ServerIds(options.store, options.randomId);
     this.seen = new SeenDevices(options.store);
     this.#prunings = new Prunings(
-      (document) => this.#entries.get(document.user)?.document === document,
+      (user) => this.#entries.get(user)?.document ?? null,
       () => this.#uptime(),
     );
     const { store, turns, restAfter = null, onUnexpected, now, limits = NO_LIMITS } = options;
@@ -241,8 +241,8 @@ export class DocumentRegistry {
 
   /** Removes what has become too old of the history of a document, in memory or not. */
   async prune(user: UserId): Promise<void> {
-    const { document, release } = await this.open(user);
-    await this.#prunings.run(document).finally(release);
+    const { release } = await this.open(user);
+    await this.#prunings.run(user).finally(release);
   }
 
   /** Resolves when what was begun to be removed of the history of documents is gone, or stays. */
@@ -289,7 +289,7 @@ export class DocumentRegistry {
       await document.loaded;
       entry.document = document;
       this.#followed.wake(user, () => this.#use(user, entry, document));
-      this.#prunings.noteLoad(document);
+      this.#prunings.noteLoad(user);
       this.#limit.look(() => this.documents, this.#uptime());
       return document;
     });

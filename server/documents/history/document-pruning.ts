@@ -146,15 +146,16 @@ export class DocumentPruning {
   /** The rows that are to be remembered; `null`: nobody wants them any more. */
   async #read({ floor, upTo, away }: Part, isWanted: () => boolean) {
     const { user, devices } = this.#parts;
-    const stored = await this.#options.store.deletions(user);
-    const rows = Remembered.withSecret(stored);
-    const remembered = new Remembered(rows);
+    const rest = resting();
+    const stored = new Remembered(await this.#options.store.deletions(user));
+    const isNew = stored.digests.secret !== null;
+    const renewed = isNew ? [] : await all(stored.withSecret(), rest);
+    const remembered = isNew ? stored : new Remembered(renewed);
     const { untold, digests } = remembered;
     const pruning = new Pruning({ devices: away, keyOf: devices.keyOf, digests });
     const last: LastTold = { revision: upTo, at: this.#options.now() };
     const head = away.length === 0 ? null : await this.#parts.head();
     const images = head === null ? null : new Map(head.images);
-    const rest = resting();
     for await (const row of this.#rows({ below: (head?.revision ?? upTo) + 1, downTo: floor })) {
       if (!isWanted()) return null;
       const entry = readEntry(row.entry);
@@ -167,14 +168,9 @@ export class DocumentPruning {
     }
     const isGap = last.revision > floor || untold.until < floor;
     const gap = isGap ? { upTo: last.revision, at: last.at } : {};
-    const anew = [untoldRow({ ...untold, ...gap, until: upTo }, digests)];
-    for (const row of pruning.rows(remembered)) {
-      anew.push(row);
-      await rest();
-    }
-    return rows === stored
-      ? anew
-      : [...new Map([...rows, ...anew].map((row) => [nameOf(row), row])).values()];
+    const told = await all(pruning.rows(remembered), rest);
+    const anew = [untoldRow({ ...untold, ...gap, until: upTo }, digests), ...told];
+    return renewed.length === 0 ? anew : await all(replaced(renewed, anew), rest);
   }
 
   async *#rows({ below, downTo }: { below: number; downTo: number }): AsyncGenerator<HistoryRow> {
@@ -206,6 +202,23 @@ function resting(): () => Promise<void> {
     await new Promise(setImmediate);
     turn = performance.now();
   };
+}
+
+/** Of rows that are made one by one; others have their turns meanwhile. */
+async function all(rows: Iterable<Deletion>, rest: () => Promise<void>): Promise<Deletion[]> {
+  const made: Deletion[] = [];
+  for (const row of rows) {
+    made.push(row);
+    await rest();
+  }
+  return made;
+}
+
+/** These rows, and those of before that none of them takes the place of. */
+function* replaced(before: readonly Deletion[], anew: readonly Deletion[]): Generator<Deletion> {
+  const names = new Set(anew.map(nameOf));
+  for (const row of before) if (!names.has(nameOf(row))) yield row;
+  yield* anew;
 }
 
 function calmly(ask: () => boolean, failed: (error: unknown) => false): boolean {

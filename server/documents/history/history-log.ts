@@ -65,8 +65,11 @@ export class HistoryLog {
     const isComplete = isSound && (history.from <= downTo || history.recalledFields >= end);
     if (!isComplete) history.raiseFloor(history.from);
     else if (history.from > downTo) history.limit();
-    if (from < history.oldest) history.remember(await this.#options.store.deletions(this.#user));
-    return isComplete;
+    if (from >= history.oldest) return isComplete;
+    // Where that is damaged, nothing is remembered, and the times decide: nobody is kept out for it.
+    const remembered = await this.#options.store.deletions(this.#user).catch(notDamaged);
+    history.remember(remembered ?? []);
+    return isComplete && remembered !== null;
   }
 
   /**

@@ -5,41 +5,68 @@ import type { DocumentPruning } from './document-pruning.js';
 const DAY = 86_400_000;
 /** Users of whom it is known when that was last tried; of others it is tried again when they come. */
 const MOST_KNOWN = 100_000;
+/** After so long the next one has its turn, in ms: a store that does not answer for one user keeps none of the others. */
+const LONGEST_TURN = 60_000;
 
 interface PrunedDocument {
-  readonly user: UserId;
   readonly pruning: DocumentPruning;
 }
 
 export class Prunings {
-  readonly #isInUse: (document: PrunedDocument) => boolean;
+  readonly #inMemory: (user: UserId) => PrunedDocument | null;
   readonly #uptime: () => number;
   readonly #triedAt = new Map<UserId, number>();
-  /** Resolves when all that was begun has ended. */
+  /** Those who are still to have their turn; until then, their documents may leave the memory. */
+  readonly #waiting = new Set<UserId>();
+  /** Resolves when all that was begun has ended, or goes on beside others. */
   ended: Promise<void> = Promise.resolve();
 
-  /** @param uptime milliseconds from any moment on */
-  constructor(isInUse: (document: PrunedDocument) => boolean, uptime: () => number) {
-    this.#isInUse = isInUse;
+  /**
+   * @param inMemory the document of a user, where it is in memory
+   * @param uptime milliseconds from any moment on
+   */
+  constructor(inMemory: (user: UserId) => PrunedDocument | null, uptime: () => number) {
+    this.#inMemory = inMemory;
     this.#uptime = uptime;
   }
 
   /** A document was loaded: who uses it does not wait. */
-  noteLoad(document: PrunedDocument): void {
-    const triedAt = this.#triedAt.get(document.user);
-    if (triedAt === undefined || this.#uptime() - triedAt >= DAY) void this.run(document);
+  noteLoad(user: UserId): void {
+    const triedAt = this.#triedAt.get(user);
+    const isDue = triedAt === undefined || this.#uptime() - triedAt >= DAY;
+    if (isDue && !this.#waiting.has(user)) void this.run(user);
   }
 
-  /** Never rejects. */
-  run(document: PrunedDocument): Promise<void> {
-    const { user, pruning } = document;
+  /** Never rejects. Where the document is not in memory any more at its turn, it is left to another day. */
+  run(user: UserId): Promise<void> {
+    this.#waiting.add(user);
+    this.ended = this.ended.then(() => this.#turn(user));
+    return this.ended;
+  }
+
+  async #turn(user: UserId): Promise<void> {
+    this.#waiting.delete(user);
+    const document = this.#inMemory(user);
+    if (document === null) return;
+    this.#noteTried(user);
+    await orLater(document.pruning.run(() => this.#inMemory(user) === document));
+  }
+
+  #noteTried(user: UserId): void {
     this.#triedAt.delete(user);
     this.#triedAt.set(user, this.#uptime());
     for (const oldest of this.#triedAt.keys()) {
       if (this.#triedAt.size <= MOST_KNOWN) break;
       this.#triedAt.delete(oldest);
     }
-    this.ended = this.ended.then(() => pruning.run(() => this.#isInUse(document)));
-    return this.ended;
   }
+}
+
+/** Resolves when it has ended, or has taken so long that it goes on beside others. */
+function orLater(pruning: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, LONGEST_TURN).unref();
+  });
+  return Promise.race([pruning, late]).finally(() => clearTimeout(timer));
 }

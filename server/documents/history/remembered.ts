@@ -40,13 +40,11 @@ export class Remembered {
     this.digests = new Digests(secret);
   }
 
-  /** The rows, where an earlier version made digests without a secret, with such that have one. */
-  static withSecret(rows: readonly Deletion[]): readonly Deletion[] {
-    const { digests, untold } = new Remembered(rows);
-    if (digests.secret !== null) return rows;
+  /** The rows of an earlier version, which made digests without a secret, with such that have one. */
+  *withSecret(): Generator<Deletion> {
     const anew = Digests.anew();
-    const records = rows.filter((row) => keyOf(row as Deletion & RecordKey) !== keyOf(UNTOLD));
-    return [untoldRow(untold, anew), ...records.map((row) => withDigests(row, anew))];
+    yield untoldRow(this.untold, anew);
+    for (const [key, row] of this.#rows) if (key !== keyOf(UNTOLD)) yield withDigests(row, anew);
   }
 
   /** The last deletion of a record, of those that are remembered. */

@@ -1,6 +1,9 @@
 /** Stored documents are looked at whether their users come or not (P5, H7). */
-import { expect, it } from 'vitest';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { expect, it, onTestFinished, vi } from 'vitest';
 import * as Y from 'yjs';
+import { DocumentPruning } from '../../../server/documents/history/document-pruning.js';
 import { Rounds } from '../../../server/documents/rounds.js';
 import { SyncError } from '../../../server/errors.js';
 import { Moved } from '../../../server/store/store.js';
@@ -111,3 +114,75 @@ it('[P3] a round ends where the store fails, and where it is closed', async () =
   await rounds.round();
   expect(looked).toEqual([]);
 });
+
+/** Two users whose history is too old, after a start; of the first one, the store never answers a pruning. */
+async function withOneSilent(): Promise<{ world: SleepWorld; now: number; answer: () => void }> {
+  let now = 1_000;
+  const before = await worldOf(() => now);
+  await before.registry.flush();
+  now += 91 * DAY;
+  const world = before.restarted({ now: () => now, idleTimeout: 1 });
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const history = world.inner.history.bind(world.inner);
+  const unanswered: (() => void)[] = [];
+  world.inner.history = (name, range) => {
+    if (name !== ANNA || unanswered.length > 0) return history(name, range);
+    return new Promise((resolve, reject) => {
+      unanswered.push(() => history(name, range).then(resolve, reject));
+    });
+  };
+  await world.registry.open(ANNA);
+  await world.settle();
+  const [answer] = unanswered;
+  if (answer === undefined) throw new Error('no pruning has begun');
+  return { world, now, answer };
+}
+
+it('[H7] where the store never answers for one user, others have their turn, and rounds go on', async () => {
+  const { world, now, answer } = await withOneSilent();
+  await world.registry.open(BERT);
+  const { rounds, looked } = roundsOf(world, now);
+  const round = rounds.round();
+  await world.settle();
+  await vi.advanceTimersByTimeAsync(60_000);
+  await round;
+  expect(looked.map(([name]) => name)).toEqual(['anna', 'bert']);
+  for (const name of [ANNA, BERT])
+    expect(await world.store.history(name, { below: 100, limit: 100 })).toEqual([]);
+  answer(); // after all: it has nothing to do any more
+  await world.settle();
+  expect(world.failures).toEqual([]);
+});
+
+it('[H7] [P8] who waits for that, and has left the memory, is not kept in it', async () => {
+  const { world, answer } = await withOneSilent();
+  const pruned = vi.spyOn(DocumentPruning.prototype, 'run');
+  onTestFinished(() => pruned.mockRestore());
+  const visit = async () => {
+    const { document, release } = await world.registry.open(BERT);
+    release();
+    return new WeakRef(document);
+  };
+  const document = await visit();
+  await vi.advanceTimersByTimeAsync(10);
+  await world.settle();
+  expect(world.registry.isInUse(BERT)).toBe(false);
+  collectGarbage();
+  await world.settle();
+  collectGarbage();
+  expect(document.deref()).toBeUndefined();
+  await vi.advanceTimersByTimeAsync(60_000);
+  await world.settle();
+  expect(pruned).not.toHaveBeenCalled();
+  const { document: again } = await world.registry.open(BERT); // it was not tried
+  await world.settle();
+  expect(pruned.mock.contexts).toEqual([again.pruning]);
+  answer(); // which the store could all the time
+});
+
+/** The flag is set here alone, so that no other test has it. */
+function collectGarbage(): void {
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
+}

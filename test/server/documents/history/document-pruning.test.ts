@@ -2,15 +2,20 @@
 import * as encoding from 'lib0/encoding';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import * as Y from 'yjs';
+import { Digests } from '../../../../server/documents/history/digests.js';
 import { MOST_PRUNED } from '../../../../server/documents/history/document-pruning.js';
+import { PastChanges } from '../../../../server/documents/history/past-changes.js';
 import { Pruning } from '../../../../server/documents/history/pruning.js';
-import { Remembered } from '../../../../server/documents/history/remembered.js';
+import { Remembered, untoldRow } from '../../../../server/documents/history/remembered.js';
 import { DeviceStates } from '../../../../server/documents/json-devices/devices.js';
 import { UserDocument } from '../../../../server/documents/user-document.js';
 import { encoded } from '../../../../server/protocol/bytes.js';
-import type { Store } from '../../../../server/store/store.js';
+import { namedRange } from '../../../../server/store/format.js';
+import type { LevelStore } from '../../../../server/store/level/level-store.js';
+import type { Deletion, Store } from '../../../../server/store/store.js';
+import { changeByte, databaseOf } from '../../../support/level-fixture.js';
 import { StoreGate } from '../../../support/store-gate.js';
-import { DAY, memoryShelf, Ward, type WardOptions } from '../../../support/ward.js';
+import { DAY, levelShelf, memoryShelf, record, Ward, type WardOptions } from '../../../support/ward.js';
 
 afterEach(() => vi.restoreAllMocks());
 
@@ -254,4 +259,68 @@ test('[P7 L8] what is remembered is made with a secret of the user, which an era
   expect(digests.secret).toHaveLength(24);
   await ward.erase();
   expect(await ward.store.deletions(Ward.USER)).toEqual([]);
+});
+
+/** What an earlier version remembered of so many deleted records, with digests that have no secret. */
+function withoutSecret(many: number): Deletion[] {
+  const changes = new PastChanges([
+    { path: ['a'], revision: 1, madeAt: 1, before: new Digests(null).of('flu'), since: 0, by: null },
+  ]).encode();
+  const rows = Array.from({ length: many }, (_, n) => ({
+    ...record('old', `r${n}`),
+    revision: 1,
+    at: 1,
+    changes,
+  }));
+  return [untoldRow({ upTo: 0, at: 0, until: 1 }, new Digests(null)), ...rows];
+}
+
+test('[H7] [P8] what an earlier version remembered of many records gets its secret in many short turns', async () => {
+  const MANY = 2_000;
+  const ward = await old({
+    around: (store) =>
+      new Proxy(store, {
+        get: (target, name) => {
+          const value: unknown = Reflect.get(target, name);
+          if (typeof value !== 'function') return value;
+          return name === 'deletions' ? async () => withoutSecret(MANY) : value.bind(target);
+        },
+      }),
+  });
+  const prune = vi.spyOn(ward.store, 'prune');
+  const digest = vi.spyOn(Digests.prototype, 'from');
+  let time = performance.now();
+  vi.spyOn(performance, 'now').mockImplementation(() => ++time);
+  let [before, most] = [0, 0];
+  const look = () => {
+    const made = digest.mock.calls.length;
+    most = Math.max(most, made - before);
+    before = made;
+    looking = setImmediate(look);
+  };
+  let looking = setImmediate(look);
+  await ward.prune();
+  clearImmediate(looking);
+  expect(before).toBeGreaterThanOrEqual(MANY);
+  expect(most).toBeLessThan(50);
+  const [call] = prune.mock.calls;
+  expect(call?.[2]).toHaveLength(MANY + 2); // theirs, that of the note, and that which says what is not told
+});
+
+test('[P5 L8] where what is remembered of deletions is damaged, a write that looks back to it works', async () => {
+  const shelf = await levelShelf();
+  const ward = await Ward.open(shelf);
+  put(ward, { a: 1, b: 1 });
+  await visit(ward, 'tablet');
+  put(ward, { b: 2 });
+  ward.now += 200 * DAY;
+  put(ward, { d: 1 });
+  await ward.prune();
+  await ward.restart();
+  const db = databaseOf(ward.store as LevelStore);
+  const keys = await db.keys(namedRange('deleted', Ward.USER)).all();
+  expect(keys.length).toBeGreaterThan(0);
+  for (const key of keys) await changeByte(db, key, 20);
+  expect(await sendsLate(ward)).toMatchObject({ b: 2, d: 1 });
+  expect([ward.failures, ward.damaged.length, ward.rebuilt]).toEqual([[], 1, 0]);
 });

@@ -187,12 +187,7 @@ test('[N3] nothing is in such an answer that is not durable when it is given', a
   const document = await openDocument(store, 'anna' as UserId);
   document.receive(ORIGIN, many(), null);
   await document.durable();
-  let save = () => {};
-  const { commit } = store;
-  store.commit = (user, change) =>
-    new Promise<void>((resolve) => {
-      save = resolve;
-    }).then(() => commit.call(store, user, change));
+  const save = heldCommits(store);
   const answer = document.diffInSteps(NOTHING) as Promise<Uint8Array>;
   let isGiven = false;
   void answer.then(() => {
@@ -229,3 +224,34 @@ test('[N2] what a device deletes while a large answer is encoded is not in it', 
   document.write(ORIGIN, (doc) => void doc.getMap('notes').delete('r0'));
   expect(Buffer.from(await answer).includes('a secret')).toBe(false);
 });
+
+test('[N2] [N3] what is deleted while such an answer is held is in it, and its deletion comes behind', async () => {
+  const store = new MemoryStore();
+  const document = await openDocument(store, 'anna' as UserId);
+  document.receive(ORIGIN, many(), null);
+  document.write(ORIGIN, (doc) => void doc.getMap('notes').set('r0', new Y.Map([['a', 'a secret']])));
+  await document.durable();
+  const device = client(9);
+  const release = heldCommits(store);
+  document.write(ORIGIN, (doc) => void doc.getMap('notes').set('late', new Y.Map([['a', 1]])));
+  const answer = document.diffInSteps(NOTHING) as Promise<Uint8Array>;
+  for (let turn = 0; turn < 50; turn++) await new Promise(setImmediate);
+  document.write(ORIGIN, (doc) => void doc.getMap('notes').delete('r0'));
+  release();
+  Y.applyUpdate(device, await answer);
+  expect(device.getMap('notes').has('r0')).toBe(true);
+  await document.durable();
+  Y.applyUpdate(device, document.diff(Y.encodeStateVector(device)));
+  expect(jsonOfDoc(device)).toEqual(jsonOfDoc(document.doc));
+});
+
+/** Commits wait until what this returns is called. */
+function heldCommits(store: MemoryStore): () => void {
+  let release = () => {};
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const { commit } = store;
+  store.commit = (user, change) => released.then(() => commit.call(store, user, change));
+  return release;
+}
