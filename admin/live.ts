@@ -79,7 +79,8 @@ export class Live {
     socket.onclose = ({ code }) => {
       this.#drop();
       this.#change({ way: 'away', devices: null });
-      if (code === SESSION_OVER) this.#onOut();
+      // Another tab may have signed in meanwhile, which ends the session of before, and not this page's stay.
+      if (code === SESSION_OVER) this.#look();
     };
   }
 

@@ -312,6 +312,25 @@ browserTest('[A0] the page is told by one socket; where none gets through it ask
   await page.getByLabel('Admin token').waitFor(); // without being asked to
 });
 
+browserTest('[A0] two tabs: out together, and in again one after the other, which ends no page', async () => {
+  const server = await useDemoServer({ ADMIN_TOKEN });
+  const first = await signedIn(server);
+  const second = await first.context().newPage();
+  const isLive = (page: Page) => showsTexts(page.getByTestId('live'), 'Live');
+  await second.goto(`${server.url}/admin`);
+  await isLive(second);
+  await second.getByTestId('sign-out').click();
+  await first.getByLabel('Admin token').waitFor();
+  for (const page of [second, first]) {
+    await page.getByLabel('Admin token').fill(ADMIN_TOKEN);
+    const anew = page === first ? second.waitForEvent('websocket') : null;
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await isLive(page);
+    await anew; // its session was ended by the sign-in
+  }
+  await isLive(second);
+});
+
 browserTest('[A0] the demo keeps nothing of the admin page for a reload without the server', async () => {
   const server = await useDemoServer();
   const newTab = await useBrowser(WIDE);
