@@ -24,9 +24,12 @@ async function bodyOf(response: Response): Promise<Uint8Array | null> {
 const bodyFor = (exchange: Parameters<typeof encodeExchange>[0]): Uint8Array<ArrayBuffer> =>
   new Uint8Array(encodeExchange(exchange));
 
-/** Reads twice where the first connection was an idle one that the server ended just then. */
+/** Reads twice where the first connection was one that the server ended just then, with a 408 or without a word. */
 export const read = (url: string, init: RequestInit = {}): Promise<Response> =>
-  fetch(url, init).catch(() => fetch(url, init));
+  fetch(url, init).then(
+    (response) => (response.status === 408 ? fetch(url, init) : response),
+    () => fetch(url, init),
+  );
 
 /** GET /api/sync (H1). */
 export async function readAll({ url, user }: Shared): Promise<Collections> {

@@ -17,8 +17,14 @@ const PAUSES = { edit: 6_000, request: 12_000 };
 const AGAIN = 1_000;
 const CONNECT_TIME = 5_000;
 const READ_TIME = 8_000;
-/** What a device may be told while a node or its store is gone: it keeps what it did, and comes again. */
-const PASSING: ReadonlySet<unknown> = new Set(['NOT_SAVED', 'STORE_UNAVAILABLE', 'SERVER_OVERLOADED', 503]);
+/**
+ * What a device may be told while a node or its store is gone: it keeps what it did, and comes again. A node that was
+ * stopped answers 408 where it had not read the request by then.
+ */
+const PASSING: ReadonlySet<unknown> = new Set([
+  ...['NOT_SAVED', 'STORE_UNAVAILABLE', 'SERVER_OVERLOADED'],
+  ...[408, 503],
+]);
 
 /** What tells of a record that was more than it is; so many of its changes are shown then. */
 const LACKING = /(\w+)\/([\w-]+) [\w.-]+ is \d+, was \d+/;
