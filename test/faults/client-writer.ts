@@ -4,6 +4,7 @@ import { noConnectivity } from '../../client/platform/connectivity.js';
 import type { WebSocketConstructor } from '../../client/platform/platform.js';
 import { standardParts } from '../../client/platform/standard.js';
 import { SyncManager } from '../../client/sync-manager.js';
+import type { JsonRecord } from '../../shared/json.js';
 import type { ById } from '../support/clinic.js';
 import { byId } from '../support/clinic.js';
 import type { Chance } from './chance.js';
@@ -84,8 +85,10 @@ export class ClientWriter {
 
   /** Its records: collection → id → record. */
   async read(): Promise<ById> {
-    const found = COLLECTIONS.map(async (name) => [name, await this.#client.getData(name)] as const);
-    return byId(Object.fromEntries(await Promise.all(found)) as never);
+    const found = COLLECTIONS.map(
+      async (name) => [name, (await this.#client.getData(name)) as JsonRecord[]] as const,
+    );
+    return byId(Object.fromEntries(await Promise.all(found)));
   }
 
   close(): Promise<void> {

@@ -186,7 +186,9 @@ class LevelSide implements Target {
   async #removalOf(part: Part): Promise<Operation[]> {
     if (part === null) return (await this.#ownRows()).map(([key]) => del(key));
     const own = [format.rowKey(part), format.tombstoneKey(part)].map(format.onlyKey);
-    return await deletionsIn(this.#db, [...format.erasedRanges(part), ...own]);
+    const removal = await deletionsIn(this.#db, [...format.erasedRanges(part), ...own]);
+    // Who was copied may be erased at the source meanwhile: the first start rewrites the files that held these rows.
+    return removal.length === 0 ? [] : [put(format.erasingKey(part), Buffer.of()), ...removal];
   }
 
   async #add(operation: Operation): Promise<void> {

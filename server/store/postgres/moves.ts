@@ -8,7 +8,8 @@ import { NOTE } from './statements.js';
 /** A move holds it for as long as it lasts, and a node could not add its row. */
 export const MOVE_LOCK = 'SHARE ROW EXCLUSIVE';
 const HELD = `
-SELECT pid FROM pg_locks WHERE relation = 'node'::regclass AND mode = 'ShareRowExclusiveLock' AND granted`;
+SELECT pid FROM pg_locks WHERE relation = 'node'::regclass AND mode = 'ShareRowExclusiveLock' AND granted
+   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`;
 
 /** @throws SyncError with a sentence */
 export async function mustNotBeMoved(connection: Connection): Promise<void> {

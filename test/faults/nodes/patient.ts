@@ -22,7 +22,7 @@ const READ_TIME = 8_000;
  * stopped answers 408 where it had not read the request by then.
  */
 const PASSING: ReadonlySet<unknown> = new Set([
-  ...['NOT_SAVED', 'STORE_UNAVAILABLE', 'SERVER_OVERLOADED'],
+  ...['NOT_SAVED', 'STORE_UNAVAILABLE', 'OVERLOADED'],
   ...[408, 503],
 ]);
 
