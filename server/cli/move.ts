@@ -99,9 +99,9 @@ export const move: Command = {
   details: () =>
     `Servers of both are stopped. What is encrypted stays so: no key is needed, and the same ones are needed afterwards.
 Cut off at any moment, the same command goes on. The target has to be empty, and no server takes it before all is there
-and was compared. Nothing of the source is changed. ACCESS_DIR and AUDIT_FILE are set as for the server: revoked tokens
-are taken along, and nothing is moved where some are missing there; the audit trail stays where it is. A password may be
-in PGPASSWORD, where no list of processes shows it.`,
+and was compared. Nothing of the source is changed, but a PostgreSQL notes that it was moved, and no server starts there.
+ACCESS_DIR and AUDIT_FILE are set as for the server: revoked tokens are taken along, and nothing is moved where some are
+missing there; the audit trail stays where it is. A password may be in PGPASSWORD, where no list of processes shows it.`,
   options: { from: { type: 'string' }, to: { type: 'string' } },
   run,
 };

@@ -151,8 +151,7 @@ const blockOf = (name: string | undefined): string =>
   read('docs/BENCHMARKS.md').split(`<!-- figures ${name} -->`)[1]?.split('<!-- end -->')[0] ?? '';
 
 /** Cells of one line, without what is in brackets beside a figure. */
-const cellsOf = (line: string): string[] =>
-  line.split('|').map((cell) => cell.replace(/\(.*\)/, '').trim());
+const cellsOf = (line: string): string[] => line.split('|').map((cell) => cell.replace(/\(.*\)/, '').trim());
 
 test('the costs in docs/guides/SCALING.md are those of docs/BENCHMARKS.md, each row of one line there', () => {
   const rows = [...read('docs/guides/SCALING.md').matchAll(/^\| (.* \| .*) \| `([a-z-]+)` \|$/gm)];

@@ -211,6 +211,9 @@ class LevelSide implements Target {
     await writeDurably(this.#db, [del(format.noteKey(MOVING))]);
   }
 
+  /** Nobody else had it open. */
+  async leave(): Promise<void> {}
+
   close(): Promise<void> {
     return this.#db.close();
   }

@@ -28,6 +28,8 @@ export interface Source {
   /** In the order of their bytes. */
   users(): AsyncIterable<string>;
   rows(part: Part): Rows;
+  /** All of it is in the target: no server that was there before goes on with it. */
+  leave(target: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -74,8 +76,7 @@ export async function move(source: Source, target: Target, onProgress: MoveProgr
     const doing = pass === 1 ? 'copied' : 'compared';
     const found = await copyWhatDiffers(source, target, (done, total) => onProgress(doing, done, total));
     if (pass > 1 && found.copied === 0) {
-      const revoked = await takeRevoked(source, target);
-      await target.complete();
+      const revoked = await handOver(source, target);
       return { ...found, copied, revoked };
     }
     copied = Math.max(copied, found.copied);
@@ -90,13 +91,20 @@ async function mustBeTheSame(source: Source, target: Target, onProgress: MovePro
   const compared = compare(source, target, (done, total) => onProgress('compared', done, total));
   const first = await compared.next();
   if (first.done === true) {
-    const revoked = await takeRevoked(source, target);
+    const revoked = await handOver(source, target);
     return { ...first.value, copied: 0, revoked };
   }
   await compared.return({ users: 0, hash: '' });
   throw refused(
     `${target.name} holds something else already, and no move into it was begun: name an empty target.`,
   );
+}
+
+async function handOver(source: Source, target: Target): Promise<number> {
+  const revoked = await takeRevoked(source, target);
+  await target.complete();
+  await source.leave(target.name);
+  return revoked;
 }
 
 async function takeRevoked({ revoked }: Source, target: Target): Promise<number> {

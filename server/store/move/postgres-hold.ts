@@ -7,9 +7,10 @@ import { MOVE_LOCK } from '../postgres/moves.js';
 import { SCHEMA_VERSION } from '../postgres/schema.js';
 import { DEAD_AFTER } from '../postgres/statements.js';
 
+/** One that hangs and goes on later would write what the move has not seen. */
+const FENCE = `UPDATE node SET fenced = true WHERE NOT fenced AND beat <= now() - interval '${DEAD_AFTER}'`;
 const LIVING = `
-SELECT address, ceil(extract(epoch FROM now() - beat))::int AS ago FROM node
- WHERE NOT fenced AND beat > now() - interval '${DEAD_AFTER}' ORDER BY id`;
+SELECT address, ceil(extract(epoch FROM clock_timestamp() - beat))::int AS ago FROM node WHERE NOT fenced ORDER BY id`;
 const VERSION = 'SELECT version FROM schema_version';
 const NO_TABLE = '42P01';
 const LOCKED = '55P03';
@@ -46,10 +47,13 @@ export class Hold {
 
   async #begin(tables: readonly string[]): Promise<void> {
     await this.#mustBeOfThisVersion();
-    // One moment for all that is read: it begins with the first question behind the lock.
-    await this.query('BEGIN ISOLATION LEVEL REPEATABLE READ');
-    await this.query(`SET LOCAL lock_timeout = '5s'; SET LOCAL idle_in_transaction_session_timeout = 0`);
+    await this.query(`SET lock_timeout = '5s'`);
     try {
+      // By itself, so that it stays when the move is over, however it ends.
+      await this.#client.query(FENCE);
+      // One moment for all that is read: it begins with the first question behind the lock.
+      await this.#client.query('BEGIN ISOLATION LEVEL REPEATABLE READ');
+      await this.#client.query('SET LOCAL idle_in_transaction_session_timeout = 0');
       await this.#client.query(`LOCK TABLE ${tables.join(', ')} IN ${MOVE_LOCK} MODE`);
     } catch (cause) {
       if (codeOf(cause) !== LOCKED) throw cause;

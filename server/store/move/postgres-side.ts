@@ -1,6 +1,6 @@
 /** A PostgreSQL, as what a move reads and writes. No server lives there meanwhile. */
 import * as format from '../format.js';
-import { MOVING, mustNotBeMoving, OWN_NOTES } from '../moving.js';
+import { MOVED, MOVING, mustNotBeMoving, OWN_NOTES } from '../moving.js';
 import { Connection, type Place } from '../postgres/connection.js';
 import { noAddress } from '../postgres/failures.js';
 import { ADD as ADD_REVOKED } from '../postgres/revocations.js';
@@ -119,6 +119,12 @@ class PostgresSource implements Source {
     },
   };
 
+  /** With the lock, so that no node gets in between. */
+  async leave(target: string): Promise<void> {
+    await this.ask(PUT_NOTE, [MOVED, format.seal(Buffer.from(target), format.noteKey(MOVED))]);
+    await this.ask('COMMIT', []);
+  }
+
   async close(): Promise<void> {
     await this.hold.release();
   }
@@ -186,7 +192,7 @@ class PostgresTarget extends PostgresSource implements Target {
   async flush(): Promise<void> {}
 
   async complete(): Promise<void> {
-    await this.ask('DELETE FROM note WHERE name = $1::text', [MOVING]);
+    await this.ask('DELETE FROM note WHERE name = ANY($1::text[])', [[MOVING, MOVED]]);
     this.#writing.lost.throwIfAborted();
   }
 

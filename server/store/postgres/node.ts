@@ -5,6 +5,7 @@ import type { NodeState } from '../store.js';
 import { Beats } from './beat.js';
 import type { Connection } from './connection.js';
 import { checkMasterKeys, toldKeys, usedKeys } from './master-keys.js';
+import { mustNotBeMoved } from './moves.js';
 import { TAKE_TURN } from './schema.js';
 import { BEAT, NODES, START, STOP, SUCCESSOR } from './statements.js';
 
@@ -55,6 +56,7 @@ export class StoreNode {
       await checkMasterKeys(ask, ring, address);
       const values = [address, version, toldKeys(ring)];
       const [row] = await this.beats.asked(() => ask(START, values));
+      await mustNotBeMoved(ask);
       this.id = Number(row?.id);
     });
   }

@@ -62,7 +62,7 @@ export class Session {
   begin(): Promise<void> {
     return this.#connect(async (connection) => {
       await migrate(connection.writer, this.#options.onRetry);
-      await mustNotBeMoved(connection);
+      await mustNotBeMoved((text, values) => connection.read({ text, values }));
       await this.node.start(connection);
     });
   }
@@ -73,7 +73,7 @@ export class Session {
     await this.#connection?.close();
     let isSame = true;
     await this.#connect(async (connection) => {
-      await mustNotBeMoved(connection);
+      await mustNotBeMoved((text, values) => connection.read({ text, values }));
       isSame = await this.node.goOn(connection);
     });
     return isSame;

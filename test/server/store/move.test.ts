@@ -91,11 +91,9 @@ describe.skipIf(postgresUrl() === '')('telemed-sync move', () => {
       const back = join(folder, 'back');
       const again = await moved(postgres.schema.url, back);
       expect(again).toMatchObject({ users: there.users, hash: there.hash });
-      expect((await moved(back, (await fresh()).schema.url)).hash).toBe(there.hash);
-      for (const place of [
-        { STORE: postgres.schema.url, DATA_DIR: join(folder, 'node') },
-        { DATA_DIR: back },
-      ]) {
+      const other = await fresh();
+      expect((await moved(back, other.schema.url)).hash).toBe(there.hash);
+      for (const place of [{ STORE: other.schema.url, DATA_DIR: join(folder, 'node') }, { DATA_DIR: back }]) {
         const server = await useServer({ ...optionsOf(name), ...place });
         const now = await answersOf(server.url);
         for (const [path, parts] of Object.entries(answers as typeof now))
