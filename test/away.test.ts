@@ -1,6 +1,8 @@
 /** JSON devices that are away for longer than history is kept: nothing that anybody wrote is lost (L8). */
 import { describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
+import { Digests } from '../server/documents/history/digests.js';
+import { untoldRow } from '../server/documents/history/remembered.js';
 import { writeRecord } from '../shared/records.js';
 import { DAY, levelShelf, memoryShelf, record, type Shelf, Ward, type WardDevice } from './support/ward.js';
 
@@ -287,6 +289,52 @@ describe.each(SHELVES)('[L8] [H7] %s, a device that was away for longer than', (
       expect(await away.back([2, { a: 2 }])).toBeNull();
     });
 
+    test('[L7] makes nothing anew that others deleted while the tablet left', async () => {
+      const away = await open({ a: 1 });
+      await away.visit(async (tablet) => {
+        away.write((doc) => doc.getMap('notes').delete('n1'));
+        await away.ward.document.durable(); // it is on its way
+        tablet.leave();
+      });
+      expect(await away.back([2, { a: 2 }])).toBeNull();
+    });
+
+    test('[L7] nor where it had nothing but its id', async () => {
+      const away = await open({});
+      await away.visit(async (tablet) => {
+        away.write((doc) => doc.getMap('notes').delete('n1'));
+        await away.ward.document.durable();
+        tablet.leave();
+      });
+      expect(await away.back([2, { a: 2 }])).toBeNull();
+    });
+
+    test.each([2, null])('[L7] makes anew what it had deleted itself, on day %s', async (day) => {
+      const away = await open({ a: 1 });
+      await away.visit((tablet) => tablet.delete('notes', 'n1'));
+      expect(await away.back([day, { a: 9 }])).toEqual({ id: 'n1', a: 9 });
+    });
+
+    test('[L7] makes nothing anew that others made and deleted after it had deleted it', async () => {
+      const away = await open({ a: 1 });
+      await away.visit(async (tablet) => {
+        await tablet.delete('notes', 'n1');
+        away.write((doc) => writeRecord(doc, N1.collection, N1.id, { id: 'n1', a: 'anew' }));
+        away.write((doc) => doc.getMap('notes').delete('n1'));
+        await away.ward.document.durable();
+        tablet.leave();
+      });
+      expect(await away.back([2, { a: 9 }])).toBeNull();
+    });
+
+    test.each([2, null])('[L6] puts back on day %s what it had changed itself before', async (day) => {
+      const away = await open({ a: 1, b: 1 });
+      await away.visit((tablet) => tablet.update('notes', { id: 'n1', a: 2, b: 1 }));
+      away.day(1);
+      away.set({ b: 'of others' });
+      expect(await away.back([day, { a: 1, b: 1 }])).toEqual({ id: 'n1', a: 1, b: 'of others' });
+    });
+
     test('[L7] what others deleted and made anew stays theirs', async () => {
       const away = await open({ a: 1, b: 1 });
       await away.visit();
@@ -301,7 +349,8 @@ describe.each(SHELVES)('[L8] [H7] %s, a device that was away for longer than', (
       const away = await open({ a: 1 });
       await away.visit();
       away.write((doc) => doc.getMap('notes').delete('n1'));
-      await away.visit();
+      // Something of it shows how its clock goes: so what it sends later was made after it had read of the deletion.
+      await away.visit((tablet) => tablet.update('notes', { id: 'n2' }));
       const writes = [
         [2, { a: 2 }],
         [3, { a: 3, b: 3 }],
@@ -395,6 +444,57 @@ describe.each(SHELVES)('[L8] [H7] %s, a device that was away for longer than', (
       const after = await away.back([280, { a: 2, b: 1, c: 'mine', d: 1, more: 1 }]);
       expect(after).toEqual({ id: 'n1', a: 2, b: 'of day 300', c: 'mine', d: 1, more: 1 });
     });
+  });
+
+  test('makes nothing anew that others deleted after what is pruned (L7)', async () => {
+    const away = await Away.with(await shelf(), 90, { a: 1 });
+    const deleteIt = () => away.write((doc) => doc.getMap('notes').delete('n1'));
+    await away.visit();
+    away.day(1);
+    away.set({ a: 'of others' });
+    away.day(RETURN);
+    await away.ward.restart();
+    expect(await away.ward.revisions()).toEqual([]);
+    const silent = await away.ward.line('tablet', { answers: false }).ready();
+    deleteIt();
+    await away.ward.document.durable();
+    silent.leave();
+    away.day(RETURN + 2);
+    const tablet = await away.ward.line('tablet').ready();
+    await tablet.update('notes', { id: 'n1', a: 2 }, BEGIN + (RETURN + 1) * DAY);
+    expect(away.ward.json('notes', 'n1')).toBeNull();
+  });
+
+  test('undoes nothing by what crossed its own write, where only that is still told (L5)', async () => {
+    const away = await Away.with(await shelf(), 100_000, { a: 1, b: 1 });
+    let crossed = 0;
+    await away.visit(async (tablet) => {
+      away.write((doc) => writeRecord(doc, N1.collection, record('notes', 'n2').id, { id: 'n2' }));
+      away.set({ b: 'of others' });
+      crossed = (away.ward.now - BEGIN) / DAY;
+      await away.ward.document.durable(); // it is on its way
+      tablet.leave();
+    });
+    away.day(1);
+    away.set({ b: 'newer' });
+    await away.ward.document.durable();
+    const untold = untoldRow({ upTo: 2, at: BEGIN, until: 2 }, Digests.anew());
+    await away.ward.store.prune(Ward.USER, 2, [untold]);
+    away.day(RETURN);
+    await away.ward.restart();
+    expect(await away.ward.revisions()).toEqual([3, 4]);
+    const tablet = await away.ward.line('tablet').ready();
+    const at = (seconds: number) => BEGIN + crossed * DAY + seconds * 1_000;
+    await tablet.update('notes', { id: 'n1', a: 2, b: 1 }, at(10));
+    await tablet.update('notes', { id: 'n1', a: 1, b: 'of others', c: 3 }, at(20));
+    expect(away.ward.json('notes', 'n1')).toEqual({ id: 'n1', a: 2, b: 'newer', c: 3 });
+  });
+
+  test('never met, makes anew what was deleted before (L7)', async () => {
+    const away = await Away.with(await shelf(), 90, { a: 1 });
+    away.day(1);
+    away.write((doc) => doc.getMap('notes').delete('n1'));
+    expect(await away.back([2, { a: 2 }])).toEqual({ id: 'n1', a: 2 });
   });
 
   test('never met, sends what is later than the last change of each field, and what never was', async () => {

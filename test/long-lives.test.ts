@@ -68,6 +68,10 @@ test('[L8] [L5] what it had read is not forgotten while a device that was away s
   expect((await faultsOf(2104)).faults).toEqual([]);
 });
 
+test('[L7] [L8] nothing that others deleted comes back by a device that was away: 5108', async () => {
+  expect((await faultsOf(5108)).faults).toEqual([]);
+});
+
 test.each([3204, 4026])(
   '[L5] [L8] what crossed queued writes, and was forgotten since, makes no later one undo them: %i',
   async (seed) => {

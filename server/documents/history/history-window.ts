@@ -267,6 +267,11 @@ export class HistoryWindow {
     return [...past, ...later.map((image) => image?.json ?? null)];
   }
 
+  /** What the device itself changed of a record after `since`, of what is remembered of changes before the floor. */
+  madeBefore(key: RecordKey, since: number, device: DeviceKey) {
+    return this.#beforeFloor?.changes(key).madeBy(device, since) ?? [];
+  }
+
   /**
    * Whether the record may be another one than that of a revision which is before what is in memory, and when one was
    * last made anew after it; what the device itself did does not count.

@@ -110,7 +110,8 @@ export class PastChanges {
   /** Whether they tell more than that the record was deleted at this revision. */
   tellMoreThan(deletion: number): boolean {
     const [first, second] = this.#changes;
-    return second !== undefined || (first !== undefined && first.revision !== deletion);
+    if (first === undefined || second !== undefined) return second !== undefined;
+    return first.revision !== deletion || first.before !== UNKNOWN || first.by !== null;
   }
 
   /** When the value at a path was last changed; -Infinity: not since the record was made. */
@@ -160,6 +161,11 @@ export class PastChanges {
       return since > 0 ? [{ path, revision: since, before: UNKNOWN }, step] : [step];
     });
     return steps.reverse().sort((a, b) => b.revision - a.revision);
+  }
+
+  /** Those after a revision that a device made itself. */
+  madeBy(device: DeviceKey, since: number): readonly Pick<PastChange, 'revision' | 'madeAt'>[] {
+    return this.#changes.filter(({ by, revision }) => by === device && revision > since);
   }
 
   /** The changes after a revision that made the record another one, or may have, but for the device's own. */

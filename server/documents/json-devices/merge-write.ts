@@ -17,6 +17,9 @@ import type { OwnWrite } from './own-write.js';
 import { FLUSH_TIME } from './seen-ranges.js';
 import { LATEST, type WriteContext } from './write-context.js';
 
+/** When a change was made. */
+type Made = Pick<HistoryEntry, 'revision' | 'madeAt'>;
+
 /** A message, with what it is compared with. */
 interface ComparedWrite<Message extends ChangeMessage = ChangeMessage> {
   readonly message: Message;
@@ -119,24 +122,24 @@ function ownBefore(key: RecordKey, context: WriteContext): OwnWrite | null {
 function versionsOf(write: ComparedWrite, range: RevisionRange): (JsonObject | null)[] {
   const { message: key, context, history } = write;
   const { device, base, isCertain, madeAt, replay, ownUpTo, repeatedUpTo } = context;
-  const own = history.changes(key, range.from, LATEST).filter((entry) => device.made(entry));
+  const kept = history.changes(key, range.from, LATEST).filter((entry) => device.made(entry));
+  const own = [...history.madeBefore(key, range.from, device.key), ...kept];
   // What a queue sends again may be older than what the device wrote since.
-  const isLater = (entry: HistoryEntry) => replay && madeAt !== null && entry.madeAt >= madeAt;
+  const isLater = (entry: Made) => replay && madeAt !== null && entry.madeAt >= madeAt;
   const to = Math.min(range.to, (own.find(isLater)?.revision ?? LATEST) - 1);
   // Its copy was made anew when the connection began: what it had written before was only in it if it had arrived.
-  const isInCopy = (entry: HistoryEntry) =>
+  const isInCopy = (entry: Made) =>
     entry.revision <= range.to || base === null || entry.madeAt > base.syncedAt;
   // Long after its own write, nothing is left on its way to it, however the server ended.
   const longBefore = isCertain && madeAt !== null ? madeAt - FLUSH_TIME : 0;
-  const isBound = (entry: HistoryEntry) =>
+  const isBound = (entry: Made) =>
     isInCopy(entry) && (entry.revision <= ownUpTo || (replay && entry.madeAt <= longBefore));
   const last = own.some(isLater) ? undefined : own.findLast(isBound);
-  if (last !== undefined && last.revision > repeatedUpTo)
-    return [last, ...history.changes(key, last.revision, to)].map(jsonAfter);
+  if (last !== undefined && last.revision > repeatedUpTo) return versionsIn(write, last.revision, to);
   const versions = versionsIn(write, range.from, to);
   if (versions.length === 0) return [];
   // Its own writes were never sent to it, but it has them.
-  const unsent = replay ? own.filter((entry) => entry.revision > to && !isLater(entry)) : [];
+  const unsent = replay ? kept.filter((entry) => entry.revision > to && !isLater(entry)) : [];
   const unsettled = replay && madeAt === null ? device.unsettled(key) : null;
   return [...versions, ...unsent.map(jsonAfter), ...(unsettled === null ? [] : [unsettled.sent])];
 }
@@ -146,9 +149,7 @@ function versionsIn({ message, context, history, current }: ComparedWrite, from:
   if (from >= history.oldest)
     return history.versions(message, { from, to }).map((image) => image?.json ?? null);
   const known = [message.type === 'DATA_UPDATE' ? message.document : null, current];
-  const versions = history.versionsBefore(message, { key: context.device.key, from, to }, known);
-  // Whether it had read of a deletion that it may have received is not known: the times decide.
-  return current === null && versions.some((version) => version !== null) ? [] : versions;
+  return history.versionsBefore(message, { key: context.device.key, from, to }, known);
 }
 
 const jsonAfter = ({ after }: HistoryEntry): JsonObject | null => after?.json ?? null;
@@ -157,8 +158,11 @@ const jsonAfter = ({ after }: HistoryEntry): JsonObject | null => after?.json ??
 function versionsAfter(own: OwnWrite, write: ComparedWrite): (JsonObject | null)[] {
   const { message: key, context, history } = write;
   const to = context.range?.to ?? 0;
-  if (own.since < Math.min(to, history.oldest))
-    return versionsIn(write, own.since, to).slice(own.withBase ? 0 : 1);
+  if (own.since < Math.min(to, history.oldest)) {
+    const past = versionsIn(write, own.since, to);
+    if (past.length > 0) return past.slice(own.withBase ? 0 : 1);
+    // Where that is not told any more, the history that is kept still tells what crossed it later.
+  }
   const changes = history
     .changes(key, own.since, to)
     .filter(({ revision }) => !own.replaced.includes(revision));
