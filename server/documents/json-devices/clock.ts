@@ -13,11 +13,27 @@ const APART = 1_000;
 /** So near to the arrival, or after it, no queue can have stored it. */
 const NEAR = 60_000;
 
+/** From `at` on, the times of the device count as earlier than before, by so many ms. */
+interface Correction {
+  readonly at: number;
+  readonly by: number;
+}
+
+/** What is kept of a clock; `corrections` is not there in what earlier versions saved. */
+export interface SavedClock {
+  readonly clock: readonly Period[];
+  readonly corrections?: readonly Correction[] | undefined;
+}
+
+const MAX_CORRECTIONS = 8;
+
 export class DeviceClock {
   #periods: Period[];
+  #corrections: Correction[];
 
-  constructor(periods: readonly Period[] = []) {
-    this.#periods = [...periods];
+  constructor({ clock, corrections }: SavedClock = { clock: [] }) {
+    this.#periods = [...clock];
+    this.#corrections = [...(corrections ?? [])];
   }
 
   /** What is to be added to a time of the device; `null` while nothing reliable was heard. */
@@ -34,6 +50,24 @@ export class DeviceClock {
    * @param isLive whether the message can't come from a queue
    */
   hear(sentAt: number | null, madeAt: number | null, isLive: boolean, now: number): boolean {
+    const before = this.offset;
+    const isChanged = this.#hear(sentAt, madeAt, isLive, now);
+    const by = (before ?? 0) - (this.offset ?? 0);
+    // More than that is a clock that was set.
+    const isOfTheWay = before !== null && by > 0 && by < NEAR;
+    if (isOfTheWay) this.#corrections = [...this.#corrections.slice(1 - MAX_CORRECTIONS), { at: now, by }];
+    return isChanged;
+  }
+
+  /**
+   * By how much a time that was found at `then` would be found earlier now, in ms: the messages of then had been
+   * long on their way, which was taken for a clock that is slow.
+   */
+  correctedSince(then: number): number {
+    return this.#corrections.reduce((sum, { at, by }) => (at > then ? sum + by : sum), 0);
+  }
+
+  #hear(sentAt: number | null, madeAt: number | null, isLive: boolean, now: number): boolean {
     if (sentAt === null) return false;
     const difference = now - sentAt;
     const isReliable = isLive || difference < NEAR || (madeAt !== null && sentAt - madeAt >= APART);
@@ -54,7 +88,10 @@ export class DeviceClock {
     return Math.max(0, Math.min(now, Math.floor(time + (this.offset ?? 0))));
   }
 
-  toJSON(): readonly Period[] {
-    return this.#periods;
+  toJSON(): SavedClock {
+    return {
+      clock: this.#periods,
+      corrections: this.#corrections.length === 0 ? undefined : this.#corrections,
+    };
   }
 }

@@ -9,7 +9,7 @@ import type { CollectionName, DeviceKey, UserId } from '../../../shared/names.js
 import type { ChangeMessage } from '../../protocol/json.js';
 import type { Origin } from '../changes.js';
 import { keyOf, type RecordKey } from '../records/record-key.js';
-import { DeviceClock } from './clock.js';
+import { DeviceClock, type SavedClock } from './clock.js';
 import { KnownFields } from './known-fields.js';
 import type { OwnWrite, WriteOutcome, WriteTime } from './own-write.js';
 import { type EndedNow, FLUSH_TIME, type SeenRange, SeenRanges } from './seen-ranges.js';
@@ -226,6 +226,11 @@ export class DeviceState {
     if (before === null || Math.abs((this.#clock.offset ?? 0) - before) >= COARSE) this.#urgent = true;
   }
 
+  /** When it made a change that was taken at `at`, by what is known of its clock by now. */
+  madeAtByNow({ at, madeAt }: { readonly at?: number; readonly madeAt: number }): number {
+    return at === undefined ? madeAt : madeAt - this.#clock.correctedSince(at);
+  }
+
   knows(collection: CollectionName, path: Path): boolean {
     return this.#fields.knows(collection, path);
   }
@@ -285,7 +290,7 @@ export class DeviceState {
       met: this.metAt,
       synced: this.syncedFrom,
       largest: this.#largestSent || undefined,
-      clock: this.#clock.toJSON(),
+      ...this.#clock.toJSON(),
       connections: this.#connections.toJSON(now),
       unsure: this.#unsure.toJSON(),
       fields: this.#fields.toJSON(),
@@ -301,7 +306,7 @@ export class DeviceState {
     state.metAt = saved.met;
     state.syncedFrom = saved.synced ?? null;
     state.#largestSent = saved.largest ?? 0;
-    state.#clock = new DeviceClock(saved.clock);
+    state.#clock = new DeviceClock(saved);
     state.#connections = new SeenRanges(saved.connections, revision);
     state.#fields = KnownFields.fromJSON(saved.fields);
     state.#unsettled = new Map(saved.unsettled);
@@ -311,12 +316,11 @@ export class DeviceState {
   }
 }
 
-interface Saved {
+interface Saved extends SavedClock {
   readonly met: number;
   /** Not there in what earlier versions saved. */
   readonly synced?: number | null;
   readonly largest?: number | undefined;
-  readonly clock: ReturnType<DeviceClock['toJSON']>;
   readonly connections: SavedSeenRanges;
   readonly fields: Json;
   readonly unsettled: readonly (readonly [string, OwnWrite])[];

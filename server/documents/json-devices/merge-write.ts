@@ -17,8 +17,8 @@ import type { OwnWrite } from './own-write.js';
 import { FLUSH_TIME } from './seen-ranges.js';
 import { LATEST, type WriteContext } from './write-context.js';
 
-/** When a change was made. */
-type Made = Pick<HistoryEntry, 'revision' | 'madeAt'>;
+/** When a change was made, and taken; of what is remembered alone, that is not known. */
+type Made = Pick<HistoryEntry, 'revision' | 'madeAt'> & Partial<Pick<HistoryEntry, 'at'>>;
 
 /** A message, with what it is compared with. */
 interface ComparedWrite<Message extends ChangeMessage = ChangeMessage> {
@@ -123,9 +123,9 @@ function versionsOf(write: ComparedWrite, range: RevisionRange): (JsonObject | n
   const { message: key, context, history } = write;
   const { device, base, isCertain, madeAt, replay, ownUpTo, repeatedUpTo } = context;
   const kept = history.changes(key, range.from, LATEST).filter((entry) => device.made(entry));
-  const own = [...history.madeBefore(key, range.from, device.key), ...kept];
+  const own: Made[] = [...history.madeBefore(key, range.from, device.key), ...kept];
   // What a queue sends again may be older than what the device wrote since.
-  const isLater = (entry: Made) => replay && madeAt !== null && entry.madeAt >= madeAt;
+  const isLater = (entry: Made) => replay && madeAt !== null && device.madeAtByNow(entry) >= madeAt;
   const to = Math.min(range.to, (own.find(isLater)?.revision ?? LATEST) - 1);
   // Its copy was made anew when the connection began: what it had written before was only in it if it had arrived.
   const isInCopy = (entry: Made) =>
