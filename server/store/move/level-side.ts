@@ -172,8 +172,10 @@ class LevelSide implements Target {
   async replace(part: Part, rows: Rows): Promise<void> {
     for (const operation of await this.#removalOf(part)) await this.#add(operation);
     let isFirst = true;
+    let isErased = false;
     for await (const some of rows) {
       for (const [key, value] of some) {
+        isErased ||= part !== null && format.tombstoneKey(part).equals(key);
         const isMark = part === null && format.ENCRYPTION_KEY.equals(key);
         await this.#add(isMark ? putMark({ state: 'encrypted', keys: keysIn(value) }) : put(key, value));
         if (part === null || !isFirst || !format.isIn(key, format.updateRange(part))) continue;
@@ -181,6 +183,7 @@ class LevelSide implements Target {
         for (const operation of stateVectorOf(part, key, value)) await this.#add(operation);
       }
     }
+    if (part !== null && !isErased) await this.#add(del(format.erasingKey(part)));
   }
 
   async #removalOf(part: Part): Promise<Operation[]> {
@@ -188,6 +191,7 @@ class LevelSide implements Target {
     const own = [format.rowKey(part), format.tombstoneKey(part)].map(format.onlyKey);
     const removal = await deletionsIn(this.#db, [...format.erasedRanges(part), ...own]);
     // Who was copied may be erased at the source meanwhile: the first start rewrites the files that held these rows.
+    // The mark goes again where there is no tombstone in their place.
     return removal.length === 0 ? [] : [put(format.erasingKey(part), Buffer.of()), ...removal];
   }
 

@@ -102,8 +102,9 @@ async function mustBeTheSame(source: Source, target: Target, onProgress: MovePro
 
 async function handOver(source: Source, target: Target): Promise<number> {
   const revoked = await takeRevoked(source, target);
-  await target.complete();
+  // The source first: cut off in between, both are closed to servers, and the same move goes on.
   await source.leave(target.name);
+  await target.complete();
   return revoked;
 }
 

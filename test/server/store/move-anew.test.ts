@@ -10,6 +10,7 @@ import { LevelStore } from '../../../server/store/level/level-store.js';
 import { levelTarget } from '../../../server/store/move/level-side.js';
 import { move } from '../../../server/store/move/move.js';
 import { postgresSource } from '../../../server/store/move/postgres-side.js';
+import { editDatabase } from '../../support/level-fixture.js';
 import { Author, notesOf, user } from '../../support/notes.js';
 import { PostgresFixture, postgresUrl } from '../../support/postgres.js';
 import { findInFiles } from '../../support/raw-files.js';
@@ -69,6 +70,38 @@ describe.skipIf(postgresUrl() === '')('a store that is moved', () => {
     expect(Buffer.from((await there.load(ANNA)).tombstone ?? []).toString()).toBe('tombstone');
     await there.close();
     expect(await findInFiles(data, ['quince-1'])).toEqual([]);
+  });
+
+  test('[P7] whose data only changed meanwhile is not marked as erased, so that the first start is quick', async () => {
+    await writeBoth();
+    const data = join(folder, 'data');
+    await cutOffBehindTheFirstPass(postgres.schema.url, data);
+    const store = await postgres.open();
+    const { revision } = await store.load(BERT);
+    await store.commit(BERT, { update: new Author().set('late', 1), revision: revision + 1 });
+    await store.close();
+    await moved(postgres.schema.url, data);
+    const marks: string[] = [];
+    await editDatabase(data, async (db) => {
+      for await (const key of db.keys(format.ERASING)) marks.push(Buffer.from(key).toString());
+    });
+    expect(marks).toEqual([]);
+  });
+
+  test('[P1] a move that is cut off at its very end leaves both closed to servers, and goes on', async () => {
+    await writeBoth();
+    const data = join(folder, 'data');
+    const source = await postgresSource(postgres.schema.url);
+    const target = await levelTarget(data, NOBODY);
+    target.complete = () => Promise.reject(new Error('cut off'));
+    await expect(move(source, target, () => {})).rejects.toThrow('cut off');
+    await Promise.all([target.close(), source.close()]);
+    await expect(postgres.open()).rejects.toThrow(/was moved to/);
+    await expect(LevelStore.open({ folder: data })).rejects.toThrow();
+    await moved(postgres.schema.url, data);
+    const there = await LevelStore.open({ folder: data });
+    expect(notesOf(await there.load(ANNA))).toEqual({ note: 'quince-1' });
+    await there.close();
   });
 
   test('[P1] a node that hung while all was moved away saves nothing there afterwards, and starts no more', async () => {
