@@ -78,7 +78,8 @@ export class Live {
     socket.onmessage = ({ data }) => this.#take(JSON.parse(data));
     socket.onclose = ({ code }) => {
       this.#drop();
-      this.#change({ way: 'away', devices: null });
+      // Where none gets through, the page goes on asking while it tries again.
+      this.#change({ devices: null, ...(this.#told.way === 'live' && { way: 'away' }) });
       // Another tab may have signed in meanwhile, which ends the session of before, and not this page's stay.
       if (code === SESSION_OVER) this.#look();
     };

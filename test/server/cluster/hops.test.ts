@@ -107,12 +107,14 @@ describe('a device that comes to another node than its owner', () => {
       const metrics = await ask(`${owner.url}/metrics`);
       return Number(/telemed_unsent_bytes (\d+)/.exec(String(metrics.body))?.[1]);
     };
+    // The kernel keeps some 30 MB on the way, 2 MB at a time.
+    const most = 40;
     let written = 0;
-    for (; written < 20 && (await waiting()) < 1_000_000; written++) {
+    for (; written < most && (await waiting()) < 1_000_000; written++) {
       writer.record('notes', 'n').set('text', String(written).padEnd(2_000_000, 'z'));
       await writer.saved();
     }
-    expect(written).toBeLessThan(20);
+    expect(written).toBeLessThan(most);
     ws?.resume();
     await slow.until(() => slow.record('notes', 'n').get('text') === writer.record('notes', 'n').get('text'));
     expect(slow.connections).toBe(1);
