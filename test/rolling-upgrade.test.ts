@@ -55,7 +55,7 @@ async function absences(writers: readonly Writer[], signal: AbortSignal): Promis
 }
 
 withPostgres(
-  '[O4 O5 N4] an upgrade of three nodes under load, one after the other: no edit is lost, devices are back soon',
+  '[O4 O5 N4] three nodes start anew under load, one after the other, as in an upgrade: no edit is lost, devices are back soon',
   async () => {
     const fixture = await PostgresFixture.create();
     onTestFinished(() => fixture.remove());

@@ -27,6 +27,7 @@ export async function runNodes({ seed, rounds, short }: NodesOptions): Promise<b
   const may = canPart();
   if (!may)
     say('nodes: SKIPPED: nodes parted from each other, since network namespaces are not permitted here');
+  if (!may && process.env.CI === 'true') return false; // what is left out fails there
   const own = [process.execPath, '--import', 'tsx', fileURLToPath(import.meta.url)];
   const args = ['--seed', `${seed}`, '--runs', `${rounds}`, ...(short ? ['--short'] : [])];
   const [program = '', ...words] = [...(may ? APART : []), ...own, ...args];
