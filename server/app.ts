@@ -21,13 +21,14 @@ import { OPERATOR_LIVE, type OperatorSources } from './gateways/http/admin/optio
 import { createHttp } from './gateways/http/routes.js';
 import { withRouted } from './gateways/http/upgrades.js';
 import { UpgradeGateway } from './gateways/websocket/gateway.js';
+import { describeState } from './gauges.js';
 import { LastHour } from './last-hour.js';
 import type { Log } from './log.js';
 import { Metrics } from './metrics.js';
 import { type Hindrance, hindrancesOf, warningsOf } from './readiness.js';
 import { registryOf } from './registry-options.js';
 import { readKeys } from './store/encryption/key-file.js';
-import type { Store, StoreState } from './store/store.js';
+import type { Store } from './store/store.js';
 import { followCommits, logStore } from './store-watch.js';
 
 /** A running server. */
@@ -157,7 +158,7 @@ class SyncServer implements App {
     };
     this.#http = createHttp({ ...shared, ...this.#readiness }, this.#sources(store));
     this.#gateway = new UpgradeGateway(shared);
-    this.#describeState();
+    describeState(this.#metrics, this.#foundation, this.#registry, () => this.#gateway.connections);
     this.#stats = setInterval(() => this.#logStats(), STATS_INTERVAL).unref();
     this.#noting = setInterval(() => void saveNotes(this.#foundation), NOTE_INTERVAL).unref();
     this.#rounds = this.#makeRounds(store);
@@ -318,53 +319,6 @@ class SyncServer implements App {
     } finally {
       lease.release();
     }
-  }
-
-  #describeState(): void {
-    const metrics = this.#metrics;
-    const { store } = this.#foundation;
-    const states: readonly StoreState[] = ['ready', 'slow', 'reopening', 'closed'];
-    metrics.gauge({ name: 'connections', help: 'Open WebSockets.', label: 'protocol' }, () => ({
-      ...this.#gateway.connections.byProtocol,
-    }));
-    metrics.gauge({ name: 'documents', help: 'Documents in memory.' }, () => this.#registry.documents.length);
-    metrics.gauge(
-      { name: 'documents_asleep', help: 'Documents that connections follow and that are not in memory.' },
-      () => this.#registry.asleep,
-    );
-    metrics.gauge(
-      { name: 'users_owned', help: 'In a cluster, users that this node serves.' },
-      () => this.#foundation.cluster?.owned ?? 0,
-    );
-    metrics.gauge(
-      {
-        name: 'beat_age_seconds',
-        help: 'With STORE, time since the database last heard of this node; from 10 s on others take its users.',
-      },
-      () => (store.beat?.age ?? 0) / 1_000,
-    );
-    metrics.gauge(
-      {
-        name: 'clock_ahead_seconds',
-        help: "With STORE, by how much the clock is ahead of the database's, less than 0 if behind.",
-      },
-      () => (store.beat?.clockAhead ?? 0) / 1_000,
-    );
-    metrics.gauge(
-      { name: 'unsent_bytes', help: 'What waits for clients that read slowly.' },
-      () => this.#gateway.connections.unsent,
-    );
-    metrics.gauge(
-      {
-        name: 'last_backup_timestamp_seconds',
-        help: 'When the last good backup was made, in seconds since 1970; 0 for never.',
-      },
-      () => (this.#foundation.backups.lastAt ?? 0) / 1_000,
-    );
-    metrics.gauge(
-      { name: 'store_state', help: '1 for the state that the store is in.', label: 'state' },
-      () => Object.fromEntries(states.map((state) => [state, state === store.state ? 1 : 0])),
-    );
   }
 
   #logStats(): void {

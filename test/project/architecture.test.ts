@@ -86,6 +86,12 @@ const HOUSE: readonly House[] = [
     may: /^server\/(documents\/registry|log|log-edits|option-kinds)\.ts$/,
     types: /^server\/(clock|config)\.ts$/,
   },
+  {
+    from: /^server\/gauges\.ts$/,
+    may: /^$/,
+    types:
+      /^server\/(documents\/registry|foundation|gateways\/websocket\/connections|metrics|store\/store)\.ts$/,
+  },
   { from: /^server\/last-hour\.ts$/, may: /^$/, types: /^server\/metrics\.ts$/ },
   {
     from: /^server\/store-watch\.ts$/,
