@@ -1,4 +1,5 @@
 /** How long it takes from the edit of one field to the new value of the hook that shows all records. */
+import type { HookTimes } from './support/hook-screen.js';
 import { print, quantile, table } from './support/print.js';
 import type { Benchmark } from './support/types.js';
 
@@ -34,17 +35,9 @@ export const hooks: Benchmark = {
   },
 };
 
-export interface Measured {
-  /** From the call that edits to the render that has the new value, in ms. */
-  readonly toHook: readonly number[];
-  /** To the end of the commit: the rows are on the screen. */
-  readonly toScreen: readonly number[];
-  readonly rowsPerEdit: number;
-}
-
 const ms = (values: readonly number[], share: number): string => `${quantile(values, share).toFixed(2)} ms`;
 
-function row(name: string, { toHook, toScreen, rowsPerEdit }: Measured, naive: Measured): string[] {
+function row(name: string, { toHook, toScreen, rowsPerEdit }: HookTimes, naive: HookTimes): string[] {
   const ratio = quantile(toHook, 0.5) / quantile(naive.toHook, 0.5);
   const share = `${ratio.toFixed(2)} ×`;
   return [name, ms(toHook, 0.5), ms(toHook, 0.95), ms(toScreen, 0.5), `${rowsPerEdit}`, share];

@@ -8,7 +8,14 @@ import { noConnectivity } from '../../client/platform/connectivity.js';
 import { standardParts } from '../../client/platform/standard.js';
 import { SyncProvider, useSyncedData } from '../../client/react/hooks.js';
 import { SyncManager } from '../../client/sync-manager.js';
-import type { Measured } from '../hooks.js';
+
+export interface HookTimes {
+  /** From the call that edits to the render that has the new value, in ms. */
+  readonly toHook: readonly number[];
+  /** To the end of the commit: the rows are on the screen. */
+  readonly toScreen: readonly number[];
+  readonly rowsPerEdit: number;
+}
 
 const COLLECTION = 'appointments';
 
@@ -43,7 +50,7 @@ class Stopwatch {
     await shown;
   }
 
-  result(edits: number): Measured {
+  result(edits: number): HookTimes {
     const { toHook, toScreen } = this;
     return { toHook: toHook.slice(-edits), toScreen: toScreen.slice(-edits), rowsPerEdit: this.rows / edits };
   }
@@ -55,7 +62,7 @@ async function measure(
   around: (screen: ReactNode) => ReactNode,
   edit: (index: number, count: number) => void,
   edits: number,
-): Promise<Measured> {
+): Promise<HookTimes> {
   const watch = new Stopwatch();
   const Row = memo(({ record }: { readonly record: SyncRecord }) => {
     watch.rows += 1;
@@ -87,7 +94,7 @@ async function measure(
   return watch.result(edits);
 }
 
-export async function measureHook(records: number, edits: number): Promise<Measured> {
+export async function measureHook(records: number, edits: number): Promise<HookTimes> {
   const client = new SyncManager({
     ...standardParts,
     storage: memoryStorage(),
@@ -107,7 +114,7 @@ export async function measureHook(records: number, edits: number): Promise<Measu
 }
 
 /** The obvious hook: reads the whole collection anew whenever anything in it changes. */
-export async function measureNaive(records: number, edits: number): Promise<Measured> {
+export async function measureNaive(records: number, edits: number): Promise<HookTimes> {
   const collection = new Y.Doc().getMap<Y.Map<unknown>>(COLLECTION);
   for (let index = 0; index < records; index++) {
     collection.set(idOf(index), new Y.Map(Object.entries(recordOf(index))));
