@@ -124,7 +124,7 @@ test('[N2 N4 S1] who connects while a document is rebuilt is told nothing of wha
   expect(late.sent).toEqual([]);
   store.release();
   await durable;
-  await vi.waitFor(() => expect(late.sent).toHaveLength(1));
+  await expect.poll(() => late.sent).toHaveLength(1);
   expect(late.sent[0]).toEqual({ type: 'syncStep1', stateVector: document.stateVector() });
   expect(recordOf(document, 'held')).toEqual({ id: 'held' });
 });

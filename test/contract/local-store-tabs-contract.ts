@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { LocalStore } from '../../client/local-store/store.js';
 import {
   bytes,
@@ -76,12 +76,12 @@ export function tabsContract(name: string, create: () => Promise<LocalStoreFixtu
 
     it('[C9] the others hear that there is news, the writer does not', async () => {
       await put(store, 'a');
-      await vi.waitFor(() => expect(listeners[1].news).toBe(1));
+      await expect.poll(() => listeners[1].news).toBe(1);
       await newsOf(other);
       const [key = 0] = await putPending(other, 'b');
-      await vi.waitFor(() => expect(listeners[0].news).toBe(1));
+      await expect.poll(() => listeners[0].news).toBe(1);
       await store.confirm([key]);
-      await vi.waitFor(() => expect(listeners[1].news).toBe(2));
+      await expect.poll(() => listeners[1].news).toBe(2);
       await other.close();
       await put(store, 'c');
       await new Promise((resolve) => setTimeout(resolve, 20));
@@ -93,7 +93,7 @@ export function tabsContract(name: string, create: () => Promise<LocalStoreFixtu
       async (reason) => {
         await put(store, 'a');
         await store.clear(reason);
-        await vi.waitFor(() => expect(listeners[1].gone).toEqual([reason]));
+        await expect.poll(() => listeners[1].gone).toEqual([reason]);
         await expect(put(other, 'b')).rejects.toMatchObject({ code: 'UNAVAILABLE' });
         await new Promise((resolve) => setTimeout(resolve, 600));
         expect(listeners.map(({ gone }) => gone)).toEqual([[], [reason]]);

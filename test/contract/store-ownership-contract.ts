@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { DiskPatience } from '../../server/store/disk-watch.js';
 import type { Owner, Store } from '../../server/store/store.js';
 import type { UserId } from '../../shared/names.js';
 import { Author, notesOf, stateReached, user, writeNotes } from '../support/notes.js';
@@ -6,7 +7,7 @@ import { Author, notesOf, stateReached, user, writeNotes } from '../support/note
 /** A store that several servers share, under test. */
 export interface SharedStoreFixture {
   /** One more server. */
-  open(address: string): Promise<SharedStore>;
+  open(address: string, how?: { readonly patience?: DiskPatience }): Promise<SharedStore>;
   /** This server is not heard of any more, and does not know it. */
   silence(address: string): Promise<void>;
   /** What a standby lacks that became the primary: the last commit of this user is gone. */
@@ -50,7 +51,7 @@ export function ownershipContract(name: string, create: () => Promise<SharedStor
     });
 
     it('[N2] where two ask at once, each user has one owner', async () => {
-      const users = Array.from({ length: 30 }, (_, index) => user(`u${index}`)); // within the patience of its stores
+      const users = Array.from({ length: 30 }, (_, index) => user(`u${index}`));
       const owners = await Promise.all(
         users.map(async (each) => {
           const loads = await Promise.allSettled([one.load(each), two.load(each)]);
@@ -121,18 +122,20 @@ export function ownershipContract(name: string, create: () => Promise<SharedStor
     });
 
     it('[P3] a load waits for a statement of before that was given up, and tells what became of it', async () => {
-      await one.load(ANNA);
-      const author = await writeNotes(one, ANNA, 1);
+      const hasty = await fixture.open('hasty', { patience: { slow: 200, timeout: 600 } });
+      await hasty.load(ANNA);
+      const author = await writeNotes(hasty, ANNA, 1);
       const { release } = await fixture.lock(ANNA);
-      const lost = one.commit(ANNA, { update: author.set('late', 1), revision: 2 });
+      const lost = hasty.commit(ANNA, { update: author.set('late', 1), revision: 2 });
       await expect(lost).rejects.toMatchObject({ code: 'NOT_SAVED' });
-      await stateReached(one, 'ready');
-      const load = one.load(ANNA);
+      await stateReached(hasty, 'ready');
+      const load = hasty.load(ANNA);
       await release();
       const { updates, revision } = await load;
       expect(updates).toHaveLength(revision);
-      await one.commit(ANNA, { update: author.set('more', 1), revision: revision + 1 });
-      expect((await one.load(ANNA)).updates).toHaveLength(revision + 1);
+      await hasty.commit(ANNA, { update: author.set('more', 1), revision: revision + 1 });
+      expect((await hasty.load(ANNA)).updates).toHaveLength(revision + 1);
+      await hasty.close();
     });
 
     it('[P1] a server that knows more than is stored writes nothing behind the gap', async () => {

@@ -4,8 +4,7 @@ import { databaseOf } from './level-fixture.js';
 
 /** A disk that hangs when a test says so: what is asked of it meanwhile is answered later, and never refused. */
 export class HangingDisk {
-  /** Batches that were asked for. */
-  batches = 0;
+  #asked = (): void => {};
   #gate: Promise<void> = Promise.resolve();
   #open = (): void => {};
 
@@ -21,9 +20,16 @@ export class HangingDisk {
     this.#open();
   }
 
+  /** Resolves when the next one is asked of it. */
+  nextBatch(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#asked = resolve;
+    });
+  }
+
   /** For `LevelStoreOptions`. */
   readonly write = async (db: Database, operations: Operation[]): Promise<void> => {
-    this.batches++;
+    this.#asked();
     await this.#gate;
     await db.batch(operations, { sync: true });
   };

@@ -35,7 +35,7 @@ test('[L4] a message and the ping behind it leave in one write, also where somet
   expect(() => socket.together(fails)).toThrow('Not sent.');
   socket.sendText('three');
   expect(countWrites()).toBe(3);
-  await vi.waitFor(() => expect(heard).toEqual(['one', 'ping 1', 'two', 'three']));
+  await expect.poll(() => heard).toEqual(['one', 'ping 1', 'two', 'three']);
   socket.terminate();
   server.close();
   await once(server, 'close');

@@ -44,7 +44,7 @@ describe('IndexedDB, over fake-indexeddb (not a browser)', () => {
     return store;
   };
   const letTimePass = async (): Promise<void> => {
-    await vi.waitFor(() => expect(clock.waiting).toBe(1));
+    await expect.poll(() => clock.waiting).toBe(1);
     clock.pass(60_000);
   };
 
@@ -94,7 +94,7 @@ describe('IndexedDB, over fake-indexeddb (not a browser)', () => {
     onTestFinished(() => other.close());
     const release = holdTransaction(other);
     const saved = put(store, 'a');
-    await vi.waitFor(() => expect(clock.waiting).toBe(1));
+    await expect.poll(() => clock.waiting).toBe(1);
     clock.pass(20_000);
     release();
     await saved;
@@ -133,7 +133,7 @@ describe('IndexedDB, over fake-indexeddb (not a browser)', () => {
     const listener = new Listener();
     const store = await open(listener);
     forceCloseDatabase(request.mock.results[0]?.value.result);
-    await vi.waitFor(() => expect(listener.gone).toEqual(['lost']));
+    await expect.poll(() => listener.gone).toEqual(['lost']);
     await expect(put(store, 'b')).rejects.toMatchObject({ code: 'UNAVAILABLE' });
   });
 
@@ -171,7 +171,7 @@ describe('IndexedDB, over fake-indexeddb (not a browser)', () => {
     await settled(indexedDB.deleteDatabase(ANNA));
     const channel = new BroadcastChannel(ANNA);
     channel.postMessage('cleared');
-    await vi.waitFor(() => expect(listeners[0].gone).toEqual(['cleared']));
+    await expect.poll(() => listeners[0].gone).toEqual(['cleared']);
     channel.close();
     clock.pass(500);
     expect(listeners[0].gone).toEqual(['cleared']);

@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
 import type { Device as Shown } from '../../../../admin/api.js';
 import type { SyncManager } from '../../../../client/sync-manager.js';
 import { collectingLog } from '../../../../server/log.js';
@@ -146,7 +146,7 @@ describe('the devices of a user', () => {
     expect(await devicesOf(server)).toEqual({});
     phone.ws.terminate();
     const ends = () => events.filter(({ name }) => name === 'disconnected').map(({ fields }) => fields);
-    await vi.waitFor(() => expect(ends()).toHaveLength(2));
+    await expect.poll(() => ends()).toHaveLength(2);
     expect(ends()[1]).toMatchObject({ device: 'phone', code: 1006 });
     expect(await devicesOf(server)).toEqual({});
   });

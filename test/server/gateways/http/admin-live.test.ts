@@ -163,7 +163,7 @@ describe('[A0] who gets in, is asked as for any other request of the operator', 
     const [first] = await Promise.all(Array.from({ length: 20 }, () => usePage(server)));
     expect(await refusal(server, OPERATOR)).toMatchObject({ status: 429 });
     await first?.close();
-    await vi.waitFor(() => usePage(server));
+    await vi.waitFor(() => usePage(server), PATIENCE);
   });
 });
 
@@ -192,7 +192,9 @@ describe('what is told', () => {
     const page = await usePage(await useServer({ ADMIN_TOKEN }, { store }));
     page.wants('anna');
     await page.heard();
-    await turns(6);
+    await turns();
+    await expect.poll(() => store.seen).toHaveBeenCalledOnce();
+    await turns(5);
     for (let more = 0; more < 3; more++) await page.next('now');
     expect(store.seen).toHaveBeenCalledOnce();
     expect(page.of('devices')).toEqual([]);

@@ -9,8 +9,8 @@ import { Author, notesOf, stateReached, user, writeNotes } from '../../../suppor
 import { PostgresFixture, postgresUrl } from '../../../support/postgres.js';
 import { PATIENCE } from '../../../support/wait.js';
 
-/** Nobody beats by itself, and nobody waits long. */
-const HOW = { beat: 3_600_000, patience: { slow: 200, timeout: 600 } };
+/** Nobody beats by itself. */
+const BEAT = 3_600_000;
 const ANNA = user('anna');
 const BERT = user('bert');
 const TOMBSTONE = Buffer.from('erased');
@@ -20,7 +20,7 @@ describe.skipIf(postgresUrl() === '')('PostgresStore on several servers', () => 
     const fixture = await PostgresFixture.create();
     const { schema } = fixture;
     return {
-      open: (address) => fixture.open({ address, ...HOW }),
+      open: (address, how) => fixture.open({ address, beat: BEAT, ...how }),
       silence: async (address) => {
         await schema.query(`UPDATE node SET beat = beat - interval '1 minute' WHERE address = $1`, [address]);
       },
