@@ -11,6 +11,9 @@ import type { Chance } from './chance.js';
 import { type Fact, FREE_FOR_ALL, recordKey } from './ledger.js';
 import type { Shared } from './writer.js';
 
+/** What is told of a client: that many of the last events of its sockets. */
+const TOLD = 12;
+
 const COLLECTIONS = ['appointments', 'consultations', 'prescriptions', FREE_FOR_ALL] as const;
 
 /** A device with our client: it stores what it does, and comes back by itself. */
@@ -19,6 +22,8 @@ export class ClientWriter {
   readonly #shared: Shared;
   readonly #chance: Chance;
   readonly #client: SyncManager;
+  /** What became of its sockets. */
+  readonly #course: { readonly at: number; readonly what: string }[] = [];
   /** What it has written, and has not been told to be durable. */
   #waiting: Fact[] = [];
   #number = 0;
@@ -32,9 +37,28 @@ export class ClientWriter {
     this.#client = new SyncManager({
       ...standardParts,
       storage: memoryStorage(),
-      WebSocket: WebSocket as unknown as WebSocketConstructor,
+      WebSocket: this.#noting(),
       connectivity: noConnectivity,
     });
+  }
+
+  #noting(): WebSocketConstructor {
+    const note = (what: string) => void this.#course.push({ at: performance.now(), what });
+    class Noted extends WebSocket {
+      constructor(url: string, protocols?: string[]) {
+        super(url, protocols);
+        note('tried');
+        this.on('open', () => note('open'));
+        this.on('close', (code, reason) => note(`closed ${code} ${reason}`));
+      }
+    }
+    return Noted as unknown as WebSocketConstructor;
+  }
+
+  /** The last events of its sockets, by their distance from a moment. */
+  courseSince(moment: number): string {
+    const last = this.#course.slice(-TOLD);
+    return last.map(({ at, what }) => `${Math.round(at - moment)} ms ${what}`).join(', ');
   }
 
   async connect(): Promise<void> {

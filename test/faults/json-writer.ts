@@ -2,7 +2,7 @@ import WebSocket from 'ws';
 import { isObject, type JsonRecord } from '../../shared/json.js';
 import type { ById } from '../support/clinic.js';
 import { JsonDevice, NO_RECORD } from '../support/devices/json-device.js';
-import type { ServerMessage } from '../support/devices/json-words.js';
+import { apply, type ServerMessage } from '../support/devices/json-words.js';
 import { Watched } from '../support/wait.js';
 import type { Chance } from './chance.js';
 import { type Fact, FREE_FOR_ALL, recordKey } from './ledger.js';
@@ -14,6 +14,8 @@ const LAST_MESSAGES = 10_000;
 interface Change {
   readonly ack: string;
   readonly facts: readonly Fact[];
+  /** Makes it in the device's own records. */
+  readonly make: (store: ById) => void;
   readonly send: (device: JsonDevice, ack: string) => void;
 }
 
@@ -43,6 +45,7 @@ export class JsonWriter implements Writer {
     const device = new JsonDevice(this.#shared.url, this.#shared.user, this.name);
     device.ws.on('message', () => {
       const message = device.messages.at(-1);
+      if (message?.type === 'FULL_SYNC' && !this.#isConnecting) this.#takeAll(device);
       if (message !== undefined) this.#note(message);
       this.#events.changed();
     });
@@ -56,6 +59,12 @@ export class JsonWriter implements Writer {
     }
     for (const { ack, send } of this.#unacknowledged.values()) send(device, ack);
     this.#copy = device.store; // with what is still in the queue written over it
+  }
+
+  /** One more FULL_SYNC than the first, which `connect` sees to: what it can't have yet is written over it. */
+  #takeAll({ store }: JsonDevice): void {
+    for (const { make } of this.#unacknowledged.values()) make(store);
+    this.#copy = store;
   }
 
   async disconnect(): Promise<void> {
@@ -150,8 +159,9 @@ export class JsonWriter implements Writer {
     const document = { ...old, ...change, ...by } as JsonRecord;
     records[change.id] = document;
     const data = { collection, document, timestamp: this.#now() };
+    const make = (store: ById) => apply(store, { collection, document });
     const send = (device: JsonDevice, ack: string) => device.update(collection, document, { data, ack });
-    return { ack: `change ${++this.#number}`, facts, send };
+    return { ack: `change ${++this.#number}`, facts, make, send };
   }
 
   /** No two changes of a device at one moment, which nobody makes by hand. */
@@ -196,6 +206,7 @@ export class JsonWriter implements Writer {
     return {
       ack: `change ${++this.#number}`,
       facts: [{ kind: 'removal', record: recordKey('prescriptions', id) }],
+      make: (store) => apply(store, { collection: 'prescriptions', documentId: id }),
       send: (device, ack) => device.delete('prescriptions', id, { data, ack }),
     };
   }

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { FaultCluster } from './nodes/cluster.js';
 import { TIMES } from './nodes/faults.js';
-import { APART, canPart, partableNetwork, plainNetwork } from './nodes/network.js';
+import { APART, canPart, missingTools, partableNetwork, plainNetwork } from './nodes/network.js';
 import { type NodesResult, NodesRun } from './nodes/nodes-run.js';
 
 export interface NodesOptions {
@@ -24,10 +24,11 @@ const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
 /** Resolves with whether nothing was lost, and nothing wrong. */
 export async function runNodes({ seed, rounds, short }: NodesOptions): Promise<boolean> {
-  const may = canPart();
-  if (!may)
-    say('nodes: SKIPPED: nodes parted from each other, since network namespaces are not permitted here');
-  if (!may && process.env.CI === 'true') return false; // what is left out fails there
+  const missing = missingTools();
+  const may = missing.length === 0 && canPart();
+  const why = missing.length > 0 ? `${missing} is missing` : 'network namespaces are not permitted here';
+  if (!may) say(`nodes: SKIPPED: nodes parted from each other, since ${why}`);
+  if (missing.length > 0 && process.env.CI === 'true') return false; // what could be installed has to be
   const own = [process.execPath, '--import', 'tsx', fileURLToPath(import.meta.url)];
   const args = ['--seed', `${seed}`, '--runs', `${rounds}`, ...(short ? ['--short'] : [])];
   const [program = '', ...words] = [...(may ? APART : []), ...own, ...args];
@@ -56,11 +57,17 @@ async function runInside({ seed, rounds, short }: NodesOptions): Promise<NodesRe
 
 function tell({ rounds, confirmations, reads, healed, problems }: NodesResult): void {
   for (const problem of problems) say(`WRONG: ${problem}`);
-  const sorted = healed.toSorted((one, other) => one - other);
-  const soon = healed.filter((ms) => ms <= 5_000).length;
+  const soon = healed.filter(({ equal }) => equal <= 5_000).length;
+  const ready = spread(healed.map((each) => each.ready));
+  const equal = spread(healed.map((each) => each.equal));
   say(
-    `nodes: ${rounds} rounds, ${confirmations} confirmed changes, ${reads} reads, all devices equal after ${sorted[healed.length >> 1]} ms at the median and ${sorted.at(-1)} at most, ${soon} of ${healed.length} times within 5 s, ${problems.length} problems`,
+    `nodes: ${rounds} rounds, ${confirmations} confirmed changes, ${reads} reads, all nodes ready after ${ready}, all devices equal ${equal} later, ${soon} of ${healed.length} times within 5 s, ${problems.length} problems`,
   );
+}
+
+function spread(times: readonly number[]): string {
+  const sorted = times.toSorted((one, other) => one - other);
+  return `${sorted[times.length >> 1]} ms at the median and ${sorted.at(-1)} at most`;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

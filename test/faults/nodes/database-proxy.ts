@@ -12,7 +12,8 @@ const COMMITS = [Buffer.from('\0commit\0'), Buffer.from('\0change\0')];
 export class DatabaseProxy {
   readonly #server: Server;
   readonly #ways = new Map<Socket, Socket>();
-  #armed: { readonly cut: Cut; readonly done: () => void } | null = null;
+  /** Each waits for a commit of its own. */
+  readonly #armed: { readonly cut: Cut; readonly done: () => void }[] = [];
   #isStalled = false;
 
   private constructor(target: string) {
@@ -31,16 +32,18 @@ export class DatabaseProxy {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  /** Resolves when a commit has come, and its connection is gone. */
-  cutNextCommit(cut: Cut): Promise<void> {
-    return new Promise((done) => {
-      this.#armed = { cut, done };
+  /** Resolves with whether a commit has come within so many ms, and its connection is gone. */
+  cutNextCommit(cut: Cut, ms: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const armed = { cut, done: () => settle(true) };
+      const settle = (isCut: boolean): void => {
+        clearTimeout(timer);
+        if (!isCut) this.#armed.splice(this.#armed.indexOf(armed), 1);
+        resolve(isCut);
+      };
+      const timer = setTimeout(() => settle(false), ms);
+      this.#armed.push(armed);
     });
-  }
-
-  disarm(): void {
-    this.#armed?.done();
-    this.#armed = null;
   }
 
   /** Nothing comes through any more, and nobody is told. */
@@ -71,9 +74,9 @@ export class DatabaseProxy {
   }
 
   #watch(chunk: Buffer, node: Socket, database: Socket): void {
-    const armed = this.#armed;
-    if (armed === null || !COMMITS.some((name) => chunk.includes(name))) return;
-    this.#armed = null;
+    const isCommit = this.#armed.length > 0 && COMMITS.some((name) => chunk.includes(name));
+    const armed = isCommit ? this.#armed.shift() : undefined;
+    if (armed === undefined) return;
     node.unpipe(database);
     if (armed.cut === 'half of it') database.write(chunk.subarray(0, chunk.length >> 1));
     if (armed.cut === 'all of it') database.write(chunk);

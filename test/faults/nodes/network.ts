@@ -33,6 +33,13 @@ export const APART = [
 const TRIAL =
   'ip netns add trial && ip link add trial type veth peer name inner netns trial && ip rule add from 10.77.1.2 to 10.77.2.2 blackhole';
 
+/** What parts networks. */
+const TOOLS = ['unshare', 'ip'];
+
+/** Of the tools, those that this machine does not have. */
+export const missingTools = (): string[] =>
+  TOOLS.filter((tool) => spawnSync(tool, ['-V'], { stdio: 'ignore' }).error !== undefined);
+
 /** Whether this user may do all that it takes. */
 export function canPart(): boolean {
   const [program = '', ...args] = APART;
