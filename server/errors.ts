@@ -88,7 +88,7 @@ export const ERRORS = {
   NOT_OWNER: { status: 421, message: 'Another node serves this user.' },
   OWNER_UNREACHABLE: {
     status: 503,
-    close: 1013,
+    close: 1012, // its client has waited already
     message: 'The node that serves this user can not be reached at the moment; come again in some seconds.',
   },
   NOT_FOUND: {

@@ -1,7 +1,7 @@
 /** One HTTP request, led on to another node before anything of its body is read. */
-import { type ClientRequest, type IncomingMessage, request as open, type ServerResponse } from 'node:http';
+import { type IncomingMessage, request as open, type ServerResponse } from 'node:http';
 import { HOP_HEADER } from './hop-header.js';
-import { CONNECT_TIMEOUT, KEEP_ALIVE, Late, type Led, type Target, verdictOf, whyNot } from './hop-target.js';
+import { KEEP_ALIVE, type Led, type Target, untilTaken, verdictOf, whyNot } from './hop-target.js';
 
 export interface Exchange {
   readonly request: IncomingMessage;
@@ -67,21 +67,6 @@ export function forward(target: Target, exchange: Exchange): Promise<Led> {
       resolve(response.closed ? 'gone' : isTaken ? 'lost' : whyNot(error, isHeard));
     });
   });
-}
-
-/** Ends a request that nobody takes in time; what is returned ends the wait. */
-function untilTaken(asked: ClientRequest, timeout: number): () => void {
-  const late = () => void asked.destroy(new Late('the node did not answer in time'));
-  let timer = setTimeout(late, CONNECT_TIMEOUT);
-  const connected = () => {
-    clearTimeout(timer);
-    timer = setTimeout(late, timeout);
-  };
-  asked.once('socket', (socket) => socket.once('connect', connected));
-  return () => {
-    asked.removeAllListeners('socket');
-    clearTimeout(timer);
-  };
 }
 
 function headersOf(raw: readonly string[], without: ReadonlySet<string>): string[] {

@@ -1,4 +1,5 @@
 /** Where a hop leads, and what may come of it. */
+import type { ClientRequest } from 'node:http';
 import type { Doubt } from './placement.js';
 
 export interface Target {
@@ -39,6 +40,21 @@ export class Late extends Error {}
 export function whyNot(error: unknown, isHeard = false): Doubt {
   if (isHeard && error instanceof Late) return 'slow';
   return error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED' ? 'refused' : 'silent';
+}
+
+/** Ends a request that nobody takes in time; what is returned ends the wait. */
+export function untilTaken(asked: ClientRequest, timeout: number): () => void {
+  const late = () => void asked.destroy(new Late('the node did not answer in time'));
+  let timer = setTimeout(late, CONNECT_TIMEOUT);
+  const connected = () => {
+    clearTimeout(timer);
+    timer = setTimeout(late, timeout);
+  };
+  asked.once('socket', (socket) => socket.once('connect', connected));
+  return () => {
+    asked.removeAllListeners('socket');
+    clearTimeout(timer);
+  };
 }
 
 /** 'node:3101', '[fd00::5]:3101'. */

@@ -9,6 +9,7 @@ import { type Exchange, forward } from './forward.js';
 import { clientOfHop, HOP_HEADER, hopHeader } from './hop-header.js';
 import { hostAndPortOf, type Led, type Target } from './hop-target.js';
 import type { Doubt, NodeId, Owner, Placement } from './placement.js';
+import { askReady, isReachable, READY } from './ready.js';
 import { splice, type Upgrade } from './splice.js';
 
 /** A user, and the address of the client that comes for it. */
@@ -30,6 +31,8 @@ export interface HopsOptions {
   readonly now: () => number;
   /** Milliseconds from any moment on, that never jump; left out, those of the process. */
   readonly uptime?: () => number;
+  /** For tests: whether anything gets to a node and back. */
+  readonly reaches?: typeof isReachable;
   readonly log: Log;
 }
 
@@ -45,6 +48,8 @@ const SHORTEST_SILENCE = 60_000;
 const LONGEST_TIMER = 2 ** 31 - 1;
 /** Between two parts of an answer, or before the first, in ms. */
 const ANSWER_SILENCE = 120_000;
+/** Many wait for one node: what it has said of itself holds for all of them, for so long, in ms. */
+const ONE_ANSWER = 500;
 /** By these the owner says that it lives. */
 const ANSWERED: ReadonlySet<Led> = new Set(['led', 'not mine', 'not let in', 'slow']);
 
@@ -55,7 +60,11 @@ export class Hops {
   /** The clients of requests that other nodes led here. */
   readonly #clients = new WeakMap<IncomingMessage, string>();
   /** The connections of clients that were led on, and where. */
-  readonly #spliced = new Map<Duplex, NodeId>();
+  readonly #spliced = new Map<Duplex, Owner>();
+  /** The owners that the last look did not reach. */
+  #unreached: ReadonlySet<NodeId> = new Set();
+  /** The nodes that are asked whether they are ready, or were just now. */
+  readonly #asked = new Map<NodeId, Promise<boolean>>();
   #isClosed = false;
   #lookedAt: number;
 
@@ -93,7 +102,7 @@ export class Hops {
       const led = await splice(this.#target(owner, guest, { method, url, silence }), upgrade);
       if (led === 'led' && this.#isClosed) stream.destroy();
       else if (led === 'led' && !stream.closed) {
-        this.#spliced.set(stream, owner.node);
+        this.#spliced.set(stream, owner);
         stream.once('close', () => this.#spliced.delete(stream));
       }
       return led;
@@ -107,17 +116,59 @@ export class Hops {
   }
 
   /**
-   * Cuts off whom it led to nodes that hang, or whose machines are gone; and all, where it was stopped itself: what
-   * waits in its sockets may be older than what their devices have sent since, over another node. To be called every
-   * few seconds.
+   * Cuts off whom it led to nodes that hang, or whose machines are gone or out of reach; and all, where it was stopped
+   * itself: what waits in its sockets may be older than what their devices have sent since, over another node. To be
+   * called every few seconds.
    */
   async look(): Promise<void> {
     const now = this.#uptime();
     if (now - this.#lookedAt > STOPPED_FOR) this.#cutAll();
     this.#lookedAt = now;
     if (this.#spliced.size === 0) return;
-    const gone = new Set(await this.#options.placement.gone([...new Set(this.#spliced.values())]));
-    for (const [stream, node] of this.#spliced) if (gone.has(node)) stream.destroy();
+    const owners = [...new Map([...this.#spliced.values()].map((owner) => [owner.node, owner])).values()];
+    const gone = this.#options.placement.gone(owners.map(({ node }) => node)).catch(() => []);
+    const lost = new Set([...(await this.#parted(owners)), ...(await gone)]);
+    for (const [stream, { node }] of this.#spliced) if (lost.has(node)) stream.destroy();
+  }
+
+  /**
+   * Those that neither this look nor the one before has reached. Where a network is parted, sockets try again at ever
+   * longer times, and would lie still for as long again once it is mended: clients come anew, and find what is there.
+   */
+  async #parted(owners: readonly Owner[]): Promise<NodeId[]> {
+    const { reaches = isReachable } = this.#options;
+    const reached = await Promise.all(owners.map(({ address }) => reaches(hostAndPortOf(address))));
+    const unreached = owners.filter((_, n) => !reached[n]).map(({ node }) => node);
+    const parted = unreached.filter((node) => this.#unreached.has(node));
+    this.#unreached = new Set(unreached);
+    return parted;
+  }
+
+  /** Whether a guest who could not be led on would be served by now: here, or by a node that says it is ready. */
+  async mayCome({ user, address }: Guest): Promise<boolean> {
+    for (let asked = 0; asked < 2; asked++) {
+      const place = await this.#options.placement.whereIs(user).catch(() => null);
+      if (place === null) return false;
+      if (place.here || (await this.#isReady(place, { user, address }))) return true;
+      // One that is silent for long enough has lost the user now.
+    }
+    return false;
+  }
+
+  #isReady(owner: Owner, guest: Guest): Promise<boolean> {
+    const { node } = owner;
+    const known = this.#asked.get(node);
+    if (known !== undefined) return known;
+    const target = this.#target(owner, guest, { method: 'GET', url: READY, silence: 0 });
+    const answer = askReady(target).then((said) => {
+      const { placement } = this.#options;
+      if (said === 'silent' || said === 'refused') placement.doubt(guest.user, node, said);
+      else placement.reached(node);
+      setTimeout(() => this.#asked.delete(node), ONE_ANSWER).unref();
+      return said === 'ready';
+    });
+    this.#asked.set(node, answer);
+    return answer;
   }
 
   #uptime(): number {

@@ -237,7 +237,7 @@ describe('[H3] an exchange', () => {
     expect(world.report?.lastSyncedAt).toBeUndefined();
   });
 
-  test.each([200, 204, 301, 302, 400, 401, 403, 404, 409, 410, 413, 418, 429, 500, 503])(
+  test.each([200, 204, 301, 302, 400, 401, 403, 404, 408, 409, 410, 413, 418, 429, 500, 503])(
     '[C10] %i of something on the way is as no answer',
     async (status) => {
       const world = new ConnectionWorld();

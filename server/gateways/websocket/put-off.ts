@@ -1,7 +1,9 @@
 /**
  * Who comes while the server is overloaded, or has not started yet, or the node that would serve it can't be reached.
  * Its WebSocket opens, nothing is read from it, and it closes with 1013 some seconds later, at a random time: clients
- * that come again at once after a close, all alike, are spread by that.
+ * that come again at once after a close, all alike, are spread by that. Where it can be seen when the reason is over,
+ * the client waits here for that, and is told then to connect again (1012): no time is lost by guessing, neither here
+ * nor by its pauses, which would grow.
  */
 import { type ErrorCode, SyncError } from '../../errors.js';
 import type { Metrics } from '../../metrics.js';
@@ -11,6 +13,12 @@ import type { Socket } from './socket.js';
 
 /** So many wait to be closed; others are refused at once, which their clients can't tell from a lost connection. */
 const MOST = 2_000;
+/** So much longer waits who is told when the reason is over, in s: after 30 s of silence clients take a connection for lost. */
+const LONGER = 17;
+/** From one look whether it is over to the next, about; later where many wait: so long for each of them, in ms. */
+const LOOK = 1_000;
+const EACH = 5;
+const OVER = 'The node that serves this user can be reached again; connect again.';
 
 interface PutOffOptions {
   /** Null where there are none yet. */
@@ -28,7 +36,8 @@ export class PutOff {
     this.#options = options;
   }
 
-  take(door: Door, code: ErrorCode): void {
+  /** @param mayCome whether the reason is over; left out where nobody can tell */
+  take(door: Door, code: ErrorCode, mayCome?: () => Promise<boolean>): void {
     const { metrics, random } = this.#options;
     metrics?.refused.add(code);
     const seconds = putOffFor(random);
@@ -39,8 +48,10 @@ export class PutOff {
     openDoor(door, (socket) => {
       socket.hold('put off');
       if (this.#isClosed) return this.#end(socket, new SyncError('RESTARTING'));
-      const timer = setTimeout(() => this.#end(socket, new SyncError(code)), seconds * 1_000);
+      const longest = seconds + (mayCome === undefined ? 0 : LONGER);
+      const timer = setTimeout(() => this.#end(socket, new SyncError(code)), longest * 1_000);
       this.#timers.set(socket, timer.unref());
+      if (mayCome !== undefined) this.#lookLater(socket, mayCome);
       door.stream.once('close', () => this.#forget(socket));
     });
   }
@@ -49,6 +60,20 @@ export class PutOff {
   close(): void {
     this.#isClosed = true;
     for (const socket of [...this.#timers.keys()]) this.#end(socket, new SyncError('RESTARTING'));
+  }
+
+  /** At random times: who has waited does not come at once with all others. */
+  #lookLater(socket: Socket, mayCome: () => Promise<boolean>): void {
+    const pause = Math.max(LOOK, this.#timers.size * EACH) * (0.5 + this.#options.random());
+    setTimeout(() => void this.#look(socket, mayCome), pause).unref();
+  }
+
+  async #look(socket: Socket, mayCome: () => Promise<boolean>): Promise<void> {
+    if (!this.#timers.has(socket)) return;
+    const isOver = await mayCome();
+    if (!this.#timers.has(socket)) return;
+    if (isOver) this.#end(socket, new SyncError('RESTARTING', OVER));
+    else this.#lookLater(socket, mayCome);
   }
 
   #end(socket: Socket, error: SyncError): void {

@@ -11,10 +11,12 @@ export async function isOwner(
   { asked, grant }: Peer,
   putOff: PutOff,
 ): Promise<boolean> {
-  const { user, address } = grant;
-  const whither = await hops.socket({ user, address }, { request, stream, head });
+  const guest = { user: grant.user, address: grant.address };
+  const whither = await hops.socket(guest, { request, stream, head });
   if (whither === 'not mine') refuse(stream, { code: 'NOT_OWNER', retryAfter: 0 });
   if (whither === 'unreachable')
-    putOff.take({ request, stream, head, challenge: asked.challenge }, 'OWNER_UNREACHABLE');
+    putOff.take({ request, stream, head, challenge: asked.challenge }, 'OWNER_UNREACHABLE', () =>
+      hops.mayCome(guest),
+    );
   return whither === 'here';
 }

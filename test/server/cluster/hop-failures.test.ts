@@ -9,6 +9,7 @@ import { hopHeader } from '../../../server/cluster/hop-header.js';
 import { HEARD, type Led, type Target } from '../../../server/cluster/hop-target.js';
 import { Hops } from '../../../server/cluster/hops.js';
 import type { NodeId, Owner } from '../../../server/cluster/placement.js';
+import { isReachable } from '../../../server/cluster/ready.js';
 import { splice, type Upgrade } from '../../../server/cluster/splice.js';
 import { silentLog } from '../../../server/log.js';
 import type { UserId } from '../../../shared/names.js';
@@ -243,6 +244,37 @@ describe('an owner that was not heard of', () => {
     const closed = once(client.resume(), 'close');
     await hops.look();
     await closed;
+  });
+});
+
+describe('an owner that is out of reach', () => {
+  test('[S4] whom the front led there is cut off at the second look in a row, whatever the store says', async () => {
+    const owners = await useStandIn((socket) => void socket.resume().write(SWITCHED));
+    const reached = [true, false, true, false, false];
+    const hops = new Hops({
+      config: { clusterSecret: CLUSTER_SECRET, upgradeTimeout: PATIENCE, pingInterval: 0 },
+      placement: {
+        whereIs: async () => ({ here: false, node: 'other' as NodeId, address: owners.address }),
+        ...{ doubt() {}, reached() {} },
+        gone: () => Promise.reject(new Error('the store can not tell')),
+      },
+      ...{ now: Date.now, log: silentLog },
+      reaches: async () => reached.shift() ?? true,
+    });
+    const { client, stream, led } = await useSpliced((upgrade) => hops.socket(GUEST, upgrade));
+    expect(await led).toBe('led');
+    for (let looks = 0; looks < 4; looks++) await hops.look();
+    expect(stream.destroyed).toBe(false);
+    const closed = once(client.resume(), 'close');
+    await hops.look();
+    await closed;
+  });
+
+  test('one that is stopped is not: its machine answers', async () => {
+    const { owners } = await useHangingNode();
+    const [host = '', port = ''] = owners.address.split(':');
+    expect(await isReachable({ host, port: Number(port) })).toBe(true);
+    expect(await isReachable({ host, port: 1 })).toBe(true); // nobody listens
   });
 });
 
