@@ -1,12 +1,14 @@
 import { useState } from 'react';
 import type { DeviceUsers } from './api.js';
 import { count } from './format.js';
+import { useHasNodes } from './nodes.js';
 import { useAnswer } from './use-answer.js';
 import { Visits } from './visits.js';
 
 /** Whom one phone was used for. */
 export function DevicePage({ device }: { readonly device: string }) {
   const [after, setAfter] = useState<string | null>(null);
+  const hasNodes = useHasNodes();
   const query = after === null ? '' : `?after=${encodeURIComponent(after)}`;
   const { answer, error, again } = useAnswer<DeviceUsers>(
     `/devices/${encodeURIComponent(device)}/users${query}`,
@@ -38,6 +40,8 @@ export function DevicePage({ device }: { readonly device: string }) {
           It is remembered for {count(answer.users.length, 'user')} of the {count(answer.looked, 'user')}{' '}
           looked at{answer.next === null ? '' : '; there are more to look at'}. Of each user, the 50 devices
           that were there last are remembered.
+          {hasNodes &&
+            ' Whether it is connected to another node is known there: follow the name of its user.'}
         </p>
       )}
       <div className="actions">

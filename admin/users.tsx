@@ -1,6 +1,7 @@
 import { type FormEvent, useState } from 'react';
 import type { User, UserPage } from './api.js';
 import { ago, bytes, number } from './format.js';
+import { useHasNodes } from './nodes.js';
 import { useAnswer } from './use-answer.js';
 
 export function UsersPage() {
@@ -12,9 +13,11 @@ export function UsersPage() {
     limit: '50',
     ...(last !== undefined && { after: last }),
   });
-  const { answer, error } = useAnswer<UserPage>(`/users?${query}`);
+  const { answer, error, again } = useAnswer<UserPage>(`/users?${query}`);
+  const hasNodes = useHasNodes();
   // Not at each letter: a search looks at many names, and is a line of the audit trail.
   const find = (text: string) => {
+    if (text === search && after.length === 0) again();
     setSearch(text);
     setAfter([]);
   };
@@ -28,7 +31,7 @@ export function UsersPage() {
         </div>
       </div>
       {error !== null && <p role="alert">{error}</p>}
-      {answer !== null && <UserTable page={answer} />}
+      {answer !== null && <UserTable page={answer} hasNodes={hasNodes} />}
       <div className="actions">
         {after.length > 0 && (
           <button type="button" className="button small" onClick={() => setAfter(after.slice(0, -1))}>
@@ -79,7 +82,12 @@ function Search({ label, hint, action, onSearch }: SearchProps) {
   );
 }
 
-function UserTable({ page }: { readonly page: UserPage }) {
+interface UserTableProps {
+  readonly page: UserPage;
+  readonly hasNodes: boolean;
+}
+
+function UserTable({ page, hasNodes }: UserTableProps) {
   if (page.users.length === 0) return <p className="quiet">Nobody here.</p>;
   return (
     <div className="wide">
@@ -90,7 +98,7 @@ function UserTable({ page }: { readonly page: UserPage }) {
             <th scope="col">Size</th>
             <th scope="col">Changes</th>
             <th scope="col">Last change</th>
-            <th scope="col">Connected</th>
+            <th scope="col">{hasNodes ? 'Connected here' : 'Connected'}</th>
           </tr>
         </thead>
         <tbody>

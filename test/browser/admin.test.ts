@@ -5,8 +5,8 @@ import type { Point } from '../../admin/api.js';
 import { messages } from '../../server/protocol/yjs.js';
 import { command, useRoom } from '../support/backups.js';
 import { browserTest, startBrowser, useBrowser, useDemoServer } from '../support/browser.js';
+import { ADMIN_TOKEN, inspectAll, LOOKS, signedIn, WIDE } from '../support/browser-admin.js';
 import { sees, showsTexts } from '../support/browser-demo.js';
-import { inspect } from '../support/browser-looks.js';
 import type { JsonDevice } from '../support/devices/json-device.js';
 import type { RawNative } from '../support/devices/raw-native.js';
 import type { ServerProcess } from '../support/server-process.js';
@@ -14,29 +14,6 @@ import { bearer, JWT, tokenFor } from '../support/tokens.js';
 import { openJson, openRaw } from '../support/use.js';
 
 startBrowser();
-
-const ADMIN_TOKEN = 'the-admin-token-of-the-tests';
-const WIDE = { viewport: { width: 1440, height: 900 } };
-const LOOKS = [
-  { look: 'light', width: 1440, colorScheme: 'light' },
-  { look: 'dark', width: 1440, colorScheme: 'dark' },
-  { look: 'narrow', width: 390, colorScheme: 'light' },
-  { look: 'narrow-dark', width: 390, colorScheme: 'dark' },
-] as const;
-
-async function inspectAll(
-  page: Page,
-  what: string,
-  looks: readonly (typeof LOOKS)[number][] = LOOKS,
-): Promise<void> {
-  for (const { look, width, colorScheme } of looks) {
-    await page.emulateMedia({ colorScheme });
-    await page.setViewportSize({ width, height: 900 });
-    await sees(() => page.locator('html').getAttribute('data-theme'), colorScheme);
-    await inspect(page, `admin-${what}-${look}`);
-  }
-  await page.setViewportSize(WIDE.viewport);
-}
 
 /** What would become an element, and run, where the page took it for more than text. */
 const MARKUP = '"><img src=x onerror=document.title=1><script>document.title=1';
@@ -103,22 +80,6 @@ const hourBefore = (now: number): Point[] =>
     const at = now - (359 - index) * 10_000;
     return { at, native, json, edits, commitHalf: 5, commitMost, memory, heap: memory / 3, delay };
   });
-
-async function signedIn(server: ServerProcess): Promise<Page> {
-  const newTab = await useBrowser({ ...WIDE, colorScheme: 'light', reducedMotion: 'reduce' });
-  const page = await newTab();
-  const refused: string[] = [];
-  page.on(
-    'console',
-    (message) => /Content Security Policy/.test(message.text()) && refused.push(message.text()),
-  );
-  await page.goto(`${server.url}/admin`);
-  await page.getByLabel('Admin token').fill(ADMIN_TOKEN);
-  await page.getByRole('button', { name: 'Sign in' }).click();
-  await showsTexts(page.getByTestId('live'), 'Live');
-  expect(refused, 'what the content policy refused').toEqual([]);
-  return page;
-}
 
 browserTest('[A0] [O3] an operator signs in, sees how the server does, and finds a user', async () => {
   const server = await useDemoServer({ ADMIN_TOKEN, ...JWT });

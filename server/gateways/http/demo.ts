@@ -47,6 +47,6 @@ const contentPolicy = helmet.contentSecurityPolicy({
 });
 
 /** Not every browser takes 'self' for the WebSockets of the same host. */
-function socketsOf({ headers: { host = '' } }: IncomingMessage): string {
+export function socketsOf({ headers: { host = '' } }: IncomingMessage): string {
   return HOST.test(host) ? `ws://${host} wss://${host}` : "'self'";
 }

@@ -5,7 +5,7 @@ import express, { type Express, type RequestHandler } from 'express';
 import helmet from 'helmet';
 import { SyncError } from '../../../errors.js';
 import { PACKAGE_FOLDER } from '../../../package-folder.js';
-import { FOREVER } from '../demo.js';
+import { FOREVER, socketsOf } from '../demo.js';
 
 const FOLDER = join(PACKAGE_FOLDER, 'dist/admin');
 const INDEX = join(FOLDER, 'index.html');
@@ -30,7 +30,7 @@ const contentPolicy: RequestHandler = helmet.contentSecurityPolicy({
     scriptSrc: ["'self'"],
     styleSrc: ["'self'"],
     imgSrc: ["'self'", 'data:'],
-    connectSrc: ["'self'"],
+    connectSrc: ["'self'", (request) => socketsOf(request)],
     baseUri: ["'none'"],
     formAction: ["'none'"],
     frameAncestors: ["'none'"],

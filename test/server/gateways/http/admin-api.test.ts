@@ -220,12 +220,13 @@ test('[P11] the overview tells of the last good backup, and warns as /ready does
 
 describe('GET /admin', () => {
   test('[A0] the page is there for whoever may see none of what it shows, under a strict policy', async () => {
-    const { url } = await useServer({ ADMIN_TOKEN });
+    const { url, port } = await useServer({ ADMIN_TOKEN });
     const page = await fetch(`${url}/admin`);
     const policy = page.headers.get('Content-Security-Policy') ?? '';
     expect([page.status, page.headers.get('Cache-Control')]).toEqual([200, 'no-cache']);
     expect(policy).toContain("default-src 'none';script-src 'self'");
-    expect(policy).not.toMatch(/unsafe|data:.*script/);
+    expect(policy).toContain(`connect-src 'self' ws://127.0.0.1:${port} wss://127.0.0.1:${port};`);
+    expect(policy).not.toMatch(/unsafe|data:.*script|\*/);
     const html = await page.text();
     const [, script = ''] = /src="([^"]+)"/.exec(html) ?? [];
     const asset = await fetch(url + script);
