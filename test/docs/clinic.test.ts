@@ -2,12 +2,13 @@
 import '../support/web-globals.js';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { createSyncClient, syncManager } from '../../client/index.js';
+import { book, openPatient, openShared } from '../../docs/examples/guides/clinic.js';
+import { getToken } from '../../docs/examples/guides/sign-in.js';
 import { bearer, JWT, tokenFor } from '../support/tokens.js';
 import { useServer } from '../support/use.js';
 
 test('[A2 D8 H5] a person at the desk books for a patient, and the history names the person', async () => {
   const server = await useServer({ ...JWT, SHARED_COLLECTIONS: 'doctors,rooms' });
-  vi.stubEnv('SYNC_URL', server.url);
   const write = (user: string) => ({ user, mode: 'write' as const });
   const token = await tokenFor('ms-kim', {
     access: [write('desk-north'), write('anna')],
@@ -17,15 +18,11 @@ test('[A2 D8 H5] a person at the desk books for a patient, and the history names
   const page = (path: string | URL | Request, init?: RequestInit) =>
     path === '/sync-token' ? Promise.resolve(Response.json({ token })) : real(path, init);
   vi.stubGlobal('fetch', page);
-  const { book, openPatient, openShared } = await import('../../docs/examples/guides/clinic.js');
-  const { getToken } = await import('../../docs/examples/guides/sign-in.js');
-
-  const patient = await openPatient('anna');
+  const patient = await openPatient(server.url, 'anna');
   const desk = createSyncClient();
   onTestFinished(async () => {
     await Promise.all([syncManager.close(), patient.close(), desk.close()]);
     vi.unstubAllGlobals();
-    vi.unstubAllEnvs();
   });
   await desk.initialize({ serverUrl: server.url, userId: 'desk-north', getToken });
   const id = await book(desk, patient, 'anna', '2026-11-30T09:00');
@@ -36,7 +33,7 @@ test('[A2 D8 H5] a person at the desk books for a patient, and the history names
   expect(await ask('/api/sync/desk-north')).toMatchObject({ plan: [{ id, patientId: 'anna' }] });
   expect(await ask('/api/history/desk-north')).toMatchObject({ entries: [{ id, actor: 'ms-kim' }] });
 
-  await openShared('ms-kim');
+  await openShared(server.url, 'ms-kim');
   await syncManager.addData('doctors', { id: 'd1', name: 'Dr. Rao' });
   await syncManager.whenSynced();
   expect(await ask('/api/sync/anna')).toMatchObject({ doctors: [{ id: 'd1' }] });

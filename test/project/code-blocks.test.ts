@@ -43,10 +43,11 @@ const EXAMPLES = ['docs/examples', 'test/package']
   .filter((name) => /\.(tsx?|m?js|cjs)$/.test(name))
   .map((name) => linesOf(read(name)));
 
-const isExcerpt = (part: readonly string[]): boolean =>
-  EXAMPLES.some((lines) =>
+const exampleOf = (part: readonly string[]): readonly string[] | undefined =>
+  EXAMPLES.find((lines) =>
     lines.some((_, from) => part.every((line, index) => lines[from + index] === line)),
   );
+const isExcerpt = (part: readonly string[]): boolean => exampleOf(part) !== undefined;
 
 test('each code block of a guide is in a file below docs/examples, line by line', () => {
   const code = blocks('ts', 'tsx', 'js').filter(({ lines }) => !isExcerpt(lines));
@@ -63,6 +64,25 @@ test('each code block of a guide is in a file below docs/examples, line by line'
       ),
   );
   expect([...code, ...changed]).toEqual([]);
+});
+
+/** Names that an import brings. */
+const importedBy = (line: string): string[] =>
+  /^import (.*) from /
+    .exec(line)?.[1]
+    ?.split(/[{},\s]+|\* as |\btype /)
+    .filter(Boolean) ?? [];
+
+test('what the code of a guide uses is imported there, so that it can be copied as it is', () => {
+  const code = blocks('ts', 'tsx', 'js').filter(({ file }) => file.startsWith('docs/guides/'));
+  const missing = code.flatMap(({ file, lines }) => {
+    const shown = code.filter((each) => each.file === file).flatMap((each) => each.lines);
+    const imported = new Set(shown.flatMap(importedBy));
+    const used = new Set(lines.join('\n').match(/\w+/g));
+    const wanted = (exampleOf(lines) ?? []).flatMap(importedBy).filter((name) => used.has(name));
+    return wanted.filter((name) => !imported.has(name)).map((name) => `${file}: ${name}`);
+  });
+  expect(missing).toEqual([]);
 });
 
 test('no block of a guide is of a language that nothing checks', () => {

@@ -2,10 +2,8 @@
 import { createSyncClient, type SyncClient, syncManager } from 'telemed-sync';
 import { getToken } from './sign-in.js';
 
-const serverUrl = process.env.SYNC_URL ?? 'http://localhost:3001';
-
 /** What somebody who treats a patient sees of them, beside what the app shows of its own user. */
-export async function openPatient(patientId: string): Promise<SyncClient> {
+export async function openPatient(serverUrl: string, patientId: string): Promise<SyncClient> {
   const patient = createSyncClient();
   await patient.initialize({ serverUrl, userId: patientId, getToken });
   return patient;
@@ -17,5 +15,5 @@ export async function book(desk: SyncClient, patient: SyncClient, patientId: str
   return id;
 }
 
-export const openShared = (userId: string): Promise<void> =>
+export const openShared = (serverUrl: string, userId: string): Promise<void> =>
   syncManager.initialize({ serverUrl, userId, getToken, sharedCollections: ['doctors', 'rooms'] });
