@@ -86,7 +86,8 @@ async function restoreOne(folder: string, config: Config, { user, at }: UserTask
 
 function broughtBack(user: UserId, answer: unknown): Outcome {
   const { records, changed } = broughtBackSchema.parse(answer);
-  const said = `Of ${records} records of ${user} in the backup, ${changed} ${changed === 1 ? 'was' : 'were'} brought back; the others are as they were then. Records made since stay.`;
+  const of = records === 1 ? '1 record' : `${records} records`;
+  const said = `Of ${of} of ${user} in the backup, ${changed} ${changed === 1 ? 'was' : 'were'} brought back; the others are as they were then. Records made since stay.`;
   return done(said, { user, records, changed });
 }
 

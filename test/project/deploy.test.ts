@@ -1,9 +1,10 @@
 /** The files of deploy/ are read here as those read them that they are for, and held against the server. */
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { resolve } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { parse } from 'yaml';
 import { OPTIONS, readConfig } from '../../server/config.js';
 import { readEnvironment, readUnit, valuesIn } from '../support/unit-file.js';
@@ -20,6 +21,7 @@ const READ = [
   'railway.json',
   'telemed-sync.env',
   'telemed-sync.service',
+  'telemed-sync.sh',
 ];
 
 const optionsOf = (names: readonly string[]): string[] => names.filter((name) => !(name in OPTIONS));
@@ -67,6 +69,34 @@ describe('[O1 O4] systemd', () => {
       host: '127.0.0.1',
       logLevel: 'info',
     });
+  });
+
+  test('its command is that of the server, in its folder and with its options', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'unit-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const user = `test "$1 $2 $3" = '-u ${one('User')} --' && shift 3 && exec "$@"`;
+    const server = `printf '%s|' "$PWD" "$NODE_ENV" "$DATA_DIR" "$HOST" "$@"`;
+    for (const [name, text] of [
+      ['runuser', user],
+      ['bin', server],
+    ] as const)
+      writeFileSync(join(folder, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+    const home = one('WorkingDirectory') ?? '';
+    const script = read('deploy/telemed-sync.sh')
+      .replace(`cd ${home} &&`, `cd ${folder} &&`)
+      .replace(one('EnvironmentFile') ?? '', resolve('deploy/telemed-sync.env'))
+      .replace('/opt/telemed-sync/node_modules/.bin/telemed-sync', join(folder, 'bin'));
+    const env = { PATH: `${folder}:${process.env.PATH}` };
+    const { stdout, stderr } = spawnSync('sh', ['-c', script, 'sh', 'user', 'export', "O'Hara  "], {
+      env,
+      encoding: 'utf8',
+    });
+    expect([stdout, stderr]).toEqual([
+      [folder, 'production', `${home}/data`, '127.0.0.1', 'user', 'export', "O'Hara  ", ''].join('|'),
+      '',
+    ]);
+    expect(valuesIn(unit, 'Environment')).toEqual(['NODE_ENV=production', `DATA_DIR=${home}/data`]);
+    expect(one('ExecStart')).toContain('/opt/telemed-sync/node_modules/');
   });
 
   const analyze = (...args: string[]) =>
