@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
@@ -7,11 +8,8 @@ import { PATIENCE } from './test/support/wait.js';
 
 /** Those that take longest start first, so that none of them runs on alone at the end. */
 const LONGEST = [
-  'pending-model',
-  'test/kill',
   'legacy-model',
   'phone-day',
-  'client/kill',
   'convergence',
   'gateways/overload',
   'commands',
@@ -21,7 +19,6 @@ const LONGEST = [
   'store/erasure',
   'browser/faults',
   'browser/demo',
-  'power-cut',
   'test/later-wins',
   'gateways/fairness',
   'gateways/slow-line',
@@ -32,10 +29,22 @@ function rankOf({ moduleId }: TestSpecification): number {
   return rank < 0 ? LONGEST.length : rank;
 }
 
-class LongestFirst extends BaseSequencer {
+/** Of files that share processes, 1 if they are in a browser of a kind, else 2; 0 if each has a process of its own. */
+function kindOf({ moduleId, project }: TestSpecification): number {
+  if (project.config.isolate) return 0;
+  return readFileSync(moduleId, 'utf8').startsWith('// @vitest-environment') ? 1 : 2;
+}
+
+/**
+ * A process ends where the file that comes next is of another project or another environment, and the one after it
+ * loads everything anew: so those that share processes come one after the other.
+ */
+class KindByKind extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const kinds = new Map(files.map((file) => [file, kindOf(file)]));
+    const kind = (file: TestSpecification): number => kinds.get(file) ?? 0;
     const sorted = await super.sort(files);
-    return sorted.sort((a, b) => rankOf(a) - rankOf(b));
+    return sorted.sort((a, b) => kind(a) - kind(b) || rankOf(a) - rankOf(b));
   }
 }
 
@@ -70,7 +79,7 @@ const lanesOf = (mode: string): readonly Lane[] => {
 };
 
 /** Of the random runs of models `npm test` makes so many; all of them are a step of `.ci/run`: `--mode model`. */
-const MODELS_SHARE = process.env.TEST_SHARE ?? '0.25';
+const MODELS_SHARE = process.env.TEST_SHARE ?? '0.1';
 
 /** And so many of those that run on a PostgreSQL besides. */
 const POSTGRES_SHARE = process.env.TEST_SHARE ?? '0.01';
@@ -86,6 +95,8 @@ const projects: readonly {
   { name: 'shared', lanes: SHARING, isolate: false },
   { name: 'apart', lanes: APART },
   { name: 'models', lanes: ['model'], share: MODELS_SHARE },
+  // Not in `npm test`, but a step of `.ci/run`: `--mode kill`.
+  { name: 'kills', lanes: ['kill'] },
   { name: 'postgres', lanes: ['postgres'], globalSetup: POSTGRES_SERVER },
 ];
 
@@ -133,7 +144,7 @@ export default defineConfig(({ mode }) => ({
     pool: 'forks',
     // Many of them wait for processes and clocks most of their time.
     maxWorkers: Math.ceil(availableParallelism() * 1.5),
-    sequence: { sequencer: LongestFirst },
+    sequence: { sequencer: KindByKind },
     testTimeout: 2 * PATIENCE,
     hookTimeout: 2 * PATIENCE,
     expect: { poll: { timeout: PATIENCE } },

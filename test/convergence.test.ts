@@ -36,6 +36,8 @@ import { PATIENCE } from './support/wait.js';
 const RUNS = Number(process.env.CONVERGENCE_RUNS ?? runs(500));
 /** The same cases in each run; others by hand, with `CONVERGENCE_SEED=2`. */
 const SEED = Number(process.env.CONVERGENCE_SEED ?? 1);
+/** Of the one property with real sockets; all of them on a PostgreSQL, too, where few random runs are made. */
+const USERS = process.env.TEST_STORE === undefined ? runs(50) : 50;
 /** On a busy machine, 100 runs of what takes longest took 6 to 17 s. */
 const TIMEOUT = 30_000 + 150 * RUNS;
 const options = (numRuns = RUNS) => ({ numRuns, seed: SEED });
@@ -570,7 +572,7 @@ const nonEmpty = (collections: object) =>
   Object.fromEntries(Object.entries(collections).filter(([, records]) => Object.keys(records).length > 0));
 
 test(
-  '[D3 D4 D5 N2 P6] 50 users with real sockets and LevelDB: all replicas equal, and what is on disk',
+  `[D3 D4 D5 N2 P6] ${USERS} users with real sockets and LevelDB: all replicas equal, and what is on disk`,
   async () => {
     process.setMaxListeners(0); // each provider listens for the end of the process
     const folder = await mkdtemp(join(tmpdir(), 'convergence-'));
@@ -581,18 +583,18 @@ test(
       await server.close();
       server = await startServer({ ...told, PORT: String(port) });
     };
-    const runs = Array.from({ length: 50 }, (_, seed) => new SocketRun(url, seed));
-    const everybody = (act: (run: SocketRun) => Promise<void>) => Promise.all(runs.map(act));
+    const users = Array.from({ length: USERS }, (_, seed) => new SocketRun(url, seed));
+    const everybody = (act: (run: SocketRun) => Promise<void>) => Promise.all(users.map(act));
     for (let phase = 0; phase < 3; phase++) {
       await everybody((run) => run.connect(url));
       await everybody((run) => run.steps(12));
       if (phase < 2) await restart();
     }
     await everybody((run) => run.quiesce());
-    const expected = runs.map((run) => run.expectConverged());
-    for (const run of runs) run.close();
+    const expected = users.map((run) => run.expectConverged());
+    for (const run of users) run.close();
     await restart();
-    for (const [index, run] of runs.entries()) {
+    for (const [index, run] of users.entries()) {
       const fresh = await NativeDevice.connect(url, run.user, 'fresh');
       expect(jsonOfDoc(fresh.doc)).toEqual(expected[index]);
       fresh.close();

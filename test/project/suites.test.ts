@@ -12,10 +12,11 @@ const chosenBy = (line: string): string[] => {
   );
 };
 
-test('each project of the tests is run by one step of .ci/run, those that measure times or need another PostgreSQL not by npm test', () => {
+test('each project of the tests is run by a step of .ci/run', () => {
   const steps = read('.ci/run');
-  for (const step of ['npm test', 'npm run test:hostile', 'npm run test:postgres'])
+  for (const step of ['npm test', 'npm run test:hostile', 'npm run test:postgres', 'npm run test:kills'])
     expect(steps).toContain(step);
+  expect(scripts['test:kills']).toBe('vitest run --mode kill');
   const [all, hostile, debian] = [
     scripts.test ?? '',
     scripts['test:hostile'] ?? '',
@@ -26,5 +27,5 @@ test('each project of the tests is run by one step of .ci/run, those that measur
     ['hostile'],
     ['postgres', 'on-postgres'],
   ]);
-  expect(new Set([all, hostile, debian].flat())).toEqual(new Set(PROJECTS));
+  expect(new Set([all, hostile, debian, 'kills'].flat())).toEqual(new Set(PROJECTS));
 });

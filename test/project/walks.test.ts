@@ -37,6 +37,9 @@ const MAY_CLIMB: Readonly<Record<string, string>> = {
   'client/replica/persistence → client/replica/task-runner': 'under the lock of the store, what it has first',
 };
 
+/** All of the server and the client are compiled for it: seconds of work, whose time a busy machine multiplies. */
+const LONG = 8 * PATIENCE;
+
 const inOrder = (files: readonly string[], told: readonly string[] = []): string[] =>
   files.filter((file) => told.includes(file));
 
@@ -45,9 +48,9 @@ describe('the walks of docs/ARCHITECTURE.md', () => {
 
   beforeAll(async () => {
     const args = ['--import', 'tsx', 'scripts/walk.ts', '--json'];
-    const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 2 * PATIENCE });
+    const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: LONG });
     walks = JSON.parse(stdout);
-  });
+  }, LONG);
 
   test.each([
     ['a native update', 'server/gateways/websocket/wire.ts', 'server/gateways/yjs/session.ts'],

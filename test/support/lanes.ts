@@ -9,7 +9,7 @@ import { posix } from 'node:path';
 export const SHARING = ['unit', 'store', 'net', 'process'] as const;
 /** Their files have a process each: they need it as it began. */
 export const APART = ['early', 'browser'] as const;
-export const LANES = [...SHARING, ...APART, 'model', 'postgres'] as const;
+export const LANES = [...SHARING, ...APART, 'model', 'kill', 'postgres'] as const;
 export type Lane = (typeof LANES)[number];
 
 /** The first that fits: a PostgreSQL; random worlds; a browser; other processes; sockets; LevelDB. */
@@ -25,6 +25,8 @@ const NEEDS: readonly [Lane, RegExp][] = [
 const POSTGRES = 'test/support/postgres.ts';
 /** Where a PostgreSQL is, when the run is about one. */
 const EITHER = 'test/support/either-store.ts';
+/** Processes that are killed round after round, and disks that lose their power with them. */
+const KILLS = /(^test|[-/])(kill|power-cut)\.test\.ts$/;
 const MODELS = /-model\.test\.ts$|\/(convergence|long-lives|pending-runs)\.test\.ts$/;
 const IMPORT = /\b(?:from|import)\s*\(?\s*['"]([^'"]+)['"]/g;
 
@@ -56,6 +58,7 @@ const EARLY = /\bvi\.(hoisted|mock)\(|\/client\/compat\/index\.js'|\/drawn-ids\.
 
 export function laneOf(file: string): Lane {
   if (needsOf(file).has(POSTGRES)) return 'postgres';
+  if (KILLS.test(file)) return 'kill';
   if (MODELS.test(file)) return 'model';
   if (EARLY.test(readFileSync(file, 'utf8'))) return 'early';
   const needs = [...needsOf(file)];
