@@ -81,7 +81,7 @@ describe('telemed-sync keys', () => {
   test('[P7] new makes a key that a server takes; a wrong way to call it is explained', async () => {
     const made = run('keys', ['new']);
     expect(KeyRing.parse(made.out).ids).toHaveLength(1);
-    expect(run('keys', ['new']).out).not.toBe(made.out);
+    expect((await told('keys', 'new')).out).not.toBe(made.out);
     for (const args of [[], ['what'], ['retire'], ['rotate', 'x']]) {
       expect(await told('keys', ...args)).toMatchObject({
         code: 2,
@@ -191,7 +191,7 @@ describe('telemed-sync user', () => {
     });
     expect(JSON.parse(await readFile(out, 'utf8'))).toMatchObject({ userId: 'anna' });
     expect((await stat(out)).mode & 0o777).toBe(0o600);
-    expect(run('user', ['erase', 'anna'], env)).toMatchObject({
+    expect(await answer(['user', 'erase', 'anna'], env)).toMatchObject({
       status: 0,
       said: expect.stringContaining('Backups'),
     });
@@ -220,10 +220,8 @@ describe('telemed-sync user', () => {
       userId: 'anna',
       history: [{ revision: 1 }],
     });
-    const guess = run('user', ['erase', 'anna'], {
-      ...env,
-      ADMIN_TOKEN: 'another-token-than-that-of-the-operator',
-    });
+    const other = { ...env, ADMIN_TOKEN: 'another-token-than-that-of-the-operator' };
+    const guess = await answer(['user', 'erase', 'anna'], other);
     expect([guess.status, guess.said]).toEqual([
       1,
       'The server refuses the token: set ADMIN_TOKEN as it has it.\n',
