@@ -15,15 +15,22 @@ import type { TestServer } from './server.js';
 import { useServer } from './use.js';
 
 export interface PostgresNode extends TestServer {
+  /** Its `CLUSTER_ADDRESS`. */
+  readonly address: string;
   readonly events: readonly CollectedEvent[];
 }
 
 export const SECRET = 'the secret that all nodes of the tests share';
 
-/** Nodes that find each other in one schema. */
+/**
+ * Nodes that find each other in one schema.
+ *
+ * @param way by which address the node of this number reaches it
+ */
 export async function usePostgresNodes(
   count: number,
   options: Readonly<Record<string, string>> = {},
+  way = (url: string, _node: number): string => url,
 ): Promise<{ nodes: readonly PostgresNode[]; fixture: PostgresFixture }> {
   const fixture = await PostgresFixture.create();
   onTestFinished(() => fixture.remove());
@@ -35,8 +42,8 @@ export async function usePostgresNodes(
       CLUSTER_ADDRESS: address,
       CLUSTER_SECRET: SECRET,
     };
-    const store = await fixture.open({ address });
-    nodes.push({ ...(await useServer({ ...cluster, ...options }, { store, log })), events });
+    const store = await fixture.open({ address, url: way(fixture.schema.url, n) });
+    nodes.push({ ...(await useServer({ ...cluster, ...options }, { store, log })), address, events });
   }
   return { nodes, fixture };
 }
@@ -85,8 +92,11 @@ async function startProcess(database: string): Promise<NodeProcess> {
   return { port, url: `http://127.0.0.1:${port}`, address, signal: (signal) => void child.kill(signal) };
 }
 
+/** At a port, of this machine unless told, or by a file. */
 interface Listening {
-  readonly port: number;
+  readonly host?: string;
+  readonly port?: number;
+  readonly path?: string;
 }
 
 export interface RoundRobin {
@@ -100,8 +110,8 @@ export async function useRoundRobin(nodes: readonly Listening[]): Promise<RoundR
   let healthy = nodes;
   let turn = 0;
   const server = createServer({ allowHalfOpen: true }, (client) => {
-    const { port = 0 } = healthy[turn++ % healthy.length] ?? {};
-    const node = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+    const { host = '127.0.0.1', port = 0, path } = healthy[turn++ % healthy.length] ?? {};
+    const node = connect({ ...(path === undefined ? { host, port } : { path }), allowHalfOpen: true });
     joinSockets(client, node);
   });
   server.listen(0, '127.0.0.1');

@@ -6,6 +6,15 @@ import { PostgresStore, type PostgresStoreOptions } from '../../server/store/pos
 export const postgresUrl = (): string => inject('postgresUrl');
 export const withPostgres = it.skipIf(postgresUrl() === '');
 
+/** Where it listens. */
+export function postgresAt(): { readonly path: string } | { readonly host: string; readonly port: number } {
+  const { hostname, port } = new URL(postgresUrl());
+  const name = decodeURIComponent(hostname);
+  return name.startsWith('/')
+    ? { path: `${name}/.s.PGSQL.${port || 5432}` }
+    : { host: name, port: Number(port || 5432) };
+}
+
 let count = 0;
 
 export class PostgresSchema {

@@ -1,8 +1,9 @@
 /** Three nodes behind the load balancers of deploy/cluster, which run here as they are. */
 import { describe, expect } from 'vitest';
-import { withPostgres } from '../../support/postgres.js';
-import { usePostgresNodes } from '../../support/postgres-nodes.js';
+import { postgresAt, withPostgres } from '../../support/postgres.js';
+import { type PostgresNode, usePostgresNodes, useRoundRobin } from '../../support/postgres-nodes.js';
 import { Client, isMissing, useProxy } from '../../support/proxies.js';
+import { PATIENCE } from '../../support/wait.js';
 
 const ADMIN_TOKEN = 'the-admin-token-of-the-tests';
 const USERS = ['anna', 'bert', 'carla', 'dora', 'emil', 'fred', 'gina', 'hugo'];
@@ -14,13 +15,13 @@ describe.each(['nginx', 'caddy', 'haproxy'] as const)('[O1] three nodes behind %
       await run();
     });
 
-  async function useBalanced() {
-    const { nodes } = await usePostgresNodes(3, { ADMIN_TOKEN, TRUST_PROXY: '127.0.0.1' });
+  async function useBalanced(way?: Parameters<typeof usePostgresNodes>[2]) {
+    const { nodes, fixture } = await usePostgresNodes(3, { ADMIN_TOKEN, TRUST_PROXY: '127.0.0.1' }, way);
     const proxy = await useProxy(
       name,
       nodes.map(({ port }) => port),
     );
-    return { nodes, client: new Client(proxy) };
+    return { nodes, fixture, client: new Client(proxy) };
   }
 
   balanced('[N1] devices of three kinds of a user come to one node, and users to all', async () => {
@@ -44,7 +45,7 @@ describe.each(['nginx', 'caddy', 'haproxy'] as const)('[O1] three nodes behind %
     expect(metrics.map((text) => numberIn(text, /telemed_hops_total\{direction="out"\} (\d+)/))).toEqual([
       0, 0, 0,
     ]);
-    const owned = metrics.map((text) => numberIn(text, /telemed_users_owned (\d+)/));
+    const owned = metrics.map((text) => numberIn(text, OWNED));
     expect(owned.reduce((sum, each) => sum + each)).toBe(USERS.length);
     expect(owned.filter((count) => count > 0).length).toBeGreaterThan(1);
   });
@@ -76,6 +77,33 @@ describe.each(['nginx', 'caddy', 'haproxy'] as const)('[O1] three nodes behind %
       }),
     );
   });
+
+  balanced('[N1 H4] a node that lives and does not reach the database keeps nobody out', async () => {
+    const database = postgresAt();
+    const line = await useRoundRobin([database]);
+    const { nodes, fixture, client } = await useBalanced((url, node) =>
+      node === 0 ? Object.assign(new URL(url), { host: new URL(line.url).host }).href : url,
+    );
+    const [parted] = nodes as [PostgresNode];
+    const devices = USERS.map((user) => client.native(user, 'laptop'));
+    await Promise.all(devices.map((device) => device.synced()));
+    expect(numberIn(await metricsOf(parted.url), OWNED)).toBeGreaterThan(0);
+    line.takeOut(database);
+    await fixture.schema.cutConnections();
+    const isReady = async (): Promise<boolean> => (await fetch(`${parted.url}/ready`)).ok;
+    await expect.poll(isReady, { timeout: PATIENCE }).toBe(false);
+    // The time after which its users may go to others has passed.
+    await fixture.schema.query("UPDATE node SET beat = now() - interval '11 s' WHERE address = $1", [
+      parted.address,
+    ]);
+    for (const device of devices) device.offline();
+    await Promise.all(devices.map((device) => device.online()));
+    for (const device of devices) device.record('notes', 'a').set('text', 'meanwhile');
+    await Promise.all(devices.map((device) => device.saved()));
+    for (const user of USERS) expect((await client.ask(`/api/sync/${user}`)).text).toContain('meanwhile');
+    const headers = await client.signIn(ADMIN_TOKEN);
+    expect((await client.ask('/admin/api/overview', { headers })).status).toBe(200);
+  });
 });
 
 const metricsOf = async (url: string): Promise<string> => {
@@ -83,4 +111,5 @@ const metricsOf = async (url: string): Promise<string> => {
   return answer.text();
 };
 
+const OWNED = /telemed_users_owned (\d+)/;
 const numberIn = (text: string, pattern: RegExp): number => Number(pattern.exec(text)?.[1] ?? 0);
