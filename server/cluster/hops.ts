@@ -144,11 +144,14 @@ export class Hops {
     return parted;
   }
 
-  /** Whether a guest who could not be led on would be served by now: here, or by a node that says it is ready. */
-  async mayCome({ user, address }: Guest): Promise<boolean> {
+  /**
+   * Whether a guest who could not be led on would be served by now: here, or by a node that says it is ready. `null`
+   * where this node does not reach the store.
+   */
+  async mayCome({ user, address }: Guest): Promise<boolean | null> {
     for (let asked = 0; asked < 2; asked++) {
       const place = await this.#options.placement.whereIs(user).catch(() => null);
-      if (place === null) return false;
+      if (place === null) return null;
       if (place.here || (await this.#isReady(place, { user, address }))) return true;
       // One that is silent for long enough has lost the user now.
     }

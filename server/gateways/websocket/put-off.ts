@@ -3,7 +3,7 @@
  * Its WebSocket opens, nothing is read from it, and it closes with 1013 some seconds later, at a random time: clients
  * that come again at once after a close, all alike, are spread by that. Where it can be seen when the reason is over,
  * the client waits here for that, and is told then to connect again (1012): no time is lost by guessing, neither here
- * nor by its pauses, which would grow.
+ * nor by its pauses, which would grow. A server that can't look waits no longer than before: another one may see more.
  */
 import { type ErrorCode, SyncError } from '../../errors.js';
 import type { Metrics } from '../../metrics.js';
@@ -20,6 +20,9 @@ const LOOK = 1_000;
 const EACH = 5;
 const OVER = 'The node that serves this user can be reached again; connect again.';
 
+/** Whether the reason is over; `null` where this server can't tell. */
+type Look = () => Promise<boolean | null>;
+
 interface PutOffOptions {
   /** Null where there are none yet. */
   readonly metrics: Metrics | null;
@@ -30,6 +33,8 @@ interface PutOffOptions {
 export class PutOff {
   readonly #options: PutOffOptions;
   readonly #timers = new Map<Socket, NodeJS.Timeout>();
+  /** Those for whom the last look has told nothing, or not yet. */
+  readonly #untold = new WeakSet<Socket>();
   #isClosed = false;
 
   constructor(options: PutOffOptions) {
@@ -37,7 +42,7 @@ export class PutOff {
   }
 
   /** @param mayCome whether the reason is over; left out where nobody can tell */
-  take(door: Door, code: ErrorCode, mayCome?: () => Promise<boolean>): void {
+  take(door: Door, code: ErrorCode, mayCome?: Look): void {
     const { metrics, random } = this.#options;
     metrics?.refused.add(code);
     const seconds = putOffFor(random);
@@ -48,9 +53,11 @@ export class PutOff {
     openDoor(door, (socket) => {
       socket.hold('put off');
       if (this.#isClosed) return this.#end(socket, new SyncError('RESTARTING'));
-      const longest = seconds + (mayCome === undefined ? 0 : LONGER);
-      const timer = setTimeout(() => this.#end(socket, new SyncError(code)), longest * 1_000);
-      this.#timers.set(socket, timer.unref());
+      const end = (): void => this.#end(socket, new SyncError(code));
+      this.#endIn(socket, seconds, () => {
+        if (mayCome === undefined || this.#untold.has(socket)) end();
+        else this.#endIn(socket, LONGER, end);
+      });
       if (mayCome !== undefined) this.#lookLater(socket, mayCome);
       door.stream.once('close', () => this.#forget(socket));
     });
@@ -62,16 +69,22 @@ export class PutOff {
     for (const socket of [...this.#timers.keys()]) this.#end(socket, new SyncError('RESTARTING'));
   }
 
+  #endIn(socket: Socket, seconds: number, end: () => void): void {
+    this.#timers.set(socket, setTimeout(end, seconds * 1_000).unref());
+  }
+
   /** At random times: who has waited does not come at once with all others. */
-  #lookLater(socket: Socket, mayCome: () => Promise<boolean>): void {
+  #lookLater(socket: Socket, mayCome: Look): void {
     const pause = Math.max(LOOK, this.#timers.size * EACH) * (0.5 + this.#options.random());
     setTimeout(() => void this.#look(socket, mayCome), pause).unref();
   }
 
-  async #look(socket: Socket, mayCome: () => Promise<boolean>): Promise<void> {
+  async #look(socket: Socket, mayCome: Look): Promise<void> {
     if (!this.#timers.has(socket)) return;
+    this.#untold.add(socket);
     const isOver = await mayCome();
     if (!this.#timers.has(socket)) return;
+    if (isOver !== null) this.#untold.delete(socket);
     if (isOver) this.#end(socket, new SyncError('RESTARTING', OVER));
     else this.#lookLater(socket, mayCome);
   }

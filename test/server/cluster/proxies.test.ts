@@ -97,6 +97,10 @@ describe.each(['nginx', 'caddy', 'haproxy'] as const)('[O1] three nodes behind %
       parted.address,
     ]);
     for (const device of devices) device.offline();
+    for (const user of USERS) {
+      const status = async () => (await client.ask(`/api/sync/${user}`)).status;
+      await expect.poll(status, { timeout: PATIENCE }).toBe(200);
+    }
     await Promise.all(devices.map((device) => device.online()));
     for (const device of devices) device.record('notes', 'a').set('text', 'meanwhile');
     await Promise.all(devices.map((device) => device.saved()));

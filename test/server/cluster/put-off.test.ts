@@ -27,7 +27,7 @@ const HERE: Place = { here: true };
 afterEach(() => void vi.useRealTimers());
 
 /** A door that puts off everybody who comes; its timers are moved by the test. */
-async function useDoor(mayCome?: () => Promise<boolean>) {
+async function useDoor(mayCome: () => Promise<boolean | null>) {
   const putOff = new PutOff({ metrics: null, random: () => 0.5 });
   const server = createServer().on('upgrade', (request, stream, head) =>
     putOff.take({ request, stream, head, challenge: null }, 'OWNER_UNREACHABLE', mayCome),
@@ -70,6 +70,19 @@ describe('[S4] who waits for the end of what puts it off', () => {
     const ws = await come();
     const closed = closeOf(ws);
     await vi.advanceTimersByTimeAsync(22_999);
+    expect(ws.readyState).toBe(WebSocket.OPEN);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(await closed).toEqual([1012, expect.stringContaining('can not be reached')]);
+  });
+
+  test.each<[string, () => Promise<null>]>([
+    ['does not reach the store', async () => null],
+    ['hears nothing of the store', () => new Promise(() => {})],
+  ])('waits for 3 to 9 s at a server that %s: another one may', async (_, look) => {
+    const { come } = await useDoor(look);
+    const ws = await come();
+    const closed = closeOf(ws);
+    await vi.advanceTimersByTimeAsync(5_999);
     expect(ws.readyState).toBe(WebSocket.OPEN);
     await vi.advanceTimersByTimeAsync(1);
     expect(await closed).toEqual([1012, expect.stringContaining('can not be reached')]);
@@ -128,7 +141,7 @@ const at = ({ address }: TestOwners): Place => ({ here: false, node: OTHER, addr
 describe('[S4] whether who was put off may come', () => {
   test('where its user is here by now, and not while the store can not tell', async () => {
     const { hops } = hopsTold([new Error('the store is gone'), HERE]);
-    expect(await hops.mayCome(GUEST)).toBe(false);
+    expect(await hops.mayCome(GUEST)).toBe(null);
     expect(await hops.mayCome(GUEST)).toBe(true);
   });
 
