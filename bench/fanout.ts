@@ -1,9 +1,9 @@
 /** What an update costs the server that has to keep it and pass it on, beside one that only passes it on. */
 import { type Contest, compete, DEVICES, type EditArm, USERS } from './support/contest.js';
+import { profilableContest } from './support/contest-profile.js';
 import { prepareEdits } from './support/edits.js';
 import { hasHocuspocus, hocuspocus, hocuspocusDevice, NAME, peersOption } from './support/hocuspocus.js';
 import { NativeDevice } from './support/native-device.js';
-import { profilable } from './support/profile.js';
 import {
   durableServer,
   encryptedServer,
@@ -62,4 +62,4 @@ const contest = armBenchmark({
   measure: (start) => compete(contestOf(start.options), start),
 });
 
-export const fanout = profilable(contest, contestOf);
+export const fanout = profilableContest(contest, contestOf);

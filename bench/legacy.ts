@@ -1,12 +1,12 @@
 /** What a whole record from a JSON device costs: CPU beside a relay of JSON messages, and bytes on disk. */
 
 import { type Contest, compete, DEVICES, type EditArm, USERS } from './support/contest.js';
+import { profilableContest } from './support/contest-profile.js';
 import { twoCores } from './support/cores.js';
 import { RECORDS } from './support/edits.js';
 import { JsonDevice } from './support/json-device.js';
 import { judgeDisk, measureDisk } from './support/json-disk.js';
 import { wholeRecords } from './support/json-edits.js';
-import { profilable } from './support/profile.js';
 import { durableServer, floorServer, jsonRelay, type Program } from './support/programs.js';
 import { type ArmBenchmark, armBenchmark } from './support/start.js';
 
@@ -28,7 +28,7 @@ const contestAndDisk: ArmBenchmark = {
   },
 };
 
-export const legacy = profilable(contestAndDisk, () => CONTEST);
+export const legacy = profilableContest(contestAndDisk, () => CONTEST);
 
 const CONTEST: Contest<string> = {
   arms: [

@@ -13,6 +13,7 @@ import {
   seedByServer,
   type VisitedArm,
 } from './support/population.js';
+import { type Profiling, profilable } from './support/profile.js';
 import { bareAccept, durableServer, floorServer, type Program, referenceServer } from './support/programs.js';
 import { type Arm, type Measured, race } from './support/race.js';
 import type { Scope } from './support/scope.js';
@@ -26,14 +27,16 @@ const LARGE = { rounds: 1, users: 10_000 };
 /** So that the second storm, like the first, finds no document in memory. */
 const LET_GO = { IDLE_TIMEOUT: '1s', MAX_SOCKETS_PER_ADDRESS: '20000' };
 const FORGETTING = 3_000;
+/** Before the warm one that is profiled. */
+const WARM_UPS = 2;
 const MEASURES = [
   { id: 'cold', line: 'CPU per user, cold', unit: 'ms' },
   { id: 'warm', line: 'CPU per user, warm', unit: 'ms' },
   { id: 'incomplete', line: 'users without all records', unit: 'of all' },
 ];
 
-const stormOf = (name: string, kind: Kind, devices: string, most: number): ArmBenchmark =>
-  armBenchmark({
+const stormOf = (name: string, kind: Kind, devices: string, most: number): ArmBenchmark => {
+  const benchmark = armBenchmark({
     name,
     line: `after a restart all users connect, ${RECORDS} records each, ${devices}: server CPU per user`,
     options: {
@@ -42,14 +45,16 @@ const stormOf = (name: string, kind: Kind, devices: string, most: number): ArmBe
     },
     measure: (start) => measure(kind, most, start),
   });
+  return profilable(benchmark, (options, scope) => profilingsOf(name, kind, options, scope));
+};
 
 export const storm = stormOf('storm', 'up to date', 'native devices that lack nothing', 2);
 export const stormFresh = stormOf('storm-fresh', 'fresh', 'native devices that have nothing yet', 3.5);
 export const stormJson = stormOf('storm-json', 'JSON', 'JSON devices', 4);
 
 async function measure(kind: Kind, most: number, { options, scope, cores }: Start): Promise<Found> {
+  const { users, rounds } = stormSize(options);
   const isLarge = options.has('large');
-  const { users, rounds } = isLarge ? LARGE : sizeOf(options, LONG, SHORT);
   const run = (server: ServerProcess, { device }: VisitedArm) =>
     stormTwice(server, () => connectAll(kind, users, server.port, device), users);
   const arms = await gather(kind, users, scope, isLarge);
@@ -63,6 +68,9 @@ async function measure(kind: Kind, most: number, { options, scope, cores }: Star
     goals: ['cold', 'warm'].map((measure) => ({ arm: 'ours', measure, of: 'accept', most })),
   };
 }
+
+const stormSize = (options: ReadonlySet<string>): typeof LONG =>
+  options.has('large') ? LARGE : sizeOf(options, LONG, SHORT);
 
 /** Each with the records already on its disk, as it stores them itself. */
 async function gather(kind: Kind, users: number, scope: Scope, isLarge: boolean): Promise<VisitedArm[]> {
@@ -92,6 +100,36 @@ async function gather(kind: Kind, users: number, scope: Scope, isLarge: boolean)
       await seedByLeveldb(referenceNames(users), scope),
     ),
   ];
+}
+
+/** The first storm of a process, and one of those that come after. */
+async function profilingsOf(
+  name: string,
+  kind: Kind,
+  options: ReadonlySet<string>,
+  scope: Scope,
+): Promise<Profiling<VisitedArm>[]> {
+  const { users } = stormSize(options);
+  const all = await gather(kind, users, scope, options.has('large'));
+  const arms = all.filter(({ id }) => id !== 'leveldb');
+  const profiling = (moment: string, before: number): Profiling<VisitedArm> => ({
+    name: `${name}, ${moment}`,
+    arms,
+    unit: 'reconnect',
+    count: users,
+    prepare: async (server, { device }, inner) => {
+      const come = () => connectAll(kind, users, server.port, device);
+      for (let storms = 0; storms < before; storms++) {
+        (await come()).leave();
+        await sleep(FORGETTING);
+      }
+      return async () => {
+        const { leave } = await come();
+        inner.atEnd(leave);
+      };
+    },
+  });
+  return [profiling('cold', 0), profiling('warm', WARM_UPS)];
 }
 
 async function stormTwice(
