@@ -4,7 +4,6 @@
  * No checks against the document, no limits, no rights, no unions, no compaction. Of a
  * whole record, it writes the fields that differ. No pings, no versions.
  */
-import { join } from 'node:path';
 import { ClassicLevel } from 'classic-level';
 import * as decoding from 'lib0/decoding';
 import { type WebSocket, WebSocketServer } from 'ws';
@@ -65,7 +64,7 @@ function numbered(prefix: Buffer, n: number): Buffer {
   return key;
 }
 
-const db = new ClassicLevel<Uint8Array, Uint8Array>(join(process.env.DATA_DIR ?? '', 'floor'), {
+const db = new ClassicLevel<Uint8Array, Uint8Array>(process.env.DATA_DIR ?? 'floor', {
   keyEncoding: 'view',
   valueEncoding: 'view',
 });

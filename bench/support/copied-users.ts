@@ -12,6 +12,7 @@ export async function copyFirst(folder: string, names: readonly string[]): Promi
   const db = new ClassicLevel<Buffer, Buffer>(folder, { keyEncoding: 'buffer', valueEncoding: 'buffer' });
   const all = await db.iterator().all();
   const own = all.filter(([key]) => key.includes(first));
+  if (own.length === 0) throw new Error(`There is nothing of ${first} to be copied.`);
   for (const name of others) {
     await db.batch(own.map(([key, value]) => copied(key, value, renamed(key, first, name))));
   }
