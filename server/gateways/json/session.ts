@@ -8,9 +8,12 @@ import { SyncError } from '../../errors.js';
 import { type ChangeMessage, type JsonMessage, jsonMessages } from '../../protocol/json.js';
 import type { SharedAccess } from '../guard/shared-access.js';
 import { BadMessages } from './bad-messages.js';
-import { JsonChannel } from './channel.js';
+import { type ChannelOptions, JsonChannel } from './channel.js';
 import { MessageReader } from './message-reader.js';
 import type { JsonSessionOptions, Text } from './options.js';
+
+/** What a channel of the connection has of its own. */
+type Followed = Pick<ChannelOptions, 'document' | 'actor' | 'readOnly' | 'shows' | 'isRemembered' | 'name'>;
 
 export class JsonSession {
   readonly #options: JsonSessionOptions;
@@ -23,6 +26,7 @@ export class JsonSession {
   /** It is gone, or was told to go. */
   #ended = false;
   #fullSyncWaiting = false;
+  #isConfirmed = false;
   /** Stops the timer of a full sync that is sent once more. */
   #stopAgain: (() => void) | null = null;
   readonly #badMessages = new BadMessages();
@@ -31,27 +35,31 @@ export class JsonSession {
     this.#options = options;
     const { document, device, actor = null, readOnly = false, outbox, now, log, shared = null } = options;
     this.#reader = new MessageReader({ user: document.user, maxDepth: options.maxDepth });
-    const common = {
-      device,
-      maxMessage: options.maxMessage,
-      now,
-      pace: options.pace,
-      log,
-      send: (text: Text) => this.#send(text),
-      ping: (payload: string) => outbox.ping(payload),
-      together: <Result>(work: () => Result) => outbox.together(work),
-      guard: (action: () => void, ack?: string) => this.#guard(action, ack),
-      end: (error: SyncError) => this.#end(error),
-      syncAgain: () => this.#syncAgain(),
-    };
+    // Not spread, as it is for each connection: that is a call into V8's runtime.
+    const channel = ({ document, actor, readOnly, shows, isRemembered, name }: Followed): JsonChannel =>
+      new JsonChannel({
+        document,
+        actor,
+        readOnly,
+        shows,
+        isRemembered,
+        name,
+        device,
+        maxMessage: options.maxMessage,
+        now,
+        pace: options.pace,
+        log,
+        send: (text: Text) => this.#send(text),
+        ping: (payload: string) => outbox.ping(payload),
+        together: <Result>(work: () => Result) => outbox.together(work),
+        guard: (action: () => void, ack?: string) => this.#guard(action, ack),
+        end: (error: SyncError) => this.#end(error),
+        syncAgain: () => this.#syncAgain(),
+      });
     const shows = (name: CollectionName) => !shared?.collections.has(name);
-    const own = { document, actor, readOnly, shows };
-    this.#own = new JsonChannel({ ...common, ...own, isRemembered: true, name: '' });
+    this.#own = channel({ document, actor, readOnly, shows, isRemembered: true, name: '' });
     const everybodys = shared?.document ?? null;
-    this.#shared =
-      shared === null || everybodys === null
-        ? null
-        : new JsonChannel({ ...common, ...channelOf(shared, everybodys) });
+    this.#shared = shared === null || everybodys === null ? null : channel(ofEverybody(shared, everybodys));
   }
 
   /** Sends everything, confirms the connection, and follows the document from here (L1). */
@@ -75,10 +83,8 @@ export class JsonSession {
 
   #greet(): void {
     if (this.#ended) return;
-    const { document, device, now } = this.#options;
     this.#own.open();
     this.#fullSync();
-    document.afterDurable(() => this.#send(jsonMessages.connectionConfirmed(document.user, device, now())));
   }
 
   /** Takes a message: text, or the same text in bytes (L12). */
@@ -213,12 +219,23 @@ export class JsonSession {
       const everybodys = RecordsView.of(shared?.records?.of(shared.collections) ?? {});
       const all = shared == null ? own : own.with(everybodys);
       const message = shared == null ? text : fullSync(all, now());
-      if (!this.#ended) this.#options.outbox.answer(message, () => this.#fullSyncSent());
-      this.#own.sentAll(revision);
-      this.#shared?.showsAll(everybodys, message.length);
-      this.#shared?.sentAll(shared?.records?.revision ?? 0);
+      this.#options.outbox.together(() => {
+        if (!this.#ended) this.#options.outbox.answer(message, () => this.#fullSyncSent());
+        this.#own.sentAll(revision);
+        this.#shared?.showsAll(everybodys, message.length);
+        this.#shared?.sentAll(shared?.records?.revision ?? 0);
+        this.#confirm();
+      });
       this.#logSync(all);
     });
+  }
+
+  /** Once, behind the first full sync (L1). */
+  #confirm(): void {
+    if (this.#isConfirmed) return;
+    this.#isConfirmed = true;
+    const { document, device, now } = this.#options;
+    this.#send(jsonMessages.connectionConfirmed(document.user, device, now()));
   }
 
   #logSync({ counts }: RecordsView): void {
@@ -253,5 +270,11 @@ function fullSync(records: RecordsView, now: number): Buffer {
   return records.toJson(before, behind);
 }
 
-const channelOf = ({ actor, readOnly }: SharedAccess, document: FollowedDocument) =>
-  ({ document, actor, readOnly, shows: () => true, isRemembered: !readOnly, name: SHARED }) as const;
+const ofEverybody = ({ actor, readOnly }: SharedAccess, document: FollowedDocument): Followed => ({
+  document,
+  actor,
+  readOnly,
+  shows: () => true,
+  isRemembered: !readOnly,
+  name: SHARED,
+});

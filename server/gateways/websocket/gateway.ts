@@ -20,6 +20,7 @@ import { YjsSession } from '../yjs/session.js';
 import { Connection, type ConnectionHost, type Guest, release, soon } from './connection.js';
 import { OpenConnections } from './connections.js';
 import { type HandshakeOptions, Handshakes, type Peer } from './handshake.js';
+import { WireOutbox } from './json-outbox.js';
 import { PutOff } from './put-off.js';
 import { destroyed, endSoon, prove, refuse, turnAway, webSocketServer } from './rejections.js';
 import type { Socket } from './socket.js';
@@ -308,12 +309,15 @@ export class UpgradeGateway implements ConnectionHost {
     const { now, uptime } = this.#options;
     const { maxPending, pendingTimeout } = this.#options.config;
     const { device, grant, asked } = outbox.peer;
-    const { actor, mayWrite } = grant;
-    const { asksForTimes, takesRewrites, asksForEpoch } = asked;
-    const who = { device, actor, readOnly: !mayWrite, asksForTimes, takesRewrites, asksForEpoch };
+    // Not spread: that is a call into V8's runtime.
     return new YjsSession({
       document,
-      ...who,
+      device,
+      actor: grant.actor,
+      readOnly: !grant.mayWrite,
+      asksForTimes: asked.asksForTimes,
+      takesRewrites: asked.takesRewrites,
+      asksForEpoch: asked.asksForEpoch,
       outbox,
       onUnsent: (told, at) => outbox.tells(told, at),
       frames: this.#frames,
@@ -328,21 +332,24 @@ export class UpgradeGateway implements ConnectionHost {
     const { config, log, now } = this.#options;
     const { socket } = wire;
     const { device, grant } = peer;
-    const outbox = {
-      answer: (text: Buffer, sent: () => void) => wire.answer([text], sent),
-      send: (text: string | Buffer) => socket.sendText(text),
-      ping: (payload: string) => socket.ping(payload),
-      together: <Result>(work: () => Result) => socket.together(work),
-      close: (error: SyncError) => socket.end(error),
-    };
     const { maxDepth, maxJsonMessage: maxMessage, jsonPace: gap, bufferClose: mostBytes } = config;
     const after = (ms: number, task: () => void) => {
       const timer = setTimeout(() => this.guard(socket, task), ms).unref();
       return () => clearTimeout(timer);
     };
-    const who = { device, actor: grant.actor, readOnly: !grant.mayWrite };
-    const pace = { gap, mostBytes, after };
-    return new JsonSession({ document, shared, ...who, outbox, now, pace, log, maxDepth, maxMessage });
+    return new JsonSession({
+      document,
+      shared,
+      device,
+      actor: grant.actor,
+      readOnly: !grant.mayWrite,
+      outbox: new WireOutbox(wire),
+      now,
+      pace: { gap, mostBytes, after },
+      log,
+      maxDepth,
+      maxMessage,
+    });
   }
 
   get log(): Log {

@@ -162,3 +162,33 @@ test('[L1] at most one ping is under way, and it speaks for all that was sent be
   expect(tablet.pings).toHaveLength(2);
   expect(tablet.corrections()).toEqual([]);
 });
+
+test('[L1] the first full sync, its ping and the confirmation leave in one write, in this order', async () => {
+  const document = followedOf(await openDocument(new MemoryStore()));
+  const left: string[] = [];
+  const session = new JsonSession({
+    document,
+    device: 'tablet' as DeviceId,
+    now: () => 0,
+    log: silentLog,
+    maxDepth: 64,
+    maxMessage: 10_000,
+    outbox: {
+      ...jsonOutbox({
+        send: (text) => left.push(JSON.parse(text.toString()).type),
+        ping: () => left.push('ping'),
+        close: () => {},
+      }),
+      together: (work) => {
+        left.push('[');
+        const result = work();
+        left.push(']');
+        return result;
+      },
+    },
+  });
+  session.start();
+  expect(left).toEqual(['[', 'FULL_SYNC', 'ping', 'CONNECTION_CONFIRMED', ']']);
+  session.receive(JSON.stringify({ type: 'REQUEST_SYNC', userId: 'anna', deviceId: 'tablet' }));
+  expect(left.filter((what) => what === 'CONNECTION_CONFIRMED')).toHaveLength(1);
+});
