@@ -22,6 +22,15 @@ export class BoundedMap<Key, Value> extends Map<Key, Value> {
     this.set(key, value);
   }
 
+  /** The value, which becomes the newest entry. */
+  renewed(key: Key): Value | undefined {
+    const value = this.get(key);
+    if (value === undefined) return undefined;
+    super.delete(key);
+    super.set(key, value);
+    return value;
+  }
+
   /** Sets it; one that is there keeps its place. */
   override set(key: Key, value: Value): this {
     this.#size += this.#sizeOf(value) - this.#sizeAt(key);

@@ -170,9 +170,10 @@ export class LevelStore implements Store {
   }
 
   async view(user: UserId, revision: number): Promise<Uint8Array | null> {
-    const found = await this.reads.inTime(
-      this.core.settled(user).then(() => this.views.read({ user, revision })),
-    );
+    const read = (isNoted: boolean) =>
+      this.views.read({ user, revision, needsRow: !isNoted || this.vaults.ring !== null });
+    const reading = this.core.settled(user).then(() => this.rests.asNoted(user, read));
+    const found = await this.reads.inTime(reading);
     if (found instanceof SyncError) throw found;
     return found;
   }

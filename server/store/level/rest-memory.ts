@@ -40,13 +40,18 @@ export class RestMemory {
   }
 
   get(user: UserId): SealedRest | undefined {
-    const kept = this.#kept.get(user);
-    if (kept === undefined) return undefined;
-    this.#kept.add(user, kept);
-    return {
-      noted: bytesOf(kept.noted),
-      wrapped: kept.wrapped === undefined ? undefined : bytesOf(kept.wrapped),
-    };
+    const kept = this.#kept.renewed(user);
+    return (
+      kept && {
+        noted: bytesOf(kept.noted),
+        wrapped: kept.wrapped === undefined ? undefined : bytesOf(kept.wrapped),
+      }
+    );
+  }
+
+  /** Stays the same as long as nothing of this user is changed; `undefined` where nothing is kept. */
+  markOf(user: UserId): Mark | undefined {
+    return this.#kept.get(user);
   }
 
   /** Is about to be read. */

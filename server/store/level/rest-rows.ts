@@ -4,7 +4,7 @@ import type { Vaults } from '../encryption/vault.js';
 import type { GroupReader } from '../group-reader.js';
 import type { RestRow } from '../store.js';
 import { type FoundRest, openRest, type ReadRest } from './rest.js';
-import { RestMemory } from './rest-memory.js';
+import { type Mark, RestMemory } from './rest-memory.js';
 
 export interface RestParts {
   readonly takesWork: () => boolean;
@@ -33,6 +33,20 @@ export class RestRows {
     const { takesWork, vaults } = this.#parts;
     const sealed = takesWork() ? this.#memory.get(user) : undefined;
     return sealed === undefined ? null : openRest(user, sealed, vaults);
+  }
+
+  /**
+   * Reads once for good where it is known that the document is as it was noted, before and after; where it was changed
+   * meanwhile, or that is not known, `read` is told so.
+   */
+  async asNoted<T>(user: UserId, read: (isNoted: boolean) => Promise<T>): Promise<T> {
+    const mark = this.#markOf(user);
+    const found = await read(mark !== undefined);
+    return mark === undefined || this.#markOf(user) === mark ? found : await read(false);
+  }
+
+  #markOf(user: UserId): Mark | undefined {
+    return this.#parts.takesWork() ? this.#memory.markOf(user) : undefined;
   }
 
   /** It is at hand from then on, unless something is changed meanwhile. */

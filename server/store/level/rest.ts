@@ -7,8 +7,9 @@ import { decodeRest, encodeRest, isSame, type Place } from '../rest-format.js';
 import type { RestRow } from '../store.js';
 import { type Database, type Operation, put, readFailure } from './database.js';
 
-/** What is noted, as it is stored, and what opens it. */
+/** What is noted, as it is to be kept, and what opens it. */
 export interface SealedRest {
+  /** Encrypted where it is stored so, else without its checksum, by which it was found to be whole. */
   readonly noted: Uint8Array;
   readonly wrapped: Uint8Array | undefined;
 }
@@ -31,21 +32,18 @@ export function putRest(user: UserId, row: format.Row, vault: Vault, rest: RestR
 
 /** What is noted, where the row of the document is still the one of then. */
 export function restOf(user: string, vault: Vault, noted: Uint8Array, row: format.Row): RestRow | undefined {
-  const decoded = opened(user, vault, noted);
-  return decoded && isSame(decoded.place, row) ? decoded.rest : undefined;
-}
-
-function opened(user: string, vault: Vault, noted: Uint8Array): ReturnType<typeof decodeRest> | undefined {
   const bytes = vault.unseal(noted, format.restKey(user));
-  return bytes && decodeRest(bytes);
+  const decoded = bytes && decodeRest(bytes);
+  return decoded && isSame(decoded.place, row) ? decoded.rest : undefined;
 }
 
 /** The same of one that was found to hold before; `null` where its key can't be opened any more. */
 export function openRest(user: UserId, { noted, wrapped }: SealedRest, vaults: Vaults): FoundRest | null {
   try {
     const vault = vaults.of(user, wrapped);
-    const decoded = opened(user, vault, noted);
-    return decoded ? { ...decoded, vault } : null;
+    const bytes = vaults.ring === null ? noted : vault.unseal(noted, format.restKey(user));
+    const decoded = bytes && decodeRest(bytes);
+    return decoded ? { rest: decoded.rest, place: decoded.place, vault } : null;
   } catch {
     return null;
   }
@@ -120,9 +118,13 @@ function findOne(
   try {
     const vault = vaults.of(user, wrapped);
     const row = format.decodeRow(user, stored);
-    const rest = row && restOf(user, vault, noted, row);
-    if (!row || !rest || (vaults.ring === null && !isOfClock(stateVector, row.last))) return null;
-    return { rest, place: row, vault, sealed: { noted, wrapped } };
+    const bytes = vault.unseal(noted, format.restKey(user));
+    const decoded = bytes && decodeRest(bytes);
+    if (!row || !decoded || !isSame(decoded.place, row)) return null;
+    const isPlain = vaults.ring === null;
+    if (isPlain && !isOfClock(stateVector, row.last)) return null;
+    const sealed = { noted: isPlain ? bytes : noted, wrapped };
+    return { rest: decoded.rest, place: row, vault, sealed };
   } catch {
     return null; // a load says what is wrong
   }

@@ -5,6 +5,7 @@ import { updateKey } from '../../../../server/store/format.js';
 import type { LevelStore } from '../../../../server/store/level/level-store.js';
 import { readRests } from '../../../../server/store/level/rest.js';
 import { RestMemory } from '../../../../server/store/level/rest-memory.js';
+import type { RestRows } from '../../../../server/store/level/rest-rows.js';
 import type { RestRow, Store } from '../../../../server/store/store.js';
 import type { UserId } from '../../../../shared/names.js';
 import { seededRandom } from '../../../support/hostile.js';
@@ -227,5 +228,26 @@ describe('the memory of rest rows', () => {
     expect(known(memory, ['anna'])).toEqual([]);
     memory.keep(ANNA, again, sealed);
     expect(known(memory, ['anna'])).toEqual(['anna']);
+  });
+});
+
+describe('what is read where a document is known to be as it was noted', () => {
+  it('[L1] [N2] it is read once more, without that knowledge, where something was changed meanwhile', async () => {
+    const { store } = await openWith(ANNA);
+    const { rests } = store as unknown as { rests: RestRows };
+    const told: boolean[] = [];
+    const read = (change?: () => unknown) =>
+      rests.asNoted(ANNA, async (isNoted) => {
+        told.push(isNoted);
+        if (isNoted) await change?.();
+        return isNoted;
+      });
+    expect(await read()).toBe(false);
+    await store.rest(ANNA);
+    expect(await read()).toBe(true);
+    await store.load(ANNA);
+    const commit = () => store.commit(ANNA, { update: new Author().set('a', 1), revision: 4 });
+    expect(await read(commit)).toBe(false);
+    expect(told).toEqual([false, true, true, false]);
   });
 });
