@@ -23,11 +23,18 @@ export function followCommits(store: Store, metrics: Metrics, backlog: Backlog):
     );
     return committed;
   };
+  // Bound once, not at each call: several are made for whoever connects.
+  const bound = new Map<PropertyKey, { readonly value: unknown; readonly method: unknown }>();
   return new Proxy(store, {
     get(target, name) {
       if (name === 'commit') return commit;
       const value: unknown = Reflect.get(target, name, target);
-      return typeof value === 'function' ? value.bind(target) : value;
+      if (typeof value !== 'function') return value;
+      const known = bound.get(name);
+      if (known?.value === value) return known.method;
+      const method: unknown = value.bind(target);
+      bound.set(name, { value, method });
+      return method;
     },
   });
 }

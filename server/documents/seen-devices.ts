@@ -65,7 +65,8 @@ export class SeenDevices {
 
   note(user: UserId, seen: SeenDevice): void {
     if (this.#erasing.has(user)) return;
-    this.#due.set(user, kept([...(this.#due.get(user) ?? []), seen]));
+    const due = this.#due.get(user);
+    this.#due.set(user, due === undefined ? [seen] : kept([...due, seen]));
     this.#timer ??= setTimeout(() => void this.flush(), GATHERING).unref();
   }
 

@@ -23,11 +23,11 @@ export class TokenBucket {
   #tokens: number;
   #at: number;
 
-  constructor(rate: Rate, now: Now) {
+  constructor(rate: Rate, now: Now, at = now()) {
     this.#rate = rate;
     this.#now = now;
     this.#tokens = rate.burst;
-    this.#at = now();
+    this.#at = at;
   }
 
   /** Takes, and says how long to wait until the debt is paid, in ms; 0 if there is none. */
@@ -49,7 +49,11 @@ export class TokenBucket {
 
   /** How long until a whole token is there, in ms. */
   get waitForOne(): number {
-    this.#refill();
+    return this.waitForOneAt(this.#now());
+  }
+
+  waitForOneAt(now: number): number {
+    this.#refill(now);
     return this.#timeUntil(1);
   }
 
@@ -85,8 +89,9 @@ export class RateLimiter {
   readonly #now: Now;
 
   constructor({ messages, bytes }: Rates, now: Now) {
-    this.#messages = new TokenBucket(messages, now);
-    this.#bytes = new TokenBucket(bytes, now);
+    const at = now();
+    this.#messages = new TokenBucket(messages, now, at);
+    this.#bytes = new TokenBucket(bytes, now, at);
     this.#now = now;
   }
 
@@ -103,7 +108,8 @@ export class RateLimiter {
 
   /** How long until one more message is within the rate, in ms. */
   get waitForOne(): number {
-    return Math.max(this.#messages.waitForOne, this.#bytes.waitForOne);
+    const now = this.#now();
+    return Math.max(this.#messages.waitForOneAt(now), this.#bytes.waitForOneAt(now));
   }
 
   get isFull(): boolean {
@@ -123,9 +129,11 @@ export class RateLimiters {
   }
 
   of(name: string): RateLimiter {
-    const known = this.#all.get(name) ?? new RateLimiter(this.#rates, this.#now);
-    this.#all.set(name, known);
-    return known;
+    const known = this.#all.get(name);
+    if (known !== undefined) return known;
+    const limiter = new RateLimiter(this.#rates, this.#now);
+    this.#all.set(name, limiter);
+    return limiter;
   }
 
   get size(): number {

@@ -29,18 +29,25 @@ export const MAX_STATE_VECTOR = 50_000;
 
 export type { AwarenessEntry, TimedChange } from '../../shared/yjs-messages.js';
 
+/**
+ * The same as a client's. Made for each edit and each who comes: an encoder of its own would leave two byte arrays
+ * outside the heap.
+ */
+function syncMessage(step: number, body: Uint8Array): Uint8Array {
+  const { buffer, byteOffset, length } = encoded((encoder) => {
+    encoding.writeVarUint(encoder, SYNC);
+    encoding.writeVarUint(encoder, step);
+    encoding.writeVarUint8Array(encoder, body);
+  });
+  return new Uint8Array(buffer, byteOffset, length);
+}
+
 /** Encoders of the messages that a server sends; a client's are among them. */
 export const messages = {
   ...shared,
-  /** The same as a client's. Made for each edit: an encoder of its own would leave two byte arrays outside the heap. */
-  update: (body: Uint8Array): Uint8Array => {
-    const { buffer, byteOffset, length } = encoded((encoder) => {
-      encoding.writeVarUint(encoder, SYNC);
-      encoding.writeVarUint(encoder, UPDATE);
-      encoding.writeVarUint8Array(encoder, body);
-    });
-    return new Uint8Array(buffer, byteOffset, length);
-  },
+  syncStep1: (stateVector: Uint8Array): Uint8Array => syncMessage(SYNC_STEP_1, stateVector),
+  syncStep2: (body: Uint8Array): Uint8Array => syncMessage(SYNC_STEP_2, body),
+  update: (body: Uint8Array): Uint8Array => syncMessage(UPDATE, body),
   permissionDenied: (reason: string): Uint8Array =>
     encoding.encode((encoder) => {
       encoding.writeVarUint(encoder, AUTH);

@@ -20,6 +20,11 @@ export class Offences {
     this.#forgetOld();
   }
 
+  /** Nobody is blocked. */
+  get areNone(): boolean {
+    return this.#times.size === 0;
+  }
+
   isBlocked(who: string): boolean {
     return this.#recent(who).length >= MAX_OFFENCES;
   }

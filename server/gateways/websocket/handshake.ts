@@ -117,7 +117,7 @@ export class Handshakes {
 
   /** Asked once it is known that the client may come in. */
   #refusalOfPeer({ asked, grant }: Peer): Refusal | null {
-    if (this.#offences.isBlocked(offenderOf(asked))) return BLOCKED;
+    if (!this.#offences.areNone && this.#offences.isBlocked(offenderOf(asked))) return BLOCKED;
     return this.#options.quotas.refuseUser(countedAs(grant));
   }
 
