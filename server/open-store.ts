@@ -6,6 +6,7 @@ import { readKeys, watchKeyFile } from './store/encryption/key-file.js';
 import type { KeyRing } from './store/encryption/key-ring.js';
 import { hasDatabase } from './store/level/folder.js';
 import { LevelStore } from './store/level/level-store.js';
+import { isPlainFar } from './store/postgres/connection.js';
 import { PostgresStore } from './store/postgres/postgres-store.js';
 import type { Store } from './store/store.js';
 
@@ -17,7 +18,7 @@ export async function openStore(
 ): Promise<Store> {
   const onRetry = (error: unknown, delayMs: number): void => log('storeRetry', { error, delayMs });
   if (config.store !== '') {
-    if (isPlainFar(config.store)) log('storePlain', {});
+    if (await isPlainFar(config.store)) log('storePlain', {});
     return await PostgresStore.open({
       url: config.store,
       address: config.clusterAddress,
@@ -41,15 +42,6 @@ export async function openStore(
   });
   store.readAhead().catch(() => {}); // what fails here shows where it is needed
   return store;
-}
-
-/** Whether it is another machine, to which the driver speaks without TLS: it does unless it is told otherwise. */
-export function isPlainFar(url: string): boolean {
-  if (!URL.canParse(url)) return false;
-  const { hostname, searchParams } = new URL(url);
-  const isNear = hostname === '' || hostname === 'localhost' || /^(127\.[\d.]+|\[::1\])$/.test(hostname);
-  const isSaid = [...searchParams.keys()].some((name) => name === 'host' || name.startsWith('ssl'));
-  return !isNear && !isSaid;
 }
 
 /**

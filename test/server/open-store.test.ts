@@ -1,6 +1,6 @@
 /** What is said of the address of a PostgreSQL before it is opened. */
-import { expect, test } from 'vitest';
-import { isPlainFar } from '../../server/open-store.js';
+import { afterEach, expect, test, vi } from 'vitest';
+import { isPlainFar } from '../../server/store/postgres/connection.js';
 
 test.each([
   ['postgres://sync@db.example.org/clinic', true],
@@ -12,6 +12,26 @@ test.each([
   ['postgres://sync@[::1]/clinic', false],
   ['postgres://sync@localhost/clinic', false],
   ['postgres:///clinic?host=/var/run/postgresql', false],
-])('whether %s goes to another machine without TLS: %s', (url, isPlain) => {
-  expect(isPlainFar(url)).toBe(isPlain);
+  ['postgres:///clinic?host=db.example.org', true],
+])('whether %s goes to another machine without TLS: %s', async (url, isPlain) => {
+  expect(await isPlainFar(url)).toBe(isPlain);
+});
+
+const FAR = 'postgres://sync@db.example.org/clinic';
+afterEach(() => void vi.unstubAllEnvs());
+
+test.each([
+  [FAR, { PGSSLMODE: 'verify-full' }, false],
+  [FAR, { PGSSLMODE: 'no-verify' }, false],
+  [FAR, { PGSSLMODE: 'allow' }, true], // the driver does not know it
+  [FAR, { PGSSLMODE: 'disable' }, true],
+  [`${FAR}?sslmode=disable`, { PGSSLMODE: 'require' }, false],
+  [FAR, { PGHOST: 'localhost' }, true], // the address says another one
+  ['postgres:///clinic', { PGHOST: 'db.example.org' }, true],
+  ['postgres:///clinic', { PGHOST: 'db.example.org', PGSSLMODE: 'require' }, false],
+  ['postgres:///clinic', { PGHOST: '/var/run/postgresql' }, false],
+  ['postgres:///clinic', { PGHOST: '::1' }, false],
+])('so it is for %s with %o: %s', async (url, env, isPlain) => {
+  for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);
+  expect(await isPlainFar(url)).toBe(isPlain);
 });

@@ -85,7 +85,10 @@ class OwnPostgres implements TestPostgres {
   #running: { readonly server: ChildProcess; readonly ended: Promise<void> } | null = null;
   readonly #end = () => void this.#running?.server.kill('SIGQUIT'); // at once: nobody needs its data any more
 
-  constructor(folder: string, native: string) {
+  readonly #settings: readonly string[];
+
+  constructor(folder: string, native: string, settings: readonly string[]) {
+    this.#settings = [...SETTINGS, ...settings];
     const who = process.getuid?.() === 0 ? NOBODY : null;
     if (who !== null) chownSync(folder, who.uid, who.gid);
     chmodSync(folder, 0o755);
@@ -104,7 +107,7 @@ class OwnPostgres implements TestPostgres {
   }
 
   async start(): Promise<void> {
-    const settings = SETTINGS.flatMap((setting) => ['-c', setting]);
+    const settings = this.#settings.flatMap((setting) => ['-c', setting]);
     const args = ['-D', join(this.#folder, 'data'), '-k', this.#folder, '-h', '', ...settings];
     const server = spawn(join(this.#programs, 'bin/postgres'), args, {
       ...this.#how,
@@ -141,15 +144,17 @@ class OwnPostgres implements TestPostgres {
  * `null` where there is none to start. Reached by a socket file alone, so that no port can be taken.
  *
  * @param parent where its data is
+ * @param settings that differ from those of the tests, as `name=value`
  */
 export async function startPostgres(
   parent = existsSync(MEMORY) ? MEMORY : tmpdir(),
+  settings: readonly string[] = [],
 ): Promise<TestPostgres | null> {
   const native = nativeFolder();
   if (native === null) return null;
   linkLibraries(native);
   const folder = mkdtempSync(join(parent, 'sync-pg-'));
-  const own = new OwnPostgres(folder, native);
+  const own = new OwnPostgres(folder, native, settings);
   await own.start();
   return own;
 }

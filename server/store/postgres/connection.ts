@@ -1,4 +1,5 @@
 /** The connections to PostgreSQL: one that writes, and some that read. `pg` is loaded here, by the first that opens one. */
+import { randomUUID } from 'node:crypto';
 import type { Client, ClientBase, ClientConfig, Pool, PoolConfig, QueryConfig, QueryResult } from 'pg';
 import { corrupt, SyncError } from '../../errors.js';
 import { codeOf, noAddress, whyNotConnected } from './failures.js';
@@ -7,6 +8,8 @@ import { codeOf, noAddress, whyNotConnected } from './failures.js';
 const READERS = 4;
 /** Between two statements that take effect together. */
 const PAUSE = '5s';
+/** A setting of our own. */
+const MARK = 'telemed_sync.connection';
 
 export interface Place {
   readonly url: string;
@@ -49,6 +52,19 @@ export async function connected({ url, timeout }: Place): Promise<Client> {
     throw whyNotConnected(cause, client);
   });
   return client;
+}
+
+/** This machine, or the folder of a socket. */
+const NEAR = /^(localhost|127\.[\d.]+|\[?::1\]?|\/.*)$/;
+
+/**
+ * Whether it is another machine, to which the driver speaks without TLS: it does unless it is told otherwise, by the
+ * address or by `PGSSLMODE`. Who writes into the address that it is to do so knows it.
+ */
+export async function isPlainFar(url: string): Promise<boolean> {
+  const { Client } = await driver();
+  const { host, ssl } = clientOf(Client, { connectionString: url });
+  return !NEAR.test(host) && !ssl && !/[?&]ssl/.test(url);
 }
 
 export class Connection {
@@ -111,6 +127,7 @@ export class Connection {
         throw whyNotConnected(cause, writer);
       });
       await opened.#prepare();
+      await opened.#mustKeepWhatIsSet();
     } catch (error) {
       await opened.close();
       throw error;
@@ -223,6 +240,20 @@ export class Connection {
     await this.#writer.query(`SET synchronous_commit = ${this.#synchronous}`);
     await this.#writer.query(
       "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET lock_timeout = '5s'",
+    );
+  }
+
+  /**
+   * A pooler that hands a connection to somebody else after each transaction hands on what was set for the writer, too:
+   * then another one sees what is set here.
+   */
+  async #mustKeepWhatIsSet(): Promise<void> {
+    const mark = randomUUID();
+    await this.#writer.query('SELECT set_config($1, $2, false)', [MARK, mark]);
+    const [seen] = await this.read({ text: 'SELECT current_setting($1, true) AS mark', values: [MARK] });
+    if (seen?.mark !== mark) return;
+    throw refused(
+      'A pooler before it lends each connection for a transaction only: have it lend them for a session (PgBouncer: pool_mode=session), or name the PostgreSQL itself.',
     );
   }
 }

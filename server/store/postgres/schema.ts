@@ -79,8 +79,13 @@ const LOCK = 7_265_318_264;
 export const TAKE_TURN = `SELECT pg_advisory_xact_lock(${LOCK})`;
 /** How long a step may take, and the others wait for it, in ms; and how long somebody else may keep it from beginning. */
 const PATIENCE = 3_600_000;
-/** Who waits for a table holds up all that come behind, the nodes that work there too: so never for long at once. */
-const STEP_WAIT = '500ms';
+/**
+ * Who waits for a table holds up all that come behind, the nodes that work there too: so never for long at once, yet
+ * longer than `deadlock_timeout`, after which PostgreSQL ends an autovacuum that is in the way.
+ */
+const STEP_WAIT = `
+SELECT set_config('lock_timeout', least(setting::int + 500, 3000)::text, true)
+  FROM pg_settings WHERE name = 'deadlock_timeout'`;
 /** Until the next try, in ms. */
 const PAUSE = 2_000;
 const LOCKED = '55P03';
@@ -128,7 +133,7 @@ async function migrateOnce(client: ClientBase): Promise<boolean> {
     const { rows } = await client.query<{ version: number }>('SELECT version FROM schema_version');
     const version = rows[0]?.version ?? 0;
     if (version > SCHEMA_VERSION) throw tooNew(version);
-    await client.query(`SET LOCAL lock_timeout = '${STEP_WAIT}'`);
+    await client.query(STEP_WAIT);
     for (const step of STEPS.slice(version)) await client.query(patient(step));
     if (rows.length === 0) await client.query('INSERT INTO schema_version VALUES ($1)', [SCHEMA_VERSION]);
     else if (version < SCHEMA_VERSION)
