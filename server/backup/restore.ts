@@ -10,6 +10,7 @@ import type { KeyRing } from '../store/encryption/key-ring.js';
 import { KEYS_IN_USE } from '../store/level/encryption.js';
 import { hasDatabase, isOfDatabase, RESTORE } from '../store/level/folder.js';
 import { LevelStore } from '../store/level/level-store.js';
+import { MOVED_TO } from '../store/level/moved-to.js';
 import {
   type Erasures,
   type HeldDatabase,
@@ -21,6 +22,9 @@ import {
 import { type Backup, rowsOf } from './backup.js';
 import { type ErasedSince, erasedSince } from './erased-since.js';
 import { copyManifest, type Manifest, readManifest } from './manifest.js';
+
+/** Files that belong to the database of a folder. */
+const BESIDE: ReadonlySet<string> = new Set([KEYS_IN_USE, MOVED_TO]);
 
 export interface RestoreTask {
   readonly backup: Backup;
@@ -221,7 +225,7 @@ async function moveAway(
 
 /** Those of the database of which it is true; they are durable where they are when it resolves. */
 async function moveFiles(from: string, to: string, isNow: (name: string) => boolean): Promise<void> {
-  const names = (await readdir(from)).filter((name) => isOfDatabase(name) || name === KEYS_IN_USE);
+  const names = (await readdir(from)).filter((name) => isOfDatabase(name) || BESIDE.has(name));
   for (const name of names.filter(isNow)) await rename(join(from, name), join(to, name));
   await syncFolder(to);
   await syncFolder(from);

@@ -84,7 +84,7 @@ function outcomeOf({ users, copied, revoked, hash }: Moved, to: string, { source
   const said = [
     `${usersAre(users)} in ${into}, ${copied} parts copied by this run, and all compared: they are as they were.`,
     `${revoked} revoked ${revoked === 1 ? 'token' : 'tokens'} went along; all are in ${target.revoked.name}.`,
-    `Start the server with ${server}, and the keys of before. ${from} is as it was: put it away, so that no server takes it up again.`,
+    `Start the server with ${server}, and the keys of before. What is in ${from} is as it was, and no server starts there any more: put it away.`,
   ];
   return done(said.join('\n'), { from, to: into, users, copied, revoked, hash });
 }
@@ -99,7 +99,7 @@ export const move: Command = {
   details: () =>
     `Servers of both are stopped. What is encrypted stays so: no key is needed, and the same ones are needed afterwards.
 Cut off at any moment, the same command goes on. The target has to be empty, and no server takes it before all is there
-and was compared. Nothing of the source is changed, but a PostgreSQL notes that it was moved, and no server starts there.
+and was compared. Nothing of the source is changed, but it notes that it was moved, and no server starts there.
 ACCESS_DIR and AUDIT_FILE are set as for the server: revoked tokens are taken along, and nothing is moved where some are
 missing there; the audit trail stays where it is. A password may be in PGPASSWORD, where no list of processes shows it.`,
   options: { from: { type: 'string' }, to: { type: 'string' } },

@@ -14,6 +14,7 @@ import {
 import { removeCutOff, removeLeftovers, rewriteRanges, type Staying, unfinishedErasures } from './erasure.js';
 import { openDatabase } from './folder.js';
 import { checkFormat, migrate } from './migrations.js';
+import { mustNotHaveMovedTo } from './moved-to.js';
 
 export interface Opening {
   readonly folder: string;
@@ -45,6 +46,7 @@ interface Opened {
 async function prepare(opened: Opened, options: Opening): Promise<Vaults> {
   const { folder, keys, onProgress = () => {}, onStaying = () => {} } = options;
   await checkFormat(opened.db, folder);
+  await mustNotHaveMovedTo(folder);
   const mark = await checkKeys(opened.db, keys ?? null);
   for (const staying of await removeCutOff(folder)) onStaying(staying);
   await migrate(opened.db, onProgress);

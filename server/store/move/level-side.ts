@@ -11,6 +11,7 @@ import { deletionsIn } from '../level/erasure.js';
 import { hasDatabase, openDatabase } from '../level/folder.js';
 import { ownerOf } from '../level/key-owner.js';
 import { checkFormat, FORMAT, formatOf } from '../level/migrations.js';
+import { forgetMovedTo, noteMovedTo } from '../level/moved-to.js';
 import { putNote, readNote } from '../level/notes.js';
 import { MOVING, OWN_NOTES } from '../moving.js';
 import type { CopiedRow } from '../store.js';
@@ -213,10 +214,12 @@ class LevelSide implements Target {
     const mark = await readMark(this.#db);
     if (mark !== null) await noteKeysInUse(this.#folder, mark);
     await writeDurably(this.#db, [del(format.noteKey(MOVING))]);
+    await forgetMovedTo(this.#folder); // all of it is here again
   }
 
-  /** Nobody else had it open. */
-  async leave(): Promise<void> {}
+  leave(target: string): Promise<void> {
+    return noteMovedTo(this.#folder, target);
+  }
 
   close(): Promise<void> {
     return this.#db.close();

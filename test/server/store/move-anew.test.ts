@@ -1,5 +1,5 @@
 /** Who goes on with a store that a move has begun with, or has ended with (063). */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -119,6 +119,43 @@ describe.skipIf(postgresUrl() === '')('a store that is moved', () => {
     await moved(postgres.schema.url, data);
     await moved(data, postgres.schema.url); // the same is there, so it may be had again
     await (await postgres.open()).close();
+  });
+
+  test('[P1] a folder that was moved away is served by nobody, until the same is moved back, or a person says so', async () => {
+    await writeBoth();
+    const data = join(folder, 'data');
+    await moved(postgres.schema.url, data);
+    await (await LevelStore.open({ folder: data })).close();
+    const other = await PostgresFixture.create();
+    onTestFinished(() => other.remove());
+    await moved(data, other.schema.url);
+    const opened = () => LevelStore.open({ folder: data });
+    await expect(opened()).rejects.toThrow(
+      /data was moved to postgres:.*may be out of date: start the server/,
+    );
+    await moved(data, other.schema.url); // as a run that was cut off at its very end
+    await expect(opened()).rejects.toThrow(/was moved to/);
+    await moved(other.schema.url, data);
+    await (await opened()).close();
+    await moved(data, other.schema.url);
+    const refusal = await opened().catch(String);
+    await rm(/remove (\S+)\.$/.exec(String(refusal))?.[1] ?? '');
+    const store = await opened();
+    expect(notesOf(await store.load(ANNA))).toEqual({ note: 'quince-1' });
+    await store.close();
+  });
+
+  test('[P11] a backup that takes the place of a database that was moved away is served', async () => {
+    await writeBoth();
+    const [data, backups] = [join(folder, 'data'), join(folder, 'backups')];
+    await moved(postgres.schema.url, data);
+    expect(await run(['backup', backups], { DATA_DIR: data })).toMatchObject({ code: 0 });
+    await moved(data, postgres.schema.url);
+    const [name = ''] = await readdir(backups);
+    expect(await run(['restore', join(backups, name), '--replace'], { DATA_DIR: data })).toMatchObject({
+      code: 0,
+    });
+    await (await LevelStore.open({ folder: data })).close();
   });
 
   test('[P1] a node that hung takes nobody while something is moved in', async () => {

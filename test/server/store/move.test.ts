@@ -91,9 +91,14 @@ describe.skipIf(postgresUrl() === '')('telemed-sync move', () => {
       const back = join(folder, 'back');
       const again = await moved(postgres.schema.url, back);
       expect(again).toMatchObject({ users: there.users, hash: there.hash });
+      const served = join(folder, 'served');
+      await cp(back, served, { recursive: true });
       const other = await fresh();
       expect((await moved(back, other.schema.url)).hash).toBe(there.hash);
-      for (const place of [{ STORE: other.schema.url, DATA_DIR: join(folder, 'node') }, { DATA_DIR: back }]) {
+      for (const place of [
+        { STORE: other.schema.url, DATA_DIR: join(folder, 'node') },
+        { DATA_DIR: served },
+      ]) {
         const server = await useServer({ ...optionsOf(name), ...place });
         const now = await answersOf(server.url);
         for (const [path, parts] of Object.entries(answers as typeof now))
