@@ -1,6 +1,5 @@
 /** Leads who comes to this node on to the node that serves its user, and knows who was led here. */
 import type { IncomingMessage } from 'node:http';
-import type { Duplex } from 'node:stream';
 import type { UserId } from '../../shared/names.js';
 import type { Config } from '../config.js';
 import type { Log } from '../log.js';
@@ -10,7 +9,7 @@ import { clientOfHop, HOP_HEADER, hopHeader } from './hop-header.js';
 import { hostAndPortOf, type Led, type Target } from './hop-target.js';
 import type { Doubt, NodeId, Owner, Placement } from './placement.js';
 import { askReady, isReachable, READY } from './ready.js';
-import { splice, type Upgrade } from './splice.js';
+import { Splice, splice, type Upgrade } from './splice.js';
 
 /** A user, and the address of the client that comes for it. */
 export interface Guest {
@@ -59,8 +58,8 @@ export class Hops {
   metrics: Pick<Metrics, 'hops'> | null = null;
   /** The clients of requests that other nodes led here. */
   readonly #clients = new WeakMap<IncomingMessage, string>();
-  /** The connections of clients that were led on, and where. */
-  readonly #spliced = new Map<Duplex, Owner>();
+  /** Of clients that were led on, and where. */
+  readonly #spliced = new Map<Splice, Owner>();
   /** The owners that the last look did not reach. */
   #unreached: ReadonlySet<NodeId> = new Set();
   /** The nodes that are asked whether they are ready, or were just now. */
@@ -100,19 +99,20 @@ export class Hops {
     const silence = Math.min(LONGEST_TIMER, Math.max(SHORTEST_SILENCE, PINGS * pingInterval));
     return this.#lead(guest, request, async (owner) => {
       const led = await splice(this.#target(owner, guest, { method, url, silence }), upgrade);
-      if (led === 'led' && this.#isClosed) stream.destroy();
-      else if (led === 'led' && !stream.closed) {
-        this.#spliced.set(stream, owner);
-        stream.once('close', () => this.#spliced.delete(stream));
+      if (!(led instanceof Splice)) return led;
+      if (this.#isClosed) led.leave();
+      else if (!stream.closed) {
+        this.#spliced.set(led, owner);
+        stream.once('close', () => this.#spliced.delete(led));
       }
-      return led;
+      return 'led';
     });
   }
 
-  /** Who was led on has to come again: a close code would have to be put between two frames of the owner's. */
+  /** Who was led on has to come again. */
   close(): void {
     this.#isClosed = true;
-    this.#cutAll();
+    for (const splice of this.#spliced.keys()) splice.leave();
   }
 
   /**
@@ -128,7 +128,7 @@ export class Hops {
     const owners = [...new Map([...this.#spliced.values()].map((owner) => [owner.node, owner])).values()];
     const gone = this.#options.placement.gone(owners.map(({ node }) => node)).catch(() => []);
     const lost = new Set([...(await this.#parted(owners)), ...(await gone)]);
-    for (const [stream, { node }] of this.#spliced) if (lost.has(node)) stream.destroy();
+    for (const [splice, { node }] of this.#spliced) if (lost.has(node)) splice.leave();
   }
 
   /**
@@ -179,7 +179,7 @@ export class Hops {
   }
 
   #cutAll(): void {
-    for (const stream of this.#spliced.keys()) stream.destroy();
+    for (const splice of this.#spliced.keys()) splice.cut();
   }
 
   /** One that is here, and was led here, may send its body from then on. */

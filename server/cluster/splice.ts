@@ -1,7 +1,9 @@
-/** One upgrade, led on to another node: its bytes are piped both ways, and nothing of WebSocket is done again. */
+/** One upgrade, led on to another node: its bytes are piped both ways, and of WebSocket only the end of frames is known. */
 import type { IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { SyncError } from '../errors.js';
+import { closeFrame, Frames } from './frames.js';
 import { HOP_HEADER } from './hop-header.js';
 import {
   CONNECT_TIMEOUT,
@@ -26,8 +28,50 @@ const MOST_HEAD = 65_536;
 /** How long a client may take to end its side, once the owner has ended and all of it was sent, in ms. */
 const LAST_WORDS_TIME = 5_000;
 
-/** Resolves with whether the owner took it; from then on, it runs until both sides have ended, or one hangs. */
-export async function splice(target: Target, upgrade: Upgrade): Promise<Led> {
+/** An upgrade that the owner took: it runs until both sides have ended, or one hangs. */
+export class Splice {
+  readonly #client: Duplex;
+  readonly #owner: Socket;
+  /** What the owner sends, where it has opened a WebSocket. */
+  #frames: Frames | null = null;
+
+  constructor(client: Duplex, owner: Socket, silence: number) {
+    [this.#client, this.#owner] = [client, owner];
+    owner.on('data', (data) => this.#frames?.pass(data));
+    join(client, owner);
+    endWhenSilent(client, owner, silence);
+  }
+
+  /** @param answer of the owner, perhaps with frames behind its head */
+  begin(answer: Buffer): void {
+    if (statusIn(answer) === 101) {
+      this.#frames = new Frames();
+      this.#frames.pass(answer.subarray(endOfHead(answer)));
+    }
+    this.#client.write(answer);
+  }
+
+  /** Tells the client to come again; in the middle of a frame of the owner's it can't be told, and is cut off. */
+  leave(): void {
+    if (!this.#frames?.takesAnother) {
+      this.cut();
+      return;
+    }
+    this.#client.unpipe(this.#owner).resume();
+    this.#owner.unpipe(this.#client).destroy();
+    this.#client.write(closeFrame(new SyncError('RESTARTING')));
+    endSoon(this.#client);
+  }
+
+  cut(): void {
+    this.#client.destroy();
+  }
+}
+
+type NotLed = Exclude<Led, 'led'>;
+
+/** Resolves with what the owner took, or why it did not. */
+export async function splice(target: Target, upgrade: Upgrade): Promise<Splice | NotLed> {
   const { stream, head } = upgrade;
   // Either side may end first, as both could without a node in between.
   const alive = { keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE };
@@ -42,15 +86,18 @@ export async function splice(target: Target, upgrade: Upgrade): Promise<Led> {
     owner.destroy();
     return 'gone';
   }
-  const led = typeof answer === 'string' ? answer : verdictIn(answer);
-  if (led !== 'led' || typeof answer === 'string') {
+  if (typeof answer === 'string') {
     owner.destroy();
-    return led;
+    return answer;
   }
-  stream.write(answer);
-  join(stream, owner);
-  endWhenSilent(stream, owner, target.silence);
-  return led;
+  const verdict = verdictIn(answer);
+  if (verdict !== 'led') {
+    owner.destroy();
+    return verdict;
+  }
+  const spliced = new Splice(stream, owner, target.silence);
+  spliced.begin(answer);
+  return spliced;
 }
 
 /**
@@ -67,14 +114,14 @@ function headOf({ method, url, rawHeaders }: IncomingMessage, header: string): s
 }
 
 /** What the owner says first: a whole head, perhaps with more behind it. */
-function answerOf(owner: Socket, timeout: number): Promise<Buffer | Led> {
+function answerOf(owner: Socket, timeout: number): Promise<Buffer | NotLed> {
   return new Promise((resolve) => {
     let come = Buffer.alloc(0);
     let isHeard = false;
     let failure: unknown;
     const late = () => owner.destroy(new Late('the node did not answer in time'));
     let timer = setTimeout(late, CONNECT_TIMEOUT);
-    const settle = (answer: Buffer | Led) => {
+    const settle = (answer: Buffer | NotLed) => {
       clearTimeout(timer);
       owner.off('data', onData).off('end', onEnd).off('close', onEnd).pause();
       resolve(answer);
@@ -100,10 +147,15 @@ function answerOf(owner: Socket, timeout: number): Promise<Buffer | Led> {
   });
 }
 
+const END_OF_HEAD = '\r\n\r\n';
+const endOfHead = (answer: Buffer): number => answer.indexOf(END_OF_HEAD) + END_OF_HEAD.length;
+
+const statusIn = (answer: Buffer): number =>
+  Number(/^HTTP\/1\.1 (\d+)/.exec(answer.toString('latin1', 0, 16))?.[1]);
+
 function verdictIn(answer: Buffer): Led {
-  const head = answer.toString('latin1', 0, answer.indexOf('\r\n\r\n'));
-  const [, status] = /^HTTP\/1\.1 (\d+)/.exec(head) ?? [];
-  return verdictOf(Number(status), new RegExp(`\r\n${HOP_HEADER}:`, 'i').test(head));
+  const head = answer.toString('latin1', 0, endOfHead(answer) - END_OF_HEAD.length);
+  return verdictOf(statusIn(answer), new RegExp(`\r\n${HOP_HEADER}:`, 'i').test(head));
 }
 
 /** Pipes wait for the slower side. What one side ended with is sent before the other side hears of the end. */

@@ -5,12 +5,14 @@ import { type AddressInfo, connect, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { type Exchange, forward } from '../../../server/cluster/forward.js';
+import { closeFrame } from '../../../server/cluster/frames.js';
 import { hopHeader } from '../../../server/cluster/hop-header.js';
 import { HEARD, type Led, type Target } from '../../../server/cluster/hop-target.js';
 import { Hops } from '../../../server/cluster/hops.js';
 import type { NodeId, Owner } from '../../../server/cluster/placement.js';
 import { isReachable } from '../../../server/cluster/ready.js';
-import { splice, type Upgrade } from '../../../server/cluster/splice.js';
+import { Splice, splice, type Upgrade } from '../../../server/cluster/splice.js';
+import { SyncError } from '../../../server/errors.js';
 import { silentLog } from '../../../server/log.js';
 import type { UserId } from '../../../shared/names.js';
 import {
@@ -163,7 +165,7 @@ describe('a splice', () => {
     const { client, stream, led } = await useSpliced((upgrade) =>
       splice(targetAt(pinging, SILENCE), upgrade),
     );
-    expect(await led).toBe('led');
+    expect(await led).toBeInstanceOf(Splice);
     await once(client, 'data');
     for (let ping = 0; ping < 3; ping++) {
       vi.advanceTimersByTime(SILENCE - 1);
@@ -188,7 +190,7 @@ describe('a splice', () => {
       splice(targetAt(endless, SILENCE), upgrade),
     );
     client.pause();
-    expect(await led).toBe('led');
+    expect(await led).toBeInstanceOf(Splice);
     await expect.poll(() => stream.writableNeedDrain, { timeout: PATIENCE }).toBe(true);
     vi.advanceTimersByTime(SILENCE);
     expect(stream.destroyed).toBe(true);
@@ -214,6 +216,47 @@ describe('a splice', () => {
     owner.write(SWITCHED);
     expect(await led).toBe('led');
     await closed;
+  });
+});
+
+describe('a front that lets go of whom it led on', () => {
+  const FRAME = Buffer.from([0x82, 3, 1, 2, 3]);
+  const CLOSE = closeFrame(new SyncError('ERASED'));
+  const RESTARTING = closeFrame(new SyncError('RESTARTING'));
+
+  /** All that the client is sent, when what the owner says has come to it. */
+  async function sentAtLeave(said: readonly Uint8Array[]): Promise<Buffer> {
+    const owners = await useStandIn((socket) => void socket.resume().write(Buffer.concat([...said])));
+    const { client, led } = await useSpliced((upgrade) => splice(targetAt(owners, SILENCE), upgrade));
+    let sent = Buffer.alloc(0);
+    client.on('data', (data) => {
+      sent = Buffer.concat([sent, data]);
+    });
+    const all = Buffer.concat([...said]).length;
+    await expect.poll(() => sent.length, { timeout: PATIENCE }).toBe(all);
+    const spliced = await led;
+    if (!(spliced instanceof Splice)) throw new Error('it was not led on');
+    const closed = once(client, 'close');
+    spliced.leave();
+    await closed;
+    return sent.subarray(all);
+  }
+
+  const head = Buffer.from(SWITCHED);
+
+  test.each([
+    ['before anything is said', [head]],
+    ['between two frames', [head, FRAME, FRAME]],
+  ])('[O4] tells it to come again: %s', async (_, said) => {
+    expect(await sentAtLeave(said)).toEqual(RESTARTING);
+  });
+
+  test.each([
+    ['in the middle of a frame, of which it would be taken for a part', [head, FRAME, FRAME.subarray(0, 4)]],
+    ['behind a close', [head, CLOSE]],
+    ['where no WebSocket was opened', [Buffer.from('HTTP/1.1 401 Unauthorized\r\n\r\n')]],
+  ])('[O4] only cuts it off %s', async (_, said) => {
+    expect(await sentAtLeave(said)).toEqual(Buffer.alloc(0));
   });
 });
 

@@ -193,7 +193,7 @@ describe('many nodes', () => {
       owner.address,
     ]);
     await led.until(() => led.connections === 2 && led.provider.synced);
-    expect(led.closes).toEqual([1006]);
+    expect(led.closes).toEqual([1012]);
     led.record('notes', 'n').set('text', 'y');
     await led.saved();
     const read = await ask(`${front.url}/api/sync/anna`);
