@@ -16,6 +16,7 @@ import { load, mixed } from './load.js';
 import { nodes } from './nodes.js';
 import { nodesDeath } from './nodes-death.js';
 import { nodesKill } from './nodes-kill.js';
+import { nodesLook } from './nodes-look.js';
 import { overload } from './overload.js';
 import { scan } from './scan.js';
 import { shape } from './shape.js';
@@ -50,6 +51,7 @@ const BENCHMARKS: readonly Benchmark[] = [
   nodes,
   nodesDeath,
   nodesKill,
+  nodesLook,
 ];
 
 class UsageError extends Error {}

@@ -9,7 +9,7 @@ import { inRounds, type Measured } from './support/race.js';
 import type { ServerProcess } from './support/server-process.js';
 import { armBenchmark, type Found, type Start } from './support/start.js';
 
-const LONG = { rounds: 3, users: 3_000 };
+const LONG = { rounds: 1, users: 3_000 };
 const SHORT = { rounds: 3, users: 1_000 };
 
 interface DeathArm {

@@ -7,6 +7,8 @@ import { Takeovers } from './takeovers.js';
 export interface OwningStore {
   /** The other server that has the user; `null` where there is none, and from now on it is this one. */
   owner(user: UserId, relieved?: string): Promise<{ readonly node: string; readonly address: string } | null>;
+  /** Of these users, those who may not be this server's any more; left out, each is asked for. */
+  lost?(users: readonly UserId[]): Promise<readonly UserId[]>;
   /** Of these servers, those whose users go to who asks next. */
   gone?(nodes: readonly string[]): Promise<readonly string[]>;
   /** Another server may have the user. */
@@ -49,8 +51,11 @@ export class StorePlacement implements Placement {
 
   /** The store gives a user whose owner's beat is old to who asks. One with a fresh beat is asked first. */
   async whereIs(user: UserId): Promise<Place> {
-    const place = await this.#ask(user);
-    if (place.here || !this.#takeovers.mayTake(user, place.node, this.#uptime())) return place;
+    // Many come at once from a node that is gone: what is known of it need not be found out for each.
+    const suspect = this.#takeovers.suspect(user, this.#uptime());
+    const place = await this.#ask(user, suspect);
+    if (place.here || place.node === suspect) return place;
+    if (!this.#takeovers.mayTake(user, place.node, this.#uptime())) return place;
     return this.#ask(user, place.node);
   }
 
@@ -77,11 +82,25 @@ export class StorePlacement implements Placement {
    */
   async look(idle: number): Promise<void> {
     const latest = this.#uptime() - idle;
-    const looks = [...this.#own].map(async ([user, askedAt]) => {
-      if (this.#documents?.isInUse(user)) await this.#ask(user);
-      else if (askedAt <= latest) await this.#letGo(user);
+    const all = [...this.#own];
+    const used = all.flatMap(([user]) => (this.#documents?.isInUse(user) ? user : []));
+    const looks = all.map(async ([user, askedAt]) => {
+      if (askedAt <= latest && !this.#documents?.isInUse(user)) await this.#letGo(user);
     });
-    await Promise.allSettled(looks); // where the store can't tell, the next look does
+    await Promise.allSettled([this.#lookAfter(used), ...looks]); // where the store can't tell, the next look does
+  }
+
+  async #lookAfter(users: readonly UserId[]): Promise<void> {
+    if (users.length === 0) return;
+    const lost = new Set((await this.#store.lost?.(users)) ?? users);
+    const now = this.#uptime();
+    for (const user of users) if (!lost.has(user) && this.#own.has(user)) this.#isHere(user, now);
+    await Promise.allSettled([...lost].map((user) => this.#ask(user)));
+  }
+
+  #isHere(user: UserId, now: number): void {
+    this.#takeovers.found(user, null, now);
+    this.#own.set(user, now);
   }
 
   async #letGo(user: UserId): Promise<void> {
@@ -91,12 +110,12 @@ export class StorePlacement implements Placement {
 
   async #ask(user: UserId, relieved?: NodeId): Promise<Place> {
     const owner = await this.#store.owner(user, relieved);
-    const node = (owner?.node ?? null) as NodeId | null;
-    this.#takeovers.found(user, node, this.#uptime());
     if (owner === null) {
-      this.#own.set(user, this.#uptime());
+      if (relieved !== undefined) this.#takeovers.found(user, relieved, this.#uptime()); // and has moved
+      this.#isHere(user, this.#uptime());
       return { here: true };
     }
+    this.#takeovers.found(user, owner.node as NodeId, this.#uptime());
     if (this.#own.delete(user)) this.#onLost();
     if (this.#documents?.isInUse(user)) this.#documents.lose(user);
     return { here: false, node: owner.node as NodeId, address: owner.address };

@@ -30,11 +30,13 @@ interface Found {
 export class Takeovers {
   readonly #failures = new BoundedMap<NodeId, Failure>({ most: 1_000 });
   readonly #found = new BoundedMap<UserId, Found>({ most: MOST });
+  #failedLast: NodeId | null = null;
 
   failed(node: NodeId, why: Failure['why'], now: number): void {
     const known = this.#failures.get(node);
     const since = known !== undefined && now - known.last <= ONE_FAILURE ? known.since : now;
     this.#failures.set(node, { why, since, last: now });
+    this.#failedLast = node;
   }
 
   reached(node: NodeId): void {
@@ -46,6 +48,14 @@ export class Takeovers {
     const known = this.#found.get(user);
     const hasMoved = known !== undefined && known.owner !== owner;
     this.#found.add(user, { owner, movedAt: hasMoved ? now : (known?.movedAt ?? Number.NEGATIVE_INFINITY) });
+  }
+
+  /** The node that failed last, where this one may take the user away from it, if it is there at all. */
+  suspect(user: UserId, now: number): NodeId | undefined {
+    const node = this.#failedLast;
+    const known = this.#found.get(user);
+    if (node === null || (known !== undefined && known.owner !== node)) return undefined; // it may just have moved there
+    return this.mayTake(user, node, now) ? node : undefined;
   }
 
   /** Whether this node may take the user away from that one. */

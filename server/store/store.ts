@@ -294,6 +294,8 @@ export interface Store {
    * @param relieved a server that can't be reached, and loses the user
    */
   owner?(user: UserId, relieved?: string): Promise<Owner | null>;
+  /** Of these users, those who may not be this server's any more, all at once. Left out by a store that has one server. */
+  lost?(users: readonly UserId[]): Promise<readonly UserId[]>;
   /** Of these servers, by their `node`, those whose users go to who asks next. Left out by a store that has one server. */
   gone?(nodes: readonly string[]): Promise<readonly string[]>;
   /**

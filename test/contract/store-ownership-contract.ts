@@ -19,7 +19,7 @@ export interface SharedStoreFixture {
   remove(): Promise<void>;
 }
 
-export type SharedStore = Store & Required<Pick<Store, 'confirm' | 'owner' | 'letGo'>>;
+export type SharedStore = Store & Required<Pick<Store, 'confirm' | 'owner' | 'letGo' | 'lost'>>;
 
 const ANNA = user('anna');
 const BERT = user('bert');
@@ -119,6 +119,28 @@ export function ownershipContract(name: string, create: () => Promise<SharedStor
       expect(await two.owner(ANNA, node)).toBeNull();
       await expect(one.confirm(ANNA)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
       await one.confirm(BERT);
+    });
+
+    it('[N2] which of many users another server has taken is told at once, as is of whom nothing is known', async () => {
+      const users = Array.from({ length: 30 }, (_, index) => user(`u${index}`));
+      await Promise.all(users.map((each) => one.load(each)));
+      await writeNotes(one, users[0] as UserId, 3);
+      expect(await one.lost([])).toEqual([]);
+      expect(await one.lost(users)).toEqual([]);
+      const { node } = (await two.owner(users[7] as UserId)) as Owner;
+      for (const each of [7, 23]) await two.owner(users[each] as UserId, node);
+      expect([...(await one.lost([...users, ANNA]))].sort()).toEqual(['anna', 'u23', 'u7']);
+      await fixture.silence('one');
+      expect(await one.lost([users[0] as UserId])).toEqual([]); // nobody has taken it
+      await two.load(users[0] as UserId);
+      expect(await one.lost([users[0] as UserId])).toEqual([users[0]]);
+    });
+
+    it("[N2] a user who was claimed for a question is this node's until another one takes it, and is asked for again", async () => {
+      expect(await one.owner(ANNA)).toBeNull();
+      const node = ((await two.owner(ANNA)) as Owner).node;
+      expect(await two.owner(ANNA, node)).toBeNull();
+      expect(await one.owner(ANNA)).toMatchObject({ address: 'two' });
     });
 
     it('[P3] a load waits for a statement of before that was given up, and tells what became of it', async () => {

@@ -62,13 +62,16 @@ export function questionOf(
   node: number,
   asked: readonly DocumentChange[],
 ): QueryConfig & { values: unknown[] } {
-  const arrays = [
-    int8s(asked.map(({ held }) => held.doc)),
-    int8s(asked.map(({ held }) => held.claim)),
-    int8s(asked.map(({ held }) => held.version)),
-  ];
-  return { name: 'confirm', text: CONFIRM, values: [node, ...arrays] };
+  const values = [node, ...claimsOf(asked.map(({ held }) => held))];
+  return { name: 'confirm', text: CONFIRM, values };
 }
+
+/** As the database has to have them, where they still are this node's. */
+export const claimsOf = (all: readonly Held[]): Buffer[] => [
+  int8s(all.map(({ doc }) => doc)),
+  int8s(all.map(({ claim }) => claim)),
+  int8s(all.map(({ version }) => version)),
+];
 
 /** In place of null: as a checksum it can't be. */
 const NONE = -1;

@@ -4,14 +4,17 @@ import { SyncError } from '../../errors.js';
 import type { Vaults } from '../encryption/vault.js';
 import { EMPTY_ROW } from '../format.js';
 import type { Owner, Store } from '../store.js';
+import { claimsOf } from './batch.js';
 import { Moved, moved } from './moved.js';
 import type { Told } from './node.js';
 import type { Claim, Held } from './plan.js';
 import { type DocumentRow, type Found, foundIn, rowOf, vaultOf } from './reading.js';
 import type { Session } from './session.js';
-import { CLAIM, KEPT, OWNER, RELEASE } from './statements.js';
+import { CLAIM, KEPT, LOST, OWNER, RELEASE } from './statements.js';
 
 const NOBODY = '0';
+/** So many users are asked for at once: more would hold up what others ask. */
+const ASKED_AT_ONCE = 5_000;
 
 /** The documents of this server. */
 export type Documents = Parameters<NonNullable<Store['serve']>>[0];
@@ -123,17 +126,48 @@ export class Owned {
   }
 
   /** Of a user who need not be loaded. */
-  owned(user: UserId, relieved?: string): Promise<Held> {
+  owned(user: UserId): Promise<Held> {
     const known = this.#held.get(user);
-    return known ? Promise.resolve(known) : this.inTurn(user, () => this.#own(user, relieved));
+    return known
+      ? Promise.resolve(known)
+      : this.inTurn(user, async () => this.#held.get(user) ?? this.#own(user));
+  }
+
+  /** Returns whether it was claimed for this call: then it is this node's, and nobody need be asked. */
+  async take(user: UserId, relieved?: string): Promise<boolean> {
+    if (this.#held.has(user)) return false;
+    return await this.inTurn(user, async () => {
+      if (this.#held.has(user)) return false;
+      await this.#own(user, relieved);
+      return true;
+    });
   }
 
   async #own(user: UserId, relieved?: string): Promise<Held> {
-    const known = this.#held.get(user);
-    if (known !== undefined) return known;
     const claim = await this.claim(user, relieved);
     const query = { name: 'kept', text: KEPT, values: [user, ['key']] };
     return this.hold(foundIn(user, await this.#session.connection.read(query)), claim);
+  }
+
+  /** Those of whom this node knows nothing are among them. */
+  async lostOf(users: readonly UserId[]): Promise<readonly UserId[]> {
+    const lost = users.filter((user) => !this.#held.has(user));
+    for (let from = 0; from < users.length; from += ASKED_AT_ONCE)
+      lost.push(...(await this.#lostAmong(users.slice(from, from + ASKED_AT_ONCE))));
+    return lost;
+  }
+
+  async #lostAmong(users: readonly UserId[]): Promise<UserId[]> {
+    const asked = new Map<number, UserId>();
+    const held = users.flatMap((user) => {
+      const known = this.#held.get(user);
+      if (known !== undefined) asked.set(known.doc, user);
+      return known ?? [];
+    });
+    if (held.length === 0) return [];
+    const values = [this.#session.node.id, ...claimsOf(held)];
+    const answers = await this.#session.connection.read({ name: 'lost', text: LOST, values });
+    return answers.flatMap(({ doc }) => asked.get(Number(doc)) ?? []);
   }
 
   /** Which other node has the user; `null` where none has by now. */

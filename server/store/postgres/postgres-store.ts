@@ -284,14 +284,17 @@ export class PostgresStore implements Store {
   async owner(user: UserId, relieved?: string): Promise<Owner | null> {
     this.#core.mustWork();
     try {
-      await this.#owned.owned(user, relieved);
-      await this.confirm(user);
+      if (!(await this.#owned.take(user, relieved))) await this.confirm(user);
       return null;
     } catch (error) {
       const owner = isMoved(error) ? await this.#owned.ownerOf(user) : null;
       if (owner === null) throw error;
       return owner;
     }
+  }
+
+  lost(users: readonly UserId[]): Promise<readonly UserId[]> {
+    return this.#owned.lostOf(users);
   }
 
   nodes(): Promise<readonly NodeState[]> {

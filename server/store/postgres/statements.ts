@@ -60,6 +60,12 @@ SELECT d.doc FROM unnest($2::int8[], $3::int8[], $4::int8[]) b(doc, claim, versi
   JOIN document d ON d.doc = b.doc AND d.claim = b.claim AND d.version >= b.version
    AND d.owner = $1::int8 AND ${ALIVE}`;
 
+/** Which of them are not. */
+export const LOST = `
+SELECT b.doc FROM unnest($2::int8[], $3::int8[], $4::int8[]) b(doc, claim, version)
+ WHERE NOT ${ALIVE} OR NOT EXISTS (SELECT FROM document d
+   WHERE d.doc = b.doc AND d.claim = b.claim AND d.version >= b.version AND d.owner = $1::int8)`;
+
 export const OWNER = `
 SELECT n.id, n.address FROM document d JOIN node n ON n.id = d.owner WHERE d.user_id = $1::text`;
 

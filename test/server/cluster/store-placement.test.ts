@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { NodeId } from '../../../server/cluster/placement.js';
 import { StorePlacement } from '../../../server/cluster/store-placement.js';
+import { SETTLED_AFTER } from '../../../server/cluster/takeovers.js';
 import type { UserId } from '../../../shared/names.js';
 import { ManualClock } from '../../support/manual-clock.js';
 
@@ -21,10 +22,21 @@ function makeNode() {
     if (node === 'unknown') throw new Error('the store does not answer');
     return node === undefined ? null : { node, address: 'other:1' };
   };
-  const store = { owner, letGo: async (user: UserId) => void gone.push(user) };
+  const asked: UserId[] = [];
+  const store = {
+    owner: (user: UserId, from?: string) => {
+      asked.push(user);
+      return owner(user, from);
+    },
+    letGo: async (user: UserId) => void gone.push(user),
+    lost: async (users: readonly UserId[]) => {
+      if (users.some((user) => others.get(user) === 'unknown')) throw new Error('the store does not answer');
+      return users.filter((user) => others.has(user));
+    },
+  };
   const placement = new StorePlacement(store, clock.now);
   placement.serve({ isInUse: (user) => inUse.has(user), lose: (user) => void lost.push(user) });
-  return { clock, others, inUse, lost, gone, relieved, placement };
+  return { clock, others, inUse, lost, gone, relieved, asked, placement };
 }
 
 test('[N2] a user whom nobody here has used for a while is let go, once', async () => {
@@ -113,4 +125,36 @@ test('[N2] where the store can not tell, nobody is lost', async () => {
   await placement.look(IDLE);
   await expect(placement.whereIs(ANNA)).rejects.toThrow('does not answer');
   expect([lost, placement.owned]).toEqual([[], 1]);
+});
+
+test('[N2] of those in use the store is asked all at once, and by name only of whom it has lost', async () => {
+  const { others, inUse, lost, asked, placement } = makeNode();
+  for (const user of [ANNA, BERT]) {
+    placement.loaded(user);
+    inUse.add(user);
+  }
+  others.set(BERT, '2');
+  await placement.look(IDLE);
+  expect([asked, lost, placement.owned]).toEqual([[BERT], [BERT], 1]);
+});
+
+test('[N2] who comes from a node that nobody reached just now is taken from it in one step, and stays', async () => {
+  const { clock, others, relieved, asked, placement } = makeNode();
+  others.set(ANNA, '2').set(BERT, '2');
+  await placement.whereIs(ANNA);
+  placement.doubt(ANNA, '2' as NodeId, 'refused');
+  asked.length = 0;
+  await placement.whereIs(BERT);
+  expect([asked, relieved]).toEqual([[BERT], ['2']]);
+  others.delete(BERT); // taken
+  placement.doubt(ANNA, '2' as NodeId, 'refused');
+  expect(await placement.whereIs(BERT)).toEqual({ here: true });
+  others.set(BERT, '2'); // and taken back
+  relieved.length = 0;
+  await placement.whereIs(BERT);
+  expect(relieved).toEqual([]);
+  clock.pass(SETTLED_AFTER);
+  placement.doubt(ANNA, '2' as NodeId, 'refused');
+  await placement.whereIs(BERT);
+  expect(relieved).toEqual(['2']);
 });
