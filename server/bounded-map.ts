@@ -10,6 +10,8 @@ export interface Bounds<Value> {
 export class BoundedMap<Key, Value> extends Map<Key, Value> {
   readonly #bounds: Bounds<Value>;
   #size = 0;
+  /** All before it are gone: each time anew, it would have to pass over the places of all who were removed. */
+  #oldest = this.keys();
 
   constructor(bounds: Bounds<Value>) {
     super();
@@ -35,8 +37,12 @@ export class BoundedMap<Key, Value> extends Map<Key, Value> {
   override set(key: Key, value: Value): this {
     this.#size += this.#sizeOf(value) - this.#sizeAt(key);
     super.set(key, value);
-    for (const [oldest] of this) {
-      if (this.#fits() || oldest === key) break;
+    while (!this.#fits()) {
+      const { value: oldest } = this.#oldest.next();
+      if (oldest === undefined || oldest === key) {
+        this.#oldest = this.keys();
+        break;
+      }
       this.delete(oldest);
     }
     return this;
