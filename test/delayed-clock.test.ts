@@ -35,3 +35,38 @@ test('[L5 L6] what its queue sends again, and is older, takes nothing back all t
   await writes(2, 100);
   expect(ward.json('notes', 'n1')).toEqual({ id: 'n1', v: 3 });
 });
+
+test('[L5 L6] nor from the very first message of a device', async () => {
+  const ward = await Ward.open();
+  const began = ward.now;
+  const first = await ward.line('tablet').ready();
+  ward.now = began + LATE;
+  await first.updateAt('notes', { id: 'n1', v: 3 }, began + 1_000, began + 1_000);
+  ward.now += 1_000;
+  first.leave();
+  ward.now += 1_000;
+  const second = await ward.line('tablet').ready();
+  await second.updateAt('notes', { id: 'n1', v: 2 }, began + 100, ward.now);
+  expect(ward.json('notes', 'n1')).toEqual({ id: 'n1', v: 3 });
+});
+
+test.each<[string, object | null]>([
+  ['changed', { id: 'n1', v: 3 }],
+  ['deleted', null],
+])('[L5 L6 L7] nor from what it %s without naming a time', async (_, left) => {
+  const ward = await Ward.open();
+  const began = ward.now;
+  const first = await ward.line('tablet').ready();
+  ward.now = began + LATE;
+  await first.updateAt('notes', { id: 'n1', v: 1 }, began, began);
+  ward.now += 40_000; // nothing of before is in its queue
+  if (left === null) await first.delete('notes', 'n1', null);
+  else await first.update('notes', left, null);
+  const at = ward.now;
+  ward.now += 3_000;
+  first.leave();
+  ward.now += 1_000;
+  const second = await ward.line('tablet').ready();
+  await second.updateAt('notes', { id: 'n1', v: 2 }, at - LATE / 2, ward.now);
+  expect(ward.json('notes', 'n1')).toEqual(left);
+});

@@ -20,6 +20,8 @@ import { type SavedUnsure, UnsureRecords } from './unsure-records.js';
 const MAX_UNSETTLED = 262_144;
 /** How long a change that can wait may wait for the next commit of the user, in ms. */
 const LAZY = 60_000;
+/** So many of the last writes are known whose times are not by its clock. */
+const MAX_UNCORRECTED = 32;
 /** A change of the clock's offset by so much is kept at once, in ms: less is the way of the messages. */
 const COARSE = 1_000;
 
@@ -54,6 +56,8 @@ export class DeviceState {
   #fields = new KnownFields();
   #unsure = new UnsureRecords();
   #unsettled = new Map<string, OwnWrite>();
+  /** The revisions of its last writes that named no time, or came before its clock was known. */
+  #uncorrected: readonly number[] = [];
   #urgent = false;
   #changed = false;
   #savedAt = Number.NEGATIVE_INFINITY;
@@ -227,8 +231,10 @@ export class DeviceState {
   }
 
   /** When it made a change that was taken at `at`, by what is known of its clock by now. */
-  madeAtByNow({ at, madeAt }: { readonly at?: number; readonly madeAt: number }): number {
-    return at === undefined ? madeAt : madeAt - this.#clock.correctedSince(at);
+  madeAtByNow({ revision, at, madeAt }: Taken): number {
+    if (at === undefined) return madeAt;
+    if (!this.#uncorrected.includes(revision)) return madeAt - this.#clock.correctedSince(at);
+    return madeAt === at ? at : this.#clock.correct(madeAt, at);
   }
 
   knows(collection: CollectionName, path: Path): boolean {
@@ -256,8 +262,13 @@ export class DeviceState {
     if (this.#unsettled.delete(keyOf(key))) this.#changed = true;
   }
 
-  /** A write whose author is left with something else than the record, until the correction reaches it. */
-  noteWrite(key: RecordKey, own: OwnWrite, { corrected, record }: WriteOutcome): void {
+  /** A write; its author may be left with something else than the record, until the correction reaches it. */
+  noteWrite(key: RecordKey, own: OwnWrite, outcome: WriteOutcome, { isCertain }: WriteTime): void {
+    const { corrected, record, revision } = outcome;
+    if (!isCertain && revision !== null) {
+      this.#uncorrected = [...this.#uncorrected.slice(1 - MAX_UNCORRECTED), revision];
+      this.#changed = true;
+    }
     if (corrected && this.#carriesOther(key, own.sent, record)) this.keepUnsettled(key, own);
     else this.settle(key);
   }
@@ -295,6 +306,7 @@ export class DeviceState {
       unsure: this.#unsure.toJSON(),
       fields: this.#fields.toJSON(),
       unsettled: [...this.#unsettled],
+      uncorrected: this.#uncorrected,
     } satisfies Saved;
     return Buffer.from(JSON.stringify(saved));
   }
@@ -310,10 +322,18 @@ export class DeviceState {
     state.#connections = new SeenRanges(saved.connections, revision);
     state.#fields = KnownFields.fromJSON(saved.fields);
     state.#unsettled = new Map(saved.unsettled);
+    state.#uncorrected = saved.uncorrected ?? [];
     state.#unsure = new UnsureRecords(saved.unsure);
     if (saved.connections.version === 2) state.#savedAt = saved.connections.savedAt;
     return state;
   }
+}
+
+/** A change that it made; of what is remembered alone, `at` is not known. */
+interface Taken {
+  readonly revision: number;
+  readonly at?: number;
+  readonly madeAt: number;
 }
 
 interface Saved extends SavedClock {
@@ -324,6 +344,8 @@ interface Saved extends SavedClock {
   readonly connections: SavedSeenRanges;
   readonly fields: Json;
   readonly unsettled: readonly (readonly [string, OwnWrite])[];
+  /** Not there in what earlier versions saved. */
+  readonly uncorrected?: readonly number[];
   /** Not there in what earlier versions saved. */
   readonly unsure?: SavedUnsure;
 }

@@ -241,7 +241,7 @@ export class SocketView {
     const isShown = outcome.corrected;
     const own = { sent, madeAt, revision, since, withBase, replaced: later, isShown, isRepeat: false };
     this.#own.add(keyOf(message), { ...own, at: now, isReplay: context.replay, shownBy: null });
-    this.device.noteWrite(message, own, outcome);
+    this.device.noteWrite(message, own, outcome, context);
   }
 
   /** The next write of the queue may be built on this one. */
