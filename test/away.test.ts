@@ -335,6 +335,19 @@ describe.each(SHELVES)('[L8] [H7] %s, a device that was away for longer than', (
       expect(await away.back([day, { a: 1, b: 1 }])).toEqual({ id: 'n1', a: 1, b: 'of others' });
     });
 
+    test('[L5 L6] puts back without a time what it had before it deleted the record', async () => {
+      const away = await open({ a: 0 });
+      await away.visit(async (tablet) => {
+        await tablet.update('notes', { id: 'n1', a: 0, known: 1 });
+        await tablet.delete('notes', 'n1');
+        away.write((doc) => writeRecord(doc, N1.collection, N1.id, { id: 'n1' }));
+        await away.ward.document.durable(); // it is on its way
+        tablet.leave();
+      });
+      const after = await away.back([null, { b: 'mine' }], [null, { b: 'mine', a: 0 }]);
+      expect(after).toEqual({ id: 'n1', a: 0, b: 'mine' });
+    });
+
     test('[L7] what others deleted and made anew stays theirs', async () => {
       const away = await open({ a: 1, b: 1 });
       await away.visit();
@@ -488,6 +501,41 @@ describe.each(SHELVES)('[L8] [H7] %s, a device that was away for longer than', (
     await tablet.update('notes', { id: 'n1', a: 2, b: 1 }, at(10));
     await tablet.update('notes', { id: 'n1', a: 1, b: 'of others', c: 3 }, at(20));
     expect(away.ward.json('notes', 'n1')).toEqual({ id: 'n1', a: 2, b: 'newer', c: 3 });
+  });
+
+  test('takes nothing back by what it built on a message that is not told any more (L5)', async () => {
+    const away = await Away.with(await shelf(), 100_000, { a: 1, b: 1 });
+    await away.visit();
+    away.set({ b: 'of others' });
+    away.ward.now += 20_000;
+    const tablet = await away.ward.line('tablet', { answers: false }).ready();
+    await tablet.update('notes', { id: 'n1', a: 2, b: 1, c: 3 }, away.ward.now - 10_000);
+    tablet.leave(); // its app may be left with what the full sync showed
+    away.ward.document.saveDevices('all');
+    away.day(1);
+    away.set({ b: 'newer' });
+    await away.ward.document.durable();
+    const untold = untoldRow({ upTo: 4, at: BEGIN + DAY, until: 4 }, Digests.anew());
+    await away.ward.store.prune(Ward.USER, 4, [untold]);
+    const after = await away.back([0.5, { a: 5, b: 'of others' }]);
+    expect(after).toEqual({ id: 'n1', a: 5, b: 'newer', c: 3 });
+  });
+
+  test.each([
+    ['makes anew what it had deleted itself', 2, { id: 'n1', a: 9 }],
+    ['makes nothing anew by what is older than that', -1, null],
+  ])('%s, where what came then is not told any more (L7)', async (_, days, after) => {
+    const away = await Away.with(await shelf(), 90, { a: 1 });
+    away.day(2);
+    await away.visit((tablet) => tablet.delete('notes', 'n1'));
+    away.day(RETURN - 10);
+    await away.ward.restart();
+    away.write((doc) => writeRecord(doc, N1.collection, record('notes', 'n2').id, { id: 'n2' }));
+    await away.ward.document.durable();
+    const { revision } = away.ward.document;
+    const untold = untoldRow({ upTo: revision, at: BEGIN, until: revision }, Digests.anew());
+    await away.ward.store.prune(Ward.USER, revision, [untold]);
+    expect(await away.back([2 + days, { a: 9 }])).toEqual(after);
   });
 
   test('never met, makes anew what was deleted before (L7)', async () => {

@@ -72,6 +72,10 @@ test('[L7] [L8] nothing that others deleted comes back by a device that was away
   expect((await faultsOf(5108)).faults).toEqual([]);
 });
 
+test('[L5 L7] what a queue sends again makes nothing anew that others deleted: 5031', async () => {
+  expect((await faultsOf(5031)).faults).toEqual([]);
+});
+
 test.each([3204, 4026])(
   '[L5] [L8] what crossed queued writes, and was forgotten since, makes no later one undo them: %i',
   async (seed) => {

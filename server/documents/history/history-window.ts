@@ -17,7 +17,7 @@ import type { ImageChange } from '../records/record-images.js';
 import { keyOf, type RecordKey } from '../records/record-key.js';
 import { ABSENT } from './digests.js';
 import { earlierImage, entryOf, type HistoryEntry, readEntry, type StoredEntry } from './history-entry.js';
-import type { AwayDevice } from './past-changes.js';
+import type { AwayDevice, PastVersion } from './past-changes.js';
 import { Remembered } from './remembered.js';
 
 /** Revisions, both included. */
@@ -249,8 +249,8 @@ export class HistoryWindow {
   }
 
   /**
-   * The versions of a record that a device may have been looking at which is away for longer than history is kept;
-   * empty where one is not known any more (L8).
+   * The versions of a record from before the floor that a device may have been looking at which is away for longer
+   * than history is kept; empty where one is not known any more (L8).
    *
    * @param known what a field may have been in them, what came in first
    */
@@ -258,13 +258,8 @@ export class HistoryWindow {
     key: RecordKey,
     device: AwayDevice,
     known: readonly (JsonObject | null)[],
-  ): (JsonObject | null)[] {
-    const remembered = this.#beforeFloor;
-    if (remembered === null) return [];
-    const past = remembered.versions(key, device, this.#oldest(key)?.json ?? null, known);
-    if (past.length === 0 || device.to <= this.#floor) return past;
-    const later = this.versions(key, { from: this.#floor, to: device.to });
-    return [...past, ...later.map((image) => image?.json ?? null)];
+  ): readonly PastVersion[] {
+    return this.#beforeFloor?.versions(key, device, this.#oldest(key)?.json ?? null, known) ?? [];
   }
 
   /** What the device itself changed of a record after `since`, of what is remembered of changes before the floor. */

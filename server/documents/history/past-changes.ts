@@ -34,6 +34,13 @@ export interface AwayDevice {
   readonly to: number;
 }
 
+/** A version of a record that a device may have been looking at, and what led to it from the one before. */
+export interface PastVersion {
+  readonly revision: number;
+  readonly json: JsonObject | null;
+  readonly changes: readonly PastChange[];
+}
+
 /** How it is stored, as JSON; what is at its default is left out at the end. */
 type Saved = readonly [
   path: Path,
@@ -132,24 +139,25 @@ export class PastChanges {
    *
    * @param oldest the record after the last one of these changes
    */
-  versions(
-    { key, from, to }: AwayDevice,
-    oldest: JsonObject | null,
-    known: KnownValues,
-  ): (JsonObject | null)[] {
-    const seen = this.#changes
-      .filter(({ revision, by }) => revision > from && (revision <= to || by === key))
-      .map(({ revision }) => revision);
+  versions({ key, from, to }: AwayDevice, oldest: JsonObject | null, known: KnownValues): PastVersion[] {
+    const made = new Map<number, PastChange[]>([[from, []]]);
+    for (const change of this.#changes) {
+      const { revision, by } = change;
+      if (revision <= from || (revision > to && by !== key)) continue;
+      const others = made.get(revision);
+      if (others === undefined) made.set(revision, [change]);
+      else others.push(change);
+    }
     const steps = this.#backward();
     const record = new PastRecord(oldest, known);
-    const versions: (JsonObject | null)[] = [];
-    for (const revision of [...new Set([from, ...seen])].sort((a, b) => b - a)) {
+    const versions: PastVersion[] = [];
+    for (const [revision, changes] of [...made].sort(([a], [b]) => b - a)) {
       for (let step = steps[0]; step !== undefined && step.revision > revision; step = steps[0]) {
         record.stepBack(step);
         steps.shift();
       }
       if (record.json === undefined) return [];
-      versions.unshift(record.json);
+      versions.unshift({ revision, json: record.json, changes });
     }
     return versions;
   }

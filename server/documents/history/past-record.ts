@@ -123,7 +123,7 @@ function withElement(list: readonly Json[], id: string, { rest, put }: { rest: P
 const idsOf = (list: Value): (string | null)[] => (Array.isArray(list) ? list.map(elementId) : []);
 
 /** Behind the nearest one of those that stand before it in this order. */
-function inserted(list: readonly Json[], element: Json, order: readonly (string | null)[]): Json[] {
+export function inserted(list: readonly Json[], element: Json, order: readonly (string | null)[]): Json[] {
   const places = new Map(list.map((each, index) => [elementId(each), index]));
   let before = order.indexOf(elementId(element)) - 1;
   while (before >= 0 && !places.has(order[before] ?? null)) before--;

@@ -5,7 +5,7 @@ import type { CollectionName, RecordId } from '../../../shared/names.js';
 import type { Deletion } from '../../store/store.js';
 import { keyOf, type RecordKey } from '../records/record-key.js';
 import { Digests, UNKNOWN } from './digests.js';
-import { type AwayDevice, PastChanges } from './past-changes.js';
+import { type AwayDevice, PastChanges, type PastVersion } from './past-changes.js';
 import { KnownValues } from './past-record.js';
 
 /** Of the row that says which changes are not remembered; no record has an empty name. */
@@ -92,7 +92,7 @@ export class Remembered {
     device: AwayDevice,
     oldest: JsonObject | null,
     known: readonly (JsonObject | null)[],
-  ): (JsonObject | null)[] {
+  ): PastVersion[] {
     if (device.from < this.untold.upTo) return [];
     return this.changes(key).versions(device, oldest, new KnownValues(known, this.digests));
   }

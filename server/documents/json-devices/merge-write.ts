@@ -5,7 +5,7 @@
 import * as Y from 'yjs';
 import { elementId } from '../../../shared/elements.js';
 import type { JsonObject, JsonRecord } from '../../../shared/json.js';
-import { mayDelete, mergeWrite, type Path } from '../../../shared/merge/merge.js';
+import { FORGOTTEN, mayDelete, mergeWrite, type Path } from '../../../shared/merge/merge.js';
 import { assignRecord, recordMap, writeRecord } from '../../../shared/records.js';
 import { isMarkup, isSharedText } from '../../../shared/rich-text.js';
 import type { ChangeMessage } from '../../protocol/json.js';
@@ -14,6 +14,7 @@ import type { HistoryWindow, RevisionRange } from '../history/history-window.js'
 import type { RecordKey } from '../records/record-key.js';
 import { withLikelyParts } from './forgotten.js';
 import type { OwnWrite } from './own-write.js';
+import { withoutRepeated } from './repeats.js';
 import { FLUSH_TIME } from './seen-ranges.js';
 import { LATEST, type WriteContext } from './write-context.js';
 
@@ -52,11 +53,14 @@ export function applyMessage(doc: Y.Doc, write: ComparedWrite): void {
 
 function update(doc: Y.Doc, map: Y.Map<unknown> | null, write: ComparedWrite<Update>): void {
   const { message, context, history, current } = write;
-  const { collection, id, document } = message;
+  const { collection, id } = message;
+  const repeated = repeatedVersions(write);
+  // What became of the record since is another matter (L7).
+  if (current === null && repeated.length > 0) return;
   const seen = seenVersions(write);
   const isOnOther = seen.length === 0 && wasReplaced(write);
   const versions = seen.length === 0 ? seen : [...seen, ...shownVersions(write)];
-  const incoming = current === null ? document : { ...document, id: current.id };
+  const incoming = incomingOf(write, repeated);
   const isPast = context.range !== null && context.range.from < history.oldest;
   const isText = (path: Path) => isSharedText(valueAt(map, path));
   const merged = mergeWrite({
@@ -76,6 +80,43 @@ function update(doc: Y.Doc, map: Y.Map<unknown> | null, write: ComparedWrite<Upd
   if (map === null) writeRecord(doc, collection, id, merged);
   else assignRecord(map, merged, current ?? {});
 }
+
+/** What came in, under the `id` that the record has. */
+function incomingOf({ message, current }: ComparedWrite<Update>, repeated: readonly Version[]): JsonObject {
+  const { document } = message;
+  if (current === null) return document;
+  return withoutRepeated({ ...document, id: current.id }, current, repeated.map(jsonOf));
+}
+
+/**
+ * The versions that the device's own changes made which are later than what a queue sends, and the one that this made
+ * when it was sent before. As far as its clock tells times apart, that is the last one of the same time.
+ */
+function repeatedVersions(write: ComparedWrite): Version[] {
+  const { message, context } = write;
+  const { range, madeAt, own, device } = context;
+  if (range === null || madeAt === null) return [];
+  const notEarlier = ownChanges(write, range.from).filter(isNotEarlier(context));
+  const isSame = (entry: Made) => device.madeAtByNow(entry) === madeAt;
+  const versionOf = ({ revision }: Made) => versionsIn(write, revision, revision).slice(0, 1);
+  const later = notEarlier.filter((entry) => !isSame(entry)).flatMap(versionOf);
+  // What its queue has just sent of the same time is another one.
+  const [before] = own?.madeAt === madeAt ? [] : notEarlier.filter(isSame).slice(-1).flatMap(versionOf);
+  const isDeletion = message.type === 'DATA_DELETE';
+  return before !== undefined && (before.json === null) === isDeletion ? [before, ...later] : later;
+}
+
+/** What the device itself changed of the record after a revision, the oldest first. */
+function ownChanges({ message: key, context: { device }, history }: ComparedWrite, since: number): Made[] {
+  const kept = history.changes(key, since, LATEST).filter((entry) => device.made(entry));
+  return [...history.madeBefore(key, since, device.key), ...kept];
+}
+
+/** What a queue sends again may be older than what the device wrote since. */
+const isNotEarlier =
+  ({ replay, madeAt, device }: WriteContext) =>
+  (entry: Made): boolean =>
+    replay && madeAt !== null && device.madeAtByNow(entry) >= madeAt;
 
 /**
  * The versions that the device may have been looking at when it wrote: its own last write, and what came after
@@ -122,10 +163,8 @@ function ownBefore(key: RecordKey, context: WriteContext): OwnWrite | null {
 function versionsOf(write: ComparedWrite, range: RevisionRange): (JsonObject | null)[] {
   const { message: key, context, history } = write;
   const { device, base, isCertain, madeAt, replay, ownUpTo, repeatedUpTo } = context;
-  const kept = history.changes(key, range.from, LATEST).filter((entry) => device.made(entry));
-  const own: Made[] = [...history.madeBefore(key, range.from, device.key), ...kept];
-  // What a queue sends again may be older than what the device wrote since.
-  const isLater = (entry: Made) => replay && madeAt !== null && device.madeAtByNow(entry) >= madeAt;
+  const own = ownChanges(write, range.from);
+  const isLater = isNotEarlier(context);
   const to = Math.min(range.to, (own.find(isLater)?.revision ?? LATEST) - 1);
   // Its copy was made anew when the connection began: what it had written before was only in it if it had arrived.
   const isInCopy = (entry: Made) =>
@@ -135,41 +174,62 @@ function versionsOf(write: ComparedWrite, range: RevisionRange): (JsonObject | n
   const isBound = (entry: Made) =>
     isInCopy(entry) && (entry.revision <= ownUpTo || (replay && entry.madeAt <= longBefore));
   const last = own.some(isLater) ? undefined : own.findLast(isBound);
-  if (last !== undefined && last.revision > repeatedUpTo) return versionsIn(write, last.revision, to);
-  const versions = versionsIn(write, range.from, to);
+  if (last !== undefined && last.revision > repeatedUpTo)
+    return versionsIn(write, last.revision, to).map(jsonOf);
+  const versions = versionsIn(write, range.from, to).map(jsonOf);
   if (versions.length === 0) return [];
   // Its own writes were never sent to it, but it has them.
-  const unsent = replay ? kept.filter((entry) => entry.revision > to && !isLater(entry)) : [];
+  const kept = history.changes(key, Math.max(to, range.from), LATEST);
+  const unsent = replay ? kept.filter((entry) => device.made(entry) && !isLater(entry)) : [];
   const unsettled = replay && madeAt === null ? device.unsettled(key) : null;
   return [...versions, ...unsent.map(jsonAfter), ...(unsettled === null ? [] : [unsettled.sent])];
 }
 
-/** Empty where one of them is not known any more. */
-function versionsIn({ message, context, history, current }: ComparedWrite, from: number, to: number) {
-  if (from >= history.oldest)
-    return history.versions(message, { from, to }).map((image) => image?.json ?? null);
-  const known = [message.type === 'DATA_UPDATE' ? message.document : null, current];
-  return history.versionsBefore(message, { key: context.device.key, from, to }, known);
+/** A version of a record, and from which revision on it was one. */
+interface Version {
+  readonly revision: number;
+  readonly json: JsonObject | null;
 }
 
+/** The oldest first; empty where one of them is not known any more. */
+function versionsIn(write: ComparedWrite, from: number, to: number): readonly Version[] {
+  const { message, context, history, current } = write;
+  if (from >= history.oldest) return versionsKept(write, from, to);
+  const known = [message.type === 'DATA_UPDATE' ? message.document : null, current];
+  const past = history.versionsBefore(message, { key: context.device.key, from, to }, known);
+  const isAll = past.length === 0 || to <= history.oldest;
+  return isAll ? past : [...past, ...versionsKept(write, history.oldest, to)];
+}
+
+function versionsKept({ message: key, history }: ComparedWrite, from: number, to: number): Version[] {
+  const [first] = history.versions(key, { from, to: from });
+  const later = history.changes(key, from, to);
+  return [
+    { revision: from, json: first?.json ?? null },
+    ...later.map((entry) => ({ revision: entry.revision, json: jsonAfter(entry) })),
+  ];
+}
+
+const jsonOf = ({ json }: Version): JsonObject | null => json;
 const jsonAfter = ({ after }: HistoryEntry): JsonObject | null => after?.json ?? null;
 
 /** What may have taken the place of its own write. */
 function versionsAfter(own: OwnWrite, write: ComparedWrite): (JsonObject | null)[] {
-  const { message: key, context, history } = write;
-  const to = context.range?.to ?? 0;
-  if (own.since < Math.min(to, history.oldest)) {
-    const past = versionsIn(write, own.since, to);
-    if (past.length > 0) return past.slice(own.withBase ? 0 : 1);
-    // Where that is not told any more, the history that is kept still tells what crossed it later.
-  }
-  const changes = history
-    .changes(key, own.since, to)
-    .filter(({ revision }) => !own.replaced.includes(revision));
-  const at = [...(own.withBase ? [own.since] : []), ...(own.isShown ? [own.revision] : [])];
-  const told = at.filter((revision) => revision >= history.oldest);
-  const shown = told.flatMap((revision) => history.versions(key, { from: revision, to: revision }));
-  return [...changes.map(jsonAfter), ...shown.map((image) => image?.json ?? null)];
+  const to = write.context.range?.to ?? 0;
+  const told = versionsIn(write, own.since, to);
+  // Where that is not told any more, the history that is kept still tells what crossed it later.
+  const [base, ...later] = told.length > 0 ? told : versionsKept(write, write.history.oldest, to);
+  const isCrossing = ({ revision }: Version) => revision <= to && !own.replaced.includes(revision);
+  const shown = own.isShown ? versionsIn(write, own.revision, own.revision).slice(0, 1) : [];
+  const versions = [...later.filter(isCrossing), ...shown].map(jsonOf);
+  if (told.length > 0) return base !== undefined && own.withBase ? [base.json, ...versions] : versions;
+  return own.sent !== null && own.since < to ? [forgottenVersion(write), ...versions] : versions;
+}
+
+/** Of what crossed its own write, and is not told any more: nothing that the device did not send was in it (L8). */
+function forgottenVersion({ message }: ComparedWrite): JsonObject {
+  const names = message.type === 'DATA_UPDATE' ? Object.keys(message.document) : [];
+  return Object.fromEntries(names.map((name) => [name, FORGOTTEN]));
 }
 
 /** The deletion of a record that is not there; one of which nothing is known was before everything that is. */
@@ -177,8 +237,10 @@ function deletionOf(doc: Y.Doc, key: RecordKey, { device, range }: WriteContext,
   const deletion = history.deletion(key);
   if (deletion === null) return neverExisted(doc, key) ? null : { at: history.oldestTime(), unseen: false };
   const seenUpTo = range === null ? device.lastSeen : range.to;
-  const isSeen =
-    (deletion.by !== null && device.made(deletion.by)) || seenUpTo < 0 || deletion.revision <= seenUpTo;
+  const { by, revision } = deletion;
+  const [past] = by === null ? history.madeBefore(key, revision - 1, device.key) : [];
+  const isOwn = by === null ? past?.revision === revision : device.made(by);
+  const isSeen = isOwn || seenUpTo < 0 || revision <= seenUpTo;
   return { at: deletion.at, unseen: !isSeen };
 }
 
@@ -186,6 +248,7 @@ function mayRemove(write: ComparedWrite): boolean {
   const { message, context, history } = write;
   const { replay, madeAt, own, range } = context;
   if (!replay) return true;
+  if (repeatedVersions(write).length > 0) return false;
   const seen = seenVersions(write);
   const since = own?.revision ?? range?.to ?? 0;
   const again =

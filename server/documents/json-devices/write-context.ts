@@ -2,7 +2,6 @@
 import { equalityDeep } from 'lib0/function';
 import type { JsonObject } from '../../../shared/json.js';
 import type { ChangeMessage } from '../../protocol/json.js';
-import type { HistoryEntry } from '../history/history-entry.js';
 import type { HistoryWindow, RevisionRange } from '../history/history-window.js';
 import type { RecordKey } from '../records/record-key.js';
 import type { DeviceState } from './device.js';
@@ -52,34 +51,77 @@ export const NOTHING_LATER = Number.MAX_SAFE_INTEGER;
 export const NONE = -1;
 export const LATEST = Number.POSITIVE_INFINITY;
 
-/** Up to which change of the record it had read them when it sent this: they come in order. */
+/** What a device sent of a record, and between which revisions it may have been looking at. */
+interface SentWithin extends RevisionRange {
+  readonly key: RecordKey;
+  readonly sent: JsonObject | null;
+}
+
+/**
+ * Up to which change of the record it had read them when it sent this: they come in order.
+ *
+ * @param acknowledged up to here, what it made itself is among them
+ */
 export function readUpTo(
-  { key, sent, from, to }: RevisionRange & { readonly key: RecordKey; readonly sent: JsonObject | null },
+  range: SentWithin,
   acknowledged: number,
   device: DeviceState,
   history: HistoryWindow,
 ): number {
-  let since = from;
-  for (const entry of history.changes(key, from, to)) {
-    const isOwn = device.made(entry);
-    if (isOwn ? entry.revision <= acknowledged : reflects(sent, entry)) since = entry.revision;
+  let since = range.from;
+  for (const change of changesWithin(range, device, history)) {
+    const { revision, isOwn } = change;
+    if (isOwn ? revision <= acknowledged : reflects(range.sent, change)) since = revision;
     else if (!isOwn) break;
   }
   return since;
 }
 
-/** Whether the device had read the change when it sent this record: the record has what the change made. */
-function reflects(sent: JsonObject | null, { before, after }: HistoryEntry): boolean {
-  if (sent === null || after === null) return sent === after;
-  const made = after.json;
-  if (before === null) {
-    const names = Object.keys(made).filter((name) => name !== 'id');
-    const isEqual = (name: string) => equalityDeep(sent[name], made[name]);
-    return names.every((name) => Object.hasOwn(sent, name)) && (names.length === 0 || names.some(isEqual));
+/** A change of a record, from one version to the next. */
+interface Change {
+  readonly revision: number;
+  readonly isOwn: boolean;
+  readonly before: JsonObject | null;
+  readonly after: JsonObject | null;
+  /** The fields that it changed, where the record was there before and after. */
+  readonly names: readonly string[];
+}
+
+/** Nothing where the first of them are not told any more: which of the others it had read nobody knows then. */
+function* changesWithin(
+  { key, sent, from, to }: SentWithin,
+  device: DeviceState,
+  history: HistoryWindow,
+): Generator<Change> {
+  if (from < history.oldest) {
+    const [first, ...past] = history.versionsBefore(key, { key: device.key, from, to }, [sent]);
+    if (first === undefined) return;
+    let { json: before } = first;
+    for (const { revision, json: after, changes } of past) {
+      if (revision > to) return;
+      const isOwn = changes.some(({ by }) => by === device.key);
+      yield { revision, isOwn, before, after, names: changes.map(({ path }) => String(path[0])) };
+      before = after;
+    }
   }
-  const names = new Set([...Object.keys(before.json), ...Object.keys(made)]);
-  return [...names].every((name) => {
-    const [old, now] = [before.json[name], made[name]];
-    return old === now || equalityDeep(old, now) || equalityDeep(sent[name], now);
-  });
+  for (const entry of history.changes(key, from, to)) {
+    const [before, after] = [entry.before?.json ?? null, entry.after?.json ?? null];
+    const { revision } = entry;
+    yield { revision, isOwn: device.made(entry), before, after, names: changedNames(before, after) };
+  }
+}
+
+function changedNames(before: JsonObject | null, after: JsonObject | null): string[] {
+  if (before === null || after === null) return [];
+  const names = new Set([...Object.keys(before), ...Object.keys(after)]);
+  return [...names].filter((name) => !equalityDeep(before[name], after[name]));
+}
+
+/** Whether the device had read the change when it sent this record: the record has what the change made. */
+function reflects(sent: JsonObject | null, { before, after, names }: Change): boolean {
+  if (sent === null || after === null) return sent === after;
+  if (before !== null) return names.every((name) => equalityDeep(sent[name], after[name]));
+  const made = Object.keys(after).filter((name) => name !== 'id');
+  const isEqual = (name: string) => equalityDeep(sent[name], after[name]);
+  return made.every((name) => Object.hasOwn(sent, name)) && (made.length === 0 || made.some(isEqual));
 }
