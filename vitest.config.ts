@@ -20,6 +20,7 @@ const LONGEST = [
   'browser/faults',
   'browser/demo',
   'test/later-wins',
+  'test/history',
   'gateways/fairness',
   'gateways/slow-line',
   'created-apart',

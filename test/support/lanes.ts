@@ -27,7 +27,8 @@ const POSTGRES = 'test/support/postgres.ts';
 const EITHER = 'test/support/either-store.ts';
 /** Processes that are killed round after round, and disks that lose their power with them. */
 const KILLS = /(^test|[-/])(kill|power-cut)\.test\.ts$/;
-const MODELS = /-model\.test\.ts$|\/(convergence|long-lives|pending-runs)\.test\.ts$/;
+const MODELS =
+  /-model\.test\.ts$|^test\/(convergence|history|later-wins|long-lives|client\/pending-runs)\.test\.ts$/;
 const IMPORT = /\b(?:from|import)\s*\(?\s*['"]([^'"]+)['"]/g;
 
 const needed = new Map<string, ReadonlySet<string>>();
