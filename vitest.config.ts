@@ -140,7 +140,7 @@ export default defineConfig(({ mode }) => ({
   test: {
     // A few random runs instead of all: `npm run test:fast`.
     ...(mode === 'fast' && { env: { TEST_SHARE: '0.05' } }),
-    globalSetup: 'test/support/build.ts',
+    globalSetup: ['test/support/build.ts', 'test/support/memory-disk.ts'],
     setupFiles: 'test/support/seed.ts',
     pool: 'forks',
     // Many of them wait for processes and clocks most of their time.
