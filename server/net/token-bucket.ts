@@ -159,16 +159,14 @@ export class Slots {
     return (this.#taken.get(name) ?? 0) >= this.#limit;
   }
 
-  /** Takes a slot; the function that it returns gives it back, once. */
-  take(name: string): () => void {
+  take(name: string): void {
     this.#taken.set(name, (this.#taken.get(name) ?? 0) + 1);
-    let isGiven = false;
-    return () => {
-      if (isGiven) return;
-      isGiven = true;
-      const left = (this.#taken.get(name) ?? 1) - 1;
-      if (left > 0) this.#taken.set(name, left);
-      else this.#taken.delete(name);
-    };
+  }
+
+  /** Gives back one that was taken. */
+  give(name: string): void {
+    const left = (this.#taken.get(name) ?? 1) - 1;
+    if (left > 0) this.#taken.set(name, left);
+    else this.#taken.delete(name);
   }
 }

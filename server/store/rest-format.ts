@@ -35,12 +35,20 @@ export function decodeRest(encoded: Uint8Array): { rest: RestRow; place: Place }
   const place = { first: number(), last: number(), revision: number() };
   const flags = number();
   const [isWhole, hasView] = [(flags & IS_WHOLE) !== 0, (flags & HAS_VIEW) !== 0];
-  const stateVector = decoding.readVarUint8Array(decoder);
-  const deletions = decoding.readVarUint8Array(decoder);
+  const [stateVector, deletions] = [ownBytes(decoder), ownBytes(decoder)];
   const known = () => (decoding.hasContent(decoder) && number()) || undefined;
   const [bytes, changedAt] = [known(), known()];
   const rest = { revision: place.revision, stateVector, deletions, isWhole, hasView, bytes, changedAt };
   return { rest, place };
+}
+
+/** What most users have as deletions; two small arrays would take more than all else of their rows. */
+const NONE = Uint8Array.of(0, 0);
+
+/** Thousands of users at rest hold theirs for long: they are not to keep what they were read from. */
+function ownBytes(decoder: decoding.Decoder): Uint8Array {
+  const bytes = decoding.readVarUint8Array(decoder);
+  return Buffer.compare(bytes, NONE) === 0 ? NONE : new Uint8Array(bytes);
 }
 
 export function encodeView(row: Place, view: Uint8Array): Uint8Array {

@@ -127,10 +127,10 @@ export class Sleepers {
     const user = `user-${++this.#users}` as UserId;
     this.#store.contents.clear();
     this.#store.contents.set(user, { ...EMPTY, updates, revision: 1, historyFrom: 1, epoch });
-    const { document, release } = await this.#registry.follow(user);
+    const following = await this.#registry.follow(user);
     await this.#sleep();
-    must(!document.isAwake, 'it sleeps');
-    release();
+    must(!following.document.isAwake, 'it sleeps');
+    following.release();
     return user;
   }
 
@@ -144,21 +144,21 @@ export class Sleepers {
   }
 
   async #connect(user: UserId): Promise<Line> {
-    const { document, release } = await this.#registry.follow(user);
-    const line = new Line(document, release);
+    const following = await this.#registry.follow(user);
+    const line = new Line(following.document, () => following.release());
     await settle();
     return line;
   }
 
   /** What is noted of it is what is stored, and a new device gets all of it. */
   async #checkAtRest(user: UserId): Promise<void> {
-    const { document, release } = await this.#registry.follow(user);
+    const following = await this.#registry.follow(user);
     await this.#sleep();
     const stored = docOf(this.#updatesOf(user));
-    const { noted } = document;
+    const { noted } = following.document;
     must(noted !== null, 'it sleeps again');
     must(isSame(noted?.stateVector, Y.encodeStateVector(stored)), 'the state vector is noted');
-    release();
+    following.release();
     const fresh = new Y.Doc();
     const line = await this.#connect(user);
     line.say(messages.syncStep1(Uint8Array.of(0)));

@@ -90,7 +90,7 @@ const FIGURES: readonly (readonly [document: string, text: string, place: string
   ['SPEC A2', 'one above <64 KiB>', 'server/access/access-service MAX_ANSWER'],
   ['SPEC A2', 'kept for <10 minutes>', 'server/access/jwks MAX_AGE'],
   ['SPEC A2', 'at most every <30 s>', 'server/access/jwks COOLDOWN'],
-  ['SPEC S1', 'more than <1,000>', 'server/gateways/yjs/session MAX_WAITING'],
+  ['SPEC S1', 'more than <1,000>', 'server/gateways/yjs/waiting-updates MAX_WAITING'],
   ['SPEC S1', 'at most <500> levels', 'server/protocol/values VALUE_DEPTH_CEILING'],
   ['SPEC S1', 'one above <15> ms', 'server/documents/intake/cost CHEAP_MS'],
   ['SPEC S1', '15 ms or <32 MiB>', 'server/documents/intake/cost CHEAP_BYTES'],

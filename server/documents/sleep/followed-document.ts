@@ -43,6 +43,22 @@ export interface FollowedOptions {
 
 const NOTHING_NEW: ReceiveResult = { missing: null };
 
+/** Of one who uses a document; ends once. */
+export class Use {
+  readonly document: FollowedDocument;
+  #isReleased = false;
+
+  constructor(document: FollowedDocument) {
+    this.document = document;
+  }
+
+  release(): void {
+    if (this.#isReleased) return;
+    this.#isReleased = true;
+    this.document.endUse();
+  }
+}
+
 export class FollowedDocument {
   readonly user: UserId;
   readonly awareness: AwarenessStates;
@@ -134,16 +150,16 @@ export class FollowedDocument {
     return this.#devices;
   }
 
-  /** Somebody uses it, until he calls what this returns. */
-  use(): () => void {
+  /** Somebody uses it, until he releases what this returns. */
+  use(): Use {
     this.#uses++;
-    let isReleased = false;
-    return () => {
-      if (isReleased) return;
-      isReleased = true;
-      this.#uses--;
-      this.endUnused();
-    };
+    return new Use(this);
+  }
+
+  /** For `Use`, once for each. */
+  endUse(): void {
+    this.#uses--;
+    this.endUnused();
   }
 
   /** Ends where nobody uses it; who loads its document takes over what is known of its devices. */
@@ -260,7 +276,9 @@ export class FollowedDocument {
   }
 
   /** The same as a promise, for a request that has to wait. */
-  durable = (): Promise<void> => new Promise((resolve, reject) => this.afterConfirmed(resolve, reject));
+  durable(): Promise<void> {
+    return new Promise((resolve, reject) => this.afterConfirmed(resolve, reject));
+  }
 
   stateVector(): Uint8Array {
     return 'document' in this.#state ? this.#state.document.stateVector() : this.#state.stateVector;

@@ -149,7 +149,7 @@ export class FollowedDocuments {
   }
 
   #use(followed: FollowedDocument): Following {
-    return { document: followed, release: followed.use() };
+    return followed.use();
   }
 
   /** The JSON devices that are connected while it sleeps, for the document that is being loaded. */

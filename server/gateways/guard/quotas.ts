@@ -73,9 +73,12 @@ export class Quotas {
     return this.#ofAddresses.isFull(networkOf(address)) ? NO_SLOT_LEFT : null;
   }
 
-  /** Takes a slot of the address; the function that it returns gives it back. */
-  takeAddressSlot(address: string): () => void {
-    return this.#ofAddresses.take(networkOf(address));
+  takeAddressSlot(address: string): void {
+    this.#ofAddresses.take(networkOf(address));
+  }
+
+  giveAddressSlot(address: string): void {
+    this.#ofAddresses.give(networkOf(address));
   }
 
   /** Why this user may open no WebSocket now. */
@@ -84,10 +87,14 @@ export class Quotas {
     return isFull ? NO_SLOT_LEFT : this.#refuse(caller);
   }
 
-  /** Takes a slot of the user, and what an upgrade costs; the function that it returns gives the slot back. */
-  takeUserSlot(caller: Caller): () => void {
+  /** Takes a slot of the user, and what an upgrade costs. */
+  takeUserSlot(caller: Caller): void {
     this.sharedOf(caller).take(UPGRADE_COST, 0);
-    return caller.user === null ? () => {} : this.#ofUsers.take(caller.user);
+    if (caller.user !== null) this.#ofUsers.take(caller.user);
+  }
+
+  giveUserSlot({ user }: Caller): void {
+    if (user !== null) this.#ofUsers.give(user);
   }
 
   /** Why a request is not answered now. */
@@ -97,17 +104,17 @@ export class Quotas {
   }
 
   /**
-   * Takes the slot of a request, what it costs, and the bytes of its body while it lasts: all bodies of an address
-   * together are held to what one sender may send at once.
+   * Takes the slot of a request, what it costs, and the bytes of its body until what it returns is called, once: all
+   * bodies of an address together are held to what one sender may send at once.
    */
   takeRequestSlot({ user, address }: Caller, cost: number, body: number): () => void {
     const bodies = this.sharedOf({ user: null, address });
     this.sharedOf({ user, address }).take(cost, body);
     bodies.take(0, body);
-    const leave = this.#ofAddresses.take(networkOf(address));
+    this.takeAddressSlot(address);
     return () => {
       bodies.take(0, -body);
-      leave();
+      this.giveAddressSlot(address);
     };
   }
 

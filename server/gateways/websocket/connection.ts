@@ -31,6 +31,7 @@ export interface ConnectionHost {
   readonly log: Log;
   readonly backlog: Backlog;
   noteOffence(peer: Peer, code: ErrorCode): void;
+  closed(connection: Connection, code: number, reason: Buffer): void;
   /** A fault of ours ends this connection, not the process. */
   guard(socket: Socket, action: () => void): void;
 }
@@ -51,8 +52,8 @@ export class Connection implements Receiver, YjsOutbox {
   readonly #host: ConnectionHost;
   #session: Session | null = null;
   #document: FollowedDocument | null = null;
-  /** Changes that its device has not sent. */
-  readonly #unsent = new ToldUnsent();
+  /** Changes that its device has not sent, where it tells of them. */
+  #unsent: ToldUnsent | null = null;
 
   constructor({ peer, found }: Guest, wire: Wire, host: ConnectionHost, now: number) {
     this.peer = peer;
@@ -67,7 +68,11 @@ export class Connection implements Receiver, YjsOutbox {
   }
 
   get isOpen(): boolean {
-    return !this.isShut;
+    return !this.isShut && this.#session !== null;
+  }
+
+  closed(code: number, reason: Buffer): void {
+    this.#host.closed(this, code, reason);
   }
 
   begin(document: FollowedDocument, session: Session): void {
@@ -93,17 +98,18 @@ export class Connection implements Receiver, YjsOutbox {
 
   /** Its device tells what it has not sent. */
   tells(told: Told, at: number): void {
+    this.#unsent ??= new ToldUnsent();
     this.#unsent.tells(told, at);
   }
 
   /** What its device has told should be noted. */
   get isNoteDue(): boolean {
-    return this.#unsent.isNoteDue(this.wire.now());
+    return this.#unsent?.isNoteDue(this.wire.now()) ?? false;
   }
 
   /** The same as `seen`, to be noted. */
   toNote(now: number): SeenDevice | null {
-    this.#unsent.noted(this.wire.now());
+    this.#unsent?.noted(this.wire.now());
     return this.seen(now);
   }
 
@@ -118,7 +124,8 @@ export class Connection implements Receiver, YjsOutbox {
     const { via, app, device } = asked;
     const revision = this.wire.socket.unsent === 0 ? this.#session.sentRevision : null;
     const uptime = this.wire.now();
-    const [at, unsent] = [now - (uptime - this.wire.heardAt), this.#unsent.asOf(now, uptime)];
+    const at = now - (uptime - this.wire.heardAt);
+    const unsent = this.#unsent?.asOf(now, uptime) ?? null;
     return { device, actor: grant.actor, via, app, at, revision, unsent };
   }
 
@@ -132,7 +139,7 @@ export class Connection implements Receiver, YjsOutbox {
 
   pong(payload: string, at: number): void {
     // It must not overtake what the device told before, which may wait for the document.
-    this.#document?.whenReady(() => this.#unsent.pong(at));
+    this.#document?.whenReady(() => this.#unsent?.pong(at));
     if (this.#session instanceof JsonSession) this.#session.pong(payload);
   }
 

@@ -27,6 +27,7 @@ import type { Socket } from './socket.js';
 import { isOwner } from './to-owner.js';
 import type { Via } from './upgrade-request.js';
 import { Wire, type WireOptions, Wires } from './wire.js';
+import { type YjsCommon, YjsSide } from './yjs-side.js';
 
 export interface UpgradeOptions extends WireOptions, HandshakeOptions {
   readonly registry: DocumentRegistry;
@@ -54,7 +55,7 @@ export class UpgradeGateway implements ConnectionHost {
   readonly connections = new OpenConnections();
   readonly #handshakes: Handshakes;
   readonly #putOff: PutOff;
-  readonly #frames = new SharedFrames();
+  readonly #yjs: YjsCommon;
   readonly #timers: NodeJS.Timeout[];
   readonly #servers: Record<Via, WebSocketServer>;
   readonly #wires: Readonly<Record<Via, Wires>>;
@@ -62,7 +63,10 @@ export class UpgradeGateway implements ConnectionHost {
   constructor(options: UpgradeOptions) {
     this.#options = options;
     this.#wires = { yjs: new Wires('yjs', options), json: new Wires('json', options) };
-    const { maxNativeMessage, maxJsonMessage, maxDocument, pingInterval } = options.config;
+    const { now, uptime, config } = options;
+    const { maxNativeMessage, maxJsonMessage, maxDocument, pingInterval } = config;
+    const { maxPending, pendingTimeout } = config;
+    this.#yjs = { frames: new SharedFrames(), now, uptime, maxPending, pendingTimeout };
     this.#handshakes = new Handshakes(options);
     this.#putOff = new PutOff(options);
     this.#servers = {
@@ -177,7 +181,7 @@ export class UpgradeGateway implements ConnectionHost {
     prove(socket, asked.challenge);
     this.#options.log('connected', { user: grant.user, device: peer.device, via: asked.via });
     ws.on('error', ignored); // ws closes the connection by itself; 'close' follows and is logged
-    ws.on('close', (code, reason) => this.#closed(connection, code, reason));
+    wire.follow(connection);
     try {
       const entered = this.#enter(connection);
       const isFound = found !== null && !(found instanceof Promise);
@@ -232,7 +236,7 @@ export class UpgradeGateway implements ConnectionHost {
     return lease;
   }
 
-  #closed(connection: Connection, code: number, reason: Buffer): void {
+  closed(connection: Connection, code: number, reason: Buffer): void {
     const { device, grant } = connection.peer;
     clearTimeout(connection.expiry);
     clearTimeout(connection.late);
@@ -295,37 +299,13 @@ export class UpgradeGateway implements ConnectionHost {
   #begin(connection: Connection, { document }: Following): void {
     const session =
       connection.wire.via === 'yjs'
-        ? this.#yjsSession(document, connection)
+        ? new YjsSession(new YjsSide(document, connection, this.#yjs))
         : this.#jsonSession(document, connection);
     connection.begin(document, session);
     const { wire } = connection;
-    wire.follow(connection);
     this.#notePlain(connection);
     this.#noteSeen(connection);
     this.#options.turns.first(document.user, () => this.guard(wire.socket, () => session.start()));
-  }
-
-  #yjsSession(document: FollowedDocument, outbox: Connection): YjsSession {
-    const { now, uptime } = this.#options;
-    const { maxPending, pendingTimeout } = this.#options.config;
-    const { device, grant, asked } = outbox.peer;
-    // Not spread: that is a call into V8's runtime.
-    return new YjsSession({
-      document,
-      device,
-      actor: grant.actor,
-      readOnly: !grant.mayWrite,
-      asksForTimes: asked.asksForTimes,
-      takesRewrites: asked.takesRewrites,
-      asksForEpoch: asked.asksForEpoch,
-      outbox,
-      onUnsent: (told, at) => outbox.tells(told, at),
-      frames: this.#frames,
-      now,
-      uptime,
-      maxPending,
-      pendingTimeout,
-    });
   }
 
   #jsonSession(document: FollowedDocument, { wire, peer, shared }: Connection): JsonSession {
@@ -377,6 +357,7 @@ export class UpgradeGateway implements ConnectionHost {
     this.#options.quotas.sweep();
     for (const connection of this.connections) {
       if (connection.session instanceof YjsSession) connection.session.tick();
+      connection.wire.sweep();
       this.#notePlain(connection);
       if (connection.isNoteDue) this.#noteSeen(connection);
       const { recheck } = connection.peer.grant;

@@ -64,7 +64,6 @@ export class Socket {
     this.#ws = ws;
     this.#stream = stream;
     this.#options = options;
-    ws.on('pong', (payload?: Buffer) => this.#onPong(payload));
   }
 
   get isOpen(): boolean {
@@ -153,10 +152,10 @@ export class Socket {
     this.ping('');
   }
 
-  /** A client that pings with other content has reasons of its own. */
-  #onPong(payload?: Buffer): void {
+  /** A client that answers pings with other content has reasons of its own. */
+  notePong(payload: Buffer): void {
     this.noteLife();
-    if (this.#asked === null || (payload?.length ?? 0) > 0) return;
+    if (this.#asked === null || payload.length > 0) return;
     this.#arrived = this.#asked;
     this.#asked = null;
   }

@@ -29,6 +29,8 @@ export interface Receiver {
   receive(message: Uint8Array | string, settled: () => void): void;
   /** @param at when it came, by the clock that never jumps */
   pong(payload: string, at: number): void;
+  /** The WebSocket is closed. */
+  closed(code: number, reason: Buffer): void;
 }
 
 /** A WebSocket as it was accepted. */
@@ -62,13 +64,15 @@ export class Wires implements SocketOptions {
   }
 }
 
-/** Thousands of them are quiet: one has no closures of its own beside what `ws` calls. */
+/** What `ws` calls are functions that all of them share, which find the one that it is about here. */
+const WIRES = new WeakMap<WebSocket, Wire>();
+
+/** Thousands of them are quiet: one has no closures of its own. */
 export class Wire implements FlowControlOptions, Sender {
   readonly socket: Socket;
   readonly flow: FlowControl;
-  readonly limiter: RateLimiter;
+  #limiter: RateLimiter | null = null;
   readonly #wires: Wires;
-  readonly #ws: WebSocket;
   readonly #stream: Stream;
   readonly #caller: Accepted['caller'];
   /** When the last message or pong came, by the clock that never jumps. */
@@ -77,13 +81,23 @@ export class Wire implements FlowControlOptions, Sender {
 
   constructor({ ws, stream, caller }: Accepted, wires: Wires) {
     this.#wires = wires;
-    this.#ws = ws;
     this.#stream = stream;
     this.#caller = caller;
     this.heardAt = this.now();
     this.socket = new Socket(ws, stream, wires);
-    this.limiter = wires.options.quotas.newLimiter();
     this.flow = new FlowControl(this);
+    WIRES.set(ws, this);
+    ws.on('message', onMessage).on('ping', onPing).on('pong', onPong).on('close', onClose);
+  }
+
+  get limiter(): RateLimiter {
+    this.#limiter ??= this.#wires.options.quotas.newLimiter();
+    return this.#limiter;
+  }
+
+  /** To be called every few seconds: what is full again is as if it had never been asked. */
+  sweep(): void {
+    if (this.#limiter?.isFull) this.#limiter = null;
   }
 
   get via(): Via {
@@ -128,15 +142,12 @@ export class Wire implements FlowControlOptions, Sender {
     this.socket.answer(messages, this.via === 'yjs', sent);
   }
 
-  /** Hands over each message and pong in their order, at the rate that they may come, in the turns of the user. */
+  /** Hands over each message and pong from here on in their order, at the rate that they may come, in the turns of the user. */
   follow(receiver: Receiver): void {
     this.#receiver = receiver;
-    this.#ws.on('message', (data: RawData, isBinary) => this.#onMessage(data, isBinary));
-    this.#ws.on('ping', () => this.flow.take(nothing));
-    this.#ws.on('pong', (payload) => this.#onPong(payload.toString()));
   }
 
-  #onMessage(data: RawData, isBinary: boolean): void {
+  heardMessage(data: RawData, isBinary: boolean): void {
     const { metrics } = this.#wires.options;
     this.socket.noteLife();
     this.heardAt = this.now();
@@ -150,7 +161,9 @@ export class Wire implements FlowControlOptions, Sender {
   }
 
   /** It answers what we sent, so it is not on the user's account; but it keeps its place among the messages. */
-  #onPong(payload: string): void {
+  heardPong(bytes: Buffer): void {
+    this.socket.notePong(bytes);
+    const payload = bytes.toString();
     const at = this.now();
     this.heardAt = at;
     this.#enter(0, payload.length, (settled) => {
@@ -159,9 +172,29 @@ export class Wire implements FlowControlOptions, Sender {
     });
   }
 
+  closed(code: number, reason: Buffer): void {
+    this.#receiver?.closed(code, reason);
+  }
+
   #enter(messages: number, bytes: number, run: Arrival['run']): void {
     this.#wires.options.turns.enter(this.#caller.user, { messages, bytes, sender: this, run });
   }
+}
+
+function onMessage(this: WebSocket, data: RawData, isBinary: boolean): void {
+  WIRES.get(this)?.heardMessage(data, isBinary);
+}
+
+function onPing(this: WebSocket): void {
+  WIRES.get(this)?.flow.take(nothing);
+}
+
+function onPong(this: WebSocket, payload: Buffer): void {
+  WIRES.get(this)?.heardPong(payload);
+}
+
+function onClose(this: WebSocket, code: number, reason: Buffer): void {
+  WIRES.get(this)?.closed(code, reason);
 }
 
 const nothing = (): void => {};

@@ -15,35 +15,18 @@ import {
 } from '../../protocol/yjs.js';
 import { announced, answerFrames, awarenessFrames, Line, SharedFrames } from './line.js';
 import type { YjsSessionOptions } from './options.js';
+import { type Checkpoint, WaitingUpdates } from './waiting-updates.js';
 
 export type { YjsOutbox, YjsSessionOptions } from './options.js';
-
-/** An update that builds on a change which is still missing. */
-interface Waiting {
-  readonly update: Uint8Array;
-  readonly missing: Dependency;
-  readonly since: number;
-  readonly madeAt: MadeAt;
-}
-
-/** As it came. */
-interface Checkpoint {
-  readonly message: Extract<YjsMessage, { type: 'checkpoint' }>;
-  readonly arrivedAt: number;
-}
-
-/** Updates that may wait on one connection; y-websocket has one or two before it answers our SyncStep1. */
-const MAX_WAITING = 1_000;
 
 /** The longest silence towards a client, in ms: y-websocket reconnects after 30 s of it. */
 export const KEEP_ALIVE = 12_000;
 
+/** Thousands of them are quiet: what only those need that send or wait for something is made when they do. */
 export class YjsSession implements Follower {
   readonly #options: YjsSessionOptions;
   readonly #frames: SharedFrames;
-  readonly #uptime: () => number;
-  readonly #origin: Origin;
-  readonly #line = new Line();
+  #line: Line | null = null;
   #ended = false;
   /** The first message, SyncStep1, was sent (N2); it may have to wait for a commit. */
   #begun = false;
@@ -55,23 +38,18 @@ export class YjsSession implements Follower {
   #isAnswering = false;
   #stateVector: Uint8Array | null = null;
   #asksForAwareness = false;
-  /** Updates that build on changes which are still missing, and the checkpoints that came after them. */
-  #waiting: Waiting[] = [];
-  #waitingBytes = 0;
-  #heldCheckpoints: Checkpoint[] = [];
+  #waiting: WaitingUpdates | null = null;
   #newestCheckpoint: Checkpoint | null = null;
   /** Up to which revision the document was sent, once the first answer has left. */
   #sentUpTo = 0;
   #hasAnswered = false;
-  readonly #clock = new SenderClock();
+  #clock: SenderClock | null = null;
   /** A change was refused: no checkpoint may say that everything was saved (N4). */
   #refused = false;
 
   constructor(options: YjsSessionOptions) {
     this.#options = options;
     this.#frames = options.frames ?? new SharedFrames();
-    this.#origin = { via: 'yjs', device: options.device, actor: options.actor ?? null, subscriber: this };
-    this.#uptime = options.uptime ?? options.now;
     this.#lastSent = this.#uptime();
   }
 
@@ -80,7 +58,12 @@ export class YjsSession implements Follower {
   }
 
   get actor(): string | null {
-    return this.#origin.actor;
+    return this.#options.actor ?? null;
+  }
+
+  #uptime(): number {
+    const { uptime, now } = this.#options;
+    return (uptime ?? now)();
   }
 
   /** Asks for what the client has, claiming only what is durable (N2), and follows the document from here. */
@@ -114,11 +97,11 @@ export class YjsSession implements Follower {
 
   deliver({ origin, revision, update, made }: DurableChange): void {
     const news = origin.subscriber === this ? made : update;
-    this.#line.put(news === null ? [] : this.#frames.of(news), (frames) => {
+    this.#inLine(news === null ? [] : this.#frames.of(news), (frames) => {
       if (frames.length > 0) this.#sendAll(frames);
       this.#sentUpTo = revision;
     });
-    if (this.#waiting.length > 0) this.#enter(() => this.#retryWaiting());
+    if (this.#isWaiting) this.#enter(() => this.#retryWaiting());
   }
 
   fail(error: SyncError): void {
@@ -145,7 +128,11 @@ export class YjsSession implements Follower {
 
   /** No answer is under way, and nothing waits for what the document lacks. */
   get isQuiet(): boolean {
-    return this.#ended || (this.#begun && !this.#isAnswering && this.#waiting.length === 0);
+    return this.#ended || (this.#begun && !this.#isAnswering && !this.#isWaiting);
+  }
+
+  get #isWaiting(): boolean {
+    return this.#waiting !== null && !this.#waiting.isEmpty;
   }
 
   /** The connection is gone. */
@@ -161,8 +148,7 @@ export class YjsSession implements Follower {
     if (this.#ended) return;
     const now = this.#uptime();
     if (now - this.#lastSent >= KEEP_ALIVE) this.#send(messages.keepAlive);
-    const oldest = this.#waiting[0];
-    if (oldest !== undefined && now - oldest.since > this.#options.pendingTimeout) {
+    if (this.#waiting !== null && now - this.#waiting.since > this.#options.pendingTimeout) {
       this.#end(new SyncError('MISSING_DEPENDENCIES'));
     }
   }
@@ -225,7 +211,7 @@ export class YjsSession implements Follower {
     this.#newestCheckpoint = checkpoint;
     this.#hear(checkpoint, 'now');
     if (this.#refused) return;
-    if (this.#waiting.length > 0) this.#heldCheckpoints.push(checkpoint);
+    if (this.#isWaiting) this.#waiting?.checkpoints.push(checkpoint);
     else this.#confirm(checkpoint);
   }
 
@@ -275,14 +261,26 @@ export class YjsSession implements Follower {
         this.#enter(() => this.#answerNext());
       });
     };
-    this.#options.document.afterConfirmed(() => this.#line.put(frames, answer));
+    this.#options.document.afterConfirmed(() => this.#inLine(frames, answer));
+  }
+
+  /** Sends these at once, unless something is to be cut before. */
+  #inLine(frames: Parameters<Line['put']>[0], send: Parameters<Line['put']>[1]): void {
+    if (this.#line === null && !(frames instanceof Promise)) {
+      send(frames);
+      return;
+    }
+    this.#line ??= new Line();
+    this.#line.put(frames, send);
   }
 
   /** One after the other, each with its own time; what is tried first lets the rest wait. */
   #applyTimed({ sentAt, changes }: TimedChanges, arrivedAt: number): void {
-    this.#clock.hear(sentAt, arrivedAt);
+    this.#clock ??= new SenderClock();
+    const clock = this.#clock;
+    clock.hear(sentAt, arrivedAt);
     for (const { madeAt, update } of changes) {
-      const at = madeAt === null ? null : this.#clock.correct(madeAt, arrivedAt);
+      const at = madeAt === null ? null : clock.correct(madeAt, arrivedAt);
       this.#enter(() => this.#apply(update, null, at));
     }
   }
@@ -293,10 +291,14 @@ export class YjsSession implements Follower {
       if (document.wouldChange(update)) this.#deny();
       return;
     }
-    const { missing, tried } = document.receive(this.#origin, update, saw, madeAt);
+    const { missing, tried } = document.receive(this.#from(), update, saw, madeAt);
     tried?.catch((error) => this.#end(error));
     if (missing !== null) this.#wait(update, missing, madeAt);
-    else if (this.#waiting.length > 0) this.#enter(() => this.#retryWaiting());
+    else if (this.#isWaiting) this.#enter(() => this.#retryWaiting());
+  }
+
+  #from(): Origin {
+    return { via: 'yjs', device: this.device, actor: this.actor, subscriber: this };
   }
 
   #deny(): void {
@@ -306,32 +308,29 @@ export class YjsSession implements Follower {
 
   /** Normal while a client still answers our SyncStep1; later, the client is asked for what is missing. */
   #wait(update: Uint8Array, missing: Dependency, madeAt: MadeAt): void {
-    this.#waitingBytes += update.length;
-    const tooMany = this.#waiting.length >= MAX_WAITING || this.#waitingBytes > this.#options.maxPending;
-    if (tooMany) throw new SyncError('MISSING_DEPENDENCIES');
-    if (this.#answered && this.#waiting.length === 0) this.#askForMissing();
-    this.#waiting.push({ update, missing, since: this.#uptime(), madeAt });
+    const isFirst = !this.#isWaiting;
+    this.#waiting ??= new WaitingUpdates(this.#options.maxPending);
+    this.#waiting.add({ update, missing, since: this.#uptime(), madeAt });
+    if (this.#answered && isFirst) this.#askForMissing();
   }
 
   /** Tries again what has got the change that it waited for, until nothing moves any more. */
   #retryWaiting(): void {
     const { document } = this.#options;
-    for (let next = this.#takeReady(); next !== null && !this.#ended; next = this.#takeReady()) {
-      const { missing, tried } = document.receive(this.#origin, next.update, null, next.madeAt);
-      if (missing !== null) this.#waiting.push({ ...next, missing });
-      else this.#waitingBytes -= next.update.length;
+    const waiting = this.#waiting;
+    if (waiting === null) return;
+    const has = (missing: Dependency) => document.has(missing);
+    for (let next = waiting.takeReady(has); next !== null && !this.#ended; next = waiting.takeReady(has)) {
+      const { missing, tried } = document.receive(this.#from(), next.update, null, next.madeAt);
+      if (missing !== null) waiting.add({ ...next, missing });
       if (tried === undefined) continue;
       tried.catch((error) => this.#end(error));
       this.#enter(() => this.#retryWaiting());
       return;
     }
-    if (this.#waiting.length > 0) return;
-    for (const checkpoint of this.#heldCheckpoints.splice(0)) this.#confirm(checkpoint);
-  }
-
-  #takeReady(): Waiting | null {
-    const index = this.#waiting.findIndex(({ missing }) => this.#options.document.has(missing));
-    return index < 0 ? null : (this.#waiting.splice(index, 1)[0] ?? null);
+    if (!waiting.isEmpty) return;
+    this.#waiting = null;
+    for (const checkpoint of waiting.checkpoints) this.#confirm(checkpoint);
   }
 
   #askForMissing(): void {

@@ -76,6 +76,7 @@ function line(bufferPause = 100, bufferClose = 1_000, pingInterval = 30_000) {
   const stream = new FakeStream(ws);
   const options = { bufferPause, bufferClose, pingInterval };
   const socket = new Socket(ws as unknown as WebSocket, stream as unknown as Stream, options);
+  ws.on('pong', (payload = Buffer.alloc(0)) => socket.notePong(payload));
   const send = (size: number) => socket.send([new Uint8Array(size)]);
   const drain = () => {
     while (ws.bufferedAmount > 0) ws.read();

@@ -319,7 +319,8 @@ describe('a JSON device of a document at rest, in trouble', () => {
 
 /** It asks over HTTP, with the tag of what it has: where none is named, of all that there is. */
 async function poll(world: SleepWorld, device: string, now: number, has?: number): Promise<number> {
-  const { document, release } = await world.registry.follow(ANNA);
+  const following = await world.registry.follow(ANNA);
+  const { document } = following;
   const origin = { via: 'http', device: device as DeviceId, actor: null, subscriber: null } as const;
   await new Promise<void>((resolve, reject) =>
     document.enter(() =>
@@ -339,7 +340,7 @@ async function poll(world: SleepWorld, device: string, now: number, has?: number
   document.saveDevices('urgent');
   await document.durable();
   const { revision } = document;
-  release();
+  following.release();
   await world.settle();
   return revision;
 }
