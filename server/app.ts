@@ -276,7 +276,9 @@ class SyncServer implements App {
     const durable = await withTimeout(saved, shutdownTimeout, false);
     const end = performance.now() + LAST_STEPS;
     const step = () => Math.max(0, Math.min(GOODBYE_TIMEOUT, end - performance.now()));
-    await this.#gateway.close(step());
+    const left = step();
+    const compacted = durable ? this.#registry.compactLast(left) : Promise.resolve();
+    await Promise.all([this.#gateway.close(left), withTimeout(compacted, left, undefined)]);
     await withTimeout<unknown>(stopped, step(), undefined);
     entrance.server.closeAllConnections();
     // What the devices had received is known only now; without it, more is taken for seen after the next start.

@@ -2,8 +2,9 @@
 
 import type { UserId } from '../../shared/names.js';
 import { SyncError } from '../errors.js';
-import type { Store } from '../store/store.js';
+import { type Store, takesWork as storeTakesWork } from '../store/store.js';
 import { REST_SHARE } from './compaction/document-compaction.js';
+import { compactLast } from './compaction/last-compactions.js';
 import { type DocumentOptions, NO_LIMITS } from './document-options.js';
 import { Rewrites, type RewritesOptions } from './epochs/rewrites.js';
 import { ServerIds } from './epochs/server-ids.js';
@@ -255,6 +256,13 @@ export class DocumentRegistry {
     for (const document of this.documents) document.saveDevices('all');
     await Promise.allSettled(this.documents.map((document) => document.durable()));
     if (this.#rests) for (const document of this.documents) document.rest.note();
+  }
+
+  /** To be called when all is durable and nothing more comes in: makes the next start easier, for `ms` at most. */
+  compactLast(ms: number): Promise<void> {
+    const uptime = () => this.#uptime();
+    const takesWork = () => storeTakesWork(this.#options.store.state);
+    return compactLast(this.documents, { uptime, end: uptime() + ms, takesWork });
   }
 
   get #rests(): boolean {

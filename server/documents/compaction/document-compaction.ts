@@ -38,7 +38,7 @@ interface Taken extends Pick<Snapshot, 'update' | 'stateVector'> {
 export class DocumentCompaction {
   readonly #parts: CompactionParts;
   readonly #options: DocumentOptions;
-  #isUnderWay = false;
+  #underWay: Promise<void> | null = null;
 
   constructor(parts: CompactionParts, options: DocumentOptions) {
     this.#parts = parts;
@@ -47,7 +47,17 @@ export class DocumentCompaction {
 
   /** Whether it goes on in steps. */
   get isUnderWay(): boolean {
-    return this.#isUnderWay;
+    return this.#underWay !== null;
+  }
+
+  /** Resolves when none goes on in steps. */
+  get ended(): Promise<void> {
+    return this.#underWay ?? Promise.resolve();
+  }
+
+  /** Updates that a load applies one by one. */
+  get updates(): number {
+    return this.#parts.size.updates;
   }
 
   /** When enough came since the last time; `share` of that is enough. */
@@ -68,10 +78,10 @@ export class DocumentCompaction {
   /** At most one is under way, and none while the document is in work or has failed. */
   run(least = 2): void {
     const { size, gate, replicas, history } = this.#parts;
-    if (size.updates < least || this.#isUnderWay || !gate.isInOrder) return;
+    if (size.updates < least || this.isUnderWay || !gate.isInOrder) return;
     const { slices } = this.#options;
     if (slices !== undefined && size.bytes > SMALL_DOCUMENT) {
-      void this.#runInSteps(slices);
+      this.#underWay = this.#runInSteps(slices);
       return;
     }
     const snapshot = { ...replicas.current.snapshot(), revision: history.revision };
@@ -81,9 +91,8 @@ export class DocumentCompaction {
   /** What comes in meanwhile stays behind the snapshot. Where it fails, what is stored stays as it is. */
   async #runInSteps(slices: Slices): Promise<void> {
     const { size, gate, replicas } = this.#parts;
-    this.#isUnderWay = true;
     const taken = await slices.run(this.#inSteps()).catch(() => null);
-    this.#isUnderWay = false;
+    this.#underWay = null;
     if (taken === null) {
       size.putOff();
       return;
