@@ -25,7 +25,7 @@ import { type ReceiveResult, UpdateIntake } from './intake/intake.js';
 import { DocumentQuota } from './intake/quota.js';
 import { DeviceStates } from './json-devices/devices.js';
 import type { MadeAt } from './later-wins/made-at.js';
-import { encodeInSteps, lacksMuch } from './loading/encode-in-steps.js';
+import { type Encoded, encodeInSteps, lacksMuch } from './loading/encode-in-steps.js';
 import type { Slices } from './loading/slices.js';
 import type { RecordKey } from './records/record-key.js';
 import type { Replica } from './replica.js';
@@ -221,16 +221,21 @@ export class UserDocument {
   /** What a client with this state vector lacks. */
   diff = (stateVector: Uint8Array): Uint8Array => Y.encodeStateAsUpdate(this.#replica.doc, stateVector);
 
-  /** The same; where that is much, others have their turns meanwhile, and it is durable when it is there. */
-  diffInSteps(stateVector: Uint8Array): Uint8Array | Promise<Uint8Array> {
+  /**
+   * The same; where that is much, others have their turns meanwhile, and it is durable when it is there.
+   *
+   * @param isWanted whether somebody still waits for it
+   */
+  diffInSteps(stateVector: Uint8Array, isWanted?: () => boolean): Uint8Array | Promise<Uint8Array> {
     const has = Y.decodeStateVector(stateVector);
     if (this.#slices === undefined || !lacksMuch(this.doc, has)) return this.diff(stateVector);
-    return this.#diffWithRests(this.#slices, stateVector);
+    const { doc } = this;
+    const encoded = this.#slices.run(encodeInSteps(doc, has), 'awaited', isWanted);
+    return this.#diffOnce(encoded, doc, stateVector);
   }
 
-  async #diffWithRests(slices: Slices, stateVector: Uint8Array): Promise<Uint8Array> {
-    const { doc } = this;
-    const { update } = await slices.run(encodeInSteps(doc, Y.decodeStateVector(stateVector)));
+  async #diffOnce(encoded: Promise<Encoded>, doc: Y.Doc, stateVector: Uint8Array): Promise<Uint8Array> {
+    const { update } = await encoded;
     await new Promise<void>((ready) => this.whenReady(ready));
     // Where it was left halfway, it was thrown away.
     const diff = doc === this.doc ? update : this.diff(stateVector);

@@ -284,15 +284,23 @@ export class FollowedDocument {
     return 'document' in this.#state ? this.#state.document.stateVector() : this.#state.stateVector;
   }
 
-  /** What a client with this state vector lacks; it may take a look into the store, or some turns. */
-  diff(stateVector: Uint8Array): Uint8Array | Promise<Uint8Array> {
-    if ('document' in this.#state) return this.#state.document.diffInSteps(stateVector);
+  /**
+   * What a client with this state vector lacks; it may take a look into the store, or some turns.
+   *
+   * @param isWanted whether somebody still waits for it
+   */
+  diff(stateVector: Uint8Array, isWanted?: () => boolean): Uint8Array | Promise<Uint8Array> {
+    if ('document' in this.#state) return this.#state.document.diffInSteps(stateVector, isWanted);
     const answer = answerFor(stateVector, this.#state);
-    return answer === 'deletions' ? this.#state.deletions : this.#whole(stateVector, this.#state);
+    return answer === 'deletions' ? this.#state.deletions : this.#whole(stateVector, this.#state, isWanted);
   }
 
   /** Where that can't be told without the document, it is woken. */
-  async #whole(stateVector: Uint8Array, { revision }: RestRow): Promise<Uint8Array> {
+  async #whole(
+    stateVector: Uint8Array,
+    { revision }: RestRow,
+    isWanted?: () => boolean,
+  ): Promise<Uint8Array> {
     const whole = await this.#options.store.whole(this.user, revision).catch(() => null);
     if (whole !== null) return whole;
     return await new Promise((resolve, reject) => {
@@ -300,8 +308,9 @@ export class FollowedDocument {
       this.whenReady(() => {
         const document = this.#document;
         if (document === null) return reject(this.#notAwake());
-        const diff = document.diff(stateVector);
-        document.afterDurable(() => resolve(diff), reject);
+        const diff = document.diffInSteps(stateVector, isWanted);
+        if (diff instanceof Promise) diff.then(resolve, reject);
+        else document.afterDurable(() => resolve(diff), reject);
       });
     });
   }

@@ -230,7 +230,7 @@ export class YjsSession implements Follower {
     if (stateVector !== null) {
       this.#stateVector = null;
       const { revision } = document;
-      const diff = document.diff(stateVector);
+      const diff = document.diff(stateVector, () => !this.#ended);
       this.#answer(diff instanceof Promise ? this.#framesOnceRead(diff) : answerFrames(diff), () => {
         this.#hasAnswered = true;
         this.#sentUpTo = Math.max(this.#sentUpTo, revision);

@@ -1,10 +1,12 @@
 /** A large document is loaded in steps, and all others have their turn between two. */
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import * as Y from 'yjs';
 import type { Origin } from '../../../../server/documents/changes.js';
 import { Slices } from '../../../../server/documents/loading/slices.js';
+import { messages } from '../../../../server/protocol/yjs.js';
 import { MemoryStore } from '../../../../server/store/memory/memory-store.js';
 import type { DeviceId } from '../../../../shared/names.js';
+import { NativeLine } from '../../../support/devices/native-line.js';
 import { registryOf } from '../../../support/document.js';
 import { user } from '../../../support/notes.js';
 import { jsonOfDoc } from '../../../support/replicas.js';
@@ -105,6 +107,19 @@ describe('[S] a large document', () => {
   });
 });
 
+test('[N2] a large answer for a device that has gone is not gone on with', async () => {
+  const { registry } = await stored(10_000);
+  const { document } = await registry.follow(ANNA);
+  const diff = vi.spyOn(document, 'diff');
+  const device = new NativeLine({ document, device: 'tablet', now: () => 0, closed: () => {} });
+  device.say(messages.syncStep1(Uint8Array.of(0)));
+  await turn();
+  device.leave();
+  await expect(diff.mock.results[0]?.value).rejects.toMatchObject({ code: 'RESTARTING' });
+  const asked = diff.mock.calls[0]?.[0] as Uint8Array;
+  expect((await document.diff(asked)).length).toBeGreaterThan(100_000);
+});
+
 describe('work in slices', () => {
   function* steps(name: string, log: string[]): Generator<void, string> {
     for (let n = 0; n < 3; n++) {
@@ -126,6 +141,42 @@ describe('work in slices', () => {
     expect(await works).toEqual(['a', 'b']);
     expect(log).toEqual(['a', 'a', 'a', 'b', 'b', 'b']);
     expect(seen.slice(1, -1).every((count, at) => count - (seen[at] ?? 0) <= 1)).toBe(true);
+  });
+
+  test('what is awaited goes before what waits in the background, which goes on now and then', async () => {
+    const [slices, log] = [new Slices(), [] as string[]];
+    const background = slices.run(steps('background', log), 'in the background');
+    await turn();
+    const awaited = ['a', 'b', 'c', 'd', 'e'].map((name) => slices.run(steps(name, log)));
+    const order: string[] = [];
+    for (const work of [background, ...awaited]) void work.then((name) => order.push(name));
+    await Promise.all([background, ...awaited]);
+    expect(order.slice(0, 2)).toEqual(['a', 'b']);
+    expect(log[0]).toBe('background');
+    const between = log
+      .slice(log.indexOf('a'), log.lastIndexOf('e') + 1)
+      .filter((name) => name === 'background');
+    expect(between).toHaveLength(2);
+  });
+
+  test('what nobody wants any more is not done, and tidies up after itself', async () => {
+    const [slices, log] = [new Slices(), [] as string[]];
+    let isWanted = true;
+    const tidying = (function* (): Generator<void, void> {
+      try {
+        yield* steps('a', log);
+      } finally {
+        log.push('tidied');
+      }
+    })();
+    const unwanted = slices.run(tidying, 'awaited', () => isWanted);
+    const never = slices.run(steps('never', log), 'awaited', () => isWanted);
+    const next = slices.run(steps('b', log));
+    await turn();
+    isWanted = false;
+    for (const work of [unwanted, never]) await expect(work).rejects.toMatchObject({ code: 'RESTARTING' });
+    expect(await next).toBe('b');
+    expect(log.filter((name) => name !== 'b')).toEqual(['a', 'tidied']);
   });
 
   test('of what throws, the next one is done all the same', async () => {
