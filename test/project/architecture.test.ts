@@ -20,11 +20,11 @@ const HOUSE: readonly House[] = [
   { from: /^server\/net\//, may: /^server\/(net\/|(log|errors)\.ts$)/, types: /^server\/config\.ts$/ },
   {
     from: /^server\/store\//,
-    may: /^(shared\/|server\/(store|protocol)\/|server\/(bounded-map|folders|errors)\.ts$)/,
+    may: /^(shared\/|server\/(store|protocol)\/|server\/(bounded-map|folders|errors|resting)\.ts$)/,
   },
   {
     from: /^server\/documents\//,
-    may: /^(shared\/|server\/(documents|protocol)\/|server\/(store\/store|bounded-map|errors)\.ts$)/,
+    may: /^(shared\/|server\/(documents|protocol)\/|server\/(store\/store|bounded-map|errors|resting)\.ts$)/,
   },
   {
     from: /^server\/gateways\//,

@@ -3,6 +3,7 @@
  * beside what comes in, which waits for the last step alone. Where something fails, the history is what it was.
  */
 import type { UserId } from '../../../shared/names.js';
+import { resting } from '../../resting.js';
 import { type Deletion, type HistoryRow, isMoved } from '../../store/store.js';
 import type { DocumentOptions } from '../document-options.js';
 import type { Gate } from '../gate.js';
@@ -18,8 +19,6 @@ import { Remembered, untoldRow } from './remembered.js';
 export const MOST_PRUNED = 20_000;
 /** So often a device may come back while that is read which it needs; then it is left to another day. */
 const MOST_TRIES = 3;
-/** How long is read before others have their turn, in ms. */
-const SLICE = 5;
 const DAY = 86_400_000;
 /** For how long what a device may need for a merge is kept where no history is (`HISTORY_DAYS=0`). */
 const DEVICE_DAYS = 90;
@@ -147,10 +146,10 @@ export class DocumentPruning {
   async #read({ floor, upTo, away }: Part, isWanted: () => boolean) {
     const { user, devices } = this.#parts;
     const rest = resting();
-    const stored = new Remembered(await this.#options.store.deletions(user));
+    const stored = await Remembered.inTurns(await this.#options.store.deletions(user), rest);
     const isNew = stored.digests.secret !== null;
     const renewed = isNew ? [] : await all(stored.withSecret(), rest);
-    const remembered = isNew ? stored : new Remembered(renewed);
+    const remembered = isNew ? stored : await Remembered.inTurns(renewed, rest);
     const { untold, digests } = remembered;
     const pruning = new Pruning({ devices: away, keyOf: devices.keyOf, digests });
     const last: LastTold = { revision: upTo, at: this.#options.now() };
@@ -192,16 +191,6 @@ export class DocumentPruning {
     }
     return low;
   }
-}
-
-/** Lets others have their turns, where it is time for that. */
-function resting(): () => Promise<void> {
-  let turn = performance.now();
-  return async () => {
-    if (performance.now() - turn < SLICE) return;
-    await new Promise(setImmediate);
-    turn = performance.now();
-  };
 }
 
 /** Of rows that are made one by one; others have their turns meanwhile. */

@@ -8,6 +8,7 @@ import type { RecordImage } from '../records/record-image.js';
 import { keyOf, type RecordKey } from '../records/record-key.js';
 import { earlierImage, entryOf, type HistoryEntry, readEntry } from './history-entry.js';
 import type { HistoryWindow } from './history-window.js';
+import { Remembered } from './remembered.js';
 
 /** Entries that are read at a time. */
 const PAGE = 500;
@@ -68,7 +69,7 @@ export class HistoryLog {
     if (from >= history.oldest) return isComplete;
     // Where that is damaged, nothing is remembered, and the times decide: nobody is kept out for it.
     const remembered = await this.#options.store.deletions(this.#user).catch(notDamaged);
-    history.remember(remembered ?? []);
+    history.remember(await Remembered.inTurns(remembered ?? []));
     return isComplete && remembered !== null;
   }
 

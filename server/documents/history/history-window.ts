@@ -7,7 +7,7 @@ import { elementId } from '../../../shared/elements.js';
 import { isObject, type Json, type JsonObject, type JsonRecord } from '../../../shared/json.js';
 import type { Path, PathStep } from '../../../shared/merge/merge.js';
 import type { DeviceKey } from '../../../shared/names.js';
-import type { Deletion, HistoryRow, StoredDocument } from '../../store/store.js';
+import type { HistoryRow, StoredDocument } from '../../store/store.js';
 import type { Origin } from '../changes.js';
 import { firstIndex } from '../first-index.js';
 import type { LastChange } from '../later-wins/later-wins.js';
@@ -18,7 +18,7 @@ import { keyOf, type RecordKey } from '../records/record-key.js';
 import { ABSENT } from './digests.js';
 import { earlierImage, entryOf, type HistoryEntry, readEntry, type StoredEntry } from './history-entry.js';
 import type { AwayDevice, PastVersion } from './past-changes.js';
-import { Remembered } from './remembered.js';
+import type { Remembered } from './remembered.js';
 
 /** Revisions, both included. */
 export interface RevisionRange {
@@ -194,8 +194,8 @@ export class HistoryWindow {
     this.#drop(revision);
   }
 
-  remember(rows: readonly Deletion[]): void {
-    this.#remembered = new Remembered(rows);
+  remember(remembered: Remembered): void {
+    this.#remembered = remembered;
   }
 
   /** When the last change came in, as far as that is in memory. */

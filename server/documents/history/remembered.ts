@@ -2,6 +2,7 @@
 import type { JsonObject } from '../../../shared/json.js';
 import type { Path } from '../../../shared/merge/merge.js';
 import type { CollectionName, RecordId } from '../../../shared/names.js';
+import { resting } from '../../resting.js';
 import type { Deletion } from '../../store/store.js';
 import { keyOf, type RecordKey } from '../records/record-key.js';
 import { Digests, UNKNOWN } from './digests.js';
@@ -32,12 +33,22 @@ export class Remembered {
   readonly untold: Untold;
   readonly digests: Digests;
 
-  constructor(rows: readonly Deletion[]) {
-    this.#rows = new Map(rows.map((row) => [keyOf(row as Deletion & RecordKey), row]));
+  constructor(rows: readonly Deletion[] | ReadonlyMap<string, Deletion>) {
+    this.#rows = 'map' in rows ? new Map(rows.map((row) => [nameOf(row), row])) : rows;
     const row = this.#rows.get(keyOf(UNTOLD));
     const { until, secret } = savedUntold(row?.changes);
     this.untold = { upTo: row?.revision ?? 0, at: row?.at ?? 0, until };
     this.digests = new Digests(secret);
+  }
+
+  /** Of many rows; others have their turns meanwhile. */
+  static async inTurns(rows: readonly Deletion[], rest = resting()): Promise<Remembered> {
+    const byName = new Map<string, Deletion>();
+    for (const row of rows) {
+      byName.set(nameOf(row), row);
+      await rest();
+    }
+    return new Remembered(byName);
   }
 
   /** The rows of an earlier version, which made digests without a secret, with such that have one. */
@@ -126,6 +137,8 @@ function withDigests(row: Deletion, digests: Digests): Deletion {
     return row;
   }
 }
+
+const nameOf = (row: Deletion): string => keyOf(row as Deletion & RecordKey);
 
 export const removal = (revision: number, madeAt: number) => ({
   path: [],

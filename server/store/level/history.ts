@@ -64,12 +64,14 @@ async function readPage(
 export async function readDeletions(db: Database, user: string, vaults: Vaults): Promise<Deletion[]> {
   try {
     const vault = vaults.of(user, await db.get(format.wrappedKey(user)));
-    const stored = await db.iterator(format.namedRange('deleted', user)).all();
-    return stored.map(([key, sealed]) => {
+    const deletions: Deletion[] = [];
+    // Some at a time: there may be tens of thousands, and others have their turns meanwhile.
+    for await (const [key, sealed] of db.iterator(format.namedRange('deleted', user))) {
       const deletion = vault.unsealNamed(sealed, key, 'deleted', user);
       if (deletion === undefined) throw corrupt('a deletion is damaged');
-      return format.decodeDeletion(deletion.name, deletion.value);
-    });
+      deletions.push(format.decodeDeletion(deletion.name, deletion.value));
+    }
+    return deletions;
   } catch (cause) {
     throw cause instanceof SyncError ? cause : readFailure(cause);
   }

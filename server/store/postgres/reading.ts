@@ -1,6 +1,7 @@
 /** What the database says of a user, opened and checked. */
 import type { DeviceKey, UserId } from '../../../shared/names.js';
 import { corrupt } from '../../errors.js';
+import { resting } from '../../resting.js';
 import type { Vault, Vaults } from '../encryption/vault.js';
 import * as format from '../format.js';
 import { pageOf } from '../history-range.js';
@@ -184,14 +185,18 @@ export function deviceOf(found: Found, vaults: Vaults, device: DeviceKey): Uint8
 }
 
 /** @throws SyncError `DOCUMENT_CORRUPT` */
-export function deletionsOf(found: Found, vaults: Vaults): Deletion[] {
+export async function deletionsOf(found: Found, vaults: Vaults): Promise<Deletion[]> {
   const vault = vaultOf(found, vaults);
-  const stored = found.values.filter(({ kind }) => kind === 'deleted');
-  return stored.map(({ name, value }) => {
+  const rest = resting();
+  const deletions: Deletion[] = [];
+  for (const { kind, name, value } of found.values) {
+    if (kind !== 'deleted') continue;
     const deletion = vault.unsealNamed(value, placeOf('deleted', found.user, name), 'deleted', found.user);
     if (deletion === undefined) throw corrupt('a deletion is damaged');
-    return format.decodeDeletion(deletion.name, deletion.value);
-  });
+    deletions.push(format.decodeDeletion(deletion.name, deletion.value));
+    await rest();
+  }
+  return deletions;
 }
 
 /** @throws SyncError `DOCUMENT_CORRUPT` */

@@ -7,7 +7,7 @@ import { Remembered, untoldRow } from '../../../../server/documents/history/reme
 import type { Patch } from '../../../../server/documents/records/patch.js';
 import type { RecordImage } from '../../../../server/documents/records/record-image.js';
 import type { Deletion } from '../../../../server/store/store.js';
-import type { DeviceKey } from '../../../../shared/names.js';
+import type { DeviceKey, RecordId } from '../../../../shared/names.js';
 import { record } from '../../../support/ward.js';
 
 const KEY = record('notes', 'n1');
@@ -91,6 +91,21 @@ test.each(['{', '{}', '[1]', '[[1,2,3]]', 'null'])(
     expect(after.changedAt(KEY, ['b'], true)).toBeGreaterThan(Date.UTC(3000, 0));
   },
 );
+
+test('[L8] of very many rows, the same is remembered, and others have their turns in between', async () => {
+  const rows = Array.from({ length: 1_000 }, (_, n) => ({
+    ...KEY,
+    id: `r${n}`,
+    revision: n + 1,
+    at: n,
+  }));
+  let rests = 0;
+  const remembered = await Remembered.inTurns(rows, async () => void rests++);
+  expect(rests).toBe(rows.length);
+  const lookUp = (from: Remembered) => rows.map(({ id }) => from.deletion({ ...KEY, id: id as RecordId }));
+  expect(lookUp(remembered)).toEqual(rows);
+  expect(lookUp(remembered)).toEqual(lookUp(new Remembered(rows)));
+});
 
 test('[L8 P7] a digest is nothing without the secret of its user; one of an earlier version gets it', () => {
   const tablet = { key: 'tablet' as DeviceKey, from: 1, to: 1 };
