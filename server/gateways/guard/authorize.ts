@@ -73,7 +73,9 @@ function offeredWith(protocols: string | undefined): string | null {
 
 function inQuery(url: string): string | null {
   const start = url.indexOf('?');
-  return start < 0 ? null : new URLSearchParams(url.slice(start + 1)).get('token') || null;
+  // Most have none, and to take a query apart for it takes long; with percent signs the name may be written otherwise.
+  if (start < 0 || !/token=|%/.test(url)) return null;
+  return new URLSearchParams(url.slice(start + 1)).get('token') || null;
 }
 
 /** Logs which user was refused, and why. */

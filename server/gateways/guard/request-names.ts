@@ -18,12 +18,20 @@ export function decoded(text: string): string {
  * for a space only where there may be one.
  */
 export function parameterOf(url: string, name: string, plus: 'is a plus' | 'is a space'): string | null {
-  if (!url.includes(`${name}=`)) return null;
-  const start = url.indexOf('?');
-  const pairs = start < 0 ? [] : url.slice(start + 1).split('&');
-  const found = pairs.find((pair) => pair.startsWith(`${name}=`))?.slice(name.length + 1);
-  if (found === undefined) return null;
+  const found = pairOf(url, name);
+  if (found === null) return null;
   return decoded(plus === 'is a space' ? found.replaceAll('+', ' ') : found);
+}
+
+/** What stands behind `name=`. Each upgrade asks for several: the query is not taken apart for that. */
+function pairOf(url: string, name: string): string | null {
+  for (let before = url.indexOf('?'); before >= 0; before = url.indexOf('&', before + 1)) {
+    const equals = before + 1 + name.length;
+    if (url[equals] !== '=' || !url.startsWith(name, before + 1)) continue;
+    const end = url.indexOf('&', equals);
+    return url.slice(equals + 1, end < 0 ? url.length : end);
+  }
+  return null;
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
