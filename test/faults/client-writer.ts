@@ -28,6 +28,7 @@ export class ClientWriter {
   #waiting: Fact[] = [];
   #number = 0;
   #isAsking = false;
+  #isClosed = false;
   readonly #made: string[] = [];
 
   constructor(name: string, shared: Shared, chance: Chance) {
@@ -87,7 +88,9 @@ export class ClientWriter {
       [10, () => this.#removeShortLived()],
       [10, () => this.#free()],
     ]);
-    void change();
+    change().catch((error: unknown) => {
+      if (!this.#isClosed) throw error;
+    });
   }
 
   /** Asks whether all that it has written is durable. */
@@ -116,6 +119,7 @@ export class ClientWriter {
   }
 
   close(): Promise<void> {
+    this.#isClosed = true;
     return this.#client.close();
   }
 

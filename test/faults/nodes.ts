@@ -47,7 +47,9 @@ async function runInside({ seed, rounds, short }: NodesOptions): Promise<NodesRe
     for (let round = 1; round <= rounds && run.problems.length === 0; round++)
       say(`nodes: round ${round} of ${rounds}: ${await run.round(round)}`);
   } catch (error) {
-    run.problems.push(`the run broke off: ${error instanceof Error ? error.stack : error}`);
+    const why = `the run broke off: ${error instanceof Error ? error.stack : error}`;
+    say(why); // at once: what follows may take long, or fail
+    run.problems.push(why);
   }
   run.noteFaults();
   await run.end();
