@@ -8,7 +8,7 @@ import { parseArgs } from 'node:util';
 import { FaultCluster } from './nodes/cluster.js';
 import { TIMES } from './nodes/faults.js';
 import { APART, canPart, missingTools, partableNetwork, plainNetwork } from './nodes/network.js';
-import { type NodesResult, NodesRun } from './nodes/nodes-run.js';
+import { HEALED, judged, type NodesResult, NodesRun } from './nodes/nodes-run.js';
 
 export interface NodesOptions {
   readonly seed: number;
@@ -59,11 +59,12 @@ async function runInside({ seed, rounds, short }: NodesOptions): Promise<NodesRe
 
 function tell({ rounds, confirmations, reads, healed, problems }: NodesResult): void {
   for (const problem of problems) say(`WRONG: ${problem}`);
-  const soon = healed.filter(({ equal }) => equal <= 5_000).length;
+  const soon = healed.filter((each) => judged(each) <= HEALED).length;
   const ready = spread(healed.map((each) => each.ready));
   const equal = spread(healed.map((each) => each.equal));
+  const counted = spread(healed.map(judged));
   say(
-    `nodes: ${rounds} rounds, ${confirmations} confirmed changes, ${reads} reads, all nodes ready after ${ready}, all devices equal ${equal} later, ${soon} of ${healed.length} times within 5 s, ${problems.length} problems`,
+    `nodes: ${rounds} rounds, ${confirmations} confirmed changes, ${reads} reads, all nodes ready after ${ready}, all devices equal ${equal} later, without waits for a core ${counted}: ${soon} of ${healed.length} times within ${HEALED} ms, ${problems.length} problems`,
   );
 }
 

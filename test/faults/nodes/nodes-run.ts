@@ -11,7 +11,7 @@ const USERS = 50;
 /** Rounds after which other users go on, so that documents stay small. */
 const TERM = 8;
 /** All devices are equal so soon after everything is mended, and all nodes say so, in ms. */
-const HEALED = 5_000;
+export const HEALED = 5_000;
 /** So long nobody waits for it. */
 const LONGEST = 70_000;
 /** From one look whether they are to the next, in ms. */
@@ -198,19 +198,24 @@ export class NodesRun {
   }
 
   /**
-   * What the processes waited for a core is taken out: on a machine with nothing else to do it is next to nothing.
+   * What a process waited for a core is taken out, of the one that waited longest, since they wait beside each other:
+   * on a machine with nothing else to do it is next to nothing.
    * Nodes that were overloaded put devices off by rule; with them nothing is judged.
    */
   #noteHealed(healing: Healing): string {
     this.#healed.push(healing);
     const { ready, equal, waits, overloads } = healing;
-    const how = `all nodes ready after ${ready} ms, all devices equal ${equal} ms later, of which the devices waited ${waits.own} ms for a core, and a node ${waits.node} ms`;
-    const isLate = equal - waits.own - waits.node > HEALED + LATENESS;
+    const how = `all nodes ready after ${ready} ms, all devices equal ${equal} ms later, ${judged(healing)} ms without waits for a core (the devices ${waits.own} ms, a node ${waits.node} ms)`;
+    const isLate = judged(healing) > HEALED + LATENESS;
     if (isLate && overloads === 0) this.#delays.push(`${how}: more than ${HEALED} ms`);
     const pardon = overloads > 0 ? `; nodes were overloaded ${overloads} times, so that is not judged` : '';
     return `${how}${pardon}${this.#late}`;
   }
 }
+
+/** What of the time until all devices were equal counts, in ms. */
+export const judged = ({ equal, waits }: Healing): number =>
+  Math.max(0, equal - Math.max(waits.own, waits.node));
 
 /** How many, and the first of them, with what became of the connections of their clients. */
 function told(late: readonly Patient[], hindrances: readonly string[], since: number): string {
