@@ -218,6 +218,20 @@ describe.each(SHELVES)('[L8] [H7] %s, a device that was away for longer than', (
       expect(after).toEqual({ id: 'n1', medications: [dose('m3', 3), dose('m1', 1), dose('m2', 22)] });
     });
 
+    test('[L6] leaves an element where others put it back, though they removed another one since', async () => {
+      const away = await open({ medications: ['m1', 'm2', 'm3', 'm4'].map((id) => dose(id, 1)) });
+      await away.visit();
+      away.day(1);
+      const medications = (doc: Y.Doc) => noteOf(doc).get('medications') as Y.Array<object>;
+      away.write((doc) => medications(doc).delete(1));
+      away.write((doc) => medications(doc).push([dose('m2', 2)]));
+      away.write((doc) => medications(doc).delete(1));
+      const sent = ['m1', 'm2', 'm3', 'm4'].map((id) => dose(id, 1));
+      const after = await away.back([null, { medications: sent, more: 1 }]);
+      const left = [dose('m1', 1), dose('m4', 1), dose('m2', 2)];
+      expect(after).toEqual({ id: 'n1', medications: left, more: 1 });
+    });
+
     test('[L7] what it only sends along does not come back with a record that others made anew', async () => {
       const away = await open({ a: 1, b: 1, c: { of: 'old' }, list: [dose('m1', 1)] });
       await away.visit();

@@ -115,7 +115,11 @@ function withElement(list: readonly Json[], id: string, { rest, put }: { rest: P
   const value = withValue(list[place], rest, put);
   const others = list.filter((_, index) => index !== place);
   if (value === undefined || (place === -1 && elementId(value) !== id)) return others;
-  if (place === -1) return inserted(list, value, put.order());
+  if (place === -1) {
+    // What others took away and put back may stand elsewhere by now, which is no move of the device either.
+    const order = put.order();
+    return arranged(inserted(list, value, order), order);
+  }
   const isOther = isObject(value) && elementId(value) !== id; // of its id, only the digest was kept
   return list.map((element, index) => (index === place ? (isOther ? { ...value, id } : value) : element));
 }
