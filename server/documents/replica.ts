@@ -17,13 +17,14 @@ import { CheckScratch, UpdateCheck } from './intake/check.js';
 import { UpdateCost } from './intake/cost.js';
 import { bringsNews } from './intake/news.js';
 import type { PartSize } from './intake/parts.js';
-import { plainAuthor } from './intake/plain-edit.js';
+import { integratePlainEdit, type PlainEdit, readPlainEdit } from './intake/plain-edit.js';
 import { Contests } from './later-wins/contests.js';
 import { type KeptTimes, timesOf } from './later-wins/kept-times.js';
 import { type LastChangeOf, NOT_KNOWN } from './later-wins/later-wins.js';
 import { lostImages } from './later-wins/lost-images.js';
 import type { MadeAt } from './later-wins/made-at.js';
 import { applyInSteps } from './loading/apply-in-steps.js';
+import { QuietDoc } from './quiet-doc.js';
 import { type ImageChange, RecordImages, type Touched } from './records/record-images.js';
 import { keyOf } from './records/record-key.js';
 import { joinedFields, recordsOf } from './records/touched-records.js';
@@ -60,9 +61,6 @@ const MAX_COLLECTIONS = 1_000;
 const MAX_CLIENTS = 50_000;
 const LIMITLESS = Number.POSITIVE_INFINITY;
 
-/** Only sub-documents are known by a name, and there are none; drawing one costs more than most edits. */
-const UNNAMED = { guid: '' };
-
 /** What a replica is made of. */
 export type ReplicaSource = Pick<StoredDocument, 'updates' | 'memory'> &
   Partial<Pick<StoredDocument, 'tombstone' | 'epoch'>>;
@@ -80,15 +78,8 @@ export interface UpdateContext {
 /** Yjs refused a write of the union; the replica that it happened in can't be trusted any more. */
 export class UnionFailed extends Error {}
 
-/** Yjs tells of six events for each transaction, whoever listens. */
-class QuietDoc extends Y.Doc {
-  override emit(name: Parameters<Y.Doc['emit']>[0], args: Parameters<Y.Doc['emit']>[1]): void {
-    if (this._observers.has(name)) super.emit(name, args);
-  }
-}
-
 export class Replica {
-  readonly doc: Y.Doc = new QuietDoc(UNNAMED);
+  readonly doc = new QuietDoc();
   /** The records as they were after the last change that was taken. */
   readonly images = new RecordImages(this.doc);
   readonly #options: ReplicaOptions;
@@ -148,7 +139,7 @@ export class Replica {
     this.#defineRoots();
     this.#conflicts.prune(retention() - keepFor);
     this.doc.on('afterTransaction', (transaction: Y.Transaction) => {
-      this.#noteRecords(transaction);
+      this.#noteRecords(transaction.changed);
       this.#defineRoots();
       this.#onTransaction?.(transaction);
     });
@@ -161,7 +152,8 @@ export class Replica {
    * @throws SyncError `MALFORMED_UPDATE`, `UPDATE_TOO_COSTLY`, `ERASED`, `REWRITTEN`
    */
   check(update: Uint8Array): Admission {
-    if (this.#isPlain(update)) return plainly(update);
+    const plain = this.#plainEdit(update);
+    if (plain !== null) return plainly(update, plain);
     this.#scratch ??= this.#options.scratch ?? new CheckScratch();
     const { table } = this.#scratch;
     const cost = new UpdateCost(this.doc, table, this.#options);
@@ -181,21 +173,21 @@ export class Replica {
     const isContested = contests.found;
     // Of one client, whose next clocks they are: the order of several, and gaps, are for Yjs to write.
     const isAllNew = scan.ranges.length === 1 && scan.structs === table.length && !overlaps && !isContested;
-    return { kind: cost.judge(update.length, scan), update, overlaps, isContested, isAllNew, isPlain: false };
+    return { kind: cost.judge(update.length, scan), update, overlaps, isContested, isAllNew, plain: null };
   }
 
   get #ids(): ServerClientIds {
     return this.#options.ids(this.epoch, this.erased);
   }
 
-  #isPlain(update: Uint8Array): boolean {
+  #plainEdit(update: Uint8Array): PlainEdit | null {
     const { maxStructs = LIMITLESS, maxDeleteRanges = LIMITLESS } = this.#options;
     // All that an epoch could refuse is of clients that the document does not have.
-    if (this.erased !== null) return false;
-    const author = plainAuthor(this.doc, update, Math.min(maxStructs, maxDeleteRanges));
-    if (author === null) return false;
+    if (this.erased !== null) return null;
+    const edit = readPlainEdit(this.doc, update, Math.min(maxStructs, maxDeleteRanges));
+    if (edit === null) return null;
     const { writes, unions } = this.#ids;
-    return author !== writes && author !== unions;
+    return edit.client === writes || edit.client === unions ? null : edit;
   }
 
   /** What each later change of the document has to pass by stays bounded. */
@@ -258,10 +250,17 @@ export class Replica {
    * to be trusted and has to be thrown away (S1).
    */
   apply(admitted: Admitted, { saw, madeAt = null, whole = admitted.update }: UpdateContext): Written {
-    const asItCame = { update: whole, saw, inParts: whole !== admitted.update };
+    const { plain, update } = admitted;
+    const meetsNothing = plain !== null && this.#conflicts.isQuiet;
+    if (meetsNothing && this.doc.isUnfollowed) {
+      this.images.complete();
+      this.#noteRecords(integratePlainEdit(this.doc, plain));
+      return this.#take(update, this.#updates);
+    }
+    const asItCame = { update: whole, saw, inParts: whole !== update };
     let union = () => {};
     const incoming = this.#integrate(admitted, (transaction) => {
-      if (admitted.isPlain && this.#conflicts.isQuiet) return;
+      if (meetsNothing) return;
       union = this.#planUnion(new Step(this.doc, transaction, asItCame), madeAt);
     });
     union();
@@ -376,8 +375,8 @@ export class Replica {
     this.#roots = this.doc.share.size;
   }
 
-  #noteRecords(transaction: Y.Transaction): void {
-    for (const [type, keys] of transaction.changed) {
+  #noteRecords(changed: Y.Transaction['changed']): void {
+    for (const [type, keys] of changed) {
       for (const record of recordsOf(type, keys)) {
         const known = this.#touched.get(keyOf(record));
         if (known === undefined) this.#touched.set(keyOf(record), record);

@@ -35,6 +35,25 @@ export function encoded(write: (encoder: encoding.Encoder) => void): Buffer {
   return Buffer.from(buffer, byteOffset, byteLength);
 }
 
+/** So many characters at most are looked at one by one. */
+const SHORT_TEXT = 127;
+
+/** The same as lib0's `writeVarString`, for names: the call that encodes a text costs more than writing a short one. */
+export function writeText(encoder: encoding.Encoder, text: string): void {
+  const { length } = text;
+  if (length > SHORT_TEXT || !isAscii(text)) {
+    encoding.writeVarString(encoder, text);
+    return;
+  }
+  encoding.write(encoder, length);
+  for (let at = 0; at < length; at++) encoding.write(encoder, text.charCodeAt(at));
+}
+
+function isAscii(text: string): boolean {
+  for (let at = 0; at < text.length; at++) if (text.charCodeAt(at) > 0x7f) return false;
+  return true;
+}
+
 /**
  * Reads lib0's encodings from a byte array and refuses, with MALFORMED_UPDATE, what lib0 would read past the
  * end, wrap around or round. Byte arrays that it returns are views of the input.

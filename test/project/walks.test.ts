@@ -32,6 +32,8 @@ const MAY_CLIMB: Readonly<Record<string, string>> = {
   'gateways/http/inflation → gateways/http/routes': 'the next handler',
   'gateways/http/sync → gateways/http/request': 'the handler before it is there, and what handlers share',
   'documents/intake/quota → documents/user-document': 'which document there is now',
+  'documents/quiet-doc → documents/replica':
+    'Yjs tells what a transaction has changed, and the replica hears it',
   'client/replica/task-runner → client/replica/replica':
     'Yjs has ended a change, and what waits is carried out',
   'client/replica/persistence → client/replica/task-runner': 'under the lock of the store, what it has first',

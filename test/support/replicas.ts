@@ -30,7 +30,7 @@ export function admitted(replica: Replica, update: Uint8Array): Admitted {
   const admission = replica.check(update);
   if (admission.kind === 'missing') throw new Error('The update builds on what is missing.');
   return admission.kind === 'empty'
-    ? { kind: 'cheap', update, overlaps: false, isContested: false, isAllNew: false, isPlain: false }
+    ? { kind: 'cheap', update, overlaps: false, isContested: false, isAllNew: false, plain: null }
     : admission;
 }
 

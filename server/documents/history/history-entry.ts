@@ -2,7 +2,7 @@
 import * as encoding from 'lib0/encoding';
 import type { JsonRecord } from '../../../shared/json.js';
 import type { CollectionName, DeviceId, RecordId } from '../../../shared/names.js';
-import { ByteReader, encoded, malformed, parseJson } from '../../protocol/bytes.js';
+import { ByteReader, encoded, malformed, parseJson, writeText } from '../../protocol/bytes.js';
 import { applyPatch, makePatch, type Patch } from '../records/patch.js';
 import type { RecordImage } from '../records/record-image.js';
 import type { TypeMarks } from '../records/value-image.js';
@@ -79,16 +79,16 @@ function writeEntry(encoder: encoding.Encoder, entry: HistoryEntry, back: Back):
   encoding.writeUint8(encoder, more === 0 ? VERSION : VERSION_2);
   encoding.writeUint8(encoder, flagsOf(entry, back));
   if (more !== 0) encoding.writeUint8(encoder, more);
-  encoding.writeVarString(encoder, entry.collection);
-  encoding.writeVarString(encoder, entry.id);
-  encoding.writeVarString(encoder, entry.device);
-  if (entry.actor !== null) encoding.writeVarString(encoder, entry.actor);
+  writeText(encoder, entry.collection);
+  writeText(encoder, entry.id);
+  writeText(encoder, entry.device);
+  if (entry.actor !== null) writeText(encoder, entry.actor);
   encoding.writeVarUint(encoder, entry.at);
   if (entry.madeAt < entry.at) encoding.writeVarUint(encoder, entry.at - entry.madeAt);
   if (entry.before === null) return;
   // As text: for edits of one field as short as lib0's encoding, and exact for every string.
   const stored = back.types === null ? back.json : [back.json, back.types];
-  encoding.writeVarString(encoder, JSON.stringify(stored));
+  writeText(encoder, JSON.stringify(stored));
 }
 
 function backOf({ before, after }: HistoryEntry): Back {

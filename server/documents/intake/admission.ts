@@ -1,5 +1,6 @@
 /** What a look at an update has found, before it is applied to the replica that looked. */
 import type { Dependency } from '../../protocol/missing.js';
+import type { PlainEdit } from './plain-edit.js';
 
 export type Admission =
   /** It brings nothing at all. */
@@ -16,18 +17,18 @@ export interface Admitted {
   readonly isContested: boolean;
   /** Nothing of it is known yet, and nothing in it is for Yjs to set right: it is stored and sent on as it came. */
   readonly isAllNew: boolean;
-  /** It writes plain values over plain values, and nothing else. */
-  readonly isPlain: boolean;
+  /** Where it writes plain values over plain values, and nothing else. */
+  readonly plain: PlainEdit | null;
 }
 
 /** An update of which that much is known at once. */
-export const plainly = (update: Uint8Array): Admitted => ({
+export const plainly = (update: Uint8Array, plain: PlainEdit): Admitted => ({
   kind: 'cheap',
   update,
   overlaps: false,
   isContested: false,
   isAllNew: true,
-  isPlain: true,
+  plain,
 });
 
 /** A part of an update that was tried: cheap, and without what the document had. */
@@ -37,5 +38,5 @@ export const partOf = ({ isContested }: Admitted, part: Uint8Array): Admitted =>
   overlaps: false,
   isContested,
   isAllNew: false,
-  isPlain: false,
+  plain: null,
 });

@@ -2,10 +2,12 @@
  * Most updates write plain values over plain values that are there, in fields that nobody else wrote meanwhile. All
  * that a check would find of such a one is known beforehand: it is cheap, meets nothing, and leaves nothing to unite.
  */
+import * as decoding from 'lib0/decoding';
 import * as Y from 'yjs';
 import { ByteReader } from '../../protocol/bytes.js';
 import { MAX_CLOCK } from '../../protocol/scan.js';
 import { HAS_ORIGIN, HAS_PARENT_SUB } from '../../protocol/struct-table.js';
+import type { SharedType } from '../union/lost-types.js';
 import { structAt } from './check.js';
 
 /** The first byte of a plain value behind another one in a map, without a right neighbour. */
@@ -13,12 +15,22 @@ const PLAIN_BEHIND = HAS_ORIGIN | HAS_PARENT_SUB | 8;
 const MAX_BYTES = 16 * 1_024;
 const MAX_FIELDS = 8;
 
+/** What a plain edit writes. */
+export interface PlainEdit {
+  readonly client: number;
+  /** Of the first value. */
+  readonly clock: number;
+  /** What is written over. */
+  readonly old: readonly Y.Item[];
+  readonly values: readonly unknown[];
+}
+
 /**
- * The Yjs client whose plain edit an update is; `null` leaves it to the check, whatever it is. Reads as the scan does.
+ * The plain edit that an update is; `null` leaves it to the check, whatever it is. Reads as the scan does.
  *
  * @throws SyncError `MALFORMED_UPDATE`
  */
-export function plainAuthor(doc: Y.Doc, update: Uint8Array, mostFields: number): number | null {
+export function readPlainEdit(doc: Y.Doc, update: Uint8Array, mostFields: number): PlainEdit | null {
   if (update.length > MAX_BYTES) return null;
   const reader = new ByteReader(update);
   if (reader.uint() !== 1) return null;
@@ -28,12 +40,50 @@ export function plainAuthor(doc: Y.Doc, update: Uint8Array, mostFields: number):
   const clock = reader.uint();
   if (!hasJust(doc, client, clock) || clock + fields > MAX_CLOCK) return null;
   const old: Y.Item[] = [];
+  const values: unknown[] = [];
   for (let left = fields; left > 0; left--) {
     const item = overwritten(doc, reader);
-    if (item === null || old.includes(item) || !skipPlain(reader)) return null;
+    if (item === null || old.includes(item)) return null;
+    const value = plainValue(reader);
+    if (value === NOT_PLAIN) return null;
     old.push(item);
+    values.push(value);
   }
-  return deletesJust(old, reader) && reader.pos === update.length ? client : null;
+  const isWhole = deletesJust(old, reader) && reader.pos === update.length;
+  return isWhole ? { client, clock, old, values } : null;
+}
+
+/** Of a transaction, what Yjs itself looks at while it puts in a plain edit. */
+type Integration = Pick<Y.Transaction, 'doc' | 'deleteSet' | 'changed'> & {
+  readonly beforeState: Pick<Y.Transaction['beforeState'], 'get'>;
+};
+
+/** What is written over was there before. */
+const EVERYTHING = { get: () => Number.POSITIVE_INFINITY };
+
+/**
+ * Does to the document what `Y.applyUpdate` does with the edit, as long as nobody follows its transactions: the same
+ * structs are put in by Yjs itself, and what they were written over is collected. Left out is what a transaction costs
+ * beside: among it two state vectors, each as long as the document has clients. Returns what it has changed.
+ */
+export function integratePlainEdit(doc: Y.Doc, edit: PlainEdit): Y.Transaction['changed'] {
+  const { client, clock, old, values } = edit;
+  const integration: Integration = {
+    doc,
+    deleteSet: Y.createDeleteSet(),
+    changed: new Map(),
+    beforeState: EVERYTHING,
+  };
+  for (const [index, left] of old.entries()) {
+    const id = Y.createID(client, clock + index);
+    const content = new Y.ContentAny([values[index]]);
+    const parent = left.parent as SharedType;
+    const item = new Y.Item(id, left, left.id, null, null, parent, left.parentSub, content);
+    item.integrate(integration as Y.Transaction, 0);
+  }
+  const { deleteSet, changed } = integration;
+  Y.tryGc(old.length === 1 ? deleteSet : Y.mergeDeleteSets([deleteSet]), doc.store, doc.gcFilter);
+  return changed;
 }
 
 /** Whether the document has this client, and its next clock is this one. */
@@ -50,33 +100,41 @@ function overwritten(doc: Y.Doc, reader: ByteReader): Y.Item | null {
   return isField && item.length === 1 && item.content instanceof Y.ContentAny ? item : null;
 }
 
-/** Passes one value that holds no others. */
-function skipPlain(reader: ByteReader): boolean {
-  if (reader.uint() !== 1) return false;
+const NOT_PLAIN = Symbol('not plain');
+
+/** One value that holds no others. */
+function plainValue(reader: ByteReader): unknown {
+  if (reader.uint() !== 1) return NOT_PLAIN;
+  const start = reader.pos;
   switch (reader.byte()) {
-    case 126: // null
-    case 121: // false
-    case 120: // true
-      return true;
-    case 125:
-      reader.skipInt();
-      return true;
-    case 124: // float32
-      reader.skip(4);
-      return true;
-    case 123: // float64
-      reader.skip(8);
+    case 126:
+      return null;
+    case 121:
+      return false;
+    case 120:
       return true;
     case 119:
-      reader.skipText();
-      return true;
+      return reader.text();
+    case 125:
+      reader.skipInt();
+      break;
+    case 124: // float32
+      reader.skip(4);
+      break;
+    case 123: // float64
+      reader.skip(8);
+      break;
     default:
-      return false;
+      return NOT_PLAIN;
   }
+  const decoder = decoding.createDecoder(reader.bytes);
+  decoder.pos = start;
+  return decoding.readAny(decoder);
 }
 
 /** Whether what is deleted is what was written over, and nothing else. */
-function deletesJust(old: Y.Item[], reader: ByteReader): boolean {
+function deletesJust(all: readonly Y.Item[], reader: ByteReader): boolean {
+  const old = [...all];
   for (let clients = reader.uint(); clients > 0; clients--) {
     const client = reader.uint();
     const count = reader.uint();

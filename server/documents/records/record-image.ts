@@ -38,15 +38,14 @@ export function readImage(map: Y.Map<unknown>, id: RecordId): RecordImage {
   return { json, types: reader.types };
 }
 
-/** Reads only these top-level fields again; everything else is shared with `before`. */
+/** Reads only these top-level fields again, the rest is shared with `before`; that itself where none of them differs. */
 export function readImageFields(
   before: RecordImage,
   map: Y.Map<unknown>,
   id: RecordId,
-  fields: Iterable<string>,
+  names: ReadonlySet<string>,
 ): RecordImage {
   const reader = new ImageReader();
-  const names = new Set(fields);
   const json: JsonRecord = { id: names.has('id') ? readId(reader, map, id) : before.json.id };
   // Not spread, and nothing deleted: this runs for each change, and both cost more than the loop.
   for (const field of Object.keys(before.json)) {
@@ -56,7 +55,17 @@ export function readImageFields(
     const value = map.get(field);
     if (value !== undefined && field !== 'id') json[field] = reader.entry(field, value);
   }
-  return { json, types: withoutFields(before.types, names, reader.types) };
+  const image = { json, types: withoutFields(before.types, names, reader.types) };
+  return isSameIn(names, before, image) ? before : image;
+}
+
+/** Whether both are the same image, where they can differ in these fields, and in the kinds of values, alone. */
+function isSameIn(fields: ReadonlySet<string>, before: RecordImage, { json, types }: RecordImage): boolean {
+  for (const field of fields) {
+    if (Object.hasOwn(json, field) !== Object.hasOwn(before.json, field)) return false;
+    if (!sameJson(json[field] as Json, before.json[field] as Json)) return false;
+  }
+  return sameJson(before.types, types);
 }
 
 function withoutFields(

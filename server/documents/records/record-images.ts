@@ -72,7 +72,8 @@ export class RecordImages {
       const key = keyOf({ collection, id });
       const before = images.get(key) ?? null;
       const after = this.#read({ collection, id, fields }, before);
-      if (before === after || sameImage(before, after)) continue;
+      // What is left of `before` but for some fields was compared as it was read.
+      if (before === after || (fields === null && sameImage(before, after))) continue;
       if (after === null) images.delete(key);
       else images.set(key, after);
       changes.push({ collection, id, before, after });

@@ -5,7 +5,7 @@ import * as encoding from 'lib0/encoding';
 import { describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
 import type { Admitted } from '../../../../server/documents/intake/admission.js';
-import { plainAuthor } from '../../../../server/documents/intake/plain-edit.js';
+import { readPlainEdit } from '../../../../server/documents/intake/plain-edit.js';
 import { Replica } from '../../../../server/documents/replica.js';
 import { erasableOf, Tombstone } from '../../../../server/documents/tombstone.js';
 import { SyncError } from '../../../../server/errors.js';
@@ -17,7 +17,7 @@ const { writes } = options.ids(null);
 const REFUSED = ['MALFORMED_UPDATE', 'MALFORMED_UPDATE'];
 /** Of an update that deletes from one client, of a small id: how many clients, its id, a count, a clock and a length. */
 const DELETIONS_OF_ONE = 5;
-const isPlain = (replica: Replica, update: Uint8Array) => plainAuthor(replica.doc, update, 8) !== null;
+const isPlain = (replica: Replica, update: Uint8Array) => readPlainEdit(replica.doc, update, 8) !== null;
 
 /** The same document twice: what was erased before, though nothing was in it, has every update checked. */
 function twins(): { short: Replica; long: Replica } {
@@ -33,7 +33,7 @@ function take(replica: Replica, update: Uint8Array, madeAt: number | null) {
   try {
     const admission = replica.check(update);
     if (admission.kind === 'missing' || admission.kind === 'empty') return admission;
-    const { isPlain: _, ...admitted }: Admitted = admission;
+    const { plain: _, ...admitted }: Admitted = admission;
     return { ...admitted, ...replica.apply(admission, { saw: null, madeAt }) };
   } catch (error) {
     if (error instanceof SyncError) return error.code;
@@ -195,6 +195,15 @@ describe('[S1] what is not quite a plain edit is checked', () => {
     for (const replica of [short, long]) expect(take(replica, first, null)).toMatchObject({ kind: 'cheap' });
     expect([take(short, second, null), take(long, second, null)]).toEqual(REFUSED);
   });
+});
+
+test('who follows the transactions of a document hears of a plain edit, too', () => {
+  const { short, long, last } = withEdit();
+  const heard: Y.Transaction[] = [];
+  short.doc.on('afterTransaction', (transaction: Y.Transaction) => heard.push(transaction));
+  expect(take(short, last, null)).toEqual(take(long, last, null));
+  expect(heard).toHaveLength(1);
+  expect(heard[0]?.deleteSet.clients.get(11)).toMatchObject([{ len: 2 }]);
 });
 
 /** Plain values, and some that are none, as they are encoded. */

@@ -156,10 +156,11 @@ describe('[H6] reading', () => {
     map.set('text', 'plain');
     map.delete('xml');
     map.set('id', 'r1');
-    const next = readImageFields(image, map, 'r1' as RecordId, ['text', 'xml', 'id', 'none']);
+    const next = readImageFields(image, map, 'r1' as RecordId, new Set(['text', 'xml', 'id', 'none']));
     same(next, readImage(map, 'r1' as RecordId));
     expect(next.json.shared).toBe(image.json.shared);
     expect(sameImage(next, image)).toBe(false);
+    expect(readImageFields(next, map, 'r1' as RecordId, new Set(['text', 'xml', 'id', 'none']))).toBe(next);
   });
 
   test('an image is the same only with the same types', () => {
