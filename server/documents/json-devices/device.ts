@@ -269,15 +269,8 @@ export class DeviceState {
       this.#uncorrected = [...this.#uncorrected.slice(1 - MAX_UNCORRECTED), revision];
       this.#changed = true;
     }
-    if (corrected && this.#carriesOther(key, own.sent, record)) this.keepUnsettled(key, own);
+    if (corrected && carriesOther(own.sent, record)) this.keepUnsettled(key, own);
     else this.settle(key);
-  }
-
-  /** Whether the next write on top of `sent` would carry along something that is not in the record. */
-  #carriesOther({ collection }: RecordKey, sent: JsonObject | null, record: JsonObject | null): boolean {
-    if (sent === null || record === null) return true;
-    const isOther = Object.keys(sent).some((name) => !equalityDeep(sent[name], record[name]));
-    return isOther || Object.keys(record).some((name) => !(name in sent) && this.knows(collection, [name]));
   }
 
   /** Whether it should go into the next commit: some changes can't wait, others may for a while. */
@@ -327,6 +320,16 @@ export class DeviceState {
     if (saved.connections.version === 2) state.#savedAt = saved.connections.savedAt;
     return state;
   }
+}
+
+/**
+ * Whether the next write on top of `sent` would carry along something that is not in the record, or lack something that
+ * is: also a field that the app does not know yet, since it may send one of that name in another record before.
+ */
+function carriesOther(sent: JsonObject | null, record: JsonObject | null): boolean {
+  if (sent === null || record === null) return true;
+  const isOther = Object.keys(sent).some((name) => !equalityDeep(sent[name], record[name]));
+  return isOther || Object.keys(record).some((name) => !(name in sent));
 }
 
 /** A change that it made; of what is remembered alone, `at` is not known. */

@@ -215,6 +215,35 @@ describe('a POST that is sent twice, since the answer was lost', () => {
   }
 });
 
+describe('an answer that was lost, of a record to which somebody had added a field', () => {
+  test.each(['goes on', 'was stopped', 'was killed'] as const)(
+    '[L4 L6] the field is not taken for removed, though the app has sent such a one since; the server %s',
+    async (how) => {
+      const practice = await Practice.open();
+      const [desk, phone] = [await practice.connected('desk'), practice.app('phone')];
+      desk.write(VISIT);
+      desk.write({ ...VISIT, id: 'other', note: 'of another visit' });
+      await desk.catchUp();
+      await phone.get();
+      desk.edit('v1', { note: 'new' });
+      await practice.pass(MINUTE);
+      phone.edit('v1', { room: 2 });
+      await phone.post('is lost', 'tagged');
+      phone.queue = [];
+      if (how !== 'goes on') {
+        await practice.restart(how === 'was killed' ? 'killed' : 'stopped');
+        desk.connect();
+      }
+      await practice.pass(MINUTE);
+      phone.edit('other', { room: 3 });
+      phone.edit('v1', { status: 'arrived' });
+      await phone.post('arrives', 'tagged');
+      expect(practice.record('v1')).toEqual({ ...VISIT, room: 2, status: 'arrived', note: 'new' });
+      await expectConverged({ practice, phone, desk });
+    },
+  );
+});
+
 describe('a batch', () => {
   test('[H2 L6] two changes of one record in it, each of another field', async () => {
     const all = await scene();
