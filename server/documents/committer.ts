@@ -94,11 +94,11 @@ export class Committer {
   /** Counts what was handed to the store as a commit: `done` is called when it is durable. */
   follow(commit: Promise<void>, done: () => void = () => {}): void {
     this.#queue.add({ done });
-    commit.then(
-      () => this.#queue.settle(),
-      (error) => this.fail(notSaved(error)),
-    );
+    commit.then(this.#saved, this.#notSaved);
   }
+
+  readonly #saved = (): void => this.#queue.settle();
+  readonly #notSaved = (error: unknown): void => this.fail(notSaved(error));
 
   /** Calls `done` once everything so far is durable; in the order of the calls. */
   afterDurable(done: () => void, failed?: (error: SyncError) => void): void {

@@ -17,7 +17,7 @@ import { CheckScratch, UpdateCheck } from './intake/check.js';
 import { UpdateCost } from './intake/cost.js';
 import { bringsNews } from './intake/news.js';
 import type { PartSize } from './intake/parts.js';
-import { integratePlainEdit, type PlainEdit, readPlainEdit } from './intake/plain-edit.js';
+import { integratePlainEdit, type PlainEdit, readPlainEdit, writtenBy } from './intake/plain-edit.js';
 import { Contests } from './later-wins/contests.js';
 import { type KeptTimes, timesOf } from './later-wins/kept-times.js';
 import { type LastChangeOf, NOT_KNOWN } from './later-wins/later-wins.js';
@@ -254,7 +254,8 @@ export class Replica {
     const meetsNothing = plain !== null && this.#conflicts.isQuiet;
     if (meetsNothing && this.doc.isUnfollowed) {
       this.images.complete();
-      this.#noteRecords(integratePlainEdit(this.doc, plain));
+      integratePlainEdit(this.doc, plain);
+      this.#noteRecords(writtenBy(plain));
       return this.#take(update, this.#updates);
     }
     const asItCame = { update: whole, saw, inParts: whole !== update };
@@ -375,7 +376,7 @@ export class Replica {
     this.#roots = this.doc.share.size;
   }
 
-  #noteRecords(changed: Y.Transaction['changed']): void {
+  #noteRecords(changed: Iterable<Parameters<typeof recordsOf>>): void {
     for (const [type, keys] of changed) {
       for (const record of recordsOf(type, keys)) {
         const known = this.#touched.get(keyOf(record));

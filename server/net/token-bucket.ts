@@ -39,7 +39,12 @@ export class TokenBucket {
 
   /** How long until there is no debt, in ms. */
   get wait(): number {
-    return this.waitAt(this.#now());
+    return this.hasNoDebt ? 0 : this.waitAt(this.#now());
+  }
+
+  /** It had none when it was last asked, and since then it has only filled. */
+  get hasNoDebt(): boolean {
+    return this.#tokens >= 0;
   }
 
   waitAt(now: number): number {
@@ -102,6 +107,7 @@ export class RateLimiter {
   }
 
   get wait(): number {
+    if (this.#messages.hasNoDebt && this.#bytes.hasNoDebt) return 0;
     const now = this.#now();
     return Math.max(this.#messages.waitAt(now), this.#bytes.waitAt(now));
   }

@@ -54,26 +54,20 @@ export function readPlainEdit(doc: Y.Doc, update: Uint8Array, mostFields: number
 }
 
 /** Of a transaction, what Yjs itself looks at while it puts in a plain edit. */
-type Integration = Pick<Y.Transaction, 'doc' | 'deleteSet' | 'changed'> & {
+type Integration = Pick<Y.Transaction, 'doc' | 'deleteSet'> & {
   readonly beforeState: Pick<Y.Transaction['beforeState'], 'get'>;
 };
 
-/** What is written over was there before. */
-const EVERYTHING = { get: () => Number.POSITIVE_INFINITY };
+/** Of what is new Yjs does not note that it has changed, which the edit tells itself. */
+const NOTHING = { get: () => 0 };
 
 /**
  * Does to the document what `Y.applyUpdate` does with the edit, as long as nobody follows its transactions: the same
  * structs are put in by Yjs itself, and what they were written over is collected. Left out is what a transaction costs
- * beside: among it two state vectors, each as long as the document has clients. Returns what it has changed.
+ * beside: among it two state vectors, each as long as the document has clients.
  */
-export function integratePlainEdit(doc: Y.Doc, edit: PlainEdit): Y.Transaction['changed'] {
-  const { client, clock, old, values } = edit;
-  const integration: Integration = {
-    doc,
-    deleteSet: Y.createDeleteSet(),
-    changed: new Map(),
-    beforeState: EVERYTHING,
-  };
+export function integratePlainEdit(doc: Y.Doc, { client, clock, old, values }: PlainEdit): void {
+  const integration: Integration = { doc, deleteSet: Y.createDeleteSet(), beforeState: NOTHING };
   for (const [index, left] of old.entries()) {
     const id = Y.createID(client, clock + index);
     const content = new Y.ContentAny([values[index]]);
@@ -81,9 +75,19 @@ export function integratePlainEdit(doc: Y.Doc, edit: PlainEdit): Y.Transaction['
     const item = new Y.Item(id, left, left.id, null, null, parent, left.parentSub, content);
     item.integrate(integration as Y.Transaction, 0);
   }
-  const { deleteSet, changed } = integration;
+  const { deleteSet } = integration;
   Y.tryGc(old.length === 1 ? deleteSet : Y.mergeDeleteSets([deleteSet]), doc.store, doc.gcFilter);
-  return changed;
+}
+
+/** The maps that the edit writes to, each with its fields. */
+export function writtenBy({ old }: PlainEdit): [type: SharedType, fields: Set<string>][] {
+  const written: [SharedType, Set<string>][] = [];
+  for (const { parent, parentSub } of old) {
+    const known = written.find(([type]) => type === parent);
+    if (known === undefined) written.push([parent as SharedType, new Set([parentSub as string])]);
+    else known[1].add(parentSub as string);
+  }
+  return written;
 }
 
 /** Whether the document has this client, and its next clock is this one. */

@@ -99,7 +99,7 @@ export async function readDevices(
 /** Removes the entries that the history no longer reaches back to, so that only those of its row are stored. */
 export function historyRemoval(user: string, old: format.Row, row: format.Row): Operation[] {
   const count = Math.max(0, Math.min(row.historyFrom, old.revision) - old.historyFrom);
-  return Array.from({ length: count }, (_, index) =>
-    del(format.historyKey(user, old.historyFrom + 1 + index)),
-  );
+  const removals: Operation[] = [];
+  for (let at = 1; at <= count; at++) removals.push(del(format.historyKey(user, old.historyFrom + at)));
+  return removals;
 }

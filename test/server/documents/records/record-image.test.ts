@@ -161,6 +161,8 @@ describe('[H6] reading', () => {
     expect(next.json.shared).toBe(image.json.shared);
     expect(sameImage(next, image)).toBe(false);
     expect(readImageFields(next, map, 'r1' as RecordId, new Set(['text', 'xml', 'id', 'none']))).toBe(next);
+    const kept = Object.keys(image.json).filter((field) => field !== 'xml');
+    expect(Object.keys(next.json), 'fields keep their places').toEqual(kept);
   });
 
   test('an image is the same only with the same types', () => {
