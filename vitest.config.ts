@@ -75,7 +75,8 @@ const published = Object.entries(ENTRIES).map(([name, file]) => ({
 /** All lanes, or those that the mode names: `--mode net` is that one. */
 const lanesOf = (mode: string): readonly Lane[] => {
   if (mode === 'test') return LANES;
-  if (mode === 'fast') return ['unit', 'store'];
+  if (mode === 'fast') return ['unit', 'store', 'replay'];
+  if (mode === 'model') return ['replay', 'model'];
   return LANES.filter((lane) => lane === mode);
 };
 
@@ -95,7 +96,7 @@ const projects: readonly {
 }[] = [
   { name: 'shared', lanes: SHARING, isolate: false },
   { name: 'apart', lanes: APART },
-  { name: 'models', lanes: ['model'], share: MODELS_SHARE },
+  { name: 'models', lanes: ['replay', 'model'], share: MODELS_SHARE },
   // Not in `npm test`, but a step of `.ci/run`: `--mode kill`.
   { name: 'kills', lanes: ['kill'] },
   { name: 'postgres', lanes: ['postgres'], globalSetup: POSTGRES_SERVER },

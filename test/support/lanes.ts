@@ -9,7 +9,7 @@ import { posix } from 'node:path';
 export const SHARING = ['unit', 'store', 'net', 'process'] as const;
 /** Their files have a process each: they need it as it began. */
 export const APART = ['early', 'browser'] as const;
-export const LANES = [...SHARING, ...APART, 'model', 'kill', 'postgres'] as const;
+export const LANES = [...SHARING, ...APART, 'replay', 'model', 'kill', 'postgres'] as const;
 export type Lane = (typeof LANES)[number];
 
 /** The first that fits: a PostgreSQL; random worlds; a browser; other processes; sockets; LevelDB. */
@@ -27,8 +27,9 @@ const POSTGRES = 'test/support/postgres.ts';
 const EITHER = 'test/support/either-store.ts';
 /** Processes that are killed round after round, and disks that lose their power with them. */
 const KILLS = /(^test|[-/])(kill|power-cut)\.test\.ts$/;
-const MODELS =
-  /-model\.test\.ts$|^test\/(convergence|history|later-wins|long-lives|client\/pending-runs)\.test\.ts$/;
+const MODELS = /-model\.test\.ts$|\/(convergence|long-lives|pending-runs)\.test\.ts$/;
+/** Models that need no more than a store, and less time: the fast tests make a few of their runs, too. */
+const REPLAYS = /^test\/(history|later-wins)\.test\.ts$/;
 const IMPORT = /\b(?:from|import)\s*\(?\s*['"]([^'"]+)['"]/g;
 
 const needed = new Map<string, ReadonlySet<string>>();
@@ -60,6 +61,7 @@ const EARLY = /\bvi\.(hoisted|mock)\(|\/client\/compat\/index\.js'|\/drawn-ids\.
 export function laneOf(file: string): Lane {
   if (needsOf(file).has(POSTGRES)) return 'postgres';
   if (KILLS.test(file)) return 'kill';
+  if (REPLAYS.test(file)) return 'replay';
   if (MODELS.test(file)) return 'model';
   if (EARLY.test(readFileSync(file, 'utf8'))) return 'early';
   const needs = [...needsOf(file)];
