@@ -18,6 +18,7 @@ stop() {
 trap stop EXIT
 
 if ((EUID == 0)); then chown postgres "$folder"; fi
+chmod 711 "$folder" # the pooler of the tests runs as "nobody", and reaches the socket
 server initdb -D "$folder/data" -U postgres --auth=trust --encoding=UTF8 --locale=C >/dev/null
 server pg_ctl start -D "$folder/data" -l "$folder/log" -w -s -o "-c listen_addresses= -c unix_socket_directories=$folder"
 "$bin/postgres" --version

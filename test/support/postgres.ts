@@ -8,11 +8,8 @@ export const withPostgres = it.skipIf(postgresUrl() === '');
 
 /** Where it listens. */
 export function postgresAt(): { readonly path: string } | { readonly host: string; readonly port: number } {
-  const { hostname, port } = new URL(postgresUrl());
-  const name = decodeURIComponent(hostname);
-  return name.startsWith('/')
-    ? { path: `${name}/.s.PGSQL.${port || 5432}` }
-    : { host: name, port: Number(port || 5432) };
+  const { host, port } = new pg.Client({ connectionString: postgresUrl() });
+  return host.startsWith('/') ? { path: `${host}/.s.PGSQL.${port}` } : { host, port };
 }
 
 let count = 0;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
 import { KeyRing, newKey } from '../../../server/store/encryption/key-ring.js';
-import { updateKey } from '../../../server/store/format.js';
+import { updateRange } from '../../../server/store/format.js';
 import { LevelStore } from '../../../server/store/level/level-store.js';
 import { command, documentsIn, useRoom } from '../../support/backups.js';
 import { changeByte, editDatabase } from '../../support/level-fixture.js';
@@ -62,8 +62,12 @@ const AS_IT_WAS = {
   new: { text: 'since then' },
 };
 
-/** Of the first update of anna; the same again mends it. */
-const damage = () => editDatabase(data, (db) => changeByte(db, updateKey('anna', 0), 3, 8));
+/** Of the first update of anna that is there: a stop may have put several together. The same again mends it. */
+const damage = () =>
+  editDatabase(data, async (db) => {
+    for await (const key of db.keys({ ...updateRange('anna'), limit: 1 })) return changeByte(db, key, 3, 8);
+    throw new Error('anna has no update');
+  });
 
 const leftBehind = async () =>
   (await readdir(tmpdir())).filter((name) => name.startsWith('telemed-sync-user-'));
