@@ -75,26 +75,41 @@ describe('[O1 O4] systemd', () => {
     const folder = mkdtempSync(join(tmpdir(), 'unit-'));
     onTestFinished(() => rmSync(folder, { recursive: true }));
     const user = `test "$1 $2 $3" = '-u ${one('User')} --' && shift 3 && exec "$@"`;
-    const server = `printf '%s|' "$PWD" "$NODE_ENV" "$DATA_DIR" "$HOST" "$@"`;
+    const server = `printf '%s|' "$PWD" "$NODE_ENV" "$DATA_DIR" "$HOST" "$STORE" "$A" "$B" "$C" "$@"`;
     for (const [name, text] of [
       ['runuser', user],
       ['bin', server],
     ] as const)
       writeFileSync(join(folder, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+    const odd = [
+      'STORE=postgres://a@b/c?d=e&f=g',
+      'A=x y;$z `w`',
+      'B="in quotes"',
+      '# C=no',
+      "C='at the end'",
+    ];
+    writeFileSync(join(folder, 'env'), `${read('deploy/telemed-sync.env')}\n${odd.join('\n')}`);
     const home = one('WorkingDirectory') ?? '';
     const script = read('deploy/telemed-sync.sh')
-      .replace(`cd ${home} &&`, `cd ${folder} &&`)
-      .replace(one('EnvironmentFile') ?? '', resolve('deploy/telemed-sync.env'))
+      .replace('PATH=$PATH', `PATH=${folder}:$PATH`)
+      .replace(`cd ${home} ||`, `cd ${folder} ||`)
+      .replace(one('EnvironmentFile') ?? '', join(folder, 'env'))
       .replace('/opt/telemed-sync/node_modules/.bin/telemed-sync', join(folder, 'bin'));
-    const env = { PATH: `${folder}:${process.env.PATH}` };
+    // That of cron.
+    const env = { PATH: '/usr/bin:/bin' };
     const { stdout, stderr } = spawnSync('sh', ['-c', script, 'sh', 'user', 'export', "O'Hara  "], {
       env,
       encoding: 'utf8',
     });
+    const lines = ['postgres://a@b/c?d=e&f=g', 'x y;$z `w`', 'in quotes', 'at the end'];
     expect([stdout, stderr]).toEqual([
-      [folder, 'production', `${home}/data`, '127.0.0.1', 'user', 'export', "O'Hara  ", ''].join('|'),
+      [folder, 'production', `${home}/data`, '127.0.0.1', ...lines, 'user', 'export', "O'Hara  ", ''].join(
+        '|',
+      ),
       '',
     ]);
+    expect(read('deploy/telemed-sync.sh')).toMatch(/^PATH=.*:\/usr\/sbin:/m);
+    expect(read('deploy/telemed-sync.sh')).toContain(`DATA_DIR=${home}/data`);
     expect(valuesIn(unit, 'Environment')).toEqual(['NODE_ENV=production', `DATA_DIR=${home}/data`]);
     expect(one('ExecStart')).toContain('/opt/telemed-sync/node_modules/');
   });

@@ -14,9 +14,12 @@ const chosenBy = (line: string): string[] => {
 
 test('each project of the tests is run by a step of .ci/run', () => {
   const steps = read('.ci/run');
-  for (const step of ['npm test', 'npm run test:hostile', 'npm run test:postgres', 'npm run test:kills'])
-    expect(steps).toContain(step);
+  for (const name of ['hostile', 'postgres', 'kills', 'models'])
+    expect(steps).toMatch(new RegExp(`\\bnpm run test:${name}\\b`));
+  expect(steps).toMatch(/\bnpm test\b/);
   expect(scripts['test:kills']).toBe('vitest run --mode kill');
+  // All of what npm test makes a tenth of.
+  expect(scripts['test:models']).toBe('vitest run --mode model');
   const [all, hostile, debian] = [
     scripts.test ?? '',
     scripts['test:hostile'] ?? '',
