@@ -10,6 +10,8 @@ export PATH NODE_ENV DATA_DIR
 
 # Each line is text, as systemd reads it: a shell would take an & or a $ of an address or a secret for its own.
 while IFS= read -r line || [ -n "$line" ]; do
+  line=${line%"${line##*[![:space:]]}"}
+  case ${line%%=*} in *[!A-Za-z0-9_]*) continue ;; esac
   case $line in
     [A-Z]*=\"*\" | [A-Z]*=\'*\')
       value=${line#*=?}

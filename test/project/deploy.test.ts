@@ -83,8 +83,9 @@ describe('[O1 O4] systemd', () => {
       writeFileSync(join(folder, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
     const odd = [
       'STORE=postgres://a@b/c?d=e&f=g',
-      'A=x y;$z `w`',
-      'B="in quotes"',
+      'A=x y;$z `w` ',
+      'B="in quotes"  ',
+      'A-B=no name',
       '# C=no',
       "C='at the end'",
     ];
