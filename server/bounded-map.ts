@@ -7,11 +7,16 @@ export interface Bounds<Value> {
   readonly sizeOf?: (value: Value) => number;
 }
 
+/** So many changes are worth no new iterator. */
+const FEW = 16;
+
 export class BoundedMap<Key, Value> extends Map<Key, Value> {
   readonly #bounds: Bounds<Value>;
   #size = 0;
   /** All before it are gone: each time anew, it would have to pass over the places of all who were removed. */
   #oldest = this.keys();
+  /** Since it was begun. */
+  #changes = 0;
 
   constructor(bounds: Bounds<Value>) {
     super();
@@ -30,6 +35,7 @@ export class BoundedMap<Key, Value> extends Map<Key, Value> {
     if (value === undefined) return undefined;
     super.delete(key);
     super.set(key, value);
+    this.#noteChange();
     return value;
   }
 
@@ -37,10 +43,11 @@ export class BoundedMap<Key, Value> extends Map<Key, Value> {
   override set(key: Key, value: Value): this {
     this.#size += this.#sizeOf(value) - this.#sizeAt(key);
     super.set(key, value);
+    this.#noteChange();
     while (!this.#fits()) {
       const { value: oldest } = this.#oldest.next();
       if (oldest === undefined || oldest === key) {
-        this.#oldest = this.keys();
+        this.#begin();
         break;
       }
       this.delete(oldest);
@@ -61,6 +68,18 @@ export class BoundedMap<Key, Value> extends Map<Key, Value> {
   override clear(): void {
     super.clear();
     this.#size = 0;
+    this.#begin();
+  }
+
+  /** An iterator that stands still keeps all that the map has held since: it is begun anew in time. */
+  #noteChange(): void {
+    this.#changes += 1;
+    if (this.#changes > Math.max(FEW, this.size)) this.#begin();
+  }
+
+  #begin(): void {
+    this.#oldest = this.keys();
+    this.#changes = 0;
   }
 
   #fits(): boolean {

@@ -1,5 +1,7 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { BoundedMap } from '../../server/bounded-map.js';
 import { runs } from '../support/runs.js';
 
@@ -56,4 +58,31 @@ test('[S4] the oldest go where there are too many, or where they are too large t
     }),
     { numRuns: runs(2_000) },
   );
+});
+
+describe('[S4] what is replaced is let go, though the map never was full', () => {
+  setFlagsFromString('--expose-gc');
+  const gc = runInNewContext('gc') as () => void;
+  const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
+
+  test.each(['set', 'add', 'renewed'] as const)('by %s', async (how) => {
+    const map = new BoundedMap<number, object>({ most: 1_000 });
+    const replaced: WeakRef<object>[] = [];
+    const write = (key: number): void => {
+      if (how === 'renewed' && map.renewed(key) !== undefined) return;
+      if (how === 'renewed') map.delete(key - 50);
+      const value = {};
+      replaced.push(new WeakRef(value));
+      if (how === 'set') {
+        map.delete(key);
+        map.set(key, value);
+      } else map.add(key, value);
+    };
+    for (let n = 0; n < 2_000; n++) write(how === 'renewed' ? Math.floor(n / 4) : n % 20);
+    await nextTurn();
+    gc();
+    const kept = replaced.filter((each) => each.deref() !== undefined).length;
+    expect(replaced.length).toBeGreaterThan(400);
+    expect(kept).toBeLessThan(150);
+  });
 });
