@@ -10,7 +10,7 @@ import type { KeyRing } from '../store/encryption/key-ring.js';
 import { KEYS_IN_USE } from '../store/level/encryption.js';
 import { hasDatabase, isOfDatabase, RESTORE } from '../store/level/folder.js';
 import { LevelStore } from '../store/level/level-store.js';
-import { MOVED_TO } from '../store/level/moved-to.js';
+import { forgetMovedTo, MOVED_TO } from '../store/level/moved-to.js';
 import {
   type Erasures,
   type HeldDatabase,
@@ -195,6 +195,7 @@ async function move(
 ): Promise<{ replaced: string | null }> {
   const from = join(dataDir, RESTORE.moving);
   const replaced = isMoving ? null : await moveAway(dataDir, now, before);
+  await forgetMovedTo(dataDir); // of a database that somebody has taken away by hand
   if (!isMoving) await rename(join(dataDir, RESTORE.made), from);
   await moveFiles(from, dataDir, (name) => name !== 'CURRENT');
   await moveFiles(from, dataDir, (name) => name === 'CURRENT');

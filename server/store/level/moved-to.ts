@@ -24,16 +24,20 @@ export async function forgetMovedTo(folder: string): Promise<void> {
   await syncFolder(folder);
 }
 
+/** Where all was moved; where that can't be read, to another store. `null` where nothing was. */
+export async function movedTo(folder: string): Promise<string | null> {
+  const target = await readFile(join(folder, MOVED_TO), 'utf8').catch((error: NodeJS.ErrnoException) =>
+    error.code === 'ENOENT' ? null : '',
+  );
+  return target === null ? null : target.trim() || 'another store';
+}
+
 /** @throws SyncError with a sentence; where it can't be read, too */
 export async function mustNotHaveMovedTo(folder: string): Promise<void> {
-  const file = join(folder, MOVED_TO);
-  const target = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return null;
-    return 'another store';
-  });
+  const target = await movedTo(folder);
   if (target === null) return;
   throw new SyncError(
     'STORE_UNAVAILABLE',
-    `What is in ${folder} was moved to ${target.trim() || 'another store'}, and may be out of date: start the server with that. Where that one is lost, and this is better than nothing, remove ${file}.`,
+    `What is in ${folder} was moved to ${target}, and may be out of date: start the server with that. Where that one is lost, and this is better than nothing, remove ${join(folder, MOVED_TO)}.`,
   );
 }

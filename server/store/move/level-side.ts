@@ -11,7 +11,7 @@ import { deletionsIn } from '../level/erasure.js';
 import { hasDatabase, openDatabase } from '../level/folder.js';
 import { ownerOf } from '../level/key-owner.js';
 import { checkFormat, FORMAT, formatOf } from '../level/migrations.js';
-import { forgetMovedTo, noteMovedTo } from '../level/moved-to.js';
+import { forgetMovedTo, movedTo, noteMovedTo } from '../level/moved-to.js';
 import { putNote, readNote } from '../level/notes.js';
 import { MOVING, OWN_NOTES } from '../moving.js';
 import type { CopiedRow } from '../store.js';
@@ -213,8 +213,12 @@ class LevelSide implements Target {
   async complete(): Promise<void> {
     const mark = await readMark(this.#db);
     if (mark !== null) await noteKeysInUse(this.#folder, mark);
-    await writeDurably(this.#db, [del(format.noteKey(MOVING))]);
     await forgetMovedTo(this.#folder); // all of it is here again
+    await writeDurably(this.#db, [del(format.noteKey(MOVING))]);
+  }
+
+  leftFor(): Promise<string | null> {
+    return movedTo(this.#folder);
   }
 
   leave(target: string): Promise<void> {

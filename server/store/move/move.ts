@@ -28,6 +28,8 @@ export interface Source {
   /** In the order of their bytes. */
   users(): AsyncIterable<string>;
   rows(part: Part): Rows;
+  /** Where all of it was moved; `null` where it was not. */
+  leftFor(): Promise<string | null>;
   /** All of it is in the target: no server that was there before goes on with it. */
   leave(target: string): Promise<void>;
   close(): Promise<void>;
@@ -64,6 +66,7 @@ export type MoveProgress = (doing: 'copied' | 'compared', done: number, total: n
 const PASSES = 3;
 
 export async function move(source: Source, target: Target, onProgress: MoveProgress): Promise<Moved> {
+  await mustNotBeElsewhere(source, target);
   const begun = await target.begun();
   if (begun === 'used') return await mustBeTheSame(source, target, onProgress);
   if (begun === 'empty') await target.begin(source.name);
@@ -83,6 +86,15 @@ export async function move(source: Source, target: Target, onProgress: MoveProgr
   }
   throw refused(
     `What is read from ${target.name} is not what was written: look for a failing disk, and for others who write there. ${source.name} is as it was.`,
+  );
+}
+
+/** A run that was cut off at its very end has the same target. */
+async function mustNotBeElsewhere(source: Source, target: Target): Promise<void> {
+  const other = await source.leftFor();
+  if (other === null || other === target.name) return;
+  throw refused(
+    `What is in ${source.name} was moved to ${other}, and may be out of date, with people in it who were erased since: move that one.`,
   );
 }
 

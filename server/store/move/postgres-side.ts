@@ -81,9 +81,14 @@ class PostgresSource implements Source {
   protected ask: Ask = (text, values) => this.hold.query(text, values);
 
   async from(): Promise<Uint8Array | null> {
-    const [note] = await this.ask(NOTE, [MOVING]);
+    return (await this.#noted(MOVING)) ?? null;
+  }
+
+  /** `null` where there is none, `undefined` where it is damaged. */
+  async #noted(name: string): Promise<Uint8Array | null | undefined> {
+    const [note] = await this.ask(NOTE, [name]);
     const value = note?.value;
-    return value instanceof Uint8Array ? (format.unseal(value, format.noteKey(MOVING)) ?? null) : null;
+    return value instanceof Uint8Array ? format.unseal(value, format.noteKey(name)) : null;
   }
 
   async count(): Promise<number> {
@@ -118,6 +123,12 @@ class PostgresSource implements Source {
       for (const line of lines) await this.ask(ADD_REVOKED, [line]);
     },
   };
+
+  async leftFor(): Promise<string | null> {
+    const target = await this.#noted(MOVED);
+    if (target === null) return null;
+    return target === undefined ? 'another store' : Buffer.from(target).toString();
+  }
 
   /** With the lock, so that no node gets in between. */
   async leave(target: string): Promise<void> {

@@ -1,5 +1,5 @@
 /** Who goes on with a store that a move has begun with, or has ended with (063). */
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -7,6 +7,7 @@ import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { run } from '../../../server/cli/commands.js';
 import * as format from '../../../server/store/format.js';
 import { LevelStore } from '../../../server/store/level/level-store.js';
+import { MOVED_TO } from '../../../server/store/level/moved-to.js';
 import { levelTarget } from '../../../server/store/move/level-side.js';
 import { move } from '../../../server/store/move/move.js';
 import { postgresSource } from '../../../server/store/move/postgres-side.js';
@@ -143,6 +144,41 @@ describe.skipIf(postgresUrl() === '')('a store that is moved', () => {
     const store = await opened();
     expect(notesOf(await store.load(ANNA))).toEqual({ note: 'quince-1' });
     await store.close();
+  });
+
+  test('[P7] what was moved away goes nowhere else from here: it may be out of date, and who was erased be in it', async () => {
+    await writeBoth();
+    const [data, elsewhere] = [join(folder, 'data'), join(folder, 'elsewhere')];
+    await moved(postgres.schema.url, data);
+    const again = (from: string) => run(['move', '--from', from, '--to', elsewhere, '--json'], {});
+    expect(await again(postgres.schema.url)).toMatchObject({
+      code: 1,
+      out: expect.stringMatching(/was moved to .*data, and may be out of date/),
+    });
+    const other = await PostgresFixture.create();
+    onTestFinished(() => other.remove());
+    await moved(data, other.schema.url);
+    expect(await again(data)).toMatchObject({
+      code: 1,
+      out: expect.stringMatching(/data was moved to postgres:.*may be out of date/),
+    });
+    await moved(data, other.schema.url);
+    await moved(other.schema.url, elsewhere);
+  });
+
+  test('[P11] a backup is served where of a database that was moved away only the mark is left', async () => {
+    await writeBoth();
+    const [data, backups] = [join(folder, 'data'), join(folder, 'backups')];
+    await moved(postgres.schema.url, data);
+    expect(await run(['backup', backups], { DATA_DIR: data })).toMatchObject({ code: 0 });
+    await moved(data, postgres.schema.url);
+    for (const name of await readdir(data))
+      if (name !== MOVED_TO) await rm(join(data, name), { recursive: true });
+    const [name = ''] = await readdir(backups);
+    await writeFile(join(folder, 'nobody'), '');
+    const args = ['restore', join(backups, name), '--erased', join(folder, 'nobody')];
+    expect(await run(args, { DATA_DIR: data })).toMatchObject({ code: 0 });
+    await (await LevelStore.open({ folder: data })).close();
   });
 
   test('[P11] a backup that takes the place of a database that was moved away is served', async () => {

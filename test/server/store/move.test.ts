@@ -8,6 +8,7 @@ import { run } from '../../../server/cli/commands.js';
 import { KeyRing, newKey } from '../../../server/store/encryption/key-ring.js';
 import * as format from '../../../server/store/format.js';
 import { LevelStore } from '../../../server/store/level/level-store.js';
+import { MOVED_TO } from '../../../server/store/level/moved-to.js';
 import { clinic, recordsOf } from '../../support/clinic.js';
 import { seededRandom } from '../../support/hostile.js';
 import { killedMove } from '../../support/killed-move.js';
@@ -28,6 +29,14 @@ const KILLED_WITHIN = 200;
 
 let folder: string;
 let postgres: PostgresFixture;
+/** Another folder with the same database, as if it had not been moved away. */
+async function copyOf(data: string): Promise<string> {
+  const copy = await mkdtemp(join(folder, 'copy-'));
+  await cp(data, copy, { recursive: true });
+  await rm(join(copy, MOVED_TO), { force: true });
+  return copy;
+}
+
 const fresh = async (): Promise<PostgresFixture> => {
   const fixture = await PostgresFixture.create();
   onTestFinished(() => fixture.remove());
@@ -217,8 +226,9 @@ describe.skipIf(postgresUrl() === '')('telemed-sync move', () => {
     await store.close();
     const back = join(folder, 'back');
     expect((await moved(postgres.schema.url, back)).hash).toBe(hash);
-    await editDatabase(data, (db) => changeByte(db, format.rowKey('anna'), 1));
-    expect(await move(data, (await fresh()).schema.url)).toMatchObject({
+    const copy = await copyOf(data);
+    await editDatabase(copy, (db) => changeByte(db, format.rowKey('anna'), 1));
+    expect(await move(copy, (await fresh()).schema.url)).toMatchObject({
       code: 1,
       error: expect.stringMatching(/row of the user anna is damaged: restore/),
     });
@@ -323,7 +333,7 @@ describe.skipIf(postgresUrl() === '')('telemed-sync move', () => {
         await writeNotes(store, user(`user-${n}`), n % 7);
       }
       await store.close();
-      const whole = await moved(data, (await fresh()).schema.url);
+      const whole = await moved(await copyOf(data), (await fresh()).schema.url);
       const back = join(folder, 'back');
       for (const [from, to] of [
         [data, postgres.schema.url],
@@ -338,7 +348,7 @@ describe.skipIf(postgresUrl() === '')('telemed-sync move', () => {
           });
         expect(await moved(from, to)).toMatchObject({ users: whole.users, hash: whole.hash });
       }
-      expect((await moved(data, (await fresh()).schema.url)).hash).toBe(whole.hash);
+      expect((await moved(await copyOf(data), (await fresh()).schema.url)).hash).toBe(whole.hash);
       const served = await LevelStore.open({ folder: back, keys });
       expect(notesOf(await served.load(user('user-6')))).toEqual({
         n0: 0,
