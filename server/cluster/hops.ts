@@ -147,11 +147,14 @@ export class Hops {
   /**
    * Whether a guest who could not be led on would be served by now: here, or by a node that says it is ready. `null`
    * where this node does not reach the store.
+   *
+   * @param onReached the store was reached; to ask the node may take some seconds
    */
-  async mayCome({ user, address }: Guest): Promise<boolean | null> {
+  async mayCome({ user, address }: Guest, onReached = () => {}): Promise<boolean | null> {
     for (let asked = 0; asked < 2; asked++) {
       const place = await this.#options.placement.whereIs(user).catch(() => null);
       if (place === null) return null;
+      onReached();
       if (place.here || (await this.#isReady(place, { user, address }))) return true;
       // One that is silent for long enough has lost the user now.
     }

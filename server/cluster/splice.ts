@@ -53,6 +53,7 @@ export class Splice {
 
   /** Tells the client to come again; in the middle of a frame of the owner's it can't be told, and is cut off. */
   leave(): void {
+    if (this.#client.writableEnded) return; // it was told, or its owner has ended
     if (!this.#frames?.takesAnother) {
       this.cut();
       return;

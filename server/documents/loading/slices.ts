@@ -34,8 +34,8 @@ export class Slices {
   ): Promise<Result> {
     return new Promise((resolve, reject) => {
       const end = (error: unknown): void => {
-        steps.return(undefined as never);
         reject(error);
+        steps.return(undefined as never);
       };
       const step = (): boolean => {
         if (this.#isClosed || !isWanted()) throw new SyncError('RESTARTING');

@@ -20,8 +20,11 @@ const LOOK = 1_000;
 const EACH = 5;
 const OVER = 'The node that serves this user can be reached again; connect again.';
 
-/** Whether the reason is over; `null` where this server can't tell. */
-type Look = () => Promise<boolean | null>;
+/**
+ * Whether the reason is over; `null` where this server can't tell. Says that it can as soon as it knows, since to hear of
+ * the reason itself may take longer.
+ */
+type Look = (canTell: () => void) => Promise<boolean | null>;
 
 interface PutOffOptions {
   /** Null where there are none yet. */
@@ -82,9 +85,11 @@ export class PutOff {
   async #look(socket: Socket, mayCome: Look): Promise<void> {
     if (!this.#timers.has(socket)) return;
     this.#untold.add(socket);
-    const isOver = await mayCome();
+    const canTell = () => void this.#untold.delete(socket);
+    const isOver = await mayCome(canTell);
     if (!this.#timers.has(socket)) return;
-    if (isOver !== null) this.#untold.delete(socket);
+    if (isOver === null) this.#untold.add(socket);
+    else canTell();
     if (isOver) this.#end(socket, new SyncError('RESTARTING', OVER));
     else this.#lookLater(socket, mayCome);
   }

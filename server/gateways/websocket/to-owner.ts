@@ -15,8 +15,8 @@ export async function isOwner(
   const whither = await hops.socket(guest, { request, stream, head });
   if (whither === 'not mine') refuse(stream, { code: 'NOT_OWNER', retryAfter: 0 });
   if (whither === 'unreachable')
-    putOff.take({ request, stream, head, challenge: asked.challenge }, 'OWNER_UNREACHABLE', () =>
-      hops.mayCome(guest),
+    putOff.take({ request, stream, head, challenge: asked.challenge }, 'OWNER_UNREACHABLE', (canTell) =>
+      hops.mayCome(guest, canTell),
     );
   return whither === 'here';
 }

@@ -244,6 +244,19 @@ describe('a front that lets go of whom it led on', () => {
 
   const head = Buffer.from(SWITCHED);
 
+  test('[O4] tells it once: a client on a slow line is not cut off by the next look', async () => {
+    const owners = await useStandIn((socket) => void socket.resume().write(SWITCHED));
+    const { client, stream, led } = await useSpliced((upgrade) => splice(targetAt(owners, SILENCE), upgrade));
+    const spliced = await led;
+    if (!(spliced instanceof Splice)) throw new Error('it was not led on');
+    const failed = vi.fn();
+    stream.on('error', failed);
+    spliced.leave();
+    spliced.leave();
+    await once(client.resume(), 'close');
+    expect(failed).not.toHaveBeenCalled();
+  });
+
   test.each([
     ['before anything is said', [head]],
     ['between two frames', [head, FRAME, FRAME]],

@@ -27,7 +27,7 @@ const HERE: Place = { here: true };
 afterEach(() => void vi.useRealTimers());
 
 /** A door that puts off everybody who comes; its timers are moved by the test. */
-async function useDoor(mayCome: () => Promise<boolean | null>) {
+async function useDoor(mayCome: (canTell: () => void) => Promise<boolean | null>) {
   const putOff = new PutOff({ metrics: null, random: () => 0.5 });
   const server = createServer().on('upgrade', (request, stream, head) =>
     putOff.take({ request, stream, head, challenge: null }, 'OWNER_UNREACHABLE', mayCome),
@@ -67,6 +67,19 @@ describe('[S4] who waits for the end of what puts it off', () => {
 
   test('waits for 20 to 26 s at most: after 30 s of silence it would take the connection for lost', async () => {
     const { come } = await useDoor(async () => false);
+    const ws = await come();
+    const closed = closeOf(ws);
+    await vi.advanceTimersByTimeAsync(22_999);
+    expect(ws.readyState).toBe(WebSocket.OPEN);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(await closed).toEqual([1012, expect.stringContaining('can not be reached')]);
+  });
+
+  test('waits as long at a server that reaches the store, though the node that it asks says nothing', async () => {
+    const { come } = await useDoor((canTell) => {
+      canTell();
+      return new Promise(() => {});
+    });
     const ws = await come();
     const closed = closeOf(ws);
     await vi.advanceTimersByTimeAsync(22_999);
@@ -166,6 +179,16 @@ describe('[S4] whether who was put off may come', () => {
     await useNode(owner, { CLUSTER_SECRET: `${CLUSTER_SECRET}, or nearly` });
     const { hops, doubts } = hopsTold([at(owner)]);
     expect([await hops.mayCome(GUEST), doubts]).toEqual([false, []]);
+  });
+
+  test('that the store was reached is told before the node has answered, and not where it was not', async () => {
+    const { owners } = await useHangingNode();
+    const told = vi.fn();
+    const answer = hopsTold([at(owners)], PATIENCE).hops.mayCome(GUEST, told);
+    await expect.poll(() => told.mock.calls.length, { timeout: PATIENCE }).toBe(1);
+    expect(await Promise.race([answer, 'not yet'])).toBe('not yet');
+    await hopsTold([new Error('the store is gone')]).hops.mayCome(GUEST, told);
+    expect(told).toHaveBeenCalledTimes(1);
   });
 
   test('where one that says nothing has lost the user by that', async () => {
