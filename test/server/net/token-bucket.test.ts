@@ -64,7 +64,7 @@ test('[S4] rate limiters are kept as long as something of them is used up, and n
   expect(all.size).toBe(0);
 });
 
-test('[S4] slots: as many as the limit, and each is given back once', () => {
+test('[S4] slots: as many as the limit, and one that is given back is free again', () => {
   const slots = new Slots(2);
   slots.take('anna');
   slots.take('anna');

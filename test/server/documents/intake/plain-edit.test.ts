@@ -2,7 +2,7 @@
 
 import fc from 'fast-check';
 import * as encoding from 'lib0/encoding';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import * as Y from 'yjs';
 import type { Admitted } from '../../../../server/documents/intake/admission.js';
 import { readPlainEdit } from '../../../../server/documents/intake/plain-edit.js';
@@ -109,6 +109,27 @@ describe('[S1] what is not quite a plain edit is checked', () => {
     expect(isPlain(short, last)).toBe(true);
     expect(take(short, last, null)).toMatchObject({ isAllNew: true, update: last });
   });
+
+  test('it is put in without a transaction of Yjs, and comes to the same bytes and records', () => {
+    const { short, long, last } = withEdit();
+    const [quiet, told] = [vi.spyOn(short.doc, 'emit'), vi.spyOn(long.doc, 'emit')];
+    for (const replica of [short, long]) take(replica, last, null);
+    expect(quiet).not.toHaveBeenCalled();
+    expect(told).toHaveBeenCalled();
+    expect(Y.encodeStateAsUpdate(short.doc)).toEqual(Y.encodeStateAsUpdate(long.doc));
+    expect(short.images.collections()).toEqual(long.images.collections());
+  });
+
+  test.each(['update', 'updateV2', 'beforeTransaction', 'afterTransactionCleanup'] as const)(
+    'by a transaction where somebody listens to %s',
+    (name) => {
+      const { short, last } = withEdit();
+      const heard = vi.fn();
+      short.doc.on(name, heard);
+      take(short, last, null);
+      expect(heard).toHaveBeenCalledTimes(1);
+    },
+  );
 
   test('one that was damaged is refused as it is when it is checked', () => {
     const change = fc.record({ at: fc.nat(), byte: fc.nat(255), kind: fc.constantFrom('set', 'cut', 'add') });
