@@ -3,6 +3,7 @@
  * changes nothing now (L5), with and without the history of it.
  */
 import { describe, expect, test } from 'vitest';
+import * as Y from 'yjs';
 import { recordMap, writeRecord } from '../shared/records.js';
 import { DAY, memoryShelf, record, Ward, type WardDevice } from './support/ward.js';
 
@@ -53,6 +54,18 @@ class Twice {
     const madeAt = this.#began + at;
     if (note === null) await tablet.delete('notes', 'n1', madeAt);
     else await tablet.update('notes', { id: 'n1', ...note }, madeAt);
+  }
+
+  /** It is there for long enough once more. */
+  async reads(): Promise<void> {
+    const tablet = await this.ward.line('tablet').ready();
+    this.ward.now += 40_000;
+    tablet.leave();
+  }
+
+  /** The time by now, as those of the queue are counted. */
+  get since(): number {
+    return this.ward.now - this.#began;
   }
 
   /** A message of the tablet comes faster by so many ms than those before: its times count as earlier now. */
@@ -137,6 +150,23 @@ describe.each([100_000, 1])('HISTORY_DAYS=%i', (historyDays) => {
     expect(await twice.again(queue)).toEqual(after);
   });
 
+  test('[L5 L6] what it typed into a shared text, and others typed on, is not typed again', async () => {
+    const twice = await open({ text: '' });
+    twice.others((doc) => recordMap(doc, N1.collection, N1.id)?.set('text', new Y.Text('fever')));
+    await twice.reads();
+    const text = () => recordMap(twice.ward.document.doc, N1.collection, N1.id)?.get('text') as Y.Text;
+    const { since } = twice;
+    const queue: Sent[] = [
+      [since + 1_000, { text: 'fever cough' }],
+      [since + 2_000, { text: 'fever cough', a: 1 }],
+    ];
+    twice.others(() => text().insert(0, 'high '));
+    await twice.sends(queue);
+    expect(twice.ward.json('notes', 'n1')).toEqual({ id: 'n1', text: 'high fever cough', a: 1 });
+    twice.others(() => text().insert(text().length, 'ing'));
+    expect(await twice.again(queue)).toEqual({ id: 'n1', text: 'high fever coughing', a: 1 });
+  });
+
   test('[L5 L9] what others put into a record that it deleted and made anew stays', async () => {
     const twice = await open({ a: 0 });
     const queue: Sent[] = [
@@ -211,4 +241,18 @@ test('[L5 L7] a write that comes after a later one of its device makes no record
   await twice.sends([[2_000, { a: 2 }]]);
   twice.delete();
   expect(await twice.again([[1_000, { a: 1 }]])).toBeNull();
+});
+
+// Of a list of values whose history is gone, nobody can tell who removed what (053).
+test('[L5 L6] what it put into a list of values, and others removed, does not come back', async () => {
+  const twice = await Twice.open(100_000, { tags: [] });
+  twice.set({ tags: ['z'] }); // which it has not read
+  const queue: Sent[] = [
+    [1_000, { tags: ['x', 'y'] }],
+    [2_000, { tags: ['x', 'y'], a: 1 }],
+  ];
+  await twice.sends(queue);
+  expect(twice.ward.json('notes', 'n1')).toEqual({ id: 'n1', tags: ['z', 'x', 'y'], a: 1 });
+  twice.set({ tags: ['z', 'y'] });
+  expect(await twice.again(queue)).toEqual({ id: 'n1', tags: ['z', 'y'], a: 1 });
 });

@@ -14,7 +14,7 @@ import type { HistoryWindow, RevisionRange } from '../history/history-window.js'
 import type { RecordKey } from '../records/record-key.js';
 import { withLikelyParts } from './forgotten.js';
 import type { OwnWrite } from './own-write.js';
-import { withoutRepeated } from './repeats.js';
+import { type Repeated, withoutRepeated } from './repeats.js';
 import { FLUSH_TIME } from './seen-ranges.js';
 import { LATEST, type WriteContext } from './write-context.js';
 
@@ -60,9 +60,9 @@ function update(doc: Y.Doc, map: Y.Map<unknown> | null, write: ComparedWrite<Upd
   const seen = seenVersions(write);
   const isOnOther = seen.length === 0 && wasReplaced(write);
   const versions = seen.length === 0 ? seen : [...seen, ...shownVersions(write)];
-  const incoming = incomingOf(write, repeated);
-  const isPast = context.range !== null && context.range.from < history.oldest;
   const isText = (path: Path) => isSharedText(valueAt(map, path));
+  const incoming = incomingOf(write, { versions: repeated.map(jsonOf), isText });
+  const isPast = context.range !== null && context.range.from < history.oldest;
   const merged = mergeWrite({
     seen: isPast ? withLikelyParts({ seen: versions, incoming, current, isText }) : versions,
     incoming,
@@ -82,10 +82,10 @@ function update(doc: Y.Doc, map: Y.Map<unknown> | null, write: ComparedWrite<Upd
 }
 
 /** What came in, under the `id` that the record has. */
-function incomingOf({ message, current }: ComparedWrite<Update>, repeated: readonly Version[]): JsonObject {
+function incomingOf({ message, current }: ComparedWrite<Update>, repeated: Repeated): JsonObject {
   const { document } = message;
   if (current === null) return document;
-  return withoutRepeated({ ...document, id: current.id }, current, repeated.map(jsonOf));
+  return withoutRepeated({ ...document, id: current.id }, current, repeated);
 }
 
 /**
