@@ -59,12 +59,14 @@ async function runInside({ seed, rounds, short }: NodesOptions): Promise<NodesRe
 
 function tell({ rounds, confirmations, reads, healed, problems }: NodesResult): void {
   for (const problem of problems) say(`WRONG: ${problem}`);
-  const soon = healed.filter((each) => judged(each) <= HEALED).length;
+  const calm = healed.filter(({ overloads }) => overloads === 0);
+  const soon = calm.filter((each) => judged(each) <= HEALED).length;
+  const unjudged = healed.length - calm.length;
   const ready = spread(healed.map((each) => each.ready));
   const equal = spread(healed.map((each) => each.equal));
   const counted = spread(healed.map(judged));
   say(
-    `nodes: ${rounds} rounds, ${confirmations} confirmed changes, ${reads} reads, all nodes ready after ${ready}, all devices equal ${equal} later, without waits for a core ${counted}: ${soon} of ${healed.length} times within ${HEALED} ms, ${problems.length} problems`,
+    `nodes: ${rounds} rounds, ${confirmations} confirmed changes, ${reads} reads, all nodes ready after ${ready}, all devices equal ${equal} later, without waits for a core ${counted}: ${soon} of ${calm.length} times within ${HEALED} ms, ${unjudged} rounds not judged (overloaded), ${problems.length} problems`,
   );
 }
 
