@@ -150,6 +150,11 @@ export class SentMessages {
     return this.read(at)?.revision ?? this.#device.readAt(at) ?? this.first;
   }
 
+  /** The newest revision that was sent by then, or somewhat newer. */
+  sentBy(at: number): number {
+    return Math.min(this.newest, this.#steps.at(at) ?? this.first ?? 0);
+  }
+
   /** The oldest revision in a message that the app may not have read by then. */
   unreadFrom(at: number): number {
     if (this.first === null) return 0;

@@ -158,11 +158,12 @@ export class SocketView {
   #live(message: ChangeMessage, time: WriteTime, now: number): WriteContext {
     const { device } = this;
     const at = time.madeAt ?? now;
-    const own = this.#ownWrite(message, time.madeAt, at);
+    const own = this.#ownWrite(message, time, at);
     // As long as the clock is not known, a queue can look like something new.
     const mayBeOld = !time.isCertain && now - this.#startedAt < FLUSH_TIME;
-    const range = this.#range(message, at, mayBeOld ? this.#flushedFrom : null);
     const { madeAt, isCertain } = time;
+    const to = isCertain ? this.#messages.sentBy(at) : this.#messages.newest;
+    const range = this.#range(message, { at, to }, mayBeOld ? this.#flushedFrom : null);
     const [base, shown, ownUpTo, repeatedUpTo] = [null, null, this.#ownUpTo, NONE];
     return { device, replay: false, madeAt, isCertain, range, base, shown, own, ownUpTo, repeatedUpTo };
   }
@@ -173,7 +174,7 @@ export class SocketView {
     const range = device.seenBefore(time, message, now);
     const isNew = madeAt !== null && madeAt >= this.#startedAt;
     const queued = this.#replays.get(keyOf(message)) ?? null;
-    const own = isNew ? aroundBoth(this.#ownWrite(message, madeAt, madeAt), queued) : queued;
+    const own = isNew ? aroundBoth(this.#ownWrite(message, time, madeAt), queued) : queued;
     const shown = madeAt === null ? this.#shown : null;
     return { device, replay: true, ...time, range, own, shown, ...ownBounds(range, madeAt) };
   }
@@ -188,16 +189,23 @@ export class SocketView {
     return madeAt < this.#fullSyncAt;
   }
 
-  /** @param at when it was made, as far as is known: it may have been long on its way */
-  #range(key: RecordKey, at: number, before: number | null): RevisionRange | null {
+  /**
+   * @param at when it was made, as far as is known: it may have been long on its way
+   * @param to the newest revision that had been sent by then
+   */
+  #range(
+    key: RecordKey,
+    { at, to }: { at: number; to: number },
+    before: number | null,
+  ): RevisionRange | null {
     const known = before ?? this.#messages.from(at);
     if (known === null) return null;
     const from = Math.min(known, this.device.unsureSince(key, at));
-    return { from, to: Math.max(from, this.#messages.newest) };
+    return { from, to: Math.max(from, to) };
   }
 
   /** Its own last write of the record, unless it had certainly read by then what came after it. */
-  #ownWrite(key: RecordKey, madeAt: number | null, at: number): OwnWrite | null {
+  #ownWrite(key: RecordKey, { madeAt, isCertain }: WriteTime, at: number): OwnWrite | null {
     const own = this.#own.get(keyOf(key));
     const read = this.#messages.read(at)?.number ?? 0;
     const isUnsure = this.device.unsureSince(key, at) < LATEST;
@@ -206,7 +214,10 @@ export class SocketView {
       const isEarly = own.isReplay || (this.#settledAt !== null && own.at < this.#settledAt + APP_LAG);
       const { first } = this.#messages;
       const isBetween = isEarly && madeAt !== null && madeAt <= own.at && first !== null;
-      return isBetween ? { ...own, since: Math.min(own.since, first), withBase: true } : own;
+      // What came late, and was overtaken by what the device sent over another connection, was made before its answer.
+      const isShown = own.isShown && !(isCertain && at < own.at);
+      const since = isBetween ? Math.min(own.since, first) : own.since;
+      return { ...own, since, isShown, withBase: own.withBase || isBetween };
     }
     if (own !== undefined) {
       this.#own.delete(keyOf(key));
