@@ -2,9 +2,9 @@
  * The installed server under PM2, by its own `ecosystem.config.cjs`: start, reload while somebody writes, logs, stop.
  * PM2 is installed into a folder of its own, since its license (AGPL-3.0) is none for a dependency.
  */
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from '../test/support/free-port.js';
 import { JWT, tokenFor } from '../test/support/tokens.js';
 
 const VERSION = '7.0.4';
@@ -20,14 +20,6 @@ type Run = (
 
 function expect(holds: boolean, what: string): void {
   if (!holds) throw new Error(what);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
 /** A device that goes on, whatever becomes of its requests; what was answered with 200 has to be there. */

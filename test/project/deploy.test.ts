@@ -117,15 +117,20 @@ describe('[O1 O4] systemd', () => {
 
   const analyze = (...args: string[]) =>
     spawnSync('systemd-analyze', [...args, resolve('deploy/telemed-sync.service')], { encoding: 'utf8' });
-  test.skipIf(analyze('verify').error !== undefined)('is one that systemd takes, and rates as closed', () => {
-    const { status, stderr } = analyze('verify');
-    const complaints = stderr
-      .split('\n')
-      .filter((line) => /telemed-sync/.test(line) && !/not executable|No such file/.test(line));
-    expect([status === 0 || complaints.length === 0, complaints]).toEqual([true, []]);
-    const rating = /exposure level for \S+ ([\d.]+)/.exec(analyze('security', '--offline=true').stdout)?.[1];
-    if (rating !== undefined) expect(Number(rating)).toBeLessThan(2);
-  });
+  test.skipIf(analyze('verify').error !== undefined && !process.env.CI)(
+    'is one that systemd takes, and rates as closed',
+    () => {
+      const { status, stderr } = analyze('verify');
+      const complaints = stderr
+        .split('\n')
+        .filter((line) => /telemed-sync/.test(line) && !/not executable|No such file/.test(line));
+      expect([status === 0 || complaints.length === 0, complaints]).toEqual([true, []]);
+      const rating = /exposure level for \S+ ([\d.]+)/.exec(
+        analyze('security', '--offline=true').stdout,
+      )?.[1];
+      if (rating !== undefined) expect(Number(rating)).toBeLessThan(2);
+    },
+  );
 });
 
 test('[O4] PM2 runs one process in fork mode, and lets it end', () => {

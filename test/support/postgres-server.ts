@@ -153,7 +153,7 @@ export async function startPostgres(
   const native = nativeFolder();
   if (native === null) return null;
   linkLibraries(native);
-  const folder = mkdtempSync(join(parent, 'sync-pg-'));
+  const folder = mkdtempSync(join(parent, `sync-tests-${process.pid}-pg-`)); // goes with those of killed runs;
   const own = new OwnPostgres(folder, native, settings);
   await own.start();
   return own;
