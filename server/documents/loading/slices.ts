@@ -35,7 +35,10 @@ export class Slices {
     return new Promise((resolve, reject) => {
       const end = (error: unknown): void => {
         reject(error);
-        steps.return(undefined as never);
+        // What fails as it tidies up must not keep the next one from being done; it has failed already.
+        try {
+          steps.return(undefined as never);
+        } catch {}
       };
       const step = (): boolean => {
         if (this.#isClosed || !isWanted()) throw new SyncError('RESTARTING');

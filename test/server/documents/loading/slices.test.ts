@@ -188,4 +188,25 @@ describe('work in slices', () => {
     await expect(slices.run(failing)).rejects.toThrow('corrupt');
     expect(await slices.run(steps('b', log))).toBe('b');
   });
+
+  test('of what is ended and throws as it tidies up, the next one is done all the same', async () => {
+    const [slices, log] = [new Slices(), [] as string[]];
+    const untidy = (function* (): Generator<void, void> {
+      try {
+        yield* steps('a', log);
+      } finally {
+        log.push('untidy');
+        // biome-ignore lint/correctness/noUnsafeFinally: as a clean-up fails
+        throw new Error('not tidied');
+      }
+    })();
+    let isWanted = true;
+    const unwanted = slices.run(untidy, 'awaited', () => isWanted);
+    const next = slices.run(steps('b', log));
+    await turn();
+    isWanted = false;
+    await expect(unwanted).rejects.toMatchObject({ code: 'RESTARTING' });
+    expect(await next).toBe('b');
+    expect(log).toContain('untidy');
+  });
 });
