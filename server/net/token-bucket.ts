@@ -165,14 +165,23 @@ export class Slots {
     return (this.#taken.get(name) ?? 0) >= this.#limit;
   }
 
-  take(name: string): void {
+  /** What this returns gives it back. */
+  take(name: string): () => void {
     this.#taken.set(name, (this.#taken.get(name) ?? 0) + 1);
+    return once(() => {
+      const left = (this.#taken.get(name) ?? 1) - 1;
+      if (left > 0) this.#taken.set(name, left);
+      else this.#taken.delete(name);
+    });
   }
+}
 
-  /** Gives back one that was taken. */
-  give(name: string): void {
-    const left = (this.#taken.get(name) ?? 1) - 1;
-    if (left > 0) this.#taken.set(name, left);
-    else this.#taken.delete(name);
-  }
+/** Called again, it does nothing: what is given back twice would be somebody else's. */
+export function once(task: () => void): () => void {
+  let isDone = false;
+  return () => {
+    if (isDone) return;
+    isDone = true;
+    task();
+  };
 }

@@ -5,7 +5,7 @@ import type { Config } from '../../config.js';
 import type { ErrorCode } from '../../errors.js';
 import type { Log } from '../../log.js';
 import { clientAddress, isUntrustedProxy, networkOf } from '../../net/client-address.js';
-import { RateLimiter, RateLimiters, type Rates, Slots } from '../../net/token-bucket.js';
+import { once, RateLimiter, RateLimiters, type Rates, Slots } from '../../net/token-bucket.js';
 
 /** A user and an address that slots and rates are counted for, as far as the request itself tells. */
 export interface Caller {
@@ -73,12 +73,9 @@ export class Quotas {
     return this.#ofAddresses.isFull(networkOf(address)) ? NO_SLOT_LEFT : null;
   }
 
-  takeAddressSlot(address: string): void {
-    this.#ofAddresses.take(networkOf(address));
-  }
-
-  giveAddressSlot(address: string): void {
-    this.#ofAddresses.give(networkOf(address));
+  /** What this returns gives it back. */
+  takeAddressSlot(address: string): () => void {
+    return this.#ofAddresses.take(networkOf(address));
   }
 
   /** Why this user may open no WebSocket now. */
@@ -87,14 +84,10 @@ export class Quotas {
     return isFull ? NO_SLOT_LEFT : this.#refuse(caller);
   }
 
-  /** Takes a slot of the user, and what an upgrade costs. */
-  takeUserSlot(caller: Caller): void {
+  /** Takes what an upgrade costs, and a slot of the user, which what this returns gives back; `null` for nobody's. */
+  takeUserSlot(caller: Caller): (() => void) | null {
     this.sharedOf(caller).take(UPGRADE_COST, 0);
-    if (caller.user !== null) this.#ofUsers.take(caller.user);
-  }
-
-  giveUserSlot({ user }: Caller): void {
-    if (user !== null) this.#ofUsers.give(user);
+    return caller.user === null ? null : this.#ofUsers.take(caller.user);
   }
 
   /** Why a request is not answered now. */
@@ -104,18 +97,18 @@ export class Quotas {
   }
 
   /**
-   * Takes the slot of a request, what it costs, and the bytes of its body until what it returns is called, once: all
-   * bodies of an address together are held to what one sender may send at once.
+   * Takes the slot of a request, what it costs, and the bytes of its body until what it returns is called: all bodies
+   * of an address together are held to what one sender may send at once.
    */
   takeRequestSlot({ user, address }: Caller, cost: number, body: number): () => void {
     const bodies = this.sharedOf({ user: null, address });
     this.sharedOf({ user, address }).take(cost, body);
     bodies.take(0, body);
-    this.takeAddressSlot(address);
-    return () => {
+    const giveSlot = this.takeAddressSlot(address);
+    return once(() => {
       bodies.take(0, -body);
-      this.giveAddressSlot(address);
-    };
+      giveSlot();
+    });
   }
 
   /** What one connection may send. */

@@ -10,7 +10,7 @@ import { authorize, countedAs, type Grant, logRefusal } from '../guard/authorize
 import { Offences } from '../guard/offences.js';
 import { isForeign } from '../guard/origin.js';
 import type { Overload } from '../guard/overload.js';
-import type { Caller, Quotas, Refusal } from '../guard/quotas.js';
+import type { Quotas, Refusal } from '../guard/quotas.js';
 import { offenderOf, readRequest, type UpgradeRequest, userIn } from './upgrade-request.js';
 
 export interface HandshakeOptions {
@@ -73,12 +73,12 @@ export class Handshakes {
     const asked = readRequest(request, address);
     const early = this.#refusalOf(request) ?? quotas.refuseAddress(address);
     if (asked === null || early !== null) return this.#refused(request, address, early ?? NOTHING_HERE);
-    quotas.takeAddressSlot(address);
-    let inside: Caller | null = null;
+    const giveAddressSlot = quotas.takeAddressSlot(address);
+    let giveUserSlot: (() => void) | null = null;
     // One listener for both, and not `once`: a third one, or one that removes itself, takes half a kilobyte.
     stream.on('close', () => {
-      quotas.giveAddressSlot(address);
-      if (inside !== null) quotas.giveUserSlot(inside);
+      giveAddressSlot();
+      giveUserSlot?.();
     });
     if (overload.isOver) return { is: 'put off', challenge: asked.challenge };
     const peer = await this.#identify(request, asked);
@@ -86,11 +86,9 @@ export class Handshakes {
     const late = this.#refusalOf(request) ?? (isIn ? this.#refusalOfPeer(peer) : null);
     if (late !== null) return this.#refused(request, address, late);
     if (!isIn) return { is: 'turned away', error: peer, challenge: asked.challenge };
-    const caller = countedAs(peer.grant);
-    quotas.takeUserSlot(caller);
+    giveUserSlot = quotas.takeUserSlot(countedAs(peer.grant));
     // The client may disconnect while its token is checked; its 'close' came before, so its slot is given back here.
-    if (stream.closed) quotas.giveUserSlot(caller);
-    else inside = caller;
+    if (stream.closed) giveUserSlot?.();
     return { is: 'in', peer };
   }
 

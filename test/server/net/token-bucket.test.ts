@@ -67,10 +67,20 @@ test('[S4] rate limiters are kept as long as something of them is used up, and n
 test('[S4] slots: as many as the limit, and one that is given back is free again', () => {
   const slots = new Slots(2);
   slots.take('anna');
-  slots.take('anna');
+  const give = slots.take('anna');
   expect([slots.isFull('anna'), slots.isFull('bert')]).toEqual([true, false]);
-  slots.give('anna');
+  give();
   expect(slots.isFull('anna')).toBe(false);
+  slots.take('anna');
+  expect(slots.isFull('anna')).toBe(true);
+});
+
+test('[S4] a slot that is given back twice is one slot: that of somebody else stays taken', () => {
+  const slots = new Slots(2);
+  const give = slots.take('anna');
+  slots.take('anna');
+  give();
+  give();
   slots.take('anna');
   expect(slots.isFull('anna')).toBe(true);
 });
