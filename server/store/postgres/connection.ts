@@ -72,24 +72,23 @@ export class Connection {
   readonly #readers: Pool;
   /** For itself: behind reads that wait the beat would be late, and others would take the users. */
   readonly #beats: Pool;
-  readonly #pooled = new Set<ClientBase>();
+  /** All that there are, those that are just being made too. */
+  readonly #clients: ReadonlySet<ClientBase>;
+  /** Who waits for an answer of a pool: of one that has ended none comes until it is too late. */
+  readonly #waiting = new Set<(cause: Error) => void>();
   /** As it was found to be safe: a connection that is made later must not be less so. */
   #synchronous = 'on';
   #writing = 0;
   #isClosed = false;
 
-  private constructor(writer: Client, readers: Pool, beats: Pool) {
+  private constructor(writer: Client, readers: Pool, beats: Pool, clients: ReadonlySet<ClientBase>) {
     this.#writer = writer;
     this.#readers = readers;
     this.#beats = beats;
+    this.#clients = clients;
     for (const pool of [readers, beats]) {
       pool.on('error', () => {}); // who asks next is told
-      pool.on('connect', (client) => {
-        client.on('error', () => {}); // the same of one that is lent: its queries fail
-        if (this.#isClosed) destroy(client);
-        else this.#pooled.add(client);
-      });
-      pool.on('remove', (client) => this.#pooled.delete(client));
+      pool.on('connect', (client) => client.on('error', () => {})); // the same of one that is lent: its queries fail
     }
   }
 
@@ -98,7 +97,9 @@ export class Connection {
    * @throws SyncError with a sentence, where the database would not keep what it acknowledges
    */
   static async open({ url, timeout }: Place, onLost: (cause: Error) => void): Promise<Connection> {
-    const { Client, Pool } = await driver();
+    const { Client: Plain, Pool } = await driver();
+    const clients = new Set<ClientBase>();
+    const Client = noting(Plain, clients);
     const config: ClientConfig = {
       connectionString: url,
       connectionTimeoutMillis: timeout,
@@ -111,8 +112,8 @@ export class Connection {
       client.query(`SET synchronous_commit = ${opened.#synchronous}`, (error: Error | null) =>
         done(error ?? undefined),
       );
-    const readers = new Pool({ ...config, max: READERS, verify });
-    const opened: Connection = new Connection(writer, readers, new Pool({ ...config, max: 1, verify }));
+    const poolOf = (max: number): Pool => new Pool({ ...config, Client, max, verify });
+    const opened: Connection = new Connection(writer, poolOf(READERS), poolOf(1), clients);
     const lost = (cause: Error): void => {
       if (!opened.#isClosed) onLost(cause);
     };
@@ -152,12 +153,12 @@ export class Connection {
 
   /** @throws SyncError `STORE_UNAVAILABLE`, or `DOCUMENT_CORRUPT` where PostgreSQL has found the damage */
   read(query: Query): Promise<Rows> {
-    return rowsOf(this.#readers.query(query));
+    return rowsOf(this.#whileOpen(this.#readers.query(query)));
   }
 
   /** @throws SyncError `STORE_UNAVAILABLE` */
   beat(query: Query): Promise<Rows> {
-    return rowsOf(this.#beats.query(query));
+    return rowsOf(this.#whileOpen(this.#beats.query(query)));
   }
 
   /**
@@ -170,7 +171,7 @@ export class Connection {
   }
 
   async #changed(query: Query): Promise<QueryResult> {
-    const client = await this.#readers.connect();
+    const client = await this.#whileOpen(this.#readers.connect());
     let failure: Error | undefined;
     const onNotice = (notice: Notice): void => {
       if (isWarning(notice)) failure = warned(notice);
@@ -196,7 +197,7 @@ export class Connection {
    * @throws SyncError as `change` does, and what `task` throws
    */
   async inTurn<T>(turn: string, task: (ask: Ask) => Promise<T>): Promise<T> {
-    const client = await this.#readers.connect().catch((cause: unknown) => {
+    const client = await this.#whileOpen(this.#readers.connect()).catch((cause: unknown) => {
       throw new SyncError('STORE_UNAVAILABLE', undefined, { cause });
     });
     const ask: Ask = (text, values) => rowsOf(client.query(text, values));
@@ -218,9 +219,17 @@ export class Connection {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    for (const client of [this.#writer, ...this.#pooled]) destroy(client);
+    for (const fail of this.#waiting) fail(new Error('the connections to PostgreSQL were closed'));
+    for (const client of [...this.#clients]) destroy(client);
     const all = [this.#writer, this.#readers, this.#beats];
     await Promise.all(all.map((each) => each.end().catch(() => {})));
+  }
+
+  #whileOpen<T>(task: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.add(reject);
+      task.then(resolve, reject).finally(() => this.#waiting.delete(reject));
+    });
   }
 
   async #prepare(): Promise<void> {
@@ -264,6 +273,17 @@ function clientOf(Client: Driver['Client'], config: ClientConfig): Client {
   } catch (cause) {
     throw noAddress(cause);
   }
+}
+
+/** Of which each is in this set until it has ended. */
+function noting(Client: Driver['Client'], clients: Set<ClientBase>): Driver['Client'] {
+  return class extends Client {
+    constructor(config?: string | ClientConfig) {
+      super(config);
+      clients.add(this);
+      this.once('end', () => clients.delete(this));
+    }
+  };
 }
 
 /** Without a goodbye: the server may not answer. */

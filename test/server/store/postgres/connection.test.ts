@@ -9,6 +9,13 @@ import { PATIENCE } from '../../../support/wait.js';
 const refusalOf = (url: string): Promise<unknown> =>
   PostgresStore.open({ url }).catch((error: unknown) => error);
 
+/** Resolves when so many connections of the schema sleep. */
+function asleep(schema: PostgresSchema, count: number): Promise<void> {
+  const text = `SELECT pid FROM pg_stat_activity WHERE application_name = $1 AND wait_event = 'PgSleep'`;
+  const found = async () => (await schema.query(text, [schema.name])).rowCount;
+  return expect.poll(found, { timeout: PATIENCE }).toBe(count);
+}
+
 describe('a PostgreSQL that can not be had', () => {
   test('[O1] nobody listens: the sentence names host, port and cure, and no password', async () => {
     const port = await freePort();
@@ -67,15 +74,27 @@ describe.skipIf(postgresUrl() === '')('a PostgreSQL that is there', () => {
         connection.change(slow),
         connection.inTurn('SELECT 1', (ask) => ask(slow.text, [])),
       ].map((each) => expect(each).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' }));
-      const asleep = `SELECT pid FROM pg_stat_activity WHERE application_name = $1 AND wait_event = 'PgSleep'`;
-      await expect
-        .poll(async () => (await schema.query(asleep, [schema.name])).rowCount, { timeout: PATIENCE })
-        .toBe(3);
+      await asleep(schema, 3);
       await schema.cutConnections();
       await Promise.all(running);
       await expect.poll(() => losses).toBeGreaterThan(0);
     } finally {
       await connection.close();
     }
+  });
+
+  it('[P3] [P8] fails what waits for a connection at once where all of them are given up', async () => {
+    const schema = await PostgresSchema.create();
+    const connection = await Connection.open({ url: schema.url, timeout: 10 * PATIENCE }, () => {});
+    const slow = { text: 'SELECT pg_sleep(60)', values: [] };
+    const asked = Array.from({ length: 10 }, () => [
+      connection.read(slow),
+      connection.change(slow),
+      connection.inTurn('SELECT 1', (ask) => ask(slow.text, [])),
+    ]).flat();
+    const failed = asked.map((each) => expect(each).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' }));
+    await asleep(schema, 4);
+    await connection.close();
+    await Promise.all(failed);
   });
 });

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { KeyRing, newKey } from '../../../../server/store/encryption/key-ring.js';
 import type { PostgresStore } from '../../../../server/store/postgres/postgres-store.js';
 import { SCHEMA_VERSION } from '../../../../server/store/postgres/schema.js';
+import type { UserId } from '../../../../shared/names.js';
 import { ownershipContract } from '../../../contract/store-ownership-contract.js';
 import { Author, notesOf, stateReached, user, writeNotes } from '../../../support/notes.js';
 import { PostgresFixture, postgresUrl } from '../../../support/postgres.js';
@@ -195,14 +196,29 @@ describe.skipIf(postgresUrl() === '')('PostgresStore', () => {
     await expect.poll(owned).toEqual([]);
   });
 
+  it('[P3] [P8] where all connections end, loads fail at once, those that waited for one too', async () => {
+    // What waits for a limit does not end in the time that this test has.
+    store = await fixture.open({ beat: 20, patience: { slow: 10 * PATIENCE, timeout: 20 * PATIENCE } });
+    const users = Array.from({ length: 30 }, (_, index) => user(`u${index}`));
+    const locked = await lockAll(fixture, users);
+    try {
+      const loads = users.map((each) =>
+        expect(store.load(each)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' }),
+      );
+      await expect.poll(locked.waiting, { timeout: PATIENCE }).toBe(4);
+      await fixture.schema.cutConnections();
+      await Promise.all(loads);
+      await stateReached(store, 'ready');
+    } finally {
+      await locked.release();
+    }
+    await Promise.all(users.map((each) => store.load(each)));
+  });
+
   it('[N1] the beat does not wait behind loads', async () => {
     store = await fixture.open({ beat: 20 });
     const users = Array.from({ length: 6 }, (_, index) => user(`u${index}`));
-    const other = new pg.Client({ connectionString: fixture.schema.ownUrl });
-    await other.connect();
-    await other.query('INSERT INTO document (user_id) SELECT unnest($1::text[])', [users]);
-    await other.query('BEGIN');
-    await other.query('SELECT doc FROM document FOR UPDATE');
+    const locked = await lockAll(fixture, users);
     const loads = Promise.all(users.map((each) => store.load(each)));
     const late = `SELECT beat > started + $1::interval + interval '100 ms' AS is FROM node`;
     const { rows } = await fixture.schema.query('SELECT (now() - started)::text AS since FROM node');
@@ -211,8 +227,7 @@ describe.skipIf(postgresUrl() === '')('PostgresStore', () => {
         .poll(async () => (await fixture.schema.query(late, [rows[0].since])).rows, { timeout: 3_000 })
         .toEqual([{ is: true }]);
     } finally {
-      await other.query('COMMIT');
-      await other.end();
+      await locked.release();
     }
     await loads;
   });
@@ -304,6 +319,29 @@ describe.skipIf(postgresUrl() === '')('PostgresStore', () => {
     }
   });
 });
+
+interface Locked {
+  /** How many statements wait for them. */
+  readonly waiting: () => Promise<number>;
+  release(): Promise<void>;
+}
+
+/** Users whom nobody gets to claim until they are released. */
+async function lockAll({ schema }: PostgresFixture, users: readonly UserId[]): Promise<Locked> {
+  const other = new pg.Client({ connectionString: schema.ownUrl });
+  await other.connect();
+  await other.query('INSERT INTO document (user_id) SELECT unnest($1::text[])', [users]);
+  await other.query('BEGIN');
+  await other.query('SELECT doc FROM document FOR UPDATE');
+  const waiting = `SELECT pid FROM pg_stat_activity WHERE application_name = $1 AND wait_event_type = 'Lock'`;
+  return {
+    waiting: async () => (await schema.query(waiting, [schema.name])).rowCount ?? 0,
+    release: async () => {
+      await other.query('COMMIT');
+      await other.end();
+    },
+  };
+}
 
 async function withTrigger(
   { schema }: PostgresFixture,
