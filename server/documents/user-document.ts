@@ -231,14 +231,18 @@ export class UserDocument {
     if (this.#slices === undefined || !lacksMuch(this.doc, has)) return this.diff(stateVector);
     const { doc } = this;
     const encoded = this.#slices.run(encodeInSteps(doc, has), 'awaited', isWanted);
-    return this.#diffOnce(encoded, doc, stateVector);
+    return this.#diffOnce(encoded, doc, () => this.diffInSteps(stateVector, isWanted));
   }
 
-  async #diffOnce(encoded: Promise<Encoded>, doc: Y.Doc, stateVector: Uint8Array): Promise<Uint8Array> {
+  /** @param anew where it was left halfway, it was thrown away */
+  async #diffOnce(
+    encoded: Promise<Encoded>,
+    doc: Y.Doc,
+    anew: () => Uint8Array | Promise<Uint8Array>,
+  ): Promise<Uint8Array> {
     const { update } = await encoded;
     await new Promise<void>((ready) => this.whenReady(ready));
-    // Where it was left halfway, it was thrown away.
-    const diff = doc === this.doc ? update : this.diff(stateVector);
+    const diff = doc === this.doc ? update : await anew();
     await this.durable();
     return diff;
   }

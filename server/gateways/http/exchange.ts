@@ -10,6 +10,7 @@ import { asksForEpochIn, takesRewritesIn } from '../guard/request-names.js';
 import { sendBody } from './compression.js';
 import { arrivalOf, charge, grantOf, type HttpOptions, noteSeen, originOf, withDocument } from './request.js';
 
+const NOTHING = new Uint8Array(0);
 const NOTHING_NEW: ReceiveResult = { missing: null };
 
 /** Takes an update, gives what the sender lacks; for background sync (H3). */
@@ -36,18 +37,37 @@ export async function postYjs(options: HttpOptions, request: Request, response: 
       await tried;
       await new Promise((resolve) => setImmediate(resolve)); // others have their turn
     }
-    // Only now: a union that failed has left a document that must not be read before it is rebuilt.
-    const answer = await inOrder(document, () => {
-      if (saw !== null) document.checkStateVector(saw); // it may have been written anew in between
-      const update = saw === null ? new Uint8Array(0) : document.diff(stateVector);
-      const epoch = asksForEpochIn(request.originalUrl) ? document.epoch?.encode() : undefined;
-      return { stateVector: document.stateVector(), update, epoch };
+    const answer = await answerTo(document, stateVector, {
+      withEpoch: asksForEpochIn(request.originalUrl),
+      isWanted: () => !response.closed,
     });
     await document.durable();
     noteSeen(options, request, { revision: document.revision, hasSent: given.length > 0 });
     response.type('application/octet-stream');
     await sendBody(options, request, response, Buffer.from(encodeExchange(answer)));
   });
+}
+
+interface Asked {
+  readonly withEpoch: boolean;
+  readonly isWanted: () => boolean;
+}
+
+/** What there is, and what of it who has this lacks, of one document: of another one, where it was replaced meanwhile. */
+async function answerTo(document: UserDocument, stateVector: Uint8Array, asked: Asked): Promise<Exchange> {
+  const { withEpoch, isWanted } = asked;
+  // A union that failed has left a document that must not be read before it is rebuilt.
+  const { doc, diff, ...answer } = await inOrder(document, () => {
+    if (stateVector.length > 0) document.checkStateVector(decodeStateVector(stateVector));
+    return {
+      doc: document.doc,
+      diff: stateVector.length > 0 ? document.diffInSteps(stateVector, isWanted) : NOTHING,
+      stateVector: document.stateVector(),
+      epoch: withEpoch ? document.epoch?.encode() : undefined,
+    };
+  });
+  const update = await diff;
+  return document.doc === doc ? { ...answer, update } : answerTo(document, stateVector, asked);
 }
 
 /** What is given, in the order in which it is to be applied; the times by the server's clock. */

@@ -140,6 +140,8 @@ function answerErrors({ log, metrics, quotas }: HttpOptions): ErrorRequestHandle
   return (error: unknown, request, response, next) => {
     if (response.headersSent) return next(error);
     const known = toSyncError(error);
+    // The client has gone, and so the work for it was ended: nobody was refused.
+    if (response.closed && known.code === 'RESTARTING') return;
     metrics.refused.add(known.code);
     if (known.code === 'INTERNAL') log('unexpected', { where: `${request.method} request`, error });
     if (REFUSALS.has(known.code)) logRefusal(log, request, quotas.addressOf(request), known);

@@ -8,6 +8,7 @@ import { MemoryStore } from '../../../../server/store/memory/memory-store.js';
 import type { DeviceId } from '../../../../shared/names.js';
 import { NativeLine } from '../../../support/devices/native-line.js';
 import { registryOf } from '../../../support/document.js';
+import { docOf } from '../../../support/large-document.js';
 import { user } from '../../../support/notes.js';
 import { jsonOfDoc } from '../../../support/replicas.js';
 
@@ -25,15 +26,6 @@ async function turnsOf(work: Promise<unknown>): Promise<number> {
   let turns = 0;
   for (; !isOver; turns++) await turn();
   return turns;
-}
-
-function docOf(records: number): Y.Doc {
-  const doc = new Y.Doc();
-  doc.transact(() => {
-    for (let n = 0; n < records; n++)
-      doc.getMap('patients').set(`p${n}`, new Y.Map([['name', `the name of patient ${n}`]]));
-  });
-  return doc;
 }
 
 async function stored(records: number) {
