@@ -59,7 +59,7 @@ export class Committer {
       return [];
     }
     const now = this.#options.now();
-    const overruled = history.enterOverruled(written.lost, origin, now, made?.get('') ?? now);
+    const overruled = history.enterOverruled(written.lost, origin, now, made?.get('')?.madeAt ?? now);
     const entries = history.enter(written.records, origin, now, made);
     history.trim(now, () => devices.liveFrom(now));
     size.add(update);

@@ -25,6 +25,8 @@ interface EntryHead {
   readonly madeAt: number;
   /** It was made then or before: a provider without times brought it on connecting. */
   readonly untimed?: boolean | undefined;
+  /** Not by the clock of its JSON device: the write named no time, or came before the clock was known. */
+  readonly uncertain?: boolean | undefined;
   /**
    * A write that was overruled when it came in (D3), or the end of it: no device ever saw the record so, and merges
    * pass over both.
@@ -56,6 +58,7 @@ const VERSION = 1;
 const VERSION_2 = 2;
 const UNTIMED = 1;
 const OVERRULED = 1 << 1;
+const UNCERTAIN = 1 << 2;
 const VIA_BITS = 0b11;
 const HAS_ACTOR = 1 << 2;
 const MADE_EARLIER = 1 << 3;
@@ -75,7 +78,8 @@ export function encodeEntry(entry: HistoryEntry): Uint8Array {
 }
 
 function writeEntry(encoder: encoding.Encoder, entry: HistoryEntry, back: Back): void {
-  const more = (entry.untimed ? UNTIMED : 0) | (entry.overruled ? OVERRULED : 0);
+  const more =
+    (entry.untimed ? UNTIMED : 0) | (entry.overruled ? OVERRULED : 0) | (entry.uncertain ? UNCERTAIN : 0);
   encoding.writeUint8(encoder, more === 0 ? VERSION : VERSION_2);
   encoding.writeUint8(encoder, flagsOf(entry, back));
   if (more !== 0) encoding.writeUint8(encoder, more);
@@ -114,7 +118,7 @@ export function decodeEntry(bytes: Uint8Array): StoredEntry {
   if (version !== VERSION && version !== VERSION_2) malformed('A history entry has an unknown version.');
   const flags = reader.byte();
   const more = version === VERSION_2 ? reader.byte() : 0;
-  if (flags >= HAS_TYPES << 1 || more >= OVERRULED << 1) malformed('A history entry has unknown flags.');
+  if (flags >= HAS_TYPES << 1 || more >= UNCERTAIN << 1) malformed('A history entry has unknown flags.');
   const has = (flag: number) => (flags & flag) !== 0;
   const names = {
     collection: reader.text() as CollectionName,
@@ -128,7 +132,11 @@ export function decodeEntry(bytes: Uint8Array): StoredEntry {
   const back = has(CREATED) ? null : readBack(reader, has(HAS_TYPES));
   reader.end();
   const removed = has(REMOVED);
-  const marks = { ...(more & UNTIMED && { untimed: true }), ...(more & OVERRULED && { overruled: true }) };
+  const marks = {
+    ...(more & UNTIMED && { untimed: true }),
+    ...(more & OVERRULED && { overruled: true }),
+    ...(more & UNCERTAIN && { uncertain: true }),
+  };
   const [created, json] = [back === null, removed ? null : ((back?.json ?? null) as Patch | null)];
   return {
     ...names,
@@ -177,9 +185,23 @@ export function entryOf(
   before: RecordImage | null,
   after: RecordImage | null,
 ): HistoryEntry {
-  const { collection, id, device, actor, via, at, madeAt, untimed, overruled } = stored;
+  const { collection, id, device, actor, via, at, madeAt, untimed, overruled, uncertain } = stored;
   // Not spread: each entry would get a hidden class of its own, which takes more memory than the entry.
-  return { revision, collection, id, before, after, device, actor, via, at, madeAt, untimed, overruled };
+  return {
+    revision,
+    collection,
+    id,
+    before,
+    after,
+    device,
+    actor,
+    via,
+    at,
+    madeAt,
+    untimed,
+    overruled,
+    uncertain,
+  };
 }
 
 /** The record before an entry; `undefined` where the entry does not fit what was after it. */

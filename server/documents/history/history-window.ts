@@ -38,12 +38,20 @@ const MIN_ENTRIES = 20;
 /** How long what was read stays in memory at least, in ms. */
 const REST = 60_000;
 
+/** When a write was made. */
+export interface WriteTime {
+  /** By the server's clock; `null` if it does not say: then it counts as made when it came in. */
+  readonly madeAt: number | null;
+  /** Whether the clock of its author was known by then. */
+  readonly isCertain: boolean;
+}
+
 /** When the changes of records were made, by their keys, where that is not when they came in; `null`: not known. */
-export type TimesMade = Pick<ReadonlyMap<string, number>, 'get'> | null;
+export type TimesMade = Pick<ReadonlyMap<string, WriteTime>, 'get'> | null;
 
 /** One time for all that an update changes; what came live without one was made now. */
 export const timesOf = (madeAt: MadeAt): TimesMade | undefined =>
-  madeAt === null ? null : madeAt === ON_ARRIVAL ? undefined : { get: () => madeAt };
+  madeAt === null ? null : madeAt === ON_ARRIVAL ? undefined : { get: () => ({ madeAt, isCertain: true }) };
 
 export class HistoryWindow {
   /** The user's change counter: the revision of the last entry. */
@@ -117,11 +125,26 @@ export class HistoryWindow {
   ): readonly HistoryEntry[] {
     return changes.map(({ collection, id, before, after }) => {
       const key = keyOf({ collection, id });
-      const madeAt = made?.get(key) ?? at;
+      const time = made?.get(key);
+      const madeAt = time?.madeAt ?? at;
       const revision = ++this.revision;
       const untimed = made === null;
+      const uncertain = time !== undefined && !time.isCertain;
       // Not spread: this runs for each change, and that costs more than all the rest.
-      const entry = { revision, collection, id, before, after, device, actor, via, at, madeAt, untimed };
+      const entry = {
+        revision,
+        collection,
+        id,
+        before,
+        after,
+        device,
+        actor,
+        via,
+        at,
+        madeAt,
+        untimed,
+        uncertain,
+      };
       this.#entries.push(entry);
       const others = this.#byRecord.get(key);
       if (others === undefined) this.#byRecord.set(key, [entry]);

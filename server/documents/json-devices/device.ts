@@ -8,10 +8,12 @@ import type { Path } from '../../../shared/merge/merge.js';
 import type { CollectionName, DeviceKey, UserId } from '../../../shared/names.js';
 import type { ChangeMessage } from '../../protocol/json.js';
 import type { Origin } from '../changes.js';
+import type { HistoryEntry } from '../history/history-entry.js';
+import type { WriteTime } from '../history/history-window.js';
 import { keyOf, type RecordKey } from '../records/record-key.js';
 import { DeviceClock, type SavedClock } from './clock.js';
 import { KnownFields } from './known-fields.js';
-import type { OwnWrite, WriteOutcome, WriteTime } from './own-write.js';
+import type { OwnWrite, WriteOutcome } from './own-write.js';
 import { type EndedNow, FLUSH_TIME, type SeenRange, SeenRanges } from './seen-ranges.js';
 import type { SavedSeenRanges } from './seen-ranges-saved.js';
 import { type SavedUnsure, UnsureRecords } from './unsure-records.js';
@@ -20,8 +22,6 @@ import { type SavedUnsure, UnsureRecords } from './unsure-records.js';
 const MAX_UNSETTLED = 262_144;
 /** How long a change that can wait may wait for the next commit of the user, in ms. */
 const LAZY = 60_000;
-/** So many of the last writes are known whose times are not by its clock. */
-const MAX_UNCORRECTED = 32;
 /** A change of the clock's offset by so much is kept at once, in ms: less is the way of the messages. */
 const COARSE = 1_000;
 
@@ -56,8 +56,6 @@ export class DeviceState {
   #fields = new KnownFields();
   #unsure = new UnsureRecords();
   #unsettled = new Map<string, OwnWrite>();
-  /** The revisions of its last writes that named no time, or came before its clock was known. */
-  #uncorrected: readonly number[] = [];
   #urgent = false;
   #changed = false;
   #savedAt = Number.NEGATIVE_INFINITY;
@@ -231,9 +229,10 @@ export class DeviceState {
   }
 
   /** When it made a change that was taken at `at`, by what is known of its clock by now. */
-  madeAtByNow({ revision, at, madeAt }: Taken): number {
-    if (at === undefined) return madeAt;
-    if (!this.#uncorrected.includes(revision)) return madeAt - this.#clock.correctedSince(at);
+  madeAtByNow({ at, madeAt, via, uncertain }: Taken): number {
+    // What it restored, or wrote as a native device, is not by this clock.
+    if (at === undefined || (via !== 'json' && via !== 'http')) return madeAt;
+    if (uncertain !== true) return madeAt - this.#clock.correctedSince(at);
     return madeAt === at ? at : this.#clock.correct(madeAt, at);
   }
 
@@ -263,12 +262,7 @@ export class DeviceState {
   }
 
   /** A write; its author may be left with something else than the record, until the correction reaches it. */
-  noteWrite(key: RecordKey, own: OwnWrite, outcome: WriteOutcome, { isCertain }: WriteTime): void {
-    const { corrected, record, revision } = outcome;
-    if (!isCertain && revision !== null) {
-      this.#uncorrected = [...this.#uncorrected.slice(1 - MAX_UNCORRECTED), revision];
-      this.#changed = true;
-    }
+  noteWrite(key: RecordKey, own: OwnWrite, { corrected, record }: WriteOutcome): void {
     if (corrected && carriesOther(own.sent, record)) this.keepUnsettled(key, own);
     else this.settle(key);
   }
@@ -299,7 +293,6 @@ export class DeviceState {
       unsure: this.#unsure.toJSON(),
       fields: this.#fields.toJSON(),
       unsettled: [...this.#unsettled],
-      uncorrected: this.#uncorrected,
     } satisfies Saved;
     return Buffer.from(JSON.stringify(saved));
   }
@@ -315,7 +308,6 @@ export class DeviceState {
     state.#connections = new SeenRanges(saved.connections, revision);
     state.#fields = KnownFields.fromJSON(saved.fields);
     state.#unsettled = new Map(saved.unsettled);
-    state.#uncorrected = saved.uncorrected ?? [];
     state.#unsure = new UnsureRecords(saved.unsure);
     if (saved.connections.version === 2) state.#savedAt = saved.connections.savedAt;
     return state;
@@ -333,11 +325,7 @@ function carriesOther(sent: JsonObject | null, record: JsonObject | null): boole
 }
 
 /** A change that it made; of what is remembered alone, `at` is not known. */
-interface Taken {
-  readonly revision: number;
-  readonly at?: number;
-  readonly madeAt: number;
-}
+export type Taken = Pick<HistoryEntry, 'madeAt'> & Partial<Pick<HistoryEntry, 'at' | 'via' | 'uncertain'>>;
 
 interface Saved extends SavedClock {
   readonly met: number;
@@ -347,8 +335,6 @@ interface Saved extends SavedClock {
   readonly connections: SavedSeenRanges;
   readonly fields: Json;
   readonly unsettled: readonly (readonly [string, OwnWrite])[];
-  /** Not there in what earlier versions saved. */
-  readonly uncorrected?: readonly number[];
   /** Not there in what earlier versions saved. */
   readonly unsure?: SavedUnsure;
 }

@@ -8,6 +8,7 @@ import { knowsName } from '../../../shared/known-names.js';
 import { readRecord, recordMap } from '../../../shared/records.js';
 import { type ChangeMessage, isAnswered, refuseNewNames } from '../../protocol/json.js';
 import type { Origin } from '../changes.js';
+import type { WriteTime } from '../history/history-window.js';
 import { growthOfDeletion, growthOfRecord } from '../intake/quota.js';
 import { keyOf } from '../records/record-key.js';
 import type { UserDocument } from '../user-document.js';
@@ -61,18 +62,18 @@ export class JsonWriter {
     const { document } = this;
     const { history } = document;
     const contexts = new Map<ChangeMessage, WriteContext>();
-    const made = new Map<string, number>();
+    const made = new Map<string, WriteTime>();
     const touched = new Set<string>();
     const apply = (doc: Y.Doc) => {
       for (const message of messages) {
         const key = keyOf(message);
         const context = contextOf(message);
         const current = touched.has(key) ? readFrom(doc, message) : document.record(message);
-        applyMessage(doc, { message, context, history, current });
+        // The last one that changes the record counts.
+        if (applyMessage(doc, { message, context, history, current })) made.set(key, context);
         onWritten(message, context);
         contexts.set(message, context);
         touched.add(key);
-        if (context.madeAt !== null) made.set(key, context.madeAt);
       }
     };
     const entries = document.write(this.#origin, apply, made);

@@ -12,14 +12,15 @@ import type { ChangeMessage } from '../../protocol/json.js';
 import type { HistoryEntry } from '../history/history-entry.js';
 import type { HistoryWindow, RevisionRange } from '../history/history-window.js';
 import type { RecordKey } from '../records/record-key.js';
+import type { Taken } from './device.js';
 import { withLikelyParts } from './forgotten.js';
 import type { OwnWrite } from './own-write.js';
 import { type Repeated, withoutRepeated } from './repeats.js';
 import { FLUSH_TIME } from './seen-ranges.js';
 import { LATEST, type WriteContext } from './write-context.js';
 
-/** When a change was made, and taken; of what is remembered alone, that is not known. */
-type Made = Pick<HistoryEntry, 'revision' | 'madeAt'> & Partial<Pick<HistoryEntry, 'at'>>;
+/** A change that the device made. */
+type Made = Taken & Pick<HistoryEntry, 'revision'>;
 
 /** A message, with what it is compared with. */
 interface ComparedWrite<Message extends ChangeMessage = ChangeMessage> {
@@ -43,20 +44,22 @@ export function neededFrom(
   return Math.min(range?.from ?? 0, ...since);
 }
 
-/** Applies a message inside a transaction. */
-export function applyMessage(doc: Y.Doc, write: ComparedWrite): void {
+/** Applies a message inside a transaction; returns whether that changed anything. */
+export function applyMessage(doc: Y.Doc, write: ComparedWrite): boolean {
   const { message } = write;
   const map = recordMap(doc, message.collection, message.id);
-  if (message.type === 'DATA_UPDATE') update(doc, map, { ...write, message });
-  else if (map !== null && mayRemove(write)) doc.getMap(message.collection).delete(message.id);
+  if (message.type === 'DATA_UPDATE') return update(doc, map, { ...write, message });
+  if (map === null || !mayRemove(write)) return false;
+  doc.getMap(message.collection).delete(message.id);
+  return true;
 }
 
-function update(doc: Y.Doc, map: Y.Map<unknown> | null, write: ComparedWrite<Update>): void {
+function update(doc: Y.Doc, map: Y.Map<unknown> | null, write: ComparedWrite<Update>): boolean {
   const { message, context, history, current } = write;
   const { collection, id } = message;
   const repeated = repeatedVersions(write);
   // What became of the record since is another matter (L7).
-  if (current === null && repeated.length > 0) return;
+  if (current === null && repeated.length > 0) return false;
   const seen = seenVersions(write);
   const isOnOther = seen.length === 0 && wasReplaced(write);
   const versions = seen.length === 0 ? seen : [...seen, ...shownVersions(write)];
@@ -76,9 +79,10 @@ function update(doc: Y.Doc, map: Y.Map<unknown> | null, write: ComparedWrite<Upd
     isText,
     isMarkup: (path) => isMarkup(valueAt(map, path)),
   });
-  if (merged === null || merged === current) return;
+  if (merged === null || merged === current) return false;
   if (map === null) writeRecord(doc, collection, id, merged);
   else assignRecord(map, merged, current ?? {});
+  return true;
 }
 
 /** What came in, under the `id` that the record has. */

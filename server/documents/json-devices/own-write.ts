@@ -1,4 +1,4 @@
-/** Types: what a device wrote last of a record, and when a write was made. */
+/** Types: what a device wrote last of a record, and what became of that. */
 import type { JsonObject, JsonRecord } from '../../../shared/json.js';
 
 /** What a device sent last of a record, and what else it may be looking at since. */
@@ -19,14 +19,6 @@ export interface OwnWrite {
   readonly isShown: boolean;
   /** Whether it may be a write that was sent again: it came from a queue, and changed nothing. */
   readonly isRepeat: boolean;
-}
-
-/** When a write was made. */
-export interface WriteTime {
-  /** By the server's clock; `null` if it does not say. */
-  readonly madeAt: number | null;
-  /** Whether the device's clock was known by then. */
-  readonly isCertain: boolean;
 }
 
 /** What became of a write. */

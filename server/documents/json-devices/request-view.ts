@@ -74,7 +74,7 @@ export class RequestView {
       isRepeat: false,
     };
     this.#own.add(keyOf(message), own);
-    this.device.noteWrite(message, own, outcome, context);
+    this.device.noteWrite(message, own, outcome);
   }
 }
 

@@ -3,10 +3,10 @@
  * queue (L5).
  */
 import type { ChangeMessage } from '../../protocol/json.js';
-import type { HistoryWindow, RevisionRange } from '../history/history-window.js';
+import type { HistoryWindow, RevisionRange, WriteTime } from '../history/history-window.js';
 import { keyOf, type RecordKey } from '../records/record-key.js';
 import type { DeviceState } from './device.js';
-import type { OwnWrite, WriteTime } from './own-write.js';
+import type { OwnWrite } from './own-write.js';
 import { recentWrites } from './recent-writes.js';
 import { APP_LAG, type EndedNow, FLUSH_TIME } from './seen-ranges.js';
 import { SentMessages } from './sent-messages.js';
@@ -252,7 +252,7 @@ export class SocketView {
     const isShown = outcome.corrected;
     const own = { sent, madeAt, revision, since, withBase, replaced: later, isShown, isRepeat: false };
     this.#own.add(keyOf(message), { ...own, at: now, isReplay: context.replay, shownBy: null });
-    this.device.noteWrite(message, own, outcome, context);
+    this.device.noteWrite(message, own, outcome);
   }
 
   /** The next write of the queue may be built on this one. */

@@ -2,10 +2,10 @@
 import { equalityDeep } from 'lib0/function';
 import type { JsonObject } from '../../../shared/json.js';
 import type { ChangeMessage } from '../../protocol/json.js';
-import type { HistoryWindow, RevisionRange } from '../history/history-window.js';
+import type { HistoryWindow, RevisionRange, WriteTime } from '../history/history-window.js';
 import type { RecordKey } from '../records/record-key.js';
 import type { DeviceState } from './device.js';
-import type { OwnWrite, WriteOutcome, WriteTime } from './own-write.js';
+import type { OwnWrite, WriteOutcome } from './own-write.js';
 import type { SeenRange } from './seen-ranges.js';
 
 /** What is known of a write before it is compared with the record. */
