@@ -232,6 +232,35 @@ describe.each(SHELVES)('[L8] [H7] %s, a device that was away for longer than', (
       expect(after).toEqual({ id: 'n1', medications: left, more: 1 });
     });
 
+    test.each([
+      ['to the front', ['m4', 'm1', 'm2', 'm3'], ['m4', 'm1', 'm3']],
+      ['to the front, and what is gone behind it', ['m4', 'm2', 'm1', 'm3'], ['m4', 'm1', 'm3']],
+      ['to the end', ['m2', 'm3', 'm4', 'm1'], ['m3', 'm4', 'm1']],
+      ['behind what is gone', ['m1', 'm2', 'm4', 'm3'], ['m1', 'm4', 'm3']],
+    ])('[D3 L6] moves an element %s where others only removed another one', async (_, sent, left) => {
+      const away = await open({ medications: ['m1', 'm2', 'm3', 'm4'].map((id) => dose(id, 1)) });
+      await away.visit();
+      away.day(1);
+      away.write((doc) => (noteOf(doc).get('medications') as Y.Array<object>).delete(1));
+      const after = await away.back([2, { medications: sent.map((id) => dose(id, 1)) }]);
+      expect(after).toEqual({ id: 'n1', medications: left.map((id) => dose(id, 1)) });
+    });
+
+    test('[D3 L6] moves an element where others put back another one elsewhere', async () => {
+      const away = await open({ medications: ['m1', 'm2', 'm3', 'm4'].map((id) => dose(id, 1)) });
+      await away.visit();
+      away.day(1);
+      const medications = (doc: Y.Doc) => noteOf(doc).get('medications') as Y.Array<object>;
+      away.write((doc) => medications(doc).delete(1));
+      away.write((doc) => medications(doc).push([dose('m2', 2)]));
+      const sent = ['m4', 'm1', 'm2', 'm3'].map((id) => dose(id, 1));
+      const after = await away.back([2, { medications: sent }]);
+      expect(after).toEqual({
+        id: 'n1',
+        medications: [dose('m4', 1), dose('m1', 1), dose('m3', 1), dose('m2', 2)],
+      });
+    });
+
     test('[L7] what it only sends along does not come back with a record that others made anew', async () => {
       const away = await open({ a: 1, b: 1, c: { of: 'old' }, list: [dose('m1', 1)] });
       await away.visit();

@@ -1,6 +1,7 @@
 /** A record as it was, read back from what is remembered of its changes: of values, those that a digest tells (L8). */
 import { elementId } from '../../../shared/elements.js';
 import { isObject, type Json, type JsonObject } from '../../../shared/json.js';
+import { longestRising, type Pair } from '../../../shared/longest.js';
 import { FORGOTTEN, type Path, type PathStep } from '../../../shared/merge/merge.js';
 import { ABSENT, type Digest, type Digests, IN_ELEMENTS, IN_PARTS, UNKNOWN } from './digests.js';
 
@@ -43,6 +44,8 @@ export class PastRecord {
   /** `null`: there was none; `undefined`: not known. */
   json: JsonObject | null | undefined;
   readonly #known: KnownValues;
+  /** By the paths of lists: the elements of which it is not known where they stood. */
+  readonly #loose = new Map<string, Set<string | null>>();
 
   constructor(json: JsonObject | null, known: KnownValues) {
     this.json = json;
@@ -51,7 +54,8 @@ export class PastRecord {
 
   /** Makes it what it was before this. */
   stepBack({ path, before }: { readonly path: Path; readonly before: Digest }): void {
-    if (path.length === 0) this.json = before === ABSENT ? null : before === IN_PARTS ? {} : undefined;
+    if (path.length === 0)
+      this.json = before === ABSENT ? null : before === IN_PARTS ? {} : undefined;
     else if (this.json) this.json = this.#before(this.json, path, before);
   }
 
@@ -60,14 +64,22 @@ export class PastRecord {
     const outer = path.slice(0, -1);
     if (isListOrder(last)) {
       const list = valueAt(record, outer);
-      // Where the elements stood is not known: as they came in, so that no move counts as the device's.
-      const value = Array.isArray(list) ? arranged(list, idsOf(this.#known.incoming(outer))) : list;
-      return withValue(record, outer, { value, order: () => [] }) as JsonObject;
+      const value = Array.isArray(list) ? this.#loosened(outer, list, list) : list;
+      return withValue(record, outer, { value, insert: append }) as JsonObject;
     }
     const value = this.#known.find(path, before);
     const part = typeof last === 'string' ? value : this.#asElement(value, last.id, path);
-    const order = () => idsOf(this.#known.incoming(outer));
-    return withValue(record, path, { value: part, order }) as JsonObject;
+    const insert: Insert = (list, element) => this.#loosened(outer, append(list, element), [element]);
+    return withValue(record, path, { value: part, insert }) as JsonObject;
+  }
+
+  /** Where these stood is not known: among the others they stand as they came in, so that no move of them counts as the device's. */
+  #loosened(path: Path, list: readonly Json[], elements: readonly Json[]): Json[] {
+    const key = JSON.stringify(path);
+    const loose = new Set([...(this.#loose.get(key) ?? []), ...elements.map(elementId)]);
+    this.#loose.set(key, loose);
+    const incoming = this.#known.incoming(path);
+    return arranged(list, loose, Array.isArray(incoming) ? incoming.map(elementId) : []);
   }
 
   /** Of one that is forgotten it is known that it was there. */
@@ -92,10 +104,13 @@ function inside(value: Value, step: PathStep): Value {
   return Array.isArray(value) ? value.find((element) => elementId(element) === step.id) : undefined;
 }
 
+/** A list with a new element among the others. */
+type Insert = (list: readonly Json[], element: Json) => Json[];
+const append: Insert = (list, element) => [...list, element];
+
 interface Put {
   readonly value: Value;
-  /** Where a new element comes among the others. */
-  readonly order: () => readonly (string | null)[];
+  readonly insert: Insert;
 }
 
 /** What is there with another value at a path inside. */
@@ -115,39 +130,36 @@ function withElement(list: readonly Json[], id: string, { rest, put }: { rest: P
   const value = withValue(list[place], rest, put);
   const others = list.filter((_, index) => index !== place);
   if (value === undefined || (place === -1 && elementId(value) !== id)) return others;
-  if (place === -1) {
-    // What others took away and put back may stand elsewhere by now, which is no move of the device either.
-    const order = put.order();
-    return arranged(inserted(list, value, order), order);
-  }
+  if (place === -1) return put.insert(list, value);
   const isOther = isObject(value) && elementId(value) !== id; // of its id, only the digest was kept
   return list.map((element, index) => (index === place ? (isOther ? { ...value, id } : value) : element));
 }
 
-const idsOf = (list: Value): (string | null)[] => (Array.isArray(list) ? list.map(elementId) : []);
-
-/** Behind the nearest one of those that stand before it in this order. */
-export function inserted(list: readonly Json[], element: Json, order: readonly (string | null)[]): Json[] {
-  const places = new Map(list.map((each, index) => [elementId(each), index]));
-  let before = order.indexOf(elementId(element)) - 1;
-  while (before >= 0 && !places.has(order[before] ?? null)) before--;
-  const place = before < 0 ? 0 : (places.get(order[before] ?? null) ?? 0) + 1;
-  return [...list.slice(0, place), element, ...list.slice(place)];
-}
-
-/** In this order; others stay behind the one that they stood behind. */
-function arranged(list: readonly Json[], order: readonly (string | null)[]): Json[] {
-  const ordered = new Set(order);
-  const runs = new Map<string | null, Json[]>();
+/**
+ * The loose elements among the others as in this order: each behind the nearest one that stands before it there, of
+ * those that stand there in their order in the list. What has no place there stays.
+ */
+function arranged(
+  list: readonly Json[],
+  loose: ReadonlySet<string | null>,
+  order: readonly (string | null)[],
+): Json[] {
+  const places = new Map(order.map((id, place) => [id, place]));
+  const placeOf = (element: Json) => places.get(elementId(element)) ?? -1;
+  const isLoose = (element: Json) => loose.has(elementId(element)) && placeOf(element) !== -1;
+  const fixed = list.filter((element) => !isLoose(element));
+  const pairs = fixed.map((element, n): Pair => [n, placeOf(element)]).filter(([, place]) => place !== -1);
+  const inOrder = longestRising(pairs, 1);
   const first: Json[] = [];
+  const behind = new Map<number, Json[]>();
   let run = first;
-  for (const element of list) {
-    const id = elementId(element);
-    if (id !== null && ordered.has(id)) {
+  for (const element of list.filter(isLoose).sort((a, b) => placeOf(a) - placeOf(b))) {
+    for (let pair = inOrder[0]; pair !== undefined && pair[1] < placeOf(element); pair = inOrder[0]) {
       run = [];
-      runs.set(id, run);
+      behind.set(pair[0], run);
+      inOrder.shift();
     }
     run.push(element);
   }
-  return [...first, ...[...ordered].flatMap((id) => runs.get(id) ?? [])];
+  return [...first, ...fixed.flatMap((element, n) => [element, ...(behind.get(n) ?? [])])];
 }

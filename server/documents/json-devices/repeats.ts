@@ -6,7 +6,6 @@ import { equalityDeep } from 'lib0/function';
 import { elementId } from '../../../shared/elements.js';
 import { isObject, type Json, type JsonObject } from '../../../shared/json.js';
 import type { Path } from '../../../shared/merge/merge.js';
-import { inserted } from '../history/past-record.js';
 
 type Value = Json | undefined;
 
@@ -83,6 +82,15 @@ function inElements(
     if (isRemoved && versionsOf(id).includes(undefined)) elements = inserted(elements, element, order);
   }
   return elements;
+}
+
+/** Behind the nearest one of those that stand before it in this order. */
+function inserted(list: readonly Json[], element: Json, order: readonly (string | null)[]): Json[] {
+  const places = new Map(list.map((each, index) => [elementId(each), index]));
+  let before = order.indexOf(elementId(element)) - 1;
+  while (before >= 0 && !places.has(order[before] ?? null)) before--;
+  const place = before < 0 ? 0 : (places.get(order[before] ?? null) ?? 0) + 1;
+  return [...list.slice(0, place), element, ...list.slice(place)];
 }
 
 const isAmong = (list: readonly Json[], value: Json): boolean =>
