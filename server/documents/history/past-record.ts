@@ -38,6 +38,12 @@ export class KnownValues {
   incoming(path: Path): Value {
     return valueAt(this.#incoming ?? undefined, path);
   }
+
+  /** The record with nothing but its `id`, under which all of its versions are kept. */
+  bare(): JsonObject {
+    const id = this.#records.find((record) => record !== null)?.id;
+    return id === undefined ? {} : { id };
+  }
 }
 
 export class PastRecord {
@@ -55,7 +61,7 @@ export class PastRecord {
   /** Makes it what it was before this. */
   stepBack({ path, before }: { readonly path: Path; readonly before: Digest }): void {
     if (path.length === 0)
-      this.json = before === ABSENT ? null : before === IN_PARTS ? {} : undefined;
+      this.json = before === ABSENT ? null : before === IN_PARTS ? this.#known.bare() : undefined;
     else if (this.json) this.json = this.#before(this.json, path, before);
   }
 
