@@ -23,6 +23,9 @@ export interface Documents {
   lose(user: UserId): void;
 }
 
+/** So many users are asked for at once: more would hold up what others ask. */
+const ASKED_AT_ONCE = 5_000;
+
 export class StorePlacement implements Placement {
   readonly #store: OwningStore;
   /** Milliseconds from any moment on, that never jump. */
@@ -31,6 +34,8 @@ export class StorePlacement implements Placement {
   /** The users that this node was found to have, and when it was last asked. */
   readonly #own = new Map<UserId, number>();
   #documents: Documents | null = null;
+  /** The look that is under way. */
+  #looking: Promise<void> | null = null;
   #onLost = (): void => {};
 
   constructor(store: OwningStore, uptime: () => number) {
@@ -78,20 +83,30 @@ export class StorePlacement implements Placement {
 
   /**
    * Finds out which users others have taken, as from a node that had stopped, and lets go of those that nobody here has
-   * used for `idle` ms. To be called every few seconds.
+   * used for `idle` ms. To be called every few seconds; where the store is slow, one look lasts until it has answered.
    */
-  async look(idle: number): Promise<void> {
+  look(idle: number): Promise<void> {
+    this.#looking ??= this.#look(idle).finally(() => {
+      this.#looking = null;
+    });
+    return this.#looking;
+  }
+
+  /** Where the store can't tell, the next look does. */
+  async #look(idle: number): Promise<void> {
     const latest = this.#uptime() - idle;
     const all = [...this.#own];
     const used = all.flatMap(([user]) => (this.#documents?.isInUse(user) ? user : []));
-    const looks = all.map(async ([user, askedAt]) => {
+    const letGo = all.map(async ([user, askedAt]) => {
       if (askedAt <= latest && !this.#documents?.isInUse(user)) await this.#letGo(user);
     });
-    await Promise.allSettled([this.#lookAfter(used), ...looks]); // where the store can't tell, the next look does
+    const released = Promise.allSettled(letGo);
+    for (let from = 0; from < used.length; from += ASKED_AT_ONCE)
+      await this.#lookAfter(used.slice(from, from + ASKED_AT_ONCE)).catch(() => {});
+    await released;
   }
 
   async #lookAfter(users: readonly UserId[]): Promise<void> {
-    if (users.length === 0) return;
     const lost = new Set((await this.#store.lost?.(users)) ?? users);
     const now = this.#uptime();
     for (const user of users) if (!lost.has(user) && this.#own.has(user)) this.#isHere(user, now);

@@ -13,8 +13,6 @@ import type { Session } from './session.js';
 import { CLAIM, KEPT, LOST, OWNER, RELEASE } from './statements.js';
 
 const NOBODY = '0';
-/** So many users are asked for at once: more would hold up what others ask. */
-const ASKED_AT_ONCE = 5_000;
 
 /** The documents of this server. */
 export type Documents = Parameters<NonNullable<Store['serve']>>[0];
@@ -151,23 +149,22 @@ export class Owned {
 
   /** Those of whom this node knows nothing are among them. */
   async lostOf(users: readonly UserId[]): Promise<readonly UserId[]> {
-    const lost = users.filter((user) => !this.#held.has(user));
-    for (let from = 0; from < users.length; from += ASKED_AT_ONCE)
-      lost.push(...(await this.#lostAmong(users.slice(from, from + ASKED_AT_ONCE))));
-    return lost;
-  }
-
-  async #lostAmong(users: readonly UserId[]): Promise<UserId[]> {
     const asked = new Map<number, UserId>();
-    const held = users.flatMap((user) => {
+    const held: Held[] = [];
+    const lost: UserId[] = [];
+    for (const user of users) {
       const known = this.#held.get(user);
-      if (known !== undefined) asked.set(known.doc, user);
-      return known ?? [];
-    });
-    if (held.length === 0) return [];
+      if (known === undefined) {
+        lost.push(user);
+        continue;
+      }
+      asked.set(known.doc, user);
+      held.push(known);
+    }
+    if (held.length === 0) return lost;
     const values = [this.#session.node.id, ...claimsOf(held)];
     const answers = await this.#session.connection.read({ name: 'lost', text: LOST, values });
-    return answers.flatMap(({ doc }) => asked.get(Number(doc)) ?? []);
+    return [...lost, ...answers.flatMap(({ doc }) => asked.get(Number(doc)) ?? [])];
   }
 
   /** Which other node has the user; `null` where none has by now. */

@@ -23,6 +23,9 @@ function makeNode() {
     return node === undefined ? null : { node, address: 'other:1' };
   };
   const asked: UserId[] = [];
+  const looks: (readonly UserId[])[] = [];
+  /** Until then the store answers no look. */
+  const gate = { open: Promise.resolve() };
   const store = {
     owner: (user: UserId, from?: string) => {
       asked.push(user);
@@ -30,13 +33,15 @@ function makeNode() {
     },
     letGo: async (user: UserId) => void gone.push(user),
     lost: async (users: readonly UserId[]) => {
+      looks.push(users);
+      await gate.open;
       if (users.some((user) => others.get(user) === 'unknown')) throw new Error('the store does not answer');
       return users.filter((user) => others.has(user));
     },
   };
   const placement = new StorePlacement(store, clock.now);
   placement.serve({ isInUse: (user) => inUse.has(user), lose: (user) => void lost.push(user) });
-  return { clock, others, inUse, lost, gone, relieved, asked, placement };
+  return { clock, others, inUse, lost, gone, relieved, asked, looks, gate, placement };
 }
 
 test('[N2] a user whom nobody here has used for a while is let go, once', async () => {
@@ -136,6 +141,36 @@ test('[N2] of those in use the store is asked all at once, and by name only of w
   others.set(BERT, '2');
   await placement.look(IDLE);
   expect([asked, lost, placement.owned]).toEqual([[BERT], [BERT], 1]);
+});
+
+test('[N2] where the store does not answer for some of many users, the others who were taken are lost at once', async () => {
+  const { others, inUse, lost, looks, placement } = makeNode();
+  const users = Array.from({ length: 12_000 }, (_, n) => `u${n}` as UserId);
+  for (const user of users) {
+    placement.loaded(user);
+    inUse.add(user);
+  }
+  others.set(users[6_000] as UserId, 'unknown');
+  const taken = [users[0], users[11_999]] as UserId[];
+  for (const user of taken) others.set(user, '2');
+  await placement.look(IDLE);
+  expect([looks.length, lost, placement.owned]).toEqual([3, taken, users.length - taken.length]);
+});
+
+test('[N2] no look begins before the one before it has ended', async () => {
+  const { inUse, looks, gate, placement } = makeNode();
+  placement.loaded(ANNA);
+  inUse.add(ANNA);
+  let answer = (): void => {};
+  gate.open = new Promise((resolve) => {
+    answer = resolve;
+  });
+  const both = [placement.look(IDLE), placement.look(IDLE)];
+  answer();
+  await Promise.all(both);
+  expect(looks).toEqual([[ANNA]]);
+  await placement.look(IDLE);
+  expect(looks).toEqual([[ANNA], [ANNA]]);
 });
 
 test('[N2] who comes from a node that nobody reached just now is taken from it in one step, and stays', async () => {
