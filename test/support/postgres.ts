@@ -33,6 +33,19 @@ export class PostgresSchema {
     return this.#client.query(text, values);
   }
 
+  /** Another connection of the test. */
+  async connect(): Promise<pg.Client> {
+    const client = new pg.Client({ connectionString: this.ownUrl });
+    await client.connect();
+    return client;
+  }
+
+  /** How many statements of stores wait for a lock. */
+  async waiting(): Promise<number> {
+    const text = `SELECT pid FROM pg_stat_activity WHERE application_name = $1 AND wait_event_type = 'Lock'`;
+    return (await this.query(text, [this.name])).rowCount ?? 0;
+  }
+
   /** Those of all stores in it. */
   async cutConnections(): Promise<void> {
     await this.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1', [

@@ -1,5 +1,5 @@
 /** A new master key, while servers go on: nobody wraps with it before all can open it, and the old one goes last. */
-import type { KeyRing } from '../encryption/key-ring.js';
+import { type KeyRing, wrappedWith } from '../encryption/key-ring.js';
 import type { CipherVaults } from '../encryption/vault.js';
 import { wrappedKey } from '../format.js';
 import { Turns } from '../level/access.js';
@@ -14,27 +14,41 @@ import {
   USE_KEY,
   unequal,
   usedKeys,
-  wrappingKeys,
 } from './master-keys.js';
 import { TAKE_TURN } from './schema.js';
 import type { Session } from './session.js';
 
 const TELL = 'UPDATE node SET keys = $2::text[] WHERE id = $1::int8';
-const AT_ONCE = 500;
-const WRAPPED = `
-SELECT k.doc, d.user_id, k.value FROM kept k JOIN document d USING (doc)
- WHERE k.kind = 'key' AND k.doc > $1::int8 AND substring(k.value FROM 1 FOR 8) <> $2::bytea ORDER BY k.doc LIMIT ${AT_ONCE}`;
+/** So many users' keys are looked at in one statement, however many there are. */
+const AT_ONCE = 1_000;
+/** Of the next keys those that are wrapped with another one, and behind them up to where that is. */
+const NEXT = `
+WITH part AS MATERIALIZED (SELECT doc, value FROM kept WHERE kind = 'key' AND doc > $1::int8 ORDER BY doc LIMIT $3::int8)
+SELECT k.doc, d.user_id, k.value FROM part k LEFT JOIN document d USING (doc)
+ WHERE substring(k.value FROM 1 FOR 8) <> $2::bytea
+UNION ALL SELECT max(doc), NULL, NULL FROM part`;
 /** Where it is still what was read. */
 const REWRAP = `
 UPDATE kept k SET value = x.value FROM unnest($1::int8[], $2::bytea[], $3::bytea[]) x(doc, old, value)
  WHERE k.doc = x.doc AND k.kind = 'key' AND k.value = x.old`;
-const FORGET = 'DELETE FROM master_key WHERE id <> $1::text AND id <> ALL ($2::text[])';
+const LAST_NODE = 'SELECT max(id) AS id FROM node';
+const FORGET = 'DELETE FROM master_key WHERE id = ANY ($1::text[])';
 
 export interface KeyChangeParts {
   readonly session: Session;
   readonly vaults: CipherVaults;
   /** Resolves when everything that was handed over is written. */
   readonly idle: () => Promise<void>;
+  /** For tests: how many users' keys are looked at in one statement. */
+  readonly atOnce?: number | undefined;
+}
+
+/** What has to be so still when everything is wrapped anew. */
+interface Before {
+  /** The last one that was started. */
+  readonly node: number;
+  /** The keys that were in use. */
+  readonly used: readonly string[];
 }
 
 export class KeyChange {
@@ -78,12 +92,24 @@ export class KeyChange {
       await idle(); // users who were new before have the old key
       await session.connection.change({ text: TELL, values: [session.node.id, toldKeys(ring)] });
       if (!isNew) return;
-      await session.connection.inTurn(TAKE_TURN, (ask) => this.#mustAllUse(ask, ring));
-      await this.#rewrap(ring);
-      await session.connection.inTurn(TAKE_TURN, async (ask) => {
-        await this.#mustAllUse(ask, ring);
-        await ask(FORGET, [ring.current.id, await wrappingKeys(ask)]);
-      });
+      while (!(await this.#replace(ring)));
+    });
+  }
+
+  /**
+   * In turns with nobody, since it may take long: a server that was started meanwhile may have wrapped with another key.
+   *
+   * @returns whether that was not so
+   */
+  async #replace(ring: KeyRing): Promise<boolean> {
+    const { connection } = this.#parts.session;
+    const before = await connection.inTurn(TAKE_TURN, (ask) => this.#allUsing(ask, ring));
+    const left = await this.#rewrap(ring);
+    const over = before.used.filter((id) => id !== ring.current.id && !left.has(id));
+    return await connection.inTurn(TAKE_TURN, async (ask) => {
+      if ((await this.#allUsing(ask, ring)).node !== before.node) return false;
+      await ask(FORGET, [over]);
+      return true;
     });
   }
 
@@ -103,7 +129,8 @@ export class KeyChange {
     return true;
   }
 
-  async #mustAllUse(ask: Ask, ring: KeyRing): Promise<void> {
+  /** @throws SyncError where a server that lives does not use the new key */
+  async #allUsing(ask: Ask, ring: KeyRing): Promise<Before> {
     const { id } = ring.current;
     const other = (await this.#others(ask)).find(({ keys }) => keys?.[0] !== id);
     if (other !== undefined)
@@ -111,6 +138,7 @@ export class KeyChange {
         other,
         `does not use the key ${id} yet: give it the same file of keys, with that one first`,
       );
+    return { node: Number((await ask(LAST_NODE, []))[0]?.id), used: await usedKeys(ask) };
   }
 
   async #others(ask: Ask): Promise<readonly OtherNode[]> {
@@ -119,24 +147,30 @@ export class KeyChange {
     return await othersOf(ask, node.id, node.address);
   }
 
-  async #rewrap(ring: KeyRing): Promise<void> {
-    const { connection } = this.#parts.session;
+  /** Returns the ids of the keys that are needed still, for those that could not be opened. */
+  async #rewrap(ring: KeyRing): Promise<ReadonlySet<string>> {
+    const { session, atOnce = AT_ONCE } = this.#parts;
+    const left = new Set<string>();
     for (let after = 0; ; ) {
-      const values = [after, Buffer.from(ring.current.id)];
-      const some = await connection.read({ text: WRAPPED, values });
-      const anew = some.flatMap((row) => {
-        const place = wrappedKey(String(row.user_id));
-        const dataKey = ring.unwrap(row.value, place); // one that is damaged stays so
-        return dataKey === undefined ? [] : [{ ...row, anew: ring.wrap(dataKey, place) }];
+      const values = [after, Buffer.from(ring.current.id), atOnce];
+      const rows = await session.connection.read({ name: 'keys', text: NEXT, values });
+      const anew = rows.flatMap(({ doc, user_id, value }) => {
+        if (value === null) return [];
+        const place = wrappedKey(String(user_id));
+        const dataKey = ring.unwrap(value, place);
+        if (dataKey !== undefined) return [{ doc: Number(doc), value, anew: ring.wrap(dataKey, place) }];
+        left.add(wrappedWith(value));
+        return [];
       });
       const changed = [
-        int8s(anew.map(({ doc }) => Number(doc))),
+        int8s(anew.map(({ doc }) => doc)),
         byteas(anew.map(({ value }) => value)),
         byteas(anew.map((row) => row.anew)),
       ];
-      if (anew.length > 0) await connection.change({ text: REWRAP, values: changed });
-      if (some.length < AT_ONCE) return;
-      after = Number(some.at(-1)?.doc);
+      if (anew.length > 0) await session.connection.change({ text: REWRAP, values: changed });
+      const end = rows.find(({ value }) => value === null)?.doc ?? null;
+      if (end === null) return left;
+      after = Number(end);
     }
   }
 }

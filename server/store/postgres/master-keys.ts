@@ -38,8 +38,8 @@ export const othersOf = async (ask: Ask, node: number, address: string): Promise
 export const usedKeys = async (ask: Ask): Promise<readonly string[]> =>
   (await ask(KEYS, [])).map(({ id }) => String(id));
 
-/** Which master keys the keys of users need, whatever is noted. */
-export const wrappingKeys = async (ask: Ask): Promise<readonly string[]> =>
+/** Which master keys the keys of users need, whatever is noted; it reads them all, without a limit of time. */
+const wrappingKeys = async (ask: Ask): Promise<readonly string[]> =>
   (await ask(WRAPPING, [])).map(({ id }) => wrappedWith(id)).filter((id) => ID.test(id));
 
 /**

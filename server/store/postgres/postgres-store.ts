@@ -48,6 +48,8 @@ export interface PostgresStoreOptions
   readonly patience?: DiskPatience;
   /** From one look for users whom nobody uses to the next, in ms. */
   readonly look?: number;
+  /** For tests: as `atOnce` of a change of keys. */
+  readonly keysAtOnce?: number;
   /** For tests: runs before each batch; a throw is a failed write. */
   readonly beforeWrite?: () => void | Promise<void>;
 }
@@ -102,6 +104,7 @@ export class PostgresStore implements Store {
             session: this.#session,
             vaults: this.#vaults,
             idle: () => this.#core.pending.allSettled(),
+            atOnce: options.keysAtOnce,
           })
         : null;
     this.revocations = new StoredRevocations(this.#session, options);

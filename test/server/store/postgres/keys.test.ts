@@ -178,6 +178,45 @@ describe.skipIf(postgresUrl() === '')('master keys of several servers', () => {
     expect(retired).toMatchObject({ code: 1, err: expect.stringContaining('is still in use: it stays') });
   });
 
+  it('[P7] of many users some at a time are wrapped anew, whatever they are wrapped with', async () => {
+    const one = await fixture.open({ address: 'one', keys: old, beat: 50, keysAtOnce: 2 });
+    onTestFinished(() => one.close());
+    const users = Array.from({ length: 7 }, (_, n) => user(`u${n}`));
+    for (const each of users) await written(one, each);
+    const damage = `UPDATE kept SET value = set_byte(value, 20, get_byte(value, 20) # 1) WHERE kind = 'key'
+       AND doc IN (SELECT doc FROM document WHERE user_id = ANY ($1::text[]))`;
+    const damaged = [users[2], users[3], users[6]]; // the whole of a part, and the last
+    await fixture.schema.query(damage, [damaged]);
+    await one.changeKeys(both);
+    const ids = [anew.current.id, old.current.id].sort();
+    const found = await inUse();
+    expect([found.listed, found.wrapped.sort()]).toEqual([ids, ids]);
+    await fixture.schema.query(damage, [damaged]); // as it was
+    await one.changeKeys(both);
+    expect(await inUse()).toEqual({ listed: [anew.current.id], wrapped: [anew.current.id] });
+    for (const each of users) expect(await read(one, each)).toEqual({ n0: 0, n1: 1 });
+  });
+
+  it('[P7] what a server wraps with the old key that came and went meanwhile is wrapped anew, too', async () => {
+    const one = await node('one', old);
+    await written(one, ANNA);
+    const other = await fixture.schema.connect();
+    await other.query(`BEGIN; SELECT value FROM kept WHERE kind = 'key' FOR UPDATE`);
+    const changed = one.changeKeys(both);
+    await expect.poll(() => fixture.schema.waiting(), { timeout: PATIENCE }).toBe(1);
+    const two = await fixture.open({ address: 'two', keys: KeyRing.parse(`${OLD}\n${NEW}`) });
+    await written(two, BERT);
+    await two.close();
+    await other.query('COMMIT');
+    await other.end();
+    await changed;
+    expect(await inUse()).toEqual({ listed: [anew.current.id], wrapped: [anew.current.id] });
+    expect([await read(one, ANNA), await read(one, BERT)]).toEqual([
+      { n0: 0, n1: 1 },
+      { n0: 0, n1: 1 },
+    ]);
+  });
+
   it('[P7] a change that was cut off is finished by the next start', async () => {
     const one = await node('one', old);
     await written(one, ANNA);

@@ -36,8 +36,7 @@ describe.skipIf(postgresUrl() === '')('PostgresStore on several servers', () => 
       },
       cutConnections: () => schema.cutConnections(),
       lock: async (name) => {
-        const other = new pg.Client({ connectionString: schema.ownUrl });
-        await other.connect();
+        const other = await schema.connect();
         await other.query('BEGIN');
         await other.query('SELECT doc FROM document WHERE user_id = $1 FOR UPDATE', [name]);
         return {
@@ -200,17 +199,17 @@ describe.skipIf(postgresUrl() === '')('PostgresStore', () => {
     // What waits for a limit does not end in the time that this test has.
     store = await fixture.open({ beat: 20, patience: { slow: 10 * PATIENCE, timeout: 20 * PATIENCE } });
     const users = Array.from({ length: 30 }, (_, index) => user(`u${index}`));
-    const locked = await lockAll(fixture, users);
+    const release = await lockAll(fixture, users);
     try {
       const loads = users.map((each) =>
         expect(store.load(each)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' }),
       );
-      await expect.poll(locked.waiting, { timeout: PATIENCE }).toBe(4);
+      await expect.poll(() => fixture.schema.waiting(), { timeout: PATIENCE }).toBe(4);
       await fixture.schema.cutConnections();
       await Promise.all(loads);
       await stateReached(store, 'ready');
     } finally {
-      await locked.release();
+      await release();
     }
     await Promise.all(users.map((each) => store.load(each)));
   });
@@ -218,7 +217,7 @@ describe.skipIf(postgresUrl() === '')('PostgresStore', () => {
   it('[N1] the beat does not wait behind loads', async () => {
     store = await fixture.open({ beat: 20 });
     const users = Array.from({ length: 6 }, (_, index) => user(`u${index}`));
-    const locked = await lockAll(fixture, users);
+    const release = await lockAll(fixture, users);
     const loads = Promise.all(users.map((each) => store.load(each)));
     const late = `SELECT beat > started + $1::interval + interval '100 ms' AS is FROM node`;
     const { rows } = await fixture.schema.query('SELECT (now() - started)::text AS since FROM node');
@@ -227,7 +226,7 @@ describe.skipIf(postgresUrl() === '')('PostgresStore', () => {
         .poll(async () => (await fixture.schema.query(late, [rows[0].since])).rows, { timeout: 3_000 })
         .toEqual([{ is: true }]);
     } finally {
-      await locked.release();
+      await release();
     }
     await loads;
   });
@@ -320,26 +319,14 @@ describe.skipIf(postgresUrl() === '')('PostgresStore', () => {
   });
 });
 
-interface Locked {
-  /** How many statements wait for them. */
-  readonly waiting: () => Promise<number>;
-  release(): Promise<void>;
-}
-
-/** Users whom nobody gets to claim until they are released. */
-async function lockAll({ schema }: PostgresFixture, users: readonly UserId[]): Promise<Locked> {
-  const other = new pg.Client({ connectionString: schema.ownUrl });
-  await other.connect();
+/** Users whom nobody gets to claim until what is returned is called. */
+async function lockAll({ schema }: PostgresFixture, users: readonly UserId[]): Promise<() => Promise<void>> {
+  const other = await schema.connect();
   await other.query('INSERT INTO document (user_id) SELECT unnest($1::text[])', [users]);
-  await other.query('BEGIN');
-  await other.query('SELECT doc FROM document FOR UPDATE');
-  const waiting = `SELECT pid FROM pg_stat_activity WHERE application_name = $1 AND wait_event_type = 'Lock'`;
-  return {
-    waiting: async () => (await schema.query(waiting, [schema.name])).rowCount ?? 0,
-    release: async () => {
-      await other.query('COMMIT');
-      await other.end();
-    },
+  await other.query('BEGIN; SELECT doc FROM document FOR UPDATE');
+  return async () => {
+    await other.query('COMMIT');
+    await other.end();
   };
 }
 
