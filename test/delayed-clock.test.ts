@@ -9,6 +9,7 @@ import { originOf, record, Ward, type WardDevice } from './support/ward.js';
 
 const N1 = record('notes', 'n1');
 const LATE = 3_000;
+const HOUR = 3_600_000;
 
 /** A tablet writes `n1`, which comes late, and leaves; both by its clock, in ms since it began. */
 async function delayed(madeAt: number) {
@@ -80,9 +81,24 @@ describe.each(['tablet leaves', 'server is killed'] as const)('then the %s', (ho
     await second.updateAt('notes', { id: 'n1', v: 2 }, at - LATE / 2, ward.now);
     expect(ward.json('notes', 'n1')).toEqual(left);
   });
-});
 
-const HOUR = 3_600_000;
+  test('[L5 L6] nor from what came before its clock was known, which is slow', async () => {
+    const ward = await Ward.open();
+    const slow = (at: number) => at - HOUR;
+    (await ward.line('tablet').ready()).leave();
+    ward.now += 10_000;
+    const first = await ward.line('tablet').ready();
+    const at = slow(ward.now - 1_000);
+    await first.updateAt('notes', { id: 'n1', v: 3 }, at, at); // from a queue, with the time of sending
+    ward.now += 3_000;
+    await ends(how, ward, first);
+    ward.now += 1_000;
+    const second = await ward.line('tablet').ready();
+    await second.updateAt('notes', { id: 'n0' }, slow(ward.now - 2_000), slow(ward.now));
+    await second.updateAt('notes', { id: 'n1', v: 2 }, at - 100, slow(ward.now));
+    expect(ward.json('notes', 'n1')).toEqual({ id: 'n1', v: 3 });
+  });
+});
 
 /** A tablet that comes over HTTP, with a clock that is an hour ahead. */
 class Tablet {

@@ -257,12 +257,16 @@ export class HistoryWindow {
     return { revision: remembered.revision, at: this.#past(remembered.at), by: null };
   }
 
-  /** When the value at `path` was last changed, an upper bound where nothing tells. */
-  changedAt(key: RecordKey, path: Path): number {
+  /**
+   * When the value at `path` was last changed, an upper bound where nothing tells.
+   *
+   * @param timeOf when a change that is in memory was made
+   */
+  changedAt(key: RecordKey, path: Path, timeOf = ({ madeAt }: HistoryEntry): number => madeAt): number {
     const entries = this.#of(key);
     for (let index = entries.length - 1; index >= 0; index--) {
       const entry = entries[index] as HistoryEntry;
-      if (differsAt(entry, path)) return this.#past(entry.madeAt);
+      if (differsAt(entry, path)) return this.#past(timeOf(entry));
     }
     if (entries[0]?.before === null) return Number.NEGATIVE_INFINITY;
     const remembered = this.#beforeFloor;

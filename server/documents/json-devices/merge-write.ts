@@ -64,6 +64,8 @@ function update(doc: Y.Doc, map: Y.Map<unknown> | null, write: ComparedWrite<Upd
   const isOnOther = seen.length === 0 && wasReplaced(write);
   const versions = seen.length === 0 ? seen : [...seen, ...shownVersions(write)];
   const isText = (path: Path) => isSharedText(valueAt(map, path));
+  const { device } = context;
+  const timeOf = (entry: HistoryEntry) => (device.made(entry) ? device.madeAtByNow(entry) : entry.madeAt);
   const incoming = incomingOf(write, { versions: repeated.map(jsonOf), isText });
   const isPast = context.range !== null && context.range.from < history.oldest;
   const merged = mergeWrite({
@@ -74,8 +76,8 @@ function update(doc: Y.Doc, map: Y.Map<unknown> | null, write: ComparedWrite<Upd
     madeAt: context.madeAt,
     // What the device wrote was meant for the record that was there before: this one only gets what it has not.
     changedAt: (path) =>
-      isOnOther && valueAt(map, path) !== undefined ? LATEST : history.changedAt(message, path),
-    knows: (path) => context.device.knows(collection, path),
+      isOnOther && valueAt(map, path) !== undefined ? LATEST : history.changedAt(message, path, timeOf),
+    knows: (path) => device.knows(collection, path),
     isText,
     isMarkup: (path) => isMarkup(valueAt(map, path)),
   });
