@@ -2,16 +2,18 @@
 import type { QueryConfig } from 'pg';
 import type { Row } from '../format.js';
 import { byteas, int8s, texts } from './arrays.js';
-import type { Held, KeptValue, PostgresJob } from './plan.js';
+import type { Held, KeptValue, PostgresJob, ValueAt } from './plan.js';
 import { CHANGE, COMMIT, CONFIRM } from './statements.js';
 
 /** What becomes of one document. Of what is written twice only the last counts. */
 export class DocumentChange {
   readonly held: Held;
   row: Row;
-  readonly updates = new Map<number, Uint8Array>();
-  readonly entries = new Map<number, Uint8Array>();
-  readonly kept = new Map<string, KeptValue>();
+  /** In their order. */
+  readonly updates: ValueAt[] = [];
+  readonly entries: ValueAt[] = [];
+  /** `null` while there is nothing, as most of the time. */
+  #kept: Map<string, KeptValue> | null = null;
   /** Else it is only asked whether the user still is this node's. */
   isChange = false;
   #trims = false;
@@ -21,22 +23,43 @@ export class DocumentChange {
     this.row = was;
   }
 
-  add({ row, update, entries = [], kept = [], isQuestion = false }: PostgresJob): void {
-    this.isChange ||= !isQuestion;
+  add({ plan }: PostgresJob): void {
+    if (plan === null) return;
+    const { row, update, entries, kept } = plan;
+    this.isChange = true;
     // A commit moves `last` alone, and its entries come behind those that are there.
-    this.#trims ||= update !== undefined && update[0] !== row.last;
+    this.#trims ||= update !== null && update.at !== row.last;
     this.#trims ||= row.first !== this.row.first || row.historyFrom !== this.row.historyFrom;
     this.row = row;
-    if (update !== undefined) this.updates.set(...update);
-    for (const entry of entries) this.entries.set(...entry);
-    for (const value of kept)
-      this.kept.set(`${value.kind} ${Buffer.from(value.name).toString('hex')}`, value);
+    if (update !== null) put(this.updates, update);
+    for (const entry of entries) put(this.entries, entry);
+    for (const value of kept) this.#keep(value);
+  }
+
+  get kept(): Iterable<KeptValue> {
+    return this.#kept?.values() ?? [];
   }
 
   /** More than updates and entries. */
   get isMore(): boolean {
-    return this.kept.size > 0 || this.#trims;
+    return this.#kept !== null || this.#trims;
   }
+
+  #keep(value: KeptValue): void {
+    this.#kept ??= new Map();
+    this.#kept.set(`${value.kind} ${Buffer.from(value.name).toString('hex')}`, value);
+  }
+}
+
+/** Behind all of them, or in the place of the one that it replaces. */
+function put(values: ValueAt[], value: ValueAt): void {
+  const last = values.at(-1);
+  if (last === undefined || last.at < value.at) {
+    values.push(value);
+    return;
+  }
+  const place = values.findIndex(({ at }) => at >= value.at);
+  values.splice(place, values[place]?.at === value.at ? 1 : 0, value);
 }
 
 export function changesOf(jobs: readonly PostgresJob[]): DocumentChange[] {
@@ -90,25 +113,35 @@ const rowValues = (changes: readonly DocumentChange[]): Buffer[] =>
   ].map((value) => int8s(changes.map(value)));
 
 function hotValues(changes: readonly DocumentChange[]): Buffer[] {
-  const updates = changes.flatMap(({ held: { doc }, row, updates }) =>
-    [...updates].flatMap(([clock, value]) => (clock < row.first ? [] : [{ doc, at: clock, value }])),
-  );
-  const entries = changes.flatMap(({ held: { doc }, row, entries }) =>
-    [...entries].flatMap(([revision, value]) =>
-      revision <= row.historyFrom ? [] : [{ doc, at: revision, value }],
-    ),
-  );
-  return [updates, entries].flatMap((rows) => [
-    int8s(rows.map(({ doc }) => doc)),
-    int8s(rows.map(({ at }) => at)),
-    byteas(rows.map(({ value }) => value)),
-  ]);
+  const updates = new Rows();
+  const entries = new Rows();
+  for (const change of changes) {
+    const { held, row } = change;
+    for (const each of change.updates) if (each.at >= row.first) updates.add(held.doc, each);
+    for (const each of change.entries) if (each.at > row.historyFrom) entries.add(held.doc, each);
+  }
+  return [...updates.arrays(), ...entries.arrays()];
+}
+
+/** Values of several documents, column by column. */
+class Rows {
+  readonly #docs: number[] = [];
+  readonly #ats: number[] = [];
+  readonly #values: Uint8Array[] = [];
+
+  add(doc: number, { at, value }: ValueAt): void {
+    this.#docs.push(doc);
+    this.#ats.push(at);
+    this.#values.push(value);
+  }
+
+  arrays(): Buffer[] {
+    return [int8s(this.#docs), int8s(this.#ats), byteas(this.#values)];
+  }
 }
 
 function keptValues(changes: readonly DocumentChange[]): Buffer[] {
-  const kept = changes.flatMap(({ held: { doc }, kept }) =>
-    [...kept.values()].map((value) => ({ doc, ...value })),
-  );
+  const kept = changes.flatMap(({ held: { doc }, kept }) => [...kept].map((value) => ({ doc, ...value })));
   return [
     int8s(kept.map(({ doc }) => doc)),
     texts(kept.map(({ kind }) => kind)),

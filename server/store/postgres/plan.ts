@@ -38,39 +38,45 @@ export interface KeptValue {
   readonly value: Uint8Array | null;
 }
 
-/** The values are sealed. */
-export interface Plan {
-  readonly row: format.Row;
-  readonly update?: readonly [clock: number, value: Uint8Array];
-  readonly entries?: readonly (readonly [revision: number, value: Uint8Array])[];
-  readonly kept?: readonly KeptValue[];
-  /** It changes nothing, and asks whether the user still is this node's. */
-  readonly isQuestion?: boolean;
+/** A value at its clock or revision. */
+export interface ValueAt {
+  readonly at: number;
+  readonly value: Uint8Array;
 }
 
-export interface PostgresJob extends ChangeJob, Plan {
+/** The values are sealed. Each one has all fields, so that they are of one shape: one is made for each change. */
+export interface Plan {
+  readonly row: format.Row;
+  readonly update: ValueAt | null;
+  readonly entries: readonly ValueAt[];
+  readonly kept: readonly KeptValue[];
+}
+
+export interface PostgresJob extends ChangeJob {
   readonly held: Held;
   /** The row before it. */
   readonly was: format.Row;
+  /** `null`: it changes nothing, and asks whether the user still is this node's. */
+  readonly plan: Plan | null;
 }
+
+const NO_ENTRIES: readonly ValueAt[] = [];
+const NOTHING_KEPT: readonly KeptValue[] = [];
 
 const UNNAMED = new Uint8Array(0);
 const one = (kind: string, value: Uint8Array): KeptValue => ({ kind, name: UNNAMED, value });
 
+/** Not spread: this runs for each change, and that costs more than all the rest. */
 export function planCommit(user: UserId, { row, vault }: Held, commit: Commit): Plan {
-  const { update, history = [], memory, devices } = commit;
+  const { update, history, memory, devices } = commit;
   const after = afterCommit(row, commit);
-  const entries = numbered(history, after.revision, after.historyFrom);
   return {
     row: after,
-    ...(update !== null && { update: sealedUpdate(user, vault, after.last, update) }),
-    entries: entries.map(({ revision, entry }) => [
-      revision,
-      vault.seal(entry, format.historyKey(user, revision)),
-    ]),
+    update: update === null ? null : sealedUpdate(user, vault, after.last, update),
+    entries: history === undefined ? NO_ENTRIES : sealedEntries(user, vault, after, history),
     kept: [
-      ...(memory === undefined ? [] : [one('memory', vault.seal(memory, format.memoryKey(user)))]),
-      ...keptDevices(user, vault, devices ?? new Map()),
+      ...(memory === undefined ? NOTHING_KEPT : [sealedMemory(user, vault, memory)]),
+      ...(devices === undefined ? NOTHING_KEPT : keptDevices(user, vault, devices)),
     ],
   };
 }
@@ -78,20 +84,41 @@ export function planCommit(user: UserId, { row, vault }: Held, commit: Commit): 
 export function planSnapshot(user: UserId, { row, vault }: Held, snapshot: Snapshot): Plan {
   const after = afterSnapshot(row, snapshot);
   const update = sealedUpdate(user, vault, after.first, snapshot.update);
-  if (snapshot.replaces !== undefined) return { row: after, update };
+  if (snapshot.replaces !== undefined) return { ...changeOf(after), update };
   const { memory, epoch } = snapshot;
-  return {
-    row: after,
-    update,
-    kept: [
-      ...(memory === undefined ? [] : [one('memory', vault.seal(memory, format.memoryKey(user)))]),
-      ...(epoch === undefined ? [] : [one('epoch', vault.seal(epoch, format.epochKey(user)))]),
-    ],
-  };
+  const kept = [
+    ...(memory === undefined ? [] : [sealedMemory(user, vault, memory)]),
+    ...(epoch === undefined ? [] : [one('epoch', vault.seal(epoch, format.epochKey(user)))]),
+  ];
+  return { ...changeOf(after, kept), update };
 }
 
-const sealedUpdate = (user: UserId, vault: Vault, clock: number, update: Uint8Array) =>
-  [clock, vault.seal(update, format.updateKey(user, clock))] as const;
+/** One without an update or entries. */
+const changeOf = (row: format.Row, kept: readonly KeptValue[] = NOTHING_KEPT): Plan => ({
+  row,
+  update: null,
+  entries: NO_ENTRIES,
+  kept,
+});
+
+const sealedUpdate = (user: UserId, vault: Vault, clock: number, update: Uint8Array): ValueAt => ({
+  at: clock,
+  value: vault.seal(update, format.updateKey(user, clock)),
+});
+
+const sealedEntries = (
+  user: UserId,
+  vault: Vault,
+  { revision, historyFrom }: format.Row,
+  entries: readonly Uint8Array[],
+): ValueAt[] =>
+  numbered(entries, revision, historyFrom).map(({ revision: at, entry }) => ({
+    at,
+    value: vault.seal(entry, format.historyKey(user, at)),
+  }));
+
+const sealedMemory = (user: UserId, vault: Vault, memory: Uint8Array): KeptValue =>
+  one('memory', vault.seal(memory, format.memoryKey(user)));
 
 export function planPruning(
   user: UserId,
@@ -103,7 +130,7 @@ export function planPruning(
     const name = format.deletionName(collection, id);
     return named(user, vault, { kind: 'deleted', name, value: format.encodeDeletion(deletion) });
   });
-  return { row: afterPruning(row, upTo), kept };
+  return changeOf(afterPruning(row, upTo), kept);
 }
 
 export function planRest(
@@ -113,36 +140,29 @@ export function planRest(
   view: Uint8Array | undefined,
 ): Plan {
   if (rest.revision !== row.revision) throw new Error('what is noted is not of the last revision');
-  return {
-    row,
-    kept: [
-      one('rest', vault.seal(encodeRest(row, rest), format.restKey(user))),
-      ...(view === undefined ? [] : [one('view', vault.seal(encodeView(row, view), format.viewKey(user)))]),
-    ],
-  };
+  return changeOf(row, [
+    one('rest', vault.seal(encodeRest(row, rest), format.restKey(user))),
+    ...(view === undefined ? [] : [one('view', vault.seal(encodeView(row, view), format.viewKey(user)))]),
+  ]);
 }
 
 export const planDevices = (
   user: UserId,
   { row, vault }: Held,
   devices: ReadonlyMap<DeviceKey, Uint8Array | null>,
-): Plan => ({ row, kept: keptDevices(user, vault, devices) });
+): Plan => changeOf(row, keptDevices(user, vault, devices));
 
-export const planSeen = (user: UserId, { row, vault }: Held, seen: Uint8Array): Plan => ({
-  row,
-  kept: [one('seen', vault.seal(seen, format.seenKey(user)))],
-});
+export const planSeen = (user: UserId, { row, vault }: Held, seen: Uint8Array): Plan =>
+  changeOf(row, [one('seen', vault.seal(seen, format.seenKey(user)))]);
 
 /** Never encrypted: it is told of a document whose key can't be opened, too. */
-export const planPlainVisit = (user: UserId, { row }: Held, at: number): Plan => ({
-  row,
-  kept: [one('plain', format.seal(Buffer.from(String(at)), format.plainVisitKey(user)))],
-});
+export const planPlainVisit = (user: UserId, { row }: Held, at: number): Plan =>
+  changeOf(row, [one('plain', format.seal(Buffer.from(String(at)), format.plainVisitKey(user)))]);
 
 /** The first change of a user brings the key that opens it. */
 export function withKey({ vault }: Held, plan: Plan): Plan {
   const wrapped = vault.takeWrapped();
-  return wrapped === null ? plan : { ...plan, kept: [one('key', wrapped), ...(plan.kept ?? [])] };
+  return wrapped === null ? plan : { ...plan, kept: [one('key', wrapped), ...plan.kept] };
 }
 
 const keptDevices = (user: UserId, vault: Vault, devices: ReadonlyMap<DeviceKey, Uint8Array | null>) =>
@@ -172,9 +192,9 @@ export const placeOf = (kind: format.NamedKind, user: UserId, name: Uint8Array):
 /** About what a row takes beside its values. */
 const OVERHEAD = 256;
 
-export function sizeOf({ update, entries = [], kept = [] }: Plan): number {
-  let size = OVERHEAD + (update?.[1].length ?? 0);
-  for (const [, value] of entries) size += OVERHEAD + value.length;
+export function sizeOf({ update, entries, kept }: Plan): number {
+  let size = OVERHEAD + (update?.value.length ?? 0);
+  for (const { value } of entries) size += OVERHEAD + value.length;
   for (const { value } of kept) size += OVERHEAD + (value?.length ?? 0);
   return size;
 }

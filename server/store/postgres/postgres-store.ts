@@ -77,8 +77,8 @@ export class PostgresStore implements Store {
     this.#core = new StoreCore<PostgresJob>({
       write: (jobs) => this.#write(jobs),
       drop: (jobs, cause) => {
-        for (const { user, held, isQuestion } of jobs)
-          if (!isQuestion) this.#owned.lose(user, held, new SyncError('NOT_SAVED', undefined, { cause }));
+        for (const { user, held, plan } of jobs)
+          if (plan !== null) this.#owned.lose(user, held, new SyncError('NOT_SAVED', undefined, { cause }));
       },
       reopen: () => {
         this.#reopening = this.#reopen();
@@ -277,7 +277,7 @@ export class PostgresStore implements Store {
     const held = this.#owned.get(user) ?? (await this.#owned.owned(user));
     held.isIdle = false;
     try {
-      await this.#core.add({ user, held, was: held.row, row: held.row, isQuestion: true, size: 0 });
+      await this.#core.add({ user, held, was: held.row, plan: null, size: 0 });
     } catch (error) {
       const cause = error instanceof SyncError ? error.cause : error;
       throw new SyncError('STORE_UNAVAILABLE', undefined, { cause });
@@ -413,7 +413,7 @@ export class PostgresStore implements Store {
     const plan = plans.withKey(held, planned);
     const was = held.row;
     held.row = plan.row;
-    const done = this.#core.addChange({ ...plan, user, held, was, size: plans.sizeOf(plan) });
+    const done = this.#core.addChange({ user, held, was, plan, size: plans.sizeOf(plan) });
     this.#watch.follow(done, () => this.#core.giveUp(new Error('PostgreSQL does not answer')));
     return done;
   }
