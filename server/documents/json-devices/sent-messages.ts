@@ -109,8 +109,9 @@ export class SentMessages {
   /** The app may have lost the last message with this record, or with all. */
   doubt(what: RecordKey | 'everything', now: number): void {
     const name = nameOf(what);
-    const message = this.#unreadAt(now).findLast((each) => each.name === name);
-    if (message === undefined) return;
+    const read = this.read(now)?.number ?? 0;
+    const message = this.#recent.findLast((each) => each.number <= read || each.name === name);
+    if (message === undefined || message.number <= read) return;
     this.#device.noteUnsure(what, this.from(now) ?? message.revision, now);
   }
 

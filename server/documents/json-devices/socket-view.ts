@@ -216,6 +216,7 @@ export class SocketView {
       const isBetween = isEarly && madeAt !== null && madeAt <= own.at && first !== null;
       // What came late, and was overtaken by what the device sent over another connection, was made before its answer.
       const isShown = own.isShown && !(isCertain && at < own.at);
+      if (!isBetween && isShown === own.isShown) return own; // a spread, for each write, is a call into V8's runtime
       const since = isBetween ? Math.min(own.since, first) : own.since;
       return { ...own, since, isShown, withBase: own.withBase || isBetween };
     }
@@ -251,7 +252,21 @@ export class SocketView {
     const withBase = crossed || sync !== null;
     const isShown = outcome.corrected;
     const own = { sent, madeAt, revision, since, withBase, replaced: later, isShown, isRepeat: false };
-    this.#own.add(keyOf(message), { ...own, at: now, isReplay: context.replay, shownBy: null });
+    const { replay: isReplay } = context;
+    // Not spread: this runs for each write, and that costs more than all the rest.
+    this.#own.add(keyOf(message), {
+      sent,
+      madeAt,
+      revision,
+      since,
+      withBase,
+      replaced: later,
+      isShown,
+      isRepeat: false,
+      at: now,
+      isReplay,
+      shownBy: null,
+    });
     this.device.noteWrite(message, own, outcome);
   }
 

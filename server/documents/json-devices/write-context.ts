@@ -83,8 +83,8 @@ interface Change {
   readonly isOwn: boolean;
   readonly before: JsonObject | null;
   readonly after: JsonObject | null;
-  /** The fields that it changed, where the record was there before and after. */
-  readonly names: readonly string[];
+  /** The fields that it changed, where the record was there before and after; asked for changes of others only. */
+  readonly names: () => readonly string[];
 }
 
 /** Nothing where the first of them are not told any more: which of the others it had read nobody knows then. */
@@ -100,14 +100,14 @@ function* changesWithin(
     for (const { revision, json: after, changes } of past) {
       if (revision > to) return;
       const isOwn = changes.some(({ by }) => by === device.key);
-      yield { revision, isOwn, before, after, names: changes.map(({ path }) => String(path[0])) };
+      yield { revision, isOwn, before, after, names: () => changes.map(({ path }) => String(path[0])) };
       before = after;
     }
   }
   for (const entry of history.changes(key, from, to)) {
     const [before, after] = [entry.before?.json ?? null, entry.after?.json ?? null];
     const { revision } = entry;
-    yield { revision, isOwn: device.made(entry), before, after, names: changedNames(before, after) };
+    yield { revision, isOwn: device.made(entry), before, after, names: () => changedNames(before, after) };
   }
 }
 
@@ -120,7 +120,7 @@ function changedNames(before: JsonObject | null, after: JsonObject | null): stri
 /** Whether the device had read the change when it sent this record: the record has what the change made. */
 function reflects(sent: JsonObject | null, { before, after, names }: Change): boolean {
   if (sent === null || after === null) return sent === after;
-  if (before !== null) return names.every((name) => equalityDeep(sent[name], after[name]));
+  if (before !== null) return names().every((name) => equalityDeep(sent[name], after[name]));
   const made = Object.keys(after).filter((name) => name !== 'id');
   const isEqual = (name: string) => equalityDeep(sent[name], after[name]);
   return made.every((name) => Object.hasOwn(sent, name)) && (made.length === 0 || made.some(isEqual));
