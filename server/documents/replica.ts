@@ -18,6 +18,7 @@ import { UpdateCost } from './intake/cost.js';
 import { bringsNews } from './intake/news.js';
 import type { PartSize } from './intake/parts.js';
 import { integratePlainEdit, type PlainEdit, readPlainEdit, writtenBy } from './intake/plain-edit.js';
+import { type PlainWrite, writePlain } from './intake/plain-write.js';
 import { Contests } from './later-wins/contests.js';
 import { type KeptTimes, timesOf } from './later-wins/kept-times.js';
 import { type LastChangeOf, NOT_KNOWN } from './later-wins/later-wins.js';
@@ -316,10 +317,17 @@ export class Replica {
     }
   }
 
-  /** Writes on behalf of a device that speaks JSON, which sees everything that the document has. */
-  write(change: (doc: Y.Doc) => void): Written {
+  /** Writes on behalf of a device that speaks JSON, which sees all; `plain` is what `change` does, where it is plain. */
+  write(change: (doc: Y.Doc) => void, plain: PlainWrite | null = null): Written {
     this.images.complete();
-    this.doc.clientID = this.#ids.writes;
+    const { writes } = this.#ids;
+    const isQuiet = this.erased === null && this.#conflicts.isQuiet && this.doc.isUnfollowed;
+    if (plain !== null && isQuiet) {
+      const update = writePlain(this.doc, writes, plain);
+      this.#noteRecords(writtenBy(plain));
+      return this.#take(null, [update]);
+    }
+    this.doc.clientID = writes;
     this.#onTransaction = (transaction) => {
       this.#onTransaction = null;
       this.#conflicts.unifier.note(transaction);

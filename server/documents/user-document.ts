@@ -22,6 +22,7 @@ import { type HistoryHead, HistoryLog } from './history/history-log.js';
 import { HistoryReader } from './history/history-reader.js';
 import { HistoryWindow, type TimesMade } from './history/history-window.js';
 import { type ReceiveResult, UpdateIntake } from './intake/intake.js';
+import type { PlainWrite } from './intake/plain-write.js';
 import { DocumentQuota } from './intake/quota.js';
 import { DeviceStates } from './json-devices/devices.js';
 import type { MadeAt } from './later-wins/made-at.js';
@@ -178,12 +179,19 @@ export class UserDocument {
 
   /**
    * Writes on behalf of a device that speaks JSON; returns the changes of records that came of it.
+   *
    * @param made when the changes were made, where it was not now
+   * @param plain what `change` does, where that is a plain write
    */
-  write(origin: Origin, change: (doc: Y.Doc) => void, made?: TimesMade): readonly HistoryEntry[] {
+  write(
+    origin: Origin,
+    change: (doc: Y.Doc) => void,
+    made?: TimesMade,
+    plain?: PlainWrite | null,
+  ): readonly HistoryEntry[] {
     this.#gate.mustBeInOrder();
     try {
-      const entries = this.#committer.commit(origin, this.#replica.write(change), made);
+      const entries = this.#committer.commit(origin, this.#replica.write(change, plain), made);
       this.compaction.runIfDue();
       return entries;
     } catch (error) {

@@ -11,7 +11,7 @@ import type { SharedType } from '../union/lost-types.js';
 import { structAt } from './check.js';
 
 /** The first byte of a plain value behind another one in a map, without a right neighbour. */
-const PLAIN_BEHIND = HAS_ORIGIN | HAS_PARENT_SUB | 8;
+export const PLAIN_BEHIND = HAS_ORIGIN | HAS_PARENT_SUB | 8;
 const MAX_BYTES = 16 * 1_024;
 const MAX_FIELDS = 8;
 
@@ -80,7 +80,7 @@ export function integratePlainEdit(doc: Y.Doc, { client, clock, old, values }: P
 }
 
 /** The maps that the edit writes to, each with its fields. */
-export function writtenBy({ old }: PlainEdit): [type: SharedType, fields: Set<string>][] {
+export function writtenBy({ old }: Pick<PlainEdit, 'old'>): [type: SharedType, fields: Set<string>][] {
   const written: [SharedType, Set<string>][] = [];
   for (const { parent, parentSub } of old) {
     const known = written.find(([type]) => type === parent);
@@ -98,10 +98,14 @@ const hasJust = (doc: Y.Doc, client: number, clock: number): boolean =>
 function overwritten(doc: Y.Doc, reader: ByteReader): Y.Item | null {
   if (reader.byte() !== PLAIN_BEHIND) return null;
   const item = structAt(doc, reader.uint(), reader.uint());
-  if (!(item instanceof Y.Item) || item.deleted || item.right !== null || item.parentSub === null)
-    return null;
+  return item instanceof Y.Item && isPlainField(item) ? item : null;
+}
+
+/** Whether it is a plain value of a record, or of an object in one, and the last one there. */
+export function isPlainField(item: Y.Item): boolean {
+  if (item.deleted || item.right !== null || item.parentSub === null) return false;
   const isField = item.parent instanceof Y.Map && item.parent._item !== null;
-  return isField && item.length === 1 && item.content instanceof Y.ContentAny ? item : null;
+  return isField && item.length === 1 && item.content instanceof Y.ContentAny;
 }
 
 const NOT_PLAIN = Symbol('not plain');

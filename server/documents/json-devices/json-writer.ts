@@ -12,7 +12,7 @@ import type { WriteTime } from '../history/history-window.js';
 import { growthOfDeletion, growthOfRecord } from '../intake/quota.js';
 import { keyOf } from '../records/record-key.js';
 import type { UserDocument } from '../user-document.js';
-import { applyMessage } from './merge-write.js';
+import { mergeMessage, plainlyMerged, writeMerged } from './merge-write.js';
 import type { WriteContext, WrittenMessage } from './write-context.js';
 
 /** A message, and its place where it is one of a batch. */
@@ -64,19 +64,29 @@ export class JsonWriter {
     const contexts = new Map<ChangeMessage, WriteContext>();
     const made = new Map<string, WriteTime>();
     const touched = new Set<string>();
+    const merge = (doc: Y.Doc, message: ChangeMessage) => {
+      const key = keyOf(message);
+      const context = contextOf(message);
+      const current = touched.has(key) ? readFrom(doc, message) : document.record(message);
+      const merged = mergeMessage(doc, { message, context, history, current });
+      onWritten(message, context);
+      contexts.set(message, context);
+      touched.add(key);
+      // The last one that changes the record counts.
+      if (merged !== undefined) made.set(key, context);
+      return { merged, current };
+    };
+    const [message] = messages;
+    // Of one message it is known before a transaction begins, which a plain write does without.
+    const only = message !== undefined && messages.length === 1 ? merge(document.doc, message) : null;
     const apply = (doc: Y.Doc) => {
       for (const message of messages) {
-        const key = keyOf(message);
-        const context = contextOf(message);
-        const current = touched.has(key) ? readFrom(doc, message) : document.record(message);
-        // The last one that changes the record counts.
-        if (applyMessage(doc, { message, context, history, current })) made.set(key, context);
-        onWritten(message, context);
-        contexts.set(message, context);
-        touched.add(key);
+        const { merged, current } = only ?? merge(doc, message);
+        writeMerged(doc, message, merged, current);
       }
     };
-    const entries = document.write(this.#origin, apply, made);
+    const plain = only && message && plainlyMerged(document.doc, message, only.merged, only.current);
+    const entries = document.write(this.#origin, apply, made, plain);
     return [...contexts].map(([message, context]) => {
       const record = document.record(message);
       const revision = entries.findLast((entry) => keyOf(entry) === keyOf(message))?.revision ?? null;

@@ -11,6 +11,7 @@ import { isMarkup, isSharedText } from '../../../shared/rich-text.js';
 import type { ChangeMessage } from '../../protocol/json.js';
 import type { HistoryEntry } from '../history/history-entry.js';
 import type { HistoryWindow, RevisionRange } from '../history/history-window.js';
+import { plainWrite } from '../intake/plain-write.js';
 import type { RecordKey } from '../records/record-key.js';
 import type { Taken } from './device.js';
 import { withLikelyParts } from './forgotten.js';
@@ -44,22 +45,38 @@ export function neededFrom(
   return Math.min(range?.from ?? 0, ...since);
 }
 
-/** Applies a message inside a transaction; returns whether that changed anything. */
-export function applyMessage(doc: Y.Doc, write: ComparedWrite): boolean {
+/** What a message makes of its record; `null`: there is to be none, `undefined`: nothing changes. */
+export type Merged = JsonObject | null | undefined;
+
+export function mergeMessage(doc: Y.Doc, write: ComparedWrite): Merged {
   const { message } = write;
   const map = recordMap(doc, message.collection, message.id);
   if (message.type === 'DATA_UPDATE') return update(doc, map, { ...write, message });
-  if (map === null || !mayRemove(write)) return false;
-  doc.getMap(message.collection).delete(message.id);
-  return true;
+  return map !== null && mayRemove(write) ? null : undefined;
 }
 
-function update(doc: Y.Doc, map: Y.Map<unknown> | null, write: ComparedWrite<Update>): boolean {
+/** Makes it so, inside a transaction; `current` is the record as it is in that. */
+export function writeMerged(doc: Y.Doc, key: RecordKey, merged: Merged, current: JsonRecord | null): void {
+  const { collection, id } = key;
+  const map = recordMap(doc, collection, id);
+  if (merged === undefined) return;
+  if (merged === null) doc.getMap(collection).delete(id);
+  else if (map === null) writeRecord(doc, collection, id, merged);
+  else assignRecord(map, merged, current ?? {});
+}
+
+/** The same as a plain write, where it is one. */
+export function plainlyMerged(doc: Y.Doc, key: RecordKey, merged: Merged, current: JsonRecord | null) {
+  const map = recordMap(doc, key.collection, key.id);
+  return map === null || !merged || current === null ? null : plainWrite(map, merged, current);
+}
+
+function update(doc: Y.Doc, map: Y.Map<unknown> | null, write: ComparedWrite<Update>): Merged {
   const { message, context, history, current } = write;
-  const { collection, id } = message;
+  const { collection } = message;
   const repeated = repeatedVersions(write);
   // What became of the record since is another matter (L7).
-  if (current === null && repeated.length > 0) return false;
+  if (current === null && repeated.length > 0) return undefined;
   const seen = seenVersions(write);
   const isOnOther = seen.length === 0 && wasReplaced(write);
   const versions = seen.length === 0 ? seen : [...seen, ...shownVersions(write)];
@@ -81,10 +98,7 @@ function update(doc: Y.Doc, map: Y.Map<unknown> | null, write: ComparedWrite<Upd
     isText,
     isMarkup: (path) => isMarkup(valueAt(map, path)),
   });
-  if (merged === null || merged === current) return false;
-  if (map === null) writeRecord(doc, collection, id, merged);
-  else assignRecord(map, merged, current ?? {});
-  return true;
+  return merged === null || merged === current ? undefined : merged;
 }
 
 /** What came in, under the `id` that the record has. */
@@ -100,8 +114,8 @@ function incomingOf({ message, current }: ComparedWrite<Update>, repeated: Repea
  */
 function repeatedVersions(write: ComparedWrite): Version[] {
   const { message, context } = write;
-  const { range, madeAt, own, device } = context;
-  if (range === null || madeAt === null) return [];
+  const { replay, range, madeAt, own, device } = context;
+  if (!replay || range === null || madeAt === null) return [];
   const notEarlier = ownChanges(write, range.from).filter(isNotEarlier(context));
   const isSame = (entry: Made) => device.madeAtByNow(entry) === madeAt;
   const versionOf = ({ revision }: Made) => versionsIn(write, revision, revision).slice(0, 1);
