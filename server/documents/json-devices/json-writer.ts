@@ -3,13 +3,14 @@
  * it fits, what it becomes beside what others wrote, and what became of it (L4–L9).
  */
 import type * as Y from 'yjs';
-import type { JsonRecord } from '../../../shared/json.js';
+import type { Json, JsonRecord } from '../../../shared/json.js';
 import { knowsName } from '../../../shared/known-names.js';
 import { readRecord, recordMap } from '../../../shared/records.js';
 import { type ChangeMessage, isAnswered, refuseNewNames } from '../../protocol/json.js';
 import type { Origin } from '../changes.js';
 import type { WriteTime } from '../history/history-window.js';
 import { growthOfDeletion, growthOfRecord } from '../intake/quota.js';
+import { sameJson } from '../records/patch.js';
 import { keyOf } from '../records/record-key.js';
 import type { UserDocument } from '../user-document.js';
 import { mergeMessage, plainlyMerged, writeMerged } from './merge-write.js';
@@ -33,6 +34,21 @@ export class JsonWriter {
   /** @throws SyncError `INVALID_NAME` for a name that the document does not have yet, and may not get */
   mustKnowNames(message: ChangeMessage): void {
     refuseNewNames(message, (name) => knowsName(this.document.doc, name));
+  }
+
+  /**
+   * Most of a whole record is what is there already: values that are alike become the very same ones, so that all who
+   * compare them see that at once, and what is kept of the write takes no memory of its own.
+   */
+  takeUp(message: ChangeMessage): void {
+    if (message.type !== 'DATA_UPDATE') return;
+    const { document } = message;
+    const known = this.document.record(message);
+    if (known === null) return;
+    for (const name of Object.keys(known)) {
+      const value = known[name] as Json;
+      if (Object.hasOwn(document, name) && sameJson(document[name] as Json, value)) document[name] = value;
+    }
   }
 
   /** @throws SyncError `DOCUMENT_FULL`, with the index of the first item that does not fit behind those before it */

@@ -64,6 +64,7 @@ export class Batch {
     const document = this.#document;
     const needed = this.#items.map(({ message, index }) => {
       withIndex(index, () => this.#writer.mustKnowNames(message));
+      this.#writer.takeUp(message);
       const context = this.#view.contextOf(message, now);
       document.erased?.checkWrite(context, index);
       return neededFrom(document, message, context);

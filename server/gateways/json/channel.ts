@@ -208,6 +208,7 @@ export class JsonChannel implements Follower {
     const { now, guard } = this.#options;
     const writer = new JsonWriter(document, this.#origin);
     writer.mustKnowNames(message);
+    writer.takeUp(message);
     const context = this.#view?.contextOf(message, now());
     if (context === undefined || this.#isErased(message, context, document)) return;
     this.#repeatLost(message, context, document);
