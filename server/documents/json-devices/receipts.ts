@@ -49,6 +49,11 @@ export class Receipts {
     return received;
   }
 
+  /** Whether all that was sent has been received. */
+  get isEmpty(): boolean {
+    return this.#open.size === 0;
+  }
+
   /** Whether something with this record is on its way. */
   isOpen(key: RecordKey): boolean {
     return this.#open.has(EVERYTHING) || this.#open.has(keyOf(key));

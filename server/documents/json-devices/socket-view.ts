@@ -129,6 +129,17 @@ export class SocketView {
     this.#messages.acknowledged(number, revision, now);
   }
 
+  /**
+   * All that was sent has been received, and this revision is a write of its own that was taken as it came: it has all up
+   * to that. A device that writes, and is sent nothing, would be compared with all that it ever wrote; every few seconds
+   * is enough against that.
+   */
+  hasAll(revision: number, now: number): void {
+    const last = this.#messages.lastAcknowledged;
+    if (last === null || now - last.at < APP_LAG || revision <= last.revision) return;
+    this.#messages.acknowledged(last.number, revision, now);
+  }
+
   /** The oldest revision that a live write may have to be compared with. */
   from(now: number): number | null {
     return this.#messages.from(now);

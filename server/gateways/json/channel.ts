@@ -286,6 +286,7 @@ export class JsonChannel implements Follower {
       const unsent = this.#pace.drop(message);
       if (unsent !== null) this.#view?.neverSent(message, unsent, document.history);
       if (isFresh) this.#pace.repeat(recordMessage(change, SERVER_DEVICE, shown, now()));
+      else if (this.#receipts.isEmpty && this.#pace.bytes === 0) this.#view?.hasAll(revision, now());
     };
     // A commit fails where another server has the user; a write that changes nothing commits nothing.
     if (outcome.revision === null) document.afterConfirmed(told);

@@ -350,3 +350,18 @@ describe('what a device means to change counts', () => {
     },
   );
 });
+
+test('[L4] what a device that is sent nothing writes over and over is let go of the memory', async () => {
+  const practice = await Practice.open();
+  const desk = await practice.connected('desk');
+  desk.write(VISIT);
+  for (let room = 1; room <= 300; room++) {
+    await practice.pass(SECOND);
+    desk.edit('v1', { room });
+    await desk.catchUp();
+  }
+  await practice.settle();
+  const { history } = practice.document;
+  expect(history.revision).toBe(300);
+  expect(history.from, 'its last 40 changes at most, and those of the last seconds').toBeGreaterThan(250);
+});
