@@ -1,9 +1,14 @@
 /** All that is kept of a user, as JSON that is written while it is read: what a person may demand (P7). */
 
+import type { Collections } from '../../shared/json.js';
+import { resting } from '../resting.js';
 import type { HistoryEntry } from './history/history-entry.js';
 import type { HistoryHead } from './history/history-log.js';
 import type { SeenDevice } from './seen-devices.js';
 import type { UserDocument } from './user-document.js';
+
+/** What is written of the records before others have their turns, in characters. */
+const PIECE = 64 * 1_024;
 
 /**
  * The records as they are durable, the devices, then the history, newest first. Returns whether anything was there.
@@ -18,8 +23,10 @@ export async function* exportDocument(
   const head = await headOf(document);
   const { user, historyLog } = document;
   const { revision, collections, devices } = head;
-  const begin = { userId: user, exportedAt: now, revision, devices, seenDevices: seen, collections };
-  yield `${JSON.stringify(begin).slice(0, -1)},"history":[`;
+  const begin = { userId: user, exportedAt: now, revision, devices, seenDevices: seen };
+  yield `${JSON.stringify(begin).slice(0, -1)},"collections":`;
+  yield* writeCollections(collections);
+  yield ',"history":[';
   let separator = '\n';
   for await (const entry of historyLog.entries(head)) {
     yield separator + JSON.stringify(shownEntry(entry));
@@ -27,6 +34,27 @@ export async function* exportDocument(
   }
   yield ']}\n';
   return document.hasData || seen.length > 0;
+}
+
+/** The four standard ones are always there (D7). */
+async function* writeCollections(collections: Collections): AsyncGenerator<string> {
+  const rest = resting();
+  let text = '{';
+  let before = '';
+  for (const [name, records] of Object.entries(collections)) {
+    text += `${before}${JSON.stringify(name)}:[`;
+    before = '],';
+    let separator = '';
+    for (const record of records) {
+      text += separator + JSON.stringify(record);
+      separator = ',';
+      if (text.length < PIECE) continue;
+      yield text;
+      text = '';
+      await rest();
+    }
+  }
+  yield `${text}]}`;
 }
 
 /** All of one moment. */

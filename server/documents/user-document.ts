@@ -29,6 +29,7 @@ import type { MadeAt } from './later-wins/made-at.js';
 import { type Encoded, encodeInSteps, lacksMuch } from './loading/encode-in-steps.js';
 import type { Slices } from './loading/slices.js';
 import type { RecordKey } from './records/record-key.js';
+import { RecordTexts } from './records/record-texts.js';
 import type { Replica } from './replica.js';
 import { ReplicaHolder } from './replica-holder.js';
 import { safelyWith } from './safely.js';
@@ -36,6 +37,9 @@ import { DocumentRest } from './sleep/document-rest.js';
 import { Subscribers } from './subscribers.js';
 import type { Tombstone } from './tombstone.js';
 import { UserTurns } from './turns/user-turns.js';
+
+/** Up to this size, in bytes as they are stored, the JSON of all records is made at once. */
+const FEW_RECORDS = 256 * 1_024;
 
 export class UserDocument {
   readonly user: UserId;
@@ -58,6 +62,7 @@ export class UserDocument {
   readonly #replicas: ReplicaHolder;
   readonly #intake: UpdateIntake;
   readonly #slices: Slices | undefined;
+  readonly #size: StoredSize;
 
   constructor(user: UserId, stored: StoredDocument, options: DocumentOptions) {
     const { limits = NO_LIMITS, now, times } = options;
@@ -66,6 +71,7 @@ export class UserDocument {
     const damaged = () => options.onHistoryDamaged(user, this.history.floor);
     this.user = user;
     this.#slices = options.slices;
+    this.#size = size;
     this.turns = new UserTurns(user, options.turns);
     this.devices = options.devices ?? new DeviceStates(user, limits.maxDevices);
     this.devices.learn(stored.devices, stored.revision);
@@ -258,6 +264,18 @@ export class UserDocument {
   /** The Yjs document, to be read only. */
   get doc(): Y.Doc {
     return this.#replica.doc;
+  }
+
+  /**
+   * The JSON of all records, made before all of them are asked for, so that others have their turns meanwhile; `null`
+   * where it takes no time.
+   *
+   * @param isWanted whether somebody still waits for it
+   */
+  writeRecords(isWanted?: () => boolean): Promise<RecordTexts> | null {
+    if (this.#slices === undefined || this.#size.bytes <= FEW_RECORDS) return null;
+    const texts = new RecordTexts();
+    return this.#slices.run(texts.write(this.collections()), 'awaited', isWanted).then(() => texts);
   }
 
   /** All records: the four standard collections always, every other one that ever had a record (D7). */

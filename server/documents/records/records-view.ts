@@ -4,8 +4,9 @@
  */
 import * as decoding from 'lib0/decoding';
 import * as encoding from 'lib0/encoding';
-import type { Collections, JsonRecord } from '../../../shared/json.js';
+import type { Collections } from '../../../shared/json.js';
 import type { CollectionName } from '../../../shared/names.js';
+import { type RecordTexts, sizeOf } from './record-texts.js';
 
 /** One collection. */
 interface Part {
@@ -24,9 +25,10 @@ export class RecordsView {
     this.#largest = largest;
   }
 
-  static of(collections: Collections): RecordsView {
+  /** @param texts what of it was made before */
+  static of(collections: Collections, texts?: RecordTexts | null): RecordsView {
     const parts = Object.entries(collections).map(([name, records]) => {
-      const part = { count: records.length, json: JSON.stringify(records) };
+      const part = { count: records.length, json: texts?.arrayOf(records) ?? JSON.stringify(records) };
       return [name as CollectionName, part] as const;
     });
     return new RecordsView(new Map(parts), () => largestOf(collections));
@@ -93,21 +95,10 @@ export class RecordsView {
   }
 }
 
-/** Records are not changed once they are read, so each is measured once. */
-const sizes = new WeakMap<JsonRecord, number>();
-
 function largestOf(collections: Collections): number {
   let largest = 0;
   for (const records of Object.values(collections)) {
     for (const record of records) largest = Math.max(largest, sizeOf(record));
   }
   return largest;
-}
-
-function sizeOf(record: JsonRecord): number {
-  const known = sizes.get(record);
-  if (known !== undefined) return known;
-  const size = Buffer.byteLength(JSON.stringify(record));
-  sizes.set(record, size);
-  return size;
 }

@@ -1,6 +1,7 @@
 /** What connections that speak JSON wait for before they are answered: asleep it is read, else the document has it. */
-import type { SyncError } from '../../errors.js';
+import { SyncError } from '../../errors.js';
 import type { Origin } from '../changes.js';
+import type { RecordTexts } from '../records/record-texts.js';
 import { RecordsView } from '../records/records-view.js';
 import type { UserDocument } from '../user-document.js';
 import type { FollowedDocument } from './followed-document.js';
@@ -27,18 +28,25 @@ export function whenKnown(
   });
 }
 
-/** Runs `task` with all records as they are: as they were noted, or of the document, which notes them for the next time. */
+/**
+ * Runs `task` with all records as they are: as they were noted, or of the document, which notes them for the next time.
+ *
+ * @param isWanted whether somebody still waits for them
+ */
 export function whenShown(
   followed: FollowedDocument,
   task: (records: RecordsView) => void,
   failed: Failed,
+  isWanted = () => true,
 ): void {
   const ofDocument = () =>
     whenAwake(
       followed,
       (document) => {
         document.rest.noteReader();
-        task(RecordsView.of(document.collections()));
+        const texts = document.writeRecords(isWanted);
+        if (texts === null) task(RecordsView.of(document.collections()));
+        else followed.readFirst(texts, (made) => ofWritten(followed, made, task, failed));
       },
       failed,
     );
@@ -51,6 +59,19 @@ export function whenShown(
         else ofDocument();
       });
   });
+}
+
+/** @param texts `null` where nobody wants them any more, or the server stops */
+function ofWritten(
+  followed: FollowedDocument,
+  texts: RecordTexts | null,
+  task: (records: RecordsView) => void,
+  failed: Failed,
+): void {
+  const document = followed.orFailure;
+  if (document instanceof Error) failed(document);
+  else if (texts === null) failed(new SyncError('RESTARTING'));
+  else task(RecordsView.of(document.collections(), texts));
 }
 
 /** Runs `task` with the document in memory: at once, or when it was woken. */

@@ -3,6 +3,7 @@ import type { Request, Response } from 'express';
 import type { Origin } from '../../documents/changes.js';
 import { inOrder } from '../../documents/in-order.js';
 import type { RequestView } from '../../documents/json-devices/request-view.js';
+import type { RecordTexts } from '../../documents/records/record-texts.js';
 import { RecordsView } from '../../documents/records/records-view.js';
 import type { FollowedDocument } from '../../documents/sleep/followed-document.js';
 import { whenKnown, whenShown } from '../../documents/sleep/when-shown.js';
@@ -29,7 +30,8 @@ export async function getSync(options: HttpOptions, request: Request, response: 
   const origin = originOf(request, options.newDeviceId);
   await withFollowed(options, request, (document) =>
     withShared(options, request, async (shared) => {
-      const asking = { request, document, origin: namedDevice(request) === null ? null : origin };
+      const isWanted = () => !response.closed;
+      const asking = { request, document, origin: namedDevice(request) === null ? null : origin, isWanted };
       const sharedView = asking.origin !== null && shared !== null ? viewOf(shared, origin) : null;
       if (sharedView !== null) {
         const { view, document: everybodys } = sharedView;
@@ -52,11 +54,12 @@ interface Asking {
   readonly document: FollowedDocument;
   /** `null`: the device did not name itself. */
   readonly origin: Origin | null;
+  readonly isWanted: () => boolean;
 }
 
 /** What is shown, of one moment; the records are left out where the device may have them. */
 function take(options: HttpOptions, asking: Asking, which: 'new' | 'all' = 'new'): Promise<Answer> {
-  const { document, origin, request } = asking;
+  const { document, origin, request, isWanted } = asking;
   return new Promise((resolve, reject) => {
     const shown = (own: RecordsView | null): void => {
       if (origin !== null) document.devices.overHttp(origin).sent(document.revision, options.now());
@@ -66,7 +69,7 @@ function take(options: HttpOptions, asking: Asking, which: 'new' | 'all' = 'new'
       if (origin !== null)
         confirm(document.devices.overHttp(origin), confirmedBy(request, document, 'own'), options);
       if (which === 'new' && mayHave(request, tagPartOf(document))) shown(null);
-      else whenShown(document, shown, reject);
+      else whenShown(document, shown, reject, isWanted);
     };
     document.enter(() => (origin === null ? go() : whenKnown(document, origin, go, reject)));
   });
@@ -98,6 +101,7 @@ export async function postSync(options: HttpOptions, request: Request, response:
       };
       await inOrder(sharedView.document, apply, theirs.neededFrom(now()));
     }
+    const texts = await document.writeRecords();
     const answer = await inOrder(
       document,
       () => {
@@ -105,19 +109,13 @@ export async function postSync(options: HttpOptions, request: Request, response:
         batch.apply(now());
         if (isNamed) view.sent(document.revision, now());
         document.saveDevices('urgent'); // what it was sent
-        return shownBy(document);
+        return shownBy(document, texts);
       },
       from,
     );
     await sharedView?.document.durable();
-    await send(options, request, response, {
-      ...answer,
-      document,
-      shared,
-      sharedView: isNamed ? sharedView : null,
-      known: [],
-      hasSent: items.length > 0,
-    });
+    const parts = { document, shared, known: [], hasSent: items.length > 0 };
+    await send(options, request, response, { ...answer, ...parts, sharedView: isNamed ? sharedView : null });
   });
 }
 
@@ -176,9 +174,9 @@ interface Answer {
   readonly own: RecordsView | null;
 }
 
-function shownBy(document: UserDocument): Answer {
+function shownBy(document: UserDocument, texts: RecordTexts | null): Answer {
   document.rest.noteReader();
-  return { part: tagPartOf(document), own: RecordsView.of(document.collections()) };
+  return { part: tagPartOf(document), own: RecordsView.of(document.collections(), texts) };
 }
 
 /** What a named device says that it has is remembered. */

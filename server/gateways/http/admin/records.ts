@@ -4,22 +4,23 @@ import type { DeviceId } from '../../../../shared/names.js';
 import { OPERATOR, type Operation } from '../../../access/access.js';
 import type { Origin } from '../../../documents/changes.js';
 import { inOrder } from '../../../documents/in-order.js';
+import { RecordsView } from '../../../documents/records/records-view.js';
 import type { UserDocument } from '../../../documents/user-document.js';
-import { sendJson } from '../compression.js';
+import { sendBody, sendJson } from '../compression.js';
 import { historyQueryIn, pageOf, restore, restoreIn } from '../history.js';
 import { userOrSharedOf } from '../request.js';
 import type { AdminOptions } from './options.js';
 
 export async function getRecords(options: AdminOptions, request: Request, response: Response): Promise<void> {
   await withAudited(options, request, { action: 'read' }, async (document) => {
-    const { user } = document;
-    const shown = await inOrder(document, () => ({
-      user,
-      revision: document.revision,
-      collections: document.collections(),
-    }));
+    const texts = await document.writeRecords(() => !response.closed);
+    const shown = await inOrder(document, () => {
+      const { user, revision } = document;
+      const head = JSON.stringify({ user, revision }).slice(0, -1);
+      return RecordsView.of(document.collections(), texts).toJson(`${head},"collections":`, '}');
+    });
     await document.durable();
-    await sendJson(options, request, response, shown);
+    await sendBody(options, request, response.type('json'), shown);
   });
 }
 

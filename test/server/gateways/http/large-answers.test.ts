@@ -4,11 +4,15 @@ import * as Y from 'yjs';
 import { Slices } from '../../../../server/documents/loading/slices.js';
 import { UserDocument } from '../../../../server/documents/user-document.js';
 import { decodeExchange, encodeExchange } from '../../../../server/protocol/exchange.js';
+import { MemoryStore } from '../../../../server/store/memory/memory-store.js';
 import { docOf } from '../../../support/large-document.js';
+import { user } from '../../../support/notes.js';
 import { client } from '../../../support/replicas.js';
 import type { TestServer } from '../../../support/server.js';
-import { useServer } from '../../../support/use.js';
+import { useJson, useServer } from '../../../support/use.js';
 
+const ANNA = user('anna');
+const ADMIN_TOKEN = 'an-admin-token-of-32-characters!!';
 const NOTHING = new Uint8Array(0);
 const EMPTY_DOCUMENT = Uint8Array.of(0);
 
@@ -36,9 +40,12 @@ const answerOf = async (response: Response) => {
 
 /** A server with a large document of anna; the steps of each work that it does from now on. */
 async function useLarge() {
-  const server = await useServer();
-  const doc = docOf(5_000);
-  await answerOf(await post(server, NOTHING, Y.encodeStateAsUpdate(doc)));
+  const store = new MemoryStore();
+  const doc = docOf(8_000);
+  await store.load(ANNA);
+  await store.commit(ANNA, { update: Y.encodeStateAsUpdate(doc), revision: 1 });
+  const server = await useServer({ JSON_PACE: '0', ADMIN_TOKEN }, { store });
+  await answerOf(await post(server, NOTHING)); // it is loaded
   const works: { steps: number; end: Promise<unknown> }[] = [];
   const { run } = Slices.prototype;
   vi.spyOn(Slices.prototype, 'run').mockImplementation(function (this: Slices, steps, ...how) {
@@ -108,5 +115,80 @@ describe('[H3] [S4] POST /api/yjs of a large document', () => {
     Y.applyUpdate(copy, update);
     expect([...copy.store.clients.keys()]).toEqual([77]);
     expect(copy.getMap('patients').toJSON()).toEqual(doc.getMap('patients').toJSON());
+  });
+});
+
+const STANDARD = { appointments: [], consultations: [], prescriptions: [], medicalRecords: [] };
+
+/** Its records as they are shown, with these changed. */
+function shownOf(doc: Y.Doc, changed: Readonly<Record<string, string>> = {}) {
+  const patients = doc.getMap('patients').toJSON() as Record<string, { name: string }>;
+  const all = Object.entries(patients).map(([id, { name }]) => ({ id, name: changed[id] ?? name }));
+  return { ...STANDARD, patients: all };
+}
+
+describe('[S4] the records of a large document are written in steps', () => {
+  test('[H1] [H2] for GET and POST /api/sync, which shows what it brings', async () => {
+    const { server, doc, works } = await useLarge();
+    const url = `${server.url}/api/sync/anna`;
+    const headers = { 'Device-ID': 'phone' };
+    expect(await (await fetch(url, { headers })).text()).toBe(JSON.stringify(shownOf(doc)));
+    const document = { id: 'p7', name: 'changed' };
+    const change = { type: 'DATA_UPDATE', userId: 'anna', deviceId: 'phone' };
+    const data = { collection: 'patients', document, timestamp: Date.now() };
+    const body = JSON.stringify({ changes: [{ ...change, data, timestamp: Date.now() }] });
+    const posted = await fetch(url, { method: 'POST', headers, body });
+    expect(await posted.json()).toEqual(shownOf(doc, { p7: 'changed' }));
+    expect(works.map(({ steps }) => steps > 2)).toEqual([true, true]);
+  });
+
+  test('[L1] for a JSON device, behind which comes what it writes meanwhile', async () => {
+    const { server, doc, works } = await useLarge();
+    const tablet = await useJson(server, 'anna', 'tablet');
+    expect(tablet.messages.map(({ type }) => type)).toEqual(['FULL_SYNC', 'CONNECTION_CONFIRMED']);
+    expect(tablet.of('FULL_SYNC')[0]?.data).toEqual(shownOf(doc));
+    tablet.requestSync();
+    tablet.update('patients', { id: 'p7', name: 'changed' });
+    await tablet.saved();
+    await tablet.until(() => tablet.of('FULL_SYNC').length === 2);
+    expect(tablet.of('FULL_SYNC')[1]?.data).toEqual(shownOf(doc));
+    const desk = await useJson(server, 'anna', 'desk');
+    expect(desk.of('FULL_SYNC')[0]?.data).toEqual(shownOf(doc, { p7: 'changed' }));
+    expect(works.map(({ steps }) => steps > 2)).toEqual([true, true, true]);
+  });
+
+  test('[H1] not to the end where the client has gone', async () => {
+    const { server, works } = await useLarge();
+    const leaving = new AbortController();
+    const { writeRecords } = UserDocument.prototype;
+    vi.spyOn(UserDocument.prototype, 'writeRecords').mockImplementation(function (
+      this: UserDocument,
+      isWanted,
+    ) {
+      leaving.abort();
+      return expect
+        .poll(() => isWanted?.())
+        .toBe(false)
+        .then(() => writeRecords.call(this, isWanted) ?? expect.fail('It is large.'));
+    });
+    const asked = fetch(`${server.url}/api/sync/anna`, { signal: leaving.signal });
+    await expect(asked).rejects.toThrow('aborted');
+    await expect.poll(() => works.length).toBe(1);
+    await expect(works[0]?.end).rejects.toMatchObject({ code: 'RESTARTING' });
+    expect(works[0]?.steps).toBe(0);
+  });
+
+  test('[H4] for the operator; the export has the same', async () => {
+    const { server, doc, works } = await useLarge();
+    const headers = { Authorization: `Bearer ${ADMIN_TOKEN}` };
+    const records = await fetch(`${server.url}/admin/api/users/anna/records`, { headers });
+    expect(await records.json()).toEqual({
+      user: 'anna',
+      revision: expect.any(Number),
+      collections: shownOf(doc),
+    });
+    expect(works.map(({ steps }) => steps > 2)).toEqual([true]);
+    const exported = await fetch(`${server.url}/api/users/anna/export`);
+    expect(await exported.json()).toMatchObject({ userId: 'anna', collections: shownOf(doc) });
   });
 });
