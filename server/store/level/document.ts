@@ -2,6 +2,7 @@ import type { Snapshot } from 'classic-level';
 import * as Y from 'yjs';
 import { corrupt, SyncError } from '../../errors.js';
 import { updateLength } from '../../protocol/scan.js';
+import { resting } from '../../resting.js';
 import { plainVaults, type Vault, type Vaults } from '../encryption/vault.js';
 import * as format from '../format.js';
 import type { Former, StoredDocument } from '../store.js';
@@ -44,7 +45,7 @@ export async function readDocument(db: Database, user: string, vaults: Vaults): 
   const raw = await readRaw(db, user, vaults);
   const old = rowOf(raw);
   const { memory, epoch } = rememberedOf(raw, old);
-  const updates = updatesOf(raw, old);
+  const updates = await updatesOf(raw, old);
   const row = completed(raw, old);
   const adoption = row === old || updates.length === 0 ? [] : adoptionOf(raw, old, row, updates);
   const { revision, historyFrom } = row;
@@ -60,11 +61,17 @@ export async function readDocument(db: Database, user: string, vaults: Vaults): 
   };
 }
 
-function updatesOf(raw: Raw, row: format.Row | undefined): Uint8Array[] {
+async function updatesOf(raw: Raw, row: format.Row | undefined): Promise<Uint8Array[]> {
   const never = row === undefined || row.last < row.first;
   if (never && raw.updates.length === 0 && raw.stateVector === undefined) return [];
   checkClocks(raw, row);
-  return raw.updates.map((update) => openUpdate(raw, update, row));
+  const rest = resting();
+  const updates: Uint8Array[] = [];
+  for (const update of raw.updates) {
+    updates.push(openUpdate(raw, update, row));
+    await rest();
+  }
+  return updates;
 }
 
 async function readRaw(db: Database, user: string, vaults: Vaults): Promise<Raw> {

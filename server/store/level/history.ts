@@ -1,6 +1,7 @@
 import type { Snapshot } from 'classic-level';
 import type { DeviceKey } from '../../../shared/names.js';
 import { corrupt, SyncError } from '../../errors.js';
+import { resting } from '../../resting.js';
 import type { Vault, Vaults } from '../encryption/vault.js';
 import * as format from '../format.js';
 import { pageOf } from '../history-range.js';
@@ -65,11 +66,12 @@ export async function readDeletions(db: Database, user: string, vaults: Vaults):
   try {
     const vault = vaults.of(user, await db.get(format.wrappedKey(user)));
     const deletions: Deletion[] = [];
-    // Some at a time: there may be tens of thousands, and others have their turns meanwhile.
+    const rest = resting();
     for await (const [key, sealed] of db.iterator(format.namedRange('deleted', user))) {
       const deletion = vault.unsealNamed(sealed, key, 'deleted', user);
       if (deletion === undefined) throw corrupt('a deletion is damaged');
       deletions.push(format.decodeDeletion(deletion.name, deletion.value));
+      await rest();
     }
     return deletions;
   } catch (cause) {

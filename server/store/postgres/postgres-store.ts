@@ -200,7 +200,7 @@ export class PostgresStore implements Store {
     const vault = reading.vaultOf(found, this.#vaults);
     const rest = reading.restOf(found, vault);
     if (!rest?.isWhole || rest.revision !== revision) return null; // changed since
-    return reading.documentOf(found, vault).updates[0] ?? null;
+    return (await reading.documentOf(found, vault)).updates[0] ?? null;
   }
 
   async view(user: UserId, revision: number): Promise<Uint8Array | null> {
@@ -236,7 +236,8 @@ export class PostgresStore implements Store {
 
   async check(user: UserId): Promise<Pick<StoredDocument, 'revision' | 'historyFrom'>> {
     const found = await this.#found(user, this.#loading(user));
-    const { revision, historyFrom } = reading.documentOf(found, reading.vaultOf(found, this.#vaults));
+    const vault = reading.vaultOf(found, this.#vaults);
+    const { revision, historyFrom } = await reading.documentOf(found, vault);
     return { revision, historyFrom };
   }
 
@@ -341,7 +342,9 @@ export class PostgresStore implements Store {
     this.#core.mustStill(generation);
     if (known !== this.#owned.get(user)) throw new SyncError('STORE_UNAVAILABLE');
     const held = this.#held(found, claim);
-    const document = reading.documentOf(found, held.vault);
+    const document = await reading.documentOf(found, held.vault);
+    this.#core.mustStill(generation);
+    if (held !== this.#owned.get(user)) throw new SyncError('STORE_UNAVAILABLE');
     held.isLoaded = true;
     return document;
   }

@@ -68,11 +68,11 @@ const sealedOf = ({ values }: Found, kind: string): Uint8Array | undefined =>
 export const vaultOf = (found: Found, vaults: Vaults): Vault => vaults.of(found.user, sealedOf(found, 'key'));
 
 /** @throws SyncError `DOCUMENT_CORRUPT` where any of it is damaged or missing */
-export function documentOf(found: Found, vault: Vault): StoredDocument {
+export async function documentOf(found: Found, vault: Vault): Promise<StoredDocument> {
   const { user } = found;
   const row = found.row ?? format.EMPTY_ROW;
   return {
-    updates: updatesOf(found, row, vault),
+    updates: await updatesOf(found, row, vault),
     revision: row.revision,
     memory: checkedOf(found, vault, { kind: 'memory', place: format.memoryKey(user), check: row.memory }),
     devices: devicesOf(found, vault),
@@ -83,16 +83,21 @@ export function documentOf(found: Found, vault: Vault): StoredDocument {
   };
 }
 
-function updatesOf({ user, values }: Found, row: format.Row, vault: Vault): Uint8Array[] {
+async function updatesOf({ user, values }: Found, row: format.Row, vault: Vault): Promise<Uint8Array[]> {
   const stored = values.filter(({ kind }) => kind === 'update').sort((one, two) => one.at - two.at);
   if (stored.length !== row.last - row.first + 1)
     throw corrupt('an update is missing, or one too many is there');
-  return stored.map(({ at, value }, index) => {
-    if (at !== row.first + index) throw corrupt(`the update ${row.first + index} is missing`);
+  const rest = resting();
+  const updates: Uint8Array[] = [];
+  for (const { at, value } of stored) {
+    const next = row.first + updates.length;
+    if (at !== next) throw corrupt(`the update ${next} is missing`);
     const update = vault.unseal(value, format.updateKey(user, at));
     if (update === undefined) throw corrupt(`the update ${at} is damaged`);
-    return update;
-  });
+    updates.push(update);
+    await rest();
+  }
+  return updates;
 }
 
 interface Checked {

@@ -4,6 +4,7 @@ import { updateKey, updateRange } from '../../../../server/store/format.js';
 import type { LevelStore } from '../../../../server/store/level/level-store.js';
 import type { UserId } from '../../../../shared/names.js';
 import { storeContract } from '../../../contract/store-contract.js';
+import { turnsContract } from '../../../contract/store-turns-contract.js';
 import { changeByte, databaseOf, editDatabase, LevelFixture } from '../../../support/level-fixture.js';
 import { Author, notesOf, user, writeNotes } from '../../../support/notes.js';
 
@@ -12,7 +13,7 @@ describe.each([
   ['LevelStore, rest rows at hand', undefined, 2 ** 20],
   ['LevelStore, encrypted, rest rows at hand', KeyRing.parse(newKey()), 2 ** 20],
 ])('%s', (name, keys, restBudget) => {
-  storeContract(name, async () => {
+  const create = async () => {
     const fixture = await LevelFixture.create(keys);
     let store: LevelStore | null = null;
     return {
@@ -21,10 +22,12 @@ describe.each([
         return store;
       },
       failNextBatch: () => fixture.failNextBatch(),
-      damage: async (user) => damageFirst(store, user),
+      damage: async (user: UserId) => damageFirst(store, user),
       remove: () => fixture.remove(),
     };
-  });
+  };
+  storeContract(name, create);
+  turnsContract(name, create);
 });
 
 async function damageFirst(store: LevelStore | null, name: UserId): Promise<void> {

@@ -1,0 +1,61 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Store } from '../../server/store/store.js';
+import { notesOf, user, writeNotes } from '../support/notes.js';
+import type { StoreFixture } from './store-fixture.js';
+
+const ANNA = user('anna');
+const ROWS = 300;
+
+/** How many turns of the event loop pass meanwhile, where each look at the clock finds that it is time to rest. */
+async function turnsOf(work: () => Promise<unknown>): Promise<number> {
+  let time = performance.now();
+  vi.spyOn(performance, 'now').mockImplementation(() => {
+    time += 10;
+    return time;
+  });
+  let turns = 0;
+  const count = (): void => {
+    turns++;
+    next = setImmediate(count);
+  };
+  let next = setImmediate(count);
+  await work();
+  clearImmediate(next);
+  return turns;
+}
+
+/** The clause about users of whom much is read: many rows, which each have to be checked, or decrypted. */
+export function turnsContract(name: string, create: () => Promise<StoreFixture>): void {
+  describe(`the store contract, turns of others: ${name}`, () => {
+    let fixture: StoreFixture;
+    let store: Store;
+
+    beforeEach(async () => {
+      fixture = await create();
+      store = await fixture.open();
+      await store.load(ANNA);
+      await writeNotes(store, ANNA, ROWS);
+    });
+    afterEach(async () => {
+      vi.restoreAllMocks();
+      await store.close();
+      await fixture.remove();
+    });
+
+    it('[S4] others have their turns while a document of many updates is read', async () => {
+      await store.close();
+      store = await fixture.open();
+      const turns = await turnsOf(() => store.load(ANNA));
+      expect(turns).toBeGreaterThanOrEqual(ROWS);
+      expect(Object.keys(notesOf(await store.load(ANNA)))).toHaveLength(ROWS);
+    });
+
+    it('[S4] others have their turns while many deletions are read', async () => {
+      const deletions = Array.from({ length: ROWS }, (_, n) => ({ collection: 'notes', id: `n${n}` }));
+      const remembered = deletions.map((deletion, n) => ({ ...deletion, revision: n + 1, at: n }));
+      await store.prune(ANNA, ROWS, remembered);
+      const turns = await turnsOf(async () => expect(await store.deletions(ANNA)).toHaveLength(ROWS));
+      expect(turns).toBeGreaterThanOrEqual(ROWS);
+    });
+  });
+}
