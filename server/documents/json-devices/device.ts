@@ -12,7 +12,7 @@ import type { HistoryEntry } from '../history/history-entry.js';
 import type { WriteTime } from '../history/history-window.js';
 import { keyOf, type RecordKey } from '../records/record-key.js';
 import { DeviceClock, type SavedClock } from './clock.js';
-import { KnownFields } from './known-fields.js';
+import { KnownFields, type Learned } from './known-fields.js';
 import type { OwnWrite, WriteOutcome } from './own-write.js';
 import { type EndedNow, FLUSH_TIME, type SeenRange, SeenRanges } from './seen-ranges.js';
 import type { SavedSeenRanges } from './seen-ranges-saved.js';
@@ -209,9 +209,10 @@ export class DeviceState {
    *
    * @param isLive whether it can't come from a queue
    */
-  hear(message: ChangeMessage, isLive: boolean, now: number): WriteTime {
+  hear(message: ChangeMessage, isLive: boolean, { now, revision }: Arrival): WriteTime {
     const { sentAt, madeAt } = message;
-    const isNew = message.type === 'DATA_UPDATE' && this.#fields.learn(message.collection, message.document);
+    const isNew =
+      message.type === 'DATA_UPDATE' && this.#fields.learn(message.collection, message.document, revision);
     if (isNew) this.#urgent = true;
     // What this very message says of the clock counts only where something did before it.
     const isCertain = madeAt !== null && this.#clock.offset !== null;
@@ -240,6 +241,13 @@ export class DeviceState {
     return this.#fields.knows(collection, path);
   }
 
+  /** What it can have sent of a record in its write of this revision, where it has learned of fields since. */
+  sentBefore(revision: number, collection: CollectionName, record: JsonObject): JsonObject | null {
+    return this.#fields.hasLearnedSince(revision)
+      ? this.#fields.sendable(collection, record, revision)
+      : null;
+  }
+
   /** The last write of a record in an earlier connection, where the device may be left with something else. */
   unsettled(key: RecordKey): OwnWrite | null {
     return this.#unsettled.get(keyOf(key)) ?? null;
@@ -262,9 +270,18 @@ export class DeviceState {
   }
 
   /** A write; its author may be left with something else than the record, until the correction reaches it. */
-  noteWrite(key: RecordKey, own: OwnWrite, { corrected, record }: WriteOutcome): void {
-    if (corrected && carriesOther(own.sent, record)) this.keepUnsettled(key, own);
+  noteWrite(key: RecordKey, own: OwnWrite, outcome: WriteOutcome): void {
+    const { corrected, record } = outcome;
+    if (corrected && carriesOther(own.sent, record) && !this.#isTold(key, own, outcome))
+      this.keepUnsettled(key, own);
     else this.settle(key);
+  }
+
+  /** Whether the history tells what it sent: the record without the fields that it does not know yet. */
+  #isTold({ collection }: RecordKey, { sent }: OwnWrite, { record, revision }: WriteOutcome): boolean {
+    if (sent === null || record === null || revision === null) return false;
+    const sendable = this.#fields.sendable(collection, record, revision);
+    return equalityDeep({ ...sent, id: record.id }, sendable);
   }
 
   /** Whether it should go into the next commit: some changes can't wait, others may for a while. */
@@ -292,6 +309,7 @@ export class DeviceState {
       connections: this.#connections.toJSON(now),
       unsure: this.#unsure.toJSON(),
       fields: this.#fields.toJSON(),
+      learned: this.#fields.learnedAfter(this.neededFrom),
       unsettled: [...this.#unsettled],
     } satisfies Saved;
     return Buffer.from(JSON.stringify(saved));
@@ -306,7 +324,7 @@ export class DeviceState {
     state.#largestSent = saved.largest ?? 0;
     state.#clock = new DeviceClock(saved);
     state.#connections = new SeenRanges(saved.connections, revision);
-    state.#fields = KnownFields.fromJSON(saved.fields);
+    state.#fields = KnownFields.fromJSON(saved.fields, saved.learned);
     state.#unsettled = new Map(saved.unsettled);
     state.#unsure = new UnsureRecords(saved.unsure);
     if (saved.connections.version === 2) state.#savedAt = saved.connections.savedAt;
@@ -324,6 +342,12 @@ function carriesOther(sent: JsonObject | null, record: JsonObject | null): boole
   return isOther || Object.keys(record).some((name) => !(name in sent));
 }
 
+/** When a message came, and the revision of the document by then. */
+export interface Arrival {
+  readonly now: number;
+  readonly revision: number;
+}
+
 /** A change that it made; of what is remembered alone, `at` is not known. */
 export type Taken = Pick<HistoryEntry, 'madeAt'> & Partial<Pick<HistoryEntry, 'at' | 'via' | 'uncertain'>>;
 
@@ -334,6 +358,8 @@ interface Saved extends SavedClock {
   readonly largest?: number | undefined;
   readonly connections: SavedSeenRanges;
   readonly fields: Json;
+  /** Not there in what earlier versions saved. */
+  readonly learned?: readonly Learned[];
   readonly unsettled: readonly (readonly [string, OwnWrite])[];
   /** Not there in what earlier versions saved. */
   readonly unsure?: SavedUnsure;

@@ -195,14 +195,23 @@ function versionsOf(write: ComparedWrite, range: RevisionRange): (JsonObject | n
     isInCopy(entry) && (entry.revision <= ownUpTo || (replay && entry.madeAt <= longBefore));
   const last = own.some(isLater) ? undefined : own.findLast(isBound);
   if (last !== undefined && last.revision > repeatedUpTo)
-    return versionsIn(write, last.revision, to).map(jsonOf);
+    return [...versionsIn(write, last.revision, to).map(jsonOf), ...sentAt(write, last)];
   const versions = versionsIn(write, range.from, to).map(jsonOf);
   if (versions.length === 0) return [];
   // Its own writes were never sent to it, but it has them.
   const kept = history.changes(key, Math.max(to, range.from), LATEST);
   const unsent = replay ? kept.filter((entry) => device.made(entry) && !isLater(entry)) : [];
   const unsettled = replay && madeAt === null ? device.unsettled(key) : null;
-  return [...versions, ...unsent.map(jsonAfter), ...(unsettled === null ? [] : [unsettled.sent])];
+  const sent = own.filter((entry) => !isLater(entry)).flatMap((entry) => sentAt(write, entry));
+  return [...versions, ...unsent.map(jsonAfter), ...sent, ...(unsettled === null ? [] : [unsettled.sent])];
+}
+
+/** What it sent in a write of its own, where that was less than what became of it, and it knows the rest by now. */
+function sentAt(write: ComparedWrite, { revision }: Made): JsonObject[] {
+  const { message, context } = write;
+  const [made] = versionsIn(write, revision, revision).map(jsonOf);
+  const sent = made && context.device.sentBefore(revision, message.collection, made);
+  return sent ? [sent] : [];
 }
 
 /** A version of a record, and from which revision on it was one. */

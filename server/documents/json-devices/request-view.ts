@@ -3,7 +3,7 @@
 import { BoundedMap } from '../../bounded-map.js';
 import type { ChangeMessage } from '../../protocol/json.js';
 import { keyOf } from '../records/record-key.js';
-import type { DeviceState } from './device.js';
+import type { Arrival, DeviceState } from './device.js';
 import type { OwnWrite } from './own-write.js';
 import { recentWrites } from './recent-writes.js';
 import { NOTHING_LATER, ownBounds, type WriteContext, type WrittenMessage } from './write-context.js';
@@ -33,11 +33,11 @@ export class RequestView {
   }
 
   /** Nothing tells whether a request waited in a queue, so each counts as a replay. */
-  contextOf(message: ChangeMessage, now: number): WriteContext {
+  contextOf(message: ChangeMessage, arrival: Arrival): WriteContext {
     const { device } = this;
-    const time = device.hear(message, false, now);
+    const time = device.hear(message, false, arrival);
     const { madeAt } = time;
-    const range = device.seenBefore(time, message, now);
+    const range = device.seenBefore(time, message, arrival.now);
     const last = this.#own.get(keyOf(message)) ?? null;
     // A request that is sent again after the answer was lost may bring an older write.
     const isOlder = madeAt !== null && (last?.madeAt ?? madeAt) > madeAt;

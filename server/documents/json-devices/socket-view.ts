@@ -5,7 +5,7 @@
 import type { ChangeMessage } from '../../protocol/json.js';
 import type { HistoryWindow, RevisionRange, WriteTime } from '../history/history-window.js';
 import { keyOf, type RecordKey } from '../records/record-key.js';
-import type { DeviceState } from './device.js';
+import type { Arrival, DeviceState } from './device.js';
 import type { OwnWrite } from './own-write.js';
 import { recentWrites } from './recent-writes.js';
 import { APP_LAG, type EndedNow, FLUSH_TIME } from './seen-ranges.js';
@@ -156,12 +156,13 @@ export class SocketView {
   }
 
   /** What is known of a write that came now. */
-  contextOf(message: ChangeMessage, now: number): WriteContext {
+  contextOf(message: ChangeMessage, arrival: Arrival): WriteContext {
     const { device } = this;
+    const { now } = arrival;
     this.heard(now);
     this.#messages.settle(now);
     const isSettled = this.#settledAt !== null;
-    const time = device.hear(message, isSettled && now - this.#startedAt >= FLUSH_TIME, now);
+    const time = device.hear(message, isSettled && now - this.#startedAt >= FLUSH_TIME, arrival);
     const isQueued = !isSettled || this.#mayBeQueued(time, now);
     return isQueued ? this.#replayed(message, time, now) : this.#live(message, time, now);
   }

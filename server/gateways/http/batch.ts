@@ -65,7 +65,7 @@ export class Batch {
     const needed = this.#items.map(({ message, index }) => {
       withIndex(index, () => this.#writer.mustKnowNames(message));
       this.#writer.takeUp(message);
-      const context = this.#view.contextOf(message, now);
+      const context = this.#view.contextOf(message, { now, revision: document.revision });
       document.erased?.checkWrite(context, index);
       return neededFrom(document, message, context);
     });
@@ -81,10 +81,11 @@ export class Batch {
   apply(now: number): void {
     const document = this.#document;
     const view = this.#view;
+    const { revision } = document;
     const written = this.#writer.write(
       this.#items.map(({ message }) => message),
-      (message) => view.contextOf(message, now),
-      (message, context) => view.applied(message, context, document.revision),
+      (message) => view.contextOf(message, { now, revision }),
+      (message, context) => view.applied(message, context, revision),
     );
     for (const each of written) view.wrote(each, document.revision);
     document.saveDevices('urgent'); // in one batch with the changes

@@ -209,7 +209,7 @@ export class JsonChannel implements Follower {
     const writer = new JsonWriter(document, this.#origin);
     writer.mustKnowNames(message);
     writer.takeUp(message);
-    const context = this.#view?.contextOf(message, now());
+    const context = this.#view?.contextOf(message, { now: now(), revision: document.revision });
     if (context === undefined || this.#isErased(message, context, document)) return;
     this.#repeatLost(message, context, document);
     document.withHistory(neededFrom(document, message, context), () =>
