@@ -224,10 +224,13 @@ export class Pace<Message extends Outgoing> {
     return Math.max(...[...this.#lanes.values()].map((lane) => lane.quietAt(BURST)));
   }
 
-  /** A timer is there only while something waits. */
+  /**
+   * A timer is there only while something waits. One that comes too early looks when it is time: each message that
+   * leaves, and each pong, puts off what waits for quiet.
+   */
   #schedule(): void {
     const at = this.#nextAt();
-    if (at === this.#timer?.at) return;
+    if (this.#timer !== null && this.#timer.at <= at && at < Number.POSITIVE_INFINITY) return;
     this.#timer?.cancel();
     this.#timer = null;
     if (at === Number.POSITIVE_INFINITY) return;
