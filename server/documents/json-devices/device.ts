@@ -16,10 +16,9 @@ import { KnownFields, type Learned } from './known-fields.js';
 import type { OwnWrite, WriteOutcome } from './own-write.js';
 import { type EndedNow, FLUSH_TIME, type SeenRange, SeenRanges } from './seen-ranges.js';
 import type { SavedSeenRanges } from './seen-ranges-saved.js';
+import { UnsettledWrites } from './unsettled-writes.js';
 import { type SavedUnsure, UnsureRecords } from './unsure-records.js';
 
-/** All of them together, in characters: they are saved with each change of one of them. */
-const MAX_UNSETTLED = 262_144;
 /** How long a change that can wait may wait for the next commit of the user, in ms. */
 const LAZY = 60_000;
 /** A change of the clock's offset by so much is kept at once, in ms: less is the way of the messages. */
@@ -55,7 +54,7 @@ export class DeviceState {
   #connections = new SeenRanges();
   #fields = new KnownFields();
   #unsure = new UnsureRecords();
-  #unsettled = new Map<string, OwnWrite>();
+  #unsettled = new UnsettledWrites();
   #urgent = false;
   #changed = false;
   #savedAt = Number.NEGATIVE_INFINITY;
@@ -78,9 +77,8 @@ export class DeviceState {
 
   /** The same for writes that were made since. */
   neededSince(time: number): number {
-    const unsettled = [...this.#unsettled.values()].map(({ since }) => since);
     const unsure = this.#unsure.oldestSince(time);
-    return Math.min(this.#connections.neededAt(this.metAt, time), unsure, ...unsettled);
+    return Math.min(this.#connections.neededAt(this.metAt, time), unsure, ...this.#unsettled.since);
   }
 
   get lastSeen(): number {
@@ -159,7 +157,7 @@ export class DeviceState {
     // What it changes in that, it may send after a kill, or when its user has long left the memory.
     if (this.#connections.confirm(revision, sentAt)) this.#urgent = true;
     this.#unsure.clear('everything', sentAt, sentAt);
-    for (const [key, own] of this.#unsettled) if (own.revision <= revision) this.#unsettled.delete(key);
+    this.#unsettled.settleUpTo(revision);
     this.#changed = true;
   }
 
@@ -250,18 +248,12 @@ export class DeviceState {
 
   /** The last write of a record in an earlier connection, where the device may be left with something else. */
   unsettled(key: RecordKey): OwnWrite | null {
-    return this.#unsettled.get(keyOf(key)) ?? null;
+    return this.#unsettled.get(keyOf(key));
   }
 
   /** It has to outlive this process too. The last ones are kept, as far as they are not too large. */
   keepUnsettled(key: RecordKey, write: OwnWrite): void {
-    this.#unsettled.delete(keyOf(key));
-    this.#unsettled.set(keyOf(key), write);
-    let size = 0;
-    for (const [name, { sent }] of [...this.#unsettled].reverse()) {
-      size += JSON.stringify(sent).length;
-      if (size > MAX_UNSETTLED) this.#unsettled.delete(name);
-    }
+    this.#unsettled.keep(keyOf(key), write);
     this.#urgent = true;
   }
 
@@ -310,7 +302,7 @@ export class DeviceState {
       unsure: this.#unsure.toJSON(),
       fields: this.#fields.toJSON(),
       learned: this.#fields.learnedAfter(this.neededFrom),
-      unsettled: [...this.#unsettled],
+      unsettled: this.#unsettled.toJSON(),
     } satisfies Saved;
     return Buffer.from(JSON.stringify(saved));
   }
@@ -325,7 +317,7 @@ export class DeviceState {
     state.#clock = new DeviceClock(saved);
     state.#connections = new SeenRanges(saved.connections, revision);
     state.#fields = KnownFields.fromJSON(saved.fields, saved.learned);
-    state.#unsettled = new Map(saved.unsettled);
+    state.#unsettled = new UnsettledWrites(saved.unsettled);
     state.#unsure = new UnsureRecords(saved.unsure);
     if (saved.connections.version === 2) state.#savedAt = saved.connections.savedAt;
     return state;

@@ -1,0 +1,57 @@
+/** The last writes of a device that its record differs from, until their correction was read; the newest ones. */
+import type { OwnWrite } from './own-write.js';
+
+/** All of them together, in characters: they are saved with each change of one of them. */
+const MAX_LENGTH = 262_144;
+
+interface Kept {
+  readonly write: OwnWrite;
+  readonly length: number;
+}
+
+export class UnsettledWrites {
+  /** By their records, the oldest first. */
+  readonly #kept = new Map<string, Kept>();
+  #length = 0;
+
+  constructor(saved: readonly (readonly [string, OwnWrite])[] = []) {
+    for (const [record, write] of saved) this.keep(record, write);
+  }
+
+  get(record: string): OwnWrite | null {
+    return this.#kept.get(record)?.write ?? null;
+  }
+
+  /** The revisions up to which they are known, each by its record's. */
+  get since(): number[] {
+    return [...this.#kept.values()].map(({ write }) => write.since);
+  }
+
+  /** Of them all, the oldest go that are too much. */
+  keep(record: string, write: OwnWrite): void {
+    this.delete(record);
+    // Each is measured once: a batch may bring a thousand.
+    const { length } = JSON.stringify(write.sent);
+    this.#kept.set(record, { write, length });
+    this.#length += length;
+    for (const oldest of this.#kept.keys()) {
+      if (this.#length <= MAX_LENGTH) return;
+      this.delete(oldest);
+    }
+  }
+
+  /** Returns whether it was there. */
+  delete(record: string): boolean {
+    this.#length -= this.#kept.get(record)?.length ?? 0;
+    return this.#kept.delete(record);
+  }
+
+  /** Those that the device has read over, with what stands at this revision. */
+  settleUpTo(revision: number): void {
+    for (const [record, { write }] of this.#kept) if (write.revision <= revision) this.delete(record);
+  }
+
+  toJSON(): [string, OwnWrite][] {
+    return [...this.#kept].map(([record, { write }]) => [record, write]);
+  }
+}

@@ -1,0 +1,43 @@
+import { afterEach, expect, test, vi } from 'vitest';
+import type { OwnWrite } from '../../../../server/documents/json-devices/own-write.js';
+import { UnsettledWrites } from '../../../../server/documents/json-devices/unsettled-writes.js';
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+const write = (revision: number, length: number): OwnWrite => ({
+  sent: { id: 'x'.repeat(length) },
+  madeAt: null,
+  revision,
+  since: revision - 1,
+  withBase: false,
+  replaced: [],
+  isShown: true,
+  isRepeat: false,
+});
+
+const revisionsOf = (writes: UnsettledWrites) => writes.toJSON().map(([, { revision }]) => revision);
+
+test('[L5] the newest ones are kept, as far as they are not too large together', () => {
+  const writes = new UnsettledWrites();
+  for (let n = 1; n <= 5; n++) writes.keep(`r${n}`, write(n, 60_000));
+  expect(revisionsOf(writes)).toEqual([2, 3, 4, 5]);
+  writes.keep('r2', write(6, 60_000));
+  expect(revisionsOf(writes)).toEqual([3, 4, 5, 6]);
+  expect(revisionsOf(new UnsettledWrites(writes.toJSON()))).toEqual([3, 4, 5, 6]);
+  writes.settleUpTo(4);
+  expect([revisionsOf(writes), writes.since, writes.get('r3')]).toEqual([[5, 6], [4, 5], null]);
+  for (let n = 7; n <= 8; n++) writes.keep(`r${n}`, write(n, 60_000));
+  expect(revisionsOf(writes)).toEqual([5, 6, 7, 8]);
+  writes.keep('large', write(9, 300_000));
+  expect(revisionsOf(writes)).toEqual([]);
+});
+
+test('[S4] what it costs to keep one does not grow with those that are kept', () => {
+  const writes = new UnsettledWrites();
+  const measured = vi.spyOn(JSON, 'stringify');
+  for (let n = 1; n <= 1_000; n++) writes.keep(`r${n}`, write(n, 100));
+  expect(measured).toHaveBeenCalledTimes(1_000);
+  expect(revisionsOf(writes)).toHaveLength(1_000);
+});
