@@ -6,7 +6,7 @@ import type { Log } from '../log.js';
 import type { Metrics } from '../metrics.js';
 import { type Exchange, forward } from './forward.js';
 import { clientOfHop, HOP_HEADER, hopHeader } from './hop-header.js';
-import { hostAndPortOf, type Led, type Target } from './hop-target.js';
+import { CONNECT_TIMEOUT, hostAndPortOf, type Led, type Target } from './hop-target.js';
 import type { Doubt, NodeId, Owner, Placement } from './placement.js';
 import { askReady, isReachable, READY } from './ready.js';
 import { Splice, splice, type Upgrade } from './splice.js';
@@ -47,6 +47,8 @@ const SHORTEST_SILENCE = 60_000;
 const LONGEST_TIMER = 2 ** 31 - 1;
 /** Between two parts of an answer, or before the first, in ms. */
 const ANSWER_SILENCE = 120_000;
+/** A look waits no longer for a node that says nothing: the user may be with another one meanwhile. In ms. */
+const ANSWER_TIME = CONNECT_TIMEOUT + 500;
 /** Many wait for one node: what it has said of itself holds for all of them, for so long, in ms. */
 const ONE_ANSWER = 500;
 /** By these the owner says that it lives. */
@@ -151,12 +153,13 @@ export class Hops {
    * @param onReached the store was reached; to ask the node may take some seconds
    */
   async mayCome({ user, address }: Guest, onReached = () => {}): Promise<boolean | null> {
+    const late = new Promise<false>((resolve) => setTimeout(resolve, ANSWER_TIME, false).unref());
     for (let asked = 0; asked < 2; asked++) {
       const place = await this.#options.placement.whereIs(user).catch(() => null);
       if (place === null) return null;
       onReached();
-      if (place.here || (await this.#isReady(place, { user, address }))) return true;
-      // One that is silent for long enough has lost the user now.
+      if (place.here || (await Promise.race([this.#isReady(place, { user, address }), late]))) return true;
+      // One that is silent for long enough has lost the user now; so may one that has not answered yet.
     }
     return false;
   }

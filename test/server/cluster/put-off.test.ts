@@ -191,6 +191,12 @@ describe('[S4] whether who was put off may come', () => {
     expect(told).toHaveBeenCalledTimes(1);
   });
 
+  test('where its user has moved while its node said nothing, long before that one is given up', async () => {
+    const { owners } = await useHangingNode();
+    const { hops, doubts } = hopsTold([at(owners), at(owners), HERE], 10 * PATIENCE);
+    expect([await hops.mayCome(GUEST), await hops.mayCome(GUEST), doubts]).toEqual([false, true, []]);
+  });
+
   test('where one that says nothing has lost the user by that', async () => {
     const { owners } = await useHangingNode();
     const silent = hopsTold([at(owners)], 50);
