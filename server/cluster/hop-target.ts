@@ -1,5 +1,6 @@
 /** Where a hop leads, and what may come of it. */
 import type { ClientRequest } from 'node:http';
+import { CONNECT_TIMEOUT, isRefused } from '../net/reachable.js';
 import type { Doubt } from './placement.js';
 
 export interface Target {
@@ -18,8 +19,6 @@ export type Led = 'led' | 'gone' | Doubt;
 /** What a node says at once to whom it lets in: what it has to ask others may take long, and it lives. */
 export const HEARD = 'HTTP/1.1 102 Processing\r\n\r\n';
 
-/** Another node of the same cluster is near. */
-export const CONNECT_TIMEOUT = 2_000;
 /** After which the system asks whether the machine of the other node is still there, in ms. */
 export const KEEP_ALIVE = 30_000;
 
@@ -39,7 +38,7 @@ export class Late extends Error {}
  */
 export function whyNot(error: unknown, isHeard = false): Doubt {
   if (isHeard && error instanceof Late) return 'slow';
-  return error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED' ? 'refused' : 'silent';
+  return isRefused(error) ? 'refused' : 'silent';
 }
 
 /** Ends a request that nobody takes in time; what is returned ends the wait. */

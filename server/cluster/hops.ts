@@ -4,11 +4,12 @@ import type { UserId } from '../../shared/names.js';
 import type { Config } from '../config.js';
 import type { Log } from '../log.js';
 import type { Metrics } from '../metrics.js';
+import { CONNECT_TIMEOUT, isReachable } from '../net/reachable.js';
 import { type Exchange, forward } from './forward.js';
 import { clientOfHop, HOP_HEADER, hopHeader } from './hop-header.js';
-import { CONNECT_TIMEOUT, hostAndPortOf, type Led, type Target } from './hop-target.js';
+import { hostAndPortOf, type Led, type Target } from './hop-target.js';
 import type { Doubt, NodeId, Owner, Placement } from './placement.js';
-import { askReady, isReachable, READY } from './ready.js';
+import { askReady, READY } from './ready.js';
 import { Splice, splice, type Upgrade } from './splice.js';
 
 /** A user, and the address of the client that comes for it. */

@@ -3,18 +3,10 @@ import type { IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { SyncError } from '../errors.js';
+import { CONNECT_TIMEOUT } from '../net/reachable.js';
 import { closeFrame, Frames } from './frames.js';
 import { HOP_HEADER } from './hop-header.js';
-import {
-  CONNECT_TIMEOUT,
-  HEARD,
-  KEEP_ALIVE,
-  Late,
-  type Led,
-  type Target,
-  verdictOf,
-  whyNot,
-} from './hop-target.js';
+import { HEARD, KEEP_ALIVE, Late, type Led, type Target, verdictOf, whyNot } from './hop-target.js';
 
 /** An upgrade as it came in. */
 export interface Upgrade {

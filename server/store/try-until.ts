@@ -6,6 +6,8 @@ const LONGEST_DELAY = 5_000;
 export interface Retrying {
   /** An attempt failed; the next one comes after `delay` milliseconds. */
   readonly onRetry?: (cause: unknown, delay: number) => void;
+  /** The pauses grow up to so long, in ms. */
+  readonly longest?: number;
   /** For tests: the pause between two attempts. */
   readonly wait?: (delay: number, signal: AbortSignal) => Promise<void>;
 }
@@ -15,9 +17,9 @@ export async function tryUntil(
   attempt: () => Promise<void>,
   isWanted: () => boolean,
   signal: AbortSignal,
-  { onRetry, wait = pause }: Retrying,
+  { onRetry, longest = LONGEST_DELAY, wait = pause }: Retrying,
 ): Promise<void> {
-  for (let delay = FIRST_DELAY; isWanted(); delay = Math.min(delay * 2, LONGEST_DELAY)) {
+  for (let delay = FIRST_DELAY; isWanted(); delay = Math.min(delay * 2, longest)) {
     try {
       await attempt();
     } catch (cause) {

@@ -20,7 +20,7 @@ const HOUSE: readonly House[] = [
   { from: /^server\/net\//, may: /^server\/(net\/|(log|errors)\.ts$)/, types: /^server\/config\.ts$/ },
   {
     from: /^server\/store\//,
-    may: /^(shared\/|server\/(store|protocol)\/|server\/(bounded-map|folders|errors|resting)\.ts$)/,
+    may: /^(shared\/|server\/(store|protocol)\/|server\/(net\/reachable|bounded-map|folders|errors|resting)\.ts$)/,
   },
   {
     from: /^server\/documents\//,

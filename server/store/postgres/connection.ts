@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Client, ClientBase, ClientConfig, Pool, PoolConfig, QueryConfig, QueryResult } from 'pg';
 import { corrupt, SyncError } from '../../errors.js';
+import { isReachable } from '../../net/reachable.js';
 import { codeOf, noAddress, whyNotConnected } from './failures.js';
 
 /** Reads at once. */
@@ -65,6 +66,13 @@ export async function isPlainFar(url: string): Promise<boolean> {
   const { Client } = await driver();
   const { host, ssl } = clientOf(Client, { connectionString: url });
   return !NEAR.test(host) && !ssl && !/[?&]ssl/.test(url);
+}
+
+/** Whether anything gets to its machine and back; to this one it does. */
+export async function isReached(url: string): Promise<boolean> {
+  const { Client } = await driver();
+  const { host, port } = clientOf(Client, { connectionString: url });
+  return host.startsWith('/') || (await isReachable({ host, port }));
 }
 
 export class Connection {

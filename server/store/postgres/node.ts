@@ -27,6 +27,10 @@ export interface NodeOptions {
   readonly tells: () => Told;
   /** Its row was fenced: nothing of it is committed any more. */
   readonly onFenced: () => void;
+  /** Whether anything gets to the machine of the database and back. */
+  readonly reaches: () => Promise<boolean>;
+  /** Nothing did for a while, and now it does. */
+  readonly onReached: () => void;
   /** As those of `Beats`. */
   readonly now?: () => number;
   readonly onClock?: (ahead: number) => void;
@@ -38,6 +42,9 @@ export class StoreNode {
   readonly #options: NodeOptions;
   #beating: NodeJS.Timeout | null = null;
   #isAsking = false;
+  #isLooking = false;
+  /** The last look at the way to the database found none. */
+  #isCutOff = false;
 
   constructor(options: NodeOptions) {
     this.#options = options;
@@ -78,6 +85,7 @@ export class StoreNode {
 
   beatOver(connection: Connection): void {
     this.stopBeating();
+    this.#isCutOff = false;
     this.#beating = setInterval(
       () => void this.#beat(connection),
       this.#options.interval ?? INTERVAL,
@@ -97,14 +105,34 @@ export class StoreNode {
 
   /** Where it can't be asked, the next beat asks; that it is late is seen by the others. */
   async #beat(connection: Connection): Promise<void> {
-    if (this.#isAsking) return;
+    if (this.#isAsking) return this.#lookForWay();
     this.#isAsking = true;
     try {
-      if (!(await this.#beatOnce(connection)) && this.#beating !== null) this.#options.onFenced();
+      const isSame = await this.#beatOnce(connection);
+      if (!isSame && this.#beating !== null) this.#options.onFenced();
+      else this.#reached();
     } catch {
     } finally {
       this.#isAsking = false;
     }
+  }
+
+  /** The last beat has no answer yet. */
+  async #lookForWay(): Promise<void> {
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    try {
+      if (await this.#options.reaches()) this.#reached();
+      else this.#isCutOff = true;
+    } finally {
+      this.#isLooking = false;
+    }
+  }
+
+  /** What was sent while nothing got there is sent again at ever longer times, and would lie still for as long again. */
+  #reached(): void {
+    if (this.#isCutOff && this.#beating !== null) this.#options.onReached();
+    this.#isCutOff = false;
   }
 
   async #beatOnce(connection: Connection): Promise<boolean> {

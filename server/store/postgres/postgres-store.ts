@@ -39,6 +39,8 @@ const PATIENCE: DiskPatience = { slow: 5_000, timeout: 10_000 };
 /** So many documents may wait to be loaded. */
 const MAX_LOADS = 1_000;
 const LOOK = 60_000;
+/** Between two attempts to reopen, in ms. */
+const LONGEST_DELAY = 1_000;
 
 export interface PostgresStoreOptions
   extends Retrying,
@@ -439,7 +441,7 @@ export class PostgresStore implements Store {
       this.#core.recovered();
     };
     const isWanted = (): boolean => this.state === 'reopening';
-    return tryUntil(attempt, isWanted, this.#stop.signal, this.#options);
+    return tryUntil(attempt, isWanted, this.#stop.signal, { longest: LONGEST_DELAY, ...this.#options });
   }
 
   async #shut(): Promise<void> {

@@ -2,7 +2,7 @@
 import { SyncError } from '../../errors.js';
 import type { KeyRing } from '../encryption/key-ring.js';
 import type { Retrying } from '../try-until.js';
-import { Connection } from './connection.js';
+import { Connection, isReached } from './connection.js';
 import { wipeLeftovers } from './erasure.js';
 import { mustNotBeMoved } from './moves.js';
 import { StoreNode, type Told } from './node.js';
@@ -27,6 +27,8 @@ export interface SessionOptions extends Pick<Retrying, 'onRetry'> {
   readonly now?: () => number;
   /** That clock and the one of the database differ by more than 5 s; called once until they do not. */
   readonly onClock?: (ahead: number) => void;
+  /** For tests: whether anything gets to PostgreSQL and back. */
+  readonly reaches?: () => Promise<boolean>;
   /** Nobody can tell what becomes of what is under way. */
   readonly onLost: (cause: Error) => void;
 }
@@ -49,6 +51,8 @@ export class Session {
       keys: options.ring,
       ...(options.beat !== undefined && { interval: options.beat }),
       onFenced: () => options.onLost(new Error('this server counts as one that is gone')),
+      reaches: () => this.#reaches(),
+      onReached: () => options.onLost(new Error('for a while nothing got to PostgreSQL and back')),
     });
   }
 
@@ -71,6 +75,9 @@ export class Session {
   async reopen(): Promise<boolean> {
     this.node.stopBeating();
     await this.#connection?.close();
+    // A connection that is asked for while nothing gets there would come late.
+    if (!(await this.#reaches()))
+      throw new SyncError('STORE_UNAVAILABLE', 'Nothing gets to the PostgreSQL of STORE and back.');
     let isSame = true;
     await this.#connect(async (connection) => {
       await mustNotBeMoved((text, values) => connection.read({ text, values }));
@@ -84,6 +91,11 @@ export class Session {
     if (this.#connection === null) return;
     await this.node.stop(this.#connection);
     await this.#connection.close();
+  }
+
+  async #reaches(): Promise<boolean> {
+    const { url, reaches = () => isReached(url) } = this.#options;
+    return await reaches();
   }
 
   async #connect(prepare: (connection: Connection) => Promise<void>): Promise<void> {

@@ -10,10 +10,10 @@ import { hopHeader } from '../../../server/cluster/hop-header.js';
 import { HEARD, type Led, type Target } from '../../../server/cluster/hop-target.js';
 import { Hops } from '../../../server/cluster/hops.js';
 import type { NodeId, Owner } from '../../../server/cluster/placement.js';
-import { isReachable } from '../../../server/cluster/ready.js';
 import { Splice, splice, type Upgrade } from '../../../server/cluster/splice.js';
 import { SyncError } from '../../../server/errors.js';
 import { silentLog } from '../../../server/log.js';
+import { isReachable } from '../../../server/net/reachable.js';
 import type { UserId } from '../../../shared/names.js';
 import {
   CLUSTER_SECRET,
