@@ -758,7 +758,8 @@ function uniteAgain(winner: Y.Item): void {
     if (item.content instanceof Y.ContentType) sources.push({ type: item.content.type, fresh: false });
   }
   const madeByUnion = (id: number) => id >= 4_000_000_000;
-  const context = { madeByUnion, arrived: () => false, kept: () => false, isCopy: () => false };
+  const never = () => false;
+  const context = { madeByUnion, arrived: never, kept: never, isCopy: never, isInCopy: never };
   if (winner.content instanceof Y.ContentType) unite(winner.content.type, sources, context);
 }
 

@@ -6,7 +6,7 @@ import { mergeWrite, type Path } from '../../../shared/merge/merge.js';
 import { assignValue, sharedValue } from '../../../shared/records.js';
 import { isMarkup, isSharedText } from '../../../shared/rich-text.js';
 import { indexOf } from '../union/array-elements.js';
-import { copyOf, type Element, elementsOf, fieldsOf } from '../union/lost-types.js';
+import { contentOf, copyOf, type Element, elementsOf, typeOf } from '../union/lost-types.js';
 import { asItIs, itemAt, jsonAs, type View } from './element-views.js';
 
 /** What one author made of an element. */
@@ -105,20 +105,29 @@ function writeFields(
   for (const [key, value] of Object.entries(json)) {
     const current = map.get(key);
     if (current !== undefined && equalityDeep(jsonAs(current, asItIs), value)) continue;
+    const items = sources.flatMap((each) => (each instanceof Y.Map ? itemsAt(each, key) : []));
     if (current instanceof Y.Map && isObject(value)) {
-      const within = sources.map((each) => (each instanceof Y.Map ? fieldsOf(each).get(key) : undefined));
+      const within = items.map((item) => contentOf(item));
       writeFields(current, value, within, carried);
       continue;
     }
-    const from = sources.find((each) => {
-      const field = each instanceof Y.Map ? fieldsOf(each).get(key) : undefined;
-      return field !== undefined && equalityDeep(jsonAs(field, asItIs), value);
-    }) as Y.Map<unknown> | undefined;
+    const of = items.find((item) => equalityDeep(jsonAs(contentOf(item), asItIs), value));
     const before = map._map.get(key);
-    writeField(map, key, value, from && fieldsOf(from).get(key));
-    const [copy, of] = [map._map.get(key), from?._map.get(key)];
+    writeField(map, key, value, of && contentOf(of));
+    const copy = map._map.get(key);
     if (copy && of && copy !== before) carried(copy, of);
   }
+}
+
+/** What stands at a key of a map that may be lost; behind it, what was created apart there and lost to that. */
+function itemsAt(map: Y.Map<unknown>, key: string): Y.Item[] {
+  const last = map._map.get(key);
+  const isLost = map._item?.deleted === true;
+  if (last === undefined || (last.deleted && !isLost)) return [];
+  const items = [last];
+  for (let item = last.left; isLost && item !== null; item = item.left)
+    if (typeOf(item) !== null) items.push(item);
+  return items.filter((item) => contentOf(item) !== undefined);
 }
 
 function writeField(map: Y.Map<unknown>, key: string, json: Json, source: unknown): void {

@@ -71,7 +71,7 @@ function objectAs(map: Y.Map<unknown> | Y.XmlElement, view: View, copy: Json | u
 }
 
 /** Values that lost their place may stand in one item, the earlier ones first: each may be the latest known. */
-function latestKnown(last: Y.Item, view: View): { item: Y.Item; offset: number } | null {
+export function latestKnown(last: Y.Item, view: View): { item: Y.Item; offset: number } | null {
   for (let item: Y.Item | null = last; item !== null; item = item.left) {
     for (let offset = item.length - 1; offset >= 0; offset--) {
       if (view.knows(item, offset)) return { item, offset };

@@ -108,6 +108,18 @@ export class MovedElements {
     return id !== null && this.has(array as Y.Array<unknown>, id);
   }
 
+  /** Whether it is such a copy, or stands in one. */
+  isInCopy(type: SharedType): boolean {
+    for (
+      let at: SharedType | null = this.isEmpty ? null : type;
+      at?._item;
+      at = at._item.parent as SharedType
+    ) {
+      if (at instanceof Y.Map && this.isCopy(at)) return true;
+    }
+    return false;
+  }
+
   /** The element that came with this Yjs id, if it was moved. */
   find(id: ElementId): MovedElement | null {
     const kept = this.#kept.get(keyOf(id));

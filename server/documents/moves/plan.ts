@@ -7,11 +7,13 @@ import type * as Y from 'yjs';
 import type { Json, JsonObject } from '../../../shared/json.js';
 import type { EditStays } from '../later-wins/later-wins.js';
 import { removeElement } from '../union/array-elements.js';
-import { type Element, idOf, isMovedAway } from '../union/lost-types.js';
+import { isEmpty } from '../union/candidates.js';
+import { type Element, idOf } from '../union/lost-types.js';
 import type { Step } from '../union/step.js';
 import { type Carried, fieldsIn, mergeVersions, writeElement } from './element-merge.js';
 import { asInserted, asItIs, itemAt, jsonAs, removesNothing, type View } from './element-views.js';
-import type { ElementId, MovedElement, MovedElements } from './moved-elements.js';
+import { type Edits, lateEdits, unitAt } from './late-edits.js';
+import type { MovedElements } from './moved-elements.js';
 import { type Place, placesOf } from './places.js';
 
 /** Where the times are not known, what was edited apart from a move counts as the later one. */
@@ -80,7 +82,10 @@ class MovePlan {
     let json = objectOf(stays.value);
     if (copy && origin) json = this.#mergeCopy(copy, origin, rival);
     else for (const element of gone) json = this.#mergeEdits(this.#unseenIn(element, json), stays, json);
-    for (const element of late) json = this.#mergeEdits(this.#lateEdits(element), stays, json);
+    for (const element of late) {
+      const edits = lateEdits(element, this.#step, this.#options.overruled);
+      for (const each of edits) json = this.#mergeEdits(each, stays, json);
+    }
     const leaving = others.filter((element) => element !== stays);
     if (copy && rival) leaving.push(...[copy].filter((element) => element !== stays));
     if (leaving.length === 0 && equalityDeep(json, objectOf(stays.value))) return null;
@@ -109,14 +114,16 @@ class MovePlan {
   }
 
   /** What was edited in an element that is gone. */
-  #mergeEdits({ seen, edited, value, view }: Edits, stays: Element, json: JsonObject): JsonObject {
+  #mergeEdits({ seen, edited, value, view, isApart }: Edits, stays: Element, json: JsonObject): JsonObject {
     if (equalityDeep(seen, edited)) return json;
     const incoming = { json: edited, value, view };
     const current = { json, value: stays.value };
-    return mergeVersions(
-      { seen: [seen], incoming, current },
-      (edit, other) => edit !== null && this.#editStays(edit, other),
-    );
+    return mergeVersions({ seen: [seen], incoming, current }, (edit, other) => {
+      if (edit === null) return false;
+      // Of what was created apart, what is empty wins over nothing (D4).
+      const isOneEmpty = isApart && other !== null && isEmpty(edit) !== isEmpty(other);
+      return isOneEmpty ? isEmpty(other) : this.#editStays(edit, other);
+    });
   }
 
   /** What the copy was made from, where it was made from an element that is known. */
@@ -143,7 +150,7 @@ class MovePlan {
   #baseOf({ value }: Element, copy: Json): Json {
     const { sawAll } = this.#options;
     const knows: View['knows'] = (item, offset) =>
-      !this.#step.isNewAt(item, offset) && (sawAll || this.#step.hasDeleted(idAt(item, offset)));
+      !this.#step.isNewAt(item, offset) && (sawAll || this.#step.hasDeleted(unitAt(item, offset)));
     return jsonAs(value, { knows, removed: removesNothing }, copy) ?? null;
   }
 
@@ -173,24 +180,13 @@ class MovePlan {
   /** Edits that the author that deleted the element had not seen. */
   #unseenIn(element: Element, copy: Json): Edits {
     const edited = jsonAs(element.value, this.#beforeStep) ?? null;
-    return { value: element.value, seen: this.#baseOf(element, copy), edited, view: this.#beforeStep };
-  }
-
-  /** Edits of an element that had been moved before. */
-  #lateEdits(element: MovedElement): Edits {
-    const before: View = {
-      knows: (item, offset) => !this.#step.isNewAt(item, offset),
-      removed: wasMovedAway,
+    return {
+      value: element.value,
+      seen: this.#baseOf(element, copy),
+      edited,
+      view: this.#beforeStep,
+      isApart: false,
     };
-    const { overruled } = this.#options;
-    const after: View = {
-      knows: (item) => overruled?.has(item) !== true,
-      removed: (item, offset) =>
-        wasMovedAway(item, offset) ||
-        (!this.#step.hasDeleted(element) && this.#step.hasRemoved(idAt(item, offset))),
-    };
-    const { value } = element;
-    return { value, seen: jsonAs(value, before) ?? null, edited: jsonAs(value, after) ?? null, view: after };
   }
 
   /** Of two copies of one element, the one that stands elsewhere than the element did. */
@@ -228,21 +224,6 @@ interface Origin {
   /** As all other authors saw it. */
   readonly current: Json;
 }
-
-interface Edits {
-  readonly value: unknown;
-  readonly seen: Json;
-  readonly edited: Json;
-  /** How that was read. */
-  readonly view: View;
-}
-
-const idAt = ({ id: { client, clock } }: Y.Item, offset: number): ElementId => ({
-  client,
-  clock: clock + offset,
-});
-
-const wasMovedAway: View['removed'] = (item, offset) => isMovedAway(item.content.getContent()[offset]);
 
 const jsonOf = (value: unknown): Json => jsonAs(value, asItIs) ?? null;
 

@@ -12,6 +12,8 @@ export interface UnionContext {
   kept(client: number, clock: number): boolean;
   /** Whether this map is an element that was moved: a copy, so that none of its fields counts as just created. */
   isCopy(map: Y.Map<unknown>): boolean;
+  /** Whether it stands in one: what a union wrote there is what others edited in the element that went. */
+  isInCopy(type: SharedType): boolean;
   /**
    * Whether what came in, if something did, is later than what stood at this key before. Without this, that is never
    * known.
@@ -86,6 +88,8 @@ export function candidatesAt(latest: Y.Item, fresh: boolean, context: UnionConte
   const value = own !== null && contentOf(own) === undefined ? latest : own;
   const candidates: Candidate[] =
     own && value ? [{ item: value, fresh, isEdit: isEdit(own), id: lastIdOf(own) }] : [];
+  const isCarried = own === null && typeOf(latest) === null && context.isInCopy(latest.parent as SharedType);
+  if (isCarried) candidates.push({ item: latest, fresh, isEdit: false, id: lastIdOf(latest) });
   for (let item: Y.Item | null = latest; item !== null; item = item.left) {
     const counts = item === latest || context.kept(item.id.client, item.id.clock);
     if (counts && item !== value && typeOf(item) !== null) {

@@ -69,7 +69,7 @@ export class Conflicts {
   }
 
   /** What a union can know: what was created apart is united by the times where both are known. */
-  #known(step: Step, madeAt: MadeAt): Omit<UnionContext, 'madeByUnion' | 'kept' | 'isCopy'> {
+  #known(step: Step, madeAt: MadeAt): Omit<UnionContext, 'madeByUnion' | 'kept' | 'isCopy' | 'isInCopy'> {
     const isTimed = madeAt !== null && madeAt !== ON_ARRIVAL;
     return {
       arrived: step.arrived,

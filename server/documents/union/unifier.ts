@@ -128,7 +128,7 @@ export class Unifier {
   run(
     writes: readonly Write[],
     client: number,
-    known: Omit<UnionContext, 'madeByUnion' | 'kept' | 'isCopy'>,
+    known: Omit<UnionContext, 'madeByUnion' | 'kept' | 'isCopy' | 'isInCopy'>,
   ): void {
     const doc = this.#doc;
     const own = doc.clientID;
@@ -138,6 +138,7 @@ export class Unifier {
       madeByUnion: (id) => clients.has(id) || id === client,
       kept: (id, clock) => this.#kept.has(keyOf({ client: id, clock })),
       isCopy: (map) => this.#moved.isCopy(map),
+      isInCopy: (type) => this.#moved.isInCopy(type),
     };
     doc.clientID = client;
     try {
