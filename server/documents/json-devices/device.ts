@@ -46,23 +46,35 @@ export class DeviceState {
   readonly key: DeviceKey;
   readonly #owner: UserId;
   /** When the device was last connected. */
-  metAt = 0;
+  metAt: number;
   /** When it had first read the document, as far as is known; null before that. */
-  syncedFrom: number | null = null;
-  #largestSent = 0;
-  #clock = new DeviceClock();
-  #connections = new SeenRanges();
-  #fields = new KnownFields();
-  #unsure = new UnsureRecords();
-  #unsettled = new UnsettledWrites();
+  syncedFrom: number | null;
+  #largestSent: number;
+  readonly #clock: DeviceClock;
+  readonly #connections: SeenRanges;
+  readonly #fields: KnownFields;
+  readonly #unsure: UnsureRecords;
+  readonly #unsettled: UnsettledWrites;
   #urgent = false;
   #changed = false;
   #savedAt = Number.NEGATIVE_INFINITY;
 
-  /** @param owner whose document it is */
-  constructor(key: DeviceKey, owner: UserId) {
+  /**
+   * @param owner whose document it is
+   * @param revision the user's revision as `saved` was read
+   */
+  constructor(key: DeviceKey, owner: UserId, saved: Saved = NEVER_MET, revision = 0) {
     this.key = key;
     this.#owner = owner;
+    this.metAt = saved.met;
+    this.syncedFrom = saved.synced ?? null;
+    this.#largestSent = saved.largest ?? 0;
+    this.#clock = new DeviceClock(saved);
+    this.#connections = new SeenRanges(saved.connections, revision);
+    this.#fields = KnownFields.fromJSON(saved.fields, saved.learned);
+    this.#unsettled = new UnsettledWrites(saved.unsettled);
+    this.#unsure = new UnsureRecords(saved.unsure);
+    if (saved.connections?.version === 2) this.#savedAt = saved.connections.savedAt;
   }
 
   /** Whether this device, in these hands, made a change. */
@@ -309,18 +321,8 @@ export class DeviceState {
 
   /** @param revision the user's revision at load */
   static decode(key: DeviceKey, owner: UserId, bytes: Uint8Array, revision: number): DeviceState {
-    const saved = JSON.parse(Buffer.from(bytes).toString()) as Saved;
-    const state = new DeviceState(key, owner);
-    state.metAt = saved.met;
-    state.syncedFrom = saved.synced ?? null;
-    state.#largestSent = saved.largest ?? 0;
-    state.#clock = new DeviceClock(saved);
-    state.#connections = new SeenRanges(saved.connections, revision);
-    state.#fields = KnownFields.fromJSON(saved.fields, saved.learned);
-    state.#unsettled = new UnsettledWrites(saved.unsettled);
-    state.#unsure = new UnsureRecords(saved.unsure);
-    if (saved.connections.version === 2) state.#savedAt = saved.connections.savedAt;
-    return state;
+    const json = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString();
+    return new DeviceState(key, owner, JSON.parse(json) as Saved, revision);
   }
 }
 
@@ -348,7 +350,8 @@ interface Saved extends SavedClock {
   /** Not there in what earlier versions saved. */
   readonly synced?: number | null;
   readonly largest?: number | undefined;
-  readonly connections: SavedSeenRanges;
+  /** `null` before the first one. */
+  readonly connections: SavedSeenRanges | null;
   readonly fields: Json;
   /** Not there in what earlier versions saved. */
   readonly learned?: readonly Learned[];
@@ -356,3 +359,5 @@ interface Saved extends SavedClock {
   /** Not there in what earlier versions saved. */
   readonly unsure?: SavedUnsure;
 }
+
+const NEVER_MET: Saved = { met: 0, clock: [], connections: null, fields: 0, unsettled: [] };

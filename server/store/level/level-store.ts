@@ -183,8 +183,7 @@ export class LevelStore implements Store {
   }
 
   saveDevices(user: UserId, devices: ReadonlyMap<DeviceKey, Uint8Array | null>): Promise<void> {
-    const plan = planDevices(devices);
-    return this.addUnloaded(user, () => plan);
+    return this.addUnloaded(user, planDevices(user, devices, this.vaults.ring === null));
   }
 
   seen(user: UserId): Promise<Uint8Array | null> {

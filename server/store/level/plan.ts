@@ -19,7 +19,7 @@ export interface Plan {
   /** The row after the change; `null` where it stays as it is. */
   readonly row: format.Row | null;
   readonly memory?: Uint8Array | undefined;
-  readonly devices?: ReadonlyMap<DeviceKey, Uint8Array | null> | undefined;
+  readonly devices?: ReadonlyMap<DeviceKey, Operation> | undefined;
 }
 
 export interface WriteJob extends Plan, Job {
@@ -58,7 +58,7 @@ export function planCommit(user: UserId, held: Held, commit: Commit): Plan {
     operations,
     row: isSameRow(row, after) ? null : after,
     memory: copied(commit.memory),
-    devices: devices && allCopied(devices),
+    devices: devices && deviceOperations(user, vault, devices),
   };
 }
 
@@ -127,11 +127,29 @@ export function planRest(
   return { operations: [putRest(user, row, vault, rest), ...views], row: null };
 }
 
-export const planDevices = (devices: ReadonlyMap<DeviceKey, Uint8Array | null>): Plan => ({
-  operations: [],
-  row: null,
-  devices: allCopied(devices),
-});
+/** @param isAtOnce whether the plan is made before the caller goes on, who may use its bytes again */
+export function planDevices(
+  user: UserId,
+  devices: ReadonlyMap<DeviceKey, Uint8Array | null>,
+  isAtOnce: boolean,
+): (vault: Vault) => Plan {
+  const own = isAtOnce ? devices : allCopied(devices);
+  return (vault) => ({ operations: [], row: null, devices: deviceOperations(user, vault, own) });
+}
+
+/** What seals a state copies it, too. */
+function deviceOperations(
+  user: UserId,
+  vault: Vault,
+  devices: ReadonlyMap<DeviceKey, Uint8Array | null>,
+): Map<DeviceKey, Operation> {
+  const operations = new Map<DeviceKey, Operation>();
+  for (const [device, state] of devices) {
+    const key = vault.namedKey('device', user, device);
+    operations.set(device, state === null ? del(key) : put(key, vault.sealNamed(state, key, device)));
+  }
+  return operations;
+}
 
 const allCopied = (devices: ReadonlyMap<DeviceKey, Uint8Array | null>) =>
   new Map([...devices].map(([device, state]) => [device, copied(state)]));
@@ -152,7 +170,8 @@ export function jobOf(plan: Plan, user: UserId, vault: Vault): Omit<WriteJob, ke
 function sizeOf({ operations, memory, devices }: Plan): number {
   let size = (memory?.length ?? 0) + OVERHEAD * operations.length;
   for (const operation of operations) if (operation.type === 'put') size += operation.value.length;
-  for (const state of devices?.values() ?? []) size += OVERHEAD + (state?.length ?? 0);
+  for (const each of devices?.values() ?? [])
+    size += OVERHEAD + (each.type === 'put' ? each.value.length : 0);
   return size;
 }
 
@@ -162,27 +181,20 @@ export function operationsOf(jobs: readonly WriteJob[]): Operation[] {
   for (const job of jobs) for (const operation of job.operations) operations.push(operation);
   const rows = new Map<UserId, format.Row>();
   const memories = new Map<UserId, { vault: Vault; memory: Uint8Array }>();
-  const devices = new Map<UserId, { vault: Vault; states: Map<DeviceKey, Uint8Array | null> }>();
+  const devices = new Map<UserId, ReadonlyMap<DeviceKey, Operation>>();
   for (const { user, vault, row, memory, devices: states } of jobs) {
     if (row !== null) rows.set(user, row);
     if (memory !== undefined) memories.set(user, { vault, memory });
     if (states === undefined) continue;
-    const before = devices.get(user)?.states ?? [];
-    devices.set(user, { vault, states: new Map([...before, ...states]) });
+    const before = devices.get(user);
+    devices.set(user, before === undefined ? states : new Map([...before, ...states]));
   }
   for (const [user, row] of rows) operations.push(putRow(user, row));
   for (const [user, { vault, memory }] of memories) {
     operations.push(putSealed(vault, format.memoryKey(user), memory));
   }
-  for (const [user, { vault, states }] of devices) {
-    for (const [device, state] of states) operations.push(deviceOperation(vault, user, device, state));
-  }
+  for (const states of devices.values()) for (const each of states.values()) operations.push(each);
   return operations;
-}
-
-function deviceOperation(vault: Vault, user: UserId, device: DeviceKey, state: Uint8Array | null): Operation {
-  const key = vault.namedKey('device', user, device);
-  return state === null ? del(key) : put(key, vault.sealNamed(state, key, device));
 }
 
 const PROBE_SIZE = 64 * 1024;
