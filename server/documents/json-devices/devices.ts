@@ -10,7 +10,8 @@ export class DeviceStates {
   readonly #owner: UserId;
   readonly #states = new Map<DeviceKey, DeviceState>();
   readonly #views = new Set<SocketView>();
-  readonly #http = new Map<DeviceKey, RequestView>();
+  /** Of those that ask over HTTP; made with the first one. */
+  #http: Map<DeviceKey, RequestView> | null = null;
   readonly #max: number;
   #gone: DeviceKey[] = [];
 
@@ -39,7 +40,7 @@ export class DeviceStates {
   /** Lets go of what is saved, of devices that are not connected; returns whether any is left. */
   keepConnected(): boolean {
     for (const [key, state] of this.#states) if (!state.isConnected) this.#states.delete(key);
-    this.#http.clear();
+    this.#http = null;
     return this.#states.size > 0;
   }
 
@@ -66,6 +67,7 @@ export class DeviceStates {
   overHttp(origin: Origin, keep = true): RequestView {
     const key = deviceKey(this.#owner, origin);
     if (!keep) return new RequestView(new DeviceState(key, this.#owner));
+    this.#http ??= new Map();
     const view = this.#http.get(key) ?? new RequestView(this.#state(origin));
     this.#http.set(key, view);
     return view;
@@ -146,7 +148,7 @@ export class DeviceStates {
 
   #forget({ key }: DeviceState): void {
     this.#states.delete(key);
-    this.#http.delete(key);
+    this.#http?.delete(key);
     this.#gone.push(key);
   }
 }

@@ -11,7 +11,8 @@ export class Receipts {
   readonly #oldestUnsent: () => number;
   /** Number of the last message that carried a record, while its receipt is not proven. */
   readonly #open = new Map<string, number>();
-  readonly #watches = new Map<string, Set<{ crossed: boolean }>>();
+  /** By record; made with the first one, as most connections write nothing. */
+  #watches: Map<string, Set<{ crossed: boolean }>> | null = null;
   #sent = 0;
   #pinged = 0;
   #revision = 0;
@@ -67,16 +68,19 @@ export class Receipts {
   watch(key: RecordKey): () => boolean {
     const name = keyOf(key);
     const watch = { crossed: this.isOpen(key) };
-    const watches = this.#watches.get(name) ?? new Set();
-    this.#watches.set(name, watches.add(watch));
+    this.#watches ??= new Map();
+    const all = this.#watches;
+    const watches = all.get(name) ?? new Set();
+    all.set(name, watches.add(watch));
     return () => {
       watches.delete(watch);
-      if (watches.size === 0 && this.#watches.get(name) === watches) this.#watches.delete(name);
+      if (watches.size === 0 && all.get(name) === watches) all.delete(name);
       return watch.crossed;
     };
   }
 
   #noteCrossing(what: RecordKey | typeof EVERYTHING): void {
+    if (this.#watches === null) return;
     const hit = what === EVERYTHING ? [...this.#watches.values()] : [this.#watches.get(keyOf(what)) ?? []];
     for (const watches of hit) for (const watch of watches) watch.crossed = true;
   }

@@ -15,6 +15,38 @@ const MAX_WRITES = 1_000;
 export const recentWrites = <Each extends Write>(): BoundedMap<string, Each> =>
   new BoundedMap<string, Each>({ most: MAX_WRITES, maxSize: MAX_WRITTEN, sizeOf });
 
+/** The same of one connection: most of them write nothing, and take nothing for it. */
+export class WritesOfConnection<Each extends Write> {
+  #writes: BoundedMap<string, Each> | null = null;
+
+  get(record: string): Each | undefined {
+    return this.#writes?.get(record);
+  }
+
+  /** As the newest one. */
+  add(record: string, write: Each): void {
+    this.#writes ??= recentWrites();
+    this.#writes.add(record, write);
+  }
+
+  /** One that is there keeps its place. */
+  set(record: string, write: Each): void {
+    this.#writes?.set(record, write);
+  }
+
+  delete(record: string): void {
+    this.#writes?.delete(record);
+  }
+
+  get records(): string[] {
+    return [...(this.#writes?.keys() ?? [])];
+  }
+
+  [Symbol.iterator](): Iterator<readonly [string, Each]> {
+    return (this.#writes ?? new Map<string, Each>())[Symbol.iterator]();
+  }
+}
+
 /** Of one object the size is taken once, however often its entry changes. */
 const sizes = new WeakMap<JsonObject, number>();
 

@@ -7,7 +7,7 @@ import type { HistoryWindow, RevisionRange, WriteTime } from '../history/history
 import { keyOf, type RecordKey } from '../records/record-key.js';
 import type { Arrival, DeviceState } from './device.js';
 import type { OwnWrite } from './own-write.js';
-import { recentWrites } from './recent-writes.js';
+import { WritesOfConnection } from './recent-writes.js';
 import { APP_LAG, type EndedNow, FLUSH_TIME } from './seen-ranges.js';
 import { SentMessages } from './sent-messages.js';
 import {
@@ -43,8 +43,8 @@ export class SocketView {
   /** When a newer connection of the device began. */
   #supersededAt: number | null = null;
   #settledAt: number | null = null;
-  readonly #own = recentWrites<LiveWrite>();
-  readonly #replays = recentWrites<OwnWrite>();
+  readonly #own = new WritesOfConnection<LiveWrite>();
+  readonly #replays = new WritesOfConnection<OwnWrite>();
 
   /** @param revision the user's when the connection began */
   constructor(device: DeviceState, now: number, revision: number) {
@@ -59,7 +59,7 @@ export class SocketView {
   /** A message goes out that shows this record, or all, as of `revision`. */
   sent(what: RecordKey | 'everything', revision: number, now: number): void {
     this.#messages.add(what, revision, now);
-    const names = what === 'everything' ? [...this.#own.keys()] : [keyOf(what)];
+    const names = what === 'everything' ? this.#own.records : [keyOf(what)];
     for (const name of names) this.#noteShown(name, revision);
   }
 

@@ -34,7 +34,8 @@ const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 export class MessageReader {
   readonly #options: ReaderOptions;
-  readonly #strangeTypes = new Set<string>();
+  /** Made with the first one, as most devices send none. */
+  #strangeTypes: Set<string> | null = null;
 
   constructor(options: ReaderOptions) {
     this.#options = options;
@@ -78,6 +79,7 @@ export class MessageReader {
   #isOldNews(value: unknown): boolean {
     const type = isObject(value) ? value.type : undefined;
     if (typeof type !== 'string' || type.length > LONGEST_TYPE) return false;
+    this.#strangeTypes ??= new Set();
     if (this.#strangeTypes.has(type)) return true;
     if (this.#strangeTypes.size < MAX_TYPES) this.#strangeTypes.add(type);
     return false;
