@@ -90,12 +90,25 @@ export class SentMessages {
 
   acknowledged(number: number, revision: number, now: number): void {
     for (const message of this.#between(this.lastAcknowledged?.number ?? 0, number)) message.arrivedAt = now;
-    const latest = Math.max(now, this.#acknowledged.at(-1)?.latest ?? now);
-    this.#boundBy(now);
-    this.#acknowledged.push({ at: now, number, revision, earliest: now, latest });
+    this.#acknowledge(number, revision, now);
     this.#device.noteRead(now + APP_LAG, revision);
     this.settle(now);
     this.#forget(now);
+  }
+
+  /**
+   * Nothing was sent since the last acknowledgement, and the device has everything up to this revision in this
+   * connection. By another way its copy may be made anew without that: so the device is not noted to have read it.
+   */
+  hasAll({ number }: Acknowledgement, revision: number, now: number): void {
+    this.#acknowledge(number, revision, now);
+    this.#forget(now);
+  }
+
+  #acknowledge(number: number, revision: number, now: number): void {
+    const latest = Math.max(now, this.#acknowledged.at(-1)?.latest ?? now);
+    this.#boundBy(now);
+    this.#acknowledged.push({ at: now, number, revision, earliest: now, latest });
   }
 
   #boundBy(now: number): void {

@@ -132,12 +132,12 @@ export class SocketView {
   /**
    * All that was sent has been received, and this revision is a write of its own that was taken as it came: it has all up
    * to that. A device that writes, and is sent nothing, would be compared with all that it ever wrote; every few seconds
-   * is enough against that.
+   * is enough against that. A newer connection may have made its copy anew without this write.
    */
   hasAll(revision: number, now: number): void {
     const last = this.#messages.lastAcknowledged;
-    if (last === null || now - last.at < APP_LAG || revision <= last.revision) return;
-    this.#messages.acknowledged(last.number, revision, now);
+    if (this.#supersededAt !== null || last === null) return;
+    if (now - last.at >= APP_LAG && revision > last.revision) this.#messages.hasAll(last, revision, now);
   }
 
   /** The oldest revision that a live write may have to be compared with. */
