@@ -4,7 +4,7 @@
  */
 import { describe, expect, test } from 'vitest';
 import { Batch, readChanges } from '../server/gateways/http/batch.js';
-import { recordMap } from '../shared/records.js';
+import { recordMap, writeRecord } from '../shared/records.js';
 import { originOf, record, Ward, type WardDevice } from './support/ward.js';
 
 const N1 = record('notes', 'n1');
@@ -181,4 +181,21 @@ test('[L5 L6] what the device restored is not earlier than that where its clock 
   const second = await ward.line('tablet').ready();
   await second.updateAt('notes', { id: 'n1', v: 2 }, at - LATE / 2, ward.now);
   expect(ward.json('notes', 'n1')).toEqual({ id: 'n1', v: 3 });
+});
+
+test('[L5 L6] what it wrote on top of a write that came late and was merged takes back nothing of others', async () => {
+  const ward = await Ward.open();
+  ward.write('desk', (doc) => writeRecord(doc, N1.collection, N1.id, { id: 'n1', g: 0, h: 0 }));
+  const first = await ward.line('tablet').ready();
+  ward.now += 40_000;
+  const began = ward.now;
+  await first.updateAt('notes', { id: 'n0' }, began - LATE, began - LATE);
+  ward.write('desk', (doc) => recordMap(doc, N1.collection, N1.id)?.set('g', 1)); // is not read yet
+  ward.now += 100;
+  await first.updateAt('notes', { id: 'n1', g: 0, h: 1 }, ward.now - LATE, ward.now - LATE);
+  first.leave();
+  ward.now += 10_000;
+  const second = await ward.line('tablet').ready();
+  await second.updateAt('notes', { id: 'n1', g: 0, h: 2 }, began - LATE + 1_000, ward.now);
+  expect(ward.json('notes', 'n1')).toEqual({ id: 'n1', g: 1, h: 2 });
 });

@@ -247,20 +247,35 @@ export class DeviceState {
     return madeAt === at ? at : this.#clock.correct(madeAt, at);
   }
 
+  /** The same write, made when it was by what is known of its clock by now. */
+  byNow<Own extends OwnWrite>(own: Own | null): Own | null {
+    if (own === null || own.madeAt === null || own.at === undefined) return own;
+    const madeAt = this.madeAtByNow({
+      at: own.at,
+      madeAt: own.madeAt,
+      via: 'json',
+      uncertain: !own.isCertain,
+    });
+    return madeAt === own.madeAt ? own : { ...own, madeAt };
+  }
+
   knows(collection: CollectionName, path: Path): boolean {
     return this.#fields.knows(collection, path);
   }
 
-  /** What it can have sent of a record in its write of this revision, where it has learned of fields since. */
-  sentBefore(revision: number, collection: CollectionName, record: JsonObject): JsonObject | null {
-    return this.#fields.hasLearnedSince(revision)
-      ? this.#fields.sendable(collection, record, revision)
-      : null;
+  /** Whether it has sent fields that it did not know when it wrote this revision. */
+  hasLearnedSince(revision: number): boolean {
+    return this.#fields.hasLearnedSince(revision);
+  }
+
+  /** What it can have sent of a record in its write of this revision. */
+  sendable(collection: CollectionName, record: JsonObject, revision: number): JsonObject {
+    return this.#fields.sendable(collection, record, revision);
   }
 
   /** The last write of a record in an earlier connection, where the device may be left with something else. */
   unsettled(key: RecordKey): OwnWrite | null {
-    return this.#unsettled.get(keyOf(key));
+    return this.byNow(this.#unsettled.get(keyOf(key)));
   }
 
   /** It has to outlive this process too. The last ones are kept, as far as they are not too large. */

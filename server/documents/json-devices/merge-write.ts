@@ -209,9 +209,10 @@ function versionsOf(write: ComparedWrite, range: RevisionRange): (JsonObject | n
 /** What it sent in a write of its own, where that was less than what became of it, and it knows the rest by now. */
 function sentAt(write: ComparedWrite, { revision }: Made): JsonObject[] {
   const { message, context } = write;
+  const { device } = context;
+  if (!device.hasLearnedSince(revision)) return [];
   const [made] = versionsIn(write, revision, revision).map(jsonOf);
-  const sent = made && context.device.sentBefore(revision, message.collection, made);
-  return sent ? [sent] : [];
+  return made ? [device.sendable(message.collection, made, revision)] : [];
 }
 
 /** A version of a record, and from which revision on it was one. */

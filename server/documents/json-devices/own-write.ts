@@ -5,8 +5,12 @@ import type { JsonObject, JsonRecord } from '../../../shared/json.js';
 export interface OwnWrite {
   /** `null` for a deletion. */
   readonly sent: JsonObject | null;
-  /** By the server's clock; `null` if the write did not say. */
+  /** By the server's clock as the device's was known then; `null` if the write did not say. */
   readonly madeAt: number | null;
+  /** Whether it was; not there in what earlier versions saved. */
+  readonly isCertain?: boolean;
+  /** When it came; not there in what earlier versions saved. */
+  readonly at?: number;
   /** Of the document when the write was applied. */
   readonly revision: number;
   /** The device may be looking at what came after this revision as well, but at nothing older. */

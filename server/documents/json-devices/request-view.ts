@@ -38,18 +38,21 @@ export class RequestView {
     const time = device.hear(message, false, arrival);
     const { madeAt } = time;
     const range = device.seenBefore(time, message, arrival.now);
-    const last = this.#own.get(keyOf(message)) ?? null;
+    const last = device.byNow(this.#own.get(keyOf(message)) ?? null);
     // A request that is sent again after the answer was lost may bring an older write.
     const isOlder = madeAt !== null && (last?.madeAt ?? madeAt) > madeAt;
     const own = isOlder ? null : last;
-    return { device, replay: true, ...time, range, own, shown: null, ...ownBounds(range, madeAt) };
+    const at = arrival.now;
+    return { device, at, replay: true, ...time, range, own, shown: null, ...ownBounds(range, madeAt) };
   }
 
   /** A change of a batch was applied: until the batch is done, the next one is compared with this. */
-  applied(message: ChangeMessage, { madeAt }: WriteContext, revision: number): void {
+  applied(message: ChangeMessage, { madeAt, isCertain, at }: WriteContext, revision: number): void {
     this.#own.set(keyOf(message), {
       sent: sentBy(message),
       madeAt,
+      isCertain,
+      at,
       revision,
       since: NOTHING_LATER,
       withBase: false,
@@ -61,11 +64,13 @@ export class RequestView {
 
   /** The device has now what it sent, or the answer, which shows the state at `revision`. */
   wrote({ message, context, outcome }: WrittenMessage, revision: number): void {
-    const { range, madeAt } = context;
+    const { range, madeAt, isCertain, at } = context;
     const since = outcome.revision === null ? (range?.to ?? revision) : outcome.revision - 1;
     const own = {
       sent: sentBy(message),
       madeAt,
+      isCertain,
+      at,
       revision,
       since,
       withBase: false,

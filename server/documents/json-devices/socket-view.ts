@@ -177,7 +177,19 @@ export class SocketView {
     const to = isCertain ? this.#messages.sentBy(at) : this.#messages.newest;
     const range = this.#range(message, { at, to }, mayBeOld ? this.#flushedFrom : null);
     const [base, shown, ownUpTo, repeatedUpTo] = [null, null, this.#ownUpTo, NONE];
-    return { device, replay: false, madeAt, isCertain, range, base, shown, own, ownUpTo, repeatedUpTo };
+    return {
+      device,
+      at: now,
+      replay: false,
+      madeAt,
+      isCertain,
+      range,
+      base,
+      shown,
+      own,
+      ownUpTo,
+      repeatedUpTo,
+    };
   }
 
   #replayed(message: ChangeMessage, time: WriteTime, now: number): WriteContext {
@@ -185,10 +197,10 @@ export class SocketView {
     const { madeAt } = time;
     const range = device.seenBefore(time, message, now);
     const isNew = madeAt !== null && madeAt >= this.#startedAt;
-    const queued = this.#replays.get(keyOf(message)) ?? null;
+    const queued = device.byNow(this.#replays.get(keyOf(message)) ?? null);
     const own = isNew ? aroundBoth(this.#ownWrite(message, time, madeAt), queued) : queued;
     const shown = madeAt === null ? this.#shown : null;
-    return { device, replay: true, ...time, range, own, shown, ...ownBounds(range, madeAt) };
+    return { device, at: now, replay: true, ...time, range, own, shown, ...ownBounds(range, madeAt) };
   }
 
   get #shown(): RevisionRange | null {
@@ -218,7 +230,7 @@ export class SocketView {
 
   /** Its own last write of the record, unless it had certainly read by then what came after it. */
   #ownWrite(key: RecordKey, { madeAt, isCertain }: WriteTime, at: number): OwnWrite | null {
-    const own = this.#own.get(keyOf(key));
+    const own = this.device.byNow(this.#own.get(keyOf(key)) ?? null) ?? undefined;
     const read = this.#messages.read(at)?.number ?? 0;
     const isUnsure = this.device.unsureSince(key, at) < LATEST;
     if (own !== undefined && (own.shownBy === null || own.shownBy > read || isUnsure)) {
@@ -249,9 +261,9 @@ export class SocketView {
   wrote(written: WrittenMessage, crossed: boolean, history: HistoryWindow, now: number): void {
     const { message, context, outcome } = written;
     const sent = message.type === 'DATA_UPDATE' ? message.document : null;
-    const { madeAt } = context;
+    const { madeAt, isCertain } = context;
     const { revision } = history;
-    if (context.replay) this.#noteReplay(written, { sent, madeAt, revision }, history);
+    if (context.replay) this.#noteReplay(written, { sent, madeAt, isCertain, at: now, revision }, history);
     // What a queue sends has been put over what the full sync showed.
     const at = context.replay ? now : (context.madeAt ?? now);
     const built = this.#builtOn(written, { key: message, sent, at }, history);
@@ -263,12 +275,12 @@ export class SocketView {
     const later = replaced.filter((each) => each > since);
     const withBase = crossed || sync !== null;
     const isShown = outcome.corrected;
-    const own = { sent, madeAt, revision, since, withBase, replaced: later, isShown, isRepeat: false };
     const { replay: isReplay } = context;
     // Not spread: this runs for each write, and that costs more than all the rest.
-    this.#own.add(keyOf(message), {
+    const own: LiveWrite = {
       sent,
       madeAt,
+      isCertain,
       revision,
       since,
       withBase,
@@ -278,14 +290,15 @@ export class SocketView {
       at: now,
       isReplay,
       shownBy: null,
-    });
+    };
+    this.#own.add(keyOf(message), own);
     this.device.noteWrite(message, own, outcome);
   }
 
   /** The next write of the queue may be built on this one. */
   #noteReplay(
     { message, context, outcome }: WrittenMessage,
-    common: Pick<OwnWrite, 'sent' | 'madeAt' | 'revision'>,
+    common: Pick<OwnWrite, 'sent' | 'madeAt' | 'isCertain' | 'at' | 'revision'>,
     history: HistoryWindow,
   ): void {
     const { range } = context;
@@ -337,10 +350,10 @@ export class SocketView {
   #settleWrites(now: number): void {
     this.#messages.end(now);
     const read = this.#messages.read(now)?.number ?? 0;
-    for (const [name, { at, shownBy, isReplay: _, ...own }] of this.#own) {
+    for (const [name, { shownBy, isReplay: _, ...own }] of this.#own) {
       const [collection, id] = name.split('\n') as [RecordKey['collection'], RecordKey['id']];
       const isUnsure = this.device.unsureSince({ collection, id }, now) < LATEST;
-      const isOpen = at > now - APP_LAG || (shownBy !== null && (shownBy > read || isUnsure));
+      const isOpen = own.at > now - APP_LAG || (shownBy !== null && (shownBy > read || isUnsure));
       if (isOpen) this.device.keepUnsettled({ collection, id }, own);
       else this.device.settle({ collection, id });
     }

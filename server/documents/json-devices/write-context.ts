@@ -11,6 +11,8 @@ import type { SeenRange } from './seen-ranges.js';
 /** What is known of a write before it is compared with the record. */
 export interface WriteContext extends WriteTime {
   readonly device: DeviceState;
+  /** When it came. */
+  readonly at: number;
   /** Whether it comes from a queue that may be older than what the device has received (L5). */
   readonly replay: boolean;
   /** The revisions that the device may have been looking at; `null`: not known (L8). */
