@@ -5,7 +5,7 @@
 import { describe, expect, test } from 'vitest';
 import { Batch, readChanges } from '../server/gateways/http/batch.js';
 import { recordMap, writeRecord } from '../shared/records.js';
-import { originOf, record, Ward, type WardDevice } from './support/ward.js';
+import { memoryShelf, originOf, record, Ward, type WardDevice } from './support/ward.js';
 
 const N1 = record('notes', 'n1');
 const LATE = 3_000;
@@ -97,6 +97,37 @@ describe.each(['tablet leaves', 'server is killed'] as const)('then the %s', (ho
     await second.updateAt('notes', { id: 'n0' }, slow(ward.now - 2_000), slow(ward.now));
     await second.updateAt('notes', { id: 'n1', v: 2 }, at - 100, slow(ward.now));
     expect(ward.json('notes', 'n1')).toEqual({ id: 'n1', v: 3 });
+  });
+});
+
+describe('the very first message of a tablet whose clock is an hour ahead, taken 1 ms after it came', () => {
+  async function scene() {
+    let ward: Ward | undefined;
+    ward = await Ward.open(memoryShelf(), { now: () => (ward?.now ?? 0) + 1 });
+    ward.write('desk', (doc) => writeRecord(doc, N1.collection, N1.id, { id: 'n1', v: 0 }));
+    const first = await ward.line('tablet').ready();
+    ward.now += LATE;
+    const at = ward.now;
+    await first.updateAt('notes', { id: 'n1', v: 3 }, at + HOUR - 1_000, at + HOUR);
+    ward.now += LATE;
+    first.leave();
+    ward.now += 1_000;
+    return { ward, at };
+  }
+
+  test('[L5 L6] an older write from its queue takes nothing back', async () => {
+    const { ward, at } = await scene();
+    const second = await ward.line('tablet').ready();
+    await second.updateAt('notes', { id: 'n1', v: 2 }, at + HOUR - 60_000, ward.now + HOUR);
+    expect(ward.json('notes', 'n1')).toEqual({ id: 'n1', v: 3 });
+  });
+
+  test('[L5 L6] nor does itself, sent again, what others took back since', async () => {
+    const { ward, at } = await scene();
+    ward.write('desk', (doc) => recordMap(doc, N1.collection, N1.id)?.set('v', 0));
+    const second = await ward.line('tablet').ready();
+    await second.updateAt('notes', { id: 'n1', v: 3 }, at + HOUR - 1_000, ward.now + HOUR);
+    expect(ward.json('notes', 'n1')).toEqual({ id: 'n1', v: 0 });
   });
 });
 

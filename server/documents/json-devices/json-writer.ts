@@ -14,7 +14,7 @@ import { sameJson } from '../records/patch.js';
 import { keyOf } from '../records/record-key.js';
 import type { UserDocument } from '../user-document.js';
 import { mergeMessage, plainlyMerged, writeMerged } from './merge-write.js';
-import type { WriteContext, WrittenMessage } from './write-context.js';
+import { takenAs, type WriteContext, type WrittenMessage } from './write-context.js';
 
 /** A message, and its place where it is one of a batch. */
 export interface Item {
@@ -89,7 +89,7 @@ export class JsonWriter {
       contexts.set(message, context);
       touched.add(key);
       // The last one that changes the record counts.
-      if (merged !== undefined) made.set(key, context);
+      if (merged !== undefined) made.set(key, takenAs(context));
       return { merged, current };
     };
     const [message] = messages;

@@ -39,6 +39,12 @@ export interface WrittenMessage {
   readonly outcome: WriteOutcome;
 }
 
+/** Where its clock is not known yet, and names a time ahead, a write was made when it is taken: nothing else is known. */
+export const takenAs = ({ madeAt, isCertain, at }: WriteContext): WriteTime => ({
+  madeAt: madeAt !== null && !isCertain && madeAt >= at ? null : madeAt,
+  isCertain,
+});
+
 /** Times tell what is sent again; without them it may be anything that the device may not know to have arrived. */
 export const ownBounds = (base: SeenRange | null, madeAt: number | null) => ({
   base,
