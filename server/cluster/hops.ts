@@ -141,7 +141,7 @@ export class Hops {
   async #parted(owners: readonly Owner[]): Promise<NodeId[]> {
     const { reaches = isReachable } = this.#options;
     const reached = await Promise.all(owners.map(({ address }) => reaches(hostAndPortOf(address))));
-    const unreached = owners.filter((_, n) => !reached[n]).map(({ node }) => node);
+    const unreached = owners.filter((_, n) => reached[n] === false).map(({ node }) => node);
     const parted = unreached.filter((node) => this.#unreached.has(node));
     this.#unreached = new Set(unreached);
     return parted;

@@ -1,23 +1,67 @@
 /** Whether anything gets to another machine and back. */
-import { connect } from 'node:net';
+import { connect, isIP, type LookupFunction } from 'node:net';
 
 /** Machines of ours are near, in ms. */
 export const CONNECT_TIMEOUT = 2_000;
+/** In ms. */
+const STEP = 100;
+/** By these the system says that there is no way. */
+const NO_WAY: ReadonlySet<unknown> = new Set([
+  ...['EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN', 'ENETDOWN', 'ETIMEDOUT'],
+]);
 
-/** Its system answers for a process that is busy, stopped or gone. */
-export function isReachable(at: { readonly host: string; readonly port: number }): Promise<boolean> {
+interface Machine {
+  readonly host: string;
+  readonly port: number;
+  /** For tests: finds the address of its name. */
+  readonly lookup?: LookupFunction;
+}
+
+/**
+ * Its system answers for a process that is busy, stopped or gone. `null` where nobody can tell: its address was not
+ * found, or this process can make no connection.
+ */
+export function isReachable(machine: Machine): Promise<boolean | null> {
   return new Promise((resolve) => {
-    const socket = connect({ ...at, timeout: CONNECT_TIMEOUT });
-    const settle = (is: boolean) => {
+    const socket = connect(machine);
+    let isFound = isIP(machine.host) !== 0;
+    let left = CONNECT_TIMEOUT / STEP;
+    let timer: NodeJS.Timeout;
+    const settle = (is: boolean | null) => {
+      clearTimeout(timer);
+      left = 0;
       socket.destroy();
       resolve(is);
     };
+    // Where this process is busy, a step takes as long as it is. After each one it reads what has come meanwhile.
+    const step = () => {
+      timer = setTimeout(() => setImmediate(passed), STEP);
+    };
+    const passed = () => {
+      if (left === 0) return;
+      left -= 1;
+      if (left === 0) settle(isFound ? false : null);
+      else step();
+    };
+    socket.once('lookup', (error) => {
+      isFound = error === null;
+      left = CONNECT_TIMEOUT / STEP;
+    });
     socket.once('connect', () => settle(true));
-    socket.once('timeout', () => settle(false));
-    socket.once('error', (error) => settle(isRefused(error)));
+    socket.once('error', (error) => settle(isFound ? saidBy(error) : null));
+    step();
   });
 }
 
+/** Of several addresses one that answers is enough. */
+function saidBy(error: Error): boolean | null {
+  const errors: unknown[] = error instanceof AggregateError ? error.errors : [error];
+  if (errors.some(isRefused)) return true;
+  return errors.some((each) => NO_WAY.has(codeOf(each))) ? false : null;
+}
+
+const codeOf = (error: unknown): unknown =>
+  error instanceof Error && 'code' in error ? error.code : undefined;
+
 /** Nobody listens there. */
-export const isRefused = (error: unknown): boolean =>
-  error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED';
+export const isRefused = (error: unknown): boolean => codeOf(error) === 'ECONNREFUSED';

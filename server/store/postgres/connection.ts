@@ -68,13 +68,6 @@ export async function isPlainFar(url: string): Promise<boolean> {
   return !NEAR.test(host) && !ssl && !/[?&]ssl/.test(url);
 }
 
-/** Whether anything gets to its machine and back; to this one it does. */
-export async function isReached(url: string): Promise<boolean> {
-  const { Client } = await driver();
-  const { host, port } = clientOf(Client, { connectionString: url });
-  return host.startsWith('/') || (await isReachable({ host, port }));
-}
-
 export class Connection {
   readonly #writer: Client;
   readonly #readers: Pool;
@@ -142,6 +135,12 @@ export class Connection {
       throw error;
     }
     return opened;
+  }
+
+  /** Whether anything gets to its machine and back, to this one it does; `null` where nobody can tell. */
+  async isReached(): Promise<boolean | null> {
+    const { host, port } = this.#writer;
+    return host.startsWith('/') || (await isReachable({ host, port }));
   }
 
   /** Everything that is written, one statement at a time. */

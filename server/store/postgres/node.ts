@@ -10,6 +10,8 @@ import { TAKE_TURN } from './schema.js';
 import { BEAT, NODES, START, STOP, SUCCESSOR } from './statements.js';
 
 const INTERVAL = 1_000;
+/** One alone may have been too short. */
+const LOOKS_IN_VAIN = 2;
 
 /** How many users a node has, and how many of them it took from another since it was started. */
 export type Told = Pick<NodeState, 'users' | 'taken'>;
@@ -27,8 +29,8 @@ export interface NodeOptions {
   readonly tells: () => Told;
   /** Its row was fenced: nothing of it is committed any more. */
   readonly onFenced: () => void;
-  /** Whether anything gets to the machine of the database and back. */
-  readonly reaches: () => Promise<boolean>;
+  /** Whether anything gets to the machine of the database and back; `null`, or rejects, where nobody can tell. */
+  readonly reaches: () => Promise<boolean | null>;
   /** Nothing did for a while, and now it does. */
   readonly onReached: () => void;
   /** As those of `Beats`. */
@@ -43,8 +45,8 @@ export class StoreNode {
   #beating: NodeJS.Timeout | null = null;
   #isAsking = false;
   #isLooking = false;
-  /** The last look at the way to the database found none. */
-  #isCutOff = false;
+  /** The last looks at the way to the database that found none. */
+  #looksInVain = 0;
 
   constructor(options: NodeOptions) {
     this.#options = options;
@@ -85,7 +87,7 @@ export class StoreNode {
 
   beatOver(connection: Connection): void {
     this.stopBeating();
-    this.#isCutOff = false;
+    this.#looksInVain = 0;
     this.#beating = setInterval(
       () => void this.#beat(connection),
       this.#options.interval ?? INTERVAL,
@@ -107,10 +109,13 @@ export class StoreNode {
   async #beat(connection: Connection): Promise<void> {
     if (this.#isAsking) return this.#lookForWay();
     this.#isAsking = true;
+    // The beat before was given up with its connection, so that this one gets a new one; the others are still old.
+    const isAnew = this.#isCutOff;
     try {
       const isSame = await this.#beatOnce(connection);
       if (!isSame && this.#beating !== null) this.#options.onFenced();
-      else this.#reached();
+      else if (isAnew) this.#reached();
+      else this.#looksInVain = 0; // what waits in the other connections gets there, too
     } catch {
     } finally {
       this.#isAsking = false;
@@ -121,18 +126,20 @@ export class StoreNode {
   async #lookForWay(): Promise<void> {
     if (this.#isLooking) return;
     this.#isLooking = true;
-    try {
-      if (await this.#options.reaches()) this.#reached();
-      else this.#isCutOff = true;
-    } finally {
-      this.#isLooking = false;
-    }
+    const found = await this.#options.reaches().catch(() => null);
+    this.#isLooking = false;
+    if (found === true) this.#reached();
+    else if (found === false) this.#looksInVain += 1;
+  }
+
+  get #isCutOff(): boolean {
+    return this.#looksInVain >= LOOKS_IN_VAIN;
   }
 
   /** What was sent while nothing got there is sent again at ever longer times, and would lie still for as long again. */
   #reached(): void {
     if (this.#isCutOff && this.#beating !== null) this.#options.onReached();
-    this.#isCutOff = false;
+    this.#looksInVain = 0;
   }
 
   async #beatOnce(connection: Connection): Promise<boolean> {

@@ -2,7 +2,7 @@
 import { SyncError } from '../../errors.js';
 import type { KeyRing } from '../encryption/key-ring.js';
 import type { Retrying } from '../try-until.js';
-import { Connection, isReached } from './connection.js';
+import { Connection } from './connection.js';
 import { wipeLeftovers } from './erasure.js';
 import { mustNotBeMoved } from './moves.js';
 import { StoreNode, type Told } from './node.js';
@@ -28,7 +28,7 @@ export interface SessionOptions extends Pick<Retrying, 'onRetry'> {
   /** That clock and the one of the database differ by more than 5 s; called once until they do not. */
   readonly onClock?: (ahead: number) => void;
   /** For tests: whether anything gets to PostgreSQL and back. */
-  readonly reaches?: () => Promise<boolean>;
+  readonly reaches?: () => Promise<boolean | null>;
   /** Nobody can tell what becomes of what is under way. */
   readonly onLost: (cause: Error) => void;
 }
@@ -76,7 +76,7 @@ export class Session {
     this.node.stopBeating();
     await this.#connection?.close();
     // A connection that is asked for while nothing gets there would come late.
-    if (!(await this.#reaches()))
+    if ((await this.#reaches()) === false)
       throw new SyncError('STORE_UNAVAILABLE', 'Nothing gets to the PostgreSQL of STORE and back.');
     let isSame = true;
     await this.#connect(async (connection) => {
@@ -93,8 +93,8 @@ export class Session {
     await this.#connection.close();
   }
 
-  async #reaches(): Promise<boolean> {
-    const { url, reaches = () => isReached(url) } = this.#options;
+  async #reaches(): Promise<boolean | null> {
+    const { reaches = () => this.connection.isReached() } = this.#options;
     return await reaches();
   }
 

@@ -91,4 +91,16 @@ describe.skipIf(postgresUrl() === '')('a store whose way to PostgreSQL was cut',
     await stateReached(store, 'ready');
     expect(delays).toEqual([100, 200, 400, 800, 1_000, 1_000]);
   });
+
+  test('[P3] asks for one where nobody can tell, as where the address is looked for', async () => {
+    const fixture = await PostgresFixture.create();
+    const store = await fixture.open({ beat: 20, reaches: async () => null });
+    onTestFinished(async () => {
+      await store.close();
+      await fixture.remove();
+    });
+    await fixture.schema.cutConnections();
+    await stateReached(store, 'reopening');
+    await stateReached(store, 'ready');
+  });
 });
