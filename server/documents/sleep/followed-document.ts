@@ -197,6 +197,11 @@ export class FollowedDocument {
     this.#turns.enter(() => this.whenReady(task));
   }
 
+  /** The same for an answer that has taken its time: it goes before what has come in. */
+  answer(task: () => void): void {
+    this.#turns.first(() => this.whenReady(() => this.#options.safely(task)));
+  }
+
   /** The records as they were noted; `null` where the document has to be asked. */
   async readView(revision: number): Promise<RecordsView | null> {
     try {

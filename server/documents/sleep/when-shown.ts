@@ -30,6 +30,7 @@ export function whenKnown(
 
 /**
  * Runs `task` with all records as they are: as they were noted, or of the document, which notes them for the next time.
+ * While the JSON of a large one is made, whatever else concerns its user goes on.
  *
  * @param isWanted whether somebody still waits for them
  */
@@ -44,9 +45,16 @@ export function whenShown(
       followed,
       (document) => {
         document.rest.noteReader();
+        const { doc } = document;
+        // What was changed meanwhile is written anew here. It may sleep by now, or be another document.
+        const written = (texts: RecordTexts) => {
+          if (followed.orFailure === document && document.doc === doc)
+            task(RecordsView.of(document.collections(), texts));
+          else whenShown(followed, task, failed, isWanted);
+        };
         const texts = document.writeRecords(isWanted);
         if (texts === null) task(RecordsView.of(document.collections()));
-        else followed.readFirst(texts, (made) => ofWritten(followed, made, task, failed));
+        else answerWith(followed, texts, written, failed);
       },
       failed,
     );
@@ -61,17 +69,18 @@ export function whenShown(
   });
 }
 
-/** @param texts `null` where nobody wants them any more, or the server stops */
-function ofWritten(
+/** Where nobody wants it any more, or the server stops, it has failed. */
+function answerWith<Answer>(
   followed: FollowedDocument,
-  texts: RecordTexts | null,
-  task: (records: RecordsView) => void,
+  made: Promise<Answer>,
+  task: (answer: Answer) => void,
   failed: Failed,
 ): void {
-  const document = followed.orFailure;
-  if (document instanceof Error) failed(document);
-  else if (texts === null) failed(new SyncError('RESTARTING'));
-  else task(RecordsView.of(document.collections(), texts));
+  made.then(
+    (answer) => followed.answer(() => task(answer)),
+    (error: unknown) =>
+      followed.answer(() => failed(error instanceof SyncError ? error : new SyncError('INTERNAL'))),
+  );
 }
 
 /** Runs `task` with the document in memory: at once, or when it was woken. */

@@ -2,6 +2,7 @@
 
 import type { CollectionName } from '../../../shared/names.js';
 import { RecordsView } from '../../documents/records/records-view.js';
+import { safelyWith } from '../../documents/safely.js';
 import type { FollowedDocument } from '../../documents/sleep/followed-document.js';
 import { whenShown } from '../../documents/sleep/when-shown.js';
 import { SyncError } from '../../errors.js';
@@ -26,6 +27,8 @@ export class JsonSession {
   /** It is gone, or was told to go. */
   #ended = false;
   #fullSyncWaiting = false;
+  /** What the device sent since a full sync is being made: it waits for that, and nobody else does. */
+  #behind: (() => void)[] | null = null;
   #isConfirmed = false;
   /** Stops the timer of a full sync that is sent once more. */
   #stopAgain: (() => void) | null = null;
@@ -89,11 +92,32 @@ export class JsonSession {
 
   /** Takes a message: text, or the same text in bytes (L12). */
   receive(raw: string | Uint8Array): void {
-    this.#options.document.whenReady(() => {
+    this.whenReady(() => {
       // What came before the connection was lost counts all the same.
       if (this.#ended && !this.#left) return;
       this.#guard(() => this.#read(raw));
     });
+  }
+
+  /** Whether what comes in has to wait. */
+  get isPaused(): boolean {
+    return this.#behind !== null;
+  }
+
+  /** Runs `task` behind what came in before: at once, or when the document is in order, and the full sync was made. */
+  whenReady(task: () => void): void {
+    if (this.#behind !== null) this.#behind.push(task);
+    else this.#options.document.whenReady(task);
+  }
+
+  /** One of them may ask for the next full sync: then the rest waits on, in its order. One that throws ends none of it. */
+  #goOn(): void {
+    const tasks = this.#behind ?? [];
+    this.#behind = null;
+    const failures: unknown[] = [];
+    const collect = safelyWith((error) => failures.push(error));
+    for (const task of tasks) collect(() => this.whenReady(task));
+    if (failures.length > 0) throw failures[0];
   }
 
   #read(raw: string | Uint8Array): void {
@@ -144,12 +168,16 @@ export class JsonSession {
   }
 
   pong(payload: string): void {
-    if (payload.startsWith(SHARED)) this.#shared?.pong(payload);
-    else this.#own.pong(payload);
+    // Not before the messages that came before it.
+    this.whenReady(() => {
+      if (payload.startsWith(SHARED)) this.#shared?.pong(payload);
+      else this.#own.pong(payload);
+    });
   }
 
   /** The connection is gone. */
   leave(): void {
+    this.#goOn();
     this.#left = !this.#ended;
     this.#ended = true;
     this.#stopAgain?.();
@@ -203,8 +231,17 @@ export class JsonSession {
   }
 
   #sendFullSync(): void {
-    const end = (error: SyncError) => this.#end(error);
-    whenShown(this.#options.document, (records) => this.#sendRecords(records), end);
+    if (this.#ended) return;
+    this.#behind = [];
+    const send = (records: RecordsView) => {
+      if (!this.#ended) this.#sendRecords(records);
+      this.#goOn();
+    };
+    const failed = (error: SyncError) => {
+      this.#goOn(); // what it wrote counts all the same
+      this.#end(error);
+    };
+    whenShown(this.#options.document, send, failed, () => !this.#ended);
   }
 
   /** @param records of the user's document, as it is now */

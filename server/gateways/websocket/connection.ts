@@ -82,7 +82,9 @@ export class Connection implements Receiver, YjsOutbox {
 
   receive(message: Uint8Array | string, settled: () => void): void {
     this.#host.guard(this.wire.socket, () => this.#receive(message));
-    this.#document?.afterDurable(settled, settled);
+    const done = () => this.#document?.afterDurable(settled, settled);
+    if (this.#session instanceof JsonSession) this.#session.whenReady(done);
+    else done();
   }
 
   /** A dry run may take long, and all sockets of a user together may send a lot meanwhile. */
@@ -94,6 +96,8 @@ export class Connection implements Receiver, YjsOutbox {
     const { socket } = this.wire;
     if (backlog.isFull) socket.holdUntil('disk', (over) => backlog.whenRoom(over));
     if (document?.isPaused) socket.holdUntil('work', (over) => document.whenReady(over));
+    else if (session instanceof JsonSession && session.isPaused)
+      socket.holdUntil('work', (over) => session.whenReady(over));
   }
 
   /** Its device tells what it has not sent. */

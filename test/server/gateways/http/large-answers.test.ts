@@ -3,13 +3,15 @@ import { afterEach, describe, expect, test, vi } from 'vitest';
 import * as Y from 'yjs';
 import { Slices } from '../../../../server/documents/loading/slices.js';
 import { UserDocument } from '../../../../server/documents/user-document.js';
+import { JsonSession } from '../../../../server/gateways/json/session.js';
 import { decodeExchange, encodeExchange } from '../../../../server/protocol/exchange.js';
 import { MemoryStore } from '../../../../server/store/memory/memory-store.js';
+import type { ServerMessage } from '../../../support/devices/json-words.js';
 import { docOf } from '../../../support/large-document.js';
 import { user } from '../../../support/notes.js';
 import { client } from '../../../support/replicas.js';
 import type { TestServer } from '../../../support/server.js';
-import { useJson, useServer } from '../../../support/use.js';
+import { openJson, useJson, useServer } from '../../../support/use.js';
 
 const ANNA = user('anna');
 const ADMIN_TOKEN = 'an-admin-token-of-32-characters!!';
@@ -190,5 +192,147 @@ describe('[S4] the records of a large document are written in steps', () => {
     expect(works.map(({ steps }) => steps > 2)).toEqual([true]);
     const exported = await fetch(`${server.url}/api/users/anna/export`);
     expect(await exported.json()).toMatchObject({ userId: 'anna', collections: shownOf(doc) });
+  });
+});
+
+/** Who asks for all records from now on has them made only when the gate is opened. */
+function useGate() {
+  const gate = { asked: 0, document: null as UserDocument | null, open: () => {} };
+  const opened = new Promise<void>((resolve) => {
+    gate.open = resolve;
+  });
+  const { writeRecords } = UserDocument.prototype;
+  vi.spyOn(UserDocument.prototype, 'writeRecords').mockImplementation(function (
+    this: UserDocument,
+    isWanted,
+  ) {
+    gate.asked++;
+    gate.document = this;
+    const texts = writeRecords.call(this, isWanted) ?? expect.fail('It is large.');
+    return texts.then((made) => opened.then(() => made));
+  });
+  return gate;
+}
+
+const patient = (n: number) => ({ id: `p${n}`, name: 'changed' });
+const isOf = (id: string) => (message: ServerMessage) =>
+  message.type === 'DATA_UPDATE' && message.data.document.id === id;
+
+describe('[S4] while all records of a large document are written, the other devices of its user go on', () => {
+  /** The phone of anna writes, and her desk reads it, while the tablet waits for all records. */
+  async function useThree() {
+    const { server, doc, works } = await useLarge();
+    const [phone, desk] = [await useJson(server, 'anna', 'phone'), await useJson(server, 'anna', 'desk')];
+    const write = async (n: number) => {
+      phone.update('patients', patient(n));
+      await phone.saved();
+      await desk.until(() => desk.messages.some(isOf(`p${n}`)));
+    };
+    return { server, doc, works, phone, desk, write };
+  }
+
+  test('[L1] [L3] for a JSON device that asks for them: they are as of then, and what changes later follows', async () => {
+    const { server, doc, write } = await useThree();
+    const tablet = await useJson(server, 'anna', 'tablet');
+    const gate = useGate();
+    tablet.requestSync();
+    tablet.requestSync();
+    await expect.poll(() => gate.asked).toBe(1);
+    await write(7);
+    await write(8);
+    expect(tablet.messages.map(({ type }) => type)).toEqual(['FULL_SYNC', 'CONNECTION_CONFIRMED']);
+    gate.open();
+    await tablet.until(() => tablet.of('FULL_SYNC').length === 2);
+    expect(tablet.of('FULL_SYNC')[1]?.data).toEqual(shownOf(doc, { p7: 'changed', p8: 'changed' }));
+    await write(9);
+    await tablet.until(() => tablet.messages.some(isOf('p9')));
+    expect(tablet.of('DATA_UPDATE').map(({ data }) => data.document.id)).toEqual(['p9']);
+    expect(gate.asked).toBe(1);
+  });
+
+  test('[L1] [L5] for one that connects: its queue waits behind them', async () => {
+    const { server, doc, write } = await useThree();
+    const gate = useGate();
+    const tablet = openJson(server, 'anna', 'tablet');
+    await tablet.until(() => tablet.ws.readyState === tablet.ws.OPEN);
+    tablet.update('patients', { id: 'new', name: 'queued' }, { ack: 'queued' });
+    await expect.poll(() => gate.asked).toBe(1);
+    await write(7);
+    expect(tablet.messages).toEqual([]);
+    gate.open();
+    await tablet.until(() => tablet.of('ACK').length === 1);
+    expect(tablet.messages.map(({ type }) => type).slice(0, 2)).toEqual([
+      'FULL_SYNC',
+      'CONNECTION_CONFIRMED',
+    ]);
+    expect(tablet.of('FULL_SYNC')[0]?.data).toEqual(shownOf(doc, { p7: 'changed' }));
+    // It is told again what the full sync, which crossed it, took out of its copy (L3).
+    await tablet.until(() => tablet.store.patients?.new?.name === 'queued');
+  });
+
+  test('[H1] for GET /api/sync', async () => {
+    const { server, doc, write } = await useThree();
+    const gate = useGate();
+    const asked = fetch(`${server.url}/api/sync/anna`, { headers: { 'Device-ID': 'tablet' } });
+    await expect.poll(() => gate.asked).toBe(1);
+    await write(7);
+    gate.open();
+    expect(await (await asked).json()).toEqual(shownOf(doc, { p7: 'changed' }));
+  });
+
+  test('[P10] for two at once, of a document that is written anew meanwhile', async () => {
+    const { server, doc, works, write, desk } = await useThree();
+    const tablet = await useJson(server, 'anna', 'tablet');
+    const gate = useGate();
+    const before = works.length;
+    for (const device of [tablet, desk]) device.requestSync();
+    await expect.poll(() => gate.asked).toBe(2);
+    await gate.document?.rewriting.run(77, () => {});
+    gate.open();
+    for (const device of [tablet, desk]) {
+      await device.until(() => device.of('FULL_SYNC').length === 2);
+      expect(device.of('FULL_SYNC')[1]?.data).toEqual(shownOf(doc));
+    }
+    // What was written of records that are gone is not taken: all of them would be written in one go.
+    expect(works.slice(before).filter(({ steps }) => steps > 2).length).toBeGreaterThanOrEqual(4);
+    await write(7);
+  });
+
+  test('[L4] for one that goes: what it wrote meanwhile counts, and they are not written to the end', async () => {
+    const { server, works, desk } = await useThree();
+    const tablet = await useJson(server, 'anna', 'tablet');
+    const { writeRecords } = UserDocument.prototype;
+    const left = vi.spyOn(JsonSession.prototype, 'leave');
+    vi.spyOn(UserDocument.prototype, 'writeRecords').mockImplementationOnce(function (
+      this: UserDocument,
+      isWanted,
+    ) {
+      return expect
+        .poll(() => left.mock.calls.length)
+        .toBe(1)
+        .then(() => writeRecords.call(this, isWanted) ?? expect.fail('It is large.'));
+    });
+    const before = works.length;
+    tablet.requestSync();
+    tablet.update('patients', patient(7));
+    tablet.ws.close();
+    await desk.until(() => desk.messages.some(isOf('p7')));
+    await expect.poll(() => works.length).toBe(before + 1);
+    await expect(works[before]?.end).rejects.toMatchObject({ code: 'RESTARTING' });
+    expect(works[before]?.steps).toBe(0);
+  });
+
+  test('[P7] for one whose user is erased meanwhile: it is told', async () => {
+    const { server } = await useThree();
+    const tablet = await useJson(server, 'anna', 'tablet');
+    const gate = useGate();
+    tablet.requestSync();
+    await expect.poll(() => gate.asked).toBe(1);
+    const erased = await fetch(`${server.url}/api/users/anna`, { method: 'DELETE' });
+    expect(erased.status).toBeLessThan(300);
+    gate.open();
+    await tablet.until(() => tablet.closed !== null);
+    expect(tablet.closed?.code).toBe(4410);
+    expect(tablet.of('FULL_SYNC')).toHaveLength(1);
   });
 });
