@@ -162,6 +162,11 @@ export class DeviceState {
     this.#changed = true;
   }
 
+  /** When its copy was last made anew, if what was sent for that arrived; -1: not in this process. */
+  get renewedAt(): number {
+    return this.#connections.renewedAt;
+  }
+
   /** It said over HTTP what it has: nothing older is of any account any more. */
   confirm(revision: number, sentAt: number, now: number): void {
     this.metAt = now;
@@ -282,6 +287,12 @@ export class DeviceState {
   keepUnsettled(key: RecordKey, write: OwnWrite): void {
     this.#unsettled.keep(keyOf(key), write);
     this.#urgent = true;
+  }
+
+  /** Its copy may be without this write, and be the record as it was before that, or before others that came late. */
+  noteLate(key: RecordKey, write: OwnWrite): void {
+    const since = Math.min(write.since, this.unsettled(key)?.since ?? write.since);
+    this.keepUnsettled(key, { ...write, since, withBase: true, replaced: [] });
   }
 
   settle(key: RecordKey): void {

@@ -102,6 +102,11 @@ export class SeenRanges {
     return this.#flushed.last !== undefined;
   }
 
+  /** When the last connection began, or an answer over HTTP went out; -1: neither is known. */
+  get renewedAt(): number {
+    return Math.max(this.#lastOpenedAt ?? NONE, this.#httpAt ?? NONE);
+  }
+
   /** The oldest revision that a write made since may have to be compared with, as things are at this time. */
   neededAt(time: number, since: number): number {
     return this.#flushed.at(time) ?? this.#read.at(since) ?? this.#begins ?? Number.POSITIVE_INFINITY;

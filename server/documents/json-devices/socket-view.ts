@@ -11,6 +11,7 @@ import { WritesOfConnection } from './recent-writes.js';
 import { APP_LAG, type EndedNow, FLUSH_TIME } from './seen-ranges.js';
 import { SentMessages } from './sent-messages.js';
 import {
+  cameLate,
   LATEST,
   NONE,
   NOTHING_LATER,
@@ -26,6 +27,7 @@ interface LiveWrite extends OwnWrite {
   readonly isReplay: boolean;
   /** Number of the first message with the record that was sent since. */
   readonly shownBy: number | null;
+  readonly isLate: boolean;
 }
 
 /** One connection over a WebSocket. */
@@ -290,9 +292,11 @@ export class SocketView {
       at: now,
       isReplay,
       shownBy: null,
+      isLate: cameLate(context, this.#startedAt),
     };
     this.#own.add(keyOf(message), own);
-    this.device.noteWrite(message, own, outcome);
+    if (own.isLate) this.device.noteLate(message, own);
+    else this.device.noteWrite(message, own, outcome);
   }
 
   /** The next write of the queue may be built on this one. */
@@ -350,7 +354,8 @@ export class SocketView {
   #settleWrites(now: number): void {
     this.#messages.end(now);
     const read = this.#messages.read(now)?.number ?? 0;
-    for (const [name, { shownBy, isReplay: _, ...own }] of this.#own) {
+    for (const [name, { shownBy, isLate, isReplay: _, ...own }] of this.#own) {
+      if (isLate) continue; // noted as it came: the device may have written the record by another way since
       const [collection, id] = name.split('\n') as [RecordKey['collection'], RecordKey['id']];
       const isUnsure = this.device.unsureSince({ collection, id }, now) < LATEST;
       const isOpen = own.at > now - APP_LAG || (shownBy !== null && (shownBy > read || isUnsure));

@@ -6,7 +6,7 @@ import type { HistoryWindow, RevisionRange, WriteTime } from '../history/history
 import type { RecordKey } from '../records/record-key.js';
 import type { DeviceState } from './device.js';
 import type { OwnWrite, WriteOutcome } from './own-write.js';
-import type { SeenRange } from './seen-ranges.js';
+import { FLUSH_TIME, type SeenRange } from './seen-ranges.js';
 
 /** What is known of a write before it is compared with the record. */
 export interface WriteContext extends WriteTime {
@@ -37,6 +37,13 @@ export interface WrittenMessage {
   readonly message: ChangeMessage;
   readonly context: WriteContext;
   readonly outcome: WriteOutcome;
+}
+
+/** Whether the device made it before its copy was made anew by another way than this connection, which it came after. */
+export function cameLate({ device, madeAt, isCertain, at }: WriteContext, startedAt: number): boolean {
+  const { renewedAt } = device;
+  if (renewedAt <= startedAt) return false;
+  return madeAt !== null && isCertain ? madeAt <= renewedAt : at <= renewedAt + FLUSH_TIME;
 }
 
 /** Where its clock is not known yet, and names a time ahead, a write was made when it is taken: nothing else is known. */

@@ -83,3 +83,79 @@ test('[L4 L6] the first full sync of the newer connection is under way for long'
   await practice.settle();
   expect(practice.record('v1')).toEqual({ id: 'v1', a: 'new', b: 1 });
 });
+
+test('[H1 H2 L4 L6] two answers over HTTP had made its copy anew', async () => {
+  const late = await scene();
+  const { practice, anew } = late;
+  for (let request = 0; request < 2; request++) {
+    await anew.get();
+    await practice.pass(100);
+  }
+  await arriveLate(late);
+  await editOffline(late);
+  await anew.post();
+  expect(practice.record('v1')).toEqual({ id: 'v1', a: 'new', b: 1 });
+});
+
+test('[L4 L5 L6] the newer connection was sent the write, and lost before it arrived', async () => {
+  const late = await scene();
+  const { practice, anew } = late;
+  anew.connect();
+  await anew.catchUp();
+  await arriveLate(late);
+  anew.lose();
+  await editOffline(late);
+  await replay(late);
+  expect(practice.record('v1')).toEqual({ id: 'v1', a: 'new', b: 1 });
+});
+
+test('[L4 L5 L6] two writes of one record were held up', async () => {
+  const late = await scene();
+  const { practice, old, anew } = late;
+  anew.connect();
+  await anew.catchUp();
+  await arriveLate(late);
+  practice.now -= 500;
+  old.edit('v1', { c: 1 });
+  practice.now += 500;
+  await practice.settle();
+  anew.lose();
+  await editOffline(late);
+  await replay(late);
+  expect(practice.record('v1')).toEqual({ id: 'v1', a: 'new', b: 1, c: 1 });
+});
+
+test('[L4 L5 L6] once the phone has read the write, it can take it back offline', async () => {
+  const late = await scene();
+  const { practice, old, anew } = late;
+  anew.connect();
+  await anew.catchUp();
+  await arriveLate(late);
+  await anew.catchUp();
+  await practice.pass(5 * SECOND);
+  await anew.catchUp();
+  expect(anew.record('v1')).toEqual({ id: 'v1', a: 'new', b: 0 });
+  old.lose();
+  anew.lose();
+  await practice.pass(MINUTE);
+  anew.edit('v1', { a: 'old' });
+  await practice.pass(MINUTE);
+  await replay(late);
+  expect(practice.record('v1')).toEqual({ id: 'v1', a: 'old', b: 0 });
+});
+
+test('[H1 H2 L4 L6] what the phone wrote after an answer over HTTP it can take back offline', async () => {
+  const { practice, old, anew } = await scene();
+  await anew.get();
+  await practice.pass(100);
+  old.edit('v1', { a: 'new' });
+  await practice.pass(5 * SECOND);
+  old.lose();
+  await practice.pass(MINUTE);
+  old.edit('v1', { a: 'old' });
+  await practice.pass(MINUTE);
+  old.connect();
+  await old.catchUp();
+  await old.replay();
+  expect(practice.record('v1')).toEqual({ id: 'v1', a: 'old', b: 0 });
+});
