@@ -97,13 +97,11 @@ export class StorePlacement implements Placement {
     const latest = this.#uptime() - idle;
     const all = [...this.#own];
     const used = all.flatMap(([user]) => (this.#documents?.isInUse(user) ? user : []));
-    const letGo = all.map(async ([user, askedAt]) => {
-      if (askedAt <= latest && !this.#documents?.isInUse(user)) await this.#letGo(user);
-    });
-    const released = Promise.allSettled(letGo);
+    // Not waited for: it may take long, as where one of them is being erased, and others are to be looked for meanwhile.
+    for (const [user, askedAt] of all)
+      if (askedAt <= latest && !this.#documents?.isInUse(user)) void this.#letGo(user).catch(() => {});
     for (let from = 0; from < used.length; from += ASKED_AT_ONCE)
       await this.#lookAfter(used.slice(from, from + ASKED_AT_ONCE)).catch(() => {});
-    await released;
   }
 
   async #lookAfter(users: readonly UserId[]): Promise<void> {

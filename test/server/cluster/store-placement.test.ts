@@ -26,12 +26,17 @@ function makeNode() {
   const looks: (readonly UserId[])[] = [];
   /** Until then the store answers no look. */
   const gate = { open: Promise.resolve() };
+  /** Until then nobody whom it is to let go is. */
+  const release = { done: Promise.resolve() };
   const store = {
     owner: (user: UserId, from?: string) => {
       asked.push(user);
       return owner(user, from);
     },
-    letGo: async (user: UserId) => void gone.push(user),
+    letGo: async (user: UserId) => {
+      gone.push(user);
+      await release.done;
+    },
     lost: async (users: readonly UserId[]) => {
       looks.push(users);
       await gate.open;
@@ -41,7 +46,7 @@ function makeNode() {
   };
   const placement = new StorePlacement(store, clock.now);
   placement.serve({ isInUse: (user) => inUse.has(user), lose: (user) => void lost.push(user) });
-  return { clock, others, inUse, lost, gone, relieved, asked, looks, gate, placement };
+  return { clock, others, inUse, lost, gone, relieved, asked, looks, gate, release, placement };
 }
 
 test('[N2] a user whom nobody here has used for a while is let go, once', async () => {
@@ -171,6 +176,20 @@ test('[N2] no look begins before the one before it has ended', async () => {
   expect(looks).toEqual([[ANNA]]);
   await placement.look(IDLE);
   expect(looks).toEqual([[ANNA], [ANNA]]);
+});
+
+test('[N2] where it takes long to let somebody go, others who were taken meanwhile are lost at the next look', async () => {
+  const { clock, others, inUse, lost, gone, release, placement } = makeNode();
+  release.done = new Promise(() => {}); // as while the user is being erased
+  await placement.whereIs(ANNA);
+  clock.pass(IDLE);
+  await placement.whereIs(BERT);
+  inUse.add(BERT);
+  void placement.look(IDLE);
+  await expect.poll(() => gone).toEqual([ANNA]);
+  others.set(BERT, '2');
+  await expect.poll(() => placement.look(IDLE).then(() => lost), { timeout: 1_000 }).toEqual([BERT]);
+  expect(gone).toEqual([ANNA]);
 });
 
 test('[N2] who comes from a node that nobody reached just now is taken from it in one step, and stays', async () => {
