@@ -50,10 +50,19 @@ const LONGEST_TIMER = 2 ** 31 - 1;
 const ANSWER_SILENCE = 120_000;
 /** A look waits no longer for a node that says nothing: the user may be with another one meanwhile. In ms. */
 const ANSWER_TIME = CONNECT_TIMEOUT + 500;
+/** Who looks again does so within this time, if not many do, in ms. */
+const NEXT_LOOK = 1_500;
 /** Many wait for one node: what it has said of itself holds for all of them, for so long, in ms. */
 const ONE_ANSWER = 500;
 /** By these the owner says that it lives. */
 const ANSWERED: ReadonlySet<Led> = new Set(['led', 'not mine', 'not let in', 'slow']);
+
+/** What a node says of itself: whether it is ready. */
+interface Answer {
+  readonly isReady: Promise<boolean>;
+  /** When it is given up, about. */
+  readonly due: number;
+}
 
 export class Hops {
   readonly #options: HopsOptions;
@@ -66,7 +75,7 @@ export class Hops {
   /** The owners that the last look did not reach. */
   #unreached: ReadonlySet<NodeId> = new Set();
   /** The nodes that are asked whether they are ready, or were just now. */
-  readonly #asked = new Map<NodeId, Promise<boolean>>();
+  readonly #asked = new Map<NodeId, Answer>();
   #isClosed = false;
   #lookedAt: number;
 
@@ -154,29 +163,43 @@ export class Hops {
    * @param onReached the store was reached; to ask the node may take some seconds
    */
   async mayCome({ user, address }: Guest, onReached = () => {}): Promise<boolean | null> {
-    const late = new Promise<false>((resolve) => setTimeout(resolve, ANSWER_TIME, false).unref());
+    let inVain: NodeId | null = null;
     for (let asked = 0; asked < 2; asked++) {
       const place = await this.#options.placement.whereIs(user).catch(() => null);
       if (place === null) return null;
       onReached();
-      if (place.here || (await Promise.race([this.#isReady(place, { user, address }), late]))) return true;
-      // One that is silent for long enough has lost the user now; so may one that has not answered yet.
+      if (place.here) return true;
+      if (place.node === inVain) break;
+      if (await this.#isReady(place, { user, address })) return true;
+      inVain = place.node; // where it is silent for long enough it has lost the user now; it may have so before
     }
     return false;
   }
 
-  #isReady(owner: Owner, guest: Guest): Promise<boolean> {
+  /**
+   * Waits longer for an answer that is due before the next look: once a node is given up, the user can be taken from it
+   * only for a moment.
+   */
+  async #isReady(owner: Owner, guest: Guest): Promise<boolean> {
+    const { isReady, due } = this.#ask(owner, guest);
+    if (due - this.#uptime() <= ANSWER_TIME + NEXT_LOOK) return isReady;
+    const late = new Promise<false>((resolve) => setTimeout(resolve, ANSWER_TIME, false).unref());
+    return Promise.race([isReady, late]);
+  }
+
+  #ask(owner: Owner, guest: Guest): Answer {
     const { node } = owner;
     const known = this.#asked.get(node);
     if (known !== undefined) return known;
     const target = this.#target(owner, guest, { method: 'GET', url: READY, silence: 0 });
-    const answer = askReady(target).then((said) => {
+    const isReady = askReady(target).then((said) => {
       const { placement } = this.#options;
       if (said === 'silent' || said === 'refused') placement.doubt(guest.user, node, said);
       else placement.reached(node);
       setTimeout(() => this.#asked.delete(node), ONE_ANSWER).unref();
       return said === 'ready';
     });
+    const answer = { isReady, due: this.#uptime() + target.timeout };
     this.#asked.set(node, answer);
     return answer;
   }

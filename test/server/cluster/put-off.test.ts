@@ -149,7 +149,7 @@ function hopsTold(places: readonly (Place | Error)[], upgradeTimeout = PATIENCE)
   return { hops, doubts, reached: () => reached, asked: () => asked };
 }
 
-const at = ({ address }: TestOwners): Place => ({ here: false, node: OTHER, address });
+const at = ({ address }: TestOwners, node = OTHER): Place => ({ here: false, node, address });
 
 describe('[S4] whether who was put off may come', () => {
   test('where its user is here by now, and not while the store can not tell', async () => {
@@ -195,6 +195,19 @@ describe('[S4] whether who was put off may come', () => {
     const { owners } = await useHangingNode();
     const { hops, doubts } = hopsTold([at(owners), at(owners), HERE], 10 * PATIENCE);
     expect([await hops.mayCome(GUEST), await hops.mayCome(GUEST), doubts]).toEqual([false, true, []]);
+  });
+
+  test('where it has moved to one that is ready', async () => {
+    const { owners } = await useHangingNode();
+    const { owner } = await useFrontAndOwner();
+    const { hops } = hopsTold([at(owners), at(owner.owners, 'next' as NodeId)], 10 * PATIENCE);
+    expect(await hops.mayCome(GUEST)).toBe(true);
+  });
+
+  test('where it is about to be given up: the user can be taken from it in that moment', async () => {
+    const { owners } = await useHangingNode();
+    const { hops, doubts } = hopsTold([at(owners), HERE], 3_500);
+    expect([await hops.mayCome(GUEST), doubts]).toEqual([true, ['silent']]);
   });
 
   test('where one that says nothing has lost the user by that', async () => {
