@@ -189,6 +189,18 @@ describe('a batch with writes of one record that name their time, and such that 
     expect(ward.json('notes', 'n1')).toEqual({ id: 'n1', a: 1, b: 2 });
   });
 
+  test('[L5 L6] the latest of its times counts, whichever comes last', async () => {
+    const { ward, tablet, began } = await scene();
+    const phone = await ward.line('phone').ready();
+    await phone.updateAt('notes', { id: 'n2' }, ward.now, ward.now);
+    phone.leave();
+    ward.now += 10_000;
+    await tablet.post([null, { a: 0, b: 2 }], [began + 1_000, { a: 1, b: 2 }]);
+    const back = await ward.line('phone').ready();
+    await back.update('notes', { id: 'n1', a: 0, b: 3 }, ward.now - 5_000);
+    expect(ward.json('notes', 'n1')).toEqual({ id: 'n1', a: 1, b: 2 });
+  });
+
   test('[L6] what changes nothing gives no time', async () => {
     const { ward, tablet, began } = await scene();
     await tablet.post([began + 1_000, { a: 1, b: 2 }], [null, { a: 1, b: 2 }]);

@@ -8,13 +8,12 @@ import { knowsName } from '../../../shared/known-names.js';
 import { readRecord, recordMap } from '../../../shared/records.js';
 import { type ChangeMessage, isAnswered, refuseNewNames } from '../../protocol/json.js';
 import type { Origin } from '../changes.js';
-import type { WriteTime } from '../history/history-window.js';
 import { growthOfDeletion, growthOfRecord } from '../intake/quota.js';
 import { sameJson } from '../records/patch.js';
 import { keyOf } from '../records/record-key.js';
 import type { UserDocument } from '../user-document.js';
 import { mergeMessage, plainlyMerged, writeMerged } from './merge-write.js';
-import { takenAs, type WriteContext, type WrittenMessage } from './write-context.js';
+import { later, takenAs, type WriteContext, type WrittenMessage } from './write-context.js';
 
 /** A message, and its place where it is one of a batch. */
 export interface Item {
@@ -78,7 +77,7 @@ export class JsonWriter {
     const { document } = this;
     const { history } = document;
     const contexts = new Map<ChangeMessage, WriteContext>();
-    const made = new Map<string, WriteTime>();
+    const latest = new Map<string, WriteContext>();
     const touched = new Set<string>();
     const merge = (doc: Y.Doc, message: ChangeMessage) => {
       const key = keyOf(message);
@@ -88,8 +87,8 @@ export class JsonWriter {
       onWritten(message, context);
       contexts.set(message, context);
       touched.add(key);
-      // The last one that changes the record counts.
-      if (merged !== undefined) made.set(key, takenAs(context));
+      // Of those that change the record the latest counts.
+      if (merged !== undefined) latest.set(key, later(latest.get(key), context));
       return { merged, current };
     };
     const [message] = messages;
@@ -101,6 +100,7 @@ export class JsonWriter {
         writeMerged(doc, message, merged, current);
       }
     };
+    const made = { get: (key: string) => takenAs(latest.get(key)) };
     const plain = only && message && plainlyMerged(document.doc, message, only.merged, only.current);
     const entries = document.write(this.#origin, apply, made, plain);
     return [...contexts].map(([message, context]) => {

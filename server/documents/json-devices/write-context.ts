@@ -47,10 +47,18 @@ export function cameLate({ device, madeAt, isCertain, at }: WriteContext, starte
 }
 
 /** Where its clock is not known yet, and names a time ahead, a write was made when it is taken: nothing else is known. */
-export const takenAs = ({ madeAt, isCertain, at }: WriteContext): WriteTime => ({
-  madeAt: madeAt !== null && !isCertain && madeAt >= at ? null : madeAt,
-  isCertain,
-});
+export function takenAs(context: WriteContext | undefined): WriteTime | undefined {
+  if (context === undefined) return undefined;
+  const { madeAt, isCertain, at } = context;
+  return { madeAt: madeAt !== null && !isCertain && madeAt >= at ? null : madeAt, isCertain };
+}
+
+/** The later one by what is known of the clock by now; one that names no time was made when it came. */
+export const later = (a: WriteContext | undefined, b: WriteContext): WriteContext =>
+  a !== undefined && timeByNow(a) > timeByNow(b) ? a : b;
+
+const timeByNow = ({ device, at, madeAt, isCertain }: WriteContext): number =>
+  device.madeAtByNow({ at, madeAt: madeAt ?? at, via: 'json', uncertain: !isCertain });
 
 /** Times tell what is sent again; without them it may be anything that the device may not know to have arrived. */
 export const ownBounds = (base: SeenRange | null, madeAt: number | null) => ({
