@@ -1,9 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Store } from '../../server/store/store.js';
+import type { UserId } from '../../shared/names.js';
 import { notesOf, user, writeNotes } from '../support/notes.js';
 import type { StoreFixture } from './store-fixture.js';
 
 const ANNA = user('anna');
+const [BERT, CARL] = [user('bert'), user('carl')];
 const ROWS = 300;
 
 /** How many turns of the event loop pass meanwhile, where each look at the clock finds that it is time to rest. */
@@ -48,6 +50,22 @@ export function turnsContract(name: string, create: () => Promise<StoreFixture>)
       const turns = await turnsOf(() => store.load(ANNA));
       expect(turns).toBeGreaterThanOrEqual(ROWS);
       expect(Object.keys(notesOf(await store.load(ANNA)))).toHaveLength(ROWS);
+    });
+
+    it('[S4] [P8] as many of these as may be read at once hold up no other read', async () => {
+      for (const [name, rows] of [
+        [CARL, ROWS],
+        [BERT, 1],
+      ] as const) {
+        await store.load(name);
+        await writeNotes(store, name, rows);
+      }
+      await store.close();
+      store = await fixture.open();
+      const order: string[] = [];
+      const load = (name: UserId) => store.load(name).then(() => order.push(name));
+      await turnsOf(() => Promise.all([ANNA, CARL, BERT].map(load)));
+      expect(order[0]).toBe(BERT);
     });
 
     it('[S4] others have their turns while many deletions are read', async () => {

@@ -2,6 +2,9 @@ import type { BatchOperation, ClassicLevel } from 'classic-level';
 import { SyncError } from '../../errors.js';
 import { syncFolderIfChanged } from './folder-sync.js';
 
+/** What is read of a range in one go, in bytes: each goes round the event loop, which may be busy. */
+export const READ_AT_ONCE = 2 ** 20;
+
 export type Database = ClassicLevel<Uint8Array, Uint8Array>;
 export type Operation = BatchOperation<Database, Uint8Array, Uint8Array>;
 

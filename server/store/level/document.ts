@@ -6,7 +6,7 @@ import { resting } from '../../resting.js';
 import { plainVaults, type Vault, type Vaults } from '../encryption/vault.js';
 import * as format from '../format.js';
 import type { Former, StoredDocument } from '../store.js';
-import { type Database, type Operation, put, readFailure } from './database.js';
+import { type Database, type Operation, put, READ_AT_ONCE, readFailure } from './database.js';
 import { historyRemoval, readDevices } from './history.js';
 import { restOf } from './rest.js';
 
@@ -18,8 +18,8 @@ export interface ReadDocument {
   readonly adoption: readonly Operation[];
 }
 
-/** What is stored under the keys of one user, all of one moment. */
-interface Raw {
+/** What is stored under the keys of one user, all of one moment, as it is there. */
+export interface Raw {
   readonly user: string;
   readonly vault: Vault;
   /** Whether y-leveldb may have written some of it: it can't where values are encrypted. */
@@ -41,15 +41,18 @@ interface StoredUpdate {
 }
 
 /** Reads all of a user's document or throws `DOCUMENT_CORRUPT`; never a part, and it changes nothing. */
-export async function readDocument(db: Database, user: string, vaults: Vaults): Promise<ReadDocument> {
-  const raw = await readRaw(db, user, vaults);
+export const readDocument = async (db: Database, user: string, vaults: Vaults): Promise<ReadDocument> =>
+  openDocument(await readRaw(db, user, vaults));
+
+/** The same of what was read of it: the database is not needed any more. */
+export async function openDocument(raw: Raw): Promise<ReadDocument> {
   const old = rowOf(raw);
   const { memory, epoch } = rememberedOf(raw, old);
   const updates = await updatesOf(raw, old);
   const row = completed(raw, old);
   const adoption = row === old || updates.length === 0 ? [] : adoptionOf(raw, old, row, updates);
   const { revision, historyFrom } = row;
-  const { devices, vault } = raw;
+  const { user, devices, vault } = raw;
   const tombstone = tombstoneOf(raw);
   // Where y-leveldb wrote, the row is another one by now.
   const rest = (raw.rest && restOf(user, vault, raw.rest, row)) ?? null;
@@ -74,7 +77,7 @@ async function updatesOf(raw: Raw, row: format.Row | undefined): Promise<Uint8Ar
   return updates;
 }
 
-async function readRaw(db: Database, user: string, vaults: Vaults): Promise<Raw> {
+export async function readRaw(db: Database, user: string, vaults: Vaults): Promise<Raw> {
   try {
     const snapshot = db.snapshot();
     return await readKeys(db, user, vaults, snapshot).finally(() => snapshot.close());
@@ -95,7 +98,8 @@ async function readKeys(db: Database, user: string, vaults: Vaults, snapshot: Sn
   ];
   const [row, memory, stateVector, tombstone, wrapped, rest, epoch] = await db.getMany(keys, { snapshot });
   const vault = vaults.of(user, wrapped);
-  const entries = await db.iterator({ ...format.updateRange(user), snapshot }).all();
+  const range = { ...format.updateRange(user), snapshot, highWaterMarkBytes: READ_AT_ONCE };
+  const entries = await db.iterator(range).all();
   const updates = entries.map(([key, value]) => ({ clock: format.clockOf(key), key, value }));
   const devices = await readDevices(db, user, vault, snapshot);
   const isShared = vaults.ring === null;

@@ -6,7 +6,7 @@ import type { Vault, Vaults } from '../encryption/vault.js';
 import * as format from '../format.js';
 import { pageOf } from '../history-range.js';
 import type { Deletion, HistoryRow } from '../store.js';
-import { type Database, del, isDamage, type Operation, readFailure } from './database.js';
+import { type Database, del, isDamage, type Operation, READ_AT_ONCE, readFailure } from './database.js';
 
 /** What is kept of a user beside the document: its history, its deletions, its devices. */
 
@@ -62,21 +62,36 @@ async function readPage(
   });
 }
 
-export async function readDeletions(db: Database, user: string, vaults: Vaults): Promise<Deletion[]> {
+/** As they are stored, with what opens them. */
+export interface SealedDeletions {
+  readonly user: string;
+  readonly vault: Vault;
+  readonly rows: readonly (readonly [key: Uint8Array, sealed: Uint8Array])[];
+}
+
+export async function readDeletions(db: Database, user: string, vaults: Vaults): Promise<SealedDeletions> {
   try {
     const vault = vaults.of(user, await db.get(format.wrappedKey(user)));
-    const deletions: Deletion[] = [];
-    const rest = resting();
-    for await (const [key, sealed] of db.iterator(format.namedRange('deleted', user))) {
-      const deletion = vault.unsealNamed(sealed, key, 'deleted', user);
-      if (deletion === undefined) throw corrupt('a deletion is damaged');
-      deletions.push(format.decodeDeletion(deletion.name, deletion.value));
-      await rest();
-    }
-    return deletions;
+    const rows: [Uint8Array, Uint8Array][] = [];
+    const range = { ...format.namedRange('deleted', user), highWaterMarkBytes: READ_AT_ONCE };
+    for await (const row of db.iterator(range)) rows.push(row);
+    return { user, vault, rows };
   } catch (cause) {
     throw cause instanceof SyncError ? cause : readFailure(cause);
   }
+}
+
+/** The database is not needed for it. */
+export async function openDeletions({ user, vault, rows }: SealedDeletions): Promise<Deletion[]> {
+  const deletions: Deletion[] = [];
+  const rest = resting();
+  for (const [key, sealed] of rows) {
+    const deletion = vault.unsealNamed(sealed, key, 'deleted', user);
+    if (deletion === undefined) throw corrupt('a deletion is damaged');
+    deletions.push(format.decodeDeletion(deletion.name, deletion.value));
+    await rest();
+  }
+  return deletions;
 }
 
 /** What is damaged is left out: such a device counts as one that was never met, and its user gets in. */

@@ -22,9 +22,9 @@ import { tryUntil } from '../try-until.js';
 import { DatabaseAccess } from './access.js';
 import { Copies } from './copies.js';
 import { cantRead, type Database, type Operation, writeDurably } from './database.js';
-import { listUsers, readDocument, readFormer, usersAfter } from './document.js';
+import { listUsers, openDocument, type Raw, readFormer, readRaw, usersAfter } from './document.js';
 import { openDatabase } from './folder.js';
-import { readDeletions, readHistory } from './history.js';
+import { openDeletions, readDeletions, readHistory } from './history.js';
 import { Maintenance } from './maintenance.js';
 import * as notes from './notes.js';
 import { prepareDatabase } from './opening.js';
@@ -124,7 +124,10 @@ export class LevelStore implements Store {
 
   load(user: UserId): Promise<StoredDocument> {
     if (!this.core.takesWork) return Promise.reject(new SyncError('STORE_UNAVAILABLE'));
-    return this.reads.load(user, () => this.read(user));
+    const [known, { generation }] = [this.held.has(user), this];
+    const read = () => this.readSettled(user, () => readRaw(this.db, user, this.vaults));
+    const open = (raw: Raw) => this.open(user, raw, known, generation);
+    return this.rests.noticing(user, this.reads.load(user, read, open));
   }
 
   commit(user: UserId, commit: Commit): Promise<void> {
@@ -144,7 +147,8 @@ export class LevelStore implements Store {
   }
 
   deletions(user: UserId): Promise<readonly Deletion[]> {
-    return this.reads.inTime(this.readSettled(user, () => readDeletions(this.db, user, this.vaults)));
+    const read = () => readDeletions(this.db, user, this.vaults);
+    return this.reads.inTime(this.readSettled(user, read)).then(openDeletions);
   }
 
   putToRest(user: UserId, row: RestRow, view?: Uint8Array): Promise<void> {
@@ -279,23 +283,21 @@ export class LevelStore implements Store {
   }
 
   async check(user: UserId): Promise<Pick<StoredDocument, 'revision' | 'historyFrom'>> {
-    const read = () => readDocument(this.db, user, this.vaults);
-    const { row } = await this.reads.inTime(this.rests.noticing(user, this.readSettled(user, read)));
+    const read = () => readRaw(this.db, user, this.vaults);
+    const opened = this.reads.inTime(this.readSettled(user, read)).then(openDocument);
+    const { row } = await this.rests.noticing(user, opened);
     return { revision: row.revision, historyFrom: row.historyFrom };
   }
 
-  private async read(user: UserId): Promise<StoredDocument> {
-    const known = this.held.has(user);
-    const { generation } = this;
-    const read = () => readDocument(this.db, user, this.vaults);
-    const document = await this.rests.noticing(user, this.readSettled(user, read));
-    const { adoption: operations, row, vault } = document;
+  /** Nobody waits for this at the disk: what was read is opened in turns with others. */
+  private async open(user: UserId, raw: Raw, known: boolean, generation: number): Promise<StoredDocument> {
+    const { adoption: operations, row, vault, stored } = await openDocument(raw);
     // y-leveldb wrote to a database of ours: what it added gets checksums before it is built upon.
     if (operations.length > 0) await this.add(user, vault, { operations, row }).catch(cantRead);
     this.core.mustStill(generation);
     // Changes need the row, so where it was not known none can have been made since.
     if (!known) this.held.set(user, { row, vault, keys: new UserKeys(user) });
-    return document.stored;
+    return stored;
   }
 
   private reader<Key, Value>(

@@ -10,10 +10,10 @@ const READS_AT_ONCE = 2;
 const MAX_LOADS = 1_000;
 
 interface Load {
-  /** Ends when the disk has answered. */
+  /** Ends when the disk has answered, and what it gave was opened. */
   readonly reading: Promise<StoredDocument>;
   /** The same, or a rejection in time. */
-  readonly answer: Promise<StoredDocument>;
+  answer: Promise<StoredDocument>;
 }
 
 /** What is being read. Nobody waits for ever, and where nothing is answered nothing piles up (P8). */
@@ -30,15 +30,29 @@ export class Reads {
     return this.#lanes.run(read);
   }
 
-  /** One load at a time of each user; who comes meanwhile gets the same answer. */
-  load(user: UserId, read: () => Promise<StoredDocument>): Promise<StoredDocument> {
+  /**
+   * One load at a time of each user; who comes meanwhile gets the same answer.
+   *
+   * @param open what is done with what the disk gave: it may take turns with others, for which no disk is to blame
+   */
+  load<Raw>(
+    user: UserId,
+    read: () => Promise<Raw>,
+    open: (raw: Raw) => Promise<StoredDocument>,
+  ): Promise<StoredDocument> {
     const running = this.#loads.get(user);
     if (running) return running.answer;
     if (this.#loads.size >= MAX_LOADS) return Promise.reject(new SyncError('STORE_UNAVAILABLE'));
-    const reading = read().finally(() => {
+    const raw = read();
+    const reading = raw.then(open).finally(() => {
       if (this.#loads.get(user) === load) this.#loads.delete(user);
     });
-    const load = { reading, answer: this.inTime(reading) };
+    const load: Load = { reading, answer: reading };
+    const arrived = () => {
+      load.answer = reading; // who comes from here on waits for that, though others were told that it was late
+    };
+    raw.then(arrived, arrived);
+    load.answer = Promise.all([reading, this.inTime(raw)]).then(([document]) => document);
     this.#loads.set(user, load);
     return load.answer;
   }
