@@ -31,6 +31,7 @@ const MAY_CLIMB: Readonly<Record<string, string>> = {
   // Express calls each handler from inside of the one before.
   'gateways/http/inflation → gateways/http/routes': 'the next handler',
   'gateways/http/sync → gateways/http/request': 'the handler before it is there, and what handlers share',
+  'bounded-map → documents/json-devices/recent-writes': 'how large an entry is, which who keeps it knows',
   'documents/intake/quota → documents/user-document': 'which document there is now',
   'documents/quiet-doc → documents/replica':
     'Yjs tells what a transaction has changed, and the replica hears it',
