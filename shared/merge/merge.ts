@@ -54,7 +54,6 @@ export function mergeWrite(write: WriteToMerge): JsonObject | null {
 
 /** The one that is most like what came in stands last. */
 function byLikeness(seen: WriteToMerge['seen'], incoming: JsonObject): JsonObject[] {
-  if (seen.length === 1) return [seen[0] ?? {}];
   const likeness = (version: JsonObject): number =>
     Object.keys(version).filter((name) => equalityDeep(version[name], incoming[name])).length;
   return seen
@@ -149,13 +148,11 @@ function mergeElements(write: WriteToMerge, path: Path, arrays: ArraysToMerge): 
 function withFields(i: JsonObject, c: JsonObject, mergeField: (key: string) => Value): JsonObject {
   const fields: [string, Json][] = [];
   let isChanged = false;
-  const merge = (key: string): void => {
+  for (const key of new Set([...Object.keys(c), ...Object.keys(i)])) {
     const value = mergeField(key);
     if (value !== undefined) fields.push([key, value]);
     isChanged ||= value !== fieldOf(c, key);
-  };
-  for (const key of Object.keys(c)) merge(key);
-  for (const key of Object.keys(i)) if (!Object.hasOwn(c, key)) merge(key);
+  }
   return isChanged ? Object.fromEntries(fields) : c;
 }
 
