@@ -1,8 +1,10 @@
 /** Nodes as processes of their own, each with a way of its own to one PostgreSQL, behind a load balancer. */
+import { setTimeout as pause } from 'node:timers/promises';
 import pg from 'pg';
 import { freePort } from '../../support/free-port.js';
 import { NO_POSTGRES, startPostgres, type TestPostgres } from '../../support/postgres-server.js';
 import { ServerProcess } from '../../support/server-process.js';
+import { PATIENCE } from '../../support/wait.js';
 import { Balancer } from './balancer.js';
 import { DatabaseProxy } from './database-proxy.js';
 import type { Network, Place } from './network.js';
@@ -65,8 +67,20 @@ export class FaultCluster {
     return this.balancer.url;
   }
 
-  /** By no proxy. */
+  /** By no proxy. Where another fault has just killed PostgreSQL, when it is back. */
   async ask(sql: string, values: unknown[] = []): Promise<pg.QueryResult['rows']> {
+    const deadline = Date.now() + PATIENCE;
+    for (;;) {
+      try {
+        return await this.#askOnce(sql, values);
+      } catch (error) {
+        if (Date.now() > deadline) throw error;
+        await pause(50);
+      }
+    }
+  }
+
+  async #askOnce(sql: string, values: unknown[]): Promise<pg.QueryResult['rows']> {
     const client = new pg.Client({ connectionString: this.postgres.url });
     client.on('error', () => {}); // whoever asks is told
     await client.connect();

@@ -137,11 +137,14 @@ export class NodesRun {
       woken: (node, users) => this.#woken(node, users),
     };
     // Of two, the second begins while the first lasts.
-    const done: Promise<string>[] = [];
-    for (const kind of kinds) {
-      done.push(FAULTS[kind]({ ...scene, chance: this.#newChance() }));
-      await pause(this.#chance.between(0, 500));
-    }
+    let begins = 0;
+    const done = kinds.map(async (kind) => {
+      const chance = this.#newChance();
+      const since = begins;
+      begins += this.#chance.between(0, 500);
+      await pause(since);
+      return FAULTS[kind]({ ...scene, chance });
+    });
     return Promise.all(done);
   }
 
