@@ -12,7 +12,7 @@ import { type Element, idOf } from '../union/lost-types.js';
 import type { Step } from '../union/step.js';
 import { type Carried, fieldsIn, mergeVersions, writeElement } from './element-merge.js';
 import { asInserted, asItIs, itemAt, jsonAs, removesNothing, type View } from './element-views.js';
-import { type Edits, lateEdits, unitAt } from './late-edits.js';
+import { type Edits, LateEdits, unitAt } from './late-edits.js';
 import type { MovedElements } from './moved-elements.js';
 import { type Place, placesOf } from './places.js';
 
@@ -51,12 +51,14 @@ class MovePlan {
   readonly #moved: MovedElements;
   readonly #options: MoveOptions;
   readonly #editStays: EditStays;
+  readonly #lateEdits: LateEdits;
 
   constructor(step: Step, moved: MovedElements, options: MoveOptions) {
     this.#step = step;
     this.#moved = moved;
     this.#options = options;
     this.#editStays = options.editStays ?? editStays;
+    this.#lateEdits = new LateEdits(step, options.overruled);
   }
 
   writeAt(place: Place, live: readonly Element[]): MoveWrite | null {
@@ -82,10 +84,8 @@ class MovePlan {
     let json = objectOf(stays.value);
     if (copy && origin) json = this.#mergeCopy(copy, origin, rival);
     else for (const element of gone) json = this.#mergeEdits(this.#unseenIn(element, json), stays, json);
-    for (const element of late) {
-      const edits = lateEdits(element, this.#step, this.#options.overruled);
-      for (const each of edits) json = this.#mergeEdits(each, stays, json);
-    }
+    for (const element of late)
+      for (const edits of this.#lateEdits.in(element)) json = this.#mergeEdits(edits, stays, json);
     const leaving = others.filter((element) => element !== stays);
     if (copy && rival) leaving.push(...[copy].filter((element) => element !== stays));
     if (leaving.length === 0 && equalityDeep(json, objectOf(stays.value))) return null;

@@ -1,7 +1,8 @@
 /** D3, D4: what two devices create apart inside of an element that was moved is united in its copy. */
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import * as Y from 'yjs';
+import { Step } from '../../../../server/documents/union/step.js';
 import type { Json, JsonObject } from '../../../../shared/json.js';
 import { sharedValue } from '../../../../shared/records.js';
 import { client, Server } from '../../../support/replicas.js';
@@ -291,4 +292,31 @@ test('[D3 D4] nothing that anybody creates apart in an element that is moved is 
     }),
     { numRuns: runs(100) },
   );
+});
+
+test('[S4] what comes in is gone through as often, of however many moved elements it is', () => {
+  const passes = vi.spyOn(Step.prototype, 'newItems');
+  onTestFinished(() => passes.mockRestore());
+  const passesFor = (count: number): number => {
+    const server = new Server();
+    const medicines = Array.from({ length: count }, (_, n) => ({ id: `m${n}` }));
+    server.write((doc) => doc.getMap('prescriptions').set('p1', sharedValue({ medicines })));
+    const [mover, editor] = [client(20), client(30)];
+    for (const doc of [mover, editor]) Y.applyUpdate(doc, Y.encodeStateAsUpdate(server.replica.doc));
+    mover.transact(() => {
+      const copies = listIn(mover).map((each) => each.clone());
+      listIn(mover).delete(0, count);
+      listIn(mover).insert(0, copies.reverse());
+    });
+    server.receive(Y.encodeStateAsUpdate(mover, Y.encodeStateVector(server.replica.doc)));
+    editor.transact(() => {
+      for (const each of listIn(editor)) each.set('times', sharedValue({ am: '8:00' }));
+    });
+    passes.mockClear();
+    server.receive(Y.encodeStateAsUpdate(editor, Y.encodeStateVector(server.replica.doc)));
+    const all = listIn(server.replica.doc).toJSON() as JsonObject[];
+    expect(all.map(({ times }) => times)).toEqual(medicines.map(() => ({ am: '8:00' })));
+    return passes.mock.calls.length;
+  };
+  expect(passesFor(50)).toBe(passesFor(1));
 });
