@@ -15,10 +15,15 @@ export const TIMES = {
   long: { asleep: 60_000, parted: [5_000, 20_000] },
 } as const satisfies Record<string, Times>;
 
+/** That of the unit in deploy/, in ms. */
+const RESTART_SEC = 2_000;
+
 export interface Scene {
   readonly cluster: FaultCluster;
   readonly chance: Chance;
   readonly times: Times;
+  /** Nodes whose process one fault of a round ends or stops: another one leaves them alone. */
+  readonly taken: Set<ClusterNode>;
   /** Right when a node that slept goes on: what it says of the users that it had. */
   readonly woken: (node: ClusterNode, users: readonly string[]) => Promise<void>;
 }
@@ -35,21 +40,28 @@ export type FaultKind =
 const nodeOf = ({ cluster, chance }: Scene): ClusterNode =>
   cluster.nodes[chance.below(cluster.nodes.length)] as ClusterNode;
 
+function processOf({ cluster, chance, taken }: Scene): ClusterNode {
+  const free = cluster.nodes.filter((node) => !taken.has(node));
+  const node = free[chance.below(free.length)] as ClusterNode;
+  taken.add(node);
+  return node;
+}
+
 /** Each resolves when it is mended, with what it did. */
 export const FAULTS: Record<FaultKind, (scene: Scene) => Promise<string>> = {
   /** SIGKILL of a node; it is started again. */
   async kill(scene) {
-    const node = nodeOf(scene);
+    const node = processOf(scene);
     await node.server.kill();
     const ms = Math.round(scene.chance.between(0, 4_000));
     await pause(ms);
-    await node.server.restart();
+    await supervise(node);
     return `${node.name} killed for ${ms} ms`;
   },
 
   /** SIGSTOP: its users are taken over, and it wakes with what it had in memory. */
   async sleep(scene) {
-    const node = nodeOf(scene);
+    const node = processOf(scene);
     const users = await scene.cluster.usersOf(node);
     const { pid } = node.server;
     if (pid === undefined) throw new Error(`${node.name} does not run`);
@@ -127,6 +139,19 @@ export const FAULTS: Record<FaultKind, (scene: Scene) => Promise<string>> = {
     return `${nodes[one]?.name} parted from ${nodes[other]?.name} for ${ms} ms`;
   },
 };
+
+/** As systemd does by deploy/: a start that fails, as without a PostgreSQL, is tried again. */
+async function supervise({ server }: ClusterNode): Promise<void> {
+  const deadline = Date.now() + PATIENCE;
+  for (;;) {
+    try {
+      return await server.restart();
+    } catch (error) {
+      if (Date.now() > deadline || !String(error).includes("can't be reached")) throw error;
+      await pause(RESTART_SEC);
+    }
+  }
+}
 
 /** What was left of the killed one ends by itself, and is waited for. */
 async function startAgain({ postgres }: FaultCluster): Promise<void> {

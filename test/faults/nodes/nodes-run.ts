@@ -134,6 +134,7 @@ export class NodesRun {
     const kinds = [this.#next(), ...(this.#chance.happens(0.25) ? [this.#next()] : [])];
     const scene: Scene = {
       ...{ cluster: this.#cluster, chance: this.#newChance(), times: this.#times },
+      taken: new Set(),
       woken: (node, users) => this.#woken(node, users),
     };
     // Of two, the second begins while the first lasts.
