@@ -28,10 +28,7 @@ export class RecordTexts {
     let left = STEP;
     for (const records of Object.values(collections)) {
       for (const record of records) {
-        const text = JSON.stringify(record);
-        this.#texts.set(record, text);
-        measured(record, text);
-        left -= text.length + PER_RECORD;
+        left -= this.#of(record).length + PER_RECORD;
         if (left > 0) continue;
         left = STEP;
         yield;
@@ -41,6 +38,20 @@ export class RecordTexts {
 
   /** An array of these, as `JSON.stringify` writes it. */
   arrayOf(records: readonly JsonRecord[]): string {
-    return `[${records.map((record) => this.#texts.get(record) ?? JSON.stringify(record)).join(',')}]`;
+    return `[${records.map((record) => this.#of(record)).join(',')}]`;
+  }
+
+  /** It was replaced, and nobody asks for it any more. */
+  forget(record: JsonRecord | undefined): void {
+    if (record !== undefined) this.#texts.delete(record);
+  }
+
+  #of(record: JsonRecord): string {
+    const known = this.#texts.get(record);
+    if (known !== undefined) return known;
+    const text = JSON.stringify(record);
+    this.#texts.set(record, text);
+    measured(record, text);
+    return text;
   }
 }

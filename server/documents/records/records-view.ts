@@ -18,9 +18,10 @@ type Parts = ReadonlyMap<CollectionName, Part>;
 
 export class RecordsView {
   readonly #parts: Parts;
-  readonly #largest: () => number;
+  /** A function until it is asked for: few ever ask. */
+  #largest: number | (() => number);
 
-  private constructor(parts: Parts, largest: () => number) {
+  private constructor(parts: Parts, largest: number | (() => number)) {
     this.#parts = parts;
     this.#largest = largest;
   }
@@ -57,12 +58,20 @@ export class RecordsView {
       const count = decoding.readVarUint(decoder);
       parts.set(name, { count, json: decoding.readVarUint8Array(decoder) });
     }
-    return new RecordsView(parts, () => largest);
+    return new RecordsView(parts, largest);
   }
 
   without(names: ReadonlySet<CollectionName>): RecordsView {
     const parts = [...this.#parts].filter(([name]) => !names.has(name));
-    return new RecordsView(new Map(parts), this.#largest);
+    return new RecordsView(new Map(parts), () => this.largest);
+  }
+
+  /** To be sent many times: encoded once. */
+  inBytes(): RecordsView {
+    const parts = [...this.#parts].map(
+      ([name, { count, json }]) => [name, { count, json: Buffer.from(json) }] as const,
+    );
+    return new RecordsView(new Map(parts), () => this.largest);
   }
 
   /** With the collections of another document. */
@@ -78,7 +87,8 @@ export class RecordsView {
 
   /** At least that of the largest record, as JSON, in bytes. */
   get largest(): number {
-    return this.#largest();
+    if (typeof this.#largest === 'function') this.#largest = this.#largest();
+    return this.#largest;
   }
 
   /** An object with all collections, as JSON, between what is to come before and behind it. */

@@ -216,9 +216,9 @@ async function send(
   response.set({ ETag: named ?? etag, 'Cache-Control': 'private, no-cache' });
   if (isKnown || own === null) response.vary('Accept-Encoding').status(304).end();
   else {
-    const everybodys = records?.of(shared?.collections ?? []);
+    const everybodys = records?.view(shared?.collections ?? []);
     const mine = shared === null ? own : own.without(shared.collections);
-    const all = everybodys === undefined ? mine : mine.with(RecordsView.of(everybodys));
+    const all = everybodys === undefined ? mine : mine.with(everybodys);
     response.type('json');
     await sendBody(options, request, response, all.toJson());
   }

@@ -253,7 +253,7 @@ export class JsonSession {
     const text = fullSync(own, now());
     this.#own.showsAll(own, text.length);
     document.afterConfirmed(() => {
-      const everybodys = RecordsView.of(shared?.records?.of(shared.collections) ?? {});
+      const everybodys = shared?.records?.view(shared.collections) ?? RecordsView.of({});
       const all = shared == null ? own : own.with(everybodys);
       const message = shared == null ? text : fullSync(all, now());
       this.#options.outbox.together(() => {
