@@ -1,5 +1,6 @@
 /** Where a hop leads, and what may come of it. */
 import type { ClientRequest } from 'node:http';
+import { Deadline } from '../net/deadline.js';
 import { CONNECT_TIMEOUT, isRefused } from '../net/reachable.js';
 import type { Doubt } from './placement.js';
 
@@ -29,7 +30,9 @@ export function verdictOf(status: number, isRefused: boolean): Led {
 }
 
 /** It has said nothing more in the time that it had. */
-export class Late extends Error {}
+export class Late extends Error {
+  override readonly message = 'the node did not answer in time';
+}
 
 /**
  * A connection that nobody takes is known to be none; of any other end the cause is not known.
@@ -43,16 +46,11 @@ export function whyNot(error: unknown, isHeard = false): Doubt {
 
 /** Ends a request that nobody takes in time; what is returned ends the wait. */
 export function untilTaken(asked: ClientRequest, timeout: number): () => void {
-  const late = () => void asked.destroy(new Late('the node did not answer in time'));
-  let timer = setTimeout(late, CONNECT_TIMEOUT);
-  const connected = () => {
-    clearTimeout(timer);
-    timer = setTimeout(late, timeout);
-  };
-  asked.once('socket', (socket) => socket.once('connect', connected));
+  const inTime = new Deadline(CONNECT_TIMEOUT, () => asked.destroy(new Late()));
+  asked.once('socket', (socket) => socket.once('connect', () => inTime.restart(timeout)));
   return () => {
     asked.removeAllListeners('socket');
-    clearTimeout(timer);
+    inTime.end();
   };
 }
 

@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { SyncError } from '../errors.js';
+import { Deadline } from '../net/deadline.js';
 import { CONNECT_TIMEOUT } from '../net/reachable.js';
 import { closeFrame, Frames } from './frames.js';
 import { HOP_HEADER } from './hop-header.js';
@@ -112,10 +113,9 @@ function answerOf(owner: Socket, timeout: number): Promise<Buffer | NotLed> {
     let come = Buffer.alloc(0);
     let isHeard = false;
     let failure: unknown;
-    const late = () => owner.destroy(new Late('the node did not answer in time'));
-    let timer = setTimeout(late, CONNECT_TIMEOUT);
+    const inTime = new Deadline(CONNECT_TIMEOUT, () => owner.destroy(new Late()));
     const settle = (answer: Buffer | NotLed) => {
-      clearTimeout(timer);
+      inTime.end();
       owner.off('data', onData).off('end', onEnd).off('close', onEnd).pause();
       resolve(answer);
     };
@@ -129,10 +129,7 @@ function answerOf(owner: Socket, timeout: number): Promise<Buffer | NotLed> {
       if (come.includes('\r\n\r\n')) settle(come);
       else if (come.length > MOST_HEAD) owner.destroy();
     };
-    owner.once('connect', () => {
-      clearTimeout(timer);
-      timer = setTimeout(late, timeout);
-    });
+    owner.once('connect', () => inTime.restart(timeout));
     owner.on('data', onData).on('end', onEnd).on('close', onEnd);
     owner.on('error', (error) => {
       failure = error;

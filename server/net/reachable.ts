@@ -1,10 +1,9 @@
 /** Whether anything gets to another machine and back. */
 import { connect, isIP, type LookupFunction } from 'node:net';
+import { Deadline } from './deadline.js';
 
 /** Machines of ours are near, in ms. */
 export const CONNECT_TIMEOUT = 2_000;
-/** In ms. */
-const STEP = 100;
 /** By these the system says that there is no way. */
 const NO_WAY: ReadonlySet<unknown> = new Set([
   ...['EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN', 'ENETDOWN', 'ETIMEDOUT'],
@@ -25,31 +24,18 @@ export function isReachable(machine: Machine): Promise<boolean | null> {
   return new Promise((resolve) => {
     const socket = connect(machine);
     let isFound = isIP(machine.host) !== 0;
-    let left = CONNECT_TIMEOUT / STEP;
-    let timer: NodeJS.Timeout;
     const settle = (is: boolean | null) => {
-      clearTimeout(timer);
-      left = 0;
+      inTime.end();
       socket.destroy();
       resolve(is);
     };
-    // Where this process is busy, a step takes as long as it is. After each one it reads what has come meanwhile.
-    const step = () => {
-      timer = setTimeout(() => setImmediate(passed), STEP);
-    };
-    const passed = () => {
-      if (left === 0) return;
-      left -= 1;
-      if (left === 0) settle(isFound ? false : null);
-      else step();
-    };
+    const inTime = new Deadline(CONNECT_TIMEOUT, () => settle(isFound ? false : null));
     socket.once('lookup', (error) => {
       isFound = error === null;
-      left = CONNECT_TIMEOUT / STEP;
+      inTime.restart(CONNECT_TIMEOUT);
     });
     socket.once('connect', () => settle(true));
     socket.once('error', (error) => settle(isFound ? saidBy(error) : null));
-    step();
   });
 }
 

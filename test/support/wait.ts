@@ -4,6 +4,10 @@ export const PATIENCE = Number(process.env.TEST_PATIENCE ?? 15_000);
 /** By so much what a rule bounds may seem longer where the machine is busy and looks late, in ms. */
 export const LATENESS = Math.max(1_000, (PATIENCE - 15_000) / 10);
 
+/** This process does nothing for so long, in ms. */
+export const stall = (time: number): void =>
+  void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, time);
+
 /** Rejects with the sentence of `what` when the promise takes longer than `ms`. */
 export function inTime<T>(promise: Promise<T>, what: () => string, ms = PATIENCE): Promise<T> {
   let timer: NodeJS.Timeout | undefined;

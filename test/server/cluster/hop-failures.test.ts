@@ -1,16 +1,15 @@
 /** Hops that go wrong under way: owners that stop, hang or are gone, and clients that mean ill. */
 import { EventEmitter, once } from 'node:events';
-import { type ClientRequest, createServer, request as open } from 'node:http';
-import { type AddressInfo, connect, type Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
+import { type ClientRequest, request as open } from 'node:http';
+import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { type Exchange, forward } from '../../../server/cluster/forward.js';
+import { forward } from '../../../server/cluster/forward.js';
 import { closeFrame } from '../../../server/cluster/frames.js';
 import { hopHeader } from '../../../server/cluster/hop-header.js';
-import { HEARD, type Led, type Target } from '../../../server/cluster/hop-target.js';
+import { HEARD, type Target } from '../../../server/cluster/hop-target.js';
 import { Hops } from '../../../server/cluster/hops.js';
 import type { NodeId, Owner } from '../../../server/cluster/placement.js';
-import { Splice, splice, type Upgrade } from '../../../server/cluster/splice.js';
+import { Splice, splice } from '../../../server/cluster/splice.js';
 import { SyncError } from '../../../server/errors.js';
 import { silentLog } from '../../../server/log.js';
 import { isReachable } from '../../../server/net/reachable.js';
@@ -24,12 +23,11 @@ import {
   useNode,
   useStandIn,
 } from '../../support/cluster.js';
+import { ASKING, SWITCHED, targetAt, useForwarded, useSpliced } from '../../support/hop-fronts.js';
 import { ask } from '../../support/http-ask.js';
 import { PATIENCE } from '../../support/wait.js';
 
 const CONTINUE = 'HTTP/1.1 100 Continue\r\n\r\n';
-const SWITCHED = 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n';
-const ASKING = 'GET /sync HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n';
 const JSON_TYPE = { 'Content-Type': 'application/json', 'Device-ID': 'pump' };
 const SILENCE = 5_000;
 const GUEST = { user: 'anna' as UserId, address: '127.0.0.1' };
@@ -43,10 +41,6 @@ const changes = (text: string): string => {
 const whys = ({ events }: TestNode) =>
   events.flatMap(({ name, fields }) => (name === 'nodeNotReached' && 'why' in fields ? [fields.why] : []));
 const codeOf = ({ body }: { readonly body: Buffer }) => JSON.parse(String(body)).code;
-const targetAt = ({ address }: TestOwners, silence: number): Target => {
-  const at = { host: '127.0.0.1', port: Number(address.split(':')[1]) };
-  return { at, header: 'x', timeout: PATIENCE, silence };
-};
 
 afterEach(() => void vi.useRealTimers());
 
@@ -119,40 +113,6 @@ describe('a client with more headers than a node reads', () => {
     expect(owner.events.filter(({ name }) => name === 'hopRefused')).toEqual([]);
   });
 });
-
-/** A front that leads a request on; resolves with what came of it. */
-function useForwarded(lead: (exchange: Exchange) => Promise<Led>): Promise<Led> {
-  return new Promise((resolve) => {
-    const server = createServer((request, response) => {
-      void lead({ request, response, url: '/' }).then((verdict) => {
-        resolve(verdict);
-        response.end();
-      });
-    });
-    onTestFinished(() => void server.close());
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo;
-      void ask(`http://127.0.0.1:${port}/`);
-    });
-  });
-}
-
-/** A front that leads every upgrade on; resolves with the two ends of one. */
-async function useSpliced(lead: (upgrade: Upgrade) => Promise<unknown>) {
-  const server = createServer().listen(0, '127.0.0.1');
-  const upgraded = once(server, 'upgrade');
-  await once(server, 'listening');
-  const client = connect((server.address() as AddressInfo).port, '127.0.0.1');
-  client.on('error', () => {});
-  onTestFinished(() => {
-    server.close();
-    client.destroy();
-  });
-  client.write(ASKING);
-  const [request, stream, head] = await upgraded;
-  const led = lead({ request, stream, head });
-  return { client, stream: stream as Duplex, led };
-}
 
 describe('a splice', () => {
   test('[S4] ends where nothing comes of the owner, which pings, and not before', async () => {

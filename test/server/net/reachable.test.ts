@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { CONNECT_TIMEOUT, isReachable } from '../../../server/net/reachable.js';
+import { stall } from '../../support/wait.js';
 
 /** Its system answers, whatever this process does. */
 async function useListener(): Promise<number> {
@@ -29,9 +30,6 @@ async function useFullListener(): Promise<number> {
   }
   return port;
 }
-
-/** This process does nothing for so long, in ms. */
-const stall = (time: number) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, time);
 
 test('[S4] a machine is reached whether somebody listens or not', async () => {
   const port = await useListener();
