@@ -3,7 +3,8 @@ import { randomUUID } from 'node:crypto';
 import type { Client, ClientBase, ClientConfig, Pool, PoolConfig, QueryConfig, QueryResult } from 'pg';
 import { corrupt, SyncError } from '../../errors.js';
 import { isReachable } from '../../net/reachable.js';
-import { codeOf, noAddress, whyNotConnected } from './failures.js';
+import { clientOf, configOf } from './address.js';
+import { codeOf, whyNotConnected } from './failures.js';
 
 /** Reads at once. */
 const READERS = 4;
@@ -102,7 +103,7 @@ export class Connection {
     const clients = new Set<ClientBase>();
     const Client = noting(Plain, clients);
     const config: ClientConfig = {
-      connectionString: url,
+      ...configOf(Plain, url),
       connectionTimeoutMillis: timeout,
       query_timeout: timeout,
       keepAlive: true,
@@ -271,14 +272,6 @@ export class Connection {
     throw refused(
       'A pooler before it lends each connection for a transaction only: have it lend them for a session (PgBouncer: pool_mode=session), or name the PostgreSQL itself.',
     );
-  }
-}
-
-function clientOf(Client: Driver['Client'], config: ClientConfig): Client {
-  try {
-    return new Client(config);
-  } catch (cause) {
-    throw noAddress(cause);
   }
 }
 

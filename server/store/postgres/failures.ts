@@ -7,12 +7,13 @@ export function codeOf(cause: unknown): string {
   return typeof code === 'string' ? code : '';
 }
 
-export const noAddress = (cause: unknown): SyncError =>
-  new SyncError(
-    'STORE_UNAVAILABLE',
-    'This is no address of a PostgreSQL: postgres://user:password@host/database, where signs such as @, / or # in a password are written as %40, %2F, %23. Look at STORE, or at what the command was given.',
-    { cause },
-  );
+export function noAddress(cause: unknown): SyncError {
+  const sentence =
+    cause instanceof Error && 'path' in cause
+      ? `A file that the address of the PostgreSQL names can't be read (${cause.message}): look at sslrootcert, sslcert and sslkey there, and let this user read the file.`
+      : 'This is no address of a PostgreSQL: postgres://user:password@host/database, where signs such as @, / or # in a password are written as %40, %2F, %23. Look at STORE, or at what the command was given.';
+  return new SyncError('STORE_UNAVAILABLE', sentence, { cause });
+}
 
 /** What PostgreSQL answers who wants to connect, by its code. */
 const REFUSALS: Readonly<Record<string, string>> = {

@@ -1,9 +1,14 @@
 /** What is said where the PostgreSQL of STORE can't be used, and how safe its connections are. */
-import { describe, expect, it, test } from 'vitest';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished, test } from 'vitest';
 import { Connection } from '../../../../server/store/postgres/connection.js';
 import { PostgresStore } from '../../../../server/store/postgres/postgres-store.js';
+import { makePair, withOpenssl } from '../../../support/certificate.js';
 import { freePort } from '../../../support/free-port.js';
 import { PostgresSchema, postgresUrl } from '../../../support/postgres.js';
+import { useTlsDatabase } from '../../../support/tls-database.js';
 import { PATIENCE } from '../../../support/wait.js';
 
 const refusalOf = (url: string): Promise<unknown> =>
@@ -34,6 +39,15 @@ describe('a PostgreSQL that can not be had', () => {
   test('[O1] an address that is none says how to write one, and shows no password', async () => {
     const refusal = await refusalOf('postgres://sync:hush/hush@127.0.0.1:1/clinic');
     expect(refusal).toMatchObject({ code: 'STORE_UNAVAILABLE', message: expect.stringContaining('%40') });
+    expect(String(refusal)).not.toContain('hush');
+  });
+
+  test('[O1] a file of its address that can not be read is named', async () => {
+    const refusal = await refusalOf('postgres://sync:hush@127.0.0.1:1/clinic?sslrootcert=/no/such/ca.pem');
+    expect(refusal).toMatchObject({
+      code: 'STORE_UNAVAILABLE',
+      message: expect.stringMatching(/can't be read \(ENOENT.*\/no\/such\/ca\.pem.*\): look at sslrootcert/),
+    });
     expect(String(refusal)).not.toContain('hush');
   });
 });
@@ -96,5 +110,28 @@ describe.skipIf(postgresUrl() === '')('a PostgreSQL that is there', () => {
     await asleep(schema, 4);
     await connection.close();
     await Promise.all(failed);
+  });
+
+  withOpenssl('[P3] is reached anew though a file of its address can not be read any more', async () => {
+    const schema = await PostgresSchema.create();
+    const folder = mkdtempSync(join(tmpdir(), 'sync-tls-'));
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+    const pair = makePair(folder, 'database');
+    const url = `${await useTlsDatabase(schema.url, pair)}&sslmode=verify-full&sslrootcert=${pair.cert}`;
+    const connection = await Connection.open({ url, timeout: PATIENCE }, () => {});
+    try {
+      rmSync(pair.cert);
+      const slow = { text: 'SELECT pg_sleep(60)', values: [] };
+      const cut = Array.from({ length: 4 }, () =>
+        expect(connection.read(slow)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' }),
+      );
+      await asleep(schema, 4);
+      const waiting = connection.read({ text: 'SELECT 1 AS one', values: [] });
+      await schema.cutConnections();
+      await Promise.all(cut);
+      expect(await waiting).toEqual([{ one: 1 }]);
+    } finally {
+      await connection.close();
+    }
   });
 });

@@ -1,0 +1,29 @@
+/** A way to the PostgreSQL of the tests that is encrypted, as to one on another machine. */
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { type AddressInfo, connect, createServer } from 'node:net';
+import { TLSSocket } from 'node:tls';
+import { onTestFinished } from 'vitest';
+import type { Pair } from './certificate.js';
+import { postgresAt } from './postgres.js';
+
+/** By this, in answer to its first message, a client knows that it is to begin with TLS. */
+const YES = 'S';
+
+/** Resolves with the same address, but for the way, and without what it says of TLS. */
+export async function useTlsDatabase(url: string, { cert, key }: Pair): Promise<string> {
+  const secrets = { cert: readFileSync(cert), key: readFileSync(key) };
+  const server = createServer((socket) => {
+    socket.once('data', () => {
+      socket.write(YES);
+      const secure = new TLSSocket(socket, { isServer: true, ...secrets });
+      const database = connect(postgresAt());
+      secure.pipe(database).pipe(secure);
+      secure.on('error', () => database.destroy()).on('close', () => database.destroy());
+      database.on('error', () => secure.destroy());
+    });
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  return url.replace(/@[^/?]*\//, `@127.0.0.1:${(server.address() as AddressInfo).port}/`);
+}
