@@ -114,3 +114,21 @@ export class PostgresFixture {
     if (fails) throw new Error('the batch was made to fail');
   }
 }
+
+/** What the database does for each row, in PL/pgSQL; `when`: 'INSERT ON update_row'. */
+export async function withTrigger(
+  { schema }: PostgresFixture,
+  when: string,
+  does: string,
+  meanwhile: () => Promise<void>,
+): Promise<void> {
+  await schema.query(
+    `CREATE OR REPLACE FUNCTION said() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN ${does}; RETURN NEW; END $$`,
+  );
+  await schema.query(`CREATE TRIGGER said BEFORE ${when} FOR EACH ROW EXECUTE FUNCTION said()`);
+  try {
+    await meanwhile();
+  } finally {
+    await schema.query(`DROP TRIGGER said ON ${when.split(' ').at(-1)}`);
+  }
+}

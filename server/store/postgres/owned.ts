@@ -141,6 +141,7 @@ export class Owned {
     });
   }
 
+  /** As a load does: one statement for both would read the moment before it had to wait for a commit of the last owner. */
   async #own(user: UserId, relieved?: string): Promise<Held> {
     const claim = await this.claim(user, relieved);
     const query = { name: 'kept', text: KEPT, values: [user, ['key']] };

@@ -7,7 +7,7 @@ import { SCHEMA_VERSION } from '../../../../server/store/postgres/schema.js';
 import type { UserId } from '../../../../shared/names.js';
 import { ownershipContract } from '../../../contract/store-ownership-contract.js';
 import { Author, notesOf, stateReached, user, writeNotes } from '../../../support/notes.js';
-import { PostgresFixture, postgresUrl } from '../../../support/postgres.js';
+import { PostgresFixture, postgresUrl, withTrigger } from '../../../support/postgres.js';
 import { PATIENCE } from '../../../support/wait.js';
 
 /** Nobody beats by itself. */
@@ -328,21 +328,4 @@ async function lockAll({ schema }: PostgresFixture, users: readonly UserId[]): P
     await other.query('COMMIT');
     await other.end();
   };
-}
-
-async function withTrigger(
-  { schema }: PostgresFixture,
-  when: string,
-  does: string,
-  meanwhile: () => Promise<void>,
-): Promise<void> {
-  await schema.query(
-    `CREATE OR REPLACE FUNCTION said() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN ${does}; RETURN NEW; END $$`,
-  );
-  await schema.query(`CREATE TRIGGER said BEFORE ${when} FOR EACH ROW EXECUTE FUNCTION said()`);
-  try {
-    await meanwhile();
-  } finally {
-    await schema.query(`DROP TRIGGER said ON ${when.split(' ').at(-1)}`);
-  }
 }

@@ -1,0 +1,141 @@
+/** A user is taken over in two statements, a claim and then a read: what may come before, and between them. */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { KeyRing, newKey } from '../../../../server/store/encryption/key-ring.js';
+import type { PostgresStore } from '../../../../server/store/postgres/postgres-store.js';
+import { Author, notesOf, user, writeNotes } from '../../../support/notes.js';
+import { PostgresFixture, type PostgresSchema, postgresUrl, withTrigger } from '../../../support/postgres.js';
+import { PATIENCE } from '../../../support/wait.js';
+
+/** Nobody beats by itself. */
+const BEAT = 3_600_000;
+const ANNA = user('anna');
+const KEY = newKey();
+
+const waiting = (schema: PostgresSchema, count: number): Promise<void> =>
+  expect.poll(() => schema.waiting(), { timeout: PATIENCE }).toBe(count);
+
+/** As another connection has it until `release`. */
+async function hold(schema: PostgresSchema, lock: string): Promise<{ release(): Promise<void> }> {
+  const other = await schema.connect();
+  await other.query(`BEGIN; ${lock}`);
+  return {
+    release: async () => {
+      await other.query('COMMIT');
+      await other.end();
+    },
+  };
+}
+
+describe.skipIf(postgresUrl() === '')('PostgresStore takes a user from another server', () => {
+  let fixture: PostgresFixture;
+  let schema: PostgresSchema;
+  let stores: PostgresStore[];
+  let one: PostgresStore;
+  let two: PostgresStore;
+
+  const open = async (address: string): Promise<PostgresStore> => {
+    const store = await fixture.open({ address, beat: BEAT, keys: KeyRing.parse(KEY) });
+    stores.push(store);
+    return store;
+  };
+  const nodeOf = async (address: string): Promise<string> =>
+    String((await schema.query('SELECT id FROM node WHERE address = $1', [address])).rows[0]?.id);
+
+  beforeEach(async () => {
+    fixture = await PostgresFixture.create();
+    schema = fixture.schema;
+    stores = [];
+    one = await open('one');
+    two = await open('two');
+  });
+  afterEach(async () => {
+    await Promise.all(stores.map((store) => store.close()));
+    await fixture.remove();
+  });
+
+  /** Waits for nothing but what is kept, as the second statement does. */
+  const holdReads = () => hold(schema, 'LOCK TABLE kept IN ACCESS EXCLUSIVE MODE');
+
+  it('[N1] [P1] [P5] with all that a commit stores which the claim had to wait for, and the key of it', async () => {
+    await one.load(ANNA);
+    await withTrigger(fixture, 'INSERT ON update_row', 'PERFORM pg_advisory_xact_lock(1)', async () => {
+      const rows = await hold(schema, 'SELECT pg_advisory_xact_lock(1)');
+      // The commit has the row of the user, and waits to insert; a statement that began by now sees nothing of it.
+      const saved = one.commit(ANNA, { update: new Author().set('late', 1), revision: 1 });
+      await waiting(schema, 1);
+      const taken = two.owner(ANNA, await nodeOf('one'));
+      await waiting(schema, 2);
+      await rows.release();
+      await saved;
+      expect(await taken).toBeNull();
+    });
+    expect(notesOf(await two.load(ANNA))).toEqual({ late: 1 });
+  });
+
+  it('[N2] one that a third server claims between them is that one’s, and the second is told so', async () => {
+    await one.load(ANNA);
+    const author = await writeNotes(one, ANNA, 1);
+    const three = await open('three');
+    const reads = await holdReads();
+    const second = two.owner(ANNA, await nodeOf('one'));
+    await waiting(schema, 1);
+    const third = three.owner(ANNA, await nodeOf('two'));
+    await waiting(schema, 2);
+    await reads.release();
+    expect(await second).toMatchObject({ address: 'three' });
+    expect(await third).toBeNull();
+    await three.load(ANNA);
+    await three.commit(ANNA, { update: author.set('of three', 1), revision: 2 });
+    await expect(two.confirm(ANNA)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+  });
+
+  it('[N1] [P1] one that is loaded by force is taken the same way, and nothing of it is shown', async () => {
+    await one.load(ANNA);
+    await writeNotes(one, ANNA, 1);
+    await schema.query(`UPDATE node SET beat = beat - interval '1 minute' WHERE address = 'one'`);
+    const three = await open('three');
+    const reads = await holdReads();
+    const second = expect(two.load(ANNA)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+    await waiting(schema, 1);
+    const third = three.owner(ANNA, await nodeOf('two'));
+    await waiting(schema, 2);
+    await reads.release();
+    await second;
+    expect(await third).toBeNull();
+    expect(notesOf(await three.load(ANNA))).toEqual({ n0: 0 });
+  });
+
+  it('[P3] where the connections end between them, it claims again', async () => {
+    await one.load(ANNA);
+    const author = await writeNotes(one, ANNA, 1);
+    const reads = await holdReads();
+    const taken = expect(two.owner(ANNA, await nodeOf('one'))).rejects.toMatchObject({
+      code: 'STORE_UNAVAILABLE',
+    });
+    await waiting(schema, 1);
+    await schema.cutConnections();
+    await taken;
+    await reads.release();
+    await expect.poll(() => two.state, { timeout: PATIENCE }).toBe('ready');
+    expect(await two.owner(ANNA)).toBeNull(); // its claim stands, and the one before has lost the user
+    expect(notesOf(await two.load(ANNA))).toEqual({ n0: 0 });
+    await two.commit(ANNA, { update: author.set('n1', 1), revision: 2 });
+    await expect.poll(() => one.state, { timeout: PATIENCE }).toBe('ready');
+    expect(await one.owner(ANNA)).toMatchObject({ address: 'two' });
+  });
+
+  it('[S4] where it is gone between them, the user goes to who asks next', async () => {
+    await one.load(ANNA);
+    await writeNotes(one, ANNA, 1);
+    const reads = await holdReads();
+    const taken = two.owner(ANNA, await nodeOf('one')).catch(() => null);
+    await waiting(schema, 1);
+    expect(await one.owner(ANNA).catch((error: unknown) => error)).toMatchObject({ address: 'two' });
+    const back = one.owner(ANNA, await nodeOf('two'));
+    await waiting(schema, 2);
+    await reads.release();
+    await taken;
+    expect(await back).toBeNull();
+    expect(notesOf(await one.load(ANNA))).toEqual({ n0: 0 });
+  });
+});
