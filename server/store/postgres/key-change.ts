@@ -7,6 +7,7 @@ import { byteas, int8s } from './arrays.js';
 import type { Ask } from './connection.js';
 import {
   FENCE_SILENT,
+  KEYS_AT_ONCE,
   mustHave,
   type OtherNode,
   othersOf,
@@ -19,8 +20,6 @@ import { TAKE_TURN } from './schema.js';
 import type { Session } from './session.js';
 
 const TELL = 'UPDATE node SET keys = $2::text[] WHERE id = $1::int8';
-/** So many users' keys are looked at in one statement, however many there are. */
-const AT_ONCE = 1_000;
 /** Of the next keys those that are wrapped with another one, and behind them up to where that is. */
 const NEXT = `
 WITH part AS MATERIALIZED (SELECT doc, value FROM kept WHERE kind = 'key' AND doc > $1::int8 ORDER BY doc LIMIT $3::int8)
@@ -149,7 +148,7 @@ export class KeyChange {
 
   /** Returns the ids of the keys that are needed still, for those that could not be opened. */
   async #rewrap(ring: KeyRing): Promise<ReadonlySet<string>> {
-    const { session, atOnce = AT_ONCE } = this.#parts;
+    const { session, atOnce = KEYS_AT_ONCE } = this.#parts;
     const left = new Set<string>();
     for (let after = 0; ; ) {
       const values = [after, Buffer.from(ring.current.id), atOnce];

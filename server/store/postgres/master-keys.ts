@@ -5,8 +5,13 @@ import { type Ask, connected } from './connection.js';
 import { DEAD_AFTER } from './statements.js';
 
 const KEYS = 'SELECT id FROM master_key ORDER BY id';
-/** As bytes: one that is damaged is no text. */
-const WRAPPING = `SELECT DISTINCT substring(value FROM 1 FOR 8) AS id FROM kept WHERE kind = 'key'`;
+/** The keys of so many users are looked at in one statement, however many there are. */
+export const KEYS_AT_ONCE = 1_000;
+/** Of the next keys what they are wrapped with, as bytes, since one that is damaged is no text; and where they end. */
+const WRAPPING = `
+WITH part AS MATERIALIZED (SELECT doc, value FROM kept WHERE kind = 'key' AND doc > $1::int8 ORDER BY doc LIMIT $2::int8)
+SELECT DISTINCT substring(value FROM 1 FOR 8) AS id, NULL::int8 AS doc FROM part
+UNION ALL SELECT NULL, max(doc) FROM part`;
 const ID = /^[0-9a-f]{8}$/;
 /** Whoever was silent for long and comes back has to look at the keys anew, as at a start. */
 export const FENCE_SILENT = `
@@ -38,9 +43,17 @@ export const othersOf = async (ask: Ask, node: number, address: string): Promise
 export const usedKeys = async (ask: Ask): Promise<readonly string[]> =>
   (await ask(KEYS, [])).map(({ id }) => String(id));
 
-/** Which master keys the keys of users need, whatever is noted; it reads them all, without a limit of time. */
-const wrappingKeys = async (ask: Ask): Promise<readonly string[]> =>
-  (await ask(WRAPPING, [])).map(({ id }) => wrappedWith(id)).filter((id) => ID.test(id));
+/** Which master keys the keys of users need, whatever is noted. */
+async function wrappingKeys(ask: Ask, atOnce: number): Promise<ReadonlySet<string>> {
+  const found = new Set<string>();
+  for (let after = 0; ; ) {
+    const rows = await ask(WRAPPING, [after, atOnce]);
+    for (const { id } of rows) if (id !== null) found.add(wrappedWith(id));
+    const end = rows.find(({ id }) => id === null)?.doc ?? null;
+    if (end === null) return found;
+    after = Number(end);
+  }
+}
 
 /**
  * In turns with every other start and change of keys, so that no two of them pass each other by. Rejects with a
@@ -80,11 +93,13 @@ export function mustHave(ring: KeyRing, used: readonly string[]): void {
 }
 
 /** For a command: which keys the servers of this store need. */
-export async function masterKeysAt(url: string): Promise<readonly string[]> {
+export async function masterKeysAt(url: string, atOnce = KEYS_AT_ONCE): Promise<readonly string[]> {
   const client = await connected({ url, timeout: 10_000 });
   try {
     const ask: Ask = async (text, values) => (await client.query(text, values)).rows;
-    return [...new Set([...(await usedKeys(ask)), ...(await wrappingKeys(ask))])].sort();
+    const used = await usedKeys(ask); // first: with one that is not noted nobody wraps any more
+    const wrapping = [...(await wrappingKeys(ask, atOnce))].filter((id) => ID.test(id));
+    return [...new Set([...used, ...wrapping])].sort();
   } finally {
     await client.end();
   }

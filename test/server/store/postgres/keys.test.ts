@@ -6,6 +6,7 @@ import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { run } from '../../../../server/cli/commands.js';
 import { KeyRing, newKey, wrappedWith } from '../../../../server/store/encryption/key-ring.js';
 import { wrappedKey } from '../../../../server/store/format.js';
+import { masterKeysAt } from '../../../../server/store/postgres/master-keys.js';
 import type { PostgresStore } from '../../../../server/store/postgres/postgres-store.js';
 import { Author, notesOf, user, writeNotes } from '../../../support/notes.js';
 import { PostgresFixture, postgresUrl } from '../../../support/postgres.js';
@@ -195,6 +196,23 @@ describe.skipIf(postgresUrl() === '')('master keys of several servers', () => {
     await one.changeKeys(both);
     expect(await inUse()).toEqual({ listed: [anew.current.id], wrapped: [anew.current.id] });
     for (const each of users) expect(await read(one, each)).toEqual({ n0: 0, n1: 1 });
+  });
+
+  it('[P7] of many users it is looked at some at a time what they are wrapped with, whatever is noted', async () => {
+    const one = await node('one', old);
+    const users = Array.from({ length: 5 }, (_, n) => user(`u${n}`));
+    for (const each of users) await written(one, each);
+    const wrapWith = (id: string, names: readonly string[]) =>
+      fixture.schema.query(
+        `UPDATE kept SET value = convert_to($1, 'UTF8') || substring(value FROM 9) WHERE kind = 'key'
+          AND doc IN (SELECT doc FROM document WHERE user_id = ANY ($2::text[]))`,
+        [id, names],
+      );
+    await wrapWith('0123abcd', ['u0', 'u1', 'u2']);
+    await wrapWith('damaged!', ['u3']);
+    await fixture.schema.query('DELETE FROM master_key');
+    for (const atOnce of [2, 5, 1_000])
+      expect(await masterKeysAt(fixture.schema.url, atOnce)).toEqual(['0123abcd', old.current.id].sort());
   });
 
   it('[P7] what a server wraps with the old key that came and went meanwhile is wrapped anew, too', async () => {
