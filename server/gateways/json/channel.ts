@@ -209,8 +209,9 @@ export class JsonChannel implements Follower {
     const writer = new JsonWriter(document, this.#origin);
     writer.mustKnowNames(message);
     writer.takeUp(message);
-    const context = this.#view?.contextOf(message, { now: now(), revision: document.revision });
-    if (context === undefined || this.#isErased(message, context, document)) return;
+    if (this.#view === null) throw new Error('A write came before the channel was opened.');
+    const context = this.#view.contextOf(message, { now: now(), revision: document.revision });
+    if (this.#isErased(message, context, document)) return;
     this.#repeatLost(message, context, document);
     document.withHistory(neededFrom(document, message, context), () =>
       guard(() => {

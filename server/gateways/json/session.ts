@@ -27,7 +27,7 @@ export class JsonSession {
   /** It is gone, or was told to go. */
   #ended = false;
   #fullSyncWaiting = false;
-  /** What the device sent since a full sync is being made: it waits for that, and nobody else does. */
+  /** What the device sent since a full sync is due: it waits for that, and nobody else does. */
   #behind: (() => void)[] | null = null;
   #isConfirmed = false;
   /** Stops the timer of a full sync that is sent once more. */
@@ -67,27 +67,28 @@ export class JsonSession {
 
   /** Sends everything, confirms the connection, and follows the document from here (L1). */
   start(): void {
-    this.#options.document.whenReady(() =>
-      this.#followShared(() => this.#own.whenKnown(() => this.#greet())),
-    );
-  }
-
-  /** What of the shared document is not durable yet has to be, before the first full sync shows it. */
-  #followShared(then: () => void): void {
-    const document = this.#options.shared?.document ?? null;
-    if (this.#ended) return;
-    if (document === null) {
-      then();
-      return;
-    }
-    this.#shared?.open();
-    document.afterDurable(() => this.#options.document.whenReady(then));
+    this.#options.document.whenReady(() => this.#own.whenKnown(() => this.#greet()));
   }
 
   #greet(): void {
     if (this.#ended) return;
     this.#own.open();
-    this.#fullSync();
+    this.#followShared(() => this.#fullSync());
+  }
+
+  /**
+   * What of the shared document is not durable yet has to be, before the first full sync shows it. What the device
+   * sends meanwhile waits for that sync, or until the device is gone.
+   */
+  #followShared(then: () => void): void {
+    const document = this.#options.shared?.document ?? null;
+    if (document === null) {
+      then();
+      return;
+    }
+    this.#behind = [];
+    this.#shared?.open();
+    document.afterDurable(() => this.#options.document.whenReady(() => this.#ended || then()));
   }
 
   /** Takes a message: text, or the same text in bytes (L12). */
@@ -232,7 +233,7 @@ export class JsonSession {
 
   #sendFullSync(): void {
     if (this.#ended) return;
-    this.#behind = [];
+    this.#behind ??= [];
     const send = (records: RecordsView) => {
       if (!this.#ended) this.#sendRecords(records);
       this.#goOn();
