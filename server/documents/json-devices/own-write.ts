@@ -1,4 +1,4 @@
-/** Types: what a device wrote last of a record, and what became of that. */
+/** What a device wrote last of a record, and what became of that. */
 import type { JsonObject, JsonRecord } from '../../../shared/json.js';
 
 /** What a device sent last of a record, and what else it may be looking at since. */
@@ -33,4 +33,19 @@ export interface WriteOutcome {
   readonly record: JsonRecord | null;
   /** Whether the device is sent the record, since it is not what the device sent. */
   readonly corrected: boolean;
+}
+
+/**
+ * What it wrote between the beginning of the connection and the full sync is built on what it had before: its clock
+ * does not tell to the millisecond when the connection began.
+ */
+export function aroundBoth(own: OwnWrite | null, queued: OwnWrite | null): OwnWrite | null {
+  if (own === null || queued === null || queued.since >= own.since) return own;
+  return { ...own, since: queued.since, withBase: own.withBase || queued.withBase };
+}
+
+/** The last of them up to this revision was sent to the device after all. */
+export function withoutShown({ replaced }: OwnWrite, revision: number): number[] {
+  const shown = Math.max(-1, ...replaced.filter((each) => each <= revision));
+  return replaced.filter((each) => each !== shown);
 }

@@ -6,7 +6,7 @@ import type { ChangeMessage } from '../../protocol/json.js';
 import type { HistoryWindow, RevisionRange, WriteTime } from '../history/history-window.js';
 import { keyOf, type RecordKey } from '../records/record-key.js';
 import type { Arrival, DeviceState } from './device.js';
-import type { OwnWrite } from './own-write.js';
+import { aroundBoth, type OwnWrite, withoutShown } from './own-write.js';
 import { WritesOfConnection } from './recent-writes.js';
 import { APP_LAG, type EndedNow, FLUSH_TIME } from './seen-ranges.js';
 import { SentMessages } from './sent-messages.js';
@@ -358,7 +358,9 @@ export class SocketView {
       if (isLate) continue; // noted as it came: the device may have written the record by another way since
       const [collection, id] = name.split('\n') as [RecordKey['collection'], RecordKey['id']];
       const isUnsure = this.device.unsureSince({ collection, id }, now) < LATEST;
-      const isOpen = own.at > now - APP_LAG || (shownBy !== null && (shownBy > read || isUnsure));
+      // What corrects it may still wait to be sent.
+      const isUnread = shownBy === null ? own.isShown || own.withBase : shownBy > read || isUnsure;
+      const isOpen = own.at > now - APP_LAG || isUnread;
       if (isOpen) this.device.keepUnsettled({ collection, id }, own);
       else this.device.settle({ collection, id });
     }
@@ -374,19 +376,4 @@ export class SocketView {
       replayedUpTo: this.#replayedUpTo,
     };
   }
-}
-
-/**
- * What it wrote between the beginning of the connection and the full sync is built on what it had before: its clock
- * does not tell to the millisecond when the connection began.
- */
-function aroundBoth(own: OwnWrite | null, queued: OwnWrite | null): OwnWrite | null {
-  if (own === null || queued === null || queued.since >= own.since) return own;
-  return { ...own, since: queued.since, withBase: own.withBase || queued.withBase };
-}
-
-/** The last of them up to this revision was sent to the device after all. */
-function withoutShown({ replaced }: OwnWrite, revision: number): number[] {
-  const shown = Math.max(NONE, ...replaced.filter((each) => each <= revision));
-  return replaced.filter((each) => each !== shown);
 }
