@@ -97,6 +97,11 @@ export class DeviceState {
     return this.#connections.lastSeen;
   }
 
+  /** The newest revision that it may have received by then: over HTTP, or over what was noted of its connections. */
+  sentBy(time: number): number {
+    return this.#connections.sentBy(time);
+  }
+
   get isConnected(): boolean {
     return this.#connections.isConnected;
   }

@@ -51,7 +51,6 @@ export class DeviceStates {
   /** A device connects over a WebSocket. */
   connect(origin: Origin, now: number, revision: number): SocketView {
     const state = this.#state(origin);
-    // The device's earlier connection may be dead without a close: what it had seen is noted now.
     for (const other of this.#views) if (other.device === state) other.supersede(now);
     const view = new SocketView(state, now, revision);
     view.device.connect(now, revision);
@@ -68,9 +67,15 @@ export class DeviceStates {
     const key = deviceKey(this.#owner, origin);
     if (!keep) return new RequestView(new DeviceState(key, this.#owner));
     this.#http ??= new Map();
-    const view = this.#http.get(key) ?? new RequestView(this.#state(origin));
+    const view = this.#http.get(key) ?? this.#requestView(this.#state(origin));
     this.#http.set(key, view);
     return view;
+  }
+
+  #requestView(state: DeviceState): RequestView {
+    return new RequestView(state, (now) => {
+      for (const view of this.#views) if (view.device === state) view.meanwhile(now);
+    });
   }
 
   /** What has to go into a commit, `all` that is not saved yet, or only what is due. */

@@ -15,9 +15,17 @@ export class RequestView {
   /** When an answer with a revision was first sent. */
   readonly #answered = new BoundedMap<number, number>({ most: MAX_ANSWERS });
   readonly #own = recentWrites<OwnWrite>();
+  readonly #noteConnections: (now: number) => void;
 
-  constructor(device: DeviceState) {
+  /** @param noteConnections what its connections have shown it by now is noted */
+  constructor(device: DeviceState, noteConnections: (now: number) => void = () => {}) {
     this.device = device;
+    this.#noteConnections = noteConnections;
+  }
+
+  /** Changes came in. They may be made on what a connection brought that is not known to be gone. */
+  begin(now: number): void {
+    this.#noteConnections(now);
   }
 
   /** An answer with the state at `revision` goes out; that it arrived only the next request can say. */

@@ -117,6 +117,11 @@ export class SeenRanges {
     return this.#sent.last?.[1] ?? NONE;
   }
 
+  /** The newest revision that it may have received by then, over whatever is noted; -1 if none. */
+  sentBy(time: number): number {
+    return this.#sent.at(time) ?? NONE;
+  }
+
   /** What it has read by now; `null`: nothing for certain. */
   readAt(now: number): number | null {
     return this.#read.at(now) ?? this.#begins;

@@ -176,7 +176,9 @@ export class SocketView {
     // As long as the clock is not known, a queue can look like something new.
     const mayBeOld = !time.isCertain && now - this.#startedAt < FLUSH_TIME;
     const { madeAt, isCertain } = time;
-    const to = isCertain ? this.#messages.sentBy(at) : this.#messages.newest;
+    const sent = isCertain ? this.#messages.sentBy(at) : this.#messages.newest;
+    // Its app may have made its copy anew over HTTP, while this connection brought nothing.
+    const to = Math.max(sent, device.sentBy(isCertain ? at : now));
     const range = this.#range(message, { at, to }, mayBeOld ? this.#flushedFrom : null);
     const [base, shown, ownUpTo, repeatedUpTo] = [null, null, this.#ownUpTo, NONE];
     return {
@@ -346,7 +348,17 @@ export class SocketView {
 
   /** A newer connection of the device begins. */
   supersede(now: number): void {
+    this.#note(now);
     this.#supersededAt = now;
+  }
+
+  /** The device comes over HTTP. */
+  meanwhile(now: number): void {
+    if (this.#supersededAt === null) this.#note(now);
+  }
+
+  /** It may be dead without a close: what the device had seen is noted now. */
+  #note(now: number): void {
     this.#settleWrites(now);
     this.device.noteEnd(this.#ended(now), now);
   }

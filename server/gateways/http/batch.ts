@@ -62,6 +62,7 @@ export class Batch {
    */
   neededFrom(now: number): number {
     const document = this.#document;
+    this.#view.begin(now);
     const needed = this.#items.map(({ message, index }) => {
       withIndex(index, () => this.#writer.mustKnowNames(message));
       this.#writer.takeUp(message);
