@@ -67,3 +67,45 @@ test.each<[string, Told[]]>([
 ])('[L3 L4 L6] a correction that %s', async (_, steps) => {
   await run(APPS, steps.map(stepOf));
 });
+
+/** Over a newer connection, with a correction that does not arrive; then the older one ends, and the server is killed. */
+const REPLACED: Told[] = [
+  ['edit', 0, 'nested/x', 0, 0],
+  ['flush', 0],
+  ['pause', 0, null, 0, 7],
+  ['pause', 0, null, 0, 7],
+  ['abandon', 0],
+  ['connect', 0],
+  ['flush', 0],
+  ['pause', 0, null, 0, 7],
+  // Something of another record is under way to both, so that the next message waits for the older one alone.
+  ['edit', 1, 'b', 2, 0],
+  ['flush', 1],
+  ['flush', 0],
+  ['edit', 1, 'a', 0, 0],
+  ['flush', 1],
+  ['edit', 0, 'nested/x', 0, 0],
+  ['send', 0],
+];
+
+test.each<[string, Told[]]>([
+  ['ends', [...REPLACED, ['notice', 0]]],
+  ['is there still', REPLACED],
+])(
+  '[L4 L5 L6] nor where the server is killed as a connection that a newer one has replaced %s',
+  async (_, steps) => {
+    // What is known of the device is saved with what it writes next of another record.
+    const saved: Told[] = [
+      ['edit', 1, 'a', 2, 0],
+      ['flush', 1],
+      ['edit', 0, 'nested/x', 2, 0],
+      ['send', 0],
+    ];
+    const offline: Told[] = [
+      ['kill', 0],
+      ['wait', 0, null, 0, 7],
+      ['edit', 0, 'nested/x', 0, 0],
+    ];
+    await run(APPS, [...steps, ...saved, ...offline].map(stepOf));
+  },
+);

@@ -369,6 +369,7 @@ export class SocketView {
     for (const [name, { shownBy, isLate, isReplay: _, ...own }] of this.#own) {
       if (isLate) continue; // noted as it came: the device may have written the record by another way since
       const [collection, id] = name.split('\n') as [RecordKey['collection'], RecordKey['id']];
+      if (this.#isOutdated({ collection, id }, own)) continue;
       const isUnsure = this.device.unsureSince({ collection, id }, now) < LATEST;
       // What corrects it may still wait to be sent.
       const isUnread = shownBy === null ? own.isShown || own.withBase : shownBy > read || isUnsure;
@@ -376,6 +377,13 @@ export class SocketView {
       if (isOpen) this.device.keepUnsettled({ collection, id }, own);
       else this.device.settle({ collection, id });
     }
+  }
+
+  /** Whether another way of the device has noted since what it is left with of this record. */
+  #isOutdated(key: RecordKey, { at, revision }: Pick<LiveWrite, 'at' | 'revision'>): boolean {
+    const kept = this.device.unsettled(key);
+    if (kept !== null) return kept.revision > revision;
+    return this.#supersededAt !== null && at <= this.#supersededAt;
   }
 
   #ended(now: number): EndedNow {
