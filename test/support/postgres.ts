@@ -1,6 +1,6 @@
 /** What tests on PostgreSQL share: a schema of its own for each, in the one database of the run. */
 import pg from 'pg';
-import { inject, it } from 'vitest';
+import { inject, it, onTestFinished } from 'vitest';
 import { PostgresStore, type PostgresStoreOptions } from '../../server/store/postgres/postgres-store.js';
 
 export const postgresUrl = (): string => inject('postgresUrl');
@@ -17,13 +17,19 @@ let count = 0;
 export class PostgresSchema {
   readonly name = `t${process.pid}_${Date.now().toString(36)}_${count++}`;
   /** For the test itself. */
-  readonly ownUrl = urlWith(postgresUrl(), `-c search_path=${this.name}`);
+  readonly ownUrl: string;
   /** For a store, or a server: what it creates goes into this schema. */
-  readonly url = `${this.ownUrl}&application_name=${this.name}`;
-  readonly #client = new pg.Client({ connectionString: this.ownUrl });
+  readonly url: string;
+  readonly #client: pg.Client;
 
-  static async create(): Promise<PostgresSchema> {
-    const schema = new PostgresSchema();
+  private constructor(database: string) {
+    this.ownUrl = urlWith(database, `-c search_path=${this.name}`);
+    this.url = `${this.ownUrl}&application_name=${this.name}`;
+    this.#client = new pg.Client({ connectionString: this.ownUrl });
+  }
+
+  static async create(database = postgresUrl()): Promise<PostgresSchema> {
+    const schema = new PostgresSchema(database);
     await schema.#client.connect();
     await schema.query(`CREATE SCHEMA ${schema.name}`);
     return schema;
@@ -38,6 +44,10 @@ export class PostgresSchema {
     const client = new pg.Client({ connectionString: this.ownUrl });
     await client.connect();
     return client;
+  }
+
+  close(): Promise<void> {
+    return this.#client.end();
   }
 
   /** How many statements of stores wait for a lock. */
@@ -71,6 +81,25 @@ export class PostgresFixture {
 
   static async create(): Promise<PostgresFixture> {
     return new PostgresFixture(FREE.pop() ?? (await PostgresSchema.create()));
+  }
+
+  /**
+   * For a test in a database of its own, gone when it ends: PostgreSQL keeps the bytes of what a transaction that
+   * began before in the same database, such as one of another test, could still see.
+   */
+  static async inOwnDatabase(): Promise<PostgresFixture> {
+    const { schema: admin } = await PostgresFixture.create();
+    const name = `${admin.name}_${count++}`;
+    await admin.query(`CREATE DATABASE ${name}`);
+    const url = new URL(postgresUrl());
+    url.pathname = name;
+    const schema = await PostgresSchema.create(url.href);
+    onTestFinished(async () => {
+      await schema.close();
+      await admin.query(`DROP DATABASE ${name} WITH (FORCE)`);
+      FREE.push(admin);
+    });
+    return new PostgresFixture(schema);
   }
 
   open(options: Partial<PostgresStoreOptions> = {}): Promise<PostgresStore> {
