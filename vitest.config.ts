@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
-import { APART, filesIn, LANES, type Lane, ON_POSTGRES_TOO, SHARING } from './test/support/lanes.js';
+import { filesIn, LANES, type Lane, ON_POSTGRES_TOO, SHARING } from './test/support/lanes.js';
 import { PATIENCE } from './test/support/wait.js';
 
 /** Those that take longest start first, so that none of them runs on alone at the end. */
@@ -30,10 +30,12 @@ function rankOf({ moduleId }: TestSpecification): number {
   return rank < 0 ? LONGEST.length : rank;
 }
 
-/** Of files that share processes, 1 if they are in a browser of a kind, else 2; 0 if each has a process of its own. */
+/** Files of one kind share processes, those of the kind 0 none. */
 function kindOf({ moduleId, project }: TestSpecification): number {
-  if (project.config.isolate) return 0;
-  return readFileSync(moduleId, 'utf8').startsWith('// @vitest-environment') ? 1 : 2;
+  const { name, isolate } = project.config;
+  if (isolate) return 0;
+  const isInBrowser = readFileSync(moduleId, 'utf8').startsWith('// @vitest-environment');
+  return 1 + 2 * projects.findIndex((each) => each.name === name) + (isInBrowser ? 0 : 1);
 }
 
 /**
@@ -94,17 +96,20 @@ const projects: readonly {
   readonly globalSetup?: string;
   readonly share?: string;
 }[] = [
-  { name: 'shared', lanes: SHARING, isolate: false },
-  { name: 'apart', lanes: APART },
-  { name: 'models', lanes: ['replay', 'model'], share: MODELS_SHARE },
-  // Not in `npm test`, but a step of `.ci/run`: `--mode kill`.
-  { name: 'kills', lanes: ['kill'] },
+  // They need a process as it began.
+  { name: 'apart', lanes: ['early'], isolate: true },
   { name: 'postgres', lanes: ['postgres'], globalSetup: POSTGRES_SERVER },
+  { name: 'models', lanes: ['replay', 'model'], share: MODELS_SHARE },
+  { name: 'shared', lanes: SHARING },
+  // Not in `npm test`, but steps of `.ci/run`: `--mode browser`, `--mode kill`.
+  { name: 'browser', lanes: ['browser'], globalSetup: POSTGRES_SERVER },
+  { name: 'kills', lanes: ['kill'] },
 ];
 
 const projectsOf = (mode: string) =>
   projects
     .map(({ lanes, share, ...test }) => ({
+      isolate: false,
       ...test,
       include: filesIn(lanes.filter((lane) => lanesOf(mode).includes(lane))),
       ...(share !== undefined && mode === 'test' && { env: { TEST_SHARE: share } }),

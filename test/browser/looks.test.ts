@@ -34,7 +34,7 @@ async function inspectAll(page: Page, what: string): Promise<void> {
 
 browserTest('light, dark and narrow, the history closed and open: axe finds nothing serious', async () => {
   const server = await useDemoServer();
-  const newTab = await useBrowser({ ...WIDE, reducedMotion: 'reduce' });
+  const newTab = await useBrowser({ ...WIDE });
   const demo = await Demo.open(await newTab(), server, 'user=visitor&pace=0.05');
   const { page, phone, tablet, oldApp, entries } = demo;
   await inspect(page, 'light-empty');
@@ -66,7 +66,7 @@ browserTest('light, dark and narrow, the history closed and open: axe finds noth
 
 browserTest('[C7 C6] what does not work is told: no storage, no server, no history', async () => {
   const server = await useDemoServer();
-  const newTab = await useBrowser({ ...WIDE, colorScheme: 'light', reducedMotion: 'reduce' });
+  const newTab = await useBrowser({ ...WIDE, colorScheme: 'light' });
   const page = await newTab();
   await page.addInitScript(() => Object.defineProperty(globalThis, 'indexedDB', { value: undefined }));
   const { phone, tablet } = await Demo.open(page, server);
@@ -87,7 +87,7 @@ browserTest('[C7 C6] what does not work is told: no storage, no server, no histo
 
 browserTest('an empty page invites, and the theme can be chosen and is kept', async () => {
   const server = await useDemoServer();
-  const newTab = await useBrowser({ ...NARROW, colorScheme: 'light', reducedMotion: 'reduce' });
+  const newTab = await useBrowser({ ...NARROW, colorScheme: 'light' });
   const demo = await Demo.open(await newTab(), server);
   const { page, phone } = demo;
   await inspect(page, 'narrow-empty');

@@ -30,7 +30,7 @@ const PLAYS: readonly Play[] = [
 
 async function useStage(pace: number) {
   const server = await useDemoServer();
-  const newTab = await useBrowser();
+  const newTab = await useBrowser({ reducedMotion: 'no-preference' });
   return { server, demo: await Demo.open(await newTab(), server, `pace=${pace}`) };
 }
 

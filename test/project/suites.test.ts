@@ -14,10 +14,11 @@ const chosenBy = (line: string): string[] => {
 
 test('each project of the tests is run by a step of .ci/run', () => {
   const steps = read('.ci/run');
-  for (const name of ['hostile', 'postgres', 'kills', 'models'])
+  for (const name of ['hostile', 'postgres', 'kills', 'models', 'browser'])
     expect(steps).toMatch(new RegExp(`\\bnpm run test:${name}\\b`));
   expect(steps).toMatch(/\bnpm test\b/);
   expect(scripts['test:kills']).toBe('vitest run --mode kill');
+  expect(scripts['test:browser']).toBe('vitest run --mode browser');
   // All of what npm test makes a tenth of.
   expect(scripts['test:models']).toBe('vitest run --mode model');
   const [all, hostile, debian] = [
@@ -26,9 +27,9 @@ test('each project of the tests is run by a step of .ci/run', () => {
     read('scripts/debian-postgres.sh'),
   ].map(chosenBy);
   expect([all, hostile, debian]).toEqual([
-    ['shared', 'apart', 'models', 'postgres', 'react-18'],
+    ['apart', 'postgres', 'models', 'shared', 'react-18'],
     ['hostile'],
     ['postgres', 'on-postgres'],
   ]);
-  expect(new Set([all, hostile, debian, 'kills'].flat())).toEqual(new Set(PROJECTS));
+  expect(new Set([all, hostile, debian, 'kills', 'browser'].flat())).toEqual(new Set(PROJECTS));
 });

@@ -31,7 +31,7 @@ export async function inspectAll(
 
 /** Of somebody who signed in, with nothing refused by the content policy. */
 export async function signedIn(server: ServerProcess): Promise<Page> {
-  const newTab = await useBrowser({ ...WIDE, colorScheme: 'light', reducedMotion: 'reduce' });
+  const newTab = await useBrowser({ ...WIDE, colorScheme: 'light' });
   const page = await newTab();
   const refused: string[] = [];
   page.on(

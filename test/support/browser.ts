@@ -1,8 +1,9 @@
 /** Chromium for the tests that look at the demo. Where there is none they are skipped; in CI they fail. */
 import { existsSync } from 'node:fs';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
-import { afterAll, beforeAll, expect, onTestFinished, type TestContext, test, vi } from 'vitest';
+import { beforeAll, expect, onTestFinished, type TestContext, test, vi } from 'vitest';
 import { ServerProcess } from './server-process.js';
+import { PATIENCE } from './wait.js';
 
 const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const isMissing = !existsSync(CHROMIUM);
@@ -23,17 +24,18 @@ const ARGUMENTS = [
 export const STEP = 30_000;
 const SCREENSHOTS = 'artifacts/screenshots';
 
+/** That of this process, whose files come one after the other; Playwright ends it with the process. */
 let browser: Browser | null = null;
 
-/** Starts a browser for the tests of this file; call it once, at its top. */
+/** For the tests of this file; call it once, at its top. */
 export function startBrowser(): void {
-  vi.setConfig({ testTimeout: 4 * STEP, hookTimeout: 2 * STEP });
+  vi.setConfig({ testTimeout: 4 * Math.max(STEP, PATIENCE), hookTimeout: 2 * Math.max(STEP, PATIENCE) });
   if (isMissing && !process.env.CI) process.stderr.write(`The browser tests are skipped. ${MISSING}\n`);
   beforeAll(async () => {
-    if (!isMissing) browser = await chromium.launch({ executablePath: CHROMIUM, args: ARGUMENTS });
-    else if (process.env.CI) throw new Error(MISSING);
+    if (isMissing && process.env.CI) throw new Error(MISSING);
+    if (isMissing || browser?.isConnected()) return;
+    browser = await chromium.launch({ executablePath: CHROMIUM, args: ARGUMENTS });
   });
-  afterAll(async () => browser?.close());
 }
 
 export const browserTest = test.skipIf(isMissing && !process.env.CI);
@@ -45,10 +47,13 @@ export async function useDemoServer(more: Readonly<Record<string, string>> = {})
   return server;
 }
 
-/** A browser of its own, with nothing stored; it opens tabs. Of a test that fails, it keeps what they showed. */
+/**
+ * A browser of its own, with nothing stored; it opens tabs. Of a test that fails, it keeps what they showed. Nothing
+ * moves unless a test is about that: the steps of it are drawn by the processor.
+ */
 export async function useBrowser(options: BrowserContextOptions = {}): Promise<() => Promise<Page>> {
   if (browser === null) throw new Error(MISSING);
-  const context = await browser.newContext(options);
+  const context = await browser.newContext({ reducedMotion: 'reduce', ...options });
   context.setDefaultTimeout(STEP);
   const thrown: Error[] = [];
   context.on('weberror', (event) => thrown.push(event.error()));

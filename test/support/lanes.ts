@@ -5,16 +5,13 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { posix } from 'node:path';
 
-/** Their files share processes: to load everything anew costs more than most of them. */
+/** One project of vitest, whose files share processes: to load everything anew costs more than most of them. */
 export const SHARING = ['unit', 'store', 'net', 'process'] as const;
-/** Their files have a process each: they need it as it began. */
-export const APART = ['early', 'browser'] as const;
-export const LANES = [...SHARING, ...APART, 'replay', 'model', 'kill', 'postgres'] as const;
+export const LANES = [...SHARING, 'early', 'browser', 'replay', 'model', 'kill', 'postgres'] as const;
 export type Lane = (typeof LANES)[number];
 
-/** The first that fits: a PostgreSQL; random worlds; a browser; other processes; sockets; LevelDB. */
+/** The first that fits: other processes; sockets; LevelDB. */
 const NEEDS: readonly [Lane, RegExp][] = [
-  ['browser', /^test\/support\/browser\.ts$/],
   ['process', /^node:child_process$/],
   ['net', /^test\/support\/server\.ts$|^node:(net|http)$|^ws$/],
   [
@@ -22,6 +19,7 @@ const NEEDS: readonly [Lane, RegExp][] = [
     /^server\/store\/level\/level-store\.ts$|^client\/local-store\/level\/level\.ts$|^classic-level$/,
   ],
 ];
+const BROWSER = 'test/support/browser.ts';
 const POSTGRES = 'test/support/postgres.ts';
 /** Where a PostgreSQL is, when the run is about one. */
 const EITHER = 'test/support/either-store.ts';
@@ -59,6 +57,7 @@ const sourceOf = (path: string): string =>
 const EARLY = /\bvi\.(hoisted|mock)\(|\/client\/compat\/index\.js'|\/drawn-ids\.js'/;
 
 export function laneOf(file: string): Lane {
+  if (needsOf(file).has(BROWSER)) return 'browser';
   if (needsOf(file).has(POSTGRES)) return 'postgres';
   if (KILLS.test(file)) return 'kill';
   if (REPLAYS.test(file)) return 'replay';
