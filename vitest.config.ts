@@ -82,7 +82,7 @@ const lanesOf = (mode: string): readonly Lane[] => {
   return LANES.filter((lane) => lane === mode);
 };
 
-/** Of the random runs of models `npm test` makes so many; all of them are a step of `.ci/run`: `--mode model`. */
+/** Of the random runs of models `npm test` makes so many, and all of them in `.ci/run`, as does `--mode model`. */
 const MODELS_SHARE = process.env.TEST_SHARE ?? '0.1';
 
 /** And so many of those that run on a PostgreSQL besides. */
