@@ -147,6 +147,8 @@ export default defineConfig(({ mode }) => ({
     // A few random runs instead of all: `npm run test:fast`.
     ...(mode === 'fast' && { env: { TEST_SHARE: '0.05' } }),
     globalSetup: ['test/support/build.ts', 'test/support/memory-disk.ts'],
+    // In a fresh clone what several projects load is compiled once. Elsewhere a file that was renamed might be missed.
+    experimental: { fsModuleCache: Boolean(process.env.CI) },
     setupFiles: 'test/support/seed.ts',
     pool: 'forks',
     // Many of them wait for processes and clocks most of their time.
