@@ -7,6 +7,7 @@ import { runHangs } from './faults/hang.js';
 import { canInject } from './faults/injector.js';
 import { canRecord } from './faults/recorded-disk.js';
 import { client, Server } from './support/replicas.js';
+import { PATIENCE } from './support/wait.js';
 
 const CI = process.env.CI === 'true';
 /** The build server has to prove it; elsewhere the tool may be missing. */
@@ -16,12 +17,16 @@ const noInjector = noRecorder || noTracer;
 
 describe('the server is killed under load, and started again on the same folder', () => {
   // More rounds, with other seeds: `npm run test:faults`.
-  it('[N3 P6 P2 H5] all that was seen or confirmed is there', async () => {
-    const result = await runCrashes({ seed: 6, rounds: 2 });
-    expect(result.problems).toEqual([]);
-    expect(result.rounds).toBe(2);
-    expect(result.confirmations).toBeGreaterThan(0);
-  }, 60_000);
+  it(
+    '[N3 P6 P2 H5] all that was seen or confirmed is there',
+    async () => {
+      const result = await runCrashes({ seed: 6, rounds: 2 });
+      expect(result.problems).toEqual([]);
+      expect(result.rounds).toBe(2);
+      expect(result.confirmations).toBeGreaterThan(0);
+    },
+    4 * PATIENCE,
+  );
 
   it.skipIf(noRecorder)(
     noRecorder
@@ -32,7 +37,7 @@ describe('the server is killed under load, and started again on the same folder'
       expect(result.problems).toEqual([]);
       expect(result.confirmations).toBeGreaterThan(0);
     },
-    60_000,
+    4 * PATIENCE,
   );
 
   it.skipIf(noInjector)(
@@ -45,7 +50,7 @@ describe('the server is killed under load, and started again on the same folder'
       expect(result.failures).toBeGreaterThan(0);
       expect(result.recoveries).toBeGreaterThan(0);
     },
-    60_000,
+    4 * PATIENCE,
   );
 
   // Found by these rounds.
@@ -81,14 +86,18 @@ describe('the server is killed under load, and started again on the same folder'
       expect(result.problems).toEqual([]);
       expect(result.rounds).toBe(2);
     },
-    120_000,
+    8 * PATIENCE,
   );
 });
 
 describe('a backup, and a restore, is killed at a random moment', () => {
-  it('[P11] no part of one passes for a backup, or for a database, seed 6', async () => {
-    const { kills, problems } = await runBackupKills({ seed: 6, rounds: 1 });
-    expect(problems).toEqual([]);
-    expect(kills).toBeGreaterThan(0);
-  }, 120_000);
+  it(
+    '[P11] no part of one passes for a backup, or for a database, seed 6',
+    async () => {
+      const { kills, problems } = await runBackupKills({ seed: 6, rounds: 1 });
+      expect(problems).toEqual([]);
+      expect(kills).toBeGreaterThan(0);
+    },
+    8 * PATIENCE,
+  );
 });

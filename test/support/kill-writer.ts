@@ -1,4 +1,3 @@
-import { writeSync } from 'node:fs';
 import { LevelStore } from '../../server/store/level/level-store.js';
 import type { DeviceId } from '../../shared/names.js';
 import { Author, entry, user } from './notes.js';
@@ -11,10 +10,9 @@ const USERS = ['anna', 'bert', 'carl'].map(user);
 const DEVICE = 'phone' as DeviceId;
 const KEPT = 10;
 const [folder = ''] = process.argv.slice(2);
-/** To the pipe at once, so that nothing acknowledged is held back when the process dies. */
-const say = (line: string): void => {
-  writeSync(1, `${line}\n`);
-};
+/** Resolves once it is in the pipe, so that nothing acknowledged is held back when the process dies. */
+const say = (line: string): Promise<unknown> =>
+  new Promise((done) => process.stdout.write(`${line}\n`, done));
 
 async function write(store: LevelStore, name: (typeof USERS)[number], burst: number): Promise<void> {
   const author = new Author();
@@ -34,7 +32,7 @@ async function write(store: LevelStore, name: (typeof USERS)[number], burst: num
         history: [entry(name, revision)],
         devices,
       });
-      say(`${name} ${i + j}`);
+      await say(`${name} ${i + j}`);
     });
     const compaction = compact(store, name, author, revision, Buffer.from(`${revision}`));
     const pruning = prune(store, name, revision - KEPT);
@@ -54,7 +52,7 @@ async function compact(
   memory: Buffer,
 ): Promise<void> {
   await store.compact(name, { ...author.snapshot(), revision, memory });
-  say(`${name} compacted`);
+  await say(`${name} compacted`);
 }
 
 const store = await LevelStore.open({ folder });
