@@ -18,7 +18,7 @@ import { withLikelyParts } from './forgotten.js';
 import type { OwnWrite } from './own-write.js';
 import { type Repeated, withoutRepeated } from './repeats.js';
 import { FLUSH_TIME } from './seen-ranges.js';
-import { LATEST, type WriteContext } from './write-context.js';
+import { LATEST, NONE, type WriteContext } from './write-context.js';
 
 /** A change that the device made. */
 type Made = Taken & Pick<HistoryEntry, 'revision'>;
@@ -83,7 +83,8 @@ function update(doc: Y.Doc, map: Y.Map<unknown> | null, write: ComparedWrite<Upd
   const isText = (path: Path) => isSharedText(valueAt(map, path));
   const { device } = context;
   const timeOf = (entry: HistoryEntry) => (device.made(entry) ? device.madeAtByNow(entry) : entry.madeAt);
-  const incoming = incomingOf(write, { versions: repeated.map(jsonOf), isText });
+  const taken = [...repeated, ...takenVersions(write)];
+  const incoming = incomingOf(write, { versions: taken.map(jsonOf), isText });
   const isPast = context.range !== null && context.range.from < history.oldest;
   const merged = mergeWrite({
     seen: isPast ? withLikelyParts({ seen: versions, incoming, current, isText }) : versions,
@@ -124,6 +125,14 @@ function repeatedVersions(write: ComparedWrite): Version[] {
   const [before] = own?.madeAt === madeAt ? [] : notEarlier.filter(isSame).slice(-1).flatMap(versionOf);
   const isDeletion = message.type === 'DATA_DELETE';
   return before !== undefined && (before.json === null) === isDeletion ? [before, ...later] : later;
+}
+
+/** Of a queue without times: what its device changed over short connections, any of which it may be. */
+function takenVersions(write: ComparedWrite): Version[] {
+  const { range, repeatedUpTo } = write.context;
+  if (range === null || repeatedUpTo === NONE) return [];
+  const taken = ownChanges(write, range.from).filter(({ revision }) => revision <= repeatedUpTo);
+  return taken.flatMap(({ revision }) => versionsIn(write, revision, revision).slice(0, 1));
 }
 
 /** What the device itself changed of the record after a revision, the oldest first. */
@@ -279,8 +288,10 @@ function mayRemove(write: ComparedWrite): boolean {
   const { replay, madeAt, own, range } = context;
   if (!replay) return true;
   if (repeatedVersions(write).length > 0) return false;
+  if (takenVersions(write).some(({ json }) => json === null)) return false;
   const seen = seenVersions(write);
-  const since = own?.revision ?? range?.to ?? 0;
+  const built = own !== null && !isOnOther(own, context) ? own.revision : null;
+  const since = built ?? range?.to ?? 0;
   const again =
     history.changes(message, since, LATEST).findLast(isMadeAnew(context)) ??
     history.replaced(message, since, context.device.key).anew;
