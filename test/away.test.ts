@@ -4,79 +4,17 @@ import * as Y from 'yjs';
 import { Digests } from '../server/documents/history/digests.js';
 import { untoldRow } from '../server/documents/history/remembered.js';
 import { writeRecord } from '../shared/records.js';
-import { DAY, levelShelf, memoryShelf, record, type Shelf, Ward, type WardDevice } from './support/ward.js';
+import { Away, BEGIN, N1, noteOf, RETURN } from './support/away.js';
+import { DAY, levelShelf, memoryShelf, record, type Shelf, Ward } from './support/ward.js';
 
 const SHELVES: [string, () => Shelf | Promise<Shelf>][] = [
   ['in memory', memoryShelf],
   ['in LevelDB', levelShelf],
 ];
-const BEGIN = Date.UTC(2025, 0, 31);
-/** By then nothing is left of the history of the first days. */
-const RETURN = 400;
-const N1 = record('notes', 'n1');
-
-const noteOf = (doc: Y.Doc): Y.Map<unknown> => doc.getMap('notes').get('n1') as Y.Map<unknown>;
 
 /** A shared map with these fields, a new one each time. */
 const writtenAs = (fields: object) => () => new Y.Map<unknown>(Object.entries(fields));
 const dose = (id: string, amount: number) => ({ id, dose: amount });
-
-/** A note that a tablet has read before it went away, and others may change meanwhile. */
-class Away {
-  readonly ward: Ward;
-
-  private constructor(ward: Ward) {
-    this.ward = ward;
-  }
-
-  static async with(shelf: Shelf, historyDays: number, fields: object): Promise<Away> {
-    const away = new Away(await Ward.open(shelf, { historyDays }));
-    away.write((doc) => writeRecord(doc, N1.collection, N1.id, { id: 'n1', ...fields }));
-    return away;
-  }
-
-  day(day: number): void {
-    this.ward.now = BEGIN + day * DAY;
-  }
-
-  /** For long enough that everything was read, and its queue sent. */
-  async visit(during?: (tablet: WardDevice) => Promise<void>): Promise<void> {
-    const tablet = await this.ward.line('tablet').ready();
-    this.ward.now += 40_000;
-    await during?.(tablet);
-    this.ward.now += 40_000;
-    tablet.leave();
-    this.ward.document.saveDevices('all');
-    await this.ward.document.durable();
-  }
-
-  write(change: (doc: Y.Doc) => void): void {
-    this.ward.write('phone', change);
-  }
-
-  set(fields: object): void {
-    this.write((doc) => {
-      for (const [name, value] of Object.entries(fields)) noteOf(doc).set(name, value);
-    });
-  }
-
-  /** The tablet comes back, and sends what it wrote on these days. */
-  async back(...writes: readonly (readonly [day: number | null, note: object | null])[]): Promise<unknown> {
-    this.day(RETURN);
-    await this.ward.restart();
-    expect(await this.ward.revisions()).toEqual([]);
-    const tablet = await this.ward.line('tablet').ready();
-    for (const [day, note] of writes) {
-      const madeAt = day === null ? null : BEGIN + day * DAY;
-      if (note === null) await tablet.delete('notes', 'n1', madeAt);
-      else await tablet.update('notes', { id: 'n1', ...note }, madeAt);
-    }
-    tablet.leave();
-    expect(this.ward.unexpected).toEqual([]);
-    expect(this.ward.damaged).toEqual([]);
-    return this.ward.json('notes', 'n1');
-  }
-}
 
 describe.each(SHELVES)('[L8] [H7] %s, a device that was away for longer than', (_, shelf) => {
   describe.each([0, 1, 90])('HISTORY_DAYS=%i', (historyDays) => {

@@ -188,6 +188,36 @@ describe.each([100_000, 1])('HISTORY_DAYS=%i', (historyDays) => {
     ];
     expect(await twice.again(queue)).toEqual({ id: 'n1', a: 0, b: 'of others', c: 3 });
   });
+
+  test.each<[string, (name: string) => unknown]>([
+    ['elements', (name) => ({ id: name })],
+    ['values', (name) => name],
+  ])('[L5 L6] what others put into a list of %s, and it had not read, stays', async (_, of) => {
+    const list = (...names: string[]) => names.map(of);
+    const twice = await open({ list: list('o', 'p') });
+    twice.set({ list: list('d') });
+    const queue: Sent[] = [
+      [1_000, { list: list('m') }],
+      [2_000, { list: list('a', 'm') }],
+    ];
+    await twice.sends(queue);
+    const after = { id: 'n1', list: list('d', 'a', 'm') };
+    expect(twice.ward.json('notes', 'n1')).toEqual(after);
+    expect(await twice.again(queue)).toEqual(after);
+  });
+
+  test('[L5 L6] what it put into a list of values, and others removed, does not come back', async () => {
+    const twice = await open({ tags: [] });
+    twice.set({ tags: ['z'] }); // which it has not read
+    const queue: Sent[] = [
+      [1_000, { tags: ['x', 'y'] }],
+      [2_000, { tags: ['x', 'y'], a: 1 }],
+    ];
+    await twice.sends(queue);
+    expect(twice.ward.json('notes', 'n1')).toEqual({ id: 'n1', tags: ['z', 'x', 'y'], a: 1 });
+    twice.set({ tags: ['z', 'y'] });
+    expect(await twice.again(queue)).toEqual({ id: 'n1', tags: ['z', 'y'], a: 1 });
+  });
 });
 
 test('[L5 L7] nor does a record that others deleted where its clock was corrected meanwhile', async () => {
@@ -241,18 +271,4 @@ test('[L5 L7] a write that comes after a later one of its device makes no record
   await twice.sends([[2_000, { a: 2 }]]);
   twice.delete();
   expect(await twice.again([[1_000, { a: 1 }]])).toBeNull();
-});
-
-// Of a list of values whose history is gone, nobody can tell who removed what (053).
-test('[L5 L6] what it put into a list of values, and others removed, does not come back', async () => {
-  const twice = await Twice.open(100_000, { tags: [] });
-  twice.set({ tags: ['z'] }); // which it has not read
-  const queue: Sent[] = [
-    [1_000, { tags: ['x', 'y'] }],
-    [2_000, { tags: ['x', 'y'], a: 1 }],
-  ];
-  await twice.sends(queue);
-  expect(twice.ward.json('notes', 'n1')).toEqual({ id: 'n1', tags: ['z', 'x', 'y'], a: 1 });
-  twice.set({ tags: ['z', 'y'] });
-  expect(await twice.again(queue)).toEqual({ id: 'n1', tags: ['z', 'y'], a: 1 });
 });

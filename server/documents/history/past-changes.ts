@@ -6,12 +6,12 @@
 import type { JsonObject } from '../../../shared/json.js';
 import type { Path } from '../../../shared/merge/merge.js';
 import type { DeviceKey } from '../../../shared/names.js';
-import { ABSENT, type Digest, IN_ELEMENTS, IN_PARTS, UNKNOWN } from './digests.js';
+import { ABSENT, type Digest, IN_ELEMENTS, IN_PARTS, parted, UNKNOWN } from './digests.js';
 import { isListOrder, type KnownValues, PastRecord } from './past-record.js';
 
 /** Of one record. */
 export const MOST_CHANGES = 1_000;
-/** Of one record, the names in all its paths, in characters of JSON. */
+/** Of one record, the names in all its paths, in characters of JSON; what they leave is for the values of lists. */
 const MOST_PATHS = 65_536;
 
 /** A change of what stands at a path. */
@@ -49,6 +49,8 @@ type Saved = readonly [
   before?: Digest,
   since?: number,
   by?: DeviceKey | null,
+  /** Digests of the values of a list. */
+  values?: string,
 ];
 
 export class PastChanges {
@@ -64,11 +66,11 @@ export class PastChanges {
     if (!Array.isArray(saved) || !saved.every((each) => Array.isArray(each) && Array.isArray(each[0])))
       throw new Error('This is not what is remembered of changes.');
     return new PastChanges(
-      saved.map(([path, revision, madeAt, before = UNKNOWN, since = 0, by = null]) => ({
+      saved.map(([path, revision, madeAt, before = UNKNOWN, since = 0, by = null, values = '']) => ({
         path,
         revision,
         madeAt,
-        before,
+        before: `${before}${values}`,
         since,
         by,
       })),
@@ -76,7 +78,9 @@ export class PastChanges {
   }
 
   encode(): Uint8Array {
-    const saved = this.#changes.map(({ path, revision, madeAt, before, since, by }): Saved => {
+    const saved = this.#changes.map(({ path, revision, madeAt, before: digest, since, by }): Saved => {
+      const [before, values] = parted(digest);
+      if (values !== '') return [path, revision, madeAt, before, since, by, values];
       if (by !== null) return [path, revision, madeAt, before, since, by];
       if (since > 0) return [path, revision, madeAt, before, since];
       return before === UNKNOWN ? [path, revision, madeAt] : [path, revision, madeAt, before];
@@ -88,7 +92,9 @@ export class PastChanges {
   withDigests(digestOf: (before: Digest) => Digest): PastChanges {
     const isValue = ({ before }: PastChange) => ![UNKNOWN, ABSENT, IN_PARTS, IN_ELEMENTS].includes(before);
     return new PastChanges(
-      this.#changes.map((each) => (isValue(each) ? { ...each, before: digestOf(each.before) } : each)),
+      this.#changes.map((each) =>
+        isValue(each) ? { ...each, before: digestOf(parted(each.before)[0]) } : each,
+      ),
     );
   }
 
@@ -193,6 +199,10 @@ interface Placed {
 
 /** Of lists, what happened inside is not told apart any more; then the oldest changes become one of the whole record. */
 function bounded(changes: readonly PastChange[]): readonly PastChange[] {
+  return withFewerValues(toldApart(changes));
+}
+
+function toldApart(changes: readonly PastChange[]): readonly PastChange[] {
   if (fitting(changes) === 0) return changes;
   const coarse = withoutInside(changes);
   const first = fitting(coarse);
@@ -200,6 +210,18 @@ function bounded(changes: readonly PastChange[]): readonly PastChange[] {
   const last = first === 0 ? undefined : coarse[Math.min(first, coarse.length - 1)];
   if (last === undefined) return coarse;
   return [{ ...last, path: [], before: UNKNOWN, since: 0, by: null }, ...coarse.slice(first + 1)];
+}
+
+/** Where there is no room for the values of all lists, the older ones count as one value. */
+function withFewerValues(changes: readonly PastChange[]): readonly PastChange[] {
+  let room = MOST_PATHS - changes.reduce((sum, { path }) => sum + JSON.stringify(path).length, 0);
+  const told = [...changes].reverse().map((change) => {
+    const [before, values] = parted(change.before);
+    if (values.length > room) return { ...change, before };
+    room -= values.length;
+    return change;
+  });
+  return told.reverse();
 }
 
 /** The first one of the last ones that are not too many. */

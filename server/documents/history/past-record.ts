@@ -3,7 +3,16 @@ import { elementId } from '../../../shared/elements.js';
 import { isObject, type Json, type JsonObject } from '../../../shared/json.js';
 import { longestRising, type Pair } from '../../../shared/longest.js';
 import { FORGOTTEN, type Path, type PathStep } from '../../../shared/merge/merge.js';
-import { ABSENT, type Digest, type Digests, IN_ELEMENTS, IN_PARTS, UNKNOWN } from './digests.js';
+import {
+  ABSENT,
+  type Digest,
+  type Digests,
+  IN_ELEMENTS,
+  IN_PARTS,
+  parted,
+  UNKNOWN,
+  valuesOf,
+} from './digests.js';
 
 /** The step to the order in which the elements of a list stand; no field can have this name (D6). */
 export const LIST_ORDER = '\t';
@@ -11,11 +20,16 @@ export const isListOrder = (step: PathStep): boolean => step === LIST_ORDER;
 
 type Value = Json | undefined;
 
+/** Values of a list that are compared with those that are remembered. */
+const MOST_COMPARED = 1_000;
+
 /** What a value of a record may have been: what stands there in these. */
 export class KnownValues {
   readonly #incoming: JsonObject | null;
   readonly #records: readonly (JsonObject | null)[];
   readonly #digests: Digests;
+  /** Those in the lists at a path, by their digests. */
+  readonly #inLists = new Map<string, ReadonlyMap<Digest, Json>>();
 
   /** @param records what came in first */
   constructor(records: readonly (JsonObject | null)[], digests: Digests) {
@@ -30,8 +44,24 @@ export class KnownValues {
     if (digest === IN_ELEMENTS) return [];
     const values =
       digest === UNKNOWN ? [] : this.#records.map((record) => valueAt(record ?? undefined, path));
-    const found = values.findIndex((value) => this.#digests.of(value) === digest);
-    return found === -1 ? FORGOTTEN : values[found];
+    const [whole] = parted(digest);
+    const found = values.findIndex((value) => this.#digests.of(value) === whole);
+    return found === -1 ? this.#list(path, values, valuesOf(digest)) : values[found];
+  }
+
+  /** A list with the values that have these digests, as far as they stand in one of those that are known. */
+  #list(path: Path, known: readonly Value[], digests: readonly Digest[]): Value {
+    const lists = known.filter((value) => Array.isArray(value));
+    const isMuch = lists.reduce((sum, { length }) => sum + length, 0) > MOST_COMPARED;
+    if (digests.length === 0 || isMuch) return FORGOTTEN;
+    const key = JSON.stringify(path);
+    const values =
+      this.#inLists.get(key) ?? new Map(lists.flat().map((each) => [this.#digests.ofValue(each), each]));
+    this.#inLists.set(key, values);
+    return digests.map((digest) => {
+      const value = values.get(digest);
+      return value === undefined ? FORGOTTEN : value; // which may be null
+    });
   }
 
   /** What came in there. */

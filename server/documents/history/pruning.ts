@@ -15,6 +15,8 @@ import type { Remembered } from './remembered.js';
 
 /** Changes inside of one list, or of what goes as a whole, that are told apart; more count as one. */
 const MOST_AT_ONCE = 200;
+/** Values of lists that one change tells apart, of each list no more than that. */
+const MOST_VALUES = 2_000;
 
 /** The record around an entry, where that was read. */
 export interface Around {
@@ -78,12 +80,19 @@ export class Pruning {
   }
 }
 
-type Changed = [path: Path, before: Digest];
+/** `values`: of a list, where each of them may be told apart. */
+type Changed = [path: Path, before: Digest, values?: readonly Json[]];
 
 /** What changes more than is told apart counts as a change of the whole record. */
 function changedPaths(entry: StoredEntry, around: Around | null, digests: Digests): Changed[] {
   const changed = allChanged(entry, around, digests);
-  return changed.length > MOST_CHANGES ? [[[], UNKNOWN]] : changed;
+  if (changed.length > MOST_CHANGES) return [[[], UNKNOWN]];
+  let left = MOST_VALUES;
+  return changed.map(([path, before, values = []]) => {
+    if (values.length === 0 || values.length > left) return [path, before];
+    left -= values.length;
+    return [path, before + digests.ofEach(values)];
+  });
 }
 
 /** @param around null where no device is away: then nothing is asked for but when what was changed */
@@ -122,6 +131,7 @@ function partsOf(before: Json | undefined, { path, digests }: Within): Changed[]
     const parts = before.flatMap((element) => inside({ id: elementId(element) ?? '' }, element));
     return [...parts, [path, IN_ELEMENTS]];
   }
+  if (isValues(before)) return [[path, digests.of(before), before]];
   if (!isObject(before)) return [[path, digests.of(before)]];
   const isElement = typeof path.at(-1) === 'object';
   const names = Object.keys(before).filter((name) => name !== 'id' || !isElement);
@@ -138,6 +148,10 @@ const isElements = (value: Json | undefined): value is JsonObject[] =>
   Array.isArray(value) &&
   !value.some((element) => elementId(element) === null) &&
   new Set(value.map(elementId)).size === value.length;
+
+/** A list of few enough values, none of them with an id. */
+const isValues = (value: Json | undefined): value is Json[] =>
+  Array.isArray(value) && value.length <= MOST_AT_ONCE && value.every((each) => elementId(each) === null);
 
 function changesOfElements(before: Elements, after: Elements, { path, digests }: Within): Changed[] {
   const [old, now] = [byId(before), byId(after)];

@@ -205,7 +205,10 @@ function versionsOf(write: ComparedWrite, range: RevisionRange): (JsonObject | n
   const last = own.some(isLater) ? undefined : own.findLast(isBound);
   if (last !== undefined && last.revision > repeatedUpTo)
     return [...versionsIn(write, last.revision, to).map(jsonOf), ...sentAt(write, last)];
-  const versions = versionsIn(write, range.from, to).map(jsonOf);
+  // Of what is remembered, each own change is told, whenever it came.
+  const laterOwn = new Set(own.filter(isLater).map(({ revision }) => revision));
+  const earlier = versionsIn(write, range.from, to).filter(({ revision }) => !laterOwn.has(revision));
+  const versions = earlier.map(jsonOf);
   if (versions.length === 0) return [];
   // Its own writes were never sent to it, but it has them.
   const kept = history.changes(key, Math.max(to, range.from), LATEST);

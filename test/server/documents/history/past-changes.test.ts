@@ -1,5 +1,5 @@
 /** What is remembered of the changes of a record is little, whatever they were (L8). */
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { Digests } from '../../../../server/documents/history/digests.js';
 import type { StoredEntry } from '../../../../server/documents/history/history-entry.js';
 import { Pruning } from '../../../../server/documents/history/pruning.js';
@@ -7,6 +7,8 @@ import { Remembered, untoldRow } from '../../../../server/documents/history/reme
 import type { Patch } from '../../../../server/documents/records/patch.js';
 import type { RecordImage } from '../../../../server/documents/records/record-image.js';
 import type { Deletion } from '../../../../server/store/store.js';
+import type { Json, JsonObject } from '../../../../shared/json.js';
+import { FORGOTTEN } from '../../../../shared/merge/merge.js';
 import type { DeviceKey, RecordId } from '../../../../shared/names.js';
 import { record } from '../../../support/ward.js';
 
@@ -128,4 +130,104 @@ test('[L8 P7] a digest is nothing without the secret of its user; one of an earl
     expect(new Remembered(rows).versions(KEY, tablet, { id: 'n1', a: 'cold' }, known)).toMatchObject([
       { revision: 1, json: known[0] },
     ]);
+});
+
+const TABLET = { key: 'tablet' as DeviceKey, from: 1, to: 1 };
+const SECRET = Digests.anew();
+
+/** What is remembered of these lists, each a field of the record that others emptied in the order of the revisions. */
+function prunedLists(lists: readonly Json[][]): { changes: Uint8Array; rows: Deletion[] } {
+  const pruning = new Pruning({ devices: [TABLET], keyOf: () => 'phone' as DeviceKey, digests: SECRET });
+  const record = (json: JsonObject) => ({ json: { id: 'n1', ...json }, types: null }) as RecordImage;
+  const fields = Object.fromEntries(lists.map((list, n) => [`l${n}`, list]));
+  for (let n = lists.length - 1; n >= 0; n--) {
+    const { [`l${n}`]: _, ...others } = fields;
+    const around = { before: record(fields), after: record(others) };
+    pruning.add(entryOf({ [`l${n}`]: 0 }, n + 2), n + 2, around);
+  }
+  const [row] = pruning.rows(new Remembered([]));
+  if (row?.changes === undefined) throw new Error('nothing is remembered');
+  return { changes: row.changes, rows: [untoldRow({ upTo: 0, at: 0, until: UNTIL }, SECRET), row] };
+}
+
+/** What the tablet is taken to have seen, where this came in. */
+const seenOf = (rows: readonly Deletion[], incoming: JsonObject) =>
+  new Remembered(rows).versions(KEY, TABLET, { id: 'n1' }, [{ id: 'n1', ...incoming }, { id: 'n1' }])[0]
+    ?.json;
+
+const manyValues = (count: number, name: string): string[] =>
+  Array.from({ length: count }, (_, n) => `${name}${n}`);
+
+test('[L8] of a list, the values that came in are told, and that there were others', () => {
+  const { rows } = prunedLists([['a', 1, null, { unit: 'mg' }, 'a', [1]]]);
+  const incoming = { l0: ['b', { unit: 'mg' }, 'a', null, '1'] };
+  expect(seenOf(rows, incoming)).toEqual({
+    id: 'n1',
+    l0: ['a', FORGOTTEN, null, { unit: 'mg' }, 'a', FORGOTTEN],
+  });
+});
+
+test('[L8] a change of a list takes eight bytes more for each value, and those of a record have their bound', () => {
+  const sizeOf = (lists: Json[][]) => prunedLists(lists).changes.length;
+  expect(sizeOf([manyValues(10, 'v')]) - sizeOf([[...manyValues(201, 'v')]])).toBeLessThan(10 * 8 + 20);
+  const lists = Array.from({ length: 100 }, (_, n) => manyValues(200, `list ${n} `));
+  const { changes, rows } = prunedLists(lists);
+  expect(changes.length).toBeLessThan(100 * 50 + 65_536);
+  const sent = Object.fromEntries(lists.map((list, n) => [`l${n}`, [...list.slice(1), 'mine']]));
+  const seen = seenOf(rows, sent) as JsonObject;
+  expect(seen.l99).toEqual([FORGOTTEN, ...(lists[99]?.slice(1) ?? [])]);
+  expect(seen.l0).toBe(FORGOTTEN);
+});
+
+test('[L8] a change of very many values tells some of them apart', () => {
+  const pruning = new Pruning({ devices: [TABLET], keyOf: () => 'phone' as DeviceKey, digests: SECRET });
+  const lists = Object.fromEntries(Array.from({ length: 900 }, (_, n) => [`l${n}`, manyValues(100, 'v')]));
+  const before = { json: { id: 'n1', ...lists }, types: null } as unknown as RecordImage;
+  const after = { json: { id: 'n1' }, types: null } as unknown as RecordImage;
+  const ofEach = vi.spyOn(Digests.prototype, 'ofValue');
+  pruning.add(entryOf({ l0: 0 }, 2), 2, { before, after });
+  expect(ofEach).toHaveBeenCalledTimes(2_000);
+  ofEach.mockRestore();
+});
+
+/** Each row as it is stored, with something else in the place of the digests of values. */
+const withValues = (rows: readonly Deletion[], valuesOf: (values: string) => unknown): Deletion[] =>
+  rows.map((row) => {
+    const changes = JSON.parse(Buffer.from(row.changes ?? []).toString()) as unknown[][] | unknown[];
+    const isUntold = row.collection === '';
+    const renewed = isUntold
+      ? changes
+      : (changes as unknown[][]).map((each) =>
+          each.length > 6 ? [...each.slice(0, 6), valuesOf(`${each[6]}`)] : each,
+        );
+    return { ...row, changes: Buffer.from(JSON.stringify(renewed)) };
+  });
+
+test.each<[string, (values: string) => unknown]>([
+  ['cut off', (values) => values.slice(1)],
+  ['something else', () => ({ a: 1 })],
+  ['nothing', () => undefined],
+  ['null', () => null],
+])(
+  '[L8] digests of values that are damaged (%s) tell nothing, and the others of the record do',
+  (_, damaged) => {
+    const { rows } = prunedLists([['a', 'b'], ['c']]);
+    const broken = withValues(rows, damaged);
+    const seen = seenOf(broken, { l0: ['a', 'x'], l1: ['c'] });
+    expect(seen).toEqual({ id: 'n1', l0: FORGOTTEN, l1: ['c'] });
+  },
+);
+
+test('[L8] a version before, which reads six values of a change, finds the digest of the whole', () => {
+  const { changes } = prunedLists([['a', 'b']]);
+  const [[path, revision, madeAt, before, since, by]] = JSON.parse(Buffer.from(changes).toString()) as [
+    unknown[],
+  ];
+  expect([path, revision, madeAt, before, since, by]).toEqual([['l0'], 2, 2, SECRET.of(['a', 'b']), 0, null]);
+});
+
+test('[L8] what such a version remembered of a list tells whether it is what came in, and no more', () => {
+  const rows = withValues(prunedLists([['a', 'b']]).rows, () => undefined);
+  expect(seenOf(rows, { l0: ['a', 'b'] })).toEqual({ id: 'n1', l0: ['a', 'b'] });
+  expect(seenOf(rows, { l0: ['a', 'b', 'c'] })).toEqual({ id: 'n1', l0: FORGOTTEN });
 });
