@@ -62,6 +62,15 @@ export class Gate {
   exclusive = (work: () => Promise<void>): Promise<void> =>
     new Promise((ended) => this.whenReady(() => void this.#exclusive(work).then(ended)));
 
+  /** The same for one author: what `work` throws is told to them alone, and the document has not failed. */
+  alone<Result>(work: () => Promise<Result>): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      const told = () => work().then(resolve, reject);
+      // The document may fail before it is this one's turn: then that is told.
+      void this.exclusive(told).then(() => reject(this.#parts.committer.failure));
+    });
+  }
+
   #exclusive(work: () => Promise<void>): Promise<void> {
     const { committer } = this.#parts;
     // It fails once, and that opens the gate: one that were closed behind it would keep its user waiting for ever.

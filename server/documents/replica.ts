@@ -5,7 +5,7 @@
 import * as Y from 'yjs';
 import { knowsName } from '../../shared/known-names.js';
 import { SyncError } from '../errors.js';
-import { malformed, tooCostly } from '../protocol/bytes.js';
+import { malformed } from '../protocol/bytes.js';
 import { type Dependency, firstMissing } from '../protocol/missing.js';
 import { scanUpdate, type UpdateScan } from '../protocol/scan.js';
 import { VALUE_DEPTH_CEILING } from '../protocol/values.js';
@@ -13,6 +13,7 @@ import type { Snapshot, StoredDocument } from '../store/store.js';
 import type { Written } from './changes.js';
 import { Epoch } from './epochs/epoch.js';
 import { type Admission, type Admitted, plainly } from './intake/admission.js';
+import { checkBreadth } from './intake/breadth.js';
 import { CheckScratch, UpdateCheck } from './intake/check.js';
 import { UpdateCost } from './intake/cost.js';
 import { bringsNews } from './intake/news.js';
@@ -25,10 +26,10 @@ import { type LastChangeOf, NOT_KNOWN } from './later-wins/later-wins.js';
 import { lostImages } from './later-wins/lost-images.js';
 import type { MadeAt } from './later-wins/made-at.js';
 import { applyInSteps } from './loading/apply-in-steps.js';
+import { OpenTransaction } from './open-transaction.js';
 import { QuietDoc } from './quiet-doc.js';
-import { type ImageChange, RecordImages, type Touched } from './records/record-images.js';
-import { keyOf } from './records/record-key.js';
-import { joinedFields, recordsOf } from './records/touched-records.js';
+import { type ImageChange, RecordImages } from './records/record-images.js';
+import { TouchedRecords } from './records/touched-records.js';
 import { Tombstone } from './tombstone.js';
 import { Conflicts } from './union/conflicts.js';
 import { Step } from './union/step.js';
@@ -56,10 +57,6 @@ export interface ReplicaOptions {
   readonly keepFor: number;
 }
 
-/** Every change of the document passes by each of them. */
-const MAX_COLLECTIONS = 1_000;
-/** The same of clients: one for each start of an app. */
-const MAX_CLIENTS = 50_000;
 const LIMITLESS = Number.POSITIVE_INFINITY;
 
 /** What a replica is made of. */
@@ -92,7 +89,7 @@ export class Replica {
   #scratch: CheckScratch | undefined;
   #roots = 0;
   #updates: Uint8Array[] = [];
-  #touched = new Map<string, Touched>();
+  #touched = new TouchedRecords();
   #lost: ImageChange[] = [];
   #onTransaction: ((transaction: Y.Transaction) => void) | null = null;
 
@@ -140,7 +137,7 @@ export class Replica {
     this.#defineRoots();
     this.#conflicts.prune(retention() - keepFor);
     this.doc.on('afterTransaction', (transaction: Y.Transaction) => {
-      this.#noteRecords(transaction.changed);
+      this.#touched.note(transaction.changed);
       this.#defineRoots();
       this.#onTransaction?.(transaction);
     });
@@ -167,7 +164,7 @@ export class Replica {
     for (const [name, problem] of scan.oddNames) if (!knowsName(this.doc, name)) malformed(problem);
     const dependency = firstMissing(scan, (client) => this.#state(client));
     if (dependency !== null) return { kind: 'missing', dependency };
-    this.#checkGrowth(scan);
+    checkBreadth(this.doc, scan);
     const maxDepth = Math.min(this.#options.maxDepth, VALUE_DEPTH_CEILING);
     new UpdateCheck(this.doc, this.#scratch, update, maxDepth).run((row) => contests.add(update, row));
     const overlaps = scan.ranges.some(({ client, from }) => from < this.#state(client));
@@ -189,20 +186,6 @@ export class Replica {
     if (edit === null) return null;
     const { writes, unions } = this.#ids;
     return edit.client === writes || edit.client === unions ? null : edit;
-  }
-
-  /** What each later change of the document has to pass by stays bounded. */
-  #checkGrowth({ roots, ranges }: UpdateScan): void {
-    const { share, store } = this.doc;
-    if (roots.size + share.size > MAX_COLLECTIONS) {
-      const fresh = [...roots].filter((root) => !share.has(root)).length;
-      const isTooMany = fresh > 0 && share.size + fresh > MAX_COLLECTIONS;
-      if (isTooMany) tooCostly(`collections beyond the ${MAX_COLLECTIONS} that a user may have`);
-    }
-    if (store.clients.size + ranges.length <= MAX_CLIENTS) return;
-    if (ranges.some(({ client }) => !store.clients.has(client))) {
-      tooCostly(`changes of clients beyond the ${MAX_CLIENTS} that a document may have`);
-    }
   }
 
   /**
@@ -256,7 +239,7 @@ export class Replica {
     if (meetsNothing && this.doc.isUnfollowed) {
       this.images.complete();
       integratePlainEdit(this.doc, plain);
-      this.#noteRecords(writtenBy(plain));
+      this.#touched.note(writtenBy(plain));
       return this.#take(update, this.#updates);
     }
     const asItCame = { update: whole, saw, inParts: whole !== update };
@@ -324,21 +307,38 @@ export class Replica {
     const isQuiet = this.erased === null && this.#conflicts.isQuiet && this.doc.isUnfollowed;
     if (plain !== null && isQuiet) {
       const update = writePlain(this.doc, writes, plain);
-      this.#noteRecords(writtenBy(plain));
+      this.#touched.note(writtenBy(plain));
       return this.#take(null, [update]);
     }
     this.doc.clientID = writes;
+    this.#encodedWrite(() => this.doc.transact(() => change(this.doc)));
+    return this.#take(null, this.#updates);
+  }
+
+  /** The same in steps; until the last one, nothing else may enter the document. */
+  *writeInSteps(change: (doc: Y.Doc) => Generator<void>): Generator<void, Written> {
+    this.images.complete();
+    this.doc.clientID = this.#ids.writes;
+    const transaction = new OpenTransaction(this.doc, true);
+    const steps = change(this.doc);
+    while (transaction.within(() => steps.next()).done !== true) yield;
+    this.#encodedWrite(() => transaction.end());
+    yield;
+    return yield* this.#takeInSteps(null, this.#updates);
+  }
+
+  /** What the union remembers of the document is told what was written. */
+  #encodedWrite(write: () => void): void {
+    const { unifier } = this.#conflicts;
     this.#onTransaction = (transaction) => {
       this.#onTransaction = null;
-      this.#conflicts.unifier.note(transaction);
+      unifier.note(transaction);
     };
-    this.#encoded(() => this.doc.transact(() => change(this.doc)));
-    for (const { collection, id } of this.#touched.values()) {
-      if (!this.doc.getMap(collection).has(id))
-        this.#conflicts.unifier.releaseUnder(this.doc.getMap(collection), id);
+    this.#encoded(write);
+    for (const { collection, id } of this.#touched.all) {
+      if (!this.doc.getMap(collection).has(id)) unifier.releaseUnder(this.doc.getMap(collection), id);
     }
-    this.#conflicts.unifier.forgetRemovedElements();
-    return this.#take(null, this.#updates);
+    unifier.forgetRemovedElements();
   }
 
   /** Notes what `work` writes as updates: Yjs encodes it only where somebody listens. */
@@ -362,10 +362,22 @@ export class Replica {
   memory = (): Uint8Array => this.#conflicts.memory();
 
   #take(incoming: Uint8Array | null, made: Uint8Array[]): Written {
-    const records = this.images.refresh(this.#touched.values());
+    return this.#taken(incoming, made, this.images.refresh(this.#touched.all));
+  }
+
+  *#takeInSteps(incoming: Uint8Array | null, made: Uint8Array[]): Generator<void, Written> {
+    const records: ImageChange[] = [];
+    for (const touched of this.#touched.all) {
+      records.push(...this.images.refresh([touched]));
+      yield;
+    }
+    return this.#taken(incoming, made, records);
+  }
+
+  #taken(incoming: Uint8Array | null, made: Uint8Array[], records: ImageChange[]): Written {
     const lost = this.#lost;
     this.#updates = [];
-    this.#touched = new Map();
+    this.#touched = new TouchedRecords();
     this.#lost = [];
     return {
       update: made.length === 0 ? incoming : joined(incoming === null ? made : [incoming, ...made]),
@@ -382,17 +394,6 @@ export class Replica {
     if (this.doc.share.size === this.#roots) return;
     for (const name of [...this.doc.share.keys()]) this.doc.getMap(name);
     this.#roots = this.doc.share.size;
-  }
-
-  #noteRecords(changed: Iterable<Parameters<typeof recordsOf>>): void {
-    for (const [type, keys] of changed) {
-      for (const record of recordsOf(type, keys)) {
-        const known = this.#touched.get(keyOf(record));
-        if (known === undefined) this.#touched.set(keyOf(record), record);
-        else
-          this.#touched.set(keyOf(record), { ...known, fields: joinedFields(known.fields, record.fields) });
-      }
-    }
   }
 }
 

@@ -206,6 +206,31 @@ export class UserDocument {
     }
   }
 
+  /**
+   * The same in steps; whatever else enters the document waits until it is handed to the store.
+   *
+   * @param then what becomes of the changes, before anything else does
+   */
+  async writeInSteps(
+    origin: Origin,
+    change: (doc: Y.Doc) => Generator<void>,
+    made: TimesMade,
+    then: (entries: readonly HistoryEntry[]) => void,
+  ): Promise<void> {
+    this.#gate.mustBeInOrder();
+    await this.#gate.alone(async () => {
+      try {
+        const written = await this.turns.inSteps(this.#replica.writeInSteps(change));
+        then(this.#committer.commit(origin, written, made));
+        this.#committer.saveDevices('urgent'); // in one batch with the changes
+      } catch (error) {
+        if (this.failure === null) await this.#replicas.rebuildNow(error);
+        throw error;
+      }
+    });
+    this.compaction.runIfDue();
+  }
+
   /** Makes durable what must not wait for the next change, or all that is not durable yet, of the devices. */
   saveDevices(which: 'urgent' | 'all'): void {
     // Of a user who is being erased, nothing may be saved.

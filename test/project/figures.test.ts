@@ -126,7 +126,7 @@ const FIGURES: readonly (readonly [document: string, text: string, place: string
   ['ARCHITECTURE', 'an update of more than <384 KiB>', 'server/documents/line-parts MAX_UNCUT'],
   ['reference/PROTOCOL', 'What is larger than <384 KiB>', 'server/documents/line-parts MAX_UNCUT'],
   ['decisions/014-hostile-updates', '| <20,000> / 50,000 |', 'server/protocol/scan MAX_CLIENTS'],
-  ['decisions/014-hostile-updates', '| 20,000 / <50,000> |', 'server/documents/replica MAX_CLIENTS'],
+  ['decisions/014-hostile-updates', '| 20,000 / <50,000> |', 'server/documents/intake/breadth MAX_CLIENTS'],
   ['decisions/014-hostile-updates', '| <50,000,000> |', 'server/documents/intake/cost MAX_COPIES'],
   [
     'decisions/014-hostile-updates',

@@ -108,12 +108,11 @@ export class UpdateIntake {
 
   /** Lets everything wait until `run` is done; what it throws is for the author alone. */
   #exclusive(run: () => Promise<void>): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const { gate, committer } = this.#parts;
-      const told = () => run().then(resolve, (error: unknown) => reject(refusalOf(error)));
-      // The document may fail before it is this update's turn: then that is told.
-      void gate.exclusive(told).then(() => reject(committer.failure));
-    });
+    return this.#parts.gate.alone(() =>
+      run().catch((error: unknown) => {
+        throw refusalOf(error);
+      }),
+    );
   }
 
   async #applyRecalled(admitted: Admitted, received: Received): Promise<void> {

@@ -3,17 +3,21 @@
  * it fits, what it becomes beside what others wrote, and what became of it (L4–L9).
  */
 import type * as Y from 'yjs';
-import type { Json, JsonRecord } from '../../../shared/json.js';
+import type { Json } from '../../../shared/json.js';
 import { knowsName } from '../../../shared/known-names.js';
-import { readRecord, recordMap } from '../../../shared/records.js';
-import { type ChangeMessage, isAnswered, refuseNewNames } from '../../protocol/json.js';
+import { type ChangeMessage, refuseNewNames } from '../../protocol/json.js';
 import type { Origin } from '../changes.js';
+import type { HistoryEntry } from '../history/history-entry.js';
 import { growthOfDeletion, growthOfRecord } from '../intake/quota.js';
 import { sameJson } from '../records/patch.js';
 import { keyOf } from '../records/record-key.js';
 import type { UserDocument } from '../user-document.js';
+import { BatchWrite, writtenAs } from './batch-write.js';
 import { mergeMessage, plainlyMerged, writeMerged } from './merge-write.js';
-import { later, takenAs, type WriteContext, type WrittenMessage } from './write-context.js';
+import { takenAs, type WriteContext, type WrittenMessage } from './write-context.js';
+
+/** So many messages are written at once. */
+const FEW = 16;
 
 /** A message, and its place where it is one of a batch. */
 export interface Item {
@@ -63,55 +67,43 @@ export class JsonWriter {
     }
   }
 
+  /** Writes it in a change of its own; the history has to be there as far back as `neededFrom` said. */
+  write(message: ChangeMessage, context: WriteContext): WrittenMessage {
+    const { document } = this;
+    const { doc, history } = document;
+    const current = document.record(message);
+    // Before a transaction begins, which a plain write does without.
+    const merged = mergeMessage(doc, { message, context, history, current });
+    const key = keyOf(message);
+    const made = { get: (of: string) => (of === key ? takenAs(context) : undefined) };
+    const plain = plainlyMerged(doc, message, merged, current);
+    const apply = (to: Y.Doc) => writeMerged(to, message, merged, current);
+    const entries = document.write(this.#origin, apply, made, plain);
+    const revision = entries.findLast((entry) => keyOf(entry) === key)?.revision ?? null;
+    return writtenAs({ message, context, revision, record: document.record(message) });
+  }
+
   /**
-   * Writes them in one change; the history has to be there as far back as `neededFrom` said.
+   * Writes them in one change, in steps where they are many.
    *
    * @param contextOf what is known of a message, once those before it are written
-   * @param onWritten tells of each message before the next one is looked at
+   * @param then told of all of them at once, before anything else enters the document
    */
-  write(
+  writeAll(
     messages: readonly ChangeMessage[],
     contextOf: (message: ChangeMessage) => WriteContext,
-    onWritten: (message: ChangeMessage, context: WriteContext) => void = () => {},
-  ): WrittenMessage[] {
+    then: (written: readonly WrittenMessage[]) => void,
+  ): void | Promise<void> {
     const { document } = this;
-    const { history } = document;
-    const contexts = new Map<ChangeMessage, WriteContext>();
-    const latest = new Map<string, WriteContext>();
-    const touched = new Set<string>();
-    const merge = (doc: Y.Doc, message: ChangeMessage) => {
-      const key = keyOf(message);
-      const context = contextOf(message);
-      const current = touched.has(key) ? readFrom(doc, message) : document.record(message);
-      const merged = mergeMessage(doc, { message, context, history, current });
-      onWritten(message, context);
-      contexts.set(message, context);
-      touched.add(key);
-      // Of those that change the record the latest counts.
-      if (merged !== undefined) latest.set(key, later(latest.get(key), context));
-      return { merged, current };
+    const [only] = messages;
+    if (only !== undefined && messages.length === 1) return then([this.write(only, contextOf(only))]);
+    const batch = new BatchWrite(document, messages, contextOf);
+    const told = (entries: readonly HistoryEntry[]) => then(batch.written(entries));
+    if (messages.length > FEW)
+      return document.writeInSteps(this.#origin, (doc) => batch.change(doc), batch.made, told);
+    const atOnce = (doc: Y.Doc) => {
+      for (const _rest of batch.change(doc));
     };
-    const [message] = messages;
-    // Of one message it is known before a transaction begins, which a plain write does without.
-    const only = message !== undefined && messages.length === 1 ? merge(document.doc, message) : null;
-    const apply = (doc: Y.Doc) => {
-      for (const message of messages) {
-        const { merged, current } = only ?? merge(doc, message);
-        writeMerged(doc, message, merged, current);
-      }
-    };
-    const made = { get: (key: string) => takenAs(latest.get(key)) };
-    const plain = only && message && plainlyMerged(document.doc, message, only.merged, only.current);
-    const entries = document.write(this.#origin, apply, made, plain);
-    return [...contexts].map(([message, context]) => {
-      const record = document.record(message);
-      const revision = entries.findLast((entry) => keyOf(entry) === keyOf(message))?.revision ?? null;
-      return { message, context, outcome: { revision, record, corrected: !isAnswered(message, record) } };
-    });
+    told(document.write(this.#origin, atOnce, batch.made));
   }
-}
-
-function readFrom(doc: Y.Doc, { collection, id }: ChangeMessage): JsonRecord | null {
-  const map = recordMap(doc, collection, id);
-  return map === null ? null : readRecord(map, id);
 }

@@ -40,34 +40,27 @@ export class RequestView {
     for (const [name, own] of this.#own) if (own.revision <= revision) this.#own.delete(name);
   }
 
-  /** Nothing tells whether a request waited in a queue, so each counts as a replay. */
-  contextOf(message: ChangeMessage, arrival: Arrival): WriteContext {
+  /**
+   * Nothing tells whether a request waited in a queue, so each counts as a replay.
+   *
+   * @param before by their records, what stands before it in its batch
+   */
+  contextOf(
+    message: ChangeMessage,
+    arrival: Arrival,
+    before: ReadonlyMap<string, OwnWrite> = new Map(),
+  ): WriteContext {
     const { device } = this;
     const time = device.hear(message, false, arrival);
     const { madeAt } = time;
     const range = device.seenBefore(time, message, arrival.now);
-    const last = device.byNow(this.#own.get(keyOf(message)) ?? null);
+    const key = keyOf(message);
+    const last = device.byNow(before.get(key) ?? this.#own.get(key) ?? null);
     // A request that is sent again after the answer was lost may bring an older write.
     const isOlder = madeAt !== null && (last?.madeAt ?? madeAt) > madeAt;
     const own = isOlder ? null : last;
     const at = arrival.now;
     return { device, at, replay: true, ...time, range, own, shown: null, ...ownBounds(range, madeAt) };
-  }
-
-  /** A change of a batch was applied: until the batch is done, the next one is compared with this. */
-  applied(message: ChangeMessage, { madeAt, isCertain, at }: WriteContext, revision: number): void {
-    this.#own.set(keyOf(message), {
-      sent: sentBy(message),
-      madeAt,
-      isCertain,
-      at,
-      revision,
-      since: NOTHING_LATER,
-      withBase: false,
-      replaced: [],
-      isShown: false,
-      isRepeat: false,
-    });
   }
 
   /** The device has now what it sent, or the answer, which shows the state at `revision`. */
@@ -90,5 +83,23 @@ export class RequestView {
     this.device.noteWrite(message, own, outcome);
   }
 }
+
+/** A change of a batch, as the next one is compared with it. */
+export const sentBefore = (
+  message: ChangeMessage,
+  { madeAt, isCertain, at }: WriteContext,
+  revision: number,
+): OwnWrite => ({
+  sent: sentBy(message),
+  madeAt,
+  isCertain,
+  at,
+  revision,
+  since: NOTHING_LATER,
+  withBase: false,
+  replaced: [],
+  isShown: false,
+  isRepeat: false,
+});
 
 const sentBy = (message: ChangeMessage) => (message.type === 'DATA_UPDATE' ? message.document : null);

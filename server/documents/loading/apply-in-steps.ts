@@ -7,6 +7,7 @@ import { SyncError } from '../../errors.js';
 import { StructTable } from '../../protocol/struct-table.js';
 import { cutInSteps } from '../intake/cut.js';
 import type { PartSize } from '../intake/parts.js';
+import { OpenTransaction } from '../open-transaction.js';
 
 /** What a step holds at most; it takes some ms, and several times that before the code is compiled. */
 const SIZE: PartSize = { structs: 1_024, bytes: 64 * 1_024, deletions: 4_096 };
@@ -29,37 +30,17 @@ export function* applyInSteps(doc: Y.Doc, updates: readonly Uint8Array[], size =
 }
 
 function* applyCut(doc: Y.Doc, update: Uint8Array, table: StructTable, size: PartSize): Generator<void> {
-  const whole = new Y.Transaction(doc, null, false);
+  const whole = new OpenTransaction(doc, false);
+  const apply = (part: Uint8Array) => whole.within(() => Y.applyUpdate(doc, part));
   try {
     for (const part of cutInSteps(update, table, size)) {
-      if (part !== null) applyWithin(whole, part);
+      if (part !== null) apply(part);
       yield;
     }
   } catch (error) {
     // What can't be cut, as nobody but a foreign server writes it, is for Yjs to read; what is there, it passes over.
     if (!(error instanceof SyncError)) throw error;
-    applyWithin(whole, update);
+    apply(update);
   }
-  const { beforeState, deleteSet, changed, changedParentTypes, _mergeStructs, _needFormattingCleanup } =
-    whole;
-  const parts = {
-    beforeState,
-    deleteSet,
-    changed,
-    changedParentTypes,
-    _mergeStructs,
-    _needFormattingCleanup,
-  };
-  Y.transact(doc, (transaction) => void Object.assign(transaction, parts), null, false);
-}
-
-/** To Yjs, it is applied while `transaction` goes on. */
-function applyWithin(transaction: Y.Transaction, update: Uint8Array): void {
-  const { doc } = transaction;
-  doc._transaction = transaction;
-  try {
-    Y.applyUpdate(doc, update);
-  } finally {
-    doc._transaction = null;
-  }
+  whole.end();
 }

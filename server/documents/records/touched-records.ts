@@ -3,9 +3,30 @@ import * as Y from 'yjs';
 import { isCollectionName, type RecordId } from '../../../shared/names.js';
 import type { SharedType } from '../union/lost-types.js';
 import type { Touched } from './record-images.js';
+import { keyOf } from './record-key.js';
+
+/** Those that a change of the document wrote to, each once. */
+export class TouchedRecords {
+  readonly #byKey = new Map<string, Touched>();
+
+  get all(): Iterable<Touched> {
+    return this.#byKey.values();
+  }
+
+  note(changed: Iterable<Parameters<typeof recordsOf>>): void {
+    for (const [type, keys] of changed) {
+      for (const record of recordsOf(type, keys)) {
+        const key = keyOf(record);
+        const known = this.#byKey.get(key);
+        const fields = known === undefined ? record.fields : joinedFields(known.fields, record.fields);
+        this.#byKey.set(key, known === undefined ? record : { ...known, fields });
+      }
+    }
+  }
+}
 
 /** The records that a change of `type` at `keys` belongs to, and which of their fields. */
-export function recordsOf(type: SharedType, keys: ReadonlySet<string | null>): Touched[] {
+function recordsOf(type: SharedType, keys: ReadonlySet<string | null>): Touched[] {
   const path: (string | null)[] = []; // from the innermost key to the id of the record
   let at = type;
   while (at._item !== null) {
@@ -23,5 +44,5 @@ export function recordsOf(type: SharedType, keys: ReadonlySet<string | null>): T
   return touched(id, field === null ? null : new Set([field]));
 }
 
-export const joinedFields = (a: Touched['fields'], b: Touched['fields']): Touched['fields'] =>
+const joinedFields = (a: Touched['fields'], b: Touched['fields']): Touched['fields'] =>
   a === null || b === null ? null : new Set([...a, ...b]);

@@ -27,6 +27,23 @@ export class UserTurns {
     else this.#turns.enter(this.#user, { messages: 1, bytes: 0, sender: null, run });
   }
 
+  /** Long work for the user, a step at a time: others have their turns between two. */
+  inSteps<Result>(steps: Generator<void, Result>): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      const step = (): void => {
+        try {
+          let { done, value } = steps.next();
+          while (done !== true && this.#turns === undefined) ({ done, value } = steps.next());
+          if (done === true) resolve(value as Result);
+          else this.first(step);
+        } catch (error) {
+          reject(error);
+        }
+      };
+      this.first(step);
+    });
+  }
+
   /** What comes in waits from here on. */
   block(): void {
     this.#turns?.block(this.#user);

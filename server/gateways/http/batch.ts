@@ -4,7 +4,9 @@ import type { UserId } from '../../../shared/names.js';
 import type { Origin } from '../../documents/changes.js';
 import { JsonWriter } from '../../documents/json-devices/json-writer.js';
 import { neededFrom } from '../../documents/json-devices/merge-write.js';
-import type { RequestView } from '../../documents/json-devices/request-view.js';
+import type { OwnWrite } from '../../documents/json-devices/own-write.js';
+import { type RequestView, sentBefore } from '../../documents/json-devices/request-view.js';
+import { keyOf } from '../../documents/records/record-key.js';
 import type { UserDocument } from '../../documents/user-document.js';
 import { SyncError } from '../../errors.js';
 import { type ChangeMessage, checkMessage } from '../../protocol/json.js';
@@ -40,7 +42,7 @@ export function readChanges(body: unknown, user: UserId, maxDepth: number): Item
  *
  * @example
  * const batch = new Batch(document, origin, view, items);
- * await inOrder(document, () => { batch.mustFit(); batch.apply(now) }, batch.neededFrom(now));
+ * await inOrder(document, () => { batch.mustFit(); return batch.apply(now) }, batch.neededFrom(now));
  */
 export class Batch {
   readonly #document: UserDocument;
@@ -78,18 +80,30 @@ export class Batch {
     this.#writer.mustFit(this.#items);
   }
 
-  /** Each change is compared with what the device may have been looking at, the ones before it included (L4–L9). */
-  apply(now: number): void {
+  /**
+   * Each change is compared with what the device may have been looking at, the ones before it included (L4–L9). Of a
+   * large one, that is done in steps.
+   *
+   * @param isAnswered whether it is known which device will be shown what came of it
+   */
+  apply(now: number, isAnswered = false): void | Promise<void> {
     const document = this.#document;
     const view = this.#view;
     const { revision } = document;
-    const written = this.#writer.write(
+    const before = new Map<string, OwnWrite>();
+    return this.#writer.writeAll(
       this.#items.map(({ message }) => message),
-      (message) => view.contextOf(message, { now, revision }),
-      (message, context) => view.applied(message, context, revision),
+      (message) => {
+        const context = view.contextOf(message, { now, revision }, before);
+        before.set(keyOf(message), sentBefore(message, context, revision));
+        return context;
+      },
+      (written) => {
+        for (const each of written) view.wrote(each, document.revision);
+        if (isAnswered) view.sent(document.revision, now);
+        document.saveDevices('urgent'); // in one batch with the changes
+      },
     );
-    for (const each of written) view.wrote(each, document.revision);
-    document.saveDevices('urgent'); // in one batch with the changes
   }
 }
 

@@ -95,24 +95,24 @@ export async function postSync(options: HttpOptions, request: Request, response:
     if (sharedView !== null) {
       const theirs = new Batch(sharedView.document, sharedView.origin, sharedView.view, everybodys);
       confirm(sharedView.view, confirmedBy(request, sharedView.document, 'shared'), options);
-      const apply = (): void => {
+      const apply = (): void | Promise<void> => {
         for (const each of [theirs, batch]) each.mustFit();
-        if (everybodys.length > 0) theirs.apply(now());
+        return everybodys.length > 0 ? theirs.apply(now()) : undefined;
       };
       await inOrder(sharedView.document, apply, theirs.neededFrom(now()));
     }
-    const texts = await document.writeRecords();
-    const answer = await inOrder(
-      document,
-      () => {
-        batch.mustFit();
-        batch.apply(now());
-        if (isNamed) view.sent(document.revision, now());
-        document.saveDevices('urgent'); // what it was sent
-        return shownBy(document, texts);
-      },
-      from,
-    );
+    const apply = (): void | Promise<void> => {
+      batch.mustFit();
+      return batch.apply(now(), isNamed);
+    };
+    await inOrder(document, apply, from);
+    // One that has gone gets no answer; what it sent is saved all the same, or on a bad line it would never be.
+    const texts = await document.writeRecords(() => !response.closed);
+    const answer = await inOrder(document, () => {
+      if (isNamed) view.sent(document.revision, now()); // with what others wrote meanwhile
+      document.saveDevices('urgent');
+      return shownBy(document, texts);
+    });
     await sharedView?.document.durable();
     const parts = { document, shared, known: [], hasSent: items.length > 0 };
     await send(options, request, response, { ...answer, ...parts, sharedView: isNamed ? sharedView : null });

@@ -267,8 +267,7 @@ export class JsonChannel implements Follower {
     const isFresh = this.#view?.isFresh(message, context, now()) ?? false;
     const endWatch = this.#receipts.watch(message);
     writer.mustFit([{ message }]);
-    const [written] = writer.write([message], () => context);
-    if (written === undefined) return;
+    const written = writer.write(message, context);
     const { outcome } = written;
     const { record, corrected } = outcome;
     const { revision } = document;

@@ -129,6 +129,21 @@ function shownOf(doc: Y.Doc, changed: Readonly<Record<string, string>> = {}) {
   return { ...STANDARD, patients: all };
 }
 
+/** Who asks for all records has gone when they are to be written. */
+function leavingThen(leaving: AbortController) {
+  const { writeRecords } = UserDocument.prototype;
+  return vi.spyOn(UserDocument.prototype, 'writeRecords').mockImplementation(function (
+    this: UserDocument,
+    isWanted,
+  ) {
+    leaving.abort();
+    return expect
+      .poll(() => isWanted?.())
+      .toBe(false)
+      .then(() => writeRecords.call(this, isWanted) ?? expect.fail('It is large.'));
+  });
+}
+
 describe('[S4] the records of a large document are written in steps', () => {
   test('[H1] [H2] for GET and POST /api/sync, which shows what it brings', async () => {
     const { server, doc, works } = await useLarge();
@@ -162,22 +177,37 @@ describe('[S4] the records of a large document are written in steps', () => {
   test('[H1] not to the end where the client has gone', async () => {
     const { server, works } = await useLarge();
     const leaving = new AbortController();
-    const { writeRecords } = UserDocument.prototype;
-    vi.spyOn(UserDocument.prototype, 'writeRecords').mockImplementation(function (
-      this: UserDocument,
-      isWanted,
-    ) {
-      leaving.abort();
-      return expect
-        .poll(() => isWanted?.())
-        .toBe(false)
-        .then(() => writeRecords.call(this, isWanted) ?? expect.fail('It is large.'));
-    });
+    leavingThen(leaving);
     const asked = fetch(`${server.url}/api/sync/anna`, { signal: leaving.signal });
     await expect(asked).rejects.toThrow('aborted');
     await expect.poll(() => works.length).toBe(1);
     await expect(works[0]?.end).rejects.toMatchObject({ code: 'RESTARTING' });
     expect(works[0]?.steps).toBe(0);
+  });
+
+  test('[H2] not for a client that has gone, whose changes are saved all the same', async () => {
+    const { server, works } = await useLarge();
+    const leaving = new AbortController();
+    const url = `${server.url}/api/sync/anna`;
+    const headers = { 'Device-ID': 'phone' };
+    await (await fetch(url, { headers })).text(); // it has seen the record
+    const asked = leavingThen(leaving);
+    const change = { type: 'DATA_UPDATE', userId: 'anna', deviceId: 'phone', timestamp: Date.now() };
+    const data = { collection: 'patients', document: { id: 'p7', name: 'changed' }, timestamp: Date.now() };
+    const posted = fetch(url, {
+      method: 'POST',
+      headers,
+      body: JSON.stringify({ changes: [{ ...change, data }] }),
+      signal: leaving.signal,
+    });
+    await expect(posted).rejects.toThrow('aborted');
+    await expect.poll(() => works.length).toBe(2);
+    await expect(works[1]?.end).rejects.toMatchObject({ code: 'RESTARTING' });
+    asked.mockRestore();
+    const { patients } = (await (await fetch(url)).json()) as {
+      patients: { id: string }[];
+    };
+    expect(patients.find(({ id }) => id === 'p7')).toEqual({ id: 'p7', name: 'changed' });
   });
 
   test('[H4] for the operator; the export has the same', async () => {
