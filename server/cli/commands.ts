@@ -2,44 +2,36 @@
 import { misspeltOptions } from '../config.js';
 import { isNearly } from '../misspelt.js';
 import { VERSION } from '../package-folder.js';
-import { audit } from './audit.js';
-import { backup } from './backup.js';
-import { check } from './check.js';
 import { type Command, type Environment, type Outcome, parseCall, UsageError } from './command.js';
-import { health } from './health.js';
-import { keys } from './keys.js';
-import { move } from './move.js';
-import { nodes } from './nodes.js';
-import { repair } from './repair.js';
-import { restore } from './restore.js';
-import { start } from './start.js';
-import { token } from './token.js';
-import { user } from './user.js';
 
-const COMMANDS: readonly Command[] = [
-  start,
-  health,
-  backup,
-  restore,
-  check,
-  move,
-  keys,
-  repair,
-  user,
-  nodes,
-  audit,
-  token,
-];
+/** In the order in which they are listed. Each is loaded when it is called: a health check needs nothing of the server. */
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  start: async () => (await import('./start.js')).start,
+  health: async () => (await import('./health.js')).health,
+  backup: async () => (await import('./backup.js')).backup,
+  restore: async () => (await import('./restore.js')).restore,
+  check: async () => (await import('./check.js')).check,
+  move: async () => (await import('./move.js')).move,
+  keys: async () => (await import('./keys.js')).keys,
+  repair: async () => (await import('./repair.js')).repair,
+  user: async () => (await import('./user.js')).user,
+  nodes: async () => (await import('./nodes.js')).nodes,
+  audit: async () => (await import('./audit.js')).audit,
+  token: async () => (await import('./token.js')).token,
+};
 
-const OVERVIEW = `telemed-sync keeps a user's records together on all devices.
+async function overview(): Promise<string> {
+  const commands = await Promise.all(Object.values(COMMANDS).map((load) => load()));
+  return `telemed-sync keeps a user's records together on all devices.
 
 Usage: telemed-sync [COMMAND] [OPTIONS]
 
-${COMMANDS.map(({ name, summary }) => `  ${name.padEnd(8)} ${summary}`).join('\n')}
+${commands.map(({ name, summary }) => `  ${name.padEnd(8)} ${summary}`).join('\n')}
 
 Without a command it starts the server. 'telemed-sync COMMAND --help' tells more. With --json the result is one
 JSON object on standard output; --version tells the version. Exit codes: 0 done, 1 failed, 2 called in a wrong way.
 `;
+}
 
 /** What it writes, and how it ends. */
 export interface Ending {
@@ -56,11 +48,11 @@ function helpOf({ name, summary, usage, details }: Command): string {
   return `telemed-sync ${name} ${summary}.\n\nUsage:\n${ways}\n${more}`;
 }
 
-function find(name: string): Command {
-  const command = COMMANDS.find((each) => each.name === name);
-  if (command !== undefined) return command;
-  const near = COMMANDS.find((each) => isNearly(name, each.name, 3));
-  const guess = near === undefined ? '' : ` Is '${near.name}' meant?`;
+async function find(name: string): Promise<Command> {
+  const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (load !== undefined) return load();
+  const near = Object.keys(COMMANDS).find((each) => isNearly(name, each, 3));
+  const guess = near === undefined ? '' : ` Is '${near}' meant?`;
   throw new UsageError(`There is no command '${name}'.${guess}`);
 }
 
@@ -71,31 +63,33 @@ function endingOf({ code, said, data }: Outcome, asJson: boolean): Ending {
 
 const details = (): string => "'telemed-sync start --help' lists the options.";
 
-function failure(error: unknown, asJson: boolean, command: Command | null): Ending {
+async function failure(error: unknown, asJson: boolean, command: Command | null): Promise<Ending> {
   const reason = error instanceof Error ? error.message : String(error);
   const code = error instanceof UsageError ? 2 : 1;
   if (asJson) return ending(code, `${JSON.stringify({ error: reason })}\n`);
+  if (code === 1) return ending(code, '', `${reason}\n`);
   // A list as long as that of the options would push what is wrong off the screen.
-  const help = command === null ? OVERVIEW : helpOf(command === start ? { ...start, details } : command);
-  return ending(code, '', code === 2 ? `${reason}\n\n${help}` : `${reason}\n`);
+  const shortly = command?.name === 'start' ? { ...command, details } : command;
+  const help = shortly === null ? await overview() : helpOf(shortly);
+  return ending(code, '', `${reason}\n\n${help}`);
 }
 
 /** Null: it goes on by itself. */
 export async function run(args: readonly string[], env: Environment): Promise<Ending | null> {
   const [first = 'start'] = args;
   if (first === '--version') return ending(0, `${VERSION}\n`);
-  if (first === '--help' || first === '-h' || first === 'help') return ending(0, OVERVIEW);
+  if (first === '--help' || first === '-h' || first === 'help') return ending(0, await overview());
   const isNamed = !first.startsWith('-') && args.length > 0;
   let command: Command | null = null;
   const asJson = args.includes('--json');
   try {
-    command = find(isNamed ? first : 'start');
+    command = await find(isNamed ? first : 'start');
     const call = parseCall(command, isNamed ? args.slice(1) : args, env);
     if (call.values.help === true) return ending(0, helpOf(command));
     const outcome = await command.run(call);
     return outcome && warned(endingOf(outcome, asJson), env);
   } catch (error) {
-    return warned(failure(error, asJson, command), env);
+    return warned(await failure(error, asJson, command), env);
   }
 }
 

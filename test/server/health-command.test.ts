@@ -1,10 +1,11 @@
 /** `telemed-sync health`, as the container asks (H4, O1). */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, posix } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { run } from '../../server/cli/commands.js';
 import { MemoryStore } from '../../server/store/memory/memory-store.js';
+import { codeOf, read } from '../project/sources.js';
 import { makePair, withOpenssl } from '../support/certificate.js';
 import { useJson, useServer } from '../support/use.js';
 
@@ -50,5 +51,21 @@ describe('[H4] telemed-sync health', () => {
 
   test('a port that nobody knows is a wrong call', async () => {
     expect(await ask({ PORT: '0' })).toMatchObject({ code: 2 });
+  });
+
+  test('loads nothing of the server, since it is asked every 30 s', () => {
+    const files = new Set(['server/cli/commands.ts', 'server/cli/health.ts']);
+    const packages: string[] = [];
+    for (const file of files) {
+      for (const [, name = ''] of codeOf(read(file)).matchAll(
+        /^(?:import|export)\s(?!type\b)[^;]*?from '([^']+)'/gm,
+      )) {
+        if (name.startsWith('.')) files.add(posix.join(posix.dirname(file), name).replace(/\.js$/, '.ts'));
+        else if (!name.startsWith('node:')) packages.push(`${file}: ${name}`);
+      }
+    }
+    expect(packages).toEqual([]);
+    expect([...files].filter((file) => /^server\/(?!cli\/|net\/)\w+\//.test(file))).toEqual([]);
+    expect(files.size).toBeLessThan(12);
   });
 });
