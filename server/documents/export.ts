@@ -26,13 +26,8 @@ export async function* exportDocument(
   const begin = { userId: user, exportedAt: now, revision, devices, seenDevices: seen };
   yield `${JSON.stringify(begin).slice(0, -1)},"collections":`;
   yield* writeCollections(collections);
-  yield ',"history":[';
-  let separator = '\n';
-  for await (const entry of historyLog.entries(head)) {
-    yield separator + JSON.stringify(shownEntry(entry));
-    separator = ',\n';
-  }
-  yield ']}\n';
+  yield* writeHistory(historyLog.entries(head));
+  yield '}\n';
   return document.hasData || seen.length > 0;
 }
 
@@ -57,6 +52,41 @@ async function* writeCollections(collections: Collections): AsyncGenerator<strin
   yield `${text}]}`;
 }
 
+async function* writeHistory(entries: AsyncIterable<HistoryEntry>): AsyncGenerator<string> {
+  const rest = resting();
+  let text = ',"history":[';
+  let separator = '\n';
+  for await (const entry of entries) {
+    text += separator;
+    separator = ',\n';
+    for (const piece of entryJson(entry)) {
+      text += piece;
+      if (text.length < PIECE) continue;
+      yield text;
+      text = '';
+      await rest();
+    }
+  }
+  yield `${text}]`;
+}
+
+/** A page of the history, as JSON; where its records are large, others have their turns between two. */
+export async function pageJson(entries: readonly HistoryEntry[], next: number | null): Promise<Buffer> {
+  const rest = resting();
+  const pieces: Buffer[] = [];
+  let before = '{"entries":[';
+  for (const entry of entries) {
+    for (const piece of entryJson(entry)) {
+      pieces.push(Buffer.from(before + piece));
+      before = '';
+      await rest();
+    }
+    before = ',';
+  }
+  pieces.push(Buffer.from(`${entries.length === 0 ? before : ''}],"next":${JSON.stringify(next)}}`));
+  return Buffer.concat(pieces);
+}
+
 /** All of one moment. */
 async function headOf(document: UserDocument) {
   const head = await new Promise<HistoryHead & Pick<Content, 'collections' | 'devices'>>((resolve) =>
@@ -77,9 +107,12 @@ interface Content {
   readonly devices: UserDocument['devices']['keys'];
 }
 
-/** An entry of the history as it is shown to people. */
-export function shownEntry(entry: HistoryEntry) {
+/** An entry of the history as it is shown to people, as JSON, in pieces: each of its records may be large. */
+function* entryJson(entry: HistoryEntry): Generator<string> {
   const { revision, collection, id, before, after, device, actor, via, at, madeAt, overruled } = entry;
-  const record = { before: before?.json ?? null, after: after?.json ?? null };
-  return { revision, collection, id, ...record, deviceId: device, actor, via, at, madeAt, overruled };
+  yield `${JSON.stringify({ revision, collection, id }).slice(0, -1)},"before":`;
+  yield JSON.stringify(before?.json ?? null);
+  yield ',"after":';
+  yield JSON.stringify(after?.json ?? null);
+  yield `,${JSON.stringify({ deviceId: device, actor, via, at, madeAt, overruled }).slice(1)}`;
 }

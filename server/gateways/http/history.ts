@@ -4,12 +4,12 @@ import { z } from 'zod';
 import { isCollectionName, isRecordId, recordIdOf, SHARED_DOCUMENT } from '../../../shared/names.js';
 import { bringBack } from '../../documents/bring-back.js';
 import type { Origin } from '../../documents/changes.js';
-import { shownEntry } from '../../documents/export.js';
+import { pageJson } from '../../documents/export.js';
 import type { HistoryQuery } from '../../documents/history/history-log.js';
 import { inOrder } from '../../documents/in-order.js';
 import type { RecordKey } from '../../documents/records/record-key.js';
 import type { UserDocument } from '../../documents/user-document.js';
-import { sendJson } from './compression.js';
+import { sendBody, sendJson } from './compression.js';
 import {
   durableHead,
   grantOf,
@@ -56,15 +56,16 @@ export async function getHistory(options: HttpOptions, request: Request, respons
   const query = historyQueryIn(request);
   await withDocument(options, request, 'history', async (document) => {
     response.set('Cache-Control', 'private, no-store');
-    await sendJson(options, request, response, await pageOf(document, query));
+    await sendBody(options, request, response.type('json'), await pageOf(document, query));
   });
 }
 
 export const historyQueryIn = (request: Request): HistoryQuery => read(querySchema, request.query);
 
-export async function pageOf(document: UserDocument, query: HistoryQuery): Promise<object> {
+/** As JSON. */
+export async function pageOf(document: UserDocument, query: HistoryQuery): Promise<Buffer> {
   const { entries, next } = await document.historyLog.page(await durableHead(document), query);
-  return { entries: entries.map(shownEntry), next };
+  return pageJson(entries, next);
 }
 
 /** Brings a record back as it was after a revision, as a new change. */

@@ -31,7 +31,7 @@ export async function getUserHistory(
 ): Promise<void> {
   const query = historyQueryIn(request);
   await withAudited(options, request, { action: 'history' }, async (document) => {
-    await sendJson(options, request, response, await pageOf(document, query));
+    await sendBody(options, request, response.type('json'), await pageOf(document, query));
   });
 }
 
