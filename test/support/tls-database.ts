@@ -10,12 +10,16 @@ import { postgresAt } from './postgres.js';
 /** By this, in answer to its first message, a client knows that it is to begin with TLS. */
 const YES = 'S';
 
-/** Resolves with the same address, but for the way, and without what it says of TLS. */
+/**
+ * Resolves with the same address, but for the way, and without what it says of TLS.
+ *
+ * @param pair the certificate of each connection, as its files are then
+ */
 export async function useTlsDatabase(url: string, { cert, key }: Pair): Promise<string> {
-  const secrets = { cert: readFileSync(cert), key: readFileSync(key) };
   const server = createServer((socket) => {
     socket.once('data', () => {
       socket.write(YES);
+      const secrets = { cert: readFileSync(cert), key: readFileSync(key) };
       const secure = new TLSSocket(socket, { isServer: true, ...secrets });
       const database = connect(postgresAt());
       secure.pipe(database).pipe(secure);

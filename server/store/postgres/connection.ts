@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { Client, ClientBase, ClientConfig, Pool, PoolConfig, QueryConfig, QueryResult } from 'pg';
 import { corrupt, SyncError } from '../../errors.js';
 import { isReachable } from '../../net/reachable.js';
-import { clientOf, configOf } from './address.js';
+import { clientOf, configsOf } from './address.js';
 import { codeOf, whyNotConnected } from './failures.js';
 
 /** Reads at once. */
@@ -101,9 +101,8 @@ export class Connection {
   static async open({ url, timeout }: Place, onLost: (cause: Error) => void): Promise<Connection> {
     const { Client: Plain, Pool } = await driver();
     const clients = new Set<ClientBase>();
-    const Client = noting(Plain, clients);
+    const Client = noting(Plain, clients, configsOf(Plain, url));
     const config: ClientConfig = {
-      ...configOf(Plain, url),
       connectionTimeoutMillis: timeout,
       query_timeout: timeout,
       keepAlive: true,
@@ -276,10 +275,14 @@ export class Connection {
 }
 
 /** Of which each is in this set until it has ended. */
-function noting(Client: Driver['Client'], clients: Set<ClientBase>): Driver['Client'] {
+function noting(
+  Client: Driver['Client'],
+  clients: Set<ClientBase>,
+  addressed: () => ClientConfig,
+): Driver['Client'] {
   return class extends Client {
-    constructor(config?: string | ClientConfig) {
-      super(config);
+    constructor(config?: ClientConfig) {
+      super({ ...config, ...addressed() });
       clients.add(this);
       this.once('end', () => clients.delete(this));
     }

@@ -1,5 +1,5 @@
 /** What is said where the PostgreSQL of STORE can't be used, and how safe its connections are. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, test } from 'vitest';
@@ -113,25 +113,48 @@ describe.skipIf(postgresUrl() === '')('a PostgreSQL that is there', () => {
   });
 
   withOpenssl('[P3] is reached anew though a file of its address can not be read any more', async () => {
-    const schema = await PostgresSchema.create();
-    const folder = mkdtempSync(join(tmpdir(), 'sync-tls-'));
-    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
-    const pair = makePair(folder, 'database');
-    const url = `${await useTlsDatabase(schema.url, pair)}&sslmode=verify-full&sslrootcert=${pair.cert}`;
-    const connection = await Connection.open({ url, timeout: PATIENCE }, () => {});
-    try {
-      rmSync(pair.cert);
-      const slow = { text: 'SELECT pg_sleep(60)', values: [] };
-      const cut = Array.from({ length: 4 }, () =>
-        expect(connection.read(slow)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' }),
-      );
-      await asleep(schema, 4);
-      const waiting = connection.read({ text: 'SELECT 1 AS one', values: [] });
-      await schema.cutConnections();
-      await Promise.all(cut);
-      expect(await waiting).toEqual([{ one: 1 }]);
-    } finally {
-      await connection.close();
-    }
+    const { connection, schema, ca } = await useTls();
+    rmSync(ca);
+    await cutReaders(connection, schema);
+    expect(await connection.read({ text: 'SELECT 1 AS one', values: [] })).toEqual([{ one: 1 }]);
   });
+
+  withOpenssl(
+    '[P3] with a new certificate is read from by the file of now, though nothing was lost',
+    async () => {
+      const { connection, schema, ca, pair, folder } = await useTls();
+      const renewed = makePair(folder, 'renewed');
+      for (const part of ['cert', 'key'] as const) copyFileSync(renewed[part], pair[part]);
+      copyFileSync(renewed.cert, ca);
+      await cutReaders(connection, schema);
+      expect(await connection.read({ text: 'SELECT 1 AS one', values: [] })).toEqual([{ one: 1 }]);
+    },
+  );
 });
+
+/** A connection over TLS, to a server whose certificate is the one that the file `ca` trusts. */
+async function useTls() {
+  const schema = await PostgresSchema.create();
+  const folder = mkdtempSync(join(tmpdir(), 'sync-tls-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const pair = makePair(folder, 'database');
+  const ca = join(folder, 'ca.pem');
+  copyFileSync(pair.cert, ca);
+  const url = `${await useTlsDatabase(schema.url, pair)}&sslmode=verify-full&sslrootcert=${ca}`;
+  const connection = await Connection.open({ url, timeout: PATIENCE }, () => {});
+  onTestFinished(() => connection.close());
+  return { schema, folder, pair, ca, connection };
+}
+
+/** All connections that read end, and those after them are new ones, which the pool makes for who waits by itself. */
+async function cutReaders(connection: Connection, schema: PostgresSchema): Promise<void> {
+  const slow = { text: 'SELECT pg_sleep(60)', values: [] };
+  const cut = Array.from({ length: 4 }, () =>
+    expect(connection.read(slow)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' }),
+  );
+  await asleep(schema, 4);
+  const waiting = connection.read({ text: 'SELECT 1 AS one', values: [] });
+  await schema.cutConnections();
+  await Promise.all(cut);
+  expect(await waiting).toEqual([{ one: 1 }]);
+}
