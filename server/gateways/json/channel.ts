@@ -46,6 +46,8 @@ export interface ChannelOptions {
   readonly together: <Result>(work: () => Result) => Result;
   /** Runs what a message asks for; what is wrong with the message is told to its sender. */
   readonly guard: (action: () => void, ack?: string) => void;
+  /** The document can't go on, or can't be had. */
+  readonly failed: (error: SyncError) => void;
   readonly end: (error: SyncError) => void;
   /** The app may have lost the last full sync. */
   readonly syncAgain: () => void;
@@ -176,7 +178,7 @@ export class JsonChannel implements Follower {
   /** The document can't go on: writes that are not durable may be lost. */
   fail(error: SyncError): void {
     for (const ack of this.#unsaved) this.#options.send(jsonMessages.error(new SyncError('NOT_SAVED'), ack));
-    this.#options.end(error);
+    this.#options.failed(error);
   }
 
   /** The connection is gone. */
@@ -191,14 +193,14 @@ export class JsonChannel implements Follower {
 
   /** Compares the write with what the device may have been looking at, which may have to be read first (L4–L9). */
   change(message: ChangeMessage): void {
-    const { document, readOnly, send, guard, end } = this.#options;
+    const { document, readOnly, send, guard, failed } = this.#options;
     if (readOnly) {
       send(jsonMessages.error(new SyncError('READ_ONLY'), message.ack));
       return;
     }
     const notSaved = (error: SyncError) => {
       send(jsonMessages.error(new SyncError('NOT_SAVED'), message.ack));
-      end(error);
+      failed(error);
     };
     const change = (awake: UserDocument) => guard(() => this.#change(message, awake), message.ack);
     whenAwake(document, change, notSaved);

@@ -14,7 +14,10 @@ import { MessageReader } from './message-reader.js';
 import type { JsonSessionOptions, Text } from './options.js';
 
 /** What a channel of the connection has of its own. */
-type Followed = Pick<ChannelOptions, 'document' | 'actor' | 'readOnly' | 'shows' | 'isRemembered' | 'name'>;
+type Followed = Pick<
+  ChannelOptions,
+  'document' | 'actor' | 'readOnly' | 'shows' | 'isRemembered' | 'name' | 'failed'
+>;
 
 export class JsonSession {
   readonly #options: JsonSessionOptions;
@@ -26,6 +29,8 @@ export class JsonSession {
   #left = false;
   /** It is gone, or was told to go. */
   #ended = false;
+  /** It is told to go once what came before was handled. */
+  #isEnding = false;
   #fullSyncWaiting = false;
   /** What the device sent since a full sync is due: it waits for that, and nobody else does. */
   #behind: (() => void)[] | null = null;
@@ -39,14 +44,15 @@ export class JsonSession {
     const { document, device, actor = null, readOnly = false, outbox, now, log, shared = null } = options;
     this.#reader = new MessageReader({ user: document.user, maxDepth: options.maxDepth });
     // Not spread, as it is for each connection: that is a call into V8's runtime.
-    const channel = ({ document, actor, readOnly, shows, isRemembered, name }: Followed): JsonChannel =>
+    const channel = (followed: Followed): JsonChannel =>
       new JsonChannel({
-        document,
-        actor,
-        readOnly,
-        shows,
-        isRemembered,
-        name,
+        document: followed.document,
+        actor: followed.actor,
+        readOnly: followed.readOnly,
+        shows: followed.shows,
+        isRemembered: followed.isRemembered,
+        name: followed.name,
+        failed: followed.failed,
         device,
         maxMessage: options.maxMessage,
         now,
@@ -60,9 +66,12 @@ export class JsonSession {
         syncAgain: () => this.#syncAgain(),
       });
     const shows = (name: CollectionName) => !shared?.collections.has(name);
-    this.#own = channel({ document, actor, readOnly, shows, isRemembered: true, name: '' });
+    const failed = (error: SyncError) => this.#end(error);
+    this.#own = channel({ document, actor, readOnly, shows, isRemembered: true, name: '', failed });
     const everybodys = shared?.document ?? null;
-    this.#shared = shared === null || everybodys === null ? null : channel(ofEverybody(shared, everybodys));
+    const sharedFailed = (error: SyncError) => this.#endLast(error);
+    this.#shared =
+      shared === null || everybodys === null ? null : channel(ofEverybody(shared, everybodys, sharedFailed));
   }
 
   /** Sends everything, confirms the connection, and follows the document from here (L1). */
@@ -238,10 +247,7 @@ export class JsonSession {
       if (!this.#ended) this.#sendRecords(records);
       this.#goOn();
     };
-    const failed = (error: SyncError) => {
-      this.#goOn(); // what it wrote counts all the same
-      this.#end(error);
-    };
+    const failed = (error: SyncError) => this.#endLast(error);
     whenShown(this.#options.document, send, failed, () => !this.#ended);
   }
 
@@ -290,6 +296,18 @@ export class JsonSession {
     if (!this.#ended) this.#options.outbox.send(text);
   }
 
+  /**
+   * Ends it once what came before was handled, and is durable: that counts all the same, and is answered. Where it
+   * can't be saved, the user's own document fails, which ends it, too.
+   */
+  #endLast(error: SyncError): void {
+    if (this.#isEnding) return;
+    this.#isEnding = true;
+    const { document } = this.#options;
+    this.#goOn();
+    document.enter(() => document.afterDurable(() => this.#end(error)));
+  }
+
   #end(error: SyncError): void {
     if (this.#ended) return;
     this.#ended = true;
@@ -308,11 +326,16 @@ function fullSync(records: RecordsView, now: number): Buffer {
   return records.toJson(before, behind);
 }
 
-const ofEverybody = ({ actor, readOnly }: SharedAccess, document: FollowedDocument): Followed => ({
+const ofEverybody = (
+  { actor, readOnly }: SharedAccess,
+  document: FollowedDocument,
+  failed: Followed['failed'],
+): Followed => ({
   document,
   actor,
   readOnly,
   shows: () => true,
   isRemembered: !readOnly,
   name: SHARED,
+  failed,
 });
