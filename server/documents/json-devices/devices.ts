@@ -51,7 +51,7 @@ export class DeviceStates {
   /** A device connects over a WebSocket. */
   connect(origin: Origin, now: number, revision: number): SocketView {
     const state = this.#state(origin);
-    for (const other of this.#views) if (other.device === state) other.supersede(now);
+    for (const other of this.#views) if (other.device === state) other.supersede(now, this.#noteOf(state));
     const view = new SocketView(state, now, revision);
     view.device.connect(now, revision);
     this.#views.add(view);
@@ -67,15 +67,19 @@ export class DeviceStates {
     const key = deviceKey(this.#owner, origin);
     if (!keep) return new RequestView(new DeviceState(key, this.#owner));
     this.#http ??= new Map();
-    const view = this.#http.get(key) ?? this.#requestView(this.#state(origin));
+    const known = this.#http.get(key);
+    if (known !== undefined) return known;
+    const state = this.#state(origin);
+    const view = new RequestView(state, this.#noteOf(state));
     this.#http.set(key, view);
     return view;
   }
 
-  #requestView(state: DeviceState): RequestView {
-    return new RequestView(state, (now) => {
+  /** Notes what the last one of its connections that are there has shown a device by now. */
+  #noteOf(state: DeviceState): (now: number) => void {
+    return (now) => {
       for (const view of this.#views) if (view.device === state) view.meanwhile(now);
-    });
+    };
   }
 
   /** What has to go into a commit, `all` that is not saved yet, or only what is due. */

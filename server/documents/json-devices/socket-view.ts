@@ -44,6 +44,7 @@ export class SocketView {
   #fullSyncAt: number | null = null;
   /** When a newer connection of the device began. */
   #supersededAt: number | null = null;
+  #noteNewer: ((now: number) => void) | null = null;
   #settledAt: number | null = null;
   readonly #own = new WritesOfConnection<LiveWrite>();
   readonly #replays = new WritesOfConnection<OwnWrite>();
@@ -172,28 +173,17 @@ export class SocketView {
   #live(message: ChangeMessage, time: WriteTime, now: number): WriteContext {
     const { device } = this;
     const at = time.madeAt ?? now;
+    this.#noteNewer?.(now);
     const own = this.#ownWrite(message, time, at);
     // As long as the clock is not known, a queue can look like something new.
     const mayBeOld = !time.isCertain && now - this.#startedAt < FLUSH_TIME;
     const { madeAt, isCertain } = time;
     const sent = isCertain ? this.#messages.sentBy(at) : this.#messages.newest;
-    // Its app may have made its copy anew over HTTP, while this connection brought nothing.
+    // Its app may have made its copy anew by another way, while this connection brought nothing.
     const to = Math.max(sent, device.sentBy(isCertain ? at : now));
     const range = this.#range(message, { at, to }, mayBeOld ? this.#flushedFrom : null);
-    const [base, shown, ownUpTo, repeatedUpTo] = [null, null, this.#ownUpTo, NONE];
-    return {
-      device,
-      at: now,
-      replay: false,
-      madeAt,
-      isCertain,
-      range,
-      base,
-      shown,
-      own,
-      ownUpTo,
-      repeatedUpTo,
-    };
+    const [replay, base, shown, ownUpTo, repeatedUpTo] = [false, null, null, this.#ownUpTo, NONE];
+    return { device, at: now, replay, madeAt, isCertain, range, base, shown, own, ownUpTo, repeatedUpTo };
   }
 
   #replayed(message: ChangeMessage, time: WriteTime, now: number): WriteContext {
@@ -346,13 +336,18 @@ export class SocketView {
     this.device.disconnect(isDead ? { ...this.#ended(now), sent: [] } : this.#ended(now), now);
   }
 
-  /** A newer connection of the device begins. */
-  supersede(now: number): void {
+  /**
+   * A newer connection of the device begins.
+   *
+   * @param noteNewer what the newest one has shown it by now is noted
+   */
+  supersede(now: number, noteNewer: (now: number) => void): void {
     this.#note(now);
     this.#supersededAt = now;
+    this.#noteNewer = noteNewer;
   }
 
-  /** The device comes over HTTP. */
+  /** The device comes by another way: over HTTP, or an older connection. */
   meanwhile(now: number): void {
     if (this.#supersededAt === null) this.#note(now);
   }

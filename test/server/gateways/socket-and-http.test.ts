@@ -1,6 +1,6 @@
 /**
- * A device whose WebSocket brings nothing more, though nobody has noticed that yet, asks over HTTP meanwhile: what one
- * of the two ways has shown counts for what is written over the other (L4, H1, H2).
+ * A device whose WebSocket brings nothing more, though nobody has noticed that yet, asks over HTTP meanwhile, or over
+ * another WebSocket: what one of the two ways has shown counts for what is written over the other (L4, H1, H2).
  */
 import { expect, test } from 'vitest';
 import type { JsonRecord } from '../../../shared/json.js';
@@ -15,6 +15,8 @@ interface Scene {
   readonly phone: JsonDevice;
   /** The same phone over HTTP. */
   readonly http: HttpDevice;
+  /** The same phone over another WebSocket, which takes the place of the first. */
+  readonly newer: () => Promise<JsonDevice>;
   /** From here on, its socket answers no pings. */
   readonly fallSilent: () => void;
   /** The visit as it is on the server. */
@@ -39,6 +41,7 @@ async function scene(phoneIs: (typeof KNOWN)[number]): Promise<Scene> {
     desk,
     phone,
     http: new HttpDevice(server.url, 'anna', 'phone'),
+    newer: () => useJson(server, 'anna', 'phone'),
     fallSilent: () => {
       answers = false;
     },
@@ -76,6 +79,30 @@ test.each(KNOWN)('[H1 L4 L6] a live write on the answer to a GET, by a phone %s'
   await write(desk, { id: 'v1', a: 0, b: 1 });
   await http.get();
   expect(http.record('visits', 'v1')).toEqual({ id: 'v1', a: 0, b: 1 });
+  await write(desk, { id: 'v1', a: 0, b: 2 });
+  await write(phone, { id: 'v1', a: 1, b: 1 });
+  expect(await visit()).toEqual({ id: 'v1', a: 1, b: 2 });
+});
+
+test.each(KNOWN)('[L4 L6] a live write on what a newer WebSocket showed, by a phone %s', async (phoneIs) => {
+  const all = await scene(phoneIs);
+  const { desk, phone, newer, visit } = all;
+  await stop(all);
+  await write(desk, { id: 'v1', a: 0, b: 1 });
+  const second = await newer();
+  expect(second.store.visits?.v1).toEqual({ id: 'v1', a: 0, b: 1 });
+  await write(desk, { id: 'v1', a: 0, b: 2 });
+  await write(phone, { id: 'v1', a: 1, b: 1 });
+  expect(await visit()).toEqual({ id: 'v1', a: 1, b: 2 });
+});
+
+test.each(KNOWN)('[L4 L6] a live write on a message of a newer WebSocket, by a phone %s', async (phoneIs) => {
+  const all = await scene(phoneIs);
+  const { desk, phone, newer, visit } = all;
+  await stop(all);
+  const second = await newer();
+  await write(desk, { id: 'v1', a: 0, b: 1 });
+  await second.until(() => second.store.visits?.v1?.b === 1);
   await write(desk, { id: 'v1', a: 0, b: 2 });
   await write(phone, { id: 'v1', a: 1, b: 1 });
   expect(await visit()).toEqual({ id: 'v1', a: 1, b: 2 });
