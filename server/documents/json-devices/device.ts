@@ -290,8 +290,7 @@ export class DeviceState {
 
   /** It has to outlive this process too. The last ones are kept, as far as they are not too large. */
   keepUnsettled(key: RecordKey, write: OwnWrite): void {
-    this.#unsettled.keep(keyOf(key), write);
-    this.#urgent = true;
+    if (this.#unsettled.keep(keyOf(key), write)) this.#urgent = true;
   }
 
   /** Its copy may be without this write, and be the record as it was before that, or before others that came late. */

@@ -1,4 +1,5 @@
 /** The last writes of a device that its record differs from, until their correction was read; the newest ones. */
+import { equalityDeep } from 'lib0/function';
 import type { OwnWrite } from './own-write.js';
 
 /** All of them together, in characters: they are saved with each change of one of them. */
@@ -27,17 +28,19 @@ export class UnsettledWrites {
     return [...this.#kept.values()].map(({ write }) => write.since);
   }
 
-  /** Of them all, the oldest go that are too much. */
-  keep(record: string, write: OwnWrite): void {
+  /** Of them all, the oldest go that are too much. Returns whether anything is new about it. */
+  keep(record: string, write: OwnWrite): boolean {
+    if (equalityDeep(this.get(record), write)) return false;
     this.delete(record);
     // Each is measured once: a batch may bring a thousand.
     const { length } = JSON.stringify(write.sent);
     this.#kept.set(record, { write, length });
     this.#length += length;
     for (const oldest of this.#kept.keys()) {
-      if (this.#length <= MAX_LENGTH) return;
+      if (this.#length <= MAX_LENGTH) break;
       this.delete(oldest);
     }
+    return true;
   }
 
   /** Returns whether it was there. */
