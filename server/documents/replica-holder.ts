@@ -1,5 +1,6 @@
 /** Holds the replica of a document, and replaces it by what is stored where it can't be trusted any more (S1). */
 import type { UserId } from '../../shared/names.js';
+import { notSaved } from '../errors.js';
 import type { StoredDocument } from '../store/store.js';
 import type { Committer } from './committer.js';
 import { bytesOf } from './compaction/stored-size.js';
@@ -52,11 +53,17 @@ export class ReplicaHolder {
     void this.#parts.gate.exclusive(() => this.#reload());
   }
 
-  /** The same in exclusive work, which has the document to itself. */
+  /** The same in exclusive work, which has the document to itself. Where it can't be loaded, the document has failed. */
   async rebuildNow(cause: unknown): Promise<void> {
-    this.#options.onRebuilt(this.#parts.user, cause);
-    await this.#parts.committer.allDurable();
-    await this.#reload();
+    const { user, committer } = this.#parts;
+    this.#options.onRebuilt(user, cause);
+    await committer.allDurable();
+    try {
+      await this.#reload();
+    } catch (error) {
+      committer.fail(notSaved(error));
+      throw error;
+    }
   }
 
   /** What is stored is another document by now; in exclusive work. */

@@ -228,7 +228,7 @@ export class UserDocument {
         throw error;
       }
     });
-    this.compaction.runIfDue();
+    this.#gate.whenReady(() => this.compaction.runIfDue()); // which leaves alone what is not in order yet
   }
 
   /** Makes durable what must not wait for the next change, or all that is not durable yet, of the devices. */
@@ -269,19 +269,24 @@ export class UserDocument {
     const has = Y.decodeStateVector(stateVector);
     if (this.#slices === undefined || !lacksMuch(this.doc, has)) return this.diff(stateVector);
     const { doc } = this;
-    const encoded = this.#slices.run(encodeInSteps(doc, has), 'awaited', isWanted);
+    const encoded = this.#slices.run(this.#encodedWhole(doc, has), 'awaited', isWanted);
     return this.#diffOnce(encoded, doc, () => this.diffInSteps(stateVector, isWanted));
+  }
+
+  /** `null` where it came to begin while something was half written: its first step says what will be in it. */
+  *#encodedWhole(doc: Y.Doc, has: ReadonlyMap<number, number>): Generator<void, Encoded | null> {
+    return this.#gate.isInOrder ? yield* encodeInSteps(doc, has) : null;
   }
 
   /** @param anew where it was left halfway, it was thrown away */
   async #diffOnce(
-    encoded: Promise<Encoded>,
+    encoded: Promise<Encoded | null>,
     doc: Y.Doc,
     anew: () => Uint8Array | Promise<Uint8Array>,
   ): Promise<Uint8Array> {
-    const { update } = await encoded;
+    const whole = await encoded;
     await new Promise<void>((ready) => this.whenReady(ready));
-    const diff = doc === this.doc ? update : await anew();
+    const diff = doc === this.doc && whole !== null ? whole.update : await anew();
     await this.durable();
     return diff;
   }

@@ -71,7 +71,7 @@ export class RecordsView {
     const parts = [...this.#parts].map(
       ([name, { count, json }]) => [name, { count, json: Buffer.from(json) }] as const,
     );
-    return new RecordsView(new Map(parts), () => this.largest);
+    return new RecordsView(new Map(parts), this.#largest);
   }
 
   /** With the collections of another document. */

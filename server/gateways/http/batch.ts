@@ -100,7 +100,7 @@ export class Batch {
       },
       (written) => {
         for (const each of written) view.wrote(each, document.revision);
-        if (isAnswered) view.sent(document.revision, now);
+        if (isAnswered) view.device.answered(document.revision, now);
         document.saveDevices('urgent'); // in one batch with the changes
       },
     );

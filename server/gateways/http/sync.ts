@@ -90,17 +90,14 @@ export async function postSync(options: HttpOptions, request: Request, response:
     const view = document.devices.overHttp(origin, isNamed);
     const sharedView = shared === null ? null : viewOf(shared, origin, isNamed);
     const batch = new Batch(document, origin, view, own);
-    confirm(view, confirmedBy(request, document, 'own'), options);
-    const from = batch.neededFrom(now());
-    if (sharedView !== null) {
-      const theirs = new Batch(sharedView.document, sharedView.origin, sharedView.view, everybodys);
-      confirm(sharedView.view, confirmedBy(request, sharedView.document, 'shared'), options);
-      const apply = (): void | Promise<void> => {
-        for (const each of [theirs, batch]) each.mustFit();
-        return everybodys.length > 0 ? theirs.apply(now()) : undefined;
-      };
-      await inOrder(sharedView.document, apply, theirs.neededFrom(now()));
-    }
+    // Each in its turn: what is half written has no tag, and no size.
+    const from = await inOrder(document, () => {
+      confirm(view, confirmedBy(request, document, 'own'), options);
+      const needed = batch.neededFrom(now());
+      batch.mustFit(); // before anything of it is taken
+      return needed;
+    });
+    if (sharedView !== null) await applyTheirs(options, request, sharedView, everybodys);
     const apply = (): void | Promise<void> => {
       batch.mustFit();
       return batch.apply(now(), isNamed);
@@ -117,6 +114,26 @@ export async function postSync(options: HttpOptions, request: Request, response:
     const parts = { document, shared, known: [], hasSent: items.length > 0 };
     await send(options, request, response, { ...answer, ...parts, sharedView: isNamed ? sharedView : null });
   });
+}
+
+/** The changes of shared collections, if there are any. */
+async function applyTheirs(
+  options: HttpOptions,
+  request: Request,
+  { document, origin, view }: SharedView,
+  items: readonly Item[],
+): Promise<void> {
+  const { now } = options;
+  const batch = new Batch(document, origin, view, items);
+  const from = await inOrder(document, () => {
+    confirm(view, confirmedBy(request, document, 'shared'), options);
+    return batch.neededFrom(now());
+  });
+  const apply = (): void | Promise<void> => {
+    batch.mustFit();
+    return items.length > 0 ? batch.apply(now()) : undefined;
+  };
+  await inOrder(document, apply, from);
 }
 
 /** The document of the user and the shared one, while the request lasts. */

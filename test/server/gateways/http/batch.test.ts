@@ -1,9 +1,10 @@
 /** A batch over HTTP that is written in steps (H2, S4). */
 import fc from 'fast-check';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import type * as Y from 'yjs';
+import * as Y from 'yjs';
 import { inOrder } from '../../../../server/documents/in-order.js';
 import { RequestView } from '../../../../server/documents/json-devices/request-view.js';
+import { Slices } from '../../../../server/documents/loading/slices.js';
 import { TURN_CLOCK, Turns } from '../../../../server/documents/turns/turns.js';
 import { UserDocument } from '../../../../server/documents/user-document.js';
 import { Batch, readChanges } from '../../../../server/gateways/http/batch.js';
@@ -12,6 +13,7 @@ import { MemoryStore } from '../../../../server/store/memory/memory-store.js';
 import type { Json, JsonObject } from '../../../../shared/json.js';
 import type { DeviceId } from '../../../../shared/names.js';
 import { openDocument } from '../../../support/document.js';
+import { docOf } from '../../../support/large-document.js';
 import { user } from '../../../support/notes.js';
 
 const ANNA = user('anna');
@@ -166,15 +168,7 @@ describe('[H2] [S4] a batch that is written in steps', () => {
     const onRebuilt = vi.fn();
     const document = await openDocument(new MemoryStore(), ANNA, { now: () => NOW, onRebuilt });
     await send(document, named(100, 'before'));
-    const { contextOf } = RequestView.prototype;
-    let asked = 0;
-    const failing = vi.spyOn(RequestView.prototype, 'contextOf').mockImplementation(function (
-      this: RequestView,
-      ...all
-    ) {
-      if (++asked === 150) throw new Error('Halfway.');
-      return contextOf.apply(this, all);
-    });
+    const failing = failAt(150);
     await expect(send(document, named(100, 'queued'))).rejects.toThrow('Halfway.');
     failing.mockRestore();
     expect(onRebuilt).toHaveBeenCalledOnce();
@@ -182,4 +176,69 @@ describe('[H2] [S4] a batch that is written in steps', () => {
     await send(document, named(100, 'queued'));
     expect(namesIn(document)).toEqual(new Set(['queued']));
   });
+
+  test('[S1] that fails halfway, where what is stored can not be read either: its document fails', async () => {
+    const store = new MemoryStore();
+    const document = await openDocument(store, ANNA, { now: () => NOW });
+    await send(document, named(100, 'before'));
+    await document.durable();
+    failAt(150);
+    vi.spyOn(store, 'load').mockRejectedValueOnce(new Error('EIO'));
+    await expect(send(document, named(100, 'queued'))).rejects.toThrow();
+    expect(document.failure).toMatchObject({ code: 'NOT_SAVED' });
+  });
+
+  test('[P4] is compacted as others are', async () => {
+    const store = new MemoryStore();
+    const document = await openDocument(store, ANNA, {
+      now: () => NOW,
+      turns: turnsOf(),
+      compactUpdates: 10,
+    });
+    for (let round = 0; round < 30; round++) {
+      await send(document, named(17, `round ${round}`));
+      await document.durable();
+    }
+    expect((await store.load(ANNA)).updates.length).toBeLessThan(20);
+  });
+
+  test('[N2] [S4] an answer in steps that comes to begin meanwhile shows none of it, or all', async () => {
+    const store = new MemoryStore();
+    await store.load(ANNA);
+    await store.commit(ANNA, { update: Y.encodeStateAsUpdate(docOf(8_000)), revision: 1 });
+    const run = vi.spyOn(Slices.prototype, 'run');
+    const document = await openDocument(store, ANNA, { now: () => NOW, turns: turnsOf() });
+    await document.loaded;
+    const slices = run.mock.contexts[0] as Slices;
+    let isOver = false;
+    const another = slices.run(until(() => isOver));
+    const diff = inOrder(document, () => document.diffInSteps(Uint8Array.of(0)));
+    const contextOf = vi.spyOn(RequestView.prototype, 'contextOf');
+    const sent = send(document, named(1_000, 'queued'));
+    await vi.waitUntil(() => contextOf.mock.calls.length > 1_100, { interval: 1 });
+    isOver = true;
+    const update = await await diff;
+    await Promise.all([another, sent]);
+    const copy = new Y.Doc();
+    Y.applyUpdate(copy, update);
+    expect([0, 1_000]).toContain(copy.getMap('notes').size);
+  });
 });
+
+/** The load of somebody else. */
+function* until(isOver: () => boolean): Generator<void> {
+  while (!isOver()) yield;
+}
+
+/** What is known of a device fails at the so-manieth question. */
+function failAt(call: number) {
+  const { contextOf } = RequestView.prototype;
+  let asked = 0;
+  return vi.spyOn(RequestView.prototype, 'contextOf').mockImplementation(function (
+    this: RequestView,
+    ...all
+  ) {
+    if (++asked === call) throw new Error('Halfway.');
+    return contextOf.apply(this, all);
+  });
+}
