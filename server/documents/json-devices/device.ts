@@ -50,6 +50,8 @@ export class DeviceState {
   /** When it had first read the document, as far as is known; null before that. */
   syncedFrom: number | null;
   #largestSent: number;
+  /** What it last said over HTTP that it has, and when. */
+  #confirmed = { revision: -1, at: 0 };
   readonly #clock: DeviceClock;
   readonly #connections: SeenRanges;
   readonly #fields: KnownFields;
@@ -180,7 +182,13 @@ export class DeviceState {
     if (this.#connections.confirm(revision, sentAt)) this.#urgent = true;
     this.#unsure.clear('everything', sentAt, sentAt);
     this.#unsettled.settleUpTo(revision);
+    this.#confirmed = { revision, at: now };
     this.#changed = true;
+  }
+
+  /** Whether it has said over HTTP since that it has what stood at this revision. */
+  hasConfirmed(revision: number, since: number): boolean {
+    return revision <= this.#confirmed.revision && since <= this.#confirmed.at;
   }
 
   seenBefore({ madeAt, isCertain }: WriteTime, key: RecordKey, now: number): SeenRange | null {

@@ -51,7 +51,10 @@ export class DeviceStates {
   /** A device connects over a WebSocket. */
   connect(origin: Origin, now: number, revision: number): SocketView {
     const state = this.#state(origin);
-    for (const other of this.#views) if (other.device === state) other.supersede(now, this.#noteOf(state));
+    const noteNewer = (at: number) => {
+      for (const each of this.#viewsOf(state)) each.meanwhile(at);
+    };
+    for (const other of this.#viewsOf(state)) other.supersede(now, noteNewer);
     const view = new SocketView(state, now, revision);
     view.device.connect(now, revision);
     this.#views.add(view);
@@ -70,16 +73,13 @@ export class DeviceStates {
     const known = this.#http.get(key);
     if (known !== undefined) return known;
     const state = this.#state(origin);
-    const view = new RequestView(state, this.#noteOf(state));
+    const view = new RequestView(state, () => this.#viewsOf(state));
     this.#http.set(key, view);
     return view;
   }
 
-  /** Notes what the last one of its connections that are there has shown a device by now. */
-  #noteOf(state: DeviceState): (now: number) => void {
-    return (now) => {
-      for (const view of this.#views) if (view.device === state) view.meanwhile(now);
-    };
+  #viewsOf(state: DeviceState): SocketView[] {
+    return [...this.#views].filter(({ device }) => device === state);
   }
 
   /** What has to go into a commit, `all` that is not saved yet, or only what is due. */

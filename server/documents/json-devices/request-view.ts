@@ -6,6 +6,7 @@ import { keyOf } from '../records/record-key.js';
 import type { Arrival, DeviceState } from './device.js';
 import type { OwnWrite } from './own-write.js';
 import { recentWrites } from './recent-writes.js';
+import type { SocketView } from './socket-view.js';
 import { NOTHING_LATER, ownBounds, type WriteContext, type WrittenMessage } from './write-context.js';
 
 const MAX_ANSWERS = 16;
@@ -15,17 +16,17 @@ export class RequestView {
   /** When an answer with a revision was first sent. */
   readonly #answered = new BoundedMap<number, number>({ most: MAX_ANSWERS });
   readonly #own = recentWrites<OwnWrite>();
-  readonly #noteConnections: (now: number) => void;
+  readonly #connections: () => readonly SocketView[];
 
-  /** @param noteConnections what its connections have shown it by now is noted */
-  constructor(device: DeviceState, noteConnections: (now: number) => void = () => {}) {
+  /** @param connections those of the device that are not known to be gone */
+  constructor(device: DeviceState, connections: () => readonly SocketView[] = () => []) {
     this.device = device;
-    this.#noteConnections = noteConnections;
+    this.#connections = connections;
   }
 
   /** Changes came in. They may be made on what a connection brought that is not known to be gone. */
   begin(now: number): void {
-    this.#noteConnections(now);
+    for (const each of this.#connections()) each.meanwhile(now);
   }
 
   /** An answer with the state at `revision` goes out; that it arrived only the next request can say. */
@@ -81,6 +82,7 @@ export class RequestView {
     };
     this.#own.add(keyOf(message), own);
     this.device.noteWrite(message, own, outcome);
+    for (const each of this.#connections()) each.wroteOverHttp(message, own, outcome);
   }
 }
 

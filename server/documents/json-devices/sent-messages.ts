@@ -149,8 +149,14 @@ export class SentMessages {
 
   /** Whether the app may not have read the last message with this record at that time. */
   isUnread(key: RecordKey, at: number): boolean {
+    return this.oldestUnread(key, at) !== null;
+  }
+
+  /** The oldest revision in a message with this record that the app may not have read by then; `null`: none. */
+  oldestUnread(key: RecordKey, at: number): number | null {
     const of = keyOf(key);
-    return this.#unreadAt(at).some(({ name }) => name === EVERYTHING || name === of);
+    const isAbout = ({ name }: Message) => name === EVERYTHING || name === of;
+    return this.#unreadAt(at).find(isAbout)?.revision ?? null;
   }
 
   /** What the app had read for certain at that time. */

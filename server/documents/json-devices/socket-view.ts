@@ -6,7 +6,8 @@ import type { ChangeMessage } from '../../protocol/json.js';
 import type { HistoryWindow, RevisionRange, WriteTime } from '../history/history-window.js';
 import { keyOf, type RecordKey } from '../records/record-key.js';
 import type { Arrival, DeviceState } from './device.js';
-import { aroundBoth, type OwnWrite, withoutShown } from './own-write.js';
+import { afterPost, isPostedLater, type LiveWrite, type PostedWrite } from './live-write.js';
+import { aroundBoth, type OwnWrite, type WriteOutcome, withoutShown } from './own-write.js';
 import { WritesOfConnection } from './recent-writes.js';
 import { APP_LAG, type EndedNow, FLUSH_TIME } from './seen-ranges.js';
 import { SentMessages } from './sent-messages.js';
@@ -20,15 +21,6 @@ import {
   type WriteContext,
   type WrittenMessage,
 } from './write-context.js';
-
-/** The device's own last write of a record in this connection. */
-interface LiveWrite extends OwnWrite {
-  readonly at: number;
-  readonly isReplay: boolean;
-  /** Number of the first message with the record that was sent since. */
-  readonly shownBy: number | null;
-  readonly isLate: boolean;
-}
 
 /** One connection over a WebSocket. */
 export class SocketView {
@@ -225,6 +217,7 @@ export class SocketView {
   /** Its own last write of the record, unless it had certainly read by then what came after it. */
   #ownWrite(key: RecordKey, { madeAt, isCertain }: WriteTime, at: number): OwnWrite | null {
     const own = this.device.byNow(this.#own.get(keyOf(key)) ?? null) ?? undefined;
+    if (isPostedLater(own, madeAt)) return null;
     const read = this.#messages.read(at)?.number ?? 0;
     const isUnsure = this.device.unsureSince(key, at) < LATEST;
     if (own !== undefined && (own.shownBy === null || own.shownBy > read || isUnsure)) {
@@ -285,10 +278,19 @@ export class SocketView {
       isReplay,
       shownBy: null,
       isLate: cameLate(context, this.#startedAt),
+      isOverHttp: false,
     };
     this.#own.add(keyOf(message), own);
     if (own.isLate) this.device.noteLate(message, own);
     else this.device.noteWrite(message, own, outcome);
+  }
+
+  /** The device wrote over HTTP. */
+  wroteOverHttp(key: RecordKey, own: PostedWrite, outcome: WriteOutcome): void {
+    if (this.#supersededAt !== null) return;
+    const last = this.#own.get(keyOf(key));
+    const unread = this.#messages.oldestUnread(key, (own.isCertain ? own.madeAt : null) ?? own.at);
+    this.#own.add(keyOf(key), afterPost(last, own, outcome.corrected, unread));
   }
 
   /** The next write of the queue may be built on this one. */
@@ -361,7 +363,7 @@ export class SocketView {
   #settleWrites(now: number): void {
     this.#messages.end(now);
     const read = this.#messages.read(now)?.number ?? 0;
-    for (const [name, { shownBy, isLate, isReplay: _, ...own }] of this.#own) {
+    for (const [name, { shownBy, isLate, isReplay: _, isOverHttp: __, ...own }] of this.#own) {
       if (isLate) continue; // noted as it came: the device may have written the record by another way since
       const [collection, id] = name.split('\n') as [RecordKey['collection'], RecordKey['id']];
       if (this.#isOutdated({ collection, id }, own)) continue;
@@ -376,6 +378,7 @@ export class SocketView {
 
   /** Whether another way of the device has noted since what it is left with of this record. */
   #isOutdated(key: RecordKey, { at, revision }: Pick<LiveWrite, 'at' | 'revision'>): boolean {
+    if (this.device.hasConfirmed(revision, at)) return true;
     const kept = this.device.unsettled(key);
     if (kept !== null) return kept.revision > revision;
     return this.#supersededAt !== null && at <= this.#supersededAt;

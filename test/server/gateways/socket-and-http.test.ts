@@ -7,6 +7,7 @@ import type { JsonRecord } from '../../../shared/json.js';
 import type { JsonDevice } from '../../support/devices/json-device.js';
 import { HttpDevice } from '../../support/devices/json-http.js';
 import { messageOf } from '../../support/devices/json-words.js';
+import { type App, type AppOptions, MINUTE, Practice, SECOND } from '../../support/json-apps.js';
 import { openJson, useJson, useServer } from '../../support/use.js';
 
 interface Scene {
@@ -21,6 +22,8 @@ interface Scene {
   readonly fallSilent: () => void;
   /** The visit as it is on the server. */
   readonly visit: () => Promise<JsonRecord>;
+  /** The phone on a newer socket. */
+  readonly reconnect: () => Promise<JsonDevice>;
 }
 
 const KNOWN = ['met before', 'never met before'] as const;
@@ -50,6 +53,7 @@ async function scene(phoneIs: (typeof KNOWN)[number]): Promise<Scene> {
       await look.get();
       return look.record('visits', 'v1');
     },
+    reconnect: () => useJson(server, 'anna', 'phone'),
   };
 }
 
@@ -149,5 +153,126 @@ test.each(KNOWN)(
     await write(phone, { id: 'v1', a: 1, b: 0 });
     await http.post([at({ id: 'v1', a: 0, b: 0 })]);
     expect(await visit()).toEqual({ id: 'v1', a: 0, b: 0 });
+  },
+);
+
+const A0 = { id: 'v1', a: 0, b: 0 };
+const A1 = { id: 'v1', a: 1, b: 0 };
+const A2 = { id: 'v1', a: 2, b: 0 };
+
+interface Phones {
+  readonly practice: Practice;
+  readonly desk: App;
+  readonly phone: App;
+  readonly http: App;
+}
+
+/** A phone that read the visit 10 s ago, and the same phone over HTTP. */
+async function phones(options: AppOptions = {}): Promise<Phones> {
+  const practice = await Practice.open();
+  const desk = await practice.connected('desk');
+  desk.write(A0);
+  (await practice.connected('phone', options)).lose();
+  const phone = await practice.connected('phone', options);
+  return { practice, desk, phone, http: practice.app('phone', options) };
+}
+
+async function post({ practice, http }: Phones, document: JsonRecord) {
+  http.write(document);
+  expect(await http.post()).toBe(200);
+  await practice.pass(50);
+}
+
+test.each([true, false])(
+  '[H2 L4 L6] a live write takes back what the phone posted; its socket answers pings: %s',
+  async (answers) => {
+    const all = await phones();
+    const { practice, phone } = all;
+    phone.answersPings = answers;
+    await post(all, A1);
+    await practice.pass(answers ? 0 : 5 * SECOND);
+    phone.write(A0);
+    await practice.settle();
+    expect(practice.record('v1')).toEqual(A0);
+  },
+);
+
+test('[H1 H2 L4 L6] a live write takes back what the phone posted, and has confirmed', async () => {
+  const all = await phones();
+  const { practice, phone, http } = all;
+  await post(all, A1);
+  expect(await http.get()).toBe(304);
+  phone.write(A0);
+  await practice.settle();
+  expect(practice.record('v1')).toEqual(A0);
+});
+
+test.each(['both', 'none'] as const)(
+  '[H1 H2 L4 L6] a write that the phone has confirmed is not kept again as its socket ends, timestamps: %s',
+  async (stamps) => {
+    const { practice, desk, phone, http } = await phones({ stamps });
+    phone.answersPings = false;
+    phone.write(A1);
+    await practice.settle();
+    desk.write({ ...A0, a: 3 });
+    await practice.settle();
+    await http.get();
+    expect(await http.get()).toBe(304);
+    await practice.pass(MINUTE);
+    phone.lose();
+    http.edit('v1', { a: 1 });
+    await http.post();
+    expect(practice.record('v1')).toEqual(A1);
+  },
+);
+
+test('[H2 L4 L6] what waited for a POST is not the last write of the phone', async () => {
+  const all = await phones();
+  const { practice, phone, http } = all;
+  http.write({ ...A0, c: 1 });
+  await practice.pass(SECOND);
+  phone.write(A1);
+  await practice.settle();
+  await http.post();
+  phone.write({ ...A1, a: 0 });
+  await practice.settle();
+  expect(practice.record('v1')).toEqual({ ...A0, c: 1 });
+});
+
+test('[H2 L4 L6] a live write brings back what the phone had written before its POST', async () => {
+  const all = await phones();
+  const { practice, phone } = all;
+  phone.write(A1);
+  await post(all, A2);
+  phone.write(A1);
+  await practice.settle();
+  expect(practice.record('v1')).toEqual(A1);
+});
+
+test('[H2 L4 L6] a message that the POST had crossed undoes nothing of it', async () => {
+  const { desk, phone, http, fallSilent, visit } = await scene('met before');
+  fallSilent();
+  desk.update('visits', { id: 'v1', a: 0, b: 1 });
+  await phone.until(() => phone.store.visits?.v1?.b === 1);
+  await http.post([at({ id: 'v1', a: 1, b: 0 })]);
+  // Its app read the message only after it had posted, and not yet the answer.
+  await write(phone, { id: 'v1', a: 0, b: 1, c: 1 });
+  expect(await visit()).toEqual({ id: 'v1', a: 1, b: 1, c: 1 });
+});
+
+test.each(['notices nothing', 'is told of the end', 'was told of it before'] as const)(
+  '[H2 L4 L5 L6] offline, the phone brings back what it had written before its POST; the server %s',
+  async (server) => {
+    const { phone, http, fallSilent, visit, reconnect } = await scene('met before');
+    fallSilent();
+    await write(phone, A1);
+    if (server === 'was told of it before') await phone.close();
+    await http.post([at(A2)]);
+    const offline = at(A1);
+    if (server === 'is told of the end') await phone.close();
+    const again = await reconnect();
+    again.say(offline);
+    await again.saved();
+    expect(await visit()).toEqual(A1);
   },
 );
