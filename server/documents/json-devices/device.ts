@@ -14,7 +14,7 @@ import { keyOf, type RecordKey } from '../records/record-key.js';
 import { DeviceClock, type SavedClock } from './clock.js';
 import { KnownFields, type Learned } from './known-fields.js';
 import type { OwnWrite, WriteOutcome } from './own-write.js';
-import { type EndedNow, FLUSH_TIME, type SeenRange, SeenRanges } from './seen-ranges.js';
+import { type EndedNow, type SeenRange, SeenRanges } from './seen-ranges.js';
 import type { SavedSeenRanges } from './seen-ranges-saved.js';
 import { UnsettledWrites } from './unsettled-writes.js';
 import { type SavedUnsure, UnsureRecords } from './unsure-records.js';
@@ -118,7 +118,7 @@ export class DeviceState {
     this.metAt = now;
     this.#connections.end(ended, now);
     // What it wrote before this connection has arrived by now.
-    if (ended.heardAt - ended.startedAt >= FLUSH_TIME) this.#unsure.forgetBefore(ended.startedAt);
+    if (ended.flushedAt !== null) this.#unsure.forgetBefore(ended.startedAt);
     this.#changed = true;
   }
 

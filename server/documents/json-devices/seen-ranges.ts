@@ -26,8 +26,8 @@ export interface SeenRange {
 /** A connection that ends now. */
 export interface EndedNow {
   readonly startedAt: number;
-  /** When the device was last heard: until then, the connection was good for something. */
-  readonly heardAt: number;
+  /** From when on nothing came from a queue any more; `null` if it did not last for that. */
+  readonly flushedAt: number | null;
   /** From when on it may have had what. */
   readonly sent: readonly Step[];
   /** What it had read at the end; `null` where that is not known better than before. */
@@ -147,14 +147,14 @@ export class SeenRanges {
   }
 
   /** What was sent over a connection until now. */
-  note({ startedAt, heardAt, sent, read, syncedAt, replayedUpTo }: EndedNow, now: number): void {
+  note({ startedAt, flushedAt, sent, read, syncedAt, replayedUpTo }: EndedNow, now: number): void {
     const [first] = sent;
     if (first === undefined) return;
     this.#begins ??= first[1];
     for (const [at, revision] of sent) this.#sent.add(at, revision);
     this.#addSpan({ startedAt, at: now, syncedAt: syncedAt ?? now });
-    if (heardAt - startedAt >= FLUSH_TIME) {
-      this.#flushed.add(startedAt + FLUSH_TIME, read ?? this.#begins);
+    if (flushedAt !== null) {
+      this.#flushed.add(flushedAt, read ?? this.#begins);
       this.#repeatedUpTo = NONE;
     } else this.#repeatedUpTo = Math.max(this.#repeatedUpTo, replayedUpTo);
   }

@@ -32,6 +32,7 @@ export class SocketView {
   readonly #flushedFrom: number | null;
   readonly #messages: SentMessages;
   #replayedUpTo = NONE;
+  /** When the device was last heard: until then, the connection was good for something. */
   #heardAt: number;
   #fullSyncAt: number | null = null;
   /** When a newer connection of the device began. */
@@ -157,7 +158,7 @@ export class SocketView {
     this.heard(now);
     this.#messages.settle(now);
     const isSettled = this.#settledAt !== null;
-    const time = device.hear(message, isSettled && now - this.#startedAt >= FLUSH_TIME, arrival);
+    const time = device.hear(message, isSettled && now >= this.#flushedAt, arrival);
     const isQueued = !isSettled || this.#mayBeQueued(time, now);
     return isQueued ? this.#replayed(message, time, now) : this.#live(message, time, now);
   }
@@ -168,7 +169,7 @@ export class SocketView {
     this.#noteNewer?.(now);
     const own = this.#ownWrite(message, time, at);
     // As long as the clock is not known, a queue can look like something new.
-    const mayBeOld = !time.isCertain && now - this.#startedAt < FLUSH_TIME;
+    const mayBeOld = !time.isCertain && now < this.#flushedAt;
     const { madeAt, isCertain } = time;
     const sent = isCertain ? this.#messages.sentBy(at) : this.#messages.newest;
     // Its app may have made its copy anew by another way, while this connection brought nothing.
@@ -189,13 +190,18 @@ export class SocketView {
     return { device, at: now, replay: true, ...time, range, own, shown, ...ownBounds(range, madeAt) };
   }
 
+  /** From then on, nothing comes from a queue: the app sends that when it has its first full sync, which may be late. */
+  get #flushedAt(): number {
+    return (this.#fullSyncAt ?? LATEST) + FLUSH_TIME;
+  }
+
   get #shown(): RevisionRange | null {
     const { first, newest } = this.#messages;
     return first === null ? null : { from: first, to: newest };
   }
 
   #mayBeQueued({ madeAt }: WriteTime, now: number): boolean {
-    if (madeAt === null || this.#fullSyncAt === null) return now - this.#startedAt < FLUSH_TIME;
+    if (madeAt === null || this.#fullSyncAt === null) return now < this.#flushedAt;
     return madeAt < this.#fullSyncAt;
   }
 
@@ -387,7 +393,7 @@ export class SocketView {
   #ended(now: number): EndedNow {
     return {
       startedAt: this.#startedAt,
-      heardAt: this.#heardAt,
+      flushedAt: this.#heardAt >= this.#flushedAt ? this.#flushedAt : null,
       sent: this.#messages.steps,
       read: this.#messages.read(now)?.revision ?? null,
       syncedAt: this.#settledAt,

@@ -81,14 +81,14 @@ describe('a tombstone', () => {
     const tomb = stored(tombstone(5, [PHONE]));
     const device = new DeviceState(PHONE, ANNA);
     const sent = [[0, 8]] as const;
-    const ended = { startedAt: 0, heardAt: 29_999, sent, read: 8, syncedAt: 0, replayedUpTo: -1 };
+    const ended = { startedAt: 0, flushedAt: null, sent, read: 8, syncedAt: 0, replayedUpTo: -1 };
     device.noteSynced(ERASED_AT + 1);
     tomb.checkWrite({ device, madeAt: null, replay: false });
     device.connect(0, 8);
     device.disconnect(ended, 29_999);
     expect(() => tomb.checkWrite({ device, madeAt: null, replay: true })).toThrow(ERASED);
     device.connect(40_000, 8);
-    device.disconnect({ ...ended, startedAt: 40_000, heardAt: 70_000 }, 70_000);
+    device.disconnect({ ...ended, startedAt: 40_000, flushedAt: 70_000 }, 70_000);
     const saved = DeviceState.decode(PHONE, ANNA, device.encode(80_000), 8);
     tomb.checkWrite({ device: saved, madeAt: null, replay: true });
     expect(saved.syncedFrom).toBe(ERASED_AT + 1);
