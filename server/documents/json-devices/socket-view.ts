@@ -369,8 +369,9 @@ export class SocketView {
   #settleWrites(now: number): void {
     this.#messages.end(now);
     const read = this.#messages.read(now)?.number ?? 0;
-    for (const [name, { shownBy, isLate, isReplay: _, isOverHttp: __, ...own }] of this.#own) {
-      if (isLate) continue; // noted as it came: the device may have written the record by another way since
+    for (const [name, { shownBy, isLate, isReplay: _, isOverHttp, ...own }] of this.#own) {
+      // Noted as it came: the device may have written the record by another way since, or it crossed nothing.
+      if (isLate || (isOverHttp && !own.withBase)) continue;
       const [collection, id] = name.split('\n') as [RecordKey['collection'], RecordKey['id']];
       if (this.#isOutdated({ collection, id }, own)) continue;
       const isUnsure = this.device.unsureSince({ collection, id }, now) < LATEST;

@@ -1,5 +1,7 @@
 /** What is saved of a device that writes over HTTP while its WebSocket is open (L4, H2). */
+import { setTimeout as pause } from 'node:timers/promises';
 import { expect, test } from 'vitest';
+import { APP_LAG } from '../../../server/documents/json-devices/seen-ranges.js';
 import { MemoryStore } from '../../../server/store/memory/memory-store.js';
 import type { Commit } from '../../../server/store/store.js';
 import type { UserId } from '../../../shared/names.js';
@@ -28,7 +30,12 @@ test('[H2 L4] a POST saves nothing more of its device where a WebSocket of it ha
   desk.update('visits', { id: 'v1', a: 0, b: 0 });
   await desk.saved();
   const phone = openJson(server, 'anna', 'phone', { autoPong: false });
+  let answers = true;
+  phone.ws.on('ping', (payload: Buffer) => answers && phone.ws.pong(payload));
   await phone.next('CONNECTION_CONFIRMED');
+  await phone.heard();
+  await pause(APP_LAG); // only by then its app has read the full sync for certain
+  answers = false;
   desk.update('visits', { id: 'v1', a: 0, b: 1 });
   await desk.saved();
   phone.update('visits', { id: 'v1', a: 1, b: 0 }); // what corrects it waits for a pong
@@ -36,7 +43,7 @@ test('[H2 L4] a POST saves nothing more of its device where a WebSocket of it ha
   const http = new HttpDevice(server.url, 'anna', 'phone');
   const post = (count: number) => {
     const now = Date.now();
-    const change = { collection: 'notes', document: { id: 'n1', count }, madeAt: now };
+    const change = { collection: 'notes', document: { id: `n${count}`, count }, madeAt: now };
     return http.post([messageOf(change, 'both', now)], { tag: 'untagged' });
   };
   await post(0);
