@@ -78,3 +78,12 @@ export const usersSaid = (count: number): string => (count === 1 ? '1 user' : `$
 export const usersAre = (count: number): string => `${usersSaid(count)} ${count === 1 ? 'is' : 'are'}`;
 
 export const done = (said: string | null, data: Outcome['data']): Outcome => ({ code: 0, said, data });
+
+/** A part of the package can't be loaded, or one that it needs: what the command was called for does not matter then. */
+export class LoadError extends Error {}
+
+/** Rejects with a `LoadError` of which the cause is what went wrong. */
+export const loaded = <Part>(part: Promise<Part>): Promise<Part> =>
+  part.catch((cause: unknown) => {
+    throw new LoadError('A part of the package could not be loaded.', { cause });
+  });

@@ -2,7 +2,15 @@
 import { misspeltOptions } from '../config.js';
 import { isNearly } from '../misspelt.js';
 import { VERSION } from '../package-folder.js';
-import { type Command, type Environment, type Outcome, parseCall, UsageError } from './command.js';
+import {
+  type Command,
+  type Environment,
+  LoadError,
+  loaded,
+  type Outcome,
+  parseCall,
+  UsageError,
+} from './command.js';
 
 /** In the order in which they are listed. Each is loaded when it is called: a health check needs nothing of the server. */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
@@ -21,7 +29,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
 };
 
 async function overview(): Promise<string> {
-  const commands = await Promise.all(Object.values(COMMANDS).map((load) => load()));
+  const commands = await Promise.all(Object.values(COMMANDS).map((load) => loaded(load())));
   return `telemed-sync keeps a user's records together on all devices.
 
 Usage: telemed-sync [COMMAND] [OPTIONS]
@@ -50,7 +58,7 @@ function helpOf({ name, summary, usage, details }: Command): string {
 
 async function find(name: string): Promise<Command> {
   const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
-  if (load !== undefined) return load();
+  if (load !== undefined) return loaded(load());
   const near = Object.keys(COMMANDS).find((each) => isNearly(name, each, 3));
   const guess = near === undefined ? '' : ` Is '${near}' meant?`;
   throw new UsageError(`There is no command '${name}'.${guess}`);
@@ -74,7 +82,11 @@ async function failure(error: unknown, asJson: boolean, command: Command | null)
   return ending(code, '', `${reason}\n\n${help}`);
 }
 
-/** Null: it goes on by itself. */
+/**
+ * Null: it goes on by itself.
+ *
+ * @throws LoadError
+ */
 export async function run(args: readonly string[], env: Environment): Promise<Ending | null> {
   const [first = 'start'] = args;
   if (first === '--version') return ending(0, `${VERSION}\n`);
@@ -89,6 +101,7 @@ export async function run(args: readonly string[], env: Environment): Promise<En
     const outcome = await command.run(call);
     return outcome && warned(endingOf(outcome, asJson), env);
   } catch (error) {
+    if (error instanceof LoadError) throw error;
     return warned(await failure(error, asJson, command), env);
   }
 }
@@ -101,6 +114,7 @@ function warned({ code, out, err }: Ending, env: Environment): Ending {
   return ending(code, out, `${warnings.join('')}${err}`);
 }
 
+/** @throws LoadError */
 export async function runProcess(): Promise<void> {
   // What this process makes is for nobody else.
   process.umask(0o077);

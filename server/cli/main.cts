@@ -14,7 +14,8 @@ function isOlder(version: string, least: string): boolean {
 
 /** What is loaded is checked by tests: only an install that is not whole fails here. */
 function refuse(error: unknown): void {
-  const cause = error instanceof Error ? error.stack : String(error);
+  const root = error instanceof Error ? (error.cause ?? error) : error;
+  const cause = root instanceof Error ? root.stack : String(root);
   process.stderr.write(
     `telemed-sync can't start: a package that it needs is missing, or not built for this machine. Install it anew, with install scripts allowed: npm install\n${cause}\n`,
   );
@@ -27,5 +28,5 @@ if (isOlder(process.versions.node, needed)) {
   );
   process.exitCode = 2;
 } else {
-  import('./commands.js').then(({ runProcess }) => runProcess(), refuse);
+  import('./commands.js').then(({ runProcess }) => runProcess()).catch(refuse);
 }

@@ -1,5 +1,5 @@
 import { OPTIONS } from '../config.js';
-import { type Command, noMoreThan } from './command.js';
+import { type Command, loaded, noMoreThan } from './command.js';
 
 const WATCH_EVERY = 500; // ms
 
@@ -32,7 +32,7 @@ export const start: Command = {
   async run(call) {
     noMoreThan(0, call);
     if (call.env.npm_lifecycle_event === 'start') stopWithNpm();
-    await import('../main.js');
+    await loaded(import('../main.js'));
     return null;
   },
 };
