@@ -29,5 +29,6 @@ export async function useTlsDatabase(url: string, { cert, key }: Pair): Promise<
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   onTestFinished(() => void server.close());
-  return url.replace(/@[^/?]*\//, `@127.0.0.1:${(server.address() as AddressInfo).port}/`);
+  const { port } = server.address() as AddressInfo;
+  return url.replace(/@[^/?]*\//, `@127.0.0.1:${port}/`).replace(/(?<=[?&])host=[^&]*&?/, ''); // a socket, maybe
 }
