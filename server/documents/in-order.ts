@@ -4,20 +4,26 @@ import type { UserDocument } from './user-document.js';
 /**
  * Waits for the user's turn, until the document is in order and its history is in memory since `from`, then runs
  * `action` in one go.
+ *
+ * @param from where it is a function, it is asked when the document is in order
  */
 export function inOrder<T>(
   document: UserDocument,
   action: () => T,
-  from = Number.POSITIVE_INFINITY,
+  from: number | (() => number) = Number.POSITIVE_INFINITY,
 ): Promise<T> {
   return new Promise((resolve, reject) => {
-    const run = () => {
+    const guard = (work: () => void) => {
       try {
-        resolve(action());
+        work();
       } catch (error) {
         reject(error);
       }
     };
-    document.turns.enter(() => document.withHistory(from, run));
+    const run = () => guard(() => resolve(action()));
+    document.turns.enter(() => {
+      if (typeof from === 'number') document.withHistory(from, run);
+      else document.whenReady(() => guard(() => document.withHistory(from(), run)));
+    });
   });
 }

@@ -20,6 +20,11 @@ const MAY_CLIMB: Readonly<Record<string, string>> = {
   'documents/turns/turn-line → documents/turns/turns': 'the line of a user asks all of them whose turn it is',
   'documents/turns/turns → documents/turns/turn-line': 'and is told to work',
   'documents/turns/turn-line → gateways/websocket/wire': 'the line works off what the wire put into it',
+  // A batch over HTTP is written in one turn of its user, and its answer made in a later one.
+  'documents/turns/turn-line → documents/turns/user-turns': 'the line works off what the user has to do',
+  'documents/turns/user-turns → documents/turns/turn-line': 'and takes what comes next',
+  'documents/turns/user-turns → documents/in-order': 'the turn of what waits for it',
+  'documents/gate → documents/in-order': 'which goes on once the document is in order',
   'gateways/websocket/flow-control → gateways/websocket/wire': 'how much its socket has read',
   'store/group-writer → store/level/level-store':
     'a batch is of all users, and begins when the one before is written',

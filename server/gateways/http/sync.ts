@@ -90,19 +90,18 @@ export async function postSync(options: HttpOptions, request: Request, response:
     const view = document.devices.overHttp(origin, isNamed);
     const sharedView = shared === null ? null : viewOf(shared, origin, isNamed);
     const batch = new Batch(document, origin, view, own);
-    // Each in its turn: what is half written has no tag, and no size.
-    const from = await inOrder(document, () => {
+    // In its turn: what is half written has no tag, and no size.
+    const look = (): number => {
       confirm(view, confirmedBy(request, document, 'own'), options);
-      const needed = batch.neededFrom(now());
-      batch.mustFit(); // before anything of it is taken
-      return needed;
-    });
-    if (sharedView !== null) await applyTheirs(options, request, sharedView, everybodys);
-    const apply = (): void | Promise<void> => {
+      const from = batch.neededFrom(now());
       batch.mustFit();
-      return batch.apply(now(), isNamed);
+      return from;
     };
-    await inOrder(document, apply, from);
+    if (sharedView !== null) {
+      await inOrder(document, look); // whether all of it may be made, before any of it is
+      await applyTheirs(options, request, sharedView, everybodys);
+    }
+    await inOrder(document, () => batch.apply(now(), isNamed), look);
     // One that has gone gets no answer; what it sent is saved all the same, or on a bad line it would never be.
     const texts = await document.writeRecords(() => !response.closed);
     const answer = await inOrder(document, () => {
@@ -125,15 +124,13 @@ async function applyTheirs(
 ): Promise<void> {
   const { now } = options;
   const batch = new Batch(document, origin, view, items);
-  const from = await inOrder(document, () => {
+  const look = (): number => {
     confirm(view, confirmedBy(request, document, 'shared'), options);
-    return batch.neededFrom(now());
-  });
-  const apply = (): void | Promise<void> => {
+    const from = batch.neededFrom(now());
     batch.mustFit();
-    return items.length > 0 ? batch.apply(now()) : undefined;
+    return from;
   };
-  await inOrder(document, apply, from);
+  await inOrder(document, () => (items.length > 0 ? batch.apply(now()) : undefined), look);
 }
 
 /** The document of the user and the shared one, while the request lasts. */
