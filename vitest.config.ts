@@ -155,6 +155,8 @@ export default defineConfig(({ mode }) => ({
     // In a fresh clone what several projects load is compiled once. Elsewhere a file that was renamed might be missed.
     experimental: { fsModuleCache: Boolean(process.env.CI) },
     setupFiles: 'test/support/seed.ts',
+    // What failed is told whole: a list of faults has their seeds.
+    chaiConfig: { truncateThreshold: 2_000 },
     pool: 'forks',
     // Many of them wait for processes and clocks most of their time.
     maxWorkers: Math.ceil(availableParallelism() * 1.5),
