@@ -173,7 +173,7 @@ export class UserDocument {
    */
   receive(origin: Origin, update: Uint8Array, saw: Saw, madeAt: MadeAt = null): ReceiveResult {
     const result = this.#intake.receive({ origin, update, saw, madeAt });
-    this.compaction.runIfDue();
+    this.#gate.whenReady(() => this.compaction.runIfDue()); // also behind one that is tried first
     return result;
   }
 

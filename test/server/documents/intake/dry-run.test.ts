@@ -2,6 +2,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import * as Y from 'yjs';
 import type { Origin } from '../../../../server/documents/changes.js';
 import { DRY_RUN_LIMITS, DryRuns } from '../../../../server/documents/intake/dry-run.js';
+import type { RegistryOptions } from '../../../../server/documents/registry.js';
 import { SyncError } from '../../../../server/errors.js';
 import { MemoryStore } from '../../../../server/store/memory/memory-store.js';
 import type { DeviceId } from '../../../../shared/names.js';
@@ -10,11 +11,11 @@ import { openDocument } from '../../../support/document.js';
 
 const origin: Origin = { via: 'yjs', device: 'phone' as DeviceId, actor: null, subscriber: null };
 
-async function open(limits = { ...DRY_RUN_LIMITS, timeout: 60_000 }) {
+async function open(limits = { ...DRY_RUN_LIMITS, timeout: 60_000 }, options: Partial<RegistryOptions> = {}) {
   const dryRuns = new DryRuns(limits);
   onTestFinished(() => dryRuns.close());
   const store = new MemoryStore();
-  return { store, document: await openDocument(store, 'anna', { dryRuns }) };
+  return { store, document: await openDocument(store, 'anna', { dryRuns, ...options }) };
 }
 
 const stateOf = (updates: readonly Uint8Array[]): unknown => {
@@ -34,6 +35,20 @@ test('[S1] a large first upload is tried in a worker, then applied in parts', as
   expect(document.record({ collection: 'appointments', id: 'a2999' } as never)).toMatchObject({ room: 39 });
   const { updates } = await store.load('anna' as never);
   expect(updates.length).toBeGreaterThan(3);
+  expect(stateOf(updates)).toEqual(stateOf([update]));
+}, 60_000);
+
+test('[P4] one that makes a compaction due brings it about, though nothing comes after it', async () => {
+  const { store, document } = await open(undefined, { compactUpdates: 2, compactBytes: 1 });
+  const update = offlineDocument(1_000);
+  const { tried } = document.receive(origin, update, null);
+  expect(tried).toBeInstanceOf(Promise);
+  await tried;
+  await new Promise<void>((ready) => document.whenReady(ready));
+  await document.compaction.ended;
+  await document.durable();
+  const { updates } = await store.load('anna' as never);
+  expect(updates).toHaveLength(1);
   expect(stateOf(updates)).toEqual(stateOf([update]));
 }, 60_000);
 
