@@ -162,7 +162,14 @@ export class DeviceState {
     return this.#connections.readAt(now);
   }
 
-  /** An answer over HTTP goes out; that it arrived only the next request can say. */
+  /** It will be answered over HTTP, with the state at this revision or a later one. */
+  asked(revision: number, now: number): void {
+    this.metAt = now;
+    if (this.#connections.asked(revision, now)) this.#urgent = true;
+    this.#changed = true;
+  }
+
+  /** An answer over HTTP leaves; that it arrived only the next request can say. */
   answered(revision: number, now: number): void {
     this.metAt = now;
     if (this.#connections.answered(revision, now)) this.#urgent = true;

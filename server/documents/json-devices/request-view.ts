@@ -29,7 +29,7 @@ export class RequestView {
     for (const each of this.#connections()) each.meanwhile(now);
   }
 
-  /** An answer with the state at `revision` goes out; that it arrived only the next request can say. */
+  /** An answer with the state at `revision` leaves now, however long it was made, or waited for the disk. */
   sent(revision: number, now: number): void {
     this.device.answered(revision, now);
     if (!this.#answered.has(revision)) this.#answered.add(revision, now);

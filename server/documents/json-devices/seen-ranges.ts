@@ -159,11 +159,20 @@ export class SeenRanges {
     } else this.#repeatedUpTo = Math.max(this.#repeatedUpTo, replayedUpTo);
   }
 
-  /** An answer over HTTP goes out. Returns whether that is to be saved at once: the next ones then need not be. */
-  answered(revision: number, now: number): boolean {
+  /**
+   * It will be answered over HTTP: from now on, an answer may be what the server ends with. Returns whether that is to be
+   * saved at once: the next ones then need not be.
+   */
+  asked(revision: number, now: number): boolean {
     const isFirst = this.#httpAt === null;
     this.#httpAt = now;
     this.#begins ??= revision;
+    return isFirst;
+  }
+
+  /** The answer leaves. Returns the same, for one that was not told of before. */
+  answered(revision: number, now: number): boolean {
+    const isFirst = this.asked(revision, now);
     this.#sent.add(now, revision);
     return isFirst;
   }

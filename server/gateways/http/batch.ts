@@ -84,7 +84,7 @@ export class Batch {
    * Each change is compared with what the device may have been looking at, the ones before it included (L4–L9). Of a
    * large one, that is done in steps.
    *
-   * @param isAnswered whether it is known which device will be shown what came of it
+   * @param isAnswered whether it is known which device will be shown what came of it, once it is durable
    */
   apply(now: number, isAnswered = false): void | Promise<void> {
     const document = this.#document;
@@ -100,7 +100,7 @@ export class Batch {
       },
       (written) => {
         for (const each of written) view.wrote(each, document.revision);
-        if (isAnswered) view.device.answered(document.revision, now);
+        if (isAnswered) view.device.asked(document.revision, now);
         document.saveDevices('urgent'); // in one batch with the changes
       },
     );

@@ -32,17 +32,27 @@ export async function sendBody(
   response: Response,
   body: Buffer,
 ): Promise<void> {
+  const send = await packed(options, request, response, body);
+  send();
+}
+
+/** The same, for one who has something to do as it leaves: that is when what this returns is called. */
+export async function packed(
+  options: HttpOptions,
+  request: Request,
+  response: Response,
+  body: Buffer,
+): Promise<() => void> {
   response.vary('Accept-Encoding');
   const encoding = body.length < SMALL ? null : wantedBy(request);
-  if (encoding === null) {
-    response.send(body);
-    return;
-  }
-  const packed = await compress[encoding](body);
-  if (response.closed) return;
-  charge(options, request, 0, body.length - packed.length);
-  encoded(response, encoding);
-  response.send(packed);
+  if (encoding === null) return () => response.send(body);
+  const bytes = await compress[encoding](body);
+  return () => {
+    if (response.closed) return;
+    charge(options, request, 0, body.length - bytes.length);
+    encoded(response, encoding);
+    response.send(bytes);
+  };
 }
 
 export function sendJson(

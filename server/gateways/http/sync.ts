@@ -11,7 +11,7 @@ import type { UserDocument } from '../../documents/user-document.js';
 import { SyncError } from '../../errors.js';
 import { openShared, type SharedAccess } from '../guard/shared-access.js';
 import { Batch, type Item, readChanges } from './batch.js';
-import { sendBody } from './compression.js';
+import { packed } from './compression.js';
 import {
   charge,
   grantOf,
@@ -62,8 +62,10 @@ function take(options: HttpOptions, asking: Asking, which: 'new' | 'all' = 'new'
   const { document, origin, request, isWanted } = asking;
   return new Promise((resolve, reject) => {
     const shown = (own: RecordsView | null): void => {
-      if (origin !== null) document.devices.overHttp(origin).sent(document.revision, options.now());
-      resolve({ part: tagPartOf(document), own });
+      const { revision } = document;
+      const view = origin === null ? null : document.devices.overHttp(origin);
+      view?.device.asked(revision, options.now()); // durable before the answer
+      resolve({ part: tagPartOf(document), own, revision, view });
     };
     const go = (): void => {
       if (origin !== null)
@@ -105,9 +107,8 @@ export async function postSync(options: HttpOptions, request: Request, response:
     // One that has gone gets no answer; what it sent is saved all the same, or on a bad line it would never be.
     const texts = await document.writeRecords(() => !response.closed);
     const answer = await inOrder(document, () => {
-      if (isNamed) view.sent(document.revision, now()); // with what others wrote meanwhile
       document.saveDevices('urgent');
-      return shownBy(document, texts);
+      return shownBy(document, texts, isNamed ? view : null); // with what others wrote meanwhile
     });
     await sharedView?.document.durable();
     const parts = { document, shared, known: [], hasSent: items.length > 0 };
@@ -186,11 +187,16 @@ interface Answer {
   readonly part: string;
   /** `null` where the device may have them. */
   readonly own: RecordsView | null;
+  /** Of the user's document, as it is shown. */
+  readonly revision: number;
+  /** What the device knows of that; `null`: it did not name itself. */
+  readonly view: RequestView | null;
 }
 
-function shownBy(document: UserDocument, texts: RecordTexts | null): Answer {
+function shownBy(document: UserDocument, texts: RecordTexts | null, view: RequestView | null): Answer {
   document.rest.noteReader();
-  return { part: tagPartOf(document), own: RecordsView.of(document.collections(), texts) };
+  const { revision } = document;
+  return { part: tagPartOf(document), own: RecordsView.of(document.collections(), texts), revision, view };
 }
 
 /** What a named device says that it has is remembered. */
@@ -199,7 +205,7 @@ function confirm(view: RequestView | null, revision: number | null, { now }: Htt
 }
 
 interface Sending extends Answer {
-  readonly document: Pick<UserDocument, 'durable' | 'revision'>;
+  readonly document: Pick<UserDocument, 'durable'>;
   readonly shared: SharedAccess | null;
   readonly sharedView: SharedView | null;
   /** Tags of what need not be sent again. */
@@ -216,25 +222,32 @@ async function send(
   options: HttpOptions,
   request: Request,
   response: Response,
-  { document, shared, sharedView, own, part, known, hasSent = false }: Sending,
+  { document, shared, sharedView, own, part, revision, view, known, hasSent = false }: Sending,
 ): Promise<boolean> {
   await document.durable();
-  noteSeen(options, request, { revision: document.revision, hasSent });
+  noteSeen(options, request, { revision, hasSent });
   const records = shared?.records ?? null;
   const etag = etagOf(part, records === null ? null : tagPartOf(records.document, records.revision));
   // What a client knows by a weak tag it hears of by that tag.
   const named = [etag, `W/${etag}`].find((tag) => known.includes(tag));
   const isKnown = named !== undefined || known.includes('*');
   if (!isKnown && own === null) return false;
-  if (records !== null) sharedView?.view.sent(records.revision, options.now());
+  const everybodysRevision = records?.revision ?? null;
+  const leaves = (): void => {
+    view?.sent(revision, options.now());
+    if (everybodysRevision !== null) sharedView?.view.sent(everybodysRevision, options.now());
+  };
   response.set({ ETag: named ?? etag, 'Cache-Control': 'private, no-cache' });
-  if (isKnown || own === null) response.vary('Accept-Encoding').status(304).end();
-  else {
+  if (isKnown || own === null) {
+    leaves();
+    response.vary('Accept-Encoding').status(304).end();
+  } else {
     const everybodys = records?.view(shared?.collections ?? []);
     const mine = shared === null ? own : own.without(shared.collections);
     const all = everybodys === undefined ? mine : mine.with(everybodys);
-    response.type('json');
-    await sendBody(options, request, response, all.toJson());
+    const send = await packed(options, request, response.type('json'), all.toJson());
+    leaves();
+    send();
   }
   return true;
 }
