@@ -454,8 +454,10 @@ class Days {
     setups: readonly DayOptions[],
     restart: Restart,
   ): Promise<void> {
-    // What is told of a day is told message by message, so none waits for another one.
-    const told = { LOG_LEVEL: 'info', JSON_PACE: '0', ...options, ...(await storeOptions()) };
+    // What is told of a day is told message by message, so none waits for another one. All days come back at once, and
+    // however slow the machine is, each is let in at its first try.
+    const common = { LOG_LEVEL: 'info', JSON_PACE: '0', UPGRADE_TIMEOUT: '60s' };
+    const told = { ...common, ...options, ...(await storeOptions()) };
     const server = await ServerProcess.start(told);
     this.#server = server;
     for (const setup of setups) this.all.push(new Day(server, setup));
