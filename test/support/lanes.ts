@@ -54,7 +54,7 @@ const sourceOf = (path: string): string =>
  * What is put in place before modules are loaded, and the one client of the whole app before its first use: no other
  * test may have loaded them in the same process.
  */
-const EARLY = /\bvi\.(hoisted|mock)\(|\/client\/compat\/index\.js'|\/drawn-ids\.js'/;
+const EARLY = /\bvi\.(hoisted|mock)\(|\/client\/compat\/index\.js'/;
 
 export function laneOf(file: string): Lane {
   if (needsOf(file).has(BROWSER)) return 'browser';
