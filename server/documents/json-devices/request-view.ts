@@ -13,7 +13,7 @@ const MAX_ANSWERS = 16;
 
 export class RequestView {
   readonly device: DeviceState;
-  /** When an answer with a revision was first sent. */
+  /** When an answer with a revision was sent: the last one before the device named that, since any may be lost. */
   readonly #answered = new BoundedMap<number, number>({ most: MAX_ANSWERS });
   readonly #own = recentWrites<OwnWrite>();
   readonly #connections: () => readonly SocketView[];
@@ -32,10 +32,11 @@ export class RequestView {
   /** An answer with the state at `revision` leaves now, however long it was made, or waited for the disk. */
   sent(revision: number, now: number): void {
     this.device.answered(revision, now);
-    if (!this.#answered.has(revision)) this.#answered.add(revision, now);
+    const isNamed = this.device.hasConfirmed(revision, 0);
+    if (!isNamed || !this.#answered.has(revision)) this.#answered.add(revision, now);
   }
 
-  /** The device named what it has: from an answer that it got, at the earliest, when that was sent. */
+  /** The device named what it has: from an answer that it got, at the latest, when the last with that was sent. */
   confirmed(revision: number, now: number): void {
     this.device.confirm(revision, this.#answered.get(revision) ?? now, now);
     for (const [name, own] of this.#own) if (own.revision <= revision) this.#own.delete(name);

@@ -1,0 +1,64 @@
+/** Which of several answers with the same state a device got, nothing tells: the last counts (H1, H2, L4). */
+import { expect, test } from 'vitest';
+import { type App, MINUTE, Practice, SECOND } from '../../../support/json-apps.js';
+
+interface Scene {
+  readonly practice: Practice;
+  readonly desk: App;
+  readonly phone: App;
+}
+
+/** The phone has read the visit over HTTP, and its clock is known; the desk has changed it since. */
+async function scene(): Promise<Scene> {
+  const practice = await Practice.open();
+  const desk = await practice.connected('desk');
+  desk.write({ id: 'v1', a: 1, b: 1 });
+  const phone = practice.app('phone');
+  await phone.get();
+  await practice.pass(SECOND);
+  phone.write({ id: 'own', x: 0 });
+  await phone.post('arrives', 'tagged');
+  await practice.pass(MINUTE);
+  await phone.get();
+  await practice.pass(MINUTE);
+  desk.edit('v1', { b: 2 });
+  await practice.pass(SECOND);
+  return { practice, desk, phone };
+}
+
+const ASKING = {
+  GET: (phone: App, fate: 'arrives' | 'is lost') => phone.get(fate),
+  POST: (phone: App, fate: 'arrives' | 'is lost') => phone.post(fate, 'tagged'),
+} as const;
+
+test.each(['GET', 'POST'] as const)(
+  '[H1 H2 L4 L6] what was made after a lost answer to a %s',
+  async (way) => {
+    const { practice, phone } = await scene();
+    if (way === 'POST') phone.write({ id: 'own', x: 1 });
+    await ASKING[way](phone, 'is lost');
+    await practice.pass(5 * SECOND);
+    const edit = { ...phone.record('v1'), id: 'v1', a: 9 };
+    expect(edit).toEqual({ id: 'v1', a: 9, b: 1 });
+    const made = practice.now;
+    await practice.pass(5 * SECOND);
+    await ASKING[way](phone, 'arrives');
+    expect(phone.record('v1')).toEqual({ id: 'v1', a: 1, b: 2 });
+    await practice.pass(SECOND);
+    phone.queue.push({ collection: 'visits', document: edit, madeAt: made });
+    await phone.post('arrives', 'tagged');
+    expect(practice.record('v1')).toEqual({ id: 'v1', a: 9, b: 2 });
+  },
+);
+
+test('[H1 L4 L6] what is set back on an answer is taken, however often it is asked for since', async () => {
+  const { practice, phone } = await scene();
+  await phone.get();
+  await practice.pass(5 * SECOND);
+  phone.edit('v1', { b: 1 });
+  await practice.pass(5 * SECOND);
+  expect(await phone.get()).toBe(304);
+  await practice.pass(SECOND);
+  await phone.post('arrives', 'tagged');
+  expect(practice.record('v1')).toEqual({ id: 'v1', a: 1, b: 1 });
+});
