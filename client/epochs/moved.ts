@@ -2,7 +2,7 @@
 import type { PendingChange } from '../connection/sync-source.js';
 import type { NewChange, StoreNews } from '../local-store/store.js';
 import { rewrittenAside, type SetAside } from '../refused/refused-changes.js';
-import { pendingRow, sealReplacement, unseal } from '../replica/stored-bytes.js';
+import { pendingRow, sealAnew, unseal } from '../replica/stored-bytes.js';
 import { rebase, type StoredUpdate } from './rebase.js';
 
 export interface Moved {
@@ -41,4 +41,4 @@ export function movedTo(
 export const rowsWith = (
   { state, pending }: Pick<Moved, 'state' | 'pending'>,
   more: readonly NewChange[] = [],
-) => [{ bytes: sealReplacement(state), pending: false }, ...more, ...pending.map(pendingRow)];
+) => [{ bytes: sealAnew(state), pending: false }, ...more, ...pending.map(pendingRow)];

@@ -9,7 +9,7 @@ import type { Clock } from '../platform/platform.js';
 import { writeAgain, writesBetween } from '../records/record-write.js';
 import type { Persistence } from '../replica/persistence.js';
 import type { Replacement } from '../replica/replica-task.js';
-import { EMPTY_ANEW, EMPTY_STATE, pendingRow, sealReplacement } from '../replica/stored-bytes.js';
+import { EMPTY_STATE, pendingRow, sealAnew, sealReplacement } from '../replica/stored-bytes.js';
 import type { Refusal } from './refusal.js';
 import { asideOf, asideRow, type RefusedChanges, type SetAside } from './refused-changes.js';
 import { lacksMore, without } from './set-aside.js';
@@ -50,7 +50,7 @@ export class Quarantine {
         throw new ClientError('REFUSED', refusal.reason);
       const { pending, writes } = without(number, serverHas, all);
       const asides = writes === null ? [] : [asideOf(this.#options.clock.now(), number, refusal, writes)];
-      return [...this.#rows(serverHas, asides), ...pending.map(pendingRow)];
+      return [...this.#rows(sealAnew(serverHas), asides), ...pending.map(pendingRow)];
     }, true);
   }
 
@@ -69,8 +69,7 @@ export class Quarantine {
     }
     await replaceStored((news) => {
       const { state, pending, refused } = movedTo(next, rowsOf(news), clock.now());
-      const isEmpty = state.length === EMPTY_STATE.length;
-      return [...this.#rows(isEmpty ? EMPTY_ANEW : state, refused), ...pending.map(pendingRow)];
+      return [...this.#rows(sealAnew(state), refused), ...pending.map(pendingRow)];
     }, false);
   }
 
@@ -83,7 +82,7 @@ export class Quarantine {
         const writes = writesBetween(null, doc, placesOf(doc, [update]));
         return asideOf(this.#options.clock.now(), number, refusal, writes);
       });
-      return this.#rows(EMPTY_STATE, asides);
+      return this.#rows(sealReplacement(EMPTY_STATE), asides);
     }, true);
   }
 
@@ -114,8 +113,8 @@ export class Quarantine {
     this.changes.remove(key);
   }
 
-  #rows(state: Uint8Array, asides: readonly SetAside[]): NewChange[] {
+  #rows(bytes: Uint8Array, asides: readonly SetAside[]): NewChange[] {
     const all = [...this.changes.all, ...asides];
-    return [{ bytes: sealReplacement(state), pending: false }, ...all.map(asideRow)];
+    return [{ bytes, pending: false }, ...all.map(asideRow)];
   }
 }

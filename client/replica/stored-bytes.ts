@@ -48,8 +48,12 @@ export const sealReplacement = (state: Uint8Array): Uint8Array => seal(state, nu
 /** A document without content. In the place of what was stored it says that the server has erased it (C10). */
 export const EMPTY_STATE = Uint8Array.of(0, 0);
 
-/** The same in other bytes, for one that was written anew without content (P10). */
-export const EMPTY_ANEW = Uint8Array.of(0x80, 0, 0);
+/** One without content that was not erased says so by other bytes for the same. */
+const NOT_ERASED = Uint8Array.of(0x80, 0, 0);
+
+/** What takes the place of what was stored, though nothing was erased (C11, P10). */
+export const sealAnew = (state: Uint8Array): Uint8Array =>
+  sealReplacement(state.length === EMPTY_STATE.length ? NOT_ERASED : state);
 
 /** What is no change of the document, but was set aside. */
 export const sealAside = (bytes: Uint8Array): Uint8Array => seal(bytes, null, ASIDE);
