@@ -35,6 +35,8 @@ export class Persistence {
    * writes until then is stored as made on that one (C9). It may have nothing in common with the old one (P10).
    */
   #anew: Y.Doc | null = null;
+  /** All that was stored has been read once. */
+  #wasRead = false;
   /** Until it has taken the place of what is stored. */
   #moved: MovedInMemory | null;
 
@@ -161,14 +163,26 @@ export class Persistence {
     return true;
   }
 
-  /** Unless it was there when the store was opened, another tab has put it in the place of what was stored (C11). */
+  /** Unless it was there when the store was first read, another tab has put it in the place of what was stored (C11). */
   #foundReplacement(key: number, state: Uint8Array): void {
-    const isKnown = this.supervisor.filling !== null || key === this.#replacedAt;
+    const isKnown = !this.#wasRead || key === this.#replacedAt;
     this.#replacedAt = key;
     if (isKnown) return;
     this.#anew = new Y.Doc();
     if (state.length === EMPTY_STATE.length) this.#options.onCleared('erased');
-    else this.#options.onBroken();
+    else if (this.supervisor.filling === null) this.#options.onBroken();
+  }
+
+  /** What is in memory only is made once more on what took the place of what was stored while storage failed (C9). */
+  #madeOn(anew: Y.Doc): NewChange[] {
+    const { doc, clock } = this.#options;
+    const isSettled = ({ number, wasStored }: PendingEntry): boolean => !wasStored && Number.isFinite(number);
+    const own = this.pending.unstored().filter(isSettled);
+    const whole = { number: 0, update: Y.encodeStateAsUpdate(doc), isPending: false };
+    const rows = [whole, ...own.map((change) => ({ ...change, isPending: true }))];
+    const next = { state: Y.encodeStateAsUpdate(anew), epoch: null };
+    const { pending, refused } = movedTo(next, rows, clock.now());
+    return [...pending.map(pendingRow), ...refused.map(asideRow)];
   }
 
   /** Where the marks are is not known while a store is read and filled. */
@@ -223,6 +237,7 @@ export class Persistence {
       return rowsWith(moved, own.map(pendingRow));
     }, true);
     this.#moved = null;
+    this.#wasRead = true;
     this.#replacedAt = keys[0] ?? null;
     this.#size.add(keys[0] ?? 0, made?.state.length ?? 0, false);
     for (const [i, entry] of own.entries()) this.pending.settle(entry, keys[i + 1] ?? null);
@@ -238,6 +253,7 @@ export class Persistence {
     let missing: readonly PendingEntry[] = [];
     const fill = (): NewChange[] => {
       if (this.supervisor.error === null) return [];
+      if (this.#anew !== null) return this.#madeOn(this.#anew);
       missing = this.pending.unstored();
       return [{ bytes: this.#state(), pending: false }, ...missing.map(pendingRow)];
     };
@@ -245,7 +261,9 @@ export class Persistence {
     this.refused.forgetRows();
     this.#size.reset(0);
     const keys = await store.append(({ changes }) => this.#apply({ changes, pending: null }, fill));
+    this.#wasRead = true;
     for (const [i, entry] of missing.entries()) this.pending.settle(entry, keys[i + 1] ?? null);
     await this.storeRefused(store);
+    if (this.#anew !== null) this.#options.onBroken();
   }
 }
