@@ -14,13 +14,20 @@ const YES = 'S';
  * Resolves with the same address, but for the way, and without what it says of TLS.
  *
  * @param pair the certificate of each connection, as its files are then
+ * @param onShown is told the name in the certificate that a client shows, where it is to show one
  */
-export async function useTlsDatabase(url: string, { cert, key }: Pair): Promise<string> {
+export async function useTlsDatabase(
+  url: string,
+  { cert, key }: Pair,
+  onShown?: (name: string) => void,
+): Promise<string> {
   const server = createServer((socket) => {
     socket.once('data', () => {
       socket.write(YES);
       const secrets = { cert: readFileSync(cert), key: readFileSync(key) };
-      const secure = new TLSSocket(socket, { isServer: true, ...secrets });
+      const asks = { requestCert: onShown !== undefined, rejectUnauthorized: false };
+      const secure = new TLSSocket(socket, { isServer: true, ...asks, ...secrets });
+      secure.once('secure', () => onShown?.(String(secure.getPeerCertificate().subject?.CN)));
       const database = connect(postgresAt());
       secure.pipe(database).pipe(secure);
       secure.on('error', () => database.destroy()).on('close', () => database.destroy());

@@ -1,18 +1,35 @@
 /** What the address of a PostgreSQL says, with what the files hold that it names. */
+import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import type { Client, ClientConfig } from 'pg';
-import { noAddress } from './failures.js';
+import { noAddress, noCertificate } from './failures.js';
 
 type ClientClass = new (config: ClientConfig) => Client;
 
 /** What an address says of TLS. */
 const TLS = /(^|&)(?:ssl\w*|uselibpqcompat)=[^&]*/g;
 
-/** @throws SyncError with a sentence, where this is no address, or names a file that can't be read */
+/** @throws SyncError with a sentence, where this is no address, or names files that can't be read or used */
 export function clientOf(Class: ClientClass, config: ClientConfig): Client {
+  const client = made(Class, config);
+  mustBeUsable((client as unknown as { readonly ssl: SecureContextOptions | boolean }).ssl);
+  return client;
+}
+
+function made(Class: ClientClass, config: ClientConfig): Client {
   try {
     return new Class(config);
   } catch (cause) {
     throw noAddress(cause);
+  }
+}
+
+/** As a key that is not that of the certificate. The driver would find it out when it is connected already. */
+function mustBeUsable(ssl: SecureContextOptions | boolean): void {
+  if (typeof ssl !== 'object') return;
+  try {
+    createSecureContext(ssl);
+  } catch (cause) {
+    throw noCertificate(cause);
   }
 }
 
@@ -33,7 +50,7 @@ function configOf(Class: ClientClass, url: string): ClientConfig {
 
 /**
  * What each connection of a pool is made with: the files as they are by now, since certificates are renewed, and as they
- * were read before where one can't be read while it is replaced.
+ * were read before where one can't be read while it is replaced, or only one of certificate and key is a new one.
  *
  * @throws SyncError as `clientOf` does, the first time
  */
@@ -43,7 +60,7 @@ export function configsOf(Class: ClientClass, url: string): () => ClientConfig {
     try {
       last = configOf(Class, url);
     } catch {
-      // It was read before.
+      // They were read before.
     }
     return last;
   };

@@ -20,6 +20,7 @@ export interface Place {
 }
 
 type Driver = typeof import('pg');
+type Connected = (error: Error | null) => void;
 type Query = QueryConfig & { values: unknown[] };
 type Rows = QueryResult['rows'];
 export type Ask = (text: string, values: unknown[]) => Promise<Rows>;
@@ -51,6 +52,7 @@ export async function connected({ url, timeout }: Place): Promise<Client> {
   });
   client.on('error', () => {}); // who asks next is told
   await client.connect().catch((cause: unknown) => {
+    destroy(client);
     throw whyNotConnected(cause, client);
   });
   return client;
@@ -274,7 +276,7 @@ export class Connection {
   }
 }
 
-/** Of which each is in this set until it has ended. */
+/** Of which each is in this set until it has ended, and ends where it can't be connected: a pool only forgets it then. */
 function noting(
   Client: Driver['Client'],
   clients: Set<ClientBase>,
@@ -285,6 +287,17 @@ function noting(
       super({ ...config, ...addressed() });
       clients.add(this);
       this.once('end', () => clients.delete(this));
+    }
+
+    override connect(): Promise<Client>;
+    override connect(done: Connected): void;
+    override connect(done?: Connected): Promise<Client> | undefined {
+      if (done === undefined) return super.connect();
+      super.connect((error: Error | null) => {
+        if (error !== null) destroy(this);
+        done(error);
+      });
+      return undefined;
     }
   };
 }

@@ -15,6 +15,12 @@ export function noAddress(cause: unknown): SyncError {
   return new SyncError('STORE_UNAVAILABLE', sentence, { cause });
 }
 
+export function noCertificate(cause: unknown): SyncError {
+  const said = cause instanceof Error ? cause.message : String(cause);
+  const sentence = `The certificate that the address of the PostgreSQL names can't be used (${said}): look at sslcert and sslkey there, which have to belong together and to be whole, as PEM.`;
+  return new SyncError('STORE_UNAVAILABLE', sentence, { cause });
+}
+
 /** What PostgreSQL answers who wants to connect, by its code. */
 const REFUSALS: Readonly<Record<string, string>> = {
   '28P01': 'refuses user or password: correct them in STORE',

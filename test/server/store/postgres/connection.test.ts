@@ -1,13 +1,15 @@
 /** What is said where the PostgreSQL of STORE can't be used, and how safe its connections are. */
+import { once } from 'node:events';
 import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, test } from 'vitest';
-import { Connection } from '../../../../server/store/postgres/connection.js';
+import { Connection, connected } from '../../../../server/store/postgres/connection.js';
 import { PostgresStore } from '../../../../server/store/postgres/postgres-store.js';
-import { makePair, withOpenssl } from '../../../support/certificate.js';
+import { makePair, type Pair, withOpenssl } from '../../../support/certificate.js';
 import { freePort } from '../../../support/free-port.js';
-import { PostgresSchema, postgresUrl } from '../../../support/postgres.js';
+import { PostgresSchema, postgresAt, postgresUrl } from '../../../support/postgres.js';
 import { useTlsDatabase } from '../../../support/tls-database.js';
 import { PATIENCE } from '../../../support/wait.js';
 
@@ -49,6 +51,27 @@ describe('a PostgreSQL that can not be had', () => {
       message: expect.stringMatching(/can't be read \(ENOENT.*\/no\/such\/ca\.pem.*\): look at sslrootcert/),
     });
     expect(String(refusal)).not.toContain('hush');
+  });
+
+  withOpenssl('[O1] a key in its address that is not that of the certificate is told', async () => {
+    const folder = useFolder();
+    const [one, other] = [makePair(folder, 'one'), makePair(folder, 'other')];
+    const files = `sslcert=${one.cert}&sslkey=${other.key}`;
+    const refusal = await refusalOf(`postgres://sync:hush@127.0.0.1:1/clinic?sslmode=verify-full&${files}`);
+    expect(refusal).toMatchObject({
+      code: 'STORE_UNAVAILABLE',
+      message: expect.stringMatching(/key values mismatch.*look at sslcert and sslkey there/),
+    });
+    expect(String(refusal)).not.toContain('hush');
+  });
+
+  test('[P8] is not held open where it refuses, though it does not hang up', async () => {
+    const refusing = await useRefusing();
+    const place = { url: `postgres://sync:hush@127.0.0.1:${refusing.port}/clinic`, timeout: PATIENCE };
+    refusing.isOn = true;
+    await expect(connected(place)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+    await expect(Connection.open(place, () => {})).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+    await expect.poll(() => refusing.open.size, { timeout: PATIENCE }).toBe(0);
   });
 });
 
@@ -130,20 +153,90 @@ describe.skipIf(postgresUrl() === '')('a PostgreSQL that is there', () => {
       expect(await connection.read({ text: 'SELECT 1 AS one', values: [] })).toEqual([{ one: 1 }]);
     },
   );
+
+  withOpenssl(
+    '[P3] is reached by the pair of before while only one file of a new pair is there, then by the new one',
+    async () => {
+      const folder = useFolder();
+      const [old, renewed] = [makePair(folder, 'old'), makePair(folder, 'new')];
+      const { connection, schema, seen } = await useTls(old);
+      expect(new Set(seen)).toEqual(new Set(['old']));
+      for (const part of ['cert', 'key'] as const) {
+        seen.length = 0;
+        await cutReaders(connection, schema);
+        expect(new Set(seen)).toEqual(new Set(['old']));
+        copyFileSync(renewed[part], old[part]);
+      }
+      seen.length = 0;
+      await cutReaders(connection, schema);
+      expect(new Set(seen)).toEqual(new Set(['new']));
+    },
+  );
+
+  it('[P8] holds none open that refuses who comes later and does not hang up', async () => {
+    const schema = await PostgresSchema.create();
+    const refusing = await useRefusing();
+    const url = schema.url
+      .replace(/@[^/?]*\//, `@127.0.0.1:${refusing.port}/`)
+      .replace(/(?<=[?&])host=[^&]*&?/, '');
+    const connection = await Connection.open({ url, timeout: PATIENCE }, () => {});
+    onTestFinished(() => connection.close());
+    refusing.isOn = true;
+    await schema.cutConnections();
+    for (let n = 0; n < 20; n++)
+      await expect(connection.read({ text: 'SELECT 1', values: [] })).rejects.toMatchObject({
+        code: 'STORE_UNAVAILABLE',
+      });
+    await expect.poll(() => refusing.open.size, { timeout: PATIENCE }).toBe(0);
+  });
 });
 
-/** A connection over TLS, to a server whose certificate is the one that the file `ca` trusts. */
-async function useTls() {
-  const schema = await PostgresSchema.create();
+function useFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'sync-tls-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** "Too many connections", as PostgreSQL says it. */
+const TOO_MANY = Buffer.from('E\0\0\0\x1dSFATAL\0C53300\0Mtoo many\0\0', 'latin1');
+
+/** A way to the PostgreSQL of the tests that refuses everybody once it `isOn`, and leaves them connected. */
+async function useRefusing() {
+  const open = new Set<Socket>();
+  const refusing = { port: 0, open, isOn: false };
+  const server = createServer((socket) => {
+    open.add(socket);
+    socket.on('error', () => {}).on('close', () => open.delete(socket));
+    if (refusing.isOn) return socket.once('data', () => socket.write(TOO_MANY));
+    const database = connect(postgresAt());
+    socket.pipe(database).pipe(socket);
+    socket.on('close', () => database.destroy());
+    return database.on('error', () => {}).on('close', () => socket.destroy());
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  refusing.port = (server.address() as AddressInfo).port;
+  return refusing;
+}
+
+/**
+ * A connection over TLS, to a server whose certificate is the one that the file `ca` trusts.
+ *
+ * @param own the certificate that it shows itself; the names that the server is shown are `seen`
+ */
+async function useTls(own?: Pair) {
+  const schema = await PostgresSchema.create();
+  const folder = useFolder();
   const pair = makePair(folder, 'database');
   const ca = join(folder, 'ca.pem');
   copyFileSync(pair.cert, ca);
-  const url = `${await useTlsDatabase(schema.url, pair)}&sslmode=verify-full&sslrootcert=${ca}`;
+  const seen: string[] = [];
+  const shown = own === undefined ? '' : `&sslcert=${own.cert}&sslkey=${own.key}`;
+  const place = await useTlsDatabase(schema.url, pair, own && ((name) => seen.push(name)));
+  const url = `${place}&sslmode=verify-full&sslrootcert=${ca}${shown}`;
   const connection = await Connection.open({ url, timeout: PATIENCE }, () => {});
   onTestFinished(() => connection.close());
-  return { schema, folder, pair, ca, connection };
+  return { schema, folder, pair, ca, connection, seen };
 }
 
 /** All connections that read end, and those after them are new ones, which the pool makes for who waits by itself. */
