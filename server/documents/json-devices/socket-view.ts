@@ -247,11 +247,12 @@ export class SocketView {
   }
 
   /**
-   * What the device has of this record from now on, until something else reaches it.
+   * What the device has of this record from now on, until something else reaches it. Returns whether something may have
+   * taken the write out of its copy.
    *
    * @param crossed whether something with the record was on its way to the device
    */
-  wrote(written: WrittenMessage, crossed: boolean, history: HistoryWindow, now: number): void {
+  wrote(written: WrittenMessage, crossed: boolean, history: HistoryWindow, now: number): boolean {
     const { message, context, outcome } = written;
     const sent = message.type === 'DATA_UPDATE' ? message.document : null;
     const { madeAt, isCertain } = context;
@@ -289,6 +290,7 @@ export class SocketView {
     this.#own.add(keyOf(message), own);
     if (own.isLate) this.device.noteLate(message, own);
     else this.device.noteWrite(message, own, outcome);
+    return withBase;
   }
 
   /** The device wrote over HTTP. */

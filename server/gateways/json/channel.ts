@@ -273,7 +273,7 @@ export class JsonChannel implements Follower {
     const { outcome } = written;
     const { record, corrected } = outcome;
     const { revision } = document;
-    this.#view?.wrote(written, isCrossed, document.history, now());
+    const mayLack = this.#view?.wrote(written, isCrossed, document.history, now()) ?? false;
     document.saveDevices('urgent'); // in one batch with the write
     this.#unsaved.push(message.ack);
     const told = (): void => {
@@ -287,8 +287,11 @@ export class JsonChannel implements Follower {
       }
       const unsent = this.#pace.drop(message);
       if (unsent !== null) this.#view?.neverSent(message, unsent, document.history);
-      if (isFresh) this.#pace.repeat(recordMessage(change, SERVER_DEVICE, shown, now()));
-      else if (this.#receipts.isEmpty && this.#pace.bytes === 0) this.#view?.hasAll(revision, now());
+      if (isFresh) {
+        const isSent = this.#pace.repeat(recordMessage(change, SERVER_DEVICE, shown, now()));
+        // Else nothing would tell which of the two its app is left with, however long ago that was.
+        if (!isSent && mayLack) this.#sendChange(change, SERVER_DEVICE, shown);
+      } else if (this.#receipts.isEmpty && this.#pace.bytes === 0) this.#view?.hasAll(revision, now());
     };
     // A commit fails where another server has the user; a write that changes nothing commits nothing.
     if (outcome.revision === null) document.afterConfirmed(told);

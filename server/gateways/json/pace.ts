@@ -97,13 +97,18 @@ export class Pace<Message extends Outgoing> {
     return since;
   }
 
-  /** What shows this record may not have been read when the device wrote over it: it is sent when it is quiet. */
-  repeat(message: Message): void {
-    if (this.#options.gap === 0) return;
+  /**
+   * What shows this record may not have been read when the device wrote over it: it is sent when it is quiet. Returns
+   * whether it will be.
+   */
+  repeat(message: Message): boolean {
+    if (this.#options.gap === 0) return false;
     const lane = this.#laneOf(message.collection);
-    if (lane.waiting.has(keyOf(message))) this.send(message);
-    else this.#sendAgain(lane, message);
+    const isWaiting = lane.waiting.has(keyOf(message));
+    if (isWaiting) this.send(message);
+    const willBe = isWaiting || this.#sendAgain(lane, message);
     this.#schedule();
+    return willBe;
   }
 
   /** Calls `make` when nothing is under way; nothing else leaves before `fullSyncLeaves`. */
@@ -193,11 +198,13 @@ export class Pace<Message extends Outgoing> {
     this.#sendAgain(lane, message);
   }
 
-  #sendAgain(lane: Lane<Message>, message: Message): void {
+  /** Returns whether there is room for it. */
+  #sendAgain(lane: Lane<Message>, message: Message): boolean {
     this.#forgetAgain(lane, keyOf(message));
-    if (this.#bytesAgain + message.text.length > MOST_AGAIN) return;
+    if (this.#bytesAgain + message.text.length > MOST_AGAIN) return false;
     lane.again.set(keyOf(message), message);
     this.#bytesAgain += message.text.length;
+    return true;
   }
 
   #forgetAgain(lane: Lane<Message>, key: string): void {

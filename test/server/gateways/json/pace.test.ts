@@ -74,7 +74,7 @@ class Line {
       now: () => clock.now,
       log: silentLog,
       maxDepth: 64,
-      maxMessage: 100_000,
+      maxMessage: 2e6,
       pace: { gap, mostBytes, after: clock.after },
       outbox: jsonOutbox({
         send: (text) => this.sent.push(JSON.parse(text.toString())),
@@ -317,5 +317,62 @@ describe('an app that keeps only one of two messages in quick succession', () =>
     phone.write({ id: 'r', i: 0, mine: 1 });
     await pass(0);
     expect(document.collections().notes?.find(({ id }) => id === 'r')).toEqual({ id: 'r', i: 1, mine: 1 });
+  });
+});
+
+/** It may be read only after that, and take it out of the device's copy. */
+describe('a full sync that was asked for just before a write', () => {
+  const CASES = [
+    ['of which it could be sent once more', GAP, ''],
+    ['with JSON_PACE=0', 0, ''],
+    ['of a record that is too large to be kept for a second time', GAP, 'x'.repeat(2 ** 20)],
+  ] as const;
+
+  async function written(gap: number, text: string) {
+    const all = await scene({ gap, mostBytes: 1e8 });
+    const { desk, phone, pass } = all;
+    desk.write({ id: 'r', i: 0, b: 0, text });
+    await pass(LATER);
+    phone.write({ id: 'known', i: 0, b: 0, mine: 0 });
+    await pass(LATER);
+    phone.requestSync();
+    await pass(1_000);
+    phone.write({ id: 'r', i: 1, b: 0, text });
+    await pass(0);
+    const record = () => all.document.collections().notes?.find(({ id }) => id === 'r');
+    expect(record()).toMatchObject({ i: 1 });
+    return { ...all, record };
+  }
+
+  test.each(CASES)('[L4 L6] takes nothing back: %s', async (_, gap, text) => {
+    const { phone, pass, record } = await written(gap, text);
+    await pass(500);
+    phone.write({ id: 'r', i: 0, b: 0, text, mine: 1 });
+    await pass(0);
+    expect(record()).toMatchObject({ i: 1, mine: 1 });
+  });
+
+  test.each(CASES)('[L3 L4 L6] nor is a change back lost, later on: %s', async (_, gap, text) => {
+    const { phone, pass, record } = await written(gap, text);
+    await pass(LATER);
+    phone.write({ id: 'r', i: 0, b: 0, text });
+    await pass(0);
+    expect(record()).toMatchObject({ i: 0 });
+  });
+
+  test.each(CASES)('[L3 L4 L5 L6] nor one that was made offline: %s', async (_, gap, text) => {
+    const { clock, document, desk, phone, pass, record } = await written(gap, text);
+    await pass(LATER);
+    phone.session.leave();
+    await pass(LATER);
+    const madeAt = clock.now;
+    desk.write({ id: 'r', i: 1, b: 1, text });
+    await pass(60_000);
+    const anew = new Line(document, clock, 'phone', { gap, mostBytes: 1e8 });
+    await pass(0);
+    const data = { collection: 'notes', document: { id: 'r', i: 0, b: 0, text }, timestamp: madeAt };
+    anew.say({ type: 'DATA_UPDATE', data, timestamp: clock.now });
+    await pass(0);
+    expect(record()).toMatchObject({ i: 0, b: 1 });
   });
 });
