@@ -286,6 +286,7 @@ export class UserDocument {
   ): Promise<Uint8Array> {
     const whole = await encoded;
     await new Promise<void>((ready) => this.whenReady(ready));
+    if (this.failure !== null) throw this.failure; // it is never in order again: anew would be for ever
     const diff = doc === this.doc && whole !== null ? whole.update : await anew();
     await this.durable();
     return diff;

@@ -1,6 +1,6 @@
 /** What is encoded in short steps is what is encoded at once, and all that others change meanwhile reaches the client. */
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
 import type { Origin } from '../../../../server/documents/changes.js';
 import {
@@ -8,6 +8,8 @@ import {
   encodeInSteps,
   lacksMuch,
 } from '../../../../server/documents/loading/encode-in-steps.js';
+import type { UserDocument } from '../../../../server/documents/user-document.js';
+import { SyncError } from '../../../../server/errors.js';
 import { MemoryStore } from '../../../../server/store/memory/memory-store.js';
 import type { DeviceId, UserId } from '../../../../shared/names.js';
 import { openDocument } from '../../../support/document.js';
@@ -212,6 +214,75 @@ test('[S1] nothing is in such an answer of what was thrown away meanwhile', asyn
   };
   expect(() => document.write(ORIGIN, halfway)).toThrow('halfway');
   expect(await answer).toEqual(before);
+});
+
+describe('[P7] [N3] a large answer of a document that fails', () => {
+  const failure = new SyncError('ERASED');
+  const fail = () => Promise.reject(failure);
+
+  /** The answer to who has nothing; nobody wants it any more where it is begun for ever. */
+  async function asked(document: UserDocument): Promise<Uint8Array> {
+    let steps = 0;
+    return await document.diffInSteps(NOTHING, () => ++steps < 1_000);
+  }
+
+  async function openLarge(): Promise<UserDocument> {
+    const document = await openDocument(new MemoryStore());
+    document.receive(ORIGIN, many(), null);
+    await document.durable();
+    return document;
+  }
+
+  test('is not begun where it was asked for during the work with which that fails', async () => {
+    const document = await openLarge();
+    const failing = document.exclusive(fail);
+    await expect(asked(document)).rejects.toBe(failure);
+    await failing;
+  });
+
+  test('is not begun where that work was begun before its first step', async () => {
+    const document = await openLarge();
+    const answer = asked(document);
+    const failing = document.exclusive(fail);
+    await expect(answer).rejects.toBe(failure);
+    await failing;
+  });
+
+  test('is not begun where it fails before the first step', async () => {
+    const document = await openLarge();
+    const answer = asked(document);
+    document.fail(failure);
+    await expect(answer).rejects.toBe(failure);
+  });
+
+  test('is not begun where it has failed before', async () => {
+    const document = await openLarge();
+    document.fail(failure);
+    await expect(asked(document)).rejects.toBe(failure);
+  });
+
+  test('is not given where it fails between two steps', async () => {
+    const document = await openLarge();
+    const answer = asked(document);
+    for (let turn = 0; turn < 2; turn++) await new Promise(setImmediate);
+    document.fail(failure);
+    await expect(answer).rejects.toBe(failure);
+  });
+
+  test('is not begun anew where the one that was left halfway can not be loaded', async () => {
+    const store = new MemoryStore();
+    const document = await openDocument(store);
+    document.receive(ORIGIN, many(), null);
+    await document.durable();
+    const answer = asked(document);
+    await new Promise(setImmediate);
+    store.load = fail;
+    const halfway = () => {
+      throw new Error('A write that fails halfway.');
+    };
+    expect(() => document.write(ORIGIN, halfway)).toThrow('halfway');
+    await expect(answer).rejects.toBe(failure);
+  });
 });
 
 test('[N2] what a device deletes while a large answer is encoded is not in it', async () => {

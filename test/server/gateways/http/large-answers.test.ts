@@ -101,6 +101,23 @@ describe('[H3] [S4] POST /api/yjs of a large document', () => {
     expect(works[0]?.steps).toBe(0);
   });
 
+  test('[P7] is refused with 410 where its user is erased meanwhile', async () => {
+    const { server } = await useLarge();
+    const { diffInSteps } = UserDocument.prototype;
+    let erased: Promise<unknown> | null = null;
+    let begun = 0;
+    vi.spyOn(UserDocument.prototype, 'diffInSteps').mockImplementation(function (this: UserDocument, ...all) {
+      if (++begun > 100) throw new Error('It is begun for ever.');
+      erased ??= server.app.erase(ANNA);
+      return vi
+        .waitUntil(() => this.isPaused || this.failure !== null, { interval: 1 })
+        .then(() => diffInSteps.apply(this, all));
+    });
+    const response = await post(server, EMPTY_DOCUMENT);
+    expect([response.status, await response.json()]).toMatchObject([410, { code: 'ERASED' }]);
+    await erased;
+  });
+
   test('[P10] is that of the new document where it was written anew meanwhile', async () => {
     const { server, doc } = await useLarge();
     const { diffInSteps } = UserDocument.prototype;
