@@ -31,6 +31,8 @@ export class JsonSession {
   #ended = false;
   /** It is told to go once what came before was handled. */
   #isEnding = false;
+  /** The user's own document has failed. */
+  #isFailed = false;
   #fullSyncWaiting = false;
   /** What the device sent since a full sync is due: it waits for that, and nobody else does. */
   #behind: (() => void)[] | null = null;
@@ -66,7 +68,7 @@ export class JsonSession {
         syncAgain: () => this.#syncAgain(),
       });
     const shows = (name: CollectionName) => !shared?.collections.has(name);
-    const failed = (error: SyncError) => this.#end(error);
+    const failed = (error: SyncError) => this.#endFailed(error);
     this.#own = channel({ document, actor, readOnly, shows, isRemembered: true, name: '', failed });
     const everybodys = shared?.document ?? null;
     const sharedFailed = (error: SyncError) => this.#endLast(error);
@@ -306,6 +308,14 @@ export class JsonSession {
     const { document } = this.#options;
     this.#goOn();
     document.enter(() => document.afterDurable(() => this.#end(error)));
+  }
+
+  /** Ends it once who sent what waits was told that it is not saved (N3). */
+  #endFailed(error: SyncError): void {
+    if (this.#isFailed) return;
+    this.#isFailed = true;
+    this.#goOn();
+    this.#options.document.whenReady(() => this.#end(error));
   }
 
   #end(error: SyncError): void {

@@ -1,6 +1,7 @@
 /**
  * The document of the shared collections fails, or hangs, while a JSON device is there: what it sent for its user's own
- * document, which is in order, counts all the same, and the device is made to come again (L1, L11, D8).
+ * document, which is in order, counts all the same, and the device is made to come again (L1, L11, D8). Where that
+ * fails, the device is told (N3).
  */
 import type { Socket } from 'node:net';
 import { expect, test } from 'vitest';
@@ -9,7 +10,7 @@ import type { Commit, StoredDocument } from '../../../server/store/store.js';
 import { SHARED_DOCUMENT, type UserId } from '../../../shared/names.js';
 import type { JsonDevice } from '../../support/devices/json-device.js';
 import type { TestServer } from '../../support/server.js';
-import { openJson, useJson, useServer } from '../../support/use.js';
+import { openJson, useJson, useNative, useServer } from '../../support/use.js';
 import { PATIENCE } from '../../support/wait.js';
 
 const RAO = { id: 'd1', name: 'Dr. Rao' };
@@ -159,4 +160,19 @@ test('[L11 D8] where the store takes nothing at all, the phone is told', async (
   fail();
   expect((await phone.end()).code).toBe(1011);
   expect(phone.of('ERROR')).toMatchObject([{ code: 'NOT_SAVED', ack: 'w' }]);
+});
+
+test('[N3 L11 D8] what waits for the first full sync is told as the document of the user fails', async () => {
+  const { store, server, phone, release } = await early((it) => {
+    it.update('appointments', VISIT, { ack: 'first' });
+    it.update('appointments', LATER);
+    it.update('doctors', LEE, { ack: 'shared' });
+  });
+  const tablet = await useNative(server, 'anna', 'tablet');
+  store.failNext({ kept: false });
+  tablet.record('appointments', 'a3').set('at', '12:00');
+  expect((await phone.end()).code).toBe(1011);
+  expect(phone.of('ERROR')).toMatchObject([{ code: 'NOT_SAVED', ack: 'first' }, { code: 'NOT_SAVED' }]);
+  expect(phone.of('ACK')).toEqual([]);
+  release();
 });
