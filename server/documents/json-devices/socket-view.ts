@@ -372,16 +372,16 @@ export class SocketView {
     this.#messages.end(now);
     const read = this.#messages.read(now)?.number ?? 0;
     for (const [name, { shownBy, isLate, isReplay: _, isOverHttp, ...own }] of this.#own) {
-      // Noted as it came: the device may have written the record by another way since, or it crossed nothing.
-      if (isLate || (isOverHttp && !own.withBase)) continue;
+      if (isLate) continue; // noted as it came: the device may have written the record by another way since
       const [collection, id] = name.split('\n') as [RecordKey['collection'], RecordKey['id']];
       if (this.#isOutdated({ collection, id }, own)) continue;
       const isUnsure = this.device.unsureSince({ collection, id }, now) < LATEST;
       // What corrects it may still wait to be sent.
       const isUnread = shownBy === null ? own.isShown || own.withBase : shownBy > read || isUnsure;
       const isOpen = own.at > now - APP_LAG || isUnread;
-      if (isOpen) this.device.keepUnsettled({ collection, id }, own);
-      else this.device.settle({ collection, id });
+      if (!isOpen) this.device.settle({ collection, id });
+      // Of a request that crossed nothing, there is no more to keep than was noted as it came.
+      else if (!isOverHttp || own.withBase) this.device.keepUnsettled({ collection, id }, own);
     }
   }
 
