@@ -2,8 +2,10 @@
 import { equalityDeep } from 'lib0/function';
 import type { OwnWrite } from './own-write.js';
 
-/** All of them together, in characters: they are saved with each change of one of them. */
+/** All of them together, in characters of what was sent: they are saved with each change of one of them. */
 const MAX_LENGTH = 262_144;
+/** So many are kept: of a deletion, what is around it is all there is. */
+const MAX_WRITES = 256;
 
 interface Kept {
   readonly write: OwnWrite;
@@ -28,7 +30,7 @@ export class UnsettledWrites {
     return [...this.#kept.values()].map(({ write }) => write.since);
   }
 
-  /** Of them all, the oldest go that are too much. Returns whether anything is new about it. */
+  /** Of them all, the oldest go that are too many, or too much. Returns whether anything is new about it. */
   keep(record: string, write: OwnWrite): boolean {
     if (equalityDeep(this.get(record), write)) return false;
     this.delete(record);
@@ -37,7 +39,7 @@ export class UnsettledWrites {
     this.#kept.set(record, { write, length });
     this.#length += length;
     for (const oldest of this.#kept.keys()) {
-      if (this.#length <= MAX_LENGTH) break;
+      if (this.#length <= MAX_LENGTH && this.#kept.size <= MAX_WRITES) break;
       this.delete(oldest);
     }
     return true;
