@@ -272,7 +272,7 @@ class SyncServer implements App {
     this.#gateway.stopReading();
     this.#dryRuns.close();
     this.#rewritingWorkers.close();
-    const saved = this.#flush().then(() => this.#registry.documents.every(({ isBusy }) => !isBusy));
+    const saved = this.#saveAll().then(() => true);
     const durable = await withTimeout(saved, shutdownTimeout, false);
     const end = performance.now() + LAST_STEPS;
     const step = () => Math.max(0, Math.min(GOODBYE_TIMEOUT, end - performance.now()));
@@ -296,6 +296,12 @@ class SyncServer implements App {
 
   idle(): Promise<void> {
     return this.#gateway.idle();
+  }
+
+  /** What is waited for may bring about more, as a batch does the compaction that it makes due. */
+  async #saveAll(): Promise<void> {
+    do await this.#flush();
+    while (this.#registry.documents.some(({ isBusy }) => isBusy));
   }
 
   /** Resolves when what was received is done and durable, or can't be. */

@@ -1,0 +1,76 @@
+/** What a server that stops does with a batch that has just begun (O4, H2). */
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { RequestView } from '../../server/documents/json-devices/request-view.js';
+import { DocumentRegistry } from '../../server/documents/registry.js';
+import { MemoryStore } from '../../server/store/memory/memory-store.js';
+import { SHARED_DOCUMENT } from '../../shared/names.js';
+import { user } from '../support/notes.js';
+import type { TestServer } from '../support/server.js';
+import { useServer } from '../support/use.js';
+
+const ANNA = user('anna');
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+const post = ({ url }: TestServer, changes: readonly object[]) =>
+  fetch(`${url}/api/sync/anna`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ changes }),
+  });
+
+const changesOf = (collection: string, count: number) =>
+  Array.from({ length: count }, (_, n) => ({
+    type: 'DATA_UPDATE',
+    userId: 'anna',
+    deviceId: 'phone',
+    data: { collection, document: { id: `n${n}`, name: 'queued' } },
+  }));
+
+/**
+ * Stops the server while a batch waits, in its turn, for an earlier change to be durable; resolves with whether it could
+ * save everything, and with the status of the batch.
+ */
+async function stopBefore(server: TestServer, memory: MemoryStore, change: object[], batch: object[]) {
+  const flush = vi.spyOn(DocumentRegistry.prototype, 'flush');
+  const commit = vi.spyOn(memory, 'commit');
+  memory.hold();
+  const earlier = post(server, change);
+  await vi.waitUntil(() => commit.mock.calls.length > 0, { interval: 1 });
+  // All changes are looked at before the first one is made.
+  const contextOf = vi.spyOn(RequestView.prototype, 'contextOf');
+  const answer = post(server, batch);
+  await vi.waitUntil(() => contextOf.mock.calls.length >= batch.length, { interval: 1 });
+  const stopped = server.app.close();
+  await vi.waitUntil(() => flush.mock.calls.length > 0, { interval: 1 });
+  await new Promise(setImmediate); // it waits for what it has found by then
+  memory.release();
+  const isSaved = await stopped;
+  expect((await earlier).status).toBe(200);
+  return { isSaved, status: (await answer).status };
+}
+
+describe('[O4] [H2] a server that stops as a batch begins', () => {
+  test('[P4] waits for the compaction that the batch makes due, too', async () => {
+    const store = new MemoryStore();
+    const server = await useServer({ COMPACT_UPDATES: '3' }, { store });
+    await post(server, changesOf('notes', 1));
+    const compact = vi.spyOn(store, 'compact');
+    const outcome = await stopBefore(server, store, changesOf('notes', 2), changesOf('notes', 500));
+    expect(outcome).toEqual({ isSaved: true, status: 200 });
+    expect(compact).toHaveBeenCalled();
+    expect(store.contents.get(ANNA)?.revision).toBe(500);
+  });
+
+  test('[D8] waits for what of it is of its user, behind what is of the shared collections', async () => {
+    const store = new MemoryStore();
+    const server = await useServer({ SHARED_COLLECTIONS: 'doctors' }, { store });
+    const batch = [...changesOf('notes', 500), ...changesOf('doctors', 499)];
+    const outcome = await stopBefore(server, store, changesOf('doctors', 1), batch);
+    expect(outcome).toEqual({ isSaved: true, status: 200 });
+    const revisions = [ANNA, SHARED_DOCUMENT].map((name) => store.contents.get(name)?.revision);
+    expect(revisions).toEqual([500, 499]);
+  });
+});
