@@ -211,3 +211,18 @@ test('[L8] a list of more values, or one with elements that have an id, counts a
     mixed: expect.arrayContaining(['b', 'mine', { id: 'm1' }]),
   });
 });
+
+test('[L8] beyond 400 values of lists that one edit changes, a list counts as one value', async () => {
+  const read = { a: many(200, 'a'), b: many(200, 'b'), c: many(200, 'c') };
+  const fewer = (list: string[]) => list.slice(1);
+  const away = await Away.with(memoryShelf(), 1, read);
+  await away.visit();
+  away.day(1);
+  const changed = { a: fewer(read.a), b: fewer(read.b), c: fewer(read.c) };
+  away.set(changed);
+  const sent = { a: [...read.a, 'mine'], b: [...read.b, 'mine'], c: [...read.c, 'mine'] };
+  const after = await away.back([2, sent]);
+  const told = (list: string[]) => [...list, 'mine'];
+  expect(after).toMatchObject({ a: told(changed.a), b: told(changed.b) });
+  expect(after).toMatchObject({ c: expect.arrayContaining(told(read.c)) });
+});

@@ -2,7 +2,7 @@
  * Digests stand for values that are not kept (L8). They are made with a secret of the user, which is erased with them,
  * so that a short value can't be guessed from its digest alone.
  */
-import { createHash, createHmac, randomBytes } from 'node:crypto';
+import { createHmac, hash, randomBytes } from 'node:crypto';
 import type { Json } from '../../../shared/json.js';
 import { canonical } from '../../../shared/merge/arrays.js';
 
@@ -19,7 +19,7 @@ export const IN_ELEMENTS: Digest = '*';
 
 const SIZE = 12;
 /** Of a value in a list: it is only looked for in the list as it is by now, and in what came in. */
-const VALUE_SIZE = 8;
+export const VALUE_SIZE = 8;
 const SECRET_BYTES = 16;
 
 export class Digests {
@@ -36,7 +36,7 @@ export class Digests {
 
   of(value: Json | undefined): Digest {
     if (value === undefined) return ABSENT;
-    return this.from(createHash('sha256').update(canonical(value)).digest('base64').slice(0, SIZE));
+    return this.from(hash('sha256', canonical(value), 'base64').slice(0, SIZE));
   }
 
   /** Of a value that has this digest without a secret. */
@@ -60,6 +60,10 @@ export const parted = (digest: Digest): [whole: Digest, values: string] => [
   digest.slice(0, SIZE),
   digest.slice(SIZE),
 ];
+
+/** What stands behind those of the whole, in characters. */
+export const toldIn = (digests: readonly Digest[]): number =>
+  digests.reduce((sum, digest) => sum + parted(digest)[1].length, 0);
 
 /** Those of the values of a list; empty where they are not told apart, or can't be read. */
 export function valuesOf(digest: Digest): Digest[] {

@@ -12,7 +12,7 @@ import { isListOrder, type KnownValues, PastRecord } from './past-record.js';
 /** Of one record. */
 export const MOST_CHANGES = 1_000;
 /** Of one record, the names in all its paths, in characters of JSON; what they leave is for the values of lists. */
-const MOST_PATHS = 65_536;
+export const MOST_PATHS = 65_536;
 
 /** A change of what stands at a path. */
 export interface PastChange {

@@ -7,16 +7,18 @@ import type { Deletion } from '../../store/store.js';
 import { isList, type Patch, sameJson } from '../records/patch.js';
 import type { RecordImage } from '../records/record-image.js';
 import { keyOf, type RecordKey } from '../records/record-key.js';
-import { ABSENT, type Digest, type Digests, IN_ELEMENTS, IN_PARTS, UNKNOWN } from './digests.js';
+import { type Digest, type Digests, IN_ELEMENTS, IN_PARTS, toldIn, UNKNOWN, VALUE_SIZE } from './digests.js';
 import type { StoredEntry } from './history-entry.js';
-import { type AwayDevice, MOST_CHANGES, type PastChange, PastChanges } from './past-changes.js';
+import { type AwayDevice, MOST_CHANGES, MOST_PATHS, type PastChange, PastChanges } from './past-changes.js';
 import { LIST_ORDER, valueAt } from './past-record.js';
 import type { Remembered } from './remembered.js';
 
 /** Changes inside of one list, or of what goes as a whole, that are told apart; more count as one. */
 const MOST_AT_ONCE = 200;
-/** Values of lists that one change tells apart, of each list no more than that. */
-const MOST_VALUES = 2_000;
+/** Values of lists that one entry tells apart, of each list no more than that. */
+const MOST_VALUES = 400;
+/** Of all records, the digests of values of lists, in characters; beyond that the older lists count as one value. */
+export const MOST_TOLD = 8 * 1024 * 1024;
 
 /** The record around an entry, where that was read. */
 export interface Around {
@@ -35,12 +37,15 @@ interface RecordPruned {
   readonly key: RecordKey;
   /** The newest first. */
   changes: PastChange[];
+  /** In these, the digests of values of lists, in characters. */
+  told: number;
   deletion: Pick<Deletion, 'revision' | 'at'> | null;
 }
 
 export class Pruning {
   readonly #records = new Map<string, RecordPruned>();
   readonly #away: Away;
+  #room = MOST_TOLD;
 
   constructor(away: Away) {
     this.#away = away;
@@ -54,10 +59,22 @@ export class Pruning {
     const maker = this.#away.keyOf(entry);
     const by = this.#away.devices.some(({ key }) => key === maker) ? maker : null;
     if (entry.removed) record.deletion ??= { revision, at: madeAt };
-    for (const [path, before] of changedPaths(entry, around, this.#away.digests).reverse())
-      record.changes.push({ path, revision, madeAt, before, since: 0, by });
-    if (record.changes.length <= 2 * MOST_CHANGES) return;
+    const changed = allChanged(entry, around);
+    const most = Math.min(MOST_VALUES, this.#room / VALUE_SIZE);
+    const told = withDigests(changed, this.#away.digests, most).reverse();
+    for (const [path, before] of told) record.changes.push({ path, revision, madeAt, before, since: 0, by });
+    this.#count(record, record.told + toldIn(told.map(([, before]) => before)));
+    if (record.changes.length > 2 * MOST_CHANGES || record.told > 2 * MOST_PATHS) this.#trim(record);
+  }
+
+  #trim(record: RecordPruned): void {
     record.changes = [...PastChanges.needed(record.changes.reverse(), this.#away.devices)].reverse();
+    this.#count(record, toldIn(record.changes.map(({ before }) => before)));
+  }
+
+  #count(record: RecordPruned, told: number): void {
+    this.#room -= told - record.told;
+    record.told = told;
   }
 
   /** The rows that take the place of what was remembered of these records. */
@@ -74,72 +91,73 @@ export class Pruning {
     const key = { collection, id };
     const known = this.#records.get(keyOf(key));
     if (known !== undefined) return known;
-    const record = { key, changes: [], deletion: null };
+    const record = { key, changes: [], told: 0, deletion: null };
     this.#records.set(keyOf(key), record);
     return record;
   }
 }
 
-/** `values`: of a list, where each of them may be told apart. */
-type Changed = [path: Path, before: Digest, values?: readonly Json[]];
+/** What stood at a path: a value, or what stands in the place of its digest where it is none, or is not known. */
+type Was = { readonly value: Json | undefined } | { readonly mark: Digest };
+type Changed = readonly [path: Path, was: Was];
 
-/** What changes more than is told apart counts as a change of the whole record. */
-function changedPaths(entry: StoredEntry, around: Around | null, digests: Digests): Changed[] {
-  const changed = allChanged(entry, around, digests);
+/**
+ * What changes more than is told apart counts as a change of the whole record.
+ *
+ * @param most values of lists
+ */
+function withDigests(changed: readonly Changed[], digests: Digests, most: number): [Path, Digest][] {
   if (changed.length > MOST_CHANGES) return [[[], UNKNOWN]];
-  let left = MOST_VALUES;
-  return changed.map(([path, before, values = []]) => {
-    if (values.length === 0 || values.length > left) return [path, before];
-    left -= values.length;
-    return [path, before + digests.ofEach(values)];
+  let left = most;
+  return changed.map(([path, was]) => {
+    if ('mark' in was) return [path, was.mark];
+    const { value } = was;
+    const whole = digests.of(value);
+    if (!isValues(value) || value.length > left) return [path, whole];
+    left -= value.length;
+    return [path, whole + digests.ofEach(value)];
   });
 }
 
 /** @param around null where no device is away: then nothing is asked for but when what was changed */
-function allChanged(entry: StoredEntry, around: Around | null, digests: Digests): Changed[] {
-  if (entry.created) return [[[], ABSENT]];
+function allChanged(entry: StoredEntry, around: Around | null): Changed[] {
+  if (entry.created) return [[[], { value: undefined }]];
   const [before, after] = [around?.before?.json, around?.after?.json];
-  if (before !== undefined && after !== undefined) return changesIn(before, after, { path: [], digests });
+  if (before !== undefined && after !== undefined) return changesIn(before, after, []);
   if (!entry.removed)
-    return entry.patch === null ? [] : pathsIn(entry.patch, []).map((path) => [path, UNKNOWN]);
-  if (before === undefined) return [[[], UNKNOWN]];
+    return entry.patch === null ? [] : pathsIn(entry.patch, []).map((path) => [path, { mark: UNKNOWN }]);
+  if (before === undefined) return [[[], { mark: UNKNOWN }]];
   const { id: _, ...fields } = before;
-  return partsOf(fields, { path: [], digests });
-}
-
-interface Within {
-  readonly path: Path;
-  readonly digests: Digests;
+  return partsOf(fields, []);
 }
 
 /** What a patch replaces as a whole may have changed in part, so it does not tell. Inside of texts no path leads. */
-function changesIn(before: Json | undefined, after: Json | undefined, within: Within): Changed[] {
+function changesIn(before: Json | undefined, after: Json | undefined, path: Path): Changed[] {
   if (isSame(before, after)) return [];
   if (isElements(before) && isElements(after))
-    return inList(changesOfElements(before, after, within), before, within);
-  if (!isObject(before) || !isObject(after)) return inList(partsOf(before, within), before, within);
+    return inList(changesOfElements(before, after, path), before, path);
+  if (!isObject(before) || !isObject(after)) return inList(partsOf(before, path), before, path);
   const names = new Set([...Object.keys(before), ...Object.keys(after)]);
   return [...names].flatMap((name) =>
-    changesIn(valueAt(before, [name]), valueAt(after, [name]), { ...within, path: [...within.path, name] }),
+    changesIn(valueAt(before, [name]), valueAt(after, [name]), [...path, name]),
   );
 }
 
 /** Of what goes as a whole each part is told apart, since others may have changed some before. */
-function partsOf(before: Json | undefined, { path, digests }: Within): Changed[] {
-  const inside = (step: PathStep, value: Json) => partsOf(value, { path: [...path, step], digests });
+function partsOf(before: Json | undefined, path: Path): Changed[] {
+  const inside = (step: PathStep, value: Json) => partsOf(value, [...path, step]);
   if (isElements(before)) {
     const parts = before.flatMap((element) => inside({ id: elementId(element) ?? '' }, element));
-    return [...parts, [path, IN_ELEMENTS]];
+    return [...parts, [path, { mark: IN_ELEMENTS }]];
   }
-  if (isValues(before)) return [[path, digests.of(before), before]];
-  if (!isObject(before)) return [[path, digests.of(before)]];
+  if (!isObject(before)) return [[path, { value: before }]];
   const isElement = typeof path.at(-1) === 'object';
   const names = Object.keys(before).filter((name) => name !== 'id' || !isElement);
-  return [...names.flatMap((name) => inside(name, before[name] as Json)), [path, IN_PARTS]];
+  return [...names.flatMap((name) => inside(name, before[name] as Json)), [path, { mark: IN_PARTS }]];
 }
 
-const inList = (changes: Changed[], before: Json | undefined, { path, digests }: Within): Changed[] =>
-  changes.length > MOST_AT_ONCE ? [[path, digests.of(before)]] : changes;
+const inList = (changes: Changed[], value: Json | undefined, path: Path): Changed[] =>
+  changes.length > MOST_AT_ONCE ? [[path, { value }]] : changes;
 
 type Elements = readonly JsonObject[];
 
@@ -153,15 +171,15 @@ const isElements = (value: Json | undefined): value is JsonObject[] =>
 const isValues = (value: Json | undefined): value is Json[] =>
   Array.isArray(value) && value.length <= MOST_AT_ONCE && value.every((each) => elementId(each) === null);
 
-function changesOfElements(before: Elements, after: Elements, { path, digests }: Within): Changed[] {
+function changesOfElements(before: Elements, after: Elements, path: Path): Changed[] {
   const [old, now] = [byId(before), byId(after)];
   const changed = [...new Set([...old.keys(), ...now.keys()])].flatMap((id) =>
-    changesIn(old.get(id), now.get(id), { path: [...path, { id }], digests }),
+    changesIn(old.get(id), now.get(id), [...path, { id }]),
   );
   const common = (list: ReadonlyMap<string, Json>) =>
     [...list.keys()].filter((id) => old.has(id) && now.has(id));
   const isMoved = !sameJson(common(old), common(now));
-  return isMoved ? [...changed, [[...path, LIST_ORDER], UNKNOWN]] : changed;
+  return isMoved ? [...changed, [[...path, LIST_ORDER], { mark: UNKNOWN }]] : changed;
 }
 
 const byId = (elements: Elements): ReadonlyMap<string, Json> =>
