@@ -132,6 +132,13 @@ test('[L8 P7] a digest is nothing without the secret of its user; one of an earl
     ]);
 });
 
+test('[L8] a digest is what it was when it was stored', () => {
+  const value = ['ä', { unit: 'mg' }];
+  expect(new Digests(null).of(value)).toBe('9E+mUE5UYwO3');
+  expect(new Digests('AAAAAAAAAAAAAAAAAAAAAA==').of(value)).toBe('q/fgCo+dnlQv');
+  expect(new Digests('AAAAAAAAAAAAAAAAAAAAAA==').ofEach([value])).toBe('q/fgCo+d');
+});
+
 const TABLET = { key: 'tablet' as DeviceKey, from: 1, to: 1 };
 const SECRET = Digests.anew();
 
