@@ -143,7 +143,7 @@ class Tablet {
   async post(...notes: readonly (readonly [madeAt: number | null, note: object])[]): Promise<void> {
     const { document, now } = this.#ward;
     const origin = originOf('tablet', 'http');
-    const view = document.devices.overHttp(origin);
+    const view = document.devices.overHttp(origin, now);
     const data = ([madeAt, note]: (typeof notes)[number]) => ({
       ...{ collection: 'notes', document: { id: 'n1', ...note } },
       timestamp: madeAt === null ? null : madeAt + HOUR,

@@ -47,6 +47,8 @@ export class DeviceState {
   readonly #owner: UserId;
   /** When the device was last connected. */
   metAt: number;
+  /** When it last came over HTTP, to this process: its request may have to wait before the device is met. */
+  cameAt = 0;
   /** When it had first read the document, as far as is known; null before that. */
   syncedFrom: number | null;
   #largestSent: number;

@@ -65,17 +65,19 @@ export class DeviceStates {
     if (this.#views.delete(view)) view.end(now);
   }
 
-  /** The device behind a request; one that did not name itself (`keep` is false) is forgotten after it. */
-  overHttp(origin: Origin, keep = true): RequestView {
+  /** The device behind a request that comes now; one that did not name itself (`keep` is false) is forgotten after it. */
+  overHttp(origin: Origin, now: number, keep = true): RequestView {
     const key = deviceKey(this.#owner, origin);
     if (!keep) return new RequestView(new DeviceState(key, this.#owner));
     this.#http ??= new Map();
-    const known = this.#http.get(key);
-    if (known !== undefined) return known;
-    const state = this.#state(origin);
-    const view = new RequestView(state, () => this.#viewsOf(state));
+    const view = this.#http.get(key) ?? this.#newView(this.#state(origin));
     this.#http.set(key, view);
+    view.device.cameAt = now;
     return view;
+  }
+
+  #newView(state: DeviceState): RequestView {
+    return new RequestView(state, () => this.#viewsOf(state));
   }
 
   #viewsOf(state: DeviceState): SocketView[] {
@@ -150,7 +152,7 @@ export class DeviceStates {
     }
     let most: DeviceState[] = away.get(newcomer) ?? [];
     for (const theirs of away.values()) if (theirs.length > most.length) most = theirs;
-    const [oldest] = most.sort((a, b) => a.metAt - b.metAt);
+    const [oldest] = most.sort((a, b) => lastHeardAt(a) - lastHeardAt(b));
     if (oldest !== undefined) this.#forget(oldest);
     return oldest !== undefined;
   }
@@ -161,3 +163,5 @@ export class DeviceStates {
     this.#gone.push(key);
   }
 }
+
+const lastHeardAt = ({ metAt, cameAt }: DeviceState): number => Math.max(metAt, cameAt);

@@ -32,7 +32,8 @@ export async function getSync(options: HttpOptions, request: Request, response: 
     withShared(options, request, async (shared) => {
       const isWanted = () => !response.closed;
       const asking = { request, document, origin: namedDevice(request) === null ? null : origin, isWanted };
-      const sharedView = asking.origin !== null && shared !== null ? viewOf(shared, origin) : null;
+      const sharedView =
+        asking.origin !== null && shared !== null ? viewOf(shared, origin, options.now()) : null;
       if (sharedView !== null) {
         const { view, document: everybodys } = sharedView;
         await inOrder(everybodys, () => confirm(view, confirmedBy(request, everybodys, 'shared'), options));
@@ -63,13 +64,18 @@ function take(options: HttpOptions, asking: Asking, which: 'new' | 'all' = 'new'
   return new Promise((resolve, reject) => {
     const shown = (own: RecordsView | null): void => {
       const { revision } = document;
-      const view = origin === null ? null : document.devices.overHttp(origin);
-      view?.device.asked(revision, options.now()); // durable before the answer
+      const now = options.now();
+      const view = origin === null ? null : document.devices.overHttp(origin, now);
+      view?.device.asked(revision, now); // durable before the answer
       resolve({ part: tagPartOf(document), own, revision, view });
     };
     const go = (): void => {
       if (origin !== null)
-        confirm(document.devices.overHttp(origin), confirmedBy(request, document, 'own'), options);
+        confirm(
+          document.devices.overHttp(origin, options.now()),
+          confirmedBy(request, document, 'own'),
+          options,
+        );
       if (which === 'new' && mayHave(request, tagPartOf(document))) shown(null);
       else whenShown(document, shown, reject, isWanted);
     };
@@ -89,8 +95,8 @@ export async function postSync(options: HttpOptions, request: Request, response:
   const origin = originOf(request, options.newDeviceId);
   await withDocuments(options, request, own.length > 0 ? 'write' : 'read', async (document, shared) => {
     mustTake(shared, everybodys);
-    const view = document.devices.overHttp(origin, isNamed);
-    const sharedView = shared === null ? null : viewOf(shared, origin, isNamed);
+    const view = document.devices.overHttp(origin, now(), isNamed);
+    const sharedView = shared === null ? null : viewOf(shared, origin, now(), isNamed);
     const batch = new Batch(document, origin, view, own);
     // In its turn: what is half written has no tag, and no size.
     const look = (): number => {
@@ -175,11 +181,16 @@ interface SharedView {
   readonly view: RequestView;
 }
 
-function viewOf({ records, readOnly, actor }: SharedAccess, asOwn: Origin, keep = true): SharedView | null {
+function viewOf(
+  { records, readOnly, actor }: SharedAccess,
+  asOwn: Origin,
+  now: number,
+  keep = true,
+): SharedView | null {
   if (records === null || readOnly) return null;
   const { document } = records;
   const origin = { ...asOwn, actor };
-  return { document, origin, view: document.devices.overHttp(origin, keep) };
+  return { document, origin, view: document.devices.overHttp(origin, now, keep) };
 }
 
 interface Answer {

@@ -310,6 +310,17 @@ describe('[L8 S4] MAX_DEVICES', () => {
     expect(devices.keys).toEqual([id(1), id(2), `carer!${id(49)}`, `carer!${id(50)}`]);
   });
 
+  test('[H2] one that comes over HTTP, and waits for its turn, is not forgotten for those that come next', () => {
+    const devices = new DeviceStates(anna, 3);
+    for (let n = 1; n <= 3; n++) devices.overHttp(device(n), n).device.asked(1, n);
+    devices.overHttp(device(4), 10); // never met before
+    devices.overHttp(device(2), 11); // the one away longest of those that are left
+    devices.overHttp(device(5), 12);
+    expect(devices.keys).toEqual([id(2), id(4), id(5)]);
+    devices.overHttp(device(6), 13);
+    expect(devices.keys).toEqual([id(2), id(5), id(6)]);
+  });
+
   test('those that are connected are never forgotten', () => {
     const devices = new DeviceStates(anna, 2);
     for (let n = 1; n <= 5; n++) devices.connect(device(n), n, 1);

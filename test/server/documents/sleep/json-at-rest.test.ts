@@ -328,7 +328,7 @@ async function poll(world: SleepWorld, device: string, now: number, has?: number
         document,
         origin,
         () => {
-          const view = document.devices.overHttp(origin);
+          const view = document.devices.overHttp(origin, now);
           view.confirmed(has ?? document.revision, now);
           view.sent(document.revision, now);
           resolve();
@@ -385,7 +385,7 @@ it('[L4 H1] what a device confirms is saved with that answer, though its user sl
   const after = new SleepWorld(world.inner.contents, { now: () => now });
   const { document } = await after.registry.open(ANNA);
   const origin = { via: 'http', device: 'tablet' as DeviceId, actor: null, subscriber: null } as const;
-  const { device } = document.devices.overHttp(origin);
+  const { device } = document.devices.overHttp(origin, now);
   const note = { collection: notes, id: 'n2' as RecordId };
   expect(device.seenBefore({ madeAt: now, isCertain: true }, note, now)?.from).toBe(second);
 });

@@ -46,7 +46,7 @@ function bodyOf(changes: readonly Change[]): Json {
 
 /** Resolves when it is written. */
 async function send(document: UserDocument, changes: readonly Change[]): Promise<void> {
-  const view = document.devices.overHttp(origin);
+  const view = document.devices.overHttp(origin, NOW);
   const batch = new Batch(document, origin, view, readChanges(bodyOf(changes), ANNA, 64));
   const apply = () => {
     batch.mustFit();
