@@ -13,7 +13,7 @@ import type { WriteTime } from '../history/history-window.js';
 import { keyOf, type RecordKey } from '../records/record-key.js';
 import { DeviceClock, type SavedClock } from './clock.js';
 import { KnownFields, type Learned } from './known-fields.js';
-import type { OwnWrite, WriteOutcome } from './own-write.js';
+import { carriesOther, type OwnWrite, type WriteOutcome } from './own-write.js';
 import { type EndedNow, type SeenRange, SeenRanges } from './seen-ranges.js';
 import type { SavedSeenRanges } from './seen-ranges-saved.js';
 import { UnsettledWrites } from './unsettled-writes.js';
@@ -320,6 +320,12 @@ export class DeviceState {
     if (this.#unsettled.delete(keyOf(key))) this.#changed = true;
   }
 
+  /** It has read what became of its writes of before this time, and nothing else of then comes from its queue. */
+  settleBefore(time: number, now: number): void {
+    for (const key of this.#unsettled.before(time))
+      if (this.unsureSince(key, now) === Number.POSITIVE_INFINITY) this.settle(key);
+  }
+
   /** A write; its author may be left with something else than the record, until the correction reaches it. */
   noteWrite(key: RecordKey, own: OwnWrite, outcome: WriteOutcome): void {
     const { corrected, record } = outcome;
@@ -371,16 +377,6 @@ export class DeviceState {
     const json = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString();
     return new DeviceState(key, owner, JSON.parse(json) as Saved, revision);
   }
-}
-
-/**
- * Whether the next write on top of `sent` would carry along something that is not in the record, or lack something that
- * is: also a field that the app does not know yet, since it may send one of that name in another record before.
- */
-function carriesOther(sent: JsonObject | null, record: JsonObject | null): boolean {
-  if (sent === null || record === null) return true;
-  const isOther = Object.keys(sent).some((name) => !equalityDeep(sent[name], record[name]));
-  return isOther || Object.keys(record).some((name) => !(name in sent));
 }
 
 /** When a message came, and the revision of the document by then. */

@@ -1,4 +1,5 @@
 /** What a device wrote last of a record, and what became of that. */
+import { equalityDeep } from 'lib0/function';
 import type { JsonObject, JsonRecord } from '../../../shared/json.js';
 
 /** What a device sent last of a record, and what else it may be looking at since. */
@@ -48,4 +49,14 @@ export function aroundBoth(own: OwnWrite | null, queued: OwnWrite | null): OwnWr
 export function withoutShown({ replaced }: OwnWrite, revision: number): number[] {
   const shown = Math.max(-1, ...replaced.filter((each) => each <= revision));
   return replaced.filter((each) => each !== shown);
+}
+
+/**
+ * Whether the next write on top of `sent` would carry along something that is not in the record, or lack something that
+ * is: also a field that the app does not know yet, since it may send one of that name in another record before.
+ */
+export function carriesOther(sent: JsonObject | null, record: JsonObject | null): boolean {
+  if (sent === null || record === null) return true;
+  const isOther = Object.keys(sent).some((name) => !equalityDeep(sent[name], record[name]));
+  return isOther || Object.keys(record).some((name) => !(name in sent));
 }

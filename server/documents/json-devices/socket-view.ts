@@ -4,7 +4,7 @@
  */
 import type { ChangeMessage } from '../../protocol/json.js';
 import type { HistoryWindow, RevisionRange, WriteTime } from '../history/history-window.js';
-import { keyOf, type RecordKey } from '../records/record-key.js';
+import { keyOf, type RecordKey, recordOf } from '../records/record-key.js';
 import type { Arrival, DeviceState } from './device.js';
 import { afterPost, isPostedLater, type LiveWrite, type PostedWrite } from './live-write.js';
 import { aroundBoth, type OwnWrite, type WriteOutcome, withoutShown } from './own-write.js';
@@ -195,6 +195,10 @@ export class SocketView {
     return (this.#fullSyncAt ?? LATEST) + FLUSH_TIME;
   }
 
+  get #isFlushed(): boolean {
+    return this.#heardAt >= this.#flushedAt;
+  }
+
   get #shown(): RevisionRange | null {
     const { first, newest } = this.#messages;
     return first === null ? null : { from: first, to: newest };
@@ -371,17 +375,19 @@ export class SocketView {
   #settleWrites(now: number): void {
     this.#messages.end(now);
     const read = this.#messages.read(now)?.number ?? 0;
+    if (this.#isFlushed && read > 0 && this.#supersededAt === null)
+      this.device.settleBefore(this.#startedAt, now);
     for (const [name, { shownBy, isLate, isReplay: _, isOverHttp, ...own }] of this.#own) {
       if (isLate) continue; // noted as it came: the device may have written the record by another way since
-      const [collection, id] = name.split('\n') as [RecordKey['collection'], RecordKey['id']];
-      if (this.#isOutdated({ collection, id }, own)) continue;
-      const isUnsure = this.device.unsureSince({ collection, id }, now) < LATEST;
+      const key = recordOf(name);
+      if (this.#isOutdated(key, own)) continue;
+      const isUnsure = this.device.unsureSince(key, now) < LATEST;
       // What corrects it may still wait to be sent.
       const isUnread = shownBy === null ? own.isShown || own.withBase : shownBy > read || isUnsure;
       const isOpen = own.at > now - APP_LAG || isUnread;
-      if (!isOpen) this.device.settle({ collection, id });
+      if (!isOpen) this.device.settle(key);
       // Of a request that crossed nothing, there is no more to keep than was noted as it came.
-      else if (!isOverHttp || own.withBase) this.device.keepUnsettled({ collection, id }, own);
+      else if (!isOverHttp || own.withBase) this.device.keepUnsettled(key, own);
     }
   }
 
@@ -396,7 +402,7 @@ export class SocketView {
   #ended(now: number): EndedNow {
     return {
       startedAt: this.#startedAt,
-      flushedAt: this.#heardAt >= this.#flushedAt ? this.#flushedAt : null,
+      flushedAt: this.#isFlushed ? this.#flushedAt : null,
       sent: this.#messages.steps,
       read: this.#messages.read(now)?.revision ?? null,
       syncedAt: this.#settledAt,

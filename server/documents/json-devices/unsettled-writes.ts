@@ -1,5 +1,6 @@
 /** The last writes of a device that its record differs from, until their correction was read; the newest ones. */
 import { equalityDeep } from 'lib0/function';
+import { type RecordKey, recordOf } from '../records/record-key.js';
 import type { OwnWrite } from './own-write.js';
 
 /** All of them together, in characters of what was sent: they are saved with each change of one of them. */
@@ -49,6 +50,12 @@ export class UnsettledWrites {
   delete(record: string): boolean {
     this.#length -= this.#kept.get(record)?.length ?? 0;
     return this.#kept.delete(record);
+  }
+
+  /** The records of those that came before this time. */
+  before(time: number): RecordKey[] {
+    const isBefore = ({ write }: Kept) => (write.at ?? 0) < time;
+    return [...this.#kept].filter(([, kept]) => isBefore(kept)).map(([record]) => recordOf(record));
   }
 
   /** Those that the device has read over, with what stands at this revision. */

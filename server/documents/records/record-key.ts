@@ -16,5 +16,11 @@ export function keyOf({ collection, id }: RecordKey): string {
   return last.key;
 }
 
+/** The record of such a text. */
+export function recordOf(key: string): RecordKey {
+  const [collection, id] = key.split('\n') as [CollectionName, RecordId];
+  return { collection, id };
+}
+
 export const collectionOf = (key: string): CollectionName =>
   key.slice(0, key.indexOf('\n')) as CollectionName;

@@ -85,6 +85,32 @@ test.each(CASES)('[H2 L4 L5] … and a newer WebSocket followed, $way, timestamp
   expect(await setBack(scene)).toEqual([0, 0]);
 });
 
+/** Over a newer WebSocket, which takes the place of the first one and goes on for minutes, or is a short one. */
+async function overNewer(scene: Scene, length: 'minutes' | 'short'): Promise<void> {
+  const { practice, phone, newPhone, minutes } = scene;
+  await practice.pass(SECOND);
+  const notice = phone.abandon();
+  const newer = newPhone();
+  newer.connect();
+  await newer.catchUp();
+  if (length === 'minutes') await minutes(newer);
+  else await practice.pass(5 * SECOND);
+  notice();
+  newer.lose();
+}
+
+test.each(CASES)('[H2 L4 L5] … was read over a newer WebSocket, $way, timestamps: $stamps', async (each) => {
+  const scene = await corrected(each, false);
+  await overNewer(scene, 'minutes');
+  expect(await setBack(scene)).toEqual([0, 0]);
+});
+
+test.each(WAYS)('[H2 L4 L5] … but what comes without times may be older than that, %s', async (way) => {
+  const scene = await corrected({ way, stamps: 'none' }, false);
+  await overNewer(scene, 'short');
+  expect(await setBack(scene)).toEqual([1, 1]);
+});
+
 test.each(CASES)('[H2 L4 L5] … was not read, $way, timestamps: $stamps', async (each) => {
   const scene = await corrected(each, false);
   await scene.practice.pass(MINUTE);
