@@ -30,6 +30,8 @@ export interface SyncSource {
    * others go on without it. Rejects where that is impossible; where it resolves, this source is of no further use.
    */
   setAside(number: number, refusal: Refusal, serverHas: Uint8Array): Promise<void>;
+  /** It wants to know what had arrived before the document was written anew. */
+  readonly asksForEpoch?: boolean;
   /** What had arrived before the document was written anew, told before it comes (P10). */
   hearEpoch?(epoch: Uint8Array): void;
   /** Goes on without damaged changes that a server with this state vector lacks as well. */

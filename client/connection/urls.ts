@@ -36,7 +36,7 @@ export const exchangeUrl = ({ serverUrl, userId, appVersion, source }: Address):
   `${trimmed(serverUrl)}/api/yjs/${encodeURIComponent(userId)}?${rewrites(source)}${appIn(appVersion)}`;
 
 /** That it takes documents which were written anew, and where it does so now, that it wants to know what had arrived. */
-const rewrites = (source: Address['source']): string => `rewrites=1${source?.hearEpoch ? '&epoch=1' : ''}`;
+const rewrites = (source: Address['source']): string => `rewrites=1${source?.asksForEpoch ? '&epoch=1' : ''}`;
 
 const appIn = (version: string | undefined): string => (version ? `&app=${encodeURIComponent(version)}` : '');
 

@@ -37,6 +37,15 @@ export class FormerDocuments {
     );
   }
 
+  /** It has, builds on or deletes something of them. */
+  isNamedIn(update: Uint8Array): boolean {
+    return this.hasAny(namedIn(update).map(({ client }) => client));
+  }
+
+  hasAny(clients: Iterable<number>): boolean {
+    return [...clients].some((client) => this.#retired?.has(client));
+  }
+
   #has(client: number, end: number): boolean {
     return end <= (this.#retired?.get(client)?.upTo ?? 0);
   }

@@ -7,6 +7,7 @@ export class NewDocument implements SyncSource {
   readonly #doc = new Y.Doc();
   /** What had arrived before; null where the server does not tell. */
   epoch: Uint8Array | null = null;
+  readonly asksForEpoch = true;
   readonly stateVector = (): Uint8Array => Y.encodeStateVector(this.#doc);
 
   get isEmpty(): boolean {

@@ -1,5 +1,6 @@
 /** What of a user's document is in the local store: what others stored there comes in, what this one made goes out. */
 import * as Y from 'yjs';
+import { HeardDocument } from '../epochs/heard.js';
 import { type Moved, type MovedInMemory, movedTo, rowsOf, rowsWith } from '../epochs/moved.js';
 import { StorageError, unreadableChanges } from '../errors.js';
 import type { LocalStore, NewChange, StoredChange, StoreNews } from '../local-store/store.js';
@@ -25,6 +26,7 @@ export interface PersistenceOptions extends Omit<StoreSupervisorOptions, 'fill'>
 export class Persistence {
   readonly pending = new PendingChanges();
   readonly refused: RefusedChanges;
+  readonly heard = new HeardDocument();
   readonly supervisor: StoreSupervisor;
   readonly #options: PersistenceOptions;
   readonly #size = new StoredSize();
@@ -51,6 +53,11 @@ export class Persistence {
   /** Nothing that the server lacks was ever stored: made otherwise, it comes to nobody twice. */
   get isInMemory(): boolean {
     return this.supervisor.store === null && this.supervisor.filling === null && !this.pending.wereStored;
+  }
+
+  /** What is stored could not be read, and is perhaps of a document before the one that the server has (P10). */
+  get mayBeLate(): boolean {
+    return !this.#wasRead && this.#moved === null && this.supervisor.error !== null;
   }
 
   /**
@@ -223,7 +230,7 @@ export class Persistence {
   }
 
   /** What is in the store is of a document before: what waits there is made once more on this one. */
-  async #fillAnew(store: LocalStore, { epoch }: Moved): Promise<void> {
+  async #fillAnew(store: LocalStore, epoch: Uint8Array | null): Promise<void> {
     const { doc, clock, onStorage, onPending } = this.#options;
     const own = this.pending.unstored();
     let made = null as Moved | null;
@@ -249,7 +256,7 @@ export class Persistence {
 
   /** Reads all of a store that was just opened; after a failure, writes to it what it lacks. */
   async #fill(store: LocalStore): Promise<void> {
-    if (this.#moved !== null) return this.#fillAnew(store, this.#moved);
+    if (this.#moved !== null) return this.#fillAnew(store, this.#moved.epoch);
     let missing: readonly PendingEntry[] = [];
     const fill = (): NewChange[] => {
       if (this.supervisor.error === null) return [];
@@ -260,7 +267,12 @@ export class Persistence {
     this.pending.forgetKeys();
     this.refused.forgetRows();
     this.#size.reset(0);
-    const keys = await store.append(({ changes }) => this.#apply({ changes, pending: null }, fill));
+    let epoch = null as Uint8Array | null;
+    const keys = await store.append((news) => {
+      epoch = this.#wasRead ? null : this.heard.epochAfter(rowsOf(news));
+      return epoch === null ? this.#apply({ ...news, pending: null }, fill) : [];
+    });
+    if (epoch !== null) return this.#fillAnew(store, epoch);
     this.#wasRead = true;
     for (const [i, entry] of missing.entries()) this.pending.settle(entry, keys[i + 1] ?? null);
     await this.storeRefused(store);

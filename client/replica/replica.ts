@@ -125,7 +125,12 @@ export class Replica implements SyncSource {
 
   async applyRemote(update: Uint8Array): Promise<void> {
     try {
-      await this.#enqueue('remote', (doc) => Y.applyUpdate(doc, update));
+      const { heard } = this.#persistence;
+      await this.#enqueue('remote', (doc) => {
+        if (heard.isAfter(doc)) throw new ClientError('CLOSED'); // opened anew, it asks for the new document
+        Y.applyUpdate(doc, update);
+        heard.look(doc);
+      });
     } catch (error) {
       if (!this.#closed && !this.#isBroken) this.#options.onBroken();
       throw error;
@@ -145,12 +150,23 @@ export class Replica implements SyncSource {
     return Y.encodeStateAsUpdate(this.doc, stateVector.length > 0 ? stateVector : undefined);
   }
 
+  get asksForEpoch(): boolean {
+    return this.#persistence.mayBeLate;
+  }
+
+  hearEpoch(epoch: Uint8Array): void {
+    this.#persistence.heard.hearEpoch(epoch);
+  }
+
   onPending(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
   }
 
   async closeGaps(serverHas: Uint8Array): Promise<void> {
+    const { heard } = this.#persistence;
+    heard.hearState(serverHas);
+    heard.look(this.doc);
     await closeGaps(this, serverHas);
     await this.#ids.heard(serverHas);
   }

@@ -167,7 +167,7 @@ class World {
   }
 
   async pass(): Promise<void> {
-    await this.#live(this.chance.below(40_000));
+    await this.clock.live(this.chance.below(40_000));
   }
 
   /** The line breaks again and again, and each connection takes at least one part. */
@@ -177,7 +177,7 @@ class World {
     const bytes = (this.#sockets ? ONE_PART : ONE_BODY) + this.server.rewrittenSize;
     for (let left = this.#pending; left > 0 && this.damaged.size === 0; left = this.#pending) {
       this.server.become({ bytes, foreign: null });
-      for (let n = 0; n < 7; n++) await this.#live(5_000);
+      for (let n = 0; n < 7; n++) await this.clock.live(5_000);
       if (this.#pending < left) continue;
       this.wrong.push(`a line of ${bytes} bytes brought none of ${left} changes`);
       return;
@@ -193,23 +193,12 @@ class World {
     return Math.max(...this.clients.map((client) => client.getSyncStatus().pendingChanges));
   }
 
-  /** What a timer begins goes on before the next one is due: no line takes seconds here. */
-  async #live(ms: number): Promise<void> {
-    const { clock } = this;
-    for (let left = ms; left > 0; ) {
-      const passing = Math.min(left, clock.untilNext);
-      clock.pass(passing);
-      left -= passing;
-      await settle();
-    }
-  }
-
   /** Every client is in step, whatever was before. */
   async mend(): Promise<void> {
     this.server.become(WHOLE);
     this.storage.failure = null;
     for (let n = 0; n < 12 && (n < 3 || !this.isInStep); n++) {
-      await this.#live(35_000);
+      await this.clock.live(35_000);
     }
   }
 

@@ -39,6 +39,15 @@ export class ManualClock implements Clock {
     this.#now = end;
   }
 
+  /** As `pass`; what a timer begins goes on, as far as it can without time, before the next one is due. */
+  async live(ms: number): Promise<void> {
+    for (let left = ms; left > 0; await new Promise((resolve) => setImmediate(resolve))) {
+      const passing = Math.min(left, this.untilNext);
+      this.pass(passing);
+      left -= passing;
+    }
+  }
+
   #next(end: number): Timer | null {
     const due = [...this.#timers].filter(({ at }) => at <= end).sort((a, b) => a.at - b.at);
     return due[0] ?? null;

@@ -345,6 +345,34 @@ describe('[P10 C7] a device that has its data in memory, as its storage fails', 
   });
 });
 
+test.each(ways)(
+  '[P10 C7] one that starts while storage fails, over %s, has what waited there too',
+  async (_, parts) => {
+    const server = await useRewriting();
+    const storage = new BreakableStorage();
+    const first = await open(server, { storage });
+    for (const id of ['a', 'b', 'c', 'd', 'e', 'kept']) await first.addData('notes', { id });
+    await synced(first);
+    await first.disconnect();
+    for (const id of ['a', 'b', 'c', 'd']) await first.deleteData('notes', id);
+    await first.updateData('notes', 'e', { waited: true });
+    await first.close();
+    await server.rewrite();
+
+    storage.failure = new StorageError('UNAVAILABLE', 'There is no storage.');
+    const client = await open(server, { ...parts, storage, clock: soon });
+    await synced(client);
+    expect(client.collection('notes').records).toHaveLength(6);
+    storage.failure = null;
+    await statusWhere(client, ({ durable }) => durable);
+    await synced(client);
+    const wanted = [{ id: 'e', waited: true }, { id: 'kept' }];
+    expect(client.collection('notes').records).toEqual(wanted);
+    await expect.poll(() => notesOn(server)).toEqual(wanted);
+    expect(client.status.current).toMatchObject({ pendingChanges: 0, refused: [] });
+  },
+);
+
 describe('[P10 C12] local storage', () => {
   test('that has no room for the new document now takes it later; nothing is lost meanwhile', async () => {
     const server = await useRewriting();

@@ -25,14 +25,6 @@ afterEach(async () => {
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-async function pass(ms: number): Promise<void> {
-  for (let left = ms; left > 0; await turn()) {
-    const passing = Math.min(left, clock.untilNext);
-    clock.pass(passing);
-    left -= passing;
-  }
-}
-
 async function tab(server: ModelServer, storage: BreakableStorage): Promise<SyncManager> {
   const client = testClient({ storage, clock, WebSocket: server.WebSocket });
   await client.initialize({ serverUrl: 'http://sync.test', userId: 'anna', fetch: server.fetch });
@@ -46,7 +38,7 @@ test('[C7 C9 P10] what was done in memory meanwhile is done once more on the new
   const [server, storage] = [new ModelServer(clock.now), new BreakableStorage()];
   const first = await tab(server, storage);
   await first.addData('notes', { id: 'a', n: 1 });
-  await pass(MINUTE);
+  await clock.live(MINUTE);
   server.become(CUT);
   for (const id of ['deleted', 'edited', 'kept']) await first.addData('notes', { id, n: 1 });
   storage.failure = FULL;
@@ -60,7 +52,7 @@ test('[C7 C9 P10] what was done in memory meanwhile is done once more on the new
   server.become(WHOLE);
   const second = await tab(server, storage);
   expect(Object.keys(server.records()).sort()).toEqual(['a', 'deleted', 'edited', 'kept']);
-  await pass(2 * MINUTE);
+  await clock.live(2 * MINUTE);
 
   const wanted = [{ id: 'a', n: 1 }, { id: 'edited', n: 2 }, { id: 'kept', n: 1 }, { id: 'new' }];
   expect(Object.values(server.records())).toEqual(expect.arrayContaining(wanted));
@@ -74,16 +66,16 @@ test('[C7 C9 P10] a document that has nothing in it any more is not taken for on
   const [server, storage] = [new ModelServer(clock.now), new BreakableStorage()];
   storage.failure = FULL;
   const first = await tab(server, storage);
-  await pass(MINUTE);
+  await clock.live(MINUTE);
   server.rewrite();
   await turn();
   storage.failure = null;
   const second = await tab(server, storage);
   const told: string[] = [];
   for (const each of [first, second]) each.status.subscribe(({ connection }) => told.push(connection));
-  await pass(MINUTE);
+  await clock.live(MINUTE);
   expect(told).not.toContain('refused');
   await second.addData('notes', { id: 'a' });
-  await pass(MINUTE);
+  await clock.live(MINUTE);
   expect(idsOn(first)).toEqual(['a']);
 });
