@@ -119,6 +119,33 @@ describe.each([
       expect(client.status.current).toMatchObject({ pendingChanges: 0, durable: true, refused: [] });
     });
 
+    test.skipIf(sockets)(
+      'storage that comes back while the answer with the document is on its way',
+      async () => {
+        const { server, storage } = await left();
+        server.become(WHOLE);
+        let release = (): void => {};
+        const gate = new Promise<void>((resolve) => {
+          release = resolve;
+        });
+        const client = testClient({ storage, clock, WebSocket: NO_SOCKETS });
+        const fetch: typeof server.fetch = async (...args) => {
+          const answer = await server.fetch(...args);
+          await gate;
+          return answer;
+        };
+        await client.initialize({ serverUrl: 'http://sync.test', userId: 'anna', fetch });
+        await turn();
+        storage.failure = null;
+        await clock.live(5_000);
+        expect(client.status.current.durable).toBe(true);
+        expect(client.collection('notes').records).toHaveLength(3);
+        release();
+        await clock.live(2 * MINUTE);
+        await expectAll(server, [client]);
+      },
+    );
+
     test('storage that comes back before the document has come', async () => {
       const { server, storage } = await left();
       const client = await tab(server, storage);
