@@ -245,6 +245,7 @@ async function send(
   if (!isKnown && own === null) return false;
   const everybodysRevision = records?.revision ?? null;
   const leaves = (): void => {
+    if (response.closed) return; // whoever asked has gone, and gets nothing of it
     view?.sent(revision, options.now());
     if (everybodysRevision !== null) sharedView?.view.sent(everybodysRevision, options.now());
   };

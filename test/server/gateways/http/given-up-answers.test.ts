@@ -1,0 +1,138 @@
+/** An answer over HTTP that nobody waits for any more, when it could leave, was not sent (H1, H2, L4). */
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
+import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { UserDocument } from '../../../../server/documents/user-document.js';
+import { MemoryStore } from '../../../../server/store/memory/memory-store.js';
+import type { JsonRecord } from '../../../../shared/json.js';
+import { HttpDevice } from '../../../support/devices/json-http.js';
+import { type Change, messageOf } from '../../../support/devices/json-words.js';
+import type { TestServer } from '../../../support/server.js';
+import { SetClock } from '../../../support/set-clock.js';
+import { useServer } from '../../../support/use.js';
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+const SECOND = 1_000;
+/** Collections of the user, and of everybody (D8). */
+const PLACES = ['notes', 'doctors'] as const;
+
+const clock = new SetClock();
+const pass = (ms: number): void => clock.pass(ms);
+const change = (what: Omit<Change, 'madeAt'>) =>
+  messageOf({ ...what, madeAt: clock.time }, 'both', clock.time);
+const put = (collection: string, document: JsonRecord) => change({ collection, document });
+
+/** The phone has read the record `r` at both places, and its clock is known. */
+async function scene() {
+  const store = new MemoryStore();
+  const server = await useServer({ SHARED_COLLECTIONS: 'doctors' }, { store, time: clock });
+  const desk = new HttpDevice(server.url, 'anna', 'desk');
+  const phone = new HttpDevice(server.url, 'anna', 'phone');
+  await desk.post(PLACES.map((place) => put(place, { id: 'r', a: 1, b: 1 })));
+  await phone.get();
+  pass(SECOND);
+  await phone.post(PLACES.map((place) => put(place, { id: 'own', x: 0 })));
+  pass(60 * SECOND);
+  return { server, store, desk, phone };
+}
+type Scene = Awaited<ReturnType<typeof scene>>;
+
+/** Asks, and returns when nothing but the disk is waited for. */
+async function asked<Answer>(ask: () => Promise<Answer>): Promise<{ readonly answer: Promise<Answer> }> {
+  const waits = [
+    vi.spyOn(UserDocument.prototype, 'afterConfirmed'),
+    vi.spyOn(UserDocument.prototype, 'afterDurable'),
+  ];
+  const count = () => waits.reduce((sum, { mock }) => sum + mock.calls.length, 0);
+  const before = count();
+  const answer = ask();
+  await vi.waitUntil(() => count() > before, { interval: 1, timeout: 5 * SECOND });
+  return { answer };
+}
+
+/** The phone asks, and goes away before it is answered; the server has noticed when this returns. */
+async function givenUp({ url }: TestServer, { headers, ...request }: RequestInit): Promise<void> {
+  const responses: ServerResponse[] = [];
+  const note = (message: unknown) => responses.push((message as { response: ServerResponse }).response);
+  subscribe('http.server.request.start', note);
+  onTestFinished(() => void unsubscribe('http.server.request.start', note));
+  const phone = new AbortController();
+  const named = { ...headers, 'Device-ID': 'phone' };
+  const { answer } = await asked(() =>
+    fetch(`${url}/api/sync/anna`, { ...request, headers: named, signal: phone.signal }).catch(() => null),
+  );
+  unsubscribe('http.server.request.start', note);
+  const [response] = responses;
+  if (response === undefined) throw new Error('nothing was asked');
+  const gone = once(response, 'close');
+  phone.abort();
+  await gone;
+  expect(await answer).toBe(null);
+}
+
+const batch = (...changes: readonly object[]): RequestInit => ({
+  method: 'POST',
+  body: JSON.stringify({ changes: changes.map((each) => ({ ...each, userId: 'anna', deviceId: 'phone' })) }),
+});
+const ASKING = {
+  'a GET': () => ({}),
+  'a GET that has anything': () => ({ headers: { 'If-None-Match': '*' } }), // gets 304
+  'a POST': () => batch(...PLACES.map((place) => put(place, { id: 'own', x: 1 }))),
+  'a POST of nothing': () => batch(),
+} as const;
+type Way = keyof typeof ASKING;
+const WAYS = Object.keys(ASKING) as Way[];
+const TAGS = ['tagged', 'untagged'] as const;
+const CASES = WAYS.flatMap((way) => TAGS.map((tag) => ({ way, tag })));
+
+/** While the disk takes nothing, others write `theirs` at both places, and the phone asks and goes away. */
+async function held(
+  { server, store, desk }: Scene,
+  { way, theirs }: { way: Way; theirs: JsonRecord },
+): Promise<void> {
+  store.hold();
+  const written = await asked(() => desk.post(PLACES.map((place) => put(place, theirs))));
+  await givenUp(server, ASKING[way]());
+  pass(5 * SECOND);
+  store.release();
+  expect(await written.answer).toBe(200);
+  pass(5 * SECOND);
+}
+
+describe('an answer whose device has gone', () => {
+  test.each(CASES)('[H1 H2 L7 L9] $way: a deletion made later, sent $tag', async ({ way, tag }) => {
+    const all = await scene();
+    await all.desk.post(PLACES.map((collection) => change({ collection, documentId: 'r' })));
+    pass(SECOND);
+    await held(all, { way, theirs: { id: 'r', a: 5, b: 5 } });
+    const deletions = PLACES.map((collection) => change({ collection, documentId: 'r' }));
+    pass(5 * SECOND);
+    await all.phone.post(deletions, { tag });
+    for (const place of PLACES) expect(all.phone.store[place]?.r).toEqual({ id: 'r', a: 5, b: 5 });
+  });
+
+  test.each(['a GET', 'a POST of nothing'] as const)(
+    '[H1 H2 L4 L6] %s: what was set back on the answer before it, which showed the same, is taken',
+    async (way) => {
+      const { server, store, desk, phone } = await scene();
+      await desk.post(PLACES.map((place) => put(place, { id: 'r', a: 1, b: 2 })));
+      await phone.get();
+      pass(5 * SECOND);
+      const back = PLACES.map((place) => put(place, { id: 'r', a: 1, b: 1 }));
+      pass(5 * SECOND);
+      store.hold();
+      const saved = await asked(() => new HttpDevice(server.url, 'anna', 'tablet').get());
+      await givenUp(server, ASKING[way]());
+      pass(5 * SECOND);
+      store.release();
+      expect(await saved.answer).toBe(200);
+      pass(5 * SECOND);
+      await phone.post(back);
+      for (const place of PLACES) expect(phone.record(place, 'r')).toEqual({ id: 'r', a: 1, b: 1 });
+    },
+  );
+});
