@@ -8,7 +8,7 @@ import { asideRow, asidesIn, RefusedChanges } from '../refused/refused-changes.j
 import { PendingChanges, type PendingEntry } from './pending-changes.js';
 import { changeOf, madeOn, type Origin, type Replacement, type Task } from './replica-task.js';
 import { StoreSupervisor, type StoreSupervisorOptions } from './store-supervisor.js';
-import { EMPTY_STATE, pendingRow, seal, unseal } from './stored-bytes.js';
+import { EMPTY_STATE, pendingRow, seal, sealSnapshot, unseal } from './stored-bytes.js';
 import { StoredSize } from './stored-size.js';
 
 export interface PersistenceOptions extends Omit<StoreSupervisorOptions, 'fill'> {
@@ -99,7 +99,7 @@ export class Persistence {
     const { store } = this.supervisor;
     if (store === null || !this.#isCompactionDue()) return;
     try {
-      this.#size.reset(await store.compact(this.#size.lastKey, this.#state()));
+      this.#size.reset(await store.compact(this.#size.lastKey, sealSnapshot(this.#state())));
     } catch (error) {
       // No room for a moment's two copies: nothing is lost, and there may be some the next time (C12).
       if (error instanceof StorageError && error.code === 'QUOTA') this.#size.reset(this.#size.lastKey);
@@ -152,8 +152,10 @@ export class Persistence {
 
   /** Whether the stored bytes are whole. */
   #applyChange({ key, bytes, pending }: StoredChange): boolean {
-    this.#size.add(key, bytes.length, pending);
     const stored = unseal(bytes);
+    const isWhole = stored?.kind === 'snapshot' || stored?.kind === 'replacement';
+    if (isWhole) this.#size.foundWhole(key);
+    else this.#size.add(key, bytes.length, pending);
     if (stored === null) return false;
     const { kind, update, madeAt } = stored;
     if (kind === 'aside') {
@@ -215,7 +217,7 @@ export class Persistence {
   }
 
   #state(): Uint8Array {
-    return seal(Y.encodeStateAsUpdate(this.#options.doc));
+    return Y.encodeStateAsUpdate(this.#options.doc);
   }
 
   /** `keys`: where its pending changes are stored; none: in memory only. */
@@ -262,7 +264,7 @@ export class Persistence {
       if (this.supervisor.error === null) return [];
       if (this.#anew !== null) return this.#madeOn(this.#anew);
       missing = this.pending.unstored();
-      return [{ bytes: this.#state(), pending: false }, ...missing.map(pendingRow)];
+      return [{ bytes: seal(this.#state()), pending: false }, ...missing.map(pendingRow)];
     };
     this.pending.forgetKeys();
     this.refused.forgetRows();

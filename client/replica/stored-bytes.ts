@@ -12,6 +12,8 @@ const PLAIN = 0x811c9dc5;
 const WITH_TIME = 0x51ed270b;
 const REPLACEMENT = 0x2b4e91d3;
 const ASIDE = 0x6c07f3a5;
+/** Later than any time that a Date can have. */
+const NO_TIME = 8_640_000_000_000_001;
 
 /** FNV-1a, 32 bits: finds damage; it is no protection against intent. */
 function checksum(bytes: Uint8Array, start: number): number {
@@ -55,14 +57,17 @@ const NOT_ERASED = Uint8Array.of(0x80, 0, 0);
 export const sealAnew = (state: Uint8Array): Uint8Array =>
   sealReplacement(state.length === EMPTY_STATE.length ? NOT_ERASED : state);
 
+/** All that was stored, as one row. It is sealed as a change of no time is, which versions before read as any other. */
+export const sealSnapshot = (state: Uint8Array): Uint8Array => seal(state, NO_TIME);
+
 /** What is no change of the document, but was set aside. */
 export const sealAside = (bytes: Uint8Array): Uint8Array => seal(bytes, null, ASIDE);
 
-/** What is stored of an update: the time at which it was made, and whether it is the document from there on. */
+/** What is stored of an update: the time at which it was made, and whether it is all of the document. */
 export interface Unsealed {
   readonly update: Uint8Array;
   readonly madeAt: number | null;
-  readonly kind: 'change' | 'replacement' | 'aside';
+  readonly kind: 'change' | 'snapshot' | 'replacement' | 'aside';
 }
 
 /** `null` if the bytes are not what was stored. */
@@ -72,12 +77,11 @@ export function unseal(bytes: Uint8Array): Unsealed | null {
   const stored = view.getUint32(0);
   const rest = bytes.subarray(CHECKSUM_BYTES);
   if (checksum(rest, PLAIN) === stored) return { update: rest, madeAt: null, kind: 'change' };
-  if (rest.length >= TIME_BYTES && checksum(rest, WITH_TIME) === stored)
-    return {
-      update: rest.subarray(TIME_BYTES),
-      madeAt: view.getFloat64(CHECKSUM_BYTES),
-      kind: 'change',
-    };
+  if (rest.length >= TIME_BYTES && checksum(rest, WITH_TIME) === stored) {
+    const madeAt = view.getFloat64(CHECKSUM_BYTES);
+    const update = rest.subarray(TIME_BYTES);
+    return madeAt < NO_TIME ? { update, madeAt, kind: 'change' } : { update, madeAt: null, kind: 'snapshot' };
+  }
   if (checksum(rest, REPLACEMENT) === stored) return { update: rest, madeAt: null, kind: 'replacement' };
   return checksum(rest, ASIDE) === stored ? { update: rest, madeAt: null, kind: 'aside' } : null;
 }

@@ -33,6 +33,11 @@ export class StoredSize {
     if (!pending) this.#isFirst = false;
   }
 
+  /** A row that another tab has put in the place of all before it: the next compaction would gain nothing by it. */
+  foundWhole(key: number): void {
+    this.reset(Math.max(this.#lastKey, key));
+  }
+
   /** A change is no longer pending. */
   confirmed(bytes: number): void {
     this.#changes++;
