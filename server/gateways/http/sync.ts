@@ -36,12 +36,16 @@ export async function getSync(options: HttpOptions, request: Request, response: 
         asking.origin !== null && shared !== null ? viewOf(shared, origin, options.now()) : null;
       if (sharedView !== null) {
         const { view, document: everybodys } = sharedView;
-        await inOrder(everybodys, () => confirm(view, confirmedBy(request, everybodys, 'shared'), options));
+        await inOrder(everybodys, () => {
+          confirm(view, confirmedBy(request, everybodys, 'shared'), options);
+          noteAsked(sharedView, options);
+        });
       }
       const known = tagsOf(request);
       const parts = { document, shared, sharedView, known };
       const answer = await take(options, asking);
       document.saveDevices('urgent');
+      await sharedView?.document.durable();
       if (await send(options, request, response, { ...parts, ...answer })) return;
       // Of the two documents, only the own one is as the device has it.
       const all = await take(options, asking, 'all');
@@ -126,10 +130,11 @@ export async function postSync(options: HttpOptions, request: Request, response:
 async function applyTheirs(
   options: HttpOptions,
   request: Request,
-  { document, origin, view }: SharedView,
+  sharedView: SharedView,
   items: readonly Item[],
 ): Promise<void> {
   const { now } = options;
+  const { document, origin, view, isNamed } = sharedView;
   const batch = new Batch(document, origin, view, items);
   const look = (): number => {
     confirm(view, confirmedBy(request, document, 'shared'), options);
@@ -137,7 +142,8 @@ async function applyTheirs(
     batch.mustFit();
     return from;
   };
-  await inOrder(document, () => (items.length > 0 ? batch.apply(now()) : undefined), look);
+  const apply = () => (items.length > 0 ? batch.apply(now(), isNamed) : noteAsked(sharedView, options));
+  await inOrder(document, apply, look);
 }
 
 /** The document of the user and the shared one, while the request lasts. */
@@ -179,18 +185,26 @@ interface SharedView {
   readonly document: UserDocument;
   readonly origin: Origin;
   readonly view: RequestView;
+  readonly isNamed: boolean;
 }
 
 function viewOf(
   { records, readOnly, actor }: SharedAccess,
   asOwn: Origin,
   now: number,
-  keep = true,
+  isNamed = true,
 ): SharedView | null {
   if (records === null || readOnly) return null;
   const { document } = records;
   const origin = { ...asOwn, actor };
-  return { document, origin, view: document.devices.overHttp(origin, now, keep) };
+  return { document, origin, view: document.devices.overHttp(origin, now, isNamed), isNamed };
+}
+
+/** A device that named itself is going to be answered, once what is new of that is durable. */
+function noteAsked({ document, view, isNamed }: SharedView, { now }: HttpOptions): void {
+  if (!isNamed) return;
+  view.device.asked(document.revision, now());
+  document.saveDevices('urgent');
 }
 
 interface Answer {

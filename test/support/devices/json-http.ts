@@ -7,16 +7,21 @@ export class HttpDevice {
   readonly device: string;
   /** Its copy of the records: collection → id → record. */
   store: ById = {};
-  readonly #url: string;
+  #url!: string; // set by goTo()
   readonly #user: string;
   /** Of the last answer that arrived. */
   #etag: string | null = null;
 
   /** @param url of the server */
   constructor(url: string, user: string, device: string) {
-    this.#url = `${url}/api/sync/${user}`;
     this.#user = user;
     this.device = device;
+    this.goTo(url);
+  }
+
+  /** From now on the server is there. */
+  goTo(url: string): void {
+    this.#url = `${url}/api/sync/${this.#user}`;
   }
 
   /** Asks for what is new since the last answer; returns its status. */

@@ -3,9 +3,9 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { UserDocument } from '../../../../server/documents/user-document.js';
 import { MemoryStore } from '../../../../server/store/memory/memory-store.js';
 import type { JsonRecord } from '../../../../shared/json.js';
+import { askedOfDisk } from '../../../support/asked-of-disk.js';
 import { HttpDevice } from '../../../support/devices/json-http.js';
 import { type Change, messageOf } from '../../../support/devices/json-words.js';
 import type { TestServer } from '../../../support/server.js';
@@ -41,19 +41,6 @@ async function scene() {
 }
 type Scene = Awaited<ReturnType<typeof scene>>;
 
-/** Asks, and returns when nothing but the disk is waited for. */
-async function asked<Answer>(ask: () => Promise<Answer>): Promise<{ readonly answer: Promise<Answer> }> {
-  const waits = [
-    vi.spyOn(UserDocument.prototype, 'afterConfirmed'),
-    vi.spyOn(UserDocument.prototype, 'afterDurable'),
-  ];
-  const count = () => waits.reduce((sum, { mock }) => sum + mock.calls.length, 0);
-  const before = count();
-  const answer = ask();
-  await vi.waitUntil(() => count() > before, { interval: 1, timeout: 5 * SECOND });
-  return { answer };
-}
-
 /** The phone asks, and goes away before it is answered; the server has noticed when this returns. */
 async function givenUp({ url }: TestServer, { headers, ...request }: RequestInit): Promise<void> {
   const responses: ServerResponse[] = [];
@@ -62,7 +49,7 @@ async function givenUp({ url }: TestServer, { headers, ...request }: RequestInit
   onTestFinished(() => void unsubscribe('http.server.request.start', note));
   const phone = new AbortController();
   const named = { ...headers, 'Device-ID': 'phone' };
-  const { answer } = await asked(() =>
+  const { answer } = await askedOfDisk(() =>
     fetch(`${url}/api/sync/anna`, { ...request, headers: named, signal: phone.signal }).catch(() => null),
   );
   unsubscribe('http.server.request.start', note);
@@ -95,7 +82,7 @@ async function held(
   { way, theirs }: { way: Way; theirs: JsonRecord },
 ): Promise<void> {
   store.hold();
-  const written = await asked(() => desk.post(PLACES.map((place) => put(place, theirs))));
+  const written = await askedOfDisk(() => desk.post(PLACES.map((place) => put(place, theirs))));
   await givenUp(server, ASKING[way]());
   pass(5 * SECOND);
   store.release();
@@ -125,7 +112,7 @@ describe('an answer whose device has gone', () => {
       const back = PLACES.map((place) => put(place, { id: 'r', a: 1, b: 1 }));
       pass(5 * SECOND);
       store.hold();
-      const saved = await asked(() => new HttpDevice(server.url, 'anna', 'tablet').get());
+      const saved = await askedOfDisk(() => new HttpDevice(server.url, 'anna', 'tablet').get());
       await givenUp(server, ASKING[way]());
       pass(5 * SECOND);
       store.release();

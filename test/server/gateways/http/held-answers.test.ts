@@ -1,8 +1,8 @@
 /** What a device makes while its answer over HTTP waits for the disk knows nothing of what that shows (H1, H2, L4). */
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { UserDocument } from '../../../../server/documents/user-document.js';
 import { MemoryStore } from '../../../../server/store/memory/memory-store.js';
 import type { JsonRecord } from '../../../../shared/json.js';
+import { askedOfDisk } from '../../../support/asked-of-disk.js';
 import { HttpDevice } from '../../../support/devices/json-http.js';
 import { type Change, messageOf, type Stamps } from '../../../support/devices/json-words.js';
 import { SetClock } from '../../../support/set-clock.js';
@@ -34,19 +34,6 @@ async function scene() {
   return { store, desk, phone };
 }
 
-/** Asks, and returns when nothing but the disk is waited for. */
-async function asked(ask: () => Promise<number>): Promise<{ readonly status: Promise<number> }> {
-  const waits = [
-    vi.spyOn(UserDocument.prototype, 'afterConfirmed'),
-    vi.spyOn(UserDocument.prototype, 'afterDurable'),
-  ];
-  const count = () => waits.reduce((sum, { mock }) => sum + mock.calls.length, 0);
-  const before = count();
-  const status = ask();
-  await vi.waitUntil(() => count() > before, { interval: 1, timeout: 5 * SECOND });
-  return { status };
-}
-
 const ASKING = {
   'a GET': (phone: HttpDevice) => phone.get(),
   'a POST': (phone: HttpDevice) => phone.post([note({ id: 'own', x: 1 })]),
@@ -62,14 +49,14 @@ async function held(
   mine: () => object,
 ): Promise<object> {
   store.hold();
-  const written = await asked(() => desk.post(theirs));
+  const written = await askedOfDisk(() => desk.post(theirs));
   pass(SECOND);
-  const answered = await asked(() => ASKING[way](phone));
+  const answered = await askedOfDisk(() => ASKING[way](phone));
   pass(wait);
   const made = mine();
   pass(wait);
   store.release();
-  expect(await Promise.all([written.status, answered.status])).toEqual([200, 200]);
+  expect(await Promise.all([written.answer, answered.answer])).toEqual([200, 200]);
   pass(SECOND);
   return made;
 }
@@ -115,13 +102,13 @@ describe('an answer that waits for the disk', () => {
   test.each(CASES)('[H1 H2 L4 L6] $way: what others write meanwhile, sent $tag', async ({ way, tag }) => {
     const { store, desk, phone } = await scene();
     store.hold();
-    const first = await asked(() => desk.post([note({ id: 'r', a: 1, b: 2 })]));
-    const answered = await asked(() => ASKING[way](phone));
+    const first = await askedOfDisk(() => desk.post([note({ id: 'r', a: 1, b: 2 })]));
+    const answered = await askedOfDisk(() => ASKING[way](phone));
     pass(5 * SECOND);
-    const second = await asked(() => desk.post([note({ id: 'r', a: 1, b: 3 })]));
+    const second = await askedOfDisk(() => desk.post([note({ id: 'r', a: 1, b: 3 })]));
     pass(5 * SECOND);
     store.release();
-    await Promise.all([first.status, second.status, answered.status]);
+    await Promise.all([first.answer, second.answer, answered.answer]);
     expect(phone.record('notes', 'r')).toMatchObject({ a: 1, b: 2 });
     pass(SECOND);
     await phone.post([note({ id: 'r', a: 9, b: 2 })], { tag });
