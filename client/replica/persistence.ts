@@ -95,9 +95,10 @@ export class Persistence {
     if (confirmed.length > 0) this.#unmark(confirmed);
   }
 
+  /** Not by who has found another document there: what it has itself would take that one's place. */
   async compactIfDue(): Promise<void> {
     const { store } = this.supervisor;
-    if (store === null || !this.#isCompactionDue()) return;
+    if (store === null || this.#anew !== null || !this.#isCompactionDue()) return;
     try {
       this.#size.reset(await store.compact(this.#size.lastKey, sealSnapshot(this.#state())));
     } catch (error) {

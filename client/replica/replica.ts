@@ -227,7 +227,7 @@ export class Replica implements SyncSource {
       if (supervisor.hasReopened) await supervisor.fillReopened();
       this.#hasNews = false;
       await this.#process(this.#tasks.splice(0));
-      await this.#persistence.compactIfDue();
+      if (!this.#isBroken) await this.#persistence.compactIfDue();
       if (this.#tasks.length === 0 && this.#replacement !== null) await this.#replace(this.#replacement);
     }
   }

@@ -4,6 +4,7 @@ import * as Y from 'yjs';
 import { indexedDbStorage } from '../../../client/local-store/indexeddb/indexeddb.js';
 import { memoryStorage } from '../../../client/local-store/memory.js';
 import type { DeviceStorage } from '../../../client/local-store/store.js';
+import { unseal } from '../../../client/replica/stored-bytes.js';
 import { emptyIndexedDb } from '../../support/fake-indexeddb.js';
 import { Tab } from '../../support/tab.js';
 
@@ -80,6 +81,17 @@ describe.each(kinds)('two tabs on %s', (_, inner) => {
     await again.replica.close();
   });
 
+  test('[C9 P10] where a change waits, each once at most for four times as much', async () => {
+    const storage = new Counted(inner());
+    const [one, two] = [await Tab.open(storage), await Tab.open(storage)];
+    await two.set('waits', 1);
+    for (let n = 0; n < 45; n++) await one.replica.applyRemote(remote(`k${n}`, 100_000));
+    await tellEachOther(two, one);
+    expect(storage.compactions).toBeLessThanOrEqual(2);
+    expect([one.count, two.count]).toEqual([1, 1]);
+    for (const tab of [one, two]) await tab.replica.close();
+  });
+
   test('[C9] behind the snapshot of another tab, as much has to come again', async () => {
     const storage = new Counted(inner());
     const [one, two] = [await Tab.open(storage), await Tab.open(storage)];
@@ -111,4 +123,96 @@ test.each([1, 20])('[C12] a large document, of which %i small changes follow eac
     await tab.replica.close();
   }
   expect(storage.compactions).toBe(1);
+});
+
+describe('a document that another tab has put in the place of what was stored', () => {
+  const REFUSAL = { code: 'ERASED', reason: 'The user was erased.' } as const;
+
+  /** Its rows, and what each is. */
+  async function stored(storage: DeviceStorage) {
+    const store = await storage.open('anna', { onNews() {}, onGone() {}, onError() {} });
+    let rows: (readonly [string | undefined, boolean])[] = [];
+    await store.append(({ changes }) => {
+      rows = changes.map(({ bytes, pending }) => [unseal(bytes)?.kind, pending]);
+      return [];
+    });
+    await store.close();
+    return rows;
+  }
+
+  /** A tab that knows `count` rows, the first of which is no reason for a compaction. */
+  async function knowing(storage: DeviceStorage, count: number): Promise<Tab> {
+    const tab = await Tab.open(storage);
+    for (let n = 0; n < count; n++) await tab.replica.applyRemote(remote('old', n));
+    return tab;
+  }
+
+  /** As a tab of the background, which is told nothing before it writes. */
+  const asleep = (storage: DeviceStorage): DeviceStorage => ({
+    name: 'asleep',
+    durable: true,
+    open: (name, events) => storage.open(name, { ...events, onNews() {} }),
+    readSetting: (name) => storage.readSetting(name),
+    writeSetting: (name, value) => storage.writeSetting(name, value),
+  });
+
+  test.each([
+    [1, 100],
+    [1, 1_100_000],
+    [500, 100],
+  ])('[C9 P10] after %i rows: one of %i bytes stays what is stored', async (rows, size) => {
+    const storage = new Counted(memoryStorage());
+    const one = await knowing(storage, rows);
+    const two = await Tab.open(storage);
+    await two.replica.refused.moveTo({ state: remote('new', size), epoch: null });
+    await one.set('edit', 1);
+    await tellEachOther(one);
+    expect(one.said).toEqual(['broken']);
+    expect(await stored(storage)).toEqual([
+      ['replacement', false],
+      ['change', true],
+    ]);
+    const again = await Tab.open(storage);
+    expect(Object.keys(again.notes() as object).sort()).toEqual(['edit', 'new']);
+  });
+
+  test('[C9 P10] a tab that wakes to it, and to more than a compaction takes, puts nothing in its place', async () => {
+    const storage = new Counted(memoryStorage());
+    const one = await knowing(asleep(storage), 1);
+    const two = await Tab.open(storage);
+    await two.replica.refused.moveTo({ state: remote('new', 10), epoch: null });
+    const three = await Tab.open(asleep(storage));
+    await three.set('waits', 1); // so that its own compaction waits
+    for (let n = 0; n < 600; n++) await three.replica.applyRemote(remote('more', n));
+    await tellEachOther(one);
+    expect(one.said).toEqual(['broken']);
+    const again = await Tab.open(storage);
+    expect(Object.keys(again.notes() as object).sort()).toEqual(['more', 'new', 'waits']);
+  });
+
+  test('[C9 P10] nor does the tab that has put it there, before it is opened anew', async () => {
+    const storage = new Counted(memoryStorage());
+    const one = await knowing(storage, 400);
+    await one.replica.refused.moveTo({ state: remote('new', 10), epoch: null });
+    const two = await Tab.open(storage);
+    for (let n = 0; n < 200; n++) await two.replica.applyRemote(remote('more', n));
+    await one.replica.close();
+    expect(one.said).toEqual(['broken']);
+    const again = await Tab.open(storage);
+    expect(Object.keys(again.notes() as object).sort()).toEqual(['more', 'new']);
+  });
+
+  test.each([1, 500])('[C9 C10] an erasure stays one, found by a tab of %i rows', async (rows) => {
+    const storage = new Counted(memoryStorage());
+    const one = await knowing(storage, rows);
+    const two = await Tab.open(storage);
+    await two.set('edit', 1);
+    await two.replica.refused.setAllAside(REFUSAL);
+    await tellEachOther(one);
+    expect(one.said).toEqual(['cleared']);
+    expect(await stored(storage)).toEqual([
+      ['replacement', false],
+      ['aside', true],
+    ]);
+  });
 });
