@@ -7,11 +7,11 @@ import type { Json, JsonObject } from '../../../shared/json.js';
 import type { Path } from '../../../shared/merge/merge.js';
 import type { CollectionName, DeviceKey, UserId } from '../../../shared/names.js';
 import type { ChangeMessage } from '../../protocol/json.js';
-import type { Origin } from '../changes.js';
 import type { HistoryEntry } from '../history/history-entry.js';
 import type { WriteTime } from '../history/history-window.js';
 import { keyOf, type RecordKey } from '../records/record-key.js';
 import { DeviceClock, type SavedClock } from './clock.js';
+import { type DeviceOrigin, deviceKey } from './device-key.js';
 import { KnownFields, type Learned } from './known-fields.js';
 import { carriesOther, type OwnWrite, type WriteOutcome } from './own-write.js';
 import { type EndedNow, type SeenRange, SeenRanges } from './seen-ranges.js';
@@ -23,24 +23,6 @@ import { type SavedUnsure, UnsureRecords } from './unsure-records.js';
 const LAZY = 60_000;
 /** A change of the clock's offset by so much is kept at once, in ms: less is the way of the messages. */
 const COARSE = 1_000;
-
-/** The part of an origin that tells devices apart. */
-type DeviceOrigin = Pick<Origin, 'device' | 'actor'>;
-
-/**
- * What is known of a device is known of it in one person's hands: another may have given theirs the same id (A2).
- * The devices of the document's owner keep their plain ids, so that what was stored before there were tokens holds.
- * In a key that names both, `!` stands between them and nowhere else: ids have no `%`.
- */
-export function deviceKey(owner: UserId, { device, actor }: DeviceOrigin): DeviceKey {
-  const own = escaped(device);
-  return (actor === null || actor === owner ? own : `${escaped(actor)}!${own}`) as DeviceKey;
-}
-
-const escaped = (id: string): string => id.replaceAll('!', '%21');
-
-/** The person who has the device in hand, '' for the owner. */
-export const personOf = (key: DeviceKey): string => key.slice(0, Math.max(0, key.indexOf('!')));
 
 export class DeviceState {
   readonly key: DeviceKey;

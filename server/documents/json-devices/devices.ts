@@ -2,7 +2,8 @@
 import type { DeviceKey, UserId } from '../../../shared/names.js';
 import type { Origin } from '../changes.js';
 import type { AwayDevice } from '../history/past-changes.js';
-import { DeviceState, deviceKey, personOf } from './device.js';
+import { DeviceState } from './device.js';
+import { deviceKey, personOf } from './device-key.js';
 import { RequestView } from './request-view.js';
 import { SocketView } from './socket-view.js';
 
