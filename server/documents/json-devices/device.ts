@@ -12,6 +12,7 @@ import type { WriteTime } from '../history/history-window.js';
 import { keyOf, type RecordKey } from '../records/record-key.js';
 import { DeviceClock, type SavedClock } from './clock.js';
 import { type DeviceOrigin, deviceKey } from './device-key.js';
+import type { HttpAnswers } from './http-answers.js';
 import { KnownFields, type Learned } from './known-fields.js';
 import { carriesOther, type OwnWrite, type WriteOutcome } from './own-write.js';
 import { type EndedNow, type SeenRange, SeenRanges } from './seen-ranges.js';
@@ -146,11 +147,17 @@ export class DeviceState {
     return this.#connections.readAt(now);
   }
 
-  /** It will be answered over HTTP, with the state at this revision or a later one. */
-  asked(revision: number, now: number): void {
+  get http(): HttpAnswers {
+    return this.#connections.http;
+  }
+
+  /** It will be answered over HTTP, with the state at this revision or a later one. Returns whether to save that first. */
+  asked(revision: number, now: number): boolean {
     this.metAt = now;
-    if (this.#connections.asked(revision, now)) this.#urgent = true;
+    const isUrgent = this.#connections.asked(revision, now);
+    if (isUrgent) this.#urgent = true;
     this.#changed = true;
+    return isUrgent;
   }
 
   /** An answer over HTTP leaves; that it arrived only the next request can say. */
@@ -325,7 +332,7 @@ export class DeviceState {
 
   /** Whether it should go into the next commit: some changes can't wait, others may for a while. */
   isDue(now: number): boolean {
-    return this.#urgent || (this.#changed && Math.abs(now - this.#savedAt) >= LAZY);
+    return this.#urgent || (this.isChanged && Math.abs(now - this.#savedAt) >= LAZY);
   }
 
   get isUrgent(): boolean {
@@ -333,7 +340,12 @@ export class DeviceState {
   }
 
   get isChanged(): boolean {
-    return this.#urgent || this.#changed;
+    return this.#urgent || this.#changed || this.isToClose;
+  }
+
+  /** Whether what is stored leaves open what it was sent, and that is known by now. */
+  get isToClose(): boolean {
+    return this.#connections.isToClose;
   }
 
   encode(now: number): Uint8Array {

@@ -38,9 +38,10 @@ export class DeviceStates {
 
   has = (origin: Origin): boolean => this.#states.has(this.keyOf(origin));
 
-  /** Lets go of what is saved, of devices that are not connected; returns whether any is left. */
+  /** Lets go of what is saved, of devices that are not connected, nor being answered; returns whether any is left. */
   keepConnected(): boolean {
-    for (const [key, state] of this.#states) if (!state.isConnected) this.#states.delete(key);
+    for (const [key, { isConnected, http }] of this.#states)
+      if (!isConnected && !http.areUnderWay) this.#states.delete(key);
     this.#http = null;
     return this.#states.size > 0;
   }
@@ -105,6 +106,12 @@ export class DeviceStates {
 
   get hasUrgent(): boolean {
     for (const { isUrgent } of this.#states.values()) if (isUrgent) return true;
+    return false;
+  }
+
+  /** Whether what is stored of some leaves open what they were sent, and that is known by now. */
+  get areToClose(): boolean {
+    for (const { isToClose } of this.#states.values()) if (isToClose) return true;
     return false;
   }
 

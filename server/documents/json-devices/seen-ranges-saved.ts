@@ -22,6 +22,8 @@ export interface State {
   readonly repeatedUpTo: number;
   readonly lostUpTo: number;
   readonly httpAt: number | null;
+  /** Since when answers over HTTP may have left that `sent` does not tell of; not there in what earlier versions saved. */
+  readonly answeredSince?: number | null;
   readonly openedAt: number | null;
   /** Not there in what earlier versions saved. */
   readonly lastOpenedAt?: number | null;
@@ -51,7 +53,7 @@ export type SavedSeenRanges = State | EarlierState;
 const FLUSH_TIME = 30_000;
 
 export function upgraded(saved: SavedSeenRanges): State {
-  if (saved.version === 2) return saved;
+  if (saved.version === 2) return withAnswers(saved);
   const { ended, open } = saved;
   const [read, sent, flushed] = [new Steps('down'), new Steps('up'), new Steps('down')];
   for (const each of ended) {
@@ -80,8 +82,16 @@ export function upgraded(saved: SavedSeenRanges): State {
     repeatedUpTo: upTo(ended.map(({ repeatedUpTo }) => repeatedUpTo)),
     lostUpTo: upTo(ended.flatMap(({ at, to }) => (at === null ? [to] : []))),
     httpAt: http.length === 0 ? null : Math.max(...http),
+    answeredSince: http.length === 0 ? null : Math.max(...http),
     openedAt: open?.startedAt ?? null,
   };
+}
+
+/** Earlier versions did not save whether an answer was still to leave. */
+function withAnswers(saved: State): State {
+  const { answeredSince, httpAt, savedAt } = saved;
+  if (answeredSince !== undefined) return saved;
+  return { ...saved, answeredSince: httpAt === null ? null : Math.max(httpAt, savedAt) };
 }
 
 const byStart = (a: Span, b: Span): number => a.startedAt - b.startedAt;

@@ -3,6 +3,7 @@
  * read for certain, and what it may have received. Where a write was made between connections, over several of them
  * at once, or over HTTP, makes no difference to them; so no connection, however short, can be passed over.
  */
+import { HttpAnswers } from './http-answers.js';
 import { type SavedSeenRanges, type Span, upgraded } from './seen-ranges-saved.js';
 import { type Step, Steps } from './steps.js';
 
@@ -59,8 +60,9 @@ export class SeenRanges {
   #repeatedUpTo: number;
   /** Up to here, its connections ended without a word: what crossed its own writes there is not known. */
   #lostUpTo: number;
-  /** When it last got an answer over HTTP, as far as is known. */
-  #httpAt: number | null;
+  readonly http: HttpAnswers;
+  /** What was stored left open what it was sent: until that is saved anew, the next load takes more for sent. */
+  #isRounded: boolean;
   #openedAt: number | null = null;
   /** When the last one of those that are open now, or were open at once, began. */
   #lastOpenedAt: number | null = null;
@@ -77,12 +79,15 @@ export class SeenRanges {
     this.#since = state?.since ?? 0;
     this.#repeatedUpTo = state?.repeatedUpTo ?? NONE;
     this.#lostUpTo = state?.lostUpTo ?? NONE;
-    this.#httpAt = state?.httpAt ?? null;
-    if (this.#httpAt !== null) this.#sent.add(this.#httpAt, revision);
-    if (state === null || state.openedAt === null) return;
+    this.http = new HttpAnswers(state);
+    const answeredSince = state?.answeredSince ?? null;
+    const openedAt = state?.openedAt ?? null;
+    this.#isRounded = answeredSince !== null || openedAt !== null;
+    if (answeredSince !== null) this.#sent.add(answeredSince, revision);
+    if (state === null || openedAt === null) return;
     // What was to be read later than this was saved may have been lost to what came after that.
     this.#read.forgetAfter(state.savedAt);
-    this.#endWithoutWord(state.openedAt, state.lastOpenedAt ?? state.openedAt, revision);
+    this.#endWithoutWord(openedAt, state.lastOpenedAt ?? openedAt, revision);
   }
 
   /** The last full sync of those that were open at once made its copy anew, if it arrived. */
@@ -104,7 +109,7 @@ export class SeenRanges {
 
   /** When the last connection began, or an answer over HTTP went out; -1: neither is known. */
   get renewedAt(): number {
-    return Math.max(this.#lastOpenedAt ?? NONE, this.#httpAt ?? NONE);
+    return Math.max(this.#lastOpenedAt ?? NONE, this.http.lastAt ?? NONE);
   }
 
   /** The oldest revision that a write made since may have to be compared with, as things are at this time. */
@@ -159,22 +164,22 @@ export class SeenRanges {
     } else this.#repeatedUpTo = Math.max(this.#repeatedUpTo, replayedUpTo);
   }
 
-  /**
-   * It will be answered over HTTP: from now on, an answer may be what the server ends with. Returns whether that is to be
-   * saved at once: the next ones then need not be.
-   */
+  /** It will be answered over HTTP, with this revision or a later one. Returns whether that is to be saved at once. */
   asked(revision: number, now: number): boolean {
-    const isFirst = this.#httpAt === null;
-    this.#httpAt = now;
     this.#begins ??= revision;
-    return isFirst;
+    return this.http.note(revision > this.lastSeen, now);
   }
 
   /** The answer leaves. Returns the same, for one that was not told of before. */
   answered(revision: number, now: number): boolean {
-    const isFirst = this.asked(revision, now);
+    const isUrgent = this.asked(revision, now);
     this.#sent.add(now, revision);
-    return isFirst;
+    return isUrgent;
+  }
+
+  /** Whether what is stored leaves open what it was sent, and that is known by now. */
+  get isToClose(): boolean {
+    return this.#isRounded || this.http.areToClose;
   }
 
   /** The device said over HTTP what it has, from an answer that was sent at this time. Returns whether that is news. */
@@ -229,7 +234,9 @@ export class SeenRanges {
     this.#spans = [{ startedAt: first.startedAt, at, syncedAt }, ...rest];
   }
 
+  /** To be saved now. */
   toJSON(now: number): SavedSeenRanges {
+    this.#isRounded = false;
     return {
       version: 2,
       savedAt: now,
@@ -241,7 +248,7 @@ export class SeenRanges {
       since: this.#since,
       repeatedUpTo: this.#repeatedUpTo,
       lostUpTo: this.#lostUpTo,
-      httpAt: this.#httpAt,
+      ...this.http.toJSON(now),
       openedAt: this.#openedAt,
       lastOpenedAt: this.#openedAt === null ? null : this.#lastOpenedAt,
     };

@@ -63,7 +63,9 @@ export class DevicesAtRest {
     const { store, isErasing, now } = this.#options;
     if (isErasing(this.#user) || !takesWork(store.state)) return;
     if (which === 'urgent' && !this.states.hasUrgent) return;
-    const taken = this.states.take(now(), which === 'all' ? 'all' : 'due');
+    // When nobody asks any more, what they were sent is forgotten here.
+    const areToClose = which === 'due' && this.states.areToClose;
+    const taken = this.states.take(now(), which === 'all' || areToClose ? 'all' : 'due');
     if (taken === undefined) return;
     this.follow(store.saveDevices(this.#user, taken));
   }

@@ -34,22 +34,26 @@ export async function getSync(options: HttpOptions, request: Request, response: 
       const asking = { request, document, origin: namedDevice(request) === null ? null : origin, isWanted };
       const sharedView =
         asking.origin !== null && shared !== null ? viewOf(shared, origin, options.now()) : null;
-      if (sharedView !== null) {
-        const { view, document: everybodys } = sharedView;
-        await inOrder(everybodys, () => {
-          confirm(view, confirmedBy(request, everybodys, 'shared'), options);
-          noteAsked(sharedView, options);
-        });
-      }
       const known = tagsOf(request);
       const parts = { document, shared, sharedView, known };
-      const answer = await take(options, asking);
-      document.saveDevices('urgent');
-      await sharedView?.document.durable();
-      if (await send(options, request, response, { ...parts, ...answer })) return;
-      // Of the two documents, only the own one is as the device has it.
-      const all = await take(options, asking, 'all');
-      await send(options, request, response, { ...parts, ...all });
+      const answer = async (which: 'new' | 'all'): Promise<boolean> => {
+        const taken = await take(options, asking, which);
+        document.saveDevices('urgent');
+        const sending = send(options, request, response, { ...parts, ...taken });
+        return await sending.finally(() => taken.view?.device.http.end());
+      };
+      await whileAnswering([sharedView?.view], async () => {
+        if (sharedView !== null) {
+          const { view, document: everybodys } = sharedView;
+          await inOrder(everybodys, () => {
+            confirm(view, confirmedBy(request, everybodys, 'shared'), options);
+            noteAsked(sharedView, options);
+          });
+          await everybodys.durable();
+        }
+        // Of the two documents, only the own one may be as the device has it.
+        if (!(await answer('new'))) await answer('all');
+      });
     }),
   );
 }
@@ -70,6 +74,7 @@ function take(options: HttpOptions, asking: Asking, which: 'new' | 'all' = 'new'
       const { revision } = document;
       const now = options.now();
       const view = origin === null ? null : document.devices.overHttp(origin, now);
+      view?.device.http.begin();
       view?.device.asked(revision, now); // durable before the answer
       resolve({ part: tagPartOf(document), own, revision, view });
     };
@@ -109,21 +114,38 @@ export async function postSync(options: HttpOptions, request: Request, response:
       batch.mustFit();
       return from;
     };
-    if (sharedView !== null) {
-      await inOrder(document, look); // whether all of it may be made, before any of it is
-      await applyTheirs(options, request, sharedView, everybodys);
-    }
-    await inOrder(document, () => batch.apply(now(), isNamed), look);
-    // One that has gone gets no answer; what it sent is saved all the same, or on a bad line it would never be.
-    const texts = await document.writeRecords(() => !response.closed);
-    const answer = await inOrder(document, () => {
-      document.saveDevices('urgent');
-      return shownBy(document, texts, isNamed ? view : null); // with what others wrote meanwhile
+    await whileAnswering([view, sharedView?.view], async () => {
+      if (sharedView !== null) {
+        await inOrder(document, look); // whether all of it may be made, before any of it is
+        await applyTheirs(options, request, sharedView, everybodys);
+      }
+      await inOrder(document, () => batch.apply(now(), isNamed), look);
+      // One that has gone gets no answer; what it sent is saved all the same, or on a bad line it would never be.
+      const texts = await document.writeRecords(() => !response.closed);
+      const answer = await inOrder(document, () => {
+        if (isNamed) view.device.asked(document.revision, now()); // with what others wrote meanwhile
+        document.saveDevices('urgent');
+        return shownBy(document, texts, isNamed ? view : null);
+      });
+      await sharedView?.document.durable();
+      const theirs = isNamed ? sharedView : null;
+      const parts = { document, shared, known: [], hasSent: items.length > 0, sharedView: theirs };
+      await send(options, request, response, { ...answer, ...parts });
     });
-    await sharedView?.document.durable();
-    const parts = { document, shared, known: [], hasSent: items.length > 0 };
-    await send(options, request, response, { ...answer, ...parts, sharedView: isNamed ? sharedView : null });
   });
+}
+
+/** While it is made, and waits for the disk, an answer may be what the server ends with. */
+async function whileAnswering(
+  views: readonly (RequestView | undefined)[],
+  answer: () => Promise<void>,
+): Promise<void> {
+  for (const view of views) view?.device.http.begin();
+  try {
+    await answer();
+  } finally {
+    for (const view of views) view?.device.http.end();
+  }
 }
 
 /** The changes of shared collections, if there are any. */
@@ -200,11 +222,12 @@ function viewOf(
   return { document, origin, view: document.devices.overHttp(origin, now, isNamed), isNamed };
 }
 
-/** A device that named itself is going to be answered, once what is new of that is durable. */
-function noteAsked({ document, view, isNamed }: SharedView, { now }: HttpOptions): void {
-  if (!isNamed) return;
-  view.device.asked(document.revision, now());
+/** A device that named itself is going to be answered. Returns whether something of that has to be durable before. */
+function noteAsked({ document, view, isNamed }: SharedView, { now }: HttpOptions): boolean {
+  if (!isNamed) return false;
+  const isUrgent = view.device.asked(document.revision, now());
   document.saveDevices('urgent');
+  return isUrgent;
 }
 
 interface Answer {
@@ -250,6 +273,8 @@ async function send(
   { document, shared, sharedView, own, part, revision, view, known, hasSent = false }: Sending,
 ): Promise<boolean> {
   await document.durable();
+  // What others wrote there meanwhile is shown as well.
+  if (sharedView !== null && noteAsked(sharedView, options)) await sharedView.document.durable();
   noteSeen(options, request, { revision, hasSent });
   const records = shared?.records ?? null;
   const etag = etagOf(part, records === null ? null : tagPartOf(records.document, records.revision));
