@@ -15,11 +15,17 @@ const KEPT = 30_000;
 /** So many acknowledgements are kept in any case: to look for old ones at each would cost more than they do. */
 const MIN_ROOM = 64;
 
+/** What the app may have lost. */
+export interface MaybeLost {
+  readonly what: RecordKey | 'everything';
+  /** How often the same had been sent once more by then: each time it was in doubt again. */
+  readonly repeats: number;
+}
+
 /** A message that the app may not have read when it made a write. */
-interface Message {
+interface Message extends MaybeLost {
   readonly number: number;
   readonly revision: number;
-  readonly what: RecordKey | 'everything';
   /** Of that. */
   readonly name: string;
   readonly sentAt: number;
@@ -72,7 +78,7 @@ export class SentMessages {
     return this.#acknowledged.at(-1) ?? null;
   }
 
-  add(what: RecordKey | 'everything', revision: number, now: number): void {
+  add(what: RecordKey | 'everything', revision: number, now: number, repeats = 0): void {
     this.count++;
     this.#steps.add(now, revision);
     this.first ??= revision;
@@ -82,6 +88,7 @@ export class SentMessages {
       revision,
       // Not what it is a part of, such as a message with its text: this is kept for long.
       what: what === 'everything' ? what : { collection: what.collection, id: what.id },
+      repeats,
       name: nameOf(what),
       sentAt: now,
       arrivedAt: null,
@@ -132,14 +139,14 @@ export class SentMessages {
    * What came so near to a write of this record that the app may have lost it: it changed its stored list, too.
    * Of a write that was long on its way, that was at the time when it was made.
    */
-  near(key: RecordKey, at: number): (RecordKey | 'everything')[] {
+  near(key: RecordKey, at: number): MaybeLost[] {
     const isNear = ({ sentAt, arrivedAt }: Message) =>
       sentAt < at + BURST && (arrivedAt ?? Number.POSITIVE_INFINITY) > at - BURST;
     const isOther = ({ what }: Message) =>
       what === 'everything' || (what.collection === key.collection && what.id !== key.id);
     const first = firstIndex(this.#acknowledged, ({ latest }) => latest > at - BURST);
     const recent = this.#recent.slice(this.#indexAfter(this.#acknowledged[first - 1]?.number ?? 0));
-    return recent.filter((message) => isOther(message) && isNear(message)).map(({ what }) => what);
+    return recent.filter((message) => isOther(message) && isNear(message));
   }
 
   /** The app may have lost this when it made a write. */
@@ -147,16 +154,14 @@ export class SentMessages {
     this.#device.noteUnsure(what, this.from(at) ?? 0, now);
   }
 
-  /** Whether the app may not have read the last message with this record at that time. */
-  isUnread(key: RecordKey, at: number): boolean {
-    return this.oldestUnread(key, at) !== null;
+  /** The last message with this record, where the app may not have read it at that time. */
+  lastUnread(key: RecordKey, at: number): MaybeLost | null {
+    return this.#unreadAt(at).findLast(isAbout(key)) ?? null;
   }
 
   /** The oldest revision in a message with this record that the app may not have read by then; `null`: none. */
   oldestUnread(key: RecordKey, at: number): number | null {
-    const of = keyOf(key);
-    const isAbout = ({ name }: Message) => name === EVERYTHING || name === of;
-    return this.#unreadAt(at).find(isAbout)?.revision ?? null;
+    return this.#unreadAt(at).find(isAbout(key))?.revision ?? null;
   }
 
   /** What the app had read for certain at that time. */
@@ -233,5 +238,10 @@ export class SentMessages {
 
 /** No key of a record: that has a line break. */
 const EVERYTHING = 'everything';
+
+function isAbout(key: RecordKey): (message: Message) => boolean {
+  const of = keyOf(key);
+  return ({ name }) => name === EVERYTHING || name === of;
+}
 
 const nameOf = (what: RecordKey | typeof EVERYTHING): string => (what === EVERYTHING ? what : keyOf(what));

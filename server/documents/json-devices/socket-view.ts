@@ -10,7 +10,7 @@ import { afterPost, isPostedLater, type LiveWrite, type PostedWrite } from './li
 import { aroundBoth, type OwnWrite, type WriteOutcome, withoutShown } from './own-write.js';
 import { WritesOfConnection } from './recent-writes.js';
 import { APP_LAG, type EndedNow, FLUSH_TIME } from './seen-ranges.js';
-import { SentMessages } from './sent-messages.js';
+import { type MaybeLost, SentMessages } from './sent-messages.js';
 import {
   cameLate,
   LATEST,
@@ -52,9 +52,13 @@ export class SocketView {
     this.#ownUpTo = device.ownUpTo(revision, now);
   }
 
-  /** A message goes out that shows this record, or all, as of `revision`. */
-  sent(what: RecordKey | 'everything', revision: number, now: number): void {
-    this.#messages.add(what, revision, now);
+  /**
+   * A message goes out that shows this record, or all, as of `revision`.
+   *
+   * @param repeats how often it was sent before, and may have been lost
+   */
+  sent(what: RecordKey | 'everything', revision: number, now: number, repeats = 0): void {
+    this.#messages.add(what, revision, now, repeats);
     const names = what === 'everything' ? this.#own.records : [keyOf(what)];
     for (const name of names) this.#noteShown(name, revision);
   }
@@ -79,38 +83,33 @@ export class SocketView {
   /**
    * Notes, and returns, what reached the device so near to its write of another record that its app may have lost it.
    */
-  overwrote(
-    message: ChangeMessage,
-    { replay, madeAt }: WriteContext,
-    now: number,
-  ): (RecordKey | 'everything')[] {
+  overwrote(message: ChangeMessage, { replay, madeAt }: WriteContext, now: number): MaybeLost[] {
     const at = replay ? now : (madeAt ?? now);
     // A queue goes out when the full sync was stored.
-    const near = this.#messages.near(message, at).filter((what) => what !== 'everything' || !replay);
+    const near = this.#messages.near(message, at).filter(({ what }) => what !== 'everything' || !replay);
     const isOwn = (key: RecordKey) => this.#own.get(keyOf(key))?.shownBy === null;
-    const lost = near.filter((what) => what === 'everything' || !isOwn(what));
-    for (const what of lost) this.#messages.doubtAt(what, at, now);
+    const lost = near.filter(({ what }) => what === 'everything' || !isOwn(what));
+    for (const { what } of lost) this.#messages.doubtAt(what, at, now);
     return lost;
   }
 
-  /** Whether its app may have read a message with this record only after it wrote this, though it had arrived. */
-  isFresh(key: RecordKey, { replay, madeAt }: WriteContext, now: number): boolean {
-    return this.#messages.isUnread(key, replay ? now : (madeAt ?? now));
+  /** The last message with this record, where its app may have read it only after it wrote this, though it had arrived. */
+  fresh(key: RecordKey, { replay, madeAt }: WriteContext, now: number): MaybeLost | null {
+    return this.#messages.lastUnread(key, replay ? now : (madeAt ?? now));
   }
 
   /** The first full sync goes out, or another one. */
-  sentFullSync(revision: number, now: number): void {
+  sentFullSync(revision: number, now: number, repeats = 0): void {
     this.#fullSyncAt ??= now;
-    this.sent('everything', revision, now);
+    this.sent('everything', revision, now, repeats);
     for (const [name, own] of this.#own) {
       if (revision < own.revision) continue;
       this.#own.set(name, { ...own, replaced: withoutShown(own, revision), isShown: true });
     }
   }
 
-  /** The record as it is after the device's own write goes out to it. */
-  sentBack(key: RecordKey, written: number | null, revision: number, now: number): void {
-    this.sent(key, revision, now);
+  /** What was sent is the record as it is after the device's own write. */
+  sentBack(key: RecordKey, written: number | null): void {
     const own = this.#own.get(keyOf(key));
     if (own === undefined) return;
     const replaced = own.replaced.filter((each) => each !== written);

@@ -49,8 +49,8 @@ export interface ChannelOptions {
   /** The document can't go on, or can't be had. */
   readonly failed: (error: SyncError) => void;
   readonly end: (error: SyncError) => void;
-  /** The app may have lost the last full sync. */
-  readonly syncAgain: () => void;
+  /** The app may have lost the last full sync, which had been sent once more so often. */
+  readonly syncAgain: (repeats: number) => void;
 }
 
 export class JsonChannel implements Follower {
@@ -76,7 +76,7 @@ export class JsonChannel implements Follower {
       gap: pace?.gap ?? 0,
       now,
       after: (ms, task) => pace?.after(ms, () => document.whenReady(task)) ?? (() => {}),
-      send: (message) => together(() => this.#sendRecord(message)), // and the ping behind it
+      send: (message, repeats) => together(() => this.#sendRecord(message, repeats)), // and the ping behind it
       doubt: (what) => this.#view?.doubt(what, now()),
     });
     this.#receipts = new Receipts(
@@ -140,11 +140,11 @@ export class JsonChannel implements Follower {
     this.#pace.fullSync(make);
   }
 
-  /** A full sync with the state at this revision was sent. */
-  sentAll(revision: number): void {
+  /** A full sync with the state at this revision was sent; the same had been sent once more so often before. */
+  sentAll(revision: number, repeats: number): void {
     this.#isFollowing = true;
     this.#sentUpTo = Math.max(this.#sentUpTo, revision);
-    this.#view?.sentFullSync(revision, this.#options.now());
+    this.#view?.sentFullSync(revision, this.#options.now(), repeats);
     this.#pace.fullSyncLeaves(() => this.#receipts.sent('everything', revision));
   }
 
@@ -229,14 +229,15 @@ export class JsonChannel implements Follower {
     if (pace === undefined || pace.gap === 0) return;
     const { revision } = document;
     const shown = { revision, since: revision, answers: null };
-    for (const what of this.#view?.overwrote(message, context, now()) ?? []) {
+    for (const { what, repeats } of this.#view?.overwrote(message, context, now()) ?? []) {
       if (what === 'everything') {
-        this.#options.syncAgain();
+        this.#options.syncAgain(repeats);
         continue;
       }
       const { collection, id } = what;
       const change = { collection, id, record: document.record({ collection, id }) };
-      document.afterConfirmed(() => this.#pace.repeat(recordMessage(change, SERVER_DEVICE, shown, now())));
+      const again = () => this.#pace.repeat(recordMessage(change, SERVER_DEVICE, shown, now()), repeats);
+      document.afterConfirmed(again);
     }
   }
 
@@ -266,7 +267,7 @@ export class JsonChannel implements Follower {
     const { document } = writer;
     const { collection, id } = message;
     const isCrossed = this.#receipts.isOpen(message);
-    const isFresh = this.#view?.isFresh(message, context, now()) ?? false;
+    const fresh = this.#view?.fresh(message, context, now()) ?? null;
     const endWatch = this.#receipts.watch(message);
     writer.mustFit([{ message }]);
     const written = writer.write(message, context);
@@ -287,11 +288,15 @@ export class JsonChannel implements Follower {
       }
       const unsent = this.#pace.drop(message);
       if (unsent !== null) this.#view?.neverSent(message, unsent, document.history);
-      if (isFresh) {
-        const isSent = this.#pace.repeat(recordMessage(change, SERVER_DEVICE, shown, now()));
+      const asItIs = () => recordMessage(change, SERVER_DEVICE, shown, now());
+      if (fresh !== null) {
+        const isSent = this.#pace.repeat(asItIs(), fresh.repeats);
         // Else nothing would tell which of the two its app is left with, however long ago that was.
         if (!isSent && mayLack) this.#sendChange(change, SERVER_DEVICE, shown);
-      } else if (this.#receipts.isEmpty && this.#pace.bytes === 0) this.#view?.hasAll(revision, now());
+        return;
+      }
+      this.#pace.renew(message, asItIs);
+      if (this.#receipts.isEmpty && this.#pace.bytes === 0) this.#view?.hasAll(revision, now());
     };
     // A commit fails where another server has the user; a write that changes nothing commits nothing.
     if (outcome.revision === null) document.afterConfirmed(told);
@@ -305,13 +310,13 @@ export class JsonChannel implements Follower {
   }
 
   /** It leaves now; returns its number. */
-  #sendRecord(message: RecordMessage): number {
+  #sendRecord(message: RecordMessage, repeats: number): number {
     const { text, revision, answers } = message;
     const now = this.#options.now();
     this.#options.send(text);
     this.#limit.sends(text.length);
-    if (answers === null) this.#view?.sent(message, revision, now);
-    else this.#view?.sentBack(message, answers.written, revision, now);
+    this.#view?.sent(message, revision, now, repeats);
+    if (answers !== null) this.#view?.sentBack(message, answers.written);
     return this.#receipts.sent(message, revision);
   }
 

@@ -1,4 +1,5 @@
 /** The messages of one collection to one JSON device: one that is under way, and what waits behind it (L4). */
+import { Again } from './again.js';
 
 /** A pong that does not come in this time, in ms, is not waited for any longer. */
 const PATIENCE = 30_000;
@@ -13,7 +14,7 @@ export class Lane<Message> {
   /** By record, the one that waits longest first. */
   readonly waiting = new Map<string, Waiting<Message>>();
   /** What the app may have lost, and is sent once more. */
-  readonly again = new Map<string, Message>();
+  readonly again = new Again<Message>();
   /** The last one that was sent, as long as the device has written nothing over it. */
   last: Message | null = null;
   /** Number of the message whose pong has not come. */

@@ -2,11 +2,13 @@
  * When messages with records leave for a JSON device (L4). Some apps read the stored list of a collection, wait for
  * their storage, and write it back; of two messages in quick succession only one stays. So the next message of a
  * collection goes out after the pong of the one before, and a little later; what comes meanwhile is combined by record.
- * What came close to another one all the same is in doubt, and is sent once more when it is quiet.
+ * What came close to another one all the same is in doubt, and is sent once more when it is quiet; where that is in
+ * doubt again, since the app has written something on it, not before a pause.
  */
 import type { CollectionName } from '../../../shared/names.js';
 import { BURST } from '../../documents/json-devices/sent-messages.js';
 import { keyOf, type RecordKey } from '../../documents/records/record-key.js';
+import { type Due, pauseBefore } from './again.js';
 import { Lane } from './lane.js';
 
 /** What is sent once more, in bytes; of the rest, the doubt stays. */
@@ -27,8 +29,8 @@ export interface PaceOptions<Message> {
   readonly now: () => number;
   /** Runs `task` later, unless the function that it returns is called. */
   readonly after: (ms: number, task: () => void) => () => void;
-  /** Sends a message now; returns its number. */
-  readonly send: (message: Message) => number;
+  /** Sends a message now, which was sent once more so often; returns its number. */
+  readonly send: (message: Message, repeats: number) => number;
   /** The app may have lost the last message with this record, or with all. */
   readonly doubt: (what: RecordKey | 'everything') => void;
 }
@@ -56,9 +58,9 @@ export class Pace<Message extends Outgoing> {
     return this.#bytes;
   }
 
-  /** No full sync is under way, and nothing waits. */
+  /** No full sync is under way, and nothing waits that was not sent. */
   get isQuiet(): boolean {
-    return !this.#isHeld && this.#bytes + this.#bytesAgain === 0;
+    return !this.#isHeld && this.#bytes === 0;
   }
 
   /** The oldest revision that was not sent yet. */
@@ -84,7 +86,7 @@ export class Pace<Message extends Outgoing> {
   }
 
   /**
-   * The device has this record as it is: what there is of it is of no use any more. Returns the oldest revision that
+   * The device has this record as it is: what waits of it is of no use any more. Returns the oldest revision that
    * will not be sent; `null`: nothing waited.
    */
   drop(key: RecordKey): number | null {
@@ -92,7 +94,6 @@ export class Pace<Message extends Outgoing> {
     if (lane === undefined) return null;
     const since = lane.waiting.get(keyOf(key))?.since ?? null;
     this.#take(lane, keyOf(key));
-    this.#forgetAgain(lane, keyOf(key));
     if (lane.last !== null && keyOf(lane.last) === keyOf(key)) lane.last = null;
     return since;
   }
@@ -100,15 +101,28 @@ export class Pace<Message extends Outgoing> {
   /**
    * What shows this record may not have been read when the device wrote over it: it is sent when it is quiet. Returns
    * whether it will be.
+   *
+   * @param repeats how often that had been sent once more
    */
-  repeat(message: Message): boolean {
-    if (this.#options.gap === 0) return false;
+  repeat(message: Message, repeats: number): boolean {
+    const { gap, now } = this.#options;
+    if (gap === 0) return false;
     const lane = this.#laneOf(message.collection);
     const isWaiting = lane.waiting.has(keyOf(message));
     if (isWaiting) this.send(message);
-    const willBe = isWaiting || this.#sendAgain(lane, message);
+    const at = repeats === 0 ? now() : now() + pauseBefore(repeats - 1);
+    const willBe = isWaiting || this.#sendAgain(lane, message, { repeats, at });
     this.#schedule();
     return willBe;
+  }
+
+  /** What of this record is to be sent once more is that, from now on. */
+  renew(key: RecordKey, make: () => Message): void {
+    const lane = this.#lanes.get(key.collection);
+    const due = lane?.again.get(keyOf(key));
+    if (lane === undefined || due === undefined) return;
+    this.#sendAgain(lane, make(), due);
+    this.#schedule();
   }
 
   /** Calls `make` when nothing is under way; nothing else leaves before `fullSyncLeaves`. */
@@ -173,17 +187,17 @@ export class Pace<Message extends Outgoing> {
       const message = this.#take(lane, key);
       if (message !== undefined) this.#leave(lane, message);
     }
-    if (lane.waiting.size > 0 || lane.again.size === 0 || this.#againAt(lane) > now()) return;
-    const [message] = lane.again.values();
-    if (message !== undefined) this.#leave(lane, message);
+    const due = lane.again.first;
+    if (due === null || lane.waiting.size > 0 || this.#againAt(lane) > now()) return;
+    this.#leave(lane, due.message, due.repeats + 1);
   }
 
-  #leave(lane: Lane<Message>, message: Message): void {
+  #leave(lane: Lane<Message>, message: Message, repeats = 0): void {
     const { gap, now, send, doubt } = this.#options;
     const { last } = lane;
     const time = now();
     this.#forgetAgain(lane, keyOf(message));
-    const number = send(message);
+    const number = send(message, repeats);
     if (gap === 0) return;
     const [isNear, isNearAll] = [lane.isNear(time - BURST), this.#all.isNear(time - BURST)];
     lane.left(number, time, message);
@@ -194,21 +208,26 @@ export class Pace<Message extends Outgoing> {
   }
 
   #doubt(lane: Lane<Message>, message: Message): void {
-    this.#options.doubt(message);
-    this.#sendAgain(lane, message);
+    const { doubt, now } = this.#options;
+    doubt(message);
+    this.#sendAgain(lane, message, { repeats: 0, at: now() });
   }
 
   /** Returns whether there is room for it. */
-  #sendAgain(lane: Lane<Message>, message: Message): boolean {
+  #sendAgain(
+    lane: Lane<Message>,
+    message: Message,
+    { repeats, at }: Pick<Due<Message>, 'repeats' | 'at'>,
+  ): boolean {
     this.#forgetAgain(lane, keyOf(message));
     if (this.#bytesAgain + message.text.length > MOST_AGAIN) return false;
-    lane.again.set(keyOf(message), message);
+    lane.again.set(keyOf(message), { message, repeats, at });
     this.#bytesAgain += message.text.length;
     return true;
   }
 
   #forgetAgain(lane: Lane<Message>, key: string): void {
-    this.#bytesAgain -= lane.again.get(key)?.text.length ?? 0;
+    this.#bytesAgain -= lane.again.get(key)?.message.text.length ?? 0;
     lane.again.delete(key);
   }
 
@@ -223,7 +242,9 @@ export class Pace<Message extends Outgoing> {
   }
 
   #againAt(lane: Lane<Message>): number {
-    return Math.max(this.#freeAt(lane), lane.quietAt(BURST));
+    const { first } = lane.again;
+    if (first === null) return Number.POSITIVE_INFINITY;
+    return Math.max(first.at, this.#freeAt(lane), lane.quietAt(BURST));
   }
 
   /** When a full sync may go: another one before it does no harm. */
@@ -257,8 +278,7 @@ export class Pace<Message extends Outgoing> {
   }
 
   #nextOf(lane: Lane<Message>): number {
-    if (lane.waiting.size > 0) return this.#freeAt(lane);
-    return lane.again.size > 0 ? this.#againAt(lane) : Number.POSITIVE_INFINITY;
+    return lane.waiting.size > 0 ? this.#freeAt(lane) : this.#againAt(lane);
   }
 
   #laneOf(collection: CollectionName): Lane<Message> {

@@ -8,6 +8,7 @@ import { whenShown } from '../../documents/sleep/when-shown.js';
 import { SyncError } from '../../errors.js';
 import { type ChangeMessage, type JsonMessage, jsonMessages } from '../../protocol/json.js';
 import type { SharedAccess } from '../guard/shared-access.js';
+import { pauseBefore } from './again.js';
 import { BadMessages } from './bad-messages.js';
 import { type ChannelOptions, JsonChannel } from './channel.js';
 import { MessageReader } from './message-reader.js';
@@ -37,8 +38,10 @@ export class JsonSession {
   /** What the device sent since a full sync is due: it waits for that, and nobody else does. */
   #behind: (() => void)[] | null = null;
   #isConfirmed = false;
-  /** Stops the timer of a full sync that is sent once more. */
-  #stopAgain: (() => void) | null = null;
+  /** A full sync that is sent once more, not before this time, and how often it was before. */
+  #again: { readonly at: number; readonly repeats: number; readonly stop: () => void } | null = null;
+  /** How often the one that is sent next was sent before. */
+  #repeats = 0;
   readonly #badMessages = new BadMessages();
 
   constructor(options: JsonSessionOptions) {
@@ -65,7 +68,7 @@ export class JsonSession {
         together: <Result>(work: () => Result) => outbox.together(work),
         guard: (action: () => void, ack?: string) => this.#guard(action, ack),
         end: (error: SyncError) => this.#end(error),
-        syncAgain: () => this.#syncAgain(),
+        syncAgain: (repeats: number) => this.#syncAgain(repeats, now() + pauseBefore(repeats)),
       });
     const shows = (name: CollectionName) => !shared?.collections.has(name);
     const failed = (error: SyncError) => this.#endFailed(error);
@@ -192,7 +195,7 @@ export class JsonSession {
     this.#goOn();
     this.#left = !this.#ended;
     this.#ended = true;
-    this.#stopAgain?.();
+    this.#again?.stop();
     this.#own.leave();
     this.#shared?.leave();
   }
@@ -212,7 +215,7 @@ export class JsonSession {
 
   #change(message: ChangeMessage): void {
     const { shared } = this.#options;
-    if (this.#stopAgain !== null) this.#syncAgain();
+    if (this.#again !== null) this.#syncAgain(this.#again.repeats, this.#again.at);
     if (shared == null || !shared.collections.has(message.collection)) this.#own.change(message);
     else if (this.#shared === null) this.#refuse(new SyncError('DOCUMENT_CORRUPT'), message.ack);
     else this.#shared.change(message);
@@ -231,15 +234,20 @@ export class JsonSession {
     });
   }
 
-  /** Once the user writes nothing any more: the app might lose that one, too. */
-  #syncAgain(): void {
-    const { document, pace } = this.#options;
-    this.#stopAgain?.();
+  /** From that time on, once the user writes nothing any more: the app might lose that one, too. */
+  #syncAgain(repeats: number, at: number): void {
+    const { document, pace, now } = this.#options;
+    this.#again?.stop();
+    this.#again = null;
+    if (this.#ended || pace === undefined) return;
     const sync = () => {
-      this.#stopAgain = null;
-      if (!this.#ended) document.whenReady(() => this.#fullSync());
+      this.#again = null;
+      if (this.#ended) return;
+      this.#repeats = repeats + 1;
+      document.whenReady(() => this.#fullSync());
     };
-    this.#stopAgain = this.#ended ? null : (pace?.after(SYNC_AGAIN_AFTER, sync) ?? null);
+    const stop = pace.after(Math.max(SYNC_AGAIN_AFTER, at - now()), sync);
+    this.#again = { at, repeats, stop };
   }
 
   #sendFullSync(): void {
@@ -256,6 +264,8 @@ export class JsonSession {
   /** @param records of the user's document, as it is now */
   #sendRecords(records: RecordsView): void {
     const { document, shared, now } = this.#options;
+    const repeats = this.#repeats;
+    this.#repeats = 0;
     // What a user has from before a collection was shared is not mistaken for it, not even while that is damaged.
     const own = shared == null ? records : records.without(shared.collections);
     const { revision } = document;
@@ -267,9 +277,9 @@ export class JsonSession {
       const message = shared == null ? text : fullSync(all, now());
       this.#options.outbox.together(() => {
         if (!this.#ended) this.#options.outbox.answer(message, () => this.#fullSyncSent());
-        this.#own.sentAll(revision);
+        this.#own.sentAll(revision, repeats);
         this.#shared?.showsAll(everybodys, message.length);
-        this.#shared?.sentAll(shared?.records?.revision ?? 0);
+        this.#shared?.sentAll(shared?.records?.revision ?? 0, repeats);
         this.#confirm();
       });
       this.#logSync(all);
