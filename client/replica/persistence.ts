@@ -5,8 +5,9 @@ import { type Moved, type MovedInMemory, movedTo, rowsOf, rowsWith } from '../ep
 import { StorageError, unreadableChanges } from '../errors.js';
 import type { LocalStore, NewChange, StoredChange, StoreNews } from '../local-store/store.js';
 import { asideRow, asidesIn, RefusedChanges } from '../refused/refused-changes.js';
+import { FoundDocument } from './found-document.js';
 import { PendingChanges, type PendingEntry } from './pending-changes.js';
-import { changeOf, madeOn, type Origin, type Replacement, type Task } from './replica-task.js';
+import { changeOf, type Origin, type Replacement, type Task } from './replica-task.js';
 import { StoreSupervisor, type StoreSupervisorOptions } from './store-supervisor.js';
 import { EMPTY_STATE, pendingRow, seal, sealSnapshot, unseal } from './stored-bytes.js';
 import { StoredSize } from './stored-size.js';
@@ -32,11 +33,8 @@ export class Persistence {
   readonly #size = new StoredSize();
   /** Where the document is stored that took the place of everything; null where it was never replaced. */
   #replacedAt: number | null = null;
-  /**
-   * What another tab has put in the place of what was stored: this one's document is to be opened anew, and what it
-   * writes until then is stored as made on that one (C9). It may have nothing in common with the old one (P10).
-   */
-  #anew: Y.Doc | null = null;
+  /** What another tab has put in the place of what was stored, until this one's document is opened anew. */
+  #found: FoundDocument | null = null;
   /** All that was stored has been read once. */
   #wasRead = false;
   /** Until it has taken the place of what is stored. */
@@ -71,8 +69,8 @@ export class Persistence {
     const runOnce = (news: StoreNews | null): NewChange[] => {
       isRun = true;
       run(news);
-      const anew = this.#anew;
-      if (anew !== null) return tasks.flatMap((task) => madeOn(anew, task));
+      // What is not stored is made on the other document once it is.
+      if (news !== null && this.#found !== null) return this.#found.rowsOf(tasks);
       return tasks.flatMap((task) => (this.#isToStore(task) ? changeOf(task) : []));
     };
     try {
@@ -95,10 +93,19 @@ export class Persistence {
     if (confirmed.length > 0) this.#unmark(confirmed);
   }
 
+  /** Another tab has replaced what was stored, and all that this one has made since is stored too: it opens that anew. */
+  tellFound(): void {
+    const found = this.#found;
+    if (found === null || found.isTold || this.supervisor.store === null) return;
+    found.isTold = true;
+    if (found.isErased) this.#options.onCleared('erased');
+    else this.#options.onBroken();
+  }
+
   /** Not by who has found another document there: what it has itself would take that one's place. */
   async compactIfDue(): Promise<void> {
     const { store } = this.supervisor;
-    if (store === null || this.#anew !== null || !this.#isCompactionDue()) return;
+    if (store === null || this.#found !== null || !this.#isCompactionDue()) return;
     try {
       this.#size.reset(await store.compact(this.#size.lastKey, sealSnapshot(this.#state())));
     } catch (error) {
@@ -126,7 +133,7 @@ export class Persistence {
     let next = 0;
     for (const task of tasks) {
       if (!this.#isToStore(task)) continue;
-      const key = this.#anew === null ? (keys[next++] ?? null) : null;
+      const key = this.#found === null ? (keys[next++] ?? null) : null;
       if (task.pending !== null) this.pending.settle(task.pending, key);
       if (key !== null) this.#size.add(key, task.update?.length ?? 0, task.pending !== null);
     }
@@ -165,11 +172,11 @@ export class Persistence {
     }
     if (kind === 'replacement') this.#foundReplacement(key, update);
     try {
-      Y.applyUpdate(this.#anew ?? this.#options.doc, update);
+      Y.applyUpdate(this.#found?.doc ?? this.#options.doc, update);
     } catch {
       return false;
     }
-    if (pending && this.#anew === null) this.pending.found(update, madeAt, key);
+    if (pending && this.#found === null) this.pending.found(update, madeAt, key);
     return true;
   }
 
@@ -177,22 +184,7 @@ export class Persistence {
   #foundReplacement(key: number, state: Uint8Array): void {
     const isKnown = !this.#wasRead || key === this.#replacedAt;
     this.#replacedAt = key;
-    if (isKnown) return;
-    this.#anew = new Y.Doc();
-    if (state.length === EMPTY_STATE.length) this.#options.onCleared('erased');
-    else if (this.supervisor.filling === null) this.#options.onBroken();
-  }
-
-  /** What is in memory only is made once more on what took the place of what was stored while storage failed (C9). */
-  #madeOn(anew: Y.Doc): NewChange[] {
-    const { doc, clock } = this.#options;
-    const isSettled = ({ number, wasStored }: PendingEntry): boolean => !wasStored && Number.isFinite(number);
-    const own = this.pending.unstored().filter(isSettled);
-    const whole = { number: 0, update: Y.encodeStateAsUpdate(doc), isPending: false };
-    const rows = [whole, ...own.map((change) => ({ ...change, isPending: true }))];
-    const next = { state: Y.encodeStateAsUpdate(anew), epoch: null };
-    const { pending, refused } = movedTo(next, rows, clock.now());
-    return [...pending.map(pendingRow), ...refused.map(asideRow)];
+    if (!isKnown) this.#found = new FoundDocument(state.length === EMPTY_STATE.length);
   }
 
   /** Where the marks are is not known while a store is read and filled. */
@@ -260,11 +252,14 @@ export class Persistence {
   /** Reads all of a store that was just opened; after a failure, writes to it what it lacks. */
   async #fill(store: LocalStore): Promise<void> {
     if (this.#moved !== null) return this.#fillAnew(store, this.#moved.epoch);
+    if (this.#found !== null) this.#found = new FoundDocument(this.#found.isErased); // all of it is read once more
     let missing: readonly PendingEntry[] = [];
     const fill = (): NewChange[] => {
       if (this.supervisor.error === null) return [];
-      if (this.#anew !== null) return this.#madeOn(this.#anew);
-      missing = this.pending.unstored();
+      const { doc, clock } = this.#options;
+      const unstored = this.pending.unstored();
+      if (this.#found !== null) return this.#found.rowsAgain(unstored, doc, clock.now());
+      missing = unstored;
       return [{ bytes: seal(this.#state()), pending: false }, ...missing.map(pendingRow)];
     };
     this.pending.forgetKeys();
@@ -279,6 +274,5 @@ export class Persistence {
     this.#wasRead = true;
     for (const [i, entry] of missing.entries()) this.pending.settle(entry, keys[i + 1] ?? null);
     await this.storeRefused(store);
-    if (this.#anew !== null) this.#options.onBroken();
   }
 }

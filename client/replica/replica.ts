@@ -228,6 +228,7 @@ export class Replica implements SyncSource {
       this.#hasNews = false;
       await this.#process(this.#tasks.splice(0));
       if (!this.#isBroken) await this.#persistence.compactIfDue();
+      if (this.#tasks.length === 0) this.#persistence.tellFound();
       if (this.#tasks.length === 0 && this.#replacement !== null) await this.#replace(this.#replacement);
     }
   }

@@ -14,6 +14,8 @@ export class BreakableStorage implements DeviceStorage {
   readonly durable = true;
   /** While it is set, every call rejects with it and does nothing. */
   failure: StorageError | null = null;
+  /** While it is set, reading works and each write is undone at its end with it, as where a browser has no room left. */
+  writes: StorageError | null = null;
   /** While it is set, compactions reject with it and do nothing. */
   compactions: StorageError | null = null;
   refusedCompactions = 0;
@@ -30,11 +32,18 @@ export class BreakableStorage implements DeviceStorage {
   onRead: (change: StoredChange) => StoredChange = (change) => change;
   /** Calls of `append` that wait here until it resolves. */
   gate: Promise<void> = Promise.resolve();
+  /** As `gate`, where what they write is there already. */
+  afterWrite: Promise<void> = Promise.resolve();
   /** As `gate`, for calls of `confirm`. */
   confirmGate: Promise<void> = Promise.resolve();
-  #inner = memoryStorage();
+  #inner: DeviceStorage;
   readonly #open = new Set<LocalStoreEvents>();
   #starts = 0;
+
+  /** `inner`: shared by tabs of which each fails by itself. */
+  constructor(inner = memoryStorage()) {
+    this.#inner = inner;
+  }
 
   async open(name: string, events: LocalStoreEvents): Promise<LocalStore> {
     this.#check();
@@ -63,11 +72,16 @@ export class BreakableStorage implements DeviceStorage {
 
   async writeSetting(name: string, value: string | null): Promise<void> {
     this.#check();
+    this.#checkWrite();
     await this.#inner.writeSetting(name, value);
   }
 
   #check(): void {
     if (this.failure !== null) throw this.failure;
+  }
+
+  #checkWrite(): void {
+    if (this.writes !== null) throw this.writes;
   }
 
   #breakable(store: LocalStore): LocalStore {
@@ -87,13 +101,21 @@ export class BreakableStorage implements DeviceStorage {
           this.#refuseAnew();
           throw this.anew;
         }
-        return store.append((news) => step({ ...news, changes: news.changes.map(this.onRead) }), anew);
+        const keys = await store.append((news) => {
+          const rows = step({ ...news, changes: news.changes.map(this.onRead) });
+          if (rows.length > 0) this.#checkWrite();
+          return rows;
+        }, anew);
+        await this.afterWrite;
+        return keys;
       }),
       confirm: guarded(async (keys) => {
         await this.confirmGate;
+        this.#checkWrite();
         return store.confirm(keys);
       }),
       compact: guarded(async (key, snapshot) => {
+        this.#checkWrite();
         if (this.compactions === null) return store.compact(key, snapshot);
         this.refusedCompactions++;
         throw this.compactions;
