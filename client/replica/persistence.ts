@@ -184,7 +184,7 @@ export class Persistence {
   #foundReplacement(key: number, state: Uint8Array): void {
     const isKnown = !this.#wasRead || key === this.#replacedAt;
     this.#replacedAt = key;
-    if (!isKnown) this.#found = new FoundDocument(state.length === EMPTY_STATE.length);
+    if (!isKnown) this.#found = new FoundDocument(state.length === EMPTY_STATE.length, this.#options);
   }
 
   /** Where the marks are is not known while a store is read and filled. */
@@ -252,13 +252,12 @@ export class Persistence {
   /** Reads all of a store that was just opened; after a failure, writes to it what it lacks. */
   async #fill(store: LocalStore): Promise<void> {
     if (this.#moved !== null) return this.#fillAnew(store, this.#moved.epoch);
-    if (this.#found !== null) this.#found = new FoundDocument(this.#found.isErased); // all of it is read once more
+    if (this.#found !== null) this.#found = new FoundDocument(this.#found.isErased, this.#options); // all of it is read once more
     let missing: readonly PendingEntry[] = [];
     const fill = (): NewChange[] => {
       if (this.supervisor.error === null) return [];
-      const { doc, clock } = this.#options;
       const unstored = this.pending.unstored();
-      if (this.#found !== null) return this.#found.rowsAgain(unstored, doc, clock.now());
+      if (this.#found !== null) return this.#found.rowsAgain(unstored);
       missing = unstored;
       return [{ bytes: seal(this.#state()), pending: false }, ...missing.map(pendingRow)];
     };

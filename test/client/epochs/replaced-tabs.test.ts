@@ -1,7 +1,7 @@
 /** The storage of one tab fails while another tab puts a document that was written anew in the place of what is stored. */
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
-import { StorageError } from '../../../client/errors.js';
+import { ClientError, StorageError } from '../../../client/errors.js';
 import { memoryStorage } from '../../../client/local-store/memory.js';
 import type { Json, JsonObject } from '../../../shared/json.js';
 import type { CollectionName, RecordId } from '../../../shared/names.js';
@@ -62,6 +62,8 @@ async function twoTabs() {
   return { clock, storage, first, second, stored };
 }
 
+type Tabs = Awaited<ReturnType<typeof twoTabs>>;
+
 test('[C7 C9 P10] what is made after storage could be read, and not be written, is made on the new document', async () => {
   const { clock, storage, first, second, stored } = await twoTabs();
   storage.failure = FULL;
@@ -108,4 +110,57 @@ test('[C7 C9 P10] what was in memory only is edited and deleted on the new docum
   await Promise.all(made);
   expect(first.said).toEqual(['QUOTA', 'mended', 'broken']);
   expect((await stored()).notes).toEqual({ r: { id: 'r', n: 1 }, s: { id: 's', n: 2 } });
+});
+
+describe('[C7 C9 C10] where another tab was told of an erasure, what this one makes is set aside', () => {
+  const ERASED = { code: 'ERASED', reason: new ClientError('ERASED').message };
+
+  function expectAside(end: Awaited<ReturnType<Tabs['stored']>>, ids: string[]): void {
+    expect(end).toMatchObject({ notes: {}, pending: 0 });
+    expect(end.refused.map(({ id }) => id).sort()).toEqual(ids);
+    for (const each of end.refused) expect(each).toMatchObject(ERASED);
+  }
+
+  test('in memory, while storage failed', async () => {
+    const { clock, storage, first, second, stored } = await twoTabs();
+    storage.failure = FULL;
+    await edit(first, 'r', 'n', 5);
+    await add(first, 's');
+    await add(second, 'w');
+    await second.replica.refused.setAllAside(ERASED);
+    storage.failure = null;
+    storage.writes = FULL;
+    await clock.live(MINUTE);
+    expect(first.said).not.toContain('cleared'); // what it has in memory would be lost
+    storage.writes = null;
+    await clock.live(MINUTE);
+    expect(first.said.slice(-2)).toEqual(['mended', 'cleared']);
+    expect(first.said).not.toContain('broken');
+    expectAside(await stored(), ['r', 's', 'w']);
+  });
+
+  test('while what it had in memory is being stored', async () => {
+    const { clock, storage, first, second, stored } = await twoTabs();
+    storage.failure = FULL;
+    await add(first, 's');
+    await second.replica.refused.setAllAside(ERASED);
+    let isStored = (): void => {};
+    storage.afterWrite = new Promise((resolve) => {
+      isStored = resolve;
+    });
+    storage.failure = null;
+    await clock.live(MINUTE);
+    const made = [edit(first, 'r', 'n', 5), add(first, 't')];
+    isStored();
+    await Promise.all(made);
+    expectAside(await stored(), ['r', 's', 't']);
+  });
+
+  test('before it has heard of it', async () => {
+    const { first, second, stored } = await twoTabs();
+    await second.replica.refused.setAllAside(ERASED);
+    await Promise.all([edit(first, 'r', 'n', 5), add(first, 's')]);
+    expect(first.said).toEqual(['cleared']);
+    expectAside(await stored(), ['r', 's']);
+  });
 });
