@@ -163,7 +163,8 @@ export class DeviceState {
   /** An answer over HTTP leaves; that it arrived only the next request can say. */
   answered(revision: number, now: number): void {
     this.metAt = now;
-    if (this.#connections.answered(revision, now)) this.#urgent = true;
+    const isNamed = this.hasConfirmed(revision, 0);
+    if (this.#connections.answered(revision, isNamed, now)) this.#urgent = true;
     this.#changed = true;
   }
 

@@ -1,5 +1,17 @@
-/** Answers to a device over HTTP (H1, H2): whether one may have left that nothing stored tells of (L4). */
+/** Answers to a device over HTTP (H1, H2): when which was sent, and whether one may have that nothing stored tells of (L4). */
+import { BoundedMap } from '../../bounded-map.js';
 import type { State } from './seen-ranges-saved.js';
+
+const MAX_ANSWERS = 16;
+
+/** An answer that shows a revision. */
+interface Sent {
+  readonly at: number;
+  /** It showed something that the device had not been sent before. */
+  readonly isNew: boolean;
+}
+
+type Saved = Pick<State, 'httpAt' | 'answeredSince' | 'answered'>;
 
 export class HttpAnswers {
   /** When the last one was asked for, or left, as far as is known. */
@@ -8,9 +20,17 @@ export class HttpAnswers {
   #underWay = 0;
   /** Whether what is stored says that some may have left since. */
   #isStoredOpen = false;
+  /** By their revisions: of each the last one before the device named it, since any may be lost. */
+  readonly #sent = new BoundedMap<number, Sent>({ most: MAX_ANSWERS });
+  /** Revisions of which what is stored says when they were sent. */
+  #stored: ReadonlySet<number>;
 
-  constructor(saved: Pick<State, 'httpAt'> | null) {
+  constructor(saved: Saved | null) {
     this.#lastAt = saved?.httpAt ?? null;
+    // Where one may have left since, it may have been one of these once more.
+    const answered = (saved?.answeredSince === null && saved.answered) || [];
+    for (const [at, revision] of answered) this.#sent.add(revision, { at, isNew: true });
+    this.#stored = new Set(this.#sent.keys());
   }
 
   get lastAt(): number | null {
@@ -41,16 +61,42 @@ export class HttpAnswers {
    * One was asked for, or leaves.
    *
    * @param isNew it shows something that the device was not sent before
+   * @param isRead the device has named it, or something later
    * @returns whether that is to be saved at once: where one was saved as under way, the next ones need not be
    */
-  note(isNew: boolean, now: number): boolean {
+  note(revision: number, { isNew, isRead }: { isNew: boolean; isRead: boolean }, now: number): boolean {
     this.#lastAt = now;
-    return isNew && !this.#isStoredOpen;
+    const isOnceMore = !isRead && this.#stored.has(revision);
+    return (isNew || isOnceMore) && !this.#isStoredOpen;
   }
 
-  /** To be saved now. */
-  toJSON(now: number): Pick<State, 'httpAt' | 'answeredSince'> {
+  /**
+   * One leaves.
+   *
+   * @param isNamed the device has named it: what it has is from one before
+   */
+  sent(revision: number, { isNew, isNamed }: { isNew: boolean; isNamed: boolean }, now: number): void {
+    if (!isNamed || !this.#sent.has(revision)) this.#sent.add(revision, { at: now, isNew });
+  }
+
+  /** When the one was sent that the device has, at the latest; `undefined`: not known. */
+  sentAt(revision: number): number | undefined {
+    return this.#sent.get(revision)?.at;
+  }
+
+  /**
+   * To be saved now. One that showed nothing new is not: a device that asks without a tag would cost a write each time.
+   *
+   * @param read up to here, the device has read everything
+   */
+  toJSON(now: number, read: number): Saved {
+    const stored = [...this.#sent].filter(([revision, { isNew }]) => isNew && revision > read);
+    this.#stored = new Set(stored.map(([revision]) => revision));
     this.#isStoredOpen = this.areUnderWay;
-    return { httpAt: this.#lastAt, answeredSince: this.areUnderWay ? now : null };
+    return {
+      httpAt: this.#lastAt,
+      answeredSince: this.areUnderWay ? now : null,
+      answered: stored.map(([revision, { at }]) => [at, revision]),
+    };
   }
 }

@@ -1,6 +1,5 @@
 /** What a device that comes over HTTP may be looking at: it confirms by the ETag that it has (H1, H2). */
 
-import { BoundedMap } from '../../bounded-map.js';
 import type { ChangeMessage } from '../../protocol/json.js';
 import { keyOf } from '../records/record-key.js';
 import type { Arrival, DeviceState } from './device.js';
@@ -9,12 +8,8 @@ import { recentWrites } from './recent-writes.js';
 import type { SocketView } from './socket-view.js';
 import { NOTHING_LATER, ownBounds, type WriteContext, type WrittenMessage } from './write-context.js';
 
-const MAX_ANSWERS = 16;
-
 export class RequestView {
   readonly device: DeviceState;
-  /** When an answer with a revision was sent: the last one before the device named that, since any may be lost. */
-  readonly #answered = new BoundedMap<number, number>({ most: MAX_ANSWERS });
   readonly #own = recentWrites<OwnWrite>();
   readonly #connections: () => readonly SocketView[];
 
@@ -32,13 +27,11 @@ export class RequestView {
   /** An answer with the state at `revision` leaves now, however long it was made, or waited for the disk. */
   sent(revision: number, now: number): void {
     this.device.answered(revision, now);
-    const isNamed = this.device.hasConfirmed(revision, 0);
-    if (!isNamed || !this.#answered.has(revision)) this.#answered.add(revision, now);
   }
 
   /** The device named what it has: from an answer that it got, at the latest, when the last with that was sent. */
   confirmed(revision: number, now: number): void {
-    this.device.confirm(revision, this.#answered.get(revision) ?? now, now);
+    this.device.confirm(revision, this.device.http.sentAt(revision) ?? now, now);
     for (const [name, own] of this.#own) if (own.revision <= revision) this.#own.delete(name);
   }
 

@@ -24,6 +24,8 @@ export interface State {
   readonly httpAt: number | null;
   /** Since when answers over HTTP may have left that `sent` does not tell of; not there in what earlier versions saved. */
   readonly answeredSince?: number | null;
+  /** When answers were sent that it may name yet; not there in what earlier versions saved. */
+  readonly answered?: readonly Step[];
   readonly openedAt: number | null;
   /** Not there in what earlier versions saved. */
   readonly lastOpenedAt?: number | null;

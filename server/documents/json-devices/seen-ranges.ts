@@ -122,6 +122,10 @@ export class SeenRanges {
     return this.#sent.last?.[1] ?? NONE;
   }
 
+  get #lastRead(): number {
+    return this.#read.last?.[1] ?? NONE;
+  }
+
   /** The newest revision that it may have received by then, over whatever is noted; -1 if none. */
   sentBy(time: number): number {
     return this.#sent.at(time) ?? NONE;
@@ -167,12 +171,14 @@ export class SeenRanges {
   /** It will be answered over HTTP, with this revision or a later one. Returns whether that is to be saved at once. */
   asked(revision: number, now: number): boolean {
     this.#begins ??= revision;
-    return this.http.note(revision > this.lastSeen, now);
+    const [isNew, isRead] = [revision > this.lastSeen, revision <= this.#lastRead];
+    return this.http.note(revision, { isNew, isRead }, now);
   }
 
   /** The answer leaves. Returns the same, for one that was not told of before. */
-  answered(revision: number, now: number): boolean {
+  answered(revision: number, isNamed: boolean, now: number): boolean {
     const isUrgent = this.asked(revision, now);
+    this.http.sent(revision, { isNew: revision > this.lastSeen, isNamed }, now);
     this.#sent.add(now, revision);
     return isUrgent;
   }
@@ -184,7 +190,7 @@ export class SeenRanges {
 
   /** The device said over HTTP what it has, from an answer that was sent at this time. Returns whether that is news. */
   confirm(revision: number, sentAt: number): boolean {
-    if ((this.#read.last?.[1] ?? NONE) >= revision) return false;
+    if (this.#lastRead >= revision) return false;
     this.#begins ??= revision;
     this.#sent.add(sentAt, revision);
     this.#read.add(sentAt, revision);
@@ -248,7 +254,7 @@ export class SeenRanges {
       since: this.#since,
       repeatedUpTo: this.#repeatedUpTo,
       lostUpTo: this.#lostUpTo,
-      ...this.http.toJSON(now),
+      ...this.http.toJSON(now, this.#lastRead),
       openedAt: this.#openedAt,
       lastOpenedAt: this.#openedAt === null ? null : this.#lastOpenedAt,
     };

@@ -32,7 +32,9 @@ async function scene(idleTimeout: string) {
   clock.pass(SECOND);
   await phone.post([note({ id: 'own', x: 0 })]);
   await pass();
-  return { store, desk, phone, change, note, pass };
+  /** For the phone, without a tag. */
+  const ask = () => new HttpDevice(server.url, 'anna', 'phone').get();
+  return { store, desk, phone, ask, change, note, pass };
 }
 
 describe.each(['1h', '1ms'])('a document that nobody uses stays for %s', (idleTimeout) => {
@@ -83,6 +85,18 @@ test('[H1 L4] a GET that shows nothing new saves nothing, whether the document s
     for (let count = 0; count < 3; count++) expect(await phone.get()).toBe(304);
     expect([store.commits, store.deviceSaves]).toEqual([commits, deviceSaves]);
   }
+});
+
+test('[H1 L4] a device that names no tag, and asks again and again, saves nothing of that either', async () => {
+  const { store, desk, note, ask, pass } = await scene('1ms');
+  await desk.post([note({ id: 'r', a: 1, b: 2 })]);
+  for (let count = 0; count < 3; count++) {
+    await pass();
+    await ask();
+  }
+  const { commits, deviceSaves } = store;
+  for (let count = 0; count < 4; count++) expect(await ask()).toBe(200);
+  expect([store.commits, store.deviceSaves]).toEqual([commits, deviceSaves]);
 });
 
 interface Restarted {

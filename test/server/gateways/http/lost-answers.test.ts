@@ -1,5 +1,5 @@
 /** Which of several answers with the same state a device got, nothing tells: the last counts (H1, H2, L4). */
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { type App, MINUTE, Practice, SECOND } from '../../../support/json-apps.js';
 
 interface Scene {
@@ -61,4 +61,38 @@ test('[H1 L4 L6] what is set back on an answer is taken, however often it is ask
   await practice.pass(SECOND);
   await phone.post('arrives', 'tagged');
   expect(practice.record('v1')).toEqual({ id: 'v1', a: 1, b: 1 });
+});
+
+describe('an acknowledgement counts from when its answer was sent, also after a stop', () => {
+  test.each(['GET', 'POST'] as const)('[H1 H2 L4 L6] what is set back on the answer to a %s', async (way) => {
+    const { practice, phone } = await scene();
+    if (way === 'POST') phone.write({ id: 'own', x: 1 });
+    await ASKING[way](phone, 'arrives');
+    expect(phone.record('v1')).toEqual({ id: 'v1', a: 1, b: 2 });
+    await practice.pass(MINUTE);
+    await practice.restart('stopped');
+    phone.edit('v1', { b: 1 });
+    await practice.pass(5 * MINUTE);
+    await phone.post('arrives', 'tagged');
+    expect(practice.record('v1')).toEqual({ id: 'v1', a: 1, b: 1 });
+  });
+
+  test.each(['stopped', 'killed'] as const)(
+    '[H1 L4 L6] not from a first one that was lost before the server was %s',
+    async (how) => {
+      const { practice, phone } = await scene();
+      await phone.get('is lost');
+      await practice.pass(MINUTE);
+      await practice.restart('stopped');
+      phone.edit('v1', { a: 9 });
+      const [edit] = phone.queue.splice(0);
+      await practice.pass(MINUTE);
+      await phone.get();
+      await practice.restart(how);
+      await practice.pass(MINUTE);
+      phone.queue.push(...(edit === undefined ? [] : [edit]));
+      await phone.post('arrives', 'tagged');
+      expect(practice.record('v1')).toEqual({ id: 'v1', a: 9, b: 2 });
+    },
+  );
 });
