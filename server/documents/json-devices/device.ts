@@ -35,7 +35,7 @@ export class DeviceState {
   /** When it had first read the document, as far as is known; null before that. */
   syncedFrom: number | null;
   #largestSent: number;
-  /** What it last said over HTTP that it has, and when. */
+  /** The newest that it said over HTTP that it has, and when. */
   #confirmed = { revision: -1, at: 0 };
   readonly #clock: DeviceClock;
   readonly #connections: SeenRanges;
@@ -181,7 +181,8 @@ export class DeviceState {
     if (this.#connections.confirm(revision, sentAt)) this.#urgent = true;
     this.#unsure.clear('everything', sentAt, sentAt);
     this.#unsettled.settleUpTo(revision);
-    this.#confirmed = { revision, at: now };
+    // A request that is sent again may name what it had before.
+    if (revision >= this.#confirmed.revision) this.#confirmed = { revision, at: now };
     this.#changed = true;
   }
 
