@@ -32,6 +32,14 @@ export class HeardDocument {
     return isFormer ? this.#epoch : null;
   }
 
+  /** What the server told of has nothing in common with this one, and is not a later one. */
+  isBefore(state: Uint8Array): boolean {
+    const heard = this.#serverHas;
+    const clients = [...Y.parseUpdateMeta(state).from.keys()];
+    if (heard === null || heard.size === 0 || clients.length === 0) return false;
+    return !clients.some((client) => heard.has(client)) && this.#former?.hasAny(clients) !== true;
+  }
+
   /** Storage came back with a document before it, while this one was on its way: nothing unites the two. */
   isAfter(doc: Y.Doc): boolean {
     return !this.#isWhole && this.#former?.hasAny(doc.store.clients.keys()) === true;

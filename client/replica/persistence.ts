@@ -182,9 +182,15 @@ export class Persistence {
 
   /** Unless it was there when the store was first read, another tab has put it in the place of what was stored (C11). */
   #foundReplacement(key: number, state: Uint8Array): void {
-    const isKnown = !this.#wasRead || key === this.#replacedAt;
+    const isOwn = !this.#wasRead && !this.#isOther(state);
+    const isKnown = isOwn || key === this.#replacedAt;
     this.#replacedAt = key;
     if (!isKnown) this.#found = new FoundDocument(state.length === EMPTY_STATE.length, this.#options);
+  }
+
+  /** The app began in memory, and has made changes there of a document before this one. */
+  #isOther(state: Uint8Array): boolean {
+    return this.pending.unstored().length > 0 && this.heard.isBefore(state);
   }
 
   /** Where the marks are is not known while a store is read and filled. */

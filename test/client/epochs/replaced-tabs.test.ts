@@ -59,7 +59,17 @@ async function twoTabs() {
     const tab = await Tab.open(new BreakableStorage(inner), clock);
     return { notes: tab.notes(), pending: tab.count, refused: tab.replica.refused.changes.list };
   };
-  return { clock, storage, first, second, stored };
+  return { clock, inner, storage, first, second, stored };
+}
+
+/** A tab whose storage fails from its start, and that gets what the server has. */
+async function beganInMemory({ clock, inner }: Pick<Tabs, 'clock' | 'inner'>, server: Uint8Array) {
+  const storage = new BreakableStorage(inner);
+  storage.failure = FULL;
+  const first = await Tab.open(storage, clock);
+  await first.replica.applyRemote(server);
+  await first.replica.closeGaps(Y.encodeStateVectorFromUpdate(server));
+  return { storage, first };
 }
 
 type Tabs = Awaited<ReturnType<typeof twoTabs>>;
@@ -110,6 +120,39 @@ test('[C7 C9 P10] what was in memory only is edited and deleted on the new docum
   await Promise.all(made);
   expect(first.said).toEqual(['QUOTA', 'mended', 'broken']);
   expect((await stored()).notes).toEqual({ r: { id: 'r', n: 1 }, s: { id: 's', n: 2 } });
+});
+
+test('[C7 C9 P10] so is what a tab made that began while storage failed, on the document as it was before', async () => {
+  const { clock, inner, second, stored } = await twoTabs();
+  await add(second, 't');
+  second.replica.confirm(second.last());
+  const server = Y.encodeStateAsUpdate(second.replica.doc);
+  const { storage, first } = await beganInMemory({ clock, inner }, server);
+  await edit(first, 'r', 'n', 2);
+  await add(first, 's');
+  await remove(first, 't');
+  await takeAnew(second);
+  storage.failure = null;
+  await clock.live(MINUTE);
+  expect(first.said).toEqual(['QUOTA', 'mended', 'broken']);
+  expect(await stored()).toMatchObject({
+    notes: { r: { id: 'r', n: 2 }, s: { id: 's', n: 1 } },
+    refused: [],
+  });
+  expect(Object.keys((await stored()).notes as object)).toEqual(['r', 's']);
+});
+
+test('[C7 C9 P10] where it began with the document that is stored, the two are united', async () => {
+  const { clock, inner, second, stored } = await twoTabs();
+  await takeAnew(second);
+  const now = await Tab.open(new BreakableStorage(inner), clock);
+  const server = Y.encodeStateAsUpdate(now.replica.doc);
+  const { storage, first } = await beganInMemory({ clock, inner }, server);
+  await edit(first, 'r', 'n', 2);
+  storage.failure = null;
+  await clock.live(MINUTE);
+  expect(first.said).toEqual(['QUOTA', 'mended']);
+  expect(await stored()).toMatchObject({ notes: { r: { id: 'r', n: 2 } }, pending: 1 });
 });
 
 describe('[C7 C9 C10] where another tab was told of an erasure, what this one makes is set aside', () => {
