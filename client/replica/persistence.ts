@@ -9,7 +9,7 @@ import { FoundDocument } from './found-document.js';
 import { PendingChanges, type PendingEntry } from './pending-changes.js';
 import { changeOf, type Origin, type Replacement, type Task } from './replica-task.js';
 import { StoreSupervisor, type StoreSupervisorOptions } from './store-supervisor.js';
-import { EMPTY_STATE, pendingRow, seal, sealSnapshot, unseal } from './stored-bytes.js';
+import { EMPTY_STATE, pendingRow, seal, sealSnapshot, type Unsealed, unseal } from './stored-bytes.js';
 import { StoredSize } from './stored-size.js';
 
 export interface PersistenceOptions extends Omit<StoreSupervisorOptions, 'fill'> {
@@ -22,6 +22,11 @@ export interface PersistenceOptions extends Omit<StoreSupervisorOptions, 'fill'>
   readonly onChange: () => void;
   /** The document in memory is not the stored one. */
   readonly onBroken: () => void;
+}
+
+interface Row extends StoredChange {
+  /** Null where it is damaged. */
+  readonly stored: Unsealed | null;
 }
 
 export class Persistence {
@@ -84,7 +89,8 @@ export class Persistence {
 
   /** These rows take the place of all that is stored. Rejects where nothing can be stored now. */
   async replace(rows: Replacement['rows']): Promise<void> {
-    await this.supervisor.inUse.append((news) => this.#apply(news, () => rows(news)), true);
+    const keys = await this.supervisor.inUse.append((news) => this.#apply(news, () => rows(news)), true);
+    this.#replacedAt = keys[0] ?? null;
   }
 
   /** The count goes down once the mark is off in the store too, so that it is the same after a restart. */
@@ -106,8 +112,9 @@ export class Persistence {
   async compactIfDue(): Promise<void> {
     const { store } = this.supervisor;
     if (store === null || this.#found !== null || !this.#isCompactionDue()) return;
+    const snapshot = sealSnapshot(this.#state(), this.#replacedAt);
     try {
-      this.#size.reset(await store.compact(this.#size.lastKey, sealSnapshot(this.#state())));
+      this.#size.reset(await store.compact(this.#size.lastKey, snapshot));
     } catch (error) {
       // No room for a moment's two copies: nothing is lost, and there may be some the next time (C12).
       if (error instanceof StorageError && error.code === 'QUOTA') this.#size.reset(this.#size.lastKey);
@@ -148,8 +155,10 @@ export class Persistence {
   #apply<T>({ changes, pending }: StoreNews, then: () => T): T {
     const before = this.pending.count;
     let unreadable = 0;
+    const rows = changes.map((change) => ({ ...change, stored: unseal(change.bytes) }));
+    for (const row of rows) this.#lookForReplacement(row); // what waits stands before the snapshot
     this.#options.doc.transact(() => {
-      for (const change of changes) if (!this.#applyChange(change)) unreadable++;
+      for (const row of rows) if (!this.#applyChange(row)) unreadable++;
     }, 'stored' satisfies Origin);
     if (pending !== null) for (const each of [this.pending, this.refused]) each.keepOnly(pending);
     if (unreadable > 0) this.#options.onStorage(unreadableChanges(unreadable));
@@ -159,8 +168,7 @@ export class Persistence {
   }
 
   /** Whether the stored bytes are whole. */
-  #applyChange({ key, bytes, pending }: StoredChange): boolean {
-    const stored = unseal(bytes);
+  #applyChange({ key, bytes, pending, stored }: Row): boolean {
     const isWhole = stored?.kind === 'snapshot' || stored?.kind === 'replacement';
     if (isWhole) this.#size.foundWhole(key);
     else this.#size.add(key, bytes.length, pending);
@@ -170,7 +178,6 @@ export class Persistence {
       if (pending) this.refused.found(update, key);
       return true;
     }
-    if (kind === 'replacement') this.#foundReplacement(key, update);
     try {
       Y.applyUpdate(this.#found?.doc ?? this.#options.doc, update);
     } catch {
@@ -180,12 +187,19 @@ export class Persistence {
     return true;
   }
 
-  /** Unless it was there when the store was first read, another tab has put it in the place of what was stored (C11). */
-  #foundReplacement(key: number, state: Uint8Array): void {
-    const isOwn = !this.#wasRead && !this.#isOther(state);
-    const isKnown = isOwn || key === this.#replacedAt;
-    this.#replacedAt = key;
-    if (!isKnown) this.#found = new FoundDocument(state.length === EMPTY_STATE.length, this.#options);
+  /**
+   * Unless it was there when the store was first read, another tab has put it in the place of what was stored (C11).
+   * Where that row has been compacted away, its key is in the snapshot.
+   */
+  #lookForReplacement({ key, stored }: Row): void {
+    const replacedAt = stored?.kind === 'replacement' ? key : (stored?.replacedAt ?? null);
+    if (stored === null || replacedAt === null) return;
+    const isOwn = !this.#wasRead && !this.#isOther(stored.update);
+    const isKnown = isOwn || replacedAt === this.#replacedAt;
+    this.#replacedAt = replacedAt;
+    if (isKnown) return;
+    const isErased = stored.kind === 'replacement' && stored.update.length === EMPTY_STATE.length;
+    this.#found = new FoundDocument(isErased, this.#options);
   }
 
   /** The app began in memory, and has made changes there of a document before this one. */

@@ -57,8 +57,12 @@ const NOT_ERASED = Uint8Array.of(0x80, 0, 0);
 export const sealAnew = (state: Uint8Array): Uint8Array =>
   sealReplacement(state.length === EMPTY_STATE.length ? NOT_ERASED : state);
 
-/** All that was stored, as one row. It is sealed as a change of no time is, which versions before read as any other. */
-export const sealSnapshot = (state: Uint8Array): Uint8Array => seal(state, NO_TIME);
+/**
+ * All that was stored, as one row, and the key under which this document took the place of another: who has not been
+ * told of that row is told by this one. It is sealed as a change of no time, which versions before read as any other.
+ */
+export const sealSnapshot = (state: Uint8Array, replacedAt: number | null): Uint8Array =>
+  seal(state, NO_TIME + (replacedAt ?? 0));
 
 /** What is no change of the document, but was set aside. */
 export const sealAside = (bytes: Uint8Array): Uint8Array => seal(bytes, null, ASIDE);
@@ -68,6 +72,8 @@ export interface Unsealed {
   readonly update: Uint8Array;
   readonly madeAt: number | null;
   readonly kind: 'change' | 'snapshot' | 'replacement' | 'aside';
+  /** Of a snapshot: the key of the row that put its document in the place of another; null where none is known. */
+  readonly replacedAt?: number | null;
 }
 
 /** `null` if the bytes are not what was stored. */
@@ -80,7 +86,8 @@ export function unseal(bytes: Uint8Array): Unsealed | null {
   if (rest.length >= TIME_BYTES && checksum(rest, WITH_TIME) === stored) {
     const madeAt = view.getFloat64(CHECKSUM_BYTES);
     const update = rest.subarray(TIME_BYTES);
-    return madeAt < NO_TIME ? { update, madeAt, kind: 'change' } : { update, madeAt: null, kind: 'snapshot' };
+    if (madeAt < NO_TIME) return { update, madeAt, kind: 'change' };
+    return { update, madeAt: null, kind: 'snapshot', replacedAt: madeAt - NO_TIME || null };
   }
   if (checksum(rest, REPLACEMENT) === stored) return { update: rest, madeAt: null, kind: 'replacement' };
   return checksum(rest, ASIDE) === stored ? { update: rest, madeAt: null, kind: 'aside' } : null;

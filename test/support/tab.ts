@@ -54,3 +54,12 @@ export class Tab {
     return this.watched.until(look, () => what) as Promise<true>;
   }
 }
+
+/** As a tab of the background, which is told nothing before it writes. */
+export const asleep = (storage: DeviceStorage): DeviceStorage => ({
+  name: 'asleep',
+  durable: true,
+  open: (name, events) => storage.open(name, { ...events, onNews() {} }),
+  readSetting: (name) => storage.readSetting(name),
+  writeSetting: (name, value) => storage.writeSetting(name, value),
+});

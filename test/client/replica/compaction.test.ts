@@ -6,7 +6,7 @@ import { memoryStorage } from '../../../client/local-store/memory.js';
 import type { DeviceStorage } from '../../../client/local-store/store.js';
 import { unseal } from '../../../client/replica/stored-bytes.js';
 import { emptyIndexedDb } from '../../support/fake-indexeddb.js';
-import { Tab } from '../../support/tab.js';
+import { asleep, Tab } from '../../support/tab.js';
 
 beforeEach(emptyIndexedDb);
 
@@ -75,6 +75,7 @@ describe.each(kinds)('two tabs on %s', (_, inner) => {
       await tellEachOther(two, one);
     }
     expect(storage.compactions).toBe(wanted);
+    expect([one.said, two.said]).toEqual([[], []]);
     for (const tab of [one, two]) await tab.replica.close();
     const again = await Tab.open(storage);
     expect(Object.keys(again.notes() as object)).toHaveLength(count);
@@ -146,15 +147,6 @@ describe('a document that another tab has put in the place of what was stored', 
     for (let n = 0; n < count; n++) await tab.replica.applyRemote(remote('old', n));
     return tab;
   }
-
-  /** As a tab of the background, which is told nothing before it writes. */
-  const asleep = (storage: DeviceStorage): DeviceStorage => ({
-    name: 'asleep',
-    durable: true,
-    open: (name, events) => storage.open(name, { ...events, onNews() {} }),
-    readSetting: (name) => storage.readSetting(name),
-    writeSetting: (name, value) => storage.writeSetting(name, value),
-  });
 
   test.each([
     [1, 100],
