@@ -70,23 +70,22 @@ interface Asking {
 function take(options: HttpOptions, asking: Asking, which: 'new' | 'all' = 'new'): Promise<Answer> {
   const { document, origin, request, isWanted } = asking;
   return new Promise((resolve, reject) => {
-    const shown = (own: RecordsView | null): void => {
-      const { revision } = document;
-      const now = options.now();
-      const view = origin === null ? null : document.devices.overHttp(origin, now);
-      view?.device.http.begin();
-      view?.device.asked(revision, now); // durable before the answer
-      resolve({ part: tagPartOf(document), own, revision, view });
-    };
     const go = (): void => {
-      if (origin !== null)
-        confirm(
-          document.devices.overHttp(origin, options.now()),
-          confirmedBy(request, document, 'own'),
-          options,
-        );
+      const view = origin === null ? null : document.devices.overHttp(origin, options.now());
+      confirm(view, confirmedBy(request, document, 'own'), options);
+      // From here on it stays known, though its document should be let go before the records are made.
+      view?.device.http.begin();
+      const failed = (error: SyncError): void => {
+        view?.device.http.end();
+        reject(error);
+      };
+      const shown = (own: RecordsView | null): void => {
+        const { revision } = document;
+        view?.device.asked(revision, options.now()); // durable before the answer
+        resolve({ part: tagPartOf(document), own, revision, view });
+      };
       if (which === 'new' && mayHave(request, tagPartOf(document))) shown(null);
-      else whenShown(document, shown, reject, isWanted);
+      else whenShown(document, shown, failed, isWanted);
     };
     document.enter(() => (origin === null ? go() : whenKnown(document, origin, go, reject)));
   });

@@ -1,5 +1,8 @@
 /** What a device over HTTP was sent is known as before when its document was let go meanwhile (H1, H2, L4). */
-import { describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { RecordTexts } from '../../../../server/documents/records/record-texts.js';
+import { FollowedDocument } from '../../../../server/documents/sleep/followed-document.js';
+import { UserDocument } from '../../../../server/documents/user-document.js';
 import { MemoryStore } from '../../../../server/store/memory/memory-store.js';
 import type { JsonRecord } from '../../../../shared/json.js';
 import { HttpDevice } from '../../../support/devices/json-http.js';
@@ -8,6 +11,11 @@ import { type App, MINUTE, Practice, SECOND } from '../../../support/json-apps.j
 import { ObservedStore } from '../../../support/observed-store.js';
 import { SetClock } from '../../../support/set-clock.js';
 import { useServer } from '../../../support/use.js';
+import { PATIENCE } from '../../../support/wait.js';
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
 
 const TAGS = ['tagged', 'untagged'] as const;
 
@@ -74,6 +82,33 @@ describe.each(['1h', '1ms'])('a document that nobody uses stays for %s', (idleTi
     expect(phone.record('notes', 'r')).toEqual({ id: 'r', a: 5, b: 5 });
   });
 });
+
+/** As where others need the memory while the records of a large document are being written. */
+function letGoWhileAnswering(): void {
+  const needs = vi.spyOn(FollowedDocument.prototype, 'needs');
+  vi.spyOn(UserDocument.prototype, 'writeRecords').mockImplementationOnce(async () => {
+    const followed = needs.mock.contexts.at(-1) as FollowedDocument;
+    await vi.waitUntil(() => followed.sleepNow(), { interval: 1, timeout: PATIENCE });
+    return new RecordTexts();
+  });
+}
+
+test.each(TAGS)(
+  '[H1 H2 L4 L6] what is known of a device stays where its document is let go while it is answered, %s',
+  async (tag) => {
+    const { desk, phone, ask, note, pass } = await scene('1h');
+    await pass();
+    await desk.post([note({ id: 'r', a: 1, b: 2 })]);
+    await pass();
+    const mine = note({ id: 'r', a: 9, b: 1 });
+    await pass();
+    letGoWhileAnswering();
+    expect(await ask()).toBe(200);
+    await pass();
+    await phone.post([mine], { tag });
+    expect(phone.record('notes', 'r')).toEqual({ id: 'r', a: 9, b: 2 });
+  },
+);
 
 test('[H1 L4] a GET that shows nothing new saves nothing, whether the document sleeps or not', async () => {
   for (const idleTimeout of ['1h', '1ms']) {
