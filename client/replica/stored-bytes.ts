@@ -24,15 +24,16 @@ function checksum(bytes: Uint8Array, start: number): number {
   return hash >>> 0;
 }
 
-export function seal(
-  update: Uint8Array,
-  madeAt: number | null = null,
-  kind = madeAt === null ? PLAIN : WITH_TIME,
-): Uint8Array {
-  const begin = CHECKSUM_BYTES + (madeAt === null ? 0 : TIME_BYTES);
+/** A change. What no Date can have, such as a time in nanoseconds of a taken-over queue, is no time. */
+export function seal(update: Uint8Array, madeAt: number | null = null): Uint8Array {
+  return madeAt !== null && madeAt < NO_TIME ? sealed(update, WITH_TIME, madeAt) : sealed(update, PLAIN);
+}
+
+function sealed(update: Uint8Array, kind: number, time: number | null = null): Uint8Array {
+  const begin = CHECKSUM_BYTES + (time === null ? 0 : TIME_BYTES);
   const bytes = new Uint8Array(begin + update.length);
   const view = new DataView(bytes.buffer);
-  if (madeAt !== null) view.setFloat64(CHECKSUM_BYTES, madeAt);
+  if (time !== null) view.setFloat64(CHECKSUM_BYTES, time);
   bytes.set(update, begin);
   view.setUint32(0, checksum(bytes.subarray(CHECKSUM_BYTES), kind));
   return bytes;
@@ -45,7 +46,7 @@ export const pendingRow = ({ update, madeAt = null }: PendingChange): NewChange 
 });
 
 /** The document from here on: what was stored before, and is in the memory of other tabs, is not in it (C11). */
-export const sealReplacement = (state: Uint8Array): Uint8Array => seal(state, null, REPLACEMENT);
+export const sealReplacement = (state: Uint8Array): Uint8Array => sealed(state, REPLACEMENT);
 
 /** A document without content. In the place of what was stored it says that the server has erased it (C10). */
 export const EMPTY_STATE = Uint8Array.of(0, 0);
@@ -62,10 +63,10 @@ export const sealAnew = (state: Uint8Array): Uint8Array =>
  * told of that row is told by this one. It is sealed as a change of no time, which versions before read as any other.
  */
 export const sealSnapshot = (state: Uint8Array, replacedAt: number | null): Uint8Array =>
-  seal(state, NO_TIME + (replacedAt ?? 0));
+  sealed(state, WITH_TIME, NO_TIME + (replacedAt ?? 0));
 
 /** What is no change of the document, but was set aside. */
-export const sealAside = (bytes: Uint8Array): Uint8Array => seal(bytes, null, ASIDE);
+export const sealAside = (bytes: Uint8Array): Uint8Array => sealed(bytes, ASIDE);
 
 /** What is stored of an update: the time at which it was made, and whether it is all of the document. */
 export interface Unsealed {

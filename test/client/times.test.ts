@@ -45,6 +45,13 @@ test('[N9 C5] what was stored without a time is read, and damage is found in bot
   }
 });
 
+test('[C4 C9] a time that no Date can have, as of a queue in nanoseconds, makes a change no snapshot', () => {
+  const update = Y.encodeStateAsUpdate(new Y.Doc());
+  for (const madeAt of [1.7e18, 8.64e15 + 1, Number.POSITIVE_INFINITY, Number.NaN])
+    expect(unseal(seal(update, madeAt))).toEqual({ update, madeAt: null, kind: 'change' });
+  expect(unseal(seal(update, 8.64e15))).toMatchObject({ madeAt: 8.64e15, kind: 'change' });
+});
+
 function worldWithTimes(): ConnectionWorld {
   const world = new ConnectionWorld();
   world.source.now = world.clock.now;

@@ -38,9 +38,12 @@ export async function getSync(options: HttpOptions, request: Request, response: 
       const parts = { document, shared, sharedView, known };
       const answer = async (which: 'new' | 'all'): Promise<boolean> => {
         const taken = await take(options, asking, which);
-        document.saveDevices('urgent');
-        const sending = send(options, request, response, { ...parts, ...taken });
-        return await sending.finally(() => taken.view?.device.http.end());
+        try {
+          document.saveDevices('urgent');
+          return await send(options, request, response, { ...parts, ...taken });
+        } finally {
+          taken.view?.device.http.end();
+        }
       };
       await whileAnswering([sharedView?.view], async () => {
         if (sharedView !== null) {

@@ -83,7 +83,7 @@ describe.each(['1h', '1ms'])('a document that nobody uses stays for %s', (idleTi
   });
 });
 
-/** As where others need the memory while the records of a large document are being written. */
+/** Stands in for the writing of a large document's records in steps, between which others need the memory. */
 function letGoWhileAnswering(): void {
   const needs = vi.spyOn(FollowedDocument.prototype, 'needs');
   vi.spyOn(UserDocument.prototype, 'writeRecords').mockImplementationOnce(async () => {
