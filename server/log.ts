@@ -162,6 +162,11 @@ const EVENTS = {
     () =>
       '🔓 The connection to the PostgreSQL of STORE, on another machine, is not encrypted: add ?sslmode=verify-full to STORE, or sslmode=disable where that network is yours alone',
   ),
+  storeFilesStay: event<{ error: unknown }>(
+    'error',
+    (e) =>
+      `❌ Connections to the PostgreSQL of STORE go on with the certificates and the key that were read before, until this is mended; a start would fail: ${brief(e.error)}`,
+  ),
   storeRetry: event<{ error: unknown; delayMs: number }>(
     'error',
     (e) => `❌ The store could not be opened, next try in ${e.delayMs} ms: ${brief(e.error)}`,

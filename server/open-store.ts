@@ -25,6 +25,7 @@ export async function openStore(
       version: VERSION,
       keys,
       onRetry,
+      onStale: (error) => log('storeFilesStay', { error }),
       onClock: (aheadMs) => log('clockDiffers', { aheadMs: Math.round(aheadMs) }),
     });
   }

@@ -49,19 +49,38 @@ function configOf(Class: ClientClass, url: string): ClientConfig {
 }
 
 /**
- * What each connection of a pool is made with: the files as they are by now, since certificates are renewed, and as they
- * were read before where one can't be read while it is replaced, or only one of certificate and key is a new one.
- *
- * @throws SyncError as `clientOf` does, the first time
+ * The address of a PostgreSQL for as long as connections to it are made: with the files that it names as they are by
+ * then, since certificates are renewed, and as they were read before where one can't be read while it is replaced, or
+ * only one of certificate and key is a new one.
  */
-export function configsOf(Class: ClientClass, url: string): () => ClientConfig {
-  let last = configOf(Class, url);
-  return () => {
+export class Address {
+  readonly #url: string;
+  readonly #onStale: (why: unknown) => void;
+  #last: ClientConfig | null = null;
+  /** Why they could not be read the last time. */
+  #why = '';
+
+  /** @param onStale is told why what was read before counts: once, until it can be read, or for another reason can't */
+  constructor(url: string, onStale: (why: unknown) => void = () => {}) {
+    this.#url = url;
+    this.#onStale = onStale;
+  }
+
+  /** @throws SyncError as `clientOf` does, where they were never read before */
+  configNow(Class: ClientClass): ClientConfig {
     try {
-      last = configOf(Class, url);
-    } catch {
-      // They were read before.
+      this.#last = configOf(Class, this.#url);
+      this.#why = '';
+    } catch (error) {
+      if (this.#last === null) throw error;
+      this.#tell(error);
     }
-    return last;
-  };
+    return this.#last;
+  }
+
+  #tell(error: unknown): void {
+    const why = String(error);
+    if (why !== this.#why) this.#onStale(error);
+    this.#why = why;
+  }
 }

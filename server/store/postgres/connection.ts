@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { Client, ClientBase, ClientConfig, Pool, PoolConfig, QueryConfig, QueryResult } from 'pg';
 import { corrupt, SyncError } from '../../errors.js';
 import { isReachable } from '../../net/reachable.js';
-import { clientOf, configsOf } from './address.js';
+import { Address, clientOf } from './address.js';
 import { codeOf, whyNotConnected } from './failures.js';
 
 /** Reads at once. */
@@ -15,6 +15,8 @@ const MARK = 'telemed_sync.connection';
 
 export interface Place {
   readonly url: string;
+  /** The same, with what its files held; left out, they are read for the first time. */
+  readonly known?: Address;
   /** How long nobody waits for an answer, in ms. */
   readonly timeout: number;
 }
@@ -100,10 +102,14 @@ export class Connection {
    * @param onLost it is of no use any more, or what was written last may not be as safe as it has to be
    * @throws SyncError with a sentence, where the database would not keep what it acknowledges
    */
-  static async open({ url, timeout }: Place, onLost: (cause: Error) => void): Promise<Connection> {
+  static async open(
+    { url, timeout, known = new Address(url) }: Place,
+    onLost: (cause: Error) => void,
+  ): Promise<Connection> {
     const { Client: Plain, Pool } = await driver();
+    known.configNow(Plain); // else what is wrong with it would be taken for a fault of the client below
     const clients = new Set<ClientBase>();
-    const Client = noting(Plain, clients, configsOf(Plain, url));
+    const Client = noting(Plain, clients, () => known.configNow(Plain));
     const config: ClientConfig = {
       connectionTimeoutMillis: timeout,
       query_timeout: timeout,

@@ -2,6 +2,7 @@
 import { SyncError } from '../../errors.js';
 import type { KeyRing } from '../encryption/key-ring.js';
 import type { Retrying } from '../try-until.js';
+import { Address } from './address.js';
 import { Connection } from './connection.js';
 import { wipeLeftovers } from './erasure.js';
 import { mustNotBeMoved } from './moves.js';
@@ -13,6 +14,8 @@ export interface SessionOptions extends Pick<Retrying, 'onRetry'> {
   readonly url: string;
   /** Where other nodes reach this one; empty where it is alone. */
   readonly address?: string;
+  /** A file that the url names can't be used any more, for this reason: what it held before counts. */
+  readonly onStale?: (why: unknown) => void;
   /** Of the software, for the operator. */
   readonly version?: string;
   /** The master keys to start with, where those with these ids are in use; `null` where nothing is encrypted. */
@@ -38,11 +41,13 @@ const WIPE_INTERVAL = 60_000;
 export class Session {
   readonly node: StoreNode;
   readonly #options: SessionOptions;
+  readonly #known: Address;
   #connection: Connection | null = null;
   #wiping: NodeJS.Timeout | undefined;
 
   constructor(options: SessionOptions) {
     this.#options = options;
+    this.#known = new Address(options.url, options.onStale);
     this.node = new StoreNode({
       ...options,
       address: options.address ?? '',
@@ -99,7 +104,8 @@ export class Session {
   }
 
   async #connect(prepare: (connection: Connection) => Promise<void>): Promise<void> {
-    const connection = await Connection.open(this.#options, this.#options.onLost);
+    const { url, timeout, onLost } = this.#options;
+    const connection = await Connection.open({ url, timeout, known: this.#known }, onLost);
     try {
       await prepare(connection);
     } catch (error) {

@@ -5,6 +5,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished, test } from 'vitest';
+import { Address } from '../../../../server/store/postgres/address.js';
 import { Connection, connected } from '../../../../server/store/postgres/connection.js';
 import { PostgresStore } from '../../../../server/store/postgres/postgres-store.js';
 import { makePair, type Pair, withOpenssl } from '../../../support/certificate.js';
@@ -143,6 +144,34 @@ describe.skipIf(postgresUrl() === '')('a PostgreSQL that is there', () => {
   });
 
   withOpenssl(
+    '[O2] tells once why what such a file held before counts, and anew when it happens anew',
+    async () => {
+      const { connection, schema, ca, pair, stale } = await useTls();
+      for (const times of [1, 2]) {
+        rmSync(ca);
+        for (const _ of [1, 2]) await cutReaders(connection, schema);
+        expect(stale).toHaveLength(times);
+        copyFileSync(pair.cert, ca);
+        await cutReaders(connection, schema);
+      }
+      expect(stale[1]).toMatch(/can't be read \(ENOENT.*ca\.pem.*\): look at sslrootcert/);
+    },
+  );
+
+  withOpenssl('[P3] [O2] takes a store back though such a file is gone, which it tells', async () => {
+    const { schema, ca, url } = await useTlsUrl();
+    const states: string[] = [];
+    const stale: string[] = [];
+    const store = await PostgresStore.open({ url, onStale: (why) => stale.push(String(why)) });
+    onTestFinished(() => store.close());
+    store.onState((state) => states.push(state));
+    rmSync(ca);
+    await schema.cutConnections();
+    await expect.poll(() => states, { timeout: PATIENCE }).toEqual(['reopening', 'ready']);
+    expect(stale).toEqual([expect.stringMatching(/can't be read \(ENOENT.*ca\.pem.*\)/)]);
+  });
+
+  withOpenssl(
     '[P3] with a new certificate is read from by the file of now, though nothing was lost',
     async () => {
       const { connection, schema, ca, pair, folder } = await useTls();
@@ -220,11 +249,11 @@ async function useRefusing() {
 }
 
 /**
- * A connection over TLS, to a server whose certificate is the one that the file `ca` trusts.
+ * The address of a server whose certificate is the one that the file `ca` trusts.
  *
- * @param own the certificate that it shows itself; the names that the server is shown are `seen`
+ * @param own the certificate that is shown to it; the names that it is shown are `seen`
  */
-async function useTls(own?: Pair) {
+async function useTlsUrl(own?: Pair) {
   const schema = await PostgresSchema.create();
   const folder = useFolder();
   const pair = makePair(folder, 'database');
@@ -234,9 +263,18 @@ async function useTls(own?: Pair) {
   const shown = own === undefined ? '' : `&sslcert=${own.cert}&sslkey=${own.key}`;
   const place = await useTlsDatabase(schema.url, pair, own && ((name) => seen.push(name)));
   const url = `${place}&sslmode=verify-full&sslrootcert=${ca}${shown}`;
-  const connection = await Connection.open({ url, timeout: PATIENCE }, () => {});
+  return { schema, folder, pair, ca, url, seen };
+}
+
+/** A connection to it; why what it read before counts is `stale`. */
+async function useTls(own?: Pair) {
+  const tls = await useTlsUrl(own);
+  const { url } = tls;
+  const stale: string[] = [];
+  const known = new Address(url, (why) => stale.push(String(why)));
+  const connection = await Connection.open({ url, known, timeout: PATIENCE }, () => {});
   onTestFinished(() => connection.close());
-  return { schema, folder, pair, ca, connection, seen };
+  return { ...tls, connection, stale };
 }
 
 /** All connections that read end, and those after them are new ones, which the pool makes for who waits by itself. */
