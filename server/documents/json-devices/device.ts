@@ -3,33 +3,37 @@
  * its clock goes, which fields its app knows.
  */
 import { equalityDeep } from 'lib0/function';
-import type { Json, JsonObject } from '../../../shared/json.js';
+import type { JsonObject } from '../../../shared/json.js';
 import type { Path } from '../../../shared/merge/merge.js';
 import type { CollectionName, DeviceKey, UserId } from '../../../shared/names.js';
 import type { ChangeMessage } from '../../protocol/json.js';
 import type { HistoryEntry } from '../history/history-entry.js';
 import type { WriteTime } from '../history/history-window.js';
 import { keyOf, type RecordKey } from '../records/record-key.js';
-import { DeviceClock, type SavedClock } from './clock.js';
+import { DeviceClock } from './clock.js';
 import { type DeviceOrigin, deviceKey } from './device-key.js';
+import { NEVER_MET, type Saved } from './device-saved.js';
 import type { HttpAnswers } from './http-answers.js';
-import { KnownFields, type Learned } from './known-fields.js';
+import { KnownFields } from './known-fields.js';
 import { carriesOther, type OwnWrite, type WriteOutcome } from './own-write.js';
 import { type EndedNow, type SeenRange, SeenRanges } from './seen-ranges.js';
-import type { SavedSeenRanges } from './seen-ranges-saved.js';
 import { UnsettledWrites } from './unsettled-writes.js';
-import { type SavedUnsure, UnsureRecords } from './unsure-records.js';
+import { UnsureRecords } from './unsure-records.js';
 
 /** How long a change that can wait may wait for the next commit of the user, in ms. */
 const LAZY = 60_000;
 /** A change of the clock's offset by so much is kept at once, in ms: less is the way of the messages. */
 const COARSE = 1_000;
+/** That a device comes again and again over HTTP is worth a write no more often than this, in ms. */
+const STILL_THERE = 3_600_000;
 
 export class DeviceState {
   readonly key: DeviceKey;
   readonly #owner: UserId;
   /** When the device was last connected. */
   metAt: number;
+  /** The same as it is stored, or is being stored. */
+  #storedMetAt: number;
   /** When it last came over HTTP, to this process: its request may have to wait before the device is met. */
   cameAt = 0;
   /** When it had first read the document, as far as is known; null before that. */
@@ -54,6 +58,7 @@ export class DeviceState {
     this.key = key;
     this.#owner = owner;
     this.metAt = saved.met;
+    this.#storedMetAt = saved.met;
     this.syncedFrom = saved.synced ?? null;
     this.#largestSent = saved.largest ?? 0;
     this.#clock = new DeviceClock(saved);
@@ -153,19 +158,26 @@ export class DeviceState {
 
   /** It will be answered over HTTP, with the state at this revision or a later one. Returns whether to save that first. */
   asked(revision: number, now: number): boolean {
-    this.metAt = now;
+    this.#meet(now);
     const isUrgent = this.#connections.asked(revision, now);
     if (isUrgent) this.#urgent = true;
-    this.#changed = true;
     return isUrgent;
   }
 
   /** An answer over HTTP leaves; that it arrived only the next request can say. */
   answered(revision: number, now: number): void {
-    this.metAt = now;
+    this.#meet(now);
+    if (this.sentBy(now) < revision) this.#changed = true;
     const isNamed = this.hasConfirmed(revision, 0);
     if (this.#connections.answered(revision, isNamed, now)) this.#urgent = true;
-    this.#changed = true;
+  }
+
+  /** It is there, and may be so every few seconds: to be saved once more history than needed would be kept for it, too. */
+  #meet(now: number): void {
+    this.metAt = now;
+    const neededAt = (time: number) => this.#connections.neededAt(time, 0);
+    const isLater = Math.abs(now - this.#storedMetAt) >= STILL_THERE;
+    if (isLater || neededAt(now) !== neededAt(this.#storedMetAt)) this.#changed = true;
   }
 
   /** When its copy was last made anew, if what was sent for that arrived; -1: not in this process. */
@@ -175,15 +187,15 @@ export class DeviceState {
 
   /** It said over HTTP what it has: nothing older is of any account any more. */
   confirm(revision: number, sentAt: number, now: number): void {
-    this.metAt = now;
+    this.#meet(now);
     this.noteSynced(sentAt);
     // What it changes in that, it may send after a kill, or when its user has long left the memory.
     if (this.#connections.confirm(revision, sentAt)) this.#urgent = true;
-    this.#unsure.clear('everything', sentAt, sentAt);
-    this.#unsettled.settleUpTo(revision);
+    const isSure = this.#unsure.clear('everything', sentAt, sentAt);
+    const isSettled = this.#unsettled.settleUpTo(revision);
+    if (isSure || isSettled) this.#changed = true;
     // A request that is sent again may name what it had before.
     if (revision >= this.#confirmed.revision) this.#confirmed = { revision, at: now };
-    this.#changed = true;
   }
 
   /** Whether it has said over HTTP since that it has what stood at this revision. */
@@ -354,6 +366,7 @@ export class DeviceState {
     this.#urgent = false;
     this.#changed = false;
     this.#savedAt = now;
+    this.#storedMetAt = this.metAt;
     const saved = {
       met: this.metAt,
       synced: this.syncedFrom,
@@ -383,20 +396,3 @@ export interface Arrival {
 
 /** A change that it made; of what is remembered alone, `at` is not known. */
 export type Taken = Pick<HistoryEntry, 'madeAt'> & Partial<Pick<HistoryEntry, 'at' | 'via' | 'uncertain'>>;
-
-interface Saved extends SavedClock {
-  readonly met: number;
-  /** Not there in what earlier versions saved. */
-  readonly synced?: number | null;
-  readonly largest?: number | undefined;
-  /** `null` before the first one. */
-  readonly connections: SavedSeenRanges | null;
-  readonly fields: Json;
-  /** Not there in what earlier versions saved. */
-  readonly learned?: readonly Learned[];
-  readonly unsettled: readonly (readonly [string, OwnWrite])[];
-  /** Not there in what earlier versions saved. */
-  readonly unsure?: SavedUnsure;
-}
-
-const NEVER_MET: Saved = { met: 0, clock: [], connections: null, fields: 0, unsettled: [] };

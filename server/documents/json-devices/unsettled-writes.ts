@@ -58,9 +58,11 @@ export class UnsettledWrites {
     return [...this.#kept].filter(([, kept]) => isBefore(kept)).map(([record]) => recordOf(record));
   }
 
-  /** Those that the device has read over, with what stands at this revision. */
-  settleUpTo(revision: number): void {
+  /** Those that the device has read over, with what stands at this revision. Returns whether there were any. */
+  settleUpTo(revision: number): boolean {
+    const { size } = this.#kept;
     for (const [record, { write }] of this.#kept) if (write.revision <= revision) this.delete(record);
+    return this.#kept.size < size;
   }
 
   toJSON(): [string, OwnWrite][] {

@@ -1,0 +1,60 @@
+/** A device that asks for what is new every few seconds, and hears of nothing, costs nothing (H1, N2, L4). */
+import { expect, onTestFinished, test } from 'vitest';
+import { HttpDevice } from '../../../support/devices/json-http.js';
+import { LevelFixture } from '../../../support/level-fixture.js';
+import { ObservedStore } from '../../../support/observed-store.js';
+import { HOUR, SetClock } from '../../../support/set-clock.js';
+import { useNative, useServer } from '../../../support/use.js';
+
+const SECOND = 1_000;
+
+async function scene(options: Readonly<Record<string, string>>, parts: { readonly time?: SetClock } = {}) {
+  const fixture = await LevelFixture.create();
+  onTestFinished(() => fixture.remove());
+  const store = new ObservedStore(await fixture.open());
+  const server = await useServer(options, { store, ...parts });
+  const device = (name: string) => new HttpDevice(server.url, 'anna', name);
+  const written = () => store.commits + store.deviceSaves;
+  return { store, server, device, written };
+}
+
+test('[N2] [H1] its document falls asleep under a quiet socket, and nothing is written for it', async () => {
+  const { store, server, device, written } = await scene({ REST_AFTER: '200ms' });
+  const desk = await useNative(server, 'anna', 'desk');
+  desk.record('notes', 'n1').set('text', 'one');
+  await desk.saved();
+  const phone = device('phone');
+  expect(await phone.get()).toBe(200);
+  expect(await phone.get()).toBe(304);
+  const before = { written: written(), letGo: store.forgotten.length };
+  const isAsleep = () => store.forgotten.length > before.letGo;
+  while (!isAsleep() && written() - before.written < 5) expect(await phone.get()).toBe(304);
+  expect(isAsleep()).toBe(true);
+  const asleep = { written: written(), loads: store.loads.length };
+  for (let count = 0; count < 50; count++) expect(await phone.get()).toBe(304);
+  expect({ written: written(), loads: store.loads.length }).toEqual(asleep);
+  expect(desk.closes).toEqual([]);
+});
+
+test('[N2] [L4] [H1] that it is still there is written once an hour', async () => {
+  const clock = new SetClock();
+  const { store, device, written } = await scene({ IDLE_TIMEOUT: '1ms' }, { time: clock });
+  const phone = device('phone');
+  const desk = device('desk');
+  for (const text of ['one', 'two']) {
+    await desk.write(['notes', { id: 'n1', text }]);
+    expect(await phone.get()).toBe(200);
+    expect(await phone.get()).toBe(304); // which confirms
+  }
+  await store.until(() => store.forgotten.length === store.loads.length);
+  const pass = async (ms: number): Promise<number> => {
+    const before = written();
+    for (let passed = 0; passed < ms; passed += 30 * SECOND) {
+      clock.pass(30 * SECOND);
+      expect(await phone.get()).toBe(304);
+    }
+    return written() - before;
+  };
+  expect(await pass(HOUR / 2)).toBe(1); // nothing of before what it confirmed waits in its queue
+  expect(await pass(3 * HOUR)).toBe(3);
+});
