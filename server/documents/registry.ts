@@ -83,7 +83,8 @@ export class DocumentRegistry {
     const { store, turns, restAfter = null, onUnexpected, now, limits = NO_LIMITS } = options;
     const { onViewDamaged = nothing } = options;
     const documents = {
-      open: (user: UserId) => this.#openHeld(user),
+      // Who follows it may ask for nothing but what is new, again and again: its time to rest comes all the same.
+      open: (user: UserId) => this.#openHeld(user, this.#rests),
       isInUse: (user: UserId) => this.#entries.has(user),
       notErasing: (user: UserId) => this.#erasures.over(user),
     };
@@ -195,9 +196,9 @@ export class DocumentRegistry {
     return this.#options.uptime?.() ?? performance.now();
   }
 
-  async #openHeld(user: UserId): Promise<Hold> {
+  async #openHeld(user: UserId, restsInTime = false): Promise<Hold> {
     await this.#erasures.over(user);
-    return this.#open(user);
+    return this.#open(user, restsInTime);
   }
 
   /**
@@ -224,11 +225,14 @@ export class DocumentRegistry {
     this.#followed.fail(user, error);
   }
 
-  async #open(user: UserId): Promise<Hold> {
+  /** @param restsInTime where nobody used it before, it leaves the memory no later for this use, unless that changes it */
+  async #open(user: UserId, restsInTime = false): Promise<Hold> {
     const entry = this.#entries.get(user) ?? this.#load(user);
     entry.uses++;
-    if (entry.idle !== null) clearTimeout(entry.idle);
-    entry.idle = null;
+    if (entry.idle !== null && !restsInTime) {
+      clearTimeout(entry.idle);
+      entry.idle = null;
+    }
     try {
       const document = await entry.loading;
       if (document.failure !== null) throw document.failure;
@@ -340,10 +344,11 @@ export class DocumentRegistry {
 
   #restWhenUnused(user: UserId, entry: Entry, document: UserDocument): void {
     if (entry.uses > 0 || entry.idle !== null || this.#entries.get(user) !== entry) return;
+    const { changes } = document.rest;
     entry.idle = setTimeout(() => {
       entry.idle = null;
       if (entry.uses > 0) return;
-      if (!this.#isSettled(document))
+      if (document.rest.changes !== changes || !this.#isSettled(document))
         document.afterDurable(() => this.#restWhenUnused(user, entry, document));
       else this.#letGo(user, entry);
     }, this.#options.idleTimeout);

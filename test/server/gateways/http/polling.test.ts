@@ -5,6 +5,7 @@ import { LevelFixture } from '../../../support/level-fixture.js';
 import { ObservedStore } from '../../../support/observed-store.js';
 import { HOUR, SetClock } from '../../../support/set-clock.js';
 import { useNative, useServer } from '../../../support/use.js';
+import { PATIENCE } from '../../../support/wait.js';
 
 const SECOND = 1_000;
 
@@ -34,6 +35,18 @@ test('[N2] [H1] its document falls asleep under a quiet socket, and nothing is w
   for (let count = 0; count < 50; count++) expect(await phone.get()).toBe(304);
   expect({ written: written(), loads: store.loads.length }).toEqual(asleep);
   expect(desk.closes).toEqual([]);
+});
+
+test('[N2] [H1] where nobody else is there, its document leaves the memory all the same', async () => {
+  const { store, device } = await scene({ IDLE_TIMEOUT: '100ms' });
+  const phone = device('phone');
+  await phone.write(['notes', { id: 'n1', text: 'one' }]);
+  const end = performance.now() + PATIENCE;
+  while (store.forgotten.length === 0 && performance.now() < end) expect(await phone.get()).toBe(304);
+  expect(store.forgotten).toEqual(['anna']);
+  const loads = store.loads.length;
+  expect(await phone.get()).toBe(304);
+  expect(store.loads).toHaveLength(loads);
 });
 
 test('[N2] [L4] [H1] that it is still there is written once an hour', async () => {
