@@ -7,6 +7,9 @@ import { deviceKey, personOf } from './device-key.js';
 import { RequestView } from './request-view.js';
 import { SocketView } from './socket-view.js';
 
+/** A device that asks again and again comes more often than this, in ms. */
+const LATELY = 3_600_000;
+
 export class DeviceStates {
   readonly #owner: UserId;
   readonly #states = new Map<DeviceKey, DeviceState>();
@@ -76,6 +79,11 @@ export class DeviceStates {
     this.#http.set(key, view);
     view.device.cameAt = now;
     return view;
+  }
+
+  /** The same, where it only reads; `null`: it is not remembered. */
+  readOverHttp(origin: Origin, now: number): RequestView | null {
+    return this.has(origin) || this.#hasRoomFor(origin, now) ? this.overHttp(origin, now) : null;
   }
 
   #newView(state: DeviceState): RequestView {
@@ -150,19 +158,36 @@ export class DeviceStates {
    * drives out no devices of others. When it comes again, it is a device that was never met (L8).
    */
   #forgetOne(newcomer: string): boolean {
+    const { oldest } = this.#awayLongest(newcomer);
+    if (oldest !== undefined) this.#forget(oldest);
+    return oldest !== undefined;
+  }
+
+  /**
+   * Whether one that only reads gets a place. Those that ask again and again would drive out each other in turns, each
+   * time with a commit: so not where the one that was away longest was there lately, unless its person has more.
+   */
+  #hasRoomFor(origin: Origin, now: number): boolean {
+    if (this.#states.size < this.#max) return true;
+    const { oldest, most, own } = this.#awayLongest(personOf(this.keyOf(origin)));
+    return oldest !== undefined && (now - lastHeardAt(oldest) >= LATELY || most > own + 1);
+  }
+
+  /** The device that was away longest, of the person with the most; how many that are, and how many of this person. */
+  #awayLongest(person: string): { oldest: DeviceState | undefined; most: number; own: number } {
     const away = new Map<string, DeviceState[]>();
     for (const state of this.#states.values()) {
       if (state.isConnected) continue;
-      const person = personOf(state.key);
-      const theirs = away.get(person) ?? [];
+      const theirs = away.get(personOf(state.key)) ?? [];
       theirs.push(state);
-      away.set(person, theirs);
+      away.set(personOf(state.key), theirs);
     }
-    let most: DeviceState[] = away.get(newcomer) ?? [];
+    const own = away.get(person) ?? [];
+    let most = own;
     for (const theirs of away.values()) if (theirs.length > most.length) most = theirs;
-    const [oldest] = most.sort((a, b) => lastHeardAt(a) - lastHeardAt(b));
-    if (oldest !== undefined) this.#forget(oldest);
-    return oldest !== undefined;
+    let [oldest] = most;
+    for (const each of most) if (oldest && lastHeardAt(each) < lastHeardAt(oldest)) oldest = each;
+    return { oldest, most: most.length, own: own.length };
   }
 
   #forget({ key }: DeviceState): void {

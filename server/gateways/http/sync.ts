@@ -33,7 +33,7 @@ export async function getSync(options: HttpOptions, request: Request, response: 
       const isWanted = () => !response.closed;
       const asking = { request, document, origin: namedDevice(request) === null ? null : origin, isWanted };
       const sharedView =
-        asking.origin !== null && shared !== null ? viewOf(shared, origin, options.now()) : null;
+        asking.origin !== null && shared !== null ? viewOf(shared, origin, options.now(), 'reader') : null;
       const known = tagsOf(request);
       const parts = { document, shared, sharedView, known };
       const answer = async (which: 'new' | 'all'): Promise<boolean> => {
@@ -74,7 +74,7 @@ function take(options: HttpOptions, asking: Asking, which: 'new' | 'all' = 'new'
   const { document, origin, request, isWanted } = asking;
   return new Promise((resolve, reject) => {
     const go = (): void => {
-      const view = origin === null ? null : document.devices.overHttp(origin, options.now());
+      const view = origin === null ? null : document.devices.readOverHttp(origin, options.now());
       confirm(view, confirmedBy(request, document, 'own'), options);
       // From here on it stays known, though its document should be let go before the records are made.
       view?.device.http.begin();
@@ -107,7 +107,9 @@ export async function postSync(options: HttpOptions, request: Request, response:
   await withDocuments(options, request, own.length > 0 ? 'write' : 'read', async (document, shared) => {
     mustTake(shared, everybodys);
     const view = document.devices.overHttp(origin, now(), isNamed);
-    const sharedView = shared === null ? null : viewOf(shared, origin, now(), isNamed);
+    const reader = isNamed ? 'reader' : 'nobody';
+    const who = isNamed && everybodys.length > 0 ? 'writer' : reader;
+    const sharedView = shared === null ? null : viewOf(shared, origin, now(), who);
     const batch = new Batch(document, origin, view, own);
     // In its turn: what is half written has no tag, and no size.
     const look = (): number => {
@@ -204,7 +206,7 @@ function mustTake(shared: SharedAccess | null, [first]: readonly Item[]): void {
   if (shared.records === null) throw new SyncError('DOCUMENT_CORRUPT', undefined, { index });
 }
 
-/** The shared document as a device sees it that may write there. */
+/** The shared document as a device sees it that may write there, and is remembered where it named itself. */
 interface SharedView {
   readonly document: UserDocument;
   readonly origin: Origin;
@@ -216,12 +218,15 @@ function viewOf(
   { records, readOnly, actor }: SharedAccess,
   asOwn: Origin,
   now: number,
-  isNamed = true,
+  who: 'writer' | 'reader' | 'nobody',
 ): SharedView | null {
   if (records === null || readOnly) return null;
   const { document } = records;
+  const { devices } = document;
   const origin = { ...asOwn, actor };
-  return { document, origin, view: document.devices.overHttp(origin, now, isNamed), isNamed };
+  const isNamed = who !== 'nobody';
+  const view = who === 'reader' ? devices.readOverHttp(origin, now) : devices.overHttp(origin, now, isNamed);
+  return view && { document, origin, view, isNamed };
 }
 
 /** A device that named itself is going to be answered. Returns whether something of that has to be durable before. */

@@ -321,6 +321,26 @@ describe('[L8 S4] MAX_DEVICES', () => {
     expect(devices.keys).toEqual([id(2), id(5), id(6)]);
   });
 
+  test('[H1] one that only reads takes the place of one that was not there for an hour', () => {
+    const HOUR = 3_600_000;
+    const devices = new DeviceStates(anna, 2);
+    for (let n = 1; n <= 2; n++) devices.readOverHttp(device(n), n)?.device.asked(1, n);
+    expect(devices.readOverHttp(device(3), HOUR)).toBe(null);
+    expect(devices.keys).toEqual([id(1), id(2)]);
+    expect(devices.readOverHttp(device(1), HOUR)).not.toBe(null);
+    expect(devices.readOverHttp(device(3), HOUR + 2)).not.toBe(null);
+    expect(devices.keys).toEqual([id(1), id(3)]);
+  });
+
+  test('[A2] [H1] or the place of one of a person who has more, until all have as many', () => {
+    const devices = new DeviceStates(anna, 4);
+    for (let n = 1; n <= 4; n++) devices.readOverHttp(device(n, 'carer'), n);
+    for (let n = 5; n <= 8; n++) devices.readOverHttp(device(n), n);
+    expect(devices.keys).toEqual([`carer!${id(3)}`, `carer!${id(4)}`, id(5), id(6)]);
+    for (let n = 1; n <= 8; n++) devices.readOverHttp(device(n, n < 5 ? 'carer' : null), 10 + n);
+    expect(devices.keys).toEqual([`carer!${id(3)}`, `carer!${id(4)}`, id(5), id(6)]);
+  });
+
   test('those that are connected are never forgotten', () => {
     const devices = new DeviceStates(anna, 2);
     for (let n = 1; n <= 5; n++) devices.connect(device(n), n, 1);

@@ -1,4 +1,4 @@
-/** A device that asks for what is new every few seconds, and hears of nothing, costs nothing (H1, N2, L4). */
+/** A device that asks for what is new every few seconds, and hears of nothing, costs nothing (H1, N2, L4, D8). */
 import { expect, onTestFinished, test } from 'vitest';
 import { HttpDevice } from '../../../support/devices/json-http.js';
 import { LevelFixture } from '../../../support/level-fixture.js';
@@ -14,7 +14,7 @@ async function scene(options: Readonly<Record<string, string>>, parts: { readonl
   onTestFinished(() => fixture.remove());
   const store = new ObservedStore(await fixture.open());
   const server = await useServer(options, { store, ...parts });
-  const device = (name: string) => new HttpDevice(server.url, 'anna', name);
+  const device = (name: string, user = 'anna') => new HttpDevice(server.url, user, name);
   const written = () => store.commits + store.deviceSaves;
   return { store, server, device, written };
 }
@@ -70,4 +70,32 @@ test('[N2] [L4] [H1] that it is still there is written once an hour', async () =
   };
   expect(await pass(HOUR / 2)).toBe(1); // nothing of before what it confirmed waits in its queue
   expect(await pass(3 * HOUR)).toBe(3);
+});
+
+const FEW = { MAX_DEVICES: '2' };
+
+test('[D8] [L8] more devices than are remembered of the shared collections write nothing there in turns', async () => {
+  const { device, written } = await scene({ ...FEW, SHARED_COLLECTIONS: 'doctors' });
+  await device('desk').write(['doctors', { id: 'd1', text: 'one' }]);
+  const phones = ['berta', 'carl', 'dora', 'emil'].map((user) => device('phone', user));
+  for (const phone of phones) expect(await phone.get()).toBe(200);
+  for (const phone of phones) expect(await phone.get()).toBe(304);
+  const before = written();
+  for (let round = 0; round < 3; round++) for (const phone of phones) expect(await phone.get()).toBe(304);
+  expect(written()).toBe(before);
+  for (const phone of phones) expect(await phone.post([])).toBe(200);
+  expect(written()).toBe(before);
+  await phones[3]?.write(['doctors', { id: 'd2', text: 'two' }]);
+  for (const phone of phones) expect(await phone.get()).toBe(phone === phones[3] ? 304 : 200);
+});
+
+test('[L8] nor do those of one user', async () => {
+  const { device, written } = await scene(FEW);
+  await device('desk').write(['notes', { id: 'n1', text: 'one' }]);
+  const phones = ['a', 'b', 'c', 'd'].map((name) => device(name));
+  for (const phone of phones) expect(await phone.get()).toBe(200);
+  for (const phone of phones) expect(await phone.get()).toBe(304);
+  const before = written();
+  for (let round = 0; round < 3; round++) for (const phone of phones) expect(await phone.get()).toBe(304);
+  expect(written()).toBe(before);
 });
