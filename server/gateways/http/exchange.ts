@@ -7,7 +7,7 @@ import { SyncError } from '../../errors.js';
 import { decodeExchange, type Exchange, encodeExchange } from '../../protocol/exchange.js';
 import { decodeStateVector } from '../../protocol/yjs.js';
 import { asksForEpochIn, takesRewritesIn } from '../guard/request-names.js';
-import { sendBody } from './compression.js';
+import { packed } from './compression.js';
 import { arrivalOf, charge, grantOf, type HttpOptions, noteSeen, originOf, withDocument } from './request.js';
 
 const NOTHING = new Uint8Array(0);
@@ -37,15 +37,21 @@ export async function postYjs(options: HttpOptions, request: Request, response: 
       await tried;
       await new Promise((resolve) => setImmediate(resolve)); // others have their turn
     }
-    const answer = await answerTo(document, stateVector, {
+    const { revision, ...answer } = await answerTo(document, stateVector, {
       withEpoch: asksForEpochIn(request.originalUrl),
       isWanted: () => !response.closed,
     });
     await document.durable();
-    noteSeen(options, request, { revision: document.revision, hasSent: given.length > 0 });
     response.type('application/octet-stream');
-    await sendBody(options, request, response, Buffer.from(encodeExchange(answer)));
+    const send = await packed(options, request, response, Buffer.from(encodeExchange(answer)));
+    noteSeen(options, request, response, { revision, hasSent: given.length > 0 });
+    send();
   });
+}
+
+interface Answer extends Exchange {
+  /** Which it shows at least. */
+  readonly revision: number;
 }
 
 interface Asked {
@@ -54,13 +60,14 @@ interface Asked {
 }
 
 /** What there is, and what of it who has this lacks, of one document: of another one, where it was replaced meanwhile. */
-async function answerTo(document: UserDocument, stateVector: Uint8Array, asked: Asked): Promise<Exchange> {
+async function answerTo(document: UserDocument, stateVector: Uint8Array, asked: Asked): Promise<Answer> {
   const { withEpoch, isWanted } = asked;
   // A union that failed has left a document that must not be read before it is rebuilt.
   const { doc, diff, ...answer } = await inOrder(document, () => {
     if (stateVector.length > 0) document.checkStateVector(decodeStateVector(stateVector));
     return {
       doc: document.doc,
+      revision: document.revision,
       diff: stateVector.length > 0 ? document.diffInSteps(stateVector, isWanted) : NOTHING,
       stateVector: document.stateVector(),
       epoch: withEpoch ? document.epoch?.encode() : undefined,

@@ -59,7 +59,7 @@ export interface HttpOptions {
 
 /** What a request of a device comes to. */
 interface HttpVisit {
-  /** Up to which the device is sent the document. */
+  /** Up to which the device is sent the document, unless it has gone. */
   readonly revision: number;
   /** It sent changes, which are saved. */
   readonly hasSent: boolean;
@@ -221,25 +221,29 @@ export async function withFollowed(
 }
 
 /**
- * A device that comes over HTTP, for the operator, once what it sent is durable; one without a name is another one each
- * time. One that fetches a document anew tells nothing of what waits for that.
+ * A device that comes over HTTP, for the operator, once what it sent is durable, as its answer leaves; one without a
+ * name is another one each time. One that fetches a document anew tells nothing of what waits for that.
  */
-export function noteSeen({ registry, now }: HttpOptions, request: Request, visit: HttpVisit): void {
+export function noteSeen(
+  { registry, now }: HttpOptions,
+  request: Request,
+  { closed: hasGone }: Response,
+  { revision, hasSent }: HttpVisit,
+): void {
   const { user, actor } = grantOf(request);
   const device = namedDevice(request);
   if (device === null || user === SHARED_DOCUMENT) return;
   const { originalUrl: url } = request;
-  const at = now();
-  const arrivedAt = arrivalOf(request) ?? at;
+  const arrivedAt = arrivalOf(request) ?? now();
   registry.seen.note(user, {
     device,
     actor,
     via: 'http',
     app: appIn(url),
-    at,
-    revision: visit.revision,
+    at: hasGone ? arrivedAt : now(),
+    revision: hasGone ? null : revision,
     unsent: asksForEpochIn(url) ? null : unsentIn(url, arrivedAt),
-    sentAt: visit.hasSent ? arrivedAt : null,
+    sentAt: hasSent ? arrivedAt : null,
   });
 }
 

@@ -282,7 +282,6 @@ async function send(
   await document.durable();
   // What others wrote there meanwhile is shown as well.
   if (sharedView !== null && noteAsked(sharedView, options)) await sharedView.document.durable();
-  noteSeen(options, request, { revision, hasSent });
   const records = shared?.records ?? null;
   const etag = etagOf(part, records === null ? null : tagPartOf(records.document, records.revision));
   // What a client knows by a weak tag it hears of by that tag.
@@ -291,6 +290,7 @@ async function send(
   if (!isKnown && own === null) return false;
   const everybodysRevision = records?.revision ?? null;
   const leaves = (): void => {
+    noteSeen(options, request, response, { revision, hasSent });
     if (response.closed) return; // whoever asked has gone, and gets nothing of it
     view?.sent(revision, options.now());
     if (everybodysRevision !== null) sharedView?.view.sent(everybodysRevision, options.now());

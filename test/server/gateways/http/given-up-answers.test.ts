@@ -3,6 +3,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import type { Device as Shown } from '../../../../admin/api.js';
 import { MemoryStore } from '../../../../server/store/memory/memory-store.js';
 import type { JsonRecord } from '../../../../shared/json.js';
 import { askedOfDisk } from '../../../support/asked-of-disk.js';
@@ -90,6 +91,13 @@ async function held(
   pass(5 * SECOND);
 }
 
+/** How many changes the phone was not sent, as the operator is told. */
+async function behind({ url }: TestServer): Promise<number | null | undefined> {
+  const answer = await fetch(`${url}/admin/api/users/anna/devices`);
+  const { devices } = (await answer.json()) as { devices: Shown[] };
+  return devices.find(({ device }) => device === 'phone')?.behind;
+}
+
 describe('an answer whose device has gone', () => {
   test.each(CASES)('[H1 H2 L7 L9] $way: a deletion made later, sent $tag', async ({ way, tag }) => {
     const all = await scene();
@@ -100,6 +108,15 @@ describe('an answer whose device has gone', () => {
     pass(5 * SECOND);
     await all.phone.post(deletions, { tag });
     for (const place of PLACES) expect(all.phone.store[place]?.r).toEqual({ id: 'r', a: 5, b: 5 });
+  });
+
+  test.each(WAYS)('[A0] %s: what it showed was not sent, as the operator is told', async (way) => {
+    const all = await scene();
+    expect(await behind(all.server)).toBe(0);
+    await held(all, { way, theirs: { id: 'r', a: 5, b: 5 } });
+    expect(await behind(all.server)).toBe(way === 'a POST' ? 2 : 1);
+    await all.phone.get();
+    expect(await behind(all.server)).toBe(0);
   });
 
   test.each(['a GET', 'a POST of nothing'] as const)(
