@@ -1,6 +1,7 @@
 /**
  * The devices of each user that were there, for the operator: when, with which app, what they were sent, and what they
- * had not sent. Written a moment later, those of many users together: after a start all come at once.
+ * had not sent. Written a moment later, those of many users together: after a start all come at once. That one is still
+ * there, which asks over HTTP every few seconds, is written once an hour.
  */
 import type { DeviceId, UserId } from '../../shared/names.js';
 import { isMoved, type Store } from '../store/store.js';
@@ -43,6 +44,10 @@ export interface ConnectedDevice extends SeenDevice {
 type SeenStore = Pick<Store, 'seen' | 'noteSeen'>;
 
 const GATHERING = 5_000;
+/** How long it may wait, in ms, that a device is still there and nothing else is new of it. */
+const STILL_THERE = 3_600_000;
+/** By so much may differ since when its changes wait that are the same, in ms: it tells how long they do. */
+const JITTER = 60_000;
 /** Users whose devices are written before others have their turn. */
 const AT_ONCE = 100;
 /** How many are kept of a user. */
@@ -54,7 +59,12 @@ export class SeenDevices {
   #due = new Map<UserId, SeenDevice[]>();
   /** What is being written. */
   #writing: ReadonlyMap<UserId, readonly SeenDevice[]> = new Map();
+  /** What tells only that they are still there, and is not written yet. */
+  #later = new Map<UserId, SeenDevice[]>();
+  /** What is written of those that came over HTTP within the last hour. */
+  #known = new Map<UserId, ReadonlyMap<string, SeenDevice>>();
   #timer: NodeJS.Timeout | undefined;
+  #laterTimer: NodeJS.Timeout | undefined;
   #flushed: Promise<void> = Promise.resolve();
   /** Users who are being erased. */
   readonly #erasing = new Set<UserId>();
@@ -65,9 +75,13 @@ export class SeenDevices {
 
   note(user: UserId, seen: SeenDevice): void {
     if (this.#erasing.has(user)) return;
-    const due = this.#due.get(user);
-    this.#due.set(user, due === undefined ? [seen] : kept([...due, seen]));
-    this.#timer ??= setTimeout(() => void this.flush(), GATHERING).unref();
+    const known = this.#known.get(user)?.get(nameOf(seen));
+    if (known !== undefined && isNoNews(seen, known)) {
+      add(this.#later, user, seen);
+    } else {
+      add(this.#due, user, seen);
+      this.#timer ??= setTimeout(() => void this.#writeDue(), GATHERING).unref();
+    }
   }
 
   /** Newest first. */
@@ -76,15 +90,17 @@ export class SeenDevices {
       ...(await this.#stored(user)),
       ...(this.#writing.get(user) ?? []),
       ...(this.#due.get(user) ?? []),
+      ...(this.#later.get(user) ?? []),
     ]);
   }
 
   /** Nothing of the user is noted while this erasure goes on, so that nothing is written behind it. */
   async without<Result>(user: UserId, erasure: () => Promise<Result>): Promise<Result> {
     this.#erasing.add(user);
-    this.#due.delete(user);
+    for (const noted of [this.#due, this.#later]) noted.delete(user);
     try {
       if (this.#writing.has(user)) await this.#flushed;
+      this.#known.delete(user);
       return await erasure();
     } finally {
       this.#erasing.delete(user);
@@ -93,6 +109,15 @@ export class SeenDevices {
 
   /** Resolves when what was noted is stored, or can't be: then it is tried again, unless another server has the user. */
   flush(): Promise<void> {
+    clearTimeout(this.#laterTimer);
+    this.#laterTimer = undefined;
+    this.#known.clear(); // who comes on is known again when it is written
+    for (const [user, later] of this.#later) for (const each of later) add(this.#due, user, each);
+    this.#later.clear();
+    return this.#writeDue();
+  }
+
+  #writeDue(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#flushed = this.#flushed.then(() => this.#write());
@@ -125,12 +150,34 @@ export class SeenDevices {
   async #add(user: UserId, seen: readonly SeenDevice[]): Promise<void> {
     const all = kept([...(await this.#stored(user)), ...seen]);
     await this.#store.noteSeen(user, Buffer.from(JSON.stringify(all)));
+    const polling = all.filter(({ via }) => via === 'http');
+    if (polling.length === 0) return;
+    this.#known.set(user, new Map(polling.map((each) => [nameOf(each), each])));
+    this.#laterTimer ??= setTimeout(() => void this.flush(), STILL_THERE).unref();
   }
 
   async #stored(user: UserId): Promise<readonly SeenDevice[]> {
     const bytes = await this.#store.seen(user);
     return bytes === null ? [] : (JSON.parse(Buffer.from(bytes).toString()) as readonly SeenDevice[]);
   }
+}
+
+function add(noted: Map<UserId, SeenDevice[]>, user: UserId, seen: SeenDevice): void {
+  const others = noted.get(user);
+  noted.set(user, others === undefined ? [seen] : kept([...others, seen]));
+}
+
+/** Whether all that it says more than what is written is that the device is still there. */
+function isNoNews(seen: SeenDevice, written: SeenDevice): boolean {
+  const all = merged(written, seen);
+  return (
+    seen.via === written.via &&
+    all.app === written.app &&
+    all.revision === written.revision &&
+    all.sentAt === (written.sentAt ?? null) &&
+    all.unsent?.count === written.unsent?.count &&
+    Math.abs((all.unsent?.since ?? 0) - (written.unsent?.since ?? 0)) < JITTER
+  );
 }
 
 /** Of each device, however often it was seen, what is known of it; the newest first. */

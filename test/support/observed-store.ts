@@ -25,6 +25,8 @@ export class ObservedStore implements Store {
   views = 0;
   /** How often devices were saved without their document. */
   deviceSaves = 0;
+  /** How often it was noted, for the operator, which devices were there. */
+  visits = 0;
   readonly #inner: Store;
   readonly #events = new Watched();
   #gate: Promise<void> = Promise.resolve();
@@ -152,6 +154,7 @@ export class ObservedStore implements Store {
   }
 
   noteSeen(user: UserId, seen: Uint8Array): Promise<void> {
+    this.visits++;
     return this.#inner.noteSeen(user, seen);
   }
 

@@ -1,5 +1,5 @@
 /** What is kept of the devices of a user, whatever ends last, fails, or is too much (A0). */
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import {
   MOST_DEVICES,
   type SeenDevice,
@@ -11,6 +11,7 @@ import { MemoryStore } from '../../../server/store/memory/memory-store.js';
 import { Moved } from '../../../server/store/store.js';
 import type { DeviceId } from '../../../shared/names.js';
 import { user } from '../../support/notes.js';
+import { ObservedStore } from '../../support/observed-store.js';
 
 const ANNA = user('anna');
 
@@ -122,6 +123,82 @@ test('[A0] [P7] of a user who is erased, what could not be stored is forgotten, 
   store.isFull = false;
   await devices.flush();
   expect(await stored(store)).toEqual([]);
+});
+
+describe('[A0] [H1] one that asks over HTTP every few seconds', () => {
+  const SECOND = 1_000;
+  const HOUR = 3_600 * SECOND;
+
+  /** What it tells with each request, and the server; everything else stands still. */
+  function scene() {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const store = new ObservedStore(new MemoryStore());
+    const devices = new SeenDevices(store);
+    let now = 0;
+    const pass = async (ms: number) => {
+      now += ms;
+      await vi.advanceTimersByTimeAsync(ms);
+      await new Promise(setImmediate); // what is written then is there
+    };
+    const ask = async (more: Partial<SeenDevice> = {}) => {
+      await pass(5 * SECOND);
+      devices.note(ANNA, seen('phone', now, { via: 'http', revision: 3, ...more }));
+    };
+    const written = async (): Promise<readonly SeenDevice[]> => new SeenDevices(store).of(ANNA);
+    return { store, devices, pass, ask, written, now: () => now };
+  }
+
+  test('is written once an hour, and known meanwhile', async () => {
+    const { store, devices, ask, written, now } = scene();
+    for (let hour = 1; hour <= 3; hour++) {
+      const { visits } = store;
+      for (let count = 0; count < HOUR / (5 * SECOND); count++) await ask();
+      expect(await devices.of(ANNA)).toMatchObject([{ at: now() }]);
+      expect(store.visits - visits).toBe(1);
+    }
+    await devices.flush();
+    expect(await written()).toMatchObject([{ at: now() }]);
+  });
+
+  test('is written when it was there for the last time, though it never comes again', async () => {
+    const { devices, pass, ask, written, now } = scene();
+    for (let count = 0; count < 10; count++) await ask();
+    const at = now();
+    await pass(HOUR);
+    await pass(5 * SECOND);
+    expect([await written(), await devices.of(ANNA)]).toMatchObject([[{ at }], [{ at }]]);
+  });
+
+  test.each([
+    ['what it was sent', { revision: 4 }],
+    ['another app', { app: '2' }],
+    ['what it has sent', { sentAt: 7 }],
+    ['what it has not sent', { unsent: told(2, 5) }],
+  ] as const)('tells news soon: %s', async (_, news) => {
+    const { pass, ask, written } = scene();
+    for (let count = 0; count < 3; count++) await ask();
+    await ask(news);
+    await pass(5 * SECOND);
+    expect(await written()).toMatchObject([news]);
+  });
+
+  test('tells nothing new where the same changes wait for longer', async () => {
+    const { store, ask, now } = scene();
+    const refused = () => ({ ...told(1, now()), since: now() % 7 });
+    for (let count = 0; count < 3; count++) await ask({ unsent: refused() });
+    const { visits } = store;
+    for (let count = 0; count < 30; count++) await ask({ unsent: refused() });
+    expect(store.visits).toBe(visits);
+  });
+
+  test('[P7] leaves nothing behind its erasure', async () => {
+    const { devices, ask } = scene();
+    for (let count = 0; count < 10; count++) await ask();
+    await devices.without(ANNA, async () => {});
+    await devices.flush();
+    expect(await devices.of(ANNA)).toMatchObject([{ at: 5 * SECOND }]); // which the store erases
+  });
 });
 
 test('[A0] fifty other devices do not push out one that has not sent all', async () => {
