@@ -8,7 +8,7 @@ export class HeardDocument {
   #former: FormerDocuments | null = null;
   #serverHas: ReadonlyMap<number, number> | null = null;
   /** All of it is in memory, as it was when the server told of it. */
-  #isWhole = false;
+  isWhole = false;
 
   hearEpoch(epoch: Uint8Array): void {
     this.#epoch = epoch;
@@ -22,14 +22,13 @@ export class HeardDocument {
 
   /** Of a large one the parts come one after the other. */
   look(doc: Y.Doc): void {
-    if (this.#epoch === null || this.#serverHas === null || this.#isWhole) return;
-    this.#isWhole = [...this.#serverHas].every(([client, clock]) => Y.getState(doc.store, client) >= clock);
+    if (this.#epoch === null || this.#serverHas === null || this.isWhole) return;
+    this.isWhole = [...this.#serverHas].every(([client, clock]) => Y.getState(doc.store, client) >= clock);
   }
 
-  /** Its epoch, where these rows are of a document before it; null where they are not, or it has not come as a whole. */
+  /** Its epoch, where these rows are of a document before it; null where they are not. */
   epochAfter(rows: readonly StoredUpdate[]): Uint8Array | null {
-    const isFormer = this.#isWhole && rows.some(({ update }) => this.#former?.isNamedIn(update));
-    return isFormer ? this.#epoch : null;
+    return rows.some(({ update }) => this.#former?.isNamedIn(update)) ? this.#epoch : null;
   }
 
   /** What the server told of has nothing in common with this one, and is not a later one. */
@@ -42,6 +41,6 @@ export class HeardDocument {
 
   /** Storage came back with a document before it, while this one was on its way: nothing unites the two. */
   isAfter(doc: Y.Doc): boolean {
-    return !this.#isWhole && this.#former?.hasAny(doc.store.clients.keys()) === true;
+    return !this.isWhole && this.#former?.hasAny(doc.store.clients.keys()) === true;
   }
 }

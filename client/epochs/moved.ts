@@ -1,7 +1,7 @@
 /** All that a device has of a document, on the one that the server has written anew (P10). */
 import type { PendingChange } from '../connection/sync-source.js';
 import type { NewChange, StoreNews } from '../local-store/store.js';
-import { rewrittenAside, type SetAside } from '../refused/refused-changes.js';
+import { asideRow, rewrittenAside, type SetAside } from '../refused/refused-changes.js';
 import { pendingRow, sealAnew, unseal } from '../replica/stored-bytes.js';
 import { rebase, type StoredUpdate } from './rebase.js';
 
@@ -37,8 +37,13 @@ export function movedTo(
   return { state, epoch, pending, refused };
 }
 
-/** How it is stored, but for what is refused. */
+/** How it is stored, `more` behind the document. */
 export const rowsWith = (
-  { state, pending }: Pick<Moved, 'state' | 'pending'>,
+  { state, pending, refused }: Moved,
   more: readonly NewChange[] = [],
-) => [{ bytes: sealAnew(state), pending: false }, ...more, ...pending.map(pendingRow)];
+): NewChange[] => [
+  { bytes: sealAnew(state), pending: false },
+  ...more,
+  ...pending.map(pendingRow),
+  ...refused.map(asideRow),
+];

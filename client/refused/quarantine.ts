@@ -22,9 +22,9 @@ export interface QuarantineOptions {
   };
   readonly clock: Clock;
   readonly persistence: Persistence;
-  /** These rows take the place of all that is stored, and the document is to be opened anew from them. */
   /** Where nothing is stored: the document is to be opened anew with this in memory. Throws where that can't be now. */
   readonly goOnInMemory: (moved: Moved) => void;
+  /** These rows take the place of all that is stored, and the document is to be opened anew from them. */
   readonly replaceStored: (rows: Replacement['rows'], isRefused: boolean) => Promise<void>;
 }
 
@@ -75,10 +75,10 @@ export class Quarantine {
 
   /** The server has erased the document: each pending change is set aside, and the rest goes. */
   async setAllAside(refusal: Refusal): Promise<void> {
-    const { source, replaceStored } = this.#options;
-    const { doc } = source;
+    const { persistence, replaceStored } = this.#options;
     await replaceStored(() => {
-      const asides = source.pendingAfter(0).map(({ number, update }) => {
+      const { doc, pending } = persistence.stored;
+      const asides = pending.after(0).map(({ number, update }) => {
         const writes = writesBetween(null, doc, placesOf(doc, [update]));
         return asideOf(this.#options.clock.now(), number, refusal, writes);
       });

@@ -1,5 +1,6 @@
-/** What another tab has put in the place of all that was stored, and what this one makes before it has opened that (C9). */
+/** Another document is stored than the one in memory: what is made until that one is opened is stored with it (C9). */
 import * as Y from 'yjs';
+import type { PendingChange } from '../connection/sync-source.js';
 import { movedTo } from '../epochs/moved.js';
 import { ClientError } from '../errors.js';
 import type { NewChange } from '../local-store/store.js';
@@ -7,7 +8,7 @@ import type { Clock } from '../platform/platform.js';
 import { writesBetween } from '../records/record-write.js';
 import { asideOf, asideRow } from '../refused/refused-changes.js';
 import { placesOf } from '../refused/update-places.js';
-import type { PendingEntry } from './pending-changes.js';
+import { PendingChanges, type PendingEntry } from './pending-changes.js';
 import { madeOn, type Task } from './replica-task.js';
 import { pendingRow } from './stored-bytes.js';
 
@@ -17,40 +18,54 @@ export interface FoundDocumentOptions {
   readonly clock: Clock;
 }
 
-/** It may have nothing in common with the one in memory (P10): what is made there is stored as made on this one. */
+/**
+ * - `new`: another tab has put it there, and it may have nothing in common with the one in memory (P10): what is made
+ *   there is made once more on this one
+ * - `erased`: so it is, and says that the server has erased the user: what is made is set aside (C10)
+ * - `former`: in memory are parts of a later one, whose rest is on its way: what is made there waits as it is
+ */
+export type Found = 'new' | 'erased' | 'former';
+
 export class FoundDocument {
   readonly doc = new Y.Doc();
-  /** The server has erased the user, as the other tab was told: what is made here is set aside (C10). */
-  readonly isErased: boolean;
+  /** What waits there, whoever made it. */
+  readonly pending = new PendingChanges();
+  readonly is: Found;
   /** That the one in memory is to be opened anew. */
   isTold = false;
   readonly #options: FoundDocumentOptions;
   #asides = 0;
 
-  constructor(isErased: boolean, options: FoundDocumentOptions) {
-    this.isErased = isErased;
+  constructor(is: Found, options: FoundDocumentOptions) {
+    this.is = is;
     this.#options = options;
   }
 
   /** Writes of the app. */
   rowsOf(tasks: readonly Task[]): NewChange[] {
-    if (this.isErased)
-      return tasks.flatMap(({ pending }) => (pending === null ? [] : this.#setAside(pending)));
-    return tasks.flatMap((task) => madeOn(this.doc, task));
+    return tasks.flatMap((task) => {
+      if (task.pending === null) return [];
+      if (this.is === 'erased') return this.#setAside(task.pending);
+      return this.is === 'new' ? madeOn(this.doc, task) : this.#asItIs(task.pending);
+    });
   }
 
   /** What is in memory only, since storage failed meanwhile. */
-  rowsAgain(unstored: readonly PendingEntry[]): NewChange[] {
+  rowsAgain(own: readonly PendingEntry[]): NewChange[] {
+    if (this.is === 'erased') return own.map((change) => this.#setAside(change));
+    if (this.is === 'former') return own.map((change) => this.#asItIs(change));
     const { doc, clock } = this.#options;
-    const isSettled = ({ number, wasStored }: PendingEntry): boolean => !wasStored && Number.isFinite(number);
-    const own = unstored.filter(isSettled);
-    if (this.isErased) return own.map((change) => this.#setAside(change));
     const whole = { number: 0, update: Y.encodeStateAsUpdate(doc), isPending: false };
     const rows = [whole, ...own.map((change) => ({ ...change, isPending: true }))];
     const next = { state: Y.encodeStateAsUpdate(this.doc), epoch: null };
     const { pending, refused } = movedTo(next, rows, clock.now());
-    for (const { update } of pending) Y.applyUpdate(this.doc, update); // the next write may be about it
-    return [...pending.map(pendingRow), ...refused.map(asideRow)];
+    // The next write may be about it.
+    return [...pending.map((change) => this.#asItIs(change)), ...refused.map(asideRow)];
+  }
+
+  #asItIs(change: PendingChange): NewChange {
+    Y.applyUpdate(this.doc, change.update);
+    return pendingRow(change);
   }
 
   /** The Yjs client id is of this tab alone, and so are the keys: another tab may set something aside in this moment. */

@@ -29,6 +29,10 @@ interface Row extends StoredChange {
   readonly stored: Unsealed | null;
 }
 
+/** The key of the row that put its document in the place of another; null where it does not tell. */
+const replacedAtOf = ({ key, stored }: Row): number | null =>
+  stored?.kind === 'replacement' ? key : (stored?.replacedAt ?? null);
+
 export class Persistence {
   readonly pending = new PendingChanges();
   readonly refused: RefusedChanges;
@@ -38,7 +42,7 @@ export class Persistence {
   readonly #size = new StoredSize();
   /** Where the document is stored that took the place of everything; null where it was never replaced. */
   #replacedAt: number | null = null;
-  /** What another tab has put in the place of what was stored, until this one's document is opened anew. */
+  /** What is stored where that is another document than this one, until it is opened anew. */
   #found: FoundDocument | null = null;
   /** All that was stored has been read once. */
   #wasRead = false;
@@ -51,6 +55,25 @@ export class Persistence {
     this.refused = new RefusedChanges(options.onChange);
     this.supervisor = new StoreSupervisor({ ...options, fill: (store) => this.#fill(store) });
     if (this.#moved !== null) this.#takeMoved(this.#moved, []);
+  }
+
+  /** How many changes are pending, here or in what was found. */
+  get count(): number {
+    return this.pending.count + this.#waiting;
+  }
+
+  /** How many the server does not have: of some that it has, the store does not know yet. */
+  get unsynced(): number {
+    return this.pending.after(0).length + this.#waiting;
+  }
+
+  /** The document as it is stored, and what is pending of it. */
+  get stored(): { readonly doc: Y.Doc; readonly pending: PendingChanges } {
+    return this.#found ?? { doc: this.#options.doc, pending: this.pending };
+  }
+
+  get #waiting(): number {
+    return this.#found?.pending.count ?? 0;
   }
 
   /** Nothing that the server lacks was ever stored: made otherwise, it comes to nobody twice. */
@@ -69,14 +92,17 @@ export class Persistence {
    */
   async store(tasks: readonly Task[], run: (news: StoreNews | null) => void): Promise<void> {
     const { store } = this.supervisor;
-    let keys: readonly number[] = [];
+    let own: readonly Task[] = [];
+    let rows: readonly NewChange[] = [];
+    let keys: readonly number[] | null = null;
     let isRun = false;
-    const runOnce = (news: StoreNews | null): NewChange[] => {
+    const runOnce = (news: StoreNews | null): readonly NewChange[] => {
       isRun = true;
       run(news);
+      own = tasks.filter((task) => this.#isToStore(task));
       // What is not stored is made on the other document once it is.
-      if (news !== null && this.#found !== null) return this.#found.rowsOf(tasks);
-      return tasks.flatMap((task) => (this.#isToStore(task) ? changeOf(task) : []));
+      rows = (news && this.#found?.rowsOf(own)) ?? own.flatMap(changeOf);
+      return rows;
     };
     try {
       if (store !== null) keys = await store.append((news) => this.#apply(news, () => runOnce(news)));
@@ -84,7 +110,9 @@ export class Persistence {
       this.#failed(store, error);
     }
     if (!isRun) runOnce(null);
-    this.#settle(tasks, keys);
+    const entries = own.flatMap(({ pending }) => pending ?? []);
+    if (keys !== null && this.#found !== null) this.#waitElsewhere(entries, rows, keys);
+    else this.#settle(own, keys ?? []);
   }
 
   /** These rows take the place of all that is stored. Rejects where nothing can be stored now. */
@@ -104,7 +132,7 @@ export class Persistence {
     const found = this.#found;
     if (found === null || found.isTold || this.supervisor.store === null) return;
     found.isTold = true;
-    if (found.isErased) this.#options.onCleared('erased');
+    if (found.is === 'erased') this.#options.onCleared('erased');
     else this.#options.onBroken();
   }
 
@@ -137,12 +165,24 @@ export class Persistence {
 
   /** The tasks that were stored are told their keys, the others that they are in memory only. */
   #settle(tasks: readonly Task[], keys: readonly number[]): void {
-    let next = 0;
-    for (const task of tasks) {
-      if (!this.#isToStore(task)) continue;
-      const key = this.#found === null ? (keys[next++] ?? null) : null;
-      if (task.pending !== null) this.pending.settle(task.pending, key);
-      if (key !== null) this.#size.add(key, task.update?.length ?? 0, task.pending !== null);
+    for (const [i, { update, pending }] of tasks.entries()) {
+      const key = keys[i] ?? null;
+      if (pending !== null) this.pending.settle(pending, key);
+      if (key !== null) this.#size.add(key, update?.length ?? 0, pending !== null);
+    }
+  }
+
+  /** They are stored with another document: they wait there, and here no more. */
+  #waitElsewhere(
+    entries: readonly PendingEntry[],
+    rows: readonly NewChange[],
+    keys: readonly number[],
+  ): void {
+    for (const entry of entries) this.pending.settle(entry, null);
+    this.pending.remove(entries);
+    for (const [i, key] of keys.entries()) {
+      const stored = unseal((rows[i] as NewChange).bytes);
+      if (stored !== null) this.#foundWaiting(stored, key);
     }
   }
 
@@ -152,19 +192,20 @@ export class Persistence {
   }
 
   /** Brings what the store tells into memory: everything at first, then what other tabs did. */
-  #apply<T>({ changes, pending }: StoreNews, then: () => T): T {
-    const before = this.pending.count;
+  #apply<T>({ changes, pending }: StoreNews, then: (rows: readonly Row[]) => T): T {
+    const before = this.count;
     let unreadable = 0;
     const rows = changes.map((change) => ({ ...change, stored: unseal(change.bytes) }));
     for (const row of rows) this.#lookForReplacement(row); // what waits stands before the snapshot
     this.#options.doc.transact(() => {
       for (const row of rows) if (!this.#applyChange(row)) unreadable++;
     }, 'stored' satisfies Origin);
-    if (pending !== null) for (const each of [this.pending, this.refused]) each.keepOnly(pending);
+    if (pending !== null)
+      for (const each of [this.pending, this.refused, this.stored.pending]) each.keepOnly(pending);
     if (unreadable > 0) this.#options.onStorage(unreadableChanges(unreadable));
     // News may bring as many as it takes away.
-    if (this.pending.count !== before || changes.some(({ pending }) => pending)) this.#options.onPending();
-    return then();
+    if (this.count !== before || changes.some(({ pending }) => pending)) this.#options.onPending();
+    return then(rows);
   }
 
   /** Whether the stored bytes are whole. */
@@ -173,38 +214,35 @@ export class Persistence {
     if (isWhole) this.#size.foundWhole(key);
     else this.#size.add(key, bytes.length, pending);
     if (stored === null) return false;
-    const { kind, update, madeAt } = stored;
-    if (kind === 'aside') {
-      if (pending) this.refused.found(update, key);
-      return true;
-    }
     try {
-      Y.applyUpdate(this.#found?.doc ?? this.#options.doc, update);
+      if (stored.kind !== 'aside') Y.applyUpdate(this.stored.doc, stored.update);
     } catch {
       return false;
     }
-    if (pending && this.#found === null) this.pending.found(update, madeAt, key);
+    if (pending) this.#foundWaiting(stored, key);
     return true;
   }
 
+  #foundWaiting({ kind, update, madeAt }: Unsealed, key: number): void {
+    if (kind === 'aside') this.refused.found(update, key);
+    else this.stored.pending.found(update, madeAt, key);
+  }
+
   /**
-   * Unless it was there when the store was first read, another tab has put it in the place of what was stored (C11).
-   * Where that row has been compacted away, its key is in the snapshot.
+   * Unless it was there when the store was first read, another tab has put it in the place of what was stored (C11):
+   * or the app began in memory, on a document before this one. Where that row has been compacted away, its key is in
+   * the snapshot.
    */
-  #lookForReplacement({ key, stored }: Row): void {
-    const replacedAt = stored?.kind === 'replacement' ? key : (stored?.replacedAt ?? null);
+  #lookForReplacement(row: Row): void {
+    const { stored } = row;
+    const replacedAt = replacedAtOf(row);
     if (stored === null || replacedAt === null) return;
-    const isOwn = !this.#wasRead && !this.#isOther(stored.update);
+    const isOwn = !this.#wasRead && !this.heard.isBefore(stored.update);
     const isKnown = isOwn || replacedAt === this.#replacedAt;
     this.#replacedAt = replacedAt;
     if (isKnown) return;
     const isErased = stored.kind === 'replacement' && stored.update.length === EMPTY_STATE.length;
-    this.#found = new FoundDocument(isErased, this.#options);
-  }
-
-  /** The app began in memory, and has made changes there of a document before this one. */
-  #isOther(state: Uint8Array): boolean {
-    return this.pending.unstored().length > 0 && this.heard.isBefore(state);
+    this.#found = new FoundDocument(isErased ? 'erased' : 'new', this.#options);
   }
 
   /** Where the marks are is not known while a store is read and filled. */
@@ -233,7 +271,7 @@ export class Persistence {
     return Y.encodeStateAsUpdate(this.#options.doc);
   }
 
-  /** `keys`: where its pending changes are stored; none: in memory only. */
+  /** `keys`: where its pending and refused changes are stored; none: in memory only. */
   #takeMoved({ state, pending, refused }: Moved, keys: readonly number[]): void {
     this.#options.doc.transact(() => {
       for (const update of [state, ...pending.map((change) => change.update)])
@@ -241,29 +279,25 @@ export class Persistence {
     }, 'stored' satisfies Origin);
     for (const [i, { update, madeAt = null }] of pending.entries())
       this.pending.settle(this.pending.begin(update, madeAt), keys[i] ?? null);
-    for (const change of refused) this.refused.add(change, null);
+    for (const [i, change] of refused.entries()) this.refused.add(change, keys[pending.length + i] ?? null);
   }
 
   /** What is in the store is of a document before: what waits there is made once more on this one. */
   async #fillAnew(store: LocalStore, epoch: Uint8Array | null): Promise<void> {
     const { doc, clock, onStorage, onPending } = this.#options;
     const own = this.pending.unstored();
-    let made = null as Moved | null;
+    let made!: Moved;
     const keys = await store.append((news) => {
-      const { refused, ...moved } = movedTo(
-        { state: Y.encodeStateAsUpdate(doc), epoch },
-        rowsOf(news),
-        clock.now(),
-      );
-      made = { ...moved, refused: [...asidesIn(news), ...refused] };
-      return rowsWith(moved, own.map(pendingRow));
+      const moved = movedTo({ state: Y.encodeStateAsUpdate(doc), epoch }, rowsOf(news), clock.now());
+      made = { ...moved, refused: [...asidesIn(news), ...moved.refused] };
+      return rowsWith(made, own.map(pendingRow));
     }, true);
     this.#moved = null;
     this.#wasRead = true;
     this.#replacedAt = keys[0] ?? null;
-    this.#size.add(keys[0] ?? 0, made?.state.length ?? 0, false);
+    this.#size.add(keys[0] ?? 0, made.state.length, false);
     for (const [i, entry] of own.entries()) this.pending.settle(entry, keys[i + 1] ?? null);
-    if (made !== null) this.#takeMoved(made, keys.slice(1 + own.length));
+    this.#takeMoved(made, keys.slice(1 + own.length));
     onPending();
     await this.storeRefused(store);
     if (this.supervisor.error === null) onStorage(null); // it had failed before this document was opened
@@ -272,14 +306,22 @@ export class Persistence {
   /** Reads all of a store that was just opened; after a failure, writes to it what it lacks. */
   async #fill(store: LocalStore): Promise<void> {
     if (this.#moved !== null) return this.#fillAnew(store, this.#moved.epoch);
-    if (this.#found !== null) this.#found = new FoundDocument(this.#found.isErased, this.#options); // all of it is read once more
-    let missing: readonly PendingEntry[] = [];
-    const fill = (): NewChange[] => {
+    // All of it is read once more.
+    if (!this.#wasRead) this.#replacedAt = null;
+    this.#found = this.#found && this.#wasRead ? new FoundDocument(this.#found.is, this.#options) : null;
+    let own: readonly PendingEntry[] = [];
+    let rows: readonly NewChange[] = [];
+    const fill = (told: readonly Row[]): readonly NewChange[] => {
       if (this.supervisor.error === null) return [];
-      const unstored = this.pending.unstored();
-      if (this.#found !== null) return this.#found.rowsAgain(unstored);
-      missing = unstored;
-      return [{ bytes: seal(this.#state()), pending: false }, ...missing.map(pendingRow)];
+      if (told.every((row) => replacedAtOf(row) === null)) this.#replacedAt = null; // it is another store
+      own = this.pending.unstored();
+      rows = [{ bytes: seal(this.#state()), pending: false }, ...own.map(pendingRow)];
+      if (this.#found === null) return rows;
+      this.pending.remove(own.filter(({ wasStored }) => wasStored)); // they wait there, or were done
+      // What is being written in this moment is stored behind it.
+      own = this.pending.unstored().filter(({ number }) => Number.isFinite(number));
+      rows = this.#found.rowsAgain(own);
+      return rows;
     };
     this.pending.forgetKeys();
     this.refused.forgetRows();
@@ -287,11 +329,14 @@ export class Persistence {
     let epoch = null as Uint8Array | null;
     const keys = await store.append((news) => {
       epoch = this.#wasRead ? null : this.heard.epochAfter(rowsOf(news));
-      return epoch === null ? this.#apply({ ...news, pending: null }, fill) : [];
+      if (epoch !== null && this.heard.isWhole) return [];
+      if (epoch !== null) this.#found = new FoundDocument('former', this.#options);
+      return this.#apply({ ...news, pending: null }, fill);
     });
-    if (epoch !== null) return this.#fillAnew(store, epoch);
+    if (epoch !== null && this.#found === null) return this.#fillAnew(store, epoch);
     this.#wasRead = true;
-    for (const [i, entry] of missing.entries()) this.pending.settle(entry, keys[i + 1] ?? null);
+    if (this.#found !== null) this.#waitElsewhere(own, rows, keys);
+    else for (const [i, entry] of own.entries()) this.pending.settle(entry, keys[i + 1] ?? null);
     await this.storeRefused(store);
   }
 }

@@ -93,11 +93,21 @@ export class Replica implements SyncSource {
 
   /** How many changes the server does not have. */
   get alone(): number {
-    return this.pendingAfter(0).length + this.kept();
+    return this.unsynced + this.kept();
   }
 
   get pendingCount(): number {
-    return this.#persistence.pending.count;
+    return this.#persistence.count;
+  }
+
+  /** Without changes that the server has confirmed and the store still marks as pending. */
+  get unsynced(): number {
+    return this.#persistence.unsynced;
+  }
+
+  /** All that is stored, also where another tab has put another document there a moment ago. */
+  get content(): Uint8Array {
+    return Y.encodeStateAsUpdate(this.#persistence.stored.doc);
   }
 
   /** Whether what is written survives the end of the app. */
@@ -228,8 +238,9 @@ export class Replica implements SyncSource {
       this.#hasNews = false;
       await this.#process(this.#tasks.splice(0));
       if (!this.#isBroken) await this.#persistence.compactIfDue();
-      if (this.#tasks.length === 0) this.#persistence.tellFound();
-      if (this.#tasks.length === 0 && this.#replacement !== null) await this.#replace(this.#replacement);
+      if (this.#tasks.length > 0) continue;
+      if (this.#replacement !== null) await this.#replace(this.#replacement);
+      if (!this.#isBroken) this.#persistence.tellFound();
     }
   }
 

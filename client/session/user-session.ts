@@ -289,9 +289,8 @@ export class UserSession {
     return [this.replica, ...(this.#shared?.replicas ?? [])];
   }
 
-  /** Without changes that the server has confirmed and the store still marks as pending. */
   get #unsynced(): number {
-    return this.replica.pendingAfter(0).length + (this.#shared?.replica.pendingAfter(0).length ?? 0);
+    return this.replica.unsynced + (this.#shared?.replica.unsynced ?? 0);
   }
 
   /** Copies all data to another user, who is not open, as pending changes; a second call changes nothing more. */
@@ -379,7 +378,7 @@ const isUnstored = (session: UserSession | null): boolean => (session?.replica.u
 /** All of it becomes one change of another document; rejects where that could not be stored. */
 async function copy(from: Replica, to: Replica): Promise<void> {
   await from.write(() => {}); // resolves when all writes so far, and what other tabs stored, are in the document
-  const update = from.diff(new Uint8Array());
+  const update = from.content;
   await to.write((doc) => Y.applyUpdate(doc, update));
   if (to.storageError !== null) throw to.storageError;
   await to.refused.add(from.refused.changes.all);

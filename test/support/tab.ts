@@ -1,3 +1,4 @@
+import type { MovedInMemory } from '../../client/epochs/moved.js';
 import type { DeviceStorage } from '../../client/local-store/store.js';
 import { Replica } from '../../client/replica/replica.js';
 import { ManualClock } from './manual-clock.js';
@@ -10,11 +11,12 @@ export class Tab {
   counts: number[] = [];
   replica!: Replica;
 
-  static async open(storage: DeviceStorage, clock = new ManualClock()): Promise<Tab> {
+  static async open(storage: DeviceStorage, clock = new ManualClock(), moved?: MovedInMemory): Promise<Tab> {
     const tab = new Tab();
     tab.replica = await Replica.open({
       storage,
       name: 'anna',
+      moved,
       clock,
       onChange: () => {
         if (tab.replica !== undefined) tab.counts.push(tab.replica.pendingCount);

@@ -1,78 +1,25 @@
 /** The storage of one tab fails while another tab puts a document that was written anew in the place of what is stored. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
-import { ClientError, StorageError } from '../../../client/errors.js';
-import { memoryStorage } from '../../../client/local-store/memory.js';
-import type { Json, JsonObject } from '../../../shared/json.js';
-import type { CollectionName, RecordId } from '../../../shared/names.js';
-import { recordMap, writeRecord } from '../../../shared/records.js';
+import { ClientError } from '../../../client/errors.js';
 import { BreakableStorage } from '../../support/breakable-storage.js';
 import { drawIdsFrom } from '../../support/drawn-ids.js';
-import { ManualClock } from '../../support/manual-clock.js';
+import {
+  add,
+  beganInMemory,
+  edit,
+  FULL,
+  MINUTE,
+  remove,
+  risingIds,
+  type Tabs,
+  takeAnew,
+  twoTabs,
+} from '../../support/replaced-tabs.js';
 import { Tab } from '../../support/tab.js';
 
-const FULL = new StorageError('QUOTA', 'There is no room.');
-const MINUTE = 60_000;
-const NOTES = 'notes' as CollectionName;
-
-/** Of two concurrent writes Yjs shows that of the higher id: it is the later one here. */
-beforeEach(() => {
-  let drawn = 0;
-  drawIdsFrom(() => ++drawn / 1_000);
-});
+beforeEach(risingIds);
 afterEach(() => drawIdsFrom(null));
-
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-
-const add = (tab: Tab, id: string): Promise<void> =>
-  tab.replica.write((doc) => void writeRecord(doc, NOTES, id as RecordId, { id, n: 1 }));
-
-const edit = (tab: Tab, id: string, field: string, value: Json): Promise<void> =>
-  tab.replica.write((doc) => {
-    const record = recordMap(doc, NOTES, id as RecordId);
-    if (record === null) throw new Error('There is no such record.');
-    record.set(field, value);
-  });
-
-const remove = (tab: Tab, id: string): Promise<void> =>
-  tab.replica.write((doc) => doc.getMap(NOTES).delete(id));
-
-/** What the server has, written anew, takes the place of all that is stored. */
-async function takeAnew(tab: Tab): Promise<void> {
-  const doc = new Y.Doc();
-  for (const [id, note] of Object.entries(tab.notes() as Record<string, JsonObject>))
-    writeRecord(doc, NOTES, id as RecordId, note);
-  await tab.replica.refused.moveTo({ state: Y.encodeStateAsUpdate(doc), epoch: null });
-}
-
-/** Two tabs of one store, each with its own way to it, and a record that the server has. */
-async function twoTabs() {
-  const [clock, inner] = [new ManualClock(), memoryStorage()];
-  const storage = new BreakableStorage(inner);
-  const first = await Tab.open(storage, clock);
-  const second = await Tab.open(new BreakableStorage(inner), clock);
-  await add(first, 'r');
-  first.replica.confirm(first.last());
-  await turn();
-  /** What a tab has that is opened now. */
-  const stored = async () => {
-    const tab = await Tab.open(new BreakableStorage(inner), clock);
-    return { notes: tab.notes(), pending: tab.count, refused: tab.replica.refused.changes.list };
-  };
-  return { clock, inner, storage, first, second, stored };
-}
-
-/** A tab whose storage fails from its start, and that gets what the server has. */
-async function beganInMemory({ clock, inner }: Pick<Tabs, 'clock' | 'inner'>, server: Uint8Array) {
-  const storage = new BreakableStorage(inner);
-  storage.failure = FULL;
-  const first = await Tab.open(storage, clock);
-  await first.replica.applyRemote(server);
-  await first.replica.closeGaps(Y.encodeStateVectorFromUpdate(server));
-  return { storage, first };
-}
-
-type Tabs = Awaited<ReturnType<typeof twoTabs>>;
 
 test('[C7 C9 P10] what is made after storage could be read, and not be written, is made on the new document', async () => {
   const { clock, storage, first, second, stored } = await twoTabs();

@@ -1,0 +1,251 @@
+/** Another document is in the store than in the memory of a tab, which has not opened that one yet (P10). */
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import * as Y from 'yjs';
+import { ClientError } from '../../../client/errors.js';
+import { unseal } from '../../../client/replica/stored-bytes.js';
+import type { SyncManager } from '../../../client/sync-manager.js';
+import { Epoch, retiredIn } from '../../../server/documents/epochs/epoch.js';
+import { BreakableStorage } from '../../support/breakable-storage.js';
+import { closeClients, testClient } from '../../support/devices/test-client.js';
+import { drawIdsFrom } from '../../support/drawn-ids.js';
+import { ManualClock } from '../../support/manual-clock.js';
+import { CUT, ModelServer, WHOLE } from '../../support/model-server.js';
+import {
+  add,
+  anew,
+  beganInMemory,
+  edit,
+  FULL,
+  MINUTE,
+  remove,
+  risingIds,
+  type Tabs,
+  takeAnew,
+  turn,
+  twoTabs,
+} from '../../support/replaced-tabs.js';
+import { asleep, Tab } from '../../support/tab.js';
+
+const ERASED = { code: 'ERASED', reason: new ClientError('ERASED').message };
+
+beforeEach(risingIds);
+afterEach(async () => {
+  drawIdsFrom(null);
+  await closeClients();
+});
+
+/** The ids that Yjs knows of what is stored. */
+async function idsIn({ inner }: Pick<Tabs, 'inner'>): Promise<number[]> {
+  const store = await inner.open('anna', { onNews() {}, onGone() {}, onError() {} });
+  const updates: Uint8Array[] = [];
+  await store.append(({ changes }) => {
+    updates.push(...changes.flatMap(({ bytes }) => unseal(bytes)?.update ?? []));
+    return [];
+  });
+  await store.close();
+  return [...Y.decodeStateVector(Y.encodeStateVectorFromUpdate(Y.mergeUpdates(updates))).keys()];
+}
+
+test('[C7 C9 P10] a tab that began in memory, and only looked, puts nothing of its old document there', async () => {
+  const { clock, inner, second, stored } = await twoTabs();
+  const server = Y.encodeStateAsUpdate(second.replica.doc);
+  const { storage, first } = await beganInMemory({ clock, inner }, server);
+  await takeAnew(second);
+  const ids = await idsIn({ inner });
+  storage.failure = null;
+  await clock.live(MINUTE);
+  expect(first.said).toEqual(['QUOTA', 'mended', 'broken']);
+  expect(await idsIn({ inner })).toEqual(ids);
+  expect((await stored()).notes).toEqual({ r: { id: 'r', n: 1 } });
+});
+
+test('[C9 C12] in a store that is a new one, nobody takes the document of another tab for another one', async () => {
+  const [clock, storage] = [new ManualClock(), new BreakableStorage()];
+  const moved = await Tab.open(storage, clock);
+  await add(moved, 'r');
+  await takeAnew(moved);
+  await moved.replica.close();
+  const one = await Tab.open(storage, clock);
+  storage.loseEverything();
+  await clock.live(MINUTE);
+  expect(one.said).toEqual(['UNAVAILABLE', 'mended']);
+  const two = await Tab.open(storage, clock);
+  for (const key of ['a', 'b', 'c']) {
+    const doc = new Y.Doc();
+    doc.getMap('other').set(key, 'x'.repeat(800_000));
+    await one.replica.applyRemote(Y.encodeStateAsUpdate(doc));
+  }
+  await two.replica.settled();
+  await turn();
+  expect(two.said).toEqual([]);
+});
+
+test('[C7 C11 P10] what was refused outlives the death of the app at any write of the move', async () => {
+  for (const deaths of [1, 2, 3]) {
+    const [clock, storage] = [new ManualClock(), new BreakableStorage()];
+    const before = await Tab.open(storage, clock);
+    await add(before, 'r');
+    const aside = { key: 'k', at: 0, code: 'REFUSED', reason: 'So it is.', writes: [] };
+    await before.replica.refused.add([aside]);
+    const state = anew(before);
+    await before.replica.close();
+    let writes = 0;
+    storage.onWrite = () => ++writes === deaths && storage.kill();
+    await Tab.open(storage, clock, { name: 'anna', state, epoch: null, pending: [], refused: [] });
+    storage.onWrite = () => {};
+    const again = await Tab.open(storage, clock);
+    expect(again.replica.refused.changes.list).toMatchObject([{ key: 'k' }]);
+    expect(again.notes()).toEqual({ r: { id: 'r', n: 1 } });
+  }
+});
+
+test('[C7 C9 P10] what was made on it is stored once, though the next write fails', async () => {
+  const { clock, inner, second, open, stored } = await twoTabs();
+  const storage = new BreakableStorage(inner);
+  const first = await Tab.open(asleep(storage), clock);
+  await takeAnew(second);
+  let calls = 0;
+  storage.onWrite = () => {
+    if (++calls === 2) storage.writes = FULL;
+  };
+  await Promise.all([edit(first, 'r', 'x', 1), edit(first, 'r', 'y', 2)]);
+  expect([first.said, first.count]).toEqual([['QUOTA'], 2]);
+  await edit(await open(), 'r', 'x', 3);
+  storage.onWrite = () => {};
+  storage.writes = null;
+  await clock.live(MINUTE);
+  expect(first.said).toEqual(['QUOTA', 'mended', 'broken']);
+  expect(await stored()).toMatchObject({
+    notes: { r: { id: 'r', n: 1, x: 3, y: 2 } },
+    pending: 3,
+    refused: [],
+  });
+});
+
+test('[C4 C9] a write that finds it is sent by nobody before that is opened, and counts', async () => {
+  const { clock, inner, second } = await twoTabs();
+  const first = await Tab.open(asleep(inner), clock);
+  await takeAnew(second);
+  const sent: unknown[] = [];
+  first.replica.onPending(() => sent.push(...first.replica.pendingAfter(0)));
+  await edit(first, 'r', 'x', 1);
+  expect([sent, first.count]).toEqual([[], 1]);
+});
+
+describe('[C9 C11] a change that waits in what another tab has put there', () => {
+  /** The first tab has heard of nothing yet: a change of its own waits, and one more in the new document. */
+  async function found() {
+    const tabs = await twoTabs();
+    const first = await Tab.open(asleep(new BreakableStorage(tabs.inner)), tabs.clock);
+    const state = anew(tabs.second);
+    await edit(first, 'r', 'x', 1);
+    await tabs.second.replica.refused.moveTo({ state, epoch: null });
+    await add(await tabs.open(), 'w');
+    return { ...tabs, first, state };
+  }
+
+  test('[C10] is set aside as well where the server has erased all', async () => {
+    const { first, stored } = await found();
+    await first.replica.refused.setAllAside(ERASED);
+    const { notes, pending, refused } = await stored();
+    expect({ notes, pending }).toEqual({ notes: {}, pending: 0 });
+    expect(refused.map(({ id }) => id).sort()).toEqual(['r', 'w']);
+  });
+
+  test('stays where one of the old document was refused', async () => {
+    const { first, stored } = await found();
+    const server = Y.encodeStateAsUpdate(new Y.Doc());
+    const refusal = { code: 'REFUSED', reason: 'So it is.' };
+    await expect(first.replica.setAside(first.last(), refusal, server)).rejects.toThrow('So it is.');
+    await turn();
+    expect(first.said.at(-1)).toBe('broken');
+    expect(await stored()).toMatchObject({ notes: { r: { x: 1 }, w: {} }, pending: 2, refused: [] });
+  });
+
+  test('stays where the first tab takes the document of the server, too, and that is opened once', async () => {
+    const { first, state, stored } = await found();
+    await first.replica.refused.moveTo({ state, epoch: null });
+    await turn();
+    expect(first.said).toEqual(['broken']);
+    expect(await stored()).toMatchObject({ notes: { r: { x: 1 }, w: {} }, pending: 2, refused: [] });
+  });
+
+  /** So it is with whole clients: the first one is not connected, and asleep. */
+  async function foundByClient(): Promise<SyncManager> {
+    const [clock, storage] = [new ManualClock(), new BreakableStorage()];
+    const server = new ModelServer(clock.now);
+    const client = async (own: typeof storage | ReturnType<typeof asleep>): Promise<SyncManager> => {
+      const each = testClient({ storage: own, clock, WebSocket: server.WebSocket });
+      await each.initialize({ serverUrl: 'http://sync.test', userId: 'anna', fetch: server.fetch });
+      await clock.live(MINUTE);
+      return each;
+    };
+    const first = await client(asleep(storage));
+    await first.addData('notes', { id: 'r' });
+    await clock.live(MINUTE);
+    await first.disconnect();
+    const second = await client(storage);
+    server.rewrite();
+    await clock.live(MINUTE);
+    server.become(CUT);
+    await second.addData('notes', { id: 'w' });
+    await second.close();
+    server.become(WHOLE);
+    return first;
+  }
+
+  test.each([
+    ['logout', (client: SyncManager) => client.logout()],
+    ['clearSyncData', (client: SyncManager) => client.clearSyncData()],
+  ])('[C2 C4] counts on %s', async (_, clear) => {
+    const first = await foundByClient();
+    await expect(clear(first)).rejects.toMatchObject({ code: 'UNSYNCED_CHANGES', pendingChanges: 1 });
+    const ids = (await first.getData('notes')).map(({ id }) => id);
+    expect(ids.sort()).toEqual(['r', 'w']);
+  });
+
+  test('[C2 C4] goes with all else to the account that it is moved into', async () => {
+    const first = await foundByClient();
+    await first.moveTo('berta');
+    const ids = (await first.getData('notes')).map(({ id }) => id);
+    expect(ids.sort()).toEqual(['r', 'w']);
+  });
+});
+
+test('[C7 C9 C11 P10] storage comes back while a document that was written anew comes in its parts', async () => {
+  const { clock, inner, second, open, stored } = await twoTabs();
+  for (const id of ['t', 'u']) await add(second, id);
+  second.replica.confirm(second.last());
+  const epoch = Epoch.after(null, retiredIn(second.replica.doc), { revision: 0, mark: 0 }).encode();
+  const server = new Y.Doc();
+  const put = (id: string) => server.getMap('notes').set(id, new Y.Map(Object.entries({ id, n: 1 })));
+  for (const id of ['r', 't']) put(id);
+  const part = Y.encodeStateAsUpdate(server);
+  put('u');
+  const state = Y.encodeStateAsUpdate(server);
+  await remove(second, 't');
+  await edit(second, 'u', 'n', 2);
+  await second.replica.close();
+
+  const storage = new BreakableStorage(inner);
+  storage.failure = FULL;
+  const first = await Tab.open(storage, clock);
+  first.replica.hearEpoch(epoch);
+  await first.replica.closeGaps(Y.encodeStateVectorFromUpdate(state));
+  await first.replica.applyRemote(part);
+  expect(Object.keys(first.notes() as object)).toEqual(['r', 't']);
+  await edit(first, 'r', 'x', 5);
+  await add(first, 's');
+  storage.failure = null;
+  await clock.live(MINUTE);
+  await edit(first, 'r', 'y', 6);
+  expect(first.said).toEqual(['QUOTA', 'mended', 'broken']);
+  const again = await open();
+  expect(again.count).toBe(5);
+  await again.replica.refused.moveTo({ state, epoch });
+  expect(await stored()).toEqual({
+    notes: { r: { id: 'r', n: 1, x: 5, y: 6 }, s: { id: 's', n: 1 }, u: { id: 'u', n: 2 } },
+    pending: 5,
+    refused: [],
+  });
+});
