@@ -22,6 +22,7 @@ import type { Turns } from '../turns/turns.js';
 import { UserTurns } from '../turns/user-turns.js';
 import type { UserDocument } from '../user-document.js';
 import { DevicesAtRest, type RestingDevicesOptions } from './devices-at-rest.js';
+import { DocumentSleep } from './document-sleep.js';
 import type { Follower, Hold } from './follower.js';
 import { answerFor, needsDocument } from './needs-document.js';
 
@@ -65,27 +66,21 @@ export class FollowedDocument {
   readonly #options: FollowedOptions;
   readonly #followers = new Set<Follower>();
   readonly #turns: UserTurns;
-  #state: Hold | RestRow;
+  readonly #sleep: DocumentSleep;
   /** While it sleeps, of JSON devices that are there. */
   #devices: DevicesAtRest | null = null;
   #isViewLost = false;
-  /** What came in while it wakes. */
-  #waiting: (() => void)[] | null = null;
   #failure: SyncError | null = null;
-  /** Why it could not be woken the last time. */
-  #unavailable: SyncError | null = null;
   #uses = 0;
-  /** Of the document, and since when there was no other. */
-  #changes = -1;
-  #calmSince = 0;
 
   /** @param state awake, or what is noted of it */
   constructor(user: UserId, state: Hold | RestRow, options: FollowedOptions) {
     this.user = user;
     this.awareness = new AwarenessStates(user !== SHARED_DOCUMENT);
-    this.#state = state;
     this.#options = options;
     this.#turns = new UserTurns(user, options.turns);
+    const { safely, open } = options;
+    this.#sleep = new DocumentSleep(this, state, { turns: this.#turns, safely, open });
   }
 
   get isAwake(): boolean {
@@ -94,12 +89,12 @@ export class FollowedDocument {
 
   /** What is known of it while it sleeps. */
   get noted(): RestRow | null {
-    return 'document' in this.#state ? null : this.#state;
+    return this.#sleep.noted;
   }
 
   /** Whether what comes in has to wait. */
   get isPaused(): boolean {
-    return this.#waiting !== null || (this.#document?.isPaused ?? false);
+    return this.#sleep.isPaused;
   }
 
   get failure(): SyncError | null {
@@ -108,6 +103,12 @@ export class FollowedDocument {
 
   get followers(): ReadonlySet<Follower> {
     return this.#followers;
+  }
+
+  /** Whether all who follow it wait for nothing of it. */
+  get areQuiet(): boolean {
+    for (const { isQuiet } of this.#followers) if (!isQuiet) return false;
+    return true;
   }
 
   /** Refuses a device that has something of what is gone; one that sleeps was woken where that may be. */
@@ -125,7 +126,7 @@ export class FollowedDocument {
   }
 
   get #document(): UserDocument | null {
-    return 'document' in this.#state ? this.#state.document : null;
+    return this.#sleep.document;
   }
 
   /** In memory, or why it can't be asked. */
@@ -134,7 +135,8 @@ export class FollowedDocument {
   }
 
   get revision(): number {
-    return 'document' in this.#state ? this.#state.document.revision : this.#state.revision;
+    const { state } = this.#sleep;
+    return 'document' in state ? state.document.revision : state.revision;
   }
 
   /** Those that have to be known first: see `whenKnown`. */
@@ -164,11 +166,10 @@ export class FollowedDocument {
 
   /** Ends where nobody uses it; who loads its document takes over what is known of its devices. */
   endUnused(): void {
-    if (this.#uses > 0 || this.#waiting !== null) return;
+    if (this.#uses > 0 || this.#sleep.isWaking) return;
     if (this.#devices !== null && this.#options.isInUse(this.user)) return;
     this.#options.onEnd(this);
-    if ('document' in this.#state) this.#state.release();
-    else this.saveDevices('due');
+    if (!this.#sleep.release()) this.saveDevices('due');
   }
 
   join(follower: Follower): void {
@@ -187,9 +188,7 @@ export class FollowedDocument {
 
   /** Runs `task` when the document, or what is noted of it, is in order: at once, or when it is awake. */
   whenReady(task: () => void): void {
-    if (this.#waiting !== null) this.#waiting.push(task);
-    else if (this.#document !== null) this.#document.whenReady(task);
-    else task();
+    this.#sleep.whenReady(task);
   }
 
   /** Runs `task` when it is the user's turn. */
@@ -217,19 +216,7 @@ export class FollowedDocument {
 
   /** Lets what comes in wait for the store; then runs `task` before all of that, with `null` where it did not answer. */
   readFirst<T>(reading: Promise<T>, task: (found: T | null) => void): void {
-    let found: T | null = null;
-    const waiting = [() => task(found)];
-    this.#waiting = waiting;
-    this.#turns.block();
-    const goOn = () => {
-      if (this.#waiting !== waiting) return; // somebody has woken it, or it has failed
-      this.#goOn();
-      this.endUnused();
-    };
-    reading.then((value) => {
-      found = value;
-      goOn();
-    }, goOn);
+    this.#sleep.readFirst(reading, task);
   }
 
   /** Makes durable what must not wait, what has waited for long enough, or all that is not durable yet, of the devices. */
@@ -247,13 +234,13 @@ export class FollowedDocument {
 
   /** Wakes the document where this message needs it. */
   prepareFor(message: YjsMessage): void {
-    if (!('document' in this.#state) && needsDocument(message, this.#state)) this.needs();
+    if (this.noted !== null && needsDocument(message, this.noted)) this.needs();
   }
 
   /** Calls `done` once everything that the document has now is durable; in the order of the calls. */
   afterDurable(done: () => void, failed?: (error: SyncError) => void): void {
     if (this.#failure !== null) failed?.(this.#failure);
-    else if (this.#waiting !== null) this.#waiting.push(() => this.afterDurable(done, failed));
+    else if (this.#sleep.isWaking) this.whenReady(() => this.afterDurable(done, failed));
     else if (this.#document !== null) this.#document.afterDurable(done, failed);
     else if (this.#devices !== null) this.#devices.afterDurable(done, failed);
     else done();
@@ -263,7 +250,7 @@ export class FollowedDocument {
   afterConfirmed(done: () => void, failed?: (error: SyncError) => void): void {
     const { confirm } = this.#options.store;
     if (confirm === undefined || this.#failure !== null) this.afterDurable(done, failed);
-    else if (this.#waiting !== null) this.#waiting.push(() => this.afterConfirmed(done, failed));
+    else if (this.#sleep.isWaking) this.whenReady(() => this.afterConfirmed(done, failed));
     else if (this.#document !== null) this.#document.afterConfirmed(done, failed);
     else this.#confirmAsleep(confirm.call(this.#options.store, this.user), done, failed);
   }
@@ -286,7 +273,8 @@ export class FollowedDocument {
   }
 
   stateVector(): Uint8Array {
-    return 'document' in this.#state ? this.#state.document.stateVector() : this.#state.stateVector;
+    const { state } = this.#sleep;
+    return 'document' in state ? state.document.stateVector() : state.stateVector;
   }
 
   /**
@@ -295,9 +283,10 @@ export class FollowedDocument {
    * @param isWanted whether somebody still waits for it
    */
   diff(stateVector: Uint8Array, isWanted?: () => boolean): Uint8Array | Promise<Uint8Array> {
-    if ('document' in this.#state) return this.#state.document.diffInSteps(stateVector, isWanted);
-    const answer = answerFor(stateVector, this.#state);
-    return answer === 'deletions' ? this.#state.deletions : this.#whole(stateVector, this.#state, isWanted);
+    const { state } = this.#sleep;
+    if ('document' in state) return state.document.diffInSteps(stateVector, isWanted);
+    const answer = answerFor(stateVector, state);
+    return answer === 'deletions' ? state.deletions : this.#whole(stateVector, state, isWanted);
   }
 
   /** Where that can't be told without the document, it is woken. */
@@ -322,14 +311,16 @@ export class FollowedDocument {
 
   /** Of a message that the document was woken for, if it needs it. */
   receive(origin: Origin, update: Uint8Array, saw: Saw, madeAt: MadeAt = null): ReceiveResult {
-    if ('document' in this.#state) return this.#state.document.receive(origin, update, saw, madeAt);
-    this.#mustBringNothing(update, this.#state);
+    const { state } = this.#sleep;
+    if ('document' in state) return state.document.receive(origin, update, saw, madeAt);
+    this.#mustBringNothing(update, state);
     return NOTHING_NEW;
   }
 
   wouldChange(update: Uint8Array): boolean {
-    if ('document' in this.#state) return this.#state.document.wouldChange(update);
-    this.#mustBringNothing(update, this.#state);
+    const { state } = this.#sleep;
+    if ('document' in state) return state.document.wouldChange(update);
+    this.#mustBringNothing(update, state);
     return false;
   }
 
@@ -344,52 +335,35 @@ export class FollowedDocument {
 
   /** What becomes of a message that needs the document while it sleeps on. */
   #notAwake(): SyncError {
-    const error = this.#failure ?? this.#unavailable;
+    const error = this.#failure ?? this.#sleep.unavailable;
     return error ?? new SyncError('INTERNAL', 'A message came while the document that it needs slept.');
   }
 
   /** Wakes the document: what comes in from here on waits until it is there, or can't be. */
   needs(): void {
-    if (this.#document !== null || this.#waiting !== null || this.#failure !== null) return;
-    this.#waiting = [];
-    this.#unavailable = null;
-    this.#turns.block();
-    this.#options.open(this.user).then(
-      (hold) => {
-        if (this.#document !== null || this.#failure !== null) hold.release();
-        else this.wake(hold);
-      },
-      (error: unknown) => this.#notWoken(error instanceof SyncError ? error : new SyncError('INTERNAL')),
-    );
-  }
-
-  /**
-   * Where the store takes no loads, it sleeps on, with all who follow it: of what waited, that fails which needs the
-   * document. Where the document itself is at fault, everybody has to start anew.
-   */
-  #notWoken(error: SyncError): void {
-    if (error.code !== 'STORE_UNAVAILABLE') {
-      this.fail(error);
-      return;
-    }
-    this.#unavailable = error;
-    this.#goOn();
-    this.endUnused();
+    this.#sleep.needs();
   }
 
   /** The document was loaded, by whomever: from here on it is followed there. Nobody changes it before. */
   wake(hold: Hold): void {
-    const { document } = hold;
+    this.#sleep.wake(hold);
+  }
+
+  /** For `DocumentSleep`: the document is there, and everybody joins it. */
+  woken(document: UserDocument): void {
     const saving = this.#devices?.saving ?? null;
     if (saving !== null) document.follow(saving);
     if (document.devices.areConnected) document.rest.noteReader();
     if (this.#isViewLost) document.rest.loseView();
     this.#devices = null;
-    this.#state = hold;
-    this.#changes = -1;
     for (const follower of this.#followers) document.join(follower);
-    this.#goOn();
-    this.endUnused();
+  }
+
+  /** For `DocumentSleep`: the document leaves the memory; what is known of who is connected stays. */
+  fallenAsleep(document: UserDocument): void {
+    for (const follower of this.#followers) document.leave(follower);
+    this.#isViewLost = false;
+    if (document.devices.keepConnected()) this.devicesAtRest(document.devices);
   }
 
   /** What its connections have is of a document that is gone; it goes on without them. */
@@ -403,16 +377,7 @@ export class FollowedDocument {
     this.#failure = error;
     this.#options.onEnd(this);
     for (const follower of [...this.#followers]) this.#options.safely(() => follower.fail(error));
-    this.#goOn();
-  }
-
-  /** What waited is done in its order; what closes the document lets the rest wait there. */
-  #goOn(): void {
-    if (this.#waiting === null) return;
-    const tasks = this.#waiting;
-    this.#waiting = null;
-    for (const task of tasks) this.whenReady(() => this.#options.safely(task));
-    if (!this.isPaused) this.#turns.unblock();
+    this.#sleep.goOn();
   }
 
   /**
@@ -421,39 +386,11 @@ export class FollowedDocument {
    * @param now in ms, from any moment on
    */
   sleepAfter(ms: number, now: number): void {
-    if (!('document' in this.#state) || this.failure !== null) return;
-    const { document } = this.#state;
-    if (document.erased !== null) return; // its tombstone has to be asked at each message
-    if (document.rest.changes !== this.#changes) {
-      this.#changes = document.rest.changes;
-      this.#calmSince = now;
-    }
-    if (now - this.#calmSince >= ms && this.#mayLetGo(this.#state)) this.#sleep(this.#state);
+    this.#sleep.sleepAfter(ms, now);
   }
 
   /** Lets go of it now where nobody needs it; returns whether that was so. */
   sleepNow(): boolean {
-    if (!('document' in this.#state) || this.failure !== null || this.#state.document.erased !== null)
-      return false;
-    if (this.#mayLetGo(this.#state)) this.#sleep(this.#state);
-    return this.#document === null;
-  }
-
-  #mayLetGo({ isSole }: Hold): boolean {
-    if (!isSole || this.isPaused) return false;
-    for (const { isQuiet } of this.#followers) if (!isQuiet) return false;
-    return true;
-  }
-
-  /** In one go: between what is noted and the letting go nothing can come in. */
-  #sleep(hold: Hold): void {
-    const { document } = hold;
-    const row = document.rest.prepare() ? document.rest.note() : null;
-    if (row === null) return;
-    for (const follower of this.#followers) document.leave(follower);
-    this.#isViewLost = false;
-    this.#state = row;
-    if (document.devices.keepConnected()) this.devicesAtRest(document.devices);
-    hold.letGo();
+    return this.#sleep.sleepNow();
   }
 }
