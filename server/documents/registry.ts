@@ -256,10 +256,12 @@ export class DocumentRegistry {
   /** Resolves when everything that was received, and what is known of devices, is durable, or can't be. */
   async flush(): Promise<void> {
     this.#rewrites.visits.flush();
-    await Promise.all([this.#followed.flush(), this.seen.flush()]);
+    const seen = this.seen.flush(); // takes long where thousands were there, and the rest may not wait for that
+    await this.#followed.flush();
     for (const document of this.documents) document.saveDevices('all');
     await Promise.allSettled(this.documents.map((document) => document.durable()));
     if (this.#rests) for (const document of this.documents) document.rest.note();
+    await seen;
   }
 
   /** To be called when all is durable and nothing more comes in: makes the next start easier, for `ms` at most. */

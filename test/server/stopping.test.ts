@@ -2,6 +2,7 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { RequestView } from '../../server/documents/json-devices/request-view.js';
 import { DocumentRegistry } from '../../server/documents/registry.js';
+import { UserDocument } from '../../server/documents/user-document.js';
 import { MemoryStore } from '../../server/store/memory/memory-store.js';
 import { SHARED_DOCUMENT } from '../../shared/names.js';
 import { user } from '../support/notes.js';
@@ -72,5 +73,28 @@ describe('[O4] [H2] a server that stops as a batch begins', () => {
     expect(outcome).toEqual({ isSaved: true, status: 200 });
     const revisions = [ANNA, SHARED_DOCUMENT].map((name) => store.contents.get(name)?.revision);
     expect(revisions).toEqual([500, 499]);
+  });
+});
+
+describe('[O4] a server that stops', () => {
+  test('[N2] notes once how a document is, so that the next one need not load it', async () => {
+    const store = new MemoryStore();
+    const server = await useServer({}, { store });
+    await post(server, changesOf('notes', 1));
+    const put = vi.spyOn(store, 'putToRest');
+    expect(await server.app.close()).toBe(true);
+    expect(put).toHaveBeenCalledTimes(1);
+  });
+
+  test('[L4] saves what JSON devices know though which devices were there can not be written in time', async () => {
+    const store = new MemoryStore();
+    const server = await useServer({ SHUTDOWN_TIMEOUT: '1s' }, { store });
+    await post(server, changesOf('notes', 1));
+    await fetch(`${server.url}/api/sync/anna`, { headers: { 'Device-ID': 'phone' } });
+    const seen = vi.spyOn(store, 'seen').mockReturnValue(new Promise(() => {}));
+    const save = vi.spyOn(UserDocument.prototype, 'saveDevices');
+    await server.app.close();
+    expect(seen).toHaveBeenCalled();
+    expect(save).toHaveBeenCalledWith('all');
   });
 });

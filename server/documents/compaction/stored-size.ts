@@ -31,7 +31,7 @@ export class StoredSize {
   added = 0;
   /** It is one update, in which nothing is that was deleted. */
   isWhole: boolean;
-  /** Something was added or replaced since the document was loaded. */
+  /** Something was added or replaced since the document was loaded, or noted as it is. */
   isTouched = false;
   #bytes: number;
   /** Of the update that all others came after. */

@@ -29,7 +29,8 @@ export interface RestParts {
 }
 
 export class DocumentRest {
-  readonly #noted: RestRow | null;
+  /** What is noted of the document as it is stored, or as it was. */
+  #noted: RestRow | null;
   readonly #parts: RestParts;
   readonly #store: Store;
   /** Its records were asked for as JSON, or will be. */
@@ -93,7 +94,7 @@ export class DocumentRest {
    * tombstone has to be asked at each message.
    */
   note(): RestRow | null {
-    const { user, replicas, size } = this.#parts;
+    const { replicas, size } = this.#parts;
     if (!this.isCalm || replicas.current.erased !== null || !takesWork(this.#store.state)) return null;
     const known = this.#row();
     const isKept = known.hasView && !this.#isViewLost;
@@ -101,8 +102,17 @@ export class DocumentRest {
     const hasView = isKept || view !== undefined;
     const row = hasView === known.hasView && view === undefined ? known : { ...known, hasView };
     // Where it can't be noted, the next one who comes loads the document.
-    if (row !== this.#noted && size.updates > 0) this.#store.putToRest(user, row, view).catch(() => {});
+    if (row !== this.#noted && size.updates > 0) this.#put(row, view);
     return row;
+  }
+
+  #put(row: RestRow, view: Uint8Array | undefined): void {
+    const { user, size } = this.#parts;
+    this.#noted = row;
+    size.isTouched = false;
+    this.#store.putToRest(user, row, view).catch(() => {
+      size.isTouched = true;
+    });
   }
 
   /** Of a large document it would take long to write them; whoever wants them then loads it. */
@@ -115,7 +125,7 @@ export class DocumentRest {
 
   #row(): RestRow {
     const { history, size } = this.#parts;
-    if (this.#noted !== null && !size.isTouched) return this.#noted;
+    if (this.#noted?.revision === history.revision && !size.isTouched) return this.#noted;
     const stateVector = this.#stateVector();
     const deletions = this.#deletions(stateVector);
     return {
