@@ -43,6 +43,12 @@ export class Owned {
     this.#documents = documents;
   }
 
+  /** The document is not in use any more. */
+  forget(user: UserId): void {
+    const held = this.#held.get(user);
+    if (held !== undefined) held.isLoaded = false;
+  }
+
   /** The document is about to be erased, which ends it. */
   drop(user: UserId): void {
     this.#held.delete(user);

@@ -1,6 +1,6 @@
 import type { DeviceKey, UserId } from '../../../shared/names.js';
-import { notSaved, SyncError } from '../../errors.js';
-import { type DiskPatience, DiskWatch } from '../disk-watch.js';
+import { SyncError } from '../../errors.js';
+import type { DiskPatience } from '../disk-watch.js';
 import type { KeyRing } from '../encryption/key-ring.js';
 import { CipherVaults, plainVaults, type Vaults } from '../encryption/vault.js';
 import { noteKey, seal, unseal } from '../format.js';
@@ -18,22 +18,19 @@ import type {
   StoredDocument,
   StoreState,
 } from '../store.js';
-import { StoreCore } from '../store-core.js';
+import type { StoreCore } from '../store-core.js';
 import { type Retrying, tryUntil } from '../try-until.js';
-import { eraseNow, wipeAllOf } from './erasure.js';
+import { Changes, type ChangesOptions } from './changes.js';
 import { KeyChange } from './key-change.js';
 import { isMoved } from './moved.js';
 import { type Documents, Owned } from './owned.js';
-import type { Held, Plan, PostgresJob } from './plan.js';
+import type { Claim, Held, PostgresJob } from './plan.js';
 import * as plans from './plan.js';
 import * as reading from './reading.js';
 import { StoredRevocations, type StoredRevocationsOptions } from './revocations.js';
 import { Session, type SessionOptions } from './session.js';
 import { GONE, HISTORY, KEPT, LOAD, NOTE, PUT_NOTE, USERS } from './statements.js';
-import { Writing } from './writing.js';
 
-/** From the start of a batch to the next, in ms, while there is something to write. */
-const BATCH_INTERVAL = 8;
 /** How long PostgreSQL may take. */
 const PATIENCE: DiskPatience = { slow: 5_000, timeout: 10_000 };
 /** So many documents may wait to be loaded. */
@@ -45,6 +42,7 @@ const LONGEST_DELAY = 1_000;
 export interface PostgresStoreOptions
   extends Retrying,
     StoredRevocationsOptions,
+    Pick<ChangesOptions, 'beforeWrite'>,
     Omit<SessionOptions, 'timeout' | 'tells' | 'ring' | 'onLost'> {
   readonly keys?: KeyRing | undefined;
   readonly patience?: DiskPatience;
@@ -52,19 +50,16 @@ export interface PostgresStoreOptions
   readonly look?: number;
   /** For tests: as `atOnce` of a change of keys. */
   readonly keysAtOnce?: number;
-  /** For tests: runs before each batch; a throw is a failed write. */
-  readonly beforeWrite?: () => void | Promise<void>;
 }
 
 /** Documents in PostgreSQL, of which each belongs to one node at a time (060). Bytes that are handed over are copied at once. */
 export class PostgresStore implements Store {
   readonly revocations: StoredRevocations;
   readonly #options: PostgresStoreOptions;
-  readonly #core: StoreCore<PostgresJob>;
-  readonly #watch: DiskWatch;
-  readonly #owned: Owned;
   readonly #session: Session;
-  readonly #writing: Writing;
+  readonly #owned: Owned;
+  readonly #changes: Changes;
+  readonly #core: StoreCore<PostgresJob>;
   readonly #vaults: Vaults;
   readonly #keyChange: KeyChange | null;
   readonly #stop = new AbortController();
@@ -76,26 +71,10 @@ export class PostgresStore implements Store {
   private constructor(options: PostgresStoreOptions) {
     this.#options = options;
     this.#vaults = options.keys === undefined ? plainVaults : new CipherVaults(options.keys);
-    this.#core = new StoreCore<PostgresJob>({
-      write: (jobs) => this.#write(jobs),
-      drop: (jobs, cause) => {
-        for (const { user, held, plan } of jobs)
-          if (plan !== null) this.#owned.lose(user, held, new SyncError('NOT_SAVED', undefined, { cause }));
-      },
-      reopen: () => {
-        this.#reopening = this.#reopen();
-      },
-      interval: BATCH_INTERVAL,
-    });
-    this.#watch = new DiskWatch({
-      ...(options.patience ?? PATIENCE),
-      onChange: (isSlow) => {
-        if (this.#core.takesWork) this.#core.setState(isSlow ? 'slow' : 'ready');
-      },
-    });
+    const { patience = PATIENCE } = options;
     this.#session = new Session({
       ...options,
-      timeout: (options.patience ?? PATIENCE).timeout,
+      timeout: patience.timeout,
       tells: () => this.#owned.told,
       ring: (used) => this.#keyChange?.ringFor(used) ?? this.#vaults.ring,
       onLost: (cause) => this.#core.giveUp(cause),
@@ -111,7 +90,14 @@ export class PostgresStore implements Store {
         : null;
     this.revocations = new StoredRevocations(this.#session, options);
     this.#owned = new Owned(this.#session, this.#vaults);
-    this.#writing = new Writing(this.#session, this.#owned);
+    this.#changes = new Changes(this.#session, this.#owned, {
+      ...options,
+      patience,
+      reopen: () => {
+        this.#reopening = this.#reopen();
+      },
+    });
+    this.#core = this.#changes.core;
   }
 
   /** Rejects with a sentence that names cause and cure. */
@@ -146,33 +132,33 @@ export class PostgresStore implements Store {
   }
 
   commit(user: UserId, commit: Commit): Promise<void> {
-    return this.#change(user, (held) => plans.planCommit(user, held, commit));
+    return this.#changes.make(user, (held) => plans.planCommit(user, held, commit));
   }
 
   compact(user: UserId, snapshot: Snapshot): Promise<void> {
-    return this.#change(user, (held) => plans.planSnapshot(user, held, snapshot));
+    return this.#changes.make(user, (held) => plans.planSnapshot(user, held, snapshot));
   }
 
   prune(user: UserId, upTo: number, deletions: readonly Deletion[]): Promise<void> {
-    return this.#change(user, (held) => plans.planPruning(user, held, upTo, deletions));
+    return this.#changes.make(user, (held) => plans.planPruning(user, held, upTo, deletions));
   }
 
   putToRest(user: UserId, row: RestRow, view?: Uint8Array): Promise<void> {
-    return this.#change(user, (held) => plans.planRest(user, held, row, view));
+    return this.#changes.make(user, (held) => plans.planRest(user, held, row, view));
   }
 
   saveDevices(user: UserId, devices: ReadonlyMap<DeviceKey, Uint8Array | null>): Promise<void> {
     const copy = new Map([...devices].map(([key, state]) => [key, state && new Uint8Array(state)]));
-    return this.#changeUnloaded(user, (held) => plans.planDevices(user, held, copy));
+    return this.#changes.makeUnloaded(user, (held) => plans.planDevices(user, held, copy));
   }
 
   noteSeen(user: UserId, seen: Uint8Array): Promise<void> {
     const copy = new Uint8Array(seen);
-    return this.#changeUnloaded(user, (held) => plans.planSeen(user, held, copy));
+    return this.#changes.makeUnloaded(user, (held) => plans.planSeen(user, held, copy));
   }
 
   notePlainVisit(user: UserId, at: number): Promise<void> {
-    return this.#changeUnloaded(user, (held) => plans.planPlainVisit(user, held, at));
+    return this.#changes.makeUnloaded(user, (held) => plans.planPlainVisit(user, held, at));
   }
 
   async history(user: UserId, range: { below: number; limit: number }): Promise<readonly HistoryRow[]> {
@@ -244,15 +230,7 @@ export class PostgresStore implements Store {
   }
 
   erase(user: UserId, tombstone: Uint8Array): Promise<void> {
-    if (!this.#core.takesWork) return Promise.reject(new SyncError('STORE_UNAVAILABLE'));
-    const copy = new Uint8Array(tombstone);
-    const before = this.#core.pending.settled(user);
-    this.#owned.drop(user);
-    const erased = this.#owned
-      .inTurn(user, () => before.then(() => this.#erase(user, copy)))
-      .catch((cause) => Promise.reject(notSaved(cause)));
-    this.#core.pending.add(user, erased);
-    return erased;
+    return this.#changes.erase(user, tombstone);
   }
 
   async changeKeys(ring: KeyRing): Promise<void> {
@@ -275,16 +253,8 @@ export class PostgresStore implements Store {
     return noted;
   }
 
-  async confirm(user: UserId): Promise<void> {
-    this.#core.mustWork();
-    const held = this.#owned.get(user) ?? (await this.#owned.owned(user));
-    held.isIdle = false;
-    try {
-      await this.#core.add({ user, held, was: held.row, plan: null, size: 0 });
-    } catch (error) {
-      const cause = error instanceof SyncError ? error.cause : error;
-      throw new SyncError('STORE_UNAVAILABLE', undefined, { cause });
-    }
+  confirm(user: UserId): Promise<void> {
+    return this.#changes.confirm(user);
   }
 
   async owner(user: UserId, relieved?: string): Promise<Owner | null> {
@@ -314,17 +284,15 @@ export class PostgresStore implements Store {
   }
 
   forget(user: UserId): void {
-    const held = this.#owned.get(user);
-    if (held !== undefined) held.isLoaded = false;
+    this.#owned.forget(user);
   }
 
   serve(documents: Documents): void {
     this.#owned.serve(documents);
   }
 
-  async letGo(user: UserId): Promise<void> {
-    await this.#core.settled(user);
-    await this.#owned.release(user);
+  letGo(user: UserId): Promise<void> {
+    return this.#changes.letGo(user);
   }
 
   onState(listener: (state: StoreState, cause?: unknown) => void): () => void {
@@ -351,17 +319,7 @@ export class PostgresStore implements Store {
     return document;
   }
 
-  async #erase(user: UserId, tombstone: Uint8Array): Promise<void> {
-    this.#owned.drop(user); // of a load that was under way
-    await this.#options.beforeWrite?.();
-    const claim = await this.#owned.claim(user);
-    const { connection, node } = this.#session;
-    const anew = await eraseNow(connection, { user, node: node.id, tombstone }, claim);
-    await this.#owned.disown(anew).catch(() => {}); // else the user stays this node's
-    await wipeAllOf(connection, user);
-  }
-
-  #held(found: reading.Found, claim: plans.Claim): Held {
+  #held(found: reading.Found, claim: Claim): Held {
     try {
       return this.#owned.hold(found, claim);
     } catch (error) {
@@ -385,47 +343,6 @@ export class PostgresStore implements Store {
   ): Promise<reading.Found> {
     await this.#core.settled(user);
     return reading.foundIn(user, await this.#session.connection.read(query));
-  }
-
-  #change(user: UserId, plan: (held: Held) => Plan): Promise<void> {
-    if (this.state === 'closed') return Promise.reject(new SyncError('STORE_UNAVAILABLE'));
-    try {
-      const held = this.#core.takesWork ? this.#owned.get(user) : undefined;
-      if (!held?.isLoaded) throw new Error('the document has to be loaded first');
-      return this.#add(user, held, plan(held));
-    } catch (cause) {
-      this.forget(user);
-      return Promise.reject(new SyncError('NOT_SAVED', undefined, { cause }));
-    }
-  }
-
-  #changeUnloaded(user: UserId, plan: (held: Held) => Plan): Promise<void> {
-    if (this.state === 'closed') return Promise.reject(new SyncError('STORE_UNAVAILABLE'));
-    if (!this.#core.takesWork) return Promise.reject(new SyncError('NOT_SAVED'));
-    const known = this.#owned.get(user);
-    if (known !== undefined) return this.#add(user, known, plan(known));
-    const saved = this.#owned
-      .owned(user)
-      .then((held) => this.#add(user, held, plan(held)))
-      .catch((cause) => Promise.reject(notSaved(cause)));
-    this.#core.pending.add(user, saved);
-    // Claimed for this alone: nobody here may have to do with the user any more.
-    void saved.then(() => (this.#owned.isInUse(user) ? undefined : this.letGo(user))).catch(() => {});
-    return saved;
-  }
-
-  #add(user: UserId, held: Held, planned: Plan): Promise<void> {
-    const plan = plans.withKey(held, planned);
-    const was = held.row;
-    held.row = plan.row;
-    const done = this.#core.addChange({ user, held, was, plan, size: plans.sizeOf(plan) });
-    this.#watch.follow(done, () => this.#core.giveUp(new Error('PostgreSQL does not answer')));
-    return done;
-  }
-
-  async #write(jobs: readonly PostgresJob[]): Promise<void> {
-    await this.#options.beforeWrite?.();
-    await this.#writing.write(jobs);
   }
 
   #look(): void {
