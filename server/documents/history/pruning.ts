@@ -82,7 +82,7 @@ export class Pruning {
     for (const { key, changes, deletion } of this.#records.values()) {
       const { revision, at } = deletion ?? remembered.deletion(key) ?? { revision: 0, at: 0 };
       const row = { ...key, revision, at };
-      const all = remembered.changes(key).with(changes.reverse(), this.#away.devices);
+      const all = remembered.changes(key).with([...changes].reverse(), this.#away.devices);
       yield all.tellMoreThan(revision) ? { ...row, changes: all.encode() } : row;
     }
   }

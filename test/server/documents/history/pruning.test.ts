@@ -73,6 +73,14 @@ test('[H7] [P8] those that find room are told apart, behind one that does not, t
   for (const name of ['a', 'b', 'd']) expect(seen?.[name]).toContain(`${name} 7`);
 });
 
+test('[H7] [L8] whoever asks for the rows again gets the same ones', () => {
+  const pruning = pruningFor();
+  add(pruning, { revision: 3, before: { a: 2 }, after: { a: 3 } });
+  add(pruning, { revision: 2, before: { a: 1 }, after: { a: 2 } });
+  const rows = [...pruning.rows(new Remembered([]))];
+  expect([...pruning.rows(new Remembered([]))]).toEqual(rows);
+});
+
 test.each<[string, JsonObject]>([
   ['fields', Object.fromEntries(listOf(5_000, 'f').map((name) => [name, name]))],
   ['elements', { visits: Array.from({ length: 1_500 }, (_, n) => ({ id: `v${n}`, a: n })) }],
