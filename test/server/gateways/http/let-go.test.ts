@@ -7,10 +7,11 @@ import { MemoryStore } from '../../../../server/store/memory/memory-store.js';
 import type { JsonRecord } from '../../../../shared/json.js';
 import { HttpDevice } from '../../../support/devices/json-http.js';
 import { type Change, messageOf } from '../../../support/devices/json-words.js';
-import { type App, MINUTE, Practice, SECOND } from '../../../support/json-apps.js';
+import { MINUTE, SECOND } from '../../../support/json-apps.js';
 import { ObservedStore } from '../../../support/observed-store.js';
 import { SetClock } from '../../../support/set-clock.js';
 import { useServer } from '../../../support/use.js';
+import { type VisitRead, visitRead } from '../../../support/visit-read.js';
 import { PATIENCE } from '../../../support/wait.js';
 
 afterEach(() => {
@@ -134,30 +135,7 @@ test('[H1 L4] a device that names no tag, and asks again and again, saves nothin
   expect([store.commits, store.deviceSaves]).toEqual([commits, deviceSaves]);
 });
 
-interface Restarted {
-  readonly practice: Practice;
-  readonly desk: App;
-  readonly phone: App;
-}
-
-/** The phone has read the visit over HTTP, twice, and its clock is known. */
-async function visit(): Promise<Restarted> {
-  const practice = await Practice.open();
-  const desk = await practice.connected('desk');
-  desk.write({ id: 'v1', a: 1, b: 1 });
-  await practice.settle();
-  const phone = practice.app('phone');
-  await phone.get();
-  await practice.pass(SECOND);
-  phone.write({ id: 'own', x: 0 });
-  await phone.post('arrives', 'tagged');
-  await practice.pass(MINUTE);
-  await phone.get();
-  await practice.pass(MINUTE);
-  return { practice, desk, phone };
-}
-
-async function makeAnew({ practice, desk }: Restarted): Promise<void> {
+async function makeAnew({ practice, desk }: VisitRead): Promise<void> {
   await desk.catchUp();
   desk.remove('v1');
   await practice.pass(MINUTE);
@@ -167,7 +145,7 @@ async function makeAnew({ practice, desk }: Restarted): Promise<void> {
 
 describe.each(['stopped', 'killed'] as const)('the server was %s', (how) => {
   test.each(TAGS)('[H2 L4 L6] a later edit of others stays, %s', async (tag) => {
-    const { practice, desk, phone } = await visit();
+    const { practice, desk, phone } = await visitRead();
     phone.edit('v1', { a: 9 });
     await practice.pass(MINUTE);
     desk.edit('v1', { a: 2 });
@@ -178,7 +156,7 @@ describe.each(['stopped', 'killed'] as const)('the server was %s', (how) => {
   });
 
   test.each(TAGS)('[H2 L4 L9] a record that others made anew stays, %s', async (tag) => {
-    const all = await visit();
+    const all = await visitRead();
     all.phone.remove('v1');
     await all.practice.pass(MINUTE);
     await makeAnew(all);
@@ -190,7 +168,7 @@ describe.each(['stopped', 'killed'] as const)('the server was %s', (how) => {
   test.each(TAGS)(
     '[H1 H2 L4 L9] as soon as the answer had left: what it showed is known, %s',
     async (tag) => {
-      const all = await visit();
+      const all = await visitRead();
       await makeAnew(all);
       await all.practice.restart('stopped');
       await all.phone.get();
@@ -205,8 +183,8 @@ describe.each(['stopped', 'killed'] as const)('the server was %s', (how) => {
 
 describe('after a kill, what is written later was not sent', () => {
   /** Over HTTP, or over a WebSocket, the phone is told of the visit, and the server is killed. */
-  async function killed(how: 'an answer' | 'a WebSocket'): Promise<Restarted> {
-    const all = await visit();
+  async function killed(how: 'an answer' | 'a WebSocket'): Promise<VisitRead> {
+    const all = await visitRead();
     const { practice, phone, desk } = all;
     desk.edit('v1', { b: 2 });
     await practice.pass(MINUTE);

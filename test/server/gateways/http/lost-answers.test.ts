@@ -1,29 +1,14 @@
 /** Which of several answers with the same state a device got, nothing tells: the last counts (H1, H2, L4). */
 import { describe, expect, test } from 'vitest';
-import { type App, MINUTE, Practice, SECOND } from '../../../support/json-apps.js';
+import { type App, MINUTE, SECOND } from '../../../support/json-apps.js';
+import { type VisitRead, visitRead } from '../../../support/visit-read.js';
 
-interface Scene {
-  readonly practice: Practice;
-  readonly desk: App;
-  readonly phone: App;
-}
-
-/** The phone has read the visit over HTTP, and its clock is known; the desk has changed it since. */
-async function scene(): Promise<Scene> {
-  const practice = await Practice.open();
-  const desk = await practice.connected('desk');
-  desk.write({ id: 'v1', a: 1, b: 1 });
-  const phone = practice.app('phone');
-  await phone.get();
-  await practice.pass(SECOND);
-  phone.write({ id: 'own', x: 0 });
-  await phone.post('arrives', 'tagged');
-  await practice.pass(MINUTE);
-  await phone.get();
-  await practice.pass(MINUTE);
-  desk.edit('v1', { b: 2 });
-  await practice.pass(SECOND);
-  return { practice, desk, phone };
+/** The desk has changed the visit since the phone has read it. */
+async function scene(): Promise<VisitRead> {
+  const all = await visitRead();
+  all.desk.edit('v1', { b: 2 });
+  await all.practice.pass(SECOND);
+  return all;
 }
 
 const ASKING = {

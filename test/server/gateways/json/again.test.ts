@@ -100,36 +100,29 @@ describe('an app that writes whenever it is sent something', () => {
     expect(clock.timers).toBe(0);
   });
 
-  test('[L4 L6] is in doubt about what it may have lost until it reads that, and then no longer', async () => {
-    const { desk, phone, run, stop, pass, record } = await met();
-    run(countsWhatItGets);
-    desk.write({ id: 'r', i: 1 });
-    await pass(100_000);
-    phone.write({ id: 'r', i: 0, mine: 1 });
-    await pass(1_000);
-    expect(record()).toEqual({ id: 'r', i: 1, mine: 1 });
-    stop();
-    await pass(120_000);
-    phone.write({ id: 'r', i: 0, mine: 1 });
-    await pass(0);
-    expect(record()).toEqual({ id: 'r', i: 0, mine: 1 });
-  });
+  const LOST = [
+    ['a record', countsWhatItGets, () => {}],
+    ['a full sync', notesWhenSynced, asksForAll],
+  ] as const;
 
-  test('[L4 L6] the same of a full sync', async () => {
-    const { desk, phone, run, stop, pass, record } = await met();
-    run(notesWhenSynced);
-    desk.write({ id: 'r', i: 1 });
-    phone.requestSync();
-    await pass(100_000);
-    phone.write({ id: 'r', i: 0, mine: 1 });
-    await pass(0);
-    expect(record()).toEqual({ id: 'r', i: 1, mine: 1 });
-    stop();
-    await pass(120_000);
-    phone.write({ id: 'r', i: 0, mine: 1 });
-    await pass(0);
-    expect(record()).toEqual({ id: 'r', i: 0, mine: 1 });
-  });
+  test.each(LOST)(
+    '[L4 L6] is in doubt about what it may have lost until it reads that, and then no longer: %s',
+    async (_, app, begin) => {
+      const { desk, phone, run, stop, pass, record } = await met();
+      run(app);
+      desk.write({ id: 'r', i: 1 });
+      begin({ phone });
+      await pass(100_000);
+      phone.write({ id: 'r', i: 0, mine: 1 });
+      await pass(0);
+      expect(record()).toEqual({ id: 'r', i: 1, mine: 1 });
+      stop();
+      await pass(120_000);
+      phone.write({ id: 'r', i: 0, mine: 1 });
+      await pass(0);
+      expect(record()).toEqual({ id: 'r', i: 0, mine: 1 });
+    },
+  );
 
   test('[L4 L6] nor is it in doubt for good about what it wrote meanwhile itself', async () => {
     const { desk, phone, run, stop, pass, record } = await met();
