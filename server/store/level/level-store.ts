@@ -317,7 +317,8 @@ export class LevelStore implements Store {
   private change(user: UserId, plan: (held: Held) => Plan): Promise<void> {
     if (this.state === 'closed') return Promise.reject(new SyncError('STORE_UNAVAILABLE'));
     try {
-      const held = this.heldToChange(user);
+      const held = this.core.takesWork ? this.held.get(user) : undefined;
+      if (held === undefined) throw new Error('the document has to be loaded first');
       const { vault, keys } = held;
       const planned = withKey(user, held, plan(held));
       this.rests.drop(user);
@@ -328,12 +329,6 @@ export class LevelStore implements Store {
       this.forget(user);
       return Promise.reject(new SyncError('NOT_SAVED', undefined, { cause }));
     }
-  }
-
-  private heldToChange(user: UserId): Held {
-    const held = this.core.takesWork ? this.held.get(user) : undefined;
-    if (held === undefined) throw new Error('the document has to be loaded first');
-    return held;
   }
 
   private add(user: UserId, vault: Held['vault'], plan: Plan): Promise<void> {
