@@ -79,7 +79,7 @@ export const OPTIONS = {
     line: 'Token of at least 16 characters for `/admin` and `/metrics`; where it is not set, only requests from this machine get in, and in production nobody: there they do not exist.',
   }),
   ACCESS_DIR: unset({
-    line: 'Folder of the revoked tokens and the audit trail with `AUTH=jwt`, outside of `DATA_DIR`, so that a restored backup does not set them back; where it is not set, beside `DATA_DIR` with `-access` behind its name, or in a `DATA_DIR` that has them already or is a volume of its own.',
+    line: 'Folder of the revoked tokens and the audit trail with `AUTH=jwt`, outside of `DATA_DIR`, so that a restored backup does not set them back; where it is not set, beside `DATA_DIR` with `-access` behind its name, or in a `DATA_DIR` that has them already, is a volume of its own, or is in a folder that the server may not write to.',
   }),
   AUDIT_FILE: unset({
     line: 'File of the audit trail with `AUTH=jwt`; `audit.jsonl` in `ACCESS_DIR` where it is not set.',
