@@ -156,12 +156,12 @@ export class DeviceState {
     return this.#connections.http;
   }
 
-  /** It will be answered over HTTP, with the state at this revision or a later one. Returns whether to save that first. */
+  /** It will be answered over HTTP, with this revision or a later one. Returns whether that has to be durable before. */
   asked(revision: number, now: number): boolean {
     this.#meet(now);
-    const isUrgent = this.#connections.asked(revision, now);
-    if (isUrgent) this.#urgent = true;
-    return isUrgent;
+    const isToMark = this.#connections.asked(revision, now);
+    if (isToMark && !this.http.areMarked) this.#urgent = true;
+    return isToMark;
   }
 
   /** An answer over HTTP leaves; that it arrived only the next request can say. */
@@ -169,7 +169,7 @@ export class DeviceState {
     this.#meet(now);
     if (this.sentBy(now) < revision) this.#changed = true;
     const isNamed = this.hasConfirmed(revision, 0);
-    if (this.#connections.answered(revision, isNamed, now)) this.#urgent = true;
+    if (this.#connections.answered(revision, isNamed, now) && !this.http.areMarked) this.#urgent = true;
   }
 
   /** It is there, and may be so every few seconds: to be saved once more history than needed would be kept for it, too. */

@@ -47,6 +47,11 @@ export class HttpAnswers {
     return this.#isStoredOpen && !this.areUnderWay;
   }
 
+  /** Whether it was handed to the store that one is: of the next ones, nothing need be saved for that. */
+  get areMarked(): boolean {
+    return this.#isStoredOpen;
+  }
+
   /** From here on, until `end`, one may leave. */
   begin(): void {
     this.#underWay++;
@@ -62,12 +67,12 @@ export class HttpAnswers {
    *
    * @param isNew it shows something that the device was not sent before
    * @param isRead the device has named it, or something later
-   * @returns whether that is to be saved at once: where one was saved as under way, the next ones need not be
+   * @returns whether it has to be durable before that one is under way
    */
   note(revision: number, { isNew, isRead }: { isNew: boolean; isRead: boolean }, now: number): boolean {
     this.#lastAt = now;
     const isOnceMore = !isRead && this.#stored.has(revision);
-    return (isNew || isOnceMore) && !this.#isStoredOpen;
+    return isNew || isOnceMore;
   }
 
   /**

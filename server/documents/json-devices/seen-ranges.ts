@@ -168,7 +168,7 @@ export class SeenRanges {
     } else this.#repeatedUpTo = Math.max(this.#repeatedUpTo, replayedUpTo);
   }
 
-  /** It will be answered over HTTP, with this revision or a later one. Returns whether that is to be saved at once. */
+  /** It will be answered over HTTP, with this revision or a later one. Returns whether that has to be durable before. */
   asked(revision: number, now: number): boolean {
     this.#begins ??= revision;
     const [isNew, isRead] = [revision > this.lastSeen, revision <= this.#lastRead];
@@ -177,10 +177,10 @@ export class SeenRanges {
 
   /** The answer leaves. Returns the same, for one that was not told of before. */
   answered(revision: number, isNamed: boolean, now: number): boolean {
-    const isUrgent = this.asked(revision, now);
+    const isToMark = this.asked(revision, now);
     this.http.sent(revision, { isNew: revision > this.lastSeen, isNamed }, now);
     this.#sent.add(now, revision);
-    return isUrgent;
+    return isToMark;
   }
 
   /** Whether what is stored leaves open what it was sent, and that is known by now. */

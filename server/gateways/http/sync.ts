@@ -232,9 +232,9 @@ function viewOf(
 /** A device that named itself is going to be answered. Returns whether something of that has to be durable before. */
 function noteAsked({ document, view, isNamed }: SharedView, { now }: HttpOptions): boolean {
   if (!isNamed) return false;
-  const isUrgent = view.device.asked(document.revision, now());
+  const isToMark = view.device.asked(document.revision, now());
   document.saveDevices('urgent');
-  return isUrgent;
+  return isToMark;
 }
 
 interface Answer {

@@ -1,5 +1,7 @@
 /** What a device was answered over HTTP counts where the server was killed since, of both documents (L4, H1, H2, D8). */
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import { FollowedDocument } from '../../../../server/documents/sleep/followed-document.js';
+import { UserDocument } from '../../../../server/documents/user-document.js';
 import { copyOf, MemoryStore } from '../../../../server/store/memory/memory-store.js';
 import type { JsonRecord } from '../../../../shared/json.js';
 import { askedOfDisk } from '../../../support/asked-of-disk.js';
@@ -8,6 +10,7 @@ import { messageOf } from '../../../support/devices/json-words.js';
 import type { TestServer } from '../../../support/server.js';
 import { SetClock } from '../../../support/set-clock.js';
 import { useServer } from '../../../support/use.js';
+import { PATIENCE } from '../../../support/wait.js';
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -117,5 +120,29 @@ describe('over HTTP', () => {
       expect(await phone.post([])).toBe(200);
     }
     expect(store.batches).toBe(batches);
+  });
+
+  test('[H1 L4 D8] of two GETs at once, neither is answered before that is durable', async () => {
+    const { server, store, desk, phone } = await scene('doctors');
+    expect([await phone.get(), await phone.get()]).toEqual([200, 304]);
+    pass(61 * SECOND);
+    // What is saved with this says that the phone is not being answered.
+    await new HttpDevice(server.url, 'anna', 'tablet').get();
+    const stops: (() => void)[] = [];
+    const stop = () => new Promise<void>((resolve) => stops.push(resolve));
+    vi.spyOn(FollowedDocument.prototype, 'durable').mockImplementationOnce(stop).mockImplementationOnce(stop);
+    let answered = 0;
+    const answers = [1, 2].map(() => phone.get().then(() => answered++));
+    await vi.waitUntil(() => stops.length === 2, { interval: 1, timeout: PATIENCE });
+    await desk.post([put('doctors', { id: 'r', a: 1, b: 2 })]);
+    store.hold();
+    const waits = vi.spyOn(UserDocument.prototype, 'afterConfirmed');
+    for (const goOn of stops) goOn();
+    const isDecided = () => answered > 0 || waits.mock.calls.length >= 2;
+    await vi.waitUntil(isDecided, { interval: 1, timeout: PATIENCE });
+    expect(answered).toBe(0);
+    store.release();
+    await Promise.all(answers);
+    expect(phone.record('doctors', 'r')).toEqual({ id: 'r', a: 1, b: 2 });
   });
 });
