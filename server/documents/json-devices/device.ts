@@ -191,9 +191,7 @@ export class DeviceState {
     this.noteSynced(sentAt);
     // What it changes in that, it may send after a kill, or when its user has long left the memory.
     if (this.#connections.confirm(revision, sentAt)) this.#urgent = true;
-    const isSure = this.#unsure.clear('everything', sentAt, sentAt);
-    const isSettled = this.#unsettled.settleUpTo(revision);
-    if (isSure || isSettled) this.#changed = true;
+    if (this.#unsettled.settleUpTo(revision)) this.#changed = true;
     // A request that is sent again may name what it had before.
     if (revision >= this.#confirmed.revision) this.#confirmed = { revision, at: now };
   }

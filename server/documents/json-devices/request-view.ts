@@ -31,7 +31,10 @@ export class RequestView {
 
   /** The device named what it has: from an answer that it got, at the latest, when the last with that was sent. */
   confirmed(revision: number, now: number): void {
-    this.device.confirm(revision, this.device.http.sentAt(revision) ?? now, now);
+    const sentAt = this.device.http.sentAt(revision);
+    this.device.confirm(revision, sentAt ?? now, now);
+    // One of which that is not known may be from before a doubt arose.
+    if (sentAt !== undefined) this.device.noteSure('everything', sentAt, sentAt);
     for (const [name, own] of this.#own) if (own.revision <= revision) this.#own.delete(name);
   }
 
