@@ -2,15 +2,19 @@
 import type { DeviceKey, UserId } from '../../../shared/names.js';
 import type { Origin } from '../changes.js';
 import type { AwayDevice } from '../history/past-changes.js';
+import type { RecordKey } from '../records/record-key.js';
 import { DeviceState } from './device.js';
 import { deviceKey, personOf } from './device-key.js';
+import type { LiveWrite, WritesHeard } from './live-write.js';
 import { RequestView } from './request-view.js';
-import { SocketView } from './socket-view.js';
+import { type Served, SocketView } from './socket-view.js';
 
 /** A device that asks again and again comes more often than this, in ms. */
 const LATELY = 3_600_000;
 
-export class DeviceStates {
+const NOBODY: Served = { answeredOverHttp() {} };
+
+export class DeviceStates implements WritesHeard {
   readonly #owner: UserId;
   readonly #states = new Map<DeviceKey, DeviceState>();
   readonly #views = new Set<SocketView>();
@@ -53,17 +57,26 @@ export class DeviceStates {
     return [...this.#states.keys()];
   }
 
-  /** A device connects over a WebSocket. */
-  connect(origin: Origin, now: number, revision: number): SocketView {
+  /**
+   * A device connects over a WebSocket.
+   *
+   * @param served by whom
+   */
+  connect(origin: Origin, now: number, revision: number, served: Served = NOBODY): SocketView {
     const state = this.#state(origin);
     const noteNewer = (at: number) => {
       for (const each of this.#viewsOf(state)) each.meanwhile(at);
     };
     for (const other of this.#viewsOf(state)) other.supersede(now, noteNewer);
-    const view = new SocketView(state, now, revision);
+    const view = new SocketView(state, { now, revision }, this, served);
     view.device.connect(now, revision);
     this.#views.add(view);
     return view;
+  }
+
+  /** For its connections. */
+  wroteLive({ key }: DeviceState, record: RecordKey, own: LiveWrite): void {
+    this.#http?.get(key)?.wroteLive(record, own);
   }
 
   disconnect(view: SocketView, now: number): void {

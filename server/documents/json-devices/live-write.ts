@@ -1,3 +1,5 @@
+import type { RecordKey } from '../records/record-key.js';
+import type { DeviceState } from './device.js';
 import type { OwnWrite } from './own-write.js';
 
 /** The device's own last write of a record, as one of its connections knows it. */
@@ -8,6 +10,11 @@ export interface LiveWrite extends OwnWrite {
   readonly shownBy: number | null;
   readonly isLate: boolean;
   readonly isOverHttp: boolean;
+}
+
+/** Who has to know that a device wrote over a connection. */
+export interface WritesHeard {
+  wroteLive(device: DeviceState, key: RecordKey, own: LiveWrite): void;
 }
 
 /** What came over HTTP. */
@@ -36,5 +43,20 @@ export function afterPost(
 /** Whether a request had brought it before something came that the device had made earlier. */
 export const isPostedLater = (own: LiveWrite | undefined, madeAt: number | null): boolean =>
   own?.isOverHttp === true && madeAt !== null && (own.madeAt ?? madeAt) > madeAt;
+
+/** Whether the device made the second one after the first, as far as is known: what a queue sends may be older. */
+export const isMadeLater = (posted: PostedWrite, live: LiveWrite): boolean =>
+  (live.madeAt !== null || !live.isReplay) && madeAtOf(live) >= madeAtOf(posted);
+
+/** What of it outlives the connection. */
+export function withoutLive({
+  shownBy: _shown,
+  isLate: _late,
+  isReplay: _replay,
+  isOverHttp: _http,
+  ...own
+}: LiveWrite): PostedWrite {
+  return own;
+}
 
 const madeAtOf = ({ madeAt, at }: PostedWrite): number => madeAt ?? at;

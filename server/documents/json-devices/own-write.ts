@@ -51,6 +51,14 @@ export function withoutShown({ replaced }: OwnWrite, revision: number): number[]
   return replaced.filter((each) => each !== shown);
 }
 
+/** The device may be left with what stood at this revision, without its write. */
+export const besides = <Own extends OwnWrite>(own: Own, revision: number): Own => ({
+  ...own,
+  since: Math.min(own.since, revision),
+  withBase: true,
+  replaced: withoutShown(own, revision),
+});
+
 /**
  * Whether the next write on top of `sent` would carry along something that is not in the record, or lack something that
  * is: also a field that the app does not know yet, since it may send one of that name in another record before.

@@ -1,8 +1,9 @@
 /** What a device that comes over HTTP may be looking at: it confirms by the ETag that it has (H1, H2). */
 
 import type { ChangeMessage } from '../../protocol/json.js';
-import { keyOf } from '../records/record-key.js';
+import { keyOf, type RecordKey } from '../records/record-key.js';
 import type { Arrival, DeviceState } from './device.js';
+import { isMadeLater, type LiveWrite, type PostedWrite } from './live-write.js';
 import type { OwnWrite } from './own-write.js';
 import { recentWrites } from './recent-writes.js';
 import type { SocketView } from './socket-view.js';
@@ -10,7 +11,7 @@ import { NOTHING_LATER, ownBounds, type WriteContext, type WrittenMessage } from
 
 export class RequestView {
   readonly device: DeviceState;
-  readonly #own = recentWrites<OwnWrite>();
+  readonly #own = recentWrites<PostedWrite>();
   readonly #connections: () => readonly SocketView[];
 
   /** @param connections those of the device that are not known to be gone */
@@ -27,6 +28,17 @@ export class RequestView {
   /** An answer with the state at `revision` leaves now, however long it was made, or waited for the disk. */
   sent(revision: number, now: number): void {
     this.device.answered(revision, now);
+  }
+
+  /** An answer with the records as of `revision` has gone out: the device makes its copy anew of that. */
+  shown(revision: number): void {
+    for (const each of this.#connections()) each.served.answeredOverHttp(revision);
+  }
+
+  /** The device wrote over a connection: what it had posted of the record is not its last write any more. */
+  wroteLive(key: RecordKey, live: LiveWrite): void {
+    const posted = this.#own.get(keyOf(key));
+    if (posted !== undefined && isMadeLater(posted, live)) this.#own.delete(keyOf(key));
   }
 
   /** The device named what it has: from an answer that it got, at the latest, when the last with that was sent. */

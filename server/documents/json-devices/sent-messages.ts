@@ -61,6 +61,8 @@ export class SentMessages {
   #room = MIN_ROOM;
   /** By number, without gaps. */
   readonly #recent: Message[] = [];
+  /** The newest revision of those that are not among these any more. */
+  #forgotten = -1;
   /** Number of the last message that the device is known to have read. */
   #settled = 0;
   /** From when on it may have had what. */
@@ -192,6 +194,13 @@ export class SentMessages {
     return this.#unreadAt(at).find(isSync)?.revision ?? null;
   }
 
+  /** What was sent that is newer than this revision, by its name; all, where that is not known any more. */
+  shownSince(revision: number): Map<string, MaybeLost['what']> {
+    const newer = this.#recent.filter((message) => message.revision > revision);
+    const shown = new Map(newer.map(({ name, what }) => [name, what]));
+    return this.#forgotten > revision ? shown.set(EVERYTHING, EVERYTHING) : shown;
+  }
+
   /** What has been read is no longer in doubt. */
   settle(now: number): void {
     const read = this.read(now)?.number ?? 0;
@@ -230,7 +239,8 @@ export class SentMessages {
     const last = this.#acknowledged.findLastIndex(({ at }) => at <= now - APP_LAG - KEPT);
     if (last > 0) {
       this.#acknowledged.splice(0, last);
-      this.#recent.splice(0, this.#indexAfter(this.#acknowledged[0]?.number ?? 0));
+      const forgotten = this.#recent.splice(0, this.#indexAfter(this.#acknowledged[0]?.number ?? 0));
+      for (const message of forgotten) this.#forgotten = Math.max(this.#forgotten, message.revision);
     }
     this.#room = Math.max(MIN_ROOM, 2 * this.#acknowledged.length);
   }

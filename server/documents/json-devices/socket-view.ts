@@ -1,13 +1,17 @@
-/**
- * What the device behind one connection may be looking at (L4), and which of its writes come from an offline
- * queue (L5).
- */
+/** What the device behind one connection may be looking at (L4), and which of its writes come from a queue (L5). */
 import type { ChangeMessage } from '../../protocol/json.js';
 import type { HistoryWindow, RevisionRange, WriteTime } from '../history/history-window.js';
 import { keyOf, type RecordKey, recordOf } from '../records/record-key.js';
 import type { Arrival, DeviceState } from './device.js';
-import { afterPost, isPostedLater, type LiveWrite, type PostedWrite } from './live-write.js';
-import { aroundBoth, type OwnWrite, type WriteOutcome, withoutShown } from './own-write.js';
+import {
+  isPostedLater,
+  type LiveWrite,
+  type PostedWrite,
+  type WritesHeard,
+  withoutLive,
+} from './live-write.js';
+import { LiveWrites } from './live-writes.js';
+import { aroundBoth, type OwnWrite, type WriteOutcome } from './own-write.js';
 import { WritesOfConnection } from './recent-writes.js';
 import { APP_LAG, type EndedNow, FLUSH_TIME } from './seen-ranges.js';
 import { type MaybeLost, SentMessages } from './sent-messages.js';
@@ -22,9 +26,17 @@ import {
   type WrittenMessage,
 } from './write-context.js';
 
+/** Who serves the connection. */
+export interface Served {
+  /** An answer over HTTP with the records as of a revision has gone out to the device. */
+  answeredOverHttp(revision: number): void;
+}
+
 /** One connection over a WebSocket. */
 export class SocketView {
   readonly device: DeviceState;
+  readonly served: Served;
+  readonly #writesHeard: WritesHeard;
   readonly #startedAt: number;
   /** Up to here, its own last write of a record is one that it had when the connection began. */
   readonly #ownUpTo: number;
@@ -39,12 +51,13 @@ export class SocketView {
   #supersededAt: number | null = null;
   #noteNewer: ((now: number) => void) | null = null;
   #settledAt: number | null = null;
-  readonly #own = new WritesOfConnection<LiveWrite>();
+  readonly #own = new LiveWrites();
   readonly #replays = new WritesOfConnection<OwnWrite>();
 
-  /** @param revision the user's when the connection began */
-  constructor(device: DeviceState, now: number, revision: number) {
+  constructor(device: DeviceState, { now, revision }: Arrival, writesHeard: WritesHeard, served: Served) {
     this.device = device;
+    this.served = served;
+    this.#writesHeard = writesHeard;
     this.#messages = new SentMessages(device);
     this.#startedAt = now;
     this.#heardAt = now;
@@ -59,20 +72,7 @@ export class SocketView {
    */
   sent(what: RecordKey | 'everything', revision: number, now: number, repeats = 0): void {
     this.#messages.add(what, revision, now, repeats);
-    const names = what === 'everything' ? this.#own.records : [keyOf(what)];
-    for (const name of names) this.#noteShown(name, revision);
-  }
-
-  /** The device's own write of this record is older than what goes out now, or meets it on the way. */
-  #noteShown(name: string, revision: number): void {
-    const own = this.#own.get(name);
-    if (own === undefined) return;
-    if (own.revision <= revision) {
-      if (own.shownBy === null) this.#own.set(name, { ...own, shownBy: this.#messages.count });
-      return;
-    }
-    const replaced = withoutShown(own, revision);
-    this.#own.set(name, { ...own, since: Math.min(own.since, revision), withBase: true, replaced });
+    this.#own.shown(what, revision, this.#messages.count);
   }
 
   /** The last message with this record, or with all, came so close to another one that the app may have lost it. */
@@ -87,7 +87,7 @@ export class SocketView {
     const at = replay ? now : (madeAt ?? now);
     // A queue goes out when the full sync was stored.
     const near = this.#messages.near(message, at).filter(({ what }) => what !== 'everything' || !replay);
-    const isOwn = (key: RecordKey) => this.#own.get(keyOf(key))?.shownBy === null;
+    const isOwn = (key: RecordKey) => this.#own.get(key)?.shownBy === null;
     const lost = near.filter(({ what }) => what === 'everything' || !isOwn(what));
     for (const { what } of lost) this.#messages.doubtAt(what, at, now);
     return lost;
@@ -102,18 +102,27 @@ export class SocketView {
   sentFullSync(revision: number, now: number, repeats = 0): void {
     this.#fullSyncAt ??= now;
     this.sent('everything', revision, now, repeats);
-    for (const [name, own] of this.#own) {
-      if (revision < own.revision) continue;
-      this.#own.set(name, { ...own, replaced: withoutShown(own, revision), isShown: true });
-    }
+    this.#own.shownAll(revision);
   }
 
   /** What was sent is the record as it is after the device's own write. */
   sentBack(key: RecordKey, written: number | null): void {
-    const own = this.#own.get(keyOf(key));
-    if (own === undefined) return;
-    const replaced = own.replaced.filter((each) => each !== written);
-    this.#own.set(keyOf(key), { ...own, replaced, isShown: true });
+    this.#own.sentBack(key, written);
+  }
+
+  /**
+   * An answer over HTTP has gone out: it takes the place of all that this connection brought, and of what the device
+   * wrote. Returns what of that is newer than the answer.
+   */
+  replacedBy(revision: number, now: number): MaybeLost['what'][] {
+    const lost = this.#messages.shownSince(revision);
+    for (const [name, write] of this.#own.replacedBy(revision)) {
+      const key = recordOf(name);
+      this.device.keepUnsettled(key, withoutLive(write));
+      lost.set(name, key);
+    }
+    for (const what of lost.values()) this.device.noteUnsure(what, revision, now);
+    return [...lost.values()];
   }
 
   /** A pong proves that as many messages were received, and with them everything up to `revision`. */
@@ -225,7 +234,7 @@ export class SocketView {
 
   /** Its own last write of the record, unless it had certainly read by then what came after it. */
   #ownWrite(key: RecordKey, { madeAt, isCertain }: WriteTime, at: number): OwnWrite | null {
-    const own = this.device.byNow(this.#own.get(keyOf(key)) ?? null) ?? undefined;
+    const own = this.device.byNow(this.#own.get(key) ?? null) ?? undefined;
     if (isPostedLater(own, madeAt)) return null;
     const read = this.#messages.read(at)?.number ?? 0;
     const isUnsure = this.device.unsureSince(key, at) < LATEST;
@@ -241,7 +250,7 @@ export class SocketView {
       return { ...own, since, isShown, withBase: own.withBase || isBetween };
     }
     if (own !== undefined) {
-      this.#own.delete(keyOf(key));
+      this.#own.delete(key);
       this.device.settle(key);
     }
     // Of an earlier connection, until the first full sync was read.
@@ -267,7 +276,7 @@ export class SocketView {
     // One that it asked for, and reads only after this, takes this write out of its copy.
     const sync = context.replay ? null : this.#messages.unreadSync(at);
     const since = Math.min(built, sync ?? built);
-    const old = this.#own.get(keyOf(message))?.replaced ?? [];
+    const old = this.#own.get(message)?.replaced ?? [];
     const replaced = outcome.revision === null || outcome.corrected ? old : [...old, outcome.revision];
     const later = replaced.filter((each) => each > since);
     const withBase = crossed || sync !== null;
@@ -290,7 +299,8 @@ export class SocketView {
       isLate: cameLate(context, this.#startedAt),
       isOverHttp: false,
     };
-    this.#own.add(keyOf(message), own);
+    this.#own.add(message, own);
+    this.#writesHeard.wroteLive(this.device, message, own);
     if (own.isLate) this.device.noteLate(message, own);
     else this.device.noteWrite(message, own, outcome);
     return withBase;
@@ -299,9 +309,8 @@ export class SocketView {
   /** The device wrote over HTTP. */
   wroteOverHttp(key: RecordKey, own: PostedWrite, outcome: WriteOutcome): void {
     if (this.#supersededAt !== null) return;
-    const last = this.#own.get(keyOf(key));
     const unread = this.#messages.oldestUnread(key, (own.isCertain ? own.madeAt : null) ?? own.at);
-    this.#own.add(keyOf(key), afterPost(last, own, outcome.corrected, unread));
+    this.#own.posted(key, own, outcome.corrected, unread);
   }
 
   /** The next write of the queue may be built on this one. */
@@ -335,10 +344,7 @@ export class SocketView {
 
   /** What others made of a record since, before the device's own write of it, will not be sent to it. */
   neverSent(key: RecordKey, since: number, history: HistoryWindow): void {
-    const own = this.#own.get(keyOf(key));
-    if (own === undefined) return;
-    const unsent = history.changes(key, since - 1, own.revision).map(({ revision }) => revision);
-    this.#own.set(keyOf(key), { ...own, replaced: [...new Set([...own.replaced, ...unsent])] });
+    this.#own.neverSent(key, (upTo) => history.changes(key, since - 1, upTo).map(({ revision }) => revision));
   }
 
   /** The connection is gone. */
@@ -376,26 +382,7 @@ export class SocketView {
     const read = this.#messages.read(now)?.number ?? 0;
     if (this.#isFlushed && read > 0 && this.#supersededAt === null)
       this.device.settleBefore(this.#startedAt, now);
-    for (const [name, { shownBy, isLate, isReplay: _, isOverHttp, ...own }] of this.#own) {
-      if (isLate) continue; // noted as it came: the device may have written the record by another way since
-      const key = recordOf(name);
-      if (this.#isOutdated(key, own)) continue;
-      const isUnsure = this.device.unsureSince(key, now) < LATEST;
-      // What corrects it may still wait to be sent.
-      const isUnread = shownBy === null ? own.isShown || own.withBase : shownBy > read || isUnsure;
-      const isOpen = own.at > now - APP_LAG || isUnread;
-      if (!isOpen) this.device.settle(key);
-      // Of a request that crossed nothing, there is no more to keep than was noted as it came.
-      else if (!isOverHttp || own.withBase) this.device.keepUnsettled(key, own);
-    }
-  }
-
-  /** Whether another way of the device has noted since what it is left with of this record. */
-  #isOutdated(key: RecordKey, { at, revision }: Pick<LiveWrite, 'at' | 'revision'>): boolean {
-    if (this.device.hasConfirmed(revision, at)) return true;
-    const kept = this.device.unsettled(key);
-    if (kept !== null) return kept.revision > revision;
-    return this.#supersededAt !== null && at <= this.#supersededAt;
+    this.#own.settle(this.device, { read, supersededAt: this.#supersededAt, now });
   }
 
   #ended(now: number): EndedNow {

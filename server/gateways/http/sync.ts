@@ -304,6 +304,11 @@ async function send(
     const mine = shared === null ? own : own.without(shared.collections);
     const all = everybodys === undefined ? mine : mine.with(everybodys);
     const send = await packed(options, request, response.type('json'), all.toJson());
+    // What comes from the device, or goes to it, while the body is on its way is not in that either.
+    response.once('finish', () => {
+      view?.shown(revision);
+      if (everybodysRevision !== null) sharedView?.view.shown(everybodysRevision);
+    });
     leaves();
     send();
   }

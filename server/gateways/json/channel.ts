@@ -7,8 +7,10 @@ import type { DurableChange, Origin, RecordChange } from '../../documents/change
 import { JsonWriter } from '../../documents/json-devices/json-writer.js';
 import { neededFrom } from '../../documents/json-devices/merge-write.js';
 import { Receipts } from '../../documents/json-devices/receipts.js';
-import type { SocketView } from '../../documents/json-devices/socket-view.js';
+import { BURST, type MaybeLost } from '../../documents/json-devices/sent-messages.js';
+import type { Served, SocketView } from '../../documents/json-devices/socket-view.js';
 import type { WriteContext } from '../../documents/json-devices/write-context.js';
+import type { RecordKey } from '../../documents/records/record-key.js';
 import type { RecordsView } from '../../documents/records/records-view.js';
 import type { FollowedDocument } from '../../documents/sleep/followed-document.js';
 import type { Follower } from '../../documents/sleep/follower.js';
@@ -21,6 +23,9 @@ import { JsonLimit } from './limit.js';
 import type { JsonSessionOptions } from './options.js';
 import { Pace } from './pace.js';
 import { type RecordMessage, recordMessage, type Shown } from './record-message.js';
+
+/** So long after an answer over HTTP goes what that lacks, in ms: it has a way of its own. */
+const BEHIND_ANSWER = BURST;
 
 /** What a channel needs of its connection. */
 export interface ChannelOptions {
@@ -53,7 +58,7 @@ export interface ChannelOptions {
   readonly syncAgain: (repeats: number) => void;
 }
 
-export class JsonChannel implements Follower {
+export class JsonChannel implements Follower, Served {
   readonly #options: ChannelOptions;
   readonly #origin: Origin;
   readonly #receipts: Receipts;
@@ -118,7 +123,7 @@ export class JsonChannel implements Follower {
   open(): void {
     const { document, isRemembered, now } = this.#options;
     if (isRemembered) {
-      this.#view = document.devices.connect(this.#origin, now(), document.revision);
+      this.#view = document.devices.connect(this.#origin, now(), document.revision, this);
       document.saveDevices('urgent');
     }
     document.join(this);
@@ -227,18 +232,40 @@ export class JsonChannel implements Follower {
   #repeatLost(message: ChangeMessage, context: WriteContext, document: UserDocument): void {
     const { pace, now } = this.#options;
     if (pace === undefined || pace.gap === 0) return;
+    for (const { what, repeats } of this.#view?.overwrote(message, context, now()) ?? []) {
+      if (what === 'everything') this.#options.syncAgain(repeats);
+      else this.#whenShown(what, document, (again) => this.#pace.repeat(again, repeats));
+    }
+  }
+
+  /** An answer over HTTP has gone out: what it lacks of what the device had is sent behind it (L3). */
+  answeredOverHttp(revision: number): void {
+    const { document, now } = this.#options;
+    document.answer(() => {
+      const lost = this.#view?.replacedBy(revision, now()) ?? [];
+      if (lost.length === 0) return;
+      const sendAll = (awake: UserDocument): void => {
+        for (const what of lost) this.#sendBehind(what, awake);
+      };
+      whenAwake(document, sendAll, () => {}); // where it has failed, the connection ends
+    });
+  }
+
+  #sendBehind(what: MaybeLost['what'], document: UserDocument): void {
+    if (what === 'everything') this.#options.syncAgain(0);
+    else
+      this.#whenShown(what, document, (message) => {
+        if (!this.#pace.repeat(message, 0, BEHIND_ANSWER)) this.#send(message);
+      });
+  }
+
+  /** Calls `send` with the record as it is now, once that may be shown. */
+  #whenShown(key: RecordKey, document: UserDocument, send: (message: RecordMessage) => void): void {
+    const { collection, id } = key;
     const { revision } = document;
     const shown = { revision, since: revision, answers: null };
-    for (const { what, repeats } of this.#view?.overwrote(message, context, now()) ?? []) {
-      if (what === 'everything') {
-        this.#options.syncAgain(repeats);
-        continue;
-      }
-      const { collection, id } = what;
-      const change = { collection, id, record: document.record({ collection, id }) };
-      const again = () => this.#pace.repeat(recordMessage(change, SERVER_DEVICE, shown, now()), repeats);
-      document.afterConfirmed(again);
-    }
+    const change = { collection, id, record: document.record(key) };
+    document.afterConfirmed(() => send(recordMessage(change, SERVER_DEVICE, shown, this.#options.now())));
   }
 
   /** Once everything so far is durable. Where a write changes nothing, that it is confirmed counts as that. */
@@ -304,8 +331,12 @@ export class JsonChannel implements Follower {
   }
 
   #sendChange(change: RecordChange, fromDevice: DeviceId, shown: Shown): void {
-    const { now, pace, end } = this.#options;
-    this.#pace.send(recordMessage(change, fromDevice, shown, now()));
+    this.#send(recordMessage(change, fromDevice, shown, this.#options.now()));
+  }
+
+  #send(message: RecordMessage): void {
+    const { pace, end } = this.#options;
+    this.#pace.send(message);
     if (this.#pace.bytes > (pace?.mostBytes ?? Number.POSITIVE_INFINITY)) end(new SyncError('OVERLOADED'));
   }
 

@@ -103,15 +103,15 @@ export class Pace<Message extends Outgoing> {
    * whether it will be.
    *
    * @param repeats how often that had been sent once more
+   * @param pause not before so many ms
    */
-  repeat(message: Message, repeats: number): boolean {
+  repeat(message: Message, repeats: number, pause = repeats === 0 ? 0 : pauseBefore(repeats - 1)): boolean {
     const { gap, now } = this.#options;
     if (gap === 0) return false;
     const lane = this.#laneOf(message.collection);
     const isWaiting = lane.waiting.has(keyOf(message));
     if (isWaiting) this.send(message);
-    const at = repeats === 0 ? now() : now() + pauseBefore(repeats - 1);
-    const willBe = isWaiting || this.#sendAgain(lane, message, { repeats, at });
+    const willBe = isWaiting || this.#sendAgain(lane, message, { repeats, at: now() + pause });
     this.#schedule();
     return willBe;
   }

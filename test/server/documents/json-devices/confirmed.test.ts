@@ -7,8 +7,7 @@ import type { CollectionName, DeviceId, RecordId, UserId } from '../../../../sha
 
 const ANNA = 'anna' as UserId;
 
-const newPhone = () =>
-  new DeviceState(deviceKey(ANNA, { device: 'phone' as DeviceId, actor: null }), ANNA);
+const newPhone = () => new DeviceState(deviceKey(ANNA, { device: 'phone' as DeviceId, actor: null }), ANNA);
 
 test('[H1 L4] a request from before, sent again, takes nothing back of what was acknowledged since', () => {
   const phone = newPhone();

@@ -1,0 +1,170 @@
+/**
+ * An answer over HTTP that takes long shows nothing of what its device wrote, or was shown, over its WebSocket meanwhile;
+ * its app makes its copy anew of it all the same (H1, H2, L3, L4).
+ */
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { FollowedDocument } from '../../../../server/documents/sleep/followed-document.js';
+import { MemoryStore } from '../../../../server/store/memory/memory-store.js';
+import type { JsonRecord } from '../../../../shared/json.js';
+import { askedOfDisk } from '../../../support/asked-of-disk.js';
+import { HttpDevice } from '../../../support/devices/json-http.js';
+import { messageOf } from '../../../support/devices/json-words.js';
+import { SetClock } from '../../../support/set-clock.js';
+import { useJson, useServer } from '../../../support/use.js';
+import { PATIENCE } from '../../../support/wait.js';
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+const SECOND = 1_000;
+const PACES = ['150ms', '0'] as const;
+const TAGS = ['tagged', 'untagged'] as const;
+
+/** The phone has read the record `r` over its WebSocket, and its clock is known. */
+async function scene(pace = '150ms') {
+  const clock = new SetClock();
+  const store = new MemoryStore();
+  const server = await useServer({ JSON_PACE: pace }, { store, time: clock });
+  const desk = new HttpDevice(server.url, 'anna', 'desk');
+  const http = new HttpDevice(server.url, 'anna', 'phone');
+  const put = (document: JsonRecord) =>
+    messageOf({ collection: 'notes', document, madeAt: clock.time }, 'both', clock.time);
+  await desk.post([put({ id: 'r', a: 0, b: 0 })]);
+  await http.get();
+  const phone = await useJson(server, 'anna', 'phone');
+  await phone.heard();
+  clock.pass(60 * SECOND);
+  let acks = 0;
+  return {
+    server,
+    clock,
+    store,
+    desk,
+    http,
+    phone,
+    put,
+    /** Over the WebSocket of the phone, until it is durable. */
+    async write(document: JsonRecord): Promise<void> {
+      const ack = `${++acks}`;
+      phone.say({ ...put(document), ack });
+      await phone.until(() => phone.of('ACK').some((message) => message.ack === ack));
+    },
+    /** The record as it is on the server. */
+    async look(): Promise<JsonRecord> {
+      const other = new HttpDevice(server.url, 'anna', 'look');
+      await other.get();
+      return other.record('notes', 'r');
+    },
+  };
+}
+
+type Scene = Awaited<ReturnType<typeof scene>>;
+
+const ASKING = {
+  'a GET': ({ http }: Scene) => http.get(),
+  'a POST': ({ http, put }: Scene) => http.post([put({ id: 'own', x: 1 })]),
+} as const;
+const WAYS = Object.keys(ASKING) as (keyof typeof ASKING)[];
+
+/** The phone's answer waits for the disk, while the phone writes `a: 1` over its WebSocket. */
+async function crossed(all: Scene, way: keyof typeof ASKING = 'a GET'): Promise<void> {
+  const { store, desk, phone, put, clock } = all;
+  store.hold();
+  const theirs = await askedOfDisk(() => desk.post([put({ id: 'other', x: 1 })]));
+  const answered = await askedOfDisk(() => ASKING[way](all));
+  clock.pass(SECOND);
+  phone.say(put({ id: 'r', a: 1, b: 0 }));
+  await phone.heard();
+  store.release();
+  expect(await Promise.all([theirs.answer, answered.answer])).toEqual([200, 200]);
+  expect(all.http.record('notes', 'r')).toEqual({ id: 'r', a: 0, b: 0 });
+  clock.pass(SECOND);
+}
+
+const CROSSED = WAYS.flatMap((way) => PACES.map((pace) => ({ way, pace })));
+
+describe('a write over the WebSocket, while an answer over HTTP waits', () => {
+  test.each(CROSSED)('[H1 H2 L4 L6] $way: the next one takes nothing back, pace $pace', async (each) => {
+    const { way, pace } = each;
+    const all = await scene(pace);
+    await crossed(all, way);
+    await all.write({ id: 'r', a: 0, b: 0, c: 1 });
+    expect(await all.look()).toEqual({ id: 'r', a: 1, b: 0, c: 1 });
+  });
+
+  test.each(TAGS)('[H1 H2 L4 L6] nor does what is posted, %s', async (tag) => {
+    const all = await scene();
+    await crossed(all);
+    await all.http.post([all.put({ id: 'r', a: 0, b: 0, c: 1 })], { tag });
+    expect(await all.look()).toEqual({ id: 'r', a: 1, b: 0, c: 1 });
+  });
+
+  test('[H1 H2 L4 L5 L6] nor what is written over the next WebSocket', async () => {
+    const all = await scene();
+    await crossed(all);
+    const mine = all.put({ id: 'r', a: 0, b: 0, c: 1 });
+    await all.phone.close();
+    all.clock.pass(SECOND);
+    const again = await useJson(all.server, 'anna', 'phone');
+    again.say({ ...mine, ack: 'mine' });
+    await again.until(() => again.of('ACK').length > 0);
+    expect(await all.look()).toEqual({ id: 'r', a: 1, b: 0, c: 1 });
+  });
+
+  test('[H1 H2 L3 L4 L6] the write is sent behind the answer; once read, it may be taken back', async () => {
+    const all = await scene();
+    await crossed(all);
+    const { phone, clock } = all;
+    const fromServer = () => phone.messages.find(({ fromDevice }) => fromDevice === 'server');
+    const isSent = () => {
+      clock.pass(50);
+      return fromServer() !== undefined;
+    };
+    await vi.waitUntil(isSent, { interval: 5, timeout: PATIENCE });
+    expect(fromServer()?.data.document).toEqual({ id: 'r', a: 1, b: 0 });
+    await phone.heard();
+    clock.pass(3 * SECOND);
+    await all.write({ id: 'r', a: 0, b: 0 });
+    expect(await all.look()).toEqual({ id: 'r', a: 0, b: 0 });
+  });
+});
+
+/** Stands in for other servers that are asked before it leaves: the next answer waits until `release`. */
+function stopAnswer() {
+  let release: (() => void) | null = null;
+  vi.spyOn(FollowedDocument.prototype, 'durable').mockImplementationOnce(
+    () =>
+      new Promise((resolve) => {
+        release = resolve;
+      }),
+  );
+  return {
+    waits: () => vi.waitUntil(() => release !== null, { interval: 1, timeout: PATIENCE }),
+    release: () => release?.(),
+  };
+}
+
+describe('what the WebSocket shows while an answer over HTTP is being made', () => {
+  test.each(PACES)('[H1 L4 L6] is not undone by the next write, pace %s', async (pace) => {
+    const all = await scene(pace);
+    const { http, desk, phone, put, clock } = all;
+    await desk.post([put({ id: 'other', x: 1 })]);
+    await phone.until(() => phone.store.notes?.other !== undefined);
+    await phone.heard();
+    clock.pass(SECOND);
+    const stop = stopAnswer();
+    const answer = http.get();
+    await stop.waits();
+    await desk.post([put({ id: 'r', a: 0, b: 1 })]);
+    await phone.until(() => phone.store.notes?.r?.b === 1);
+    await phone.heard();
+    clock.pass(5 * SECOND);
+    stop.release();
+    expect(await answer).toBe(200);
+    expect(http.record('notes', 'r')).toEqual({ id: 'r', a: 0, b: 0 });
+    clock.pass(SECOND);
+    await all.write({ id: 'r', a: 1, b: 0 });
+    expect(await all.look()).toEqual({ id: 'r', a: 1, b: 1 });
+  });
+});
