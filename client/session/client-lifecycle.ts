@@ -7,6 +7,7 @@ import type { ClearReason } from '../local-store/store.js';
 import type { Platform } from '../platform/platform.js';
 import { NOT_INITIALIZED, type SyncStatus } from '../status.js';
 import { ObservableValue } from '../views/observable.js';
+import { copyPending, copyUser } from './copies.js';
 import { DeviceSettings } from './device-settings.js';
 import { SyncTimes } from './sync-times.js';
 import { type Predecessor, type SessionStart, UserSession } from './user-session.js';
@@ -123,7 +124,7 @@ export class ClientLifecycle {
       session.stop();
       this.#use(null); // writes wait from here on, and go to the other user
       try {
-        await session.copyTo(this.#sessionOptions(target, this.#config?.deviceId ?? '', null));
+        await copyUser(session, this.#sessionOptions(target, this.#config?.deviceId ?? '', null));
       } catch (error) {
         this.#use(session);
         if (wasConnected) this.#connect();
@@ -357,7 +358,7 @@ export class ClientLifecycle {
         return this.#open(options, false, { report });
       }
       await this.#open(options, this.#isConnected);
-      if (session !== null) await this.#session?.copyPendingOf(session, reason === 'emptied');
+      await copyPending(session, this.#session, reason === 'emptied');
     });
   }
 

@@ -2,11 +2,9 @@
  * One user on this device: the replica, its connection, and what both say of themselves. The collections that
  * everybody shares (D8) are a second document with a connection of its own; to the app, both are one.
  */
-import * as Y from 'yjs';
 import { SHARED_DOCUMENT } from '../../shared/names.js';
 import type { SyncOptions } from '../api/api.js';
 import { Connection, type ConnectionReport } from '../connection/connection.js';
-import type { PendingChange } from '../connection/sync-source.js';
 import type { MovedInMemory } from '../epochs/moved.js';
 import { NewDocument } from '../epochs/new-document.js';
 import { ClientError, type StorageError, UnsyncedChangesError } from '../errors.js';
@@ -284,32 +282,13 @@ export class UserSession {
     if (count + refused.length > 0) throw new UnsyncedChangesError(count, refused.length);
   }
 
-  /** The documents, each with what was refused of it. */
+  /** The documents, each with what was refused of it; the user's own is the first. */
   get replicas(): readonly Replica[] {
     return [this.replica, ...(this.#shared?.replicas ?? [])];
   }
 
   get #unsynced(): number {
     return this.replica.unsynced + (this.#shared?.replica.unsynced ?? 0);
-  }
-
-  /** Copies all data to another user, who is not open, as pending changes; a second call changes nothing more. */
-  async copyTo(options: SessionOptions): Promise<void> {
-    const quiet = {
-      onStatus: nothing,
-      onSynced: nothing,
-      onStorage: nothing,
-      onCleared: nothing,
-      onBroken: nothing,
-    };
-    const other = await UserSession.open({ ...options, ...quiet, onErased: nothing });
-    try {
-      await copy(this.replica, other.replica);
-      if (this.#shared !== null && other.#shared !== null)
-        await copy(this.#shared.replica, other.#shared.replica);
-    } finally {
-      await other.close();
-    }
   }
 
   async close(): Promise<void> {
@@ -344,15 +323,6 @@ export class UserSession {
     await this.close();
   }
 
-  /** Writes here what the other session has in memory only, or (`all`) all that it has pending. */
-  async copyPendingOf(other: UserSession, all: boolean): Promise<void> {
-    const { replica } = other;
-    const take = ({ update, madeAt }: PendingChange): Promise<void> =>
-      this.replica.write((doc) => Y.applyUpdate(doc, update), madeAt ?? undefined);
-    await Promise.all((all ? replica.pendingAfter(0) : replica.unstored).map(take));
-    if (other.#shared !== null) await this.#shared?.copyPendingOf(other.#shared, all);
-  }
-
   #end(): void {
     this.#ended = true;
     this.connection.stop();
@@ -374,15 +344,6 @@ const nothing = (): void => {};
 
 /** It has something in memory only. */
 const isUnstored = (session: UserSession | null): boolean => (session?.replica.unstored.length ?? 0) > 0;
-
-/** All of it becomes one change of another document; rejects where that could not be stored. */
-async function copy(from: Replica, to: Replica): Promise<void> {
-  await from.write(() => {}); // resolves when all writes so far, and what other tabs stored, are in the document
-  const update = from.content;
-  await to.write((doc) => Y.applyUpdate(doc, update));
-  if (to.storageError !== null) throw to.storageError;
-  await to.refused.add(from.refused.changes.all);
-}
 
 /**
  * The shared document as this user has it: kept apart for each user of a device, so that a change that is pending
