@@ -1,4 +1,4 @@
-/** What a server that stops does with a batch that has just begun (O4, H2). */
+/** What a server that stops saves: of a batch that has just begun, and of who was there (O4, H2, L4). */
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { RequestView } from '../../server/documents/json-devices/request-view.js';
 import { DocumentRegistry } from '../../server/documents/registry.js';
@@ -7,7 +7,7 @@ import { MemoryStore } from '../../server/store/memory/memory-store.js';
 import { SHARED_DOCUMENT } from '../../shared/names.js';
 import { user } from '../support/notes.js';
 import type { TestServer } from '../support/server.js';
-import { useServer } from '../support/use.js';
+import { useJson, useServer } from '../support/use.js';
 
 const ANNA = user('anna');
 
@@ -97,4 +97,23 @@ describe('[O4] a server that stops', () => {
     expect(seen).toHaveBeenCalled();
     expect(save).toHaveBeenCalledWith('all');
   });
+
+  test('[L4] [A0] saves what a JSON device had whose line is dead, which is cut off, as of one that says goodbye', async () => {
+    const store = new MemoryStore();
+    const server = await useServer({}, { store });
+    await post(server, changesOf('notes', 1));
+    const dead = await useJson(server, 'anna', 'phone');
+    await useJson(server, 'berta', 'phone');
+    expect(openedAt(store)).toEqual([expect.any(Number)]);
+    dead.ws.pause(); // does not see the close, so does not answer it
+    expect(await server.app.close()).toBe(true);
+    expect(openedAt(store)).toEqual([null]);
+    expect(`${Buffer.from(store.contents.get(ANNA)?.seen ?? [])}`).toContain('"revision":1');
+  });
 });
+
+/** Since when her JSON devices were connected, as it is stored; `null`: it is known how that ended. */
+const openedAt = ({ contents }: MemoryStore): unknown[] =>
+  [...(contents.get(ANNA)?.devices.values() ?? [])].map(
+    (bytes) => JSON.parse(`${Buffer.from(bytes)}`).connections?.openedAt,
+  );

@@ -42,6 +42,8 @@ export interface UpgradeOptions extends WireOptions, HandshakeOptions {
 
 const ignored = (): void => {};
 const TICK = 3_000;
+/** How long one that is cut off may take to be gone, in ms. */
+const CUT_OFF = 50;
 const TOO_LATE = 'The document could not be loaded in time; connect again.';
 const ACCESS_CHANGED = 'What this token gives access to has changed; connect again.';
 /** The longest time that a Node timer can wait, in ms. */
@@ -119,12 +121,18 @@ export class UpgradeGateway implements ConnectionHost {
   async close(timeout: number): Promise<void> {
     const error = new SyncError('RESTARTING');
     for (const { wire } of this.connections) wire.socket.end(error);
+    await this.#gone(timeout);
+    for (const { wire } of this.connections) wire.socket.terminate();
+    await this.#gone(CUT_OFF); // told in a later turn: what they had received is known then
+  }
+
+  /** Resolves when all connections are gone, or `ms` have passed. */
+  async #gone(ms: number): Promise<void> {
     const { uptime } = this.#options;
-    const deadline = uptime() + timeout;
+    const deadline = uptime() + ms;
     while (this.connections.size > 0 && uptime() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
-    for (const { wire } of this.connections) wire.socket.terminate();
   }
 
   readonly onUpgrade = async (request: IncomingMessage, stream: Duplex, head: Buffer): Promise<void> => {
