@@ -203,10 +203,13 @@ export const OPTIONS = {
   SHARED_COLLECTIONS: collections({
     line: 'Collections that belong to nobody and that everybody reads, such as `doctors`; a token writes to them with the claim `shared: "write"`.',
   }),
-  IDLE_TIMEOUT: timeout({ fallback: '30s', line: 'How long a document that nobody uses stays in memory.' }),
+  IDLE_TIMEOUT: timeout({
+    fallback: '30s',
+    line: 'How long a document that nobody uses stays in memory. What is asked meanwhile, and can be told without it, puts that off only where it is just being answered at the end; so it is with a device that comes and goes, and changes nothing.',
+  }),
   REST_AFTER: timeout({
     fallback: '30s',
-    line: 'How long after its last change a document leaves the memory; who is connected stays, and it is loaded again when it is needed. 0 keeps it.',
+    line: "How long after its last change, or after something was asked that can't be told without it, a document leaves the memory; who is connected stays, and it is loaded again when it is needed. 0 keeps it.",
   }),
   MEMORY_BUDGET: bytes({
     fallback: '256 MiB',

@@ -83,7 +83,7 @@ export class DocumentRegistry {
     const { store, turns, restAfter = null, onUnexpected, now, limits = NO_LIMITS } = options;
     const { onViewDamaged = nothing } = options;
     const documents = {
-      // Who follows it may ask for nothing but what is new, again and again: its time to rest comes all the same.
+      // Who follows it may ask again and again what can be told without it: its time to rest comes all the same.
       open: (user: UserId) => this.#openHeld(user, this.#rests),
       isInUse: (user: UserId) => this.#entries.has(user),
       notErasing: (user: UserId) => this.#erasures.over(user),
@@ -225,7 +225,7 @@ export class DocumentRegistry {
     this.#followed.fail(user, error);
   }
 
-  /** @param restsInTime where nobody used it before, it leaves the memory no later for this use, unless that changes it */
+  /** @param restsInTime where nobody used it before, it leaves the memory no later for this use, unless that changes or needs it */
   async #open(user: UserId, restsInTime = false): Promise<Hold> {
     const entry = this.#entries.get(user) ?? this.#load(user);
     entry.uses++;
@@ -346,11 +346,11 @@ export class DocumentRegistry {
 
   #restWhenUnused(user: UserId, entry: Entry, document: UserDocument): void {
     if (entry.uses > 0 || entry.idle !== null || this.#entries.get(user) !== entry) return;
-    const { changes } = document.rest;
+    const { demand } = document.rest;
     entry.idle = setTimeout(() => {
       entry.idle = null;
       if (entry.uses > 0) return;
-      if (document.rest.changes !== changes || !this.#isSettled(document))
+      if (document.rest.demand !== demand || !this.#isSettled(document))
         document.afterDurable(() => this.#restWhenUnused(user, entry, document));
       else this.#letGo(user, entry);
     }, this.#options.idleTimeout);

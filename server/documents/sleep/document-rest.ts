@@ -37,6 +37,8 @@ export class DocumentRest {
   #isReadAsJson = false;
   /** What was noted of its records can't be read. */
   #isViewLost = false;
+  /** How often something was asked that can't be told without the document. */
+  #asked = 0;
 
   /** @param noted what was noted of the document as it was loaded */
   constructor(noted: RestRow | null, parts: RestParts, store: Store) {
@@ -61,9 +63,24 @@ export class DocumentRest {
     return this.#parts.size.added;
   }
 
-  /** Somebody is there who reads its records as JSON: they are noted, too, for the next time. */
+  /** The same, and each time that something is asked which can't be told without the document. */
+  get demand(): number {
+    return this.changes + this.#asked;
+  }
+
+  /** Somebody asks what can't be told without the document. */
+  noteDemand(): void {
+    this.#asked++;
+  }
+
+  /** Somebody is there who reads its records as JSON: they are noted, too, for the next time, unless they are too large. */
   noteReader(): void {
     this.#isReadAsJson = true;
+    if (this.#isLarge) this.noteDemand();
+  }
+
+  get #isLarge(): boolean {
+    return this.#parts.size.bytes > MAX_VIEW;
   }
 
   /** What was noted of its records is damaged. */
@@ -117,9 +134,8 @@ export class DocumentRest {
 
   /** Of a large document it would take long to write them; whoever wants them then loads it. */
   #view(): Uint8Array | undefined {
-    const { size, replicas } = this.#parts;
-    if (size.bytes > MAX_VIEW) return undefined;
-    const view = RecordsView.encode(replicas.current.images.collections());
+    if (this.#isLarge) return undefined;
+    const view = RecordsView.encode(this.#parts.replicas.current.images.collections());
     return view.length > MAX_VIEW ? undefined : view;
   }
 

@@ -39,8 +39,8 @@ export class DocumentSleep {
   #waiting: (() => void)[] | null = null;
   /** Why it could not be woken the last time. */
   #unavailable: SyncError | null = null;
-  /** Of the document, and since when there was no other. */
-  #changes = -1;
+  /** As it was last, and since when. */
+  #demand = -1;
   #calmSince = 0;
 
   /** @param state awake, or what is noted of it */
@@ -141,7 +141,7 @@ export class DocumentSleep {
   /** The document was loaded, by whomever: from here on it is followed there. Nobody changes it before. */
   wake(hold: Hold): void {
     this.#state = hold;
-    this.#changes = -1;
+    this.#demand = -1;
     this.#sleepers.woken(hold.document);
     this.goOn();
     this.#sleepers.endUnused();
@@ -163,9 +163,9 @@ export class DocumentSleep {
    */
   sleepAfter(ms: number, now: number): void {
     if (!this.#maySleep(this.#state)) return;
-    const { changes } = this.#state.document.rest;
-    if (changes !== this.#changes) {
-      this.#changes = changes;
+    const { demand } = this.#state.document.rest;
+    if (demand !== this.#demand) {
+      this.#demand = demand;
       this.#calmSince = now;
     }
     if (now - this.#calmSince >= ms) this.#sleep(this.#state);

@@ -16,14 +16,22 @@ export function whenKnown(
   task: () => void,
   failed: Failed,
 ): void {
-  const isKnown = () => followed.isAwake || followed.devices.has(origin);
+  const isKnown = () => followed.devices.has(origin);
+  const meet = () => {
+    const met = ({ rest }: UserDocument) => {
+      rest.noteDemand();
+      task();
+    };
+    whenAwake(followed, met, failed);
+  };
   followed.whenReady(() => {
     if (followed.failure !== null) failed(followed.failure);
     else if (isKnown()) task();
+    else if (followed.isAwake) meet();
     else
       followed.readFirst(followed.devicesAtRest().read(origin, followed.revision), () => {
         if (isKnown() && followed.failure === null) task();
-        else whenAwake(followed, task, failed);
+        else meet();
       });
   });
 }

@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import * as Y from 'yjs';
 import type { DurableChange, Origin, Subscriber } from '../../../server/documents/changes.js';
+import { RecordsView } from '../../../server/documents/records/records-view.js';
 import { DocumentRegistry, type RegistryOptions } from '../../../server/documents/registry.js';
+import { whenKnown, whenShown } from '../../../server/documents/sleep/when-shown.js';
 import type { UserDocument } from '../../../server/documents/user-document.js';
 import type { SyncError } from '../../../server/errors.js';
 import { MemoryStore } from '../../../server/store/memory/memory-store.js';
@@ -147,6 +149,53 @@ describe('a document in use', () => {
     expect(registry.documents).toEqual([]);
     expect(store.contents.get(ANNA)?.updates).toHaveLength(1);
     expect(idsIn((await registry.open(ANNA)).document)).toEqual(['v1', 'v2', 'v3', 'v4', 'v5']);
+  });
+});
+
+describe('[N2] [H1] a document that nobody changes, and of which something is asked every few seconds', () => {
+  const POLL = 5_000;
+  const LARGE = 2 ** 20 + 1;
+  type Ask = typeof whenShown;
+  const stranger: Ask = (document, task, failed) =>
+    whenKnown(document, origin, () => task(RecordsView.of({})), failed);
+
+  /** Asks for four times the idle time, beside a quiet connection or alone; returns how often it was loaded for that. */
+  async function loadsFor(ask: Ask, length: number, beside: string): Promise<number> {
+    let uptime = 0;
+    registry = registryOf({ restAfter: IDLE, uptime: () => uptime });
+    const { document, release } = await registry.open(ANNA);
+    const record = { id: 'v1', text: 'x'.repeat(length) };
+    document.write(origin, (doc: Y.Doc) => writeRecord(doc, VISITS, 'v1' as RecordId, record));
+    await document.durable();
+    release();
+    const loads = vi.spyOn(store, 'load');
+    if (beside === 'a connection') await registry.follow(ANNA);
+    for (let passed = 0; passed < 4 * IDLE; passed += POLL) {
+      const following = await registry.follow(ANNA);
+      await new Promise<unknown>((done, failed) => ask(following.document, done, failed));
+      following.release();
+      await vi.advanceTimersByTimeAsync(POLL);
+      uptime += POLL;
+      registry.sleep();
+    }
+    return loads.mock.calls.length;
+  }
+
+  describe.each(['a connection', 'nobody'])('beside %s', (beside) => {
+    it('leaves the memory where what is noted of it tells that', async () => {
+      expect(await loadsFor(whenShown, 1, beside)).toBe(0);
+      expect(registry.documents).toEqual([]);
+    });
+
+    it.each([
+      ['its records are too large to be noted', whenShown, LARGE],
+      ['a device asks that is not remembered', stranger, 1],
+    ])('is not loaded again and again where %s', async (_, ask, length) => {
+      expect(await loadsFor(ask, length, beside)).toBe(0);
+      expect(registry.documents).toHaveLength(1);
+      await vi.advanceTimersByTimeAsync(2 * IDLE);
+      if (beside === 'nobody') expect(registry.documents).toEqual([]);
+    });
   });
 });
 
