@@ -1,9 +1,13 @@
 /** What the address of a PostgreSQL says, with what the files hold that it names. */
-import { createSecureContext, type SecureContextOptions } from 'node:tls';
+import { X509Certificate } from 'node:crypto';
+import { createSecureContext } from 'node:tls';
 import type { Client, ClientConfig } from 'pg';
 import { noAddress, noCertificate } from './failures.js';
 
 type ClientClass = new (config: ClientConfig) => Client;
+
+/** What the files hold that it names. */
+type Files = Readonly<Partial<Record<'cert' | 'key' | 'ca', string>>>;
 
 /** What an address says of TLS. */
 const TLS = /(^|&)(?:ssl\w*|uselibpqcompat)=[^&]*/g;
@@ -11,7 +15,7 @@ const TLS = /(^|&)(?:ssl\w*|uselibpqcompat)=[^&]*/g;
 /** @throws SyncError with a sentence, where this is no address, or names files that can't be read or used */
 export function clientOf(Class: ClientClass, config: ClientConfig): Client {
   const client = made(Class, config);
-  mustBeUsable((client as unknown as { readonly ssl: SecureContextOptions | boolean }).ssl);
+  mustBeUsable((client as unknown as { readonly ssl: Files | boolean }).ssl);
   return client;
 }
 
@@ -24,13 +28,24 @@ function made(Class: ClientClass, config: ClientConfig): Client {
 }
 
 /** As a key that is not that of the certificate. The driver would find it out when it is connected already. */
-function mustBeUsable(ssl: SecureContextOptions | boolean): void {
+function mustBeUsable(ssl: Files | boolean): void {
   if (typeof ssl !== 'object') return;
   try {
+    mustBeWhole(ssl);
     createSecureContext(ssl);
   } catch (cause) {
     throw noCertificate(cause);
   }
+}
+
+/** For Node one that is empty is as one that is not named; and of those of the CAs it takes what it can read. */
+function mustBeWhole({ cert, key, ca }: Files): void {
+  const files = { sslcert: cert, sslkey: key, sslrootcert: ca };
+  for (const [name, text] of Object.entries(files)) if (text === '') throw new Error(`${name} is empty`);
+  if (ca === undefined) return;
+  new X509Certificate(ca);
+  const [begun, ended] = [ca.match(/-----BEGIN /g), ca.match(/-----END [^-]+-----/g)];
+  if (begun?.length !== ended?.length) throw new Error('sslrootcert is cut off');
 }
 
 /**
@@ -50,8 +65,8 @@ function configOf(Class: ClientClass, url: string): ClientConfig {
 
 /**
  * The address of a PostgreSQL for as long as connections to it are made: with the files that it names as they are by
- * then, since certificates are renewed, and as they were read before where one can't be read while it is replaced, or
- * only one of certificate and key is a new one.
+ * then, since certificates are renewed, and as they were read before where one can't be read, or is not whole, while it
+ * is replaced, or only one of certificate and key is a new one.
  */
 export class Address {
   readonly #url: string;

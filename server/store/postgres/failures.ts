@@ -17,7 +17,7 @@ export function noAddress(cause: unknown): SyncError {
 
 export function noCertificate(cause: unknown): SyncError {
   const said = cause instanceof Error ? cause.message : String(cause);
-  const sentence = `The certificate that the address of the PostgreSQL names can't be used (${said}): look at sslcert and sslkey there, which have to belong together and to be whole, as PEM.`;
+  const sentence = `A certificate or a key that the address of the PostgreSQL names can't be used (${said}): look at sslcert and sslkey there, which have to belong together, and at sslrootcert; all of them have to be whole, as PEM.`;
   return new SyncError('STORE_UNAVAILABLE', sentence, { cause });
 }
 

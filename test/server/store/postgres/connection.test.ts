@@ -1,6 +1,6 @@
 /** What is said where the PostgreSQL of STORE can't be used, and how safe its connections are. */
 import { once } from 'node:events';
-import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -65,6 +65,32 @@ describe('a PostgreSQL that can not be had', () => {
     });
     expect(String(refusal)).not.toContain('hush');
   });
+
+  withOpenssl(
+    '[O1] a file of its address that is empty or cut off is told, before anybody is asked',
+    async () => {
+      const { cert, key } = makePair(useFolder(), 'one');
+      const whole = readFileSync(cert, 'utf8');
+      const spoilt = join(useFolder(), 'spoilt');
+      for (const [content, said] of [
+        ['', 'is empty'],
+        ['\n', 'no start line'],
+        [half(whole), 'bad end line'],
+        [whole + half(whole), 'sslrootcert is cut off|bad end line'],
+      ] as const) {
+        writeFileSync(spoilt, content);
+        for (const files of [`sslrootcert=${spoilt}`, `sslcert=${spoilt}&sslkey=${key}`]) {
+          const refusal = await refusalOf(`postgres://sync@127.0.0.1:1/clinic?sslmode=verify-full&${files}`);
+          expect(String(refusal), `${files} ${content}`).toMatch(
+            new RegExp(`names can't be used \\(.*(${said}).*\\): look at .* sslrootcert`),
+          );
+        }
+      }
+      writeFileSync(spoilt, '');
+      const refusal = await refusalOf(`postgres://sync@127.0.0.1:1/clinic?sslcert=${cert}&sslkey=${spoilt}`);
+      expect(String(refusal)).toContain('sslkey is empty');
+    },
+  );
 
   test('[P8] is not held open where it refuses, though it does not hang up', async () => {
     const refusing = await useRefusing();
@@ -136,9 +162,13 @@ describe.skipIf(postgresUrl() === '')('a PostgreSQL that is there', () => {
     await Promise.all(failed);
   });
 
-  withOpenssl('[P3] is reached anew though a file of its address can not be read any more', async () => {
+  withOpenssl.each([
+    ['can not be read any more', (ca: string) => rmSync(ca)],
+    ['is empty for now', (ca: string) => writeFileSync(ca, '')],
+    ['is half copied', (ca: string) => writeFileSync(ca, half(readFileSync(ca, 'utf8')))],
+  ])('[P3] is reached anew though a file of its address %s', async (_, spoil) => {
     const { connection, schema, ca } = await useTls();
-    rmSync(ca);
+    spoil(ca);
     await cutReaders(connection, schema);
     expect(await connection.read({ text: 'SELECT 1 AS one', values: [] })).toEqual([{ one: 1 }]);
   });
@@ -225,6 +255,8 @@ function useFolder(): string {
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }
+
+const half = (text: string): string => text.slice(0, text.length / 2);
 
 /** "Too many connections", as PostgreSQL says it. */
 const TOO_MANY = Buffer.from('E\0\0\0\x1dSFATAL\0C53300\0Mtoo many\0\0', 'latin1');
