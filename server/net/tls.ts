@@ -57,10 +57,12 @@ function serverOptions({ headersTimeout, keepAliveTimeout, maxHeaders }: Config)
   };
 }
 
-const read = ({ tlsCert, tlsKey }: Config): Certificate => ({
-  cert: readFileSync(tlsCert, 'utf8'),
-  key: readFileSync(tlsKey, 'utf8'),
-});
+function read({ tlsCert, tlsKey }: Config): Certificate {
+  const [cert, key] = [readFileSync(tlsCert, 'utf8'), readFileSync(tlsKey, 'utf8')];
+  // Node would go on without a certificate.
+  if (cert === '' || key === '') throw new Error(`${cert === '' ? tlsCert : tlsKey} is empty`);
+  return { cert, key };
+}
 
 const firstCertificate = (config: Config): Certificate => withCause(config, () => read(config));
 

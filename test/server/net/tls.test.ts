@@ -99,6 +99,9 @@ describe('[O1] TLS_CERT and TLS_KEY', () => {
       listener.reload();
       expect(await nameAt(port)).toBe('second');
       expect(events.map(({ name }) => name)).toEqual(['tlsFailed', 'tlsReloaded', 'tlsFailed', 'tlsFailed']);
+      await writeFile(cert, '');
+      listener.reload();
+      expect([await nameAt(port), events.at(-1)?.name]).toEqual(['second', 'tlsFailed']);
     },
   );
 
@@ -115,6 +118,8 @@ describe('[O1] TLS_CERT and TLS_KEY', () => {
     await writeFile(cert, 'no certificate');
     await writeFile(key, 'no key');
     expect(start).toThrow(/can't be used/);
+    await writeFile(cert, '');
+    expect(start).toThrow(/can't be used: .*cert is empty/);
   });
 
   test.each([{ TLS_CERT: 'cert.pem' }, { TLS_KEY: 'key.pem' }])('%j alone is refused', (env) => {
