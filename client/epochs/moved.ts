@@ -20,7 +20,7 @@ export interface MovedInMemory extends Moved {
 }
 
 /** All that is stored of the document. */
-export function rowsOf({ changes }: StoreNews): StoredUpdate[] {
+export function rowsOf({ changes }: Pick<StoreNews, 'changes'>): StoredUpdate[] {
   return changes.flatMap(({ key, bytes, pending }) => {
     const row = unseal(bytes);
     return row === null || row.kind === 'aside' ? [] : { ...row, number: key, isPending: pending };

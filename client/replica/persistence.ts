@@ -97,8 +97,9 @@ export class Persistence {
     let keys: readonly number[] | null = null;
     let isRun = false;
     const runOnce = (news: StoreNews | null): readonly NewChange[] => {
+      // News of what was found are none of the document in memory, on which the tasks were made.
+      run(this.#found === null ? news : null);
       isRun = true;
-      run(news);
       own = tasks.filter((task) => this.#isToStore(task));
       // What is not stored is made on the other document once it is.
       rows = (news && this.#found?.rowsOf(own)) ?? own.flatMap(changeOf);

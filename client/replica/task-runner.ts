@@ -1,10 +1,10 @@
 /** Carries tasks out on the document in memory, and notes what each of them did to it. It knows no store. */
 import * as Y from 'yjs';
+import { rowsOf } from '../epochs/moved.js';
 import type { StoreNews } from '../local-store/store.js';
 import { bringBack } from './created-apart.js';
 import type { PendingChanges } from './pending-changes.js';
 import type { Origin, Task } from './replica-task.js';
-import { unseal } from './stored-bytes.js';
 
 export interface TaskRunnerEvents {
   /** Yjs has ended all that it began. */
@@ -61,17 +61,19 @@ export class TaskRunner {
    */
   runAgain(tasks: readonly Task[], { changes }: StoreNews): void {
     const written = tasks.filter(({ pending }) => pending !== null);
-    const others = changes.flatMap(({ pending, bytes }) => (pending ? (unseal(bytes)?.update ?? []) : []));
-    for (const task of written) {
-      try {
-        this.#transact(task);
-      } catch {
-        // Another tab has deleted the record, say: what the write did the first time stands.
-      }
-    }
     const last = written[written.length - 1];
-    if (last === undefined) return;
-    this.#transact(last, (doc) => bringBack(doc, others));
+    const others = rowsOf({ changes: changes.filter(({ pending }) => pending) }).map(({ update }) => update);
+    if (last === undefined || others.length === 0) return;
+    for (const task of written) this.#again(task);
+    this.#again(last, (doc) => bringBack(doc, others));
+  }
+
+  #again(task: Task, change = task.change): void {
+    try {
+      this.#transact(task, change);
+    } catch {
+      // Another tab has deleted the record, say, or a row can't be read: what the write did the first time stands.
+    }
   }
 
   #transact(task: Task, change = task.change): void {

@@ -2,7 +2,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
 import { ClientError } from '../../../client/errors.js';
-import { unseal } from '../../../client/replica/stored-bytes.js';
+import type { DeviceStorage } from '../../../client/local-store/store.js';
+import { seal, unseal } from '../../../client/replica/stored-bytes.js';
 import type { SyncManager } from '../../../client/sync-manager.js';
 import { Epoch, retiredIn } from '../../../server/documents/epochs/epoch.js';
 import { BreakableStorage } from '../../support/breakable-storage.js';
@@ -27,6 +28,9 @@ import {
 import { asleep, Tab } from '../../support/tab.js';
 
 const ERASED = { code: 'ERASED', reason: new ClientError('ERASED').message };
+const REFUSAL = { code: 'REFUSED', reason: 'So it is.' };
+const ASIDE = { ...REFUSAL, key: 'k', at: 0, writes: [] };
+const NO_EVENTS = { onNews() {}, onGone() {}, onError() {} };
 
 beforeEach(risingIds);
 afterEach(async () => {
@@ -36,7 +40,7 @@ afterEach(async () => {
 
 /** The ids that Yjs knows of what is stored. */
 async function idsIn({ inner }: Pick<Tabs, 'inner'>): Promise<number[]> {
-  const store = await inner.open('anna', { onNews() {}, onGone() {}, onError() {} });
+  const store = await inner.open('anna', NO_EVENTS);
   const updates: Uint8Array[] = [];
   await store.append(({ changes }) => {
     updates.push(...changes.flatMap(({ bytes }) => unseal(bytes)?.update ?? []));
@@ -85,8 +89,7 @@ test('[C7 C11 P10] what was refused outlives the death of the app at any write o
     const [clock, storage] = [new ManualClock(), new BreakableStorage()];
     const before = await Tab.open(storage, clock);
     await add(before, 'r');
-    const aside = { key: 'k', at: 0, code: 'REFUSED', reason: 'So it is.', writes: [] };
-    await before.replica.refused.add([aside]);
+    await before.replica.refused.add([ASIDE]);
     const state = anew(before);
     await before.replica.close();
     let writes = 0;
@@ -132,16 +135,68 @@ test('[C4 C9] a write that finds it is sent by nobody before that is opened, and
   expect([sent, first.count]).toEqual([[], 1]);
 });
 
+describe('[C9 C11] a write of the moment in which another tab sets something aside', () => {
+  /** The first tab has heard of nothing yet. */
+  async function tabs() {
+    const { inner, clock, second, stored } = await twoTabs();
+    return { inner, second, stored, first: await Tab.open(asleep(inner), clock) };
+  }
+
+  test('is stored', async () => {
+    const { first, second, stored } = await tabs();
+    await second.replica.refused.add([ASIDE]);
+    await edit(first, 'r', 'x', 1);
+    expect([first.said, first.count]).toEqual([[], 1]);
+    expect(await stored()).toMatchObject({ notes: { r: { x: 1 } }, pending: 1, refused: [{ key: 'k' }] });
+  });
+
+  test('is made on what is there without it', async () => {
+    const { first, second, stored } = await tabs();
+    const server = Y.encodeStateAsUpdate(second.replica.doc);
+    await edit(second, 'r', 'x', 1);
+    await add(second, 'w');
+    await second.replica.setAside(second.last(), REFUSAL, server);
+    await Promise.all([edit(first, 'r', 'y', 2), add(first, 's')]);
+    expect(first.said).toEqual(['broken']);
+    expect(await stored()).toEqual({
+      notes: { r: { id: 'r', n: 1, x: 1, y: 2 }, s: { id: 's', n: 1 } },
+      pending: 3,
+      refused: [expect.objectContaining({ id: 'w' })],
+    });
+  });
+
+  test('[C10] is set aside too where the server has erased all', async () => {
+    const { first, second, stored } = await tabs();
+    await add(second, 'w');
+    await second.replica.refused.setAllAside(ERASED);
+    await Promise.all([edit(first, 'r', 'n', 5), add(first, 's')]);
+    expect(first.said).toEqual(['cleared']);
+    const { notes, pending, refused } = await stored();
+    expect({ notes, pending }).toEqual({ notes: {}, pending: 0 });
+    expect(refused.map(({ id }) => id).sort()).toEqual(['r', 's', 'w']);
+  });
+
+  test('[C12] is stored behind one that Yjs can not read', async () => {
+    const { inner, first, stored } = await tabs();
+    const store = await inner.open('anna', NO_EVENTS);
+    await store.append(() => [{ bytes: seal(Uint8Array.of(1, 2, 3)), pending: true }]);
+    await edit(first, 'r', 'x', 1);
+    expect([first.said, first.count]).toEqual([['CORRUPT'], 1]);
+    expect(await stored()).toMatchObject({ notes: { r: { x: 1 } }, pending: 1 });
+  });
+});
+
 describe('[C9 C11] a change that waits in what another tab has put there', () => {
   /** The first tab has heard of nothing yet: a change of its own waits, and one more in the new document. */
   async function found() {
     const tabs = await twoTabs();
-    const first = await Tab.open(asleep(new BreakableStorage(tabs.inner)), tabs.clock);
+    const storage = new BreakableStorage(tabs.inner);
+    const first = await Tab.open(asleep(storage), tabs.clock);
     const state = anew(tabs.second);
     await edit(first, 'r', 'x', 1);
     await tabs.second.replica.refused.moveTo({ state, epoch: null });
     await add(await tabs.open(), 'w');
-    return { ...tabs, first, state };
+    return { ...tabs, storage, first, state };
   }
 
   test('[C10] is set aside as well where the server has erased all', async () => {
@@ -155,8 +210,7 @@ describe('[C9 C11] a change that waits in what another tab has put there', () =>
   test('stays where one of the old document was refused', async () => {
     const { first, stored } = await found();
     const server = Y.encodeStateAsUpdate(new Y.Doc());
-    const refusal = { code: 'REFUSED', reason: 'So it is.' };
-    await expect(first.replica.setAside(first.last(), refusal, server)).rejects.toThrow('So it is.');
+    await expect(first.replica.setAside(first.last(), REFUSAL, server)).rejects.toThrow(REFUSAL.reason);
     await turn();
     expect(first.said.at(-1)).toBe('broken');
     expect(await stored()).toMatchObject({ notes: { r: { x: 1 }, w: {} }, pending: 2, refused: [] });
@@ -170,16 +224,22 @@ describe('[C9 C11] a change that waits in what another tab has put there', () =>
     expect(await stored()).toMatchObject({ notes: { r: { x: 1 }, w: {} }, pending: 2, refused: [] });
   });
 
-  /** So it is with whole clients: the first one is not connected, and asleep. */
-  async function foundByClient(): Promise<SyncManager> {
+  /** So it is with whole clients. */
+  function clients() {
     const [clock, storage] = [new ManualClock(), new BreakableStorage()];
     const server = new ModelServer(clock.now);
-    const client = async (own: typeof storage | ReturnType<typeof asleep>): Promise<SyncManager> => {
-      const each = testClient({ storage: own, clock, WebSocket: server.WebSocket });
-      await each.initialize({ serverUrl: 'http://sync.test', userId: 'anna', fetch: server.fetch });
+    const open = async (own: DeviceStorage): Promise<SyncManager> => {
+      const client = testClient({ storage: own, clock, WebSocket: server.WebSocket });
+      await client.initialize({ serverUrl: 'http://sync.test', userId: 'anna', fetch: server.fetch });
       await clock.live(MINUTE);
-      return each;
+      return client;
     };
+    return { clock, storage, server, open };
+  }
+
+  /** The first one is not connected, and asleep. */
+  async function foundByClient() {
+    const { clock, storage, server, open: client } = clients();
     const first = await client(asleep(storage));
     await first.addData('notes', { id: 'r' });
     await clock.live(MINUTE);
@@ -191,24 +251,25 @@ describe('[C9 C11] a change that waits in what another tab has put there', () =>
     await second.addData('notes', { id: 'w' });
     await second.close();
     server.become(WHOLE);
-    return first;
+    return { clock, storage, first };
   }
+
+  const idsOf = async (client: SyncManager): Promise<unknown[]> =>
+    (await client.getData('notes')).map(({ id }) => id).sort();
 
   test.each([
     ['logout', (client: SyncManager) => client.logout()],
     ['clearSyncData', (client: SyncManager) => client.clearSyncData()],
   ])('[C2 C4] counts on %s', async (_, clear) => {
-    const first = await foundByClient();
+    const { first } = await foundByClient();
     await expect(clear(first)).rejects.toMatchObject({ code: 'UNSYNCED_CHANGES', pendingChanges: 1 });
-    const ids = (await first.getData('notes')).map(({ id }) => id);
-    expect(ids.sort()).toEqual(['r', 'w']);
+    expect(await idsOf(first)).toEqual(['r', 'w']);
   });
 
   test('[C2 C4] goes with all else to the account that it is moved into', async () => {
-    const first = await foundByClient();
+    const { first } = await foundByClient();
     await first.moveTo('berta');
-    const ids = (await first.getData('notes')).map(({ id }) => id);
-    expect(ids.sort()).toEqual(['r', 'w']);
+    expect(await idsOf(first)).toEqual(['r', 'w']);
   });
 });
 
