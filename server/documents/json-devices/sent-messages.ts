@@ -12,6 +12,9 @@ export const BURST = 250;
 /** So long after it was read, what was read when stays known, in ms: a write may have been long on its way. */
 const KEPT = 30_000;
 
+/** So long after a message an app may still do something on it: it may ask over HTTP first, in ms. */
+const ANSWERED = 60_000;
+
 /** So many acknowledgements are kept in any case: to look for old ones at each would cost more than they do. */
 const MIN_ROOM = 64;
 
@@ -195,10 +198,20 @@ export class SentMessages {
   }
 
   /** What was sent that is newer than this revision, by its name; all, where that is not known any more. */
-  shownSince(revision: number): Map<string, MaybeLost['what']> {
+  shownSince(revision: number): Map<string, MaybeLost> {
     const newer = this.#recent.filter((message) => message.revision > revision);
-    const shown = new Map(newer.map(({ name, what }) => [name, what]));
-    return this.#forgotten > revision ? shown.set(EVERYTHING, EVERYTHING) : shown;
+    const shown = new Map<string, MaybeLost>(
+      newer.map(({ name, what, repeats }) => [name, { what, repeats }]),
+    );
+    if (this.#forgotten > revision && !shown.has(EVERYTHING))
+      shown.set(EVERYTHING, { what: EVERYTHING, repeats: 0 });
+    return shown;
+  }
+
+  /** How often the last message with this record had been sent once more, if what the app does now may come of it. */
+  repeatsOf(key: RecordKey, now: number): number {
+    const last = this.#recent.findLast(isAbout(key));
+    return last !== undefined && now - last.sentAt < ANSWERED ? last.repeats : 0;
   }
 
   /** What has been read is no longer in doubt. */

@@ -114,14 +114,14 @@ export class SocketView {
    * An answer over HTTP has gone out: it takes the place of all that this connection brought, and of what the device
    * wrote. Returns what of that is newer than the answer.
    */
-  replacedBy(revision: number, now: number): MaybeLost['what'][] {
+  replacedBy(revision: number, now: number): MaybeLost[] {
     const lost = this.#messages.shownSince(revision);
     for (const [name, write] of this.#own.replacedBy(revision)) {
       const key = recordOf(name);
       this.device.keepUnsettled(key, withoutLive(write));
-      lost.set(name, key);
+      if (!lost.has(name)) lost.set(name, { what: key, repeats: this.#messages.repeatsOf(key, now) });
     }
-    for (const what of lost.values()) this.device.noteUnsure(what, revision, now);
+    for (const { what } of lost.values()) this.device.noteUnsure(what, revision, now);
     return [...lost.values()];
   }
 

@@ -7,7 +7,7 @@ import type { DurableChange, Origin, RecordChange } from '../../documents/change
 import { JsonWriter } from '../../documents/json-devices/json-writer.js';
 import { neededFrom } from '../../documents/json-devices/merge-write.js';
 import { Receipts } from '../../documents/json-devices/receipts.js';
-import { BURST, type MaybeLost } from '../../documents/json-devices/sent-messages.js';
+import type { MaybeLost } from '../../documents/json-devices/sent-messages.js';
 import type { Served, SocketView } from '../../documents/json-devices/socket-view.js';
 import type { WriteContext } from '../../documents/json-devices/write-context.js';
 import type { RecordKey } from '../../documents/records/record-key.js';
@@ -23,9 +23,6 @@ import { JsonLimit } from './limit.js';
 import type { JsonSessionOptions } from './options.js';
 import { Pace } from './pace.js';
 import { type RecordMessage, recordMessage, type Shown } from './record-message.js';
-
-/** So long after an answer over HTTP goes what that lacks, in ms: it has a way of its own. */
-const BEHIND_ANSWER = BURST;
 
 /** What a channel needs of its connection. */
 export interface ChannelOptions {
@@ -245,17 +242,18 @@ export class JsonChannel implements Follower, Served {
       const lost = this.#view?.replacedBy(revision, now()) ?? [];
       if (lost.length === 0) return;
       const sendAll = (awake: UserDocument): void => {
-        for (const what of lost) this.#sendBehind(what, awake);
+        for (const each of lost) this.#sendBehind(each, awake);
       };
       whenAwake(document, sendAll, () => {}); // where it has failed, the connection ends
     });
   }
 
-  #sendBehind(what: MaybeLost['what'], document: UserDocument): void {
-    if (what === 'everything') this.#options.syncAgain(0);
+  #sendBehind({ what, repeats }: MaybeLost, document: UserDocument): void {
+    const { syncAgain } = this.#options;
+    if (what === 'everything') syncAgain(repeats);
     else
       this.#whenShown(what, document, (message) => {
-        if (!this.#pace.repeat(message, 0, BEHIND_ANSWER)) this.#send(message);
+        if (!this.#pace.behindAnswer(message, repeats)) syncAgain(repeats);
       });
   }
 

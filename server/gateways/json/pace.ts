@@ -14,6 +14,13 @@ import { Lane } from './lane.js';
 /** What is sent once more, in bytes; of the rest, the doubt stays. */
 const MOST_AGAIN = 2 ** 20;
 
+/** So long after an answer over HTTP goes what that lacks, in ms: it has a way of its own. */
+const BEHIND_ANSWER = BURST;
+
+/** How long waits what was sent once more so often, in ms, and what was not yet. */
+const pauseAfter = (repeats: number, first: number): number =>
+  repeats === 0 ? first : pauseBefore(repeats - 1);
+
 /** A message with a record. */
 export interface Outgoing extends RecordKey {
   /** The oldest revision that it is about. */
@@ -23,7 +30,8 @@ export interface Outgoing extends RecordKey {
 
 export interface PaceOptions<Message> {
   /**
-   * So many ms lie between a pong and the next message; 0: messages don't wait for each other, and none is in doubt.
+   * So many ms lie between a pong and the next message; 0: messages don't wait for each other, and none is in doubt
+   * for how near it came to another one.
    */
   readonly gap: number;
   readonly now: () => number;
@@ -103,15 +111,34 @@ export class Pace<Message extends Outgoing> {
    * whether it will be.
    *
    * @param repeats how often that had been sent once more
-   * @param pause not before so many ms
    */
-  repeat(message: Message, repeats: number, pause = repeats === 0 ? 0 : pauseBefore(repeats - 1)): boolean {
+  repeat(message: Message, repeats: number): boolean {
     const { gap, now } = this.#options;
-    if (gap === 0) return false;
+    if (gap === 0) {
+      this.renew(message, () => message);
+      return false;
+    }
+    return this.#repeatAt(message, { repeats, at: now() + pauseAfter(repeats, 0) });
+  }
+
+  /**
+   * An answer over HTTP has taken this record, as it is, out of the app's copy: it is sent behind that, also where
+   * nothing else waits. What waits for its pause already does so on. Returns whether there is room for it.
+   *
+   * @param repeats how often it had been sent once more
+   */
+  behindAnswer(message: Message, repeats: number): boolean {
+    const due = this.#laneOf(message.collection).again.get(keyOf(message));
+    const often = Math.max(repeats, due?.repeats ?? 0);
+    const at = this.#options.now() + pauseAfter(often, BEHIND_ANSWER);
+    return this.#repeatAt(message, { repeats: often, at: Math.max(at, due?.at ?? at) });
+  }
+
+  #repeatAt(message: Message, again: Pick<Due<Message>, 'repeats' | 'at'>): boolean {
     const lane = this.#laneOf(message.collection);
     const isWaiting = lane.waiting.has(keyOf(message));
     if (isWaiting) this.send(message);
-    const willBe = isWaiting || this.#sendAgain(lane, message, { repeats, at: now() + pause });
+    const willBe = isWaiting || this.#sendAgain(lane, message, again);
     this.#schedule();
     return willBe;
   }

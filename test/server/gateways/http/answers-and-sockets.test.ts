@@ -112,22 +112,25 @@ describe('a write over the WebSocket, while an answer over HTTP waits', () => {
     expect(await all.look()).toEqual({ id: 'r', a: 1, b: 0, c: 1 });
   });
 
-  test('[H1 H2 L3 L4 L6] the write is sent behind the answer; once read, it may be taken back', async () => {
-    const all = await scene();
-    await crossed(all);
-    const { phone, clock } = all;
-    const fromServer = () => phone.messages.find(({ fromDevice }) => fromDevice === 'server');
-    const isSent = () => {
-      clock.pass(50);
-      return fromServer() !== undefined;
-    };
-    await vi.waitUntil(isSent, { interval: 5, timeout: PATIENCE });
-    expect(fromServer()?.data.document).toEqual({ id: 'r', a: 1, b: 0 });
-    await phone.heard();
-    clock.pass(3 * SECOND);
-    await all.write({ id: 'r', a: 0, b: 0 });
-    expect(await all.look()).toEqual({ id: 'r', a: 0, b: 0 });
-  });
+  test.each(PACES)(
+    '[H1 H2 L3 L4 L6] the write is sent behind the answer, pace %s; once read, it may be taken back',
+    async (pace) => {
+      const all = await scene(pace);
+      await crossed(all);
+      const { phone, clock } = all;
+      const fromServer = () => phone.messages.find(({ fromDevice }) => fromDevice === 'server');
+      const isSent = () => {
+        clock.pass(50);
+        return fromServer() !== undefined;
+      };
+      await vi.waitUntil(isSent, { interval: 5, timeout: PATIENCE });
+      expect(fromServer()?.data.document).toEqual({ id: 'r', a: 1, b: 0 });
+      await phone.heard();
+      clock.pass(3 * SECOND);
+      await all.write({ id: 'r', a: 0, b: 0 });
+      expect(await all.look()).toEqual({ id: 'r', a: 0, b: 0 });
+    },
+  );
 });
 
 /** Stands in for other servers that are asked before it leaves: the next answer waits until `release`. */

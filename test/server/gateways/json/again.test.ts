@@ -1,10 +1,12 @@
 /** What is sent once more to an app that writes something whenever it is sent something (L4). */
 import { describe, expect, test } from 'vitest';
 import type { JsonRecord } from '../../../../shared/json.js';
+import type { DeviceId } from '../../../../shared/names.js';
 import { GAP, type Line, type Sent, scene } from '../../../support/devices/paced-lines.js';
 
 const HOUR = 3_600_000;
 
+type Scene = Awaited<ReturnType<typeof scene>>;
 type App = (phone: Line, message: Sent, now: number) => void;
 
 /** What such apps do with a message. */
@@ -16,6 +18,16 @@ const stampsWhatItGets: App = (phone, { type, data }, now) => {
 };
 const countsWhatItGets: App = (phone, { type, data }, now) => {
   if (type === 'DATA_UPDATE' && data.document.id !== 'count') phone.write({ id: 'count', at: now });
+};
+
+/** Its answer shows nothing of what it writes meanwhile. */
+const fetchesAndStamps = (all: Pick<Scene, 'document' | 'clock'>): App => {
+  const origin = { via: 'http', device: 'phone' as DeviceId, actor: null, subscriber: null } as const;
+  return (phone, message, now) => {
+    const { revision, devices } = all.document;
+    stampsWhatItGets(phone, message, now);
+    if (message.type === 'DATA_UPDATE') devices.overHttp(origin, now).shown(revision);
+  };
 };
 
 const asksForAll = ({ phone }: { phone: Line }) => phone.requestSync();
@@ -67,6 +79,15 @@ describe('an app that writes whenever it is sent something', () => {
     await all.pass(3 * HOUR);
     expect(times.slice(-2).map((time, index, two) => time - (two[index - 1] ?? time))).toEqual([0, 3_600]);
     expect(times).toHaveLength(expected.length + 7);
+  });
+
+  test.each([GAP, 0])('[H1 L4] so does one that asks over HTTP first, JSON_PACE=%i', async (gap) => {
+    const all = await met(gap);
+    all.run(fetchesAndStamps(all));
+    const times = all.times('r');
+    deskEdits(all);
+    await all.pass(120_000);
+    expect(times).toEqual([0, 0, 5, 15, 35, 75]);
   });
 
   test.each(APPS)('[L4] JSON_PACE=0: gets it once: it %s', async (_, app, begin, name) => {
