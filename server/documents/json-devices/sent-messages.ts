@@ -25,6 +25,15 @@ export interface MaybeLost {
   readonly repeats: number;
 }
 
+/** So many records are sent once more one by one; more of them with all others. */
+const MOST_APART = 64;
+
+/** The same, or all where those are many: what is in doubt of more records than are told apart would stay so. */
+export function allIfMany(lost: readonly MaybeLost[]): readonly MaybeLost[] {
+  if (lost.length <= MOST_APART) return lost;
+  return [{ what: 'everything', repeats: Math.max(...lost.map(({ repeats }) => repeats)) }];
+}
+
 /** A message that the app may not have read when it made a write. */
 interface Message extends MaybeLost {
   readonly number: number;
@@ -198,11 +207,11 @@ export class SentMessages {
   }
 
   /** What was sent that is newer than this revision, by its name; all, where that is not known any more. */
-  shownSince(revision: number): Map<string, MaybeLost> {
-    const newer = this.#recent.filter((message) => message.revision > revision);
-    const shown = new Map<string, MaybeLost>(
-      newer.map(({ name, what, repeats }) => [name, { what, repeats }]),
-    );
+  shownSince(revision: number, now: number): Map<string, MaybeLost> {
+    const shown = new Map<string, MaybeLost>();
+    for (const message of this.#recent)
+      if (message.revision > revision)
+        shown.set(message.name, { what: message.what, repeats: repeatsBy(message, now) });
     if (this.#forgotten > revision && !shown.has(EVERYTHING))
       shown.set(EVERYTHING, { what: EVERYTHING, repeats: 0 });
     return shown;
@@ -211,7 +220,7 @@ export class SentMessages {
   /** How often the last message with this record had been sent once more, if what the app does now may come of it. */
   repeatsOf(key: RecordKey, now: number): number {
     const last = this.#recent.findLast(isAbout(key));
-    return last !== undefined && now - last.sentAt < ANSWERED ? last.repeats : 0;
+    return last === undefined ? 0 : repeatsBy(last, now);
   }
 
   /** What has been read is no longer in doubt. */
@@ -266,5 +275,8 @@ function isAbout(key: RecordKey): (message: Message) => boolean {
   const of = keyOf(key);
   return ({ name }) => name === EVERYTHING || name === of;
 }
+
+const repeatsBy = ({ sentAt, repeats }: Message, now: number): number =>
+  now - sentAt < ANSWERED ? repeats : 0;
 
 const nameOf = (what: RecordKey | typeof EVERYTHING): string => (what === EVERYTHING ? what : keyOf(what));

@@ -14,7 +14,7 @@ import { LiveWrites } from './live-writes.js';
 import { aroundBoth, type OwnWrite, type WriteOutcome } from './own-write.js';
 import { WritesOfConnection } from './recent-writes.js';
 import { APP_LAG, type EndedNow, FLUSH_TIME } from './seen-ranges.js';
-import { type MaybeLost, SentMessages } from './sent-messages.js';
+import { allIfMany, type MaybeLost, SentMessages } from './sent-messages.js';
 import {
   cameLate,
   LATEST,
@@ -114,15 +114,16 @@ export class SocketView {
    * An answer over HTTP has gone out: it takes the place of all that this connection brought, and of what the device
    * wrote. Returns what of that is newer than the answer.
    */
-  replacedBy(revision: number, now: number): MaybeLost[] {
-    const lost = this.#messages.shownSince(revision);
+  replacedBy(revision: number, now: number): readonly MaybeLost[] {
+    const newer = this.#messages.shownSince(revision, now);
     for (const [name, write] of this.#own.replacedBy(revision)) {
       const key = recordOf(name);
       this.device.keepUnsettled(key, withoutLive(write));
-      if (!lost.has(name)) lost.set(name, { what: key, repeats: this.#messages.repeatsOf(key, now) });
+      if (!newer.has(name)) newer.set(name, { what: key, repeats: this.#messages.repeatsOf(key, now) });
     }
-    for (const { what } of lost.values()) this.device.noteUnsure(what, revision, now);
-    return [...lost.values()];
+    const lost = allIfMany([...newer.values()]);
+    for (const { what } of lost) this.device.noteUnsure(what, revision, now);
+    return lost;
   }
 
   /** A pong proves that as many messages were received, and with them everything up to `revision`. */
