@@ -1,10 +1,10 @@
 /** What a device that comes over HTTP may be looking at: it confirms by the ETag that it has (H1, H2). */
 
 import type { ChangeMessage } from '../../protocol/json.js';
-import { keyOf, type RecordKey } from '../records/record-key.js';
+import { keyOf, type RecordKey, recordOf } from '../records/record-key.js';
 import type { Arrival, DeviceState } from './device.js';
 import { isMadeLater, type LiveWrite, type PostedWrite } from './live-write.js';
-import type { OwnWrite } from './own-write.js';
+import { besides, type OwnWrite } from './own-write.js';
 import { recentWrites } from './recent-writes.js';
 import type { SocketView } from './socket-view.js';
 import { NOTHING_LATER, ownBounds, type WriteContext, type WrittenMessage } from './write-context.js';
@@ -33,6 +33,12 @@ export class RequestView {
   /** An answer with the records as of `revision` has gone out: the device makes its copy anew of that. */
   shown(revision: number): void {
     for (const each of this.#connections()) each.served.answeredOverHttp(revision);
+    for (const [name, own] of this.#own) {
+      if (own.revision <= revision) continue;
+      const crossed = besides(own, revision);
+      this.#own.set(name, crossed);
+      this.device.keepUnsettled(recordOf(name), crossed);
+    }
   }
 
   /** The device wrote over a connection: what it had posted of the record is not its last write any more. */

@@ -148,6 +148,26 @@ function stopAnswer() {
   };
 }
 
+describe('a POST while another answer over HTTP is being made', () => {
+  test.each(TAGS)('[H1 H2 L4 L6] the next one takes nothing of it back, %s', async (tag) => {
+    const all = await scene();
+    const { http, desk, put, clock } = all;
+    await desk.post([put({ id: 'other', x: 1 })]);
+    const stop = stopAnswer();
+    const answer = http.get();
+    await stop.waits();
+    clock.pass(SECOND);
+    await http.post([put({ id: 'r', a: 1, b: 0 })], { tag });
+    clock.pass(SECOND);
+    stop.release();
+    expect(await answer).toBe(200);
+    expect(http.record('notes', 'r')).toEqual({ id: 'r', a: 0, b: 0 });
+    clock.pass(SECOND);
+    await http.post([put({ id: 'r', a: 0, b: 0, c: 1 })], { tag });
+    expect(await all.look()).toEqual({ id: 'r', a: 1, b: 0, c: 1 });
+  });
+});
+
 describe('what the WebSocket shows while an answer over HTTP is being made', () => {
   test.each(PACES)('[H1 L4 L6] is not undone by the next write, pace %s', async (pace) => {
     const all = await scene(pace);
