@@ -47,9 +47,9 @@ export class DeviceStates implements WritesHeard {
 
   /** Lets go of what is saved, of devices that are not connected, nor being answered; returns whether any is left. */
   keepConnected(): boolean {
+    for (const [key, view] of this.#http ?? []) if (!view.isAnswered) this.#http?.delete(key);
     for (const [key, { isConnected, http }] of this.#states)
-      if (!isConnected && !http.areUnderWay) this.#states.delete(key);
-    this.#http = null;
+      if (!isConnected && !http.areUnderWay && !this.#http?.has(key)) this.#states.delete(key);
     return this.#states.size > 0;
   }
 
@@ -80,7 +80,9 @@ export class DeviceStates implements WritesHeard {
   }
 
   disconnect(view: SocketView, now: number): void {
-    if (this.#views.delete(view)) view.end(now);
+    if (!this.#views.delete(view)) return;
+    view.end(now);
+    this.#http?.get(view.device.key)?.ended(view);
   }
 
   /** The device behind a request that comes now; one that did not name itself (`keep` is false) is forgotten after it. */

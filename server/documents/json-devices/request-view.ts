@@ -13,6 +13,10 @@ export class RequestView {
   readonly device: DeviceState;
   readonly #own = recentWrites<PostedWrite>();
   readonly #connections: () => readonly SocketView[];
+  /** Answers that are being made, wait for the disk, or go out. */
+  #answers = 0;
+  /** Connections that have ended meanwhile: what they brought may be taken out of the copy all the same. */
+  readonly #ended = new Set<SocketView>();
 
   /** @param connections those of the device that are not known to be gone */
   constructor(device: DeviceState, connections: () => readonly SocketView[] = () => []) {
@@ -25,14 +29,45 @@ export class RequestView {
     for (const each of this.#connections()) each.meanwhile(now);
   }
 
+  get isAnswered(): boolean {
+    return this.#answers > 0;
+  }
+
+  /** An answer is being made, or waits for the disk, until `endAnswer`. */
+  beginAnswer(): void {
+    this.device.http.begin();
+    this.goesOut();
+  }
+
+  endAnswer(): void {
+    this.device.http.end();
+    this.hasGone();
+  }
+
+  /** An answer goes out, until `hasGone`. */
+  goesOut(): void {
+    this.#answers++;
+  }
+
+  hasGone(): void {
+    this.#answers--;
+    if (!this.isAnswered) this.#ended.clear();
+  }
+
+  /** A connection of the device has ended. */
+  ended(connection: SocketView): void {
+    if (this.isAnswered) this.#ended.add(connection);
+  }
+
   /** An answer with the state at `revision` leaves now, however long it was made, or waited for the disk. */
   sent(revision: number, now: number): void {
     this.device.answered(revision, now);
   }
 
   /** An answer with the records as of `revision` has gone out: the device makes its copy anew of that. */
-  shown(revision: number): void {
+  shown(revision: number, now: number): void {
     for (const each of this.#connections()) each.served.answeredOverHttp(revision);
+    for (const each of this.#ended) each.replacedBy(revision, now);
     for (const [name, own] of this.#own) {
       if (own.revision <= revision) continue;
       const crossed = besides(own, revision);

@@ -254,8 +254,8 @@ export class SocketView {
       this.#own.delete(key);
       this.device.settle(key);
     }
-    // Of an earlier connection, until the first full sync was read.
-    const before = own === undefined && read === 0 ? this.device.unsettled(key) : null;
+    // Of an earlier connection, until the first full sync was read, or where that was replaced.
+    const before = own === undefined && (read === 0 || isUnsure) ? this.device.unsettled(key) : null;
     return before === null ? null : { ...before, isShown: true };
   }
 

@@ -42,7 +42,7 @@ export async function getSync(options: HttpOptions, request: Request, response: 
           document.saveDevices('urgent');
           return await send(options, request, response, { ...parts, ...taken });
         } finally {
-          taken.view?.device.http.end();
+          taken.view?.endAnswer();
         }
       };
       await whileAnswering([sharedView?.view], async () => {
@@ -77,9 +77,9 @@ function take(options: HttpOptions, asking: Asking, which: 'new' | 'all' = 'new'
       const view = origin === null ? null : document.devices.readOverHttp(origin, options.now());
       confirm(view, confirmedBy(request, document, 'own'), options);
       // From here on it stays known, though its document should be let go before the records are made.
-      view?.device.http.begin();
+      view?.beginAnswer();
       const failed = (error: SyncError): void => {
-        view?.device.http.end();
+        view?.endAnswer();
         reject(error);
       };
       const shown = (own: RecordsView | null): void => {
@@ -144,12 +144,20 @@ async function whileAnswering(
   views: readonly (RequestView | undefined)[],
   answer: () => Promise<void>,
 ): Promise<void> {
-  for (const view of views) view?.device.http.begin();
+  for (const view of views) view?.beginAnswer();
   try {
     await answer();
   } finally {
-    for (const view of views) view?.device.http.end();
+    for (const view of views) view?.endAnswer();
   }
+}
+
+/** An answer goes out, until what is returned is called. */
+function goingOut(views: readonly (RequestView | null | undefined)[]): () => void {
+  for (const view of views) view?.goesOut();
+  return () => {
+    for (const view of views) view?.hasGone();
+  };
 }
 
 /** The changes of shared collections, if there are any. */
@@ -306,9 +314,12 @@ async function send(
     const send = await packed(options, request, response.type('json'), all.toJson());
     // What comes from the device, or goes to it, while the body is on its way is not in that either.
     response.once('finish', () => {
-      view?.shown(revision);
-      if (everybodysRevision !== null) sharedView?.view.shown(everybodysRevision);
+      view?.shown(revision, options.now());
+      if (everybodysRevision !== null) sharedView?.view.shown(everybodysRevision, options.now());
     });
+    const gone = goingOut([view, sharedView?.view]);
+    if (response.closed) gone();
+    else response.once('close', gone);
     leaves();
     send();
   }

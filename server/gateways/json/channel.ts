@@ -65,6 +65,7 @@ export class JsonChannel implements Follower, Served {
   #view: SocketView | null = null;
   /** From the first full sync on, what changes is told. */
   #isFollowing = false;
+  #hasLeft = false;
   /** Up to which revision, once nothing waits to be sent. */
   #sentUpTo = 0;
   /** The `ack` of each write that is not durable yet, in order. */
@@ -186,6 +187,7 @@ export class JsonChannel implements Follower, Served {
   /** The connection is gone. */
   leave(): void {
     const { document, now } = this.#options;
+    this.#hasLeft = true;
     this.#pace.stop();
     document.leave(this);
     document.whenReady(() => {
@@ -240,7 +242,7 @@ export class JsonChannel implements Follower, Served {
     const { document, now } = this.#options;
     document.answer(() => {
       const lost = this.#view?.replacedBy(revision, now()) ?? [];
-      if (lost.length === 0) return;
+      if (lost.length === 0 || this.#hasLeft) return;
       const sendAll = (awake: UserDocument): void => {
         for (const each of lost) this.#sendBehind(each, awake);
       };

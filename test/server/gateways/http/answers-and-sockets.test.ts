@@ -148,6 +148,56 @@ function stopAnswer() {
   };
 }
 
+describe('a WebSocket that has ended before the answer over HTTP goes out', () => {
+  /** What the desk wrote meanwhile, the WebSocket showed, and what the phone wrote on that it saved. */
+  async function written(all: Scene): Promise<() => Promise<void>> {
+    const { http, desk, phone, put, clock } = all;
+    await desk.post([put({ id: 'other', x: 1 })]);
+    await phone.until(() => phone.store.notes?.other !== undefined);
+    await phone.heard();
+    clock.pass(SECOND);
+    const stop = stopAnswer();
+    const answer = http.get();
+    await stop.waits();
+    await desk.post([put({ id: 'r', a: 0, b: 1 })]);
+    await phone.until(() => phone.store.notes?.r?.b === 1);
+    await phone.heard();
+    clock.pass(5 * SECOND);
+    await all.write({ id: 'r', a: 1, b: 1 });
+    clock.pass(5 * SECOND);
+    return async () => {
+      stop.release();
+      expect(await answer).toBe(200);
+      expect(http.record('notes', 'r')).toEqual({ id: 'r', a: 0, b: 0 });
+      clock.pass(SECOND);
+    };
+  }
+
+  test.each(TAGS)('[H1 L4 L5 L6] what is posted takes nothing back of that, %s', async (tag) => {
+    const all = await scene();
+    const release = await written(all);
+    await all.phone.close();
+    await new HttpDevice(all.server.url, 'anna', 'look').get(); // the server has noticed
+    await release();
+    await all.http.post([all.put({ id: 'r', a: 0, b: 0, c: 1 })], { tag });
+    expect(await all.look()).toEqual({ id: 'r', a: 1, b: 1, c: 1 });
+  });
+
+  test('[H1 L4 L6] nor does what is written over the next one, which showed that before', async () => {
+    const all = await scene();
+    const release = await written(all);
+    await all.phone.close();
+    const again = await useJson(all.server, 'anna', 'phone');
+    await again.heard();
+    all.clock.pass(40 * SECOND);
+    await again.heard();
+    await release();
+    again.say({ ...all.put({ id: 'r', a: 0, b: 0, c: 1 }), ack: 'mine' });
+    await again.until(() => again.of('ACK').length > 0);
+    expect(await all.look()).toEqual({ id: 'r', a: 1, b: 1, c: 1 });
+  });
+});
+
 describe('a POST while another answer over HTTP is being made', () => {
   test.each(TAGS)('[H1 H2 L4 L6] the next one takes nothing of it back, %s', async (tag) => {
     const all = await scene();
