@@ -64,10 +64,23 @@ export class RequestView {
     this.device.answered(revision, now);
   }
 
-  /** An answer with the records as of `revision` has gone out: the device makes its copy anew of that. */
-  shown(revision: number, now: number): void {
+  /**
+   * An answer with the records as of `revision` has gone out: the device makes its copy anew of that. What had come in
+   * by then was made on the copy before.
+   *
+   * @param behind runs a task behind what has come in
+   */
+  shown(revision: number, now: () => number, behind: (task: () => void) => void): void {
     for (const each of this.#connections()) each.served.answeredOverHttp(revision);
-    for (const each of this.#ended) each.replacedBy(revision, now);
+    const ended = [...this.#ended];
+    behind(() => {
+      for (const each of ended) each.replacedBy(revision, now());
+      this.#lacks(revision);
+    });
+  }
+
+  /** The device's copy may be without what it posted after this revision. */
+  #lacks(revision: number): void {
     for (const [name, own] of this.#own) {
       if (own.revision <= revision) continue;
       const crossed = besides(own, revision);

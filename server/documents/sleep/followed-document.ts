@@ -65,7 +65,7 @@ export class FollowedDocument {
   readonly awareness: AwarenessStates;
   readonly #options: FollowedOptions;
   readonly #followers = new Set<Follower>();
-  readonly #turns: UserTurns;
+  readonly turns: UserTurns;
   readonly #sleep: DocumentSleep;
   /** While it sleeps, of JSON devices that are there. */
   #devices: DevicesAtRest | null = null;
@@ -78,9 +78,9 @@ export class FollowedDocument {
     this.user = user;
     this.awareness = new AwarenessStates(user !== SHARED_DOCUMENT);
     this.#options = options;
-    this.#turns = new UserTurns(user, options.turns);
+    this.turns = new UserTurns(user, options.turns);
     const { safely, open } = options;
-    this.#sleep = new DocumentSleep(this, state, { turns: this.#turns, safely, open });
+    this.#sleep = new DocumentSleep(this, state, { turns: this.turns, safely, open });
   }
 
   get isAwake(): boolean {
@@ -147,7 +147,7 @@ export class FollowedDocument {
   /** What a document takes over that is loaded while this one sleeps. */
   devicesAtRest(connected: DeviceStates | null = null): DevicesAtRest {
     const failed = (error: SyncError) => this.fail(error);
-    const parts = { turns: this.#turns, failed };
+    const parts = { turns: this.turns, failed };
     this.#devices ??= new DevicesAtRest(this.user, connected, this.#options.devices, parts);
     return this.#devices;
   }
@@ -193,12 +193,12 @@ export class FollowedDocument {
 
   /** Runs `task` when it is the user's turn. */
   enter(task: () => void): void {
-    this.#turns.enter(() => this.whenReady(task));
+    this.turns.enter(() => this.whenReady(task));
   }
 
   /** The same for an answer that has taken its time: it goes before what has come in. */
   answer(task: () => void): void {
-    this.#turns.first(() => this.whenReady(() => this.#options.safely(task)));
+    this.turns.first(() => this.whenReady(() => this.#options.safely(task)));
   }
 
   /** The records as they were noted; `null` where the document has to be asked. */

@@ -19,12 +19,21 @@ export class UserTurns {
 
   /** Runs the task of a request, behind what came before it. */
   enter(task: () => void): void {
+    this.#enter(task, 1);
+  }
+
+  /** Runs a task of the server behind what has come in; it counts towards no rate. */
+  behind(task: () => void): void {
+    this.#enter(task, 0);
+  }
+
+  #enter(task: () => void, messages: number): void {
     const run = (settled: () => void) => {
       settled();
       task();
     };
     if (this.#turns === undefined) task();
-    else this.#turns.enter(this.#user, { messages: 1, bytes: 0, sender: null, run });
+    else this.#turns.enter(this.#user, { messages, bytes: 0, sender: null, run });
   }
 
   /** Long work for the user, a step at a time: others have their turns between two. */

@@ -268,7 +268,7 @@ function confirm(view: RequestView | null, revision: number | null, { now }: Htt
 }
 
 interface Sending extends Answer {
-  readonly document: Pick<UserDocument, 'durable'>;
+  readonly document: Pick<UserDocument, 'durable' | 'turns' | 'whenReady'>;
   readonly shared: SharedAccess | null;
   readonly sharedView: SharedView | null;
   /** Tags of what need not be sent again. */
@@ -313,9 +313,10 @@ async function send(
     const all = everybodys === undefined ? mine : mine.with(everybodys);
     const send = await packed(options, request, response.type('json'), all.toJson());
     // What comes from the device, or goes to it, while the body is on its way is not in that either.
+    const behind = (task: () => void) => document.turns.behind(() => document.whenReady(task));
     response.once('finish', () => {
-      view?.shown(revision, options.now());
-      if (everybodysRevision !== null) sharedView?.view.shown(everybodysRevision, options.now());
+      view?.shown(revision, options.now, behind);
+      if (everybodysRevision !== null) sharedView?.view.shown(everybodysRevision, options.now, behind);
     });
     const gone = goingOut([view, sharedView?.view]);
     if (response.closed) gone();

@@ -44,6 +44,8 @@ export interface ChannelOptions {
   readonly log: Log;
   readonly send: (text: string | Buffer) => void;
   readonly ping: (payload: string) => void;
+  /** Runs a task behind what has come in over the connection. */
+  readonly behind: (task: () => void) => void;
   /** What `work` sends leaves in one write. */
   readonly together: <Result>(work: () => Result) => Result;
   /** Runs what a message asks for; what is wrong with the message is told to its sender. */
@@ -237,17 +239,23 @@ export class JsonChannel implements Follower, Served {
     }
   }
 
-  /** An answer over HTTP has gone out: what it lacks of what the device had is sent behind it (L3). */
+  /**
+   * An answer over HTTP has gone out: what it lacks of what the device had is sent behind it (L3). What has come in by
+   * now is of what the device had.
+   */
   answeredOverHttp(revision: number): void {
+    const { document, behind } = this.#options;
+    behind(() => document.whenReady(() => this.#replacedBy(revision)));
+  }
+
+  #replacedBy(revision: number): void {
     const { document, now } = this.#options;
-    document.answer(() => {
-      const lost = this.#view?.replacedBy(revision, now()) ?? [];
-      if (lost.length === 0 || this.#hasLeft) return;
-      const sendAll = (awake: UserDocument): void => {
-        for (const each of lost) this.#sendBehind(each, awake);
-      };
-      whenAwake(document, sendAll, () => {}); // where it has failed, the connection ends
-    });
+    const lost = this.#view?.replacedBy(revision, now()) ?? [];
+    if (lost.length === 0 || this.#hasLeft) return;
+    const sendAll = (awake: UserDocument): void => {
+      for (const each of lost) this.#sendBehind(each, awake);
+    };
+    whenAwake(document, sendAll, () => {}); // where it has failed, the connection ends
   }
 
   #sendBehind({ what, repeats }: MaybeLost, document: UserDocument): void {

@@ -14,6 +14,8 @@ export interface JsonOutbox {
   answer(text: Buffer, sent: () => void): void;
   /** A WebSocket ping; every client answers it with a pong of the same payload by itself. */
   ping(payload: string): void;
+  /** Runs a task in the turns of the user, behind what has come in over the connection. */
+  behind(task: () => void): void;
   /** What `work` sends leaves in one write. */
   together<Result>(work: () => Result): Result;
   /** Ends the connection with the error's close code. */

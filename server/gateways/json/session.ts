@@ -65,6 +65,7 @@ export class JsonSession {
         log,
         send: (text: Text) => this.#send(text),
         ping: (payload: string) => outbox.ping(payload),
+        behind: (task: () => void) => outbox.behind(() => this.whenReady(() => this.#guard(task))),
         together: <Result>(work: () => Result) => outbox.together(work),
         guard: (action: () => void, ack?: string) => this.#guard(action, ack),
         end: (error: SyncError) => this.#end(error),

@@ -22,6 +22,10 @@ export class WireOutbox implements JsonOutbox {
     this.#wire.socket.ping(payload);
   }
 
+  behind(task: () => void): void {
+    this.#wire.behind(task);
+  }
+
   together<Result>(work: () => Result): Result {
     return this.#wire.socket.together(work);
   }

@@ -172,6 +172,14 @@ export class Wire implements FlowControlOptions, Sender {
     });
   }
 
+  /** Runs a task of the server behind what has come in. */
+  behind(task: () => void): void {
+    this.#enter(0, 0, (settled) => {
+      settled();
+      if (!this.flow.take(task)) task();
+    });
+  }
+
   closed(code: number, reason: Buffer): void {
     this.#receiver?.closed(code, reason);
   }

@@ -2,9 +2,10 @@
 import type { JsonOutbox } from '../../../server/gateways/json/options.js';
 import type { YjsOutbox } from '../../../server/gateways/yjs/session.js';
 
-export function jsonOutbox(outbox: Omit<JsonOutbox, 'answer' | 'together'>): JsonOutbox {
+export function jsonOutbox(outbox: Omit<JsonOutbox, 'answer' | 'behind' | 'together'>): JsonOutbox {
   return {
     ...outbox,
+    behind: (task) => task(),
     together: (work) => work(),
     answer(text, sent) {
       outbox.send(text);

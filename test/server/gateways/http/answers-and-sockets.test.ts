@@ -2,6 +2,7 @@
  * An answer over HTTP that takes long shows nothing of what its device wrote, or was shown, over its WebSocket meanwhile;
  * its app makes its copy anew of it all the same (H1, H2, L3, L4).
  */
+import { once } from 'node:events';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { FollowedDocument } from '../../../../server/documents/sleep/followed-document.js';
 import { MemoryStore } from '../../../../server/store/memory/memory-store.js';
@@ -22,10 +23,10 @@ const PACES = ['150ms', '0'] as const;
 const TAGS = ['tagged', 'untagged'] as const;
 
 /** The phone has read the record `r` over its WebSocket, and its clock is known. */
-async function scene(pace = '150ms') {
+async function scene(pace = '150ms', rates: Readonly<Record<string, string>> = {}) {
   const clock = new SetClock();
   const store = new MemoryStore();
-  const server = await useServer({ JSON_PACE: pace }, { store, time: clock });
+  const server = await useServer({ JSON_PACE: pace, ...rates }, { store, time: clock });
   const desk = new HttpDevice(server.url, 'anna', 'desk');
   const http = new HttpDevice(server.url, 'anna', 'phone');
   const put = (document: JsonRecord) =>
@@ -147,6 +148,42 @@ function stopAnswer() {
     release: () => release?.(),
   };
 }
+
+/** So many messages a second are handled, of a connection, or of all of a user. */
+const SLOW = [
+  ['its connection', { MESSAGE_RATE: '20', MESSAGE_BURST: '30', USER_RATE: '100' }],
+  ['its user', { MESSAGE_RATE: '20', MESSAGE_BURST: '30', USER_RATE: '1' }],
+] as const;
+
+test.each(SLOW)(
+  '[H1 L4 L6] what came in before an answer went out, and waits for the rate of %s, is on the copy before',
+  async (_, rates) => {
+    const all = await scene('150ms', rates);
+    const { http, desk, phone, put, clock } = all;
+    await desk.post([put({ id: 'other', x: 1 })]);
+    const stop = stopAnswer();
+    const answer = http.get();
+    await stop.waits();
+    clock.pass(SECOND);
+    for (let x = 0; x < 40; x++) phone.say(put({ id: 'mine', x }));
+    phone.say({ ...put({ id: 'r', a: 1, b: 0 }), ack: 'last' });
+    const arrived = once(phone.ws, 'pong');
+    phone.ws.ping();
+    await arrived;
+    stop.release();
+    expect(await answer).toBe(200);
+    expect(http.record('notes', 'r')).toEqual({ id: 'r', a: 0, b: 0 });
+    expect(phone.of('ACK')).toEqual([]);
+    const isHandled = () => {
+      clock.pass(50);
+      return phone.of('ACK').some(({ ack }) => ack === 'last');
+    };
+    await vi.waitUntil(isHandled, { interval: 5, timeout: PATIENCE });
+    clock.pass(3 * SECOND);
+    await all.write({ id: 'r', a: 0, b: 0, c: 1 });
+    expect(await all.look()).toEqual({ id: 'r', a: 1, b: 0, c: 1 });
+  },
+);
 
 describe('a WebSocket that has ended before the answer over HTTP goes out', () => {
   /** What the desk wrote meanwhile, the WebSocket showed, and what the phone wrote on that it saved. */

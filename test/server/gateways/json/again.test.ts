@@ -26,7 +26,12 @@ const fetchesAndStamps = (all: Pick<Scene, 'document' | 'clock'>): App => {
   return (phone, message, now) => {
     const { revision, devices } = all.document;
     stampsWhatItGets(phone, message, now);
-    if (message.type === 'DATA_UPDATE') devices.overHttp(origin, now).shown(revision, now);
+    if (message.type === 'DATA_UPDATE')
+      devices.overHttp(origin, now).shown(
+        revision,
+        () => now,
+        (task) => task(),
+      );
   };
 };
 

@@ -20,7 +20,11 @@ test.each([GAP, 0])(
     expect(record('r0')).toEqual({ id: 'r0', i: 1 });
     await pass(40 * LATER); // what came too close together has been sent once more
     phone.news();
-    document.devices.overHttp(origin, clock.now).shown(revision, clock.now);
+    document.devices.overHttp(origin, clock.now).shown(
+      revision,
+      () => clock.now,
+      (task) => task(),
+    );
     await pass(2 * LATER);
     expect(phone.news()).toEqual(['FULL_SYNC']);
     phone.write({ id: 'r0', i: 0 });
