@@ -164,12 +164,13 @@ export class DeviceState {
     return isToMark;
   }
 
-  /** An answer over HTTP leaves; that it arrived only the next request can say. */
-  answered(revision: number, now: number): void {
+  /** An answer over HTTP leaves, with the records or without; that it arrived only the next request can say. */
+  answered(revision: number, now: number, isWhole = true): void {
     this.#meet(now);
     if (this.sentBy(now) < revision) this.#changed = true;
     const isNamed = this.hasConfirmed(revision, 0);
-    if (this.#connections.answered(revision, isNamed, now) && !this.http.areMarked) this.#urgent = true;
+    if (this.#connections.answered(revision, { isNamed, isWhole }, now) && !this.http.areMarked)
+      this.#urgent = true;
   }
 
   /** It is there, and may be so every few seconds: to be saved once more history than needed would be kept for it, too. */

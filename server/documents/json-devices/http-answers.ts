@@ -9,8 +9,11 @@ interface Sent {
   readonly at: number;
   /** It showed something that the device had not been sent before. */
   readonly isNew: boolean;
+  /** It had the records: the device may have made its copy anew of it. */
+  readonly isWhole: boolean;
 }
 
+type Shows = Omit<Sent, 'at'>;
 type Saved = Pick<State, 'httpAt' | 'answeredSince' | 'answered'>;
 
 export class HttpAnswers {
@@ -29,7 +32,7 @@ export class HttpAnswers {
     this.#lastAt = saved?.httpAt ?? null;
     // Where one may have left since, it may have been one of these once more.
     const answered = (saved?.answeredSince === null && saved.answered) || [];
-    for (const [at, revision] of answered) this.#sent.add(revision, { at, isNew: true });
+    for (const [at, revision] of answered) this.#sent.add(revision, { at, isNew: true, isWhole: true });
     this.#stored = new Set(this.#sent.keys());
   }
 
@@ -80,13 +83,21 @@ export class HttpAnswers {
    *
    * @param isNamed the device has named it: what it has is from one before
    */
-  sent(revision: number, { isNew, isNamed }: { isNew: boolean; isNamed: boolean }, now: number): void {
-    if (!isNamed || !this.#sent.has(revision)) this.#sent.add(revision, { at: now, isNew });
+  sent(revision: number, { isNamed, ...shows }: Shows & { readonly isNamed: boolean }, now: number): void {
+    const before = this.#sent.get(revision);
+    const isFirst = before === undefined || (shows.isWhole && !before.isWhole);
+    if (!isNamed || isFirst) this.#sent.add(revision, { at: now, ...shows });
   }
 
   /** When the one was sent that the device has, at the latest; `undefined`: not known. */
   sentAt(revision: number): number | undefined {
     return this.#sent.get(revision)?.at;
+  }
+
+  /** The same, where that one had the records. */
+  wholeSentAt(revision: number): number | undefined {
+    const sent = this.#sent.get(revision);
+    return sent?.isWhole === true ? sent.at : undefined;
   }
 
   /**

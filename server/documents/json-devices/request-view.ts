@@ -59,9 +59,13 @@ export class RequestView {
     if (this.isAnswered) this.#ended.add(connection);
   }
 
-  /** An answer with the state at `revision` leaves now, however long it was made, or waited for the disk. */
-  sent(revision: number, now: number): void {
-    this.device.answered(revision, now);
+  /**
+   * An answer with the state at `revision` leaves now, however long it was made, or waited for the disk.
+   *
+   * @param isWhole it has the records
+   */
+  sent(revision: number, now: number, isWhole = true): void {
+    this.device.answered(revision, now, isWhole);
   }
 
   /**
@@ -97,10 +101,11 @@ export class RequestView {
 
   /** The device named what it has: from an answer that it got, at the latest, when the last with that was sent. */
   confirmed(revision: number, now: number): void {
-    const sentAt = this.device.http.sentAt(revision);
-    this.device.confirm(revision, sentAt ?? now, now);
-    // One of which that is not known may be from before a doubt arose.
-    if (sentAt !== undefined) this.device.noteSure('everything', sentAt, sentAt);
+    const { http } = this.device;
+    this.device.confirm(revision, http.sentAt(revision) ?? now, now);
+    // One of which that is not known may be from before a doubt arose; and one without records makes no copy anew.
+    const renewedAt = http.wholeSentAt(revision);
+    if (renewedAt !== undefined) this.device.noteSure('everything', renewedAt, renewedAt);
     for (const [name, own] of this.#own) if (own.revision <= revision) this.#own.delete(name);
   }
 

@@ -176,9 +176,9 @@ export class SeenRanges {
   }
 
   /** The answer leaves. Returns the same, for one that was not told of before. */
-  answered(revision: number, isNamed: boolean, now: number): boolean {
+  answered(revision: number, how: { isNamed: boolean; isWhole: boolean }, now: number): boolean {
     const isToMark = this.asked(revision, now);
-    this.http.sent(revision, { isNew: revision > this.lastSeen, isNamed }, now);
+    this.http.sent(revision, { isNew: revision > this.lastSeen, ...how }, now);
     this.#sent.add(now, revision);
     return isToMark;
   }

@@ -297,19 +297,20 @@ async function send(
   const isKnown = named !== undefined || known.includes('*');
   if (!isKnown && own === null) return false;
   const everybodysRevision = records?.revision ?? null;
+  const whole = isKnown ? null : own;
   const leaves = (): void => {
     noteSeen(options, request, response, { revision, hasSent });
     if (response.closed) return; // whoever asked has gone, and gets nothing of it
-    view?.sent(revision, options.now());
-    if (everybodysRevision !== null) sharedView?.view.sent(everybodysRevision, options.now());
+    view?.sent(revision, options.now(), whole !== null);
+    if (everybodysRevision !== null) sharedView?.view.sent(everybodysRevision, options.now(), whole !== null);
   };
   response.set({ ETag: named ?? etag, 'Cache-Control': 'private, no-cache' });
-  if (isKnown || own === null) {
+  if (whole === null) {
     leaves();
     response.vary('Accept-Encoding').status(304).end();
   } else {
     const everybodys = records?.view(shared?.collections ?? []);
-    const mine = shared === null ? own : own.without(shared.collections);
+    const mine = shared === null ? whole : whole.without(shared.collections);
     const all = everybodys === undefined ? mine : mine.with(everybodys);
     const send = await packed(options, request, response.type('json'), all.toJson());
     // What comes from the device, or goes to it, while the body is on its way is not in that either.

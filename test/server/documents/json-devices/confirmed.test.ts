@@ -35,3 +35,19 @@ test('[H1 L4] a tag ends a doubt only where it is known that the answer was sent
   expect(phone.unsureSince(visit, 5_000)).toBe(3);
   expect(phone.unsureSince(visit, 8_000)).toBe(Number.POSITIVE_INFINITY);
 });
+
+test('[H1 L4] nor by an answer without records, however often it polls', () => {
+  const phone = newPhone();
+  const visit = { collection: 'visits' as CollectionName, id: 'v1' as RecordId };
+  // Its document was let go since it got what it names.
+  const view = new RequestView(phone);
+  phone.noteUnsure(visit, 3, 2_000);
+  for (const now of [3_000, 4_000]) {
+    view.confirmed(5, now);
+    view.sent(5, now, false);
+  }
+  expect(phone.unsureSince(visit, 5_000)).toBe(3);
+  view.sent(5, 6_000); // without its tag
+  view.confirmed(5, 7_000);
+  expect(phone.unsureSince(visit, 8_000)).toBe(Number.POSITIVE_INFINITY);
+});
