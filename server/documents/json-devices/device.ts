@@ -25,7 +25,7 @@ const LAZY = 60_000;
 /** A change of the clock's offset by so much is kept at once, in ms: less is the way of the messages. */
 const COARSE = 1_000;
 /** That a device comes again and again over HTTP is worth a write no more often than this, in ms. */
-const STILL_THERE = 3_600_000;
+export const STILL_THERE = 3_600_000;
 
 export class DeviceState {
   readonly key: DeviceKey;

@@ -3,14 +3,14 @@ import type { DeviceKey, UserId } from '../../../shared/names.js';
 import type { Origin } from '../changes.js';
 import type { AwayDevice } from '../history/past-changes.js';
 import type { RecordKey } from '../records/record-key.js';
-import { DeviceState } from './device.js';
+import { DeviceState, STILL_THERE } from './device.js';
 import { deviceKey, personOf } from './device-key.js';
 import type { LiveWrite, WritesHeard } from './live-write.js';
 import { RequestView } from './request-view.js';
 import { type Served, SocketView } from './socket-view.js';
 
-/** A device that asks again and again comes more often than this, in ms. */
-const LATELY = 3_600_000;
+/** A device that asks again and again comes more often than this, by what is stored of when it was there last, in ms. */
+const LATELY = 2 * STILL_THERE;
 
 const NOBODY: Served = { answeredOverHttp() {} };
 

@@ -13,7 +13,7 @@ import {
 } from '../../../../server/documents/intake/quota.js';
 import { DeviceStates } from '../../../../server/documents/json-devices/devices.js';
 import { recentWrites } from '../../../../server/documents/json-devices/recent-writes.js';
-import type { CollectionName, DeviceId, RecordId, UserId } from '../../../../shared/names.js';
+import type { CollectionName, DeviceId, DeviceKey, RecordId, UserId } from '../../../../shared/names.js';
 import { writeRecord } from '../../../../shared/records.js';
 
 const CODE = 'DOCUMENT_FULL';
@@ -289,6 +289,8 @@ describe('[L8 S4] MAX_DEVICES', () => {
     subscriber: null,
   });
 
+  const HOUR = 3_600_000;
+
   test('at the limit all are remembered; one more, and the one that was away longest is forgotten', () => {
     const devices = new DeviceStates(anna, 3);
     for (let n = 1; n <= 3; n++) devices.disconnect(devices.connect(device(n), n, 1), n);
@@ -321,15 +323,37 @@ describe('[L8 S4] MAX_DEVICES', () => {
     expect(devices.keys).toEqual([id(2), id(5), id(6)]);
   });
 
-  test('[H1] one that only reads takes the place of one that was not there for an hour', () => {
-    const HOUR = 3_600_000;
+  test('[H1] one that only reads takes the place of one that was not there for two hours', () => {
     const devices = new DeviceStates(anna, 2);
     for (let n = 1; n <= 2; n++) devices.readOverHttp(device(n), n)?.device.asked(1, n);
-    expect(devices.readOverHttp(device(3), HOUR)).toBe(null);
+    expect(devices.readOverHttp(device(3), 2 * HOUR)).toBe(null);
     expect(devices.keys).toEqual([id(1), id(2)]);
-    expect(devices.readOverHttp(device(1), HOUR)).not.toBe(null);
-    expect(devices.readOverHttp(device(3), HOUR + 2)).not.toBe(null);
+    expect(devices.readOverHttp(device(1), 2 * HOUR)).not.toBe(null);
+    expect(devices.readOverHttp(device(3), 2 * HOUR + 2)).not.toBe(null);
     expect(devices.keys).toEqual([id(1), id(3)]);
+  });
+
+  test('[H1] not of one that asks every seven minutes, of which that is stored once an hour', () => {
+    const MINUTE = HOUR / 60;
+    let saved: ReadonlyMap<DeviceKey, Uint8Array | null> = new Map();
+    const loaded = () => {
+      const devices = new DeviceStates(anna, 1);
+      const bytes = saved.get(devices.keyOf(device(1)));
+      if (bytes) devices.learn(new Map([[devices.keyOf(device(1)), bytes]]), 1);
+      return devices;
+    };
+    for (let minute = 0; minute <= 120; minute++) {
+      const devices = loaded(); // its document is let go behind each request
+      const now = minute * MINUTE;
+      if (minute % 7 > 0) {
+        expect(devices.has(device(1)) && devices.readOverHttp(device(2), now)).toBe(null);
+        continue;
+      }
+      const view = devices.readOverHttp(device(1), now);
+      view?.device.asked(1, now);
+      view?.sent(1, now, minute === 0);
+      saved = new Map([...saved, ...(devices.take(now, 'all') ?? [])]);
+    }
   });
 
   test('[A2] [H1] or the place of one of a person who has more, until all have as many', () => {
