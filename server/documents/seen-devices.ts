@@ -76,12 +76,18 @@ export class SeenDevices {
   note(user: UserId, seen: SeenDevice): void {
     if (this.#erasing.has(user)) return;
     const known = this.#known.get(user)?.get(nameOf(seen));
-    if (known !== undefined && isNoNews(seen, known)) {
+    if (known !== undefined && isNoNews(seen, known) && !this.#isBeingWritten(user, seen)) {
       add(this.#later, user, seen);
     } else {
       add(this.#due, user, seen);
       this.#timer ??= setTimeout(() => void this.#writeDue(), GATHERING).unref();
     }
+  }
+
+  /** Then what is written of it will be something else. */
+  #isBeingWritten(user: UserId, seen: SeenDevice): boolean {
+    const isOf = (other: SeenDevice) => nameOf(other) === nameOf(seen);
+    return [this.#due, this.#writing].some((noted) => noted.get(user)?.some(isOf));
   }
 
   /** Newest first. */

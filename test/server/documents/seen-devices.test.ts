@@ -192,6 +192,18 @@ describe('[A0] [H1] one that asks over HTTP every few seconds', () => {
     expect(store.visits).toBe(visits);
   });
 
+  test('tells soon what is as it was before something that is being written', async () => {
+    const { devices, pass, ask, written, now } = scene();
+    const since = now();
+    for (let count = 0; count < 3; count++) await ask({ unsent: { ...told(1, now()), since } });
+    await ask({ unsent: told(0, now() + 5 * SECOND) });
+    await pass(2 * SECOND);
+    const unsent = { ...told(1, now()), since };
+    devices.note(ANNA, seen('phone', now(), { via: 'http', revision: 3, unsent }));
+    await pass(10 * SECOND);
+    expect(await written()).toMatchObject([{ unsent: { count: 1 } }]);
+  });
+
   test('[P7] leaves nothing behind its erasure', async () => {
     const { devices, ask } = scene();
     for (let count = 0; count < 10; count++) await ask();
