@@ -223,9 +223,10 @@ export class DeviceState {
   }
 
   /** A message with this record, or with all, came so close to another one that its app may have lost it. */
-  noteUnsure(what: RecordKey | 'everything', since: number, at: number): void {
+  noteUnsure(what: RecordKey | 'everything', since: number, at: number, isUrgent = false): void {
     this.#unsure.mark(what, since, at);
     this.#changed = true;
+    if (isUrgent) this.#urgent = true;
   }
 
   /** By `at`, it has read this record, or all, in a message that was sent then. */

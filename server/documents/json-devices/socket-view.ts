@@ -122,7 +122,7 @@ export class SocketView {
       if (!newer.has(name)) newer.set(name, { what: key, repeats: this.#messages.repeatsOf(key, now) });
     }
     const lost = allIfMany([...newer.values()]);
-    for (const { what } of lost) this.device.noteUnsure(what, revision, now);
+    for (const { what } of lost) this.device.noteUnsure(what, revision, now, true);
     return lost;
   }
 

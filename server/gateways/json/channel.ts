@@ -252,6 +252,7 @@ export class JsonChannel implements Follower, Served {
     const { document, now } = this.#options;
     const lost = this.#view?.replacedBy(revision, now()) ?? [];
     if (lost.length === 0 || this.#hasLeft) return;
+    document.saveDevices('urgent');
     const sendAll = (awake: UserDocument): void => {
       for (const each of lost) this.#sendBehind(each, awake);
     };

@@ -5,7 +5,7 @@
 import { once } from 'node:events';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { FollowedDocument } from '../../../../server/documents/sleep/followed-document.js';
-import { MemoryStore } from '../../../../server/store/memory/memory-store.js';
+import { copyOf, MemoryStore } from '../../../../server/store/memory/memory-store.js';
 import type { JsonRecord } from '../../../../shared/json.js';
 import { askedOfDisk } from '../../../support/asked-of-disk.js';
 import { HttpDevice } from '../../../support/devices/json-http.js';
@@ -185,9 +185,12 @@ test.each(SLOW)(
   },
 );
 
-describe('a WebSocket that has ended before the answer over HTTP goes out', () => {
+describe('a WebSocket that has ended as the answer over HTTP goes out, or right after', () => {
   /** What the desk wrote meanwhile, the WebSocket showed, and what the phone wrote on that it saved. */
-  async function written(all: Scene): Promise<() => Promise<void>> {
+  async function written(
+    all: Scene,
+    mine: JsonRecord = { id: 'r', a: 1, b: 1 },
+  ): Promise<() => Promise<void>> {
     const { http, desk, phone, put, clock } = all;
     await desk.post([put({ id: 'other', x: 1 })]);
     await phone.until(() => phone.store.notes?.other !== undefined);
@@ -200,7 +203,7 @@ describe('a WebSocket that has ended before the answer over HTTP goes out', () =
     await phone.until(() => phone.store.notes?.r?.b === 1);
     await phone.heard();
     clock.pass(5 * SECOND);
-    await all.write({ id: 'r', a: 1, b: 1 });
+    await all.write(mine);
     clock.pass(5 * SECOND);
     return async () => {
       stop.release();
@@ -232,6 +235,20 @@ describe('a WebSocket that has ended before the answer over HTTP goes out', () =
     again.say({ ...all.put({ id: 'r', a: 0, b: 0, c: 1 }), ack: 'mine' });
     await again.until(() => again.of('ACK').length > 0);
     expect(await all.look()).toEqual({ id: 'r', a: 1, b: 1, c: 1 });
+  });
+
+  test('[H1 L4 L6] nor does what is posted when the server was killed since', async () => {
+    const all = await scene();
+    const { store, http, phone, put, clock } = all;
+    const release = await written(all, { id: 'own', x: 1 });
+    await release();
+    for (let turn = 0; turn < 2; turn++) await phone.heard(); // and what came of that is durable
+    const contents = new MemoryStore(copyOf(store.contents));
+    const { url } = await useServer({}, { store: contents, time: clock });
+    http.goTo(url);
+    clock.pass(SECOND);
+    await http.post([put({ id: 'r', a: 1, b: 0 })], { tag: 'untagged' });
+    expect(http.record('notes', 'r')).toEqual({ id: 'r', a: 1, b: 1 });
   });
 });
 
