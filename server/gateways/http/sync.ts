@@ -106,7 +106,9 @@ export async function postSync(options: HttpOptions, request: Request, response:
   const origin = originOf(request, options.newDeviceId);
   await withDocuments(options, request, own.length > 0 ? 'write' : 'read', async (document, shared) => {
     mustTake(shared, everybodys);
-    const view = document.devices.overHttp(origin, now(), isNamed);
+    const { devices } = document;
+    const reads = isNamed && own.length === 0 ? devices.readOverHttp(origin, now()) : null;
+    const view = reads ?? devices.overHttp(origin, now(), isNamed && own.length > 0);
     const reader = isNamed ? 'reader' : 'nobody';
     const who = isNamed && everybodys.length > 0 ? 'writer' : reader;
     const sharedView = shared === null ? null : viewOf(shared, origin, now(), who);

@@ -98,4 +98,6 @@ test('[L8] nor do those of one user', async () => {
   const before = written();
   for (let round = 0; round < 3; round++) for (const phone of phones) expect(await phone.get()).toBe(304);
   expect(written()).toBe(before);
+  for (const phone of phones) expect(await phone.post([])).toBe(200);
+  expect(written()).toBe(before);
 });
