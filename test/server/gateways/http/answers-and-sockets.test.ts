@@ -185,32 +185,40 @@ test.each(SLOW)(
   },
 );
 
+/**
+ * While the phone's answer is being made, the desk writes `b: 1`, which the phone's WebSocket shows. What this returns
+ * lets the answer go.
+ */
+async function shownMeanwhile({ http, desk, phone, put, clock }: Scene): Promise<() => Promise<void>> {
+  await desk.post([put({ id: 'other', x: 1 })]);
+  await phone.until(() => phone.store.notes?.other !== undefined);
+  await phone.heard();
+  clock.pass(SECOND);
+  const stop = stopAnswer();
+  const answer = http.get();
+  await stop.waits();
+  await desk.post([put({ id: 'r', a: 0, b: 1 })]);
+  await phone.until(() => phone.store.notes?.r?.b === 1);
+  await phone.heard();
+  clock.pass(5 * SECOND);
+  return async () => {
+    stop.release();
+    expect(await answer).toBe(200);
+    expect(http.record('notes', 'r')).toEqual({ id: 'r', a: 0, b: 0 });
+    clock.pass(SECOND);
+  };
+}
+
 describe('a WebSocket that has ended as the answer over HTTP goes out, or right after', () => {
-  /** What the desk wrote meanwhile, the WebSocket showed, and what the phone wrote on that it saved. */
+  /** The phone has written on what its WebSocket showed, and that is saved. */
   async function written(
     all: Scene,
     mine: JsonRecord = { id: 'r', a: 1, b: 1 },
   ): Promise<() => Promise<void>> {
-    const { http, desk, phone, put, clock } = all;
-    await desk.post([put({ id: 'other', x: 1 })]);
-    await phone.until(() => phone.store.notes?.other !== undefined);
-    await phone.heard();
-    clock.pass(SECOND);
-    const stop = stopAnswer();
-    const answer = http.get();
-    await stop.waits();
-    await desk.post([put({ id: 'r', a: 0, b: 1 })]);
-    await phone.until(() => phone.store.notes?.r?.b === 1);
-    await phone.heard();
-    clock.pass(5 * SECOND);
+    const release = await shownMeanwhile(all);
     await all.write(mine);
-    clock.pass(5 * SECOND);
-    return async () => {
-      stop.release();
-      expect(await answer).toBe(200);
-      expect(http.record('notes', 'r')).toEqual({ id: 'r', a: 0, b: 0 });
-      clock.pass(SECOND);
-    };
+    all.clock.pass(5 * SECOND);
+    return release;
   }
 
   test.each(TAGS)('[H1 L4 L5 L6] what is posted takes nothing back of that, %s', async (tag) => {
@@ -275,22 +283,8 @@ describe('a POST while another answer over HTTP is being made', () => {
 describe('what the WebSocket shows while an answer over HTTP is being made', () => {
   test.each(PACES)('[H1 L4 L6] is not undone by the next write, pace %s', async (pace) => {
     const all = await scene(pace);
-    const { http, desk, phone, put, clock } = all;
-    await desk.post([put({ id: 'other', x: 1 })]);
-    await phone.until(() => phone.store.notes?.other !== undefined);
-    await phone.heard();
-    clock.pass(SECOND);
-    const stop = stopAnswer();
-    const answer = http.get();
-    await stop.waits();
-    await desk.post([put({ id: 'r', a: 0, b: 1 })]);
-    await phone.until(() => phone.store.notes?.r?.b === 1);
-    await phone.heard();
-    clock.pass(5 * SECOND);
-    stop.release();
-    expect(await answer).toBe(200);
-    expect(http.record('notes', 'r')).toEqual({ id: 'r', a: 0, b: 0 });
-    clock.pass(SECOND);
+    const release = await shownMeanwhile(all);
+    await release();
     await all.write({ id: 'r', a: 1, b: 0 });
     expect(await all.look()).toEqual({ id: 'r', a: 1, b: 1 });
   });
