@@ -78,7 +78,8 @@ export class Persistence {
 
   /** Nothing that the server lacks was ever stored: made otherwise, it comes to nobody twice. */
   get isInMemory(): boolean {
-    return this.supervisor.store === null && this.supervisor.filling === null && !this.pending.wereStored;
+    const { store, filling } = this.supervisor;
+    return store === null && filling === null && this.#waiting === 0 && !this.pending.wereStored;
   }
 
   /** What is stored could not be read, and is perhaps of a document before the one that the server has (P10). */

@@ -266,6 +266,29 @@ describe('[C9 C11] a change that waits in what another tab has put there', () =>
     expect(await idsOf(first)).toEqual(['r', 'w']);
   });
 
+  test('[C2 C4 C7] counts on logout, though the document of the server comes while storage has no room', async () => {
+    const { clock, storage, server, open } = clients();
+    const own = new BreakableStorage(storage);
+    const first = await open(own);
+    await first.addData('notes', { id: 'r' });
+    await clock.live(MINUTE);
+    await first.disconnect();
+    await first.addData('notes', { id: 'p' });
+    own.writes = FULL;
+    await first.addData('notes', { id: 'w' });
+    server.rewrite();
+    const second = await Tab.open(storage, clock);
+    await second.replica.refused.moveTo({ state: Y.encodeStateAsUpdate(server.doc), epoch: null });
+    await second.replica.close();
+    await clock.live(MINUTE);
+    await first.connect();
+    await clock.live(MINUTE);
+    await expect(first.logout()).rejects.toMatchObject({ code: 'UNSYNCED_CHANGES', pendingChanges: 2 });
+    own.writes = null;
+    await clock.live(MINUTE);
+    expect(Object.keys(server.records()).sort()).toEqual(['p', 'r', 'w']);
+  });
+
   test('[C2 C4] goes with all else to the account that it is moved into', async () => {
     const { first } = await foundByClient();
     await first.moveTo('berta');
