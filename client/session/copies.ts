@@ -48,6 +48,7 @@ const pairs = (from: UserSession, to: UserSession): [Replica, Replica][] =>
 /** All of it becomes one change of another document; rejects where that could not be stored. */
 async function copy(from: Replica, to: Replica): Promise<void> {
   await from.write(() => {}); // resolves when all writes so far, and what other tabs stored, are in the document
+  if (from.storageError !== null) throw from.storageError; // they are not all in it, and would be deleted
   const update = from.content;
   await to.write((doc) => Y.applyUpdate(doc, update));
   if (to.storageError !== null) throw to.storageError;

@@ -294,6 +294,18 @@ describe('[C9 C11] a change that waits in what another tab has put there', () =>
     await first.moveTo('berta');
     expect(await idsOf(first)).toEqual(['r', 'w']);
   });
+
+  test('[C2 C4 C7] goes there with what was made in memory since, once storage has that', async () => {
+    const { clock, storage, first } = await foundByClient();
+    storage.writes = FULL;
+    for (const id of ['s', 't']) await first.addData('notes', { id });
+    storage.writes = null;
+    await expect(first.moveTo('berta')).rejects.toMatchObject({ name: 'StorageError', code: 'QUOTA' });
+    expect(await idsOf(first)).toEqual(['r', 's', 't']);
+    await clock.live(MINUTE);
+    await first.moveTo('berta');
+    expect(await idsOf(first)).toEqual(['r', 's', 't', 'w']);
+  });
 });
 
 test('[C7 C9 C11 P10] storage comes back while a document that was written anew comes in its parts', async () => {
