@@ -213,7 +213,7 @@ export class JsonChannel implements Follower, Served {
   }
 
   #change(message: ChangeMessage, document: UserDocument): void {
-    const { now, guard } = this.#options;
+    const { now, guard, send } = this.#options;
     const writer = new JsonWriter(document, this.#origin);
     writer.mustKnowNames(message);
     writer.takeUp(message);
@@ -221,12 +221,16 @@ export class JsonChannel implements Follower, Served {
     const context = this.#view.contextOf(message, { now: now(), revision: document.revision });
     if (this.#isErased(message, context, document)) return;
     this.#repeatLost(message, context, document);
-    document.withHistory(neededFrom(document, message, context), () =>
-      guard(() => {
-        this.#write(message, context, writer);
-        this.acknowledge(message.ack);
-      }, message.ack),
-    );
+    document.withHistory(neededFrom(document, message, context), () => {
+      // The history could not be read, or somebody's commit failed: its connections are about to end.
+      const isUnavailable = document.failure?.code === 'STORE_UNAVAILABLE';
+      if (isUnavailable) send(jsonMessages.error(new SyncError('NOT_SAVED'), message.ack));
+      else
+        guard(() => {
+          this.#write(message, context, writer);
+          this.acknowledge(message.ack);
+        }, message.ack);
+    });
   }
 
   /** What the app may have lost when it made this write is sent once more. */

@@ -1,12 +1,14 @@
 /** Durable before visible, and what everybody is told when it can't be made durable (N3). */
 import * as encoding from 'lib0/encoding';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import * as Y from 'yjs';
+import { SyncError } from '../../../server/errors.js';
 import { collectingLog } from '../../../server/log.js';
 import { messages } from '../../../server/protocol/yjs.js';
 import { MemoryStore } from '../../../server/store/memory/memory-store.js';
 import { ObservedStore } from '../../support/observed-store.js';
 import { openJson, useJson, useNative, useRaw, useServer } from '../../support/use.js';
+import { PATIENCE } from '../../support/wait.js';
 
 const USER = 'anna';
 
@@ -185,6 +187,26 @@ describe('[N3 S4] when a commit fails', () => {
     expect(fresh.json().notes).toEqual({ n1: { text: 'saved' }, n2: { text: 'refused at first' } });
     expect(events.map(({ name }) => name)).toEqual(expect.arrayContaining(['storeFailed', 'storeRecovered']));
   });
+});
+
+test('[N3 L5] a write is not saved where the history that it is compared with cannot be read', async () => {
+  const memory = new MemoryStore();
+  const server = await useServer({ IDLE_TIMEOUT: '1ms', REST_AFTER: '1h' }, { store: memory });
+  const phone = await useJson(server, USER, 'phone');
+  phone.update('notes', { id: 'n1', text: 'x' });
+  await phone.saved();
+  await phone.close();
+  const desk = await useJson(server, USER, 'desk');
+  desk.update('notes', { id: 'n1', text: 'y' });
+  await desk.saved();
+  await desk.close();
+  const metrics = async () => (await fetch(`${server.url}/metrics`)).text();
+  await expect.poll(metrics, { timeout: PATIENCE }).toContain('telemed_documents 0\n');
+  vi.spyOn(memory, 'history').mockRejectedValue(new SyncError('STORE_UNAVAILABLE'));
+  const back = await useJson(server, USER, 'phone');
+  back.update('notes', { id: 'n1', text: 'z' }, { ack: 'z' });
+  expect((await back.end()).code).toBe(1011);
+  expect(back.of('ERROR')).toMatchObject([{ code: 'NOT_SAVED', ack: 'z' }]);
 });
 
 test('[P5 S4] a damaged document: 1011 and 500 for its user, nobody else notices', async () => {
