@@ -308,9 +308,6 @@ export class Persistence {
   /** Reads all of a store that was just opened; after a failure, writes to it what it lacks. */
   async #fill(store: LocalStore): Promise<void> {
     if (this.#moved !== null) return this.#fillAnew(store, this.#moved.epoch);
-    // All of it is read once more.
-    if (!this.#wasRead) this.#replacedAt = null;
-    this.#found = this.#found && this.#wasRead ? new FoundDocument(this.#found.is, this.#options) : null;
     let own: readonly PendingEntry[] = [];
     let rows: readonly NewChange[] = [];
     const fill = (told: readonly Row[]): readonly NewChange[] => {
@@ -330,6 +327,9 @@ export class Persistence {
     this.#size.reset(0);
     let epoch = null as Uint8Array | null;
     const keys = await store.append((news) => {
+      // All of it is read once more.
+      if (!this.#wasRead) this.#replacedAt = null;
+      this.#found = this.#found && this.#wasRead ? new FoundDocument(this.#found.is, this.#options) : null;
       epoch = this.#wasRead ? null : this.heard.epochAfter(rowsOf(news));
       if (epoch !== null && this.heard.isWhole) return [];
       if (epoch !== null) this.#found = new FoundDocument('former', this.#options);

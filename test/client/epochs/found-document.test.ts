@@ -224,6 +224,22 @@ describe('[C9 C11] a change that waits in what another tab has put there', () =>
     expect(await stored()).toMatchObject({ notes: { r: { x: 1 }, w: {} }, pending: 2, refused: [] });
   });
 
+  test('[C7] counts while storage that had no room can not be read', async () => {
+    const { clock, storage, first, stored } = await found();
+    storage.writes = FULL;
+    await add(first, 's');
+    expect(first.count).toBe(3);
+    storage.onWrite = () => {
+      storage.failure = FULL;
+    };
+    await clock.live(MINUTE);
+    expect(first.count).toBe(3);
+    storage.onWrite = () => {};
+    [storage.failure, storage.writes] = [null, null];
+    await clock.live(MINUTE);
+    expect(await stored()).toMatchObject({ notes: { r: { x: 1 }, s: {}, w: {} }, pending: 3, refused: [] });
+  });
+
   /** So it is with whole clients. */
   function clients() {
     const [clock, storage] = [new ManualClock(), new BreakableStorage()];
