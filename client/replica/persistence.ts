@@ -327,9 +327,11 @@ export class Persistence {
     this.#size.reset(0);
     let epoch = null as Uint8Array | null;
     const keys = await store.append((news) => {
-      // All of it is read once more.
+      // All of it is read once more; one that has nothing any more is another store.
       if (!this.#wasRead) this.#replacedAt = null;
-      this.#found = this.#found && this.#wasRead ? new FoundDocument(this.#found.is, this.#options) : null;
+      const is = this.#wasRead ? (this.#found?.is ?? null) : null;
+      const isGone = is === 'new' && news.changes.length === 0;
+      this.#found = is === null || isGone ? null : new FoundDocument(is, this.#options);
       epoch = this.#wasRead ? null : this.heard.epochAfter(rowsOf(news));
       if (epoch !== null && this.heard.isWhole) return [];
       if (epoch !== null) this.#found = new FoundDocument('former', this.#options);

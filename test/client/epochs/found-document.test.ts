@@ -240,6 +240,20 @@ describe('[C9 C11] a change that waits in what another tab has put there', () =>
     expect(await stored()).toMatchObject({ notes: { r: { x: 1 }, s: {}, w: {} }, pending: 3, refused: [] });
   });
 
+  test('[C7 C12] is gone with the store, and what is in memory goes into the next one as it is', async () => {
+    const { clock, storage, first } = await found();
+    storage.writes = FULL;
+    await add(first, 's');
+    await edit(first, 'r', 'y', 2);
+    storage.loseEverything();
+    storage.writes = null;
+    await clock.live(MINUTE);
+    expect(first.said).not.toContain('broken');
+    const again = await Tab.open(storage, clock);
+    expect(again.notes()).toEqual({ r: { id: 'r', n: 1, x: 1, y: 2 }, s: { id: 's', n: 1 } });
+    expect([first.count, again.count]).toEqual([2, 2]);
+  });
+
   /** So it is with whole clients. */
   function clients() {
     const [clock, storage] = [new ManualClock(), new BreakableStorage()];
