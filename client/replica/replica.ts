@@ -147,6 +147,11 @@ export class Replica implements SyncSource {
     }
   }
 
+  /** Why what is stored could not be read; null where it was. */
+  get unread(): StorageError | null {
+    return this.#persistence.mayBeLate ? this.storageError : null;
+  }
+
   /** What is in memory only. */
   get unstored(): readonly PendingChange[] {
     return this.#persistence.pending.unstored();

@@ -273,10 +273,14 @@ export class UserSession {
     if (isOnline) this.connection.flush().catch(nothing);
   }
 
-  /** Rejects with an `UnsyncedChangesError` while the server lacks something, also of what is still being stored. */
+  /**
+   * Rejects with an `UnsyncedChangesError` while the server lacks something, also of what is still being stored, and
+   * with a `StorageError` while what is stored could not be read.
+   */
   async checkSynced(): Promise<void> {
     // Other tabs may have stored something of which this one was not told, as in a browser without BroadcastChannel.
     await Promise.all(this.replicas.map((replica) => replica.settled())).catch(() => {}); // it is opened anew
+    for (const { unread } of this.replicas) if (unread !== null) throw unread; // who knows what waits there
     const count = this.#unsynced;
     const { refused } = this.status;
     if (count + refused.length > 0) throw new UnsyncedChangesError(count, refused.length);

@@ -1,5 +1,6 @@
 /** What is written while the data of a user is about to be deleted is not lost without a word (C2, C4). */
 import { afterEach, describe, expect, test } from 'vitest';
+import { StorageError } from '../../client/errors.js';
 import type { DeviceStorage } from '../../client/local-store/store.js';
 import type { SyncManager } from '../../client/sync-manager.js';
 import { BreakableStorage } from '../support/breakable-storage.js';
@@ -65,6 +66,25 @@ describe.each([
       if (isWritten) expect(client.status.current.pendingChanges).toBe(1);
     },
   );
+});
+
+test.each([
+  ['logout', (client: SyncManager) => client.logout()],
+  ['clearSyncData', (client: SyncManager) => client.clearSyncData()],
+  ['moveTo', (client: SyncManager) => client.moveTo('berta')],
+])('[C2 C4 C7] %s deletes nothing that could not be read', async (_, clear) => {
+  const storage = new BreakableStorage();
+  const before = await offlineClient('anna', storage);
+  await before.addData('notes', { id: 'a' });
+  await before.close();
+  storage.failure = new StorageError('UNAVAILABLE', 'It fails.');
+  const clock = new ManualClock();
+  const client = testClient({ storage, clock });
+  await client.initialize({ serverUrl: 'http://127.0.0.1:1', userId: 'anna', autoConnect: false });
+  storage.failure = null;
+  await expect(clear(client)).rejects.toMatchObject({ name: 'StorageError', code: 'UNAVAILABLE' });
+  await clock.live(1_000);
+  expect(await ids(client)).toEqual(['a']);
 });
 
 /** Storage that never answers when a user's data is opened. */
