@@ -78,6 +78,12 @@ interface Rest {
 const MOST_BYTES = 2 * PART.bytes;
 const MOST_CHECKPOINTS = 8;
 const ALONE: PartSize = { bytes: 0, changes: 1 };
+/**
+ * Whether all that was pending up to this number has gone to the server. What another tab or HTTP has given meanwhile is
+ * not left either, and was not sent here.
+ */
+const hasGone = (upTo: number, [next]: readonly PendingChange[]): boolean =>
+  next === undefined || next.number > upTo;
 /** The state vector of a document without content. */
 const EMPTY = Uint8Array.of(0);
 
@@ -253,7 +259,7 @@ export class SocketSession {
     if (!this.#greeted) return;
     let left = this.#options.source.pendingAfter(this.#sentUpTo);
     while (!this.#ended) {
-      this.#giveRest();
+      this.#giveRest(left);
       if (left.length === 0) break;
       const part = firstPart(left, this.#careful ? ALONE : PART);
       const given = part.filter(({ number }) => !this.#covered.has(number));
@@ -262,11 +268,11 @@ export class SocketSession {
       this.#sentUpTo = lastNumber(part, 0);
       left = left.slice(part.length);
       if (given.length > 0) this.#sendPart(given);
-      const restFollows = !this.#careful && this.#rest !== null && this.#sentUpTo >= this.#rest.after;
-      if (given.length > 0 && !restFollows) this.#sendCheckpoint(bytes, given);
+      const restFollows = !this.#careful && this.#rest !== null && hasGone(this.#rest.after, left);
+      if (given.length > 0 && !restFollows) this.#sendCheckpoint(left, { bytes, changes: given });
     }
-    const waits = this.#rounds.some(({ n }) => n <= this.#sentUpTo);
-    if (waits && this.#maySend(0)) this.#sendCheckpoint(0);
+    const waits = this.#rounds.some(({ n }) => hasGone(n, left));
+    if (waits && this.#maySend(0)) this.#sendCheckpoint(left, {});
   }
 
   #maySend(bytes: number): boolean {
@@ -278,12 +284,12 @@ export class SocketSession {
     );
   }
 
-  #giveRest(): void {
+  #giveRest(left: readonly PendingChange[]): void {
     const rest = this.#rest;
-    if (rest === null || this.#sentUpTo < rest.after || (this.#careful && !this.#maySend(0))) return;
+    if (rest === null || !hasGone(rest.after, left) || (this.#careful && !this.#maySend(0))) return;
     this.#rest = null;
     this.#send(messages.syncStep2(rest.update));
-    this.#sendCheckpoint(rest.update.length, [], true);
+    this.#sendCheckpoint(left, { bytes: rest.update.length, settles: true });
   }
 
   #sendPart(part: readonly PendingChange[]): void {
@@ -299,8 +305,12 @@ export class SocketSession {
     if (!this.#ended) this.#options.send(message);
   }
 
-  #sendCheckpoint(bytes: number, changes: readonly PendingChange[] = [], settles = false): void {
-    const isIn = ({ n }: Round) => this.#rest === null && n <= this.#sentUpTo;
+  /** @param left what was not sent yet */
+  #sendCheckpoint(
+    left: readonly PendingChange[],
+    { bytes = 0, changes = [], settles = false }: Partial<OpenCheckpoint>,
+  ): void {
+    const isIn = ({ n }: Round) => this.#rest === null && hasGone(n, left);
     const rounds = this.#rounds.filter(isIn).map(({ done }) => done);
     this.#rounds = this.#rounds.filter((round) => !isIn(round));
     this.#checkpoints.push({ n: this.#sentUpTo, bytes, changes, rounds, settles });

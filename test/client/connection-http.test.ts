@@ -294,6 +294,44 @@ describe('[C2] flush', () => {
     expect(world.source.pending).toEqual([]);
   });
 
+  test('is done where another tab gives what it waits for while the socket opens', async () => {
+    const world = await new ConnectionWorld().started();
+    world.source.create('patients', 'p', { name: 'Anna' });
+    const done: string[] = [];
+    void world.connection.flush().then(() => done.push('flushed'));
+    world.source.confirm(1);
+    await world.welcomed();
+    expect(world.report?.connection).toBe('online');
+    expect(done).toEqual(['flushed']);
+  });
+
+  test('is done where HTTP confirms what it waits for and fails behind that, while the socket opens', async () => {
+    const world = await new ConnectionWorld().online();
+    world.source.create('patients', 'p', { name: 'Anna' });
+    const done: string[] = [];
+    void world.connection.flush().then(() => done.push('flushed'));
+    const server = new HttpOnly();
+    let confirm = (): void => {};
+    const confirmed = new Promise<void>((resolve) => {
+      confirm = resolve;
+    });
+    world.http = async (exchange) => {
+      if (world.requests.length > 1) return 503;
+      await confirmed;
+      return server.answer(exchange);
+    };
+    await world.drop(1011);
+    await world.pass(1_000);
+    expect(world.sockets.all).toHaveLength(2);
+    confirm();
+    await settle();
+    expect(world.source.pending).toEqual([]);
+    expect(world.requests).toHaveLength(2);
+    await world.welcomed();
+    expect(world.report?.connection).toBe('online');
+    expect(done).toEqual(['flushed']);
+  });
+
   test('fails with OFFLINE once both ways have failed', async () => {
     const world = await new ConnectionWorld().started();
     await world.drop();

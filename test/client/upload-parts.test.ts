@@ -137,6 +137,21 @@ test('[C4] what is written while parts are unanswered goes together', async () =
   expect(last.sent.length).toBeLessThan(200);
 });
 
+test('[C6 C9] it comes online where another tab gives what is left of an upload', async () => {
+  const world = await withBacklog(30, 10_000).started();
+  const { last } = world.sockets;
+  last.welcomes();
+  await settle();
+  expect(last.checkpoints.length).toBeLessThan(5);
+  world.source.confirm(30);
+  for (let answered = 0; answered < last.checkpoints.length; answered++) {
+    last.answers(last.checkpoints[answered] ?? -1);
+    await settle();
+  }
+  expect(last.types.filter((type) => type === 'syncStep2')).toHaveLength(1);
+  expect(world.report?.connection).toBe('online');
+});
+
 test('[P6] where the pending changes build on what an older backup lacks, the rest waits for no answer', async () => {
   const world = withBacklog(40, 10_000);
   world.source.confirm(1);
