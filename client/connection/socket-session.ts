@@ -78,12 +78,6 @@ interface Rest {
 const MOST_BYTES = 2 * PART.bytes;
 const MOST_CHECKPOINTS = 8;
 const ALONE: PartSize = { bytes: 0, changes: 1 };
-/**
- * Whether all that was pending up to this number has gone to the server. What another tab or HTTP has given meanwhile is
- * not left either, and was not sent here.
- */
-const hasGone = (upTo: number, [next]: readonly PendingChange[]): boolean =>
-  next === undefined || next.number > upTo;
 /** The state vector of a document without content. */
 const EMPTY = Uint8Array.of(0);
 
@@ -268,10 +262,10 @@ export class SocketSession {
       this.#sentUpTo = lastNumber(part, 0);
       left = left.slice(part.length);
       if (given.length > 0) this.#sendPart(given);
-      const restFollows = !this.#careful && this.#rest !== null && hasGone(this.#rest.after, left);
+      const restFollows = !this.#careful && this.#rest !== null && this.#hasGone(this.#rest.after, left);
       if (given.length > 0 && !restFollows) this.#sendCheckpoint(left, { bytes, changes: given });
     }
-    const waits = this.#rounds.some(({ n }) => hasGone(n, left));
+    const waits = this.#rounds.some(({ n }) => this.#hasGone(n, left));
     if (waits && this.#maySend(0)) this.#sendCheckpoint(left, {});
   }
 
@@ -286,10 +280,19 @@ export class SocketSession {
 
   #giveRest(left: readonly PendingChange[]): void {
     const rest = this.#rest;
-    if (rest === null || !hasGone(rest.after, left) || (this.#careful && !this.#maySend(0))) return;
+    if (rest === null || !this.#hasGone(rest.after, left) || (this.#careful && !this.#maySend(0))) return;
     this.#rest = null;
     this.#send(messages.syncStep2(rest.update));
     this.#sendCheckpoint(left, { bytes: rest.update.length, settles: true });
+  }
+
+  /**
+   * Whether all that was pending up to this number has gone to the server. What another tab or HTTP has given meanwhile
+   * is not left either, and was not sent here. Where another document is stored by now, it may wait there instead.
+   */
+  #hasGone(upTo: number, [next]: readonly PendingChange[]): boolean {
+    if (this.#sentUpTo >= upTo) return true;
+    return !this.#options.source.isReplaced && (next === undefined || next.number > upTo);
   }
 
   #sendPart(part: readonly PendingChange[]): void {
@@ -310,7 +313,7 @@ export class SocketSession {
     left: readonly PendingChange[],
     { bytes = 0, changes = [], settles = false }: Partial<OpenCheckpoint>,
   ): void {
-    const isIn = ({ n }: Round) => this.#rest === null && hasGone(n, left);
+    const isIn = ({ n }: Round) => this.#rest === null && this.#hasGone(n, left);
     const rounds = this.#rounds.filter(isIn).map(({ done }) => done);
     this.#rounds = this.#rounds.filter((round) => !isIn(round));
     this.#checkpoints.push({ n: this.#sentUpTo, bytes, changes, rounds, settles });

@@ -16,6 +16,8 @@ export interface SyncSource {
   pendingAfter(number: number): readonly PendingChange[];
   /** How many changes are on this device alone that this connection does not send. */
   kept?(): number;
+  /** Another document is stored than this one: what is pending no longer was given to nobody, perhaps. */
+  readonly isReplaced?: boolean;
   /** Resolves when each write that was made before is pending. */
   settled(): Promise<void>;
   /** The server has everything up to this number on disk (N4, H3). */

@@ -105,6 +105,10 @@ export class Replica implements SyncSource {
     return this.#persistence.unsynced;
   }
 
+  get isReplaced(): boolean {
+    return this.#persistence.stored.doc !== this.doc;
+  }
+
   /** All that is stored, also where another tab has put another document there a moment ago. */
   get content(): Uint8Array {
     return Y.encodeStateAsUpdate(this.#persistence.stored.doc);

@@ -152,6 +152,26 @@ test('[C6 C9] it comes online where another tab gives what is left of an upload'
   expect(world.report?.connection).toBe('online');
 });
 
+test('[C9 C11] what waits in a document that another tab has stored is not taken for given', async () => {
+  const world = await withBacklog(30, 10_000).started();
+  const { last } = world.sockets;
+  const done: string[] = [];
+  void world.connection.flush().then(
+    () => done.push('flushed'),
+    () => {},
+  );
+  last.welcomes();
+  await settle();
+  expect(last.checkpoints.length).toBeLessThan(5);
+  world.source.replace();
+  for (let answered = 0; answered < last.checkpoints.length; answered++) {
+    last.answers(last.checkpoints[answered] ?? -1);
+    await settle();
+  }
+  expect(last.types).not.toContain('syncStep2');
+  expect(done).toEqual([]);
+});
+
 test('[P6] where the pending changes build on what an older backup lacks, the rest waits for no answer', async () => {
   const world = withBacklog(40, 10_000);
   world.source.confirm(1);

@@ -11,6 +11,7 @@ export class PlainSource implements SyncSource {
   /** The clock by which changes are made; without it they have no times. */
   now: (() => number) | null = null;
   pending: PendingChange[] = [];
+  isReplaced = false;
   readonly #listeners = new Set<() => void>();
   #last = 0;
 
@@ -42,6 +43,13 @@ export class PlainSource implements SyncSource {
 
   pendingAfter(number: number): PendingChange[] {
     return this.pending.filter((change) => change.number > number);
+  }
+
+  /** Another tab has put another document in the store, in which all that was pending waits. */
+  replace(): void {
+    this.pending = [];
+    this.isReplaced = true;
+    for (const listener of [...this.#listeners]) listener();
   }
 
   confirm(upTo: number): void {

@@ -130,9 +130,15 @@ test('[C4 C9] a write that finds it is sent by nobody before that is opened, and
   const first = await Tab.open(asleep(inner), clock);
   await takeAnew(second);
   const sent: unknown[] = [];
-  first.replica.onPending(() => sent.push(...first.replica.pendingAfter(0)));
+  const said: boolean[] = [first.replica.isReplaced];
+  first.replica.onPending(() => {
+    sent.push(...first.replica.pendingAfter(0));
+    said.push(first.replica.isReplaced);
+  });
   await edit(first, 'r', 'x', 1);
   expect([sent, first.count]).toEqual([[], 1]);
+  expect(new Set(said.slice(1))).toEqual(new Set([true]));
+  expect(said[0]).toBe(false);
 });
 
 describe('[C9 C11] a write of the moment in which another tab sets something aside', () => {
