@@ -238,8 +238,8 @@ export class SocketView {
     const own = this.device.byNow(this.#own.get(key) ?? null) ?? undefined;
     if (isPostedLater(own, madeAt)) return null;
     const read = this.#messages.read(at)?.number ?? 0;
-    const isUnsure = this.device.unsureSince(key, at) < LATEST;
-    if (own !== undefined && (own.shownBy === null || own.shownBy > read || isUnsure)) {
+    const unsure = this.device.unsureSince(key, at);
+    if (own !== undefined && (own.shownBy === null || own.shownBy > read || unsure < LATEST)) {
       // Made between the full sync and the replay, or before the app had read that: on what the full sync showed.
       const isEarly = own.isReplay || (this.#settledAt !== null && own.at < this.#settledAt + APP_LAG);
       const { first } = this.#messages;
@@ -254,9 +254,10 @@ export class SocketView {
       this.#own.delete(key);
       this.device.settle(key);
     }
-    // Of an earlier connection, until the first full sync was read, or where that was replaced.
-    const before = own === undefined && (read === 0 || isUnsure) ? this.device.unsettled(key) : null;
-    return before === null ? null : { ...before, isShown: true };
+    // Of an earlier connection, until the first full sync was read, or where what was read may lack it by now.
+    const before = own === undefined ? this.device.unsettled(key) : null;
+    const isOpen = read === 0 || (before !== null && before.revision > unsure);
+    return before !== null && isOpen ? { ...before, isShown: true } : null;
   }
 
   /**

@@ -178,6 +178,24 @@ describe('an app that keeps only one of two messages in quick succession', () =>
     expect(document.collections().notes?.find(({ id }) => id === 'r')).toEqual({ id: 'r', i: 0 });
   });
 
+  test('[L4 L6] nor does it bring back what the device wrote over an earlier connection', async () => {
+    const { clock, document, desk, phone, pass } = await scene();
+    phone.write({ id: 'r', i: 0 });
+    await pass(1_000);
+    phone.session.leave(); // before it is certain that its app has read all that came
+    desk.write({ id: 'r', i: 1 });
+    await pass(LATER);
+    const again = new Line(document, clock, 'phone');
+    await pass(60_000);
+    desk.write({ id: 'r', i: 2 });
+    await pass(100);
+    desk.write({ id: 's', i: 0 });
+    await pass(100);
+    again.write({ id: 'r', i: 0 });
+    await pass(0);
+    expect(document.collections().notes?.find(({ id }) => id === 'r')).toEqual({ id: 'r', i: 0 });
+  });
+
   test('[L4 L6] nor does it undo what it lost while it was writing another record itself', async () => {
     const { document, desk, phone, pass } = await scene();
     for (const id of ['r', 's']) desk.write({ id, i: 0 });
