@@ -5,6 +5,7 @@
 import { promisify } from 'node:util';
 import { brotliCompress, constants, createBrotliCompress, createGzip, gzip } from 'node:zlib';
 import type { Request, Response } from 'express';
+import { hasGone } from './gone.js';
 import { charge, type HttpOptions } from './request.js';
 
 /** What fits into one packet as it is, in bytes. */
@@ -48,7 +49,7 @@ export async function packed(
   if (encoding === null) return () => response.send(body);
   const bytes = await compress[encoding](body);
   return () => {
-    if (response.closed) return;
+    if (hasGone(response)) return;
     charge(options, request, 0, body.length - bytes.length);
     encoded(response, encoding);
     response.send(bytes);

@@ -8,6 +8,7 @@ import { decodeExchange, type Exchange, encodeExchange } from '../../protocol/ex
 import { decodeStateVector } from '../../protocol/yjs.js';
 import { asksForEpochIn, takesRewritesIn } from '../guard/request-names.js';
 import { packed } from './compression.js';
+import { hasGone } from './gone.js';
 import { arrivalOf, charge, grantOf, type HttpOptions, noteSeen, originOf, withDocument } from './request.js';
 
 const NOTHING = new Uint8Array(0);
@@ -39,7 +40,7 @@ export async function postYjs(options: HttpOptions, request: Request, response: 
     }
     const { revision, ...answer } = await answerTo(document, stateVector, {
       withEpoch: asksForEpochIn(request.originalUrl),
-      isWanted: () => !response.closed,
+      isWanted: () => !hasGone(response),
     });
     await document.durable();
     response.type('application/octet-stream');

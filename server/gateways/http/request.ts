@@ -20,6 +20,7 @@ import { authorize, type Grant } from '../guard/authorize.js';
 import { type Overload, putOffFor } from '../guard/overload.js';
 import type { Caller, Quotas } from '../guard/quotas.js';
 import { appIn, asksForEpochIn, deviceInHeader, invalidUser, unsentIn } from '../guard/request-names.js';
+import { hasGone, whenGone } from './gone.js';
 
 /** The backups of this server. */
 interface BackupsOf {
@@ -76,7 +77,7 @@ const LARGEST_BODY = 32 * 2 ** 20;
  */
 export function admit({ quotas, config }: HttpOptions, cost: number): RequestHandler {
   return (request, response, next) => {
-    if (response.closed) return; // it has gone while its token was checked, and would never give its place back
+    if (hasGone(response)) return; // it has gone while its token was checked, and would never give its place back
     const caller = callerOf(quotas, request);
     const refusal = quotas.refuseRequest(caller);
     if (refusal !== null) {
@@ -89,7 +90,7 @@ export function admit({ quotas, config }: HttpOptions, cost: number): RequestHan
     const before = socket.bytesRead + socket.bytesWritten;
     const announced = bodySize(request, config.maxHttpBody);
     const leave = quotas.takeRequestSlot(caller, cost, announced);
-    response.once('close', () => {
+    whenGone(response, () => {
       leave();
       quotas.sharedOf(caller).take(0, socket.bytesRead + socket.bytesWritten - before - announced);
     });
@@ -141,8 +142,7 @@ export function chargeBody(options: HttpOptions, request: Request, response: Res
   charge(options, request, 0, bytes);
   const bodies = quotas.sharedOf({ user: null, address: quotas.addressOf(request) });
   bodies.take(0, bytes);
-  if (response.closed) bodies.take(0, -bytes);
-  else response.once('close', () => bodies.take(0, -bytes));
+  whenGone(response, () => bodies.take(0, -bytes));
 }
 
 function callerOf(quotas: Quotas, request: Request): Caller {
@@ -227,7 +227,7 @@ export async function withFollowed(
 export function noteSeen(
   { registry, now }: HttpOptions,
   request: Request,
-  { closed: hasGone }: Response,
+  response: Response,
   { revision, hasSent }: HttpVisit,
 ): void {
   const { user, actor } = grantOf(request);
@@ -235,13 +235,14 @@ export function noteSeen(
   if (device === null || user === SHARED_DOCUMENT) return;
   const { originalUrl: url } = request;
   const arrivedAt = arrivalOf(request) ?? now();
+  const isSent = !hasGone(response);
   registry.seen.note(user, {
     device,
     actor,
     via: 'http',
     app: appIn(url),
-    at: hasGone ? arrivedAt : now(),
-    revision: hasGone ? null : revision,
+    at: isSent ? now() : arrivedAt,
+    revision: isSent ? revision : null,
     unsent: asksForEpochIn(url) ? null : unsentIn(url, arrivedAt),
     sentAt: hasSent ? arrivedAt : null,
   });

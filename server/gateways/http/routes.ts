@@ -13,6 +13,7 @@ import type { OperatorSources } from './admin/options.js';
 import { addAdmin } from './admin/routes.js';
 import { refuseDemo, serveDemo } from './demo.js';
 import { postYjs } from './exchange.js';
+import { hasGone } from './gone.js';
 import { getHistory, postRestore } from './history.js';
 import { bodyReader } from './inflation.js';
 import { getMetrics } from './metrics.js';
@@ -141,7 +142,7 @@ function answerErrors({ log, metrics, quotas }: HttpOptions): ErrorRequestHandle
     if (response.headersSent) return next(error);
     const known = toSyncError(error);
     // The client has gone, and so the work for it was ended: nobody was refused.
-    if (response.closed && known.code === 'RESTARTING') return;
+    if (hasGone(response) && known.code === 'RESTARTING') return;
     metrics.refused.add(known.code);
     if (known.code === 'INTERNAL') log('unexpected', { where: `${request.method} request`, error });
     if (REFUSALS.has(known.code)) logRefusal(log, request, quotas.addressOf(request), known);

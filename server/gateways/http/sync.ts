@@ -12,6 +12,7 @@ import { SyncError } from '../../errors.js';
 import { openShared, type SharedAccess } from '../guard/shared-access.js';
 import { Batch, type Item, readChanges } from './batch.js';
 import { packed } from './compression.js';
+import { hasGone, whenGone } from './gone.js';
 import {
   charge,
   grantOf,
@@ -30,7 +31,7 @@ export async function getSync(options: HttpOptions, request: Request, response: 
   const origin = originOf(request, options.newDeviceId);
   await withFollowed(options, request, (document) =>
     withShared(options, request, async (shared) => {
-      const isWanted = () => !response.closed;
+      const isWanted = () => !hasGone(response);
       const asking = { request, document, origin: namedDevice(request) === null ? null : origin, isWanted };
       const sharedView =
         asking.origin !== null && shared !== null ? viewOf(shared, origin, options.now(), 'reader') : null;
@@ -127,7 +128,7 @@ export async function postSync(options: HttpOptions, request: Request, response:
       }
       await inOrder(document, () => batch.apply(now(), isNamed), look);
       // One that has gone gets no answer; what it sent is saved all the same, or on a bad line it would never be.
-      const texts = await document.writeRecords(() => !response.closed);
+      const texts = await document.writeRecords(() => !hasGone(response));
       const answer = await inOrder(document, () => {
         if (isNamed) view.device.asked(document.revision, now()); // with what others wrote meanwhile
         document.saveDevices('urgent');
@@ -302,7 +303,7 @@ async function send(
   const whole = isKnown ? null : own;
   const leaves = (): void => {
     noteSeen(options, request, response, { revision, hasSent });
-    if (response.closed) return; // whoever asked has gone, and gets nothing of it
+    if (hasGone(response)) return; // whoever asked has gone, and gets nothing of it
     view?.sent(revision, options.now(), whole !== null);
     if (everybodysRevision !== null) sharedView?.view.sent(everybodysRevision, options.now(), whole !== null);
   };
@@ -321,9 +322,7 @@ async function send(
       view?.shown(revision, options.now, behind);
       if (everybodysRevision !== null) sharedView?.view.shown(everybodysRevision, options.now, behind);
     });
-    const gone = goingOut([view, sharedView?.view]);
-    if (response.closed) gone();
-    else response.once('close', gone);
+    whenGone(response, goingOut([view, sharedView?.view]));
     leaves();
     send();
   }

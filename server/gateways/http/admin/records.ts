@@ -7,13 +7,14 @@ import { inOrder } from '../../../documents/in-order.js';
 import { RecordsView } from '../../../documents/records/records-view.js';
 import type { UserDocument } from '../../../documents/user-document.js';
 import { sendBody, sendJson } from '../compression.js';
+import { hasGone } from '../gone.js';
 import { historyQueryIn, pageOf, restore, restoreIn } from '../history.js';
 import { userOrSharedOf } from '../request.js';
 import type { AdminOptions } from './options.js';
 
 export async function getRecords(options: AdminOptions, request: Request, response: Response): Promise<void> {
   await withAudited(options, request, { action: 'read' }, async (document) => {
-    const texts = await document.writeRecords(() => !response.closed);
+    const texts = await document.writeRecords(() => !hasGone(response));
     const shown = await inOrder(document, () => {
       const { user, revision } = document;
       const head = JSON.stringify({ user, revision }).slice(0, -1);

@@ -2,8 +2,11 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
+import { connect } from 'node:net';
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { Device as Shown } from '../../../../admin/api.js';
+import { RequestView } from '../../../../server/documents/json-devices/request-view.js';
+import { FollowedDocument } from '../../../../server/documents/sleep/followed-document.js';
 import { MemoryStore } from '../../../../server/store/memory/memory-store.js';
 import type { JsonRecord } from '../../../../shared/json.js';
 import { askedOfDisk } from '../../../support/asked-of-disk.js';
@@ -11,7 +14,8 @@ import { HttpDevice } from '../../../support/devices/json-http.js';
 import { type Change, messageOf } from '../../../support/devices/json-words.js';
 import type { TestServer } from '../../../support/server.js';
 import { SetClock } from '../../../support/set-clock.js';
-import { useServer } from '../../../support/use.js';
+import { useJson, useServer } from '../../../support/use.js';
+import { PATIENCE } from '../../../support/wait.js';
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -28,9 +32,9 @@ const change = (what: Omit<Change, 'madeAt'>) =>
 const put = (collection: string, document: JsonRecord) => change({ collection, document });
 
 /** The phone has read the record `r` at both places, and its clock is known. */
-async function scene() {
+async function scene(limits: Readonly<Record<string, string>> = {}) {
   const store = new MemoryStore();
-  const server = await useServer({ SHARED_COLLECTIONS: 'doctors' }, { store, time: clock });
+  const server = await useServer({ SHARED_COLLECTIONS: 'doctors', ...limits }, { store, time: clock });
   const desk = new HttpDevice(server.url, 'anna', 'desk');
   const phone = new HttpDevice(server.url, 'anna', 'phone');
   await desk.post(PLACES.map((place) => put(place, { id: 'r', a: 1, b: 1 })));
@@ -42,21 +46,30 @@ async function scene() {
 }
 type Scene = Awaited<ReturnType<typeof scene>>;
 
-/** The phone asks, and goes away before it is answered; the server has noticed when this returns. */
-async function givenUp({ url }: TestServer, { headers, ...request }: RequestInit): Promise<void> {
+/** Of what is asked from now on until that is called, waits for the first answer to be closed. */
+function firstCloses(): () => Promise<unknown> {
   const responses: ServerResponse[] = [];
   const note = (message: unknown) => responses.push((message as { response: ServerResponse }).response);
   subscribe('http.server.request.start', note);
-  onTestFinished(() => void unsubscribe('http.server.request.start', note));
+  const stop = () => void unsubscribe('http.server.request.start', note);
+  onTestFinished(stop);
+  return () => {
+    stop();
+    const [response] = responses;
+    if (response === undefined) throw new Error('nothing was asked');
+    return once(response, 'close');
+  };
+}
+
+/** The phone asks, and goes away before it is answered; the server has noticed when this returns. */
+async function givenUp({ url }: TestServer, { headers, ...request }: RequestInit): Promise<void> {
+  const closes = firstCloses();
   const phone = new AbortController();
   const named = { ...headers, 'Device-ID': 'phone' };
   const { answer } = await askedOfDisk(() =>
     fetch(`${url}/api/sync/anna`, { ...request, headers: named, signal: phone.signal }).catch(() => null),
   );
-  unsubscribe('http.server.request.start', note);
-  const [response] = responses;
-  if (response === undefined) throw new Error('nothing was asked');
-  const gone = once(response, 'close');
+  const gone = closes();
   phone.abort();
   await gone;
   expect(await answer).toBe(null);
@@ -139,4 +152,53 @@ describe('an answer whose device has gone', () => {
       for (const place of PLACES) expect(phone.record(place, 'r')).toEqual({ id: 'r', a: 1, b: 1 });
     },
   );
+});
+
+/** Node does not tell such an answer that its connection was closed. */
+describe('an answer that waits behind another one on its connection, as that is closed', () => {
+  /** The phone asks twice at once, and goes away; the first so many of the answers are held until `release`. */
+  async function bothGivenUp({ port }: TestServer, count: number) {
+    const releases: (() => void)[] = [];
+    const hold = () => new Promise<void>((resolve) => releases.push(resolve));
+    const durable = vi.spyOn(FollowedDocument.prototype, 'durable');
+    for (let held = 0; held < count; held++) durable.mockImplementationOnce(hold);
+    const goesOut = vi.spyOn(RequestView.prototype, 'goesOut');
+    const sent = vi.spyOn(RequestView.prototype, 'sent');
+    const closes = firstCloses();
+    const socket = connect(port, '127.0.0.1');
+    onTestFinished(() => void socket.destroy());
+    socket.write('GET /api/sync/anna HTTP/1.1\r\nHost: server\r\nDevice-ID: phone\r\n\r\n'.repeat(2));
+    // Each of both documents.
+    const isMade = () => releases.length === count && sent.mock.calls.length === 2 * (2 - count);
+    await vi.waitUntil(isMade, { interval: 1, timeout: PATIENCE });
+    const gone = closes();
+    socket.destroy();
+    await gone;
+    const release = () => {
+      for (const each of releases) each();
+    };
+    return { view: goesOut.mock.contexts[0] as RequestView, sent, release };
+  }
+
+  const HELD = [
+    ['before it is made', 2],
+    ['after', 1],
+  ] as const;
+
+  test.each(HELD)('[H1 L4] it does not go out for ever: %s', async (_, count) => {
+    const { server } = await scene();
+    const { view, sent, release } = await bothGivenUp(server, count);
+    release();
+    await expect.poll(() => view.isAnswered, { timeout: PATIENCE }).toBe(false);
+    expect(sent).toHaveBeenCalledTimes(2 * (2 - count));
+  });
+
+  test('it gives back its place among the requests of its address', async () => {
+    const { server } = await scene({ MAX_SOCKETS_PER_ADDRESS: '2' });
+    const { release } = await bothGivenUp(server, 2);
+    release();
+    await useJson(server, 'anna', 'tablet'); // takes one of the two
+    const status = async () => (await fetch(`${server.url}/api/sync/anna`)).status;
+    await expect.poll(status, { timeout: PATIENCE }).toBe(200);
+  });
 });
