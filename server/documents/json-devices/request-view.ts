@@ -9,6 +9,9 @@ import { recentWrites } from './recent-writes.js';
 import type { SocketView } from './socket-view.js';
 import { NOTHING_LATER, ownBounds, type WriteContext, type WrittenMessage } from './write-context.js';
 
+/** So many connections that ended while an answer goes out are kept, each with what it brought: it may never go out. */
+const MAX_ENDED = 4;
+
 export class RequestView {
   readonly device: DeviceState;
   readonly #own = recentWrites<PostedWrite>();
@@ -54,9 +57,12 @@ export class RequestView {
     if (!this.isAnswered) this.#ended.clear();
   }
 
-  /** A connection of the device has ended. */
+  /** A connection of the device has ended; of those, the oldest goes that is too many. */
   ended(connection: SocketView): void {
-    if (this.isAnswered) this.#ended.add(connection);
+    if (!this.isAnswered) return;
+    this.#ended.add(connection);
+    const [oldest] = this.#ended;
+    if (this.#ended.size > MAX_ENDED && oldest !== undefined) this.#ended.delete(oldest);
   }
 
   /**
