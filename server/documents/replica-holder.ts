@@ -53,9 +53,13 @@ export class ReplicaHolder {
     void this.#parts.gate.exclusive(() => this.#reload());
   }
 
-  /** The same in exclusive work, which has the document to itself. Where it can't be loaded, the document has failed. */
+  /**
+   * The same in exclusive work, which has the document to itself. Where it can't be loaded, the document has failed; of
+   * one that had failed before, as where another server has taken over, nothing is loaded.
+   */
   async rebuildNow(cause: unknown): Promise<void> {
     const { user, committer } = this.#parts;
+    if (committer.failure !== null) return;
     this.#options.onRebuilt(user, cause);
     await committer.allDurable();
     try {

@@ -224,7 +224,7 @@ export class UserDocument {
         then(this.#committer.commit(origin, written, made));
         this.#committer.saveDevices('urgent'); // in one batch with the changes
       } catch (error) {
-        if (this.failure === null) await this.#replicas.rebuildNow(error);
+        await this.#replicas.rebuildNow(error);
         throw error;
       }
     });

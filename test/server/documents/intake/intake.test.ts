@@ -1,8 +1,9 @@
 /** How an update comes in after the union that it led to failed: the replica is another one by then. */
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import * as Y from 'yjs';
 import type { Origin } from '../../../../server/documents/changes.js';
 import { UserDocument } from '../../../../server/documents/user-document.js';
+import { SyncError } from '../../../../server/errors.js';
 import { MemoryStore } from '../../../../server/store/memory/memory-store.js';
 import type { DeviceId, UserId } from '../../../../shared/names.js';
 import { client } from '../../../support/replicas.js';
@@ -113,4 +114,22 @@ describe('[S1] after a failed union, an update that repeats what is known leaves
     expect(textOf(document.doc).toString()).toBe('well 😀');
     expect(records(document.doc).toJSON()).toEqual(await reloaded(world));
   });
+});
+
+test('[S1] [P3] a document that fails while its history is read for an update is not loaded anew', async () => {
+  const world = new FailingUnion();
+  const before = await world.open();
+  before.receive(ORIGIN, base(), null);
+  await before.durable();
+  const document = await world.open();
+  const history = world.store.history.bind(world.store);
+  vi.spyOn(world.store, 'history').mockImplementation(async (...range) => {
+    document.fail(new SyncError('RESTARTING'));
+    return history(...range);
+  });
+  const loads = vi.spyOn(world.store, 'load');
+  const { tried } = document.receive(ORIGIN, overlapping(), null, 0);
+  await expect(tried).rejects.toMatchObject({ code: 'RESTARTING' });
+  expect(world.rebuilt).toEqual([expect.objectContaining({ code: 'RESTARTING' })]); // that it has failed
+  expect(loads).not.toHaveBeenCalled();
 });
