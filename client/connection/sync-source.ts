@@ -16,7 +16,7 @@ export interface SyncSource {
   pendingAfter(number: number): readonly PendingChange[];
   /** How many changes are on this device alone that this connection does not send. */
   kept?(): number;
-  /** Another document is stored than this one: what is pending no longer was given to nobody, perhaps. */
+  /** Another document is stored than this one: a change that is pending here no longer may wait there, and not have been sent. */
   readonly isReplaced?: boolean;
   /** Resolves when each write that was made before is pending. */
   settled(): Promise<void>;

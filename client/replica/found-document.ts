@@ -24,20 +24,20 @@ export interface FoundDocumentOptions {
  * - `erased`: so it is, and says that the server has erased the user: what is made is set aside (C10)
  * - `former`: in memory are parts of a later one, whose rest is on its way: what is made there waits as it is
  */
-export type Found = 'new' | 'erased' | 'former';
+export type FoundKind = 'new' | 'erased' | 'former';
 
 export class FoundDocument {
   readonly doc = new Y.Doc();
   /** What waits there, whoever made it. */
   readonly pending = new PendingChanges();
-  readonly is: Found;
+  readonly kind: FoundKind;
   /** That the one in memory is to be opened anew. */
   isTold = false;
   readonly #options: FoundDocumentOptions;
   #asides = 0;
 
-  constructor(is: Found, options: FoundDocumentOptions) {
-    this.is = is;
+  constructor(kind: FoundKind, options: FoundDocumentOptions) {
+    this.kind = kind;
     this.#options = options;
   }
 
@@ -45,15 +45,15 @@ export class FoundDocument {
   rowsOf(tasks: readonly Task[]): NewChange[] {
     return tasks.flatMap((task) => {
       if (task.pending === null) return [];
-      if (this.is === 'erased') return this.#setAside(task.pending);
-      return this.is === 'new' ? madeOn(this.doc, task) : this.#asItIs(task.pending);
+      if (this.kind === 'erased') return this.#setAside(task.pending);
+      return this.kind === 'new' ? madeOn(this.doc, task) : this.#asItIs(task.pending);
     });
   }
 
   /** What is in memory only, since storage failed meanwhile. */
   rowsAgain(own: readonly PendingEntry[]): NewChange[] {
-    if (this.is === 'erased') return own.map((change) => this.#setAside(change));
-    if (this.is === 'former') return own.map((change) => this.#asItIs(change));
+    if (this.kind === 'erased') return own.map((change) => this.#setAside(change));
+    if (this.kind === 'former') return own.map((change) => this.#asItIs(change));
     const { doc, clock } = this.#options;
     const whole = { number: 0, update: Y.encodeStateAsUpdate(doc), isPending: false };
     const rows = [whole, ...own.map((change) => ({ ...change, isPending: true }))];

@@ -134,7 +134,7 @@ export class Persistence {
     const found = this.#found;
     if (found === null || found.isTold || this.supervisor.store === null) return;
     found.isTold = true;
-    if (found.is === 'erased') this.#options.onCleared('erased');
+    if (found.kind === 'erased') this.#options.onCleared('erased');
     else this.#options.onBroken();
   }
 
@@ -329,9 +329,9 @@ export class Persistence {
     const keys = await store.append((news) => {
       // All of it is read once more; one that has nothing any more is another store.
       if (!this.#wasRead) this.#replacedAt = null;
-      const is = this.#wasRead ? (this.#found?.is ?? null) : null;
-      const isGone = is === 'new' && news.changes.length === 0;
-      this.#found = is === null || isGone ? null : new FoundDocument(is, this.#options);
+      const kind = this.#wasRead ? (this.#found?.kind ?? null) : null;
+      const isGone = kind === 'new' && news.changes.length === 0;
+      this.#found = kind === null || isGone ? null : new FoundDocument(kind, this.#options);
       epoch = this.#wasRead ? null : this.heard.epochAfter(rowsOf(news));
       if (epoch !== null && this.heard.isWhole) return [];
       if (epoch !== null) this.#found = new FoundDocument('former', this.#options);

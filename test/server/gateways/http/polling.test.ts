@@ -74,10 +74,11 @@ test('[N2] [L4] [H1] that it is still there is written once an hour', async () =
 
 const FEW = { MAX_DEVICES: '2' };
 
-test('[D8] [L8] more devices than are remembered of the shared collections write nothing there in turns', async () => {
-  const { device, written } = await scene({ ...FEW, SHARED_COLLECTIONS: 'doctors' });
-  await device('desk').write(['doctors', { id: 'd1', text: 'one' }]);
-  const phones = ['berta', 'carl', 'dora', 'emil'].map((user) => device('phone', user));
+/** They ask again and again, and post nothing: once each has been there, nothing is written for that. */
+async function inTurns(
+  phones: readonly Pick<HttpDevice, 'get' | 'post'>[],
+  written: () => number,
+): Promise<void> {
   for (const phone of phones) expect(await phone.get()).toBe(200);
   for (const phone of phones) expect(await phone.get()).toBe(304);
   const before = written();
@@ -85,6 +86,13 @@ test('[D8] [L8] more devices than are remembered of the shared collections write
   expect(written()).toBe(before);
   for (const phone of phones) expect(await phone.post([])).toBe(200);
   expect(written()).toBe(before);
+}
+
+test('[D8] [L8] more devices than are remembered of the shared collections write nothing there in turns', async () => {
+  const { device, written } = await scene({ ...FEW, SHARED_COLLECTIONS: 'doctors' });
+  await device('desk').write(['doctors', { id: 'd1', text: 'one' }]);
+  const phones = ['berta', 'carl', 'dora', 'emil'].map((user) => device('phone', user));
+  await inTurns(phones, written);
   await phones[3]?.write(['doctors', { id: 'd2', text: 'two' }]);
   for (const phone of phones) expect(await phone.get()).toBe(phone === phones[3] ? 304 : 200);
 });
@@ -93,11 +101,5 @@ test('[L8] nor do those of one user', async () => {
   const { device, written } = await scene(FEW);
   await device('desk').write(['notes', { id: 'n1', text: 'one' }]);
   const phones = ['a', 'b', 'c', 'd'].map((name) => device(name));
-  for (const phone of phones) expect(await phone.get()).toBe(200);
-  for (const phone of phones) expect(await phone.get()).toBe(304);
-  const before = written();
-  for (let round = 0; round < 3; round++) for (const phone of phones) expect(await phone.get()).toBe(304);
-  expect(written()).toBe(before);
-  for (const phone of phones) expect(await phone.post([])).toBe(200);
-  expect(written()).toBe(before);
+  await inTurns(phones, written);
 });
