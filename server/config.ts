@@ -151,7 +151,10 @@ export const OPTIONS = {
     fallback: '64 MiB',
     line: 'What was sent and is not durable yet, of all users; beyond it nothing more is read.',
   }),
-  MAX_UNSAVED_PER_USER: bytes({ fallback: '8 MiB', line: 'The same of one user.' }),
+  MAX_UNSAVED_PER_USER: bytes({
+    fallback: '8 MiB',
+    line: 'The same of one user, who counts for no more in `MAX_UNSAVED`.',
+  }),
   MAX_SOCKETS_PER_USER: count({
     fallback: '60',
     line: 'Connections to one document at a time; an app may open three a device, a browser one a tab.',

@@ -33,7 +33,7 @@ export interface Arrival {
 export interface TurnOptions {
   readonly clock: TurnClock;
   readonly rateOf: (user: string) => TurnRate;
-  /** What a user may have sent that is not durable yet, in bytes; and all of them together. */
+  /** What a user may have sent that is not durable yet, in bytes; and all of them, each counted up to that, together. */
   readonly maxUnsavedPerUser: number;
   readonly maxUnsaved: number;
 }
@@ -209,9 +209,15 @@ export class Line {
     this.#turns.queue(this);
   }
 
+  /** What a user sends beyond the own bound is counted for nobody else: it holds the senders of this line alone. */
   #count(bytes: number): void {
+    const before = this.#share;
     this.#unsaved += bytes;
-    this.#turns.addUnsaved(bytes);
+    this.#turns.addUnsaved(this.#share - before);
+  }
+
+  get #share(): number {
+    return Math.min(this.#unsaved, this.#turns.options.maxUnsavedPerUser);
   }
 
   get #isFull(): boolean {

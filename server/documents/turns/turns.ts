@@ -63,7 +63,7 @@ export class Turns implements Schedule {
     return new Promise((resolve) => this.#idle.push(resolve));
   }
 
-  /** Bytes that came in and are not durable yet, of all users. */
+  /** Bytes that came in and are not durable yet, of all users, of each no more than one may have. */
   get unsaved(): number {
     return this.#unsaved;
   }

@@ -8,6 +8,7 @@ import { RateLimiter } from '../../../../server/net/token-bucket.js';
 const ENDLESS = { rate: Number.POSITIVE_INFINITY, burst: Number.POSITIVE_INFINITY };
 const NO_RATE = (): TurnRate => new RateLimiter({ messages: ENDLESS, bytes: ENDLESS }, () => 0);
 const KIB = 1_024;
+const MIB = KIB * KIB;
 
 /** Where messages come from. */
 class Peer {
@@ -263,6 +264,47 @@ describe('[S] what is not durable yet is bounded', () => {
     for (let n = 5; n < 10; n++) world.settle.get(`${n}`)?.();
     world.settleDown();
     expect([world.turns.unsaved, world.turns.size]).toEqual([0, 0]);
+  });
+
+  test.each(['rate', 'document'])(
+    'one user whose large messages wait for the %s, however many they are, holds nobody else',
+    (reason) => {
+      const rate = (now: () => number) =>
+        new RateLimiter({ messages: ENDLESS, bytes: { rate: 8 * MIB, burst: 128 * MIB } }, now);
+      const world = new World(rate, 8 * MIB, 64 * MIB);
+      if (reason === 'document') world.turns.block('mallory');
+      const [peers, other] = [Array.from({ length: 60 }, () => new Peer()), new Peer()];
+      for (const [n, peer] of peers.entries()) world.send('mallory', `${n}`, 300, { bytes: 32 * MIB, peer });
+      world.settleDown();
+      expect([peers.at(-1)?.isHeld, world.turns.isFull]).toEqual([true, false]);
+      world.send('bert', 'b', 0, { bytes: 100, peer: other });
+      world.settleDown();
+      expect([other.holds, world.names('bert')]).toEqual([0, ['b']]);
+      world.turns.unblock('mallory');
+      // 60 times 32 MiB at 8 MiB a second.
+      for (let s = 0; s < 240; s++) world.pass(1_000);
+      expect([peers.filter(({ isHeld }) => isHeld), world.names('mallory').length]).toEqual([[], 60]);
+      expect([world.turns.unsaved, world.turns.size]).toEqual([0, 0]);
+    },
+  );
+
+  test('users count for all together up to their own bound: as many as fill it hold who sends', () => {
+    const world = new World(NO_RATE, 2 * (KIB + MESSAGE_OVERHEAD), 10 * (KIB + MESSAGE_OVERHEAD));
+    const peer = new Peer();
+    const fill = (user: string) => {
+      for (let n = 0; n < 3; n++) world.send(user, `${user} ${n}`, 0, { bytes: KIB, keep: true });
+    };
+    for (let n = 0; n < 4; n++) fill(`user-${n}`);
+    world.send('anna', 'a', 0, { peer });
+    world.settleDown();
+    expect(peer.isHeld).toBe(false);
+    fill('user-4');
+    world.send('anna', 'b', 0, { peer });
+    world.settleDown();
+    expect(peer.isHeld).toBe(true);
+    for (const settle of world.settle.values()) settle();
+    world.settleDown();
+    expect([peer.isHeld, world.turns.unsaved, world.turns.size]).toEqual([false, 0, 0]);
   });
 
   test('messages that wait for a turn: who sends more is held, and they are let go one after the other', () => {
