@@ -218,7 +218,7 @@ class SyncServer implements App {
       if (isOver) this.#log('overloaded', { forMs: ms });
       else this.#log('overloadOver', { afterMs: ms });
     };
-    const unsent = () => this.#gateway.connections.unsent;
+    const unsent = () => this.#gateway.connections.unsentByUser;
     return new Overload({ clock: TURN_CLOCK, turns, backlog, unsent, onChange });
   }
 

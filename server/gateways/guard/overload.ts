@@ -1,4 +1,5 @@
 /** Whether more comes in than the server gets done: then who comes anew is put off, for the sake of who is there. */
+import type { UserId } from '../../../shared/names.js';
 import type { Backlog } from '../../documents/turns/backlog.js';
 import type { TurnClock } from '../../documents/turns/turn-line.js';
 import type { Turns } from '../../documents/turns/turns.js';
@@ -9,6 +10,8 @@ const PAUSE = 250;
 export const LATE = 1_000;
 /** Bytes that wait for all clients together: those of who reads slowly, and first syncs, which count for nobody. */
 export const MAX_UNSENT = 256 * 2 ** 20;
+/** Of one user no more of them count: what one user's devices don't read keeps nobody else out. */
+export const MAX_UNSENT_PER_USER = MAX_UNSENT / 8;
 /** It has to be like that for so long, in ms, and at so many looks: a burst, or one long task, is no overload. */
 export const PATIENCE = 2_000;
 export const LOOKS = 3;
@@ -23,8 +26,8 @@ export interface OverloadOptions {
   /** What came in and is not durable yet. */
   readonly turns: Pick<Turns, 'isFull'>;
   readonly backlog: Pick<Backlog, 'isFull'>;
-  /** Bytes that wait for clients. */
-  readonly unsent: () => number;
+  /** Bytes that wait for clients, by the user whom they count for; `null` where none is known. */
+  readonly unsent: () => ReadonlyMap<UserId | null, number>;
   /** It begins, or is over after so many ms. */
   readonly onChange: (isOver: boolean, lasted: number) => void;
 }
@@ -36,6 +39,8 @@ export class Overload {
   /** Looks since then. */
   #looks = 0;
   #isOver = false;
+  /** Users whose devices alone leave so much unread. */
+  #unread: ReadonlySet<UserId> = new Set();
   #isClosed = false;
 
   constructor(options: OverloadOptions) {
@@ -44,9 +49,14 @@ export class Overload {
     this.#lookLater();
   }
 
-  /** Whether who comes anew is put off. */
+  /** Whether who comes anew is put off, whoever it is. */
   get isOver(): boolean {
     return this.#isOver;
+  }
+
+  /** Whether this user's devices leave so much unread that those of this user who come anew are put off. */
+  isOverFor(user: UserId | null): boolean {
+    return user !== null && this.#unread.has(user);
   }
 
   close(): void {
@@ -65,9 +75,10 @@ export class Overload {
 
   /** Timers are as late as all else that waits for the event loop. */
   #look(late: number): void {
-    const { clock, turns, backlog, unsent, onChange } = this.#options;
+    const { clock, turns, backlog, onChange } = this.#options;
     const lasted = clock.now() - this.#keptUpAt;
-    const isFull = turns.isFull || backlog.isFull || unsent() > MAX_UNSENT;
+    const unsent = this.#countUnsent();
+    const isFull = turns.isFull || backlog.isFull || unsent > MAX_UNSENT;
     const keepsUp = late <= LATE && !isFull;
     if (keepsUp) this.#keptUpAt = clock.now();
     this.#looks = keepsUp ? 0 : this.#looks + 1;
@@ -75,5 +86,16 @@ export class Overload {
     if (isOver === this.#isOver) return;
     this.#isOver = isOver;
     onChange(isOver, lasted);
+  }
+
+  #countUnsent(): number {
+    const unread = new Set<UserId>();
+    let sum = 0;
+    for (const [user, bytes] of this.#options.unsent()) {
+      sum += user === null ? bytes : Math.min(bytes, MAX_UNSENT_PER_USER);
+      if (user !== null && bytes > MAX_UNSENT) unread.add(user);
+    }
+    this.#unread = unread;
+    return sum;
   }
 }

@@ -1,6 +1,7 @@
 /** The open WebSockets, and what is told of all of them. */
 import type { DeviceId, UserId } from '../../../shared/names.js';
 import type { ConnectedDevice } from '../../documents/seen-devices.js';
+import { countedAs } from '../guard/authorize.js';
 import type { Connection } from './connection.js';
 import type { Via } from './upgrade-request.js';
 
@@ -17,6 +18,18 @@ export class OpenConnections extends Set<Connection> {
     let sum = 0;
     for (const { wire } of this) sum += wire.socket.unsent;
     return sum;
+  }
+
+  /** The same of each user whom they count for, where there are any; of `null` where no user is known. */
+  get unsentByUser(): ReadonlyMap<UserId | null, number> {
+    const sums = new Map<UserId | null, number>();
+    for (const { wire, peer } of this) {
+      const { unsent } = wire.socket;
+      if (unsent === 0) continue;
+      const { user } = countedAs(peer.grant);
+      sums.set(user, (sums.get(user) ?? 0) + unsent);
+    }
+    return sums;
   }
 
   /** How many follow the document of each user. */

@@ -17,7 +17,7 @@ export interface HandshakeOptions {
   readonly config: Config;
   readonly access: Access;
   readonly quotas: Quotas;
-  readonly overload: Pick<Overload, 'isOver'>;
+  readonly overload: Pick<Overload, 'isOver' | 'isOverFor'>;
   readonly log: Log;
   readonly uptime: () => number;
   readonly newDeviceId: () => DeviceId;
@@ -34,7 +34,7 @@ export type Answer =
   | { readonly is: 'in'; readonly peer: Peer }
   /** Is told by a close code. */
   | { readonly is: 'turned away'; readonly error: SyncError; readonly challenge: string | null }
-  /** Is to come again later; nothing was looked at, not even its token. */
+  /** Is to come again later; no document was looked at, and in an overload not even its token. */
   | { readonly is: 'put off'; readonly challenge: string | null }
   /** Is told by an HTTP status. */
   | { readonly is: 'refused'; readonly refusal: Refusal };
@@ -86,7 +86,9 @@ export class Handshakes {
     const late = this.#refusalOf(request) ?? (isIn ? this.#refusalOfPeer(peer) : null);
     if (late !== null) return this.#refused(request, address, late);
     if (!isIn) return { is: 'turned away', error: peer, challenge: asked.challenge };
-    giveUserSlot = quotas.takeUserSlot(countedAs(peer.grant));
+    const caller = countedAs(peer.grant);
+    if (overload.isOverFor(caller.user)) return { is: 'put off', challenge: asked.challenge };
+    giveUserSlot = quotas.takeUserSlot(caller);
     // The client may disconnect while its token is checked; its 'close' came before, so its slot is given back here.
     if (stream.closed) giveUserSlot?.();
     return { is: 'in', peer };

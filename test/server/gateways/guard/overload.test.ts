@@ -4,17 +4,21 @@ import {
   LATE,
   LOOKS,
   MAX_UNSENT,
+  MAX_UNSENT_PER_USER,
   Overload,
   PATIENCE,
   putOffFor,
 } from '../../../../server/gateways/guard/overload.js';
+import type { UserId } from '../../../../shared/names.js';
+
+const user = (name: string) => name as UserId;
 
 /** A server whose event loop is free, or late, as a test says. */
 class World {
   now = 0;
   readonly turns = { isFull: false };
   readonly backlog = { isFull: false };
-  unsent = 0;
+  readonly unsent = new Map<UserId | null, number>();
   readonly changes: boolean[] = [];
   readonly overload: Overload;
   #due: { at: number; task: () => void } | null = null;
@@ -73,14 +77,29 @@ describe('[S4] overload', () => {
     },
   );
 
-  test('nor what clients read', () => {
+  test('nor what clients read, whoever they are', () => {
     const world = new World();
-    world.unsent = MAX_UNSENT;
+    for (let n = 0; n < 8; n++) world.unsent.set(user(`user-${n}`), MAX_UNSENT_PER_USER);
     expect(world.lookFor(PATIENCE + 500)).toBe(false);
-    world.unsent = MAX_UNSENT + 1;
+    world.unsent.set(user('anna'), 1);
     expect(world.lookFor(PATIENCE + 500)).toBe(true);
-    world.unsent = MAX_UNSENT;
+    world.unsent.delete(user('anna'));
     expect(world.look()).toBe(false);
+    world.unsent.set(null, 1);
+    expect(world.lookFor(PATIENCE + 500)).toBe(true);
+  });
+
+  test('what one user leaves unread puts off no other, and this one only beyond the bound of all', () => {
+    const world = new World();
+    const isOver = () => ['mallory', 'bert'].map((name) => world.overload.isOverFor(user(name)));
+    world.unsent.set(user('mallory'), MAX_UNSENT).set(null, MAX_UNSENT - MAX_UNSENT_PER_USER);
+    expect([world.lookFor(PATIENCE * 10), isOver()]).toEqual([false, [false, false]]);
+    world.unsent.set(user('mallory'), 10 * MAX_UNSENT);
+    expect([world.lookFor(PATIENCE * 10), isOver()]).toEqual([false, [true, false]]);
+    expect(world.overload.isOverFor(null)).toBe(false);
+    world.unsent.set(user('mallory'), MAX_UNSENT);
+    expect([world.look(), isOver()]).toEqual([false, [false, false]]);
+    expect(world.changes).toEqual([]);
   });
 
   test('once closed, it looks no more', () => {
