@@ -256,8 +256,10 @@ export class SocketView {
     }
     // Of an earlier connection, until the first full sync was read, or where what was read may lack it by now.
     const before = own === undefined ? this.device.unsettled(key) : null;
-    const isOpen = read === 0 || (before !== null && before.revision > unsure);
-    return before !== null && isOpen ? { ...before, isShown: true } : null;
+    if (before === null) return null;
+    // Of what it was corrected, its copy may have nothing yet, though no revision came of its write.
+    const isOpen = before.revision > unsure || (before.revision === unsure && before.isShown);
+    return read === 0 || isOpen ? { ...before, isShown: true } : null;
   }
 
   /**

@@ -196,6 +196,25 @@ describe('an app that keeps only one of two messages in quick succession', () =>
     expect(document.collections().notes?.find(({ id }) => id === 'r')).toEqual({ id: 'r', i: 0 });
   });
 
+  test('[L4 L6] but what it sent there in vain may be in its copy still, and undoes no change of others', async () => {
+    const { clock, document, desk, phone, pass } = await scene();
+    desk.write({ id: 'r', a: 1, b: 1 });
+    await pass(60_000);
+    desk.write({ id: 'r', a: 2, b: 1 });
+    await pass(100);
+    phone.write({ id: 'r', a: 1, b: 1 });
+    await pass(100);
+    phone.session.leave();
+    await pass(LATER);
+    const again = new Line(document, clock, 'phone');
+    await pass(100);
+    again.write({ id: 's', i: 0 }); // over the full sync, which its app had not stored yet
+    await pass(3_000);
+    again.write({ id: 'r', a: 1, b: 6 });
+    await pass(0);
+    expect(document.collections().notes?.find(({ id }) => id === 'r')).toEqual({ id: 'r', a: 2, b: 6 });
+  });
+
   test('[L4 L6] nor does it undo what it lost while it was writing another record itself', async () => {
     const { document, desk, phone, pass } = await scene();
     for (const id of ['r', 's']) desk.write({ id, i: 0 });
