@@ -1,5 +1,6 @@
 /** One HTTP request, led on to another node before anything of its body is read. */
 import { type IncomingMessage, request as open, type ServerResponse } from 'node:http';
+import { hasGone, whenGone } from '../net/gone.js';
 import { HOP_HEADER } from './hop-header.js';
 import { KEEP_ALIVE, type Led, type Target, untilTaken, verdictOf, whyNot } from './hop-target.js';
 
@@ -30,6 +31,7 @@ const OF_ANSWER: ReadonlySet<string> = new Set([...OF_CONNECTION, 'transfer-enco
  */
 export function forward(target: Target, exchange: Exchange): Promise<Led> {
   const { request, response, url } = exchange;
+  if (hasGone(response)) return Promise.resolve('gone'); // while it was asked who serves the user
   // A node takes so many headers and no more: a client that sends a thousand can't push these out.
   const headers = [
     ...[HOP_HEADER, target.header, 'Expect', '100-continue', 'Connection', 'close'],
@@ -38,8 +40,7 @@ export function forward(target: Target, exchange: Exchange): Promise<Led> {
   const asked = open({ ...target.at, method: request.method, path: url, headers, agent: false });
   asked.setSocketKeepAlive(true, KEEP_ALIVE);
   asked.setTimeout(target.silence, () => void asked.destroy(new Error('the node says nothing any more')));
-  const clientGone = () => asked.destroy();
-  response.once('close', clientGone);
+  whenGone(response, () => void asked.destroy());
   return new Promise((resolve) => {
     let isTaken = false;
     let isHeard = false;
@@ -64,7 +65,7 @@ export function forward(target: Target, exchange: Exchange): Promise<Led> {
       request.unpipe(asked);
       // An answer that was begun can't be taken back: the client has to see that it is cut.
       if (response.headersSent) response.destroy();
-      resolve(response.closed ? 'gone' : isTaken ? 'lost' : whyNot(error, isHeard));
+      resolve(hasGone(response) ? 'gone' : isTaken ? 'lost' : whyNot(error, isHeard));
     });
   });
 }

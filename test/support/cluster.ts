@@ -95,11 +95,9 @@ export async function useStandIn(serve: (socket: Socket) => void): Promise<TestO
 export async function useHangingNode(): Promise<{
   readonly owners: TestOwners;
   readonly connected: Promise<unknown>;
-  readonly left: Promise<unknown>;
 }> {
   const arrivals = new EventEmitter();
   const connected = once(arrivals, 'connection');
-  const left = connected.then(([socket]) => once(socket, 'close'));
   const owners = await useStandIn((socket) => void arrivals.emit('connection', socket.resume()));
-  return { owners, connected, left };
+  return { owners, connected };
 }

@@ -5,7 +5,7 @@
 import { promisify } from 'node:util';
 import { brotliCompress, constants, createBrotliCompress, createGzip, gzip } from 'node:zlib';
 import type { Request, Response } from 'express';
-import { hasGone } from './gone.js';
+import { hasGone } from '../../net/gone.js';
 import { charge, type HttpOptions } from './request.js';
 
 /** What fits into one packet as it is, in bytes. */

@@ -4,11 +4,11 @@ import type { ReceiveResult } from '../../documents/intake/intake.js';
 import { type MadeAt, SenderClock } from '../../documents/later-wins/made-at.js';
 import type { UserDocument } from '../../documents/user-document.js';
 import { SyncError } from '../../errors.js';
+import { hasGone } from '../../net/gone.js';
 import { decodeExchange, type Exchange, encodeExchange } from '../../protocol/exchange.js';
 import { decodeStateVector } from '../../protocol/yjs.js';
 import { asksForEpochIn, takesRewritesIn } from '../guard/request-names.js';
 import { packed } from './compression.js';
-import { hasGone } from './gone.js';
 import { arrivalOf, charge, grantOf, type HttpOptions, noteSeen, originOf, withDocument } from './request.js';
 
 const NOTHING = new Uint8Array(0);

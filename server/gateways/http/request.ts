@@ -15,12 +15,12 @@ import type { UserDocument } from '../../documents/user-document.js';
 import { SyncError } from '../../errors.js';
 import type { Log } from '../../log.js';
 import type { Metrics } from '../../metrics.js';
+import { hasGone, whenGone } from '../../net/gone.js';
 import type { Hindrance, Warning } from '../../readiness.js';
 import { authorize, type Grant } from '../guard/authorize.js';
 import { type Overload, putOffFor } from '../guard/overload.js';
 import type { Caller, Quotas } from '../guard/quotas.js';
 import { appIn, asksForEpochIn, deviceInHeader, invalidUser, unsentIn } from '../guard/request-names.js';
-import { hasGone, whenGone } from './gone.js';
 
 /** The backups of this server. */
 interface BackupsOf {

@@ -3,6 +3,7 @@ import express, { type ErrorRequestHandler, type Request, type RequestHandler, t
 import helmet from 'helmet';
 import { isObject } from '../../../shared/json.js';
 import { type ErrorCode, SyncError } from '../../errors.js';
+import { hasGone } from '../../net/gone.js';
 import { checkBody } from '../../protocol/body-shape.js';
 import { parseJson } from '../../protocol/json.js';
 import { AdminGuard } from '../guard/admin-guard.js';
@@ -13,7 +14,6 @@ import type { OperatorSources } from './admin/options.js';
 import { addAdmin } from './admin/routes.js';
 import { refuseDemo, serveDemo } from './demo.js';
 import { postYjs } from './exchange.js';
-import { hasGone } from './gone.js';
 import { getHistory, postRestore } from './history.js';
 import { bodyReader } from './inflation.js';
 import { getMetrics } from './metrics.js';
@@ -138,11 +138,15 @@ function addApi(app: express.Express, options: HttpOptions, { json, raw }: BodyR
 }
 
 function answerErrors({ log, metrics, quotas }: HttpOptions): ErrorRequestHandler {
-  return (error: unknown, request, response, next) => {
-    if (response.headersSent) return next(error);
-    const known = toSyncError(error);
+  return (error: unknown, request, response, _next) => {
     // The client has gone, and so the work for it was ended: nobody was refused.
-    if (hasGone(response) && known.code === 'RESTARTING') return;
+    if (hasGone(response) && isEnded(error)) return;
+    const known = toSyncError(error);
+    if (response.headersSent) {
+      log('unexpected', { where: `${request.method} request, which was cut off`, error });
+      response.destroy();
+      return;
+    }
     metrics.refused.add(known.code);
     if (known.code === 'INTERNAL') log('unexpected', { where: `${request.method} request`, error });
     if (REFUSALS.has(known.code)) logRefusal(log, request, quotas.addressOf(request), known);
@@ -157,6 +161,11 @@ export function tell(response: Response, { status, code, message, index }: SyncE
 
 /** What is told in the log: a caller has not the right to what it asks for. */
 const REFUSALS: ReadonlySet<ErrorCode> = new Set(['UNAUTHORIZED', 'FORBIDDEN', 'ACCESS_UNAVAILABLE']);
+
+/** What streams throw where the other end was closed, and work that was ended for that. */
+const ENDED: ReadonlySet<unknown> = new Set(['RESTARTING', 'ERR_STREAM_PREMATURE_CLOSE']);
+
+const isEnded = (error: unknown): boolean => isObject(error) && ENDED.has(error.code);
 
 /** Errors of the body parsers, by their type. */
 const PARSER_ERRORS: Readonly<Record<string, ErrorCode>> = {

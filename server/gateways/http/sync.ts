@@ -9,10 +9,10 @@ import type { FollowedDocument } from '../../documents/sleep/followed-document.j
 import { whenKnown, whenShown } from '../../documents/sleep/when-shown.js';
 import type { UserDocument } from '../../documents/user-document.js';
 import { SyncError } from '../../errors.js';
+import { hasGone, whenGone } from '../../net/gone.js';
 import { openShared, type SharedAccess } from '../guard/shared-access.js';
 import { Batch, type Item, readChanges } from './batch.js';
 import { packed } from './compression.js';
-import { hasGone, whenGone } from './gone.js';
 import {
   charge,
   grantOf,

@@ -6,6 +6,7 @@ import type { UserId } from '../../../shared/names.js';
 import type { Visit } from '../../access/access.js';
 import { exportDocument } from '../../documents/export.js';
 import { SyncError } from '../../errors.js';
+import { hasGone, whenGone } from '../../net/gone.js';
 import { packer } from './compression.js';
 import { grantOf, type HttpOptions, mustWrite } from './request.js';
 
@@ -48,6 +49,7 @@ export async function sendExport(
     const seen = await registry.seen.of(user);
     const text = exportDocument(lease.document, seen, options.now());
     const first = await text.next(); // what fails is answered, as long as nothing was sent
+    if (hasGone(response)) return;
     options.log('exported', { user });
     response.set({
       'Cache-Control': 'private, no-store',
@@ -59,7 +61,15 @@ export async function sendExport(
       yield first.value ?? '';
       yield* text;
     };
-    await pipeline([Readable.from(all()), ...packer(request, response), response]);
+    const source = Readable.from(all());
+    // A pipeline waits for its last stream, which hears nothing while it waits behind another answer.
+    const neverSent = new Promise<void>((resolve) => {
+      whenGone(response, () => {
+        if (response.socket === null) resolve();
+      });
+    });
+    await Promise.race([pipeline([source, ...packer(request, response), response]), neverSent]);
+    source.destroy();
   } finally {
     lease.release();
   }

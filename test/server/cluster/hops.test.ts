@@ -1,6 +1,6 @@
 /** Devices that come to a node which does not serve their user: real servers, real sockets, unmodified clients. */
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import WebSocket from 'ws';
 import { hopHeader } from '../../../server/cluster/hop-header.js';
@@ -12,6 +12,7 @@ import {
   useFrontAndOwner,
   useHangingNode,
   useNode,
+  useStandIn,
 } from '../../support/cluster.js';
 import { ask } from '../../support/http-ask.js';
 import { JWT, tokenFor } from '../../support/tokens.js';
@@ -374,14 +375,18 @@ describe('never twice', () => {
     expect(told.relieved).not.toContain(hanging.name);
   });
 
-  test('[S4] a client that goes while it is led on leaves nothing behind', async () => {
-    const { owners: hanging, connected, left } = await useHangingNode();
-    const front = await useNode(new TestOwners('front', () => hanging));
-    const socket = connect(front.port, '127.0.0.1');
-    socket.write('GET /api/sync/anna HTTP/1.1\r\nHost: a\r\n\r\n');
-    await connected;
-    socket.destroy();
-    await left;
-    expect(named(front, 'nodeNotReached')).toEqual([]);
-  });
+  test.each([1, 2])(
+    '[S4] a client that goes while it is led on leaves nothing behind: asked %i at once',
+    async (count) => {
+      const led: Socket[] = [];
+      const hanging = await useStandIn((socket) => void led.push(socket.resume()));
+      const front = await useNode(new TestOwners('front', () => hanging), { UPGRADE_TIMEOUT: '1h' });
+      const socket = connect(front.port, '127.0.0.1');
+      socket.write('GET /api/sync/anna HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(count));
+      await expect.poll(() => led.length, { timeout: PATIENCE }).toBe(count);
+      socket.destroy();
+      await expect.poll(() => led.every(({ closed }) => closed), { timeout: PATIENCE }).toBe(true);
+      expect(named(front, 'nodeNotReached')).toEqual([]);
+    },
+  );
 });

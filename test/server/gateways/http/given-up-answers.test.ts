@@ -6,7 +6,9 @@ import { connect } from 'node:net';
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { Device as Shown } from '../../../../admin/api.js';
 import { RequestView } from '../../../../server/documents/json-devices/request-view.js';
+import { SeenDevices } from '../../../../server/documents/seen-devices.js';
 import { FollowedDocument } from '../../../../server/documents/sleep/followed-document.js';
+import { collectingLog } from '../../../../server/log.js';
 import { MemoryStore } from '../../../../server/store/memory/memory-store.js';
 import type { JsonRecord } from '../../../../shared/json.js';
 import { askedOfDisk } from '../../../support/asked-of-disk.js';
@@ -154,6 +156,32 @@ describe('an answer whose device has gone', () => {
   );
 });
 
+test('[O2] an export whose client goes before anything of it is there is no error', async () => {
+  const { log, events } = collectingLog();
+  const server = await useServer({ IDLE_TIMEOUT: '1ms' }, { log });
+  await new HttpDevice(server.url, 'anna', 'desk').post([put('notes', { id: 'r', a: 1 })]);
+  let release = () => {};
+  const of = vi.spyOn(SeenDevices.prototype, 'of').mockImplementationOnce(
+    () =>
+      new Promise((resolve) => {
+        release = () => resolve([]);
+      }),
+  );
+  const closes = firstCloses();
+  const phone = new AbortController();
+  const answer = fetch(`${server.url}/api/users/anna/export`, { signal: phone.signal }).catch(() => null);
+  await vi.waitUntil(() => of.mock.calls.length === 1, { interval: 1, timeout: PATIENCE });
+  const gone = closes();
+  phone.abort();
+  await gone;
+  expect(await answer).toBe(null);
+  release();
+  const metrics = async () => (await fetch(`${server.url}/metrics`)).text();
+  await expect.poll(metrics, { timeout: PATIENCE }).toContain('telemed_documents 0\n');
+  expect(await metrics()).toContain('telemed_refused_total{code="INTERNAL"} 0\n');
+  expect(events.filter(({ name }) => name === 'unexpected')).toEqual([]);
+});
+
 /** Node does not tell such an answer that its connection was closed. */
 describe('an answer that waits behind another one on its connection, as that is closed', () => {
   /** The phone asks twice at once, and goes away; the first so many of the answers are held until `release`. */
@@ -191,6 +219,34 @@ describe('an answer that waits behind another one on its connection, as that is 
     release();
     await expect.poll(() => view.isAnswered, { timeout: PATIENCE }).toBe(false);
     expect(sent).toHaveBeenCalledTimes(2 * (2 - count));
+  });
+
+  test('[O2] the document of an export is let go of', async () => {
+    const { log, events } = collectingLog();
+    const server = await useServer({ IDLE_TIMEOUT: '1ms' }, { log });
+    const desk = new HttpDevice(server.url, 'anna', 'desk');
+    await desk.post([put('notes', { id: 'r', text: 'z'.repeat(100_000) })]);
+    const metrics = async () => (await fetch(`${server.url}/metrics`)).text();
+    let release = () => {};
+    vi.spyOn(FollowedDocument.prototype, 'durable').mockImplementationOnce(
+      () =>
+        new Promise((resolve) => {
+          release = resolve;
+        }),
+    );
+    const closes = firstCloses();
+    const socket = connect(server.port, '127.0.0.1');
+    onTestFinished(() => void socket.destroy());
+    for (const path of ['sync/anna', 'users/anna/export']) {
+      socket.write(`GET /api/${path} HTTP/1.1\r\nHost: server\r\nDevice-ID: phone\r\n\r\n`);
+    }
+    await expect.poll(() => events.some(({ name }) => name === 'exported'), { timeout: PATIENCE }).toBe(true);
+    const gone = closes();
+    socket.destroy();
+    await gone;
+    release();
+    await expect.poll(metrics, { timeout: PATIENCE }).toContain('telemed_documents 0\n');
+    expect(events.filter(({ name }) => name === 'unexpected')).toEqual([]);
   });
 
   test('it gives back its place among the requests of its address', async () => {
