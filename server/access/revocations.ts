@@ -82,8 +82,7 @@ export class Revocations {
     const { shared, onTaken = () => {} } = options;
     await revocations.#readFile(path);
     await shared?.follow((line) => {
-      revocations.#take(read(line, 'in the store'));
-      onTaken();
+      if (revocations.#take(read(line, 'in the store'))) onTaken();
     });
     return revocations;
   }
@@ -128,11 +127,18 @@ export class Revocations {
     await this.#lines.close();
   }
 
-  #take(stored: Stored): void {
-    if ('user' in stored)
-      this.#users.set(stored.user, Math.max(stored.before, this.#users.get(stored.user) ?? 0));
-    else if (stored.until === null || stored.until > this.#times.retention())
-      this.#tokens.set(stored.jti, stored.until);
+  /** Returns whether it is new. */
+  #take(stored: Stored): boolean {
+    if ('user' in stored) {
+      if (stored.before <= (this.#users.get(stored.user) ?? 0)) return false;
+      this.#users.set(stored.user, stored.before);
+      return true;
+    }
+    const { jti, until } = stored;
+    if (until !== null && until <= this.#times.retention()) return false;
+    const isNew = !this.#tokens.has(jti);
+    this.#tokens.set(jti, until);
+    return isNew;
   }
 }
 

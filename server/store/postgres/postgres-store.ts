@@ -354,7 +354,7 @@ export class PostgresStore implements Store {
   #reopen(): Promise<void> {
     const attempt = async (): Promise<void> => {
       if (!(await this.#session.reopen())) this.#owned.loseAll();
-      await this.revocations.look(); // it may be fenced since it had not taken one
+      await this.revocations.lookAnew(); // it may be fenced since it had not taken one
       this.#core.recovered();
     };
     const isWanted = (): boolean => this.state === 'reopening';

@@ -68,6 +68,16 @@ export class StoredRevocations implements SharedRevocations {
     }
   }
 
+  /**
+   * Over new connections: a standby that took over may not have the last ones, nor what this node said of them, and
+   * counts others in their place.
+   */
+  lookAnew(): Promise<void> {
+    this.#known = 0;
+    this.#told = { node: 0, seq: 0 };
+    return this.look();
+  }
+
   /** Takes what is new, and says so. */
   async look(): Promise<void> {
     if (this.#take === null) return;

@@ -173,6 +173,27 @@ describe('[A2 A4] POST /admin/revoke', () => {
     expect([third.has(person(null, time)), third.has(person(null, time + 60_000))]).toEqual([true, false]);
   });
 
+  test('what another server has told before, and tells again, closes no connection anew', async () => {
+    const file = join(await newFolder(), 'revoked.jsonl');
+    let tell = (_line: string): void => {};
+    const follow = async (take: typeof tell): Promise<void> => {
+      tell = take;
+    };
+    let taken = 0;
+    const revocations = await Revocations.open(file, Date.now, {
+      shared: { add: async () => {}, follow },
+      onTaken: () => taken++,
+    });
+    onTestFinished(() => revocations.close());
+    for (let times = 0; times < 3; times++) {
+      tell('{"jti":"a","until":null}');
+      tell('{"user":"anna","before":1000}');
+    }
+    expect(taken).toBe(2);
+    tell('{"user":"anna","before":2000}');
+    expect(taken).toBe(3);
+  });
+
   test.each([{}, { jti: '' }, { jti: 7 }, { user: 'a b' }, { user: 'a', jti: 'b' }, { token: 'x' }, []])(
     'a body that names nothing to revoke is refused: %j',
     async (body) => {

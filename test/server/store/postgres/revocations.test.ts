@@ -2,7 +2,7 @@
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { PostgresStore } from '../../../../server/store/postgres/postgres-store.js';
-import { user } from '../../../support/notes.js';
+import { stateReached, user } from '../../../support/notes.js';
 import { PostgresFixture, postgresUrl } from '../../../support/postgres.js';
 import { PATIENCE } from '../../../support/wait.js';
 
@@ -22,8 +22,12 @@ describe.skipIf(postgresUrl() === '')('revocations of several servers', () => {
   });
 
   /** @param beat from one look to the next, too */
-  async function node(address: string, beat: number): Promise<{ store: PostgresStore; lines: string[] }> {
-    const store = await fixture.open({ address, beat, revocationPatience: 300 });
+  async function node(
+    address: string,
+    beat: number,
+    revocationPatience = 300,
+  ): Promise<{ store: PostgresStore; lines: string[] }> {
+    const store = await fixture.open({ address, beat, revocationPatience });
     stores.push(store);
     const lines: string[] = [];
     await store.revocations.follow((line) => lines.push(line));
@@ -96,4 +100,33 @@ describe.skipIf(postgresUrl() === '')('revocations of several servers', () => {
         ['ready', 1],
       ]);
   });
+
+  /** As on a standby that takes over without the last one, and without what was said of it. */
+  const loseLast = () =>
+    fixture.schema.query(`
+      DELETE FROM revocation WHERE seq = (SELECT seq FROM revocation_count);
+      UPDATE revocation_count SET seq = seq - 1;
+      UPDATE node SET revoked = revoked - 1`);
+
+  it.each(['that was heard of all the time', 'that was fenced'])(
+    '[A2] what is counted anew, in the place of one that a standby did not have, is taken by one %s',
+    async (which) => {
+      const isFenced = which.endsWith('fenced');
+      const [one, two] = [await node('one', 20, 5_000), await node('two', 20, 5_000)];
+      for (const line of ['a', 'lost']) await one.store.revocations.add(line);
+      expect(two.lines).toEqual(['a', 'lost']);
+      await loseLast();
+      const reopened = isFenced ? [two] : [one, two];
+      const back = reopened.map(({ store }) =>
+        stateReached(store, 'reopening').then(() => stateReached(store, 'ready')),
+      );
+      if (isFenced) await fixture.schema.query(`UPDATE node SET fenced = true WHERE address = 'two'`);
+      else await fixture.schema.cutConnections();
+      await Promise.all(back);
+      await one.store.revocations.add('b');
+      expect(two.lines).toContain('b');
+      const gone = await fixture.schema.query('SELECT id FROM node WHERE fenced');
+      expect(gone.rowCount).toBe(isFenced ? 1 : 0);
+    },
+  );
 });
