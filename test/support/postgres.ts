@@ -46,6 +46,23 @@ export class PostgresSchema {
     return client;
   }
 
+  /** As another connection has it until `release`. */
+  async hold(lock: string): Promise<{ release(): Promise<void> }> {
+    const other = await this.connect();
+    await other.query(`BEGIN; ${lock}`);
+    return {
+      release: async () => {
+        await other.query('COMMIT');
+        await other.end();
+      },
+    };
+  }
+
+  /** As `url`, where somebody has configured this for the database or its user: `name=value`. */
+  configured(setting: string): string {
+    return this.url.replace('search_path', encodeURIComponent(`${setting} -c search_path`));
+  }
+
   close(): Promise<void> {
     return this.#client.end();
   }

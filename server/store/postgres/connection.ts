@@ -118,9 +118,7 @@ export class Connection {
     const writer = clientOf(Client, config);
     // Of each new one, before anybody has it.
     const verify: PoolConfig['verify'] = (client, done) =>
-      client.query(`SET synchronous_commit = ${opened.#synchronous}`, (error: Error | null) =>
-        done(error ?? undefined),
-      );
+      client.query(opened.#settings, (error: Error | null) => done(error ?? undefined));
     const poolOf = (max: number): Pool => new Pool({ ...config, Client, max, verify });
     const opened: Connection = new Connection(writer, poolOf(READERS), poolOf(1), clients);
     const lost = (cause: Error): void => {
@@ -261,10 +259,18 @@ export class Connection {
     // One plan for all batches: a plan for each would cost more than it saves.
     // It stays so where the configuration is changed and read anew.
     this.#synchronous = found.synchronous_commit ?? 'on';
-    await this.#writer.query(`SET synchronous_commit = ${this.#synchronous}`);
+    await this.#writer.query(this.#settings);
     await this.#writer.query(
       "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET lock_timeout = '5s'",
     );
+  }
+
+  /**
+   * Of each connection. Who waits for a lock goes on with what was stored until it has it; at a higher level, as a
+   * database or its user may have it by default, that would be what was stored before it began to wait.
+   */
+  get #settings(): string {
+    return `SET synchronous_commit = ${this.#synchronous}; SET default_transaction_isolation = 'read committed'`;
   }
 
   /**

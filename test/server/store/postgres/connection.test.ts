@@ -127,6 +127,23 @@ describe.skipIf(postgresUrl() === '')('a PostgreSQL that is there', () => {
     }
   });
 
+  it('[N1] has each statement see what was stored before it began, whatever is configured', async () => {
+    const schema = await PostgresSchema.create();
+    const url = schema.configured('default_transaction_isolation=serializable');
+    const connection = await Connection.open({ url, timeout: 5_000 }, () => {});
+    try {
+      const asked = { text: `SELECT current_setting('transaction_isolation') AS level`, values: [] };
+      const level = [{ level: 'read committed' }];
+      expect((await connection.write(asked)).rows).toEqual(level);
+      expect(await connection.read(asked)).toEqual(level);
+      expect(await connection.change(asked)).toEqual(level);
+      expect(await connection.beat(asked)).toEqual(level);
+      expect(await connection.inTurn('SELECT 1', (ask) => ask(asked.text, []))).toEqual(level);
+    } finally {
+      await connection.close();
+    }
+  });
+
   it('[P3] that ends connections fails what runs over them, and nothing else', async () => {
     const schema = await PostgresSchema.create();
     let losses = 0;

@@ -260,7 +260,7 @@ describe.skipIf(postgresUrl() === '')('PostgresStore', () => {
   });
 
   it('[P1] a database that acknowledges what may be lost is refused, with the cure', async () => {
-    const url = fixture.schema.url.replace('search_path', 'synchronous_commit%3Doff%20-c%20search_path');
+    const url = fixture.schema.configured('synchronous_commit=off');
     await expect(fixture.open({ url })).rejects.toThrow('synchronous_commit is off; set it to on');
   });
 
