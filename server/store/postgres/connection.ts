@@ -8,8 +8,9 @@ import { codeOf, whyNotConnected } from './failures.js';
 
 /** Reads at once. */
 const READERS = 4;
-/** Between two statements that take effect together. */
+/** Between two statements that take effect together: PostgreSQL ends the connection of who sends none for so long. */
 const PAUSE = '5s';
+export const BEGIN = `BEGIN; SET LOCAL idle_in_transaction_session_timeout = '${PAUSE}'`;
 /** A setting of our own. */
 const MARK = 'telemed_sync.connection';
 
@@ -216,7 +217,7 @@ export class Connection {
     const ask: Ask = (text, values) => rowsOf(client.query(text, values));
     let failure: Error | undefined;
     try {
-      await ask(`BEGIN; SET LOCAL idle_in_transaction_session_timeout = '${PAUSE}'; ${turn}`, []);
+      await ask(`${BEGIN}; ${turn}`, []);
       const result = await task(ask);
       await ask('COMMIT', []);
       return result;

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientBase, QueryConfig } from 'pg';
 import { SyncError } from '../../errors.js';
 import type { Retrying } from '../try-until.js';
+import { BEGIN } from './connection.js';
 import { codeOf, whyNotPrepared } from './failures.js';
 
 /**
@@ -125,7 +126,7 @@ async function heldUp(client: ClientBase): Promise<SyncError> {
 
 /** In one transaction. Returns whether the tables were free for it. */
 async function migrateOnce(client: ClientBase): Promise<boolean> {
-  await client.query('BEGIN');
+  await client.query(BEGIN);
   try {
     await client.query('SET LOCAL lock_timeout = 0');
     await client.query(patient(TAKE_TURN));

@@ -1,12 +1,27 @@
-/** Starts that come at once. */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+/** Starts that are stopped in between, and that come at once. */
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { KeyRing, newKey } from '../../../../server/store/encryption/key-ring.js';
 import type {
   PostgresStore,
   PostgresStoreOptions,
 } from '../../../../server/store/postgres/postgres-store.js';
-import { PostgresFixture, type PostgresSchema, postgresUrl, withTrigger } from '../../../support/postgres.js';
+import {
+  PostgresFixture,
+  type PostgresSchema,
+  postgresAt,
+  postgresUrl,
+  withTrigger,
+} from '../../../support/postgres.js';
 import { PATIENCE } from '../../../support/wait.js';
+
+async function portOf(server: Server): Promise<number> {
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  return (server.address() as AddressInfo).port;
+}
 
 describe.skipIf(postgresUrl() === '')('a start on PostgreSQL', () => {
   let fixture: PostgresFixture;
@@ -33,6 +48,35 @@ describe.skipIf(postgresUrl() === '')('a start on PostgreSQL', () => {
     const found = async () => (await schema.query(text, [schema.name, event])).rowCount;
     return expect.poll(found, { timeout: PATIENCE }).toBe(count);
   };
+
+  it('[O5] that is parted while it looks at the tables keeps others from theirs for 5 s, not for good', async () => {
+    const databases: Socket[] = [];
+    onTestFinished(() => {
+      for (const database of databases) database.destroy();
+    });
+    const front = createServer((node) => {
+      const database = connect(postgresAt());
+      databases.push(database); // it does not hear that the node has gone
+      database.pipe(node);
+      node
+        .on('error', () => {})
+        .on('data', (sent) => {
+          if (sent.includes('CREATE TABLE IF NOT EXISTS schema_version')) node.removeAllListeners('data');
+          else database.write(sent);
+        });
+    });
+    const url = Object.assign(new URL(schema.url), { host: `127.0.0.1:${await portOf(front)}` });
+    url.searchParams.delete('host');
+    const parted = expect(open({ url: url.href, address: 'parted' })).rejects.toMatchObject({
+      code: 'STORE_UNAVAILABLE',
+    });
+    const turns = `SELECT pid FROM pg_locks JOIN pg_stat_activity USING (pid)
+       WHERE locktype = 'advisory' AND granted AND application_name = $1`;
+    const taken = async () => (await schema.query(turns, [schema.name])).rowCount;
+    await expect.poll(taken, { timeout: PATIENCE }).toBe(1);
+    expect((await open({ address: 'other' })).state).toBe('ready');
+    await parted;
+  });
 
   it('[P7] that waits for its turn sees who started before, whatever level of isolation is configured', async () => {
     const url = schema.configured('default_transaction_isolation=repeatable\\ read');
