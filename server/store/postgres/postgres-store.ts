@@ -103,7 +103,12 @@ export class PostgresStore implements Store {
   /** Rejects with a sentence that names cause and cure. */
   static async open(options: PostgresStoreOptions): Promise<PostgresStore> {
     const store = new PostgresStore(options);
-    await store.#session.begin();
+    try {
+      await store.#session.begin();
+    } catch (error) {
+      await store.close(); // a connection that was lost meanwhile would be made anew without end
+      throw error;
+    }
     store.#look();
     return store;
   }

@@ -1,12 +1,13 @@
-/** Starts that are stopped in between, and that come at once. */
+/** Starts that are stopped in between, that fail, and that come at once. */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
-import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, test } from 'vitest';
 import { KeyRing, newKey } from '../../../../server/store/encryption/key-ring.js';
-import type {
+import {
   PostgresStore,
-  PostgresStoreOptions,
+  type PostgresStoreOptions,
 } from '../../../../server/store/postgres/postgres-store.js';
+import { TAKE_TURN } from '../../../../server/store/postgres/schema.js';
 import {
   PostgresFixture,
   type PostgresSchema,
@@ -16,12 +17,30 @@ import {
 } from '../../../support/postgres.js';
 import { PATIENCE } from '../../../support/wait.js';
 
+/** Options of a store, and the pauses that it makes before it tries anew, each until nobody wants it to. */
+function usePauses() {
+  const pauses: AbortSignal[] = [];
+  const wait = async (_delay: number, signal: AbortSignal): Promise<void> => {
+    pauses.push(signal);
+    if (!signal.aborted) await once(signal, 'abort');
+  };
+  return { wait, left: () => pauses.filter(({ aborted }) => !aborted) };
+}
+
 async function portOf(server: Server): Promise<number> {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   onTestFinished(() => void server.close());
   return (server.address() as AddressInfo).port;
 }
+
+test('[O1] a start that fails, since the connection ends before it is one, is over then', async () => {
+  const port = await portOf(createServer((socket) => socket.end()));
+  const { wait, left } = usePauses();
+  const opened = PostgresStore.open({ url: `postgres://sync@127.0.0.1:${port}/clinic`, wait });
+  await expect(opened).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+  expect(left()).toEqual([]);
+});
 
 describe.skipIf(postgresUrl() === '')('a start on PostgreSQL', () => {
   let fixture: PostgresFixture;
@@ -48,6 +67,17 @@ describe.skipIf(postgresUrl() === '')('a start on PostgreSQL', () => {
     const found = async () => (await schema.query(text, [schema.name, event])).rowCount;
     return expect.poll(found, { timeout: PATIENCE }).toBe(count);
   };
+
+  it('[O1] that fails, since its connections are ended while it waits, is over then', async () => {
+    const turn = await schema.hold(TAKE_TURN);
+    const { wait, left } = usePauses();
+    const opened = expect(open({ wait })).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+    await waiting('advisory', 1);
+    await schema.cutConnections();
+    await opened;
+    expect(left()).toEqual([]);
+    await turn.release();
+  });
 
   it('[O5] that is parted while it looks at the tables keeps others from theirs for 5 s, not for good', async () => {
     const databases: Socket[] = [];
