@@ -114,9 +114,15 @@ export class Session {
     }
     this.#connection = connection;
     this.node.beatOver(connection);
-    const wipe = () => void wipeLeftovers(connection).catch(() => {}); // the next time does
-    wipe();
+    let isWiping = false;
+    const wipe = async (): Promise<void> => {
+      if (isWiping) return;
+      isWiping = true;
+      await wipeLeftovers(connection).catch(() => {}); // the next time does
+      isWiping = false;
+    };
+    void wipe();
     clearInterval(this.#wiping);
-    this.#wiping = setInterval(wipe, WIPE_INTERVAL).unref();
+    this.#wiping = setInterval(() => void wipe(), WIPE_INTERVAL).unref();
   }
 }
