@@ -4,6 +4,7 @@ import { notSaved, SyncError } from '../../errors.js';
 import { type DiskPatience, DiskWatch } from '../disk-watch.js';
 import { StoreCore } from '../store-core.js';
 import { eraseNow, wipeAllOf } from './erasure.js';
+import { moved } from './moved.js';
 import type { Owned } from './owned.js';
 import { type Held, type Plan, type PostgresJob, sizeOf, withKey } from './plan.js';
 import type { Session } from './session.js';
@@ -99,9 +100,10 @@ export class Changes {
     if (!this.core.takesWork) return Promise.reject(new SyncError('STORE_UNAVAILABLE'));
     const copy = new Uint8Array(tombstone);
     const before = this.core.pending.settled(user);
+    const held = this.#owned.get(user);
     this.#owned.drop(user);
     const erased = this.#owned
-      .inTurn(user, () => before.then(() => this.#erase(user, copy)))
+      .inTurn(user, () => before.then(() => this.#erase(user, copy, held)))
       .catch((cause) => Promise.reject(notSaved(cause)));
     this.core.pending.add(user, erased);
     return erased;
@@ -113,10 +115,13 @@ export class Changes {
     await this.#owned.release(user);
   }
 
-  async #erase(user: UserId, tombstone: Uint8Array): Promise<void> {
+  /** @param held as the user was when the tombstone was made; left out where nothing could be loaded */
+  async #erase(user: UserId, tombstone: Uint8Array, held?: Held): Promise<void> {
     this.#owned.drop(user); // of a load that was under way
     await this.#beforeWrite?.();
     const claim = await this.#owned.claim(user);
+    // Another server has had the user since: the tombstone may lack who wrote there, and could bring that back.
+    if (held !== undefined && claim.claim !== held.claim + 1) throw moved();
     const { connection, node } = this.#session;
     const anew = await eraseNow(connection, { user, node: node.id, tombstone }, claim);
     await this.#owned.disown(anew).catch(() => {}); // else the user stays this node's

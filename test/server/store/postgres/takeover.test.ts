@@ -14,18 +14,6 @@ const KEY = newKey();
 const waiting = (schema: PostgresSchema, count: number): Promise<void> =>
   expect.poll(() => schema.waiting(), { timeout: PATIENCE }).toBe(count);
 
-/** As another connection has it until `release`. */
-async function hold(schema: PostgresSchema, lock: string): Promise<{ release(): Promise<void> }> {
-  const other = await schema.connect();
-  await other.query(`BEGIN; ${lock}`);
-  return {
-    release: async () => {
-      await other.query('COMMIT');
-      await other.end();
-    },
-  };
-}
-
 describe.skipIf(postgresUrl() === '')('PostgresStore takes a user from another server', () => {
   let fixture: PostgresFixture;
   let schema: PostgresSchema;
@@ -33,8 +21,8 @@ describe.skipIf(postgresUrl() === '')('PostgresStore takes a user from another s
   let one: PostgresStore;
   let two: PostgresStore;
 
-  const open = async (address: string): Promise<PostgresStore> => {
-    const store = await fixture.open({ address, beat: BEAT, keys: KeyRing.parse(KEY) });
+  const open = async (address: string, beforeWrite = async () => {}): Promise<PostgresStore> => {
+    const store = await fixture.open({ address, beat: BEAT, keys: KeyRing.parse(KEY), beforeWrite });
     stores.push(store);
     return store;
   };
@@ -54,12 +42,12 @@ describe.skipIf(postgresUrl() === '')('PostgresStore takes a user from another s
   });
 
   /** Waits for nothing but what is kept, as the second statement does. */
-  const holdReads = () => hold(schema, 'LOCK TABLE kept IN ACCESS EXCLUSIVE MODE');
+  const holdReads = () => schema.hold('LOCK TABLE kept IN ACCESS EXCLUSIVE MODE');
 
   it('[N1] [P1] [P5] with all that a commit stores which the claim had to wait for, and the key of it', async () => {
     await one.load(ANNA);
     await withTrigger(fixture, 'INSERT ON update_row', 'PERFORM pg_advisory_xact_lock(1)', async () => {
-      const rows = await hold(schema, 'SELECT pg_advisory_xact_lock(1)');
+      const rows = await schema.hold('SELECT pg_advisory_xact_lock(1)');
       // The commit has the row of the user, and waits to insert; a statement that began by now sees nothing of it.
       const saved = one.commit(ANNA, { update: new Author().set('late', 1), revision: 1 });
       await waiting(schema, 1);
@@ -137,5 +125,40 @@ describe.skipIf(postgresUrl() === '')('PostgresStore takes a user from another s
     await taken;
     expect(await back).toBeNull();
     expect(notesOf(await one.load(ANNA))).toEqual({ n0: 0 });
+  });
+
+  it('[P7] who had the user meanwhile may lack in the tombstone: the erasure is refused, and nothing is gone', async () => {
+    let isHeld = (): void => {};
+    const held = new Promise<void>((resolve) => {
+      isHeld = resolve;
+    });
+    let goOn = (): void => {};
+    const stopped = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    let isErasing = false;
+    const three = await open('three', async () => {
+      if (!isErasing) return;
+      isHeld();
+      await stopped;
+    });
+    await three.load(ANNA);
+    const author = await writeNotes(three, ANNA, 1);
+    isErasing = true;
+    const erased = expect(three.erase(ANNA, Buffer.from('names no device of two'))).rejects.toMatchObject({
+      code: 'STORE_UNAVAILABLE',
+    });
+    await held;
+    await two.owner(ANNA, await nodeOf('three'));
+    await two.load(ANNA);
+    await two.commit(ANNA, { update: author.set('of two', 1), revision: 2 });
+    two.forget(ANNA);
+    await two.letGo(ANNA);
+    isErasing = false;
+    goOn();
+    await erased;
+    expect(notesOf(await three.load(ANNA))).toEqual({ n0: 0, 'of two': 1 });
+    await three.erase(ANNA, Buffer.from('names all'));
+    expect(notesOf(await three.load(ANNA))).toEqual({});
   });
 });
