@@ -84,11 +84,11 @@ export class ReplicaHolder {
   }
 
   #replicaOf(stored: StoredDocument): Replica | Promise<Replica> {
-    const { history } = this.#parts;
+    const { user, history } = this.#parts;
     const { slices } = this.#options;
     const lastChangeOf: LastChangeOf = (key, path) => history.lastChange(key, path);
     return slices === undefined || bytesOf(stored.updates) <= SMALL_LOAD
       ? new Replica(stored, this.#options, lastChangeOf)
-      : slices.run(Replica.inSteps(stored, this.#options, lastChangeOf));
+      : slices.run(user, Replica.inSteps(stored, this.#options, lastChangeOf));
   }
 }

@@ -269,7 +269,7 @@ export class UserDocument {
     const has = Y.decodeStateVector(stateVector);
     if (this.#slices === undefined || !lacksMuch(this.doc, has)) return this.diff(stateVector);
     const { doc } = this;
-    const encoded = this.#slices.run(this.#encodedWhole(doc, has), 'awaited', isWanted);
+    const encoded = this.#slices.run(this.user, this.#encodedWhole(doc, has), 'awaited', isWanted);
     return this.#diffOnce(encoded, doc, () => this.diffInSteps(stateVector, isWanted));
   }
 
@@ -306,7 +306,8 @@ export class UserDocument {
   writeRecords(isWanted?: () => boolean): Promise<RecordTexts> | null {
     if (this.#slices === undefined || this.#size.bytes <= FEW_RECORDS) return null;
     const texts = new RecordTexts();
-    return this.#slices.run(texts.write(this.collections()), 'awaited', isWanted).then(() => texts);
+    const written = this.#slices.run(this.user, texts.write(this.collections()), 'awaited', isWanted);
+    return written.then(() => texts);
   }
 
   /** All records: the four standard collections always, every other one that ever had a record (D7). */

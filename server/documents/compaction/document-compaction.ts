@@ -90,8 +90,8 @@ export class DocumentCompaction {
 
   /** What comes in meanwhile stays behind the snapshot. Where it fails, what is stored stays as it is. */
   async #runInSteps(slices: Slices): Promise<void> {
-    const { size, gate, replicas } = this.#parts;
-    const taken = await slices.run(this.#inSteps(), 'in the background').catch(() => null);
+    const { user, size, gate, replicas } = this.#parts;
+    const taken = await slices.run(user, this.#inSteps(), 'in the background').catch(() => null);
     this.#underWay = null;
     if (taken === null) {
       size.putOff();

@@ -1,4 +1,5 @@
-/** Long work in steps: one step in a turn of the event loop, so that all others have theirs between two. */
+/** Long work in steps: one step in a turn of the event loop, so that all others have theirs between two, users in turn. */
+import type { UserId } from '../../../shared/names.js';
 import { SyncError } from '../../errors.js';
 
 /** Somebody waits for a load or an answer; nobody does for a compaction, which goes on when they are done. */
@@ -6,6 +7,11 @@ export type Urgency = 'awaited' | 'in the background';
 
 /** One turn in so many is of what waits in the background, however much is awaited: it ends, too. */
 const BACKGROUND = 8;
+/**
+ * Users with an awaited work half done. More would have more memory in use at once, and when many come after a start,
+ * each would wait until all are nearly done; with fewer, a few users with long works would keep others waiting.
+ */
+const AT_ONCE = 8;
 
 interface Work {
   /** Does a step; returns whether there are more. */
@@ -13,21 +19,29 @@ interface Work {
   end(error: unknown): void;
 }
 
-/** One step at a time, else each turn would be as long as there are works; those of one urgency in their order. */
+/** One step at a time, else each turn would be as long as there are works. */
 export class Slices {
-  readonly #awaited: Work[] = [];
-  readonly #background: Work[] = [];
+  readonly #awaited: Lines;
+  /** Each of another user: one is at a time. */
+  readonly #background = new Lines(1);
   #turns = 0;
   #isRunning = false;
   #isClosed = false;
 
+  /** @param atOnce how many users have an awaited work half done */
+  constructor(atOnce = AT_ONCE) {
+    this.#awaited = new Lines(atOnce);
+  }
+
   /**
    * Resolves with what the steps return.
    *
+   * @param user of whom one work is done after the other, while other users have their steps
    * @param isWanted asked before each step; what nobody wants any more is not done
    * @throws SyncError `RESTARTING` where the server stops first, or nobody wants it
    */
   run<Result>(
+    user: UserId,
     steps: Generator<void, Result>,
     urgency: Urgency = 'awaited',
     isWanted = () => true,
@@ -46,7 +60,7 @@ export class Slices {
         if (done === true) resolve(value);
         return done !== true;
       };
-      (urgency === 'awaited' ? this.#awaited : this.#background).push({ step, end });
+      (urgency === 'awaited' ? this.#awaited : this.#background).add(user, { step, end });
       if (!this.#isRunning) void this.#run();
     });
   }
@@ -59,20 +73,61 @@ export class Slices {
   async #run(): Promise<void> {
     this.#isRunning = true;
     await Promise.resolve(); // whoever asked is done first
-    for (let line = this.#next(); line !== null; line = this.#next()) {
-      if (!isGoingOn(line[0] as Work)) line.shift();
+    for (let lines = this.#next(); lines !== null; lines = this.#next()) {
+      lines.step();
       await new Promise(setImmediate);
     }
     this.#isRunning = false;
   }
 
-  #next(): Work[] | null {
+  #next(): Lines | null {
     const [first, second] =
       ++this.#turns % BACKGROUND === 0
         ? [this.#background, this.#awaited]
         : [this.#awaited, this.#background];
-    if (first.length > 0) return first;
-    return second.length > 0 ? second : null;
+    if (!first.isEmpty) return first;
+    return second.isEmpty ? null : second;
+  }
+}
+
+interface Line {
+  readonly user: UserId;
+  /** In their order; only the first one may be half done. */
+  readonly works: Work[];
+}
+
+/** Works of one urgency: the first users have a step each in turn, the others wait until a work of those is done. */
+class Lines {
+  readonly #atOnce: number;
+  readonly #lines: Line[] = [];
+  #next = 0;
+
+  constructor(atOnce: number) {
+    this.#atOnce = atOnce;
+  }
+
+  get isEmpty(): boolean {
+    return this.#lines.length === 0;
+  }
+
+  add(user: UserId, work: Work): void {
+    const line = this.#lines.find((each) => each.user === user);
+    if (line === undefined) this.#lines.push({ user, works: [work] });
+    else line.works.push(work);
+  }
+
+  /** Does a step of one of them; there has to be one. */
+  step(): void {
+    if (this.#next >= Math.min(this.#lines.length, this.#atOnce)) this.#next = 0;
+    const line = this.#lines[this.#next] as Line;
+    if (isGoingOn(line.works[0] as Work)) {
+      this.#next++;
+      return;
+    }
+    line.works.shift();
+    // Whoever has more waits behind those who wait already.
+    this.#lines.splice(this.#next, 1);
+    if (line.works.length > 0) this.#lines.push(line);
   }
 }
 

@@ -5,7 +5,7 @@ import type { Origin } from '../../../../server/documents/changes.js';
 import { Slices } from '../../../../server/documents/loading/slices.js';
 import { messages } from '../../../../server/protocol/yjs.js';
 import { MemoryStore } from '../../../../server/store/memory/memory-store.js';
-import type { DeviceId } from '../../../../shared/names.js';
+import type { DeviceId, UserId } from '../../../../shared/names.js';
 import { NativeLine } from '../../../support/devices/native-line.js';
 import { registryOf } from '../../../support/document.js';
 import { docOf } from '../../../support/large-document.js';
@@ -13,6 +13,7 @@ import { user } from '../../../support/notes.js';
 import { jsonOfDoc } from '../../../support/replicas.js';
 
 const ANNA = user('anna');
+const BERT = user('bert');
 const origin: Origin = { via: 'http', device: 'phone' as DeviceId, actor: null, subscriber: null };
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
@@ -28,11 +29,15 @@ async function turnsOf(work: Promise<unknown>): Promise<number> {
   return turns;
 }
 
+async function put(store: MemoryStore, of: UserId, doc: Y.Doc): Promise<void> {
+  await store.load(of);
+  await store.commit(of, { update: Y.encodeStateAsUpdate(doc), revision: 1 });
+}
+
 async function stored(records: number) {
   const store = new MemoryStore();
   const doc = docOf(records);
-  await store.load(ANNA);
-  await store.commit(ANNA, { update: Y.encodeStateAsUpdate(doc), revision: 1 });
+  await put(store, ANNA, doc);
   const rebuilt: string[] = [];
   const registry = registryOf(store, { onRebuilt: (who) => void rebuilt.push(who) });
   return { store, doc, registry, rebuilt };
@@ -112,6 +117,17 @@ test('[N2] a large answer for a device that has gone is not gone on with', async
   expect((await document.diff(asked)).length).toBeGreaterThan(100_000);
 });
 
+test('[S] who asks for all of a large document again and again keeps a load of nobody else waiting', async () => {
+  const { store, registry } = await stored(10_000);
+  await put(store, BERT, docOf(4_000));
+  const alone = await turnsOf(registryOf(store).open(BERT));
+  const { document } = await registry.open(ANNA);
+  const answers = Array.from({ length: 20 }, () => document.diffInSteps(Uint8Array.of(0)));
+  expect(await turnsOf(registry.open(BERT))).toBeLessThan(2 * alone + 5);
+  const sizes = await Promise.all(answers).then((all) => new Set(all.map(({ length }) => length)));
+  expect([...sizes]).toEqual([Y.encodeStateAsUpdate(document.doc).length]);
+});
+
 describe('work in slices', () => {
   function* steps(name: string, log: string[]): Generator<void, string> {
     for (let n = 0; n < 3; n++) {
@@ -121,9 +137,9 @@ describe('work in slices', () => {
     return name;
   }
 
-  test('is done one after the other, a step in a turn', async () => {
+  test('is done one after the other for a user, a step in a turn', async () => {
     const [slices, log] = [new Slices(), [] as string[]];
-    const works = Promise.all([slices.run(steps('a', log)), slices.run(steps('b', log))]);
+    const works = Promise.all([slices.run(ANNA, steps('a', log)), slices.run(ANNA, steps('b', log))]);
     const seen: number[] = [];
     works.then(() => seen.push(-1));
     while (seen.at(-1) !== -1) {
@@ -135,11 +151,35 @@ describe('work in slices', () => {
     expect(seen.slice(1, -1).every((count, at) => count - (seen[at] ?? 0) <= 1)).toBe(true);
   });
 
+  test('[S] users take turns, a step each; of a user, one work is half done', async () => {
+    const [slices, log] = [new Slices(), [] as string[]];
+    const anna = ['a1', 'a2', 'a3'].map((name) => slices.run(ANNA, steps(name, log)));
+    const bert = slices.run(BERT, steps('b', log));
+    await Promise.all([...anna, bert]);
+    expect(log.join(' ')).toBe('a1 b a1 b a1 b a2 a2 a2 a3 a3 a3');
+  });
+
+  test('[S] of many users, so many have a work half done; who has had one waits behind the others', async () => {
+    const [slices, log] = [new Slices(2), [] as string[]];
+    const halfDone: number[] = [0];
+    const counted = function* (name: string): Generator<void, string> {
+      halfDone.push((halfDone.at(-1) ?? 0) + 1);
+      yield* steps(name, log);
+      halfDone.push((halfDone.at(-1) ?? 0) - 1);
+      return name;
+    };
+    const names = ['a1', 'a2', 'b', 'c', 'd'];
+    const works = names.map((name) => slices.run(user(name.slice(0, 1)), counted(name)));
+    expect(await Promise.all(works)).toEqual(names);
+    expect(Math.max(...halfDone)).toBe(2);
+    expect([...new Set(log)]).toEqual(['a1', 'b', 'c', 'd', 'a2']);
+  });
+
   test('what is awaited goes before what waits in the background, which goes on now and then', async () => {
     const [slices, log] = [new Slices(), [] as string[]];
-    const background = slices.run(steps('background', log), 'in the background');
+    const background = slices.run(ANNA, steps('background', log), 'in the background');
     await turn();
-    const awaited = ['a', 'b', 'c', 'd', 'e'].map((name) => slices.run(steps(name, log)));
+    const awaited = ['a', 'b', 'c', 'd', 'e'].map((name) => slices.run(ANNA, steps(name, log)));
     const order: string[] = [];
     for (const work of [background, ...awaited]) void work.then((name) => order.push(name));
     await Promise.all([background, ...awaited]);
@@ -161,9 +201,9 @@ describe('work in slices', () => {
         log.push('tidied');
       }
     })();
-    const unwanted = slices.run(tidying, 'awaited', () => isWanted);
-    const never = slices.run(steps('never', log), 'awaited', () => isWanted);
-    const next = slices.run(steps('b', log));
+    const unwanted = slices.run(ANNA, tidying, 'awaited', () => isWanted);
+    const never = slices.run(ANNA, steps('never', log), 'awaited', () => isWanted);
+    const next = slices.run(ANNA, steps('b', log));
     await turn();
     isWanted = false;
     for (const work of [unwanted, never]) await expect(work).rejects.toMatchObject({ code: 'RESTARTING' });
@@ -177,8 +217,8 @@ describe('work in slices', () => {
     const failing = (function* (): Generator<void> {
       throw new Error('corrupt');
     })();
-    await expect(slices.run(failing)).rejects.toThrow('corrupt');
-    expect(await slices.run(steps('b', log))).toBe('b');
+    await expect(slices.run(ANNA, failing)).rejects.toThrow('corrupt');
+    expect(await slices.run(ANNA, steps('b', log))).toBe('b');
   });
 
   test('of what is ended and throws as it tidies up, the next one is done all the same', async () => {
@@ -193,8 +233,8 @@ describe('work in slices', () => {
       }
     })();
     let isWanted = true;
-    const unwanted = slices.run(untidy, 'awaited', () => isWanted);
-    const next = slices.run(steps('b', log));
+    const unwanted = slices.run(ANNA, untidy, 'awaited', () => isWanted);
+    const next = slices.run(ANNA, steps('b', log));
     await turn();
     isWanted = false;
     await expect(unwanted).rejects.toMatchObject({ code: 'RESTARTING' });

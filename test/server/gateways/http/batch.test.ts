@@ -211,7 +211,10 @@ describe('[H2] [S4] a batch that is written in steps', () => {
     await document.loaded;
     const slices = run.mock.contexts[0] as Slices;
     let isOver = false;
-    const another = slices.run(until(() => isOver));
+    const another = slices.run(
+      ANNA,
+      until(() => isOver),
+    );
     const diff = inOrder(document, () => document.diffInSteps(Uint8Array.of(0)));
     const contextOf = vi.spyOn(RequestView.prototype, 'contextOf');
     const sent = send(document, named(1_000, 'queued'));
@@ -225,7 +228,7 @@ describe('[H2] [S4] a batch that is written in steps', () => {
   });
 });
 
-/** The load of somebody else. */
+/** Another answer for the user. */
 function* until(isOver: () => boolean): Generator<void> {
   while (!isOver()) yield;
 }

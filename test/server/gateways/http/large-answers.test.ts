@@ -50,7 +50,7 @@ async function useLarge() {
   await answerOf(await post(server, NOTHING)); // it is loaded
   const works: { steps: number; end: Promise<unknown> }[] = [];
   const { run } = Slices.prototype;
-  vi.spyOn(Slices.prototype, 'run').mockImplementation(function (this: Slices, steps, ...how) {
+  vi.spyOn(Slices.prototype, 'run').mockImplementation(function (this: Slices, user, steps, ...how) {
     const work = { steps: 0, end: Promise.resolve() as Promise<unknown> };
     const counted = (function* () {
       for (;;) {
@@ -61,7 +61,7 @@ async function useLarge() {
       }
     })();
     works.push(work);
-    const end = run.call(this, counted, ...how);
+    const end = run.call(this, user, counted, ...how);
     work.end = end;
     return end as never;
   });
