@@ -3,6 +3,7 @@
  * one goes in parts, and what comes after it waits until it is cut (N10).
  */
 
+import type { UserId } from '../../../shared/names.js';
 import { cutForLine, MAX_UNCUT } from '../../documents/line-parts.js';
 import type { AwarenessEntry } from '../../protocol/yjs.js';
 import { messages } from '../../protocol/yjs.js';
@@ -45,20 +46,21 @@ export class Line {
 export class SharedFrames {
   #last: { readonly update: Uint8Array; readonly frames: Frames | Promise<Frames> } | null = null;
 
-  of(update: Uint8Array): Frames | Promise<Frames> {
-    if (this.#last?.update !== update) this.#last = { update, frames: framesOf(update, messages.update) };
+  of(user: UserId, update: Uint8Array): Frames | Promise<Frames> {
+    if (this.#last?.update !== update)
+      this.#last = { update, frames: framesOf(user, update, messages.update) };
     return this.#last.frames;
   }
 }
 
 /** The answer to a SyncStep1. With the SyncStep2 a client takes itself for synced, so it is the last one. */
-export const answerFrames = (update: Uint8Array): Frames | Promise<Frames> =>
-  framesOf(update, messages.syncStep2);
+export const answerFrames = (user: UserId, update: Uint8Array): Frames | Promise<Frames> =>
+  framesOf(user, update, messages.syncStep2);
 
-function framesOf(update: Uint8Array, encodeLast: Encode): Frames | Promise<Frames> {
+function framesOf(user: UserId, update: Uint8Array, encodeLast: Encode): Frames | Promise<Frames> {
   if (update.length <= MAX_UNCUT) return [encodeLast(update)];
   const whole = () => [update]; // better than nothing
-  return cutForLine(update)
+  return cutForLine(user, update)
     .catch(whole)
     .then((parts) => inFrames(parts, encodeLast));
 }

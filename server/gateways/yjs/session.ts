@@ -97,7 +97,7 @@ export class YjsSession implements Follower {
 
   deliver({ origin, revision, update, made }: DurableChange): void {
     const news = origin.subscriber === this ? made : update;
-    this.#inLine(news === null ? [] : this.#frames.of(news), (frames) => {
+    this.#inLine(news === null ? [] : this.#frames.of(this.#options.document.user, news), (frames) => {
       if (frames.length > 0) this.#sendAll(frames);
       this.#sentUpTo = revision;
     });
@@ -231,7 +231,8 @@ export class YjsSession implements Follower {
       this.#stateVector = null;
       const { revision } = document;
       const diff = document.diff(stateVector, () => !this.#ended);
-      this.#answer(diff instanceof Promise ? this.#framesOnceRead(diff) : answerFrames(diff), () => {
+      const frames = diff instanceof Promise ? this.#framesOnceRead(diff) : answerFrames(document.user, diff);
+      this.#answer(frames, () => {
         this.#hasAnswered = true;
         this.#sentUpTo = Math.max(this.#sentUpTo, revision);
       });
@@ -243,7 +244,7 @@ export class YjsSession implements Follower {
 
   async #framesOnceRead(diff: Promise<Uint8Array>): Promise<readonly Uint8Array[]> {
     try {
-      return await answerFrames(await diff);
+      return await answerFrames(this.#options.document.user, await diff);
     } catch (error) {
       this.#end(error instanceof SyncError ? error : new SyncError('INTERNAL'));
       return [];

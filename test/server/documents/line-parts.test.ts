@@ -2,7 +2,12 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import * as Y from 'yjs';
 import { cutForLine } from '../../../server/documents/line-parts.js';
+import type { UserId } from '../../../shared/names.js';
+import { user } from '../../support/notes.js';
 import { runs } from '../../support/runs.js';
+
+const ANNA = user('anna');
+const BERT = user('bert');
 
 /** Applies the parts one by one; none of them may wait for another. */
 function applied(parts: readonly Uint8Array[], doc = new Y.Doc({ gc: false })): Y.Doc {
@@ -48,7 +53,7 @@ describe('[N10] an update in parts', () => {
       fc.asyncProperty(fc.array(step, { minLength: 20, maxLength: 120 }), fc.boolean(), async (steps, gc) => {
         const doc = edited(steps, gc);
         const update = Y.encodeStateAsUpdate(doc);
-        const parts = await cutForLine(update, small);
+        const parts = await cutForLine(ANNA, update, small);
         const copy = applied(parts);
         expect(contents(copy)).toEqual(contents(doc));
         expect(Y.encodeStateAsUpdate(copy)).toEqual(Y.encodeStateAsUpdate(applied([update])));
@@ -67,7 +72,7 @@ describe('[N10] an update in parts', () => {
           const doc = edited(steps, true);
           const known = edited(steps.slice(0, Math.floor((steps.length * share) / 100)), true);
           const missing = Y.encodeStateAsUpdate(doc, Y.encodeStateVector(known));
-          const copy = applied(await cutForLine(missing, small), known);
+          const copy = applied(await cutForLine(ANNA, missing, small), known);
           expect(contents(copy)).toEqual(contents(doc));
         },
       ),
@@ -81,7 +86,7 @@ describe('[N10] an update in parts', () => {
       for (let n = 0; n < 3_000; n++) doc.getMap('notes').set(`n${n}`, 'x'.repeat(900));
       doc.getMap('notes').set('large', 'y'.repeat(700_000));
     });
-    const sizes = (await cutForLine(Y.encodeStateAsUpdate(doc))).map(({ length }) => length);
+    const sizes = (await cutForLine(ANNA, Y.encodeStateAsUpdate(doc))).map(({ length }) => length);
     expect(sizes.length).toBeGreaterThan(10);
     expect(sizes.filter((size) => size > 256 * 1_024 + 100)).toEqual([expect.closeTo(700_000, -3)]);
   });
@@ -98,7 +103,7 @@ describe('[N10] an update in parts', () => {
     doc.transact(() => {
       for (let client = 1; client <= 25_000; client++) map.delete(`b${client}`);
     });
-    const parts = await cutForLine(Y.encodeStateAsUpdate(doc));
+    const parts = await cutForLine(ANNA, Y.encodeStateAsUpdate(doc));
     expect(parts.length).toBeGreaterThan(4);
     const copy = new Y.Doc();
     for (const part of parts) Y.applyUpdate(copy, part);
@@ -112,7 +117,7 @@ describe('[N10] an update in parts', () => {
     doc.getXmlFragment('page').insert(0, [new Y.XmlElement('p'), new Y.XmlText('words')]);
     doc.getText('text').insert(0, 'bold', { bold: true });
     const update = Y.encodeStateAsUpdate(doc);
-    const copy = applied(await cutForLine(update, small));
+    const copy = applied(await cutForLine(ANNA, update, small));
     expect(copy.getXmlFragment('page').toString()).toBe(doc.getXmlFragment('page').toString());
     expect(Y.encodeStateAsUpdate(copy)).toEqual(update);
   });
@@ -124,7 +129,7 @@ describe('[N10] an update in parts', () => {
     for (let n = 0; n < 3; n++) doc.getMap('notes').set(`n${n}`, n);
     const [first = new Uint8Array(0), , third = first] = updates;
     const withGap = Y.mergeUpdates([first, third]);
-    expect(await cutForLine(withGap, { ...small, bytes: 1 })).toEqual([withGap]);
+    expect(await cutForLine(ANNA, withGap, { ...small, bytes: 1 })).toEqual([withGap]);
   });
 
   test('others have their turn while a large one is cut', async () => {
@@ -140,10 +145,20 @@ describe('[N10] an update in parts', () => {
       again = setImmediate(turn);
     };
     let again = setImmediate(turn);
-    const parts = await cutForLine(update);
+    const parts = await cutForLine(ANNA, update);
     clearImmediate(again);
     clearInterval(watch);
     expect(parts.length).toBeGreaterThan(2);
     expect(turns).toBeGreaterThan(20);
+  });
+
+  test('[S] who has many to be cut keeps others waiting for one of them', async () => {
+    const doc = new Y.Doc();
+    for (let n = 0; n < 10; n++) doc.getMap('notes').set(`n${n}`, 'x'.repeat(100));
+    const done: string[] = [];
+    const cut = (of: UserId) =>
+      cutForLine(of, Y.encodeStateAsUpdate(doc), small).then(() => void done.push(of));
+    await Promise.all([cut(ANNA), cut(ANNA), cut(ANNA), cut(BERT)]);
+    expect(done).toEqual([ANNA, BERT, ANNA, ANNA]);
   });
 });
