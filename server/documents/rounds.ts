@@ -14,6 +14,8 @@ const ROUND_INTERVAL = 86_400_000;
 const FIRST_ROUND = 600_000;
 /** After each document, in ms: a round takes no more than a small part of one core. */
 const PAUSE = 20;
+/** Before a round goes on that the store has ended, in ms. */
+const AGAIN = 60_000;
 /** Users that are read at once. */
 const PAGE = 200;
 
@@ -36,6 +38,10 @@ export class Rounds {
   readonly #options: RoundOptions;
   readonly #stop = new AbortController();
   readonly #pause: (ms: number) => Promise<void>;
+  /** Behind whom the round goes on. */
+  #last: UserId | null = null;
+  /** For whom the store has failed just now. */
+  #failed: UserId | null = null;
 
   constructor(options: RoundOptions) {
     this.#options = options;
@@ -48,7 +54,7 @@ export class Rounds {
     await this.#pause(FIRST_ROUND);
     while (!this.#isStopped) {
       const began = performance.now();
-      await this.round().catch(this.#options.onUnexpected);
+      while (!this.#isStopped && !(await this.#roundOrError())) await this.#pause(AGAIN);
       await this.#pause(Math.max(PAUSE, ROUND_INTERVAL - (performance.now() - began)));
     }
   }
@@ -57,26 +63,50 @@ export class Rounds {
     this.#stop.abort();
   }
 
-  /** One round; it ends early where the store fails. */
-  async round(): Promise<void> {
-    let users: readonly UserId[] = [];
-    do {
-      if (!takesWork(this.#options.store.state)) return;
-      users = await this.#options.store.users(users.at(-1) ?? null, PAGE);
+  /**
+   * One round; returns whether it came to its end. It ends early where the store fails, and the next call goes on
+   * there: who is late in the order is looked at, too.
+   */
+  async round(): Promise<boolean> {
+    const { store } = this.#options;
+    while (takesWork(store.state)) {
+      const users = await store.users(this.#last, PAGE);
+      if (users.length === 0) {
+        this.#last = null;
+        return true;
+      }
       for (const user of users) {
-        if (this.#isStopped || !(await this.#look(user))) return;
+        if (this.#isStopped || !(await this.#isDone(user))) return false;
+        this.#last = user;
         await this.#pause(PAUSE);
       }
-    } while (users.length > 0);
+    }
+    return false;
+  }
+
+  async #roundOrError(): Promise<boolean> {
+    try {
+      return await this.round();
+    } catch (error) {
+      this.#options.onUnexpected(error);
+      return false;
+    }
+  }
+
+  /** Whether the next one has his turn; a user for whom the store failed twice keeps nobody waiting. */
+  async #isDone(user: UserId): Promise<boolean> {
+    const isDone = (await this.#look(user)) || this.#failed === user;
+    this.#failed = isDone ? null : user;
+    return isDone;
   }
 
   get #isStopped(): boolean {
     return this.#stop.signal.aborted;
   }
 
-  /** Returns whether the store works. */
+  /** Returns whether he was looked at, or is another server's to look at. */
   async #look(user: UserId): Promise<boolean> {
-    const { store, prune, rewrite, onLooked } = this.#options;
+    const { store, prune, rewrite, onLooked, onUnexpected } = this.#options;
     try {
       const { revision, historyFrom } = await store.check(user);
       onLooked(user, null);
@@ -84,10 +114,13 @@ export class Rounds {
       await rewrite?.(user);
       return true;
     } catch (error) {
-      if (!(error instanceof SyncError)) throw error;
       if (isMoved(error)) return true; // the server that has the user makes rounds, too
-      if (error.code === 'DOCUMENT_CORRUPT') onLooked(user, error);
-      return error.code === 'DOCUMENT_CORRUPT';
+      if (!(error instanceof SyncError)) onUnexpected(error);
+      else if (error.code === 'DOCUMENT_CORRUPT') {
+        onLooked(user, error);
+        return true;
+      }
+      return false;
     }
   }
 

@@ -4,9 +4,10 @@ import { runInNewContext } from 'node:vm';
 import { expect, it, onTestFinished, vi } from 'vitest';
 import * as Y from 'yjs';
 import { DocumentPruning } from '../../../server/documents/history/document-pruning.js';
-import { Rounds } from '../../../server/documents/rounds.js';
+import { type RoundOptions, Rounds } from '../../../server/documents/rounds.js';
 import { SyncError } from '../../../server/errors.js';
 import { Moved } from '../../../server/store/store.js';
+import type { UserId } from '../../../shared/names.js';
 import { user } from '../../support/notes.js';
 import { client } from '../../support/replicas.js';
 import { ANNA, SleepWorld } from '../../support/sleep-world.js';
@@ -21,7 +22,12 @@ interface Looks {
 }
 
 /** Rounds over the documents of a world, at a time. */
-function roundsOf(world: SleepWorld, now: number, prune = world.registry.prune.bind(world.registry)): Looks {
+function roundsOf(
+  world: SleepWorld,
+  now: number,
+  prune = world.registry.prune.bind(world.registry),
+  options: Partial<RoundOptions> = {},
+): Looks {
   const looked: Looks['looked'] = [];
   const pruned: string[] = [];
   const rounds = new Rounds({
@@ -35,6 +41,7 @@ function roundsOf(world: SleepWorld, now: number, prune = world.registry.prune.b
     onLooked: (name, damage) => looked.push([name, damage?.code ?? null]),
     onUnexpected: (error) => expect.unreachable(String(error)),
     pause: async () => {},
+    ...options,
   });
   return { rounds, looked, pruned };
 }
@@ -113,6 +120,55 @@ it('[P3] a round ends where the store fails, and where it is closed', async () =
   rounds.close();
   await rounds.round();
   expect(looked).toEqual([]);
+});
+
+/** The round of one day, with the pauses in it; what fails unexpectedly is told. */
+async function dayOf(world: SleepWorld) {
+  const pauses: number[] = [];
+  const unexpected: unknown[] = [];
+  const { rounds, looked } = roundsOf(world, 1_000, undefined, {
+    onUnexpected: (error) => unexpected.push(error),
+    pause: async (ms) => {
+      pauses.push(ms);
+      if (ms > DAY / 2) rounds.close();
+    },
+  });
+  await rounds.run();
+  return { looked: looked.map(([name]) => name), pauses: pauses.slice(0, -1), unexpected };
+}
+
+/** Each look at this user fails with the next of these. */
+function failFor(world: SleepWorld, name: UserId, ...errors: Error[]): void {
+  const check = world.inner.check.bind(world.inner);
+  world.inner.check = async (of) => {
+    const error = of === name ? errors.shift() : undefined;
+    if (error !== undefined) throw error;
+    return check(of);
+  };
+}
+
+const [FIRST, BETWEEN, AGAIN] = [600_000, 20, 60_000];
+const EIO = new Error('EIO');
+
+it('[P3] [P5] where the store fails for a moment, the round goes on there after a pause', async () => {
+  const world = await worldOf(() => 1_000);
+  failFor(world, BERT, new SyncError('STORE_UNAVAILABLE'));
+  const pauses = [FIRST, BETWEEN, AGAIN, BETWEEN];
+  expect(await dayOf(world)).toEqual({ looked: ['anna', 'bert'], pauses, unexpected: [] });
+});
+
+it('[P3] [P5] where the users can not be read for a moment, it goes on after a pause, too', async () => {
+  const world = await worldOf(() => 1_000);
+  vi.spyOn(world.inner, 'users').mockRejectedValueOnce(EIO);
+  const pauses = [FIRST, AGAIN, BETWEEN, BETWEEN];
+  expect(await dayOf(world)).toEqual({ looked: ['anna', 'bert'], pauses, unexpected: [EIO] });
+});
+
+it('[P3] [P5] a user for whom it fails again is passed over', async () => {
+  const world = await worldOf(() => 1_000);
+  failFor(world, ANNA, EIO, EIO);
+  const pauses = [FIRST, AGAIN, BETWEEN, BETWEEN];
+  expect(await dayOf(world)).toEqual({ looked: ['bert'], pauses, unexpected: [EIO, EIO] });
 });
 
 /** Two users whose history is too old, after a start; of the first one, the store never answers a pruning. */
