@@ -6,6 +6,15 @@ import { ByteReader } from '../../protocol/bytes.js';
 import { decodeStateVector, type YjsMessage } from '../../protocol/yjs.js';
 import type { RestRow } from '../../store/store.js';
 
+/**
+ * So many bytes are read at most to find out what a message brings. With more the document is asked: it need not read
+ * all that was ever deleted, and is there for the next messages.
+ */
+const MAX_READ = 32 * 1_024;
+
+/** An update without structs and deletions. */
+const NOTHING = Uint8Array.of(0, 0);
+
 type Sleeper = Pick<RestRow, 'stateVector' | 'deletions' | 'isWhole'>;
 
 export function needsDocument(message: YjsMessage, rest: Sleeper): boolean {
@@ -14,9 +23,9 @@ export function needsDocument(message: YjsMessage, rest: Sleeper): boolean {
       return answerFor(message.stateVector, rest) === null;
     case 'syncStep2':
     case 'update':
-      return bringsNews(message.update, rest.deletions);
+      return bringNews([message], rest.deletions);
     case 'timed':
-      return message.changes.some(({ update }) => bringsNews(update, rest.deletions));
+      return bringNews(message.changes, rest.deletions);
     case 'awareness':
     case 'queryAwareness':
     case 'checkpoint':
@@ -36,6 +45,7 @@ export function answerFor(stateVector: Uint8Array, rest: Sleeper): 'deletions' |
 
 function covers(theirs: Uint8Array, ours: Uint8Array): boolean {
   if (isSame(theirs, ours)) return true;
+  if (theirs.length + ours.length > MAX_READ) return false;
   const clocks = decodeStateVector(theirs);
   const known = decodeStateVector(ours);
   if (clocks.size !== known.size) return false;
@@ -45,13 +55,21 @@ function covers(theirs: Uint8Array, ours: Uint8Array): boolean {
   return true;
 }
 
-/** Whether an update has more than deletions that are known. */
+/** Whether there is more in them than deletions that are known. */
+function bringNews(updates: readonly { readonly update: Uint8Array }[], known: Uint8Array): boolean {
+  let read = known.length;
+  for (const { update } of updates) {
+    if (isSame(update, known) || isSame(update, NOTHING)) continue;
+    read += update.length;
+    if (read > MAX_READ || bringsNews(update, known)) return true;
+  }
+  return false;
+}
+
 function bringsNews(update: Uint8Array, known: Uint8Array): boolean {
-  if (isSame(update, known)) return false;
   const theirs = deletionsIn(update);
   if (theirs === null) return true;
-  if (theirs.size === 0) return false;
-  const ours = deletionsIn(known) ?? new Map<number, Range[]>();
+  const ours = knownDeletions(known);
   for (const [client, ranges] of theirs) {
     const deleted = ours.get(client) ?? [];
     if (!ranges.every((range) => isAmong(range, deleted))) return true;
@@ -59,6 +77,15 @@ function bringsNews(update: Uint8Array, known: Uint8Array): boolean {
   return false;
 }
 
+/** Those of the document that was asked about last: a message may bring many changes, and each is looked at twice. */
+let last: { readonly known: Uint8Array; readonly deletions: Deletions } | null = null;
+
+function knownDeletions(known: Uint8Array): Deletions {
+  if (last?.known !== known) last = { known, deletions: deletionsIn(known) ?? new Map() };
+  return last.deletions;
+}
+
+type Deletions = ReadonlyMap<number, readonly Range[]>;
 type Range = readonly [from: number, to: number];
 
 /** Yjs writes what is deleted in order; were it not, the document would be asked once too often. */
@@ -74,7 +101,7 @@ function isAmong([from, to]: Range, deleted: readonly Range[]): boolean {
 }
 
 /** Of an update that has nothing else; `null` of any other. */
-function deletionsIn(update: Uint8Array): Map<number, Range[]> | null {
+function deletionsIn(update: Uint8Array): Deletions | null {
   const reader = new ByteReader(update);
   const deletions = new Map<number, Range[]>();
   try {

@@ -1,6 +1,5 @@
 /** Whatever is answered without the document leaves device and document as the document itself would (N2). */
 import fc from 'fast-check';
-import * as encoding from 'lib0/encoding';
 import { describe, expect, it, test } from 'vitest';
 import * as Y from 'yjs';
 import { answerFor, needsDocument } from '../../../../server/documents/sleep/needs-document.js';
@@ -176,37 +175,5 @@ describe('what needs the document', () => {
       { type: 'auth', reason: '' },
     ];
     expect(all.filter((message) => needsDocument(message, rest))).toEqual([]);
-  });
-});
-
-describe('many deletions', () => {
-  const MANY = 20_000;
-  const deletionsOf = (clocks: readonly number[]): Uint8Array =>
-    encoding.encode((encoder) => {
-      for (const number of [0, 1, 77, clocks.length]) encoding.writeVarUint(encoder, number);
-      for (const clock of clocks) for (const number of [clock, 1]) encoding.writeVarUint(encoder, number);
-    });
-  const rest = {
-    stateVector: EMPTY,
-    deletions: deletionsOf(Array.from({ length: MANY }, (_, index) => 2 * index)),
-    isWhole: false,
-  };
-  const timeOf = (clock: number): number => {
-    const update = deletionsOf(new Array(3 * MANY).fill(clock));
-    const began = performance.now();
-    expect(needsDocument({ type: 'update', update }, rest)).toBe(false);
-    return performance.now() - began;
-  };
-
-  it('[N7] [P8] those that are known cost the same wherever they stand: no message stops the server', () => {
-    timeOf(0);
-    const last = timeOf(2 * (MANY - 1));
-    expect(last).toBeLessThan(20 * timeOf(0) + 50);
-  });
-
-  it('[N2] one that is not known is found between those that are', () => {
-    for (const clock of [1, MANY + 1, 2 * MANY - 1, 2 * MANY + 10]) {
-      expect(needsDocument({ type: 'update', update: deletionsOf([0, clock, 4]) }, rest)).toBe(true);
-    }
   });
 });
