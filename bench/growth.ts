@@ -10,7 +10,7 @@ import type { Scope } from './support/scope.js';
 import { ServerProcess } from './support/server-process.js';
 import { armBenchmark, type Found, type Start } from './support/start.js';
 
-const LONG = { rounds: 1, edits: 100_000, records: 1_000, devices: 10 };
+const LONG = { rounds: 3, edits: 100_000, records: 1_000, devices: 10 };
 const SHORT = { rounds: 3, edits: 5_000, records: 1_000, devices: 10 };
 /** Edits between two questions whether all is durable: as many come in for one batch. */
 const AT_ONCE = 100;
