@@ -10,7 +10,7 @@ import type { Told } from './node.js';
 import type { Claim, Held } from './plan.js';
 import { type DocumentRow, type Found, foundIn, rowOf, vaultOf } from './reading.js';
 import type { Session } from './session.js';
-import { CLAIM, KEPT, LOST, OWNER, RELEASE } from './statements.js';
+import { CLAIM, KEPT, LOST, MISSING, OWNER, RELEASE } from './statements.js';
 
 const NOBODY = '0';
 
@@ -172,6 +172,18 @@ export class Owned {
     const values = [this.#session.node.id, ...claimsOf(held)];
     const answers = await this.#session.connection.read({ name: 'lost', text: LOST, values });
     return [...lost, ...answers.flatMap(({ doc }) => asked.get(Number(doc)) ?? [])];
+  }
+
+  /**
+   * Over new connections, before anything is written: a standby that took over may not have what was stored last, and
+   * gives the number of a new user to another one.
+   */
+  async loseMissing(): Promise<void> {
+    const [users, held] = [[...this.#held.keys()], [...this.#held.values()]];
+    if (held.length === 0) return;
+    const values = [this.#session.node.id, ...claimsOf(held), users];
+    const missing = await this.#session.connection.read({ text: MISSING, values });
+    for (const { user_id } of missing) this.lose(user_id as UserId);
   }
 
   /** Which other node has the user; `null` where none has by now. */

@@ -358,7 +358,8 @@ export class PostgresStore implements Store {
 
   #reopen(): Promise<void> {
     const attempt = async (): Promise<void> => {
-      if (!(await this.#session.reopen())) this.#owned.loseAll();
+      if (await this.#session.reopen()) await this.#owned.loseMissing();
+      else this.#owned.loseAll();
       await this.revocations.lookAnew(); // it may be fenced since it had not taken one
       this.#core.recovered();
     };

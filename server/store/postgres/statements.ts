@@ -66,6 +66,12 @@ SELECT b.doc FROM unnest($2::int8[], $3::int8[], $4::int8[]) b(doc, claim, versi
  WHERE NOT ${ALIVE} OR NOT EXISTS (SELECT FROM document d
    WHERE d.doc = b.doc AND d.claim = b.claim AND d.version >= b.version AND d.owner = $1::int8)`;
 
+/** The users of them who are not, as another user may be who has got the number since. */
+export const MISSING = `
+SELECT b.user_id FROM unnest($2::int8[], $3::int8[], $4::int8[], $5::text[]) b(doc, claim, version, user_id)
+ WHERE NOT EXISTS (SELECT FROM document d WHERE d.doc = b.doc AND d.claim = b.claim AND d.version >= b.version
+   AND d.user_id = b.user_id AND d.owner = $1::int8)`;
+
 export const OWNER = `
 SELECT n.id, n.address FROM document d JOIN node n ON n.id = d.owner WHERE d.user_id = $1::text`;
 
@@ -111,7 +117,7 @@ SELECT user_id FROM document WHERE (version > 0 OR revision > 0) AND ($1::text I
 export const ERASE = `
 WITH d AS (UPDATE document d SET doc = DEFAULT, version = version + 1, first = 0, last = -1, revision = revision + 1,
                   history_from = revision + 1, memory = NULL, epoch = NULL
-            WHERE doc = $2::int8 AND claim = $3::int8 AND ${ALIVE} RETURNING doc),
+            WHERE doc = $2::int8 AND claim = $3::int8 AND user_id = $5::text AND ${ALIVE} RETURNING doc),
 e AS (INSERT INTO erasing (doc, user_id) SELECT $2::int8, $5::text FROM d),
 k AS (DELETE FROM kept r USING d WHERE r.doc = $2::int8 AND r.kind = 'key')
 INSERT INTO kept (doc, kind, name, value) SELECT doc, 'tombstone', ''::bytea, $4::bytea FROM d RETURNING doc`;
