@@ -25,6 +25,7 @@ import { describeState } from './gauges.js';
 import { LastHour } from './last-hour.js';
 import type { Log } from './log.js';
 import { Metrics } from './metrics.js';
+import { slowAfter } from './open-store.js';
 import { type Hindrance, hindrancesOf, warningsOf } from './readiness.js';
 import { registryOf } from './registry-options.js';
 import { readKeys } from './store/encryption/key-file.js';
@@ -162,7 +163,7 @@ class SyncServer implements App {
     this.#stats = setInterval(() => this.#logStats(), STATS_INTERVAL).unref();
     this.#noting = setInterval(() => void saveNotes(this.#foundation), NOTE_INTERVAL).unref();
     this.#rounds = this.#makeRounds(store);
-    logStore(store, log, config.diskSlow);
+    logStore(store, log, slowAfter(config));
   }
 
   readonly #hindrances = (): readonly Hindrance[] => {

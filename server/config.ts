@@ -232,11 +232,11 @@ export const OPTIONS = {
   }),
   DISK_SLOW: timeout({
     fallback: '5s',
-    line: 'Time that the disk may take to save or load something before `/ready` fails.',
+    line: 'Time that the disk may take to save or load something before `/ready` fails. PostgreSQL has 5 s: with `STORE`, this is for the disk of `ACCESS_DIR` alone.',
   }),
   DISK_TIMEOUT: timeout({
     fallback: '30s',
-    line: 'Time after which who waits for the disk is told that it failed: `NOT_SAVED`, `STORE_UNAVAILABLE`.',
+    line: 'Time after which who waits for the disk is told that it failed: `NOT_SAVED`, `STORE_UNAVAILABLE`. PostgreSQL has 10 s: with `STORE`, this is for the disk of `ACCESS_DIR` alone.',
   }),
   CONFIRM_CLOCK: parsed<string>(
     {

@@ -126,7 +126,7 @@ const EVENTS = {
   storeSlow: event<{ afterMs: number }>(
     'error',
     (e) =>
-      `⏳ The disk has not answered for ${e.afterMs} ms, /ready fails until it does: look for a failing device, a full queue, or a network disk that is gone`,
+      `⏳ The disk, or the PostgreSQL of STORE, has not answered for ${e.afterMs} ms, /ready fails until it does: look for a failing device, a full queue, a network disk or a database that is out of reach`,
   ),
   clockDoubted: event<{ clock: string; expected: string }>(
     'error',

@@ -7,8 +7,12 @@ import type { KeyRing } from './store/encryption/key-ring.js';
 import { hasDatabase } from './store/level/folder.js';
 import { LevelStore } from './store/level/level-store.js';
 import { isPlainFar } from './store/postgres/connection.js';
-import { PostgresStore } from './store/postgres/postgres-store.js';
+import { POSTGRES_PATIENCE, PostgresStore } from './store/postgres/postgres-store.js';
 import type { Store } from './store/store.js';
+
+/** After so many ms without an answer the store says that it is slow. */
+export const slowAfter = ({ store, diskSlow }: Config): number =>
+  store === '' ? diskSlow : POSTGRES_PATIENCE.slow;
 
 export async function openStore(
   config: Config,

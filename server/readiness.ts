@@ -19,7 +19,7 @@ const OF_STORE: { readonly [State in StoreState]: Hindrance | null } = {
   slow: {
     code: 'DISK_SLOW',
     message:
-      'The disk has not answered for DISK_SLOW: look for a failing device, a full queue, or a network disk that is gone.',
+      'The disk has not answered for DISK_SLOW, or the PostgreSQL of STORE for 5 s: look for a failing device, a full queue, a network disk or a database that is out of reach.',
   },
   reopening: {
     code: 'STORE_REOPENING',

@@ -39,12 +39,12 @@ export function followCommits(store: Store, metrics: Metrics, backlog: Backlog):
   });
 }
 
-/** @param diskSlow after so many ms the store says that it is slow */
-export function logStore(store: Store, log: Log, diskSlow: number): void {
+/** @param slowAfter after so many ms the store says that it is slow */
+export function logStore(store: Store, log: Log, slowAfter: number): void {
   let failedAt: number | null = null;
   store.onState((state, cause) => {
     const now = performance.now();
-    if (state === 'slow') log('storeSlow', { afterMs: diskSlow });
+    if (state === 'slow') log('storeSlow', { afterMs: slowAfter });
     if (state === 'reopening') log('storeFailed', { error: cause });
     if (state === 'ready' && failedAt !== null) {
       log('storeRecovered', { afterMs: Math.round(now - failedAt) });

@@ -115,6 +115,11 @@ export class Changes {
     await this.#owned.release(user);
   }
 
+  /** Where PostgreSQL does not answer in time, everything is given up. */
+  follow(answered: Promise<unknown>): void {
+    this.#watch.follow(answered, () => this.core.giveUp(new Error('PostgreSQL does not answer')));
+  }
+
   /** @param held as the user was when the tombstone was made; left out where nothing could be loaded */
   async #erase(user: UserId, tombstone: Uint8Array, held?: Held): Promise<void> {
     this.#owned.drop(user); // of a load that was under way
@@ -133,7 +138,7 @@ export class Changes {
     const was = held.row;
     held.row = plan.row;
     const done = this.core.addChange({ user, held, was, plan, size: sizeOf(plan) });
-    this.#watch.follow(done, () => this.core.giveUp(new Error('PostgreSQL does not answer')));
+    this.follow(done);
     return done;
   }
 }

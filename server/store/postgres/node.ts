@@ -27,6 +27,8 @@ export interface NodeOptions {
   readonly interval?: number;
   /** What it tells of itself. */
   readonly tells: () => Told;
+  /** Fulfilled once a beat is answered, this one or a later one, or none is sent any more. */
+  readonly onBeat: (answered: Promise<void>) => void;
   /** Its row was fenced: nothing of it is committed any more. */
   readonly onFenced: () => void;
   /** Whether anything gets to the machine of the database and back; `null`, or rejects, where nobody can tell. */
@@ -44,6 +46,8 @@ export class StoreNode {
   readonly #options: NodeOptions;
   #beating: NodeJS.Timeout | null = null;
   #isAsking = false;
+  /** Fulfils what was handed over for the beats since the last one that was answered; `null` where there are none. */
+  #answered: (() => void) | null = null;
   #isLooking = false;
   /** The last looks at the way to the database that found none. */
   #looksInVain = 0;
@@ -97,6 +101,7 @@ export class StoreNode {
   stopBeating(): void {
     if (this.#beating !== null) clearInterval(this.#beating);
     this.#beating = null;
+    this.#endWait();
   }
 
   /** All its users are free at once. */
@@ -105,14 +110,16 @@ export class StoreNode {
     await connection.read({ text: STOP, values: [this.id] }).catch(() => {}); // the others wait for its beat
   }
 
-  /** Where it can't be asked, the next beat asks; that it is late is seen by the others. */
+  /** Where it can't be asked, the next beat asks. */
   async #beat(connection: Connection): Promise<void> {
     if (this.#isAsking) return this.#lookForWay();
     this.#isAsking = true;
+    this.#beginWait();
     // The beat before was given up with its connection, so that this one gets a new one; the others are still old.
     const isAnew = this.#isCutOff;
     try {
       const isSame = await this.#beatOnce(connection);
+      this.#endWait();
       if (!isSame && this.#beating !== null) this.#options.onFenced();
       else if (isAnew) this.#reached();
       else this.#looksInVain = 0; // what waits in the other connections gets there, too
@@ -120,6 +127,21 @@ export class StoreNode {
     } finally {
       this.#isAsking = false;
     }
+  }
+
+  /** A node that nobody asks for anything hears by its beats alone that it is cut off, and others may have its users. */
+  #beginWait(): void {
+    if (this.#answered !== null) return;
+    this.#options.onBeat(
+      new Promise((resolve) => {
+        this.#answered = resolve;
+      }),
+    );
+  }
+
+  #endWait(): void {
+    this.#answered?.();
+    this.#answered = null;
   }
 
   /** The last beat has no answer yet. */

@@ -32,7 +32,7 @@ import { Session, type SessionOptions } from './session.js';
 import { GONE, HISTORY, KEPT, LOAD, NOTE, PUT_NOTE, USERS } from './statements.js';
 
 /** How long PostgreSQL may take. */
-const PATIENCE: DiskPatience = { slow: 5_000, timeout: 10_000 };
+export const POSTGRES_PATIENCE: DiskPatience = { slow: 5_000, timeout: 10_000 };
 /** So many documents may wait to be loaded. */
 const MAX_LOADS = 1_000;
 const LOOK = 60_000;
@@ -43,7 +43,7 @@ export interface PostgresStoreOptions
   extends Retrying,
     StoredRevocationsOptions,
     Pick<ChangesOptions, 'beforeWrite'>,
-    Omit<SessionOptions, 'timeout' | 'tells' | 'ring' | 'onLost'> {
+    Omit<SessionOptions, 'timeout' | 'tells' | 'ring' | 'onBeat' | 'onLost'> {
   readonly keys?: KeyRing | undefined;
   readonly patience?: DiskPatience;
   /** From one look for users whom nobody uses to the next, in ms. */
@@ -71,12 +71,13 @@ export class PostgresStore implements Store {
   private constructor(options: PostgresStoreOptions) {
     this.#options = options;
     this.#vaults = options.keys === undefined ? plainVaults : new CipherVaults(options.keys);
-    const { patience = PATIENCE } = options;
+    const { patience = POSTGRES_PATIENCE } = options;
     this.#session = new Session({
       ...options,
       timeout: patience.timeout,
       tells: () => this.#owned.told,
       ring: (used) => this.#keyChange?.ringFor(used) ?? this.#vaults.ring,
+      onBeat: (answered) => this.#changes.follow(answered),
       onLost: (cause) => this.#core.giveUp(cause),
     });
     this.#keyChange =

@@ -32,6 +32,8 @@ export interface SessionOptions extends Pick<Retrying, 'onRetry'> {
   readonly onClock?: (ahead: number) => void;
   /** For tests: whether anything gets to PostgreSQL and back. */
   readonly reaches?: () => Promise<boolean | null>;
+  /** As of a node. */
+  readonly onBeat: (answered: Promise<void>) => void;
   /** Nobody can tell what becomes of what is under way. */
   readonly onLost: (cause: Error) => void;
 }

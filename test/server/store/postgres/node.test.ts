@@ -13,9 +13,18 @@ function useNode() {
   let looks: (boolean | null | Error)[] = [];
   const beats: { readonly answer: () => void; readonly fail: () => void }[] = [];
   const onReached = vi.fn();
+  /** Of the waits for an answer, whether they are over. */
+  const waits: { isOver: boolean }[] = [];
   const node = new StoreNode({
     ...{ address: '', version: '', interval: BEAT, onFenced() {} },
     keys: () => null,
+    onBeat: (answered) => {
+      const wait = { isOver: false };
+      waits.push(wait);
+      void answered.then(() => {
+        wait.isOver = true;
+      });
+    },
     tells: () => ({ users: 0, taken: 0 }),
     reaches: async () => {
       const found = looks.shift();
@@ -38,7 +47,9 @@ function useNode() {
   onTestFinished(() => node.stopBeating());
   const pass = () => vi.advanceTimersByTimeAsync(BEAT);
   return {
+    node,
     onReached,
+    waits,
     pass,
     beats,
     last: () => beats.at(-1) as (typeof beats)[number],
@@ -88,4 +99,21 @@ test('[P3] where a beat was given up, and the next one is answered over a new co
   last().answer();
   await pass();
   expect([beats.length, onReached.mock.calls.length]).toEqual([3, 1]);
+});
+
+test('[P8] from the first beat without an answer on one wait is under way, whatever becomes of beats, until one is answered', async () => {
+  const { node, waits, pass, look, last, beats } = useNode();
+  await pass();
+  await look(null, null);
+  last().fail();
+  await pass();
+  last().fail();
+  await pass();
+  expect([beats.length, waits]).toEqual([3, [{ isOver: false }]]);
+  last().answer();
+  await pass();
+  expect(waits).toEqual([{ isOver: true }, { isOver: false }]);
+  node.stopBeating();
+  await Promise.resolve();
+  expect(waits[1]).toEqual({ isOver: true });
 });

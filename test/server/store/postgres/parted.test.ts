@@ -5,27 +5,42 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { joinSockets } from '../../../support/joined-sockets.js';
 import { Author, notesOf, stateReached, user, writeNotes } from '../../../support/notes.js';
 import { PostgresFixture, postgresAt, postgresUrl } from '../../../support/postgres.js';
+import { useServer } from '../../../support/use.js';
 import { PATIENCE } from '../../../support/wait.js';
 
 const ANNA = user('anna');
 
-/** A way to the database on which connections fall silent for good; those that are made later are as ever. */
+/** A way to the database on which connections fall silent for good. */
 async function useWay() {
   const sockets = new Set<Socket>();
+  let isCut = false;
   const server = createServer((node) => {
     const database = connect(postgresAt());
     joinSockets(node, database);
-    for (const socket of [node, database]) sockets.add(socket);
+    for (const socket of [node, database]) {
+      sockets.add(socket);
+      if (isCut) socket.pause();
+    }
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   onTestFinished(() => {
     server.close();
     for (const socket of sockets) socket.destroy();
   });
+  const fallSilent = () => {
+    for (const socket of sockets) socket.pause();
+  };
   return {
     port: (server.address() as AddressInfo).port,
-    fallSilent: () => {
-      for (const socket of sockets) socket.pause();
+    /** Those that are made later are as ever. */
+    fallSilent,
+    /** Those that are made before it is mended, too. */
+    cut: () => {
+      isCut = true;
+      fallSilent();
+    },
+    mend: () => {
+      isCut = false;
     },
   };
 }
@@ -67,6 +82,34 @@ describe.skipIf(postgresUrl() === '')('a store whose way to PostgreSQL was cut',
     await failed;
     await stateReached(store, 'ready');
     expect(notesOf(await store.load(ANNA))).toMatchObject({ n0: 0 });
+  });
+
+  test('[P8] [H4] says that it is not ready, though nobody asks it for anything, until it is back', async () => {
+    const fixture = await PostgresFixture.create();
+    onTestFinished(() => fixture.remove());
+    const way = await useWay();
+    let isWhole = true;
+    const store = await fixture.open({
+      url: at(way.port, fixture.schema.url),
+      ...{ beat: 20, reaches: async () => isWhole, patience: { slow: 500, timeout: 2_000 } },
+    });
+    const server = await useServer({}, { store });
+    const ready = async () => {
+      const answer = await fetch(`${server.url}/ready`);
+      const { reasons = [] } = (await answer.json()) as { reasons?: { code: string }[] };
+      return [answer.status, ...reasons.map(({ code }) => code)];
+    };
+    const becomes = (expected: unknown[]) => expect.poll(ready, { timeout: PATIENCE }).toEqual(expected);
+    await becomes([200]);
+    isWhole = false;
+    way.cut();
+    await becomes([503, 'DISK_SLOW']);
+    await becomes([503, 'STORE_REOPENING']);
+    await expect(store.load(ANNA)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+    isWhole = true;
+    way.mend();
+    await becomes([200]);
+    await store.load(ANNA);
   });
 
   test('[P3] [P8] asks for no connection before there is one, and looks each second', async () => {
