@@ -11,11 +11,13 @@ import { createListener } from '../net/tls.js';
 import { HOP_HEADER } from './hop-header.js';
 import { HEARD, hostAndPortOf } from './hop-target.js';
 import { Hops } from './hops.js';
+import { type NodesStore, Parting } from './parting.js';
 import { type Documents, type OwningStore, StorePlacement } from './store-placement.js';
 
 interface ClusterOptions {
   readonly config: Config;
   readonly placement: StorePlacement;
+  readonly store: NodesStore;
   /** Milliseconds since 1970. */
   readonly now: () => number;
   /** Milliseconds from any moment on, that never jump. */
@@ -36,21 +38,25 @@ const VIA = '1.1 telemed-sync';
  *
  * @throws SyncError where `CLUSTER_ADDRESS` is set, and no other server can know of what is in the store
  */
-export function clusterOf(store: object, options: Omit<ClusterOptions, 'placement'>): Cluster | null {
+export function clusterOf(
+  store: object,
+  options: Omit<ClusterOptions, 'placement' | 'store'>,
+): Cluster | null {
   if (options.config.clusterAddress === '') return null;
   if (isOwning(store)) {
     const placement = new StorePlacement(store, options.uptime);
-    return new Cluster({ ...options, placement });
+    return new Cluster({ ...options, placement, store });
   }
   const sentence = 'CLUSTER_ADDRESS needs a store that several servers share: set STORE, or leave it out.';
   throw new SyncError('INTERNAL', sentence);
 }
 
-const isOwning = (store: object): store is OwningStore => 'owner' in store;
+const isOwning = (store: object): store is OwningStore & NodesStore => 'owner' in store;
 
 export class Cluster {
   readonly hops: Hops;
   readonly #options: ClusterOptions;
+  readonly #parting: Parting;
   #server: Server | null = null;
   #address = '';
   #looking: NodeJS.Timeout | undefined;
@@ -60,6 +66,7 @@ export class Cluster {
   constructor(options: ClusterOptions) {
     this.#options = options;
     this.hops = new Hops(options);
+    this.#parting = new Parting(options.store, (node) => this.hops.isReady(node));
   }
 
   /** How many users are this node's. */
@@ -112,6 +119,9 @@ export class Cluster {
     const { config, placement } = this.#options;
     void this.hops.look().catch(() => {});
     void placement.look(config.idleTimeout);
+    void this.#parting.look().then((isCutOff) => {
+      if (isCutOff) placement.loseAll();
+    });
   }
 
   #door(own: EventEmitter): Server {

@@ -52,6 +52,8 @@ const ANSWER_SILENCE = 120_000;
 const ANSWER_TIME = CONNECT_TIMEOUT + 500;
 /** Who looks again does so within this time, if not many do, in ms. */
 const NEXT_LOOK = 1_500;
+/** A hop names a client. */
+const LOOPBACK = '127.0.0.1';
 /** Many wait for one node: what it has said of itself holds for all of them, for so long, in ms. */
 const ONE_ANSWER = 500;
 /** By these the owner says that it lives. */
@@ -187,6 +189,12 @@ export class Hops {
     return Promise.race([isReady, late]);
   }
 
+  /** Whether a node says that it is ready, for no client. */
+  async isReady(node: Owner): Promise<boolean> {
+    const target = this.#target(node, { address: LOOPBACK }, { method: 'GET', url: READY, silence: 0 });
+    return (await askReady(target)) === 'ready';
+  }
+
   #ask(owner: Owner, guest: Guest): Answer {
     const { node } = owner;
     const known = this.#asked.get(node);
@@ -257,7 +265,7 @@ export class Hops {
 
   #target(
     owner: Owner,
-    { address }: Guest,
+    { address }: Pick<Guest, 'address'>,
     { method, url, silence }: { readonly method: string; readonly url: string; readonly silence: number },
   ): Target {
     const { config, now } = this.#options;

@@ -111,6 +111,11 @@ export class StorePlacement implements Placement {
     await Promise.allSettled([...lost].map((user) => this.#ask(user)));
   }
 
+  /** This node does not hear of it where others take its users: who is here comes again, to one that does. */
+  loseAll(): void {
+    for (const user of [...this.#own.keys()]) if (this.#documents?.isInUse(user)) this.#documents.lose(user);
+  }
+
   #isHere(user: UserId, now: number): void {
     this.#takeovers.found(user, null, now);
     this.#own.set(user, now);

@@ -9,6 +9,7 @@ import { onTestFinished } from 'vitest';
 import type { OwningStore } from '../../server/cluster/store-placement.js';
 import { type CollectedEvent, collectingLog } from '../../server/log.js';
 import { LevelStore } from '../../server/store/level/level-store.js';
+import type { Store } from '../../server/store/store.js';
 import type { UserId } from '../../shared/names.js';
 import { temporaryFolder } from './level-fixture.js';
 import type { TestServer } from './server.js';
@@ -47,17 +48,22 @@ export interface TestNode extends TestServer {
   readonly events: readonly CollectedEvent[];
 }
 
-/** A node; who serves whom is up to `owners`. */
+/**
+ * A node; who serves whom is up to `owners`.
+ *
+ * @param tells what its store tells of the nodes
+ */
 export async function useNode(
   owners: TestOwners,
   options: Readonly<Record<string, string>> = {},
+  tells: Pick<Store, 'beat' | 'nodes'> = {},
 ): Promise<TestNode> {
   const folder = await temporaryFolder();
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
   const store = await LevelStore.open({ folder });
   const { log, events } = collectingLog();
   const cluster = { CLUSTER_ADDRESS: '127.0.0.1:0', CLUSTER_SECRET };
-  const parts = { store: Object.assign(store, { owner: owners.owner }), log };
+  const parts = { store: Object.assign(store, { owner: owners.owner, ...tells }), log };
   const server = await useServer({ ...cluster, ...options }, parts);
   const listening = events.find(({ name }) => name === 'clusterListening');
   owners.address = String(listening?.fields.address);
