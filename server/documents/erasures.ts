@@ -16,8 +16,6 @@ export interface ErasuresOptions {
   /** The time that goes into the tombstone, in ms since 1970. */
   readonly erasedAt: () => number;
   readonly onBegun: (user: UserId) => void;
-  /** It has succeeded, or failed; the tombstone may be there in both cases. */
-  readonly onEnded: () => void;
 }
 
 export class Erasures {
@@ -61,7 +59,6 @@ export class Erasures {
       return hadData;
     } finally {
       lease?.release();
-      this.#options.onEnded();
     }
   }
 

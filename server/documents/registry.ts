@@ -168,8 +168,6 @@ export class DocumentRegistry {
       followed: this.#followed,
       erasedAt: times?.erasedAt ?? now,
       onBegun: (user) => this.#rewrites.visits.forget(user),
-      // What the server wrote has ids that a device may still hold: they must not come up again with other content.
-      onEnded: () => this.#ids.redraw(),
     });
   }
 

@@ -22,7 +22,7 @@ const NOTHING_WRITTEN = Uint8Array.of(0);
 interface Content {
   /** When the last erasure was, in ms since 1970. */
   readonly at: number;
-  /** Of the document when it was empty again. */
+  /** Of the document when it was empty again; above that of the erasure before. */
   readonly revision: number;
   readonly salt: Uint8Array;
   /** The erased state vector. */
@@ -76,11 +76,17 @@ export class Tombstone {
     const retired = [...(document.epoch?.retired ?? [])].map((client) => [client, 0] as const);
     return new Tombstone({
       at: now,
-      revision: Math.max(document.revision + 1, old?.revision ?? 0),
+      revision: Math.max(document.revision, old?.revision ?? -1) + 1,
       salt,
       clients: new Map([...(old?.clients ?? []), ...retired, ...clients]),
       devices: new Set([...(old?.devices ?? []), ...hashes]),
     });
+  }
+
+  /** No two erasures have the same: where nothing is known of the one before, the salt is another one. */
+  get id(): string {
+    const { salt, revision } = this.content;
+    return `${Buffer.from(salt).toString('hex')}/${revision}`;
   }
 
   /** Whether a revision is one of what was erased. */

@@ -48,6 +48,11 @@ export class Epoch {
     return this.#retired;
   }
 
+  /** How many clients wrote the documents before. */
+  get size(): number {
+    return this.#retired.length;
+  }
+
   retires(client: number): boolean {
     let [low, high] = [0, this.#retired.length];
     while (low < high) {

@@ -103,7 +103,8 @@ describe('a tombstone', () => {
     const former = { tombstone: first.encode(), epoch: null };
     const second = stored(Tombstone.of(erasableOf({ noted: null, devices: [], former }), ERASED_AT + 1));
     expect(() => second.checkStateVector(new Map([[doc.clientID, 1]]))).toThrow(ERASED);
-    expect([second.covers(3), second.covers(4)]).toEqual([true, false]);
+    expect([second.covers(4), second.covers(5)]).toEqual([true, false]);
+    expect(second.id).not.toBe(first.id);
   });
 
   test('[P7] of a damaged document of which nothing was noted it knows the time only', () => {
@@ -113,5 +114,7 @@ describe('a tombstone', () => {
     expect(() => tomb.checkWrite({ device, madeAt: ERASED_AT - 1, replay: true })).toThrow(ERASED);
     tomb.checkWrite({ device, madeAt: ERASED_AT, replay: true });
     expect(tomb.covers(0)).toBe(false);
+    const again = Tombstone.of(erasableOf({ noted: null, devices: [], former }), ERASED_AT);
+    expect([again.id === tomb.id, stored(again).id === again.id]).toEqual([false, true]);
   });
 });
