@@ -24,8 +24,11 @@ import { ByteReader, encoded, malformed, parseJson } from './bytes.js';
 export const MAX_AWARENESS_STATE = 4 * 1024;
 /** Entries of an awareness message: y-websocket sends those of all who are there. */
 export const MAX_AWARENESS_ENTRIES = 1_000;
-/** Clients that a state vector may name: each session of each tab that ever wrote is one. */
-export const MAX_STATE_VECTOR = 50_000;
+/**
+ * Clients that a state vector may name: each session of each tab that ever wrote is one, and what the server writes
+ * comes on top of as many of them as a document may have (`intake/breadth.ts`).
+ */
+export const MAX_STATE_VECTOR = 60_000;
 
 export type { AwarenessEntry, TimedChange } from '../../shared/yjs-messages.js';
 

@@ -130,7 +130,7 @@ const FIGURES: readonly (readonly [document: string, text: string, place: string
   ['decisions/014-hostile-updates', '| <50,000,000> |', 'server/documents/intake/cost MAX_COPIES'],
   [
     'decisions/014-hostile-updates',
-    'Entries of a state vector | <50,000> |',
+    'Entries of a state vector | <60,000> |',
     'server/protocol/yjs MAX_STATE_VECTOR',
   ],
 ];
