@@ -25,45 +25,59 @@ export interface EpochNote {
   readonly retired: readonly Retired[];
 }
 
-export function encodeEpoch({ revision, mark, retired }: EpochNote): Uint8Array {
-  return encoding.encode((encoder) => {
-    const write = (number: number): void => encoding.writeVarUint(encoder, number);
-    for (const number of [VERSION, revision, mark, retired.length]) write(number);
-    let before = 0;
-    for (const { client, upTo, living } of retired) {
-      for (const number of [client - before, upTo, living === null ? 0 : 1 + living.length / 2])
-        write(number);
-      before = client;
+/** Clients of a step. */
+const STEP = 32_768;
+
+/** In short steps, of many clients. */
+export function* encodeEpoch({ revision, mark, retired }: EpochNote): Generator<void, Uint8Array> {
+  const encoder = encoding.createEncoder();
+  const write = (number: number): void => encoding.writeVarUint(encoder, number);
+  for (const number of [VERSION, revision, mark, retired.length]) write(number);
+  let before = 0;
+  for (const [index, { client, upTo, living }] of retired.entries()) {
+    if (index % STEP === STEP - 1) yield;
+    write(client - before);
+    write(upTo);
+    write(living === null ? 0 : 1 + living.length / 2);
+    before = client;
+  }
+  for (const { living } of retired) {
+    let last = 0;
+    for (const clock of living ?? []) {
+      write(clock - last);
+      last = clock;
     }
-    for (const { living } of retired) {
-      let last = 0;
-      for (const clock of living ?? []) {
-        write(clock - last);
-        last = clock;
-      }
-    }
-  });
+  }
+  return encoding.toUint8Array(encoder);
 }
 
-/** @param withLiving false: what was alive is passed over, and told as not known */
-export function decodeEpoch(bytes: Uint8Array, withLiving = true): EpochNote {
+/**
+ * Passes by the clients in ascending order, and keeps nothing of them; `runs` is below 0 where it is not known what was
+ * alive. What is to be read then are the clocks of all runs.
+ */
+export function readEpoch(
+  bytes: Uint8Array,
+  each: (client: number, upTo: number, runs: number) => void,
+): Omit<EpochNote, 'retired'> & { readonly read: () => number } {
   const decoder = decoding.createDecoder(bytes);
   const read = (): number => decoding.readVarUint(decoder);
   if (read() !== VERSION) throw new Error('An epoch of another version.');
   const [revision, mark, length] = [read(), read(), read()];
   let client = 0;
-  const retired = Array.from({ length }, () => {
+  for (let n = 0; n < length; n++) {
     client += read();
-    return { client, upTo: read(), runs: read() - 1 };
-  });
+    each(client, read(), read() - 1);
+  }
+  return { revision, mark, read };
+}
+
+export function decodeEpoch(bytes: Uint8Array): EpochNote {
+  const clients: Parameters<Parameters<typeof readEpoch>[1]>[] = [];
+  const { revision, mark, read } = readEpoch(bytes, (...each) => clients.push(each));
   const livingOf = (runs: number): number[] | null => {
-    if (!withLiving || runs < 0) return null;
     let clock = 0;
-    return Array.from({ length: 2 * runs }, () => (clock += read()));
+    return runs < 0 ? null : Array.from({ length: 2 * runs }, () => (clock += read()));
   };
-  return {
-    revision,
-    mark,
-    retired: retired.map(({ client, upTo, runs }) => ({ client, upTo, living: livingOf(runs) })),
-  };
+  const retired = clients.map(([client, upTo, runs]) => ({ client, upTo, living: livingOf(runs) }));
+  return { revision, mark, retired };
 }

@@ -17,6 +17,14 @@ export const MANY_CLIENTS = 500;
 /** Structs of what was overwritten or deleted that it may have: this, and half as many as are alive. */
 export const MANY_DEAD = 10_000;
 const DEAD_SHARE = 0.5;
+/**
+ * Client ids of all documents before and of this one, beyond which it is not written anew: each load reads them all.
+ * Five phones that write under three new ones a day take 90 years to get there. What goes on under new ones is refused
+ * once the document itself has too many.
+ */
+export const MAX_RETIRED = 500_000;
+/** With more ids of documents before, these and its own are put together in steps. */
+const MANY_BEFORE = 20_000;
 /** Up to this size, in bytes, it is done at once; a larger one in a worker. */
 const SMALL = 64 * 1_024;
 
@@ -51,8 +59,9 @@ export class DocumentRewriting {
   /** Whether its past has outgrown its content. Looks through the document where that may be. */
   get isDue(): boolean {
     const { replicas, size } = this.#parts;
-    const { doc } = replicas.current;
+    const { doc, epoch } = replicas.current;
     if (this.#failedAt === size.added) return false;
+    if ((epoch?.size ?? 0) + doc.store.clients.size > MAX_RETIRED) return false;
     if (doc.store.clients.size > (this.#options.manyClients ?? MANY_CLIENTS)) return true;
     const structs = countStructs(doc);
     if (structs <= MANY_DEAD) return false;
@@ -79,9 +88,11 @@ export class DocumentRewriting {
     if (!this.isPossible) return null;
     await this.#parts.gate.exclusive(async () => {
       const anew = await this.#make(client);
-      if (anew === null || !isFree()) return;
+      if (anew === null) return;
+      const epoch = await this.#epoch();
+      if (!isFree()) return;
       const before = this.#before();
-      await this.#store(anew);
+      await this.#store(anew, epoch.encode());
       sizes = {
         ...before,
         structsAfter: countStructs(this.#parts.replicas.current.doc),
@@ -115,13 +126,21 @@ export class DocumentRewriting {
     return { clients: doc.store.clients.size, structsBefore: countStructs(doc), bytesBefore: size.bytes };
   }
 
-  async #store({ update, stateVector }: Anew): Promise<void> {
-    const { user, replicas, history, size } = this.#parts;
+  #epoch(): Epoch | Promise<Epoch> {
+    const { user, replicas, history } = this.#parts;
+    const { slices } = this.#options;
     const { epoch: old, doc } = replicas.current;
     const { revision } = history;
     const former = { revision, mark: markOf(Y.encodeStateVector(doc)) };
-    const epoch = Epoch.after(old, retiredIn(doc), former).encode();
-    const snapshot = { update, stateVector, revision, memory: NO_MEMORY, epoch };
+    const retired = retiredIn(doc);
+    return slices === undefined || (old?.size ?? 0) <= MANY_BEFORE
+      ? Epoch.after(old, retired, former)
+      : slices.run(user, Epoch.inSteps(old, retired, former));
+  }
+
+  async #store({ update, stateVector }: Anew, epoch: Uint8Array): Promise<void> {
+    const { user, replicas, history, size } = this.#parts;
+    const snapshot = { update, stateVector, revision: history.revision, memory: NO_MEMORY, epoch };
     await this.#options.store.compact(user, snapshot);
     size.replaceBy(update);
     await replicas.loadAnew();

@@ -4,7 +4,7 @@
  */
 import { crc32 } from 'node:zlib';
 import * as Y from 'yjs';
-import { decodeEpoch, type EpochNote, encodeEpoch, type Retired } from '../../../shared/epoch.js';
+import { decodeEpoch, type EpochNote, encodeEpoch, type Retired, readEpoch } from '../../../shared/epoch.js';
 import { SyncError } from '../../errors.js';
 import type { UpdateScan } from '../../protocol/scan.js';
 
@@ -25,23 +25,47 @@ export class Epoch {
   readonly former: Former;
   readonly #bytes: Uint8Array;
 
-  private constructor({ retired, ...former }: EpochNote, bytes: Uint8Array) {
-    this.#retired = Float64Array.from(retired, ({ client }) => client);
+  private constructor(retired: Float64Array, former: Former, bytes: Uint8Array) {
+    this.#retired = retired;
     this.former = former;
     this.#bytes = bytes;
   }
 
   /** The one that begins when a document of these clients is rewritten. */
   static after(old: Epoch | null, clients: readonly Retired[], former: Former): Epoch {
-    const noteWith = (withLiving: boolean): [EpochNote, Uint8Array] => {
-      const before = old === null ? [] : decodeEpoch(old.encode(), withLiving).retired;
-      const all = new Map([...before, ...clients].map((each) => [each.client, each]));
-      const retired = [...all.values()].sort((one, two) => one.client - two.client);
-      const note = { ...former, retired };
-      return [note, encodeEpoch(note)];
-    };
-    const whole = noteWith(true);
-    return new Epoch(...(whole[1].length <= WITH_ALL_LIVING ? whole : noteWith(false)));
+    const steps = Epoch.inSteps(old, clients, former);
+    for (;;) {
+      const { done, value } = steps.next();
+      if (done === true) return value;
+    }
+  }
+
+  /** The same in short steps, where there were many before. */
+  static *inSteps(old: Epoch | null, clients: readonly Retired[], former: Former): Generator<void, Epoch> {
+    const fresh = [...clients].sort((one, two) => one.client - two.client);
+    if (old === null) return yield* Epoch.#of(fresh, former);
+    // A larger one gets larger still.
+    if (old.#bytes.length <= WITH_ALL_LIVING) {
+      const whole = yield* Epoch.#of(merged(decodeEpoch(old.#bytes).retired, fresh), former);
+      if (whole.#bytes.length <= WITH_ALL_LIVING) return whole;
+    }
+    yield;
+    const before = old.#withoutLiving();
+    yield;
+    const retired = merged(before, fresh);
+    yield;
+    return yield* Epoch.#of(retired, former);
+  }
+
+  static *#of(retired: readonly Retired[], former: Former): Generator<void, Epoch> {
+    const ids = new Float64Array(retired.map(({ client }) => client));
+    return new Epoch(ids, former, yield* encodeEpoch({ ...former, retired }));
+  }
+
+  #withoutLiving(): Retired[] {
+    const retired: Retired[] = [];
+    readEpoch(this.#bytes, (client, upTo) => retired.push({ client, upTo, living: null }));
+    return retired;
   }
 
   get retired(): Iterable<number> {
@@ -85,8 +109,22 @@ export class Epoch {
   }
 
   static decode(bytes: Uint8Array): Epoch {
-    return new Epoch(decodeEpoch(bytes, false), bytes);
+    const retired: number[] = [];
+    const { revision, mark } = readEpoch(bytes, (client) => retired.push(client));
+    return new Epoch(new Float64Array(retired), { revision, mark }, bytes);
   }
+}
+
+/** Both, and their union, in ascending order; of a client in both, the fresh one counts. */
+function merged(before: readonly Retired[], fresh: readonly Retired[]): Retired[] {
+  const all: Retired[] = [];
+  let at = 0;
+  for (const each of before) {
+    let next = fresh[at];
+    for (; next !== undefined && next.client < each.client; next = fresh[++at]) all.push(next);
+    if (next?.client !== each.client) all.push(each);
+  }
+  return all.concat(fresh.slice(at));
 }
 
 /** What a document has of each of its clients. */

@@ -1,6 +1,7 @@
 /** Which documents are written anew, and when: at a quiet moment, one at a time, and where no device would be lost (P10). */
 import * as Y from 'yjs';
 import type { UserId } from '../../../shared/names.js';
+import { BoundedMap } from '../../bounded-map.js';
 import { SyncError } from '../../errors.js';
 import type { RestRow, Store } from '../../store/store.js';
 import type { UserDocument } from '../user-document.js';
@@ -10,6 +11,12 @@ import { PlainVisits } from './plain-visits.js';
 const DAY = 86_400_000;
 /** A visit is noted once a day: so long after the note, the device was away for a day at least. */
 const LEAST_DAYS = 2;
+/**
+ * A document with so many ids of documents before is written anew once a day: who writes under new ids without end
+ * makes the server go through all of them no more often than that.
+ */
+export const MANY_RETIRED = 100_000;
+const MOST_LATELY = 10_000;
 /** How often a client id is drawn until it is none that the document has, or had. */
 const TRIES = 9;
 
@@ -51,6 +58,9 @@ export class Rewrites {
   readonly #quiet = new WeakMap<UserDocument, Quiet>();
   /** Those that sleep and are known not to need it, by their revision. */
   readonly #passed = new Map<UserId, number>();
+  /** Those with many ids of documents before, and when they were written anew. */
+  readonly #lately = new BoundedMap<UserId, number>({ most: MOST_LATELY });
+  #uptime = 0;
   #last: Promise<void> = Promise.resolve();
 
   constructor(documents: RewrittenDocuments, options: RewritesOptions) {
@@ -61,6 +71,7 @@ export class Rewrites {
 
   /** Looks through those in memory. To be called every few seconds, with the time from any moment on. */
   look(documents: Iterable<UserDocument>, now: number): void {
+    this.#uptime = now;
     for (const document of documents) if (this.#isWorthALook(document, now)) this.try(document.user);
   }
 
@@ -74,6 +85,7 @@ export class Rewrites {
     }
     if (quiet.isJudged || now - quiet.since < this.#options.quietFor || !document.rewriting.isPossible)
       return false;
+    if (now - (this.#lately.get(document.user) ?? Number.NEGATIVE_INFINITY) < DAY) return false;
     quiet.isJudged = true;
     return document.failure === null && document.rewriting.isDue;
   }
@@ -126,7 +138,9 @@ export class Rewrites {
     if (client === null || !rewriting.isDue) return;
     const away = () => this.#documents.sendAway(user, new SyncError('REWRITTEN'));
     const sizes = await rewriting.run(client, away, () => this.#isFree(user));
-    if (sizes !== null) this.#options.onRewritten?.(user, sizes);
+    if (sizes === null) return;
+    if ((document.epoch?.size ?? 0) > MANY_RETIRED) this.#lately.add(user, this.#uptime);
+    this.#options.onRewritten?.(user, sizes);
   }
 
   /** No device is there, or may come back, that could only begin anew. */

@@ -2,7 +2,10 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import * as Y from 'yjs';
 import { Epoch, retiredIn } from '../../../../server/documents/epochs/epoch.js';
+import { MANY_RETIRED } from '../../../../server/documents/epochs/rewrites.js';
 import { decodeEpoch } from '../../../../shared/epoch.js';
+import { slowness } from '../../../support/core-speed.js';
+import { threadTimes } from '../../../support/thread-times.js';
 
 const REWRITTEN = expect.objectContaining({ code: 'REWRITTEN' });
 const FORMER = { revision: 2 ** 40, mark: 2 ** 32 - 1 };
@@ -88,4 +91,32 @@ test('[P10] what was alive in documents before the last one is forgotten where i
     { client: 5, upTo: 200_000, living: null },
     { client: 7, upTo: 1, living: [0, 1] },
   ]);
+});
+
+test('[P10] [S4] after many documents it is made, and read, in steps that keep nobody waiting', () => {
+  const spread = (n: number) => (n * 2_654_435_761) % 2 ** 32;
+  const idsOf = (from: number, to: number) =>
+    of(Array.from({ length: to - from }, (_, n) => spread(from + n)));
+  const MAX_CLIENTS = 50_000; // of the last document
+  const old = Epoch.after(null, idsOf(0, MANY_RETIRED), FORMER);
+  const fresh = idsOf(MANY_RETIRED, MANY_RETIRED + MAX_CLIENTS);
+  const longest = (): number[] => {
+    const steps = Epoch.inSteps(old, fresh, FORMER);
+    let made: Epoch | null = null;
+    const times: number[] = [];
+    const step = (work: () => void): void => {
+      const began = threadTimes().worked;
+      work();
+      times.push(threadTimes().worked - began);
+    };
+    while (made === null) step(() => (made = steps.next().value ?? null));
+    const { size } = Epoch.decode((made as Epoch).encode());
+    expect(size).toBe(MANY_RETIRED + MAX_CLIENTS);
+    step(() => Epoch.decode((made as Epoch).encode()));
+    return times;
+  };
+  const runs = Array.from({ length: 3 }, longest);
+  const best = (runs[0] ?? []).map((_, at) => Math.min(...runs.map((times) => times[at] ?? 0)));
+  expect(best.length).toBeGreaterThan(5);
+  expect(Math.max(...best)).toBeLessThan(50 * slowness());
 });
