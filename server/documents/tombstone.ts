@@ -11,11 +11,14 @@ import { SyncError } from '../errors.js';
 import type { UpdateScan } from '../protocol/scan.js';
 import type { Former, RestRow } from '../store/store.js';
 import { Epoch } from './epochs/epoch.js';
+import { hasId, sortedIds } from './epochs/sorted-ids.js';
 import type { DeviceState } from './json-devices/device.js';
 import type { WriteContext } from './json-devices/write-context.js';
 
 const VERSION = 1;
 const HASH_BYTES = 16;
+/** What an older version has read of each client, and nobody goes by. */
+const NO_CLOCK = 0;
 /** A state vector without clients. */
 const NOTHING_WRITTEN = Uint8Array.of(0);
 
@@ -25,8 +28,8 @@ interface Content {
   /** Of the document when it was empty again; above that of the erasure before. */
   readonly revision: number;
   readonly salt: Uint8Array;
-  /** The erased state vector. */
-  readonly clients: ReadonlyMap<number, number>;
+  /** Those of the erased state vector, in ascending order. */
+  readonly clients: Float64Array;
   /** Hashes of device ids, as hex. */
   readonly devices: ReadonlySet<string>;
 }
@@ -72,13 +75,12 @@ export class Tombstone {
     const old = document.erased?.content;
     const salt = old?.salt ?? randomBytes(HASH_BYTES);
     const hashes = document.devices.keys.map((device) => hashed(salt, device));
-    const clients = Y.decodeStateVector(document.stateVector());
-    const retired = [...(document.epoch?.retired ?? [])].map((client) => [client, 0] as const);
+    const clients = Y.decodeStateVector(document.stateVector()).keys();
     return new Tombstone({
       at: now,
       revision: Math.max(document.revision, old?.revision ?? -1) + 1,
       salt,
-      clients: new Map([...(old?.clients ?? []), ...retired, ...clients]),
+      clients: sortedIds(old?.clients ?? [], document.epoch?.retired ?? [], clients),
       devices: new Set([...(old?.devices ?? []), ...hashes]),
     });
   }
@@ -96,7 +98,7 @@ export class Tombstone {
 
   /** Whether the erased documents had something of this client. */
   retires(client: number): boolean {
-    return this.content.clients.has(client);
+    return hasId(this.content.clients, client);
   }
 
   /** Refuses an update that has, deletes or builds on something of the erased clients. */
@@ -158,8 +160,11 @@ export class Tombstone {
       encoding.writeVarUint(encoder, Math.max(0, Math.floor(at)));
       encoding.writeVarUint(encoder, revision);
       encoding.writeVarUint8Array(encoder, salt);
-      encoding.writeVarUint(encoder, clients.size);
-      for (const pair of clients) for (const number of pair) encoding.writeVarUint(encoder, number);
+      encoding.writeVarUint(encoder, clients.length);
+      for (const client of clients) {
+        encoding.writeVarUint(encoder, client);
+        encoding.writeVarUint(encoder, NO_CLOCK);
+      }
       encoding.writeVarUint(encoder, devices.size);
       for (const hash of devices) encoding.writeVarUint8Array(encoder, Buffer.from(hash, 'hex'));
     });
@@ -175,11 +180,20 @@ export class Tombstone {
       at: number(),
       revision: number(),
       salt: bytesOf(),
-      clients: new Map(list(() => [number(), number()] as const)),
+      clients: clientsOf(number),
       devices: new Set(list(() => Buffer.from(bytesOf()).toString('hex'))),
     };
     return new Tombstone(content, past);
   }
+}
+
+function clientsOf(number: () => number): Float64Array {
+  const clients = new Float64Array(number());
+  for (let at = 0; at < clients.length; at++) {
+    clients[at] = number();
+    number(); // its clock
+  }
+  return clients.sort();
 }
 
 const hashed = (salt: Uint8Array, device: string): string =>

@@ -7,6 +7,7 @@ import * as Y from 'yjs';
 import { decodeEpoch, type EpochNote, encodeEpoch, type Retired, readEpoch } from '../../../shared/epoch.js';
 import { SyncError } from '../../errors.js';
 import type { UpdateScan } from '../../protocol/scan.js';
+import { hasId } from './sorted-ids.js';
 
 /** The document before this one, when it was last seen; an answer that showed it has its mark in the tag (H1). */
 export type Former = Omit<EpochNote, 'retired'>;
@@ -78,13 +79,7 @@ export class Epoch {
   }
 
   retires(client: number): boolean {
-    let [low, high] = [0, this.#retired.length];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if ((this.#retired[middle] ?? 0) < client) low = middle + 1;
-      else high = middle;
-    }
-    return this.#retired[low] === client;
+    return hasId(this.#retired, client);
   }
 
   /** Refuses an update that has, deletes or builds on something of an old document. */

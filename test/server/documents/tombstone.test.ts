@@ -3,6 +3,8 @@ import * as Y from 'yjs';
 import { DeviceState } from '../../../server/documents/json-devices/device.js';
 import { erasableOf, Tombstone } from '../../../server/documents/tombstone.js';
 import type { DeviceId, DeviceKey, UserId } from '../../../shared/names.js';
+import { slowness } from '../../support/core-speed.js';
+import { threadTimes } from '../../support/thread-times.js';
 
 const ERASED_AT = 1_000_000;
 const ANNA = 'anna' as UserId;
@@ -58,6 +60,17 @@ describe('a tombstone', () => {
       const write = { device: new DeviceState(id, ANNA), madeAt: ERASED_AT + 1, replay: false };
       expect(() => tomb.checkWrite(write)).toThrow(ERASED);
     }
+  });
+
+  test('[P7] [S4] of very many clients it is read without keeping others waiting', () => {
+    const ids = Array.from({ length: 250_000 }, (_, n) => (n * 2_654_435_761) % 2 ** 32);
+    const bytes = tombstone(5, [], null, ids).encode();
+    const cpuOf = (): number => {
+      const began = threadTimes().worked;
+      expect(Tombstone.decode(bytes).retires(ids[7] ?? 0)).toBe(true);
+      return threadTimes().worked - began;
+    };
+    expect(Math.min(cpuOf(), cpuOf(), cpuOf())).toBeLessThan(50 * slowness());
   });
 
   test.each([
