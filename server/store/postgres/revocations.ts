@@ -40,6 +40,8 @@ export class StoredRevocations implements SharedRevocations {
   #take: ((line: string) => void) | null = null;
   #timer: NodeJS.Timeout | undefined;
   #known = 0;
+  /** Goes up where what is known counts no more: what was asked for before is of no use. */
+  #era = 0;
   /** What the row of this node says. */
   #told = { node: 0, seq: 0 };
 
@@ -73,6 +75,7 @@ export class StoredRevocations implements SharedRevocations {
    * counts others in their place.
    */
   lookAnew(): Promise<void> {
+    this.#era += 1;
     this.#known = 0;
     this.#told = { node: 0, seq: 0 };
     return this.look();
@@ -83,7 +86,9 @@ export class StoredRevocations implements SharedRevocations {
     if (this.#take === null) return;
     const { connection } = this.#session;
     const { id } = this.#session.node;
+    const era = this.#era;
     const rows = await connection.read({ name: 'revoked', text: SINCE, values: [this.#known] });
+    if (era !== this.#era) return; // all were asked for meanwhile
     for (const { seq, line } of rows) {
       if (Number(seq) <= this.#known) continue; // another look has taken it meanwhile
       this.#take(String(line));

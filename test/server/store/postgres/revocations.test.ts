@@ -1,7 +1,9 @@
 /** What one server has taken back holds at all of them, or they show and save nothing (A2). */
 import pg from 'pg';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, test } from 'vitest';
 import type { PostgresStore } from '../../../../server/store/postgres/postgres-store.js';
+import { StoredRevocations } from '../../../../server/store/postgres/revocations.js';
+import type { Session } from '../../../../server/store/postgres/session.js';
 import { stateReached, user } from '../../../support/notes.js';
 import { PostgresFixture, postgresUrl } from '../../../support/postgres.js';
 import { PATIENCE } from '../../../support/wait.js';
@@ -129,4 +131,33 @@ describe.skipIf(postgresUrl() === '')('revocations of several servers', () => {
       expect(gone.rowCount).toBe(isFenced ? 1 : 0);
     },
   );
+});
+
+test('[A2] a look that began before all are asked for anew passes over none that are counted anew', async () => {
+  let rows = ['1', '2'].map((seq) => ({ seq, line: `line ${seq}` }));
+  const held: (() => void)[] = [];
+  let isHeld = false;
+  const read = async ({ text, values }: { text: string; values: unknown[] }) => {
+    if (!text.startsWith('SELECT')) return [];
+    const found = rows.filter(({ seq }) => Number(seq) > Number(values[0]));
+    if (isHeld) await new Promise<void>((resolve) => held.push(resolve));
+    return found;
+  };
+  const session = { connection: { read }, node: { id: 1 } } as unknown as Session;
+  const revocations = new StoredRevocations(session, { beat: NEVER });
+  const lines: string[] = [];
+  await revocations.follow((line) => lines.push(line));
+  revocations.close();
+  // A standby without the second one has taken over, and counts two others.
+  rows = [...rows.slice(0, 1), { seq: '2', line: 'anew 2' }, { seq: '3', line: 'anew 3' }];
+  isHeld = true;
+  const before = revocations.look();
+  const anew = revocations.lookAnew();
+  const [answerBefore, answerAnew] = held;
+  answerBefore?.();
+  await before;
+  answerAnew?.();
+  await anew;
+  expect(lines).toContain('anew 2');
+  expect(lines).toContain('anew 3');
 });
