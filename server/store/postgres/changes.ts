@@ -126,7 +126,8 @@ export class Changes {
     await this.#beforeWrite?.();
     const claim = await this.#owned.claim(user);
     // Another server has had the user since: the tombstone may lack who wrote there, and could bring that back.
-    if (held !== undefined && claim.claim !== held.claim + 1) throw moved();
+    // Of a user of whom nothing was stored that one leaves nothing, and the claims of another document begin anew.
+    if (held !== undefined && (claim.doc !== held.doc || claim.claim !== held.claim + 1)) throw moved();
     const { connection, node } = this.#session;
     const anew = await eraseNow(connection, { user, node: node.id, tombstone }, claim);
     await this.#owned.disown(anew).catch(() => {}); // else the user stays this node's

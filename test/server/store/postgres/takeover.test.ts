@@ -127,7 +127,8 @@ describe.skipIf(postgresUrl() === '')('PostgresStore takes a user from another s
     expect(notesOf(await one.load(ANNA))).toEqual({ n0: 0 });
   });
 
-  it('[P7] who had the user meanwhile may lack in the tombstone: the erasure is refused, and nothing is gone', async () => {
+  /** A node that is stopped between the tombstone of an erasure and its claim, until it may go on. */
+  async function openStopping() {
     let isHeld = (): void => {};
     const held = new Promise<void>((resolve) => {
       isHeld = resolve;
@@ -137,28 +138,52 @@ describe.skipIf(postgresUrl() === '')('PostgresStore takes a user from another s
       goOn = resolve;
     });
     let isErasing = false;
-    const three = await open('three', async () => {
+    const store = await open('three', async () => {
       if (!isErasing) return;
       isHeld();
       await stopped;
     });
+    const eraseUntilStopped = async () => {
+      isErasing = true;
+      const refused = expect(store.erase(ANNA, Buffer.from('names no device of two'))).rejects;
+      const erased = refused.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+      await held;
+      return async () => {
+        isErasing = false;
+        goOn();
+        await erased;
+      };
+    };
+    return { store, eraseUntilStopped };
+  }
+
+  it('[P7] who had the user meanwhile may lack in the tombstone: the erasure is refused, and nothing is gone', async () => {
+    const { store: three, eraseUntilStopped } = await openStopping();
     await three.load(ANNA);
     const author = await writeNotes(three, ANNA, 1);
-    isErasing = true;
-    const erased = expect(three.erase(ANNA, Buffer.from('names no device of two'))).rejects.toMatchObject({
-      code: 'STORE_UNAVAILABLE',
-    });
-    await held;
+    const refused = await eraseUntilStopped();
     await two.owner(ANNA, await nodeOf('three'));
     await two.load(ANNA);
     await two.commit(ANNA, { update: author.set('of two', 1), revision: 2 });
     two.forget(ANNA);
     await two.letGo(ANNA);
-    isErasing = false;
-    goOn();
-    await erased;
+    await refused();
     expect(notesOf(await three.load(ANNA))).toEqual({ n0: 0, 'of two': 1 });
     await three.erase(ANNA, Buffer.from('names all'));
     expect(notesOf(await three.load(ANNA))).toEqual({});
+  });
+
+  it('[P7] so it is where the user, of whom nothing was stored, has another document by then', async () => {
+    const { store: three, eraseUntilStopped } = await openStopping();
+    await three.load(ANNA);
+    const refused = await eraseUntilStopped();
+    await two.owner(ANNA, await nodeOf('three'));
+    await two.letGo(ANNA); // nothing stays of the first document, nor of its claims
+    await two.load(ANNA);
+    await two.commit(ANNA, { update: new Author().set('of two', 1), revision: 1 });
+    two.forget(ANNA);
+    await two.letGo(ANNA);
+    await refused();
+    expect(notesOf(await three.load(ANNA))).toEqual({ 'of two': 1 });
   });
 });
