@@ -16,7 +16,7 @@ const LOOKS = 2;
 export class Parting {
   readonly #store: NodesStore;
   readonly #isReady: (node: Owner) => Promise<boolean>;
-  /** The other nodes that lived when the store last told. */
+  /** The other nodes that lived when the store last told, and that can be asked. */
   #others: readonly Owner[] = [];
   #isLooking = false;
   /** The last looks that found this node cut off, and another one ready. */
@@ -55,7 +55,7 @@ export class Parting {
   async #note(): Promise<void> {
     const nodes = (await this.#store.nodes?.()) ?? [];
     this.#others = nodes
-      .filter(({ here, silentFor }) => !here && silentFor < GONE_AFTER)
+      .filter(({ here, address, silentFor }) => !here && address !== '' && silentFor < GONE_AFTER)
       .map(({ node, address }) => ({ here: false, node: node as NodeId, address }));
   }
 }

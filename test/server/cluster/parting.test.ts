@@ -15,10 +15,12 @@ function makeNode() {
   const is = { told: true };
   const nodes = async () => {
     if (!is.told) throw new Error('the store does not answer');
-    return ['1', '2', '3', '4'].map((node) => ({
+    const nodes = ['1', '2', '3', '4'].map((node) => ({
       ...{ node, address: `node-${node}:1`, here: node === '1' },
       silentFor: node === '4' ? GONE_AFTER : 0,
     }));
+    // A server of the same store that is none of the cluster can't be asked.
+    return [...nodes, { node: '5', address: '', here: false, silentFor: 0 }];
   };
   const parting = new Parting({ beat, nodes }, async ({ node, address }) => {
     asked.push(address);
