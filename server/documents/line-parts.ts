@@ -21,9 +21,14 @@ const cuts = new Slices(1);
  * Each part is an update that builds only on those before it, and on what the whole one builds on.
  *
  * @param user whose document it comes from
+ * @param isWanted whether it is still to be sent to somebody
  */
-export const cutForLine = (user: UserId, update: Uint8Array, size = SIZE): Promise<Uint8Array[]> =>
-  cuts.run(user, partsOf(update, size));
+export const cutForLine = (
+  user: UserId,
+  update: Uint8Array,
+  size = SIZE,
+  isWanted?: () => boolean,
+): Promise<Uint8Array[]> => cuts.run(user, partsOf(update, size), 'awaited', isWanted);
 
 function* partsOf(update: Uint8Array, size: PartSize): Generator<void, Uint8Array[]> {
   const parts: Uint8Array[] = [];

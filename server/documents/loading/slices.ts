@@ -13,9 +13,11 @@ const BACKGROUND = 8;
  */
 const AT_ONCE = 8;
 
+/** What a step came to: more of them, the end, or nothing where none was done. */
+type Came = 'to more' | 'to its end' | 'to nothing';
+
 interface Work {
-  /** Does a step; returns whether there are more. */
-  step(): boolean;
+  step(): Came;
   end(error: unknown): void;
 }
 
@@ -37,6 +39,7 @@ export class Slices {
    * Resolves with what the steps return.
    *
    * @param user of whom one work is done after the other, while other users have their steps
+   * @param steps what returns `null` at once was not to be done now, and costs its user no place
    * @param isWanted asked before each step; what nobody wants any more is not done
    * @throws SyncError `RESTARTING` where the server stops first, or nobody wants it
    */
@@ -54,11 +57,19 @@ export class Slices {
           steps.return(undefined as never);
         } catch {}
       };
-      const step = (): boolean => {
-        if (this.#isClosed || !isWanted()) throw new SyncError('RESTARTING');
+      let hasBegun = false;
+      const step = (): Came => {
+        if (this.#isClosed || !isWanted()) {
+          end(new SyncError('RESTARTING'));
+          return hasBegun ? 'to its end' : 'to nothing';
+        }
         const { done, value } = steps.next();
-        if (done === true) resolve(value);
-        return done !== true;
+        if (done === true) {
+          resolve(value);
+          return hasBegun || value !== null ? 'to its end' : 'to nothing';
+        }
+        hasBegun = true;
+        return 'to more';
       };
       (urgency === 'awaited' ? this.#awaited : this.#background).add(user, { step, end });
       if (!this.#isRunning) void this.#run();
@@ -120,22 +131,32 @@ class Lines {
   step(): void {
     if (this.#next >= Math.min(this.#lines.length, this.#atOnce)) this.#next = 0;
     const line = this.#lines[this.#next] as Line;
-    if (isGoingOn(line.works[0] as Work)) {
+    const came = firstStep(line.works);
+    if (came === 'to more') {
       this.#next++;
       return;
     }
-    line.works.shift();
-    // Whoever has more waits behind those who wait already.
+    // Whoever has had a work and has more waits behind those who wait already.
     this.#lines.splice(this.#next, 1);
     if (line.works.length > 0) this.#lines.push(line);
   }
 }
 
-function isGoingOn(work: Work): boolean {
+/** Does a step of the first of these of which one is to be done. */
+function firstStep(works: Work[]): Came {
+  let came: Came = 'to nothing';
+  for (let work = works[0]; came === 'to nothing' && work !== undefined; work = works[0]) {
+    came = stepOf(work);
+    if (came !== 'to more') works.shift();
+  }
+  return came;
+}
+
+function stepOf(work: Work): Came {
   try {
     return work.step();
   } catch (error) {
     work.end(error);
-    return false;
+    return 'to its end';
   }
 }

@@ -53,14 +53,26 @@ export class SharedFrames {
   }
 }
 
-/** The answer to a SyncStep1. With the SyncStep2 a client takes itself for synced, so it is the last one. */
-export const answerFrames = (user: UserId, update: Uint8Array): Frames | Promise<Frames> =>
-  framesOf(user, update, messages.syncStep2);
+/**
+ * The answer to a SyncStep1. With the SyncStep2 a client takes itself for synced, so it is the last one.
+ *
+ * @param isWanted whether who asked is still there
+ */
+export const answerFrames = (
+  user: UserId,
+  update: Uint8Array,
+  isWanted: () => boolean,
+): Frames | Promise<Frames> => framesOf(user, update, messages.syncStep2, isWanted);
 
-function framesOf(user: UserId, update: Uint8Array, encodeLast: Encode): Frames | Promise<Frames> {
+function framesOf(
+  user: UserId,
+  update: Uint8Array,
+  encodeLast: Encode,
+  isWanted = () => true,
+): Frames | Promise<Frames> {
   if (update.length <= MAX_UNCUT) return [encodeLast(update)];
-  const whole = () => [update]; // better than nothing
-  return cutForLine(user, update)
+  const whole = () => (isWanted() ? [update] : []); // better than nothing
+  return cutForLine(user, update, undefined, isWanted)
     .catch(whole)
     .then((parts) => inFrames(parts, encodeLast));
 }

@@ -231,7 +231,7 @@ export class YjsSession implements Follower {
       this.#stateVector = null;
       const { revision } = document;
       const diff = document.diff(stateVector, () => !this.#ended);
-      const frames = diff instanceof Promise ? this.#framesOnceRead(diff) : answerFrames(document.user, diff);
+      const frames = diff instanceof Promise ? this.#framesOnceRead(diff) : this.#framesOf(diff);
       this.#answer(frames, () => {
         this.#hasAnswered = true;
         this.#sentUpTo = Math.max(this.#sentUpTo, revision);
@@ -242,9 +242,13 @@ export class YjsSession implements Follower {
     }
   }
 
+  #framesOf(diff: Uint8Array): ReturnType<typeof answerFrames> {
+    return answerFrames(this.#options.document.user, diff, () => !this.#ended);
+  }
+
   async #framesOnceRead(diff: Promise<Uint8Array>): Promise<readonly Uint8Array[]> {
     try {
-      return await answerFrames(this.#options.document.user, await diff);
+      return await this.#framesOf(await diff);
     } catch (error) {
       this.#end(error instanceof SyncError ? error : new SyncError('INTERNAL'));
       return [];

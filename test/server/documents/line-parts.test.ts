@@ -161,4 +161,15 @@ describe('[N10] an update in parts', () => {
     await Promise.all([cut(ANNA), cut(ANNA), cut(ANNA), cut(BERT)]);
     expect(done).toEqual([ANNA, BERT, ANNA, ANNA]);
   });
+
+  test('[S] what is to be cut for nobody costs no pass, and its user no place', async () => {
+    const doc = new Y.Doc();
+    for (let n = 0; n < 10; n++) doc.getMap('notes').set(`n${n}`, 'x'.repeat(100));
+    const done: string[] = [];
+    const cut = (of: UserId, isWanted = true) =>
+      cutForLine(of, Y.encodeStateAsUpdate(doc), small, () => isWanted).then(() => void done.push(of));
+    const gone = expect(cut(ANNA, false)).rejects.toMatchObject({ code: 'RESTARTING' });
+    await Promise.all([gone, cut(ANNA), cut(BERT)]);
+    expect(done).toEqual([ANNA, BERT]);
+  });
 });

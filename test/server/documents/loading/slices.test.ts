@@ -2,6 +2,7 @@
 import { describe, expect, test, vi } from 'vitest';
 import * as Y from 'yjs';
 import type { Origin } from '../../../../server/documents/changes.js';
+import { MAX_UNCUT } from '../../../../server/documents/line-parts.js';
 import { Slices } from '../../../../server/documents/loading/slices.js';
 import { messages } from '../../../../server/protocol/yjs.js';
 import { MemoryStore } from '../../../../server/store/memory/memory-store.js';
@@ -117,6 +118,22 @@ test('[N2] a large answer for a device that has gone is not gone on with', async
   expect((await document.diff(asked)).length).toBeGreaterThan(100_000);
 });
 
+test('[N10] nor is it cut for one', async () => {
+  const { registry } = await stored(20_000);
+  const { document } = await registry.follow(ANNA);
+  const [diff, run] = [vi.spyOn(document, 'diff'), vi.spyOn(Slices.prototype, 'run')];
+  const device = new NativeLine({ document, device: 'tablet', now: () => 0, closed: () => {} });
+  device.say(messages.syncStep1(Uint8Array.of(0)));
+  const update: Uint8Array = await diff.mock.results[0]?.value;
+  expect(update.length).toBeGreaterThan(MAX_UNCUT);
+  const before = run.mock.results.length;
+  await Promise.resolve();
+  device.leave();
+  const cuts = run.mock.results.slice(before - 1).map(({ value }) => value);
+  run.mockRestore();
+  await expect(cuts.at(-1)).rejects.toMatchObject({ code: 'RESTARTING' });
+});
+
 test('[S] who asks for all of a large document again and again keeps a load of nobody else waiting', async () => {
   const { store, registry } = await stored(10_000);
   await put(store, BERT, docOf(4_000));
@@ -209,6 +226,35 @@ describe('work in slices', () => {
     for (const work of [unwanted, never]) await expect(work).rejects.toMatchObject({ code: 'RESTARTING' });
     expect(await next).toBe('b');
     expect(log.filter((name) => name !== 'b')).toEqual(['a', 'tidied']);
+  });
+
+  test.each([
+    ['what nobody wants when its turn comes costs its user no place', 0, 'b a2 c'],
+    ['what was begun does, or who goes each time would keep others waiting', 1, 'a1 b c a2'],
+  ])('[S] %s', async (_, stepsBefore, order) => {
+    const [slices, log] = [new Slices(1), [] as string[]];
+    const isWanted = () => log.filter((name) => name === 'a1').length < stepsBefore;
+    const before = stepsBefore === 0 ? [slices.run(BERT, steps('b', log))] : [];
+    const gone = ['a1', 'a1'].map((name) => slices.run(ANNA, steps(name, log), 'awaited', isWanted));
+    const works = [slices.run(ANNA, steps('a2', log)), ...before];
+    if (stepsBefore > 0) works.push(slices.run(BERT, steps('b', log)));
+    works.push(slices.run(user('clara'), steps('c', log)));
+    for (const each of gone) await expect(each).rejects.toMatchObject({ code: 'RESTARTING' });
+    await Promise.all(works);
+    expect([...new Set(log)].join(' ')).toBe(order);
+  });
+
+  test('[S] nor does what comes to nothing at once', async () => {
+    const [slices, log] = [new Slices(1), [] as string[]];
+    // biome-ignore lint/correctness/useYield: as where the document is half written
+    const nothing = function* (): Generator<void, null> {
+      return null;
+    };
+    const bert = slices.run(BERT, steps('b', log));
+    const none = slices.run(ANNA, nothing());
+    const works = [slices.run(ANNA, steps('a', log)), slices.run(user('clara'), steps('c', log))];
+    expect(await Promise.all([bert, none, ...works])).toEqual(['b', null, 'a', 'c']);
+    expect([...new Set(log)].join(' ')).toBe('b a c');
   });
 
   test('of what throws, the next one is done all the same', async () => {
