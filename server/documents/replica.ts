@@ -164,7 +164,7 @@ export class Replica {
     for (const [name, problem] of scan.oddNames) if (!knowsName(this.doc, name)) malformed(problem);
     const dependency = firstMissing(scan, (client) => this.#state(client));
     if (dependency !== null) return { kind: 'missing', dependency };
-    checkBreadth(this.doc, scan);
+    checkBreadth(this.doc, scan, this.erased?.size ?? 0);
     const maxDepth = Math.min(this.#options.maxDepth, VALUE_DEPTH_CEILING);
     new UpdateCheck(this.doc, this.#scratch, update, maxDepth).run((row) => contests.add(update, row));
     const overlaps = scan.ranges.some(({ client, from }) => from < this.#state(client));

@@ -28,7 +28,7 @@ interface Content {
   /** Of the document when it was empty again; above that of the erasure before. */
   readonly revision: number;
   readonly salt: Uint8Array;
-  /** Those of the erased state vector, in ascending order. */
+  /** All that had written, in ascending order. */
   readonly clients: Float64Array;
   /** Hashes of device ids, as hex. */
   readonly devices: ReadonlySet<string>;
@@ -89,6 +89,11 @@ export class Tombstone {
   get id(): string {
     const { salt, revision } = this.content;
     return `${Buffer.from(salt).toString('hex')}/${revision}`;
+  }
+
+  /** How many clients the erased documents had. */
+  get size(): number {
+    return this.content.clients.length;
   }
 
   /** Whether a revision is one of what was erased. */

@@ -117,6 +117,8 @@ const FIGURES: readonly (readonly [document: string, text: string, place: string
   ['SPEC P8', 'bounded at <64 MiB>', 'server/documents/turns/backlog MAX_BACKLOG'],
   ['SPEC S', 'only after <60 s> of it', 'server/gateways/websocket/flow-control OVER_RATE_TIMEOUT'],
   ['SPEC C1', "the server's default, <64> levels", 'shared/record-fields DEFAULT_MAX_DEPTH'],
+  ['SPEC P7', 'has more than <100,000>, what', 'server/documents/intake/breadth MANY_ERASED'],
+  ['SPEC P7', 'may be of <1,000> client ids', 'server/documents/intake/breadth MAX_CLIENTS_AFTER_MANY'],
   ['SPEC P10', 'With more than <100,000> ids', 'server/documents/epochs/rewrites MANY_RETIRED'],
   ['SPEC P10', 'are more than <500,000> (', 'server/documents/epochs/document-rewriting MAX_RETIRED'],
   ['SPEC P10', 'or it has had <500,000> ids', 'server/documents/epochs/document-rewriting MAX_RETIRED'],

@@ -12,8 +12,8 @@ const DAY = 86_400_000;
 /** A visit is noted once a day: so long after the note, the device was away for a day at least. */
 const LEAST_DAYS = 2;
 /**
- * A document with so many ids of documents before is written anew once a day: who writes under new ids without end
- * makes the server go through all of them no more often than that.
+ * A document with so many ids of documents before, erased ones included, is written anew once a day: who writes under
+ * new ids without end makes the server go through all of them no more often than that.
  */
 export const MANY_RETIRED = 100_000;
 const MOST_LATELY = 10_000;
@@ -139,7 +139,8 @@ export class Rewrites {
     const away = () => this.#documents.sendAway(user, new SyncError('REWRITTEN'));
     const sizes = await rewriting.run(client, away, () => this.#isFree(user));
     if (sizes === null) return;
-    if ((document.epoch?.size ?? 0) > MANY_RETIRED) this.#lately.add(user, this.#uptime);
+    const before = (document.epoch?.size ?? 0) + (document.erased?.size ?? 0);
+    if (before > MANY_RETIRED) this.#lately.add(user, this.#uptime);
     this.#options.onRewritten?.(user, sizes);
   }
 
