@@ -85,7 +85,7 @@ export class Rewrites {
     }
     if (quiet.isJudged || now - quiet.since < this.#options.quietFor || !document.rewriting.isPossible)
       return false;
-    if (now - (this.#lately.get(document.user) ?? Number.NEGATIVE_INFINITY) < DAY) return false;
+    if (this.#wasLately(document.user)) return false;
     quiet.isJudged = true;
     return document.failure === null && document.rewriting.isDue;
   }
@@ -129,7 +129,7 @@ export class Rewrites {
   async #rewrite(document: UserDocument): Promise<void> {
     const { user, rewriting, rest } = document;
     const { changes } = rest;
-    if (!(await this.#mayRewrite(user))) return;
+    if (this.#wasLately(user) || !(await this.#mayRewrite(user))) return;
     const client = this.#freshFor(document);
     if (!rewriting.isPossible || rest.changes !== changes) {
       this.#quiet.delete(document); // looked at again when it has come to rest
@@ -142,6 +142,11 @@ export class Rewrites {
     const before = (document.epoch?.size ?? 0) + (document.erased?.size ?? 0);
     if (before > MANY_RETIRED) this.#lately.add(user, this.#uptime);
     this.#options.onRewritten?.(user, sizes);
+  }
+
+  /** One with many ids of documents before, as far as this server has done it since its start. */
+  #wasLately(user: UserId): boolean {
+    return this.#uptime - (this.#lately.get(user) ?? Number.NEGATIVE_INFINITY) < DAY;
   }
 
   /** No device is there, or may come back, that could only begin anew. */
