@@ -10,7 +10,7 @@ const PAUSE = 250;
 export const LATE = 1_000;
 /** Bytes that wait for all clients together: those of who reads slowly, and first syncs, which count for nobody. */
 export const MAX_UNSENT = 256 * 2 ** 20;
-/** Of one user no more of them count: what one user's devices don't read keeps nobody else out. */
+/** Of one user no more of them count: what one user's devices don't read keeps out those of this user alone. */
 export const MAX_UNSENT_PER_USER = MAX_UNSENT / 8;
 /** It has to be like that for so long, in ms, and at so many looks: a burst, or one long task, is no overload. */
 export const PATIENCE = 2_000;
@@ -39,7 +39,7 @@ export class Overload {
   /** Looks since then. */
   #looks = 0;
   #isOver = false;
-  /** Users whose devices alone leave so much unread. */
+  /** Users whose devices leave more unread than counts, while all that waits is too much. */
   #unread: ReadonlySet<UserId> = new Set();
   #isClosed = false;
 
@@ -90,12 +90,13 @@ export class Overload {
 
   #countUnsent(): number {
     const unread = new Set<UserId>();
-    let sum = 0;
+    let [all, counted] = [0, 0];
     for (const [user, bytes] of this.#options.unsent()) {
-      sum += user === null ? bytes : Math.min(bytes, MAX_UNSENT_PER_USER);
-      if (user !== null && bytes > MAX_UNSENT) unread.add(user);
+      all += bytes;
+      counted += user === null ? bytes : Math.min(bytes, MAX_UNSENT_PER_USER);
+      if (user !== null && bytes > MAX_UNSENT_PER_USER) unread.add(user);
     }
-    this.#unread = unread;
-    return sum;
+    this.#unread = all > MAX_UNSENT ? unread : new Set();
+    return counted;
   }
 }

@@ -92,14 +92,33 @@ describe('[S4] overload', () => {
   test('what one user leaves unread puts off no other, and this one only beyond the bound of all', () => {
     const world = new World();
     const isOver = () => ['mallory', 'bert'].map((name) => world.overload.isOverFor(user(name)));
-    world.unsent.set(user('mallory'), MAX_UNSENT).set(null, MAX_UNSENT - MAX_UNSENT_PER_USER);
+    world.unsent.set(user('mallory'), MAX_UNSENT);
+    expect([world.lookFor(PATIENCE * 10), isOver()]).toEqual([false, [false, false]]);
+    world.unsent.set(user('mallory'), MAX_UNSENT_PER_USER).set(null, MAX_UNSENT - MAX_UNSENT_PER_USER);
     expect([world.lookFor(PATIENCE * 10), isOver()]).toEqual([false, [false, false]]);
     world.unsent.set(user('mallory'), 10 * MAX_UNSENT);
     expect([world.lookFor(PATIENCE * 10), isOver()]).toEqual([false, [true, false]]);
     expect(world.overload.isOverFor(null)).toBe(false);
-    world.unsent.set(user('mallory'), MAX_UNSENT);
+    world.unsent.set(user('mallory'), MAX_UNSENT).delete(null);
     expect([world.look(), isOver()]).toEqual([false, [false, false]]);
     expect(world.changes).toEqual([]);
+  });
+
+  test('of many users who leave much unread together, each is put off, and nobody else', () => {
+    const world = new World();
+    const isOverFor = (name: string) => world.overload.isOverFor(user(name));
+    const readers = Array.from({ length: 8 }, (_, n) => `reader-${n}`);
+    for (const reader of readers) world.unsent.set(user(reader), MAX_UNSENT);
+    world.unsent.set(user('anna'), 1).delete(user('reader-0'));
+    world.unsent.set(user('bert'), MAX_UNSENT_PER_USER - 1);
+    expect(world.lookFor(PATIENCE * 10)).toBe(false);
+    expect([...readers, 'anna', 'bert'].filter(isOverFor)).toEqual(readers.slice(1));
+    for (const reader of readers.slice(2)) world.unsent.set(user(reader), 0);
+    expect(world.look()).toBe(false);
+    expect(readers.filter(isOverFor)).toEqual(['reader-1']);
+    world.unsent.set(user('bert'), 0).set(user('anna'), 0);
+    expect(world.look()).toBe(false);
+    expect(readers.filter(isOverFor)).toEqual([]);
   });
 
   test('once closed, it looks no more', () => {
