@@ -184,8 +184,10 @@ function ownBefore(key: RecordKey, context: WriteContext): OwnWrite | null {
   const { device, madeAt, isCertain, replay, range, repeatedUpTo } = context;
   const unsettled = replay ? device.unsettled(key) : null;
   if (unsettled === null || unsettled.revision <= repeatedUpTo) return null;
-  // By then the device had read what became of that write.
-  if (isCertain && range !== null && range.from >= unsettled.revision) return null;
+  // By then the device had read what became of that write; not yet what corrects one that brought no revision.
+  const isRead = (from: number) =>
+    from > unsettled.revision || (from === unsettled.revision && !unsettled.isShown);
+  if (isCertain && range !== null && isRead(range.from)) return null;
   return (madeAt ?? LATEST) >= (unsettled.madeAt ?? 0) ? unsettled : null;
 }
 

@@ -2,7 +2,6 @@
 import { expect, test } from 'vitest';
 import * as Y from 'yjs';
 import { MAX_UNSENT } from '../../../server/gateways/guard/overload.js';
-import { collectingLog } from '../../../server/log.js';
 import { messages } from '../../../server/protocol/yjs.js';
 import { openRaw, useNative, useRaw, useServer } from '../../support/use.js';
 import { PATIENCE } from '../../support/wait.js';
@@ -11,8 +10,7 @@ import { PATIENCE } from '../../support/wait.js';
 const ENOUGH = MAX_UNSENT + 2 ** 24;
 
 test('[S4] first syncs of one user that nobody reads put off who comes as this user, and nobody else', async () => {
-  const { log, events } = collectingLog();
-  const server = await useServer({ BYTE_RATE: '0', MESSAGE_RATE: '0' }, { log });
+  const server = await useServer({ BYTE_RATE: '0', MESSAGE_RATE: '0' });
   const unsent = async (): Promise<number> =>
     Number(/^telemed_unsent_bytes (\d+)$/m.exec(await (await fetch(`${server.url}/metrics`)).text())?.[1]);
   const writer = await useNative(server, 'mallory', 'writer');
@@ -28,15 +26,16 @@ test('[S4] first syncs of one user that nobody reads put off who comes as this u
   }
 
   // Who comes before the server looks the next time still comes in.
-  const comesIn = async () => {
-    const late = openRaw(server, 'mallory');
+  const comesIn = async (user: string) => {
+    const late = openRaw(server, user);
     const isIn = await late.until(() => (late.messages.length > 0 ? 'in' : late.closed));
     late.ws.terminate();
     return isIn;
   };
-  await expect.poll(comesIn, { timeout: PATIENCE }).toMatchObject({ code: 1013 });
-  // It was put off for longer than an overload takes to be noticed.
-  expect(events.map(({ name }) => name)).not.toContain('overloaded');
+  await expect.poll(() => comesIn('mallory'), { timeout: PATIENCE }).toMatchObject({ code: 1013 });
+  // Not at once where this process itself, with its clients and a busy machine, could not keep up for a moment.
+  await expect.poll(() => comesIn('bert'), { timeout: PATIENCE }).toBe('in');
+  expect(await unsent()).toBeGreaterThan(MAX_UNSENT);
   const other = await useNative(server, 'bert', 'phone');
   other.record('notes', 'n').set('text', 'of another');
   await other.saved();

@@ -215,6 +215,32 @@ describe('an app that keeps only one of two messages in quick succession', () =>
     expect(document.collections().notes?.find(({ id }) => id === 'r')).toEqual({ id: 'r', a: 2, b: 6 });
   });
 
+  test('[L5 L6] what it sent again in vain may be in its copy still, though the full sync behind it was read', async () => {
+    const { clock, document, desk, phone, pass } = await scene();
+    desk.write({ id: 'r', a: 1, b: 1 });
+    await pass(60_000);
+    const first = { collection: 'notes', document: { id: 'r', a: 1, b: 2 }, timestamp: clock.now };
+    phone.write(first.document); // whose acknowledgement is lost with the connection
+    await pass(100);
+    phone.session.leave();
+    desk.write({ id: 'r', a: 2, b: 2 });
+    await pass(1_000);
+    const again = new Line(document, clock, 'phone');
+    await pass(0);
+    again.say({ type: 'DATA_UPDATE', data: first, timestamp: clock.now, ack: 'first' });
+    await pass(100);
+    expect(again.news()).toContain('ACK first');
+    again.session.leave(); // before what corrects it
+    await pass(3_000);
+    const data = { collection: 'notes', document: { id: 'r', a: 1, b: 3 }, timestamp: clock.now };
+    await pass(400);
+    const third = new Line(document, clock, 'phone');
+    await pass(0);
+    third.say({ type: 'DATA_UPDATE', data, timestamp: clock.now });
+    await pass(0);
+    expect(document.collections().notes?.find(({ id }) => id === 'r')).toEqual({ id: 'r', a: 2, b: 3 });
+  });
+
   test('[L4 L6] nor does it undo what it lost while it was writing another record itself', async () => {
     const { document, desk, phone, pass } = await scene();
     for (const id of ['r', 's']) desk.write({ id, i: 0 });
