@@ -42,8 +42,6 @@ export interface NodeOptions {
 
 export class StoreNode {
   id = 0;
-  /** Of its row. */
-  #since = '0';
   readonly beats: Beats;
   readonly #options: NodeOptions;
   #beating: NodeJS.Timeout | null = null;
@@ -73,7 +71,6 @@ export class StoreNode {
       const [row] = await this.beats.asked(() => ask(START, values));
       await mustNotBeMoved(ask);
       this.id = Number(row?.id);
-      this.#since = String(row?.since);
     });
   }
 
@@ -169,7 +166,7 @@ export class StoreNode {
 
   async #beatOnce(connection: Connection): Promise<boolean> {
     const { users, taken } = this.#options.tells();
-    const values = [this.id, users, taken, this.#since];
+    const values = [this.id, users, taken];
     const rows = await this.beats.asked(() => connection.beat({ name: 'beat', text: BEAT, values }));
     return rows.length > 0;
   }

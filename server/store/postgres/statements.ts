@@ -143,20 +143,16 @@ export const NOTE = 'SELECT value FROM note WHERE name = $1::text';
 /** Milliseconds since 1970. */
 const TIME = '(extract(epoch FROM clock_timestamp()) * 1000)::float8 AS time';
 
-/** Tells a row from another one that got its id, after a standby took over without the first one: microseconds since 1970. */
-const SINCE = '(extract(epoch FROM started) * 1000000)::int8';
-
 /** One start of a server at this address; one that was there before is over. */
 export const START = `
 WITH before AS (UPDATE node SET fenced = true WHERE address = $1::text AND NOT fenced),
 old AS (DELETE FROM node WHERE fenced AND beat < now() - interval '1 day')
-INSERT INTO node (address, version, keys) VALUES ($1::text, $2::text, $3::text[]) RETURNING id, ${SINCE} AS since, ${TIME}`;
-/** Another start at this address that lives, and came after this one, or in its place. */
+INSERT INTO node (address, version, keys) VALUES ($1::text, $2::text, $3::text[]) RETURNING id, ${TIME}`;
+/** Another start at this address that lives, and came after this one. */
 export const SUCCESSOR = `
-SELECT id FROM node WHERE address = $1::text AND id >= $2::int8 AND NOT fenced AND beat > now() - interval '${DEAD_AFTER}'`;
+SELECT id FROM node WHERE address = $1::text AND id > $2::int8 AND NOT fenced AND beat > now() - interval '${DEAD_AFTER}'`;
 export const BEAT = `
-UPDATE node SET beat = now(), users = $2::int8, taken = $3::int8
- WHERE id = $1::int8 AND ${SINCE} = $4::int8 AND NOT fenced RETURNING id, ${TIME}`;
+UPDATE node SET beat = now(), users = $2::int8, taken = $3::int8 WHERE id = $1::int8 AND NOT fenced RETURNING id, ${TIME}`;
 /** Those that were not stopped; one that was killed is of interest for a day. */
 export const NODES = `
 SELECT id, address, version, users, taken, extract(epoch FROM started) AS started, extract(epoch FROM now() - beat) AS silent

@@ -36,37 +36,3 @@ withPostgres(
     }
   },
 );
-
-/** As on a standby that did not have this node, the newest, yet. */
-const FORGET_NODE = `
-WITH n AS (DELETE FROM node WHERE address = $1 RETURNING id)
-SELECT setval(pg_get_serial_sequence('node', 'id'), id, false) FROM n`;
-
-withPostgres(
-  '[N1] [A2] a node whose number another one has got is a new one, and both have their own',
-  async () => {
-    const fixture = await PostgresFixture.create();
-    const beat = 3_600_000;
-    const one = await fixture.open({ address: 'one', beat });
-    await fixture.schema.query(FORGET_NODE, ['one']);
-    const two = await fixture.open({ address: 'two', beat });
-    try {
-      const stores = [one, two];
-      const back = stores.map((store) =>
-        stateReached(store, 'reopening').then(() => stateReached(store, 'ready')),
-      );
-      await fixture.schema.cutConnections();
-      await Promise.all(back);
-      const own = await Promise.all(
-        stores.map(async (store) =>
-          (await store.nodes()).filter(({ here }) => here).map(({ address }) => address),
-        ),
-      );
-      expect(own).toEqual([['one'], ['two']]);
-    } finally {
-      await one.close();
-      await two.close();
-      await fixture.remove();
-    }
-  },
-);
