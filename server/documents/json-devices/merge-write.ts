@@ -15,7 +15,7 @@ import { plainWrite } from '../intake/plain-write.js';
 import type { RecordKey } from '../records/record-key.js';
 import type { Taken } from './device.js';
 import { withLikelyParts } from './forgotten.js';
-import type { OwnWrite } from './own-write.js';
+import { isReadOver, type OwnWrite } from './own-write.js';
 import { type Repeated, withoutRepeated } from './repeats.js';
 import { FLUSH_TIME } from './seen-ranges.js';
 import { LATEST, NONE, type WriteContext } from './write-context.js';
@@ -184,10 +184,7 @@ function ownBefore(key: RecordKey, context: WriteContext): OwnWrite | null {
   const { device, madeAt, isCertain, replay, range, repeatedUpTo } = context;
   const unsettled = replay ? device.unsettled(key) : null;
   if (unsettled === null || unsettled.revision <= repeatedUpTo) return null;
-  // By then the device had read what became of that write; not yet what corrects one that brought no revision.
-  const isRead = (from: number) =>
-    from > unsettled.revision || (from === unsettled.revision && !unsettled.isShown);
-  if (isCertain && range !== null && isRead(range.from)) return null;
+  if (isCertain && range !== null && isReadOver(unsettled, range.from)) return null;
   return (madeAt ?? LATEST) >= (unsettled.madeAt ?? 0) ? unsettled : null;
 }
 

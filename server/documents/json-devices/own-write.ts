@@ -26,6 +26,13 @@ export interface OwnWrite {
   readonly isRepeat: boolean;
 }
 
+/**
+ * Whether the device had read what became of this write by the time that it had read up to this revision. One that
+ * brought no revision has that of what stood there: what corrects it may still have been on its way.
+ */
+export const isReadOver = ({ revision, isShown }: OwnWrite, read: number): boolean =>
+  read > revision || (read === revision && !isShown);
+
 /** What became of a write. */
 export interface WriteOutcome {
   /** Of the change; `null` if there was none. */

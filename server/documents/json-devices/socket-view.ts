@@ -11,7 +11,7 @@ import {
   withoutLive,
 } from './live-write.js';
 import { LiveWrites } from './live-writes.js';
-import { aroundBoth, type OwnWrite, type WriteOutcome } from './own-write.js';
+import { aroundBoth, isReadOver, type OwnWrite, type WriteOutcome } from './own-write.js';
 import { WritesOfConnection } from './recent-writes.js';
 import { APP_LAG, type EndedNow, FLUSH_TIME } from './seen-ranges.js';
 import { allIfMany, type MaybeLost, SentMessages } from './sent-messages.js';
@@ -256,10 +256,8 @@ export class SocketView {
     }
     // Of an earlier connection, until the first full sync was read, or where what was read may lack it by now.
     const before = own === undefined ? this.device.unsettled(key) : null;
-    if (before === null) return null;
-    // Of what it was corrected, its copy may have nothing yet, though no revision came of its write.
-    const isOpen = before.revision > unsure || (before.revision === unsure && before.isShown);
-    return read === 0 || isOpen ? { ...before, isShown: true } : null;
+    if (before === null || (read > 0 && isReadOver(before, unsure))) return null;
+    return { ...before, isShown: true };
   }
 
   /**
