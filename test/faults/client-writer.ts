@@ -8,6 +8,7 @@ import type { JsonRecord } from '../../shared/json.js';
 import type { ById } from '../support/clinic.js';
 import { byId } from '../support/clinic.js';
 import type { Chance } from './chance.js';
+import { Course } from './course.js';
 import { type Fact, FREE_FOR_ALL, recordKey } from './ledger.js';
 import type { Shared } from './writer.js';
 
@@ -23,7 +24,7 @@ export class ClientWriter {
   readonly #chance: Chance;
   readonly #client: SyncManager;
   /** What became of its sockets. */
-  readonly #course: { readonly at: number; readonly what: string }[] = [];
+  readonly #course = new Course();
   /** What it has written, and has not been told to be durable. */
   #waiting: Fact[] = [];
   #number = 0;
@@ -44,7 +45,7 @@ export class ClientWriter {
   }
 
   #noting(): WebSocketConstructor {
-    const note = (what: string) => void this.#course.push({ at: performance.now(), what });
+    const note = (what: string) => this.#course.note(what);
     class Noted extends WebSocket {
       constructor(url: string, protocols?: string[]) {
         super(url, protocols);
@@ -58,8 +59,7 @@ export class ClientWriter {
 
   /** The last events of its sockets, by their distance from a moment. */
   courseSince(moment: number): string {
-    const last = this.#course.slice(-TOLD);
-    return last.map(({ at, what }) => `${Math.round(at - moment)} ms ${what}`).join(', ');
+    return this.#course.lastSince(moment, TOLD);
   }
 
   async connect(): Promise<void> {

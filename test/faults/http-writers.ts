@@ -4,6 +4,7 @@ import type { Collections, JsonRecord } from '../../shared/json.js';
 import { HttpDevice, HttpRefusal } from '../support/devices/json-http.js';
 import { apply, messageOf } from '../support/devices/json-words.js';
 import type { Chance } from './chance.js';
+import { aboutAll, aboutOne, Course, keyOf } from './course.js';
 import { type Fact, recordKey } from './ledger.js';
 import type { Shared } from './writer.js';
 
@@ -51,6 +52,7 @@ export class BatchWriter {
   readonly name: string;
   /** Statuses of answers other than 200. */
   readonly refusals: number[] = [];
+  readonly course = new Course();
   readonly #shared: Shared;
   readonly #chance: Chance;
   #number = 0;
@@ -92,10 +94,13 @@ export class BatchWriter {
   async post(writes: readonly (readonly [string, JsonRecord])[]): Promise<boolean> {
     const now = Date.now();
     const changes = writes.map(([collection, document]) => ({ collection, document, madeAt: now }));
+    for (const change of changes) this.course.note(`posts ${keyOf(change)} made at ${now}`, aboutOne(change));
     try {
-      await this.#http.post(changes.map((change) => messageOf(change, 'both', now)));
+      const status = await this.#http.post(changes.map((change) => messageOf(change, 'both', now)));
+      this.course.note(`got the answer ${status}`, aboutAll(this.#http.store));
       return true;
     } catch (error) {
+      this.course.note(`failed: ${error}`);
       if (error instanceof HttpRefusal) this.refusals.push(error.status);
       return false;
     }

@@ -2,9 +2,10 @@ import WebSocket from 'ws';
 import { isObject, type JsonRecord } from '../../shared/json.js';
 import type { ById } from '../support/clinic.js';
 import { JsonDevice, NO_RECORD } from '../support/devices/json-device.js';
-import { apply, type ServerMessage } from '../support/devices/json-words.js';
+import { apply, type Change as Named, type ServerMessage } from '../support/devices/json-words.js';
 import { Watched } from '../support/wait.js';
 import type { Chance } from './chance.js';
+import { aboutOne, Course, keyOf } from './course.js';
 import { type Fact, FREE_FOR_ALL, recordKey } from './ledger.js';
 import type { Shared, Writer } from './writer.js';
 
@@ -14,15 +15,15 @@ const LAST_MESSAGES = 10_000;
 interface Change {
   readonly ack: string;
   readonly facts: readonly Fact[];
-  /** Makes it in the device's own records. */
-  readonly make: (store: ById) => void;
-  readonly send: (device: JsonDevice, ack: string) => void;
+  /** What it writes, and when it was made. */
+  readonly data: Omit<Named, 'madeAt'> & { readonly timestamp: number };
 }
 
 /** A JSON device that asks for an ACK of each change, and sends again what was not acknowledged. */
 export class JsonWriter implements Writer {
   readonly name: string;
   readonly errors: string[] = [];
+  readonly course = new Course();
   device: JsonDevice | null = null;
   readonly #events = new Watched();
   readonly #shared: Shared;
@@ -43,6 +44,7 @@ export class JsonWriter implements Writer {
 
   async connect(): Promise<void> {
     const device = new JsonDevice(this.#shared.url, this.#shared.user, this.name);
+    this.course.follow(device);
     device.ws.on('message', () => {
       const message = device.messages.at(-1);
       if (message?.type === 'FULL_SYNC' && !this.#isConnecting) this.#takeAll(device);
@@ -57,14 +59,21 @@ export class JsonWriter implements Writer {
     } finally {
       this.#isConnecting = false;
     }
-    for (const { ack, send } of this.#unacknowledged.values()) send(device, ack);
+    for (const change of this.#unacknowledged.values()) this.#send(device, change);
     this.#copy = device.store; // with what is still in the queue written over it
   }
 
   /** One more FULL_SYNC than the first, which `connect` sees to: what it can't have yet is written over it. */
   #takeAll({ store }: JsonDevice): void {
-    for (const { make } of this.#unacknowledged.values()) make(store);
+    for (const { data } of this.#unacknowledged.values()) apply(store, data);
     this.#copy = store;
+  }
+
+  #send(device: JsonDevice, { ack, data }: Change): void {
+    const { collection, document, documentId = '' } = data;
+    if (document === undefined) device.delete(collection, documentId, { data, ack });
+    else device.update(collection, document, { data, ack });
+    this.course.note(`sent "${ack}", ${device.ws.bufferedAmount} bytes wait`);
   }
 
   async disconnect(): Promise<void> {
@@ -89,7 +98,9 @@ export class JsonWriter implements Writer {
     ])();
     for (const fact of change.facts) this.#shared.ledger.issue(fact);
     this.#unacknowledged.set(change.ack, change);
-    if (this.device?.ws.readyState === WebSocket.OPEN) change.send(this.device, change.ack);
+    const { ack, data } = change;
+    this.course.note(`made "${ack}" of ${keyOf(data)} at ${data.timestamp}`, aboutOne(data));
+    if (this.device?.ws.readyState === WebSocket.OPEN) this.#send(this.device, change);
   }
 
   confirm(): void {}
@@ -158,10 +169,11 @@ export class JsonWriter implements Writer {
     const by = change.by === undefined ? {} : { by: { ...(isObject(old?.by) ? old.by : {}), ...change.by } };
     const document = { ...old, ...change, ...by } as JsonRecord;
     records[change.id] = document;
-    const data = { collection, document, timestamp: this.#now() };
-    const make = (store: ById) => apply(store, { collection, document });
-    const send = (device: JsonDevice, ack: string) => device.update(collection, document, { data, ack });
-    return { ack: `change ${++this.#number}`, facts, make, send };
+    return {
+      ack: `change ${++this.#number}`,
+      facts,
+      data: { collection, document, timestamp: this.#now() },
+    };
   }
 
   /** No two changes of a device at one moment, which nobody makes by hand. */
@@ -202,12 +214,10 @@ export class JsonWriter implements Writer {
   #removeShortLived(): Change {
     const id = this.#made.shift();
     if (id === undefined) return this.#makeShortLived();
-    const data = { collection: 'prescriptions', documentId: id, timestamp: this.#now() };
     return {
       ack: `change ${++this.#number}`,
       facts: [{ kind: 'removal', record: recordKey('prescriptions', id) }],
-      make: (store) => apply(store, { collection: 'prescriptions', documentId: id }),
-      send: (device, ack) => device.delete('prescriptions', id, { data, ack }),
+      data: { collection: 'prescriptions', documentId: id, timestamp: this.#now() },
     };
   }
 

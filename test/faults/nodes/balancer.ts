@@ -8,6 +8,7 @@ const LOOK = 500;
 const PATIENCE = 1_000;
 
 interface Backend {
+  readonly name: string;
   readonly host: string;
   readonly port: number;
   readonly url: string;
@@ -18,7 +19,8 @@ export class Balancer {
   readonly #nodes: readonly Backend[];
   readonly #ready = new Set<Backend>();
   readonly #looking: NodeJS.Timeout;
-  readonly #clients = new Set<Socket>();
+  /** Each with the node that it is led to. */
+  readonly #clients = new Map<Socket, Backend>();
   #turn = 0;
 
   private constructor(nodes: readonly Backend[]) {
@@ -43,19 +45,25 @@ export class Balancer {
     return this.#ready.size === this.#nodes.length;
   }
 
+  /** The name of the node that the client at this port is led to. */
+  frontOf(port: number | undefined): string {
+    const found = [...this.#clients].find(([{ remotePort }]) => remotePort === port);
+    return found?.[1].name ?? 'no node';
+  }
+
   close(): void {
     clearInterval(this.#looking);
     this.#server.close();
-    for (const client of this.#clients) client.destroy();
+    for (const client of this.#clients.keys()) client.destroy();
   }
 
   /** To the next node that is ready; to any where none is. */
   #lead(client: Socket): void {
-    this.#clients.add(client);
-    client.once('close', () => this.#clients.delete(client));
     const ready = this.#nodes.filter((node) => this.#ready.has(node));
     const nodes = ready.length > 0 ? ready : this.#nodes;
     const node = nodes[this.#turn++ % nodes.length] as Backend;
+    this.#clients.set(client, node);
+    client.once('close', () => this.#clients.delete(client));
     joinSockets(client, connect({ host: node.host, port: node.port, allowHalfOpen: true }));
   }
 

@@ -7,6 +7,7 @@ import { ServerProcess } from '../../support/server-process.js';
 import { PATIENCE } from '../../support/wait.js';
 import { Balancer } from './balancer.js';
 import { DatabaseProxy } from './database-proxy.js';
+import type { Surroundings } from './evidence.js';
 import type { Network, Place } from './network.js';
 
 const OPTIONS = {
@@ -18,6 +19,8 @@ const OPTIONS = {
   // Batches with compactions, documents that are let go, and many who come from one address.
   ...{ COMPACT_UPDATES: '25', IDLE_TIMEOUT: '2s', REST_AFTER: '100ms', MAX_SOCKETS_PER_ADDRESS: '2000' },
 };
+/** So many lines of each node are told about a user. */
+const TOLD = 100;
 /** Clocks of updates and revisions of entries lie one after the other. */
 const GAPS = `
 SELECT d.user_id FROM document d
@@ -35,7 +38,7 @@ export interface ClusterNode {
   readonly address: string;
 }
 
-export class FaultCluster {
+export class FaultCluster implements Surroundings {
   readonly postgres: TestPostgres;
   readonly nodes: readonly ClusterNode[];
   readonly balancer: Balancer;
@@ -65,6 +68,18 @@ export class FaultCluster {
 
   get url(): string {
     return this.balancer.url;
+  }
+
+  frontOf(port: number | undefined): string {
+    return this.balancer.frontOf(port);
+  }
+
+  /** The last lines about a user in the log of each node. */
+  linesOf(user: string): string[] {
+    return this.nodes.flatMap(({ name, server }) => {
+      const lines = server.lines.filter((line) => line.includes(`"user":"${user}"`));
+      return lines.slice(-TOLD).map((line) => `${name}: ${line}`);
+    });
   }
 
   /** By no proxy. Where another fault has just killed PostgreSQL, when it is back. */

@@ -123,7 +123,7 @@ export class NodesRun {
     await this.end();
     this.#patients = Array.from(
       { length: USERS },
-      (_, n) => new Patient(this.#cluster.url, `user-${round}-${n}`, this.#newChance),
+      (_, n) => new Patient(this.#cluster, `user-${round}-${n}`, this.#newChance),
     );
     for (const patient of this.#patients) await patient.begin();
     await this.#untilEqual();

@@ -3,13 +3,13 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { equalityDeep } from 'lib0/function';
 import type { Collections } from '../../../shared/json.js';
-import { readHistory } from '../../support/history.js';
 import { inTime } from '../../support/wait.js';
 import type { Chance } from '../chance.js';
 import { ClientWriter } from '../client-writer.js';
 import { Household, withoutEmpty } from '../household.js';
 import { type Stop, startEdits, startLoad, startLoops } from '../load.js';
 import { difference } from '../witness.js';
+import { evidenceOf, type Surroundings } from './evidence.js';
 
 /** Longest pauses of one device between two edits, requests and reads, in ms. */
 const PAUSES = { edit: 6_000, request: 12_000 };
@@ -26,10 +26,6 @@ const PASSING: ReadonlySet<unknown> = new Set([
   ...[408, 503],
 ]);
 
-/** What tells of a record that was more than it is; so many of its changes are shown then. */
-const LACKING = /(\w+)\/([\w-]+) [\w.-]+ is \d+, was \d+/;
-const SHOWN = 15;
-
 export class Patient extends Household {
   readonly client: ClientWriter;
   /** Answers that were out of date. */
@@ -37,12 +33,14 @@ export class Patient extends Household {
   reads = 0;
   /** Answers that nobody should get, whatever fails. */
   readonly refused: string[] = [];
+  readonly #place: Surroundings;
   readonly #chance: Chance;
   readonly #over = new AbortController();
   #revision = 0;
 
-  constructor(url: string, user: string, chance: () => Chance) {
-    super(url, user, chance, () => {});
+  constructor(place: Surroundings, user: string, chance: () => Chance) {
+    super(place.url, user, chance, () => {});
+    this.#place = place;
     this.#chance = chance();
     this.client = new ClientWriter('app', this.shared, chance());
   }
@@ -130,19 +128,10 @@ export class Patient extends Household {
       ...this.refusals(),
       ...(await this.problems()),
     ];
-    const [, collection, id] = found.map((each) => LACKING.exec(each)).find((each) => each !== null) ?? [];
-    return collection === undefined
-      ? found
-      : [...found, ...(await this.#historyOf({ collection, id: `${id}` }))];
-  }
-
-  /** The last changes of a record, in which something is missing. */
-  async #historyOf(record: { collection: string; id: string }): Promise<string[]> {
-    const entries = await readHistory({ url: this.shared.url, user: this.user }, record);
-    return entries.slice(-SHOWN).map(({ revision, deviceId, via, at, madeAt, after }) => {
-      const times = [at, madeAt].map((ms) => new Date(ms).toISOString()).join(', made at ');
-      return `${this.user}: revision ${revision} by ${deviceId} via ${via} at ${times}: ${JSON.stringify(after)}`;
-    });
+    if (found.length === 0) return found;
+    // Not problems of their own, so they are lines of the last one.
+    const evidence = await evidenceOf(this, this.#place, found);
+    return [...found.slice(0, -1), [found.at(-1), ...evidence].join('\n  ')];
   }
 
   async end(): Promise<void> {
@@ -158,7 +147,10 @@ export class Patient extends Household {
 
   async #keepJson(): Promise<void> {
     while (!this.#over.signal.aborted) {
-      await this.#connectJson().catch(() => this.json.device?.ws.terminate());
+      await this.#connectJson().catch((error: unknown) => {
+        this.json.course.note(`gives up: ${error}`);
+        this.json.device?.ws.terminate();
+      });
       await pause(this.#chance.between(AGAIN / 4, AGAIN));
     }
   }
@@ -168,6 +160,9 @@ export class Patient extends Household {
     const connected = this.json.connect();
     const { ws } = this.json.device ?? {};
     if (ws === undefined) return;
+    ws.once('upgrade', ({ socket }) =>
+      this.json.course.note(`is led to ${this.#place.frontOf(socket.localPort)}`),
+    );
     const closed = new Promise<void>((resolve) => ws.once('close', () => resolve()));
     ws.on('message', () => {
       const errors = this.json.errors.splice(0);
