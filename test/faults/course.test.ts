@@ -1,10 +1,16 @@
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
 import { expect, it, onTestFinished } from 'vitest';
+import { WebSocketServer } from 'ws';
 import { apply } from '../support/devices/json-words.js';
 import { useServer } from '../support/use.js';
 import { PATIENCE } from '../support/wait.js';
 import { Chance } from './chance.js';
 import { aboutAll, aboutOne, Course, KEPT } from './course.js';
+import { JsonWriter } from './json-writer.js';
+import { Ledger } from './ledger.js';
 import { Patient } from './nodes/patient.js';
+import { Witness } from './witness.js';
 
 const A0 = 'appointments/a0';
 
@@ -26,6 +32,30 @@ it('an event shows all records as they were then', () => {
   course.note('all', aboutAll(records));
   apply(records, { collection: 'appointments', document: { id: 'a0', exchange: 2 } });
   expect(course.lines([A0])[0]).toMatch(/ all appointments\/a0 = {"id":"a0","exchange":5}$/);
+});
+
+it('a FULL_SYNC is what a device has as it comes, also where its connection ends before it is confirmed', async () => {
+  const server = new WebSocketServer({ host: '127.0.0.1', port: 0 });
+  onTestFinished(() => server.close());
+  await once(server, 'listening');
+  const data = { appointments: [{ id: 'a0', exchange: 5 }] };
+  server.once('connection', (ws) => {
+    ws.send(JSON.stringify({ type: 'FULL_SYNC', data, timestamp: 1 }));
+    ws.ping('1');
+    ws.once('pong', () => ws.terminate());
+  });
+  const tablet = new JsonWriter(
+    'tablet',
+    {
+      ...{ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, user: 'anna' },
+      ...{ ledger: new Ledger(), witness: new Witness(), settled: ['a0'], contested: () => 'c0' },
+    },
+    new Chance(1),
+  );
+  await expect(tablet.connect()).rejects.toThrow('closed with 1006');
+  for (let left = 20; left > 0; left--) tablet.edit();
+  const made = tablet.course.lines([A0]).filter((line) => line.includes(`of ${A0}`));
+  expect(made[0]).toMatch(/ made "change \d+" of appointments\/a0 .*"exchange":5/);
 });
 
 it('what a user lost is told with the changes of that record and the courses of what speaks JSON', async () => {

@@ -47,7 +47,7 @@ export class JsonWriter implements Writer {
     this.course.follow(device);
     device.ws.on('message', () => {
       const message = device.messages.at(-1);
-      if (message?.type === 'FULL_SYNC' && !this.#isConnecting) this.#takeAll(device);
+      if (message?.type === 'FULL_SYNC') this.#takeAll(device);
       if (message !== undefined) this.#note(message);
       this.#events.changed();
     });
@@ -60,12 +60,15 @@ export class JsonWriter implements Writer {
       this.#isConnecting = false;
     }
     for (const change of this.#unacknowledged.values()) this.#send(device, change);
-    this.#copy = device.store; // with what is still in the queue written over it
   }
 
-  /** One more FULL_SYNC than the first, which `connect` sees to: what it can't have yet is written over it. */
+  /**
+   * A FULL_SYNC takes the place of the device's records as it comes: the connection may end before it is confirmed,
+   * and its pong is on its way. What is in the queue is written over the first one when it is sent, and over another
+   * one at once, which can't have it yet.
+   */
   #takeAll({ store }: JsonDevice): void {
-    for (const { data } of this.#unacknowledged.values()) apply(store, data);
+    if (!this.#isConnecting) for (const { data } of this.#unacknowledged.values()) apply(store, data);
     this.#copy = store;
   }
 
