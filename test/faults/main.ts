@@ -1,5 +1,5 @@
 /**
- * `npm run test:faults [-- backup|crash|disk|power|rewrite|rewrite-kill|rewrite-eio|eio|hang|nodes…] [--short] [--seed N] [--runs N]`: all faults but `nodes` unless some are named;
+ * `npm run test:faults [-- backup|crash|disk|power|rewrite|rewrite-kill|rewrite-eio|eio|hang|nodes…] [--short] [--seed N] [--runs N] [--busy N] [--only FAULT]`: all faults but `nodes` unless some are named;
  * ends with one line, and with 1 when anything was lost.
  */
 import { spawn } from 'node:child_process';
@@ -7,6 +7,7 @@ import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { buildIfOld } from '../support/build.js';
 import { runBackupKills } from './backup-kills.js';
+import { keepBusy } from './busy.js';
 import { type CrashResult, runCrashes } from './crash.js';
 import { runEio } from './eio.js';
 import { type HangResult, runHangs } from './hang.js';
@@ -17,7 +18,11 @@ import { runRewrites } from './rewrites.js';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { short: { type: 'boolean' }, seed: { type: 'string' }, runs: { type: 'string' } },
+  options: {
+    ...{ short: { type: 'boolean' }, seed: { type: 'string' }, runs: { type: 'string' } },
+    busy: { type: 'string' },
+    only: { type: 'string', multiple: true },
+  },
 });
 const seed = Number(values.seed ?? randomInt(2 ** 32));
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
@@ -89,7 +94,7 @@ async function runFullDisk(): Promise<Verdict> {
 /** A process of its own, which may make network namespaces. */
 async function runManyNodes(): Promise<Verdict> {
   const { rounds } = optionsOf('nodes');
-  const passed = await runNodes({ seed, rounds, short: values.short ?? false });
+  const passed = await runNodes({ seed, rounds, short: values.short ?? false, only: values.only ?? [] });
   return { passed, said: passed ? 'passed' : 'FAILED' };
 }
 
@@ -148,6 +153,7 @@ buildIfOld();
 const began = Date.now();
 const lines: string[] = [];
 let passed = true;
+keepBusy(Number(values.busy ?? 0));
 for (const fault of chosen) {
   const verdict = await FAULTS[fault]();
   passed &&= verdict.passed;

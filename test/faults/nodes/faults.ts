@@ -140,6 +140,8 @@ export const FAULTS: Record<FaultKind, (scene: Scene) => Promise<string>> = {
   },
 };
 
+export const KINDS = Object.keys(FAULTS) as FaultKind[];
+
 /** As systemd does by deploy/: a start that fails, as without a PostgreSQL, is tried again. */
 async function supervise({ server }: ClusterNode): Promise<void> {
   const deadline = Date.now() + PATIENCE;

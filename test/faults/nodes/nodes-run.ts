@@ -50,18 +50,21 @@ export class NodesRun {
   readonly #cluster: FaultCluster;
   readonly #chance: Chance;
   readonly #times: Times;
+  /** Those that there are, and those that are left of them before any comes again. */
+  readonly #all: readonly FaultKind[];
+  #kinds: FaultKind[] = [];
   readonly #healed: Healing[] = [];
   #patients: readonly Patient[] = [];
-  #kinds: FaultKind[] = [];
   #before = { confirmations: 0, reads: 0 };
   #rounds = 0;
   /** Who was not equal in time, in words. */
   #late = '';
 
-  constructor(cluster: FaultCluster, seed: number, times: Times) {
+  constructor(cluster: FaultCluster, seed: number, times: Times, kinds: readonly FaultKind[]) {
     this.#cluster = cluster;
     this.#chance = new Chance(seed);
     this.#times = times;
+    this.#all = kinds;
   }
 
   /** A load, faults at random moments of it, and the end of both. */
@@ -131,7 +134,7 @@ export class NodesRun {
 
   /** Each kind comes before any comes again; now and then two at once. */
   async #faults(): Promise<string[]> {
-    const kinds = [this.#next(), ...(this.#chance.happens(0.25) ? [this.#next()] : [])];
+    const kinds = new Set([this.#next(), ...(this.#chance.happens(0.25) ? [this.#next()] : [])]);
     const scene: Scene = {
       ...{ cluster: this.#cluster, chance: this.#newChance(), times: this.#times },
       taken: new Set(),
@@ -139,7 +142,7 @@ export class NodesRun {
     };
     // Of two, the second begins while the first lasts.
     let begins = 0;
-    const done = kinds.map(async (kind) => {
+    const done = [...kinds].map(async (kind) => {
       const chance = this.#newChance();
       const since = begins;
       begins += this.#chance.between(0, 500);
@@ -151,7 +154,7 @@ export class NodesRun {
 
   #next(): FaultKind {
     if (this.#kinds.length === 0) {
-      this.#kinds = (Object.keys(FAULTS) as FaultKind[])
+      this.#kinds = this.#all
         .map((kind) => [this.#chance.between(0, 1), kind] as const)
         .sort(([one], [other]) => one - other)
         .map(([, kind]) => kind);
