@@ -22,7 +22,7 @@ import { UserDocument } from './user-document.js';
 
 const nothing = (): void => {};
 
-export interface RegistryOptions extends Omit<DocumentOptions, 'ids' | 'scratch' | 'slices' | 'devices'> {
+export interface RegistryOptions extends Omit<DocumentOptions, 'ids' | 'scratch' | 'devices'> {
   readonly store: Store;
   /** How long a document that nobody uses stays in memory, in ms. */
   readonly idleTimeout: number;
@@ -61,7 +61,7 @@ export class DocumentRegistry {
   readonly #options: RegistryOptions;
   readonly #entries = new Map<UserId, Entry>();
   readonly #scratch = new CheckScratch();
-  readonly #slices = new Slices();
+  readonly #slices: Slices;
   readonly #ids: ServerIds;
   readonly #erasures: Erasures;
   readonly #prunings: Prunings;
@@ -74,6 +74,7 @@ export class DocumentRegistry {
 
   constructor(options: RegistryOptions) {
     this.#options = options;
+    this.#slices = options.slices ?? new Slices();
     this.#ids = new ServerIds(options.store, options.randomId);
     this.seen = new SeenDevices(options.store);
     this.#prunings = new Prunings(

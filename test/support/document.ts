@@ -1,4 +1,5 @@
 import { onTestFinished } from 'vitest';
+import { Slices } from '../../server/documents/loading/slices.js';
 import { DocumentRegistry, type RegistryOptions } from '../../server/documents/registry.js';
 import { FollowedDocument, type FollowedOptions } from '../../server/documents/sleep/followed-document.js';
 import type { UserDocument } from '../../server/documents/user-document.js';
@@ -57,6 +58,7 @@ export function registryOf(store: Store, options: Partial<RegistryOptions> = {})
     onUnexpected: (error) => {
       throw error;
     },
+    slices: new Slices({ turn: 0 }), // in a turn one step, on a fast machine as on a slow one
     ...options,
   });
   onTestFinished(() => registry.close());

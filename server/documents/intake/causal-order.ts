@@ -6,7 +6,7 @@ type Visit = (row: number, client: number) => void;
 type StateOf = (client: number) => number;
 
 /** Rows that are visited without a rest. */
-const STEP = 4_096;
+const STEP = 512;
 const RESTS = 'rests';
 
 /**

@@ -9,8 +9,8 @@ import { cutInSteps } from '../intake/cut.js';
 import type { PartSize } from '../intake/parts.js';
 import { OpenTransaction } from '../open-transaction.js';
 
-/** What a step holds at most; it takes some ms, and several times that before the code is compiled. */
-const SIZE: PartSize = { structs: 1_024, bytes: 64 * 1_024, deletions: 4_096 };
+/** What a step holds at most; it takes a ms, and several times that before the code is compiled. */
+const SIZE: PartSize = { structs: 256, bytes: 16 * 1_024, deletions: 1_024 };
 
 /** What a small update costs beside its bytes, told in bytes: for itself, and for each client of the document. */
 const PER_UPDATE = 1_024;

@@ -8,8 +8,8 @@ import * as Y from 'yjs';
 import type { ClockRange } from '../../protocol/scan.js';
 import type { Struct } from '../intake/check.js';
 
-/** Structs of a step; it takes some ms, and several times that before the code is compiled. */
-const STEP = 4_096;
+/** Structs of a step; it takes less than a ms, and several times that before the code is compiled. */
+const STEP = 512;
 /** Structs that are encoded once more where one of them is deleted. */
 const PART = 256;
 /** Fewer are encoded at once. */

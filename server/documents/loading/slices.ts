@@ -1,4 +1,4 @@
-/** Long work in steps: one step in a turn of the event loop, so that all others have theirs between two, users in turn. */
+/** Long work in steps: a few ms of it in a turn of the event loop, so that all others have theirs between two, users in turn. */
 import type { UserId } from '../../../shared/names.js';
 import { SyncError } from '../../errors.js';
 
@@ -13,15 +13,31 @@ const BACKGROUND = 8;
  */
 const AT_ONCE = 8;
 
-/** What a step came to: more of them, the end, or nothing where none was done. */
+/**
+ * In ms. Steps are short, so how long a turn takes depends neither on the machine nor on whether the code is compiled: a
+ * step with cold code takes ten times as long as one later.
+ */
+const TURN = 6;
+
+/** What a turn came to: more of them, the end, or nothing where no step was done. */
 type Came = 'to more' | 'to its end' | 'to nothing';
 
 interface Work {
-  step(): Came;
+  /** Does steps, for a turn. */
+  go(): Came;
   end(error: unknown): void;
 }
 
-/** One step at a time, else each turn would be as long as there are works. */
+export interface SlicesOptions {
+  /** How many users have an awaited work half done. */
+  readonly atOnce?: number;
+  /** How long a work goes on in its turn, in ms; with 0, for a step. */
+  readonly turn?: number;
+  /** Milliseconds from any moment on. */
+  readonly now?: () => number;
+}
+
+/** One work at a time, else each turn would be as long as there are works. */
 export class Slices {
   readonly #awaited: Lines;
   /** Each of another user: one is at a time. */
@@ -29,18 +45,21 @@ export class Slices {
   #turns = 0;
   #isRunning = false;
   #isClosed = false;
+  readonly #turn: number;
+  readonly #now: () => number;
 
-  /** @param atOnce how many users have an awaited work half done */
-  constructor(atOnce = AT_ONCE) {
+  constructor({ atOnce = AT_ONCE, turn = TURN, now = () => performance.now() }: SlicesOptions = {}) {
     this.#awaited = new Lines(atOnce);
+    this.#turn = turn;
+    this.#now = now;
   }
 
   /**
    * Resolves with what the steps return.
    *
-   * @param user of whom one work is done after the other, while other users have their steps
+   * @param user of whom one work is done after the other, while other users have their turns
    * @param steps what returns `null` at once was not to be done now, and costs its user no place
-   * @param isWanted asked before each step; what nobody wants any more is not done
+   * @param isWanted asked before each turn; what nobody wants any more is not done
    * @throws SyncError `RESTARTING` where the server stops first, or nobody wants it
    */
   run<Result>(
@@ -58,20 +77,23 @@ export class Slices {
         } catch {}
       };
       let hasBegun = false;
-      const step = (): Came => {
+      const go = (): Came => {
         if (this.#isClosed || !isWanted()) {
           end(new SyncError('RESTARTING'));
           return hasBegun ? 'to its end' : 'to nothing';
         }
-        const { done, value } = steps.next();
-        if (done === true) {
-          resolve(value);
-          return hasBegun || value !== null ? 'to its end' : 'to nothing';
-        }
-        hasBegun = true;
+        const until = this.#now() + this.#turn;
+        do {
+          const { done, value } = steps.next();
+          if (done === true) {
+            resolve(value);
+            return hasBegun || value !== null ? 'to its end' : 'to nothing';
+          }
+          hasBegun = true;
+        } while (this.#now() < until);
         return 'to more';
       };
-      (urgency === 'awaited' ? this.#awaited : this.#background).add(user, { step, end });
+      (urgency === 'awaited' ? this.#awaited : this.#background).add(user, { go, end });
       if (!this.#isRunning) void this.#run();
     });
   }
@@ -85,7 +107,7 @@ export class Slices {
     this.#isRunning = true;
     await Promise.resolve(); // whoever asked is done first
     for (let lines = this.#next(); lines !== null; lines = this.#next()) {
-      lines.step();
+      lines.go();
       await new Promise(setImmediate);
     }
     this.#isRunning = false;
@@ -107,7 +129,7 @@ interface Line {
   readonly works: Work[];
 }
 
-/** Works of one urgency: the first users have a step each in turn, the others wait until a work of those is done. */
+/** Works of one urgency: the first users have a turn each, the others wait until a work of those is done. */
 class Lines {
   readonly #atOnce: number;
   readonly #lines: Line[] = [];
@@ -127,11 +149,11 @@ class Lines {
     else line.works.push(work);
   }
 
-  /** Does a step of one of them; there has to be one. */
-  step(): void {
+  /** Does a turn of one of them; there has to be one. */
+  go(): void {
     if (this.#next >= Math.min(this.#lines.length, this.#atOnce)) this.#next = 0;
     const line = this.#lines[this.#next] as Line;
-    const came = firstStep(line.works);
+    const came = firstTurn(line.works);
     if (came === 'to more') {
       this.#next++;
       return;
@@ -142,19 +164,19 @@ class Lines {
   }
 }
 
-/** Does a step of the first of these of which one is to be done. */
-function firstStep(works: Work[]): Came {
+/** Does a turn of the first of these of which one is to be done. */
+function firstTurn(works: Work[]): Came {
   let came: Came = 'to nothing';
   for (let work = works[0]; came === 'to nothing' && work !== undefined; work = works[0]) {
-    came = stepOf(work);
+    came = turnOf(work);
     if (came !== 'to more') works.shift();
   }
   return came;
 }
 
-function stepOf(work: Work): Came {
+function turnOf(work: Work): Came {
   try {
-    return work.step();
+    return work.go();
   } catch (error) {
     work.end(error);
     return 'to its end';

@@ -17,7 +17,7 @@ export interface ImageChange extends RecordKey {
 }
 
 /** Records that are read without a rest. */
-const STEP = 512;
+const STEP = 128;
 
 /**
  * The records of a document as they were after the last change, so that each change knows what was before. They

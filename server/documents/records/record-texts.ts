@@ -5,7 +5,7 @@
 import type { Collections, JsonRecord } from '../../../shared/json.js';
 
 /** What is written without a rest, in characters; a record counts as some more. */
-const STEP = 256 * 1_024;
+const STEP = 64 * 1_024;
 const PER_RECORD = 256;
 
 /** Records are not changed once they are read, so each is measured once. */

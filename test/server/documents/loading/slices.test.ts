@@ -155,7 +155,7 @@ describe('work in slices', () => {
   }
 
   test('is done one after the other for a user, a step in a turn', async () => {
-    const [slices, log] = [new Slices(), [] as string[]];
+    const [slices, log] = [new Slices({ turn: 0 }), [] as string[]];
     const works = Promise.all([slices.run(ANNA, steps('a', log)), slices.run(ANNA, steps('b', log))]);
     const seen: number[] = [];
     works.then(() => seen.push(-1));
@@ -168,8 +168,22 @@ describe('work in slices', () => {
     expect(seen.slice(1, -1).every((count, at) => count - (seen[at] ?? 0) <= 1)).toBe(true);
   });
 
+  test('[S] a turn is so long, whatever a step takes', async () => {
+    let time = 0;
+    const slices = new Slices({ turn: 6, now: () => time });
+    const taking = function* (ms: number): Generator<void, void> {
+      for (let n = 0; n < 12; n++) {
+        time += ms;
+        yield;
+      }
+    };
+    const turns: number[] = [];
+    for (const ms of [1, 3, 20]) turns.push(await turnsOf(slices.run(ANNA, taking(ms))));
+    expect(turns).toEqual([3, 7, 13]);
+  });
+
   test('[S] users take turns, a step each; of a user, one work is half done', async () => {
-    const [slices, log] = [new Slices(), [] as string[]];
+    const [slices, log] = [new Slices({ turn: 0 }), [] as string[]];
     const anna = ['a1', 'a2', 'a3'].map((name) => slices.run(ANNA, steps(name, log)));
     const bert = slices.run(BERT, steps('b', log));
     await Promise.all([...anna, bert]);
@@ -177,7 +191,7 @@ describe('work in slices', () => {
   });
 
   test('[S] of many users, so many have a work half done; who has had one waits behind the others', async () => {
-    const [slices, log] = [new Slices(2), [] as string[]];
+    const [slices, log] = [new Slices({ turn: 0, atOnce: 2 }), [] as string[]];
     const halfDone: number[] = [0];
     const counted = function* (name: string): Generator<void, string> {
       halfDone.push((halfDone.at(-1) ?? 0) + 1);
@@ -193,7 +207,7 @@ describe('work in slices', () => {
   });
 
   test('what is awaited goes before what waits in the background, which goes on now and then', async () => {
-    const [slices, log] = [new Slices(), [] as string[]];
+    const [slices, log] = [new Slices({ turn: 0 }), [] as string[]];
     const background = slices.run(ANNA, steps('background', log), 'in the background');
     await turn();
     const awaited = ['a', 'b', 'c', 'd', 'e'].map((name) => slices.run(ANNA, steps(name, log)));
@@ -209,7 +223,7 @@ describe('work in slices', () => {
   });
 
   test('what nobody wants any more is not done, and tidies up after itself', async () => {
-    const [slices, log] = [new Slices(), [] as string[]];
+    const [slices, log] = [new Slices({ turn: 0 }), [] as string[]];
     let isWanted = true;
     const tidying = (function* (): Generator<void, void> {
       try {
@@ -232,7 +246,7 @@ describe('work in slices', () => {
     ['what nobody wants when its turn comes costs its user no place', 0, 'b a2 c'],
     ['what was begun does, or who goes each time would keep others waiting', 1, 'a1 b c a2'],
   ])('[S] %s', async (_, stepsBefore, order) => {
-    const [slices, log] = [new Slices(1), [] as string[]];
+    const [slices, log] = [new Slices({ turn: 0, atOnce: 1 }), [] as string[]];
     const isWanted = () => log.filter((name) => name === 'a1').length < stepsBefore;
     const before = stepsBefore === 0 ? [slices.run(BERT, steps('b', log))] : [];
     const gone = ['a1', 'a1'].map((name) => slices.run(ANNA, steps(name, log), 'awaited', isWanted));
@@ -245,7 +259,7 @@ describe('work in slices', () => {
   });
 
   test('[S] nor does what comes to nothing at once', async () => {
-    const [slices, log] = [new Slices(1), [] as string[]];
+    const [slices, log] = [new Slices({ turn: 0, atOnce: 1 }), [] as string[]];
     // biome-ignore lint/correctness/useYield: as where the document is half written
     const nothing = function* (): Generator<void, null> {
       return null;
@@ -258,7 +272,7 @@ describe('work in slices', () => {
   });
 
   test('of what throws, the next one is done all the same', async () => {
-    const [slices, log] = [new Slices(), [] as string[]];
+    const [slices, log] = [new Slices({ turn: 0 }), [] as string[]];
     // biome-ignore lint/correctness/useYield: it throws before
     const failing = (function* (): Generator<void> {
       throw new Error('corrupt');
@@ -268,7 +282,7 @@ describe('work in slices', () => {
   });
 
   test('of what is ended and throws as it tidies up, the next one is done all the same', async () => {
-    const [slices, log] = [new Slices(), [] as string[]];
+    const [slices, log] = [new Slices({ turn: 0 }), [] as string[]];
     const untidy = (function* (): Generator<void, void> {
       try {
         yield* steps('a', log);
