@@ -3,8 +3,9 @@
  * another one, goes on, and then those come in, too (L4, L5).
  */
 import { expect, test } from 'vitest';
+import { Batch, readChanges } from '../server/gateways/http/batch.js';
 import { recordMap, writeRecord } from '../shared/records.js';
-import { record, Ward, type WardDevice } from './support/ward.js';
+import { originOf, record, Ward, type WardDevice } from './support/ward.js';
 
 const N1 = record('notes', 'n1');
 /** How long the network is parted, in ms. */
@@ -51,3 +52,114 @@ test('[L5 L6] nor where others changed the record meanwhile, or the second conne
   expect(await parted(2, set)).toEqual({ ...AFTER, batch: 19 });
   expect(await parted(2, (_, second) => second.leave())).toEqual(AFTER);
 });
+
+/** Writes of a device that lie in its first connection, and come in once more when `then` has happened. */
+async function late(
+  writes: (line: WardDevice, at: number) => Promise<unknown>,
+  then: (scene: { ward: Ward; second: WardDevice }) => unknown,
+) {
+  const ward = await Ward.open();
+  const first = await ward.line('tablet').ready();
+  ward.now += 40_000;
+  await first.updateAt('notes', { id: 'n0' }, ward.now, ward.now); // its clock is known
+  await first.updateAt('notes', { id: 'n1', v: 1, list: [{ id: 'a' }] }, ward.now, ward.now);
+  ward.now += 5_000;
+  const at = ward.now;
+  ward.now = at + 2_000;
+  const second = await ward.line('tablet').ready();
+  await writes(second, at);
+  ward.now += 800;
+  await then({ ward, second });
+  ward.now = at + PARTED;
+  await writes(first, at);
+  return ward;
+}
+
+const makes = (line: WardDevice, at: number) => line.updateAt('notes', { id: 'n2', made: 1 }, at, at);
+
+test('[L5 L7] late copies make nothing anew that the device has deleted since', async () => {
+  const ward = await late(makes, ({ second }) => second.delete('notes', 'n2'));
+  expect(ward.json('notes', 'n2')).toBeNull();
+});
+
+test('[L5 L7] nor what somebody else has deleted', async () => {
+  const ward = await late(makes, ({ ward }) =>
+    ward.write('phone', (doc) => void doc.getMap('notes').delete('n2')),
+  );
+  expect(ward.json('notes', 'n2')).toBeNull();
+});
+
+test('[L5 L9] nor do they delete what was made anew since', async () => {
+  const anew = { id: 'n1', v: 2 };
+  const ward = await late(
+    (line, at) => line.delete('notes', 'n1', at),
+    ({ ward }) => ward.write('phone', (doc) => writeRecord(doc, N1.collection, N1.id, anew)),
+  );
+  expect(ward.json('notes', 'n1')).toEqual(anew);
+});
+
+test('[L5 L6] nor do they remove what the device has added since, or bring back what it has removed', async () => {
+  const ward = await late(
+    async (line, at) => {
+      await line.updateAt('notes', { id: 'n1', v: 1, list: [{ id: 'a' }, { id: 'b' }] }, at, at);
+      const next = { id: 'n1', v: 1, list: [{ id: 'a' }, { id: 'b' }], by: { phone: 1 } };
+      await line.updateAt('notes', next, at + 1, at + 1);
+    },
+    ({ ward, second }) => {
+      const last = { id: 'n1', v: 1, list: [{ id: 'a' }], by: { phone: 1, tablet: 1 } };
+      return second.updateAt('notes', last, ward.now, ward.now);
+    },
+  );
+  expect(ward.json('notes', 'n1')).toEqual({
+    id: 'n1',
+    v: 1,
+    list: [{ id: 'a' }],
+    by: { phone: 1, tablet: 1 },
+  });
+});
+
+test('[L5 L6] what came over no other connection is taken', async () => {
+  const ward = await Ward.open();
+  const first = await ward.line('tablet').ready();
+  ward.now += 40_000;
+  await first.updateAt('notes', { id: 'n0' }, ward.now, ward.now);
+  const at = ward.now;
+  ward.now += 2_000;
+  const second = await ward.line('tablet').ready();
+  await second.updateAt('notes', { id: 'n0', v: 1 }, ward.now, ward.now);
+  await makes(first, at);
+  expect(ward.json('notes', 'n2')).toEqual({ id: 'n2', made: 1 });
+});
+
+test('[L5 L7] late copies make nothing anew that the device has deleted since over HTTP', async () => {
+  const ward = await Ward.open();
+  const first = await ward.line('tablet').ready();
+  ward.now += 40_000;
+  await first.updateAt('notes', { id: 'n0' }, ward.now, ward.now);
+  const at = ward.now;
+  ward.now += 2_000;
+  const made = { collection: 'notes', document: { id: 'n2', made: 1 }, timestamp: at };
+  await post(ward, { type: 'DATA_UPDATE', data: made });
+  ward.now += 800;
+  await post(ward, {
+    type: 'DATA_DELETE',
+    data: { collection: 'notes', documentId: 'n2', timestamp: ward.now },
+  });
+  ward.now = at + PARTED;
+  await makes(first, at);
+  expect(ward.json('notes', 'n2')).toBeNull();
+  ward.now += 3_000; // it has read that the record is gone
+  await first.updateAt('notes', { id: 'n2', made: 2 }, ward.now, ward.now);
+  expect(ward.json('notes', 'n2')).toEqual({ id: 'n2', made: 2 });
+});
+
+/** The tablet sends a change over HTTP. */
+async function post({ document, now }: Ward, change: object): Promise<void> {
+  const view = document.devices.overHttp(originOf('tablet', 'http'), now);
+  const changes = readChanges({ changes: [{ ...change, timestamp: now }] }, Ward.USER, 64);
+  const batch = new Batch(document, originOf('tablet', 'http'), view, changes);
+  document.withHistory(batch.neededFrom(now), () => batch.apply(now));
+  view.sent(document.revision, now);
+  view.confirmed(document.revision, now);
+  await document.durable();
+}

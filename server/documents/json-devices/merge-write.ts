@@ -115,8 +115,8 @@ function incomingOf({ message, current }: ComparedWrite<Update>, repeated: Repea
  */
 function repeatedVersions(write: ComparedWrite): Version[] {
   const { message, context } = write;
-  const { replay, range, madeAt, own, device } = context;
-  if (!replay || range === null || madeAt === null) return [];
+  const { range, madeAt, own, device } = context;
+  if (!mayRepeat(context) || range === null || madeAt === null) return [];
   const notEarlier = ownChanges(write, range.from).filter(isNotEarlier(context));
   const isSame = (entry: Made) => device.madeAtByNow(entry) === madeAt;
   const versionOf = ({ revision }: Made) => versionsIn(write, revision, revision).slice(0, 1);
@@ -141,11 +141,14 @@ function ownChanges({ message: key, context: { device }, history }: ComparedWrit
   return [...history.madeBefore(key, since, device.key), ...kept];
 }
 
-/** What a queue sends again may be older than what the device wrote since. */
+/** A queue may send it again, or it lay in a connection that the device has given up since. */
+const mayRepeat = ({ replay, isOvertaken }: WriteContext): boolean => replay || isOvertaken;
+
+/** Such a write may be older than what the device wrote since. */
 const isNotEarlier =
-  ({ replay, madeAt, device }: WriteContext) =>
+  (context: WriteContext) =>
   (entry: Made): boolean =>
-    replay && madeAt !== null && device.madeAtByNow(entry) >= madeAt;
+    mayRepeat(context) && context.madeAt !== null && context.device.madeAtByNow(entry) >= context.madeAt;
 
 /**
  * The versions that the device may have been looking at when it wrote: its own last write, and what came after
@@ -288,8 +291,8 @@ function deletionOf(doc: Y.Doc, key: RecordKey, { device, range }: WriteContext,
 function mayRemove(write: ComparedWrite): boolean {
   const { message, context, history } = write;
   const { replay, madeAt, own, range } = context;
-  if (!replay) return true;
   if (repeatedVersions(write).length > 0) return false;
+  if (!replay) return true;
   if (takenVersions(write).some(({ json }) => json === null)) return false;
   const seen = seenVersions(write);
   const built = own !== null && !isOnOther(own, context) ? own.revision : null;

@@ -50,6 +50,8 @@ export class SocketView {
   /** When a newer connection of the device began. */
   #supersededAt: number | null = null;
   #noteNewer: ((now: number) => void) | null = null;
+  /** What was made up to then may have come by another way already. */
+  #overtakenUpTo = NONE;
   #settledAt: number | null = null;
   readonly #own = new LiveWrites();
   readonly #replays = new WritesOfConnection<OwnWrite>();
@@ -185,7 +187,9 @@ export class SocketView {
     const to = Math.max(sent, device.sentBy(isCertain ? at : now));
     const range = this.#range(message, { at, to }, mayBeOld ? this.#flushedFrom : null);
     const [replay, base, shown, ownUpTo, repeatedUpTo] = [false, null, null, this.#ownUpTo, NONE];
-    return { device, at: now, replay, madeAt, isCertain, range, base, shown, own, ownUpTo, repeatedUpTo };
+    const isOvertaken = madeAt !== null && madeAt <= this.#overtakenUpTo;
+    const kind = { replay, isOvertaken };
+    return { device, at: now, ...kind, madeAt, isCertain, range, base, shown, own, ownUpTo, repeatedUpTo };
   }
 
   #replayed(message: ChangeMessage, time: WriteTime, now: number): WriteContext {
@@ -196,7 +200,8 @@ export class SocketView {
     const queued = device.byNow(this.#replays.get(keyOf(message)) ?? null);
     const own = isNew ? aroundBoth(this.#ownWrite(message, time, madeAt), queued) : queued;
     const shown = madeAt === null ? this.#shown : null;
-    return { device, at: now, replay: true, ...time, range, own, shown, ...ownBounds(range, madeAt) };
+    const kind = { replay: true, isOvertaken: false };
+    return { device, at: now, ...kind, ...time, range, own, shown, ...ownBounds(range, madeAt) };
   }
 
   /** From then on, nothing comes from a queue: the app sends that when it has its first full sync, which may be late. */
@@ -311,6 +316,7 @@ export class SocketView {
   /** The device wrote over HTTP. */
   wroteOverHttp(key: RecordKey, own: PostedWrite, outcome: WriteOutcome): void {
     if (this.#supersededAt !== null) return;
+    this.#overtakenUpTo = own.at;
     const unread = this.#messages.oldestUnread(key, (own.isCertain ? own.madeAt : null) ?? own.at);
     this.#own.posted(key, own, outcome.corrected, unread);
   }
@@ -365,6 +371,7 @@ export class SocketView {
   supersede(now: number, noteNewer: (now: number) => void): void {
     this.#note(now);
     this.#supersededAt = now;
+    this.#overtakenUpTo = LATEST;
     this.#noteNewer = noteNewer;
   }
 

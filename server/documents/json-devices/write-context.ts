@@ -15,6 +15,8 @@ export interface WriteContext extends WriteTime {
   readonly at: number;
   /** Whether it comes from a queue that may be older than what the device has received (L5). */
   readonly replay: boolean;
+  /** Whether it, and what the device made after it, may have come already by another way than this connection. */
+  readonly isOvertaken: boolean;
   /** The revisions that the device may have been looking at; `null`: not known (L8). */
   readonly range: RevisionRange | null;
   /** The same, with what else is known of that time, where it comes from a queue. */
