@@ -2,7 +2,7 @@
  * Messages of a JSON device that lie in a connection whose network is parted: the device sends them once more over
  * another one, goes on, and then those come in, too (L4, L5).
  */
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { Batch, readChanges } from '../server/gateways/http/batch.js';
 import { recordMap, writeRecord } from '../shared/records.js';
 import { originOf, record, Ward, type WardDevice } from './support/ward.js';
@@ -55,7 +55,7 @@ test('[L5 L6] nor where others changed the record meanwhile, or the second conne
 
 /** Writes of a device that lie in its first connection, and come in once more when `then` has happened. */
 async function late(
-  writes: (line: WardDevice, at: number) => Promise<unknown>,
+  writes: (line: WardDevice, at: number, how: 'again' | 'late') => Promise<unknown>,
   then: (scene: { ward: Ward; second: WardDevice }) => unknown,
 ) {
   const ward = await Ward.open();
@@ -67,11 +67,11 @@ async function late(
   const at = ward.now;
   ward.now = at + 2_000;
   const second = await ward.line('tablet').ready();
-  await writes(second, at);
+  await writes(second, at, 'again');
   ward.now += 800;
   await then({ ward, second });
   ward.now = at + PARTED;
-  await writes(first, at);
+  await writes(first, at, 'late');
   return ward;
 }
 
@@ -163,3 +163,60 @@ async function post({ document, now }: Ward, change: object): Promise<void> {
   view.confirmed(document.revision, now);
   await document.durable();
 }
+
+test('[L5 L9] a late deletion that changed nothing as it came again deletes nothing that is new', async () => {
+  const anew = { id: 'n1', v: 2 };
+  const ward = await late(
+    async (line, at, how) => {
+      if (how === 'late') await line.delete('notes', 'n1', at);
+    },
+    ({ ward }) => {
+      ward.write('phone', (doc) => void doc.getMap('notes').delete('n1'));
+      ward.now += 500;
+      ward.write('phone', (doc) => writeRecord(doc, N1.collection, N1.id, anew));
+    },
+  );
+  expect(ward.json('notes', 'n1')).toEqual(anew);
+});
+
+test('[L5 L9] a late deletion that came by no other way deletes what the device wrote since elsewhere', async () => {
+  const ward = await late(
+    async (line, at, how) => {
+      if (how === 'late') await line.delete('notes', 'n1', at);
+    },
+    ({ ward, second }) => second.updateAt('notes', { id: 'n1', v: 2 }, ward.now, ward.now),
+  );
+  expect(ward.json('notes', 'n1')).toBeNull(); // as D5 has it
+});
+
+describe('two windows of an app under one name, and the clock goes back by some seconds', () => {
+  const BACK = 5_000;
+
+  /** The older window, in which the user goes on. */
+  async function older() {
+    const ward = await Ward.open();
+    const line = await ward.line('tablet').ready();
+    ward.now += 40_000;
+    await line.updateAt('notes', { id: 'n0' }, ward.now, ward.now);
+    await ward.line('tablet').ready();
+    ward.now += 10_000;
+    const write = async (back: number, note: object | null) => {
+      ward.now += 1_000;
+      const at = ward.now - back;
+      if (note === null) await line.delete('notes', 'n1', at);
+      else await line.updateAt('notes', { id: 'n1', ...note }, at, at);
+    };
+    return { ward, write };
+  }
+
+  test.each<[string, readonly (object | null)[]]>([
+    ['a deletion', [{ v: 1 }, null]],
+    ['a value set back', [{ v: 1 }, { v: 2 }, { v: 1 }]],
+    ['an element removed', [{ v: [1] }, { v: [1, 2] }, { v: [1] }]],
+  ])('[L5 L6 L9] %s counts', async (_, notes) => {
+    const { ward, write } = await older();
+    for (const [n, note] of notes.entries()) await write(n === 0 ? 0 : BACK, note);
+    const last = notes.at(-1) ?? null;
+    expect(ward.json('notes', 'n1')).toEqual(last && { id: 'n1', ...last });
+  });
+});

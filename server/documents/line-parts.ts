@@ -15,7 +15,7 @@ const SIZE: PartSize = { structs: Number.POSITIVE_INFINITY, bytes: 256 * 1_024, 
 
 /** One update is cut at a time, so one table is enough, of 57 bytes for each struct; users take turns. */
 const table = new StructTable();
-const cuts = new Slices({ atOnce: 1 });
+const cuts = new Slices({ atOnce: 1, turn: 2 }); // beside the turns of loads
 
 /**
  * Each part is an update that builds only on those before it, and on what the whole one builds on.

@@ -67,7 +67,7 @@ export class DeviceStates implements WritesHeard {
     const noteNewer = (at: number) => {
       for (const each of this.#viewsOf(state)) each.meanwhile(at);
     };
-    for (const other of this.#viewsOf(state)) other.supersede(now, noteNewer);
+    for (const other of this.#viewsOf(state)) other.supersede({ now, revision }, noteNewer);
     const view = new SocketView(state, { now, revision }, this, served);
     view.device.connect(now, revision);
     this.#views.add(view);

@@ -141,14 +141,16 @@ function ownChanges({ message: key, context: { device }, history }: ComparedWrit
   return [...history.madeBefore(key, since, device.key), ...kept];
 }
 
-/** A queue may send it again, or it lay in a connection that the device has given up since. */
-const mayRepeat = ({ replay, isOvertaken }: WriteContext): boolean => replay || isOvertaken;
+/** Whether it may have come already: from a queue that is sent again, or by another way than its connection. */
+const mayRepeat = ({ replay, elsewhere }: WriteContext): boolean => replay || elsewhere !== null;
 
 /** Such a write may be older than what the device wrote since. */
 const isNotEarlier =
-  (context: WriteContext) =>
+  ({ replay, elsewhere, madeAt, device }: WriteContext) =>
   (entry: Made): boolean =>
-    mayRepeat(context) && context.madeAt !== null && context.device.madeAtByNow(entry) >= context.madeAt;
+    (replay || elsewhere?.(entry.revision) === true) &&
+    madeAt !== null &&
+    device.madeAtByNow(entry) >= madeAt;
 
 /**
  * The versions that the device may have been looking at when it wrote: its own last write, and what came after
@@ -291,8 +293,8 @@ function deletionOf(doc: Y.Doc, key: RecordKey, { device, range }: WriteContext,
 function mayRemove(write: ComparedWrite): boolean {
   const { message, context, history } = write;
   const { replay, madeAt, own, range } = context;
+  if (!replay) return context.elsewhere === null || mayRemoveLate(write);
   if (repeatedVersions(write).length > 0) return false;
-  if (!replay) return true;
   if (takenVersions(write).some(({ json }) => json === null)) return false;
   const seen = seenVersions(write);
   const built = own !== null && !isOnOther(own, context) ? own.revision : null;
@@ -307,6 +309,15 @@ function mayRemove(write: ComparedWrite): boolean {
   const deletion = history.deletion(message);
   if (again === null || deletion === null || deletion.revision > again.revision) return true;
   return madeAt !== null && again.madeAt <= madeAt;
+}
+
+/** One that may have come already has not seen what took the place of the record that it was meant for. */
+function mayRemoveLate(write: ComparedWrite): boolean {
+  const { message, context, history } = write;
+  const { range, madeAt } = context;
+  if (repeatedVersions(write).some(({ json }) => json === null)) return false;
+  const again = history.changes(message, range?.to ?? 0, LATEST).findLast(isMadeAnew(context));
+  return again === undefined || madeAt === null || again.madeAt <= madeAt;
 }
 
 const isMadeAnew =

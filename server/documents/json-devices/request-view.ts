@@ -135,8 +135,8 @@ export class RequestView {
     const isOlder = madeAt !== null && (last?.madeAt ?? madeAt) > madeAt;
     const own = isOlder ? null : last;
     const at = arrival.now;
-    const replay = { replay: true, isOvertaken: false };
-    return { device, at, ...replay, ...time, range, own, shown: null, ...ownBounds(range, madeAt) };
+    const kind = { replay: true, elsewhere: null };
+    return { device, at, ...kind, ...time, range, own, shown: null, ...ownBounds(range, madeAt) };
   }
 
   /** The device has now what it sent, or the answer, which shows the state at `revision`. */

@@ -11,6 +11,7 @@ import {
   withoutLive,
 } from './live-write.js';
 import { LiveWrites } from './live-writes.js';
+import { Overtaken } from './overtaken.js';
 import { aroundBoth, isReadOver, type OwnWrite, type WriteOutcome } from './own-write.js';
 import { WritesOfConnection } from './recent-writes.js';
 import { APP_LAG, type EndedNow, FLUSH_TIME } from './seen-ranges.js';
@@ -50,8 +51,7 @@ export class SocketView {
   /** When a newer connection of the device began. */
   #supersededAt: number | null = null;
   #noteNewer: ((now: number) => void) | null = null;
-  /** What was made up to then may have come by another way already. */
-  #overtakenUpTo = NONE;
+  readonly #overtaken = new Overtaken();
   #settledAt: number | null = null;
   readonly #own = new LiveWrites();
   readonly #replays = new WritesOfConnection<OwnWrite>();
@@ -187,8 +187,7 @@ export class SocketView {
     const to = Math.max(sent, device.sentBy(isCertain ? at : now));
     const range = this.#range(message, { at, to }, mayBeOld ? this.#flushedFrom : null);
     const [replay, base, shown, ownUpTo, repeatedUpTo] = [false, null, null, this.#ownUpTo, NONE];
-    const isOvertaken = madeAt !== null && madeAt <= this.#overtakenUpTo;
-    const kind = { replay, isOvertaken };
+    const kind = { replay, elsewhere: this.#overtaken.at(madeAt) };
     return { device, at: now, ...kind, madeAt, isCertain, range, base, shown, own, ownUpTo, repeatedUpTo };
   }
 
@@ -200,7 +199,7 @@ export class SocketView {
     const queued = device.byNow(this.#replays.get(keyOf(message)) ?? null);
     const own = isNew ? aroundBoth(this.#ownWrite(message, time, madeAt), queued) : queued;
     const shown = madeAt === null ? this.#shown : null;
-    const kind = { replay: true, isOvertaken: false };
+    const kind = { replay: true, elsewhere: null };
     return { device, at: now, ...kind, ...time, range, own, shown, ...ownBounds(range, madeAt) };
   }
 
@@ -307,6 +306,7 @@ export class SocketView {
       isOverHttp: false,
     };
     this.#own.add(message, own);
+    if (outcome.revision !== null) this.#overtaken.wrote(outcome.revision);
     this.#writesHeard.wroteLive(this.device, message, own);
     if (own.isLate) this.device.noteLate(message, own);
     else this.device.noteWrite(message, own, outcome);
@@ -316,7 +316,7 @@ export class SocketView {
   /** The device wrote over HTTP. */
   wroteOverHttp(key: RecordKey, own: PostedWrite, outcome: WriteOutcome): void {
     if (this.#supersededAt !== null) return;
-    this.#overtakenUpTo = own.at;
+    this.#overtaken.byRequest(own.at, outcome.revision ?? own.revision);
     const unread = this.#messages.oldestUnread(key, (own.isCertain ? own.madeAt : null) ?? own.at);
     this.#own.posted(key, own, outcome.corrected, unread);
   }
@@ -368,10 +368,10 @@ export class SocketView {
    *
    * @param noteNewer what the newest one has shown it by now is noted
    */
-  supersede(now: number, noteNewer: (now: number) => void): void {
+  supersede({ now, revision }: Arrival, noteNewer: (now: number) => void): void {
     this.#note(now);
     this.#supersededAt = now;
-    this.#overtakenUpTo = LATEST;
+    this.#overtaken.byConnection(revision);
     this.#noteNewer = noteNewer;
   }
 

@@ -15,8 +15,11 @@ export interface WriteContext extends WriteTime {
   readonly at: number;
   /** Whether it comes from a queue that may be older than what the device has received (L5). */
   readonly replay: boolean;
-  /** Whether it, and what the device made after it, may have come already by another way than this connection. */
-  readonly isOvertaken: boolean;
+  /**
+   * Which revisions the device may have made by another way than this connection, which may have brought this write
+   * already, and what was made after it; `null`: none.
+   */
+  readonly elsewhere: ((revision: number) => boolean) | null;
   /** The revisions that the device may have been looking at; `null`: not known (L8). */
   readonly range: RevisionRange | null;
   /** The same, with what else is known of that time, where it comes from a queue. */

@@ -12,6 +12,9 @@ import { OpenTransaction } from '../open-transaction.js';
 /** What a step holds at most; it takes a ms, and several times that before the code is compiled. */
 const SIZE: PartSize = { structs: 256, bytes: 16 * 1_024, deletions: 1_024 };
 
+/** An update that is smaller than so many parts is applied at once: to cut it costs as much again. */
+const FEW_PARTS = 4;
+
 /** What a small update costs beside its bytes, told in bytes: for itself, and for each client of the document. */
 const PER_UPDATE = 1_024;
 const PER_CLIENT = 8;
@@ -20,7 +23,7 @@ export function* applyInSteps(doc: Y.Doc, updates: readonly Uint8Array[], size =
   const table = new StructTable();
   let work = 0;
   for (const update of updates) {
-    if (update.length > size.bytes) yield* applyCut(doc, update, table, size);
+    if (update.length > FEW_PARTS * size.bytes) yield* applyCut(doc, update, table, size);
     else Y.applyUpdate(doc, update);
     work += Math.min(update.length, size.bytes) + PER_UPDATE + PER_CLIENT * doc.store.clients.size;
     if (work < size.bytes) continue;
