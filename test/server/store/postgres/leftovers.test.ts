@@ -23,6 +23,8 @@ withPostgres(
     const left = async () => (await schema.query('SELECT doc FROM erasing')).rowCount;
     await schema.query(LEFT);
     const rows = await schema.hold('LOCK TABLE update_row IN ACCESS EXCLUSIVE MODE');
+    vi.advanceTimersByTime(MINUTE);
+    await expect.poll(() => schema.waiting(), { timeout: PATIENCE }).toBe(1);
     for (let minute = 0; minute < 10; minute++) {
       vi.advanceTimersByTime(MINUTE);
       await store.users(null, 1); // behind what the wiping asked for
