@@ -62,6 +62,8 @@ export class JsonChannel implements Follower, Served {
   readonly #origin: Origin;
   readonly #receipts: Receipts;
   readonly #pace: Pace<RecordMessage>;
+  /** The oldest revision of a change of which some records are still to be sent, or to wait. */
+  #undelivered = Number.POSITIVE_INFINITY;
   readonly #limit: JsonLimit;
   /** What the device may be looking at; from the first full sync on. */
   #view: SocketView | null = null;
@@ -86,7 +88,7 @@ export class JsonChannel implements Follower, Served {
     });
     this.#receipts = new Receipts(
       (payload) => ping(name + payload),
-      () => this.#pace.oldest,
+      () => Math.min(this.#pace.oldest, this.#undelivered),
     );
     this.#limit = new JsonLimit(options.maxMessage, () => this.#view?.device);
   }
@@ -175,9 +177,12 @@ export class JsonChannel implements Follower, Served {
     this.#sentUpTo = revision;
     if (origin.subscriber === this) return;
     const since = revision - records.length + 1;
-    for (const change of records)
-      if (this.#options.shows(change.collection))
-        this.#sendChange(change, origin.device, { revision, since, answers: null });
+    const shown = records.filter(({ collection }) => this.#options.shows(collection));
+    for (const [index, change] of shown.entries()) {
+      // The first one may leave at once: its pong tells nothing of those behind it.
+      this.#undelivered = index + 1 < shown.length ? since : Number.POSITIVE_INFINITY;
+      this.#sendChange(change, origin.device, { revision, since, answers: null });
+    }
   }
 
   /** The document can't go on: writes that are not durable may be lost. */
