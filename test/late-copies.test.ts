@@ -57,6 +57,7 @@ test('[L5 L6] nor where others changed the record meanwhile, or the second conne
 async function late(
   writes: (line: WardDevice, at: number, how: 'again' | 'late') => Promise<unknown>,
   then: (scene: { ward: Ward; second: WardDevice }) => unknown,
+  before: (ward: Ward) => unknown = () => {},
 ) {
   const ward = await Ward.open();
   const first = await ward.line('tablet').ready();
@@ -65,6 +66,8 @@ async function late(
   await first.updateAt('notes', { id: 'n1', v: 1, list: [{ id: 'a' }] }, ward.now, ward.now);
   ward.now += 5_000;
   const at = ward.now;
+  ward.now = at + 1_000;
+  await before(ward);
   ward.now = at + 2_000;
   const second = await ward.line('tablet').ready();
   await writes(second, at, 'again');
@@ -74,6 +77,11 @@ async function late(
   await writes(first, at, 'late');
   return ward;
 }
+
+/** Of its deletion, no other copy came. */
+const deletesOnce: Parameters<typeof late>[0] = async (line, at, how) => {
+  if (how === 'late') await line.delete('notes', 'n1', at);
+};
 
 const makes = (line: WardDevice, at: number) => line.updateAt('notes', { id: 'n2', made: 1 }, at, at);
 
@@ -138,8 +146,7 @@ test('[L5 L7] late copies make nothing anew that the device has deleted since ov
   await first.updateAt('notes', { id: 'n0' }, ward.now, ward.now);
   const at = ward.now;
   ward.now += 2_000;
-  const made = { collection: 'notes', document: { id: 'n2', made: 1 }, timestamp: at };
-  await post(ward, { type: 'DATA_UPDATE', data: made });
+  await post(ward, updated({ id: 'n2', made: 1 } as { id: string }, at));
   ward.now += 800;
   await post(ward, {
     type: 'DATA_DELETE',
@@ -153,10 +160,10 @@ test('[L5 L7] late copies make nothing anew that the device has deleted since ov
   expect(ward.json('notes', 'n2')).toEqual({ id: 'n2', made: 2 });
 });
 
-/** The tablet sends a change over HTTP. */
-async function post({ document, now }: Ward, change: object): Promise<void> {
+/** The tablet sends changes over HTTP, in one batch. */
+async function post({ document, now }: Ward, ...sent: readonly object[]): Promise<void> {
   const view = document.devices.overHttp(originOf('tablet', 'http'), now);
-  const changes = readChanges({ changes: [{ ...change, timestamp: now }] }, Ward.USER, 64);
+  const changes = readChanges({ changes: sent.map((each) => ({ ...each, timestamp: now })) }, Ward.USER, 64);
   const batch = new Batch(document, originOf('tablet', 'http'), view, changes);
   document.withHistory(batch.neededFrom(now), () => batch.apply(now));
   view.sent(document.revision, now);
@@ -164,27 +171,82 @@ async function post({ document, now }: Ward, change: object): Promise<void> {
   await document.durable();
 }
 
-test('[L5 L9] a late deletion that changed nothing as it came again deletes nothing that is new', async () => {
+const updated = (document: { id: string }, timestamp: number) => ({
+  type: 'DATA_UPDATE',
+  data: { collection: 'notes', document, timestamp },
+});
+
+/** Over its first connection, over HTTP meanwhile, and then what lay in the first one, with `n1` and a known clock. */
+async function posted(
+  sent: (at: number) => readonly object[],
+  then: (ward: Ward) => unknown,
+  lay: (line: WardDevice, at: number) => Promise<unknown>,
+) {
+  const ward = await Ward.open();
+  const first = await ward.line('tablet').ready();
+  ward.now += 40_000;
+  await first.updateAt('notes', { id: 'n0' }, ward.now, ward.now);
+  await first.updateAt('notes', { id: 'n1', v: 1 }, ward.now, ward.now);
+  const at = ward.now + 5_000;
+  ward.now = at + 2_000;
+  await post(ward, ...sent(at));
+  ward.now += 800;
+  await then(ward);
+  ward.now = at + PARTED;
+  await lay(first, at);
+  return ward;
+}
+
+test('[L5 L9] late copies of a deletion and of what followed it, posted in one batch, change nothing', async () => {
   const anew = { id: 'n1', v: 2 };
-  const ward = await late(
-    async (line, at, how) => {
-      if (how === 'late') await line.delete('notes', 'n1', at);
-    },
-    ({ ward }) => {
-      ward.write('phone', (doc) => void doc.getMap('notes').delete('n1'));
-      ward.now += 500;
-      ward.write('phone', (doc) => writeRecord(doc, N1.collection, N1.id, anew));
+  const ward = await posted(
+    (at) => [
+      { type: 'DATA_DELETE', data: { collection: 'notes', documentId: 'n1', timestamp: at } },
+      updated(anew, at + 5),
+    ],
+    () => {},
+    async (line, at) => {
+      await line.delete('notes', 'n1', at);
+      await line.updateAt('notes', anew, at + 5, at + 5);
     },
   );
   expect(ward.json('notes', 'n1')).toEqual(anew);
 });
 
-test('[L5 L9] a late deletion that came by no other way deletes what the device wrote since elsewhere', async () => {
-  const ward = await late(
-    async (line, at, how) => {
-      if (how === 'late') await line.delete('notes', 'n1', at);
+test('[L5 L7] nor do copies of a batch that begins with what had arrived', async () => {
+  const [one, two] = [
+    { id: 'n2', v: 1 },
+    { id: 'n2', v: 2 },
+  ];
+  const ward = await posted(
+    (at) => [
+      updated({ id: 'n0' }, at - 1),
+      updated(one, at),
+      updated(two, at + 1),
+      updated({ id: 'n3' }, at + 2),
+    ],
+    (ward) => ward.write('phone', (doc) => void doc.getMap('notes').delete('n2')),
+    async (line, at) => {
+      await line.updateAt('notes', one, at, at);
+      await line.updateAt('notes', two, at + 1, at + 1);
     },
-    ({ ward, second }) => second.updateAt('notes', { id: 'n1', v: 2 }, ward.now, ward.now),
+  );
+  expect(ward.json('notes', 'n2')).toBeNull();
+});
+
+test('[L5 L9] a late deletion that changed nothing as it came again deletes nothing that is new', async () => {
+  const anew = { id: 'n1', v: 2 };
+  const ward = await late(deletesOnce, ({ ward }) => {
+    ward.write('phone', (doc) => void doc.getMap('notes').delete('n1'));
+    ward.now += 500;
+    ward.write('phone', (doc) => writeRecord(doc, N1.collection, N1.id, anew));
+  });
+  expect(ward.json('notes', 'n1')).toEqual(anew);
+});
+
+test('[L5 L9] a late deletion that came by no other way deletes what the device wrote since elsewhere', async () => {
+  const ward = await late(deletesOnce, ({ ward, second }) =>
+    second.updateAt('notes', { id: 'n1', v: 2 }, ward.now, ward.now),
   );
   expect(ward.json('notes', 'n1')).toBeNull(); // as D5 has it
 });
@@ -219,4 +281,36 @@ describe('two windows of an app under one name, and the clock goes back by some 
     const last = notes.at(-1) ?? null;
     expect(ward.json('notes', 'n1')).toEqual(last && { id: 'n1', ...last });
   });
+});
+
+test('[L5 L9] a late deletion that found nothing as it came again takes nothing that its device made since', async () => {
+  const anew = { id: 'n1', v: 2 };
+  const ward = await late(
+    (line, at) => line.delete('notes', 'n1', at),
+    ({ ward, second }) => second.updateAt('notes', anew, ward.now, ward.now),
+    (ward) => ward.write('phone', (doc) => void doc.getMap('notes').delete('n1')),
+  );
+  expect(ward.json('notes', 'n1')).toEqual(anew);
+});
+
+test('[L5 L7] a late creation stays away that its device has deleted since, before it had arrived', async () => {
+  const ward = await late(
+    async (line, at, how) => {
+      if (how === 'late') await makes(line, at);
+    },
+    ({ second }) => second.delete('notes', 'n2'),
+  );
+  expect(ward.json('notes', 'n2')).toBeNull();
+});
+
+test('[D5 L9] a late deletion takes nothing that was made before it, where its device could not know of that', async () => {
+  const anew = { id: 'n1', v: 2 };
+  const ward = await late(deletesOnce, ({ ward }) => {
+    ward.write('phone', (doc) => void doc.getMap('notes').delete('n1'));
+    const { now } = ward;
+    ward.now = now - 4_000; // its queue was made before
+    ward.write('phone', (doc) => writeRecord(doc, N1.collection, N1.id, anew));
+    ward.now = now;
+  });
+  expect(ward.json('notes', 'n1')).toEqual(anew);
 });

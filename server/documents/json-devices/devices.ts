@@ -75,8 +75,10 @@ export class DeviceStates implements WritesHeard {
   }
 
   /** For its connections. */
-  wroteLive({ key }: DeviceState, record: RecordKey, own: LiveWrite): void {
-    this.#http?.get(key)?.wroteLive(record, own);
+  wroteLive(by: { readonly device: DeviceState }, record: RecordKey, own: LiveWrite): void {
+    this.#http?.get(by.device.key)?.wroteLive(record, own);
+    if (own.sent !== null) return;
+    for (const each of this.#viewsOf(by.device)) if (each !== by) each.wroteElsewhere(record, own);
   }
 
   disconnect(view: SocketView, now: number): void {

@@ -14,7 +14,8 @@ export interface LiveWrite extends OwnWrite {
 
 /** Who has to know that a device wrote over a connection. */
 export interface WritesHeard {
-  wroteLive(device: DeviceState, key: RecordKey, own: LiveWrite): void;
+  /** @param by the connection */
+  wroteLive(by: { readonly device: DeviceState }, key: RecordKey, own: LiveWrite): void;
 }
 
 /** What came over HTTP. */

@@ -76,7 +76,7 @@ function update(doc: Y.Doc, map: Y.Map<unknown> | null, write: ComparedWrite<Upd
   const { collection } = message;
   const repeated = repeatedVersions(write);
   // What became of the record since is another matter (L7).
-  if (current === null && repeated.length > 0) return undefined;
+  if (current === null && (repeated.length > 0 || wasDeletedElsewhere(context))) return undefined;
   const seen = seenVersions(write);
   const isOnOther = seen.length === 0 && wasReplaced(write);
   const versions = seen.length === 0 ? seen : [...seen, ...shownVersions(write)];
@@ -148,7 +148,7 @@ const mayRepeat = ({ replay, elsewhere }: WriteContext): boolean => replay || el
 const isNotEarlier =
   ({ replay, elsewhere, madeAt, device }: WriteContext) =>
   (entry: Made): boolean =>
-    (replay || elsewhere?.(entry.revision) === true) &&
+    (replay || elsewhere?.made(entry.revision) === true) &&
     madeAt !== null &&
     device.madeAtByNow(entry) >= madeAt;
 
@@ -311,13 +311,20 @@ function mayRemove(write: ComparedWrite): boolean {
   return madeAt !== null && again.madeAt <= madeAt;
 }
 
+/** Whether its device has deleted the record since, by another way than this write came. */
+const wasDeletedElsewhere = ({ elsewhere, madeAt }: WriteContext): boolean =>
+  madeAt !== null && (elsewhere?.deletedAt ?? NONE) >= madeAt;
+
 /** One that may have come already has not seen what took the place of the record that it was meant for. */
 function mayRemoveLate(write: ComparedWrite): boolean {
   const { message, context, history } = write;
-  const { range, madeAt } = context;
-  if (repeatedVersions(write).some(({ json }) => json === null)) return false;
-  const again = history.changes(message, range?.to ?? 0, LATEST).findLast(isMadeAnew(context));
-  return again === undefined || madeAt === null || again.madeAt <= madeAt;
+  const { range, madeAt, device } = context;
+  if (wasDeletedElsewhere(context) || repeatedVersions(write).some(({ json }) => json === null)) return false;
+  const since = range?.to ?? 0;
+  const again =
+    history.changes(message, since, LATEST).findLast(isMadeAnew(context)) ??
+    history.replaced(message, since, device.key).anew;
+  return again === null || (range === null && madeAt !== null && again.madeAt <= madeAt);
 }
 
 const isMadeAnew =

@@ -139,8 +139,12 @@ export class RequestView {
     return { device, at, ...kind, ...time, range, own, shown: null, ...ownBounds(range, madeAt) };
   }
 
-  /** The device has now what it sent, or the answer, which shows the state at `revision`. */
-  wrote({ message, context, outcome }: WrittenMessage, revision: number): void {
+  /**
+   * The device has now what it sent, or the answer, which shows the state at `revision`.
+   *
+   * @param before the revision before its batch
+   */
+  wrote({ message, context, outcome }: WrittenMessage, revision: number, before: number): void {
     const { range, madeAt, isCertain, at } = context;
     const since = outcome.revision === null ? (range?.to ?? revision) : outcome.revision - 1;
     const own = {
@@ -157,7 +161,7 @@ export class RequestView {
     };
     this.#own.add(keyOf(message), own);
     this.device.noteWrite(message, own, outcome);
-    for (const each of this.#connections()) each.wroteOverHttp(message, own, outcome);
+    for (const each of this.#connections()) each.wroteOverHttp(message, own, outcome, before);
   }
 }
 

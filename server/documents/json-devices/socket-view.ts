@@ -187,7 +187,7 @@ export class SocketView {
     const to = Math.max(sent, device.sentBy(isCertain ? at : now));
     const range = this.#range(message, { at, to }, mayBeOld ? this.#flushedFrom : null);
     const [replay, base, shown, ownUpTo, repeatedUpTo] = [false, null, null, this.#ownUpTo, NONE];
-    const kind = { replay, elsewhere: this.#overtaken.at(madeAt) };
+    const kind = { replay, elsewhere: this.#overtaken.elsewhere(message, madeAt, device) };
     return { device, at: now, ...kind, madeAt, isCertain, range, base, shown, own, ownUpTo, repeatedUpTo };
   }
 
@@ -307,18 +307,28 @@ export class SocketView {
     };
     this.#own.add(message, own);
     if (outcome.revision !== null) this.#overtaken.wrote(outcome.revision);
-    this.#writesHeard.wroteLive(this.device, message, own);
+    this.#writesHeard.wroteLive(this, message, own);
     if (own.isLate) this.device.noteLate(message, own);
     else this.device.noteWrite(message, own, outcome);
     return withBase;
   }
 
-  /** The device wrote over HTTP. */
-  wroteOverHttp(key: RecordKey, own: PostedWrite, outcome: WriteOutcome): void {
+  /**
+   * The device wrote over HTTP.
+   *
+   * @param before the revision before its batch
+   */
+  wroteOverHttp(key: RecordKey, own: PostedWrite, outcome: WriteOutcome, before: number): void {
+    this.#overtaken.wroteElsewhere(key, own);
     if (this.#supersededAt !== null) return;
-    this.#overtaken.byRequest(own.at, outcome.revision ?? own.revision);
+    this.#overtaken.byRequest(own.at, before);
     const unread = this.#messages.oldestUnread(key, (own.isCertain ? own.madeAt : null) ?? own.at);
     this.#own.posted(key, own, outcome.corrected, unread);
+  }
+
+  /** The device wrote over another connection. */
+  wroteElsewhere(key: RecordKey, own: LiveWrite): void {
+    if (this.#supersededAt !== null) this.#overtaken.wroteElsewhere(key, own);
   }
 
   /** The next write of the queue may be built on this one. */

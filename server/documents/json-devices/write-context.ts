@@ -16,10 +16,10 @@ export interface WriteContext extends WriteTime {
   /** Whether it comes from a queue that may be older than what the device has received (L5). */
   readonly replay: boolean;
   /**
-   * Which revisions the device may have made by another way than this connection, which may have brought this write
-   * already, and what was made after it; `null`: none.
+   * What its device wrote by another way than this connection, which may have brought this write already, and what was
+   * made after it; `null`: nothing.
    */
-  readonly elsewhere: ((revision: number) => boolean) | null;
+  readonly elsewhere: Elsewhere | null;
   /** The revisions that the device may have been looking at; `null`: not known (L8). */
   readonly range: RevisionRange | null;
   /** The same, with what else is known of that time, where it comes from a queue. */
@@ -35,6 +35,13 @@ export interface WriteContext extends WriteTime {
   readonly ownUpTo: number;
   /** Up to here, writes of its own may be sent again. */
   readonly repeatedUpTo: number;
+}
+
+export interface Elsewhere {
+  /** Whether the device may have made this revision there. */
+  made(revision: number): boolean;
+  /** When the device made its last deletion of the record that came there, whether it found anything or not; or `null`. */
+  readonly deletedAt: number | null;
 }
 
 /** What became of one message. */

@@ -99,7 +99,7 @@ export class Batch {
         return context;
       },
       (written) => {
-        for (const each of written) view.wrote(each, document.revision);
+        for (const each of written) view.wrote(each, document.revision, revision);
         if (isAnswered) view.device.asked(document.revision, now);
         document.saveDevices('urgent'); // in one batch with the changes
       },
